@@ -1,0 +1,105 @@
+use bytes::Bytes;
+
+/// One partition of one topic, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: std::sync::Arc<str>,
+    /// The partition's number, from 0.
+    pub partition: u32,
+}
+
+/// A named value beside a record, such as a W3C `traceparent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: Bytes,
+}
+
+/// A record to append. The log stamps it when it appends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Where to.
+    pub to: TopicPartition,
+    /// The key: what compaction goes by.
+    pub key: Option<Bytes>,
+    /// The value; `None` removes the key from a compacted topic.
+    pub value: Option<Bytes>,
+    /// Named values.
+    pub headers: Vec<Header>,
+}
+
+/// A record as a reader borrows it.
+#[derive(Clone, Copy)]
+pub struct RecordRef<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's number.
+    pub partition: u32,
+    /// The position in the partition.
+    pub offset: u64,
+    /// When the log appended it, milliseconds since 1970.
+    pub appended_at_ms: i64,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// Named values.
+    pub headers: Headers<'a>,
+}
+
+/// A record that owns its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where from.
+    pub from: TopicPartition,
+    /// The position in the partition.
+    pub offset: u64,
+    /// When the log appended it, milliseconds since 1970.
+    pub appended_at_ms: i64,
+    /// The key.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Option<Bytes>,
+    /// Named values.
+    pub headers: Vec<Header>,
+}
+
+/// The headers of a borrowed record.
+#[derive(Clone, Copy)]
+pub enum Headers<'a> {
+    /// Headers that stand in memory.
+    Slice(&'a [Header]),
+    /// Headers inside a Kafka message, if it has any.
+    Kafka(Option<&'a rdkafka::message::BorrowedHeaders>),
+}
+
+impl<'a> Headers<'a> {
+    /// The value of the first header of this name.
+    pub fn get(self, name: &str) -> Option<&'a [u8]> {
+        use rdkafka::message::Headers as _;
+        match self {
+            Headers::Slice(headers) => headers
+                .iter()
+                .find(|header| header.name == name)
+                .map(|header| header.value.as_ref()),
+            Headers::Kafka(None) => None,
+            Headers::Kafka(Some(headers)) => headers
+                .iter()
+                .find(|header| header.key == name)
+                .and_then(|header| header.value),
+        }
+    }
+}
+
+impl TopicPartition {
+    /// A partition of a topic.
+    pub fn new(topic: impl Into<std::sync::Arc<str>>, partition: u32) -> Self {
+        TopicPartition {
+            topic: topic.into(),
+            partition,
+        }
+    }
+}

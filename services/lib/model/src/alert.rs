@@ -1,0 +1,146 @@
+use std::fmt;
+
+use crate::{ContentHash, FamilyId, Interval, Milliseconds, PlatformId, Scope, Timestamp};
+
+/// The identity of an alert: a keyed digest of (scope, family when raised, rule version, episode number, level, repetition). The same input
+/// gives the same id on every machine, so duplicates are harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(pub u128);
+
+/// Where an episode stands. The numbers are part of the wire formats and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AlertLevel {
+    /// The spread stopped being ordinary.
+    Raised = 1,
+    /// It grew well beyond the level at which it was raised.
+    Escalated = 2,
+    /// It goes on: said again every so often, so that a lost alert heals.
+    Sustained = 3,
+    /// It is over.
+    Subsided = 4,
+}
+
+/// An alarm with the numbers that justify it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Its identity.
+    pub id: AlertId,
+    /// Who may see it: it rests on events inside this scope alone.
+    pub scope: Scope,
+    /// The family that spreads.
+    pub family: FamilyId,
+    /// The founding content's strongest hash.
+    pub hash: ContentHash,
+    /// Where the episode stands.
+    pub level: AlertLevel,
+    /// The number of the episode of this family and scope, from 1.
+    pub episode: u32,
+    /// The version of the rule that rang.
+    pub rule_version: u16,
+    /// The group's time when it rang.
+    pub at: Timestamp,
+    /// When the family was first seen, as far as is known.
+    pub first_seen: Timestamp,
+    /// From when on the counts are exact.
+    pub exact_since: Timestamp,
+    /// What rang.
+    pub trigger: TriggerEvidence,
+    /// Spread (uploads, blocked uploads and shares) over the last 5 minutes, 1 hour and 24 hours.
+    pub spread_5m: Interval,
+    /// See `spread_5m`.
+    pub spread_1h: Interval,
+    /// See `spread_5m`.
+    pub spread_24h: Interval,
+    /// Figures per platform, ascending by platform.
+    pub platforms: Vec<PlatformFigures>,
+    /// Spread expected in the next hour, median.
+    pub forecast_1h: f64,
+    /// Exposure that can still be prevented in the next hour, times probability, times severity. Orders the queue.
+    pub priority: f64,
+    /// The terms of the priority, in a fixed order.
+    pub priority_terms: Vec<PriorityTerm>,
+    /// How many contents the family has.
+    pub members: u32,
+}
+
+/// The window that rang.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TriggerEvidence {
+    /// Its length.
+    pub window: Milliseconds,
+    /// Spread observed in it.
+    pub observed: u64,
+    /// Spread expected in it.
+    pub expected: f64,
+    /// The log-likelihood ratio, in nats.
+    pub score: f64,
+    /// The score from which the rule rings.
+    pub threshold: f64,
+    /// Distinct accounts of the last 24 hours, summed over platforms.
+    pub accounts: Estimate,
+}
+
+/// An estimate with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The estimate.
+    pub estimate: f64,
+    /// The lower end of the 95 % interval.
+    pub low: f64,
+    /// The upper end of the 95 % interval.
+    pub high: f64,
+}
+
+/// One platform's share in an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlatformFigures {
+    /// The platform.
+    pub platform: PlatformId,
+    /// Exact spread counted since promotion over the last hour.
+    pub spread_1h: u64,
+    /// Exact spread counted since promotion over the last 24 hours.
+    pub spread_24h: u64,
+    /// Distinct accounts since promotion.
+    pub reach: Estimate,
+}
+
+/// One term of a priority.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PriorityTerm {
+    /// What it is: a stable name.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+impl AlertLevel {
+    /// All levels in the order of their numbers.
+    pub const ALL: [AlertLevel; 4] = [
+        AlertLevel::Raised,
+        AlertLevel::Escalated,
+        AlertLevel::Sustained,
+        AlertLevel::Subsided,
+    ];
+
+    /// The level with this number.
+    pub fn from_number(number: u8) -> Option<AlertLevel> {
+        AlertLevel::ALL.into_iter().find(|level| *level as u8 == number)
+    }
+
+    /// The name in the schema and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertLevel::Raised => "raised",
+            AlertLevel::Escalated => "escalated",
+            AlertLevel::Sustained => "sustained",
+            AlertLevel::Subsided => "subsided",
+        }
+    }
+}
+
+impl fmt::Display for AlertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}

@@ -1,0 +1,68 @@
+use crate::{FamilyId, Scope, Timestamp};
+
+/// The identity of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DecisionId(pub u128);
+
+/// What a person decided about a family. The numbers are part of the wire formats and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Verdict {
+    /// It violates the rules: its priority rises to certainty.
+    Violating = 1,
+    /// It is harmless: it no longer rings in this scope. It is never hidden.
+    Benign = 2,
+    /// It is news: its priority falls. It is never hidden.
+    Newsworthy = 3,
+    /// Parties disagree.
+    Disputed = 4,
+    /// An expert must look.
+    NeedsExpert = 5,
+}
+
+/// A decision as the detector is told of it: a mark on a family in the scope of those who decided, and in no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Its identity.
+    pub id: DecisionId,
+    /// The family decided about.
+    pub family: FamilyId,
+    /// The scope of those who decided.
+    pub scope: Scope,
+    /// What they decided.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Verdict {
+    /// All verdicts in the order of their numbers.
+    pub const ALL: [Verdict; 5] = [
+        Verdict::Violating,
+        Verdict::Benign,
+        Verdict::Newsworthy,
+        Verdict::Disputed,
+        Verdict::NeedsExpert,
+    ];
+
+    /// The verdict with this number.
+    pub fn from_number(number: u8) -> Option<Verdict> {
+        Verdict::ALL.into_iter().find(|verdict| *verdict as u8 == number)
+    }
+
+    /// The verdict with this name of the schema.
+    pub fn from_name(name: &str) -> Option<Verdict> {
+        Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+
+    /// The name in the schema and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Violating => "violating",
+            Verdict::Benign => "benign",
+            Verdict::Newsworthy => "newsworthy",
+            Verdict::Disputed => "disputed",
+            Verdict::NeedsExpert => "needs_expert",
+        }
+    }
+}

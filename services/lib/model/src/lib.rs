@@ -1,0 +1,35 @@
+//! The data of Tocsin: what an event, a sighting, a link, an alert are, and the keyed identifiers that stand for contents and accounts.
+//!
+//! What this crate does not do: no clock, no I/O, no thread, no randomness, no encoding of bytes on the wire (that is `tocsin-wire`).
+//!
+//! Invariants:
+//! * A [`ContentId`] depends on the permanent [`DeploymentKey`] and the content hash alone, so routing never changes.
+//! * Identifiers that could be swapped by mistake are different types.
+//!
+//! Start reading at [`Event`] (what a platform tells us), then [`Sighting`] (what the detector is told), then [`Alert`].
+
+mod alert;
+mod content;
+mod decision;
+mod event;
+mod interval;
+mod key;
+mod kind;
+mod link;
+mod party;
+mod sighting;
+mod time;
+mod visibility;
+
+pub use alert::{Alert, AlertId, AlertLevel, Estimate, PlatformFigures, PriorityTerm, TriggerEvidence};
+pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
+pub use decision::{Decision, DecisionId, Verdict};
+pub use event::{Event, EventId, Label};
+pub use interval::Interval;
+pub use key::{AccountPseudonym, AccountToken, DeploymentKey, EpochKey, KeyEpoch};
+pub use kind::{Kind, Surface};
+pub use link::{Delta, Evidence, FamilyAnnouncement, Link};
+pub use party::{Name, NameError, PartyId, PlatformId};
+pub use sighting::{ClockFlag, HashRef, Sighting, SourceCoordinate, SourceId};
+pub use time::{Milliseconds, Timestamp};
+pub use visibility::{Class, Scope, Sharing};
