@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Which contents belong together: the pure machine that finds links while events go by.
+//!
+//! What this crate does not do: it counts nothing and decides nothing about a family's figures (that is `tocsin-velocity`); no clock, I/O,
+//! thread or randomness.
+//!
+//! Invariants:
+//! * A link holds only in scopes that see both the event and the announcement it rests on.
+//! * Two contents that are linked in either order get the same link: the content with the higher id joins the family of the lower one.
+//! * Memory has a stated limit: what was seen longest ago is forgotten first, and counted.
+//!
+//! Start reading at [`LinkFinder`].
+
+mod finder;
+mod recent;
+
+pub use finder::{LinkFinder, Seen};
+pub use recent::Limits;

@@ -10,7 +10,7 @@ pub struct DecisionId(pub u128);
 pub enum Verdict {
     /// It violates the rules: its priority rises to certainty.
     Violating = 1,
-    /// It is harmless: it no longer rings in this scope. It is never hidden.
+    /// It is harmless: its priority falls far. It is never hidden.
     Benign = 2,
     /// It is news: its priority falls. It is never hidden.
     Newsworthy = 3,

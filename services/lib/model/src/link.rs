@@ -1,4 +1,4 @@
-use crate::{Class, ContentHash, ContentId, FamilyId, PartyId, Sharing, Timestamp};
+use crate::{Class, ContentHash, ContentId, FamilyId, PartyId, Timestamp};
 
 /// Why a content belongs to a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,6 +9,8 @@ pub enum Evidence {
     EqualHash,
     /// PDQ hashes at this Hamming distance.
     PdqDistance(u16),
+    /// The content that founded its family joined another one.
+    FounderLinked,
     /// A person said so.
     Moderator,
 }
@@ -24,10 +26,10 @@ pub struct Link {
     pub family: FamilyId,
     /// Why.
     pub evidence: Evidence,
-    /// The party whose event gave the evidence.
-    pub party: PartyId,
-    /// Who may see that event.
-    pub sharing: Sharing,
+    /// The party whose event gave the evidence, where it was an event.
+    pub party: Option<PartyId>,
+    /// The own class of the scope in which it holds: [`Class::All`] in every scope.
+    pub class: Class,
     /// When the link was found.
     pub at: Timestamp,
 }
@@ -40,12 +42,12 @@ pub struct Delta {
     pub family: FamilyId,
     /// The member.
     pub member: ContentId,
-    /// The visibility class of these figures.
+    /// The own class of the scope that sees these figures.
     pub class: Class,
     /// Increases with every delta of one (member, class).
     pub number: u64,
-    /// The member's hot record, as the velocity crate encodes it.
-    pub record: Vec<u8>,
+    /// The member's hot records inside that scope, as the velocity crate encodes them.
+    pub records: Vec<u8>,
 }
 
 /// A content became hot or watch-listed: what intake instances index to find links.

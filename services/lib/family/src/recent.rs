@@ -1,0 +1,111 @@
+use std::collections::{HashMap, VecDeque};
+
+use tocsin_model::{ContentHash, ContentId, Milliseconds, PartyId, Sharing, Timestamp};
+
+/// How much the finder remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a content's further hashes are remembered: two hours by default.
+    pub remembered: Milliseconds,
+    /// The most contents with further hashes remembered.
+    pub contents_max: usize,
+    /// The most announced contents.
+    pub announced_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            remembered: Milliseconds::from_hours(2),
+            contents_max: 200_000,
+            announced_max: 1_000_000,
+        }
+    }
+}
+
+/// A content that was seen with further hashes.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) content: ContentId,
+    pub(crate) hash: ContentHash,
+    pub(crate) further: Vec<ContentId>,
+    pub(crate) party: PartyId,
+    pub(crate) sharing: Sharing,
+    at: Timestamp,
+}
+
+/// The contents with further hashes of the last hours, by each of their hashes.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    by_arrival: VecDeque<(u64, Remembered)>,
+    first_number: u64,
+    by_hash: HashMap<ContentId, Vec<u64>>,
+    forgotten_early: u64,
+}
+
+impl Recent {
+    /// Remembers a content; what is too old, or too much, goes.
+    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) {
+        let now = entry.at;
+        while let Some((_, oldest)) = self.by_arrival.front() {
+            let expired = now - oldest.at > limits.remembered;
+            if !expired && self.by_arrival.len() < limits.contents_max {
+                break;
+            }
+            self.forgotten_early += u64::from(!expired);
+            self.forget_oldest();
+        }
+        let number = self.first_number + self.by_arrival.len() as u64;
+        for hash in entry.further.iter().chain([&entry.content]) {
+            self.by_hash.entry(*hash).or_default().push(number);
+        }
+        self.by_arrival.push_back((number, entry));
+    }
+
+    /// The contents remembered under a hash, in order of arrival.
+    pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = &Remembered> {
+        let numbers = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
+        numbers.iter().filter_map(|number| {
+            let place = usize::try_from(number - self.first_number).ok()?;
+            self.by_arrival.get(place).map(|(_, entry)| entry)
+        })
+    }
+
+    pub(crate) fn forgotten_early(&self) -> u64 {
+        self.forgotten_early
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((number, entry)) = self.by_arrival.pop_front() else {
+            return;
+        };
+        self.first_number = number + 1;
+        for hash in entry.further.iter().chain([&entry.content]) {
+            if let Some(numbers) = self.by_hash.get_mut(hash) {
+                numbers.retain(|other| *other != number);
+                if numbers.is_empty() {
+                    self.by_hash.remove(hash);
+                }
+            }
+        }
+    }
+}
+
+impl Remembered {
+    pub(crate) fn new(
+        content: ContentId,
+        hash: ContentHash,
+        further: Vec<ContentId>,
+        (party, sharing): (PartyId, Sharing),
+        at: Timestamp,
+    ) -> Self {
+        Remembered {
+            content,
+            hash,
+            further,
+            party,
+            sharing,
+            at,
+        }
+    }
+}
