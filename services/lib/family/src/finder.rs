@@ -87,7 +87,7 @@ impl LinkFinder {
                     links.extend(
                         families
                             .iter()
-                            .flat_map(|(class, family)| equal_hash_links(&entry, *family, *class, seen.at)),
+                            .flat_map(|(class, known)| equal_hash_links(&entry, known, *class, seen.at)),
                     );
                 }
             }
@@ -134,7 +134,7 @@ impl LinkFinder {
             links.extend(
                 self.recent
                     .with_hash(hash)
-                    .flat_map(|entry| equal_hash_links(entry, family, class, at)),
+                    .flat_map(|entry| equal_hash_links(entry, &known, class, at)),
             );
         }
         links
