@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What every role of Tocsin needs to run: configuration, telemetry, readiness, shutdown, HTTP problems, trace context.
+//!
+//! What this crate does not do: it knows no topic, no event, no table and no role. It reads the environment and the file system only
+//! when a program hands it what to read, and opens no port of its own accord.
+//!
+//! Invariants:
+//! * A configuration is whole and valid before it leaves [`config::load`]; an unknown key is refused, wherever it came from.
+//! * A label of a metric is bounded: never a content hash, an account or any other text from outside.
+//! * Every task and thread of a role has a name and is joined; a role that ends before it was asked to is a failure.
+//! * What a client is told of an internal failure is its code, never its text.
+//!
+//! Start reading at [`config::load`], then [`Roles`], then [`Problem`].
+
+pub mod config;
+pub mod http;
+pub mod problem;
+pub mod readiness;
+pub mod roles;
+mod shutdown;
+pub mod telemetry;
+mod traceparent;
+
+pub use config::{ConfigError, Loaded, Refusal};
+pub use problem::{Problem, ProblemKind};
+pub use readiness::{Readiness, ReadinessFlag};
+pub use roles::Roles;
+pub use shutdown::Shutdown;
+pub use traceparent::Traceparent;

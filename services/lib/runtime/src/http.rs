@@ -1,0 +1,159 @@
+//! The HTTP server of a process, and the routes every process has: `/healthz`, `/readyz`, `/metrics`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use utoipa::ToSchema;
+
+use crate::problem::{self, Problem};
+use crate::{Readiness, Refusal, Shutdown};
+
+/// Where to listen. Section `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Address and port; port 0 takes a free one. Default: `127.0.0.1:8340`.
+    pub listen: String,
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ReadinessAnswer {
+    /// `ready` or `waiting`.
+    pub status: String,
+    /// Each part of the process: `ready`, or what it waits for.
+    pub parts: BTreeMap<String, String>,
+}
+
+#[derive(Clone)]
+struct Operations {
+    registry: Registry,
+    readiness: Readiness,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            listen: "127.0.0.1:8340".to_owned(),
+        }
+    }
+}
+
+impl HttpConfig {
+    /// What is wrong with it.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        match self.listen.parse::<SocketAddr>() {
+            Ok(_) => Vec::new(),
+            Err(_) => vec![Refusal::new(
+                "http.listen",
+                "an address and a port are wanted: 127.0.0.1:8340",
+            )],
+        }
+    }
+}
+
+/// The routes every process has.
+pub fn operations(registry: Registry, readiness: Readiness) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Operations { registry, readiness })
+}
+
+/// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
+    let router = router
+        .fallback(async || Problem::new(problem::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { shutdown.requested().await })
+        .await
+}
+
+async fn readyz(State(operations): State<Operations>) -> Response {
+    let parts = operations.readiness.parts();
+    let is_ready = parts.values().all(Option::is_none);
+    let answer = ReadinessAnswer {
+        status: if is_ready { "ready" } else { "waiting" }.to_owned(),
+        parts: parts
+            .into_iter()
+            .map(|(name, waiting)| (name.to_owned(), waiting.unwrap_or_else(|| "ready".to_owned())))
+            .collect(),
+    };
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(answer)).into_response()
+}
+
+async fn metrics(State(operations): State<Operations>) -> Response {
+    let mut text = Vec::new();
+    let encoder = TextEncoder::new();
+    match encoder.encode(&operations.registry.gather(), &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what a probe and a scraper see.
+    #![allow(clippy::unwrap_used)]
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn get_text(router: &Router, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_names_what_is_waited_for() {
+        let readiness = Readiness::new();
+        let router = operations(crate::telemetry::registry(), readiness.clone());
+        assert_eq!(get_text(&router, "/healthz").await.0, StatusCode::OK);
+        let log = readiness.flag("log", "opening");
+        readiness.flag("store", "migrating").set_ready();
+        let (status, text) = get_text(&router, "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            text,
+            r#"{"status":"waiting","parts":{"log":"opening","store":"ready"}}"#
+        );
+        log.set_ready();
+        assert_eq!(get_text(&router, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_show_what_was_counted() {
+        let registry = crate::telemetry::registry();
+        let counter = prometheus::IntCounter::new("tocsin_example_total", "An example").unwrap();
+        registry.register(Box::new(counter.clone())).unwrap();
+        counter.inc_by(3);
+        let (_, text) = get_text(&operations(registry, Readiness::new()), "/metrics").await;
+        assert!(text.contains("\ntocsin_example_total 3\n"), "{text}");
+        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    }
+}
