@@ -1,0 +1,169 @@
+{{/* The name of every object: the release, shortened so that a role's name fits behind it. */}}
+{{- define "tocsin.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Labels of an object. Takes a dict with root and role (empty for what belongs to all roles). */}}
+{{- define "tocsin.labels" -}}
+{{ include "tocsin.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | quote }}
+{{- end -}}
+
+{{/* Labels that select a role's pods. They never change, since a selector cannot. */}}
+{{- define "tocsin.selector" -}}
+app.kubernetes.io/name: tocsin
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .role }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* The image: a digest wins over a tag. */}}
+{{- define "tocsin.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* The whole configuration as TOML. */}}
+{{- define "tocsin.config" -}}
+{{ toToml .Values.config }}
+{{- end -}}
+
+{{/* Environment of a container: secrets by reference, the name of the instance from the pod's (stable for a StatefulSet). */}}
+{{- define "tocsin.environment" -}}
+- name: TOCSIN_CONFIG
+  value: /etc/tocsin/tocsin.toml
+- name: TOCSIN_INSTANCE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: TOCSIN_DEPLOYMENT_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.deploymentKey.name }}
+      key: {{ .Values.secrets.deploymentKey.key }}
+- name: TOCSIN_STORE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.postgres.name }}
+      key: {{ .Values.secrets.postgres.key }}
+{{- if .Values.secrets.kafka.name }}
+- name: TOCSIN_KAFKA_USERNAME
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.kafka.name }}
+      key: {{ .Values.secrets.kafka.usernameKey }}
+- name: TOCSIN_KAFKA_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.kafka.name }}
+      key: {{ .Values.secrets.kafka.passwordKey }}
+{{- end }}
+{{- end -}}
+
+{{/* What a container may do: nothing beyond its own process. */}}
+{{- define "tocsin.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "tocsin.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* The pod of a role. Takes a dict with root, role and values (the role's own). */}}
+{{- define "tocsin.pod" -}}
+metadata:
+  labels:
+    {{- include "tocsin.labels" . | nindent 4 }}
+  annotations:
+    # Pods roll when the configuration changes: a role reads it once.
+    tocsin/config-checksum: {{ include "tocsin.config" .root | sha256sum }}
+    {{- with .root.Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "tocsin.name" .root }}
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .root.Values.terminationGracePeriodSeconds }}
+  {{- with .root.Values.image.pullSecrets }}
+  imagePullSecrets:
+    {{- range . }}
+    - name: {{ . }}
+    {{- end }}
+  {{- end }}
+  securityContext:
+    {{- include "tocsin.podSecurity" . | nindent 4 }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "tocsin.selector" . | nindent 10 }}
+  containers:
+    - name: {{ .role }}
+      image: {{ include "tocsin.image" .root | quote }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      args: [{{ .role }}]
+      env:
+        {{- include "tocsin.environment" .root | nindent 8 }}
+        - name: TOCSIN_HTTP_LISTEN
+          value: "0.0.0.0:8080"
+      ports:
+        - name: http
+          containerPort: 8080
+          protocol: TCP
+      # Restoring a detector takes as long as its state is large: a role is alive while it restores and ready when it is done.
+      startupProbe:
+        httpGet: { path: /healthz, port: http }
+        periodSeconds: 2
+        failureThreshold: 60
+      livenessProbe:
+        httpGet: { path: /healthz, port: http }
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet: { path: /readyz, port: http }
+        periodSeconds: 5
+        timeoutSeconds: 3
+      resources:
+        {{- toYaml .values.resources | nindent 8 }}
+      securityContext:
+        {{- include "tocsin.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        - name: config
+          mountPath: /etc/tocsin
+          readOnly: true
+        - name: scratch
+          mountPath: /tmp
+  volumes:
+    - name: config
+      configMap:
+        name: {{ include "tocsin.name" .root }}
+    - name: scratch
+      emptyDir:
+        sizeLimit: 64Mi
+  {{- with .root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Lints and renders helm/tocsin with every values file, validates each object against the Kubernetes schemas, and checks what the chart
+promises: no secret in an object, no token, no privilege, stable names for the roles that need them. Wrong values must be refused.
+"""
+
+import copy
+import sys
+from pathlib import Path
+
+import helm_python
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm/tocsin"
+KUBERNETES = ("1.29", "1.33", "1.37")
+# Custom resources have no schema in Kubernetes itself.
+CUSTOM = {"ServiceMonitor"}
+ROLES = {"gateway": "Deployment", "intake": "StatefulSet", "detector": "StatefulSet", "dispatcher": "Deployment", "query": "Deployment"}
+
+# Each takes valid values and makes them wrong; the name says how.
+WRONG = {
+    "an unknown key": lambda v: v.update(replicas=3),
+    "an unknown role": lambda v: v["roles"].update(console={"replicas": 1}),
+    "no replicas": lambda v: v["roles"]["gateway"].update(replicas=0),
+    "replicas as text": lambda v: v["roles"]["gateway"].update(replicas="2"),
+    "no image": lambda v: v["image"].update(repository=""),
+    "the tag latest": lambda v: v["image"].update(tag="latest"),
+    "a broken digest": lambda v: v["image"].update(digest="sha256:12"),
+    "no deployment key": lambda v: v["secrets"]["deploymentKey"].update(name=""),
+    "a secret's value": lambda v: v["secrets"]["postgres"].update(value="postgres://u:p@h/d"),
+    "no Kafka": lambda v: v["config"]["kafka"].update(bootstrap=""),
+    "too many partitions": lambda v: v["config"].update(log={"partitions": 257}),
+    "a port out of range": lambda v: v.setdefault("networkPolicy", {}).update(egressPorts=[70000]),
+    "a quantity that is none": lambda v: v["roles"]["query"].update(resources={"requests": {"cpu": "lots"}}),
+    "a switch as text": lambda v: v.setdefault("topicsJob", {}).update(enabled="yes"),
+}
+
+
+def check(condition: bool, message: str) -> None:
+    """Fails the run with a message."""
+    if not condition:
+        raise SystemExit(f"chart: {message}")
+
+
+def rendered(chart: helm_python.Chart, values: dict) -> list[dict]:
+    """The objects the chart makes of these values."""
+    chart.validate_schema(values)
+    manifests = chart.render(values, name="bell", namespace="tocsin")
+    objects = []
+    for name, text in manifests.items():
+        if name.endswith((".yaml", ".yml")):
+            objects += [document for document in yaml.safe_load_all(text) if document]
+    return objects
+
+
+def check_pod(where: str, pod: dict) -> None:
+    """What holds for every pod."""
+    check(pod["automountServiceAccountToken"] is False, f"{where} mounts a token")
+    check(pod["securityContext"]["runAsNonRoot"] is True, f"{where} may run as root")
+    check(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", f"{where} has no seccomp profile")
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        check(security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"], f"{where} may write or escalate")
+        check(security["capabilities"]["drop"] == ["ALL"], f"{where} keeps capabilities")
+        check("memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"], f"{where} has no bounds")
+        for variable in container["env"]:
+            secret = any(word in variable["name"] for word in ("KEY", "PASSWORD", "URL", "USERNAME"))
+            check(not secret or "secretKeyRef" in variable.get("valueFrom", {}), f"{where} holds {variable['name']} in the open")
+
+
+def check_objects(objects: list[dict], values: dict) -> None:
+    """What holds for every installation."""
+    for item in objects:
+        where = f"{item['kind']} {item['metadata']['name']}"
+        check(item["kind"] != "Secret", f"{where}: the chart makes no secrets")
+        check(item["metadata"]["namespace"] == "tocsin", f"{where} is in another namespace")
+        if item["kind"] not in CUSTOM:
+            for version in KUBERNETES:
+                kubernetes_validate.validate(item, version, strict=True)
+        if "template" in item.get("spec", {}):
+            check_pod(where, item["spec"]["template"]["spec"])
+    kinds = {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    for role, kind in ROLES.items():
+        workload = kinds.get((kind, f"bell-{role}"))
+        check(workload is not None, f"no {kind} for {role}")
+        pod = workload["spec"]["template"]
+        container = pod["spec"]["containers"][0]
+        check(container["args"] == [role], f"{role} starts {container['args']}")
+        for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+            check(container[probe]["httpGet"]["path"] == path, f"{role}: {probe} does not ask {path}")
+        selector = workload["spec"]["selector"]["matchLabels"].items()
+        check(selector <= pod["metadata"]["labels"].items(), f"{role}: the selector misses its own pods")
+        service = kinds[("Service", f"bell-{role}")]["spec"]
+        check(service["selector"].items() <= pod["metadata"]["labels"].items(), f"{role}: the service misses its pods")
+        if kind == "StatefulSet":
+            check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
+    names = [(item["kind"], item["metadata"]["name"]) for item in objects]
+    check(len(names) == len(set(names)), "two objects have one name")
+    check(any(kind == "Job" for kind, _ in names) == values.get("topicsJob", {}).get("enabled", True), "the topics job is wrong")
+
+
+def main() -> int:
+    """Runs the check; stops at the first breach."""
+    files = sorted((CHART / "ci").glob("*.yaml"))
+    check(len(files) >= 3, "values files are missing")
+    with helm_python.Chart.load(CHART) as chart:
+        check(chart.schema is not None, "no values schema")
+        for path in files:
+            values = yaml.safe_load(path.read_text())
+            report = helm_python.lint(CHART, values, strict=True, namespace="tocsin", kube_version="v1.33.0")
+            findings = [message for message in report["messages"] if message["severity"] >= 2] + report["errors"]
+            check(not findings, f"{path.name}: lint says {findings}")
+            objects = rendered(chart, values)
+            check_objects(objects, values)
+            print(f"{path.name}: {len(objects)} objects valid for Kubernetes {', '.join(KUBERNETES)}")
+        good = yaml.safe_load((CHART / "ci/medium.yaml").read_text())
+        for name, spoil in WRONG.items():
+            values = copy.deepcopy(good)
+            spoil(values)
+            try:
+                chart.validate_schema(values)
+            except helm_python.HelmValuesError:
+                continue
+            check(False, f"accepts {name}")
+        try:
+            chart.validate_schema({})
+            check(False, "accepts values that name no image, no Kafka and no secrets")
+        except helm_python.HelmValuesError:
+            pass
+    print(f"{len(WRONG) + 1} kinds of wrong values refused")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
