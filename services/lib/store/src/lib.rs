@@ -1,1 +1,91 @@
-//! Placeholder.
+//! The casework store: parties and their keys, cases and their decisions, in an SQLite file or in PostgreSQL.
+//!
+//! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
+//! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
+//! functions of [`casework`], which the store carries out inside a transaction.
+//!
+//! Invariants:
+//! * Numbers and names of parties and platforms are given once and never used again.
+//! * Of an API key only the SHA-256 of its secret is stored; a revoked key is refused within [`KEY_CACHE_AGE_MAX`] everywhere.
+//! * An alert changes the cases at most once, by its id.
+//! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
+//!   written together or not at all.
+//! * Leases are timed by the database's clock, so that several dispatchers agree.
+//! * Both databases give the same answers: the same tests run against both.
+//!
+//! Start reading at [`Store`], then [`casework`].
+
+pub mod casework;
+mod clock;
+mod database;
+mod error;
+mod key;
+mod key_cache;
+mod party;
+
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use error::StoreError;
+pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
+pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
+pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
+
+use database::Database;
+use key_cache::KeyCache;
+
+/// The store. Cheap to clone; clones share connections and the cache of keys.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    clock: Clock,
+    keys: KeyCache,
+}
+
+impl Store {
+    /// Opens the store and brings its tables up to this version.
+    ///
+    /// `url` is `sqlite:PATH` (the file is created when absent; write-ahead log; one writer at a time) or `postgres://...`.
+    ///
+    /// # Errors
+    /// Another kind of URL, a database that cannot be reached, or tables that a newer or an altered version has made.
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        Store::open_with_clock(url, Clock::Database).await
+    }
+
+    /// As [`Store::open`], timed by `clock`: for drills and tests that advance time instead of waiting.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with_clock(url: &str, clock: Clock) -> Result<Store, StoreError> {
+        let database = Database::open(url).await?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                database,
+                clock,
+                keys: KeyCache::default(),
+            }),
+        })
+    }
+
+    /// Asks the database for an answer: whether the store is ready.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database().now().await.map(drop).map_err(StoreError::database("ask the clock"))
+    }
+
+    /// Closes the connections once their work is done.
+    pub async fn close(&self) {
+        self.database().close().await;
+    }
+
+    fn database(&self) -> &Database {
+        &self.inner.database
+    }
+}

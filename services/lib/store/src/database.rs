@@ -1,0 +1,295 @@
+//! The two databases behind one small face: text of a statement with `$1`-style parameters, which both understand, and a closed list of
+//! column types. sqlx's own `Any` driver was passed over: it hides `BEGIN IMMEDIATE`, which SQLite needs so that a transaction that reads
+//! before it writes waits for its turn instead of failing.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{Postgres, Row as _, Sqlite};
+use tocsin_model::Timestamp;
+
+use crate::StoreError;
+
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Connections kept to PostgreSQL, or readers of an SQLite file.
+const CONNECTIONS_MAX: u32 = 8;
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long SQLite waits for another process (the command line beside a running service).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database.
+pub(crate) enum Database {
+    /// SQLite allows one writer: writers of this process queue for one connection, readers have their own.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// PostgreSQL.
+    Postgres(PgPool),
+}
+
+/// A transaction that will write.
+pub(crate) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// A parameter of a statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Integer(Option<i64>),
+    Real(f64),
+    Text(Option<String>),
+    Bytes(Vec<u8>),
+}
+
+/// A row of a result.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Integer(value) => query.bind(*value),
+                Value::Real(value) => query.bind(*value),
+                Value::Text(value) => query.bind(value.clone()),
+                Value::Bytes(value) => query.bind(value.clone()),
+            };
+        }
+        query
+    }};
+}
+
+impl Database {
+    pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
+        let connect = StoreError::database("connect");
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(url).map_err(&connect)?.application_name("tocsin");
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options)
+                .await
+                .map_err(&connect)?;
+            POSTGRES_MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+            return Ok(Database::Postgres(pool));
+        }
+        if !url.starts_with("sqlite:") {
+            return Err(StoreError::UnknownUrl);
+        }
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(&connect)?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A decision that was acknowledged survives a power failure.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options.clone())
+        };
+        let writer = pool(1).await.map_err(&connect)?;
+        SQLITE_MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+        let readers = pool(CONNECTIONS_MAX).await.map_err(&connect)?;
+        Ok(Database::Sqlite { writer, readers })
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Database::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
+            Database::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+        }
+    }
+
+    /// Rows outside any transaction.
+    pub(crate) async fn fetch(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Database::Sqlite { readers, .. } => {
+                let rows = bound!(sql, values).fetch_all(readers).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Database::Postgres(pool) => {
+                let rows = bound!(sql, values).fetch_all(pool).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// The database's clock.
+    pub(crate) async fn now(&self) -> Result<Timestamp, sqlx::Error> {
+        let rows = match self {
+            Database::Sqlite { .. } => self.fetch(SQLITE_NOW, &[]).await?,
+            Database::Postgres(_) => self.fetch(POSTGRES_NOW, &[]).await?,
+        };
+        rows.first().ok_or(sqlx::Error::RowNotFound)?.integer("now_ms").map(Timestamp)
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Database::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+const SQLITE_NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now_ms";
+// Not now(): that is the time the transaction began, before any wait for a lock.
+const POSTGRES_NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms";
+
+impl Transaction {
+    /// Runs a statement; how many rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, sqlx::Error> {
+        match self {
+            Transaction::Sqlite(transaction) => {
+                let result = bound!(sql, values).execute(&mut **transaction).await?;
+                Ok(result.rows_affected())
+            }
+            Transaction::Postgres(transaction) => {
+                let result = bound!(sql, values).execute(&mut **transaction).await?;
+                Ok(result.rows_affected())
+            }
+        }
+    }
+
+    /// The rows of a statement.
+    pub(crate) async fn fetch(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Transaction::Sqlite(transaction) => {
+                let rows = bound!(sql, values).fetch_all(&mut **transaction).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Transaction::Postgres(transaction) => {
+                let rows = bound!(sql, values).fetch_all(&mut **transaction).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// What a `SELECT` ends in so that its rows stay as they are until the end of the transaction. An SQLite transaction has the whole
+    /// file to itself.
+    pub(crate) fn for_update(&self) -> &'static str {
+        match self {
+            Transaction::Sqlite(_) => "",
+            Transaction::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
+    /// As [`Transaction::for_update`], passing over rows that another transaction holds.
+    pub(crate) fn for_update_skip_locked(&self) -> &'static str {
+        match self {
+            Transaction::Sqlite(_) => "",
+            Transaction::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    pub(crate) async fn now(&mut self) -> Result<Timestamp, sqlx::Error> {
+        let sql = match self {
+            Transaction::Sqlite(_) => SQLITE_NOW,
+            Transaction::Postgres(_) => POSTGRES_NOW,
+        };
+        let rows = self.fetch(sql, &[]).await?;
+        rows.first().ok_or(sqlx::Error::RowNotFound)?.integer("now_ms").map(Timestamp)
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Transaction::Sqlite(transaction) => transaction.commit().await,
+            Transaction::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+macro_rules! column {
+    ($row:expr, $name:expr) => {
+        match $row {
+            Row::Sqlite(row) => row.try_get($name),
+            Row::Postgres(row) => row.try_get($name),
+        }
+    };
+}
+
+impl Row {
+    pub(crate) fn integer(&self, name: &str) -> Result<i64, sqlx::Error> {
+        column!(self, name)
+    }
+
+    pub(crate) fn integer_if_any(&self, name: &str) -> Result<Option<i64>, sqlx::Error> {
+        column!(self, name)
+    }
+
+    pub(crate) fn real(&self, name: &str) -> Result<f64, sqlx::Error> {
+        column!(self, name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<String, sqlx::Error> {
+        column!(self, name)
+    }
+
+    pub(crate) fn text_if_any(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
+        column!(self, name)
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, sqlx::Error> {
+        column!(self, name)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Value {
+        Value::Integer(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Value {
+        Value::Integer(value)
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(value: Timestamp) -> Value {
+        Value::Integer(Some(value.0))
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Value::Real(value)
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Value {
+        Value::Text(Some(value))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Value {
+        Value::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Value {
+        Value::Text(value)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Value {
+        Value::Bytes(value)
+    }
+}

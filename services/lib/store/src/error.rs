@@ -1,0 +1,99 @@
+use tocsin_model::{Name, PartyId};
+
+use crate::casework::Refusal;
+use crate::key::KeyId;
+
+/// What goes wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no database this store knows.
+    #[error("the store's URL begins with sqlite: or postgres://")]
+    UnknownUrl,
+    /// The tables could not be brought up to this version.
+    #[error("bring the tables up to this version")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The database failed.
+    #[error("{operation} in the database")]
+    Database {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds what this version cannot have written.
+    #[error("a row of the database is malformed: {field}")]
+    Malformed {
+        /// The column.
+        field: &'static str,
+    },
+    /// The name belongs, or once belonged, to a party or platform.
+    #[error("the name {name} is taken")]
+    NameTaken {
+        /// The name.
+        name: Name,
+    },
+    /// A party has 1 to [`crate::PLATFORMS_PER_PARTY_MAX`] platforms.
+    #[error("a party has 1 to {} platforms, not {count}", crate::PLATFORMS_PER_PARTY_MAX)]
+    PlatformCount {
+        /// How many were given.
+        count: usize,
+    },
+    /// No number is left.
+    #[error("all numbers of parties or platforms are given")]
+    NumbersExhausted,
+    /// There is no such party.
+    #[error("there is no party {party}")]
+    NoSuchParty {
+        /// Its name or number.
+        party: String,
+    },
+    /// The party was revoked: it gets no keys.
+    #[error("party {} was revoked", party.0)]
+    PartyRevoked {
+        /// Its number.
+        party: PartyId,
+    },
+    /// There is no such key.
+    #[error("there is no key {key}")]
+    NoSuchKey {
+        /// Its id.
+        key: KeyId,
+    },
+    /// A key has at least one role.
+    #[error("a key has at least one role")]
+    NoRoles,
+    /// The rules of casework forbid it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl StoreError {
+    /// A stable name for problem documents and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StoreError::UnknownUrl => "store_url_unknown",
+            StoreError::Migrate(_) => "store_migration_failed",
+            StoreError::Database { .. } => "store_unavailable",
+            StoreError::Malformed { .. } => "store_row_malformed",
+            StoreError::NameTaken { .. } => "name_taken",
+            StoreError::PlatformCount { .. } => "platform_count",
+            StoreError::NumbersExhausted => "numbers_exhausted",
+            StoreError::NoSuchParty { .. } => "party_unknown",
+            StoreError::PartyRevoked { .. } => "party_revoked",
+            StoreError::NoSuchKey { .. } => "key_unknown",
+            StoreError::NoRoles => "roles_missing",
+            StoreError::Refused(refusal) => refusal.code(),
+        }
+    }
+
+    /// Names what was tried when the database fails.
+    pub(crate) fn database(operation: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+        move |source| StoreError::Database { operation, source }
+    }
+
+    /// Whether the database refused a row because another has the same unique value.
+    pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
+        matches!(error, sqlx::Error::Database(error) if error.is_unique_violation())
+    }
+}

@@ -1,0 +1,406 @@
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tocsin_model::{Name, PartyId, Scope, Timestamp};
+
+use crate::database::Row;
+use crate::party::name;
+use crate::{Store, StoreError};
+
+/// The public half of an API key: it names the key in logs, leases and decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u128);
+
+/// A whole API key, `tocsin_` + 32 hexadecimal digits of its id + 64 of its secret. Shown once, when it is issued.
+pub struct ApiKey(String);
+
+/// To whom a key is issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeySubject {
+    /// Those who run the deployment.
+    Operator,
+    /// The coordinators of a crisis.
+    Coordinators,
+    /// A party.
+    Party(PartyId),
+}
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// Publish events.
+    Publisher = 1,
+    /// Claim and decide cases.
+    Moderator = 2,
+    /// Read figures, alerts and the queue.
+    Reader = 4,
+}
+
+/// A set of roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Roles(u8);
+
+/// Who speaks, once a key was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The key that was shown.
+    pub key_id: KeyId,
+    /// For whom it speaks.
+    pub subject: Subject,
+    /// What it may do.
+    pub roles: Roles,
+}
+
+/// For whom a principal speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Those who run the deployment.
+    Operator,
+    /// The coordinators of a crisis.
+    Coordinators,
+    /// A party, by number and name.
+    Party(PartyId, Name),
+}
+
+/// A key as it is listed: without its secret, which nobody has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its id.
+    pub id: KeyId,
+    /// To whom it was issued.
+    pub subject: KeySubject,
+    /// What it may be used for.
+    pub roles: Roles,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Since when it is refused.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Principal {
+    /// What this principal may see. Operators run the machinery; of the figures they see what every reader sees.
+    pub fn scope(&self) -> Scope {
+        match self.subject {
+            Subject::Operator => Scope::All,
+            Subject::Coordinators => Scope::Coordinators,
+            Subject::Party(party, _) => Scope::Party(party),
+        }
+    }
+
+    /// Whether it has this role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(role)
+    }
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Role; 3] = [Role::Publisher, Role::Moderator, Role::Reader];
+
+    /// Its name in the command line and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Publisher => "publisher",
+            Role::Moderator => "moderator",
+            Role::Reader => "reader",
+        }
+    }
+
+    /// The role of this name.
+    pub fn from_name(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+impl Roles {
+    /// These roles.
+    pub fn of(roles: &[Role]) -> Roles {
+        Roles(roles.iter().fold(0, |set, role| set | *role as u8))
+    }
+
+    /// Every role.
+    pub fn all() -> Roles {
+        Roles::of(&Role::ALL)
+    }
+
+    /// Whether `role` is among them.
+    pub fn contains(self, role: Role) -> bool {
+        self.0 & role as u8 != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The roles in a fixed order.
+    pub fn iter(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| self.contains(*role))
+    }
+
+    fn text(self) -> String {
+        self.iter().map(Role::name).collect::<Vec<_>>().join(" ")
+    }
+
+    fn from_text(text: &str) -> Option<Roles> {
+        let roles: Option<Vec<Role>> = text.split(' ').map(Role::from_name).collect();
+        roles.map(|roles| Roles::of(&roles))
+    }
+}
+
+impl KeySubject {
+    /// 0 operator, 1 coordinators, 2 + party number.
+    fn to_number(self) -> i64 {
+        match self {
+            KeySubject::Operator => 0,
+            KeySubject::Coordinators => 1,
+            KeySubject::Party(party) => 2 + i64::from(party.0),
+        }
+    }
+
+    fn from_number(number: i64) -> Option<KeySubject> {
+        match number {
+            0 => Some(KeySubject::Operator),
+            1 => Some(KeySubject::Coordinators),
+            _ => u16::try_from(number - 2).ok().map(|party| KeySubject::Party(PartyId(party))),
+        }
+    }
+}
+
+const PREFIX: &str = "tocsin_";
+const ID_DIGITS: usize = 32;
+const SECRET_BYTES: usize = 32;
+
+impl ApiKey {
+    fn new(id: KeyId, secret: [u8; SECRET_BYTES]) -> ApiKey {
+        ApiKey(format!("{PREFIX}{id}{}", hex::encode(secret)))
+    }
+
+    /// The text, to be shown once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Shows no digit of the secret.
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(secret)")
+    }
+}
+
+/// A key someone showed: its id and the SHA-256 of its secret. `None` when the text has not the form of a key.
+pub(crate) fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {
+    let digits = text.strip_prefix(PREFIX)?;
+    if digits.len() != ID_DIGITS + 2 * SECRET_BYTES || !digits.is_ascii() {
+        return None;
+    }
+    let (id, secret) = digits.split_at(ID_DIGITS);
+    let secret = hex::decode(secret).ok()?;
+    Some((id.parse().ok()?, Sha256::digest(secret).into()))
+}
+
+impl Store {
+    /// Issues a key. The returned [`ApiKey`] is the only copy of its secret.
+    ///
+    /// # Errors
+    /// No role, no such party or a revoked one, or the database failed.
+    pub async fn issue_key(&self, subject: KeySubject, roles: Roles) -> Result<(KeyId, ApiKey), StoreError> {
+        if roles.is_empty() {
+            return Err(StoreError::NoRoles);
+        }
+        let failed = StoreError::database("issue a key");
+        let id = KeyId(rand::random());
+        let secret: [u8; SECRET_BYTES] = rand::random();
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        if let KeySubject::Party(party) = subject {
+            let rows = transaction
+                .fetch("SELECT revoked_at FROM parties WHERE party_id = $1", &[i64::from(party.0).into()])
+                .await
+                .map_err(&failed)?;
+            let row = rows.first().ok_or_else(|| StoreError::NoSuchParty { party: party.0.to_string() })?;
+            if row.integer_if_any("revoked_at").map_err(&failed)?.is_some() {
+                return Err(StoreError::PartyRevoked { party });
+            }
+        }
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        transaction
+            .execute(
+                "INSERT INTO api_keys (key_id, secret_sha256, subject, roles, issued_at) VALUES ($1, $2, $3, $4, $5)",
+                &[
+                    id.to_string().into(),
+                    Sha256::digest(secret).to_vec().into(),
+                    subject.to_number().into(),
+                    roles.text().into(),
+                    now.into(),
+                ],
+            )
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok((id, ApiKey::new(id, secret)))
+    }
+
+    /// Revokes a key. Other processes on the same store refuse it within [`crate::KEY_CACHE_AGE_MAX`]. Revoking again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], or the database failed.
+    pub async fn revoke_key(&self, key: KeyId) -> Result<(), StoreError> {
+        let failed = StoreError::database("revoke a key");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let changed = transaction
+            .execute(
+                "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1",
+                &[key.to_string().into(), now.into()],
+            )
+            .await
+            .map_err(&failed)?;
+        if changed == 0 {
+            return Err(StoreError::NoSuchKey { key });
+        }
+        transaction.commit().await.map_err(&failed)?;
+        self.inner.keys.clear();
+        Ok(())
+    }
+
+    /// The keys of a subject, also the revoked ones, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list_keys(&self, subject: KeySubject) -> Result<Vec<KeyRecord>, StoreError> {
+        let rows = self
+            .database()
+            .fetch(
+                "SELECT key_id, subject, roles, issued_at, revoked_at FROM api_keys WHERE subject = $1 ORDER BY issued_at, key_id",
+                &[subject.to_number().into()],
+            )
+            .await
+            .map_err(StoreError::database("list keys"))?;
+        rows.iter().map(record).collect()
+    }
+
+    /// Who shows this key; `None` for a text that is no key, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
+    ///
+    /// # Errors
+    /// The database failed and the answer is not known.
+    pub async fn authenticate(&self, text: &str) -> Result<Option<Principal>, StoreError> {
+        let Some((id, digest)) = parse(text) else {
+            return Ok(None);
+        };
+        if let Some(principal) = self.inner.keys.get(id, &digest) {
+            return Ok(Some(principal));
+        }
+        // The age of the answer counts from before the question, so that a slow database lengthens nothing.
+        let asked_at = std::time::Instant::now();
+        let generation = self.inner.keys.generation();
+        let failed = StoreError::database("check a key");
+        let rows = self
+            .database()
+            .fetch(SELECT_PRINCIPAL, &[id.to_string().into()])
+            .await
+            .map_err(&failed)?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let stored = row.bytes("secret_sha256").map_err(&failed)?;
+        if !bool::from(stored.as_slice().ct_eq(&digest)) {
+            return Ok(None);
+        }
+        let record = record(row)?;
+        let party_revoked = row.integer_if_any("party_revoked_at").map_err(&failed)?.is_some();
+        if record.revoked_at.is_some() || party_revoked {
+            return Ok(None);
+        }
+        let subject = match record.subject {
+            KeySubject::Party(party) => Subject::Party(party, name(row, "party_name")?),
+            KeySubject::Coordinators => Subject::Coordinators,
+            KeySubject::Operator => Subject::Operator,
+        };
+        let principal = Principal {
+            key_id: id,
+            subject,
+            roles: record.roles,
+        };
+        self.inner.keys.put(digest, principal.clone(), asked_at, generation);
+        Ok(Some(principal))
+    }
+}
+
+const SELECT_PRINCIPAL: &str = "SELECT k.key_id, k.secret_sha256, k.subject, k.roles, k.issued_at, k.revoked_at, \
+     a.name AS party_name, a.revoked_at AS party_revoked_at \
+     FROM api_keys k LEFT JOIN parties a ON k.subject = a.party_id + 2 WHERE k.key_id = $1";
+
+fn record(row: &Row) -> Result<KeyRecord, StoreError> {
+    let failed = StoreError::database("read a key");
+    let malformed = |field| StoreError::Malformed { field };
+    Ok(KeyRecord {
+        id: row.text("key_id").map_err(&failed)?.parse().map_err(|_| malformed("key_id"))?,
+        subject: KeySubject::from_number(row.integer("subject").map_err(&failed)?).ok_or(malformed("subject"))?,
+        roles: Roles::from_text(&row.text("roles").map_err(&failed)?).ok_or(malformed("roles"))?,
+        issued_at: Timestamp(row.integer("issued_at").map_err(&failed)?),
+        revoked_at: row.integer_if_any("revoked_at").map_err(&failed)?.map(Timestamp),
+    })
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The text is not 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id has 32 lower-case hexadecimal digits")]
+pub struct IdError;
+
+/// Exactly 32 lower-case hexadecimal digits as a number.
+pub(crate) fn parse_hex_id(text: &str) -> Result<u128, IdError> {
+    let plain = text.len() == ID_DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !plain {
+        return Err(IdError);
+    }
+    u128::from_str_radix(text, 16).map_err(|_| IdError)
+}
+
+impl FromStr for KeyId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<KeyId, IdError> {
+        parse_hex_id(text).map(KeyId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_and_anything_else_is_none() {
+        let key = ApiKey::new(KeyId(7), [9; 32]);
+        let (id, digest) = parse(key.expose()).unwrap();
+        assert_eq!(id, KeyId(7));
+        assert_eq!(digest, <[u8; 32]>::from(Sha256::digest([9; 32])));
+        let text = key.expose();
+        for bad in ["", "tocsin_", &text[1..], &text[..text.len() - 1], &text.replace('9', "z"), &"é".repeat(48)] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
+        assert!(parse(&format!("tocsin_{}", "é".repeat(48))).is_none());
+        assert_eq!(format!("{key:?}"), "ApiKey(secret)");
+    }
+
+    #[test]
+    fn roles_and_subjects_read_back() {
+        for roles in [Roles::all(), Roles::of(&[Role::Reader]), Roles::of(&[Role::Publisher, Role::Moderator])] {
+            assert_eq!(Roles::from_text(&roles.text()), Some(roles));
+        }
+        assert_eq!(Roles::from_text("reader owner"), None);
+        for subject in [KeySubject::Operator, KeySubject::Coordinators, KeySubject::Party(PartyId(65_535))] {
+            assert_eq!(KeySubject::from_number(subject.to_number()), Some(subject));
+        }
+        assert_eq!(KeySubject::from_number(-1), None);
+    }
+}
