@@ -1,0 +1,384 @@
+//! Counts of everything that is not hot: one visibility class of one key group.
+
+use tocsin_model::{ContentId, Interval, Milliseconds, Timestamp};
+
+use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::first_sightings::{FilterKey, FilterShape, FirstSightings, Sighted, Step};
+use crate::lane::Lane;
+use crate::pane::{Pane, PaneKey};
+
+/// Sizes and secrets of [`ColdCounts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColdConfig {
+    /// Cells per row of a count-min pane: a power of two from 16 to 65,536 (other numbers are taken for the next one). A pane lists up to
+    /// twice as many contents before it becomes a sketch of 8 bytes times this; the first-sighting filter holds up to 64 times as many.
+    pub width: u32,
+    /// Secret: uploaders choose the contents, so whoever knows it can aim at cells.
+    pub seed: u64,
+    /// How late an event may be and still be counted: whole quarters of an hour (others are rounded up) up to 24 h.
+    pub lateness: Milliseconds,
+}
+
+/// Counts of one visibility class of one key group: a filter of first sightings and panes of 1 minute, 15 minutes and 1 hour.
+///
+/// The first sighting of a content goes into the filter alone, with a time stamp of some minutes; every other one into the pane of its
+/// minute and of its quarter of an hour, by its own time. Minutes are kept for an hour and up to 15 minutes more, quarters for the lateness
+/// and up to an hour more, then four quarters become a sealed hour, kept until no window of 24 h that ended within the lateness can need it.
+/// So coarsening is dropping, and what is late lands in every pane that still holds its time. Panes exist only where something was counted.
+///
+/// Never under-counts: a missing content has spread at most as often as [`ColdCounts::count`] says.
+#[derive(Clone, Debug)]
+pub struct ColdCounts {
+    config: ColdConfig,
+    shape: FilterShape,
+    clock: Option<Clock>,
+    filter: FirstSightings,
+    minutes: Lane,
+    quarters: Lane,
+    hours: Lane,
+    dropped_late: u64,
+}
+
+/// An answer of [`ColdCounts::count`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColdCount {
+    /// `low` is what is certain, which for sketches is nothing; `high` is at least the truth of the covered time.
+    pub count: Interval,
+    /// From when on events are in the count: at or before the time asked for, except where that lies before what is kept.
+    pub covered_from: Timestamp,
+    /// Until when (exclusive) events are in the count: at or after the time asked for.
+    pub covered_to: Timestamp,
+    /// With probability `confidence`, `high` is above the truth of the covered time by at most this: e / width times the events in the
+    /// count-min panes used (0 if none was), and 1 if the first sighting may lie just outside.
+    pub expected_error: f64,
+    /// The probability that goes with `expected_error`, over the secret seed.
+    pub confidence: f64,
+}
+
+/// The group's time and what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Clock {
+    now: Timestamp,
+    minutes_from: Timestamp,
+    quarters_from: Timestamp,
+    hours_from: Timestamp,
+    /// Up to here nothing but `now` changes.
+    steady_until: Timestamp,
+}
+
+const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
+const QUARTER: Milliseconds = Milliseconds::from_minutes(15);
+const HOUR: Milliseconds = Milliseconds::from_hours(1);
+const DAY: Milliseconds = Milliseconds::from_hours(24);
+/// An event further ahead of the group's time is counted at the group's time. Intake lets through 5 minutes.
+const AHEAD_MAX: Milliseconds = QUARTER;
+/// Times beyond this (36 million years) are taken for it, so that sums of times cannot overflow.
+const TIME_MAX: i64 = 1 << 60;
+const WIDTH_MIN: u32 = 16;
+const WIDTH_MAX: u32 = 1 << 16;
+/// First sightings the filter holds, per cell of a row.
+const FIRST_SIGHTINGS_PER_CELL: usize = 64;
+/// Probability that a count-min sketch of four rows errs by more than e / width: exp(-4).
+const SKETCH_FAILURE: f64 = 0.018_315_638_888_734_18;
+/// The version of the encoded form.
+const FORMAT: u8 = 1;
+
+impl ColdCounts {
+    /// Nothing counted yet; takes no memory to speak of.
+    pub fn new(config: ColdConfig) -> Self {
+        let config = ColdConfig {
+            width: config.width.clamp(WIDTH_MIN, WIDTH_MAX).next_power_of_two(),
+            seed: config.seed,
+            lateness: Milliseconds((config.lateness.0.clamp(0, DAY.0) + QUARTER.0 - 1) / QUARTER.0 * QUARTER.0),
+        };
+        let behind = Milliseconds(DAY.0 + config.lateness.0 + 2 * HOUR.0);
+        let shape = FilterShape::new(config.width as usize * FIRST_SIGHTINGS_PER_CELL, behind, AHEAD_MAX);
+        ColdCounts {
+            config,
+            shape,
+            clock: None,
+            filter: FirstSightings::new(shape),
+            minutes: Lane::new(MINUTE),
+            quarters: Lane::new(QUARTER),
+            hours: Lane::new(HOUR),
+            dropped_late: 0,
+        }
+    }
+
+    /// Counts one spread of `content` at event time `at`; `now` is the group's time, at least every `now` before.
+    ///
+    /// The caller has refused events later than the lateness; one that comes nevertheless is in no window and raises
+    /// [`ColdCounts::dropped_late`]. An event more than 15 minutes ahead of `now` is counted at `now`.
+    ///
+    /// Returns an upper bound of the content's spread over the last hour, this one included. It reaches back up to 15 minutes more, so that
+    /// it costs at most seven quarters and no minute.
+    pub fn record(&mut self, content: ContentId, at: Timestamp, now: Timestamp) -> u32 {
+        let clock = self.advanced(now);
+        let (pane_key, filter_key) = self.keys(content);
+        let at = if at > clock.newest() { clock.now } else { at };
+        if at < clock.quarters_from {
+            self.dropped_late = self.dropped_late.saturating_add(1);
+            let step = self.filter.step_of(filter_key, clock.newest());
+            return self.last_hour(pane_key, step, clock);
+        }
+        match self.filter.sight(filter_key, at, clock.newest()) {
+            Sighted::First => self.last_hour(pane_key, None, clock).saturating_add(1),
+            Sighted::Again(step) => {
+                let width = self.config.width as usize;
+                if at >= clock.minutes_from {
+                    self.minutes.pane_mut(at, clock.minutes_from).add(pane_key, width);
+                }
+                self.quarters.pane_mut(at, clock.quarters_from).add(pane_key, width);
+                self.last_hour(pane_key, step, clock)
+            }
+        }
+    }
+
+    /// How often `content` spread in `[from, to)`, with both edges rounded outward to the panes that are kept.
+    ///
+    /// Costs at most one look-up for each pane used: some 60 for an hour or a day.
+    pub fn count(&self, content: ContentId, from: Timestamp, to: Timestamp) -> ColdCount {
+        let nothing = |from, to| ColdCount {
+            count: Interval::exact(0),
+            covered_from: from,
+            covered_to: to,
+            expected_error: 0.0,
+            confidence: 1.0,
+        };
+        let (from, to) = (clamped(from), clamped(to));
+        let Some(clock) = self.clock.filter(|_| from < to) else {
+            return nothing(from, to.max(from));
+        };
+        let covered_from = clock.round_down(from).max(clock.hours_from);
+        let covered_to = clock.round_up(to);
+        if covered_to <= covered_from {
+            return nothing(covered_to, covered_to);
+        }
+        let (pane_key, filter_key) = self.keys(content);
+        let mut high = 0u64;
+        let mut sketch_total = 0u64;
+        let mut failure = 0.0;
+        self.each_pane(clock, covered_from, covered_to, |pane| {
+            let found = pane.count(pane_key);
+            high = high.saturating_add(found.high);
+            sketch_total = sketch_total.saturating_add(found.sketch_total);
+            failure += found.collision_probability;
+        });
+        let mut expected_error = std::f64::consts::E * sketch_total as f64 / f64::from(self.config.width);
+        if sketch_total > 0 {
+            failure += SKETCH_FAILURE;
+        }
+        if let Some(step) = self.filter.step_of(filter_key, clock.newest())
+            && step.from < covered_to
+            && step.to > covered_from
+        {
+            high = high.saturating_add(1);
+            failure += self.filter.collision_probability();
+            if step.from < covered_from || step.to > covered_to {
+                expected_error += 1.0;
+            }
+        }
+        ColdCount {
+            count: Interval { low: 0, high },
+            covered_from,
+            covered_to,
+            expected_error,
+            confidence: (1.0 - failure).max(0.0),
+        }
+    }
+
+    /// Lets time pass: drops minutes and hours, seals quarters into hours, forgets old first sightings.
+    ///
+    /// Costs per pane, and only when a quarter or a step of the filter ends.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.advanced(now);
+    }
+
+    /// Events that came later than the lateness and are in no window.
+    pub fn dropped_late(&self) -> u64 {
+        self.dropped_late
+    }
+
+    /// Contents in the filter of first sightings.
+    pub fn first_sightings(&self) -> usize {
+        self.filter.len()
+    }
+
+    /// Bytes on the heap and of this value.
+    pub fn memory_bytes(&self) -> usize {
+        let lanes = [&self.minutes, &self.quarters, &self.hours];
+        let panes: usize = lanes.into_iter().map(Lane::memory_bytes).sum();
+        size_of::<Self>() + self.filter.memory_bytes() + panes
+    }
+
+    /// Writes the state, without the configuration. Equal states give equal bytes; what is sparse is small.
+    pub fn encode(&self, out: &mut Encoder) {
+        out.byte(FORMAT);
+        out.number(u64::from(self.config.width));
+        out.number(self.config.lateness.0 as u64);
+        out.number(self.dropped_late);
+        let Some(clock) = self.clock else {
+            out.byte(0);
+            return;
+        };
+        out.byte(1);
+        out.signed(clock.now.0);
+        self.filter.encode(out);
+        self.minutes.encode(clock.minutes_from, out);
+        self.quarters.encode(clock.quarters_from, out);
+        self.hours.encode(clock.hours_from, out);
+    }
+
+    /// Reads what [`ColdCounts::encode`] wrote under the same configuration.
+    ///
+    /// # Errors
+    /// The bytes are not such a state, or one of another width or lateness.
+    pub fn decode(config: ColdConfig, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut counts = ColdCounts::new(config);
+        if input.byte()? != FORMAT {
+            return Err(DecodeError::Invalid("format of cold counts"));
+        }
+        if input.number()? != u64::from(counts.config.width) {
+            return Err(DecodeError::Invalid("width"));
+        }
+        if input.number()? != counts.config.lateness.0 as u64 {
+            return Err(DecodeError::Invalid("lateness"));
+        }
+        counts.dropped_late = input.number()?;
+        match input.byte()? {
+            0 => return Ok(counts),
+            1 => {}
+            _ => return Err(DecodeError::Invalid("clock")),
+        }
+        let now = Timestamp(input.signed()?);
+        if now != clamped(now) {
+            return Err(DecodeError::Invalid("time"));
+        }
+        let clock = Clock::new(now, counts.config.lateness, counts.shape);
+        let width = counts.config.width as usize;
+        counts.filter = FirstSightings::decode(counts.shape, input)?;
+        counts.minutes = Lane::decode(MINUTE, clock.minutes_from, clock.newest(), width, input)?;
+        counts.quarters = Lane::decode(QUARTER, clock.quarters_from, clock.newest(), width, input)?;
+        counts.hours = Lane::decode(HOUR, clock.hours_from, clock.quarters_from - HOUR, width, input)?;
+        counts.clock = Some(clock);
+        Ok(counts)
+    }
+
+    fn advanced(&mut self, now: Timestamp) -> Clock {
+        let now = clamped(now);
+        let old = match self.clock {
+            None => {
+                let clock = Clock::new(now, self.config.lateness, self.shape);
+                self.clock = Some(clock);
+                return clock;
+            }
+            Some(clock) if now < clock.steady_until => {
+                let clock = Clock {
+                    now: now.max(clock.now),
+                    ..clock
+                };
+                self.clock = Some(clock);
+                return clock;
+            }
+            Some(clock) => clock,
+        };
+        let clock = Clock::new(now, self.config.lateness, self.shape);
+        self.filter.advance(old.newest(), clock.newest());
+        self.minutes.take_before(clock.minutes_from).for_each(drop);
+        self.seal_before(clock);
+        self.hours.take_before(clock.hours_from).for_each(drop);
+        self.clock = Some(clock);
+        clock
+    }
+
+    /// Makes hours of the quarters that no event is taken for any more.
+    fn seal_before(&mut self, clock: Clock) {
+        let mut quarters: Vec<(Timestamp, Pane)> = self.quarters.take_before(clock.quarters_from).collect();
+        quarters.retain(|(start, _)| *start >= clock.hours_from);
+        for hour in quarters.chunk_by(|a, b| a.0.floor_to(HOUR) == b.0.floor_to(HOUR)) {
+            let start = hour[0].0.floor_to(HOUR);
+            let sealed = Pane::sealed(hour.iter().map(|(_, pane)| pane), self.config.width as usize);
+            *self.hours.pane_mut(start, clock.hours_from) = sealed;
+        }
+    }
+
+    fn last_hour(&self, key: PaneKey, step: Option<Step>, clock: Clock) -> u32 {
+        let first = u64::from(step.is_some_and(|step| step.to > clock.now - HOUR));
+        let high = self
+            .quarters
+            .panes_from(clock.minutes_from)
+            .fold(first, |sum, pane| sum.saturating_add(pane.high(key)));
+        u32::try_from(high).unwrap_or(u32::MAX)
+    }
+
+    /// Calls `visit` with the coarsest panes that make up the time between two edges.
+    fn each_pane<'a>(&'a self, clock: Clock, from: Timestamp, to: Timestamp, mut visit: impl FnMut(&'a Pane)) {
+        let to = to.min(clock.newest() + QUARTER);
+        let mut at = from;
+        while at < to {
+            let lane = if at < clock.quarters_from {
+                &self.hours
+            } else if at < clock.minutes_from || at == at.floor_to(QUARTER) && at + QUARTER <= to {
+                &self.quarters
+            } else {
+                &self.minutes
+            };
+            if let Some(pane) = lane.pane(at) {
+                visit(pane);
+            }
+            at = at + lane.length();
+        }
+    }
+
+    /// One 128-bit keyed hash a content; panes and filter take different bits of it.
+    #[inline]
+    fn keys(&self, content: ContentId) -> (PaneKey, FilterKey) {
+        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&content.0.to_le_bytes(), self.config.seed);
+        (PaneKey(hash as u32), FilterKey((hash >> 96) as u32))
+    }
+}
+
+impl Clock {
+    fn new(now: Timestamp, lateness: Milliseconds, shape: FilterShape) -> Self {
+        let quarter_end = now.floor_to(QUARTER) + QUARTER;
+        let newest = now + AHEAD_MAX;
+        let step_end = newest.floor_to(shape.step) + shape.step - AHEAD_MAX;
+        Clock {
+            now,
+            minutes_from: (now - HOUR).floor_to(QUARTER),
+            quarters_from: (now - lateness.max(HOUR)).floor_to(HOUR),
+            hours_from: (now - lateness - DAY - HOUR).floor_to(HOUR),
+            steady_until: quarter_end.min(step_end),
+        }
+    }
+
+    /// The latest time an event can be counted at.
+    fn newest(self) -> Timestamp {
+        self.now + AHEAD_MAX
+    }
+
+    fn round_down(self, at: Timestamp) -> Timestamp {
+        at.floor_to(self.length_at(at))
+    }
+
+    fn round_up(self, at: Timestamp) -> Timestamp {
+        let last = at - Milliseconds(1);
+        let length = self.length_at(last);
+        last.floor_to(length) + length
+    }
+
+    /// The finest panes kept for the time.
+    fn length_at(self, at: Timestamp) -> Milliseconds {
+        if at >= self.minutes_from {
+            MINUTE
+        } else if at >= self.quarters_from {
+            QUARTER
+        } else {
+            HOUR
+        }
+    }
+}
+
+fn clamped(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.clamp(-TIME_MAX, TIME_MAX))
+}

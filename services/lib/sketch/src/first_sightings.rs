@@ -1,0 +1,157 @@
+//! The filter that keeps contents seen once out of the panes: a fingerprint and a coarse time stamp for each content's first sighting.
+//!
+//! A content whose fingerprint equals another's is taken for seen before: it is then counted in the panes like any repetition, and an answer
+//! may add 1 for the other's sighting. So an error over-counts by 1 and never under-counts. The rate is (entries / 2^fingerprint bits), at
+//! most 1 in 2,048 when the filter is full.
+
+use tocsin_model::{Milliseconds, Timestamp};
+
+use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::tally::Tally;
+
+/// The hash of a content by which the filter knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FilterKey(pub u32);
+
+/// First sightings of the contents of one class.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstSightings {
+    shape: FilterShape,
+    entries: Tally,
+}
+
+/// Sizes of a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilterShape {
+    /// Most entries, a power of two.
+    pub len_max: usize,
+    /// The length of one step of the time stamps.
+    pub step: Milliseconds,
+    /// Steps from the newest possible stamp to the oldest kept.
+    pub steps: i64,
+}
+
+/// What the filter said of a sighting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sighted {
+    /// It is the first: the filter holds it now and nothing else must.
+    First,
+    /// The content was seen before (then, as far as the filter knows), or the filter is full: the sighting must be counted elsewhere.
+    Again(Option<Step>),
+}
+
+/// The time in which a first sighting lies, `to` exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+/// Stamps are 1 to 255, going round; 0 marks a free slot of the map below.
+const STAMPS: i64 = 255;
+
+impl FilterShape {
+    /// A filter of `len_max` entries (a power of two) whose stamps tell apart all times from `behind` before now to `ahead` after it.
+    pub fn new(len_max: usize, behind: Milliseconds, ahead: Milliseconds) -> Self {
+        let minute = Milliseconds::from_minutes(1).0;
+        // Two steps are lost to rounding at either end, one more to a step that is just being left.
+        let span = behind.0 + ahead.0;
+        let step = Milliseconds((span / (STAMPS - 3) / minute + 1) * minute);
+        FilterShape {
+            len_max,
+            step,
+            steps: span / step.0 + 2,
+        }
+    }
+
+    /// Bits of a fingerprint: two bytes of it are stored, the rest is where it stands.
+    pub fn key_bits(self) -> u32 {
+        (self.len_max.ilog2() + 11).clamp(16, 32)
+    }
+
+    /// The number of the step that holds `at`.
+    pub fn number(self, at: Timestamp) -> i64 {
+        at.0.div_euclid(self.step.0)
+    }
+}
+
+impl FirstSightings {
+    pub fn new(shape: FilterShape) -> Self {
+        FirstSightings {
+            shape,
+            entries: Tally::new(shape.key_bits()),
+        }
+    }
+
+    /// One sighting at `at`. The content's entry keeps the time of the sighting that made it. `newest` is the latest time any sighting can
+    /// have now.
+    #[inline]
+    pub fn sight(&mut self, key: FilterKey, at: Timestamp, newest: Timestamp) -> Sighted {
+        let known = self.step_of(key, newest);
+        if known.is_some() || self.entries.len() >= self.shape.len_max {
+            return Sighted::Again(known);
+        }
+        let stamp = self.shape.number(at).rem_euclid(STAMPS) as u8 + 1;
+        self.entries.insert_new(self.truncate(key), stamp);
+        Sighted::First
+    }
+
+    /// When the content was first seen, if the filter holds it.
+    #[inline]
+    pub fn step_of(&self, key: FilterKey, newest: Timestamp) -> Option<Step> {
+        let stamp = self.entries.get(self.truncate(key))?;
+        let newest = self.shape.number(newest);
+        let from = Timestamp((newest - age_of(stamp, newest)) * self.shape.step.0);
+        Some(Step {
+            from,
+            to: from + self.shape.step,
+        })
+    }
+
+    /// Time passes: the latest time any sighting can have moves, and what leaves the horizon is forgotten. Costs nothing within a step.
+    pub fn advance(&mut self, newest_until_now: Timestamp, newest: Timestamp) {
+        let (until_now, newest) = (self.shape.number(newest_until_now), self.shape.number(newest));
+        let passed = newest - until_now;
+        if passed > self.shape.steps {
+            self.entries = Tally::new(self.shape.key_bits());
+        } else if passed > 0 {
+            let age_max = self.shape.steps - passed;
+            self.entries.retain(|stamp| age_of(stamp, until_now) <= age_max);
+        }
+    }
+
+    /// The probability that a content the filter has not seen has the fingerprint of one it has.
+    pub fn collision_probability(&self) -> f64 {
+        self.entries.len() as f64 / (1u64 << self.entries.key_bits()) as f64
+    }
+
+    /// Contents held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.entries.memory_bytes()
+    }
+
+    /// The entries; their stamps mean something only beside the time they are kept at.
+    pub fn encode(&self, out: &mut Encoder) {
+        self.entries.encode(out);
+    }
+
+    pub fn decode(shape: FilterShape, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(FirstSightings {
+            shape,
+            entries: Tally::decode(shape.key_bits(), shape.len_max, input)?,
+        })
+    }
+
+    fn truncate(&self, key: FilterKey) -> u32 {
+        key.0 >> (32 - self.shape.key_bits())
+    }
+}
+
+/// How many steps before step `newest` the stamp lies: 0 to 254.
+fn age_of(stamp: u8, newest: i64) -> i64 {
+    (newest - (i64::from(stamp) - 1)).rem_euclid(STAMPS)
+}

@@ -1,0 +1,153 @@
+//! A sorted map from keys to bytes without a free slot: the keys' high bits say which bucket, only the low ones are stored.
+//!
+//! About 3.2 bytes an entry once a map holds some thousands: two bytes of key, one of value, and the starts of the buckets. This is quotienting
+//! as in Knuth, The Art of Computer Programming 3, exercise 6.4-13; the layout is that of a static table, rebuilt when it grows.
+
+/// Keys of `key_bits` bits, ascending, and their values.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    layout: Layout,
+    /// Where each bucket begins, and the end of the last.
+    starts: Box<[u32]>,
+    /// `layout.remainder_bytes` little-endian bytes per entry.
+    remainders: Box<[u8]>,
+    values: Box<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    remainder_bits: u32,
+    remainder_bytes: usize,
+}
+
+impl Layout {
+    /// The split of keys that takes the least memory for `len` entries while buckets stay near 8 to 16 entries.
+    fn choose(key_bits: u32, len: usize) -> (Layout, usize) {
+        let bucket_bits_min = len.max(1).ilog2().saturating_sub(3).min(key_bits);
+        let mut best = None;
+        for remainder_bytes in 1..=4usize {
+            let bucket_bits = bucket_bits_min.max(key_bits.saturating_sub(8 * remainder_bytes as u32));
+            let remainder_bits = key_bits - bucket_bits;
+            let bytes = (size_of::<u32>() << bucket_bits.min(32)) + len * remainder_bytes;
+            if best.is_none_or(|(least, _, _)| bytes < least) {
+                let layout = Layout {
+                    remainder_bits,
+                    remainder_bytes,
+                };
+                best = Some((bytes, layout, 1usize << bucket_bits));
+            }
+        }
+        let (_, layout, buckets) = best.expect("the loop looks at four layouts");
+        (layout, buckets)
+    }
+
+    #[inline]
+    fn bucket(self, key: u32) -> usize {
+        (u64::from(key) >> self.remainder_bits) as usize
+    }
+
+    #[inline]
+    fn remainder(self, key: u32) -> u32 {
+        (u64::from(key) & ((1u64 << self.remainder_bits) - 1)) as u32
+    }
+}
+
+impl Packed {
+    /// A map of `len` entries with strictly ascending keys of `key_bits` bits.
+    pub fn from_sorted(key_bits: u32, len: usize, entries: impl Iterator<Item = (u32, u8)>) -> Self {
+        let (layout, buckets) = Layout::choose(key_bits, len);
+        let mut starts = Vec::with_capacity(buckets + 1);
+        let mut remainders = Vec::with_capacity(len * layout.remainder_bytes);
+        let mut values = Vec::with_capacity(len);
+        for (key, value) in entries {
+            let bucket = layout.bucket(key);
+            while starts.len() <= bucket {
+                starts.push(values.len() as u32);
+            }
+            remainders.extend_from_slice(&layout.remainder(key).to_le_bytes()[..layout.remainder_bytes]);
+            values.push(value);
+        }
+        starts.resize(buckets + 1, values.len() as u32);
+        Packed {
+            layout,
+            starts: starts.into_boxed_slice(),
+            remainders: remainders.into_boxed_slice(),
+            values: values.into_boxed_slice(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub fn get(&self, key: u32) -> Option<u8> {
+        self.position(key).map(|at| self.values[at])
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub fn get_mut(&mut self, key: u32) -> Option<&mut u8> {
+        let at = self.position(key)?;
+        Some(&mut self.values[at])
+    }
+
+    /// All entries, ascending by key.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
+        (0..self.starts.len() - 1).flat_map(move |bucket| {
+            let high = ((bucket as u64) << self.layout.remainder_bits) as u32;
+            (self.starts[bucket] as usize..self.starts[bucket + 1] as usize)
+                .map(move |at| (high | self.remainder_at(at), self.values[at]))
+        })
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.starts.len() * size_of::<u32>() + self.remainders.len() + self.values.len()
+    }
+
+    #[inline]
+    fn position(&self, key: u32) -> Option<usize> {
+        let bucket = self.layout.bucket(key);
+        let start = *self.starts.get(bucket)? as usize;
+        let end = *self.starts.get(bucket + 1)? as usize;
+        let remainder = self.layout.remainder(key);
+        let within = match self.layout.remainder_bytes {
+            1 => self.remainders[start..end]
+                .iter()
+                .position(|byte| u32::from(*byte) == remainder),
+            2 => {
+                let wanted = (remainder as u16).to_le_bytes();
+                self.remainders[start * 2..end * 2]
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .position(|two| *two == wanted)
+            }
+            3 => {
+                let [a, b, c, _] = remainder.to_le_bytes();
+                self.remainders[start * 3..end * 3]
+                    .as_chunks::<3>()
+                    .0
+                    .iter()
+                    .position(|three| *three == [a, b, c])
+            }
+            _ => {
+                let wanted = remainder.to_le_bytes();
+                self.remainders[start * 4..end * 4]
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .position(|four| *four == wanted)
+            }
+        };
+        within.map(|offset| start + offset)
+    }
+
+    fn remainder_at(&self, at: usize) -> u32 {
+        let width = self.layout.remainder_bytes;
+        let mut bytes = [0; 4];
+        bytes[..width].copy_from_slice(&self.remainders[at * width..][..width]);
+        u32::from_le_bytes(bytes)
+    }
+}

@@ -1,0 +1,177 @@
+//! A compact map from hashed keys to non-zero bytes: what the first-sighting filter and the panes are made of.
+//!
+//! Two layers: most entries are [`Packed`] (about 3.2 bytes each at scale), new ones wait in [`Young`] and are packed when they are more than
+//! an eighth of the whole. So an insert costs a constant number of sequential steps on average and no slot stays free for long. A dense
+//! open-addressing table was the alternative; with room to grow it takes 5 to 9 bytes an entry.
+
+use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::packed::Packed;
+use crate::young::Young;
+
+/// The map. Which layer an entry is in changes no answer and no encoded byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    key_bits: u32,
+    packed: Packed,
+    young: Young,
+}
+
+/// New entries below this number are never packed for their share alone.
+const YOUNG_MIN: usize = 12;
+/// New entries are packed when there are more than one for this many packed ones.
+const PACKED_PER_YOUNG: usize = 8;
+
+impl Tally {
+    /// An empty map of keys of 1 to 32 bits.
+    pub fn new(key_bits: u32) -> Self {
+        Self::from_sorted(key_bits, 0, std::iter::empty())
+    }
+
+    /// A map of `len` entries with strictly ascending keys.
+    pub fn from_sorted(key_bits: u32, len: usize, entries: impl Iterator<Item = (u32, u8)>) -> Self {
+        Tally {
+            key_bits,
+            packed: Packed::from_sorted(key_bits, len, entries),
+            young: Young::default(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.packed.len() + self.young.len()
+    }
+
+    /// How many bits the keys have.
+    pub fn key_bits(&self) -> u32 {
+        self.key_bits
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub fn get(&self, key: u32) -> Option<u8> {
+        self.young.get(key).or_else(|| self.packed.get(key))
+    }
+
+    /// The value of `key`; it must not be set to 0.
+    #[inline]
+    pub fn get_mut(&mut self, key: u32) -> Option<&mut u8> {
+        self.young.get_mut(key).or_else(|| self.packed.get_mut(key))
+    }
+
+    /// Adds a key that is not there yet, with a value that is not 0.
+    pub fn insert_new(&mut self, key: u32, value: u8) {
+        self.young.insert_new(key, value);
+        if self.young.len() > YOUNG_MIN.max(self.packed.len() / PACKED_PER_YOUNG) {
+            self.pack();
+        }
+    }
+
+    /// Moves every entry to the packed layer.
+    pub fn pack(&mut self) {
+        if !self.young.is_empty() {
+            let entries = self.sorted_young();
+            let packed = Packed::from_sorted(
+                self.key_bits,
+                self.len(),
+                Merged::new(self.packed.iter(), entries.into_iter()),
+            );
+            self.packed = packed;
+            self.young = Young::default();
+        }
+    }
+
+    /// Keeps the entries whose value passes, and packs.
+    pub fn retain(&mut self, keep: impl Fn(u8) -> bool) {
+        self.pack();
+        let kept = self.packed.iter().filter(|(_, value)| keep(*value)).count();
+        if kept < self.packed.len() {
+            self.packed = Packed::from_sorted(
+                self.key_bits,
+                kept,
+                self.packed.iter().filter(|(_, value)| keep(*value)),
+            );
+        }
+    }
+
+    /// All entries, ascending by key.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
+        Merged::new(self.packed.iter(), self.sorted_young().into_iter())
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.packed.memory_bytes() + self.young.memory_bytes()
+    }
+
+    /// Number of entries, then each key as the distance to the one before, and its value.
+    pub fn encode(&self, out: &mut Encoder) {
+        out.number(self.len() as u64);
+        let mut next = 0u64;
+        for (key, value) in self.iter() {
+            out.number(u64::from(key) - next);
+            out.byte(value);
+            next = u64::from(key) + 1;
+        }
+    }
+
+    /// The inverse of [`Tally::encode`].
+    pub fn decode(key_bits: u32, len_max: usize, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let len = input.length(2)?;
+        if len > len_max {
+            return Err(DecodeError::Invalid("number of tally entries"));
+        }
+        let mut entries = Vec::with_capacity(len);
+        let mut next = 0u64;
+        for _ in 0..len {
+            let key = next
+                .checked_add(input.number()?)
+                .filter(|key| key >> key_bits == 0)
+                .ok_or(DecodeError::Invalid("tally key"))?;
+            let value = input.byte()?;
+            if value == 0 {
+                return Err(DecodeError::Invalid("tally value"));
+            }
+            entries.push((key as u32, value));
+            next = key + 1;
+        }
+        Ok(Self::from_sorted(key_bits, len, entries.into_iter()))
+    }
+
+    fn sorted_young(&self) -> Vec<(u32, u8)> {
+        let mut entries: Vec<_> = self.young.iter().collect();
+        entries.sort_unstable();
+        entries
+    }
+}
+
+/// Two ascending sequences without a common key, as one.
+struct Merged<A: Iterator, B: Iterator> {
+    first: std::iter::Peekable<A>,
+    second: std::iter::Peekable<B>,
+}
+
+impl<A, B> Merged<A, B>
+where
+    A: Iterator<Item = (u32, u8)>,
+    B: Iterator<Item = (u32, u8)>,
+{
+    fn new(first: A, second: B) -> Self {
+        Merged {
+            first: first.peekable(),
+            second: second.peekable(),
+        }
+    }
+}
+
+impl<A, B> Iterator for Merged<A, B>
+where
+    A: Iterator<Item = (u32, u8)>,
+    B: Iterator<Item = (u32, u8)>,
+{
+    type Item = (u32, u8);
+    fn next(&mut self) -> Option<(u32, u8)> {
+        match (self.first.peek(), self.second.peek()) {
+            (Some(a), Some(b)) if b < a => self.second.next(),
+            (Some(_), _) => self.first.next(),
+            (None, _) => self.second.next(),
+        }
+    }
+}
