@@ -127,6 +127,19 @@ impl ContentHash {
     /// # Errors
     /// The length does not fit the algorithm, a URL holds control characters or is not UTF-8, or the quality is above 100.
     pub fn from_bytes(algorithm: Algorithm, value: Vec<u8>, quality: Option<u8>) -> Result<Self, ContentHashError> {
+        Self::check(algorithm, &value, quality)?;
+        Ok(ContentHash {
+            algorithm,
+            value,
+            quality,
+        })
+    }
+
+    /// Whether [`ContentHash::from_bytes`] would take these, without taking them.
+    ///
+    /// # Errors
+    /// As [`ContentHash::from_bytes`].
+    pub fn check(algorithm: Algorithm, value: &[u8], quality: Option<u8>) -> Result<(), ContentHashError> {
         if quality.is_some_and(|q| q > 100) {
             return Err(ContentHashError::QualityOutOfRange);
         }
@@ -134,18 +147,10 @@ impl ContentHash {
             Some(length) => value.len() == length,
             None => {
                 (1..=Self::URL_LENGTH_MAX).contains(&value.len())
-                    && std::str::from_utf8(&value).is_ok_and(|text| !text.chars().any(char::is_control))
+                    && std::str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control))
             }
         };
-        if fits {
-            Ok(ContentHash {
-                algorithm,
-                value,
-                quality,
-            })
-        } else {
-            Err(algorithm.malformed())
-        }
+        if fits { Ok(()) } else { Err(algorithm.malformed()) }
     }
 
     /// A hash from the text of the schema: hexadecimal in either case, or a URL.

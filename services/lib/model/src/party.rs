@@ -28,11 +28,12 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl FromStr for Name {
-    type Err = NameError;
-    fn from_str(text: &str) -> Result<Self, NameError> {
+    /// Whether `text` is a name, without taking it.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn check(text: &str) -> Result<(), NameError> {
         let first_is_plain = text
             .bytes()
             .next()
@@ -41,10 +42,18 @@ impl FromStr for Name {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
         if first_is_plain && all_allowed && text.len() <= Name::LENGTH_MAX {
-            Ok(Name(text.to_owned()))
+            Ok(())
         } else {
             Err(NameError)
         }
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Name::check(text)?;
+        Ok(Name(text.to_owned()))
     }
 }
 
