@@ -1,0 +1,167 @@
+//! Alerts as they stand in `tocsin.alerts`: Avro single-object encoding, with the names of the platforms and the party they speak of.
+
+use tocsin_model::{
+    Alert, AlertId, AlertLevel, Estimate, Milliseconds, PlatformFigures, PlatformId, PriorityTerm, Scope, Timestamp,
+    TriggerEvidence,
+};
+
+use crate::avro::{ArrayWalk, Cursor, put_array, put_bytes, put_double, put_long, put_option};
+use crate::event::put_hash;
+use crate::record::{
+    invalid, narrow, put_count, put_id, put_interval, put_scope, read_family, read_hash, read_id, read_interval,
+    read_scope,
+};
+use crate::{Names, RecordError, SchemaName, framing};
+
+/// An alert with the names it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertRecord {
+    /// The alert.
+    pub alert: Alert,
+    /// The names of its platforms and of its scope's party, where they were known.
+    pub names: Names,
+}
+
+/// An alert as a record value. Of `names`, only those the alert speaks of are written.
+pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    framing::begin(SchemaName::Alert, &mut out);
+    put_id(&mut out, alert.id.0);
+    put_scope(&mut out, alert.scope);
+    let party_name = match alert.scope {
+        Scope::Party(party) => names.parties.get(&party),
+        _ => None,
+    };
+    put_option(&mut out, party_name, |out, name| {
+        put_bytes(out, name.as_str().as_bytes())
+    });
+    put_id(&mut out, alert.family.0.0);
+    put_hash(&mut out, &alert.hash);
+    put_long(&mut out, alert.level as i64);
+    put_long(&mut out, i64::from(alert.episode));
+    put_long(&mut out, i64::from(alert.rule_version));
+    put_long(&mut out, alert.at.0);
+    put_long(&mut out, alert.first_seen.0);
+    put_long(&mut out, alert.exact_since.0);
+    let trigger = &alert.trigger;
+    put_long(&mut out, trigger.window.0);
+    put_count(&mut out, trigger.observed);
+    put_double(&mut out, trigger.expected);
+    put_double(&mut out, trigger.score);
+    put_double(&mut out, trigger.threshold);
+    put_estimate(&mut out, trigger.accounts);
+    put_interval(&mut out, alert.spread_5m);
+    put_interval(&mut out, alert.spread_1h);
+    put_interval(&mut out, alert.spread_24h);
+    put_array(&mut out, alert.platforms.iter(), |out, figures| {
+        put_long(out, i64::from(figures.platform.0));
+        let name = names.platforms.get(&figures.platform);
+        put_bytes(out, name.map_or("", |name| name.as_str()).as_bytes());
+        put_count(out, figures.spread_1h);
+        put_count(out, figures.spread_24h);
+        put_estimate(out, figures.reach);
+    });
+    put_double(&mut out, alert.forecast_1h);
+    put_double(&mut out, alert.priority);
+    put_array(&mut out, alert.priority_terms.iter(), |out, term| {
+        put_bytes(out, term.name.as_bytes());
+        put_double(out, term.value);
+    });
+    put_long(&mut out, i64::from(alert.members));
+    out
+}
+
+/// The alert in a record value of any version.
+///
+/// # Errors
+/// The bytes are not an alert, or hold a scope or level this version does not know.
+pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
+    let datum = framing::open(SchemaName::Alert, bytes)?;
+    let cursor = &mut Cursor::new(&datum);
+    let mut names = Names::default();
+    let id = AlertId(read_id(cursor)?);
+    let scope = read_scope(cursor)?;
+    if cursor.present()? {
+        let name = cursor.string()?.parse().map_err(|_| invalid("scope_party_name"))?;
+        let Scope::Party(party) = scope else {
+            return Err(invalid("scope_party_name"));
+        };
+        names.parties.insert(party, name);
+    }
+    let alert = Alert {
+        id,
+        scope,
+        family: read_family(cursor)?,
+        hash: read_hash(cursor)?,
+        level: AlertLevel::from_number(cursor.branch(1 + AlertLevel::ALL.len() as u8)?).ok_or(invalid("level"))?,
+        episode: narrow(cursor, "episode")?,
+        rule_version: narrow(cursor, "rule_version")?,
+        at: Timestamp(cursor.long()?),
+        first_seen: Timestamp(cursor.long()?),
+        exact_since: Timestamp(cursor.long()?),
+        trigger: TriggerEvidence {
+            window: Milliseconds(cursor.long()?),
+            observed: narrow(cursor, "observed")?,
+            expected: cursor.double()?,
+            score: cursor.double()?,
+            threshold: cursor.double()?,
+            accounts: read_estimate(cursor)?,
+        },
+        spread_5m: read_interval(cursor, "spread_5m")?,
+        spread_1h: read_interval(cursor, "spread_1h")?,
+        spread_24h: read_interval(cursor, "spread_24h")?,
+        platforms: read_platforms(cursor, &mut names)?,
+        forecast_1h: cursor.double()?,
+        priority: cursor.double()?,
+        priority_terms: read_terms(cursor)?,
+        members: narrow(cursor, "members")?,
+    };
+    cursor.finish()?;
+    Ok(AlertRecord { alert, names })
+}
+
+fn read_platforms(cursor: &mut Cursor<'_>, names: &mut Names) -> Result<Vec<PlatformFigures>, RecordError> {
+    let mut platforms = Vec::new();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        let platform = PlatformId(narrow(cursor, "platform")?);
+        let name = cursor.string()?;
+        if !name.is_empty() {
+            let name = name.parse().map_err(|_| invalid("platform_name"))?;
+            names.platforms.insert(platform, name);
+        }
+        platforms.push(PlatformFigures {
+            platform,
+            spread_1h: narrow(cursor, "spread_1h")?,
+            spread_24h: narrow(cursor, "spread_24h")?,
+            reach: read_estimate(cursor)?,
+        });
+    }
+    Ok(platforms)
+}
+
+fn read_terms(cursor: &mut Cursor<'_>) -> Result<Vec<PriorityTerm>, RecordError> {
+    let mut terms = Vec::new();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        terms.push(PriorityTerm {
+            name: cursor.string()?.to_owned(),
+            value: cursor.double()?,
+        });
+    }
+    Ok(terms)
+}
+
+fn put_estimate(out: &mut Vec<u8>, estimate: Estimate) {
+    put_double(out, estimate.estimate);
+    put_double(out, estimate.low);
+    put_double(out, estimate.high);
+}
+
+fn read_estimate(cursor: &mut Cursor<'_>) -> Result<Estimate, RecordError> {
+    Ok(Estimate {
+        estimate: cursor.double()?,
+        low: cursor.double()?,
+        high: cursor.double()?,
+    })
+}

@@ -1,0 +1,61 @@
+//! Links: a content joins a family. They stand in `tocsin.sightings`.
+
+use tocsin_model::{Evidence, Link, PartyId, Timestamp};
+
+use crate::avro::{Cursor, put_long, put_option};
+use crate::event::put_hash;
+use crate::record::{invalid, narrow, put_id, read_content, read_family, read_hash, read_sharing};
+use crate::{RecordError, SchemaName, framing};
+
+/// A link in Avro single-object encoding.
+pub fn encode(link: &Link) -> Vec<u8> {
+    let mut out = Vec::with_capacity(112);
+    framing::begin(SchemaName::Link, &mut out);
+    put_id(&mut out, link.content.0);
+    put_hash(&mut out, &link.hash);
+    put_id(&mut out, link.family.0.0);
+    let (symbol, distance) = match link.evidence {
+        Evidence::PartyLink => (1, None),
+        Evidence::EqualHash => (2, None),
+        Evidence::PdqDistance(distance) => (3, Some(distance)),
+        Evidence::Moderator => (4, None),
+    };
+    put_long(&mut out, symbol);
+    put_option(&mut out, distance, |out, distance| put_long(out, i64::from(distance)));
+    put_long(&mut out, i64::from(link.party.0));
+    put_long(&mut out, link.sharing as i64);
+    put_long(&mut out, link.at.0);
+    out
+}
+
+/// The link in single-object bytes of any version.
+///
+/// # Errors
+/// The bytes are not a link, or hold evidence this version does not know.
+pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
+    let datum = framing::open(SchemaName::Link, bytes)?;
+    let cursor = &mut Cursor::new(&datum);
+    let content = read_content(cursor)?;
+    let hash = read_hash(cursor)?;
+    let family = read_family(cursor)?;
+    let symbol = cursor.branch(5)?;
+    let distance = cursor.present()?.then(|| narrow(cursor, "distance")).transpose()?;
+    let evidence = match (symbol, distance) {
+        (1, None) => Evidence::PartyLink,
+        (2, None) => Evidence::EqualHash,
+        (3, Some(distance)) => Evidence::PdqDistance(distance),
+        (4, None) => Evidence::Moderator,
+        _ => return Err(invalid("evidence")),
+    };
+    let link = Link {
+        content,
+        hash,
+        family,
+        evidence,
+        party: PartyId(narrow(cursor, "party")?),
+        sharing: read_sharing(cursor)?,
+        at: Timestamp(cursor.long()?),
+    };
+    cursor.finish()?;
+    Ok(link)
+}

@@ -1,0 +1,227 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use apache_avro::Schema;
+use apache_avro::rabin::Rabin;
+
+use crate::avro::{Malformed, check_structure};
+
+/// One of the schemas this project owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is the schema of that name under schemas/avro")]
+pub enum SchemaName {
+    Event,
+    EventBatch,
+    Alert,
+    Reject,
+    Decision,
+    Family,
+    Link,
+    State,
+    Party,
+}
+
+/// The writer schemas that can be read: every version this project ever published, and those an operator registers.
+#[derive(Clone, Debug)]
+pub struct Schemas {
+    by_fingerprint: HashMap<u64, Writer>,
+    by_confluent_id: HashMap<u32, u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Writer {
+    name: SchemaName,
+    schema: Schema,
+}
+
+/// Why a schema cannot be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The text is not an Avro schema.
+    #[error("not an Avro schema")]
+    Parse(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The newest version of that name cannot read what this schema writes.
+    #[error("the newest version of schema {name} cannot read what this schema writes")]
+    Incompatible {
+        /// The name it was to be registered under.
+        name: &'static str,
+        /// Where they differ.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is no such version.
+    #[error("schema {name} has no version {version}")]
+    NoSuchVersion {
+        /// The name.
+        name: &'static str,
+        /// The version asked for.
+        version: u32,
+    },
+}
+
+impl SchemaName {
+    /// All schemas.
+    pub const ALL: [SchemaName; 9] = [
+        SchemaName::Event,
+        SchemaName::EventBatch,
+        SchemaName::Alert,
+        SchemaName::Reject,
+        SchemaName::Decision,
+        SchemaName::Family,
+        SchemaName::Link,
+        SchemaName::State,
+        SchemaName::Party,
+    ];
+
+    /// The name of its directory under `schemas/avro`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaName::Event => "event",
+            SchemaName::EventBatch => "event_batch",
+            SchemaName::Alert => "alert",
+            SchemaName::Reject => "reject",
+            SchemaName::Decision => "decision",
+            SchemaName::Family => "family",
+            SchemaName::Link => "link",
+            SchemaName::State => "state",
+            SchemaName::Party => "party",
+        }
+    }
+
+    /// The schema with this name.
+    pub fn from_name(name: &str) -> Option<SchemaName> {
+        SchemaName::ALL.into_iter().find(|schema| schema.name() == name)
+    }
+
+    /// The text of every version, the first one first. The last is the one this version writes.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            SchemaName::Event => &[include_str!("../../../../schemas/avro/event/1.avsc")],
+            SchemaName::EventBatch => &[include_str!("../../../../schemas/avro/event_batch/1.avsc")],
+            SchemaName::Alert => &[include_str!("../../../../schemas/avro/alert/1.avsc")],
+            SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
+            SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],
+            SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],
+            SchemaName::Link => &[include_str!("../../../../schemas/avro/link/1.avsc")],
+            SchemaName::State => &[include_str!("../../../../schemas/avro/state/1.avsc")],
+            SchemaName::Party => &[include_str!("../../../../schemas/avro/party/1.avsc")],
+        }
+    }
+
+    /// The newest version, parsed.
+    pub fn newest(self) -> &'static Schema {
+        &NEWEST[self as usize].0
+    }
+
+    /// The CRC-64-AVRO fingerprint of the newest version, as a number (it stands little-endian in the framing).
+    pub fn fingerprint(self) -> u64 {
+        NEWEST[self as usize].1
+    }
+}
+
+static NEWEST: LazyLock<[(Schema, u64); 9]> = LazyLock::new(|| {
+    SchemaName::ALL.map(|name| {
+        let text = name.versions().last().expect("every schema has a version");
+        let schema = parse_own(text);
+        let fingerprint = fingerprint(&schema);
+        (schema, fingerprint)
+    })
+});
+
+static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {
+    let mut by_fingerprint = HashMap::new();
+    for name in SchemaName::ALL {
+        for text in name.versions() {
+            let schema = parse_own(text);
+            by_fingerprint.insert(fingerprint(&schema), Writer { name, schema });
+        }
+    }
+    Schemas {
+        by_fingerprint,
+        by_confluent_id: HashMap::new(),
+    }
+});
+
+impl Schemas {
+    /// The schemas this project published.
+    pub fn builtin() -> &'static Schemas {
+        &BUILTIN
+    }
+
+    /// Also reads what a foreign schema writes, in the place of `name`: an older or newer version, or a producer's own. Returns its
+    /// fingerprint.
+    ///
+    /// # Errors
+    /// It is no schema, or the newest version of `name` cannot read what it writes.
+    pub fn register(&mut self, name: SchemaName, text: &str) -> Result<u64, SchemaError> {
+        let schema = Schema::parse_str(text).map_err(|error| SchemaError::Parse(error.into()))?;
+        apache_avro::schema_compatibility::SchemaCompatibility::can_read(&schema, name.newest()).map_err(|error| {
+            SchemaError::Incompatible {
+                name: name.name(),
+                source: error.into(),
+            }
+        })?;
+        let fingerprint = fingerprint(&schema);
+        self.by_fingerprint
+            .entry(fingerprint)
+            .or_insert(Writer { name, schema });
+        Ok(fingerprint)
+    }
+
+    /// Lets a Confluent schema id stand for a registered or built-in schema.
+    pub fn map_confluent_id(&mut self, id: u32, fingerprint: u64) {
+        self.by_confluent_id.insert(id, fingerprint);
+    }
+
+    /// Lets a Confluent schema id stand for a version (from 1) of one of the project's schemas.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub fn map_confluent_id_to_version(&mut self, id: u32, name: SchemaName, version: u32) -> Result<(), SchemaError> {
+        let text = usize::try_from(version)
+            .ok()
+            .and_then(|version| name.versions().get(version.checked_sub(1)?))
+            .ok_or(SchemaError::NoSuchVersion {
+                name: name.name(),
+                version,
+            })?;
+        self.map_confluent_id(id, fingerprint(&parse_own(text)));
+        Ok(())
+    }
+
+    pub(crate) fn fingerprint_of_confluent_id(&self, id: u32) -> Option<u64> {
+        self.by_confluent_id.get(&id).copied()
+    }
+
+    pub(crate) fn name_of(&self, fingerprint: u64) -> Option<SchemaName> {
+        self.by_fingerprint.get(&fingerprint).map(|writer| writer.name)
+    }
+
+    /// The datum as the newest version of its schema writes it: borrowed when it is that already, otherwise resolved by `apache-avro`.
+    pub(crate) fn to_newest<'a>(&self, fingerprint: u64, datum: &'a [u8]) -> Result<Cow<'a, [u8]>, Malformed> {
+        let writer = self.by_fingerprint.get(&fingerprint).ok_or(Malformed::Unresolvable)?;
+        if fingerprint == writer.name.fingerprint() {
+            return Ok(Cow::Borrowed(datum));
+        }
+        rewrite(&writer.schema, writer.name.newest(), datum).map(Cow::Owned)
+    }
+}
+
+/// Reads a datum of `writer` by schema resolution as `reader`, and writes it as `reader`.
+pub(crate) fn rewrite(writer: &Schema, reader: &Schema, datum: &[u8]) -> Result<Vec<u8>, Malformed> {
+    check_structure(writer, datum)?;
+    let mut rest = datum;
+    let value = apache_avro::from_avro_datum(writer, &mut rest, Some(reader)).map_err(|_| Malformed::Unresolvable)?;
+    apache_avro::to_avro_datum(reader, value).map_err(|_| Malformed::Unresolvable)
+}
+
+/// CRC-64-AVRO of the schema's parsing canonical form (Avro specification, "Schema fingerprints").
+fn fingerprint(schema: &Schema) -> u64 {
+    let bytes = schema.fingerprint::<Rabin>().bytes;
+    u64::from_le_bytes(bytes.try_into().expect("a Rabin fingerprint has eight bytes"))
+}
+
+fn parse_own(text: &str) -> Schema {
+    Schema::parse_str(text).expect("the project's own schemas are parsed in every test run")
+}
