@@ -4,7 +4,7 @@ use tocsin_model::{Evidence, Link, PartyId, Timestamp};
 
 use crate::avro::{Cursor, put_long, put_option};
 use crate::event::put_hash;
-use crate::record::{invalid, narrow, put_id, read_content, read_family, read_hash, read_sharing};
+use crate::record::{invalid, narrow, put_class, put_id, read_class, read_content, read_family, read_hash};
 use crate::{RecordError, SchemaName, framing};
 
 /// A link in Avro single-object encoding.
@@ -18,12 +18,13 @@ pub fn encode(link: &Link) -> Vec<u8> {
         Evidence::PartyLink => (1, None),
         Evidence::EqualHash => (2, None),
         Evidence::PdqDistance(distance) => (3, Some(distance)),
-        Evidence::Moderator => (4, None),
+        Evidence::FounderLinked => (4, None),
+        Evidence::Moderator => (5, None),
     };
     put_long(&mut out, symbol);
     put_option(&mut out, distance, |out, distance| put_long(out, i64::from(distance)));
-    put_long(&mut out, i64::from(link.party.0));
-    put_long(&mut out, link.sharing as i64);
+    put_option(&mut out, link.party, |out, party| put_long(out, i64::from(party.0)));
+    put_class(&mut out, link.class);
     put_long(&mut out, link.at.0);
     out
 }
@@ -38,13 +39,14 @@ pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
     let content = read_content(cursor)?;
     let hash = read_hash(cursor)?;
     let family = read_family(cursor)?;
-    let symbol = cursor.branch(5)?;
+    let symbol = cursor.branch(6)?;
     let distance = cursor.present()?.then(|| narrow(cursor, "distance")).transpose()?;
     let evidence = match (symbol, distance) {
         (1, None) => Evidence::PartyLink,
         (2, None) => Evidence::EqualHash,
         (3, Some(distance)) => Evidence::PdqDistance(distance),
-        (4, None) => Evidence::Moderator,
+        (4, None) => Evidence::FounderLinked,
+        (5, None) => Evidence::Moderator,
         _ => return Err(invalid("evidence")),
     };
     let link = Link {
@@ -52,8 +54,12 @@ pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
         hash,
         family,
         evidence,
-        party: PartyId(narrow(cursor, "party")?),
-        sharing: read_sharing(cursor)?,
+        party: cursor
+            .present()?
+            .then(|| narrow(cursor, "party"))
+            .transpose()?
+            .map(PartyId),
+        class: read_class(cursor)?,
         at: Timestamp(cursor.long()?),
     };
     cursor.finish()?;

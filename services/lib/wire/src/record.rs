@@ -1,6 +1,6 @@
 //! Pieces that several of Tocsin's own records share.
 
-use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyId, Interval, PartyId, Scope, Sharing};
+use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyId, Interval, PartyId, Scope};
 
 use crate::RecordError;
 use crate::avro::{Cursor, put_long, put_option};
@@ -72,10 +72,6 @@ pub(crate) fn put_class(out: &mut Vec<u8>, class: Class) {
 
 pub(crate) fn read_class(cursor: &mut Cursor<'_>) -> Result<Class, RecordError> {
     Class::from_number(narrow(cursor, "class")?).ok_or(invalid("class"))
-}
-
-pub(crate) fn read_sharing(cursor: &mut Cursor<'_>) -> Result<Sharing, RecordError> {
-    Sharing::from_number(cursor.branch(3)?).ok_or(invalid("sharing"))
 }
 
 /// Counts are far below 2^63; one that is not saturates rather than turning negative.

@@ -13,7 +13,7 @@ use crate::{RecordError, decision, link};
 /// | --- | --- |
 /// | 1 block | see [`block`](crate::block) |
 /// | 2 link | Avro single-object encoding of schema `link` |
-/// | 3 delta | version 1; family (16, big-endian), member (16), class, number (Avro longs), the record (Avro bytes) |
+/// | 3 delta | version 1; family (16, big-endian), member (16), class, number (Avro longs), the records (Avro bytes) |
 /// | 4 tick | empty: its time is the record's append stamp; or its time, milliseconds since 1970 (8, little-endian) |
 /// | 5 decision | Avro single-object encoding of schema `decision` |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,14 +56,14 @@ impl<'a> SightingsRecord<'a> {
             SightingsRecord::Block(block) => tagged(BLOCK, block),
             SightingsRecord::Link(value) => tagged(LINK, &link::encode(value)),
             SightingsRecord::Delta(delta) => {
-                let mut out = Vec::with_capacity(56 + delta.record.len());
+                let mut out = Vec::with_capacity(56 + delta.records.len());
                 out.push(DELTA);
                 out.push(DELTA_VERSION);
                 put_id(&mut out, delta.family.0.0);
                 put_id(&mut out, delta.member.0);
                 put_class(&mut out, delta.class);
                 put_long(&mut out, i64::try_from(delta.number).unwrap_or(i64::MAX));
-                put_bytes(&mut out, &delta.record);
+                put_bytes(&mut out, &delta.records);
                 out
             }
             SightingsRecord::Tick(TickTime::AppendStamp) => vec![TICK],
@@ -120,7 +120,7 @@ fn decode_delta(body: &[u8]) -> Result<Delta, RecordError> {
         member,
         class,
         number: narrow(cursor, "number")?,
-        record: cursor.bytes()?.to_vec(),
+        records: cursor.bytes()?.to_vec(),
     };
     cursor.finish()?;
     Ok(delta)
