@@ -31,6 +31,47 @@ pub enum LogError {
         /// The record's size.
         bytes: usize,
     },
+    /// A topic cannot be created as asked for.
+    #[error("topic {topic} cannot be created: {reason}")]
+    TopicRefused {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: String,
+    },
+    /// A record without a key for a compacted topic.
+    #[error("a record without a key cannot go to the compacted topic {topic}")]
+    KeyMissing {
+        /// The topic.
+        topic: String,
+    },
+    /// The embedded log lets one member into a group, and there is one.
+    #[error("group {group} has a member already")]
+    GroupInUse {
+        /// The group.
+        group: String,
+    },
+    /// Positions of a group that the committing side is not (or no longer) a member of.
+    #[error("not a member of group {group}")]
+    NotAMember {
+        /// The group.
+        group: String,
+    },
+    /// A newer committer of the same instance took over.
+    #[error("a newer committer of instance {instance} took over")]
+    TakenOver {
+        /// The instance.
+        instance: String,
+    },
+    /// The embedded log's file is not one, or is damaged.
+    #[error("the log file {path} is damaged or is not a log file")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What was found.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The log was closed.
     #[error("the log is closed")]
     Closed,

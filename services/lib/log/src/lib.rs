@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use error::{CommitError, LogError};
 pub use record::{Append, Header, Headers, Record, RecordRef, TopicPartition};
-pub use topic::{Cleanup, TopicInfo, TopicSpec};
+pub use topic::{Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicInfo, TopicSpec};
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync + 'static {

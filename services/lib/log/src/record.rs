@@ -77,6 +77,22 @@ pub enum Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// All of them, copied.
+    pub fn to_vec(self) -> Vec<Header> {
+        use rdkafka::message::Headers as _;
+        match self {
+            Headers::Slice(headers) => headers.to_vec(),
+            Headers::Kafka(None) => Vec::new(),
+            Headers::Kafka(Some(headers)) => headers
+                .iter()
+                .map(|header| Header {
+                    name: header.key.to_owned(),
+                    value: Bytes::copy_from_slice(header.value.unwrap_or_default()),
+                })
+                .collect(),
+        }
+    }
+
     /// The value of the first header of this name.
     pub fn get(self, name: &str) -> Option<&'a [u8]> {
         use rdkafka::message::Headers as _;
@@ -90,6 +106,32 @@ impl<'a> Headers<'a> {
                 .iter()
                 .find(|header| header.key == name)
                 .and_then(|header| header.value),
+        }
+    }
+}
+
+impl Append {
+    /// What a topic's limit goes by: the bytes of key, value and headers.
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|header| header.name.len() + header.value.len())
+            .sum();
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
+    }
+}
+
+impl RecordRef<'_> {
+    /// A copy that owns its bytes.
+    pub fn to_record(&self) -> Record {
+        Record {
+            from: TopicPartition::new(self.topic, self.partition),
+            offset: self.offset,
+            appended_at_ms: self.appended_at_ms,
+            key: self.key.map(Bytes::copy_from_slice),
+            value: self.value.map(Bytes::copy_from_slice),
+            headers: self.headers.to_vec(),
         }
     }
 }

@@ -1,3 +1,5 @@
+use crate::LogError;
+
 /// What becomes of old records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cleanup {
@@ -31,4 +33,89 @@ pub struct TopicInfo {
     pub id: u64,
     /// How many partitions.
     pub partitions: u32,
+}
+
+/// The most partitions a topic may have.
+pub const PARTITIONS_MAX: u32 = 1024;
+
+/// The longest name of a topic (Apache Kafka's limit).
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+/// The largest record a topic may allow, in bytes.
+pub const RECORD_BYTES_MAX: u32 = 15 << 20;
+
+impl TopicSpec {
+    /// Both logs take the same names and shapes: those of Apache Kafka, with our limits.
+    pub(crate) fn check(&self) -> Result<(), LogError> {
+        let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
+        let reason = if self.name.is_empty() || self.name.len() > TOPIC_NAME_BYTES_MAX {
+            format!("a name has 1 to {TOPIC_NAME_BYTES_MAX} bytes")
+        } else if matches!(self.name.as_str(), "." | "..") || !self.name.chars().all(legal) {
+            "a name consists of letters, digits, '.', '_' and '-'".to_owned()
+        } else if self.partitions == 0 || self.partitions > PARTITIONS_MAX {
+            format!("a topic has 1 to {PARTITIONS_MAX} partitions, not {}", self.partitions)
+        } else if self.record_bytes_max == 0 || self.record_bytes_max > RECORD_BYTES_MAX {
+            format!(
+                "a record has 1 to {RECORD_BYTES_MAX} bytes, not {}",
+                self.record_bytes_max
+            )
+        } else {
+            return Ok(());
+        };
+        Err(LogError::TopicRefused {
+            topic: self.name.clone(),
+            reason,
+        })
+    }
+}
+
+/// Whether a subscription (a full name, or a prefix that ends in `*`) takes in a topic.
+pub(crate) fn subscribed(subscription: &str, topic: &str) -> bool {
+    match subscription.strip_suffix('*') {
+        Some(prefix) => topic.starts_with(prefix),
+        None => subscription == topic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_outside_the_limits_are_refused() {
+        let spec = |name: &str, partitions, record_bytes_max| TopicSpec {
+            name: name.to_owned(),
+            partitions,
+            cleanup: Cleanup::Delete,
+            retention_ms: None,
+            record_bytes_max,
+        };
+        assert!(spec("tocsin.ingest.a-b_c", 1, 1).check().is_ok());
+        for (name, partitions, record_bytes_max) in [
+            ("", 1, 1),
+            ("..", 1, 1),
+            ("a b", 1, 1),
+            ("a*", 1, 1),
+            ("ä", 1, 1),
+            ("a", 0, 1),
+            ("a", PARTITIONS_MAX + 1, 1),
+            ("a", 1, 0),
+            ("a", 1, RECORD_BYTES_MAX + 1),
+        ] {
+            let refused = spec(name, partitions, record_bytes_max).check();
+            assert!(
+                matches!(refused, Err(LogError::TopicRefused { .. })),
+                "{name} {partitions}"
+            );
+        }
+        assert!(spec(&"a".repeat(TOPIC_NAME_BYTES_MAX + 1), 1, 1).check().is_err());
+    }
+
+    #[test]
+    fn a_star_at_the_end_takes_a_prefix() {
+        assert!(subscribed("tocsin.ingest.*", "tocsin.ingest.a"));
+        assert!(!subscribed("tocsin.ingest.*", "tocsin.alerts"));
+        assert!(subscribed("a", "a"));
+        assert!(!subscribed("a", "ab"));
+    }
 }
