@@ -28,6 +28,7 @@ mod reject;
 mod schemas;
 mod sightings_record;
 pub mod state;
+pub mod topics;
 
 pub use alert::AlertRecord;
 pub use avro::Malformed;

@@ -1,0 +1,206 @@
+//! The topics, as `schemas/topics.toml` declares them. Services turn a declaration into what their log needs.
+
+mod asyncapi;
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use tocsin_model::{Name, PartitionCount};
+
+pub use asyncapi::asyncapi;
+
+/// The topic of sightings.
+pub const SIGHTINGS: &str = "tocsin.sightings";
+/// The topic of state.
+pub const STATE: &str = "tocsin.state";
+/// The topic of alerts.
+pub const ALERTS: &str = "tocsin.alerts";
+/// The topic of rejects.
+pub const REJECTS: &str = "tocsin.rejects";
+/// The topic of decisions.
+pub const DECISIONS: &str = "tocsin.decisions";
+/// The topic of announced families.
+pub const FAMILIES: &str = "tocsin.families";
+/// The topic of the party registry.
+pub const PARTIES: &str = "tocsin.parties";
+/// The topic of intake's own state.
+pub const INTAKE: &str = "tocsin.intake";
+/// What the name of every ingest topic begins with; the party's name follows.
+pub const INGEST_PREFIX: &str = "tocsin.ingest.";
+
+/// The name of the declaration that stands for every party's ingest topic.
+const INGEST_TEMPLATE: &str = "tocsin.ingest.<party>";
+
+/// One topic, or the ingest topics of all parties.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicDeclaration {
+    /// Its name; of the ingest topics, with `<party>` in the party's place.
+    pub name: String,
+    /// What it is for.
+    pub purpose: String,
+    /// What the key of a record is.
+    pub key: String,
+    /// How many partitions.
+    pub partitions: Partitions,
+    /// What becomes of old records.
+    pub cleanup: TopicCleanup,
+    /// For [`TopicCleanup::Delete`]: how long records are kept.
+    pub retention_hours: Option<u64>,
+    /// The largest record, in bytes.
+    pub record_bytes_max: u32,
+    /// The roles that may write.
+    pub writers: Vec<String>,
+    /// The roles that may read.
+    pub readers: Vec<String>,
+    /// Names of Avro schemas or other layouts.
+    pub payload: Vec<String>,
+}
+
+/// How many partitions a topic has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Partitions {
+    /// This many.
+    Number(u32),
+    /// As many as the deployment is configured to have.
+    Configured(Configured),
+}
+
+/// Which configured count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Configured {
+    /// That of the sightings topic.
+    Sightings,
+}
+
+/// What becomes of old records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopicCleanup {
+    /// Dropped after the retention time.
+    Delete,
+    /// The newest of each key is kept.
+    Compact,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    topic: Vec<TopicDeclaration>,
+}
+
+static DECLARED: LazyLock<Vec<TopicDeclaration>> = LazyLock::new(|| {
+    let file: File = toml::from_str(include_str!("../../../../schemas/topics.toml"))
+        .expect("the declaration is parsed in every test run");
+    file.topic
+});
+
+/// Every declaration, the ingest topics' one included.
+pub fn declared() -> &'static [TopicDeclaration] {
+    &DECLARED
+}
+
+/// The declarations of the topics that stand by themselves: all but the ingest topics.
+pub fn fixed() -> impl Iterator<Item = &'static TopicDeclaration> {
+    declared()
+        .iter()
+        .filter(|declaration| declaration.name != INGEST_TEMPLATE)
+}
+
+/// The declaration of a party's ingest topic, with its own name.
+pub fn ingest(party: &Name) -> TopicDeclaration {
+    let template = declared()
+        .iter()
+        .find(|declaration| declaration.name == INGEST_TEMPLATE)
+        .expect("the declaration is parsed in every test run");
+    TopicDeclaration {
+        name: ingest_name(party),
+        ..template.clone()
+    }
+}
+
+/// The name of a party's ingest topic.
+pub fn ingest_name(party: &Name) -> String {
+    format!("{INGEST_PREFIX}{party}")
+}
+
+/// The party whose ingest topic this is.
+pub fn party_of(topic: &str) -> Option<Name> {
+    topic.strip_prefix(INGEST_PREFIX)?.parse().ok()
+}
+
+impl TopicDeclaration {
+    /// How many partitions in a deployment whose sightings topic has `sightings` of them.
+    pub fn partition_count(&self, sightings: PartitionCount) -> u32 {
+        match self.partitions {
+            Partitions::Number(number) => number,
+            Partitions::Configured(Configured::Sightings) => u32::from(sightings.get()),
+        }
+    }
+
+    /// How long records are kept, in milliseconds; `None` for ever or until compacted away.
+    pub fn retention_ms(&self) -> Option<u64> {
+        self.retention_hours.map(|hours| hours * 3_600_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The declaration is whole, and the document made from it is the one in the repository.
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::SchemaName;
+
+    #[test]
+    fn every_named_topic_is_declared_once() {
+        for name in [
+            SIGHTINGS,
+            STATE,
+            ALERTS,
+            REJECTS,
+            DECISIONS,
+            FAMILIES,
+            PARTIES,
+            INTAKE,
+            INGEST_TEMPLATE,
+        ] {
+            let found = declared().iter().filter(|declaration| declaration.name == name).count();
+            assert_eq!(found, 1, "{name}");
+        }
+        assert_eq!(declared().len(), 9);
+    }
+
+    #[test]
+    fn declarations_make_sense() {
+        for declaration in declared() {
+            let name = &declaration.name;
+            let deletes = declaration.cleanup == TopicCleanup::Delete;
+            assert_eq!(declaration.retention_hours.is_some(), deletes, "{name}");
+            assert!(
+                !declaration.writers.is_empty() && !declaration.readers.is_empty(),
+                "{name}"
+            );
+            for payload in &declaration.payload {
+                let known = SchemaName::from_name(payload).is_some()
+                    || matches!(payload.as_str(), "sightings_record" | "intake_state");
+                assert!(known, "{name}: {payload}");
+            }
+        }
+    }
+
+    #[test]
+    fn ingest_topics_carry_their_party() {
+        let party: Name = "example-video".parse().unwrap();
+        let declaration = ingest(&party);
+        assert_eq!(declaration.name, "tocsin.ingest.example-video");
+        assert_eq!(party_of(&declaration.name), Some(party));
+        assert_eq!(party_of("tocsin.ingest.Not A Name"), None);
+        assert_eq!(party_of("tocsin.alerts"), None);
+        let count = PartitionCount::new(16).unwrap();
+        assert_eq!(declaration.partition_count(count), 4);
+        let sightings = fixed().find(|declaration| declaration.name == SIGHTINGS).unwrap();
+        assert_eq!(sightings.partition_count(count), 16);
+    }
+}
