@@ -5,6 +5,7 @@ promises: no secret in an object, no token, no privilege, stable names for the r
 
 import copy
 import sys
+import tomllib
 from pathlib import Path
 
 import helm_python
@@ -69,6 +70,21 @@ def check_pod(where: str, pod: dict) -> None:
             check(not secret or "secretKeyRef" in variable.get("valueFrom", {}), f"{where} holds {variable['name']} in the open")
 
 
+def check_config(text: str, wanted: dict) -> None:
+    """The configuration file says what the values say, with the same types."""
+    config = tomllib.loads(text)
+
+    def compare(path: str, want: object, got: object) -> None:
+        if isinstance(want, dict):
+            check(isinstance(got, dict), f"the configuration lost {path}")
+            for key, value in want.items():
+                compare(f"{path}.{key}", value, got.get(key))
+        else:
+            check(type(want) is type(got) and want == got, f"the configuration says {path} = {got!r}, not {want!r}")
+
+    compare("config", wanted, config)
+
+
 def check_objects(objects: list[dict], values: dict) -> None:
     """What holds for every installation."""
     for item in objects:
@@ -81,6 +97,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
         if "template" in item.get("spec", {}):
             check_pod(where, item["spec"]["template"]["spec"])
     kinds = {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    check_config(kinds[("ConfigMap", "bell")]["data"]["tocsin.toml"], values["config"])
     for role, kind in ROLES.items():
         workload = kinds.get((kind, f"bell-{role}"))
         check(workload is not None, f"no {kind} for {role}")

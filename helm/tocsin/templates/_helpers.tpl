@@ -29,9 +29,36 @@ app.kubernetes.io/component: {{ . }}
 {{- end -}}
 {{- end -}}
 
-{{/* The whole configuration as TOML. */}}
+{{/* The whole configuration as TOML. Helm's own toToml writes every number of a values file as a float, which a count is not. */}}
 {{- define "tocsin.config" -}}
-{{ toToml .Values.config }}
+{{- include "tocsin.table" (dict "path" "" "table" .Values.config) | trim -}}
+{{- end -}}
+
+{{/* One table of TOML and the tables below it. Takes a dict with path and table. */}}
+{{- define "tocsin.table" -}}
+{{- range $key, $value := .table }}
+{{- if not (kindIs "map" $value) }}
+{{ toJson $key }} = {{ include "tocsin.scalar" $value }}
+{{- end }}
+{{- end }}
+{{- $path := .path }}
+{{- range $key, $value := .table }}
+{{- if kindIs "map" $value }}
+{{- $below := ternary (toJson $key) (printf "%s.%s" $path (toJson $key)) (eq $path "") }}
+
+[{{ $below }}]
+{{- include "tocsin.table" (dict "path" $below "table" $value) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A value of TOML: JSON writes text, switches and lists the same way; a whole number loses its fraction. */}}
+{{- define "tocsin.scalar" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}
+{{ int64 . }}
+{{- else -}}
+{{ toJson . }}
+{{- end -}}
 {{- end -}}
 
 {{/* Environment of a container: secrets by reference, the name of the instance from the pod's (stable for a StatefulSet). */}}
