@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -67,6 +67,16 @@ pub fn operations(registry: Registry, readiness: Readiness) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Operations { registry, readiness })
+}
+
+/// The token of an `Authorization: Bearer` header, when there is exactly one such header and it is text.
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
@@ -144,6 +154,22 @@ mod tests {
         );
         log.set_ready();
         assert_eq!(get_text(&router, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[test]
+    fn one_bearer_token_is_read_and_nothing_else() {
+        let read = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, (*value).parse().unwrap());
+            }
+            bearer_token(&headers).map(str::to_owned)
+        };
+        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(read(&["bearer  abc"]).as_deref(), Some("abc"));
+        for values in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer a", "Bearer b"], &["Bearer \u{e9}"]] {
+            assert_eq!(read(values), None, "{values:?}");
+        }
     }
 
     #[tokio::test]
