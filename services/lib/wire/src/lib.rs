@@ -15,6 +15,7 @@
 pub mod alert;
 mod avro;
 pub mod block;
+mod compatibility;
 pub mod decision;
 mod error;
 pub mod event;

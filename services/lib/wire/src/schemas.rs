@@ -6,6 +6,7 @@ use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 
 use crate::avro::{Malformed, check_structure};
+use crate::compatibility::can_read;
 
 /// One of the schemas this project owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,12 +157,8 @@ impl Schemas {
     /// It is no schema, or the newest version of `name` cannot read what it writes.
     pub fn register(&mut self, name: SchemaName, text: &str) -> Result<u64, SchemaError> {
         let schema = Schema::parse_str(text).map_err(|error| SchemaError::Parse(error.into()))?;
-        apache_avro::schema_compatibility::SchemaCompatibility::can_read(&schema, name.newest()).map_err(|error| {
-            SchemaError::Incompatible {
-                name: name.name(),
-                source: error.into(),
-            }
-        })?;
+        let newest = name.versions().last().expect("every schema has a version");
+        can_read(name.name(), text, newest)?;
         let fingerprint = fingerprint(&schema);
         self.by_fingerprint
             .entry(fingerprint)

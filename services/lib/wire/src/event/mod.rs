@@ -158,4 +158,4 @@ impl<'a> Iterator for Events<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
