@@ -148,7 +148,7 @@ spec:
       args: [{{ .role }}]
       env:
         {{- include "tocsin.environment" .root | nindent 8 }}
-        - name: TOCSIN_HTTP_LISTEN
+        - name: TOCSIN_HTTP__LISTEN
           value: "0.0.0.0:8080"
       ports:
         - name: http
