@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{Postgres, Row as _, Sqlite};
 use tocsin_model::Timestamp;
 
@@ -45,6 +47,17 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
 }
 
+/// Which rows a `SELECT` locks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Locked {
+    /// Cases (`cases c`), waiting for another transaction that holds them.
+    Cases,
+    /// Cases (`cases c`), passing over those another transaction holds.
+    CasesNobodyHolds,
+    /// Rows of the outbox (`decision_outbox o`), passing over those another transaction holds.
+    OutboxRowsNobodyHolds,
+}
+
 /// A row of a result.
 pub(crate) enum Row {
     Sqlite(SqliteRow),
@@ -70,7 +83,9 @@ impl Database {
     pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
         let connect = StoreError::database("connect");
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url).map_err(&connect)?.application_name("tocsin");
+            let options = PgConnectOptions::from_str(url)
+                .map_err(&connect)?
+                .application_name("tocsin");
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS_MAX)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -130,7 +145,10 @@ impl Database {
             Database::Sqlite { .. } => self.fetch(SQLITE_NOW, &[]).await?,
             Database::Postgres(_) => self.fetch(POSTGRES_NOW, &[]).await?,
         };
-        rows.first().ok_or(sqlx::Error::RowNotFound)?.integer("now_ms").map(Timestamp)
+        rows.first()
+            .ok_or(sqlx::Error::RowNotFound)?
+            .integer("now_ms")
+            .map(Timestamp)
     }
 
     pub(crate) async fn close(&self) {
@@ -177,20 +195,14 @@ impl Transaction {
         }
     }
 
-    /// What a `SELECT` ends in so that its rows stay as they are until the end of the transaction. An SQLite transaction has the whole
-    /// file to itself.
-    pub(crate) fn for_update(&self) -> &'static str {
-        match self {
-            Transaction::Sqlite(_) => "",
-            Transaction::Postgres(_) => " FOR UPDATE",
-        }
-    }
-
-    /// As [`Transaction::for_update`], passing over rows that another transaction holds.
-    pub(crate) fn for_update_skip_locked(&self) -> &'static str {
-        match self {
-            Transaction::Sqlite(_) => "",
-            Transaction::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+    /// What a `SELECT` ends in so that its rows that [`Locked`] names stay as they are until the end of the transaction. An SQLite transaction has
+    /// the whole file to itself.
+    pub(crate) fn for_update(&self, locked: Locked) -> &'static str {
+        match (self, locked) {
+            (Transaction::Sqlite(_), _) => "",
+            (Transaction::Postgres(_), Locked::Cases) => " FOR UPDATE OF c",
+            (Transaction::Postgres(_), Locked::CasesNobodyHolds) => " FOR UPDATE OF c SKIP LOCKED",
+            (Transaction::Postgres(_), Locked::OutboxRowsNobodyHolds) => " FOR UPDATE OF o SKIP LOCKED",
         }
     }
 
@@ -200,7 +212,10 @@ impl Transaction {
             Transaction::Postgres(_) => POSTGRES_NOW,
         };
         let rows = self.fetch(sql, &[]).await?;
-        rows.first().ok_or(sqlx::Error::RowNotFound)?.integer("now_ms").map(Timestamp)
+        rows.first()
+            .ok_or(sqlx::Error::RowNotFound)?
+            .integer("now_ms")
+            .map(Timestamp)
     }
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {

@@ -165,7 +165,9 @@ impl KeySubject {
         match number {
             0 => Some(KeySubject::Operator),
             1 => Some(KeySubject::Coordinators),
-            _ => u16::try_from(number - 2).ok().map(|party| KeySubject::Party(PartyId(party))),
+            _ => u16::try_from(number - 2)
+                .ok()
+                .map(|party| KeySubject::Party(PartyId(party))),
         }
     }
 }
@@ -218,10 +220,15 @@ impl Store {
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         if let KeySubject::Party(party) = subject {
             let rows = transaction
-                .fetch("SELECT revoked_at FROM parties WHERE party_id = $1", &[i64::from(party.0).into()])
+                .fetch(
+                    "SELECT revoked_at FROM parties WHERE party_id = $1",
+                    &[i64::from(party.0).into()],
+                )
                 .await
                 .map_err(&failed)?;
-            let row = rows.first().ok_or_else(|| StoreError::NoSuchParty { party: party.0.to_string() })?;
+            let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
+                party: party.0.to_string(),
+            })?;
             if row.integer_if_any("revoked_at").map_err(&failed)?.is_some() {
                 return Err(StoreError::PartyRevoked { party });
             }
@@ -338,7 +345,11 @@ fn record(row: &Row) -> Result<KeyRecord, StoreError> {
     let failed = StoreError::database("read a key");
     let malformed = |field| StoreError::Malformed { field };
     Ok(KeyRecord {
-        id: row.text("key_id").map_err(&failed)?.parse().map_err(|_| malformed("key_id"))?,
+        id: row
+            .text("key_id")
+            .map_err(&failed)?
+            .parse()
+            .map_err(|_| malformed("key_id"))?,
         subject: KeySubject::from_number(row.integer("subject").map_err(&failed)?).ok_or(malformed("subject"))?,
         roles: Roles::from_text(&row.text("roles").map_err(&failed)?).ok_or(malformed("roles"))?,
         issued_at: Timestamp(row.integer("issued_at").map_err(&failed)?),
@@ -385,7 +396,14 @@ mod tests {
         assert_eq!(id, KeyId(7));
         assert_eq!(digest, <[u8; 32]>::from(Sha256::digest([9; 32])));
         let text = key.expose();
-        for bad in ["", "tocsin_", &text[1..], &text[..text.len() - 1], &text.replace('9', "z"), &"é".repeat(48)] {
+        for bad in [
+            "",
+            "tocsin_",
+            &text[1..],
+            &text[..text.len() - 1],
+            &text.replace('9', "z"),
+            &"é".repeat(48),
+        ] {
             assert!(parse(bad).is_none(), "{bad}");
         }
         assert!(parse(&format!("tocsin_{}", "é".repeat(48))).is_none());
@@ -394,11 +412,19 @@ mod tests {
 
     #[test]
     fn roles_and_subjects_read_back() {
-        for roles in [Roles::all(), Roles::of(&[Role::Reader]), Roles::of(&[Role::Publisher, Role::Moderator])] {
+        for roles in [
+            Roles::all(),
+            Roles::of(&[Role::Reader]),
+            Roles::of(&[Role::Publisher, Role::Moderator]),
+        ] {
             assert_eq!(Roles::from_text(&roles.text()), Some(roles));
         }
         assert_eq!(Roles::from_text("reader owner"), None);
-        for subject in [KeySubject::Operator, KeySubject::Coordinators, KeySubject::Party(PartyId(65_535))] {
+        for subject in [
+            KeySubject::Operator,
+            KeySubject::Coordinators,
+            KeySubject::Party(PartyId(65_535)),
+        ] {
             assert_eq!(KeySubject::from_number(subject.to_number()), Some(subject));
         }
         assert_eq!(KeySubject::from_number(-1), None);

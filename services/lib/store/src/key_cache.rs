@@ -46,7 +46,11 @@ impl KeyCache {
         if entries.len() >= KEY_CACHE_ENTRIES_MAX {
             entries.clear();
         }
-        let entry = Entry { digest, principal, asked_at };
+        let entry = Entry {
+            digest,
+            principal,
+            asked_at,
+        };
         entries.insert(entry.principal.key_id, entry);
     }
 
@@ -79,7 +83,12 @@ mod tests {
         assert!(cache.get(KeyId(1), &[1; 32]).is_some());
         assert!(cache.get(KeyId(1), &[2; 32]).is_none());
         assert!(cache.get(KeyId(2), &[1; 32]).is_none());
-        cache.put([1; 32], principal(1), now.checked_sub(KEY_CACHE_AGE_MAX).unwrap(), cache.generation());
+        cache.put(
+            [1; 32],
+            principal(1),
+            now.checked_sub(KEY_CACHE_AGE_MAX).unwrap(),
+            cache.generation(),
+        );
         assert!(cache.get(KeyId(1), &[1; 32]).is_none(), "too old");
     }
 

@@ -15,20 +15,27 @@
 //!
 //! Start reading at [`Store`], then [`casework`].
 
+mod alert_json;
+mod applied;
+mod cases;
 pub mod casework;
 mod clock;
 mod database;
 mod error;
 mod key;
 mod key_cache;
+mod outbox;
 mod party;
 
 use std::sync::Arc;
 
+pub use applied::AlertEffects;
+pub use cases::{Cursor, QueueCounts, QueuePage, QueueQuery};
 pub use clock::Clock;
 pub use error::StoreError;
 pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
+pub use outbox::OutboxEntry;
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 
 use database::Database;
@@ -77,12 +84,24 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database().now().await.map(drop).map_err(StoreError::database("ask the clock"))
+        self.database()
+            .now()
+            .await
+            .map(drop)
+            .map_err(StoreError::database("ask the clock"))
     }
 
     /// Closes the connections once their work is done.
     pub async fn close(&self) {
         self.database().close().await;
+    }
+
+    /// The store's time: what leases are timed by.
+    async fn now(&self) -> Result<tocsin_model::Timestamp, sqlx::Error> {
+        match &self.inner.clock {
+            Clock::Database => self.database().now().await,
+            Clock::Set(now) => Ok(tocsin_model::Timestamp(now.load(std::sync::atomic::Ordering::SeqCst))),
+        }
     }
 
     fn database(&self) -> &Database {

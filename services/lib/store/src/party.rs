@@ -48,7 +48,12 @@ impl Store {
         transaction
             .execute(
                 "INSERT INTO parties (party_id, name, added_at, version) VALUES ($1, $2, $3, $4)",
-                &[i64::from(party).into(), name.as_str().into(), now.into(), version.into()],
+                &[
+                    i64::from(party).into(),
+                    name.as_str().into(),
+                    now.into(),
+                    version.into(),
+                ],
             )
             .await
             .map_err(taken(name))?;
@@ -90,7 +95,10 @@ impl Store {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
         let rows = self
             .database()
-            .fetch(&format!("{SELECT_PARTIES} WHERE a.version > $1 {ORDER}"), &[version.into()])
+            .fetch(
+                &format!("{SELECT_PARTIES} WHERE a.version > $1 {ORDER}"),
+                &[version.into()],
+            )
             .await
             .map_err(StoreError::database("list parties"))?;
         records(&rows)
@@ -103,10 +111,15 @@ impl Store {
     pub async fn party_named(&self, name: &Name) -> Result<PartyRecord, StoreError> {
         let rows = self
             .database()
-            .fetch(&format!("{SELECT_PARTIES} WHERE a.name = $1 {ORDER}"), &[name.as_str().into()])
+            .fetch(
+                &format!("{SELECT_PARTIES} WHERE a.name = $1 {ORDER}"),
+                &[name.as_str().into()],
+            )
             .await
             .map_err(StoreError::database("find a party"))?;
-        records(&rows)?.pop().ok_or_else(|| StoreError::NoSuchParty { party: name.to_string() })
+        records(&rows)?.pop().ok_or_else(|| StoreError::NoSuchParty {
+            party: name.to_string(),
+        })
     }
 
     /// The version of the registry: raised by every change, for those who poll.
@@ -115,7 +128,11 @@ impl Store {
     /// The database failed.
     pub async fn registry_version(&self) -> Result<u64, StoreError> {
         let failed = StoreError::database("read the registry's version");
-        let rows = self.database().fetch("SELECT version FROM registry", &[]).await.map_err(&failed)?;
+        let rows = self
+            .database()
+            .fetch("SELECT version FROM registry", &[])
+            .await
+            .map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "version" })?;
         row.integer("version").map(|version| version as u64).map_err(&failed)
     }
@@ -129,10 +146,15 @@ impl Store {
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let version = raise_version(&mut transaction).await.map_err(&failed)?;
         let rows = transaction
-            .fetch("SELECT revoked_at FROM parties WHERE party_id = $1", &[i64::from(party.0).into()])
+            .fetch(
+                "SELECT revoked_at FROM parties WHERE party_id = $1",
+                &[i64::from(party.0).into()],
+            )
             .await
             .map_err(&failed)?;
-        let row = rows.first().ok_or_else(|| StoreError::NoSuchParty { party: party.0.to_string() })?;
+        let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
+            party: party.0.to_string(),
+        })?;
         if row.integer_if_any("revoked_at").map_err(&failed)?.is_some() {
             return Ok(());
         }
@@ -163,7 +185,10 @@ async fn raise_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error
 
 async fn next_number(transaction: &mut Transaction, select_highest: &str) -> Result<u16, StoreError> {
     let failed = StoreError::database("number a party");
-    let rows = transaction.fetch(select_highest, &[] as &[Value]).await.map_err(&failed)?;
+    let rows = transaction
+        .fetch(select_highest, &[] as &[Value])
+        .await
+        .map_err(&failed)?;
     let highest = rows.first().ok_or(StoreError::Malformed { field: "number" })?;
     let highest = highest.integer_if_any("number").map_err(&failed)?.unwrap_or(0);
     u16::try_from(highest + 1).map_err(|_| StoreError::NumbersExhausted)

@@ -1,0 +1,163 @@
+//! The stored form of a case's last alert: JSON, so that a person can read a row. A field that a later version adds must have a default.
+
+use serde::{Deserialize, Serialize};
+use tocsin_model::{
+    Alert, AlertId, AlertLevel, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds,
+    PlatformFigures, PlatformId, PriorityTerm, Timestamp, TriggerEvidence,
+};
+
+use crate::StoreError;
+use crate::key::parse_hex_id;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    id: String,
+    class: u32,
+    family: String,
+    algorithm: String,
+    value: String,
+    quality: Option<u8>,
+    level: u8,
+    episode: u32,
+    rule_version: u16,
+    at: i64,
+    first_seen: i64,
+    exact_since: i64,
+    window_ms: i64,
+    observed: u64,
+    expected: f64,
+    score: f64,
+    threshold: f64,
+    accounts: [f64; 3],
+    spread_5m: [u64; 2],
+    spread_1h: [u64; 2],
+    spread_24h: [u64; 2],
+    platforms: Vec<StoredPlatform>,
+    forecast_1h: f64,
+    priority: f64,
+    priority_terms: Vec<(String, f64)>,
+    members: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPlatform {
+    platform: u16,
+    spread_1h: u64,
+    spread_24h: u64,
+    reach: [f64; 3],
+}
+
+pub(crate) fn to_json(alert: &Alert) -> String {
+    let stored = Stored {
+        id: alert.id.to_string(),
+        class: alert.scope.own_class().number(),
+        family: alert.family.to_string(),
+        algorithm: alert.hash.algorithm().name().to_owned(),
+        value: alert.hash.value_text(),
+        quality: alert.hash.quality(),
+        level: alert.level as u8,
+        episode: alert.episode,
+        rule_version: alert.rule_version,
+        at: alert.at.0,
+        first_seen: alert.first_seen.0,
+        exact_since: alert.exact_since.0,
+        window_ms: alert.trigger.window.0,
+        observed: alert.trigger.observed,
+        expected: finite(alert.trigger.expected),
+        score: finite(alert.trigger.score),
+        threshold: finite(alert.trigger.threshold),
+        accounts: from_estimate(alert.trigger.accounts),
+        spread_5m: [alert.spread_5m.low, alert.spread_5m.high],
+        spread_1h: [alert.spread_1h.low, alert.spread_1h.high],
+        spread_24h: [alert.spread_24h.low, alert.spread_24h.high],
+        platforms: alert.platforms.iter().map(from_platform).collect(),
+        forecast_1h: finite(alert.forecast_1h),
+        priority: finite(alert.priority),
+        priority_terms: alert
+            .priority_terms
+            .iter()
+            .map(|term| (term.name.clone(), finite(term.value)))
+            .collect(),
+        members: alert.members,
+    };
+    serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
+}
+
+pub(crate) fn from_json(text: &str) -> Result<Alert, StoreError> {
+    let malformed = StoreError::Malformed { field: "alert" };
+    let Ok(stored) = serde_json::from_str::<Stored>(text) else {
+        return Err(malformed);
+    };
+    to_alert(stored).ok_or(malformed)
+}
+
+fn to_alert(stored: Stored) -> Option<Alert> {
+    let algorithm = Algorithm::from_name(&stored.algorithm)?;
+    Some(Alert {
+        id: AlertId(parse_hex_id(&stored.id).ok()?),
+        scope: Class::from_number(stored.class)?.scope(),
+        family: FamilyId(ContentId::parse(&stored.family)?),
+        hash: ContentHash::parse(algorithm, &stored.value, stored.quality).ok()?,
+        level: AlertLevel::from_number(stored.level)?,
+        episode: stored.episode,
+        rule_version: stored.rule_version,
+        at: Timestamp(stored.at),
+        first_seen: Timestamp(stored.first_seen),
+        exact_since: Timestamp(stored.exact_since),
+        trigger: TriggerEvidence {
+            window: Milliseconds(stored.window_ms),
+            observed: stored.observed,
+            expected: stored.expected,
+            score: stored.score,
+            threshold: stored.threshold,
+            accounts: to_estimate(stored.accounts),
+        },
+        spread_5m: to_interval(stored.spread_5m),
+        spread_1h: to_interval(stored.spread_1h),
+        spread_24h: to_interval(stored.spread_24h),
+        platforms: stored.platforms.into_iter().map(to_platform).collect(),
+        forecast_1h: stored.forecast_1h,
+        priority: stored.priority,
+        priority_terms: stored
+            .priority_terms
+            .into_iter()
+            .map(|(name, value)| PriorityTerm { name, value })
+            .collect(),
+        members: stored.members,
+    })
+}
+
+fn from_platform(figures: &PlatformFigures) -> StoredPlatform {
+    StoredPlatform {
+        platform: figures.platform.0,
+        spread_1h: figures.spread_1h,
+        spread_24h: figures.spread_24h,
+        reach: from_estimate(figures.reach),
+    }
+}
+
+fn to_platform(stored: StoredPlatform) -> PlatformFigures {
+    PlatformFigures {
+        platform: PlatformId(stored.platform),
+        spread_1h: stored.spread_1h,
+        spread_24h: stored.spread_24h,
+        reach: to_estimate(stored.reach),
+    }
+}
+
+fn from_estimate(estimate: Estimate) -> [f64; 3] {
+    [estimate.estimate, estimate.low, estimate.high].map(finite)
+}
+
+fn to_estimate([estimate, low, high]: [f64; 3]) -> Estimate {
+    Estimate { estimate, low, high }
+}
+
+fn to_interval([low, high]: [u64; 2]) -> Interval {
+    Interval { low, high }
+}
+
+/// JSON has no other numbers.
+fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { 0.0 }
+}

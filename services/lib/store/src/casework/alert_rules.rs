@@ -1,0 +1,309 @@
+use tocsin_model::{Alert, AlertLevel, PartyId, PlatformId, Scope, Timestamp, Verdict};
+
+use super::case::{Case, CaseId, Episode, Resting, Team};
+
+/// What an alert did to a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertEffect {
+    /// A new case.
+    Opened,
+    /// A closed or decided case came back into the queue.
+    Reopened,
+    /// Its figures changed.
+    Updated,
+    /// The spread subsided: an open case was closed unreviewed.
+    ClosedUnreviewed,
+    /// It says nothing new: it belongs to an episode that is over.
+    Stale,
+}
+
+/// Whether an alert may be seen by a team: it changes the team's case of the family, if there is one.
+pub fn concerns(alert: &Alert, team: Team) -> bool {
+    alert.scope == Scope::All || alert.scope == team.scope()
+}
+
+/// The teams for which an alert opens a case, ascending.
+///
+/// The coordinators for scopes `coordinators` and `all`; a party for its own scope, and for scope `all` when one of its platforms saw the
+/// family. `party_of` tells the party (not a revoked one) of a platform. An alert that says it is over opens nothing.
+pub fn opens_for(alert: &Alert, party_of: impl Fn(PlatformId) -> Option<PartyId>) -> Vec<Team> {
+    if alert.level == AlertLevel::Subsided {
+        return Vec::new();
+    }
+    let mut teams: Vec<Team> = Team::of_scope(alert.scope).into_iter().collect();
+    if alert.scope == Scope::All {
+        teams.push(Team::Coordinators);
+        let parties = alert.platforms.iter().filter_map(|figures| party_of(figures.platform));
+        teams.extend(parties.map(Team::Party));
+        teams.sort_unstable();
+        teams.dedup();
+    }
+    teams
+}
+
+impl Case {
+    /// The case that an alert opens for a team.
+    pub fn open(id: CaseId, team: Team, alert: &Alert, now: Timestamp) -> Case {
+        let episode = Episode {
+            number: alert.episode,
+            going_on: true,
+        };
+        let (own_episode, all_episode) = match alert.scope {
+            Scope::All => (Episode::default(), episode),
+            Scope::Coordinators | Scope::Party(_) => (episode, Episode::default()),
+        };
+        Case {
+            id,
+            team,
+            family: alert.family,
+            opened_at: now,
+            first_alert_at: alert.at,
+            last_alert_at: alert.at,
+            own_episode,
+            all_episode,
+            alert: alert.clone(),
+            priority: finite(alert.priority),
+            resting: Resting::Open,
+            fencing: 0,
+            lease: None,
+            decision: None,
+        }
+    }
+
+    /// What an alert that concerns the team does to its case.
+    ///
+    /// A team sees alerts of its own scope and of scope `all`. While an own episode goes on its figures are shown, for they hold those of
+    /// `all`. A wave begins when an episode starts while none went on, or when a scope's next episode starts: that brings a closed case
+    /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave
+    /// lasts, and an open one closes when all its episodes have subsided.
+    pub fn apply_alert(&mut self, alert: &Alert) -> AlertEffect {
+        let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
+        let episode = match alert.scope {
+            Scope::All => &mut self.all_episode,
+            Scope::Coordinators | Scope::Party(_) => &mut self.own_episode,
+        };
+        let is_over = alert.episode < episode.number || (alert.episode == episode.number && !episode.going_on);
+        if is_over {
+            return AlertEffect::Stale;
+        }
+        let next_episode = episode.number > 0 && alert.episode > episode.number;
+        *episode = Episode {
+            number: alert.episode,
+            going_on: alert.level != AlertLevel::Subsided,
+        };
+        self.show(alert);
+        if alert.level == AlertLevel::Subsided {
+            return self.subside();
+        }
+        let wave_begins = nothing_went_on || next_episode;
+        let stays_decided = self
+            .decision
+            .as_ref()
+            .is_some_and(|decision| decision.verdict == Verdict::Benign);
+        let comes_back = match self.resting {
+            Resting::Open => false,
+            Resting::Closed => true,
+            Resting::Decided => wave_begins && !stays_decided,
+        };
+        if comes_back {
+            self.resting = Resting::Open;
+            return AlertEffect::Reopened;
+        }
+        AlertEffect::Updated
+    }
+
+    fn subside(&mut self) -> AlertEffect {
+        let goes_on = self.own_episode.going_on || self.all_episode.going_on;
+        if goes_on || self.resting != Resting::Open {
+            return AlertEffect::Updated;
+        }
+        self.resting = Resting::Closed;
+        AlertEffect::ClosedUnreviewed
+    }
+
+    /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
+    fn show(&mut self, alert: &Alert) {
+        self.first_alert_at = self.first_alert_at.min(alert.at);
+        self.last_alert_at = self.last_alert_at.max(alert.at);
+        let own_rings = alert.scope == Scope::All && self.own_episode.going_on;
+        let earlier = alert.scope == self.alert.scope && alert.at < self.alert.at;
+        if !own_rings && !earlier {
+            self.alert = alert.clone();
+            self.priority = finite(alert.priority);
+        }
+    }
+}
+
+/// A priority that is no number must not spoil the order of the queue.
+fn finite(priority: f64) -> f64 {
+    if priority.is_finite() { priority } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tocsin_model::{
+        AlertId, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, PlatformFigures,
+        TriggerEvidence,
+    };
+
+    use super::*;
+    use crate::casework::CaseDecision;
+    use crate::key::KeyId;
+
+    const ZERO: Estimate = Estimate {
+        estimate: 0.0,
+        low: 0.0,
+        high: 0.0,
+    };
+
+    fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
+        Alert {
+            id: AlertId(at as u128),
+            scope,
+            family: FamilyId(ContentId(1)),
+            hash: ContentHash::from_bytes(Algorithm::Md5, vec![0; 16], None).unwrap(),
+            level,
+            episode,
+            rule_version: 1,
+            at: Timestamp(at),
+            first_seen: Timestamp(0),
+            exact_since: Timestamp(0),
+            trigger: TriggerEvidence {
+                window: Milliseconds(5_000),
+                observed: 9,
+                expected: 1.0,
+                score: 3.0,
+                threshold: 2.0,
+                accounts: ZERO,
+            },
+            spread_5m: Interval::exact(9),
+            spread_1h: Interval::exact(9),
+            spread_24h: Interval::exact(9),
+            platforms: [3, 4, 9]
+                .map(|platform| PlatformFigures {
+                    platform: PlatformId(platform),
+                    spread_1h: 3,
+                    spread_24h: 3,
+                    reach: ZERO,
+                })
+                .to_vec(),
+            forecast_1h: 5.0,
+            priority: at as f64,
+            priority_terms: Vec::new(),
+            members: 1,
+        }
+    }
+
+    fn open() -> Case {
+        Case::open(
+            CaseId(1),
+            Team::Coordinators,
+            &alert(Scope::All, AlertLevel::Raised, 1, 10),
+            Timestamp(99),
+        )
+    }
+
+    fn decided(verdict: Verdict) -> Case {
+        Case {
+            resting: Resting::Decided,
+            decision: Some(CaseDecision {
+                id: tocsin_model::DecisionId(1),
+                verdict,
+                rationale: String::new(),
+                decided_by: KeyId(1),
+                decided_at: Timestamp(100),
+                fencing: 1,
+            }),
+            ..open()
+        }
+    }
+
+    #[test]
+    fn an_alert_opens_cases_for_those_who_may_see_it_and_are_concerned() {
+        let party_of = |platform: PlatformId| (platform.0 < 9).then_some(PartyId(platform.0 / 2));
+        let check =
+            |scope, level, expected: &[Team]| assert_eq!(opens_for(&alert(scope, level, 1, 1), party_of), expected);
+        let (party_1, party_2, party_7) = (
+            Team::Party(PartyId(1)),
+            Team::Party(PartyId(2)),
+            Team::Party(PartyId(7)),
+        );
+        check(Scope::All, AlertLevel::Raised, &[Team::Coordinators, party_1, party_2]);
+        check(Scope::Coordinators, AlertLevel::Sustained, &[Team::Coordinators]);
+        check(Scope::Party(PartyId(7)), AlertLevel::Escalated, &[party_7]);
+        check(Scope::All, AlertLevel::Subsided, &[]);
+    }
+
+    #[test]
+    fn a_case_follows_its_wave() {
+        use AlertEffect::*;
+        use AlertLevel::*;
+        let steps = [
+            (Scope::All, Escalated, 1, 20, Updated, Resting::Open),
+            (Scope::Coordinators, Raised, 1, 30, Updated, Resting::Open),
+            (Scope::All, Subsided, 1, 40, Updated, Resting::Open),
+            (Scope::All, Sustained, 1, 41, Stale, Resting::Open),
+            (Scope::Coordinators, Subsided, 1, 50, ClosedUnreviewed, Resting::Closed),
+            (Scope::Coordinators, Sustained, 1, 45, Stale, Resting::Closed),
+            (Scope::All, Raised, 2, 60, Reopened, Resting::Open),
+        ];
+        let mut case = open();
+        for (scope, level, episode, at, effect, resting) in steps {
+            assert_eq!(case.apply_alert(&alert(scope, level, episode, at)), effect, "at {at}");
+            assert_eq!(case.resting, resting, "at {at}");
+        }
+        assert_eq!(
+            (case.first_alert_at, case.last_alert_at),
+            (Timestamp(10), Timestamp(60))
+        );
+        assert_eq!(case.priority, 60.0);
+    }
+
+    #[test]
+    fn own_figures_are_shown_while_the_own_scope_rings() {
+        let mut case = open();
+        case.apply_alert(&alert(Scope::Coordinators, AlertLevel::Raised, 1, 20));
+        case.apply_alert(&alert(Scope::All, AlertLevel::Sustained, 1, 30));
+        assert_eq!((case.alert.scope, case.priority), (Scope::Coordinators, 20.0));
+        case.apply_alert(&alert(Scope::Coordinators, AlertLevel::Subsided, 1, 40));
+        case.apply_alert(&alert(Scope::All, AlertLevel::Sustained, 1, 50));
+        assert_eq!((case.alert.scope, case.priority), (Scope::All, 50.0));
+    }
+
+    #[test]
+    fn a_decision_stands_for_its_wave_and_a_benign_one_for_later_waves() {
+        use AlertLevel::*;
+        for (verdict, effect) in [
+            (Verdict::Violating, AlertEffect::Reopened),
+            (Verdict::Newsworthy, AlertEffect::Reopened),
+            (Verdict::Benign, AlertEffect::Updated),
+        ] {
+            let mut case = decided(verdict);
+            for step in [
+                alert(Scope::All, Escalated, 1, 20),
+                alert(Scope::Coordinators, Raised, 1, 30),
+                alert(Scope::Coordinators, Subsided, 1, 40),
+                alert(Scope::All, Subsided, 1, 41),
+            ] {
+                assert_eq!(case.apply_alert(&step), AlertEffect::Updated);
+                assert_eq!(case.resting, Resting::Decided);
+            }
+            assert_eq!(
+                case.apply_alert(&alert(Scope::All, Raised, 2, 50)),
+                effect,
+                "{verdict:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_priority_that_is_no_number_is_zero() {
+        let mut bad = alert(Scope::All, AlertLevel::Raised, 1, 1);
+        bad.priority = f64::NAN;
+        assert_eq!(
+            Case::open(CaseId(1), Team::Coordinators, &bad, Timestamp(0)).priority,
+            0.0
+        );
+    }
+}

@@ -1,0 +1,206 @@
+use std::fmt;
+use std::str::FromStr;
+
+use tocsin_model::{Alert, DecisionId, FamilyId, PartyId, Scope, Timestamp, Verdict};
+
+use crate::key::{IdError, KeyId, parse_hex_id};
+
+/// The identity of a case. Random: it tells nothing of other teams' cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaseId(pub u128);
+
+/// Whose queue a case is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Team {
+    /// The coordinators.
+    Coordinators,
+    /// The moderators of a party.
+    Party(PartyId),
+}
+
+/// One family in one team's queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Its identity.
+    pub id: CaseId,
+    /// Whose it is.
+    pub team: Team,
+    /// What it is about.
+    pub family: FamilyId,
+    /// When it was opened, by the store's clock.
+    pub opened_at: Timestamp,
+    /// The time of its first alert.
+    pub first_alert_at: Timestamp,
+    /// The time of its last alert.
+    pub last_alert_at: Timestamp,
+    /// The episode in the team's own scope.
+    pub own_episode: Episode,
+    /// The episode in scope `all`.
+    pub all_episode: Episode,
+    /// The alert whose figures the case shows.
+    pub alert: Alert,
+    /// Orders the queue, highest first. Finite.
+    pub priority: f64,
+    /// What it is when nobody holds it.
+    pub resting: Resting,
+    /// The number of the last lease. Every write by a holder carries it.
+    pub fencing: u64,
+    /// The last lease, if it was not given back.
+    pub lease: Option<Lease>,
+    /// The decision that stands.
+    pub decision: Option<CaseDecision>,
+}
+
+/// How far the episodes of one scope have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Episode {
+    /// The number of the last episode; 0 before the first.
+    pub number: u32,
+    /// Whether it goes on.
+    pub going_on: bool,
+}
+
+/// What a case is when nobody holds it. The numbers are those of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Resting {
+    /// It waits in the queue.
+    Open = 1,
+    /// A decision stands.
+    Decided = 2,
+    /// The spread subsided before anybody decided.
+    Closed = 3,
+}
+
+/// What a case is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CaseState {
+    /// It waits in the queue.
+    Open,
+    /// Somebody holds it.
+    Claimed,
+    /// A decision stands.
+    Decided,
+    /// The spread subsided before anybody decided.
+    Closed,
+}
+
+/// Who holds a case, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The key that claimed it.
+    pub holder: KeyId,
+    /// From then on it is over.
+    pub expires_at: Timestamp,
+}
+
+/// A decision about a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseDecision {
+    /// Its identity.
+    pub id: DecisionId,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Why, in the words of those who decided.
+    pub rationale: String,
+    /// The key that decided.
+    pub decided_by: KeyId,
+    /// When, by the store's clock.
+    pub decided_at: Timestamp,
+    /// The number of the lease under which it was decided.
+    pub fencing: u64,
+}
+
+impl Team {
+    /// The scope the team reads in.
+    pub fn scope(self) -> Scope {
+        match self {
+            Team::Coordinators => Scope::Coordinators,
+            Team::Party(party) => Scope::Party(party),
+        }
+    }
+
+    /// The team of those who read in this scope; scope `all` has none.
+    pub fn of_scope(scope: Scope) -> Option<Team> {
+        match scope {
+            Scope::All => None,
+            Scope::Coordinators => Some(Team::Coordinators),
+            Scope::Party(party) => Some(Team::Party(party)),
+        }
+    }
+
+    /// The number of the store: 1 coordinators, 2 + party number.
+    pub(crate) fn to_number(self) -> i64 {
+        i64::from(self.scope().own_class().number())
+    }
+
+    pub(crate) fn from_number(number: i64) -> Option<Team> {
+        let class = tocsin_model::Class::from_number(u32::try_from(number).ok()?)?;
+        Team::of_scope(class.scope())
+    }
+}
+
+impl Resting {
+    pub(crate) fn from_number(number: i64) -> Option<Resting> {
+        [Resting::Open, Resting::Decided, Resting::Closed]
+            .into_iter()
+            .find(|resting| *resting as i64 == number)
+    }
+}
+
+impl CaseState {
+    /// All states.
+    pub const ALL: [CaseState; 4] = [
+        CaseState::Open,
+        CaseState::Claimed,
+        CaseState::Decided,
+        CaseState::Closed,
+    ];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            CaseState::Open => "open",
+            CaseState::Claimed => "claimed",
+            CaseState::Decided => "decided",
+            CaseState::Closed => "closed",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<CaseState> {
+        CaseState::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl Case {
+    /// What the case is at `now`.
+    pub fn state(&self, now: Timestamp) -> CaseState {
+        if self.live_lease(now).is_some() {
+            return CaseState::Claimed;
+        }
+        match self.resting {
+            Resting::Open => CaseState::Open,
+            Resting::Decided => CaseState::Decided,
+            Resting::Closed => CaseState::Closed,
+        }
+    }
+
+    /// The lease, if it is not over at `now`.
+    pub fn live_lease(&self, now: Timestamp) -> Option<Lease> {
+        self.lease.filter(|lease| now < lease.expires_at)
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for CaseId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<CaseId, IdError> {
+        parse_hex_id(text).map(CaseId)
+    }
+}

@@ -1,0 +1,183 @@
+use tocsin_model::{DecisionId, Milliseconds, Timestamp, Verdict};
+
+use super::case::{Case, CaseDecision, Lease, Resting};
+use crate::key::KeyId;
+
+/// The shortest lease.
+pub const LEASE_MIN: Milliseconds = Milliseconds::from_seconds(1);
+/// The longest lease.
+pub const LEASE_MAX: Milliseconds = Milliseconds::from_hours(1);
+/// The longest rationale, in bytes of UTF-8.
+pub const RATIONALE_BYTES_MAX: usize = 8_192;
+
+/// Why a command on a case is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such case in the team's queue: it never was, or it is another team's.
+    #[error("there is no such case")]
+    NoSuchCase,
+    /// Somebody holds it.
+    #[error("the case is claimed")]
+    Claimed,
+    /// The spread subsided before anybody decided; a new alert opens it again.
+    #[error("the case is closed")]
+    Closed,
+    /// The fencing number is not that of the last lease, or the lease was given back, or it is another key's.
+    #[error("the lease with this fencing number does not hold the case")]
+    LeaseStale,
+    /// The lease is over. The case can be claimed again.
+    #[error("the lease is over")]
+    LeaseExpired,
+    /// The length of the lease is outside [`LEASE_MIN`] to [`LEASE_MAX`].
+    #[error("a lease lasts 1 second to 1 hour")]
+    LeaseLength,
+    /// The rationale is longer than [`RATIONALE_BYTES_MAX`].
+    #[error("a rationale has at most 8192 bytes")]
+    RationaleLength,
+}
+
+/// How a decision was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// It is new.
+    Made(CaseDecision),
+    /// The same holder said the same under the same lease before (its answer was lost): the first decision stands.
+    MadeBefore(CaseDecision),
+}
+
+impl Refusal {
+    /// All refusals.
+    pub const ALL: [Refusal; 7] = [
+        Refusal::NoSuchCase,
+        Refusal::Claimed,
+        Refusal::Closed,
+        Refusal::LeaseStale,
+        Refusal::LeaseExpired,
+        Refusal::LeaseLength,
+        Refusal::RationaleLength,
+    ];
+
+    /// A stable name for problem documents and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Refusal::NoSuchCase => "case_unknown",
+            Refusal::Claimed => "case_claimed",
+            Refusal::Closed => "case_closed",
+            Refusal::LeaseStale => "lease_stale",
+            Refusal::LeaseExpired => "lease_expired",
+            Refusal::LeaseLength => "lease_length",
+            Refusal::RationaleLength => "rationale_too_long",
+        }
+    }
+}
+
+impl Ruling {
+    /// The decision that stands.
+    pub fn decision(&self) -> &CaseDecision {
+        match self {
+            Ruling::Made(decision) | Ruling::MadeBefore(decision) => decision,
+        }
+    }
+}
+
+impl Case {
+    /// Gives the case to `who` for `length` under a new fencing number. A decided case may be claimed too, to decide again.
+    ///
+    /// # Errors
+    /// Somebody holds it, it is closed, or the length is out of range.
+    pub fn claim(&mut self, who: KeyId, length: Milliseconds, now: Timestamp) -> Result<Lease, Refusal> {
+        check_length(length)?;
+        if self.live_lease(now).is_some() {
+            return Err(Refusal::Claimed);
+        }
+        if self.resting == Resting::Closed {
+            return Err(Refusal::Closed);
+        }
+        let lease = Lease {
+            holder: who,
+            expires_at: now + length,
+        };
+        self.fencing += 1;
+        self.lease = Some(lease);
+        Ok(lease)
+    }
+
+    /// Lets the lease end `length` from now.
+    ///
+    /// # Errors
+    /// The lease does not hold, or the length is out of range.
+    pub fn renew(&mut self, who: KeyId, fencing: u64, length: Milliseconds, now: Timestamp) -> Result<Lease, Refusal> {
+        check_length(length)?;
+        let lease = Lease {
+            expires_at: now + length,
+            ..self.held(who, fencing, now)?
+        };
+        self.lease = Some(lease);
+        Ok(lease)
+    }
+
+    /// Gives the case back.
+    ///
+    /// # Errors
+    /// The lease does not hold.
+    pub fn release(&mut self, who: KeyId, fencing: u64, now: Timestamp) -> Result<(), Refusal> {
+        self.held(who, fencing, now)?;
+        self.lease = None;
+        Ok(())
+    }
+
+    /// Decides the case and gives it back. `id` is the identity of the decision, if it is new. An earlier decision is replaced.
+    ///
+    /// # Errors
+    /// The lease does not hold, or the rationale is too long.
+    pub fn decide(
+        &mut self,
+        id: DecisionId,
+        (who, fencing): (KeyId, u64),
+        (verdict, rationale): (Verdict, &str),
+        now: Timestamp,
+    ) -> Result<Ruling, Refusal> {
+        if rationale.len() > RATIONALE_BYTES_MAX {
+            return Err(Refusal::RationaleLength);
+        }
+        if let Some(before) = &self.decision {
+            let same = before.fencing == fencing && before.decided_by == who && before.verdict == verdict;
+            if same && before.rationale == rationale {
+                return Ok(Ruling::MadeBefore(before.clone()));
+            }
+        }
+        self.held(who, fencing, now)?;
+        let decision = CaseDecision {
+            id,
+            verdict,
+            rationale: rationale.to_owned(),
+            decided_by: who,
+            decided_at: now,
+            fencing,
+        };
+        self.lease = None;
+        self.resting = Resting::Decided;
+        self.decision = Some(decision.clone());
+        Ok(Ruling::Made(decision))
+    }
+
+    /// The lease, if it is this holder's, has this number and is not over.
+    fn held(&self, who: KeyId, fencing: u64, now: Timestamp) -> Result<Lease, Refusal> {
+        let lease = self
+            .lease
+            .filter(|lease| lease.holder == who && self.fencing == fencing);
+        let lease = lease.ok_or(Refusal::LeaseStale)?;
+        if now < lease.expires_at {
+            Ok(lease)
+        } else {
+            Err(Refusal::LeaseExpired)
+        }
+    }
+}
+
+fn check_length(length: Milliseconds) -> Result<(), Refusal> {
+    match (LEASE_MIN..=LEASE_MAX).contains(&length) {
+        true => Ok(()),
+        false => Err(Refusal::LeaseLength),
+    }
+}
