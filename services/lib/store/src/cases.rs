@@ -156,21 +156,30 @@ impl Store {
         let failed = StoreError::database("claim the best case");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        // Cases that another claimer holds locked are passed over, so nobody waits and nobody gets the same one.
-        let sql = format!(
-            "{SELECT_CASES} WHERE c.team = $1 AND c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2) \
-             ORDER BY c.priority DESC, c.case_id LIMIT 1{}",
-            transaction.for_update(Locked::CasesNobodyHolds)
-        );
-        let rows = transaction
-            .fetch(&sql, &[team.to_number().into(), now.into()])
-            .await
-            .map_err(&failed)?;
+        // Cases that another transaction holds are passed over, so claimers do not queue behind each other. If only such are left they are
+        // waited for: an alert that is being applied must not make the queue look empty.
+        let mut rows = Vec::new();
+        for locked in [Locked::CasesNobodyHolds, Locked::Cases] {
+            let sql = format!(
+                "{SELECT_CASES} WHERE c.team = $1 AND c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2) \
+                 ORDER BY c.priority DESC, c.case_id LIMIT 1{}",
+                transaction.for_update(locked)
+            );
+            rows = transaction
+                .fetch(&sql, &[team.to_number().into(), now.into()])
+                .await
+                .map_err(&failed)?;
+            if !rows.is_empty() {
+                break;
+            }
+        }
         let Some(row) = rows.first() else {
             return Ok(None);
         };
         let mut claimed = case(row)?;
-        claimed.claim(who, length, now)?;
+        if let Err(refusal) = claimed.claim(who, length, now) {
+            return refuse(transaction, refusal).await;
+        }
         update(&mut transaction, &claimed).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Some((claimed, now)))
@@ -233,11 +242,15 @@ impl Store {
     ) -> Result<(Case, Timestamp), StoreError> {
         let failed = StoreError::database("decide a case");
         let (mut transaction, mut decided, now) = self.lock(team, id).await?;
-        if let Ruling::Made(decision) = decided.decide(DecisionId(rand::random()), holder, ruling, now)? {
-            write_decision(&mut transaction, &decided, &decision)
-                .await
-                .map_err(&failed)?;
-            update(&mut transaction, &decided).await.map_err(&failed)?;
+        match decided.decide(DecisionId(rand::random()), holder, ruling, now) {
+            Err(refusal) => return refuse(transaction, refusal).await,
+            Ok(Ruling::MadeBefore(_)) => {}
+            Ok(Ruling::Made(decision)) => {
+                write_decision(&mut transaction, &decided, &decision)
+                    .await
+                    .map_err(&failed)?;
+                update(&mut transaction, &decided).await.map_err(&failed)?;
+            }
         }
         transaction.commit().await.map_err(&failed)?;
         Ok((decided, now))
@@ -252,7 +265,9 @@ impl Store {
     ) -> Result<(Case, Timestamp), StoreError> {
         let failed = StoreError::database("change a case");
         let (mut transaction, mut case, now) = self.lock(team, id).await?;
-        rule(&mut case, now)?;
+        if let Err(refusal) = rule(&mut case, now) {
+            return refuse(transaction, refusal).await;
+        }
         update(&mut transaction, &case).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok((case, now))
@@ -273,6 +288,15 @@ impl Store {
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         Ok((transaction, locked, now))
     }
+}
+
+/// Ends the transaction at once, so that the case is not passed over by those who claim.
+async fn refuse<T>(transaction: Transaction, refusal: Refusal) -> Result<T, StoreError> {
+    transaction
+        .rollback()
+        .await
+        .map_err(StoreError::database("give up a change"))?;
+    Err(refusal.into())
 }
 
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, \

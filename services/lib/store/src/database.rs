@@ -218,6 +218,15 @@ impl Transaction {
             .map(Timestamp)
     }
 
+    /// Ends the transaction without effect, and its locks with it. (A transaction that is only dropped is rolled back a little later, and
+    /// until then other claimers pass over its rows.)
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Transaction::Sqlite(transaction) => transaction.rollback().await,
+            Transaction::Postgres(transaction) => transaction.rollback().await,
+        }
+    }
+
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Transaction::Sqlite(transaction) => transaction.commit().await,

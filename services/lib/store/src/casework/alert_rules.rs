@@ -140,7 +140,7 @@ fn finite(priority: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use tocsin_model::{
         AlertId, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, PlatformFigures,
@@ -157,7 +157,7 @@ mod tests {
         high: 0.0,
     };
 
-    fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
+    pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
         Alert {
             id: AlertId(at as u128),
             scope,
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    fn open() -> Case {
+    pub(crate) fn open() -> Case {
         Case::open(
             CaseId(1),
             Team::Coordinators,

@@ -181,3 +181,105 @@ fn check_length(length: Milliseconds) -> Result<(), Refusal> {
         false => Err(Refusal::LeaseLength),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: whatever is tried in whatever order, a case has one holder at most, and who does not hold it changes nothing.
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use tocsin_model::{AlertLevel, Scope};
+
+    use super::*;
+    use crate::casework::alert_rules::tests::{alert, open};
+
+    #[derive(Clone, Debug)]
+    enum Command {
+        Claim(u128),
+        Renew(u128, u64),
+        Release(u128, u64),
+        Decide(u128, u64, u8),
+        Alert(u8, u32),
+        Wait(i64),
+    }
+
+    fn command() -> impl Strategy<Value = Command> {
+        let who = 0..3u128;
+        let fencing = 0..6u64;
+        prop_oneof![
+            who.clone().prop_map(Command::Claim),
+            (who.clone(), fencing.clone()).prop_map(|(who, fencing)| Command::Renew(who, fencing)),
+            (who.clone(), fencing.clone()).prop_map(|(who, fencing)| Command::Release(who, fencing)),
+            (who, fencing, 1..=5u8).prop_map(|(who, fencing, verdict)| Command::Decide(who, fencing, verdict)),
+            (1..=4u8, 1..4u32).prop_map(|(level, episode)| Command::Alert(level, episode)),
+            (1..8_000i64).prop_map(Command::Wait),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn one_holder_at_most_and_nobody_else_writes(commands in proptest::collection::vec(command(), 0..60)) {
+            let length = Milliseconds::from_seconds(5);
+            let mut case = open();
+            let mut now = Timestamp(1_000);
+            // The small model: who got the last lease, and until when it lasts.
+            let mut held: Option<(KeyId, u64, Timestamp)> = None;
+            for (step, command) in commands.into_iter().enumerate() {
+                let before = case.clone();
+                let holds = |who: u128, fencing: u64| {
+                    held.is_some_and(|(key, number, until)| key == KeyId(who) && number == fencing && now < until)
+                };
+                match command {
+                    Command::Claim(who) => {
+                        let is_free = held.is_none_or(|(_, _, until)| now >= until) && before.resting != Resting::Closed;
+                        prop_assert_eq!(case.claim(KeyId(who), length, now).is_ok(), is_free);
+                        if is_free {
+                            prop_assert_eq!(case.fencing, before.fencing + 1);
+                            held = Some((KeyId(who), case.fencing, now + length));
+                        }
+                    }
+                    Command::Renew(who, fencing) => {
+                        let allowed = holds(who, fencing);
+                        prop_assert_eq!(case.renew(KeyId(who), fencing, length, now).is_ok(), allowed);
+                        if allowed {
+                            held = Some((KeyId(who), fencing, now + length));
+                        }
+                    }
+                    Command::Release(who, fencing) => {
+                        let allowed = holds(who, fencing);
+                        prop_assert_eq!(case.release(KeyId(who), fencing, now).is_ok(), allowed);
+                        if allowed {
+                            held = None;
+                        }
+                    }
+                    Command::Decide(who, fencing, verdict) => {
+                        let allowed = holds(who, fencing);
+                        let verdict = Verdict::from_number(verdict).unwrap();
+                        let ruling = case.decide(DecisionId(step as u128), (KeyId(who), fencing), (verdict, "why"), now);
+                        prop_assert_eq!(matches!(ruling, Ok(Ruling::Made(_))), allowed);
+                        if allowed {
+                            prop_assert_eq!(case.resting, Resting::Decided);
+                            held = None;
+                        } else {
+                            prop_assert_eq!(&case, &before);
+                        }
+                    }
+                    Command::Alert(level, episode) => {
+                        let level = AlertLevel::from_number(level).unwrap();
+                        case.apply_alert(&alert(Scope::All, level, episode, 20 + step as i64));
+                        prop_assert_eq!((case.lease, case.fencing, &case.decision), (before.lease, before.fencing, &before.decision));
+                    }
+                    Command::Wait(length) => now = now + Milliseconds(length),
+                }
+                let is_held = held.is_some_and(|(_, _, until)| now < until);
+                prop_assert_eq!(case.live_lease(now).is_some(), is_held);
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::BTreeSet<_> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
+        assert_eq!(codes.len(), Refusal::ALL.len());
+    }
+}
