@@ -37,5 +37,5 @@ pub use error::{EventError, RecordError};
 pub use names::Names;
 pub use party::{PartyRecord, PlatformRecord};
 pub use reject::{DETAIL_BYTES_MAX, Reject, RejectSource};
-pub use schemas::{SchemaError, SchemaName, Schemas};
+pub use schemas::{SchemaError, SchemaName, Schemas, fingerprint};
 pub use sightings_record::{SightingsRecord, TickTime};

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
+use serde_json::Value;
 
 use crate::avro::{Malformed, check_structure};
 use crate::compatibility::can_read;
@@ -33,6 +34,8 @@ pub struct Schemas {
 #[derive(Clone, Debug)]
 struct Writer {
     name: SchemaName,
+    /// Of the specification.
+    fingerprint: u64,
     schema: Schema,
 }
 
@@ -124,24 +127,21 @@ impl SchemaName {
 static NEWEST: LazyLock<[(Schema, u64); 9]> = LazyLock::new(|| {
     SchemaName::ALL.map(|name| {
         let text = name.versions().last().expect("every schema has a version");
-        let schema = parse_own(text);
-        let fingerprint = fingerprint(&schema);
-        (schema, fingerprint)
+        (parse_own(text), fingerprint_own(text))
     })
 });
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {
-    let mut by_fingerprint = HashMap::new();
+    let mut schemas = Schemas {
+        by_fingerprint: HashMap::new(),
+        by_confluent_id: HashMap::new(),
+    };
     for name in SchemaName::ALL {
         for text in name.versions() {
-            let schema = parse_own(text);
-            by_fingerprint.insert(fingerprint(&schema), Writer { name, schema });
+            schemas.insert(name, parse_own(text), fingerprint_own(text));
         }
     }
-    Schemas {
-        by_fingerprint,
-        by_confluent_id: HashMap::new(),
-    }
+    schemas
 });
 
 impl Schemas {
@@ -159,11 +159,21 @@ impl Schemas {
         let schema = Schema::parse_str(text).map_err(|error| SchemaError::Parse(error.into()))?;
         let newest = name.versions().last().expect("every schema has a version");
         can_read(name.name(), text, newest)?;
-        let fingerprint = fingerprint(&schema);
-        self.by_fingerprint
-            .entry(fingerprint)
-            .or_insert(Writer { name, schema });
+        let fingerprint = fingerprint(text)?;
+        self.insert(name, schema, fingerprint);
         Ok(fingerprint)
+    }
+
+    /// Under the fingerprint of the specification and under the one that `apache-avro`'s own producers write. What is known stays.
+    fn insert(&mut self, name: SchemaName, schema: Schema, fingerprint: u64) {
+        let by_apache_avro = rabin(&schema);
+        let writer = Writer {
+            name,
+            fingerprint,
+            schema,
+        };
+        self.by_fingerprint.entry(by_apache_avro).or_insert(writer.clone());
+        self.by_fingerprint.entry(fingerprint).or_insert(writer);
     }
 
     /// Lets a Confluent schema id stand for a registered or built-in schema.
@@ -183,7 +193,7 @@ impl Schemas {
                 name: name.name(),
                 version,
             })?;
-        self.map_confluent_id(id, fingerprint(&parse_own(text)));
+        self.map_confluent_id(id, fingerprint_own(text));
         Ok(())
     }
 
@@ -198,7 +208,7 @@ impl Schemas {
     /// The datum as the newest version of its schema writes it: borrowed when it is that already, otherwise resolved by `apache-avro`.
     pub(crate) fn to_newest<'a>(&self, fingerprint: u64, datum: &'a [u8]) -> Result<Cow<'a, [u8]>, Malformed> {
         let writer = self.by_fingerprint.get(&fingerprint).ok_or(Malformed::Unresolvable)?;
-        if fingerprint == writer.name.fingerprint() {
+        if writer.fingerprint == writer.name.fingerprint() {
             return Ok(Cow::Borrowed(datum));
         }
         rewrite(&writer.schema, writer.name.newest(), datum).map(Cow::Owned)
@@ -213,12 +223,82 @@ pub(crate) fn rewrite(writer: &Schema, reader: &Schema, datum: &[u8]) -> Result<
     apache_avro::to_avro_datum(reader, value).map_err(|_| Malformed::Unresolvable)
 }
 
-/// CRC-64-AVRO of the schema's parsing canonical form (Avro specification, "Schema fingerprints").
-fn fingerprint(schema: &Schema) -> u64 {
+/// The CRC-64-AVRO fingerprint of a schema's text (Avro specification, "Schema fingerprints").
+///
+/// # Errors
+/// It is no schema.
+pub fn fingerprint(text: &str) -> Result<u64, SchemaError> {
+    let mut schema: Value = serde_json::from_str(text).map_err(|error| SchemaError::Parse(error.into()))?;
+    strip(&mut schema);
+    let schema = Schema::parse(&schema).map_err(|error| SchemaError::Parse(error.into()))?;
+    Ok(rabin(&schema))
+}
+
+/// `apache-avro` (0.21) writes `{"type":"long"}` for a `long` with a logical type where the specification's canonical form is `"long"`, so
+/// what the canonical form leaves out is taken away before.
+fn strip(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Object(attributes) => {
+            attributes.retain(|name, _| !matches!(name.as_str(), "doc" | "aliases" | "default" | "logicalType"));
+            attributes.values_mut().for_each(strip);
+        }
+        _ => {}
+    }
+}
+
+/// The fingerprint as `apache-avro` makes it: what its producers put on the wire.
+fn rabin(schema: &Schema) -> u64 {
     let bytes = schema.fingerprint::<Rabin>().bytes;
     u64::from_le_bytes(bytes.try_into().expect("a Rabin fingerprint has eight bytes"))
 }
 
 fn parse_own(text: &str) -> Schema {
     Schema::parse_str(text).expect("the project's own schemas are parsed in every test run")
+}
+
+fn fingerprint_own(text: &str) -> u64 {
+    fingerprint(text).expect("the project's own schemas are parsed in every test run")
+}
+
+#[cfg(test)]
+mod tests {
+    //! Fingerprints are those of the specification, and both kinds on the wire are read.
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_the_specifications() {
+        // From the Avro project's own schema tests.
+        for (text, expected) in [
+            (r#""int""#, 0x7275_d51a_3f39_5c8f),
+            (r#""long""#, 0xd054_e144_93f4_1db7),
+            (
+                r#"{"type":"long","logicalType":"timestamp-millis","doc":"x"}"#,
+                0xd054_e144_93f4_1db7,
+            ),
+        ] {
+            assert_eq!(fingerprint(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_producer_with_apache_avros_fingerprint_is_read() {
+        let wrong = rabin(SchemaName::Event.newest());
+        assert_ne!(wrong, SchemaName::Event.fingerprint());
+        assert_eq!(Schemas::builtin().name_of(wrong), Some(SchemaName::Event));
+        assert_eq!(
+            Schemas::builtin().to_newest(wrong, b"datum"),
+            Ok(Cow::Borrowed(&b"datum"[..]))
+        );
+    }
+
+    #[test]
+    fn a_batch_holds_events() {
+        let schema = |name: SchemaName| serde_json::from_str::<Value>(name.versions().last().unwrap()).unwrap();
+        let mut event = schema(SchemaName::Event);
+        let batch = schema(SchemaName::EventBatch);
+        event.as_object_mut().unwrap().remove("namespace");
+        assert_eq!(batch["fields"][0]["type"]["items"], event);
+    }
 }

@@ -31,9 +31,9 @@ fn every_golden_record_is_read_and_written() {
                 serde_json::from_str(&std::fs::read_to_string(stem.with_extension("json")).unwrap()).unwrap();
 
             let schema = Schema::parse_str(text).unwrap();
-            let fingerprint = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
+            let fingerprint = fingerprint(text).unwrap().to_le_bytes();
             assert_eq!(bytes[..2], [0xc3, 0x01], "{name:?}");
-            assert_eq!(bytes[2..10], fingerprint[..], "{name:?}");
+            assert_eq!(bytes[2..10], fingerprint, "{name:?}");
             assert_eq!(by_apache_avro(&schema, &bytes[10..]), value, "{name:?}");
             assert_eq!(to_bytes(&schema, &value), bytes[10..], "{name:?}");
 

@@ -56,5 +56,10 @@ pub enum BlockError {
     Invalid(&'static str),
 }
 
+/// The checksum at the end of a block whose other bytes are `body`.
+pub fn checksum(body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(body)
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,9 @@ use tocsin_model::{
     AccountToken, Algorithm, ClockFlag, ContentHash, ContentId, HashRef, KeyEpoch, Kind, PartyId, PlatformId, Sharing,
     Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
 };
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{self as column, COLUMN_BYTES, Column};
-use super::{BLOCK_BYTES_MAX, BlockError, FLAG_LZ4, HASH_BYTES_MAX, KEYED_BYTES, MAGIC, SIGHTINGS_MAX};
+use super::{BLOCK_BYTES_MAX, BlockError, FLAG_LZ4, HASH_BYTES_MAX, KEYED_BYTES, MAGIC, SIGHTINGS_MAX, checksum};
 use crate::Names;
 
 /// A checked block, borrowed from its bytes and a scratch buffer.
@@ -65,8 +64,8 @@ impl<'a> BlockReader<'a> {
         if bytes.len() > BLOCK_BYTES_MAX {
             return Err(BlockError::TooLarge);
         }
-        let (body, checksum) = bytes.split_last_chunk::<8>().ok_or(BlockError::Checksum)?;
-        if xxh3_64(body) != u64::from_le_bytes(*checksum) {
+        let (body, stated) = bytes.split_last_chunk::<8>().ok_or(BlockError::Checksum)?;
+        if checksum(body) != u64::from_le_bytes(*stated) {
             return Err(BlockError::Checksum);
         }
         let mut parts = Parts(&body[MAGIC.len().min(body.len())..]);

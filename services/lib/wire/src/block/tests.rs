@@ -149,7 +149,7 @@ proptest! {
         let body = block.len() - 8;
         let at = at.index(body);
         block[at] = to;
-        let checksum = xxhash_rust::xxh3::xxh3_64(&block[..body]);
+        let checksum = checksum(&block[..body]);
         block[body..].copy_from_slice(&checksum.to_le_bytes());
         let mut scratch = Vec::new();
         if let Ok(reader) = BlockReader::new(&block, &mut scratch) {

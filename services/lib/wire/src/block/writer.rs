@@ -1,8 +1,7 @@
 use tocsin_model::{KeyEpoch, Name, Sighting};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{self as column, COLUMN_BYTES};
-use super::{FLAG_LZ4, HASH_BYTES_MAX, KEYED_BYTES, MAGIC, NAME_BYTES_MAX, SIGHTINGS_MAX};
+use super::{FLAG_LZ4, HASH_BYTES_MAX, KEYED_BYTES, MAGIC, NAME_BYTES_MAX, SIGHTINGS_MAX, checksum};
 use crate::Names;
 
 /// Packs sightings into a block. Reused from block to block; what it holds is bounded by [`SIGHTINGS_MAX`], [`HASH_BYTES_MAX`] and
@@ -170,7 +169,7 @@ impl BlockWriter {
         debug_assert_eq!(self.keyed.len(), self.rows.len() * KEYED_BYTES);
         out.extend_from_slice(&self.keyed);
         out.extend_from_slice(&self.hashes);
-        let checksum = xxh3_64(&out[begin..]);
+        let checksum = checksum(&out[begin..]);
         out.extend_from_slice(&checksum.to_le_bytes());
         self.clear();
     }
