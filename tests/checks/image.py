@@ -7,6 +7,7 @@ runs the binary as a user without rights (chroot needs root; without it only the
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -83,7 +84,7 @@ def check_root(binary: Path) -> None:
         if os.geteuid() != 0:
             print("not root: the binary was not run inside the assembled root file system")
             return
-        command = ["chroot", "--userspec=65532:65532", str(root), "/tocsin", "--version"]
+        command = [shutil.which("chroot") or "/usr/sbin/chroot", "--userspec=65532:65532", str(root), "/tocsin", "--version"]
         told = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
         check(told.returncode == 0 and told.stdout.startswith("tocsin "), f"does not start: {told.stdout}{told.stderr}")
         print(f"{told.stdout.strip()} runs inside")
