@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The detector: reads sightings, keeps the key groups' state machines, says what they say.
+//!
+//! What this crate does not do: it judges nothing (that is `tocsin-velocity`), serves no HTTP and knows no store.
+//!
+//! Invariants:
+//! * One thread owns all partitions of a process; a group's inputs are applied in the order of its partition.
+//! * Alerts, announcements, state records and positions of an interval are one commit unit: all or nothing is seen.
+//! * State owns its position: a restore begins where the newest committed header says, never where the group's offset says.
+//! * A record that cannot be read is counted and passed over; it never stops a partition and never changes a count.
+//!
+//! Start reading at [`run`], then `partition` (what one record does), then `checkpoint` (what is written and read back).
+
+mod checkpoint;
+mod config;
+mod partition;
+mod restore;
+mod shell;
+mod telemetry;
+
+pub use config::{DetectorConfig, DetectorSetup};
+pub use partition::{Partition, PartitionOutputs};
+pub use shell::{DetectorError, run};

@@ -295,9 +295,8 @@ mod tests {
         }
         assert_eq!(finder.limits_reached(), 2);
         let links = finder.announced(&announcement(13, Class::All));
-        assert!(
-            links.is_empty(),
-            "12 has the lower id and 10, 11 are forgotten: {links:?}"
-        );
+        assert_eq!(links.len(), 1, "10 and 11 are forgotten: {links:?}");
+        let (joins, family) = (links[0].content, links[0].family);
+        assert_eq!((joins, family), (ContentId(13), FamilyId(ContentId(12))), "the lower id wins");
     }
 }

@@ -17,7 +17,7 @@ impl Timestamp {
     ///
     /// `length` must be positive.
     pub fn floor_to(self, length: Milliseconds) -> Timestamp {
-        Timestamp(self.0 - self.0.rem_euclid(length.0))
+        Timestamp(self.0.saturating_sub(self.0.rem_euclid(length.0)))
     }
 }
 

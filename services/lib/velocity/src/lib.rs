@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The judgement of Tocsin: one pure state machine per key group that counts, measures reach, and rings.
+//!
+//! What this crate does not do: no clock, I/O, thread, environment, randomness, logging or async; time, keys and inputs are handed to
+//! it, and a closed list of outputs is handed back. Logarithms come from `libm`, so a replay is bit-exact on every machine.
+//!
+//! Invariants:
+//! * The same inputs in the same order give the same outputs and the same state bytes, however they are batched, wherever a snapshot
+//!   is taken and restored, and however many further ticks stand between them: a deadline acts at its own time, not at the time of
+//!   the input that made it due.
+//! * Nothing in a scope's alerts or hot figures depends on an event outside the scope: every class has its own cold counts and its own
+//!   bounded hot table, and every scope its own families.
+//! * Intervals hold the truth: counts since promotion are exact, what was before is bounded from above by the cold counts.
+//! * Every map has a stated limit; reaching it is counted in [`Counters`].
+//!
+//! Start reading at [`Group::apply`].
+
+mod alert;
+mod bins;
+mod class;
+mod deadline;
+mod episode;
+mod family;
+pub mod figures;
+mod group;
+mod marks;
+mod priority;
+pub mod record;
+mod snapshot;
+mod trigger;
+
+#[cfg(test)]
+mod tests;
+
+pub use bins::Resolution;
+pub use group::{Counters, Group, GroupConfig, HotKey, Input, Output};
+pub use record::HotRecord;
+pub use snapshot::SNAPSHOT_VERSION;
+pub use trigger::RULE_VERSION;

@@ -1,0 +1,146 @@
+//! What goes to the state topic: changed hot records, checkpoints of whole groups in chunks, and the header that says what they stand for.
+
+use bytes::Bytes;
+use tocsin_log::{Append, TopicPartition};
+use tocsin_model::{KEY_GROUPS, KeyEpoch, Timestamp};
+use tocsin_sketch::codec::Encoder;
+use tocsin_velocity::{Group, SNAPSHOT_VERSION};
+use tocsin_wire::{StateHeader, StateKey, StateRecord, unit_checksum};
+
+use crate::partition::{Checkpointed, Partition, Tracked};
+
+/// The state topic.
+pub(crate) const STATE_TOPIC: &str = "tocsin.state";
+/// A state larger than this goes into several records.
+const CHUNK_BYTES: usize = 512 * 1024;
+/// One unit carries checkpoints of at most so many bytes, and at least one group's.
+const CHECKPOINT_BYTES_PER_UNIT: usize = 4 * 1024 * 1024;
+
+/// The version of a hot record's layout.
+const HOT_FORMAT: u16 = SNAPSHOT_VERSION;
+
+/// The state records of one partition in one unit.
+#[derive(Debug)]
+pub(crate) struct StateUnit {
+    partition: TopicPartition,
+    appends: Vec<Append>,
+}
+
+impl StateUnit {
+    pub(crate) fn new(partition: u32) -> Self {
+        StateUnit { partition: TopicPartition::new(STATE_TOPIC, partition), appends: Vec::new() }
+    }
+
+    /// The hot records that changed; those that are gone are removed.
+    pub(crate) fn add_changed(&mut self, partition: &mut Partition) {
+        let applied_through = partition.next_offset();
+        for tracked in partition.groups_mut() {
+            let group = &mut tracked.group;
+            for key in group.take_changed() {
+                let state_key = StateKey::Hot { group: group.id(), content: key.content, class: key.class };
+                let body = group.hot(key).map(|record| {
+                    let mut out = Encoder::new();
+                    record.encode(&mut out);
+                    out.finish()
+                });
+                match body {
+                    Some(body) => self.put(state_key, applied_through, group.now(), (HOT_FORMAT, 0, 1), body),
+                    None => self.remove(state_key),
+                }
+            }
+        }
+    }
+
+    /// Checkpoints of the groups whose state is newer than `round`, as many as fit. Returns whether the round is complete.
+    pub(crate) fn add_checkpoints(&mut self, partition: &mut Partition, round_began_at: u64) -> bool {
+        let offset = partition.next_offset();
+        let mut bytes = 0;
+        for tracked in partition.groups_mut() {
+            let version = tracked.group.version();
+            let done = tracked.checkpointed.as_ref().is_some_and(|last| last.version == version || last.offset >= round_began_at);
+            if done {
+                continue;
+            }
+            if bytes >= CHECKPOINT_BYTES_PER_UNIT {
+                return false;
+            }
+            bytes += self.checkpoint(tracked, offset);
+            tracked.checkpointed = Some(Checkpointed { version, offset });
+        }
+        true
+    }
+
+    /// The header of the unit. `as_of` is the time through which every hot change has been written.
+    pub(crate) fn finish(mut self, partition: &Partition, epoch: KeyEpoch, as_of: Timestamp) -> Vec<Append> {
+        let header = StateHeader {
+            next_offset: partition.next_offset(),
+            checkpoint_offset: checkpoint_offset(partition),
+            partition_count: partition.partitions().get(),
+            group_count: KEY_GROUPS,
+            key_epoch: epoch.0,
+            schema_version: StateHeader::SCHEMA_VERSION,
+            state_version: SNAPSHOT_VERSION,
+            unit_checksum: unit_checksum(self.appends.iter().filter_map(|append| append.key.as_deref())),
+        };
+        let key = StateKey::Header { partition: partition.number() };
+        self.put(key, partition.next_offset(), as_of, (StateHeader::FORMAT, 0, 1), header.encode());
+        self.appends
+    }
+
+    fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {
+        let group = &tracked.group;
+        let id = group.id();
+        let mut bytes = self.put_chunks(|chunk| StateKey::Core { group: id, chunk }, offset, group.now(), group.encode_core());
+        for (class, cold) in group.cold() {
+            let body = Group::encode_cold(cold);
+            bytes += self.put_chunks(|chunk| StateKey::Cold { group: id, class, chunk }, offset, group.now(), body);
+        }
+        bytes
+    }
+
+    fn put_chunks(&mut self, key: impl Fn(u32) -> StateKey, offset: u64, as_of: Timestamp, body: Vec<u8>) -> usize {
+        let bytes = body.len();
+        let chunks = bytes.div_ceil(CHUNK_BYTES).max(1) as u32;
+        for chunk in 0..chunks {
+            let from = chunk as usize * CHUNK_BYTES;
+            let part = body[from..bytes.min(from + CHUNK_BYTES)].to_vec();
+            self.put(key(chunk), offset, as_of, (SNAPSHOT_VERSION, chunk, chunks), part);
+        }
+        bytes
+    }
+
+    fn put(
+        &mut self,
+        key: StateKey,
+        applied_through: u64,
+        as_of: Timestamp,
+        (format, chunk, chunks): (u16, u32, u32),
+        body: Vec<u8>,
+    ) {
+        let record = StateRecord { applied_through, as_of, format, chunk, chunks, body };
+        self.append(key, Some(record.encode()));
+    }
+
+    fn remove(&mut self, key: StateKey) {
+        self.append(key, None);
+    }
+
+    fn append(&mut self, key: StateKey, value: Option<Vec<u8>>) {
+        self.appends.push(Append {
+            to: self.partition.clone(),
+            key: Some(Bytes::from(key.to_bytes())),
+            value: value.map(Bytes::from),
+            headers: Vec::new(),
+        });
+    }
+}
+
+/// The offset from which a restore must apply input again: every group's checkpoint holds what came before.
+fn checkpoint_offset(partition: &Partition) -> u64 {
+    let needed = |tracked: &Tracked| match &tracked.checkpointed {
+        Some(last) if last.version != tracked.group.version() => last.offset,
+        None if tracked.group.version() > 0 => tracked.applied_from,
+        _ => partition.next_offset(),
+    };
+    partition.groups().map(needed).min().unwrap_or(partition.next_offset())
+}

@@ -1,0 +1,101 @@
+use serde::{Deserialize, Serialize};
+use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
+use tocsin_runtime::Refusal;
+use tocsin_sketch::ColdConfig;
+use tocsin_velocity::GroupConfig;
+
+/// How the detector works. Section `[detector]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectorConfig {
+    /// A name of this process that is stable over restarts (a StatefulSet's pod name). Default: `detector-0`.
+    pub instance: String,
+    /// The most hot records per visibility class, of the whole deployment; each key group gets an equal part, at least one. 256 to
+    /// 1,048,576; default 16,384. Must be the same for every detector.
+    pub hot_limit: u32,
+    /// Cells per row of a count-min pane of one key group, a power of two from 16 to 1,048,576. Default 256. Must be the same for every
+    /// detector.
+    pub sketch_width: u32,
+    /// A content becomes hot when its spread in the last hour may have reached this. 1 to 1,000; default 3.
+    pub promote_at: u32,
+    /// How often outputs are committed, in milliseconds. 10 to 10,000; default 100.
+    pub commit_interval_ms: u64,
+    /// How often changed hot records go to the state topic, in milliseconds: what a reader's figures lag at most. 100 to 60,000; default 500.
+    pub state_interval_ms: u64,
+    /// How often each changed key group is checkpointed, in seconds: what a restart applies again at most, and how old a cold answer may
+    /// be. 1 to 3,600; default 60.
+    pub checkpoint_interval_s: u64,
+    /// The most event ids each key group remembers against retries. Default 262,144.
+    pub retry_tokens_max: u32,
+}
+
+impl Default for DetectorConfig {
+    fn default() -> Self {
+        DetectorConfig {
+            instance: "detector-0".to_owned(),
+            hot_limit: 16_384,
+            sketch_width: 256,
+            promote_at: 3,
+            commit_interval_ms: 100,
+            state_interval_ms: 500,
+            checkpoint_interval_s: 60,
+            retry_tokens_max: 262_144,
+        }
+    }
+}
+
+impl DetectorConfig {
+    /// What is wrong with it.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let mut check = |key: &str, holds: bool, reason: &str| {
+            if !holds {
+                refusals.push(Refusal::new(key, reason));
+            }
+        };
+        check("detector.instance", !self.instance.is_empty(), "must not be empty");
+        check("detector.hot_limit", (256..=1 << 20).contains(&self.hot_limit), "must be 256 to 1048576");
+        let width = self.sketch_width;
+        check("detector.sketch_width", width.is_power_of_two() && (16..=1 << 20).contains(&width), "must be a power of two from 16 to 1048576");
+        check("detector.promote_at", (1..=1_000).contains(&self.promote_at), "must be 1 to 1000");
+        check("detector.commit_interval_ms", (10..=10_000).contains(&self.commit_interval_ms), "must be 10 to 10000");
+        check("detector.state_interval_ms", (100..=60_000).contains(&self.state_interval_ms), "must be 100 to 60000");
+        check("detector.checkpoint_interval_s", (1..=3_600).contains(&self.checkpoint_interval_s), "must be 1 to 3600");
+        check("detector.retry_tokens_max", self.retry_tokens_max >= 1_024, "must be at least 1024");
+        refusals
+    }
+}
+
+/// What all detectors of a deployment share.
+#[derive(Clone, Debug)]
+pub struct DetectorSetup {
+    /// The permanent key.
+    pub key: DeploymentKey,
+    /// The key epoch whose seeds the sketches use.
+    pub epoch: KeyEpoch,
+    /// The partitions of sightings and state.
+    pub partitions: PartitionCount,
+    /// The allowed lateness.
+    pub lateness: Milliseconds,
+}
+
+impl DetectorSetup {
+    /// The configuration of every key group.
+    pub fn group_config(&self, config: &DetectorConfig) -> GroupConfig {
+        GroupConfig {
+            key: self.key.clone(),
+            cold: ColdConfig {
+                width: config.sketch_width,
+                seed: self.key.epoch_key(self.epoch).sketch_seed("cold counts"),
+                lateness: self.lateness,
+            },
+            hot_max: config.hot_limit.div_ceil(u32::from(KEY_GROUPS)) as usize,
+            promote_at: config.promote_at,
+            retry_horizon: self.lateness + RETRY_SLACK,
+            retry_tokens_max: config.retry_tokens_max as usize,
+        }
+    }
+}
+
+/// An event may be ahead by five minutes, and as much again is slack.
+const RETRY_SLACK: Milliseconds = Milliseconds::from_minutes(10);

@@ -1,0 +1,227 @@
+use std::collections::BTreeMap;
+
+use tocsin_log::RecordRef;
+use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
+use tocsin_velocity::{Counters, Group, GroupConfig, Input, Output};
+use tocsin_wire::{BlockReader, Names, SightingsRecord};
+
+/// The key groups of one partition, and how far its log was applied.
+#[derive(Debug)]
+pub struct Partition {
+    number: u32,
+    partitions: PartitionCount,
+    groups: BTreeMap<GroupId, Tracked>,
+    names: Names,
+    next_offset: u64,
+    now: Timestamp,
+    scratch: Vec<u8>,
+    outputs: Vec<Output>,
+    unreadable: u64,
+    applied: u64,
+}
+
+/// A group and where its checkpoint stands.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    pub(crate) group: Group,
+    /// Inputs before this offset are in the state that was restored: they are not applied again.
+    pub(crate) applied_from: u64,
+    /// The version of the group at its last checkpoint, and how many chunks each part of it took.
+    pub(crate) checkpointed: Option<Checkpointed>,
+}
+
+/// What a group's last checkpoint was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checkpointed {
+    pub(crate) version: u64,
+    pub(crate) offset: u64,
+}
+
+/// What the groups said since this was last taken.
+#[derive(Debug, Default)]
+pub struct PartitionOutputs {
+    /// Alarms, in order.
+    pub alerts: Vec<Alert>,
+    /// Contents that became hot or changed their family.
+    pub announcements: Vec<FamilyAnnouncement>,
+    /// Deltas and links: inputs of other groups.
+    pub onward: Vec<Output>,
+}
+
+impl Partition {
+    /// A partition whose groups have seen nothing, to be read from `next_offset`.
+    pub fn new(number: u32, partitions: PartitionCount, config: &GroupConfig, next_offset: u64) -> Self {
+        let group = |id| Tracked { group: Group::new(id, config.clone()), applied_from: next_offset, checkpointed: None };
+        Partition {
+            number,
+            partitions,
+            groups: partitions.groups_of(number).map(|id| (id, group(id))).collect(),
+            names: Names::default(),
+            next_offset,
+            now: Timestamp::MIN,
+            scratch: Vec::new(),
+            outputs: Vec::new(),
+            unreadable: 0,
+            applied: 0,
+        }
+    }
+
+    /// Applies one record of the sightings topic.
+    pub fn apply(&mut self, record: RecordRef<'_>) {
+        self.next_offset = record.offset + 1;
+        let Some(value) = record.value else {
+            self.unreadable += 1;
+            return;
+        };
+        match SightingsRecord::decode(value) {
+            Ok(SightingsRecord::Block(block)) => self.apply_block(block, record.offset),
+            Ok(SightingsRecord::Link(link)) => self.apply_to(link.content.group(), Input::Link(&link), record.offset),
+            Ok(SightingsRecord::Delta(delta)) => self.apply_to(delta.family.home(), Input::Delta(&delta), record.offset),
+            Ok(SightingsRecord::Decision(decision)) => {
+                self.apply_to(decision.family.home(), Input::Decision(&decision), record.offset);
+            }
+            Ok(SightingsRecord::Tick(at)) => self.apply_tick(at.unwrap_or(Timestamp(record.appended_at_ms)), record.offset),
+            Err(_) => self.unreadable += 1,
+        }
+    }
+
+    /// The partition's number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The offset of the next record to apply.
+    pub fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// The latest time a tick told.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The names of parties and platforms met so far.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Takes what the groups said.
+    pub fn take_outputs(&mut self) -> PartitionOutputs {
+        let mut taken = PartitionOutputs::default();
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::Alert(alert) => taken.alerts.push(alert),
+                Output::Announcement(announcement) => taken.announcements.push(announcement),
+                onward @ (Output::Delta(_) | Output::Link(_)) => taken.onward.push(onward),
+            }
+        }
+        taken
+    }
+
+    /// Whether anything waits in [`Partition::take_outputs`].
+    pub fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// What was counted since this was last asked, over all groups, and how many records could not be read.
+    pub fn take_counters(&mut self) -> (Counters, u64, u64) {
+        let mut sum = Counters::default();
+        for tracked in self.groups.values_mut() {
+            sum.add(tracked.group.take_counters());
+        }
+        (sum, std::mem::take(&mut self.unreadable), std::mem::take(&mut self.applied))
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
+        self.groups.values()
+    }
+
+    pub(crate) fn groups_mut(&mut self) -> impl Iterator<Item = &mut Tracked> {
+        self.groups.values_mut()
+    }
+
+    /// Puts in a restored group.
+    pub(crate) fn put(&mut self, tracked: Tracked) {
+        self.groups.insert(tracked.group.id(), tracked);
+    }
+
+    pub(crate) fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
+    pub(crate) fn set_position(&mut self, next_offset: u64, now: Timestamp) {
+        self.next_offset = next_offset;
+        self.now = now;
+    }
+
+    /// Drops what the groups said: they said it before a restart.
+    pub(crate) fn forget_outputs(&mut self) {
+        self.outputs.clear();
+        for tracked in self.groups.values_mut() {
+            tracked.group.take_changed();
+            tracked.group.take_counters();
+        }
+    }
+
+    /// Says again what other groups may not have heard before a crash.
+    pub(crate) fn repeat_outbox(&mut self) {
+        let outboxes = self.groups.values().flat_map(|tracked| tracked.group.outbox());
+        self.outputs.extend(outboxes);
+    }
+
+    fn apply_to(&mut self, group: GroupId, input: Input<'_>, offset: u64) {
+        match self.groups.get_mut(&group) {
+            Some(tracked) if offset >= tracked.applied_from => {
+                self.applied += 1;
+                tracked.group.apply(input, &mut self.outputs);
+            }
+            Some(_) => {}
+            None => self.unreadable += 1,
+        }
+    }
+
+    fn apply_block(&mut self, block: &[u8], offset: u64) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        match BlockReader::new(block, &mut scratch) {
+            Ok(reader) => {
+                self.learn_names(&reader);
+                for sighting in reader.sightings() {
+                    match sighting {
+                        Ok(sighting) => self.apply_to(sighting.content.group(), Input::Sighting(&sighting), offset),
+                        Err(_) => self.unreadable += 1,
+                    }
+                }
+            }
+            Err(_) => self.unreadable += 1,
+        }
+        self.scratch = scratch;
+    }
+
+    fn learn_names(&mut self, reader: &BlockReader<'_>) {
+        let names = reader.names();
+        for (party, name) in &names.parties {
+            if !self.names.parties.contains_key(party) {
+                self.names.parties.insert(*party, name.clone());
+            }
+        }
+        for (platform, name) in &names.platforms {
+            if !self.names.platforms.contains_key(platform) {
+                self.names.platforms.insert(*platform, name.clone());
+            }
+        }
+    }
+
+    fn apply_tick(&mut self, at: Timestamp, offset: u64) {
+        self.now = self.now.max(at);
+        for tracked in self.groups.values_mut() {
+            if offset >= tracked.applied_from {
+                tracked.group.apply(Input::Tick(at), &mut self.outputs);
+            }
+        }
+    }
+
+    /// How the partition was cut out of the deployment.
+    pub fn partitions(&self) -> PartitionCount {
+        self.partitions
+    }
+}

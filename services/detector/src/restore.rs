@@ -1,0 +1,165 @@
+//! A partition from the state topic: the last checkpoint of every group, then the input since, applied in silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tocsin_log::{Log, LogError, TopicPartition};
+use tocsin_model::{Class, GroupId, PartitionCount, Timestamp};
+use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
+use tocsin_wire::{PartyRecord, StateHeader, StateKey, StateRecord};
+
+use crate::checkpoint::STATE_TOPIC;
+use crate::partition::{Checkpointed, Partition, Tracked};
+use crate::shell::{DetectorError, SIGHTINGS_TOPIC};
+
+/// How long one wait for more records takes at most.
+const POLL: Duration = Duration::from_millis(200);
+const RECORDS_PER_POLL: usize = 1_000;
+
+/// What the state topic holds of one partition.
+#[derive(Debug, Default)]
+struct Collected {
+    header: Option<(StateHeader, Timestamp)>,
+    core: BTreeMap<GroupId, Chunks>,
+    cold: BTreeMap<(GroupId, Class), Chunks>,
+}
+
+/// The chunks of one state, by number.
+#[derive(Debug, Default)]
+struct Chunks(BTreeMap<u32, StateRecord>);
+
+/// Restores a partition up to the newest committed header. A partition without one begins at the start of its log.
+pub(crate) fn restore(
+    log: &dyn Log,
+    number: u32,
+    partitions: PartitionCount,
+    config: &GroupConfig,
+) -> Result<Partition, DetectorError> {
+    let collected = collect(log, number)?;
+    let (first_held, _) = log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, number))?;
+    let mut partition = Partition::new(number, partitions, config, first_held);
+    learn_names(log, &mut partition)?;
+    let Some((header, as_of)) = collected.header else {
+        return Ok(partition);
+    };
+    if header.partition_count != partitions.get() {
+        return Err(DetectorError::OtherPartitionCount { written: header.partition_count, configured: partitions.get() });
+    }
+    if header.state_version != SNAPSHOT_VERSION {
+        return Err(DetectorError::OtherStateVersion { written: header.state_version, known: SNAPSHOT_VERSION });
+    }
+    if header.checkpoint_offset < first_held {
+        let needed = header.checkpoint_offset;
+        return Err(DetectorError::InputDeleted { partition: number, needed, first_held });
+    }
+    for (id, chunks) in &collected.core {
+        let broken = |reason: &str| DetectorError::BrokenState { group: id.0, reason: reason.to_owned() };
+        let (core, offset) = chunks.join().ok_or_else(|| broken("its checkpoint is incomplete"))?;
+        let mut cold = BTreeMap::new();
+        for ((_, class), chunks) in collected.cold.range((*id, Class::All)..).take_while(|((group, _), _)| group == id) {
+            let (bytes, cut_at) = chunks.join().ok_or_else(|| broken("its cold counts are incomplete"))?;
+            if cut_at != offset {
+                return Err(broken("its parts were cut at different offsets"));
+            }
+            cold.insert(*class, bytes);
+        }
+        let group = Group::decode(config.clone(), &core, &cold).map_err(|error| broken(&error.to_string()))?;
+        let checkpointed = Some(Checkpointed { version: group.version(), offset });
+        partition.put(Tracked { group, applied_from: offset, checkpointed });
+    }
+    apply_silently(log, &mut partition, header.checkpoint_offset, header.next_offset)?;
+    partition.set_position(header.next_offset, as_of.max(partition.now()));
+    partition.forget_outputs();
+    partition.repeat_outbox();
+    Ok(partition)
+}
+
+fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
+    let mut collected = Collected::default();
+    read_through(log, STATE_TOPIC, number, (0, None), |record| {
+        let Some(key) = record.key.and_then(StateKey::from_bytes) else { return };
+        let state = record.value.and_then(|value| StateRecord::decode(value).ok());
+        match (key, state) {
+            (StateKey::Header { partition }, Some(state)) if partition == number => {
+                if let Ok(header) = StateHeader::decode(&state.body) {
+                    collected.header = Some((header, state.as_of));
+                }
+            }
+            (StateKey::Core { group, chunk }, Some(state)) => collected.core.entry(group).or_default().put(chunk, state),
+            (StateKey::Cold { group, class, chunk }, Some(state)) => {
+                collected.cold.entry((group, class)).or_default().put(chunk, state);
+            }
+            _ => {}
+        }
+    })?;
+    Ok(collected)
+}
+
+fn learn_names(log: &dyn Log, partition: &mut Partition) -> Result<(), DetectorError> {
+    let names = partition.names_mut();
+    read_through(log, "tocsin.parties", 0, (0, None), |record| {
+        if let Some(party) = record.value.and_then(|value| PartyRecord::decode(value).ok()) {
+            for platform in &party.platforms {
+                names.platforms.insert(platform.id, platform.name.clone());
+            }
+            names.parties.insert(party.id, party.name);
+        }
+    })
+}
+
+fn apply_silently(log: &dyn Log, partition: &mut Partition, from: u64, to: u64) -> Result<(), DetectorError> {
+    let number = partition.number();
+    read_through(log, SIGHTINGS_TOPIC, number, (from, Some(to)), |record| {
+        if record.offset < to {
+            partition.apply(record);
+        }
+    })
+}
+
+/// Hands every record from an offset up to another (by default: the end as it is now) to `sink`.
+fn read_through(
+    log: &dyn Log,
+    topic: &str,
+    number: u32,
+    (from, to): (u64, Option<u64>),
+    mut sink: impl FnMut(tocsin_log::RecordRef<'_>),
+) -> Result<(), DetectorError> {
+    let partition = TopicPartition::new(topic, number);
+    let (first_held, end) = log.bounds(&partition)?;
+    let end = to.map_or(end, |to| to.min(end));
+    let from = from.max(first_held);
+    if from >= end {
+        return Ok(());
+    }
+    let mut reader = log.tail_reader(&[(partition.clone(), from)])?;
+    while reader.position(&partition).is_none_or(|position| position < end) {
+        reader.poll(POLL, RECORDS_PER_POLL, &mut sink)?;
+    }
+    Ok(())
+}
+
+impl Chunks {
+    fn put(&mut self, chunk: u32, record: StateRecord) {
+        self.0.insert(chunk, record);
+    }
+
+    /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.
+    fn join(&self) -> Option<(Vec<u8>, u64)> {
+        let first = self.0.get(&0)?;
+        let mut body = Vec::new();
+        for chunk in 0..first.chunks {
+            let record = self.0.get(&chunk)?;
+            if record.applied_through != first.applied_through || record.chunks != first.chunks {
+                return None;
+            }
+            body.extend_from_slice(&record.body);
+        }
+        Some((body, first.applied_through))
+    }
+}
+
+impl From<LogError> for DetectorError {
+    fn from(source: LogError) -> Self {
+        DetectorError::Log(source)
+    }
+}

@@ -1,0 +1,341 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use prometheus::Registry;
+use tocsin_log::{
+    Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions, GroupReader, LogError,
+    SharedLog, TopicPartition, Unit,
+};
+use tocsin_model::Timestamp;
+use tocsin_runtime::{ReadinessFlag, Shutdown};
+use tocsin_velocity::{Counters, Output};
+use tocsin_wire::SightingsRecord;
+
+use crate::checkpoint::StateUnit;
+use crate::config::{DetectorConfig, DetectorSetup};
+use crate::partition::Partition;
+use crate::restore::restore;
+use crate::telemetry::{CommitFailed, Metrics, UnitCommitted};
+
+/// The topic of inputs.
+pub(crate) const SIGHTINGS_TOPIC: &str = "tocsin.sightings";
+const ALERTS_TOPIC: &str = "tocsin.alerts";
+const FAMILIES_TOPIC: &str = "tocsin.families";
+const GROUP: &str = "tocsin-detector";
+/// Records handed over by one poll at most.
+const RECORDS_PER_POLL: usize = 500;
+/// A unit that was not applied is tried again so often before the process gives up.
+const TRIES_MAX: u32 = 5;
+
+/// Why a detector stops.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectorError {
+    /// The log failed.
+    #[error("the log failed")]
+    Log(#[source] LogError),
+    /// A unit could not be committed.
+    #[error("a unit could not be committed")]
+    Commit(#[source] CommitError),
+    /// A metric could not be registered.
+    #[error("a metric could not be registered")]
+    Metrics(#[source] prometheus::Error),
+    /// The state was written with another number of sightings partitions.
+    #[error("the state was written with {written} sightings partitions, {configured} are configured")]
+    OtherPartitionCount {
+        /// In the header.
+        written: u16,
+        /// In the configuration.
+        configured: u16,
+    },
+    /// The state was written by another version.
+    #[error("the state has version {written}, this program knows version {known}")]
+    OtherStateVersion {
+        /// In the header.
+        written: u16,
+        /// Known here.
+        known: u16,
+    },
+    /// Retention deleted input that the restore needs.
+    #[error("partition {partition}: the state must be completed from offset {needed} on, but the log begins at {first_held}")]
+    InputDeleted {
+        /// The partition.
+        partition: u32,
+        /// The first offset needed.
+        needed: u64,
+        /// The first offset held.
+        first_held: u64,
+    },
+    /// A group's state cannot be read.
+    #[error("the state of key group {group} cannot be used: {reason}")]
+    BrokenState {
+        /// The group.
+        group: u16,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Runs the detector on the calling thread until shutdown is requested.
+///
+/// # Errors
+/// [`DetectorError`]: the state or the log needs an operator, or another process took over.
+pub fn run(
+    config: &DetectorConfig,
+    setup: &DetectorSetup,
+    log: &SharedLog,
+    registry: &Registry,
+    ready: &ReadinessFlag,
+    shutdown: &Shutdown,
+) -> Result<(), DetectorError> {
+    let metrics = Metrics::register(registry).map_err(DetectorError::Metrics)?;
+    let mut reader = log.group_reader(GroupOptions {
+        group: GROUP.to_owned(),
+        instance: config.instance.clone(),
+        topics: vec![SIGHTINGS_TOPIC.to_owned()],
+    })?;
+    let mut shell = Shell {
+        config,
+        setup,
+        log,
+        metrics,
+        committer: log.committer(&config.instance)?,
+        appender: log.appender(AppenderOptions { name: "detector".to_owned(), durability: Durability::Ordered })?,
+        partitions: BTreeMap::new(),
+        onward: Vec::new(),
+        counters: Counters::default(),
+        unreadable: 0,
+        committed_at: Instant::now(),
+        state_written_at: Instant::now(),
+        checkpointed_at: Instant::now(),
+        round: None,
+        as_of: BTreeMap::new(),
+    };
+    while !shutdown.is_requested() {
+        let wait = shell.commit_due_in();
+        let partitions = &mut shell.partitions;
+        let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
+            if let Some(partition) = partitions.get_mut(&record.partition) {
+                partition.apply(record);
+            }
+        })?;
+        match event {
+            GroupEvent::Polled => {}
+            GroupEvent::Assigned(assigned) => {
+                shell.assigned(&assigned, reader.as_mut())?;
+                ready.set_ready();
+            }
+            GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
+        }
+        shell.work(reader.as_mut())?;
+    }
+    shell.finish(reader.as_mut())?;
+    reader.close();
+    Ok(())
+}
+
+struct Shell<'a> {
+    config: &'a DetectorConfig,
+    setup: &'a DetectorSetup,
+    log: &'a SharedLog,
+    metrics: Metrics,
+    committer: Box<dyn Committer>,
+    appender: Box<dyn Appender>,
+    partitions: BTreeMap<u32, Partition>,
+    /// Appends to other groups that are on their way. At most one batch per unit; awaited before the next.
+    onward: Vec<Completion>,
+    counters: Counters,
+    unreadable: u64,
+    committed_at: Instant,
+    state_written_at: Instant,
+    checkpointed_at: Instant,
+    /// The offsets at which the running round of checkpoints began, by partition.
+    round: Option<BTreeMap<u32, u64>>,
+    /// The time through which a partition's hot changes are in the state topic.
+    as_of: BTreeMap<u32, Timestamp>,
+}
+
+/// How much of the state a unit carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// Alerts and position.
+    Outputs,
+    /// Changed hot records too.
+    State,
+    /// And a checkpoint of everything that changed.
+    Checkpoint,
+}
+
+impl Shell<'_> {
+    fn commit_due_in(&self) -> Duration {
+        Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.committed_at.elapsed())
+    }
+
+    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+        for place in assigned {
+            let began = Instant::now();
+            let config = self.setup.group_config(self.config);
+            let partition = restore(self.log.as_ref(), place.partition, self.setup.partitions, &config)?;
+            tracing::info!(
+                partition = place.partition,
+                offset = partition.next_offset(),
+                milliseconds = began.elapsed().as_millis() as u64,
+                "restored a partition"
+            );
+            reader.begin(place, partition.next_offset())?;
+            self.as_of.insert(place.partition, partition.now());
+            self.partitions.insert(place.partition, partition);
+        }
+        self.metrics.partitions.set(self.partitions.len() as i64);
+        Ok(())
+    }
+
+    fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+        self.commit(reader, Extent::State)?;
+        for place in revoked {
+            self.partitions.remove(&place.partition);
+            self.as_of.remove(&place.partition);
+        }
+        self.round = None;
+        self.metrics.partitions.set(self.partitions.len() as i64);
+        Ok(())
+    }
+
+    fn work(&mut self, reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+        if self.commit_due_in() > Duration::ZERO {
+            return Ok(());
+        }
+        self.committed_at = Instant::now();
+        if self.round.is_none() && self.checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_interval_s) {
+            self.checkpointed_at = Instant::now();
+            self.round = Some(self.partitions.iter().map(|(number, partition)| (*number, partition.next_offset())).collect());
+        }
+        if self.state_written_at.elapsed() >= Duration::from_millis(self.config.state_interval_ms) {
+            self.state_written_at = Instant::now();
+            let extent = if self.round.is_some() { Extent::Checkpoint } else { Extent::State };
+            self.commit(reader, extent)
+        } else if self.partitions.values().any(Partition::has_outputs) {
+            self.commit(reader, Extent::Outputs)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The last unit: everything, so that the next start has nothing to apply again.
+    fn finish(&mut self, reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+        self.round = Some(self.partitions.iter().map(|(number, partition)| (*number, partition.next_offset())).collect());
+        while self.round.is_some() {
+            self.commit(reader, Extent::Checkpoint)?;
+        }
+        for completion in self.onward.drain(..) {
+            completion.wait()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, reader: &mut dyn GroupReader, extent: Extent) -> Result<(), DetectorError> {
+        if self.partitions.is_empty() {
+            self.round = None;
+            return Ok(());
+        }
+        for completion in self.onward.drain(..) {
+            completion.wait()?;
+        }
+        let mut unit = Unit::default();
+        let mut onward = Vec::new();
+        let mut alerts = 0;
+        let mut round_complete = true;
+        for (number, partition) in &mut self.partitions {
+            let outputs = partition.take_outputs();
+            alerts += outputs.alerts.len() as u64;
+            for alert in &outputs.alerts {
+                let value = tocsin_wire::alert::encode(alert, partition.names());
+                unit.appends.push(append(ALERTS_TOPIC, 0, Some(alert.family.0.0.to_be_bytes().to_vec()), value));
+            }
+            for announcement in &outputs.announcements {
+                let key = tocsin_wire::family::key(announcement);
+                unit.appends.push(append(FAMILIES_TOPIC, 0, Some(key), tocsin_wire::family::encode(announcement)));
+            }
+            for output in outputs.onward {
+                let (group, value) = match &output {
+                    Output::Delta(delta) => (delta.family.home(), SightingsRecord::encode_delta(delta)),
+                    Output::Link(link) => (link.content.group(), SightingsRecord::encode_link(link)),
+                    Output::Alert(_) | Output::Announcement(_) => continue,
+                };
+                onward.push(append(SIGHTINGS_TOPIC, self.setup.partitions.partition_of(group), None, value));
+            }
+            let mut state = StateUnit::new(*number);
+            if extent != Extent::Outputs {
+                state.add_changed(partition);
+                self.as_of.insert(*number, partition.now());
+            }
+            if let (Extent::Checkpoint, Some(round)) = (extent, &self.round) {
+                let began_at = round.get(number).copied().unwrap_or(partition.next_offset());
+                round_complete &= state.add_checkpoints(partition, began_at);
+            }
+            let as_of = self.as_of.get(number).copied().unwrap_or(Timestamp::MIN);
+            unit.appends.extend(state.finish(partition, self.setup.epoch, as_of));
+            unit.positions.push((TopicPartition::new(SIGHTINGS_TOPIC, *number), partition.next_offset()));
+            let (counters, unreadable, _) = partition.take_counters();
+            self.counters.add(counters);
+            self.unreadable += unreadable;
+        }
+        self.commit_unit(reader, unit)?;
+        if extent == Extent::Checkpoint && round_complete {
+            self.round = None;
+        }
+        if !onward.is_empty() {
+            self.onward.push(self.appender.append(onward));
+        }
+        let (counters, unreadable) = (std::mem::take(&mut self.counters), std::mem::take(&mut self.unreadable));
+        UnitCommitted { counters, unreadable, alerts }.emit(&self.metrics);
+        if extent != Extent::Outputs {
+            self.show_lag();
+        }
+        Ok(())
+    }
+
+    fn commit_unit(&mut self, reader: &mut dyn GroupReader, unit: Unit) -> Result<(), DetectorError> {
+        let mut tries = 0;
+        loop {
+            let again = Unit { appends: unit.appends.clone(), positions: unit.positions.clone() };
+            let Err(error) = self.committer.commit(&reader.membership(), again) else { return Ok(()) };
+            let kind = match &error {
+                CommitError::NotApplied(_) => "not_applied",
+                CommitError::Fenced(_) => "fenced",
+                CommitError::Unknown(_) => "unknown",
+            };
+            CommitFailed { kind, error: &error }.emit(&self.metrics);
+            tries += 1;
+            // A unit of unknown fate is not tried again here: the state in memory may be ahead of the log or level with it, and only a
+            // restore from the log tells which. The process ends and its successor restores.
+            if !matches!(error, CommitError::NotApplied(_)) || tries >= TRIES_MAX {
+                return Err(DetectorError::Commit(error));
+            }
+        }
+    }
+
+    fn show_lag(&self) {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        for (number, partition) in &self.partitions {
+            let label = number.to_string();
+            if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, *number)) {
+                let lag = end.saturating_sub(partition.next_offset());
+                self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
+            }
+            if partition.now() > Timestamp::MIN {
+                let lag = (now_ms - partition.now().0).max(0) / 1_000;
+                self.metrics.lag_seconds.with_label_values(&[&label]).set(lag);
+            }
+        }
+    }
+}
+
+fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> Append {
+    Append {
+        to: TopicPartition::new(topic, partition),
+        key: key.map(Bytes::from),
+        value: Some(Bytes::from(value)),
+        headers: Vec::new(),
+    }
+}

@@ -1,0 +1,107 @@
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_velocity::Counters;
+
+/// The detector's metrics. Labels are bounded by their definition.
+pub(crate) struct Metrics {
+    sightings: IntCounterVec,
+    unreadable: IntCounter,
+    hot: IntCounterVec,
+    refused: IntCounterVec,
+    alerts: IntCounter,
+    commits: IntCounter,
+    commit_failures: IntCounterVec,
+    pub(crate) lag_offsets: IntGaugeVec,
+    pub(crate) lag_seconds: IntGaugeVec,
+    pub(crate) partitions: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics {
+            sightings: IntCounterVec::new(
+                Opts::new("tocsin_detector_sightings_total", "Sightings by what became of them"),
+                &["outcome"],
+            )?,
+            unreadable: IntCounter::new("tocsin_detector_unreadable_total", "Records or sightings that could not be read")?,
+            hot: IntCounterVec::new(Opts::new("tocsin_detector_hot_total", "What happened to hot records"), &["change"])?,
+            refused: IntCounterVec::new(
+                Opts::new("tocsin_detector_refused_total", "Links and deltas that were refused"),
+                &["what"],
+            )?,
+            alerts: IntCounter::new("tocsin_detector_alerts_total", "Alerts committed")?,
+            commits: IntCounter::new("tocsin_detector_commits_total", "Commit units applied")?,
+            commit_failures: IntCounterVec::new(
+                Opts::new("tocsin_detector_commit_failures_total", "Commit units that failed, by what is known of them"),
+                &["kind"],
+            )?,
+            lag_offsets: IntGaugeVec::new(
+                Opts::new("tocsin_detector_lag_offsets", "Records of the sightings log not yet applied"),
+                &["partition"],
+            )?,
+            lag_seconds: IntGaugeVec::new(
+                Opts::new("tocsin_detector_lag_seconds", "Age of the latest tick applied"),
+                &["partition"],
+            )?,
+            partitions: IntGauge::new("tocsin_detector_partitions", "Partitions owned by this process")?,
+        };
+        registry.register(Box::new(metrics.sightings.clone()))?;
+        registry.register(Box::new(metrics.unreadable.clone()))?;
+        registry.register(Box::new(metrics.hot.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.alerts.clone()))?;
+        registry.register(Box::new(metrics.commits.clone()))?;
+        registry.register(Box::new(metrics.commit_failures.clone()))?;
+        registry.register(Box::new(metrics.lag_offsets.clone()))?;
+        registry.register(Box::new(metrics.lag_seconds.clone()))?;
+        registry.register(Box::new(metrics.partitions.clone()))?;
+        Ok(metrics)
+    }
+}
+
+/// A unit was committed.
+pub(crate) struct UnitCommitted {
+    pub(crate) counters: Counters,
+    pub(crate) unreadable: u64,
+    pub(crate) alerts: u64,
+}
+
+impl UnitCommitted {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let counters = &self.counters;
+        for (outcome, count) in [
+            ("counted", counters.counted),
+            ("resent", counters.resent),
+            ("retried", counters.retried),
+            ("late", counters.late),
+            ("unknown_kind", counters.unknown_kind),
+        ] {
+            metrics.sightings.with_label_values(&[outcome]).inc_by(count);
+        }
+        for (change, count) in
+            [("promoted", counters.promoted), ("evicted", counters.evicted), ("refused", counters.hot_refused)]
+        {
+            metrics.hot.with_label_values(&[change]).inc_by(count);
+        }
+        metrics.refused.with_label_values(&["link"]).inc_by(counters.links_refused);
+        metrics.refused.with_label_values(&["delta"]).inc_by(counters.deltas_refused);
+        metrics.unreadable.inc_by(self.unreadable);
+        metrics.alerts.inc_by(self.alerts);
+        metrics.commits.inc();
+        if self.unreadable > 0 {
+            tracing::warn!(records = self.unreadable, "passed over records that could not be read");
+        }
+    }
+}
+
+/// A unit was not committed.
+pub(crate) struct CommitFailed<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) error: &'a tocsin_log::CommitError,
+}
+
+impl CommitFailed<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.commit_failures.with_label_values(&[self.kind]).inc();
+        tracing::warn!(kind = self.kind, error = %tocsin_runtime::roles::chain(self.error), "a commit unit failed");
+    }
+}

@@ -1,0 +1,209 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use tocsin_model::{ClockFlag, Milliseconds, Timestamp};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+/// The clock of one source: how far `occurred_at` runs behind the log's time, as a low quantile of the delays of the last day.
+///
+/// A clock that is right delivers some of its events at once, so its low quantile is near zero, however long an outage delays the others. A
+/// wrong clock never comes near zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceClock {
+    hours: VecDeque<Hour>,
+    samples_until_estimate: u32,
+    correction: Milliseconds,
+}
+
+/// Delays of one hour, by whole minutes (rounded down).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Hour {
+    number: i64,
+    delays: BTreeMap<i32, u32>,
+    samples: u64,
+}
+
+/// What intake decides about one event's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// When it happened, by the corrected clock; the time of receipt where the clock ran ahead.
+    pub occurred_at: Timestamp,
+    /// What to say of it.
+    pub flag: ClockFlag,
+}
+
+/// The quantile taken: robust against a few per cent of nonsense on either side.
+const QUANTILE: f64 = 0.05;
+/// Fewer delays than this correct nothing.
+const SAMPLES_MIN: u64 = 32;
+/// The estimate is taken anew after so many delays.
+const ESTIMATE_EVERY: u32 = 32;
+/// Less than this is network, queues and rounding, not a wrong clock.
+const DEADBAND: Milliseconds = Milliseconds::from_minutes(2);
+const HOURS_KEPT: usize = 24;
+/// Delays beyond two days are counted as two days: this bounds the table.
+const MINUTES_MAX: i64 = 2 * 24 * 60;
+/// An event may lie so far ahead of its receipt.
+const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(5);
+
+impl SourceClock {
+    /// Corrects an event's time and learns from it.
+    pub fn correct(&mut self, occurred_at: Timestamp, received_at: Timestamp, lateness: Milliseconds) -> Corrected {
+        self.learn(received_at - occurred_at, received_at);
+        let occurred_at = occurred_at + self.correction;
+        if occurred_at - received_at > AHEAD_MAX {
+            return Corrected { occurred_at: received_at, flag: ClockFlag::Ahead };
+        }
+        let flag = if received_at - occurred_at > lateness { ClockFlag::Late } else { ClockFlag::Plausible };
+        Corrected { occurred_at, flag }
+    }
+
+    /// What is added to the source's times now.
+    pub fn correction(&self) -> Milliseconds {
+        self.correction
+    }
+
+    fn learn(&mut self, delay: Milliseconds, received_at: Timestamp) {
+        let number = received_at.0.div_euclid(Milliseconds::from_hours(1).0);
+        if self.hours.back().is_none_or(|hour| hour.number < number) {
+            self.hours.push_back(Hour { number, ..Hour::default() });
+        }
+        while self.hours.front().is_some_and(|hour| hour.number <= number - HOURS_KEPT as i64)
+            || self.hours.len() > HOURS_KEPT
+        {
+            self.hours.pop_front();
+        }
+        if let Some(hour) = self.hours.back_mut() {
+            let minutes = delay.0.div_euclid(60_000).clamp(-MINUTES_MAX, MINUTES_MAX) as i32;
+            *hour.delays.entry(minutes).or_insert(0) += 1;
+            hour.samples += 1;
+        }
+        self.samples_until_estimate = self.samples_until_estimate.saturating_sub(1);
+        if self.samples_until_estimate == 0 {
+            self.samples_until_estimate = ESTIMATE_EVERY;
+            self.correction = self.estimate();
+        }
+    }
+
+    fn estimate(&self) -> Milliseconds {
+        let samples: u64 = self.hours.iter().map(|hour| hour.samples).sum();
+        if samples < SAMPLES_MIN {
+            return Milliseconds(0);
+        }
+        let mut all: BTreeMap<i32, u64> = BTreeMap::new();
+        for (minutes, count) in self.hours.iter().flat_map(|hour| &hour.delays) {
+            *all.entry(*minutes).or_insert(0) += u64::from(*count);
+        }
+        let rank = (samples as f64 * QUANTILE) as u64;
+        let mut below = 0;
+        let quantile = all.into_iter().find_map(|(minutes, count)| {
+            below += count;
+            (below > rank).then_some(minutes)
+        });
+        let skew = Milliseconds::from_minutes(i64::from(quantile.unwrap_or(0)));
+        if skew.0.abs() <= DEADBAND.0 { Milliseconds(0) } else { skew }
+    }
+
+    /// Writes the clock for intake's own state.
+    pub fn encode(&self, out: &mut Encoder) {
+        out.number(u64::from(self.samples_until_estimate));
+        out.signed(self.correction.0);
+        out.number(self.hours.len() as u64);
+        for hour in &self.hours {
+            out.signed(hour.number);
+            out.number(hour.delays.len() as u64);
+            for (minutes, count) in &hour.delays {
+                out.signed(i64::from(*minutes));
+                out.number(u64::from(*count));
+            }
+        }
+    }
+
+    /// The inverse of [`SourceClock::encode`].
+    pub fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut clock = SourceClock {
+            samples_until_estimate: input.narrow("count of samples")?,
+            correction: Milliseconds(input.signed()?),
+            hours: VecDeque::new(),
+        };
+        for _ in 0..input.length(2)? {
+            let mut hour = Hour { number: input.signed()?, ..Hour::default() };
+            for _ in 0..input.length(2)? {
+                let minutes = i32::try_from(input.signed()?).map_err(|_| DecodeError::Invalid("delay"))?;
+                let count: u32 = input.narrow("count of delays")?;
+                hour.delays.insert(minutes, count);
+                hour.samples += u64::from(count);
+            }
+            clock.hours.push_back(hour);
+        }
+        Ok(clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATENESS: Milliseconds = Milliseconds::from_hours(2);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp(1_700_000_000_000 + minutes * 60_000)
+    }
+
+    /// Feeds (occurred, received) minutes and gives what was decided of the last.
+    fn check(events: impl IntoIterator<Item = (i64, i64)>) -> Corrected {
+        let mut clock = SourceClock::default();
+        let decided = events.into_iter().map(|(occurred, received)| clock.correct(at(occurred), at(received), LATENESS));
+        decided.last().expect("there is an event")
+    }
+
+    #[test]
+    fn a_right_clock_is_left_alone_through_an_outage_that_is_replayed() {
+        let steady = (0..200).map(|minute| (minute, minute));
+        let outage = (200..400).map(|minute| (minute, 400));
+        let last = check(steady.chain(outage).chain([(401, 401)]));
+        assert_eq!(last, Corrected { occurred_at: at(401), flag: ClockFlag::Plausible });
+    }
+
+    #[test]
+    fn a_clock_four_hours_behind_is_put_right() {
+        let last = check((0..200).map(|minute| (minute - 240, minute)));
+        assert_eq!(last, Corrected { occurred_at: at(199), flag: ClockFlag::Plausible });
+    }
+
+    #[test]
+    fn a_clock_four_hours_ahead_is_put_right() {
+        let last = check((0..200).map(|minute| (minute + 240, minute)));
+        assert_eq!(last, Corrected { occurred_at: at(199), flag: ClockFlag::Plausible });
+    }
+
+    #[test]
+    fn single_events_from_the_future_and_the_past_are_flagged() {
+        let steady = || (0..200).map(|minute| (minute, minute));
+        assert_eq!(
+            check(steady().chain([(206, 200)])),
+            Corrected { occurred_at: at(200), flag: ClockFlag::Ahead }
+        );
+        assert_eq!(
+            check(steady().chain([(204, 200)])),
+            Corrected { occurred_at: at(204), flag: ClockFlag::Plausible }
+        );
+        assert_eq!(check(steady().chain([(79, 200)])).flag, ClockFlag::Late);
+    }
+
+    #[test]
+    fn a_restored_clock_decides_as_the_original() {
+        let mut clock = SourceClock::default();
+        for minute in 0..100 {
+            clock.correct(at(minute - 240), at(minute), LATENESS);
+        }
+        let mut out = Encoder::new();
+        clock.encode(&mut out);
+        let bytes = out.finish();
+        let mut restored = SourceClock::decode(&mut Decoder::new(&bytes)).expect("own bytes decode");
+        assert_eq!(restored, clock);
+        for minute in 100..200 {
+            let event = (at(minute - 240), at(minute));
+            assert_eq!(restored.correct(event.0, event.1, LATENESS), clock.correct(event.0, event.1, LATENESS));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use tocsin_model::{
+    Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, PlatformFigures, PlatformId, Scope, Timestamp,
+};
+
+use crate::family::{FamilyState, accounts};
+use crate::figures::{WindowFigures, family_figures};
+use crate::priority::priority;
+use crate::record::HotRecord;
+use crate::trigger::{self, RULE_VERSION};
+
+/// The alert of an episode at `now`. `None` without records.
+pub(crate) fn compose(
+    key: &DeploymentKey,
+    family: FamilyId,
+    scope: Scope,
+    level: AlertLevel,
+    state: &FamilyState,
+    records: &[&HotRecord],
+    now: Timestamp,
+) -> Option<Alert> {
+    let figures = family_figures(records, now)?;
+    let founder = records
+        .iter()
+        .find(|record| record.content() == family.0)
+        .or(records.first())?;
+    let mut evidence = trigger::judge(records, now).evidence;
+    evidence.accounts = accounts(records).estimate;
+    let priority = priority(records, state.verdict, now);
+    let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);
+    Some(Alert {
+        id: alert_id(key, family, scope, level, state),
+        scope,
+        family,
+        hash: founder.hash().clone(),
+        level,
+        episode: state.episode.number,
+        rule_version: RULE_VERSION,
+        at: now,
+        first_seen: figures.first_seen,
+        exact_since: figures.exact_since,
+        trigger: evidence,
+        spread_5m,
+        spread_1h,
+        spread_24h,
+        platforms: platforms(&figures.windows, &figures),
+        forecast_1h: priority.forecast_1h,
+        priority: priority.priority,
+        priority_terms: priority.terms,
+        members: figures.members,
+    })
+}
+
+/// The id: a keyed digest of what makes this alert this one, and of nothing that a crash or another partition count could change.
+fn alert_id(key: &DeploymentKey, family: FamilyId, scope: Scope, level: AlertLevel, state: &FamilyState) -> AlertId {
+    let parts: [&[u8]; 6] = [
+        &scope.own_class().number().to_le_bytes(),
+        &family.0.0.to_le_bytes(),
+        &RULE_VERSION.to_le_bytes(),
+        &state.episode.number.to_le_bytes(),
+        &[level as u8],
+        &state.episode.alerts.to_le_bytes(),
+    ];
+    AlertId(key.digest("alert", &parts))
+}
+
+fn platforms(windows: &[WindowFigures; 3], figures: &crate::figures::FamilyFigures) -> Vec<PlatformFigures> {
+    let mut spread: BTreeMap<PlatformId, [u64; 3]> = BTreeMap::new();
+    for (place, window) in windows.iter().enumerate() {
+        for ((platform, kind), count) in &window.counts {
+            if kind.is_spread() {
+                spread.entry(*platform).or_default()[place] += count;
+            }
+        }
+    }
+    let nobody = tocsin_model::Estimate {
+        estimate: 0.0,
+        low: 0.0,
+        high: 0.0,
+    };
+    spread
+        .into_iter()
+        .map(|(platform, [_, spread_1h, spread_24h])| PlatformFigures {
+            platform,
+            spread_1h,
+            spread_24h,
+            reach: figures.reach.get(&platform).map_or(nobody, |reach| reach.accounts),
+        })
+        .collect()
+}

@@ -1,0 +1,186 @@
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+use tocsin_sketch::{ColdConfig, ColdCounts};
+
+use crate::record::{Before, HotRecord, Resolution};
+
+/// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassCounts {
+    pub(crate) cold: ColdCounts,
+    hot: HashMap<ContentId, HotRecord, BuildHasherDefault<IdHasher>>,
+    /// When eviction may look for room again: at most once a second of the group's time, so that a flood of new contents cannot make
+    /// every event scan the table.
+    room_sought_at: Timestamp,
+}
+
+/// What promotion did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// There was room, or this content's record was dropped for it.
+    Admitted {
+        /// The content that had to go.
+        evicted: Option<ContentId>,
+    },
+    /// Everything in the table spreads more.
+    Refused,
+}
+
+/// Content ids are keyed hashes already: 64 of their bits are as good a hash as any.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+/// The stretches of age for which an upper bound is kept at promotion: the edges of the windows, and between.
+const BEFORE_EDGES: [Milliseconds; 7] = [
+    Milliseconds::from_minutes(5),
+    Milliseconds::from_minutes(15),
+    Milliseconds::from_hours(1),
+    Milliseconds::from_hours(3),
+    Milliseconds::from_hours(6),
+    Milliseconds::from_hours(12),
+    Milliseconds::from_hours(25),
+];
+
+const ROOM_SOUGHT_EVERY: Milliseconds = Milliseconds::from_seconds(1);
+
+impl ClassCounts {
+    pub(crate) fn new(cold: ColdConfig) -> Self {
+        ClassCounts {
+            cold: ColdCounts::new(cold),
+            hot: HashMap::default(),
+            room_sought_at: Timestamp::MIN,
+        }
+    }
+
+    pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {
+        self.hot.get(&content)
+    }
+
+    /// The contents with a record, ascending.
+    pub(crate) fn hot_contents(&self) -> Vec<ContentId> {
+        let mut contents: Vec<_> = self.hot.keys().copied().collect();
+        contents.sort_unstable();
+        contents
+    }
+
+    /// Makes room for a content whose spread in the last hour is at most `spread`: free room, or that of the quietest record that
+    /// spreads less and is not `protected`.
+    pub(crate) fn admit(
+        &mut self,
+        spread: u64,
+        limit: usize,
+        now: Timestamp,
+        protected: impl Fn(&HotRecord) -> bool,
+    ) -> Admission {
+        if self.hot.len() < limit {
+            return Admission::Admitted { evicted: None };
+        }
+        if now < self.room_sought_at + ROOM_SOUGHT_EVERY {
+            return Admission::Refused;
+        }
+        self.room_sought_at = now;
+        let quietest = self
+            .hot
+            .values()
+            .filter(|record| !protected(record))
+            .map(|record| {
+                (
+                    record.recent_spread(Resolution::Minute1, 60, now),
+                    record.last_seen(),
+                    record.content(),
+                )
+            })
+            .min();
+        match quietest {
+            Some((quiet, _, content)) if quiet < spread => {
+                self.hot.remove(&content);
+                Admission::Admitted { evicted: Some(content) }
+            }
+            _ => Admission::Refused,
+        }
+    }
+
+    /// Puts in a record for a content that becomes hot. What the cold counts know of it becomes the record's interval before
+    /// promotion; `counted` is a sighting that stands in the cold counts already and will be counted exactly.
+    pub(crate) fn promote(&mut self, mut record: HotRecord, counted: Option<Timestamp>, now: Timestamp) {
+        record.set_before(self.before(record.content(), counted, now));
+        self.hot.insert(record.content(), record);
+    }
+
+    fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Vec<Before> {
+        let mut before = Vec::with_capacity(BEFORE_EDGES.len());
+        // An event may lie a little ahead of the group's time, never an hour.
+        let mut to = now + Milliseconds::from_hours(1);
+        for age in BEFORE_EDGES {
+            let from = now - age;
+            let mut high = self.cold.count(content, from, to).count.high;
+            if counted.is_some_and(|at| from <= at && at < to) {
+                high = high.saturating_sub(1);
+            }
+            if high > 0 {
+                before.push(Before {
+                    from,
+                    to,
+                    high: u32::try_from(high).unwrap_or(u32::MAX),
+                });
+            }
+            to = from;
+        }
+        before
+    }
+
+    /// Counts a sighting in the content's record, if it has one. Returns whether it has.
+    pub(crate) fn count_hot(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) -> bool {
+        match self.hot.get_mut(&sighting.content) {
+            Some(record) => {
+                record.count(sighting, at, now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId) -> bool {
+        match self.hot.get_mut(&content) {
+            Some(record) if record.family() != family => {
+                record.set_family(family);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn encode_hot(&self, out: &mut Encoder) {
+        out.signed(self.room_sought_at.0);
+        out.number(self.hot.len() as u64);
+        for content in self.hot_contents() {
+            self.hot[&content].encode(out);
+        }
+    }
+
+    pub(crate) fn decode_hot(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        self.room_sought_at = Timestamp(input.signed()?);
+        for _ in 0..input.length(40)? {
+            let record = HotRecord::decode(input)?;
+            self.hot.insert(record.content(), record);
+        }
+        Ok(())
+    }
+}

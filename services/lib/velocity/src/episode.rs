@@ -1,0 +1,140 @@
+use tocsin_model::{AlertLevel, Milliseconds, Timestamp};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+/// How often an open episode is looked at.
+pub(crate) const REVIEW_EVERY: Milliseconds = Milliseconds::from_minutes(1);
+/// How often an open episode is said again, so that a lost alert heals.
+const REASSERT_EVERY: Milliseconds = Milliseconds::from_minutes(15);
+/// The hourly spread, as a multiple of the one at the last raise or escalation, that escalates.
+const ESCALATE_AT: u64 = 10;
+/// An episode is over when the last hour holds at most this part of its busiest hour.
+const SUBSIDED_PART: u64 = 10;
+
+/// The episodes of one family in one scope: at most one is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Episode {
+    /// The number of the latest episode, from 1; 0 before the first.
+    pub(crate) number: u32,
+    pub(crate) open: bool,
+    /// How many alerts the latest episode has made.
+    pub(crate) alerts: u32,
+    last_alert_at: Timestamp,
+    hour_at_level: u64,
+    hour_max: u64,
+}
+
+impl Episode {
+    /// No episode yet; the next gets the number after this.
+    pub(crate) fn after(number: u32) -> Self {
+        Episode {
+            number,
+            ..Episode::default()
+        }
+    }
+
+    /// The rule was asked. `hour` is the spread of the last hour.
+    pub(crate) fn judged(&mut self, rings: Rings, hour: u64, now: Timestamp) -> Option<AlertLevel> {
+        self.hour_max = self.hour_max.max(hour);
+        let level = match (self.open, rings) {
+            (false, Rings::Yes) => {
+                *self = Episode {
+                    number: self.number + 1,
+                    open: true,
+                    hour_max: hour,
+                    ..Episode::default()
+                };
+                AlertLevel::Raised
+            }
+            (true, _) if hour >= self.hour_at_level.saturating_mul(ESCALATE_AT) => AlertLevel::Escalated,
+            _ => return None,
+        };
+        self.hour_at_level = hour;
+        Some(self.alerted(level, now))
+    }
+
+    /// A minute has passed. `hour` is the spread of the last hour.
+    pub(crate) fn reviewed(&mut self, hour: u64, now: Timestamp) -> Option<AlertLevel> {
+        if !self.open {
+            return None;
+        }
+        if hour * SUBSIDED_PART <= self.hour_max {
+            return self.closed(now);
+        }
+        (now - self.last_alert_at >= REASSERT_EVERY).then(|| self.alerted(AlertLevel::Sustained, now))
+    }
+
+    /// Something else than spread changed (a decision): says an open episode again at once.
+    pub(crate) fn reasserted(&mut self, now: Timestamp) -> Option<AlertLevel> {
+        self.open.then(|| self.alerted(AlertLevel::Sustained, now))
+    }
+
+    /// Ends an open episode.
+    pub(crate) fn closed(&mut self, now: Timestamp) -> Option<AlertLevel> {
+        if !self.open {
+            return None;
+        }
+        self.open = false;
+        Some(self.alerted(AlertLevel::Subsided, now))
+    }
+
+    fn alerted(&mut self, level: AlertLevel, now: Timestamp) -> AlertLevel {
+        self.alerts += 1;
+        self.last_alert_at = now;
+        level
+    }
+
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.number(u64::from(self.number));
+        out.byte(u8::from(self.open));
+        out.number(u64::from(self.alerts));
+        out.signed(self.last_alert_at.0);
+        out.number(self.hour_at_level);
+        out.number(self.hour_max);
+    }
+
+    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Episode {
+            number: input.narrow("number of an episode")?,
+            open: input.byte()? != 0,
+            alerts: input.narrow("count of alerts")?,
+            last_alert_at: Timestamp(input.signed()?),
+            hour_at_level: input.number()?,
+            hour_max: input.number()?,
+        })
+    }
+}
+
+/// Whether the rule rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rings {
+    /// The spread is not ordinary.
+    Yes,
+    /// It is.
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(n: i64) -> Timestamp {
+        Timestamp(n * 60_000)
+    }
+
+    #[test]
+    fn an_episode_is_raised_escalated_sustained_and_subsides() {
+        let mut episode = Episode::default();
+        assert_eq!(episode.judged(Rings::No, 5, minute(0)), None);
+        assert_eq!(episode.judged(Rings::Yes, 10, minute(1)), Some(AlertLevel::Raised));
+        assert_eq!(episode.judged(Rings::Yes, 11, minute(2)), None, "one raise per episode");
+        assert_eq!(episode.judged(Rings::Yes, 100, minute(3)), Some(AlertLevel::Escalated));
+        assert_eq!(episode.judged(Rings::Yes, 101, minute(4)), None);
+        assert_eq!(episode.reviewed(100, minute(17)), None);
+        assert_eq!(episode.reviewed(100, minute(18)), Some(AlertLevel::Sustained));
+        assert_eq!(episode.reviewed(11, minute(19)), None);
+        assert_eq!(episode.reviewed(10, minute(20)), Some(AlertLevel::Subsided));
+        assert_eq!(episode.reviewed(0, minute(21)), None, "it is over once");
+        assert_eq!(episode.judged(Rings::Yes, 10, minute(30)), Some(AlertLevel::Raised));
+        assert_eq!(episode.number, 2);
+    }
+}

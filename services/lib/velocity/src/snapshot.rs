@@ -1,0 +1,72 @@
+use std::collections::BTreeMap;
+
+use tocsin_model::{Class, GroupId, Timestamp};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+use tocsin_sketch::{ColdCounts, RecentTokens};
+
+use crate::class::ClassCounts;
+use crate::deadline::{Deadlines, decode_class};
+use crate::family::Families;
+use crate::group::{Group, GroupConfig};
+use crate::marks::Marks;
+
+/// The version of the layout below.
+pub const SNAPSHOT_VERSION: u16 = 1;
+
+impl Group {
+    /// The state without its cold counts. Equal states have equal bytes.
+    pub fn encode_core(&self) -> Vec<u8> {
+        let mut out = Encoder::new();
+        out.number(u64::from(SNAPSHOT_VERSION));
+        out.number(u64::from(self.id.0));
+        out.signed(self.now.0);
+        out.number(self.delta_number);
+        self.marks.encode(&mut out);
+        self.retries.encode(&mut out);
+        self.families.encode(&mut out);
+        self.deadlines.encode(&mut out);
+        out.number(self.classes.len() as u64);
+        for (class, counts) in &self.classes {
+            out.number(u64::from(class.number()));
+            counts.encode_hot(&mut out);
+        }
+        out.finish()
+    }
+
+    /// The cold counts of one class.
+    pub fn encode_cold(cold: &ColdCounts) -> Vec<u8> {
+        let mut out = Encoder::new();
+        cold.encode(&mut out);
+        out.finish()
+    }
+
+    /// The state from the bytes of [`Group::encode_core`] and of the cold counts of every class.
+    ///
+    /// # Errors
+    /// The bytes are not a state of this version, or a class's cold counts are missing.
+    pub fn decode(config: GroupConfig, core: &[u8], cold: &BTreeMap<Class, Vec<u8>>) -> Result<Self, DecodeError> {
+        let mut input = Decoder::new(core);
+        if input.number()? != u64::from(SNAPSHOT_VERSION) {
+            return Err(DecodeError::Invalid("snapshot version"));
+        }
+        let mut group = Group::new(GroupId(input.narrow("group")?), config);
+        group.now = Timestamp(input.signed()?);
+        group.delta_number = input.number()?;
+        group.marks = Marks::decode(&mut input)?;
+        group.retries = RecentTokens::decode(group.config.retry_horizon, group.config.retry_tokens_max, &mut input)?;
+        group.families = Families::decode(&mut input)?;
+        group.deadlines = Deadlines::decode(&mut input)?;
+        for _ in 0..input.length(3)? {
+            let class = decode_class(&mut input)?;
+            let mut counts = ClassCounts::new(group.config.cold);
+            counts.decode_hot(&mut input)?;
+            let bytes = cold.get(&class).ok_or(DecodeError::Invalid("set of cold counts"))?;
+            let mut cold_input = Decoder::new(bytes);
+            counts.cold = ColdCounts::decode(group.config.cold, &mut cold_input)?;
+            cold_input.finish()?;
+            group.classes.insert(class, counts);
+        }
+        input.finish()?;
+        Ok(group)
+    }
+}

@@ -1,0 +1,110 @@
+//! When the alarm rings, and when it does not.
+
+use tocsin_model::{AlertLevel, Decision, DecisionId, FamilyId, Scope, Timestamp, Verdict};
+
+use super::harness::*;
+use crate::Input;
+
+fn burst(deployment: &mut Deployment, copies: u64, accounts: u64, every_ms: i64) {
+    for copy in 0..copies {
+        deployment.see(seen(1, copy % accounts, copy as i64 * every_ms));
+    }
+}
+
+#[test]
+fn a_burst_by_many_accounts_rings_once_at_about_its_tenth_copy() {
+    let mut deployment = Deployment::new(config());
+    let mut rang_at = None;
+    for copy in 0..40 {
+        deployment.see(seen(1, copy, copy as i64 * 10_000));
+        if rang_at.is_none() && !deployment.alerts.is_empty() {
+            rang_at = Some(copy + 1);
+        }
+    }
+    assert!(matches!(rang_at, Some(8..=12)), "{rang_at:?}");
+    assert_eq!(
+        deployment.alerts.len(),
+        1,
+        "one episode, one raise: {:?}",
+        deployment.alerts
+    );
+    let alert = &deployment.alerts[0];
+    assert_eq!(
+        (alert.level, alert.episode, alert.scope),
+        (AlertLevel::Raised, 1, Scope::All)
+    );
+    assert_eq!(alert.family, FamilyId(id(1)));
+    assert!(alert.trigger.score >= alert.trigger.threshold);
+    assert!(alert.spread_1h.contains(rang_at.unwrap()), "{:?}", alert.spread_1h);
+    assert!(alert.priority > 0.0 && alert.priority_terms.iter().any(|term| term.name == "probability"));
+}
+
+#[test]
+fn one_account_that_repeats_itself_is_a_flood_and_rings_nothing() {
+    let mut deployment = Deployment::new(config());
+    burst(&mut deployment, 100, 2, 1_000);
+    assert_eq!(deployment.alerts, []);
+}
+
+#[test]
+fn slow_ordinary_spread_rings_nothing() {
+    let mut deployment = Deployment::new(config());
+    burst(&mut deployment, 100, 100, 20 * 60_000);
+    assert_eq!(deployment.alerts, []);
+}
+
+#[test]
+fn an_episode_is_said_again_and_subsides_in_its_own_time() {
+    let mut deployment = Deployment::new(config());
+    burst(&mut deployment, 40, 40, 10_000);
+    deployment.tick(5 * 3_600_000);
+    let levels: Vec<AlertLevel> = deployment.alerts.iter().map(|alert| alert.level).collect();
+    let (first, rest) = levels.split_first().unwrap();
+    assert_eq!(*first, AlertLevel::Raised);
+    assert_eq!(rest.last(), Some(&AlertLevel::Subsided));
+    let said_again = &rest[..rest.len() - 1];
+    assert!(
+        (3..=5).contains(&said_again.len()) && said_again.iter().all(|level| *level == AlertLevel::Sustained),
+        "{levels:?}"
+    );
+    let subsided = deployment.alerts.last().unwrap();
+    assert!(
+        subsided.at <= Timestamp(START + 2 * 3_600_000),
+        "at its own time, not at the tick's: {:?}",
+        subsided.at
+    );
+    let mut ids: Vec<_> = deployment.alerts.iter().map(|alert| alert.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), deployment.alerts.len(), "every alert has its own id");
+}
+
+#[test]
+fn a_decision_moves_the_priority_in_its_scope_and_in_no_other() {
+    for (verdict, higher) in [(Verdict::Violating, true), (Verdict::Benign, false)] {
+        let mut deployment = Deployment::new(config());
+        burst(&mut deployment, 20, 20, 10_000);
+        let before = deployment.alerts_of(Scope::All).last().unwrap().clone();
+        let family = FamilyId(id(1));
+        let decision = Decision {
+            id: DecisionId(9),
+            family,
+            scope: Scope::Coordinators,
+            verdict,
+            at: Timestamp(START + 200_000),
+        };
+        for _ in 0..2 {
+            deployment.apply(family.home(), Input::Decision(&decision));
+        }
+        let after = deployment.alerts_of(Scope::Coordinators);
+        assert_eq!(after.len(), 1, "a decision that comes twice acts once");
+        assert_eq!(
+            after[0].priority > before.priority,
+            higher,
+            "{} then {}",
+            before.priority,
+            after[0].priority
+        );
+        assert_eq!(deployment.alerts_of(Scope::All).last().unwrap(), &before);
+    }
+}

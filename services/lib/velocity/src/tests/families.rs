@@ -1,0 +1,131 @@
+//! Links, deltas and members in several groups.
+
+use tocsin_model::{Alert, Class, ContentId, Evidence, FamilyId, Link, PartyId, Scope, Sharing, Timestamp};
+
+use super::harness::*;
+use crate::Input;
+
+fn link(content: u8, family: u8, class: Class) -> Link {
+    Link {
+        content: id(content),
+        hash: hash(content),
+        family: FamilyId(id(family)),
+        evidence: Evidence::PartyLink,
+        party: Some(PartyId(1)),
+        class,
+        at: Timestamp(START),
+    }
+}
+
+/// Contents by ascending id, so that the first may found the family of all; all in different groups.
+fn by_id(count: usize) -> Vec<u8> {
+    let mut contents: Vec<u8> = (0..=255).collect();
+    contents.sort_by_key(|content| id(*content));
+    let mut groups = std::collections::BTreeSet::new();
+    contents.retain(|content| groups.insert(id(*content).group()));
+    contents.truncate(count);
+    contents
+}
+
+#[test]
+fn copies_in_different_groups_ring_as_one_family() {
+    let members = by_id(4);
+    let mut deployment = Deployment::new(config());
+    for member in &members[1..] {
+        let link = link(*member, members[0], Class::All);
+        deployment.apply(link.content.group(), Input::Link(&link));
+    }
+    for copy in 0..16u64 {
+        deployment.see(seen(members[copy as usize % 4], copy, copy as i64 * 5_000));
+        deployment.tick(copy as i64 * 5_000 + 300);
+        deployment.tick(copy as i64 * 5_000 + 600);
+    }
+    let alerts: Vec<&Alert> = deployment.alerts.iter().collect();
+    assert_eq!(
+        alerts.len(),
+        1,
+        "one family rings once; four copies each alone would not ring: {alerts:?}"
+    );
+    assert_eq!(alerts[0].family, FamilyId(id(members[0])));
+    assert!(alerts[0].spread_1h.low >= 8, "{:?}", alerts[0].spread_1h);
+    assert_eq!(alerts[0].members, 4);
+    let record = deployment.record(members[2], Class::All).unwrap();
+    assert_eq!(
+        record.family(),
+        FamilyId(id(members[0])),
+        "the record says which family it counts for"
+    );
+}
+
+#[test]
+fn a_link_one_party_alone_may_see_joins_for_that_party_alone() {
+    let members = by_id(2);
+    let mut deployment = Deployment::new(config());
+    let link = link(members[1], members[0], Class::Party(PartyId(1)));
+    deployment.apply(link.content.group(), Input::Link(&link));
+    for copy in 0..12u64 {
+        let sharing = if copy % 2 == 0 { Sharing::All } else { Sharing::Party };
+        deployment.see(Seen {
+            sharing,
+            ..seen(members[1], copy, copy as i64 * 5_000)
+        });
+        deployment.tick(copy as i64 * 5_000 + 300);
+        deployment.tick(copy as i64 * 5_000 + 600);
+    }
+    let own = deployment.alerts_of(Scope::Party(PartyId(1)));
+    assert_eq!(own.first().map(|alert| alert.family), Some(FamilyId(id(members[0]))));
+    let public = deployment.record(members[1], Class::All).unwrap();
+    assert_eq!(
+        public.family(),
+        FamilyId(id(members[1])),
+        "for everybody else it is a family of its own"
+    );
+}
+
+#[test]
+fn links_in_any_order_lead_to_the_same_family() {
+    let members = by_id(3);
+    let (a, b, c) = (members[0], members[1], members[2]);
+    for order in [[(b, a), (c, b)], [(c, b), (b, a)]] {
+        let mut deployment = Deployment::new(config());
+        for (joins, family) in order {
+            let link = link(joins, family, Class::All);
+            deployment.apply(link.content.group(), Input::Link(&link));
+        }
+        for round in 0..4i64 {
+            for content in members.iter() {
+                deployment.see(seen(*content, round as u64, round * 1_000));
+            }
+            deployment.tick(round * 1_000 + 300);
+            deployment.tick(round * 1_000 + 600);
+        }
+        for member in [b, c] {
+            let family = deployment.record(member, Class::All).unwrap().family();
+            assert_eq!(family, FamilyId(id(a)), "chains lead to the founder with the lowest id");
+        }
+    }
+}
+
+#[test]
+fn links_and_deltas_that_come_twice_or_to_the_wrong_place_change_nothing() {
+    let members = by_id(2);
+    let mut deployment = Deployment::new(config());
+    let right = link(members[1], members[0], Class::All);
+    deployment.apply(right.content.group(), Input::Link(&right));
+    let before = deployment.group(right.content.group()).encode_core();
+    deployment.apply(right.content.group(), Input::Link(&right));
+    assert_eq!(deployment.group(right.content.group()).encode_core(), before);
+
+    let home = id(members[0]).group();
+    deployment.apply(home, Input::Link(&right));
+    let broken = tocsin_model::Delta {
+        family: FamilyId(ContentId(0)),
+        member: id(members[1]),
+        class: Class::All,
+        number: 1,
+        records: vec![1, 2, 3],
+    };
+    deployment.apply(home, Input::Delta(&broken));
+    let counters = deployment.group(home).take_counters();
+    assert_eq!((counters.links_refused, counters.deltas_refused), (1, 1));
+}

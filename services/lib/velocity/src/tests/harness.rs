@@ -1,0 +1,206 @@
+//! A small deployment in memory: all groups, links and deltas delivered at once, everything they say kept.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tocsin_model::{
+    AccountToken, Alert, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, GroupId, HashRef, Kind,
+    Milliseconds, PartyId, PlatformId, Scope, Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+};
+use tocsin_sketch::ColdConfig;
+
+use crate::record::HotRecord;
+use crate::{Group, GroupConfig, HotKey, Input, Output};
+
+/// One spread event, in the few fields the tests vary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) content: u8,
+    pub(crate) account: u64,
+    pub(crate) party: u16,
+    pub(crate) sharing: Sharing,
+    pub(crate) kind: Kind,
+    /// Milliseconds after the start; received at once unless `late_by`.
+    pub(crate) at: i64,
+    pub(crate) late_by: i64,
+}
+
+pub(crate) const START: i64 = 1_700_000_000_000;
+
+pub(crate) fn seen(content: u8, account: u64, at: i64) -> Seen {
+    Seen {
+        content,
+        account,
+        party: 1,
+        sharing: Sharing::All,
+        kind: Kind::Upload,
+        at,
+        late_by: 0,
+    }
+}
+
+pub(crate) fn key() -> DeploymentKey {
+    DeploymentKey::from_bytes([7; 32])
+}
+
+pub(crate) fn hash(content: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![content; 32], None).unwrap()
+}
+
+pub(crate) fn id(content: u8) -> ContentId {
+    key().content_id(&hash(content))
+}
+
+pub(crate) fn config() -> GroupConfig {
+    GroupConfig {
+        key: key(),
+        cold: ColdConfig {
+            width: 64,
+            seed: 11,
+            lateness: Milliseconds::from_hours(2),
+        },
+        hot_max: 4,
+        promote_at: 3,
+        retry_horizon: Milliseconds::from_minutes(130),
+        retry_tokens_max: 10_000,
+    }
+}
+
+/// All groups that are touched, by id.
+pub(crate) struct Deployment {
+    pub(crate) groups: BTreeMap<GroupId, Group>,
+    pub(crate) alerts: Vec<Alert>,
+    config: GroupConfig,
+    offset: u64,
+}
+
+impl Deployment {
+    pub(crate) fn new(config: GroupConfig) -> Self {
+        Deployment {
+            groups: BTreeMap::new(),
+            alerts: Vec::new(),
+            config,
+            offset: 0,
+        }
+    }
+
+    pub(crate) fn group(&mut self, id: GroupId) -> &mut Group {
+        let config = self.config.clone();
+        self.groups.entry(id).or_insert_with(|| Group::new(id, config))
+    }
+
+    pub(crate) fn see(&mut self, seen: Seen) {
+        let value = [seen.content; 32];
+        let content = id(seen.content);
+        self.offset += 1;
+        let sighting = Sighting {
+            source: SourceCoordinate {
+                source: SourceId(1),
+                offset: self.offset,
+                index: 0,
+            },
+            event_token: self.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            party: PartyId(seen.party),
+            platform: PlatformId(seen.party),
+            kind: seen.kind,
+            sharing: seen.sharing,
+            surface: Surface::Feed,
+            clock: ClockFlag::Plausible,
+            occurred_at: Timestamp(START + seen.at - seen.late_by),
+            received_at: Timestamp(START + seen.at),
+            content,
+            hash: HashRef {
+                algorithm: Algorithm::Sha256,
+                value: &value,
+            },
+            account: Some(AccountToken(seen.account.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+            account_epoch: 0,
+            audience: 0,
+            region: [0; 2],
+            language: [0; 2],
+            tvec_confidence: Sighting::NO_LABEL,
+        };
+        self.apply(content.group(), Input::Sighting(&sighting));
+    }
+
+    /// A tick to every group, in the order of their ids.
+    pub(crate) fn tick(&mut self, at: i64) {
+        let ids: Vec<GroupId> = self.groups.keys().copied().collect();
+        for id in ids {
+            self.apply(id, Input::Tick(Timestamp(START + at)));
+        }
+    }
+
+    pub(crate) fn apply(&mut self, group: GroupId, input: Input<'_>) {
+        let mut out = Vec::new();
+        self.group(group).apply(input, &mut out);
+        for output in out {
+            match output {
+                Output::Alert(alert) => self.alerts.push(alert),
+                Output::Announcement(_) => {}
+                Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
+                Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
+            }
+        }
+    }
+
+    /// Takes every group apart into bytes and puts it together again.
+    pub(crate) fn restore(&mut self) {
+        let config = self.config.clone();
+        for group in self.groups.values_mut() {
+            let core = group.encode_core();
+            let cold = group
+                .cold()
+                .map(|(class, cold)| (class, Group::encode_cold(cold)))
+                .collect();
+            let restored = Group::decode(config.clone(), &core, &cold).unwrap();
+            assert_eq!(restored.encode_core(), core, "a restored group encodes as the original");
+            *group = restored;
+        }
+    }
+
+    pub(crate) fn record(&self, content: u8, class: Class) -> Option<&HotRecord> {
+        let content = id(content);
+        self.groups.get(&content.group())?.hot(HotKey { content, class })
+    }
+
+    /// Every alert of one scope.
+    pub(crate) fn alerts_of(&self, scope: Scope) -> Vec<Alert> {
+        self.alerts
+            .iter()
+            .filter(|alert| alert.scope == scope)
+            .cloned()
+            .collect()
+    }
+}
+
+/// A stream of events on a few contents: quiet ones, and some that burst. Ordered by receipt; some come late.
+pub(crate) fn stream(seed: u64, length: usize) -> Vec<Seen> {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut at = 0;
+    (0..length)
+        .map(|_| {
+            at += random.random_range(0..20_000);
+            let bursting = random.random_bool(0.4);
+            let content = if bursting {
+                (at / 3_600_000 % 5) as u8
+            } else {
+                random.random_range(0..60)
+            };
+            Seen {
+                content,
+                account: random.random_range(0..500),
+                party: random.random_range(1..4),
+                sharing: [Sharing::All, Sharing::All, Sharing::Coordinators, Sharing::Party][random.random_range(0..4)],
+                kind: [Kind::Upload, Kind::Share, Kind::BlockedUpload, Kind::Report][random.random_range(0..4)],
+                at,
+                late_by: if random.random_bool(0.05) {
+                    random.random_range(0..7_000_000)
+                } else {
+                    0
+                },
+            }
+        })
+        .collect()
+}

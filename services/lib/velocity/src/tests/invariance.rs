@@ -1,0 +1,62 @@
+//! The same inputs give the same alerts and state, whatever stands between them.
+
+use super::harness::*;
+use tocsin_model::Alert;
+
+/// Runs a stream; `between` may do to the deployment, before each event, what must change nothing.
+fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<Alert>, Vec<Vec<u8>>) {
+    let mut deployment = Deployment::new(config());
+    let stream = stream(seed, 1_500);
+    for (place, event) in stream.iter().enumerate() {
+        between(&mut deployment, place, event.at);
+        deployment.see(*event);
+    }
+    deployment.tick(stream.last().unwrap().at + 12 * 3_600_000);
+    let state = deployment.groups.values().map(|group| group.encode_core()).collect();
+    // Groups hear ticks one after the other, so only the order of alerts between groups may differ.
+    deployment.alerts.sort_by_key(|alert| alert.id);
+    (deployment.alerts, state)
+}
+
+#[test]
+fn further_ticks_change_nothing() {
+    for seed in 0..4 {
+        let plain = run(seed, |_, _, _| {});
+        assert!(!plain.0.is_empty(), "seed {seed} rings nothing, so it shows nothing");
+        let ticked = run(seed, |deployment, _, at| deployment.tick(at));
+        assert_eq!(plain.0, ticked.0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_snapshot_taken_and_restored_anywhere_changes_nothing() {
+    for seed in 0..4 {
+        let plain = run(seed, |_, _, _| {});
+        let restored = run(seed, |deployment, place, _| {
+            if place % 97 == seed as usize {
+                deployment.restore();
+            }
+        });
+        assert_eq!(plain, restored, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_sent_again_changes_nothing() {
+    let mut deployment = Deployment::new(config());
+    for copy in 0..30 {
+        deployment.see(seen(1, copy, copy as i64 * 10_000));
+    }
+    let group = deployment.group(id(1).group());
+    let (before, counted) = (group.encode_core(), group.take_counters());
+    assert_eq!(counted.counted, 30);
+    // The same source coordinates and ids once more: an intake that started again.
+    let mut again = Deployment::new(config());
+    std::mem::swap(&mut again.groups, &mut deployment.groups);
+    for copy in 0..30 {
+        again.see(seen(1, copy, copy as i64 * 10_000));
+    }
+    let group = again.group(id(1).group());
+    assert_eq!(group.take_counters().resent, 30);
+    assert_eq!(group.encode_core(), before);
+}

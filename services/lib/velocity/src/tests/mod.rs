@@ -1,0 +1,8 @@
+#![allow(clippy::unwrap_used)]
+
+mod alarm;
+mod families;
+mod harness;
+mod invariance;
+mod scopes;
+mod windows;

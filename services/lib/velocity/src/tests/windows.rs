@@ -1,0 +1,121 @@
+//! Windows hold the truth: exactly since promotion, within the interval before.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tocsin_model::{Class, Kind, Sharing, Timestamp};
+
+use super::harness::*;
+use crate::figures::{WindowLength, family_figures};
+
+/// Spread of a content's events in class `all` with times in `from..to`, counted from the stream itself.
+fn truth(stream: &[Seen], content: u8, from: Timestamp, to: Timestamp) -> u64 {
+    let inside = |event: &&Seen| {
+        let at = Timestamp(START + event.at - event.late_by);
+        event.content == content && event.sharing == Sharing::All && event.kind.is_spread() && from <= at && at < to
+    };
+    stream.iter().filter(inside).count() as u64
+}
+
+#[test]
+fn every_interval_holds_the_truth_while_contents_come_go_and_come_late() {
+    for seed in 0..6 {
+        let stream = stream(seed, 2_000);
+        let mut deployment = Deployment::new(config());
+        let mut checked = 0;
+        for (place, event) in stream.iter().enumerate() {
+            deployment.see(*event);
+            if place % 101 != 0 {
+                continue;
+            }
+            for content in 0..60 {
+                let Some(record) = deployment.record(content, Class::All) else {
+                    continue;
+                };
+                let now = deployment.groups[&id(content).group()].now();
+                let figures = family_figures(&[record], now).unwrap();
+                for window in &figures.windows {
+                    let truth = truth(&stream[..=place], content, window.window.from, window.window.to);
+                    assert!(
+                        window.spread.contains(truth),
+                        "seed {seed}, event {place}, content {content}, {:?}: {truth} not in {:?}",
+                        window.length,
+                        window.spread
+                    );
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 100, "seed {seed} had too few hot contents: {checked}");
+    }
+}
+
+#[test]
+fn counts_by_platform_and_kind_are_exact_from_the_first_event_on() {
+    let mut deployment = Deployment::new(crate::GroupConfig {
+        promote_at: 1,
+        ..config()
+    });
+    let mut expected = BTreeMap::new();
+    for (place, kind) in [Kind::Upload, Kind::Upload, Kind::Share, Kind::Report, Kind::Removal]
+        .into_iter()
+        .enumerate()
+    {
+        deployment.see(Seen {
+            kind,
+            ..seen(1, place as u64, place as i64 * 1_000)
+        });
+        *expected.entry((tocsin_model::PlatformId(1), kind)).or_insert(0) += 1;
+    }
+    let figures = family_figures(&[deployment.record(1, Class::All).unwrap()], Timestamp(START + 5_000)).unwrap();
+    for window in &figures.windows {
+        assert_eq!(window.counts, expected, "{:?}", window.length);
+        assert_eq!(
+            (window.spread.low, window.spread.high),
+            (3, 3),
+            "reports and removals are no spread"
+        );
+    }
+    assert_eq!(figures.reach[&tocsin_model::PlatformId(1)].accounts.estimate, 3.0);
+}
+
+#[test]
+fn a_window_ends_with_the_open_bin() {
+    for length in WindowLength::ALL {
+        let window = crate::figures::window(length, Timestamp(START + 1));
+        assert!(
+            window.from < Timestamp(START) && Timestamp(START + 1) < window.to,
+            "{length:?}"
+        );
+        assert_eq!(window.to - window.from, length.length());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_record_has_one_encoding_and_broken_bytes_are_refused(seed in 0u64..1_000, cut in 0usize..4_000, flip in 0usize..4_000) {
+        let mut deployment = Deployment::new(config());
+        for event in stream(seed, 300) {
+            deployment.see(event);
+        }
+        for group in deployment.groups.values() {
+            for key in group.hot_keys() {
+                let mut out = tocsin_sketch::codec::Encoder::new();
+                group.hot(key).unwrap().encode(&mut out);
+                let bytes = out.finish();
+                let mut input = tocsin_sketch::codec::Decoder::new(&bytes);
+                let decoded = crate::HotRecord::decode(&mut input).unwrap();
+                prop_assert_eq!(&decoded, group.hot(key).unwrap());
+                prop_assert!(input.finish().is_ok());
+                let mut broken = bytes.clone();
+                let place = flip % broken.len();
+                broken[place] ^= 1 << (flip % 8);
+                let _ = crate::HotRecord::decode(&mut tocsin_sketch::codec::Decoder::new(&broken));
+                let short = &bytes[..cut % bytes.len()];
+                prop_assert!(crate::HotRecord::decode(&mut tocsin_sketch::codec::Decoder::new(short)).is_err());
+            }
+        }
+    }
+}
