@@ -5,7 +5,7 @@ use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Timestamp};
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, SNAPSHOT_VERSION};
-use tocsin_wire::{StateHeader, StateKey, StateRecord, unit_checksum};
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord, unit_checksum};
 
 use crate::partition::{Checkpointed, Partition, Tracked};
 
@@ -28,7 +28,10 @@ pub(crate) struct StateUnit {
 
 impl StateUnit {
     pub(crate) fn new(partition: u32) -> Self {
-        StateUnit { partition: TopicPartition::new(STATE_TOPIC, partition), appends: Vec::new() }
+        StateUnit {
+            partition: TopicPartition::new(STATE_TOPIC, partition),
+            appends: Vec::new(),
+        }
     }
 
     /// The hot records that changed; those that are gone are removed.
@@ -37,7 +40,11 @@ impl StateUnit {
         for tracked in partition.groups_mut() {
             let group = &mut tracked.group;
             for key in group.take_changed() {
-                let state_key = StateKey::Hot { group: group.id(), content: key.content, class: key.class };
+                let state_key = StateKey::Hot {
+                    group: group.id(),
+                    content: key.content,
+                    class: key.class,
+                };
                 let body = group.hot(key).map(|record| {
                     let mut out = Encoder::new();
                     record.encode(&mut out);
@@ -57,7 +64,10 @@ impl StateUnit {
         let mut bytes = 0;
         for tracked in partition.groups_mut() {
             let version = tracked.group.version();
-            let done = tracked.checkpointed.as_ref().is_some_and(|last| last.version == version || last.offset >= round_began_at);
+            let done = tracked
+                .checkpointed
+                .as_ref()
+                .is_some_and(|last| last.version == version || last.offset >= round_began_at);
             if done {
                 continue;
             }
@@ -82,18 +92,40 @@ impl StateUnit {
             state_version: SNAPSHOT_VERSION,
             unit_checksum: unit_checksum(self.appends.iter().filter_map(|append| append.key.as_deref())),
         };
-        let key = StateKey::Header { partition: partition.number() };
-        self.put(key, partition.next_offset(), as_of, (StateHeader::FORMAT, 0, 1), header.encode());
+        let key = StateKey::Header {
+            partition: partition.number(),
+        };
+        self.put(
+            key,
+            partition.next_offset(),
+            as_of,
+            (StateHeader::FORMAT, 0, 1),
+            header.encode(),
+        );
         self.appends
     }
 
     fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {
         let group = &tracked.group;
         let id = group.id();
-        let mut bytes = self.put_chunks(|chunk| StateKey::Core { group: id, chunk }, offset, group.now(), group.encode_core());
+        let mut bytes = self.put_chunks(
+            |chunk| StateKey::Core { group: id, chunk },
+            offset,
+            group.now(),
+            group.encode_core(),
+        );
         for (class, cold) in group.cold() {
             let body = Group::encode_cold(cold);
-            bytes += self.put_chunks(|chunk| StateKey::Cold { group: id, class, chunk }, offset, group.now(), body);
+            bytes += self.put_chunks(
+                |chunk| StateKey::Cold {
+                    group: id,
+                    class,
+                    chunk,
+                },
+                offset,
+                group.now(),
+                body,
+            );
         }
         bytes
     }
@@ -117,7 +149,14 @@ impl StateUnit {
         (format, chunk, chunks): (u16, u32, u32),
         body: Vec<u8>,
     ) {
-        let record = StateRecord { applied_through, as_of, format, chunk, chunks, body };
+        let record = StateRecord {
+            applied_through,
+            as_of,
+            format,
+            chunk,
+            chunks,
+            body,
+        };
         self.append(key, Some(record.encode()));
     }
 

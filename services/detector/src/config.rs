@@ -54,14 +54,42 @@ impl DetectorConfig {
             }
         };
         check("detector.instance", !self.instance.is_empty(), "must not be empty");
-        check("detector.hot_limit", (256..=1 << 20).contains(&self.hot_limit), "must be 256 to 1048576");
+        check(
+            "detector.hot_limit",
+            (256..=1 << 20).contains(&self.hot_limit),
+            "must be 256 to 1048576",
+        );
         let width = self.sketch_width;
-        check("detector.sketch_width", width.is_power_of_two() && (16..=1 << 20).contains(&width), "must be a power of two from 16 to 1048576");
-        check("detector.promote_at", (1..=1_000).contains(&self.promote_at), "must be 1 to 1000");
-        check("detector.commit_interval_ms", (10..=10_000).contains(&self.commit_interval_ms), "must be 10 to 10000");
-        check("detector.state_interval_ms", (100..=60_000).contains(&self.state_interval_ms), "must be 100 to 60000");
-        check("detector.checkpoint_interval_s", (1..=3_600).contains(&self.checkpoint_interval_s), "must be 1 to 3600");
-        check("detector.retry_tokens_max", self.retry_tokens_max >= 1_024, "must be at least 1024");
+        check(
+            "detector.sketch_width",
+            width.is_power_of_two() && (16..=1 << 20).contains(&width),
+            "must be a power of two from 16 to 1048576",
+        );
+        check(
+            "detector.promote_at",
+            (1..=1_000).contains(&self.promote_at),
+            "must be 1 to 1000",
+        );
+        check(
+            "detector.commit_interval_ms",
+            (10..=10_000).contains(&self.commit_interval_ms),
+            "must be 10 to 10000",
+        );
+        check(
+            "detector.state_interval_ms",
+            (100..=60_000).contains(&self.state_interval_ms),
+            "must be 100 to 60000",
+        );
+        check(
+            "detector.checkpoint_interval_s",
+            (1..=3_600).contains(&self.checkpoint_interval_s),
+            "must be 1 to 3600",
+        );
+        check(
+            "detector.retry_tokens_max",
+            self.retry_tokens_max >= 1_024,
+            "must be at least 1024",
+        );
         refusals
     }
 }

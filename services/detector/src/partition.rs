@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
 use tocsin_velocity::{Counters, Group, GroupConfig, Input, Output};
-use tocsin_wire::{BlockReader, Names, SightingsRecord};
+use tocsin_wire::block::BlockReader;
+use tocsin_wire::{Names, SightingsRecord, TickTime};
 
 /// The key groups of one partition, and how far its log was applied.
 #[derive(Debug)]
@@ -51,7 +52,11 @@ pub struct PartitionOutputs {
 impl Partition {
     /// A partition whose groups have seen nothing, to be read from `next_offset`.
     pub fn new(number: u32, partitions: PartitionCount, config: &GroupConfig, next_offset: u64) -> Self {
-        let group = |id| Tracked { group: Group::new(id, config.clone()), applied_from: next_offset, checkpointed: None };
+        let group = |id| Tracked {
+            group: Group::new(id, config.clone()),
+            applied_from: next_offset,
+            checkpointed: None,
+        };
         Partition {
             number,
             partitions,
@@ -74,13 +79,18 @@ impl Partition {
             return;
         };
         match SightingsRecord::decode(value) {
-            Ok(SightingsRecord::Block(block)) => self.apply_block(block, record.offset),
+            Ok(SightingsRecord::Block(block)) => self.apply_block(&block, record.offset),
             Ok(SightingsRecord::Link(link)) => self.apply_to(link.content.group(), Input::Link(&link), record.offset),
-            Ok(SightingsRecord::Delta(delta)) => self.apply_to(delta.family.home(), Input::Delta(&delta), record.offset),
+            Ok(SightingsRecord::Delta(delta)) => {
+                self.apply_to(delta.family.home(), Input::Delta(&delta), record.offset)
+            }
             Ok(SightingsRecord::Decision(decision)) => {
                 self.apply_to(decision.family.home(), Input::Decision(&decision), record.offset);
             }
-            Ok(SightingsRecord::Tick(at)) => self.apply_tick(at.unwrap_or(Timestamp(record.appended_at_ms)), record.offset),
+            Ok(SightingsRecord::Tick(TickTime::AppendStamp)) => {
+                self.apply_tick(Timestamp(record.appended_at_ms), record.offset);
+            }
+            Ok(SightingsRecord::Tick(TickTime::At(at))) => self.apply_tick(at, record.offset),
             Err(_) => self.unreadable += 1,
         }
     }
@@ -129,7 +139,11 @@ impl Partition {
         for tracked in self.groups.values_mut() {
             sum.add(tracked.group.take_counters());
         }
-        (sum, std::mem::take(&mut self.unreadable), std::mem::take(&mut self.applied))
+        (
+            sum,
+            std::mem::take(&mut self.unreadable),
+            std::mem::take(&mut self.applied),
+        )
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
@@ -186,10 +200,7 @@ impl Partition {
             Ok(reader) => {
                 self.learn_names(&reader);
                 for sighting in reader.sightings() {
-                    match sighting {
-                        Ok(sighting) => self.apply_to(sighting.content.group(), Input::Sighting(&sighting), offset),
-                        Err(_) => self.unreadable += 1,
-                    }
+                    self.apply_to(sighting.content.group(), Input::Sighting(&sighting), offset);
                 }
             }
             Err(_) => self.unreadable += 1,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tocsin_log::{Log, LogError, TopicPartition};
 use tocsin_model::{Class, GroupId, PartitionCount, Timestamp};
 use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
-use tocsin_wire::{PartyRecord, StateHeader, StateKey, StateRecord};
+use tocsin_wire::PartyRecord;
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 
 use crate::checkpoint::STATE_TOPIC;
 use crate::partition::{Checkpointed, Partition, Tracked};
@@ -43,20 +44,37 @@ pub(crate) fn restore(
         return Ok(partition);
     };
     if header.partition_count != partitions.get() {
-        return Err(DetectorError::OtherPartitionCount { written: header.partition_count, configured: partitions.get() });
+        return Err(DetectorError::OtherPartitionCount {
+            written: header.partition_count,
+            configured: partitions.get(),
+        });
     }
     if header.state_version != SNAPSHOT_VERSION {
-        return Err(DetectorError::OtherStateVersion { written: header.state_version, known: SNAPSHOT_VERSION });
+        return Err(DetectorError::OtherStateVersion {
+            written: header.state_version,
+            known: SNAPSHOT_VERSION,
+        });
     }
     if header.checkpoint_offset < first_held {
         let needed = header.checkpoint_offset;
-        return Err(DetectorError::InputDeleted { partition: number, needed, first_held });
+        return Err(DetectorError::InputDeleted {
+            partition: number,
+            needed,
+            first_held,
+        });
     }
     for (id, chunks) in &collected.core {
-        let broken = |reason: &str| DetectorError::BrokenState { group: id.0, reason: reason.to_owned() };
+        let broken = |reason: &str| DetectorError::BrokenState {
+            group: id.0,
+            reason: reason.to_owned(),
+        };
         let (core, offset) = chunks.join().ok_or_else(|| broken("its checkpoint is incomplete"))?;
         let mut cold = BTreeMap::new();
-        for ((_, class), chunks) in collected.cold.range((*id, Class::All)..).take_while(|((group, _), _)| group == id) {
+        for ((_, class), chunks) in collected
+            .cold
+            .range((*id, Class::All)..)
+            .take_while(|((group, _), _)| group == id)
+        {
             let (bytes, cut_at) = chunks.join().ok_or_else(|| broken("its cold counts are incomplete"))?;
             if cut_at != offset {
                 return Err(broken("its parts were cut at different offsets"));
@@ -64,8 +82,15 @@ pub(crate) fn restore(
             cold.insert(*class, bytes);
         }
         let group = Group::decode(config.clone(), &core, &cold).map_err(|error| broken(&error.to_string()))?;
-        let checkpointed = Some(Checkpointed { version: group.version(), offset });
-        partition.put(Tracked { group, applied_from: offset, checkpointed });
+        let checkpointed = Some(Checkpointed {
+            version: group.version(),
+            offset,
+        });
+        partition.put(Tracked {
+            group,
+            applied_from: offset,
+            checkpointed,
+        });
     }
     apply_silently(log, &mut partition, header.checkpoint_offset, header.next_offset)?;
     partition.set_position(header.next_offset, as_of.max(partition.now()));
@@ -77,7 +102,9 @@ pub(crate) fn restore(
 fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
     let mut collected = Collected::default();
     read_through(log, STATE_TOPIC, number, (0, None), |record| {
-        let Some(key) = record.key.and_then(StateKey::from_bytes) else { return };
+        let Some(key) = record.key.and_then(StateKey::from_bytes) else {
+            return;
+        };
         let state = record.value.and_then(|value| StateRecord::decode(value).ok());
         match (key, state) {
             (StateKey::Header { partition }, Some(state)) if partition == number => {
@@ -85,7 +112,9 @@ fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
                     collected.header = Some((header, state.as_of));
                 }
             }
-            (StateKey::Core { group, chunk }, Some(state)) => collected.core.entry(group).or_default().put(chunk, state),
+            (StateKey::Core { group, chunk }, Some(state)) => {
+                collected.core.entry(group).or_default().put(chunk, state)
+            }
             (StateKey::Cold { group, class, chunk }, Some(state)) => {
                 collected.cold.entry((group, class)).or_default().put(chunk, state);
             }
@@ -160,6 +189,6 @@ impl Chunks {
 
 impl From<LogError> for DetectorError {
     fn from(source: LogError) -> Self {
-        DetectorError::Log(source)
+        DetectorError::Log(Box::new(source))
     }
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use prometheus::Registry;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions, GroupReader, LogError,
-    SharedLog, TopicPartition, Unit,
+    Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
+    GroupReader, LogError, SharedLog, TopicPartition, Unit,
 };
 use tocsin_model::Timestamp;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -33,10 +33,10 @@ const TRIES_MAX: u32 = 5;
 pub enum DetectorError {
     /// The log failed.
     #[error("the log failed")]
-    Log(#[source] LogError),
+    Log(#[source] Box<LogError>),
     /// A unit could not be committed.
     #[error("a unit could not be committed")]
-    Commit(#[source] CommitError),
+    Commit(#[source] Box<CommitError>),
     /// A metric could not be registered.
     #[error("a metric could not be registered")]
     Metrics(#[source] prometheus::Error),
@@ -57,7 +57,9 @@ pub enum DetectorError {
         known: u16,
     },
     /// Retention deleted input that the restore needs.
-    #[error("partition {partition}: the state must be completed from offset {needed} on, but the log begins at {first_held}")]
+    #[error(
+        "partition {partition}: the state must be completed from offset {needed} on, but the log begins at {first_held}"
+    )]
     InputDeleted {
         /// The partition.
         partition: u32,
@@ -100,7 +102,10 @@ pub fn run(
         log,
         metrics,
         committer: log.committer(&config.instance)?,
-        appender: log.appender(AppenderOptions { name: "detector".to_owned(), durability: Durability::Ordered })?,
+        appender: log.appender(AppenderOptions {
+            name: "detector".to_owned(),
+            durability: Durability::Ordered,
+        })?,
         partitions: BTreeMap::new(),
         onward: Vec::new(),
         counters: Counters::default(),
@@ -206,13 +211,24 @@ impl Shell<'_> {
             return Ok(());
         }
         self.committed_at = Instant::now();
-        if self.round.is_none() && self.checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_interval_s) {
+        if self.round.is_none()
+            && self.checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_interval_s)
+        {
             self.checkpointed_at = Instant::now();
-            self.round = Some(self.partitions.iter().map(|(number, partition)| (*number, partition.next_offset())).collect());
+            self.round = Some(
+                self.partitions
+                    .iter()
+                    .map(|(number, partition)| (*number, partition.next_offset()))
+                    .collect(),
+            );
         }
         if self.state_written_at.elapsed() >= Duration::from_millis(self.config.state_interval_ms) {
             self.state_written_at = Instant::now();
-            let extent = if self.round.is_some() { Extent::Checkpoint } else { Extent::State };
+            let extent = if self.round.is_some() {
+                Extent::Checkpoint
+            } else {
+                Extent::State
+            };
             self.commit(reader, extent)
         } else if self.partitions.values().any(Partition::has_outputs) {
             self.commit(reader, Extent::Outputs)
@@ -223,7 +239,12 @@ impl Shell<'_> {
 
     /// The last unit: everything, so that the next start has nothing to apply again.
     fn finish(&mut self, reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
-        self.round = Some(self.partitions.iter().map(|(number, partition)| (*number, partition.next_offset())).collect());
+        self.round = Some(
+            self.partitions
+                .iter()
+                .map(|(number, partition)| (*number, partition.next_offset()))
+                .collect(),
+        );
         while self.round.is_some() {
             self.commit(reader, Extent::Checkpoint)?;
         }
@@ -250,19 +271,34 @@ impl Shell<'_> {
             alerts += outputs.alerts.len() as u64;
             for alert in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
-                unit.appends.push(append(ALERTS_TOPIC, 0, Some(alert.family.0.0.to_be_bytes().to_vec()), value));
+                unit.appends.push(append(
+                    ALERTS_TOPIC,
+                    0,
+                    Some(alert.family.0.0.to_be_bytes().to_vec()),
+                    value,
+                ));
             }
             for announcement in &outputs.announcements {
                 let key = tocsin_wire::family::key(announcement);
-                unit.appends.push(append(FAMILIES_TOPIC, 0, Some(key), tocsin_wire::family::encode(announcement)));
+                unit.appends.push(append(
+                    FAMILIES_TOPIC,
+                    0,
+                    Some(key),
+                    tocsin_wire::family::encode(announcement),
+                ));
             }
             for output in outputs.onward {
-                let (group, value) = match &output {
-                    Output::Delta(delta) => (delta.family.home(), SightingsRecord::encode_delta(delta)),
-                    Output::Link(link) => (link.content.group(), SightingsRecord::encode_link(link)),
+                let (group, record) = match output {
+                    Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
+                    Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
                     Output::Alert(_) | Output::Announcement(_) => continue,
                 };
-                onward.push(append(SIGHTINGS_TOPIC, self.setup.partitions.partition_of(group), None, value));
+                onward.push(append(
+                    SIGHTINGS_TOPIC,
+                    self.setup.partitions.partition_of(group),
+                    None,
+                    record.encode(),
+                ));
             }
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
@@ -275,7 +311,8 @@ impl Shell<'_> {
             }
             let as_of = self.as_of.get(number).copied().unwrap_or(Timestamp::MIN);
             unit.appends.extend(state.finish(partition, self.setup.epoch, as_of));
-            unit.positions.push((TopicPartition::new(SIGHTINGS_TOPIC, *number), partition.next_offset()));
+            unit.positions
+                .push((TopicPartition::new(SIGHTINGS_TOPIC, *number), partition.next_offset()));
             let (counters, unreadable, _) = partition.take_counters();
             self.counters.add(counters);
             self.unreadable += unreadable;
@@ -288,7 +325,12 @@ impl Shell<'_> {
             self.onward.push(self.appender.append(onward));
         }
         let (counters, unreadable) = (std::mem::take(&mut self.counters), std::mem::take(&mut self.unreadable));
-        UnitCommitted { counters, unreadable, alerts }.emit(&self.metrics);
+        UnitCommitted {
+            counters,
+            unreadable,
+            alerts,
+        }
+        .emit(&self.metrics);
         if extent != Extent::Outputs {
             self.show_lag();
         }
@@ -298,8 +340,13 @@ impl Shell<'_> {
     fn commit_unit(&mut self, reader: &mut dyn GroupReader, unit: Unit) -> Result<(), DetectorError> {
         let mut tries = 0;
         loop {
-            let again = Unit { appends: unit.appends.clone(), positions: unit.positions.clone() };
-            let Err(error) = self.committer.commit(&reader.membership(), again) else { return Ok(()) };
+            let again = Unit {
+                appends: unit.appends.clone(),
+                positions: unit.positions.clone(),
+            };
+            let Err(error) = self.committer.commit(&reader.membership(), again) else {
+                return Ok(());
+            };
             let kind = match &error {
                 CommitError::NotApplied(_) => "not_applied",
                 CommitError::Fenced(_) => "fenced",
@@ -310,13 +357,15 @@ impl Shell<'_> {
             // A unit of unknown fate is not tried again here: the state in memory may be ahead of the log or level with it, and only a
             // restore from the log tells which. The process ends and its successor restores.
             if !matches!(error, CommitError::NotApplied(_)) || tries >= TRIES_MAX {
-                return Err(DetectorError::Commit(error));
+                return Err(DetectorError::Commit(Box::new(error)));
             }
         }
     }
 
     fn show_lag(&self) {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
         for (number, partition) in &self.partitions {
             let label = number.to_string();
             if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, *number)) {

@@ -22,8 +22,14 @@ impl Metrics {
                 Opts::new("tocsin_detector_sightings_total", "Sightings by what became of them"),
                 &["outcome"],
             )?,
-            unreadable: IntCounter::new("tocsin_detector_unreadable_total", "Records or sightings that could not be read")?,
-            hot: IntCounterVec::new(Opts::new("tocsin_detector_hot_total", "What happened to hot records"), &["change"])?,
+            unreadable: IntCounter::new(
+                "tocsin_detector_unreadable_total",
+                "Records or sightings that could not be read",
+            )?,
+            hot: IntCounterVec::new(
+                Opts::new("tocsin_detector_hot_total", "What happened to hot records"),
+                &["change"],
+            )?,
             refused: IntCounterVec::new(
                 Opts::new("tocsin_detector_refused_total", "Links and deltas that were refused"),
                 &["what"],
@@ -31,11 +37,17 @@ impl Metrics {
             alerts: IntCounter::new("tocsin_detector_alerts_total", "Alerts committed")?,
             commits: IntCounter::new("tocsin_detector_commits_total", "Commit units applied")?,
             commit_failures: IntCounterVec::new(
-                Opts::new("tocsin_detector_commit_failures_total", "Commit units that failed, by what is known of them"),
+                Opts::new(
+                    "tocsin_detector_commit_failures_total",
+                    "Commit units that failed, by what is known of them",
+                ),
                 &["kind"],
             )?,
             lag_offsets: IntGaugeVec::new(
-                Opts::new("tocsin_detector_lag_offsets", "Records of the sightings log not yet applied"),
+                Opts::new(
+                    "tocsin_detector_lag_offsets",
+                    "Records of the sightings log not yet applied",
+                ),
                 &["partition"],
             )?,
             lag_seconds: IntGaugeVec::new(
@@ -77,13 +89,21 @@ impl UnitCommitted {
         ] {
             metrics.sightings.with_label_values(&[outcome]).inc_by(count);
         }
-        for (change, count) in
-            [("promoted", counters.promoted), ("evicted", counters.evicted), ("refused", counters.hot_refused)]
-        {
+        for (change, count) in [
+            ("promoted", counters.promoted),
+            ("evicted", counters.evicted),
+            ("refused", counters.hot_refused),
+        ] {
             metrics.hot.with_label_values(&[change]).inc_by(count);
         }
-        metrics.refused.with_label_values(&["link"]).inc_by(counters.links_refused);
-        metrics.refused.with_label_values(&["delta"]).inc_by(counters.deltas_refused);
+        metrics
+            .refused
+            .with_label_values(&["link"])
+            .inc_by(counters.links_refused);
+        metrics
+            .refused
+            .with_label_values(&["delta"])
+            .inc_by(counters.deltas_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts);
         metrics.commits.inc();

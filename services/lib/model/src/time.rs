@@ -46,6 +46,13 @@ impl Add<Milliseconds> for Timestamp {
     }
 }
 
+impl Add for Milliseconds {
+    type Output = Milliseconds;
+    fn add(self, other: Milliseconds) -> Milliseconds {
+        Milliseconds(self.0.saturating_add(other.0))
+    }
+}
+
 impl Sub<Milliseconds> for Timestamp {
     type Output = Timestamp;
     fn sub(self, length: Milliseconds) -> Timestamp {
