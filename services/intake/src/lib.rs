@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Intake: reads what parties publish, refuses what is wrong, and hands sightings to the key groups in blocks.
+//!
+//! What this crate does not do: it counts nothing and drops no duplicate (a group's marks do); it knows no store and serves no HTTP.
+//!
+//! Invariants:
+//! * An event is bound to the party whose ingest topic it was read from; an event that names another party's platform is rejected.
+//! * What is decided about an event depends on its source partition alone: read again from the position in intake's own state, the same
+//!   records give the same sightings, and the groups' marks drop them.
+//! * A record that is refused is counted and named in `tocsin.rejects`; it loses nothing beside it.
+//! * The position of a source is written only after everything read before it is in the log.
+//!
+//! Start reading at [`Intake::record`], then [`run`].
+
+mod clock;
+mod config;
+mod machine;
+mod registry;
+mod shell;
+mod source;
+mod telemetry;
+
+pub use clock::{Corrected, SourceClock};
+pub use config::{IntakeConfig, IntakeSetup, TimeSource};
+pub use machine::{Counted, Intake};
+pub use registry::Registry;
+pub use shell::{IntakeError, run};
+pub use source::SourceState;

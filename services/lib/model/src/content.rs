@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::HashRef;
+
 /// How many key groups a deployment has. Fixed when a deployment is created; part of the routing, so it never changes.
 pub const KEY_GROUPS: u16 = 256;
 
@@ -163,6 +165,11 @@ impl ContentHash {
             _ => decode_hex(text).ok_or_else(|| algorithm.malformed())?,
         };
         Self::from_bytes(algorithm, value, quality)
+    }
+
+    /// The hash, borrowed.
+    pub fn view(&self) -> HashRef<'_> {
+        HashRef { algorithm: self.algorithm, value: &self.value }
     }
 
     /// What kind of hash this is.

@@ -3,7 +3,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24Wide};
 
-use crate::{ContentHash, ContentId, PlatformId};
+use crate::{ContentHash, ContentId, EventId, HashRef, PartyId, PlatformId};
 
 /// The permanent secret of a deployment: 32 bytes. Ids and routing depend on it for ever.
 #[derive(Clone)]
@@ -37,10 +37,24 @@ impl DeploymentKey {
     /// The id of a content: SipHash-2-4-128 (Aumasson and Bernstein 2012) of the algorithm's number and the hash's bytes, keyed with
     /// the first half of this key.
     pub fn content_id(&self, hash: &ContentHash) -> ContentId {
+        self.content_id_of(hash.view())
+    }
+
+    /// [`DeploymentKey::content_id`] of a borrowed hash.
+    pub fn content_id_of(&self, hash: HashRef<'_>) -> ContentId {
         let mut hasher = SipHasher24Wide::new_with_key(self.half(0));
-        hasher.write(&[hash.algorithm() as u8]);
-        hasher.write(hash.value());
+        hasher.write(&[hash.algorithm as u8]);
+        hasher.write(hash.value);
         ContentId(hasher.finish128().as_u128())
+    }
+
+    /// The token by which a producer's retries are dropped: SipHash-2-4 of the party's number and the event id, keyed with the second
+    /// half of this key.
+    pub fn event_token(&self, party: PartyId, event_id: EventId) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(self.half(1));
+        hasher.write(&party.0.to_le_bytes());
+        hasher.write(&event_id.0);
+        hasher.finish()
     }
 
     /// The key of an epoch: SipHash-2-4-128 of the label `epoch` and the number, keyed with the second half of this key.

@@ -1,0 +1,357 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tocsin_family::{Limits, LinkFinder, Seen};
+use tocsin_log::{Append, Header, RecordRef, TopicPartition};
+use tocsin_model::{
+    ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, SourceCoordinate, SourceId, Sighting,
+    Timestamp,
+};
+use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
+use tocsin_wire::event::{self, EventRef};
+use tocsin_wire::{EventError, Reject, RejectSource, Schemas, SightingsRecord, TickTime};
+
+use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
+use crate::registry::{Party, Registry};
+use crate::source::SourceState;
+
+/// What turns records of parties into records of the sightings topic. Pure but for the schemas it is handed: no clock, no I/O.
+#[derive(Debug)]
+pub struct Intake {
+    setup: IntakeSetup,
+    time_source: TimeSource,
+    lateness: Milliseconds,
+    tick_interval: Milliseconds,
+    epoch_key: EpochKey,
+    schemas: Schemas,
+    registry: Registry,
+    finder: LinkFinder,
+    sources: BTreeMap<SourceId, SourceState>,
+    writers: Vec<BlockWriter>,
+    /// The trace of the latest event in each writer.
+    traces: Vec<Option<Bytes>>,
+    last_tick: Timestamp,
+    out: Vec<Append>,
+    counted: Counted,
+}
+
+/// What was read since this was last asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Events accepted.
+    pub accepted: u64,
+    /// Events and records rejected, by code.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Links found.
+    pub links: u64,
+    /// Events whose time lay ahead, and events too old for any window.
+    pub ahead: u64,
+    /// See `ahead`.
+    pub late: u64,
+}
+
+/// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
+pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
+/// W3C trace context.
+const TRACE_HEADER: &str = "traceparent";
+const SIGHTINGS_TOPIC: &str = "tocsin.sightings";
+const REJECTS_TOPIC: &str = "tocsin.rejects";
+const INGEST_PREFIX: &str = "tocsin.ingest.";
+
+impl Intake {
+    /// An intake that knows no party yet.
+    pub fn new(config: &IntakeConfig, setup: IntakeSetup, schemas: Schemas) -> Self {
+        let partitions = usize::from(setup.partitions.get());
+        Intake {
+            time_source: config.time_source,
+            lateness: config.lateness(),
+            tick_interval: Milliseconds(config.tick_interval_ms as i64),
+            epoch_key: setup.key.epoch_key(setup.epoch),
+            schemas,
+            registry: Registry::new(),
+            finder: LinkFinder::new(Limits::default()),
+            sources: BTreeMap::new(),
+            writers: (0..partitions).map(|_| BlockWriter::new(setup.epoch)).collect(),
+            traces: vec![None; partitions],
+            last_tick: Timestamp::MIN,
+            out: Vec::new(),
+            counted: Counted::default(),
+            setup,
+        }
+    }
+
+    /// The parties.
+    pub fn registry_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    /// The identity of a partition of an ingest topic, by the topic's id.
+    pub fn source_id(&self, topic_id: u64, partition: u32) -> SourceId {
+        let digest = self.setup.key.digest("source", &[&topic_id.to_le_bytes(), &partition.to_le_bytes()]);
+        SourceId(digest as u64)
+    }
+
+    /// Takes over a source's state before its first record.
+    pub fn begin_source(&mut self, source: SourceId, state: SourceState) {
+        self.sources.insert(source, state);
+    }
+
+    /// Lets go of a source.
+    pub fn end_source(&mut self, source: SourceId) -> Option<SourceState> {
+        self.sources.remove(&source)
+    }
+
+    /// The state of a source as of everything handed to [`Intake::take`].
+    pub fn source(&self, source: SourceId) -> Option<&SourceState> {
+        self.sources.get(&source)
+    }
+
+    /// Reads one record of an ingest topic.
+    pub fn record(&mut self, source: SourceId, record: RecordRef<'_>) {
+        let received_at = self.received_at(&record);
+        if self.time_source == TimeSource::Supplied {
+            self.tick_before(received_at);
+        }
+        let party_name = record.topic.strip_prefix(INGEST_PREFIX).unwrap_or(record.topic);
+        if let Err(error) = self.events(source, &record, party_name, received_at) {
+            self.reject(&error, &record, 0, received_at);
+        }
+        self.sources.entry(source).or_default().next_offset = record.offset + 1;
+    }
+
+    /// Time goes on, by the log's stamp: a tick to every partition, after everything read so far.
+    pub fn tick(&mut self) {
+        self.flush();
+        self.append_ticks(TickTime::AppendStamp);
+    }
+
+    /// A family was announced.
+    pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
+        let links = self.finder.announced(announcement);
+        self.append_links(links);
+    }
+
+    /// People decided: the family's home is told.
+    pub fn decided(&mut self, decision: Decision) {
+        let partition = self.setup.partitions.partition_of(decision.family.home());
+        self.flush_partition(partition);
+        self.append(partition, SightingsRecord::Decision(decision).encode(), None);
+    }
+
+    /// Closes every block.
+    pub fn flush(&mut self) {
+        for partition in 0..self.writers.len() {
+            self.flush_partition(partition as u32);
+        }
+    }
+
+    /// Whether sightings wait for their block to be closed.
+    pub fn has_open_blocks(&self) -> bool {
+        self.writers.iter().any(|writer| !writer.is_empty())
+    }
+
+    /// Takes what is to be appended, in order.
+    pub fn take(&mut self) -> Vec<Append> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Takes what was counted.
+    pub fn take_counted(&mut self) -> Counted {
+        std::mem::take(&mut self.counted)
+    }
+
+    fn received_at(&self, record: &RecordRef<'_>) -> Timestamp {
+        let supplied = match self.time_source {
+            TimeSource::Log => None,
+            TimeSource::Supplied => record.headers.get(RECEIVED_AT_HEADER),
+        };
+        let supplied = supplied.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        Timestamp(supplied.unwrap_or(record.appended_at_ms))
+    }
+
+    fn events(
+        &mut self,
+        source: SourceId,
+        record: &RecordRef<'_>,
+        party_name: &str,
+        received_at: Timestamp,
+    ) -> Result<(), EventError> {
+        let value = record.value.ok_or(EventError::EmptyRecord)?;
+        // Registry and schemas are only read here; taking them out for the while lets everything else be borrowed.
+        let registry = std::mem::take(&mut self.registry);
+        let schemas = std::mem::take(&mut self.schemas);
+        let read = (|| {
+            let party = registry.party(party_name)?;
+            let decoded = event::decode(value, &schemas)?;
+            for (index, event) in decoded.events().enumerate() {
+                let index = index as u32;
+                let coordinate = SourceCoordinate { source, offset: record.offset, index };
+                let accepted = event.and_then(|event| self.event(&event, party, coordinate, record, received_at));
+                if let Err(error) = accepted {
+                    self.reject(&error, record, index, received_at);
+                }
+            }
+            Ok(())
+        })();
+        self.registry = registry;
+        self.schemas = schemas;
+        read
+    }
+
+    fn event(
+        &mut self,
+        event: &EventRef<'_>,
+        party: &Party,
+        coordinate: SourceCoordinate,
+        record: &RecordRef<'_>,
+        received_at: Timestamp,
+    ) -> Result<(), EventError> {
+        let (platform, platform_name) = party.platform(event.platform)?;
+        let key = &self.setup.key;
+        let content = key.content_id_of(event.strongest);
+        let source = self.sources.entry(coordinate.source).or_default();
+        let time = source.correct((platform, event.sharing), event.occurred_at, received_at, self.lateness);
+        match time.flag {
+            tocsin_model::ClockFlag::Ahead => self.counted.ahead += 1,
+            tocsin_model::ClockFlag::Late => self.counted.late += 1,
+            tocsin_model::ClockFlag::Plausible => {}
+        }
+        let tvec = event.labels.iter().filter(|(name, _)| *name == Event::LABEL_TVEC).map(|(_, confidence)| confidence);
+        let tvec = tvec.reduce(f32::max).map_or(Sighting::NO_LABEL, |confidence| (confidence * 100.0) as u8);
+        let sighting = Sighting {
+            source: coordinate,
+            event_token: key.event_token(party.id, event.event_id),
+            party: party.id,
+            platform,
+            kind: event.kind,
+            sharing: event.sharing,
+            surface: event.surface,
+            clock: time.flag,
+            occurred_at: time.occurred_at,
+            received_at,
+            content,
+            hash: event.strongest,
+            account: event.account.map(|account| self.epoch_key.account_token(platform, account)),
+            account_epoch: event.account_epoch,
+            audience: event.audience.unwrap_or(0),
+            region: event.region.unwrap_or_default(),
+            language: event.language.unwrap_or_default(),
+            tvec_confidence: tvec,
+        };
+        let partition = self.setup.partitions.partition_of(content.group());
+        self.push(partition, &sighting, SightingNames { party: &party.name, platform: platform_name });
+        if let Some(trace) = record.headers.get(TRACE_HEADER) {
+            self.traces[partition as usize] = Some(Bytes::copy_from_slice(trace));
+        }
+        self.counted.accepted += 1;
+        if event.content.len() > 1 || !event.same_as.is_empty() {
+            let links = self.links(event, &sighting);
+            self.append_links(links);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, partition: u32, sighting: &Sighting<'_>, names: SightingNames<'_>) {
+        if let Err(BlockFull) = self.writers[partition as usize].push(sighting, names) {
+            self.flush_partition(partition);
+            let pushed = self.writers[partition as usize].push(sighting, names);
+            debug_assert!(pushed.is_ok(), "an empty block has room for any sighting");
+        }
+    }
+
+    fn links(&mut self, event: &EventRef<'_>, sighting: &Sighting<'_>) -> Vec<Link> {
+        let key = &self.setup.key;
+        let id_of = |hash: &ContentHash| key.content_id(hash);
+        let further: Vec<ContentId> = event
+            .content
+            .iter()
+            .map(|view| view.to_hash())
+            .filter(ContentHash::routes)
+            .map(|hash| id_of(&hash))
+            .filter(|id| *id != sighting.content)
+            .collect();
+        let same_as: Vec<(ContentId, ContentHash)> = event
+            .same_as
+            .iter()
+            .map(|view| view.to_hash())
+            .filter(ContentHash::routes)
+            .map(|hash| (id_of(&hash), hash))
+            .collect();
+        let Some(hash) = sighting.hash.to_hash() else { return Vec::new() };
+        self.finder.seen(Seen {
+            content: sighting.content,
+            hash: &hash,
+            further: &further,
+            same_as: &same_as,
+            party: sighting.party,
+            sharing: sighting.sharing,
+            at: sighting.received_at,
+        })
+    }
+
+    fn append_links(&mut self, links: Vec<Link>) {
+        for link in links {
+            let partition = self.setup.partitions.partition_of(link.content.group());
+            self.flush_partition(partition);
+            self.counted.links += 1;
+            self.append(partition, SightingsRecord::Link(link).encode(), None);
+        }
+    }
+
+    /// In a replay: one tick per interval of the supplied time, before the first event that lies beyond it.
+    fn tick_before(&mut self, received_at: Timestamp) {
+        let tick = received_at.floor_to(self.tick_interval);
+        if tick <= self.last_tick {
+            return;
+        }
+        self.last_tick = tick;
+        self.flush();
+        self.append_ticks(TickTime::At(tick));
+    }
+
+    fn append_ticks(&mut self, time: TickTime) {
+        let value = SightingsRecord::Tick(time).encode();
+        for partition in 0..self.writers.len() {
+            self.append(partition as u32, value.clone(), None);
+        }
+    }
+
+    fn flush_partition(&mut self, partition: u32) {
+        let place = partition as usize;
+        if self.writers[place].is_empty() {
+            return;
+        }
+        let mut value = Vec::new();
+        SightingsRecord::begin_block(&mut value);
+        self.writers[place].finish(&mut value);
+        let trace = self.traces[place].take();
+        self.append(partition, value, trace);
+    }
+
+    fn append(&mut self, partition: u32, value: Vec<u8>, trace: Option<Bytes>) {
+        self.out.push(Append {
+            to: TopicPartition::new(SIGHTINGS_TOPIC, partition),
+            key: None,
+            value: Some(Bytes::from(value)),
+            headers: trace.map(|value| Header { name: TRACE_HEADER.to_owned(), value }).into_iter().collect(),
+        });
+    }
+
+    fn reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
+        *self.counted.rejected.entry(error.code()).or_insert(0) += 1;
+        let party = record.topic.strip_prefix(INGEST_PREFIX).and_then(|name| name.parse().ok());
+        let source = RejectSource {
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            index,
+        };
+        let reject = Reject::new(error, source, party, received_at);
+        self.out.push(Append {
+            to: TopicPartition::new(REJECTS_TOPIC, 0),
+            key: None,
+            value: Some(Bytes::from(reject.encode())),
+            headers: Vec::new(),
+        });
+    }
+}

@@ -1,0 +1,61 @@
+use std::collections::HashMap;
+
+use tocsin_model::{Name, PartyId, PlatformId};
+use tocsin_wire::{EventError, PartyRecord};
+
+/// The parties and their platforms, as `tocsin.parties` tells them.
+#[derive(Debug, Default)]
+pub struct Registry {
+    parties: HashMap<String, Party>,
+}
+
+/// One party.
+#[derive(Debug)]
+pub(crate) struct Party {
+    pub(crate) id: PartyId,
+    pub(crate) name: Name,
+    platforms: HashMap<String, (PlatformId, Name)>,
+    revoked: bool,
+}
+
+impl Registry {
+    /// A registry of nobody.
+    pub fn new() -> Self {
+        Registry::default()
+    }
+
+    /// Takes over a party's newest record.
+    pub fn put(&mut self, record: PartyRecord) {
+        let platforms = record.platforms.into_iter();
+        let party = Party {
+            id: record.id,
+            platforms: platforms.map(|platform| (platform.name.as_str().to_owned(), (platform.id, platform.name))).collect(),
+            revoked: record.revoked,
+            name: record.name,
+        };
+        self.parties.insert(party.name.as_str().to_owned(), party);
+    }
+
+    /// The party that publishes to the ingest topic of this name.
+    ///
+    /// # Errors
+    /// Nobody registered under the name, or the party was revoked.
+    pub(crate) fn party(&self, name: &str) -> Result<&Party, EventError> {
+        match self.parties.get(name) {
+            None => Err(EventError::PartyUnknown),
+            Some(party) if party.revoked => Err(EventError::PartyRevoked),
+            Some(party) => Ok(party),
+        }
+    }
+}
+
+impl Party {
+    /// The platform of this name.
+    ///
+    /// # Errors
+    /// It is not one of this party's.
+    pub(crate) fn platform(&self, name: &str) -> Result<(PlatformId, &Name), EventError> {
+        let platform = self.platforms.get(name).map(|(id, name)| (*id, name));
+        platform.ok_or(EventError::PlatformNotOfParty)
+    }
+}

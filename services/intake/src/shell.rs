@@ -1,0 +1,327 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prometheus::Registry as MetricsRegistry;
+use tocsin_log::{
+    Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, SharedLog, TailReader,
+    TopicPartition,
+};
+use tocsin_model::SourceId;
+use tocsin_runtime::{ReadinessFlag, Shutdown};
+use tocsin_wire::{PartyRecord, Schemas};
+
+use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
+use crate::machine::Intake;
+use crate::source::SourceState;
+use crate::telemetry::{BatchRead, Metrics};
+
+const PARTIES_TOPIC: &str = "tocsin.parties";
+const FAMILIES_TOPIC: &str = "tocsin.families";
+const DECISIONS_TOPIC: &str = "tocsin.decisions";
+const STATE_TOPIC: &str = "tocsin.intake";
+const GROUP: &str = "tocsin-intake";
+/// Records handed over by one poll at most.
+const RECORDS_PER_POLL: usize = 2_000;
+/// A block stays open at most this long.
+const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
+/// Batches of appends on their way at most; more are waited for.
+const ON_THEIR_WAY_MAX: usize = 32;
+/// How often positions and clocks are written.
+const STATE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why an intake stops.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The log failed.
+    #[error("the log failed")]
+    Log(#[source] Box<LogError>),
+    /// A metric could not be registered.
+    #[error("a metric could not be registered")]
+    Metrics(#[source] prometheus::Error),
+}
+
+impl From<LogError> for IntakeError {
+    fn from(source: LogError) -> Self {
+        IntakeError::Log(Box::new(source))
+    }
+}
+
+/// Runs intake on the calling thread until shutdown is requested.
+///
+/// # Errors
+/// The log needs an operator.
+pub fn run(
+    config: &IntakeConfig,
+    setup: IntakeSetup,
+    schemas: Schemas,
+    log: &SharedLog,
+    registry: &MetricsRegistry,
+    ready: &ReadinessFlag,
+    shutdown: &Shutdown,
+) -> Result<(), IntakeError> {
+    let metrics = Metrics::register(registry).map_err(IntakeError::Metrics)?;
+    let mut reader = log.group_reader(GroupOptions {
+        group: GROUP.to_owned(),
+        instance: config.instance.clone(),
+        topics: vec!["tocsin.ingest.*".to_owned(), DECISIONS_TOPIC.to_owned()],
+    })?;
+    let news = [(TopicPartition::new(PARTIES_TOPIC, 0), 0), (TopicPartition::new(FAMILIES_TOPIC, 0), 0)];
+    let mut shell = Shell {
+        config,
+        log: log.as_ref(),
+        metrics,
+        intake: Intake::new(config, setup, schemas),
+        news: log.tail_reader(&news)?,
+        appender: log.appender(AppenderOptions { name: "intake".to_owned(), durability: Durability::Ordered })?,
+        on_their_way: VecDeque::new(),
+        sources: BTreeMap::new(),
+        decisions_position: None,
+        ticked_at: Instant::now(),
+        flushed_at: Instant::now(),
+        state_written_at: Instant::now(),
+        written: BTreeMap::new(),
+    };
+    shell.read_news_through()?;
+    ready.set_ready();
+    while !shutdown.is_requested() {
+        shell.read_news(Duration::ZERO)?;
+        let event = shell.poll(reader.as_mut())?;
+        match event {
+            GroupEvent::Polled => {}
+            GroupEvent::Assigned(assigned) => shell.assigned(&assigned, reader.as_mut())?,
+            GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
+        }
+        shell.work(reader.as_mut())?;
+    }
+    shell.write_state(reader.as_mut())?;
+    reader.close();
+    Ok(())
+}
+
+struct Shell<'a> {
+    config: &'a IntakeConfig,
+    log: &'a dyn Log,
+    metrics: Metrics,
+    intake: Intake,
+    /// Parties and families: every intake reads all of them, from the beginning.
+    news: Box<dyn TailReader>,
+    appender: Box<dyn Appender>,
+    on_their_way: VecDeque<Completion>,
+    sources: BTreeMap<TopicPartition, SourceId>,
+    /// The next decision to relay, where this process owns the topic.
+    decisions_position: Option<u64>,
+    ticked_at: Instant,
+    flushed_at: Instant,
+    state_written_at: Instant,
+    /// The position last written, by source.
+    written: BTreeMap<SourceId, u64>,
+}
+
+impl Shell<'_> {
+    fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
+        let wait = if self.intake.has_open_blocks() { BLOCK_OPEN_MAX } else { self.tick_due_in() };
+        let (intake, sources, decisions) = (&mut self.intake, &self.sources, &mut self.decisions_position);
+        let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
+            if record.topic == DECISIONS_TOPIC {
+                if let Some(decision) = record.value.and_then(|value| tocsin_wire::decision::decode(value).ok()) {
+                    intake.decided(decision);
+                }
+                *decisions = Some(record.offset + 1);
+                return;
+            }
+            // A linear search: a process reads few sources, and comparing names costs less than making one to look up.
+            let source = sources.iter().find(|(place, _)| place.partition == record.partition && &*place.topic == record.topic);
+            if let Some((_, source)) = source {
+                intake.record(*source, record);
+            }
+        })?;
+        Ok(event)
+    }
+
+    fn tick_due_in(&self) -> Duration {
+        Duration::from_millis(self.config.tick_interval_ms).saturating_sub(self.ticked_at.elapsed())
+    }
+
+    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        // A topic that is new belongs to a party that is new.
+        self.read_news_through()?;
+        let topics: BTreeMap<String, u64> = self.log.topics()?.into_iter().map(|topic| (topic.name, topic.id)).collect();
+        let states = self.read_states()?;
+        for place in assigned {
+            if &*place.topic == DECISIONS_TOPIC {
+                let position = reader.committed(place)?.unwrap_or(0);
+                self.decisions_position = Some(position);
+                reader.begin(place, position)?;
+                continue;
+            }
+            let Some(topic_id) = topics.get(&*place.topic) else { continue };
+            let source = self.intake.source_id(*topic_id, place.partition);
+            let state = states.get(&source).cloned().unwrap_or_default();
+            reader.begin(place, state.next_offset)?;
+            self.written.insert(source, state.next_offset);
+            self.intake.begin_source(source, state);
+            self.sources.insert(place.clone(), source);
+        }
+        self.metrics.sources.set(self.sources.len() as i64);
+        Ok(())
+    }
+
+    fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        self.write_state(reader)?;
+        for place in revoked {
+            if let Some(source) = self.sources.remove(place) {
+                self.intake.end_source(source);
+            }
+            if &*place.topic == DECISIONS_TOPIC {
+                self.decisions_position = None;
+            }
+        }
+        self.metrics.sources.set(self.sources.len() as i64);
+        Ok(())
+    }
+
+    fn work(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        if self.flushed_at.elapsed() >= BLOCK_OPEN_MAX {
+            self.flushed_at = Instant::now();
+            self.intake.flush();
+        }
+        if self.config.time_source == TimeSource::Log && self.tick_due_in().is_zero() {
+            self.ticked_at = Instant::now();
+            self.intake.tick();
+        } else if self.tick_due_in().is_zero() {
+            self.ticked_at = Instant::now();
+        }
+        self.append()?;
+        if self.state_written_at.elapsed() >= STATE_EVERY {
+            self.write_state(reader)?;
+        }
+        Ok(())
+    }
+
+    /// Hands what the machine has made to the log.
+    fn append(&mut self) -> Result<(), IntakeError> {
+        let counted = self.intake.take_counted();
+        BatchRead { counted }.emit(&self.metrics);
+        let appends = self.intake.take();
+        if !appends.is_empty() {
+            self.on_their_way.push_back(self.appender.append(appends));
+        }
+        while let Some(first) = self.on_their_way.front_mut() {
+            match first.poll_now() {
+                Some(result) => {
+                    result?;
+                    self.on_their_way.pop_front();
+                }
+                None if self.on_their_way.len() <= ON_THEIR_WAY_MAX => break,
+                None => self.wait_for_first()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_first(&mut self) -> Result<(), IntakeError> {
+        if let Some(first) = self.on_their_way.pop_front() {
+            first.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Writes positions and clocks, after everything read so far is in the log.
+    fn write_state(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        self.state_written_at = Instant::now();
+        self.intake.flush();
+        self.append()?;
+        while !self.on_their_way.is_empty() {
+            self.wait_for_first()?;
+        }
+        let mut appends = Vec::new();
+        let mut positions = Vec::new();
+        for (place, source) in &self.sources {
+            let Some(state) = self.intake.source(*source) else { continue };
+            if self.written.insert(*source, state.next_offset) == Some(state.next_offset) {
+                continue;
+            }
+            positions.push((place.clone(), state.next_offset));
+            appends.push(Append {
+                to: TopicPartition::new(STATE_TOPIC, 0),
+                key: Some(Bytes::copy_from_slice(&source.0.to_be_bytes())),
+                value: Some(Bytes::from(state.encode())),
+                headers: Vec::new(),
+            });
+        }
+        if !appends.is_empty() {
+            self.appender.append(appends).wait()?;
+        }
+        if let Some(position) = self.decisions_position {
+            positions.push((TopicPartition::new(DECISIONS_TOPIC, 0), position));
+        }
+        if !positions.is_empty() {
+            reader.commit_positions(&positions)?;
+        }
+        self.show_lag();
+        Ok(())
+    }
+
+    fn show_lag(&self) {
+        let mut lags: BTreeMap<&str, i64> = BTreeMap::new();
+        for (place, source) in &self.sources {
+            let next = self.intake.source(*source).map_or(0, |state| state.next_offset);
+            if let Ok((_, end)) = self.log.bounds(place) {
+                *lags.entry(&place.topic).or_insert(0) += end.saturating_sub(next) as i64;
+            }
+        }
+        for (topic, lag) in lags {
+            self.metrics.lag_offsets.with_label_values(&[topic]).set(lag);
+        }
+    }
+
+    /// Every source's newest state.
+    fn read_states(&self) -> Result<BTreeMap<SourceId, SourceState>, IntakeError> {
+        let mut states = BTreeMap::new();
+        let place = TopicPartition::new(STATE_TOPIC, 0);
+        let (begin, end) = self.log.bounds(&place)?;
+        let mut reader = self.log.tail_reader(&[(place.clone(), begin)])?;
+        while reader.position(&place).unwrap_or(begin) < end {
+            reader.poll(Duration::from_millis(200), RECORDS_PER_POLL, &mut |record| {
+                let source = record.key.and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
+                let state = record.value.and_then(|value| SourceState::decode(value).ok());
+                match (source, state) {
+                    (Some(source), Some(state)) => {
+                        states.insert(source, state);
+                    }
+                    _ => tracing::warn!(offset = record.offset, "passed over a source state that cannot be read"),
+                }
+            })?;
+        }
+        Ok(states)
+    }
+
+    /// Reads parties and families as far as they are written now.
+    fn read_news_through(&mut self) -> Result<(), IntakeError> {
+        for topic in [PARTIES_TOPIC, FAMILIES_TOPIC] {
+            let place = TopicPartition::new(topic, 0);
+            let (begin, end) = self.log.bounds(&place)?;
+            while self.news.position(&place).unwrap_or(begin) < end {
+                self.read_news(Duration::from_millis(200))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_news(&mut self, wait: Duration) -> Result<(), IntakeError> {
+        let intake = &mut self.intake;
+        self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
+            let Some(value) = record.value else { return };
+            let understood = if record.topic == PARTIES_TOPIC {
+                PartyRecord::decode(value).map(|party| intake.registry_mut().put(party)).is_ok()
+            } else {
+                tocsin_wire::family::decode(value).map(|announcement| intake.announced(&announcement)).is_ok()
+            };
+            if !understood {
+                tracing::warn!(topic = record.topic, offset = record.offset, "passed over a record that cannot be read");
+            }
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::machine::Counted;
+
+/// Intake's metrics. Labels are bounded by their definition: codes are a closed list, partitions are few.
+pub(crate) struct Metrics {
+    events: IntCounter,
+    rejects: IntCounterVec,
+    links: IntCounter,
+    clocks: IntCounterVec,
+    pub(crate) sources: IntGauge,
+    pub(crate) lag_offsets: IntGaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics {
+            events: IntCounter::new("tocsin_intake_events_total", "Events accepted")?,
+            rejects: IntCounterVec::new(Opts::new("tocsin_intake_rejects_total", "Events and records rejected"), &["code"])?,
+            links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
+            clocks: IntCounterVec::new(
+                Opts::new("tocsin_intake_clock_flags_total", "Events whose time was ahead or too late"),
+                &["flag"],
+            )?,
+            sources: IntGauge::new("tocsin_intake_sources", "Ingest partitions read by this process")?,
+            lag_offsets: IntGaugeVec::new(
+                Opts::new("tocsin_intake_lag_offsets", "Records of ingest topics not yet read"),
+                &["topic"],
+            )?,
+        };
+        registry.register(Box::new(metrics.events.clone()))?;
+        registry.register(Box::new(metrics.rejects.clone()))?;
+        registry.register(Box::new(metrics.links.clone()))?;
+        registry.register(Box::new(metrics.clocks.clone()))?;
+        registry.register(Box::new(metrics.sources.clone()))?;
+        registry.register(Box::new(metrics.lag_offsets.clone()))?;
+        Ok(metrics)
+    }
+}
+
+/// A batch of records was read.
+pub(crate) struct BatchRead {
+    pub(crate) counted: Counted,
+}
+
+impl BatchRead {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let counted = &self.counted;
+        metrics.events.inc_by(counted.accepted);
+        metrics.links.inc_by(counted.links);
+        metrics.clocks.with_label_values(&["ahead"]).inc_by(counted.ahead);
+        metrics.clocks.with_label_values(&["late"]).inc_by(counted.late);
+        for (code, count) in &counted.rejected {
+            metrics.rejects.with_label_values(&[code]).inc_by(*count);
+        }
+        if !counted.rejected.is_empty() {
+            tracing::info!(rejected = ?counted.rejected, "rejected events");
+        }
+    }
+}
