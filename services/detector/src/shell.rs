@@ -271,12 +271,8 @@ impl Shell<'_> {
             alerts += outputs.alerts.len() as u64;
             for alert in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
-                unit.appends.push(append(
-                    ALERTS_TOPIC,
-                    0,
-                    Some(alert.family.0.0.to_be_bytes().to_vec()),
-                    value,
-                ));
+                unit.appends
+                    .push(append(ALERTS_TOPIC, 0, Some(alert.id.0.to_be_bytes().to_vec()), value));
             }
             for announcement in &outputs.announcements {
                 let key = tocsin_wire::family::key(announcement);

@@ -51,9 +51,16 @@ impl SourceClock {
         self.learn(received_at - occurred_at, received_at);
         let occurred_at = occurred_at + self.correction;
         if occurred_at - received_at > AHEAD_MAX {
-            return Corrected { occurred_at: received_at, flag: ClockFlag::Ahead };
+            return Corrected {
+                occurred_at: received_at,
+                flag: ClockFlag::Ahead,
+            };
         }
-        let flag = if received_at - occurred_at > lateness { ClockFlag::Late } else { ClockFlag::Plausible };
+        let flag = if received_at - occurred_at > lateness {
+            ClockFlag::Late
+        } else {
+            ClockFlag::Plausible
+        };
         Corrected { occurred_at, flag }
     }
 
@@ -65,9 +72,15 @@ impl SourceClock {
     fn learn(&mut self, delay: Milliseconds, received_at: Timestamp) {
         let number = received_at.0.div_euclid(Milliseconds::from_hours(1).0);
         if self.hours.back().is_none_or(|hour| hour.number < number) {
-            self.hours.push_back(Hour { number, ..Hour::default() });
+            self.hours.push_back(Hour {
+                number,
+                ..Hour::default()
+            });
         }
-        while self.hours.front().is_some_and(|hour| hour.number <= number - HOURS_KEPT as i64)
+        while self
+            .hours
+            .front()
+            .is_some_and(|hour| hour.number <= number - HOURS_KEPT as i64)
             || self.hours.len() > HOURS_KEPT
         {
             self.hours.pop_front();
@@ -100,7 +113,11 @@ impl SourceClock {
             (below > rank).then_some(minutes)
         });
         let skew = Milliseconds::from_minutes(i64::from(quantile.unwrap_or(0)));
-        if skew.0.abs() <= DEADBAND.0 { Milliseconds(0) } else { skew }
+        if skew.0.abs() <= DEADBAND.0 {
+            Milliseconds(0)
+        } else {
+            skew
+        }
     }
 
     /// Writes the clock for intake's own state.
@@ -126,7 +143,10 @@ impl SourceClock {
             hours: VecDeque::new(),
         };
         for _ in 0..input.length(2)? {
-            let mut hour = Hour { number: input.signed()?, ..Hour::default() };
+            let mut hour = Hour {
+                number: input.signed()?,
+                ..Hour::default()
+            };
             for _ in 0..input.length(2)? {
                 let minutes = i32::try_from(input.signed()?).map_err(|_| DecodeError::Invalid("delay"))?;
                 let count: u32 = input.narrow("count of delays")?;
@@ -152,7 +172,9 @@ mod tests {
     /// Feeds (occurred, received) minutes and gives what was decided of the last.
     fn check(events: impl IntoIterator<Item = (i64, i64)>) -> Corrected {
         let mut clock = SourceClock::default();
-        let decided = events.into_iter().map(|(occurred, received)| clock.correct(at(occurred), at(received), LATENESS));
+        let decided = events
+            .into_iter()
+            .map(|(occurred, received)| clock.correct(at(occurred), at(received), LATENESS));
         decided.last().expect("there is an event")
     }
 
@@ -161,19 +183,37 @@ mod tests {
         let steady = (0..200).map(|minute| (minute, minute));
         let outage = (200..400).map(|minute| (minute, 400));
         let last = check(steady.chain(outage).chain([(401, 401)]));
-        assert_eq!(last, Corrected { occurred_at: at(401), flag: ClockFlag::Plausible });
+        assert_eq!(
+            last,
+            Corrected {
+                occurred_at: at(401),
+                flag: ClockFlag::Plausible
+            }
+        );
     }
 
     #[test]
     fn a_clock_four_hours_behind_is_put_right() {
         let last = check((0..200).map(|minute| (minute - 240, minute)));
-        assert_eq!(last, Corrected { occurred_at: at(199), flag: ClockFlag::Plausible });
+        assert_eq!(
+            last,
+            Corrected {
+                occurred_at: at(199),
+                flag: ClockFlag::Plausible
+            }
+        );
     }
 
     #[test]
     fn a_clock_four_hours_ahead_is_put_right() {
         let last = check((0..200).map(|minute| (minute + 240, minute)));
-        assert_eq!(last, Corrected { occurred_at: at(199), flag: ClockFlag::Plausible });
+        assert_eq!(
+            last,
+            Corrected {
+                occurred_at: at(199),
+                flag: ClockFlag::Plausible
+            }
+        );
     }
 
     #[test]
@@ -181,11 +221,17 @@ mod tests {
         let steady = || (0..200).map(|minute| (minute, minute));
         assert_eq!(
             check(steady().chain([(206, 200)])),
-            Corrected { occurred_at: at(200), flag: ClockFlag::Ahead }
+            Corrected {
+                occurred_at: at(200),
+                flag: ClockFlag::Ahead
+            }
         );
         assert_eq!(
             check(steady().chain([(204, 200)])),
-            Corrected { occurred_at: at(204), flag: ClockFlag::Plausible }
+            Corrected {
+                occurred_at: at(204),
+                flag: ClockFlag::Plausible
+            }
         );
         assert_eq!(check(steady().chain([(79, 200)])).flag, ClockFlag::Late);
     }
@@ -203,7 +249,10 @@ mod tests {
         assert_eq!(restored, clock);
         for minute in 100..200 {
             let event = (at(minute - 240), at(minute));
-            assert_eq!(restored.correct(event.0, event.1, LATENESS), clock.correct(event.0, event.1, LATENESS));
+            assert_eq!(
+                restored.correct(event.0, event.1, LATENESS),
+                clock.correct(event.0, event.1, LATENESS)
+            );
         }
     }
 }

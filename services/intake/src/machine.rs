@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tocsin_family::{Limits, LinkFinder, Seen};
 use tocsin_log::{Append, Header, RecordRef, TopicPartition};
 use tocsin_model::{
-    ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, SourceCoordinate, SourceId, Sighting,
-    Timestamp,
+    ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
+    SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
@@ -23,7 +24,7 @@ pub struct Intake {
     lateness: Milliseconds,
     tick_interval: Milliseconds,
     epoch_key: EpochKey,
-    schemas: Schemas,
+    schemas: Arc<Schemas>,
     registry: Registry,
     finder: LinkFinder,
     sources: BTreeMap<SourceId, SourceState>,
@@ -67,7 +68,7 @@ impl Intake {
             lateness: config.lateness(),
             tick_interval: Milliseconds(config.tick_interval_ms as i64),
             epoch_key: setup.key.epoch_key(setup.epoch),
-            schemas,
+            schemas: Arc::new(schemas),
             registry: Registry::new(),
             finder: LinkFinder::new(Limits::default()),
             sources: BTreeMap::new(),
@@ -87,7 +88,10 @@ impl Intake {
 
     /// The identity of a partition of an ingest topic, by the topic's id.
     pub fn source_id(&self, topic_id: u64, partition: u32) -> SourceId {
-        let digest = self.setup.key.digest("source", &[&topic_id.to_le_bytes(), &partition.to_le_bytes()]);
+        let digest = self
+            .setup
+            .key
+            .digest("source", &[&topic_id.to_le_bytes(), &partition.to_le_bytes()]);
         SourceId(digest as u64)
     }
 
@@ -165,7 +169,9 @@ impl Intake {
             TimeSource::Log => None,
             TimeSource::Supplied => record.headers.get(RECEIVED_AT_HEADER),
         };
-        let supplied = supplied.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        let supplied = supplied
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .and_then(|text| text.parse().ok());
         Timestamp(supplied.unwrap_or(record.appended_at_ms))
     }
 
@@ -177,15 +183,19 @@ impl Intake {
         received_at: Timestamp,
     ) -> Result<(), EventError> {
         let value = record.value.ok_or(EventError::EmptyRecord)?;
-        // Registry and schemas are only read here; taking them out for the while lets everything else be borrowed.
+        // The registry is only read here; taking it out for the while lets everything else be borrowed.
         let registry = std::mem::take(&mut self.registry);
-        let schemas = std::mem::take(&mut self.schemas);
+        let schemas = Arc::clone(&self.schemas);
         let read = (|| {
             let party = registry.party(party_name)?;
             let decoded = event::decode(value, &schemas)?;
             for (index, event) in decoded.events().enumerate() {
                 let index = index as u32;
-                let coordinate = SourceCoordinate { source, offset: record.offset, index };
+                let coordinate = SourceCoordinate {
+                    source,
+                    offset: record.offset,
+                    index,
+                };
                 let accepted = event.and_then(|event| self.event(&event, party, coordinate, record, received_at));
                 if let Err(error) = accepted {
                     self.reject(&error, record, index, received_at);
@@ -194,7 +204,6 @@ impl Intake {
             Ok(())
         })();
         self.registry = registry;
-        self.schemas = schemas;
         read
     }
 
@@ -216,8 +225,14 @@ impl Intake {
             tocsin_model::ClockFlag::Late => self.counted.late += 1,
             tocsin_model::ClockFlag::Plausible => {}
         }
-        let tvec = event.labels.iter().filter(|(name, _)| *name == Event::LABEL_TVEC).map(|(_, confidence)| confidence);
-        let tvec = tvec.reduce(f32::max).map_or(Sighting::NO_LABEL, |confidence| (confidence * 100.0) as u8);
+        let tvec = event
+            .labels
+            .iter()
+            .filter(|(name, _)| *name == Event::LABEL_TVEC)
+            .map(|(_, confidence)| confidence);
+        let tvec = tvec
+            .reduce(f32::max)
+            .map_or(Sighting::NO_LABEL, |confidence| (confidence * 100.0) as u8);
         let sighting = Sighting {
             source: coordinate,
             event_token: key.event_token(party.id, event.event_id),
@@ -231,7 +246,9 @@ impl Intake {
             received_at,
             content,
             hash: event.strongest,
-            account: event.account.map(|account| self.epoch_key.account_token(platform, account)),
+            account: event
+                .account
+                .map(|account| self.epoch_key.account_token(platform, account)),
             account_epoch: event.account_epoch,
             audience: event.audience.unwrap_or(0),
             region: event.region.unwrap_or_default(),
@@ -239,7 +256,14 @@ impl Intake {
             tvec_confidence: tvec,
         };
         let partition = self.setup.partitions.partition_of(content.group());
-        self.push(partition, &sighting, SightingNames { party: &party.name, platform: platform_name });
+        self.push(
+            partition,
+            &sighting,
+            SightingNames {
+                party: &party.name,
+                platform: platform_name,
+            },
+        );
         if let Some(trace) = record.headers.get(TRACE_HEADER) {
             self.traces[partition as usize] = Some(Bytes::copy_from_slice(trace));
         }
@@ -277,7 +301,9 @@ impl Intake {
             .filter(ContentHash::routes)
             .map(|hash| (id_of(&hash), hash))
             .collect();
-        let Some(hash) = sighting.hash.to_hash() else { return Vec::new() };
+        let Some(hash) = sighting.hash.to_hash() else {
+            return Vec::new();
+        };
         self.finder.seen(Seen {
             content: sighting.content,
             hash: &hash,
@@ -333,13 +359,22 @@ impl Intake {
             to: TopicPartition::new(SIGHTINGS_TOPIC, partition),
             key: None,
             value: Some(Bytes::from(value)),
-            headers: trace.map(|value| Header { name: TRACE_HEADER.to_owned(), value }).into_iter().collect(),
+            headers: trace
+                .map(|value| Header {
+                    name: TRACE_HEADER.to_owned(),
+                    value,
+                })
+                .into_iter()
+                .collect(),
         });
     }
 
     fn reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
         *self.counted.rejected.entry(error.code()).or_insert(0) += 1;
-        let party = record.topic.strip_prefix(INGEST_PREFIX).and_then(|name| name.parse().ok());
+        let party = record
+            .topic
+            .strip_prefix(INGEST_PREFIX)
+            .and_then(|name| name.parse().ok());
         let source = RejectSource {
             topic: record.topic.to_owned(),
             partition: record.partition,

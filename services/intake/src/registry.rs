@@ -29,7 +29,9 @@ impl Registry {
         let platforms = record.platforms.into_iter();
         let party = Party {
             id: record.id,
-            platforms: platforms.map(|platform| (platform.name.as_str().to_owned(), (platform.id, platform.name))).collect(),
+            platforms: platforms
+                .map(|platform| (platform.name.as_str().to_owned(), (platform.id, platform.name)))
+                .collect(),
             revoked: record.revoked,
             name: record.name,
         };
@@ -56,6 +58,8 @@ impl Party {
     /// It is not one of this party's.
     pub(crate) fn platform(&self, name: &str) -> Result<(PlatformId, &Name), EventError> {
         let platform = self.platforms.get(name).map(|(id, name)| (*id, name));
-        platform.ok_or(EventError::PlatformNotOfParty)
+        platform.ok_or_else(|| EventError::PlatformNotOfParty {
+            platform: name.to_owned(),
+        })
     }
 }

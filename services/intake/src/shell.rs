@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, SharedLog, TailReader,
-    TopicPartition,
+    Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError,
+    SharedLog, TailReader, TopicPartition,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -66,14 +66,20 @@ pub fn run(
         instance: config.instance.clone(),
         topics: vec!["tocsin.ingest.*".to_owned(), DECISIONS_TOPIC.to_owned()],
     })?;
-    let news = [(TopicPartition::new(PARTIES_TOPIC, 0), 0), (TopicPartition::new(FAMILIES_TOPIC, 0), 0)];
+    let news = [
+        (TopicPartition::new(PARTIES_TOPIC, 0), 0),
+        (TopicPartition::new(FAMILIES_TOPIC, 0), 0),
+    ];
     let mut shell = Shell {
         config,
         log: log.as_ref(),
         metrics,
         intake: Intake::new(config, setup, schemas),
         news: log.tail_reader(&news)?,
-        appender: log.appender(AppenderOptions { name: "intake".to_owned(), durability: Durability::Ordered })?,
+        appender: log.appender(AppenderOptions {
+            name: "intake".to_owned(),
+            durability: Durability::Ordered,
+        })?,
         on_their_way: VecDeque::new(),
         sources: BTreeMap::new(),
         decisions_position: None,
@@ -120,7 +126,11 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
-        let wait = if self.intake.has_open_blocks() { BLOCK_OPEN_MAX } else { self.tick_due_in() };
+        let wait = if self.intake.has_open_blocks() {
+            BLOCK_OPEN_MAX
+        } else {
+            self.tick_due_in()
+        };
         let (intake, sources, decisions) = (&mut self.intake, &self.sources, &mut self.decisions_position);
         let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
             if record.topic == DECISIONS_TOPIC {
@@ -131,7 +141,9 @@ impl Shell<'_> {
                 return;
             }
             // A linear search: a process reads few sources, and comparing names costs less than making one to look up.
-            let source = sources.iter().find(|(place, _)| place.partition == record.partition && &*place.topic == record.topic);
+            let source = sources
+                .iter()
+                .find(|(place, _)| place.partition == record.partition && &*place.topic == record.topic);
             if let Some((_, source)) = source {
                 intake.record(*source, record);
             }
@@ -146,7 +158,12 @@ impl Shell<'_> {
     fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         // A topic that is new belongs to a party that is new.
         self.read_news_through()?;
-        let topics: BTreeMap<String, u64> = self.log.topics()?.into_iter().map(|topic| (topic.name, topic.id)).collect();
+        let topics: BTreeMap<String, u64> = self
+            .log
+            .topics()?
+            .into_iter()
+            .map(|topic| (topic.name, topic.id))
+            .collect();
         let states = self.read_states()?;
         for place in assigned {
             if &*place.topic == DECISIONS_TOPIC {
@@ -155,7 +172,9 @@ impl Shell<'_> {
                 reader.begin(place, position)?;
                 continue;
             }
-            let Some(topic_id) = topics.get(&*place.topic) else { continue };
+            let Some(topic_id) = topics.get(&*place.topic) else {
+                continue;
+            };
             let source = self.intake.source_id(*topic_id, place.partition);
             let state = states.get(&source).cloned().unwrap_or_default();
             reader.begin(place, state.next_offset)?;
@@ -238,7 +257,9 @@ impl Shell<'_> {
         let mut appends = Vec::new();
         let mut positions = Vec::new();
         for (place, source) in &self.sources {
-            let Some(state) = self.intake.source(*source) else { continue };
+            let Some(state) = self.intake.source(*source) else {
+                continue;
+            };
             if self.written.insert(*source, state.next_offset) == Some(state.next_offset) {
                 continue;
             }
@@ -284,7 +305,9 @@ impl Shell<'_> {
         let mut reader = self.log.tail_reader(&[(place.clone(), begin)])?;
         while reader.position(&place).unwrap_or(begin) < end {
             reader.poll(Duration::from_millis(200), RECORDS_PER_POLL, &mut |record| {
-                let source = record.key.and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
+                let source = record
+                    .key
+                    .and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
                 let state = record.value.and_then(|value| SourceState::decode(value).ok());
                 match (source, state) {
                     (Some(source), Some(state)) => {
@@ -314,12 +337,20 @@ impl Shell<'_> {
         self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
             let Some(value) = record.value else { return };
             let understood = if record.topic == PARTIES_TOPIC {
-                PartyRecord::decode(value).map(|party| intake.registry_mut().put(party)).is_ok()
+                PartyRecord::decode(value)
+                    .map(|party| intake.registry_mut().put(party))
+                    .is_ok()
             } else {
-                tocsin_wire::family::decode(value).map(|announcement| intake.announced(&announcement)).is_ok()
+                tocsin_wire::family::decode(value)
+                    .map(|announcement| intake.announced(&announcement))
+                    .is_ok()
             };
             if !understood {
-                tracing::warn!(topic = record.topic, offset = record.offset, "passed over a record that cannot be read");
+                tracing::warn!(
+                    topic = record.topic,
+                    offset = record.offset,
+                    "passed over a record that cannot be read"
+                );
             }
         })?;
         Ok(())

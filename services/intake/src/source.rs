@@ -26,7 +26,10 @@ impl SourceState {
         received_at: Timestamp,
         lateness: Milliseconds,
     ) -> Corrected {
-        self.clocks.entry(source).or_default().correct(occurred_at, received_at, lateness)
+        self.clocks
+            .entry(source)
+            .or_default()
+            .correct(occurred_at, received_at, lateness)
     }
 
     /// The bytes that go to `tocsin.intake`.
@@ -52,11 +55,16 @@ impl SourceState {
         if input.number()? != VERSION {
             return Err(DecodeError::Invalid("version of a source state"));
         }
-        let mut state = SourceState { next_offset: input.number()?, clocks: BTreeMap::new() };
+        let mut state = SourceState {
+            next_offset: input.number()?,
+            clocks: BTreeMap::new(),
+        };
         for _ in 0..input.length(5)? {
             let platform = PlatformId(input.narrow("platform")?);
             let sharing = Sharing::from_number(input.byte()?).ok_or(DecodeError::Invalid("sharing"))?;
-            state.clocks.insert((platform, sharing), SourceClock::decode(&mut input)?);
+            state
+                .clocks
+                .insert((platform, sharing), SourceClock::decode(&mut input)?);
         }
         input.finish()?;
         Ok(state)

@@ -16,10 +16,16 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Metrics {
             events: IntCounter::new("tocsin_intake_events_total", "Events accepted")?,
-            rejects: IntCounterVec::new(Opts::new("tocsin_intake_rejects_total", "Events and records rejected"), &["code"])?,
+            rejects: IntCounterVec::new(
+                Opts::new("tocsin_intake_rejects_total", "Events and records rejected"),
+                &["code"],
+            )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
             clocks: IntCounterVec::new(
-                Opts::new("tocsin_intake_clock_flags_total", "Events whose time was ahead or too late"),
+                Opts::new(
+                    "tocsin_intake_clock_flags_total",
+                    "Events whose time was ahead or too late",
+                ),
                 &["flag"],
             )?,
             sources: IntGauge::new("tocsin_intake_sources", "Ingest partitions read by this process")?,

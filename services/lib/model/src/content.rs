@@ -169,7 +169,10 @@ impl ContentHash {
 
     /// The hash, borrowed.
     pub fn view(&self) -> HashRef<'_> {
-        HashRef { algorithm: self.algorithm, value: &self.value }
+        HashRef {
+            algorithm: self.algorithm,
+            value: &self.value,
+        }
     }
 
     /// What kind of hash this is.
