@@ -190,3 +190,104 @@ impl<'a> Decoder<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is written is read back, one value has one encoding, and no bytes from outside panic.
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::{DecodeError, Decoder, Encoder};
+
+    fn written(write: impl FnOnce(&mut Encoder)) -> Vec<u8> {
+        let mut out = Encoder::new();
+        write(&mut out);
+        out.finish()
+    }
+
+    #[test]
+    fn numbers_have_the_bytes_of_leb128() {
+        for (value, bytes) in [
+            (0u64, vec![0u8]),
+            (127, vec![0x7f]),
+            (128, vec![0x80, 1]),
+            (300, vec![0xac, 2]),
+            (u64::MAX, vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
+        ] {
+            assert_eq!(written(|out| out.number(value)), bytes);
+            assert_eq!(Decoder::new(&bytes).number(), Ok(value));
+        }
+    }
+
+    #[test]
+    fn a_second_form_of_a_number_is_refused() {
+        for bytes in [
+            &[0x80, 0][..],
+            &[0xff, 0x80, 0],
+            &[0xff; 10],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+        ] {
+            assert_eq!(
+                Decoder::new(bytes).number(),
+                Err(DecodeError::Invalid("number")),
+                "{bytes:?}"
+            );
+        }
+        assert_eq!(Decoder::new(&[0x80]).number(), Err(DecodeError::Truncated));
+    }
+
+    #[test]
+    fn a_length_beyond_the_input_is_refused() {
+        let bytes = written(|out| out.number(u64::MAX));
+        assert_eq!(Decoder::new(&bytes).length(8), Err(DecodeError::Truncated));
+        let bytes = written(|out| out.bytes(b"abc"));
+        assert_eq!(Decoder::new(&bytes).bytes(), Ok(&b"abc"[..]));
+        assert_eq!(Decoder::new(&bytes[..3]).bytes(), Err(DecodeError::Truncated));
+        assert_eq!(Decoder::new(&bytes).finish(), Err(DecodeError::TrailingBytes));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(number: u64, signed: i64, wide: u128, float: f64, byte: u8, text in prop::collection::vec(any::<u8>(), 0..40)) {
+            let bytes = written(|out| {
+                out.number(number);
+                out.signed(signed);
+                out.fixed128(wide);
+                out.float(float);
+                out.byte(byte);
+                out.bytes(&text);
+                out.fixed64(number);
+                out.raw(&text);
+            });
+            let mut input = Decoder::new(&bytes);
+            prop_assert_eq!(input.number(), Ok(number));
+            prop_assert_eq!(input.signed(), Ok(signed));
+            prop_assert_eq!(input.fixed128(), Ok(wide));
+            prop_assert_eq!(input.float().map(f64::to_bits), Ok(float.to_bits()));
+            prop_assert_eq!(input.byte(), Ok(byte));
+            prop_assert_eq!(input.bytes(), Ok(&text[..]));
+            prop_assert_eq!(input.fixed64(), Ok(number));
+            prop_assert_eq!(input.raw(text.len()), Ok(&text[..]));
+            prop_assert_eq!(input.finish(), Ok(()));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64), order in prop::collection::vec(0u8..7, 0..16)) {
+            let mut input = Decoder::new(&bytes);
+            for what in order {
+                let before = input.remaining();
+                let refused = match what {
+                    0 => input.number().is_err(),
+                    1 => input.signed().is_err(),
+                    2 => input.fixed64().is_err(),
+                    3 => input.fixed128().is_err(),
+                    4 => input.bytes().is_err(),
+                    5 => input.narrow::<u16>("field").is_err(),
+                    _ => input.length(4).is_ok_and(|length| length * 4 > before),
+                };
+                prop_assert!(refused || input.remaining() <= before);
+            }
+        }
+    }
+}

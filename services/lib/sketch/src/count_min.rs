@@ -142,3 +142,100 @@ impl CountMin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: never below the truth, not worse than another implementation of the same size on the same stream, and sums stay bounds.
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashMap;
+
+    use probabilistic_collections::SipHasherBuilder;
+    use probabilistic_collections::count_min_sketch::{CountMinSketch, CountMinStrategy};
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::{CountMin, ROWS};
+    use crate::codec::{Decoder, Encoder};
+
+    const WIDTH: usize = 256;
+
+    fn stream(seed: u64, events: usize) -> Vec<u32> {
+        let mut random = SmallRng::seed_from_u64(seed);
+        // A heavy-tailed popularity: key k about proportional to 1 / k.
+        (0..events)
+            .map(|_| (2_000f64.powf(random.random::<f64>())) as u32)
+            .map(|rank| rank.wrapping_mul(0x9e37_79b1))
+            .collect()
+    }
+
+    fn exact(stream: &[u32]) -> HashMap<u32, u32> {
+        let mut counts = HashMap::new();
+        for key in stream {
+            *counts.entry(*key).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn beside_probabilistic_collections() {
+        for seed in 1..=5 {
+            let stream = stream(seed, 20_000);
+            let mut ours = CountMin::new(WIDTH);
+            let builders = [
+                SipHasherBuilder::from_seed(seed, 1),
+                SipHasherBuilder::from_seed(seed, 2),
+            ];
+            let mut theirs = CountMinSketch::<CountMinStrategy, u32>::with_hashers(ROWS, WIDTH, builders);
+            for key in &stream {
+                ours.add(*key, 1);
+                theirs.insert(key, 1);
+            }
+            let (mut our_error, mut their_error, mut beyond_bound) = (0i64, 0i64, 0usize);
+            let counts = exact(&stream);
+            let bound = std::f64::consts::E * stream.len() as f64 / WIDTH as f64;
+            for (key, truth) in &counts {
+                assert!(ours.get(*key) >= *truth, "seed {seed}");
+                let error = i64::from(ours.get(*key)) - i64::from(*truth);
+                our_error += error;
+                their_error += theirs.count(key) - i64::from(*truth);
+                beyond_bound += usize::from(error as f64 > bound);
+            }
+            assert!(
+                our_error <= their_error,
+                "seed {seed}: {our_error} against {their_error}"
+            );
+            assert!(beyond_bound as f64 <= 0.0184 * counts.len() as f64, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_sum_of_sketches_bounds_the_sum_of_streams() {
+        let (first, second) = (stream(7, 3_000), stream(8, 3_000));
+        let mut sum = CountMin::new(64);
+        let mut other = CountMin::new(64);
+        first.iter().for_each(|key| sum.add(*key, 1));
+        second.iter().for_each(|key| other.add(*key, 1));
+        sum.merge(&other);
+        for (key, truth) in exact(&[first, second].concat()) {
+            assert!(sum.get(key) >= truth);
+        }
+    }
+
+    #[test]
+    fn cells_widen_and_stop_at_their_limit() {
+        let mut sketch = CountMin::new(16);
+        sketch.add(1, 65_535);
+        assert_eq!(sketch.memory_bytes(), ROWS * 16 * 2);
+        sketch.add(1, 1);
+        assert_eq!((sketch.get(1), sketch.memory_bytes()), (65_536, ROWS * 16 * 4));
+        sketch.add(1, u32::MAX);
+        assert_eq!(sketch.get(1), u32::MAX);
+        let mut out = Encoder::new();
+        sketch.encode(&mut out);
+        let bytes = out.finish();
+        assert!(bytes.len() <= 1 + 4 * 7, "four cells are {} bytes", bytes.len());
+        let restored = CountMin::decode(16, &mut Decoder::new(&bytes)).unwrap();
+        assert_eq!((restored.get(1), restored.memory_bytes()), (u32::MAX, ROWS * 16 * 4));
+    }
+}

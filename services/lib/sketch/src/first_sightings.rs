@@ -49,14 +49,16 @@ pub(crate) struct Step {
 
 /// Stamps are 1 to 255, going round; 0 marks a free slot of the map below.
 const STAMPS: i64 = 255;
+/// Old entries are forgotten each time this many steps have passed.
+const STEPS_PER_SWEEP: i64 = 8;
 
 impl FilterShape {
     /// A filter of `len_max` entries (a power of two) whose stamps tell apart all times from `behind` before now to `ahead` after it.
     pub fn new(len_max: usize, behind: Milliseconds, ahead: Milliseconds) -> Self {
         let minute = Milliseconds::from_minutes(1).0;
-        // Two steps are lost to rounding at either end, one more to a step that is just being left.
+        // Two steps are lost to rounding at either end, and old entries stay until the next sweep.
         let span = behind.0 + ahead.0;
-        let step = Milliseconds((span / (STAMPS - 3) / minute + 1) * minute);
+        let step = Milliseconds((span / (STAMPS - 3 - STEPS_PER_SWEEP) / minute + 1) * minute);
         FilterShape {
             len_max,
             step,
@@ -108,14 +110,14 @@ impl FirstSightings {
         })
     }
 
-    /// Time passes: the latest time any sighting can have moves, and what leaves the horizon is forgotten. Costs nothing within a step.
+    /// Time passes: the latest time any sighting can have moves, and what left the horizon at the last sweep is forgotten.
+    ///
+    /// Sweeps are at multiples of [`STEPS_PER_SWEEP`], so that what is forgotten depends on where time stands and not on its jumps.
     pub fn advance(&mut self, newest_until_now: Timestamp, newest: Timestamp) {
-        let (until_now, newest) = (self.shape.number(newest_until_now), self.shape.number(newest));
-        let passed = newest - until_now;
-        if passed > self.shape.steps {
-            self.entries = Tally::new(self.shape.key_bits());
-        } else if passed > 0 {
-            let age_max = self.shape.steps - passed;
+        let sweep = |at: Timestamp| self.shape.number(at).div_euclid(STEPS_PER_SWEEP);
+        let until_now = self.shape.number(newest_until_now);
+        if sweep(newest) > sweep(newest_until_now) {
+            let age_max = self.shape.steps - (sweep(newest) * STEPS_PER_SWEEP - until_now);
             self.entries.retain(|stamp| age_of(stamp, until_now) <= age_max);
         }
     }

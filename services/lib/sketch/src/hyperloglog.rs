@@ -15,6 +15,8 @@ pub(crate) struct HyperLogLog {
     histogram: Box<[u32]>,
 }
 
+/// 2^64, the number of tokens there are.
+const TOKENS: f64 = 18_446_744_073_709_551_616.0;
 /// 1 / (2 ln 2).
 const ALPHA_INFINITY: f64 = 0.721_347_520_444_481_7;
 
@@ -70,7 +72,7 @@ impl HyperLogLog {
         self.registers.len() - self.histogram[0] as usize
     }
 
-    /// The estimated number of distinct tokens.
+    /// The estimated number of distinct tokens; where every register is at its limit, all there are.
     pub fn estimate(&self) -> f64 {
         let m = self.registers.len() as f64;
         let (last, inner) = self.histogram.split_last().expect("a histogram has at least two ranks");
@@ -79,7 +81,7 @@ impl HyperLogLog {
             z = 0.5 * (z + f64::from(*count));
         }
         z += m * sigma(f64::from(inner[0]) / m);
-        ALPHA_INFINITY * m * m / z
+        (ALPHA_INFINITY * m * m / z).min(TOKENS)
     }
 
     pub fn memory_bytes(&self) -> usize {

@@ -1,9 +1,10 @@
-//! A sorted map from keys to bytes without a free slot: the keys' high bits say which bucket, only the low ones are stored.
+//! A map from keys to bytes without a free slot: the keys' high bits say which bucket, only the low ones are stored.
 //!
 //! About 3.2 bytes an entry once a map holds some thousands: two bytes of key, one of value, and the starts of the buckets. This is quotienting
-//! as in Knuth, The Art of Computer Programming 3, exercise 6.4-13; the layout is that of a static table, rebuilt when it grows.
+//! as in Knuth, The Art of Computer Programming 3, exercise 6.4-13; the layout is that of a static table, rebuilt when it grows. Buckets are
+//! ascending, entries within one are not, so that growing copies whole buckets.
 
-/// Keys of `key_bits` bits, ascending, and their values.
+/// Keys and their values.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     layout: Layout,
@@ -14,7 +15,7 @@ pub(crate) struct Packed {
     values: Box<[u8]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     remainder_bits: u32,
     remainder_bytes: usize,
@@ -76,6 +77,52 @@ impl Packed {
         }
     }
 
+    /// A map of these entries and of the `added` ones, which are ascending by keys that are not there yet.
+    pub fn grown(&self, key_bits: u32, added: &[(u32, u8)]) -> Self {
+        let len = self.len() + added.len();
+        let (layout, buckets) = Layout::choose(key_bits, len);
+        if layout != self.layout || buckets + 1 != self.starts.len() {
+            let mut entries = Vec::with_capacity(len);
+            entries.extend(self.iter());
+            entries.extend_from_slice(added);
+            entries.sort_unstable();
+            return Self::from_sorted(key_bits, len, entries.into_iter());
+        }
+        let width = layout.remainder_bytes;
+        let mut starts = Vec::with_capacity(buckets + 1);
+        let mut remainders = Vec::with_capacity(len * width);
+        let mut values = Vec::with_capacity(len);
+        let mut copied = 0;
+        for (index, (key, value)) in added.iter().enumerate() {
+            let bucket = layout.bucket(*key);
+            // Everything up to the end of this entry's bucket, then the entry.
+            starts.extend(
+                self.starts[starts.len()..=bucket]
+                    .iter()
+                    .map(|start| start + index as u32),
+            );
+            let end = self.starts[bucket + 1] as usize;
+            remainders.extend_from_slice(&self.remainders[copied * width..end * width]);
+            values.extend_from_slice(&self.values[copied..end]);
+            copied = end;
+            remainders.extend_from_slice(&layout.remainder(*key).to_le_bytes()[..width]);
+            values.push(*value);
+        }
+        starts.extend(
+            self.starts[starts.len()..]
+                .iter()
+                .map(|start| start + added.len() as u32),
+        );
+        remainders.extend_from_slice(&self.remainders[copied * width..]);
+        values.extend_from_slice(&self.values[copied..]);
+        Packed {
+            layout,
+            starts: starts.into_boxed_slice(),
+            remainders: remainders.into_boxed_slice(),
+            values: values.into_boxed_slice(),
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.values.len()
     }
@@ -93,12 +140,20 @@ impl Packed {
         Some(&mut self.values[at])
     }
 
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = u8> {
+        self.values.iter().copied()
+    }
+
     /// All entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
         (0..self.starts.len() - 1).flat_map(move |bucket| {
             let high = ((bucket as u64) << self.layout.remainder_bits) as u32;
-            (self.starts[bucket] as usize..self.starts[bucket + 1] as usize)
-                .map(move |at| (high | self.remainder_at(at), self.values[at]))
+            let mut entries: Vec<(u32, u8)> = (self.starts[bucket] as usize..self.starts[bucket + 1] as usize)
+                .map(|at| (high | self.remainder_at(at), self.values[at]))
+                .collect();
+            entries.sort_unstable();
+            entries
         })
     }
 

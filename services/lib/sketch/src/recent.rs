@@ -256,8 +256,8 @@ impl RecentTokens {
     fn slot_of(&self, token: u64) -> usize {
         let mask = self.slots.len() - 1;
         // Tokens are keyed hashes; the high bits of a product do for a table of any size.
-        let mut slot =
-            (u128::from(token.wrapping_mul(0x9e37_79b9_7f4a_7c15)) * self.slots.len() as u128 >> 64) as usize;
+        let spread = u128::from(token.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut slot = ((spread * self.slots.len() as u128) >> 64) as usize;
         while self.slots[slot] != 0 && self.tokens[slot] != token {
             slot = (slot + 1) & mask;
         }

@@ -15,10 +15,6 @@ impl Young {
         self.len
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The value of `key`.
     #[inline]
     pub fn get_mut(&mut self, key: u32) -> Option<&mut u8> {
@@ -70,7 +66,7 @@ impl Young {
     fn slot_of(&self, key: u32) -> usize {
         let mask = self.keys.len() - 1;
         // The keys are bits of a keyed hash already; the multiplication only spreads those that share their high or low bits.
-        let mut slot = (u64::from(key.wrapping_mul(0x9e37_79b1)) * self.keys.len() as u64 >> 32) as usize;
+        let mut slot = ((u64::from(key.wrapping_mul(0x9e37_79b1)) * self.keys.len() as u64) >> 32) as usize;
         while self.values[slot] != 0 && self.keys[slot] != key {
             slot = (slot + 1) & mask;
         }
