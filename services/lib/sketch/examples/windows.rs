@@ -148,13 +148,21 @@ fn main() {
     }
 }
 
+/// Time this process has run on a processor where Linux says it, otherwise time passed.
+fn processor_time(started: Instant) -> std::time::Duration {
+    let schedule = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = schedule.split(' ').next().and_then(|text| text.parse().ok());
+    nanoseconds.map_or_else(|| started.elapsed(), std::time::Duration::from_nanos)
+}
+
 /// Records a batch and says how long that took.
 fn record(groups: &mut [ColdCounts], batch: &mut Vec<(ContentId, Timestamp, Timestamp)>) -> std::time::Duration {
     let started = Instant::now();
+    let before = processor_time(started);
     let mut bounds = 0u64;
     for (content, at, now) in batch.drain(..) {
         bounds += u64::from(groups[usize::from(content.group().0)].record(content, at, now));
     }
     std::hint::black_box(bounds);
-    started.elapsed()
+    processor_time(started) - before
 }
