@@ -45,10 +45,10 @@ def production_text(source: str) -> str:
 
 
 def is_test_file(path: Path, crate: Path) -> bool:
-    """Whether a file is compiled for tests alone: its module is declared under `#[cfg(test)]` in a neighbour."""
-    name = path.stem
-    declaration = re.compile(r"#\[cfg\(test\)\]\s*(?:#!?\[[^\]]*\]\s*)*(?:pub\S*\s+)?mod\s+" + re.escape(name) + r"\s*;")
-    return any(declaration.search(other.read_text()) for other in (crate / "src").rglob("*.rs") if other != path)
+    """Whether a file is compiled for tests alone: its module, or one it lies in, is declared under `#[cfg(test)]`."""
+    names = path.relative_to(crate / "src").with_suffix("").parts
+    declaration = r"#\[cfg\(test\)\]\s*(?:#!?\[[^\]]*\]\s*)*(?:pub\S*\s+)?mod\s+(?:" + "|".join(map(re.escape, names)) + r")\s*;"
+    return any(re.search(declaration, other.read_text()) for other in (crate / "src").rglob("*.rs") if other != path)
 
 
 def problems() -> list[str]:
