@@ -24,17 +24,17 @@ def example(name: str) -> str:
     return "0123456789abcdef" * 4 if "KEY" in name else "example"
 
 
-def check(binary: str, where: str, config: str, environment: dict[str, str], expected: str) -> None:
+def check(binary: str, where: str, role: str, config: str, environment: dict[str, str], expected: str) -> None:
     """Asks the binary about one role's configuration."""
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "tocsin.toml"
         file.write_text(config)
         environment = {**environment, "TOCSIN_CONFIG": str(file)}
-        for command in ("check", "print"):
-            told = subprocess.run([binary, "config", command], capture_output=True, text=True, env=environment, check=False)
+        for command in (["check", "--role", role], ["print"]):
+            told = subprocess.run([binary, "config", *command], capture_output=True, text=True, env=environment, check=False)
             if told.returncode != 0:
-                raise SystemExit(f"{where}: config {command} refuses it: {told.stdout}{told.stderr}")
-            if command == "print" and expected not in told.stdout:
+                raise SystemExit(f"{where}: config {command[0]} refuses it: {told.stdout}{told.stderr}")
+            if command == ["print"] and expected not in told.stdout:
                 raise SystemExit(f"{where}: config print does not show {expected!r}: the file or a variable was not read")
 
 
@@ -53,7 +53,7 @@ def chart_roles() -> list[tuple[str, str, dict[str, str], str]]:
                 container = item["spec"]["template"]["spec"]["containers"][0]
                 environment = {entry["name"]: entry.get("value") or example(entry["name"]) for entry in container["env"]}
                 where = f"{path.name} {container['name']}"
-                found.append((where, config, environment, values["config"]["kafka"]["bootstrap"]))
+                found.append((where, config, environment, values["config"]["log"]["bootstrap"]))
     return found
 
 
@@ -74,7 +74,7 @@ def main() -> int:
     """Runs the check; stops at the first refusal."""
     roles = chart_roles() + compose_roles()
     for where, config, environment, expected in roles:
-        check(sys.argv[1], where, config, environment, expected)
+        check(sys.argv[1], where, where.split()[-1], config, environment, expected)
     print(f"{len(roles)} configurations of chart and compose file accepted")
     return 0
 

@@ -48,7 +48,7 @@ def check_compose() -> None:
         service = services[role]
         check(service["command"] == [role], f"{role} starts {service['command']}")
         check(service["read_only"] is True and service["cap_drop"] == ["ALL"], f"{role} may write or keeps capabilities")
-        check(service["environment"]["TOCSIN_INSTANCE"] == f"{role}-0", f"{role} has no stable name")
+        check(service["environment"]["TOCSIN_LOG__INSTANCE"] == f"{role}-0", f"{role} has no stable name")
     for name, service in services.items():
         image, _, tag = service["image"].partition(":")
         check(bool(image) and tag not in ("", "latest"), f"{name}: the image has no version")

@@ -65,27 +65,27 @@ app.kubernetes.io/component: {{ . }}
 {{- define "tocsin.environment" -}}
 - name: TOCSIN_CONFIG
   value: /etc/tocsin/tocsin.toml
-- name: TOCSIN_INSTANCE
+- name: TOCSIN_LOG__INSTANCE
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-- name: TOCSIN_DEPLOYMENT_KEY
+- name: TOCSIN_KEYS__DEPLOYMENT_KEY
   valueFrom:
     secretKeyRef:
       name: {{ .Values.secrets.deploymentKey.name }}
       key: {{ .Values.secrets.deploymentKey.key }}
-- name: TOCSIN_STORE_URL
+- name: TOCSIN_STORE__URL
   valueFrom:
     secretKeyRef:
       name: {{ .Values.secrets.postgres.name }}
       key: {{ .Values.secrets.postgres.key }}
 {{- if .Values.secrets.kafka.name }}
-- name: TOCSIN_KAFKA_USERNAME
+- name: TOCSIN_LOG__PROPERTIES__SASL_USERNAME
   valueFrom:
     secretKeyRef:
       name: {{ .Values.secrets.kafka.name }}
       key: {{ .Values.secrets.kafka.usernameKey }}
-- name: TOCSIN_KAFKA_PASSWORD
+- name: TOCSIN_LOG__PROPERTIES__SASL_PASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ .Values.secrets.kafka.name }}
