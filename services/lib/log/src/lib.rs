@@ -116,7 +116,8 @@ impl std::future::Future for Completion {
 pub struct GroupOptions {
     /// The name of the group.
     pub group: String,
-    /// A name of this member that is stable over restarts.
+    /// A name of this member that is stable over restarts; it gets its partitions back without a rebalance. Empty: none, the member is a
+    /// new one each time. (The embedded log has one member and does not look at it.)
     pub instance: String,
     /// Topics by full name, or by a prefix that ends in `*` (topics that appear later are found).
     pub topics: Vec<String>,
@@ -171,7 +172,9 @@ pub enum Membership {
     /// The embedded log: the group's name.
     Embedded(String),
     /// Kafka's group metadata.
-    Kafka(rdkafka::consumer::ConsumerGroupMetadata),
+    Kafka(Arc<rdkafka::consumer::ConsumerGroupMetadata>),
+    /// Not a member at the moment, of the group of this name: positions cannot be committed.
+    Absent(String),
 }
 
 /// Reads stated partitions to their moving end. Owned by one thread.

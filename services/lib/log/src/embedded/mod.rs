@@ -292,7 +292,7 @@ impl Committer for UnitCommitter {
     fn commit(&mut self, membership: &Membership, unit: Unit) -> Result<(), CommitError> {
         let group = match membership {
             Membership::Embedded(group) => Some(group.clone()),
-            Membership::Kafka(_) => None,
+            Membership::Kafka(_) | Membership::Absent(_) => None,
         };
         let (instance, epoch) = (self.instance.clone(), self.epoch);
         self.shared.ask(|done| Job::Unit {

@@ -1,0 +1,370 @@
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+
+use super::append::record;
+use super::{Shared, client, failed, list, named_record};
+use crate::{Append, CommitError, Committer, LogError, Membership, Unit};
+
+/// A transactional producer on a thread of its own. The thread is there for its watchdog: `send_offsets_to_transaction` does not keep its
+/// timeout (librdkafka #5456), so the caller waits [`COMMIT_TIME_MAX`] and no longer.
+pub(super) struct Transactions {
+    instance: String,
+    work: SyncSender<Work>,
+    /// Why no further commit is tried: the outcome of one is not known, or another instance took over.
+    over: Option<Over>,
+}
+
+struct Work {
+    unit: Unit,
+    group: Option<Arc<ConsumerGroupMetadata>>,
+    done: SyncSender<Result<(), CommitError>>,
+}
+
+#[derive(Clone, Copy)]
+enum Over {
+    Fenced,
+    Unknown,
+}
+
+/// The longest a commit may take before its outcome counts as unknown. Above the transaction's own time-out of 6 s.
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(20);
+/// The longest one call to the transaction coordinator may take.
+const CALL_TIME_MAX: Duration = Duration::from_secs(10);
+/// The longest taking over from an older producer may take; it waits for that one's open transaction to be aborted.
+const TAKE_OVER_TIME_MAX: Duration = Duration::from_secs(30);
+/// The longest records under way are waited for before an abort.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often a unit is done again after [echoes](is_echo) of the one before.
+const ECHOES_MAX: u32 = 3;
+/// Delivery reports are served every so many sends: serving one costs a call, and not serving them lets the queue grow.
+const SENDS_PER_SERVE: usize = 16;
+
+impl Transactions {
+    pub(super) fn new(shared: Arc<Shared>, instance: &str) -> Result<Self, LogError> {
+        let made = shared.options.committer(instance).create_with_context(Reports {
+            instance: instance.to_owned(),
+            first: Mutex::new(None),
+        });
+        let producer: BaseProducer<Reports> = made.map_err(failed("make a transactional producer"))?;
+        let deadline = Instant::now() + TAKE_OVER_TIME_MAX;
+        while let Err(error) = producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
+            let again = matches!(&error, KafkaError::Transaction(cause) if cause.is_retriable());
+            if !again || Instant::now() >= deadline {
+                return Err(failed("take over the transactions")(error));
+            }
+        }
+        // One unit at a time: the committer waits for each.
+        let (work, taken) = sync_channel(1);
+        let thread = std::thread::Builder::new().name(format!("commit-{instance}"));
+        let serve = move || serve(&shared, &producer, &taken);
+        thread.spawn(serve).map_err(|_| LogError::Closed)?;
+        Ok(Transactions {
+            instance: instance.to_owned(),
+            work,
+            over: None,
+        })
+    }
+
+    fn end(&self, over: Over) -> CommitError {
+        let taken_over = LogError::TakenOver {
+            instance: self.instance.clone(),
+        };
+        match over {
+            Over::Fenced => CommitError::Fenced(taken_over),
+            Over::Unknown => CommitError::Unknown(LogError::Closed),
+        }
+    }
+}
+
+impl Committer for Transactions {
+    fn commit(&mut self, membership: &Membership, unit: Unit) -> Result<(), CommitError> {
+        if let Some(over) = self.over {
+            return Err(self.end(over));
+        }
+        let group = match membership {
+            Membership::Kafka(metadata) => Some(metadata.clone()),
+            Membership::Embedded(_) | Membership::Absent(_) => None,
+        };
+        if group.is_none() && !unit.positions.is_empty() {
+            let group = match membership {
+                Membership::Embedded(group) | Membership::Absent(group) => group.clone(),
+                Membership::Kafka(_) => String::new(),
+            };
+            return Err(CommitError::Fenced(LogError::NotAMember { group }));
+        }
+        if unit.appends.is_empty() && unit.positions.is_empty() {
+            return Ok(());
+        }
+        let (done, answer) = sync_channel(1);
+        if self.work.send(Work { unit, group, done }).is_err() {
+            self.over = Some(Over::Unknown);
+            return Err(self.end(Over::Unknown));
+        }
+        let result = match answer.recv_timeout(COMMIT_TIME_MAX) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                tracing::warn!(instance = self.instance, "a commit did not return in time");
+                Err(CommitError::Unknown(LogError::Closed))
+            }
+        };
+        match &result {
+            Err(CommitError::Fenced(LogError::TakenOver { .. })) => self.over = Some(Over::Fenced),
+            Err(CommitError::Unknown(_)) => self.over = Some(Over::Unknown),
+            // Losing partitions fences the unit, not the producer.
+            Ok(()) | Err(CommitError::Fenced(_) | CommitError::NotApplied(_)) => {}
+        }
+        result
+    }
+}
+
+fn serve(shared: &Shared, producer: &BaseProducer<Reports>, work: &Receiver<Work>) {
+    loop {
+        match work.recv_timeout(Duration::from_secs(1)) {
+            Ok(Work { unit, group, done }) => {
+                let mut result = commit(shared, producer, &unit, group.as_deref());
+                for _ in 0..ECHOES_MAX {
+                    if !matches!(&result, Err(CommitError::NotApplied(error)) if is_echo(error)) {
+                        break;
+                    }
+                    result = commit(shared, producer, &unit, group.as_deref());
+                }
+                // A caller that gave up counts the outcome as unknown.
+                let _ = done.send(result);
+            }
+            // Between commits the client's events are served too.
+            Err(RecvTimeoutError::Timeout) => producer.poll(Duration::ZERO),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// One transaction. Whatever fails before the end of the transaction is asked for is not applied; from then on, only an abort that the
+/// coordinator confirmed says so.
+fn commit(
+    shared: &Shared,
+    producer: &BaseProducer<Reports>,
+    unit: &Unit,
+    group: Option<&ConsumerGroupMetadata>,
+) -> Result<(), CommitError> {
+    for append in &unit.appends {
+        shared.check(append).map_err(CommitError::NotApplied)?;
+    }
+    let transactional = |error| sort(producer, failed("begin a transaction")(error), Stage::Idle);
+    producer.begin_transaction().map_err(transactional)?;
+    producer.context().take_error();
+    let deadline = Instant::now() + CALL_TIME_MAX;
+    if let Err(error) = send_all(producer, unit, deadline) {
+        return Err(sort(producer, error, Stage::Open));
+    }
+    if let Some(group) = group.filter(|_| !unit.positions.is_empty()) {
+        let positions = list(
+            unit.positions
+                .iter()
+                .map(|(partition, offset)| (partition, Some(*offset))),
+        );
+        let sent = retried(deadline, |timeout| {
+            producer.send_offsets_to_transaction(&positions, group, timeout)
+        });
+        sent.map_err(|error| {
+            sort(
+                producer,
+                failed("add the positions to a transaction")(error),
+                Stage::Open,
+            )
+        })?;
+    }
+    // The client's own commit would wait in steps of 100 ms: with nothing left under way it does not wait at all.
+    if let Err(error) = drain(producer, unit, deadline) {
+        return Err(sort(producer, error, Stage::Open));
+    }
+    let ended = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
+        producer.commit_transaction(timeout)
+    });
+    ended.map_err(|error| sort(producer, failed("commit a transaction")(error), Stage::Ending))
+}
+
+fn send_all(producer: &BaseProducer<Reports>, unit: &Unit, deadline: Instant) -> Result<(), LogError> {
+    for (index, append) in unit.appends.iter().enumerate() {
+        let mut queued = producer.send(record(append, Box::new(index)));
+        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued {
+            if Instant::now() > deadline {
+                let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+                return Err(named_record(full, "append in a transaction", append));
+            }
+            producer.poll(Duration::from_millis(1));
+            queued = producer.send(record);
+        }
+        queued.map_err(|(error, _)| named_record(error, "append in a transaction", append))?;
+        if index % SENDS_PER_SERVE == SENDS_PER_SERVE - 1 {
+            producer.poll(Duration::ZERO);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until every record arrived, and tells of the first that did not.
+fn drain(producer: &BaseProducer<Reports>, unit: &Unit, deadline: Instant) -> Result<(), LogError> {
+    settle(producer, deadline.saturating_duration_since(Instant::now()));
+    if let Some((index, error)) = producer.context().take_error() {
+        return Err(match culprit(unit, index, &error) {
+            Some(append) => named_record(error, "append in a transaction", append),
+            None => failed("append in a transaction")(error),
+        });
+    }
+    if producer.in_flight_count() > 0 {
+        return Err(failed("append in a transaction")(KafkaError::Flush(
+            RDKafkaErrorCode::OperationTimedOut,
+        )));
+    }
+    Ok(())
+}
+
+/// The append that an error speaks of. The broker refuses a batch for one bad record in it, and the report of any of them may come first.
+fn culprit<'a>(unit: &'a Unit, index: usize, error: &KafkaError) -> Option<&'a Append> {
+    let reported = unit.appends.get(index)?;
+    let keyless = |append: &&Append| append.to == reported.to && append.key.is_none();
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::InvalidRecord) => unit.appends.iter().find(keyless).or(Some(reported)),
+        _ => Some(reported),
+    }
+}
+
+/// Repeats a call while librdkafka calls its failure retriable and time is left.
+fn retried(deadline: Instant, call: impl Fn(Duration) -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match call(left.max(Duration::from_millis(1))) {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
+            result => return result,
+        }
+    }
+}
+
+/// Where a transaction stood when it failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Open,
+    Ending,
+}
+
+/// What is known after a failure, once the transaction is aborted where it can be.
+fn sort(producer: &BaseProducer<Reports>, error: LogError, stage: Stage) -> CommitError {
+    let fatal = producer.client().fatal_error().map(|(code, _)| code);
+    let code = match &error {
+        LogError::Kafka { source, .. } => source.rdkafka_error_code(),
+        _ => None,
+    };
+    if [fatal, code].into_iter().flatten().any(is_take_over) {
+        return CommitError::Fenced(LogError::TakenOver {
+            instance: producer.context().instance.clone(),
+        });
+    }
+    if fatal.is_some() {
+        return CommitError::Unknown(error);
+    }
+    let abortable = match &error {
+        LogError::Kafka {
+            source: KafkaError::Transaction(cause),
+            ..
+        } => cause.txn_requires_abort(),
+        _ => true,
+    };
+    match stage {
+        Stage::Idle => return CommitError::Unknown(error),
+        // The coordinator may have the end already: a time-out here tells nothing.
+        Stage::Ending if !abortable => return CommitError::Unknown(error),
+        Stage::Open | Stage::Ending => {}
+    }
+    if let Err(cause) = abort(producer) {
+        tracing::warn!(
+            error = &cause as &dyn std::error::Error,
+            "a transaction could not be aborted"
+        );
+        return CommitError::Unknown(error);
+    }
+    match code {
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId,
+        ) => CommitError::Fenced(error),
+        _ => CommitError::NotApplied(error),
+    }
+}
+
+/// After an abort the producer takes a new epoch, and librdkafka may call the next transaction off for the failure of the one before. Such a
+/// transaction is aborted too, so nothing of it was applied and it is simply done again.
+fn is_echo(error: &LogError) -> bool {
+    let LogError::Kafka { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight | RDKafkaErrorCode::State)
+    )
+}
+
+fn is_take_over(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch
+    )
+}
+
+/// An abort does not serve delivery reports, so they are served first. What is under way is let arrive: a transaction the coordinator has not
+/// heard of cannot be aborted, and a record dropped on its way leaves a gap in the producer's sequence.
+fn abort(producer: &BaseProducer<Reports>) -> Result<(), KafkaError> {
+    settle(producer, SETTLE_TIME_MAX);
+    producer.purge(rdkafka::producer::PurgeConfig::default().queue());
+    settle(producer, CALL_TIME_MAX);
+    producer.context().take_error();
+    retried(Instant::now() + CALL_TIME_MAX, |timeout| {
+        producer.abort_transaction(timeout)
+    })
+}
+
+/// Serves delivery reports until none is outstanding, or the time is over.
+fn settle(producer: &BaseProducer<Reports>, time_max: Duration) {
+    let deadline = Instant::now() + time_max;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        // A flush also sends at once what lingers. It polls for a millisecond and looks again.
+        let _ = producer.flush(Duration::from_millis(1));
+    }
+}
+
+/// Keeps the first delivery that failed in the open transaction.
+struct Reports {
+    instance: String,
+    first: Mutex<Option<(usize, KafkaError)>>,
+}
+
+impl Reports {
+    fn take_error(&self) -> Option<(usize, KafkaError)> {
+        self.first.lock().expect("no holder of this lock panics").take()
+    }
+}
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::heard(&error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<usize>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: Box<usize>) {
+        if let Err((error, _)) = result {
+            let mut first = self.first.lock().expect("no holder of this lock panics");
+            first.get_or_insert((*index, error.clone()));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The Kafka log: Apache Kafka through rdkafka.
+//!
+//! Each reader, appender and committer is a client of its own; readers belong to the thread that polls them. Start at [`KafkaLog`]; the
+//! settings of all clients, with reasons, stand in [`settings`].
+//!
+//! Invariants:
+//! * The classic group protocol with cooperative-sticky assignment. A partition enters the client's assignment once, at
+//!   [`GroupReader::begin`], with the offset stated there: nothing is fetched before.
+//! * Readers see committed records only; [`Log::bounds`] includes open transactions.
+//! * A committer's `transactional.id` is its instance's name, so a restart fences what went before.
+
+mod append;
+mod client;
+mod commit;
+mod group;
+mod native;
+mod settings;
+mod tail;
+mod topics;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+pub use settings::KafkaOptions;
+
+use client::Quiet;
+
+use crate::{
+    Append, Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, TailReader, TopicInfo,
+    TopicPartition, TopicSpec,
+};
+
+/// How long a question to the brokers may take.
+const QUERY_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Apache Kafka as a log.
+pub struct KafkaLog {
+    shared: Arc<Shared>,
+}
+
+/// What the clients of one log share.
+struct Shared {
+    options: KafkaOptions,
+    queries: BaseConsumer<Quiet>,
+    /// The largest record of each topic this process declared, in bytes; of others the broker enforces its own limit.
+    record_bytes_max: Mutex<HashMap<String, u32>>,
+}
+
+impl KafkaLog {
+    /// Connects, and fails if no broker answers within [15 s](QUERY_TIME_MAX).
+    pub fn connect(options: KafkaOptions) -> Result<Self, LogError> {
+        let queries: BaseConsumer<Quiet> = options
+            .queries()
+            .create_with_context(Quiet)
+            .map_err(failed("make a client"))?;
+        queries
+            .fetch_metadata(None, QUERY_TIME_MAX)
+            .map_err(failed("connect"))?;
+        Ok(KafkaLog {
+            shared: Arc::new(Shared {
+                options,
+                queries,
+                record_bytes_max: Mutex::default(),
+            }),
+        })
+    }
+}
+
+impl Shared {
+    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
+        let fetched = self
+            .queries
+            .fetch_watermarks(&partition.topic, number(partition), QUERY_TIME_MAX);
+        // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
+        while self.queries.poll(Duration::ZERO).is_some() {}
+        let (low, high) = fetched.map_err(|error| named(error, "ask for the bounds", partition))?;
+        Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
+    }
+
+    /// What both logs refuse before anything is sent.
+    fn check(&self, append: &Append) -> Result<(), LogError> {
+        let declared = self.record_bytes_max.lock().expect("no holder of this lock panics");
+        let bytes = append.bytes();
+        match declared.get(&*append.to.topic) {
+            Some(bytes_max) if bytes > *bytes_max as usize => Err(LogError::RecordTooLarge {
+                topic: append.to.topic.to_string(),
+                bytes,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Log for KafkaLog {
+    fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
+        topics::ensure(&self.shared, specs)
+    }
+
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        topics::list(&self.shared)
+    }
+
+    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
+        self.shared.bounds(partition)
+    }
+
+    fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
+        Ok(Box::new(append::Producing::new(self.shared.clone(), &options.name)?))
+    }
+
+    fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {
+        Ok(Box::new(group::Member::join(self.shared.clone(), options)?))
+    }
+
+    fn tail_reader(&self, starts: &[(TopicPartition, u64)]) -> Result<Box<dyn TailReader>, LogError> {
+        Ok(Box::new(tail::Tail::new(&self.shared, starts)?))
+    }
+
+    fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {
+        Ok(Box::new(commit::Transactions::new(self.shared.clone(), instance)?))
+    }
+}
+
+fn failed(operation: &'static str) -> impl Fn(KafkaError) -> LogError {
+    move |source| LogError::Kafka {
+        operation,
+        topic: None,
+        source,
+    }
+}
+
+/// An error about one partition, in the seam's words where it has some.
+fn named(source: KafkaError, operation: &'static str, partition: &TopicPartition) -> LogError {
+    match source.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => LogError::NoSuchPartition {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+        },
+        _ => LogError::Kafka {
+            operation,
+            topic: Some(partition.topic.to_string()),
+            source,
+        },
+    }
+}
+
+/// An error about one record.
+fn named_record(source: KafkaError, operation: &'static str, append: &Append) -> LogError {
+    let topic = append.to.topic.to_string();
+    match source.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => LogError::RecordTooLarge {
+            topic,
+            bytes: append.bytes(),
+        },
+        Some(RDKafkaErrorCode::InvalidRecord) if append.key.is_none() => LogError::KeyMissing { topic },
+        _ => named(source, operation, &append.to),
+    }
+}
+
+/// Kafka numbers partitions with an `i32`; ours are checked against [`PARTITIONS_MAX`](crate::PARTITIONS_MAX) or came from Kafka.
+fn number(partition: &TopicPartition) -> i32 {
+    i32::try_from(partition.partition).unwrap_or(i32::MAX)
+}
+
+/// A list for librdkafka; an offset too large for it is its largest.
+fn list<'a>(partitions: impl IntoIterator<Item = (&'a TopicPartition, Option<u64>)>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in partitions {
+        let offset = offset.map_or(Offset::Invalid, |offset| {
+            Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX))
+        });
+        list.add_partition_offset(&partition.topic, number(partition), offset)
+            .expect("none of these offsets is a logical one");
+    }
+    list
+}

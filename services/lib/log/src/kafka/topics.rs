@@ -1,0 +1,211 @@
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::settings::BATCH_BYTES;
+use super::{QUERY_TIME_MAX, Shared, failed, native};
+use crate::{Cleanup, LogError, TopicInfo, TopicSpec};
+
+/// See [`Log::topics`](crate::Log::topics).
+pub(super) fn list(shared: &Shared) -> Result<Vec<TopicInfo>, LogError> {
+    let metadata = shared
+        .queries
+        .fetch_metadata(None, QUERY_TIME_MAX)
+        .map_err(failed("list the topics"))?;
+    let mut topics: Vec<TopicInfo> = metadata
+        .topics()
+        .iter()
+        .filter(|topic| !topic.name().starts_with("__") && topic.error().is_none())
+        .map(|topic| TopicInfo {
+            name: topic.name().to_owned(),
+            id: 0,
+            partitions: topic.partitions().len() as u32,
+        })
+        .collect();
+    let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+    let ids = native::topic_ids(shared.queries.client(), &names, QUERY_TIME_MAX)
+        .map_err(failed("ask for the ids of the topics"))?;
+    // A topic deleted between the two questions has no id, and does not exist.
+    topics.retain_mut(|topic| match ids.get(&topic.name) {
+        Some(id) => {
+            topic.id = *id;
+            true
+        }
+        None => false,
+    });
+    topics.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(topics)
+}
+
+/// See [`Log::ensure_topics`](crate::Log::ensure_topics).
+pub(super) fn ensure(shared: &Shared, specs: &[TopicSpec]) -> Result<(), LogError> {
+    for spec in specs {
+        spec.check()?;
+    }
+    let admin: AdminClient<DefaultClientContext> = shared
+        .options
+        .queries()
+        .create()
+        .map_err(failed("make an admin client"))?;
+    let standing = list(shared)?;
+    let is_absent = |spec: &&TopicSpec| !standing.iter().any(|topic| topic.name == spec.name);
+    let absent: Vec<&TopicSpec> = specs.iter().filter(is_absent).collect();
+    create(shared, &admin, &absent)?;
+    for spec in specs {
+        let partitions = wait_for(shared, spec)?;
+        if partitions < spec.partitions {
+            return Err(mismatch(
+                spec,
+                format!("it has {partitions} partitions, not {}", spec.partitions),
+            ));
+        }
+    }
+    compare_cleanup(&admin, specs)?;
+    let mut declared = shared.record_bytes_max.lock().expect("no holder of this lock panics");
+    declared.extend(specs.iter().map(|spec| (spec.name.clone(), spec.record_bytes_max)));
+    Ok(())
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(QUERY_TIME_MAX))
+        .operation_timeout(Some(QUERY_TIME_MAX))
+}
+
+fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&TopicSpec]) -> Result<(), LogError> {
+    if specs.is_empty() {
+        return Ok(());
+    }
+    let values: Vec<(String, String)> = specs
+        .iter()
+        .map(|spec| {
+            let retention_ms = spec
+                .retention_ms
+                .map_or("-1".to_owned(), |retention_ms| retention_ms.to_string());
+            // The broker's limit goes by batches, and ours by records; see `settings`.
+            (retention_ms, (spec.record_bytes_max + BATCH_BYTES).to_string())
+        })
+        .collect();
+    let topics: Vec<NewTopic<'_>> = specs
+        .iter()
+        .zip(&values)
+        .map(|(spec, (retention_ms, batch_bytes_max))| {
+            let replication = TopicReplication::Fixed(i32::from(shared.options.replication_factor));
+            let mut topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
+            for (name, value) in &shared.options.topic_properties {
+                topic = topic.set(name, value);
+            }
+            topic = topic
+                .set("message.timestamp.type", "LogAppendTime")
+                .set("max.message.bytes", batch_bytes_max);
+            match spec.cleanup {
+                Cleanup::Delete => topic.set("cleanup.policy", "delete").set("retention.ms", retention_ms),
+                Cleanup::Compact => topic.set("cleanup.policy", "compact"),
+            }
+        })
+        .collect();
+    let created = block_on(admin.create_topics(&topics, &options())).map_err(failed("create topics"))?;
+    for result in created {
+        match result {
+            // Another process may create the same topics at the same time.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                return Err(LogError::Kafka {
+                    operation: "create a topic",
+                    topic: Some(topic),
+                    source: KafkaError::AdminOp(code),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the metadata shows the topic with a leader for each partition; returns how many.
+fn wait_for(shared: &Shared, spec: &TopicSpec) -> Result<u32, LogError> {
+    let deadline = Instant::now() + TOPIC_TIME_MAX;
+    loop {
+        let metadata = shared
+            .queries
+            .fetch_metadata(Some(&spec.name), QUERY_TIME_MAX)
+            .map_err(failed("look for a topic"))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == spec.name);
+        if let Some(topic) = topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+            && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        {
+            return Ok(topic.partitions().len() as u32);
+        }
+        if Instant::now() > deadline {
+            return Err(LogError::Kafka {
+                operation: "wait for a new topic",
+                topic: Some(spec.name.clone()),
+                source: KafkaError::AdminOp(RDKafkaErrorCode::LeaderNotAvailable),
+            });
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// How long a new topic may take to show.
+const TOPIC_TIME_MAX: Duration = Duration::from_secs(30);
+
+fn compare_cleanup(admin: &AdminClient<DefaultClientContext>, specs: &[TopicSpec]) -> Result<(), LogError> {
+    let resources: Vec<ResourceSpecifier<'_>> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let described =
+        block_on(admin.describe_configs(&resources, &options())).map_err(failed("ask for the settings of topics"))?;
+    for (spec, described) in specs.iter().zip(described) {
+        let described = described.map_err(|code| LogError::Kafka {
+            operation: "ask for the settings of a topic",
+            topic: Some(spec.name.clone()),
+            source: KafkaError::AdminOp(code),
+        })?;
+        let cleanup = described
+            .get("cleanup.policy")
+            .and_then(|entry| entry.value.clone())
+            .unwrap_or_default();
+        let wanted = match spec.cleanup {
+            Cleanup::Delete => "delete",
+            Cleanup::Compact => "compact",
+        };
+        if cleanup != wanted {
+            return Err(mismatch(spec, format!("its clean-up is {cleanup}, not {wanted}")));
+        }
+    }
+    Ok(())
+}
+
+fn mismatch(spec: &TopicSpec, difference: String) -> LogError {
+    LogError::TopicMismatch {
+        topic: spec.name.clone(),
+        difference,
+    }
+}
+
+/// Waits for a future of the admin client, which its own thread completes. The callers are plain threads.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}

@@ -1,0 +1,1 @@
+//! What only Kafka can do: several members, and the death of one.

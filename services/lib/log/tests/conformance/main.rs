@@ -1,0 +1,45 @@
+//! One suite for both logs: what the seam promises, each case run against the embedded log and against Apache Kafka.
+//!
+//! The Kafka half needs the bootstrap servers of a test cluster (`deploy/kafka/start --test`) in `TOCSIN_TEST_KAFKA`; without it the cases
+//! say that they are skipped.
+#![allow(clippy::unwrap_used)]
+
+mod cases;
+mod kafka_only;
+mod site;
+
+macro_rules! both_logs {
+    ($($case:ident),* $(,)?) => {
+        mod embedded {
+            $(#[test] fn $case() { super::cases::$case(&mut super::site::Site::embedded()); })*
+        }
+        mod kafka {
+            $(#[test] fn $case() {
+                if let Some(mut site) = super::site::Site::kafka() { super::cases::$case(&mut site); }
+            })*
+        }
+    };
+}
+
+both_logs!(
+    appends_keep_their_order_and_tell_their_offsets,
+    headers_keys_and_missing_values_come_back,
+    a_unit_is_applied_whole_or_not_at_all,
+    a_refused_unit_can_be_tried_again_and_is_applied_once,
+    positions_are_kept_per_group,
+    nothing_is_read_before_begin_and_begin_states_where,
+    pause_stops_the_flow_and_resume_loses_nothing,
+    a_prefix_takes_in_topics_that_appear_later,
+    the_newest_of_each_key_is_always_readable,
+    a_tail_reader_gets_over_gaps_to_the_end,
+    a_tail_reader_waits_for_what_comes,
+    bounds_move_with_the_appends,
+    what_a_topic_does_not_allow_is_refused,
+    two_readers_see_the_same,
+    append_stamps_never_go_back,
+    a_newer_committer_fences_the_older,
+    positions_need_membership,
+    a_log_closed_and_opened_again_is_the_same,
+    topics_have_an_identity_and_a_shape,
+    many_threads_append_at_once,
+);
