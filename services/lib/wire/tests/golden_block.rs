@@ -16,7 +16,7 @@ fn sightings(url: &ContentHash) -> Vec<Sighting<'_>> {
                 offset: 1_000 + number,
                 index: number as u32 % 3,
             },
-            event_token: number * 0x9e37_79b9_7f4a_7c15,
+            event_token: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             party: PartyId(3),
             platform: PlatformId(7 + number as u16 % 2),
             kind: Kind::from_number(1 + number as u8 % 3),
