@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn bad_changes_are_found() {
-        let changes: [(&str, fn(&mut Value)); 6] = [
+        type Change = (&'static str, fn(&mut Value));
+        let changes: [Change; 6] = [
             ("a new field without a default", |schema| {
                 let fields = schema["fields"].as_array_mut().unwrap();
                 fields.push(serde_json::json!({"name": "mood", "type": "string"}));

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::avro::Malformed;
 use crate::{RecordError, SchemaName, Schemas};
 
 /// What stands before a datum.
@@ -49,5 +48,5 @@ pub(crate) fn open(name: SchemaName, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Reco
             fingerprint,
         });
     }
-    Ok(schemas.to_newest(fingerprint, datum).map_err(Malformed::from)?)
+    Ok(schemas.to_newest(fingerprint, datum)?)
 }

@@ -282,7 +282,7 @@ impl HashView<'_> {
 
 impl EventRef<'_> {
     /// An owned copy.
-    pub fn to_event(&self) -> Event {
+    pub fn to_event(self) -> Event {
         Event {
             event_id: self.event_id,
             platform: self
