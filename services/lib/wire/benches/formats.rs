@@ -83,6 +83,8 @@ fn events(c: &mut Criterion) {
                 .unwrap()
                 .unwrap()
                 .strongest
+                .value
+                .len()
         })
     });
     group.bench_function("schema_fixed_owned", |b| {
