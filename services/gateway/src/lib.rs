@@ -42,7 +42,6 @@ use utoipa_axum::routes;
 pub use answer::{EventResult, EventStatus, EventsAnswer};
 pub use config::GatewayConfig;
 pub use document::EventDocument;
-pub use publish::topic_of;
 pub use receive::Gateway;
 
 /// The gateway cannot start.
@@ -79,8 +78,14 @@ impl Gateway {
 
 /// The routes of the gateway and their description.
 pub fn router(gateway: Arc<Gateway>) -> (Router, OpenApi) {
-    OpenApiRouter::new()
-        .routes(routes!(receive::post_events))
-        .with_state(gateway)
-        .split_for_parts()
+    routes().with_state(gateway).split_for_parts()
+}
+
+/// The description of the routes alone.
+pub fn description() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::new().routes(routes!(receive::post_events))
 }

@@ -11,16 +11,15 @@ use tocsin_model::{Event, Name};
 use tocsin_runtime::problem::UNAVAILABLE;
 use tocsin_runtime::{Problem, Traceparent, roles};
 use tocsin_wire::event::{RECORD_BYTES_MAX, encode_batch};
+use tocsin_wire::topics::ingest_name;
 
 use crate::GatewayConfig;
 
 /// After how many seconds a client should try again when the log does not answer.
 const RETRY_AFTER_S: u32 = 5;
 
-/// The topic a party's events go to.
-pub fn topic_of(party: &Name) -> String {
-    format!("tocsin.ingest.{party}")
-}
+/// A record of more events is split: half of what intake reads at most, so that headers and framing never matter.
+const RECORD_BYTES_TARGET: usize = RECORD_BYTES_MAX / 2;
 
 /// Appends events to the topics of their parties.
 pub struct Publisher {
@@ -52,7 +51,7 @@ impl Publisher {
         let partitions = self.partitions_of(party)?;
         // The records of a request stay together; requests take turns. Order among requests is not promised, `event_id` sees to that.
         let partition = self.next.fetch_add(1, Ordering::Relaxed) % partitions;
-        let to = TopicPartition::new(topic_of(party), partition);
+        let to = TopicPartition::new(ingest_name(party), partition);
         let appends = records
             .into_iter()
             .map(|value| Append {
@@ -90,7 +89,7 @@ impl Publisher {
         if let Some(partitions) = known {
             return Ok(partitions);
         }
-        let topic = topic_of(party);
+        let topic = ingest_name(party);
         let topics = self.log.topics().map_err(|error| unavailable(party, &error))?;
         match topics.into_iter().find(|info| info.name == topic) {
             Some(info) => {
@@ -112,7 +111,7 @@ pub fn pack(events: &[Event]) -> Vec<Bytes> {
         return Vec::new();
     }
     let record = encode_batch(events);
-    if record.len() <= RECORD_BYTES_MAX || events.len() == 1 {
+    if record.len() <= RECORD_BYTES_TARGET || events.len() == 1 {
         return vec![Bytes::from(record)];
     }
     let (first, second) = events.split_at(events.len() / 2);

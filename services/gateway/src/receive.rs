@@ -80,7 +80,7 @@ pub(crate) async fn post_events(State(gateway): State<Arc<Gateway>>, request: Re
         }
         Err(problem) => {
             RequestRefused {
-                code: problem.code(),
+                problem: &problem,
                 trace,
                 took: began.elapsed(),
             }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 use tocsin_model::Name;
-use tocsin_runtime::Traceparent;
+use tocsin_runtime::{Problem, Traceparent};
 
 use crate::answer::{EventStatus, EventsAnswer};
 
@@ -24,7 +24,7 @@ pub struct EventsReceived<'a> {
 
 /// A request was refused as a whole.
 pub struct RequestRefused<'a> {
-    pub code: &'a str,
+    pub problem: &'a Problem,
     pub trace: Traceparent,
     pub took: Duration,
 }
@@ -35,8 +35,8 @@ impl Metrics {
         let metrics = Metrics {
             requests: counter(
                 "tocsin_gateway_requests_total",
-                "Requests to publish, by the code of their answer (`accepted` where at least one event was)",
-                &["code"],
+                "Requests to publish, by code (`accepted` where at least one event was) and HTTP status of their answer",
+                &["code", "status"],
             )?,
             events: counter(
                 "tocsin_gateway_events_total",
@@ -86,12 +86,11 @@ impl EventsReceived<'_> {
         for code in refusals.filter_map(|result| result.code.as_deref()) {
             metrics.rejected.with_label_values(&[code]).inc();
         }
-        let code = if accepted + duplicates > 0 {
-            "accepted"
-        } else {
-            "all_rejected"
+        let outcome = match accepted + duplicates {
+            0 => ["all_rejected", "422"],
+            _ => ["accepted", "202"],
         };
-        metrics.requests.with_label_values(&[code]).inc();
+        metrics.requests.with_label_values(&outcome).inc();
         metrics.seconds.observe(self.took.as_secs_f64());
         tracing::debug!(
             party,
@@ -106,10 +105,11 @@ impl EventsReceived<'_> {
 
 impl RequestRefused<'_> {
     pub fn emit(&self, metrics: &Metrics) {
-        metrics.requests.with_label_values(&[self.code]).inc();
+        let (code, status) = (self.problem.code(), self.problem.status());
+        metrics.requests.with_label_values(&[code, status.as_str()]).inc();
         metrics.seconds.observe(self.took.as_secs_f64());
         tracing::debug!(
-            code = self.code,
+            code,
             trace_id = self.trace.trace_id(),
             "refused a request to publish"
         );

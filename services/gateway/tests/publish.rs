@@ -54,7 +54,7 @@ impl Bench {
             .unwrap();
         store.add_party(&name("other"), &[name("forum")]).await.unwrap();
         log.ensure_topics(&[TopicSpec {
-            name: tocsin_gateway::topic_of(&party.name),
+            name: tocsin_wire::topics::ingest_name(&party.name),
             partitions: 2,
             cleanup: Cleanup::Delete,
             retention_ms: None,
@@ -110,8 +110,10 @@ impl Bench {
         let problem: Value = response.json().await.unwrap();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["type"], format!("urn:tocsin:problem:{code}"));
-        self.counted(&format!("tocsin_gateway_requests_total{{code=\"{code}\"}} "))
-            .await;
+        self.counted(&format!(
+            "tocsin_gateway_requests_total{{code=\"{code}\",status=\"{status}\"}} "
+        ))
+        .await;
     }
 
     /// One event is refused with `code`; a good event before it and one behind it are accepted and arrive.
@@ -157,7 +159,7 @@ impl Bench {
     }
 
     fn for_each_record(&self, mut each: impl FnMut(tocsin_log::RecordRef<'_>)) {
-        let topic = tocsin_gateway::topic_of(&self.party.name);
+        let topic = tocsin_wire::topics::ingest_name(&self.party.name);
         let partitions: Vec<_> = (0..2)
             .map(|partition| TopicPartition::new(topic.as_str(), partition))
             .collect();
@@ -419,7 +421,7 @@ async fn more_requests_than_places_are_turned_away() {
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "overloaded");
     bench
-        .counted("tocsin_gateway_requests_total{code=\"overloaded\"} ")
+        .counted("tocsin_gateway_requests_total{code=\"overloaded\",status=\"503\"} ")
         .await;
 
     sender.try_send(Ok(good(2).to_string().into_bytes())).unwrap();

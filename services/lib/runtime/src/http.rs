@@ -1,4 +1,4 @@
-//! The HTTP server of a process, and the routes every process has: `/healthz`, `/readyz`, `/metrics`.
+//! Where a process listens, and the routes every process has: `/healthz`, `/readyz`, `/metrics`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,11 +10,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use utoipa::ToSchema;
 
-use crate::problem::{self, Problem};
-use crate::{Readiness, Refusal, Shutdown};
+use crate::problem::Problem;
+use crate::{Readiness, Refusal};
+
+pub use crate::server::serve;
 
 /// Where to listen. Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,19 +78,6 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-}
-
-/// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
-    let router = router
-        .fallback(async || Problem::new(problem::NOT_FOUND))
-        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.requested().await })
-        .await
 }
 
 async fn readyz(State(operations): State<Operations>) -> Response {
@@ -167,7 +155,14 @@ mod tests {
         };
         assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
         assert_eq!(read(&["bearer  abc"]).as_deref(), Some("abc"));
-        for values in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer a", "Bearer b"], &["Bearer \u{e9}"]] {
+        for values in [
+            &[][..],
+            &["abc"],
+            &["Basic abc"],
+            &["Bearer"],
+            &["Bearer a", "Bearer b"],
+            &["Bearer \u{e9}"],
+        ] {
             assert_eq!(read(values), None, "{values:?}");
         }
     }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod problem;
 pub mod readiness;
 pub mod roles;
+mod server;
 mod shutdown;
 pub mod telemetry;
 mod traceparent;

@@ -9,7 +9,7 @@ use super::Origin;
 const MASK: &str = "***";
 
 /// Words in a key that make its value a secret.
-const SECRET_WORDS: [&str; 5] = ["password", "secret", "token", "pem", "jaas"];
+const SECRET_WORDS: [&str; 6] = ["password", "secret", "token", "pem", "jaas", "deployment_key"];
 
 /// The values as TOML, one line each with its origin, secrets masked.
 pub fn print(merged: &Value, origins: &BTreeMap<Vec<String>, Origin>) -> String {

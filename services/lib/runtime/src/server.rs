@@ -1,0 +1,164 @@
+//! Accepts connections and serves them (HTTP/1.1), within limits, until it is asked to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use crate::Shutdown;
+use crate::problem::{self, Problem};
+
+/// What connections may cost.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// The most connections that are open; more wait with the system.
+    connections_max: usize,
+    /// How long the head of a request may take to arrive: a client that sends none holds a connection no longer.
+    head_time_max: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    connections_max: 8_192,
+    head_time_max: Duration::from_secs(20),
+};
+
+/// How long to wait after the system refused a connection: it has no files left, and asking at once would spin.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
+/// A response without an end, such as a stream of events, must heed `shutdown` itself.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    serve_within(LIMITS, listener, router, shutdown).await;
+}
+
+async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: Shutdown) {
+    let router = router
+        .fallback(async || Problem::new(problem::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = shutdown.requested() => break,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let (router, shutdown) = (router.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    converse(limits, stream, router, shutdown).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the system refused a connection");
+                tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .expect("nobody closes the semaphore");
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}
+
+async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: Shutdown) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time_max)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.requested() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients go away as they please.
+        tracing::debug!(error = crate::roles::chain(&error), "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: clients that say nothing hold nothing for long, and a stop waits for those that were being served.
+    #![allow(clippy::unwrap_used)]
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn connect(limits: Limits, router: Router) -> (TcpStream, Shutdown, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = Shutdown::new();
+        let server = tokio::spawn(serve_within(limits, listener, router, shutdown.clone()));
+        (TcpStream::connect(address).await.unwrap(), shutdown, server)
+    }
+
+    async fn read_to_end(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        let read = stream.read_to_string(&mut text);
+        tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_ends_the_connection() {
+        let limits = Limits {
+            connections_max: 1,
+            head_time_max: Duration::from_millis(30),
+        };
+        let (mut slow, _shutdown, _server) = connect(limits, Router::new()).await;
+        slow.write_all(b"GET / HT").await.unwrap();
+        let mut next = TcpStream::connect(slow.peer_addr().unwrap()).await.unwrap();
+        next.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        // There is one place only: the second is served because the first was sent away.
+        assert!(read_to_end(&mut next).await.starts_with("HTTP/1.1 404"));
+        read_to_end(&mut slow).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_in_hand_is_finished_before_the_stop() {
+        let reached = Arc::new(tokio::sync::Notify::new());
+        let finish = Arc::new(tokio::sync::Notify::new());
+        let (entered, go_on) = (Arc::clone(&reached), Arc::clone(&finish));
+        let handler = move || {
+            let (entered, go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
+            async move {
+                entered.notify_one();
+                go_on.notified().await;
+                "done"
+            }
+        };
+        let (mut stream, shutdown, server) = connect(LIMITS, Router::new().route("/", get(handler))).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        tokio::time::timeout(PATIENCE, reached.notified()).await.unwrap();
+        shutdown.request();
+        finish.notify_one();
+        assert!(read_to_end(&mut stream).await.ends_with("done"));
+        tokio::time::timeout(PATIENCE, server).await.unwrap().unwrap();
+    }
+}
