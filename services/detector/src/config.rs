@@ -8,7 +8,8 @@ use tocsin_velocity::GroupConfig;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
-    /// A name of this process that is stable over restarts (a StatefulSet's pod name). Default: `detector-0`.
+    /// A name of this process that is stable over restarts. Not a setting of this section: the binary puts in `log.instance`.
+    #[serde(skip)]
     pub instance: String,
     /// The most hot records per visibility class, of the whole deployment; each key group gets an equal part, at least one. 256 to
     /// 1,048,576; default 16,384. Must be the same for every detector.
@@ -53,7 +54,7 @@ impl DetectorConfig {
                 refusals.push(Refusal::new(key, reason));
             }
         };
-        check("detector.instance", !self.instance.is_empty(), "must not be empty");
+        check("log.instance", !self.instance.is_empty(), "must not be empty");
         check(
             "detector.hot_limit",
             (256..=1 << 20).contains(&self.hot_limit),

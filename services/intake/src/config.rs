@@ -6,7 +6,8 @@ use tocsin_runtime::Refusal;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntakeConfig {
-    /// A name of this process that is stable over restarts. Default: `intake-0`.
+    /// A name of this process that is stable over restarts. Not a setting of this section: the binary puts in `log.instance`.
+    #[serde(skip)]
     pub instance: String,
     /// Whose time counts as the time of receipt. Default: `log`.
     pub time_source: TimeSource,
@@ -45,7 +46,7 @@ impl IntakeConfig {
     pub fn refusals(&self) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         if self.instance.is_empty() {
-            refusals.push(Refusal::new("intake.instance", "must not be empty"));
+            refusals.push(Refusal::new("log.instance", "must not be empty"));
         }
         if !(1..=720).contains(&self.lateness_minutes) {
             refusals.push(Refusal::new("intake.lateness_minutes", "must be 1 to 720"));
