@@ -1,0 +1,140 @@
+//! The command line.
+
+mod completions;
+mod config;
+mod key;
+mod party;
+mod role;
+mod topics;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use tocsin_runtime::config::{Loaded, Sources, load};
+
+use crate::config::Config;
+use crate::serve::Role;
+
+/// An alarm bell for content that begins to spread.
+#[derive(Debug, Parser)]
+#[command(name = "tocsin", version, about)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where settings come from: defaults < file < environment (TOCSIN_SECTION__FIELD) < flags.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// A configuration file (TOML).
+    #[arg(long, global = true, env = "TOCSIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory of the embedded log (log.data_dir).
+    #[arg(long, alias = "data", global = true, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// Address and port of the HTTP server (http.listen).
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Any other setting.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    others: Vec<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all roles in one process.
+    Up,
+    /// Take events over HTTP.
+    Gateway,
+    /// Turn events into sightings.
+    Intake,
+    /// Watch sightings and ring.
+    Detector,
+    /// Turn alerts into cases.
+    Dispatcher,
+    /// Answer readers.
+    Query,
+    /// The topics of the log.
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
+    /// The parties that publish.
+    #[command(subcommand)]
+    Party(party::PartyCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print completions for a shell.
+    Completions(completions::Completions),
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// The configuration is refused, or the command failed.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { settings, command } = arguments;
+    match command {
+        Command::Completions(completions) => completions.run(),
+        Command::Config(command) => command.run(&settings.load()?)?,
+        Command::Up => up::run(settings.load()?.config).await?,
+        Command::Gateway => role::run(settings.load()?.config, Role::Gateway).await?,
+        Command::Intake => role::run(settings.load()?.config, Role::Intake).await?,
+        Command::Detector => role::run(settings.load()?.config, Role::Detector).await?,
+        Command::Dispatcher => role::run(settings.load()?.config, Role::Dispatcher).await?,
+        Command::Query => role::run(settings.load()?.config, Role::Query).await?,
+        Command::Topics(command) => return command.run(&settings.load()?.config),
+        Command::Party(command) => command.run(&settings.load()?.config).await?,
+        Command::Key(command) => command.run(&settings.load()?.config).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Settings {
+    /// Reads and validates the configuration.
+    fn load(&self) -> anyhow::Result<Loaded<Config>> {
+        let mut flags = Vec::new();
+        for setting in &self.others {
+            match setting.split_once('=') {
+                Some((key, text)) => flags.push((key.to_owned(), text.to_owned())),
+                None => bail!("--set wants KEY=VALUE, as in --set log.kind=kafka"),
+            }
+        }
+        let named = [("log.data_dir", &self.data_dir), ("http.listen", &self.listen)];
+        flags.extend(
+            named
+                .into_iter()
+                .filter_map(|(key, text)| Some((key.to_owned(), text.clone()?))),
+        );
+        // A variable that is not text cannot be a setting of ours.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+            .collect();
+        let sources = Sources {
+            file: self.config.clone(),
+            environment,
+            flags,
+        };
+        Ok(load(&sources, Config::refusals)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,62 @@
+use anyhow::Result;
+use clap::Subcommand;
+use tocsin_model::Name;
+use tocsin_store::KeySubject;
+
+use super::key::{RoleArgument, show_new_key};
+use crate::config::Config;
+use crate::serve::open_store;
+
+/// The parties that publish.
+#[derive(Debug, Subcommand)]
+pub enum PartyCommand {
+    /// Add a party with its platforms, and show an API key for it, once.
+    Add {
+        /// Its name: 1 to 48 of a-z, 0-9, '-' and '_'. Part of its ingest topic, and never given to another.
+        name: Name,
+        /// A platform of the party. Repeat for more than one.
+        #[arg(long = "platform", required = true)]
+        platforms: Vec<Name>,
+        /// What the key may do. Repeat for more than one.
+        #[arg(long = "role", default_values = ["publisher", "reader", "moderator"])]
+        roles: Vec<RoleArgument>,
+    },
+    /// List the parties.
+    List,
+    /// Revoke a party: its keys stop working.
+    Revoke {
+        /// Its name.
+        name: Name,
+    },
+}
+
+impl PartyCommand {
+    pub async fn run(&self, config: &Config) -> Result<()> {
+        let store = open_store(config).await?;
+        match self {
+            PartyCommand::Add { name, platforms, roles } => {
+                let party = store.add_party(name, platforms).await?;
+                eprintln!("Party {name} is added.");
+                show_new_key(&store, KeySubject::Party(party.id), RoleArgument::set(roles)).await?;
+            }
+            PartyCommand::List => {
+                for party in store.list_parties().await? {
+                    let platforms: Vec<&str> = party.platforms.iter().map(|(_, name)| name.as_str()).collect();
+                    let state = if party.revoked_at.is_some() {
+                        "revoked"
+                    } else {
+                        "active"
+                    };
+                    println!("{}  {}  {state}  {}", party.id.0, party.name, platforms.join(" "));
+                }
+            }
+            PartyCommand::Revoke { name } => {
+                let party = store.party_named(name).await?;
+                store.revoke_party(party.id).await?;
+                println!("Party {name} is revoked.");
+            }
+        }
+        store.close().await;
+        Ok(())
+    }
+}

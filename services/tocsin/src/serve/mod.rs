@@ -1,0 +1,198 @@
+//! A process that serves: log and store, the roles it runs, and the one HTTP port they share.
+
+mod open;
+mod start;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::routing::get;
+use axum::{Json, Router};
+use clap::ValueEnum;
+use prometheus::Registry;
+use tocsin_log::SharedLog;
+use tocsin_model::DeploymentKey;
+use tocsin_runtime::{Readiness, Roles, Shutdown, http, telemetry};
+use tocsin_store::Store;
+use utoipa::openapi::OpenApi;
+
+use crate::config::Config;
+use crate::topics::specs;
+
+pub use open::{FirstStart, deployment_key, open_log, open_store};
+
+/// How long roles may take to drain and commit after they were asked to stop.
+pub const DRAIN_MAX: Duration = Duration::from_secs(45);
+
+/// Where the description of the API is served.
+pub const OPENAPI_PATH: &str = "/v1/openapi.json";
+
+/// A part of Tocsin that can be a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Events over HTTP.
+    Gateway,
+    /// From ingest topics to sightings.
+    Intake,
+    /// From sightings to state and alerts.
+    Detector,
+    /// From alerts to cases, and decisions back.
+    Dispatcher,
+    /// Figures for readers.
+    Query,
+}
+
+/// A process in the making, and then at work.
+pub struct Process {
+    /// The configuration it was started with.
+    pub config: Config,
+    /// The log.
+    pub log: SharedLog,
+    /// The casework store, if a role of this process needs it.
+    pub store: Option<Store>,
+    /// The secret that ids derive from.
+    pub deployment_key: DeploymentKey,
+    /// Where all roles count.
+    pub registry: Registry,
+    /// What all roles must have reached.
+    pub readiness: Readiness,
+    /// The tasks and threads.
+    pub roles: Roles,
+    router: Router,
+}
+
+impl Role {
+    /// All roles, in the order in which they start: those that are read from before those that read.
+    pub const ALL: [Role; 5] = [
+        Role::Dispatcher,
+        Role::Query,
+        Role::Detector,
+        Role::Intake,
+        Role::Gateway,
+    ];
+
+    /// Whether it uses the casework store: parties, keys, cases.
+    pub fn needs_store(self) -> bool {
+        matches!(self, Role::Gateway | Role::Dispatcher | Role::Query)
+    }
+}
+
+impl Process {
+    /// Opens what the roles stand on, and starts them. No port is bound yet.
+    ///
+    /// # Errors
+    /// Log or store cannot be opened, or a role cannot start.
+    pub async fn start(
+        config: Config,
+        deployment_key: DeploymentKey,
+        roles: &[Role],
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Process> {
+        let log = open_log(&config).context("open the log")?;
+        // A process that is the whole deployment makes its topics; roles by themselves find them made by `tocsin topics apply`.
+        if Role::ALL.iter().all(|role| roles.contains(role)) {
+            log.ensure_topics(&specs(config.sightings_partitions()))
+                .context("make the topics")?;
+        }
+        let store = match roles.iter().any(|role| role.needs_store()) {
+            true => Some(open_store(&config).await.context("open the store")?),
+            false => None,
+        };
+        let mut process = Process {
+            config,
+            log,
+            store,
+            deployment_key,
+            registry: telemetry::registry(),
+            readiness: Readiness::new(),
+            roles: Roles::new(shutdown),
+            router: Router::new(),
+        };
+        for role in Role::ALL.into_iter().filter(|role| roles.contains(role)) {
+            start::start(&mut process, role)
+                .await
+                .with_context(|| format!("start the {role:?} role"))?;
+        }
+        Ok(process)
+    }
+
+    /// Binds the port and serves. Returns the address, which matters when the port asked for was 0.
+    ///
+    /// # Errors
+    /// The port cannot be bound.
+    pub async fn listen(&mut self) -> anyhow::Result<SocketAddr> {
+        let listen = self.config.http.listen.clone();
+        let listener = tokio::net::TcpListener::bind(&listen)
+            .await
+            .with_context(|| format!("listen on {listen}"))?;
+        let address = listener.local_addr().context("ask for the port")?;
+        let description = description();
+        let router = std::mem::take(&mut self.router)
+            .route(OPENAPI_PATH, get(async move || Json(description)))
+            .merge(http::operations(self.registry.clone(), self.readiness.clone()));
+        let shutdown = self.roles.shutdown().clone();
+        self.roles.spawn_task("http", async move {
+            http::serve(listener, router, shutdown).await;
+            Ok(())
+        });
+        tracing::info!(%address, "listening");
+        Ok(address)
+    }
+
+    /// Waits until the process is asked to stop or a role fails, lets all roles drain, and closes log and store.
+    ///
+    /// # Errors
+    /// A role failed, or did not stop in time.
+    pub async fn join(self) -> anyhow::Result<()> {
+        let joined = self.roles.join(DRAIN_MAX).await;
+        if let Some(store) = self.store {
+            store.close().await;
+        }
+        drop(self.log);
+        Ok(joined?)
+    }
+
+    /// Adds routes to the port of this process.
+    fn add_routes(&mut self, router: Router) {
+        self.router = std::mem::take(&mut self.router).merge(router);
+    }
+}
+
+/// The description of the API of all roles, as `schemas/openapi.json` holds it. Every process serves the whole, whatever roles it runs.
+pub fn description() -> OpenApi {
+    let mut description = base_description();
+    for part in start::descriptions() {
+        description.merge(part);
+    }
+    description
+}
+
+fn base_description() -> OpenApi {
+    use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+    use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder, PathsBuilder};
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, as `tocsin party add` shows it once."))
+        .build();
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Tocsin")
+                .version("1")
+                .description(Some(
+                    "An alarm bell for content that begins to spread. Errors are problem documents (RFC 9457) with a stable `code`.",
+                ))
+                .build(),
+        )
+        .paths(PathsBuilder::new().build())
+        .components(Some(
+            ComponentsBuilder::new()
+                .security_scheme("api_key", SecurityScheme::Http(bearer))
+                .build(),
+        ))
+        .build()
+}
+
+#[cfg(test)]
+mod tests;
