@@ -3,6 +3,8 @@
 //! Metrics go to one [`prometheus::Registry`] that every role is handed. House rule for both: one struct per event, in the past tense,
 //! with a method `emit` that writes log and metrics together, once per batch and not per item.
 
+use std::io::IsTerminal as _;
+
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,7 @@ pub fn start_logging(config: &TelemetryConfig) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
