@@ -124,7 +124,7 @@ impl Append {
 
 impl RecordRef<'_> {
     /// A copy that owns its bytes.
-    pub fn to_record(&self) -> Record {
+    pub fn to_record(self) -> Record {
         Record {
             from: TopicPartition::new(self.topic, self.partition),
             offset: self.offset,

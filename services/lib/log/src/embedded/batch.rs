@@ -19,10 +19,18 @@ pub(super) struct Batch<'a> {
     positions: Table<'a, (&'static str, u64, u32), u64>,
     topics: Table<'a, &'static str, (u64, u32, bool, Option<u64>, u32)>,
     meta: Table<'a, &'static str, u64>,
-    moved: HashMap<(u64, u32), (Arc<Topic>, (u64, u64))>,
+    /// By topic id and partition.
+    moved: HashMap<(u64, u32), Moved>,
     created: Vec<Topic>,
     stamp_ms: i64,
     encoded: Vec<u8>,
+}
+
+/// The bounds of a partition as they will be after the commit.
+struct Moved {
+    topic: Arc<Topic>,
+    first: u64,
+    end: u64,
 }
 
 /// What is to be made visible after the commit.
@@ -70,9 +78,9 @@ impl<'a> Batch<'a> {
 
     /// Writes the moved bounds and closes the tables.
     pub(super) fn close(mut self) -> Result<Visible, LogError> {
-        for ((id, partition), (_, bounds)) in &self.moved {
+        for ((id, partition), moved) in &self.moved {
             self.ends
-                .insert((*id, *partition), *bounds)
+                .insert((*id, *partition), (moved.first, moved.end))
                 .map_err(failed("move the end of a partition"))?;
         }
         if !self.moved.is_empty() {
@@ -83,7 +91,7 @@ impl<'a> Batch<'a> {
         let moved = self.moved.into_iter();
         Ok(Visible {
             moved: moved
-                .map(|((_, partition), (topic, bounds))| (topic, partition, bounds))
+                .map(|((_, partition), moved)| (moved.topic, partition, (moved.first, moved.end)))
                 .collect(),
             created: self.created,
         })
@@ -126,9 +134,9 @@ impl<'a> Batch<'a> {
 
     fn append_one(&mut self, append: &Append, topic: &Arc<Topic>) -> Result<u64, LogError> {
         let (id, partition) = (topic.row.id, append.to.partition);
-        let bounds = &mut self.bounds(topic, partition).1;
-        let offset = bounds.1;
-        bounds.1 += 1;
+        let moved = self.moved(topic, partition);
+        let offset = moved.end;
+        moved.end += 1;
         tables::encode(append, self.stamp_ms, &mut self.encoded);
         self.records
             .insert((id, partition, offset), self.encoded.as_slice())
@@ -163,10 +171,14 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn bounds(&mut self, topic: &Arc<Topic>, partition: u32) -> &mut (Arc<Topic>, (u64, u64)) {
+    fn moved(&mut self, topic: &Arc<Topic>, partition: u32) -> &mut Moved {
         self.moved.entry((topic.row.id, partition)).or_insert_with(|| {
-            let bounds = topic.bounds(partition).expect("the partition was checked");
-            (topic.clone(), bounds)
+            let (first, end) = topic.bounds(partition).expect("the partition was checked");
+            Moved {
+                topic: topic.clone(),
+                first,
+                end,
+            }
         })
     }
 
@@ -219,11 +231,11 @@ impl<'a> Batch<'a> {
 
     /// Creates the topics that are absent; all or none.
     pub(super) fn ensure_topics(&mut self, specs: &[TopicSpec]) -> Result<Result<(), LogError>, LogError> {
-        let standing: Vec<TopicSpec> = match self.absent(specs) {
+        let absent: Vec<TopicSpec> = match self.absent(specs) {
             Ok(absent) => absent,
             Err(refused) => return Ok(Err(refused)),
         };
-        for spec in standing {
+        for spec in absent {
             let next = self
                 .meta
                 .get(tables::META_NEXT_TOPIC_ID)
@@ -309,7 +321,7 @@ impl<'a> Batch<'a> {
         let (first, end) = self
             .moved
             .get(&(id, partition))
-            .map(|(_, bounds)| *bounds)
+            .map(|moved| (moved.first, moved.end))
             .or(topic.bounds(partition))
             .expect("the partition is one of the topic's");
         let mut old = Vec::new();
@@ -328,7 +340,7 @@ impl<'a> Batch<'a> {
             self.records.remove(*key).map_err(failed("drop an old record"))?;
         }
         if let Some((_, _, last)) = old.last() {
-            self.bounds(topic, partition).1.0 = last + 1;
+            self.moved(topic, partition).first = last + 1;
         }
         Ok(old.len())
     }

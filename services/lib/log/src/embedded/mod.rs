@@ -1,7 +1,7 @@
 //! The embedded log: a durable, partitioned log in one file of the data directory, on the `redb` store, for one process.
 //!
-//! One thread writes ([`writer`]); whatever waits in its bounded queue ([`queue`]) becomes one transaction ([`batch`]). Readers ([`read`],
-//! [`group`]) take snapshots and wait on the [`catalogue`], which says in memory how far each partition may be read.
+//! One thread writes (`writer`); whatever waits in its bounded queue (`queue`) becomes one transaction (`batch`). Readers (`read`,
+//! `group`) take snapshots and wait on the `catalogue`, which says in memory how far each partition may be read.
 //!
 //! Invariants:
 //! * One process owns the file; a second is refused with [`LogError::InUse`].

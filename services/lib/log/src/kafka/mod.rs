@@ -1,7 +1,7 @@
 //! The Kafka log: Apache Kafka through rdkafka.
 //!
 //! Each reader, appender and committer is a client of its own; readers belong to the thread that polls them. Start at [`KafkaLog`]; the
-//! settings of all clients, with reasons, stand in [`settings`].
+//! settings of all clients, with reasons, stand in `settings`.
 //!
 //! Invariants:
 //! * The classic group protocol with cooperative-sticky assignment. A partition enters the client's assignment once, at
@@ -52,7 +52,7 @@ struct Shared {
 }
 
 impl KafkaLog {
-    /// Connects, and fails if no broker answers within [15 s](QUERY_TIME_MAX).
+    /// Connects, and fails if no broker answers within 15 s.
     pub fn connect(options: KafkaOptions) -> Result<Self, LogError> {
         let queries: BaseConsumer<Quiet> = options
             .queries()

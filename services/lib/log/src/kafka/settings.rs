@@ -80,6 +80,8 @@ impl KafkaOptions {
         config.set("transaction.timeout.ms", "6000");
         // librdkafka wants it below the transaction's time-out, so that a request fails before its transaction does.
         config.set("socket.timeout.ms", "6000");
+        // The coordinator still ends the transaction before when the next one asks: with the default of 100 ms each would wait that long.
+        config.set("retry.backoff.ms", "5");
         // A transaction's records must not outlive it.
         config.set("message.timeout.ms", "6000");
         config

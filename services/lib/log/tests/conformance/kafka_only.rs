@@ -1,1 +1,237 @@
-//! What only Kafka can do: several members, and the death of one.
+//! What only Kafka has: several members of a group, the death of one, and records of others that were called off.
+//!
+//! The members here keep count the way a service does: a unit commits what was read, as copies, together with the positions. If a partition
+//! were begun twice or lost, a copy would be double or missing.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tocsin_log::kafka::KafkaLog;
+use tocsin_log::*;
+
+use super::site::*;
+
+const PARTITIONS: u32 = 4;
+const RECORDS: usize = 800;
+
+/// Copies `from` to `to` as a member of `group`, exactly once, until told to stop. Returns how many copies it committed.
+fn copy(log: &dyn Log, group: &GroupOptions, to: &TopicPartition, committer: &str, stop: &AtomicBool) -> usize {
+    let mut reader = log.group_reader(group.clone()).unwrap();
+    let mut committer = log.committer(committer).unwrap();
+    let mut ours = BTreeSet::new();
+    let mut copied = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut unit = Unit::default();
+        let event = reader
+            .poll(Duration::from_millis(50), 10, &mut |record| {
+                unit.appends.push(value(to, text(&record.to_record())));
+                let partition = at(record.topic, record.partition);
+                unit.positions.retain(|(other, _)| *other != partition);
+                unit.positions.push((partition, record.offset + 1));
+            })
+            .unwrap();
+        assert!(
+            unit.positions.iter().all(|(partition, _)| ours.contains(partition)),
+            "a record that is not ours"
+        );
+        let appends = unit.appends.len();
+        match committer.commit(&reader.membership(), unit) {
+            Ok(()) => copied += appends,
+            // Not ours any more: whoever has them now begins at the position before. Ours to the last go back there too.
+            Err(CommitError::Fenced(_) | CommitError::NotApplied(_)) => {
+                for partition in &ours {
+                    begin_at_committed(&mut *reader, partition);
+                }
+            }
+            Err(unknown) => panic!("{unknown:?}"),
+        }
+        match event {
+            GroupEvent::Assigned(new) => {
+                for partition in new {
+                    assert!(ours.insert(partition.clone()), "assigned twice");
+                    begin_at_committed(&mut *reader, &partition);
+                }
+            }
+            GroupEvent::Revoked(gone) => {
+                for partition in gone {
+                    assert!(ours.remove(&partition), "revoked what was not ours");
+                }
+            }
+            GroupEvent::Polled => {}
+        }
+    }
+    reader.close();
+    copied
+}
+
+fn begin_at_committed(reader: &mut dyn GroupReader, partition: &TopicPartition) {
+    let offset = reader.committed(partition).unwrap().unwrap_or(0);
+    match reader.begin(partition, offset) {
+        Ok(()) | Err(LogError::NoSuchPartition { .. }) => {}
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn fill(site: &Site, topic: &str, from: usize) {
+    let record = |n: usize| value(&at(topic, n as u32 % PARTITIONS), n.to_string());
+    site.append((from..from + RECORDS / 2).map(record).collect());
+}
+
+/// Waits for the copies: all of them, each once.
+fn check_copies(site: &Site, to: &TopicPartition) {
+    let mut reader = site.log().tail_reader(&[(to.clone(), 0)]).unwrap();
+    let mut copies = Vec::new();
+    let deadline = Instant::now() + LIMIT;
+    let distinct = |copies: &[usize]| copies.iter().collect::<BTreeSet<_>>().len();
+    while distinct(&copies) < RECORDS {
+        assert!(Instant::now() < deadline, "{} of {RECORDS} copies", distinct(&copies));
+        reader
+            .poll(STEP, 1_000, &mut |record| {
+                copies.push(text(&record.to_record()).parse().unwrap())
+            })
+            .unwrap();
+    }
+    reader
+        .poll(Duration::from_secs(1), 1_000, &mut |record| {
+            copies.push(text(&record.to_record()).parse().unwrap())
+        })
+        .unwrap();
+    assert_eq!(copies.len(), RECORDS, "copies that are double");
+}
+
+#[test]
+fn partitions_move_between_members_with_no_loss_and_no_double() {
+    let Some(site) = Site::kafka() else { return };
+    let from = site.topic("from", PARTITIONS, Cleanup::Delete);
+    let to = at(&site.topic("to", 1, Cleanup::Delete), 0);
+    let member = |name: &str| {
+        let (log, to, stop) = (site.log(), to.clone(), Arc::new(AtomicBool::new(false)));
+        let (group, name, stopped) = (
+            site.group("g", std::slice::from_ref(&from)),
+            site.name(name),
+            stop.clone(),
+        );
+        let thread = std::thread::spawn(move || copy(&*log, &group, &to, &name, &stopped));
+        (thread, stop)
+    };
+    let (one, stop_one) = member("one");
+    fill(&site, &from, 0);
+    // The second joins in the middle, takes over partitions, and the first leaves.
+    let (other, stop_other) = member("other");
+    let mut watcher = site.log().tail_reader(&[(to.clone(), 0)]).unwrap();
+    tail(&mut *watcher, RECORDS / 4);
+    fill(&site, &from, RECORDS / 2);
+    tail(&mut *watcher, RECORDS / 4);
+    stop_one.store(true, Ordering::Relaxed);
+    let by_one = one.join().unwrap();
+    check_copies(&site, &to);
+    stop_other.store(true, Ordering::Relaxed);
+    assert_eq!(by_one + other.join().unwrap(), RECORDS);
+}
+
+/// Not a test of its own: the member that [`a_member_killed_loses_and_doubles_nothing`] starts as a process and kills.
+#[test]
+fn a_member_in_a_process_of_its_own() {
+    let Ok(names) = std::env::var("TOCSIN_TEST_MEMBER") else {
+        return;
+    };
+    let [group, from, to, committer] = names.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    let log = KafkaLog::connect(kafka_options().unwrap()).unwrap();
+    let group = GroupOptions {
+        group: group.to_owned(),
+        instance: String::new(),
+        topics: vec![from.to_owned()],
+    };
+    copy(&log, &group, &at(to, 0), committer, &AtomicBool::new(false));
+}
+
+#[test]
+fn a_member_killed_loses_and_doubles_nothing() {
+    let Some(site) = Site::kafka() else { return };
+    let from = site.topic("from", PARTITIONS, Cleanup::Delete);
+    let to = at(&site.topic("to", 1, Cleanup::Delete), 0);
+    let group = site.group("g", std::slice::from_ref(&from));
+    let names = format!("{} {from} {} {}", group.group, to.topic, site.name("killed"));
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["kafka_only::a_member_in_a_process_of_its_own", "--exact"])
+        .env("TOCSIN_TEST_MEMBER", names)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    fill(&site, &from, 0);
+    let mut watcher = site.log().tail_reader(&[(to.clone(), 0)]).unwrap();
+    tail(&mut *watcher, RECORDS / 8);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fill(&site, &from, RECORDS / 2);
+    // The same instance comes back and finds the unit of the dead one aborted; the group lets its partitions go after the session's time.
+    let (log, stop) = (site.log(), Arc::new(AtomicBool::new(false)));
+    let (copies, stopped, committer) = (to.clone(), stop.clone(), site.name("killed"));
+    let heir = std::thread::spawn(move || copy(&*log, &group, &copies, &committer, &stopped));
+    check_copies(&site, &to);
+    stop.store(true, Ordering::Relaxed);
+    heir.join().unwrap();
+}
+
+#[test]
+fn what_was_called_off_is_never_seen_and_bounds_include_it() {
+    let Some(site) = Site::kafka() else { return };
+    let to = at(&site.topic("t", 1, Cleanup::Delete), 0);
+    // Another log does not know the topic's limit, so the broker refuses the record with the transaction under way.
+    let stranger = KafkaLog::connect(kafka_options().unwrap()).unwrap();
+    let mut committer = stranger.committer(&site.name("c")).unwrap();
+    let membership = Membership::Absent(String::new());
+    for round in 0..3 {
+        let unit = |size| Unit {
+            appends: vec![value(&to, round.to_string()), value(&to, "x".repeat(size))],
+            positions: Vec::new(),
+        };
+        let refused = committer.commit(&membership, unit(2_000_000));
+        assert!(
+            matches!(refused, Err(CommitError::NotApplied(LogError::RecordTooLarge { .. }))),
+            "{refused:?}"
+        );
+        committer.commit(&membership, unit(10)).unwrap();
+    }
+    let (_, end) = site.log().bounds(&to).unwrap();
+    let records = contents(&*site.log(), &to);
+    assert_eq!(records.len(), 6);
+    assert!(end > 6, "the ends of transactions take offsets");
+}
+
+#[test]
+fn static_members_come_back_to_their_partitions() {
+    let Some(site) = Site::kafka() else { return };
+    let topic = site.topic("t", 2, Cleanup::Delete);
+    let mut group = site.group("g", std::slice::from_ref(&topic));
+    group.instance = "ordinal-0".to_owned();
+    for round in 0..2 {
+        let mut reader = site.log().group_reader(group.clone()).unwrap();
+        let ours = assigned(&mut *reader, 2);
+        reader.commit_positions(&[(ours[0].clone(), round)]).unwrap();
+        assert!(matches!(reader.membership(), Membership::Kafka(_)));
+        reader.close();
+    }
+}
+
+#[test]
+fn nobody_there_is_an_error_that_says_so() {
+    let mut options = tocsin_log::kafka::KafkaOptions::new("127.0.0.1:1");
+    options
+        .client_properties
+        .insert("no.such.property".to_owned(), "x".to_owned());
+    let refused = KafkaLog::connect(options).err().unwrap();
+    assert!(
+        matches!(
+            refused,
+            LogError::Kafka {
+                operation: "make a client",
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+}
