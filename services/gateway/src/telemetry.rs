@@ -108,10 +108,6 @@ impl RequestRefused<'_> {
         let (code, status) = (self.problem.code(), self.problem.status());
         metrics.requests.with_label_values(&[code, status.as_str()]).inc();
         metrics.seconds.observe(self.took.as_secs_f64());
-        tracing::debug!(
-            code,
-            trace_id = self.trace.trace_id(),
-            "refused a request to publish"
-        );
+        tracing::debug!(code, trace_id = self.trace.trace_id(), "refused a request to publish");
     }
 }
