@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The query role: a read replica of the detector's state and of the alerts, and the HTTP API that answers from it.
+//!
+//! What this crate does not do: it counts nothing and decides nothing; it writes to no topic and reads no sighting, so its load never
+//! slows detection. The queue and cases are the dispatcher's.
+//!
+//! Invariants:
+//! * A reader's scope decides every byte of an answer: figures, alerts, which contents exist, and cursors, which are sealed so that the
+//!   offsets inside do not tell what others receive.
+//! * Every answer says `as_of` and how far that is behind; a partition's `as_of` never goes back.
+//! * Intervals hold the truth: what is not counted exactly is told as an interval, apart from what is.
+//! * Broken and foreign records of the log are counted and left out; none stops the replica.
+//! * Nothing is answered before the replica caught up with what the log held when it started.
+//! * Every map and buffer has a stated maximum; a slow reader of the stream costs a bounded buffer and is sent away.
+//!
+//! Start reading at [`replica::ReplicaState::apply`] (what a record changes), then [`answer::family_answer`] (what a reader is told), then
+//! [`router`].
+
+pub mod replica;
+
+pub mod answer;
+pub mod cursor;
+
+mod config;
+mod metrics;
+mod routes;
+mod spawn;
+mod state;
+mod tail;
+
+pub use config::QueryConfig;
+pub use metrics::Metrics;
+pub use routes::{
+    HEARTBEAT_INTERVAL, INVALID_CURSOR, NOT_HOT, NOT_READY, PROBLEMS, STALL_MAX, StreamSlots, TOO_MANY_STREAMS,
+    TRENDING_AGE_MAX, router,
+};
+pub use spawn::{QueryError, QueryParts, spawn};
+pub use state::{QueryState, QueryStateParts};

@@ -1,0 +1,162 @@
+use serde::Serialize;
+use tocsin_model::{Alert, Estimate};
+use utoipa::ToSchema;
+
+use super::{EstimateRange, HashText, Range, instant, scope_name};
+use crate::replica::{HeldAlert, Names};
+
+/// An alert with the numbers that justify it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertAnswer {
+    /// Its identity, 32 hexadecimal digits. The same alert has the same id wherever it is read.
+    pub id: String,
+    /// `all`, `coordinators`, or `party`: the alert rests on events inside this scope alone.
+    pub scope: &'static str,
+    /// The family that spreads, 32 hexadecimal digits.
+    pub family: String,
+    /// The founding content's strongest hash.
+    pub hash: HashText,
+    /// `raised`, `escalated`, `sustained` or `subsided`.
+    pub level: &'static str,
+    /// The number of the episode of this family and scope, from 1.
+    pub episode: u32,
+    /// The version of the rule that rang.
+    pub rule_version: u16,
+    /// When it rang, RFC 3339.
+    pub at: Option<String>,
+    /// When the family was first seen, as far as is known.
+    pub first_seen: Option<String>,
+    /// From when on the counts are exact.
+    pub exact_since: Option<String>,
+    /// What rang.
+    pub trigger: AlertTrigger,
+    /// Uploads, blocked uploads and shares of the last 5 minutes.
+    pub spread_5m: Range,
+    /// The same of the last hour.
+    pub spread_1h: Range,
+    /// The same of the last 24 hours.
+    pub spread_24h: Range,
+    /// Figures per platform.
+    pub platforms: Vec<AlertPlatform>,
+    /// Spread expected in the next hour, median.
+    pub forecast_1h: f64,
+    /// What orders the queue.
+    pub priority: f64,
+    /// The terms of the priority, in a fixed order.
+    pub priority_terms: Vec<PriorityTermAnswer>,
+    /// How many contents the family has.
+    pub members: u32,
+}
+
+/// The window that rang.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertTrigger {
+    /// Its length in milliseconds.
+    pub window_ms: i64,
+    /// Spread observed in it.
+    pub observed: u64,
+    /// Spread expected in it.
+    pub expected: f64,
+    /// The log-likelihood ratio, in nats.
+    pub score: f64,
+    /// The score from which the rule rings.
+    pub threshold: f64,
+    /// Distinct accounts of the last 24 hours, summed over platforms.
+    pub accounts_sum_over_platforms: EstimateRange,
+}
+
+/// One platform's share in an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertPlatform {
+    /// The platform.
+    pub platform: String,
+    /// Exact spread since promotion, over the last hour.
+    pub spread_1h: u64,
+    /// Exact spread since promotion, over the last 24 hours.
+    pub spread_24h: u64,
+    /// Distinct accounts since promotion.
+    pub accounts: EstimateRange,
+}
+
+/// One term of a priority.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PriorityTermAnswer {
+    /// What it is: a stable name.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// A page of alerts in order of arrival.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertsAnswer {
+    /// The reader's scope: `all`, `coordinators` or `party`.
+    pub scope: &'static str,
+    /// The alerts, oldest first.
+    pub alerts: Vec<AlertAnswer>,
+    /// Pass it as `since` to read on, or as `Last-Event-ID` to the stream.
+    pub next: String,
+    /// Whether more wait behind `next`.
+    pub more: bool,
+    /// Whether alerts between `since` and the first of these are no longer held.
+    pub gap: bool,
+    /// The oldest time of all partitions, RFC 3339: every alert of a time before it was read. Null while nothing was counted.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: Option<u64>,
+}
+
+impl AlertAnswer {
+    /// The answer for a held alert.
+    pub fn new(held: &HeldAlert, names: &Names) -> Self {
+        let alert: &Alert = &held.alert;
+        AlertAnswer {
+            id: alert.id.to_string(),
+            scope: scope_name(alert.scope),
+            family: alert.family.to_string(),
+            hash: HashText::from(&alert.hash),
+            level: alert.level.name(),
+            episode: alert.episode,
+            rule_version: alert.rule_version,
+            at: instant(alert.at),
+            first_seen: instant(alert.first_seen),
+            exact_since: instant(alert.exact_since),
+            trigger: AlertTrigger {
+                window_ms: alert.trigger.window.0,
+                observed: alert.trigger.observed,
+                expected: alert.trigger.expected,
+                score: alert.trigger.score,
+                threshold: alert.trigger.threshold,
+                accounts_sum_over_platforms: estimate(alert.trigger.accounts),
+            },
+            spread_5m: alert.spread_5m.into(),
+            spread_1h: alert.spread_1h.into(),
+            spread_24h: alert.spread_24h.into(),
+            platforms: alert
+                .platforms
+                .iter()
+                .map(|figures| AlertPlatform {
+                    platform: names.platform(figures.platform),
+                    spread_1h: figures.spread_1h,
+                    spread_24h: figures.spread_24h,
+                    accounts: estimate(figures.reach),
+                })
+                .collect(),
+            forecast_1h: alert.forecast_1h,
+            priority: alert.priority,
+            priority_terms: alert
+                .priority_terms
+                .iter()
+                .map(|term| PriorityTermAnswer {
+                    name: term.name.clone(),
+                    value: term.value,
+                })
+                .collect(),
+            members: alert.members,
+        }
+    }
+}
+
+fn estimate(estimate: Estimate) -> EstimateRange {
+    estimate.into()
+}

@@ -1,0 +1,377 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tocsin_model::{Class, ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
+use tocsin_velocity::HotRecord;
+use tocsin_velocity::figures::{FamilyFigures, WindowFigures, WindowLength, family_figures, window};
+use utoipa::ToSchema;
+
+use super::{AnswerError, EstimateRange, Freshness, HashText, Range, instant, scope_name, window_name};
+use crate::replica::{ColdState, ColdSum, Names, ReplicaState, cold_sum};
+
+/// What is known of a family inside the reader's scope.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum FamilyAnswer {
+    /// It spreads enough to be counted exactly.
+    Hot(HotAnswer),
+    /// It is counted approximately, in total.
+    Cold(ColdAnswer),
+}
+
+/// A family that is counted exactly, since its contents became hot.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HotAnswer {
+    /// The family, 32 hexadecimal digits. Differs from the id asked for when that content belongs to another's family.
+    pub family: String,
+    /// The reader's scope: `all`, `coordinators` or `party`.
+    pub scope: &'static str,
+    /// The founding content's strongest hash, where the reader may see that content.
+    pub hash: Option<HashText>,
+    /// The time up to which everything is counted, RFC 3339.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: u64,
+    /// How many contents of the family the reader may see.
+    pub members: u32,
+    /// The earliest event that is known.
+    pub first_seen: Option<String>,
+    /// The latest event.
+    pub last_seen: Option<String>,
+    /// From when on every count is exact: the latest promotion of a member.
+    pub exact_since: Option<String>,
+    /// The last 5 minutes, hour and 24 hours.
+    pub windows: Vec<HotWindow>,
+    /// Spread by surface over 24 hours, exact since promotion.
+    pub surfaces_24h: Vec<SurfaceCount>,
+    /// Distinct accounts since promotion.
+    pub reach: ReachAnswer,
+}
+
+/// One window of a hot family.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HotWindow {
+    /// `5m`, `1h` or `24h`.
+    pub window: &'static str,
+    /// Its start, included.
+    pub from: Option<String>,
+    /// Its end, excluded: the end of the bin that holds `as_of`.
+    pub to: Option<String>,
+    /// Uploads, blocked uploads and shares: `exact` + `before_exact` + `not_hot`.
+    pub spread: Range,
+    /// What was counted exactly, since promotion.
+    pub exact: u64,
+    /// What came before promotion.
+    pub before_exact: Range,
+    /// What was counted approximately because a visibility class of a member is not hot.
+    pub not_hot: Option<NotHot>,
+    /// Exact counts since promotion.
+    pub platforms: Vec<PlatformCounts>,
+}
+
+/// The approximate part of a hot family's window. Events after its own `as_of` are not in it yet.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct NotHot {
+    /// Its spread.
+    pub spread: Range,
+    /// The time up to which it is counted: at most a minute old.
+    pub as_of: Option<String>,
+    /// The stretch counted: the window rounded outward.
+    pub covered_from: Option<String>,
+    /// Its end.
+    pub covered_to: Option<String>,
+}
+
+/// Exact counts of one platform.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PlatformCounts {
+    /// The platform.
+    pub platform: String,
+    /// Uploads, blocked uploads and shares.
+    pub spread: u64,
+    /// Every kind of event that occurred.
+    pub kinds: Vec<KindCount>,
+}
+
+/// A count of one kind of event.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct KindCount {
+    /// The kind, as in the schema of events.
+    pub kind: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// A count on one surface.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SurfaceCount {
+    /// The surface, as in the schema of events.
+    pub surface: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// Distinct accounts. An account is a platform's pseudonym: the same person on two platforms is two accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ReachAnswer {
+    /// The sum over platforms, and of the ends of their intervals.
+    pub sum_over_platforms: EstimateRange,
+    /// Whether the sum is an upper bound: that of a platform is.
+    pub upper_bound: bool,
+    /// Each platform.
+    pub platforms: Vec<PlatformReachAnswer>,
+}
+
+/// Distinct accounts of one platform.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PlatformReachAnswer {
+    /// The platform.
+    pub platform: String,
+    /// Accounts since promotion.
+    pub accounts: EstimateRange,
+    /// Whether this is an upper bound: the platform's pseudonym key changed meanwhile.
+    pub upper_bound: bool,
+}
+
+/// A content that is counted approximately.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ColdAnswer {
+    /// The content, 32 hexadecimal digits: a family of its own.
+    pub family: String,
+    /// The reader's scope: `all`, `coordinators` or `party`.
+    pub scope: &'static str,
+    /// The hash that was looked up.
+    pub hash: Option<HashText>,
+    /// The time up to which everything is counted, RFC 3339: at most a minute old.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: u64,
+    /// The last 5 minutes, hour and 24 hours.
+    pub windows: Vec<ColdWindow>,
+}
+
+/// One window of a cold content.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ColdWindow {
+    /// `5m`, `1h` or `24h`.
+    pub window: &'static str,
+    /// Its start, included.
+    pub from: Option<String>,
+    /// Its end, excluded.
+    pub to: Option<String>,
+    /// Uploads, blocked uploads and shares.
+    pub spread: Range,
+    /// With probability `confidence`, `spread.high` exceeds the truth of the stretch counted by at most this.
+    pub expected_error: f64,
+    /// See `expected_error`.
+    pub confidence: f64,
+    /// The stretch counted: the window rounded outward.
+    pub covered_from: Option<String>,
+    /// Its end.
+    pub covered_to: Option<String>,
+}
+
+/// What a reader may know of a content or family. `hash` is the one looked up, if any.
+///
+/// # Errors
+/// The reader can see nothing of it, or its partition has not told its time yet.
+pub fn family_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    content: ContentId,
+    hash: Option<&ContentHash>,
+    now_ms: i64,
+) -> Result<FamilyAnswer, AnswerError> {
+    match replica.hot.family_of(content, scope) {
+        Some(family) => hot_answer(replica, scope, family, now_ms).map(FamilyAnswer::Hot),
+        None => cold_answer(replica, scope, content, hash, now_ms).map(FamilyAnswer::Cold),
+    }
+}
+
+fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i64) -> Result<HotAnswer, AnswerError> {
+    let records = replica.hot.records_of(family, scope);
+    let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
+    let borrowed: Vec<&HotRecord> = records.iter().map(Arc::as_ref).collect();
+    let figures = family_figures(&borrowed, freshness.as_of).ok_or(AnswerError::NotFound)?;
+    let cold = NotHotClasses::new(replica, scope, &records);
+    Ok(HotAnswer {
+        family: family.to_string(),
+        scope: scope_name(scope),
+        hash: founding_hash(family, &records),
+        as_of: instant(freshness.as_of),
+        lag_ms: freshness.lag_ms,
+        members: figures.members,
+        first_seen: instant(figures.first_seen),
+        last_seen: instant(figures.last_seen),
+        exact_since: instant(figures.exact_since),
+        windows: figures
+            .windows
+            .iter()
+            .map(|window| hot_window(window, &cold, &replica.names))
+            .collect(),
+        surfaces_24h: figures
+            .surfaces
+            .iter()
+            .map(|(surface, count)| SurfaceCount {
+                surface: surface.name(),
+                count: *count,
+            })
+            .collect(),
+        reach: reach_answer(&figures, &replica.names),
+    })
+}
+
+/// The strongest hash of the content that founded the family, if one of the records is that content's.
+pub(super) fn founding_hash(family: FamilyId, records: &[Arc<HotRecord>]) -> Option<HashText> {
+    records
+        .iter()
+        .find(|record| record.content() == family.0)
+        .map(|record| HashText::from(record.hash()))
+}
+
+/// Exact counts by platform, ascending by the platform's number.
+pub(super) fn platform_counts(counts: &BTreeMap<(PlatformId, Kind), u64>, names: &Names) -> Vec<PlatformCounts> {
+    let mut platforms: BTreeMap<PlatformId, PlatformCounts> = BTreeMap::new();
+    for ((platform, kind), count) in counts {
+        let entry = platforms.entry(*platform).or_insert_with(|| PlatformCounts {
+            platform: names.platform(*platform),
+            spread: 0,
+            kinds: Vec::new(),
+        });
+        if kind.is_spread() {
+            entry.spread += count;
+        }
+        entry.kinds.push(KindCount {
+            kind: kind.name(),
+            count: *count,
+        });
+    }
+    platforms.into_values().collect()
+}
+
+fn hot_window(figures: &WindowFigures, cold: &NotHotClasses, names: &Names) -> HotWindow {
+    let platforms = platform_counts(&figures.counts, names);
+    let exact: u64 = platforms.iter().map(|platform| platform.spread).sum();
+    let not_hot = cold.sum(figures.window.from, figures.window.to);
+    let spread = figures
+        .spread
+        .plus(not_hot.map_or(Interval::default(), |(_, sum)| sum.spread));
+    HotWindow {
+        window: window_name(figures.length),
+        from: instant(figures.window.from),
+        to: instant(figures.window.to),
+        spread: spread.into(),
+        exact,
+        before_exact: Range {
+            low: figures.spread.low.saturating_sub(exact),
+            high: figures.spread.high.saturating_sub(exact),
+        },
+        not_hot: not_hot.map(|(as_of, sum)| NotHot {
+            spread: sum.spread.into(),
+            as_of: instant(as_of),
+            covered_from: instant(sum.covered_from),
+            covered_to: instant(sum.covered_to),
+        }),
+        platforms,
+    }
+}
+
+fn reach_answer(figures: &FamilyFigures, names: &Names) -> ReachAnswer {
+    let platforms: Vec<PlatformReachAnswer> = figures
+        .reach
+        .iter()
+        .map(|(platform, reach)| PlatformReachAnswer {
+            platform: names.platform(*platform),
+            accounts: reach.accounts.into(),
+            upper_bound: reach.epochs_mixed,
+        })
+        .collect();
+    let sum = |part: fn(&EstimateRange) -> f64| platforms.iter().map(|platform| part(&platform.accounts)).sum();
+    ReachAnswer {
+        sum_over_platforms: EstimateRange {
+            estimate: sum(|accounts| accounts.estimate),
+            low: sum(|accounts| accounts.low),
+            high: sum(|accounts| accounts.high),
+        },
+        upper_bound: platforms.iter().any(|platform| platform.upper_bound),
+        platforms,
+    }
+}
+
+/// Cold counts of the classes of a family's members that have no hot record.
+struct NotHotClasses {
+    states: Vec<(ContentId, Arc<ColdState>)>,
+    as_of: Option<Timestamp>,
+}
+
+impl NotHotClasses {
+    fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<HotRecord>]) -> Self {
+        let hot: BTreeSet<(ContentId, Class)> = records
+            .iter()
+            .map(|record| (record.content(), record.class()))
+            .collect();
+        let contents: BTreeSet<ContentId> = hot.iter().map(|(content, _)| *content).collect();
+        let mut states = Vec::new();
+        let mut as_of = None;
+        for content in contents {
+            let held = states.len();
+            let classes = replica.cold.visible(content, scope).into_iter();
+            let not_hot = classes.filter(|(class, _)| !hot.contains(&(content, *class)));
+            states.extend(not_hot.map(|(_, state)| (content, state)));
+            if states.len() > held {
+                let of_content = replica.cold_as_of(content, scope);
+                as_of = as_of.map_or(of_content, |as_of| of_content.min(Some(as_of)));
+            }
+        }
+        NotHotClasses { states, as_of }
+    }
+
+    /// `None` when there is nothing to add.
+    fn sum(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, ColdSum)> {
+        let states = self.states.iter().map(|(content, state)| (*content, state.as_ref()));
+        let sum = cold_sum(states, from, to)?;
+        (sum.spread.high > 0).then_some((self.as_of?, sum))
+    }
+}
+
+fn cold_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    content: ContentId,
+    hash: Option<&ContentHash>,
+    now_ms: i64,
+) -> Result<ColdAnswer, AnswerError> {
+    let states = replica.cold.visible(content, scope);
+    let as_of = replica.cold_as_of(content, scope).ok_or(AnswerError::NotFound)?;
+    let group = Freshness::of_group(replica, content.group(), now_ms)?;
+    let mut windows = Vec::with_capacity(WindowLength::ALL.len());
+    for length in WindowLength::ALL {
+        let window = window(length, as_of);
+        let states = states.iter().map(|(_, state)| (content, state.as_ref()));
+        let sum = cold_sum(states, window.from, window.to).ok_or(AnswerError::NotFound)?;
+        windows.push(ColdWindow {
+            window: window_name(length),
+            from: instant(window.from),
+            to: instant(window.to),
+            spread: sum.spread.into(),
+            expected_error: sum.expected_error,
+            confidence: sum.confidence,
+            covered_from: instant(sum.covered_from),
+            covered_to: instant(sum.covered_to),
+        });
+    }
+    // The counts never fall below the truth: nothing in the longest window is nothing seen.
+    if windows.iter().all(|window| window.spread.high == 0) {
+        return Err(AnswerError::NotFound);
+    }
+    let behind_group = u64::try_from((group.as_of - as_of).0).unwrap_or(0);
+    Ok(ColdAnswer {
+        family: FamilyId(content).to_string(),
+        scope: scope_name(scope),
+        hash: hash.map(HashText::from),
+        as_of: instant(as_of),
+        lag_ms: group.lag_ms.saturating_add(behind_group),
+        windows,
+    })
+}

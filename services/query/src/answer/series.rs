@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tocsin_model::{ContentId, Kind, Milliseconds, PlatformId, Scope, Timestamp};
+use tocsin_velocity::Resolution;
+use utoipa::ToSchema;
+
+use super::family::founding_hash;
+use super::{AnswerError, Freshness, HashText, instant, scope_name};
+use crate::replica::ReplicaState;
+
+/// What is asked of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesQuestion {
+    /// The width of a bin.
+    pub resolution: Resolution,
+    /// From when on; `None`: from the oldest bin held.
+    pub from: Option<Timestamp>,
+    /// Up to when, excluded; `None`: with the open bin.
+    pub to: Option<Timestamp>,
+}
+
+/// The bins of a hot family, by platform and kind. Exact since promotion; earlier bins are not known.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SeriesAnswer {
+    /// The family, 32 hexadecimal digits.
+    pub family: String,
+    /// The reader's scope: `all`, `coordinators` or `party`.
+    pub scope: &'static str,
+    /// The founding content's strongest hash, where the reader may see that content.
+    pub hash: Option<HashText>,
+    /// The time up to which everything is counted, RFC 3339.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: u64,
+    /// From when on every bin is exact.
+    pub exact_since: Option<String>,
+    /// `5s`, `1m` or `15m`.
+    pub resolution: &'static str,
+    /// The start of the first bin asked for.
+    pub from: Option<String>,
+    /// The end of the last.
+    pub to: Option<String>,
+    /// One line per platform and kind, ascending.
+    pub lines: Vec<SeriesLine>,
+}
+
+/// One platform and kind.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SeriesLine {
+    /// The platform.
+    pub platform: String,
+    /// The kind, as in the schema of events.
+    pub kind: &'static str,
+    /// The bins that hold something, ascending.
+    pub bins: Vec<SeriesBin>,
+}
+
+/// One bin.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SeriesBin {
+    /// Its start, RFC 3339.
+    pub at: Option<String>,
+    /// How many events.
+    pub count: u64,
+}
+
+/// The name of a resolution in the API.
+pub fn resolution_name(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Seconds5 => "5s",
+        Resolution::Minute1 => "1m",
+        Resolution::Minutes15 => "15m",
+    }
+}
+
+/// The bins of the family a content belongs to.
+///
+/// # Errors
+/// See [`AnswerError`].
+pub fn series_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    content: ContentId,
+    question: SeriesQuestion,
+    now_ms: i64,
+) -> Result<SeriesAnswer, AnswerError> {
+    let Some(family) = replica.hot.family_of(content, scope) else {
+        // A cold content is told from an unseen one by what the reader may see of it, and by nothing else.
+        let cold = super::family_answer(replica, scope, content, None, now_ms);
+        return Err(cold.map_or_else(|error| error, |_| AnswerError::NotHot));
+    };
+    let records = replica.hot.records_of(family, scope);
+    let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
+    let exact_since = records
+        .iter()
+        .map(|record| record.exact_since())
+        .max()
+        .ok_or(AnswerError::NotFound)?;
+    let width = question.resolution.width();
+    let held_to = freshness.as_of.floor_to(width) + width;
+    let held_from = held_to - Milliseconds(width.0 * question.resolution.bins_kept());
+    let from = question
+        .from
+        .map_or(held_from, |from| from.max(held_from).floor_to(width));
+    let to = question.to.map_or(held_to, |to| to.min(held_to));
+    let mut sums: BTreeMap<(PlatformId, Kind), BTreeMap<Timestamp, u64>> = BTreeMap::new();
+    for (platform, kind, at, count) in records.iter().flat_map(|record| record.series(question.resolution)) {
+        if from <= at && at < to {
+            *sums.entry((platform, kind)).or_default().entry(at).or_insert(0) += u64::from(count);
+        }
+    }
+    Ok(SeriesAnswer {
+        family: family.to_string(),
+        scope: scope_name(scope),
+        hash: founding_hash(family, &records),
+        as_of: instant(freshness.as_of),
+        lag_ms: freshness.lag_ms,
+        exact_since: instant(exact_since),
+        resolution: resolution_name(question.resolution),
+        from: instant(from),
+        to: instant(to),
+        lines: sums
+            .into_iter()
+            .map(|((platform, kind), bins)| SeriesLine {
+                platform: replica.names.platform(platform),
+                kind: kind.name(),
+                bins: bins
+                    .into_iter()
+                    .map(|(at, count)| SeriesBin { at: instant(at), count })
+                    .collect(),
+            })
+            .collect(),
+    })
+}

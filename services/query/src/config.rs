@@ -1,0 +1,77 @@
+use serde::{Deserialize, Serialize};
+use tocsin_runtime::Refusal;
+
+/// What an operator may choose about the query role. Section `[query]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueryConfig {
+    /// The most hot records (one content, one visibility class) held in memory, some KiB each. Records beyond it are left out and
+    /// counted. 1 to 100,000,000. Default: 2,000,000.
+    pub hot_records_max: usize,
+    /// The most alerts held per scope; the oldest go first. 1 to 1,000,000. Default: 4,096.
+    pub alerts_per_scope_max: usize,
+    /// How long alerts are held, in hours of the log's append stamps. 1 to 8,760. Default: 168.
+    pub alerts_retention_hours: u32,
+    /// The most streams open at a time. 1 to 100,000. Default: 1,024.
+    pub streams_max: usize,
+    /// The most streams that the readers of one scope (a party, or the coordinators) may hold open. 1 to `streams_max`. Default: 64.
+    pub streams_per_scope_max: usize,
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        QueryConfig {
+            hot_records_max: 2_000_000,
+            alerts_per_scope_max: 4_096,
+            alerts_retention_hours: 168,
+            streams_max: 1_024,
+            streams_per_scope_max: 64,
+        }
+    }
+}
+
+impl QueryConfig {
+    /// What is wrong with it.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let ranges = [
+            ("query.hot_records_max", self.hot_records_max as u64, 100_000_000),
+            (
+                "query.alerts_per_scope_max",
+                self.alerts_per_scope_max as u64,
+                1_000_000,
+            ),
+            (
+                "query.alerts_retention_hours",
+                u64::from(self.alerts_retention_hours),
+                8_760,
+            ),
+            ("query.streams_max", self.streams_max as u64, 100_000),
+            (
+                "query.streams_per_scope_max",
+                self.streams_per_scope_max as u64,
+                self.streams_max as u64,
+            ),
+        ];
+        ranges
+            .into_iter()
+            .filter(|(_, value, high)| !(1..=*high).contains(value))
+            .map(|(key, _, high)| Refusal::new(key, format!("1 to {high} is wanted")))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_each_field_is_checked() {
+        assert!(QueryConfig::default().refusals().is_empty());
+        let config = QueryConfig {
+            hot_records_max: 0,
+            streams_max: 10,
+            ..QueryConfig::default()
+        };
+        assert_eq!(config.refusals().len(), 2);
+    }
+}

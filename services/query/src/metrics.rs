@@ -1,0 +1,113 @@
+//! What an operator sees of the query role. Labels are topics, partitions and fixed words.
+
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::replica::{Position, Skipped};
+
+/// The metrics of one replica. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Records that changed the replica.
+    pub(crate) applied: IntCounterVec,
+    skipped: IntCounterVec,
+    /// Records between the replica and the end of a partition.
+    pub(crate) lag_offsets: IntGaugeVec,
+    /// Seconds since the last header of a partition was appended.
+    pub(crate) lag_seconds: GaugeVec,
+    /// Hot records held.
+    pub(crate) hot_records: IntGauge,
+    /// Checkpoints of cold counts held.
+    pub(crate) cold_states: IntGauge,
+    /// Alerts held.
+    pub(crate) alerts: IntGauge,
+    /// 1 once the replica had caught up.
+    pub(crate) ready: IntGauge,
+    /// Failed reads of the log.
+    pub(crate) read_failures: IntCounter,
+    /// Streams open.
+    pub(crate) streams: IntGauge,
+    /// Streams ended because their reader was too slow.
+    pub(crate) streams_evicted: IntCounter,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    /// A metric of one of these names is registered already.
+    pub fn new(registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        let metrics = Metrics {
+            applied: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_query_records_applied_total",
+                    "Records of the log that were applied",
+                ),
+                &["topic"],
+            )?,
+            skipped: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_query_records_skipped_total",
+                    "Records of the log that were left out, by reason",
+                ),
+                &["topic", "reason"],
+            )?,
+            lag_offsets: IntGaugeVec::new(
+                Opts::new(
+                    "tocsin_query_lag_offsets",
+                    "Offsets between the replica and the end of a partition",
+                ),
+                &["topic", "partition"],
+            )?,
+            lag_seconds: GaugeVec::new(
+                Opts::new(
+                    "tocsin_query_lag_seconds",
+                    "Seconds since the last applied header of a partition was appended",
+                ),
+                &["partition"],
+            )?,
+            hot_records: IntGauge::new("tocsin_query_hot_records", "Hot records held")?,
+            cold_states: IntGauge::new("tocsin_query_cold_states", "Checkpoints of cold counts held")?,
+            alerts: IntGauge::new("tocsin_query_alerts", "Alerts held")?,
+            ready: IntGauge::new("tocsin_query_ready", "1 once the replica caught up with the log")?,
+            read_failures: IntCounter::new(
+                "tocsin_query_read_failures_total",
+                "Reads of the log that failed and were tried again",
+            )?,
+            streams: IntGauge::new("tocsin_query_streams", "Streams of alerts that are open")?,
+            streams_evicted: IntCounter::new(
+                "tocsin_query_streams_evicted_total",
+                "Streams of alerts that were ended because their reader was too slow",
+            )?,
+        };
+        registry.register(Box::new(metrics.applied.clone()))?;
+        registry.register(Box::new(metrics.skipped.clone()))?;
+        registry.register(Box::new(metrics.lag_offsets.clone()))?;
+        registry.register(Box::new(metrics.lag_seconds.clone()))?;
+        for gauge in [
+            &metrics.hot_records,
+            &metrics.cold_states,
+            &metrics.alerts,
+            &metrics.ready,
+            &metrics.streams,
+        ] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        registry.register(Box::new(metrics.read_failures.clone()))?;
+        registry.register(Box::new(metrics.streams_evicted.clone()))?;
+        Ok(metrics)
+    }
+
+    /// A record was left out.
+    pub(crate) fn record_skipped(&self, topic: &str, position: Position, reason: Skipped) {
+        self.skipped.with_label_values(&[topic, reason.name()]).inc();
+        if matches!(reason, Skipped::Corrupt | Skipped::Full) {
+            tracing::warn!(
+                topic,
+                partition = position.partition,
+                offset = position.offset,
+                reason = reason.name(),
+                "a record of the log was left out"
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The hot records a replica holds, and which of them make a family for a reader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tocsin_model::{Class, ContentId, FamilyId, Scope};
+use tocsin_velocity::HotRecord;
+
+/// Hot records by content and class, and the members of each family. Written by one thread, read by many.
+#[derive(Debug)]
+pub struct HotTable {
+    records_max: usize,
+    records: DashMap<(ContentId, Class), Arc<HotRecord>>,
+    members: DashMap<FamilyId, BTreeSet<(ContentId, Class)>>,
+}
+
+/// The table is full: the record was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableFull;
+
+impl HotTable {
+    /// An empty table.
+    pub fn new(records_max: usize) -> Self {
+        HotTable {
+            records_max,
+            records: DashMap::new(),
+            members: DashMap::new(),
+        }
+    }
+
+    /// Takes the newest record of its content and class.
+    ///
+    /// # Errors
+    /// The record is new and the table is full.
+    pub fn put(&self, record: HotRecord) -> Result<(), TableFull> {
+        let key = (record.content(), record.class());
+        let family = record.family();
+        if self.records.len() >= self.records_max && !self.records.contains_key(&key) {
+            return Err(TableFull);
+        }
+        // The new membership stands before the old one goes: a reader in between finds the member twice, and takes it for the family
+        // that its record names.
+        self.members.entry(family).or_default().insert(key);
+        if let Some(old) = self.records.insert(key, Arc::new(record))
+            && old.family() != family
+        {
+            self.leave(old.family(), key);
+        }
+        Ok(())
+    }
+
+    /// The content is no longer hot in this class.
+    pub fn remove(&self, content: ContentId, class: Class) {
+        if let Some((key, old)) = self.records.remove(&(content, class)) {
+            self.leave(old.family(), key);
+        }
+    }
+
+    /// The records of a content that a reader may see, the scope's own class first.
+    pub fn visible(&self, content: ContentId, scope: Scope) -> Vec<Arc<HotRecord>> {
+        classes_of(scope)
+            .filter_map(|class| self.records.get(&(content, class)).map(|record| Arc::clone(&record)))
+            .collect()
+    }
+
+    /// The family that a content belongs to for a reader; `None` when nothing of it is hot there.
+    ///
+    /// An id that once named a family goes on answering: it is the id of its founding content, which belongs to the new family.
+    pub fn family_of(&self, content: ContentId, scope: Scope) -> Option<FamilyId> {
+        let visible = self.visible(content, scope);
+        if visible.is_empty() {
+            let family = FamilyId(content);
+            return self.contents(family, scope).next().map(|_| family);
+        }
+        Some(family_of_records(content, &visible))
+    }
+
+    /// All records of a family that a reader may see, ascending by content.
+    pub fn records_of(&self, family: FamilyId, scope: Scope) -> Vec<Arc<HotRecord>> {
+        self.contents(family, scope)
+            .flat_map(|content| self.visible(content, scope))
+            .collect()
+    }
+
+    /// Every family of which a reader may see something, in no order.
+    pub fn families(&self, scope: Scope) -> Vec<FamilyId> {
+        self.members
+            .iter()
+            .filter(|entry| entry.value().iter().any(|(_, class)| scope.contains(*class)))
+            .map(|entry| *entry.key())
+            .collect()
+    }
+
+    /// How many records are held.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    fn contents(&self, family: FamilyId, scope: Scope) -> impl Iterator<Item = ContentId> + '_ {
+        let members: BTreeSet<ContentId> = self
+            .members
+            .get(&family)
+            .map(|members| {
+                members
+                    .iter()
+                    .filter(|(_, class)| scope.contains(*class))
+                    .map(|(content, _)| *content)
+                    .collect()
+            })
+            .unwrap_or_default();
+        members
+            .into_iter()
+            .filter(move |content| family_of_records(*content, &self.visible(*content, scope)) == family)
+    }
+
+    fn leave(&self, family: FamilyId, key: (ContentId, Class)) {
+        if let Some(mut members) = self.members.get_mut(&family) {
+            members.remove(&key);
+        }
+        self.members.remove_if(&family, |_, members| members.is_empty());
+    }
+}
+
+/// The classes inside a scope, its own first.
+pub fn classes_of(scope: Scope) -> impl Iterator<Item = Class> {
+    let all = (scope != Scope::All).then_some(Class::All);
+    std::iter::once(scope.own_class()).chain(all)
+}
+
+/// The family of a content from the records a reader may see, own class first: a link in the scope's own class goes before one that
+/// everybody sees, and both before being alone.
+fn family_of_records(content: ContentId, records: &[Arc<HotRecord>]) -> FamilyId {
+    let alone = FamilyId(content);
+    records
+        .iter()
+        .map(|record| record.family())
+        .find(|family| *family != alone)
+        .unwrap_or(alone)
+}

@@ -1,0 +1,123 @@
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use tocsin_runtime::Problem;
+use utoipa::IntoParams;
+
+use super::parameters::{self, Parameters, refused};
+use super::reader::Reader;
+use super::unanswered;
+use crate::answer::{FamilyAnswer, SeriesAnswer, SeriesQuestion, family_answer, series_answer};
+use crate::state::QueryState;
+use crate::tail::now_ms;
+
+/// Which bins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SeriesParameters {
+    /// `5s` (held for half an hour), `1m` (3 hours, the default) or `15m` (25 hours).
+    resolution: Option<String>,
+    /// The start, RFC 3339, rounded down to a bin; the oldest bin held when absent or earlier.
+    from: Option<String>,
+    /// The end, excluded; the open bin when absent or later.
+    to: Option<String>,
+}
+
+/// Which content.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LookupParameters {
+    /// `sha256`, `md5`, `pdq`, `vpdq` or `url`.
+    #[param(required = true)]
+    algorithm: Option<String>,
+    /// Hexadecimal, or the URL.
+    #[param(required = true)]
+    value: Option<String>,
+}
+
+/// What is known of a family, or of a content alone
+///
+/// Exact and by platform, kind, surface and reach where it is hot; one total per window with its bounds where it is cold. What the reader
+/// may not see is as if it were not there.
+#[utoipa::path(get, path = "/v1/families/{id}", tag = "query", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits")),
+    responses(
+        (status = 200, body = FamilyAnswer),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn family(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Path(id): Path<String>,
+) -> Result<Json<FamilyAnswer>, Problem> {
+    let content = parameters::content_id(&id)?;
+    family_answer(state.replica(), reader.scope, content, None, now_ms())
+        .map(Json)
+        .map_err(unanswered)
+}
+
+/// The bins of a hot family
+///
+/// Counts by platform and kind at one of three resolutions, exact since promotion. Bins without an event are left out.
+#[utoipa::path(get, path = "/v1/families/{id}/series", tag = "query", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), SeriesParameters),
+    responses(
+        (status = 200, body = SeriesAnswer),
+        (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn series(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Path(id): Path<String>,
+    Parameters(parameters): Parameters<SeriesParameters>,
+) -> Result<Json<SeriesAnswer>, Problem> {
+    let content = parameters::content_id(&id)?;
+    let question = SeriesQuestion {
+        resolution: parameters::resolution(parameters.resolution.as_deref())?,
+        from: parameters::instant("from", parameters.from.as_deref())?,
+        to: parameters::instant("to", parameters.to.as_deref())?,
+    };
+    if let (Some(from), Some(to)) = (question.from, question.to)
+        && from >= to
+    {
+        return Err(refused("from: must lie before to"));
+    }
+    series_answer(state.replica(), reader.scope, content, question, now_ms())
+        .map(Json)
+        .map_err(unanswered)
+}
+
+/// What is known of a content hash
+///
+/// Answers as `/v1/families/{id}` does, for the content this hash names. A content is named by its strongest hash (sha256, then md5, pdq,
+/// vpdq, url).
+#[utoipa::path(get, path = "/v1/lookup", tag = "query", security(("api_key" = [])),
+    params(LookupParameters),
+    responses(
+        (status = 200, body = FamilyAnswer),
+        (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn lookup(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Parameters(parameters): Parameters<LookupParameters>,
+) -> Result<Json<FamilyAnswer>, Problem> {
+    let hash = parameters::content_hash(parameters.algorithm.as_deref(), parameters.value.as_deref())?;
+    let content = state.key().content_id(&hash);
+    family_answer(state.replica(), reader.scope, content, Some(&hash), now_ms())
+        .map(Json)
+        .map_err(unanswered)
+}

@@ -1,0 +1,126 @@
+//! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
+
+mod alerts;
+mod families;
+mod parameters;
+mod reader;
+mod stream;
+mod stream_slots;
+mod trending;
+
+use tocsin_runtime::{Problem, ProblemKind, problem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::AnswerError;
+use crate::state::QueryState;
+
+pub use stream::{HEARTBEAT_INTERVAL, STALL_MAX};
+pub use stream_slots::StreamSlots;
+pub use trending::{TRENDING_AGE_MAX, TrendingCache};
+
+/// The replica has not caught up with the log yet.
+pub const NOT_READY: ProblemKind = ProblemKind {
+    status: 503,
+    code: "not_ready",
+    title: "The replica has not caught up with the log yet",
+};
+
+/// The family is counted approximately only.
+pub const NOT_HOT: ProblemKind = ProblemKind {
+    status: 404,
+    code: "not_hot",
+    title: "The content is not hot: only approximate totals are held",
+};
+
+/// The cursor was not given to this reader by this deployment.
+pub const INVALID_CURSOR: ProblemKind = ProblemKind {
+    status: 400,
+    code: "invalid_cursor",
+    title: "The cursor was not given to this reader by this deployment",
+};
+
+/// The reader's party, or all readers together, hold as many streams open as they may.
+pub const TOO_MANY_STREAMS: ProblemKind = ProblemKind {
+    status: 429,
+    code: "too_many_streams",
+    title: "As many streams are open as may be",
+};
+
+/// The kinds of problems these routes add to those every service may answer.
+pub const PROBLEMS: [ProblemKind; 4] = [NOT_READY, NOT_HOT, INVALID_CURSOR, TOO_MANY_STREAMS];
+
+/// The routes, and the description of them.
+pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(families::family))
+        .routes(routes!(families::series))
+        .routes(routes!(families::lookup))
+        .routes(routes!(trending::trending))
+        .routes(routes!(alerts::alerts))
+        .routes(routes!(alerts::alert))
+        .routes(routes!(stream::stream))
+        .with_state(state)
+        .split_for_parts()
+}
+
+#[derive(OpenApi)]
+#[openapi(modifiers(&BearerKey), tags((name = "query", description = "Figures and alerts inside the reader's scope")))]
+struct Description;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key with the role `reader` or `moderator`"))
+            .build();
+        openapi
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+fn unanswered(error: AnswerError) -> Problem {
+    match error {
+        AnswerError::NotFound => Problem::new(problem::NOT_FOUND),
+        AnswerError::NotHot => Problem::new(NOT_HOT),
+        AnswerError::TimeUnknown => Problem::new(problem::UNAVAILABLE)
+            .with_detail("the partition has not told its time yet")
+            .with_retry_after_s(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the tables that clients program against name every code there is.
+
+    use super::*;
+
+    const TABLE: &str = include_str!("../../PROBLEMS.md");
+
+    #[test]
+    fn every_code_is_documented() {
+        let shared = [
+            problem::UNAUTHENTICATED,
+            problem::FORBIDDEN,
+            problem::NOT_FOUND,
+            problem::METHOD_NOT_ALLOWED,
+            problem::INVALID_PARAMETER,
+            problem::UNAVAILABLE,
+            problem::INTERNAL,
+        ];
+        for kind in shared.into_iter().chain(PROBLEMS) {
+            let row = format!("| `{}` | {} |", kind.code, kind.status);
+            assert!(TABLE.contains(&row), "{row} is not in PROBLEMS.md");
+        }
+        for code in stream::EndCode::ALL {
+            let row = format!("| `{}` |", code.name());
+            assert!(TABLE.contains(&row), "{row} is not in PROBLEMS.md");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use tocsin_model::Scope;
+use tocsin_runtime::{Problem, problem};
+use tocsin_store::{Principal, Role};
+
+use super::NOT_READY;
+use crate::state::QueryState;
+
+/// Who asks: a key that was checked, on a replica that caught up.
+pub(crate) struct Reader {
+    pub(crate) scope: Scope,
+    /// The key as it was shown, to check it again during a stream.
+    token: String,
+}
+
+impl FromRequestParts<QueryState> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &QueryState) -> Result<Reader, Problem> {
+        let token = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(bearer)
+            .ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))?;
+        let principal = authenticate(state, token).await?;
+        if !state.is_ready() {
+            return Err(Problem::new(NOT_READY).with_retry_after_s(1));
+        }
+        Ok(Reader {
+            scope: principal.scope(),
+            token: token.to_owned(),
+        })
+    }
+}
+
+impl Reader {
+    /// Checks the key again: the scope is the same as long as this is `Ok`.
+    pub(crate) async fn check_again(&self, state: &QueryState) -> Result<(), Problem> {
+        let principal = authenticate(state, &self.token).await?;
+        match principal.scope() == self.scope {
+            true => Ok(()),
+            false => Err(Problem::new(problem::UNAUTHENTICATED)),
+        }
+    }
+}
+
+async fn authenticate(state: &QueryState, token: &str) -> Result<Principal, Problem> {
+    let principal = state.store().authenticate(token).await.map_err(|error| {
+        tracing::error!(
+            error = tocsin_runtime::roles::chain(&error),
+            "a key could not be checked"
+        );
+        Problem::new(problem::UNAVAILABLE).with_retry_after_s(1)
+    })?;
+    let principal = principal.ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))?;
+    // Who decides a case must see what it rests on.
+    match principal.has(Role::Reader) || principal.has(Role::Moderator) {
+        true => Ok(principal),
+        false => Err(Problem::new(problem::FORBIDDEN)),
+    }
+}
+
+/// The token of `Bearer TOKEN`; the scheme in any case (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,115 @@
+use prometheus::Registry;
+use tocsin_log::{LogError, SharedLog, TopicPartition};
+use tocsin_model::{DeploymentKey, PartitionCount};
+use tocsin_runtime::Roles;
+use tocsin_runtime::readiness::ReadinessFlag;
+use tocsin_runtime::roles::RolesError;
+use tocsin_sketch::ColdConfig;
+use tocsin_store::Store;
+
+use crate::config::QueryConfig;
+use crate::cursor::Cursor;
+use crate::metrics::Metrics;
+use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
+use crate::routes::{STALL_MAX, StreamSlots};
+use crate::state::{QueryState, QueryStateParts};
+use crate::tail::Tail;
+
+/// What the query role stands on.
+pub struct QueryParts {
+    /// What an operator chose.
+    pub config: QueryConfig,
+    /// The log; its topics exist.
+    pub log: SharedLog,
+    /// Where keys are checked.
+    pub store: Store,
+    /// The permanent key of the deployment.
+    pub key: DeploymentKey,
+    /// The configuration of the detector's cold counts: the same, or its bytes are refused.
+    pub cold: ColdConfig,
+    /// Where metrics go.
+    pub registry: Registry,
+    /// Set when the replica caught up.
+    pub readiness: ReadinessFlag,
+}
+
+/// The query role could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The log does not answer.
+    #[error("look up the topics")]
+    Log(#[from] LogError),
+    /// A topic is missing, or has a number of partitions that cannot be.
+    #[error("topic {topic} has {partitions} partitions")]
+    Topic {
+        /// The topic.
+        topic: &'static str,
+        /// How many partitions it has; 0 when it is missing.
+        partitions: u32,
+    },
+    /// A metric of this name is registered already.
+    #[error("register the metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// The thread could not be started.
+    #[error("start the thread that follows the log")]
+    Thread(#[from] RolesError),
+}
+
+/// Starts the thread that follows the log, among `roles`, and returns what [`crate::router`] serves.
+///
+/// # Errors
+/// See [`QueryError`].
+pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryError> {
+    let topics = parts.log.topics()?;
+    let partitions_of = |feed: Feed| {
+        let found = topics.iter().find(|topic| topic.name == feed.topic());
+        found.map_or(0, |topic| topic.partitions)
+    };
+    for feed in Feed::ALL {
+        let partitions = partitions_of(feed);
+        if !(1..=Cursor::PARTITIONS_MAX).contains(&(partitions as usize)) {
+            return Err(QueryError::Topic {
+                topic: feed.topic(),
+                partitions,
+            });
+        }
+    }
+    let state_partitions = u16::try_from(partitions_of(Feed::State))
+        .ok()
+        .and_then(PartitionCount::new)
+        .expect("a cursor has room for as many partitions as there are key groups");
+    let metrics = Metrics::new(&parts.registry)?;
+    let config = &parts.config;
+    let limits = ReplicaLimits {
+        hot_records_max: config.hot_records_max,
+        alerts: AlertLimits {
+            count_max: config.alerts_per_scope_max,
+            age_ms_max: i64::from(config.alerts_retention_hours) * 3_600_000,
+        },
+    };
+    let state = QueryState::new(QueryStateParts {
+        replica: ReplicaState::new(state_partitions, parts.cold, limits),
+        store: parts.store,
+        key: parts.key,
+        alert_partitions: partitions_of(Feed::Alerts),
+        slots: StreamSlots::new(
+            config.streams_max,
+            config.streams_per_scope_max,
+            metrics.streams.clone(),
+        ),
+        metrics,
+        shutdown: roles.shutdown().clone(),
+        readiness: parts.readiness,
+        stall_max: STALL_MAX,
+    });
+    let partitions = Feed::ALL
+        .into_iter()
+        .flat_map(|feed| (0..partitions_of(feed)).map(move |partition| TopicPartition::new(feed.topic(), partition)))
+        .collect();
+    let tail = Tail::new(parts.log, state.clone(), roles.shutdown().clone(), partitions);
+    roles.spawn_thread("query-tail", move || {
+        tail.run();
+        Ok(())
+    })?;
+    Ok(state)
+}

@@ -1,0 +1,138 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tocsin_model::DeploymentKey;
+use tocsin_runtime::{ReadinessFlag, Shutdown};
+use tocsin_store::Store;
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use crate::replica::ReplicaState;
+use crate::routes::{StreamSlots, TrendingCache};
+
+/// What every request shares. Cheap to clone.
+#[derive(Clone)]
+pub struct QueryState {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    replica: ReplicaState,
+    store: Store,
+    key: DeploymentKey,
+    alert_partitions: u32,
+    metrics: Metrics,
+    shutdown: Shutdown,
+    readiness: ReadinessFlag,
+    is_ready: AtomicBool,
+    arrivals: watch::Sender<u64>,
+    slots: Arc<StreamSlots>,
+    stall_max: Duration,
+    trending: TrendingCache,
+}
+
+/// What a [`QueryState`] is made of.
+pub struct QueryStateParts {
+    /// The replica.
+    pub replica: ReplicaState,
+    /// Where keys are checked.
+    pub store: Store,
+    /// The permanent key: names contents and seals cursors.
+    pub key: DeploymentKey,
+    /// How many partitions the alerts topic has.
+    pub alert_partitions: u32,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The request to stop, at which streams end.
+    pub shutdown: Shutdown,
+    /// Set when the replica caught up.
+    pub readiness: ReadinessFlag,
+    /// The streams that may be open.
+    pub slots: StreamSlots,
+    /// After how long a reader that takes nothing is sent away.
+    pub stall_max: Duration,
+}
+
+impl QueryState {
+    /// A state that is not ready yet.
+    pub fn new(parts: QueryStateParts) -> Self {
+        QueryState {
+            shared: Arc::new(Shared {
+                replica: parts.replica,
+                store: parts.store,
+                key: parts.key,
+                alert_partitions: parts.alert_partitions,
+                metrics: parts.metrics,
+                shutdown: parts.shutdown,
+                readiness: parts.readiness,
+                is_ready: AtomicBool::new(false),
+                arrivals: watch::Sender::new(0),
+                slots: Arc::new(parts.slots),
+                stall_max: parts.stall_max,
+                trending: TrendingCache::default(),
+            }),
+        }
+    }
+
+    /// The replica.
+    pub fn replica(&self) -> &ReplicaState {
+        &self.shared.replica
+    }
+
+    /// Whether the replica caught up with what the log held when it started.
+    pub fn is_ready(&self) -> bool {
+        self.shared.is_ready.load(Ordering::Acquire)
+    }
+
+    /// The replica caught up: requests are answered from now on.
+    pub fn set_ready(&self) {
+        self.shared.is_ready.store(true, Ordering::Release);
+        self.shared.metrics.ready.set(1);
+        self.shared.readiness.set_ready();
+    }
+
+    /// Wakes the streams when alerts came in.
+    pub fn alerts_arrived(&self) {
+        let newest = self.replica().alerts.newest_sequence();
+        self.shared
+            .arrivals
+            .send_if_modified(|sequence| std::mem::replace(sequence, newest) != newest);
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    pub(crate) fn key(&self) -> &DeploymentKey {
+        &self.shared.key
+    }
+
+    pub(crate) fn alert_partitions(&self) -> u32 {
+        self.shared.alert_partitions
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.shared.shutdown
+    }
+
+    pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.shared.arrivals.subscribe()
+    }
+
+    pub(crate) fn slots(&self) -> &Arc<StreamSlots> {
+        &self.shared.slots
+    }
+
+    pub(crate) fn stall_max(&self) -> Duration {
+        self.shared.stall_max
+    }
+
+    pub(crate) fn trending(&self) -> &TrendingCache {
+        &self.shared.trending
+    }
+}

@@ -1,0 +1,170 @@
+//! Follows the log: a plain thread that reads the state, alerts and parties topics from their beginning and applies them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tocsin_log::{LogError, SharedLog, TailReader, TopicPartition};
+use tocsin_runtime::Shutdown;
+
+use crate::metrics::Metrics;
+use crate::replica::{Feed, Position, decode};
+use crate::state::QueryState;
+
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
+const POLL_RECORDS_MAX: usize = 1_024;
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// One thread's view of the log.
+pub(crate) struct Tail {
+    log: SharedLog,
+    state: QueryState,
+    shutdown: Shutdown,
+    /// Where to read on, per partition.
+    next: BTreeMap<TopicPartition, u64>,
+    /// What must be read before the replica is ready; `None` until it is known.
+    catch_up: Option<BTreeMap<TopicPartition, u64>>,
+    lag_told_at: Option<Instant>,
+}
+
+impl Tail {
+    pub(crate) fn new(log: SharedLog, state: QueryState, shutdown: Shutdown, partitions: Vec<TopicPartition>) -> Self {
+        Tail {
+            log,
+            state,
+            shutdown,
+            next: partitions.into_iter().map(|partition| (partition, 0)).collect(),
+            catch_up: None,
+            lag_told_at: None,
+        }
+    }
+
+    /// Reads until stopping is requested. A failed read is tried again, from where it failed, after a growing pause.
+    pub(crate) fn run(mut self) {
+        let mut pause = RETRY_PAUSE_MIN;
+        while !self.shutdown.is_requested() {
+            let started_at = Instant::now();
+            if let Err(error) = self.follow() {
+                self.state.metrics().read_failures.inc();
+                tracing::warn!(
+                    error = tocsin_runtime::roles::chain(&error),
+                    "reading the log failed and is tried again"
+                );
+            }
+            if started_at.elapsed() > RETRY_PAUSE_MAX {
+                pause = RETRY_PAUSE_MIN;
+            }
+            self.wait(pause);
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), LogError> {
+        let mut ends = BTreeMap::new();
+        for (partition, next) in &mut self.next {
+            let (first, end) = self.log.bounds(partition)?;
+            // A topic with retention may have lost its beginning.
+            *next = (*next).max(first);
+            ends.insert(partition.clone(), end);
+        }
+        self.catch_up.get_or_insert(ends);
+        let starts: Vec<_> = self
+            .next
+            .iter()
+            .map(|(partition, next)| (partition.clone(), *next))
+            .collect();
+        let mut reader = self.log.tail_reader(&starts)?;
+        while !self.shutdown.is_requested() {
+            let read = self.poll(reader.as_mut());
+            for (partition, next) in &mut self.next {
+                *next = reader.position(partition).unwrap_or(*next).max(*next);
+            }
+            read?;
+            self.state.alerts_arrived();
+            self.become_ready();
+            if self.lag_told_at.is_none_or(|at| at.elapsed() >= LAG_INTERVAL) {
+                self.lag_told_at = Some(Instant::now());
+                self.tell_lag()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&self, reader: &mut dyn TailReader) -> Result<usize, LogError> {
+        let replica = self.state.replica();
+        let metrics = self.state.metrics();
+        reader.poll(POLL_TIMEOUT, POLL_RECORDS_MAX, &mut |record| {
+            let Some(feed) = Feed::of_topic(record.topic) else {
+                return;
+            };
+            let position = Position::of(&record);
+            match decode(feed, &record).and_then(|change| replica.apply(position, change)) {
+                Ok(()) => metrics.applied.with_label_values(&[record.topic]).inc(),
+                Err(reason) => metrics.record_skipped(record.topic, position, reason),
+            }
+        })
+    }
+
+    fn become_ready(&mut self) {
+        if self.state.is_ready() {
+            return;
+        }
+        let Some(catch_up) = &self.catch_up else {
+            return;
+        };
+        if catch_up
+            .iter()
+            .all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end))
+        {
+            self.state.set_ready();
+            tracing::info!(
+                hot_records = self.state.replica().hot.count(),
+                alerts = self.state.replica().alerts.count(),
+                "the replica caught up with the log"
+            );
+        }
+    }
+
+    fn tell_lag(&self) -> Result<(), LogError> {
+        let metrics: &Metrics = self.state.metrics();
+        for (partition, next) in &self.next {
+            let (_, end) = self.log.bounds(partition)?;
+            let behind = i64::try_from(end.saturating_sub(*next)).unwrap_or(i64::MAX);
+            let number = partition.partition.to_string();
+            metrics
+                .lag_offsets
+                .with_label_values(&[partition.topic.as_ref(), &number])
+                .set(behind);
+        }
+        let replica = self.state.replica();
+        let now_ms = now_ms();
+        for partition in 0..u32::from(replica.partitions.count().get()) {
+            if let Some(view) = replica.partitions.of_partition(partition) {
+                let seconds = (now_ms.saturating_sub(view.appended_at_ms)).max(0) as f64 / 1_000.0;
+                metrics
+                    .lag_seconds
+                    .with_label_values(&[&partition.to_string()])
+                    .set(seconds);
+            }
+        }
+        metrics.hot_records.set(replica.hot.count() as i64);
+        metrics.cold_states.set(replica.cold.count() as i64);
+        metrics.alerts.set(replica.alerts.count() as i64);
+        Ok(())
+    }
+
+    fn wait(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while !self.shutdown.is_requested() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The host's clock, milliseconds since 1970: only to tell how far an answer is behind.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

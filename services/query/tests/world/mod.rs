@@ -1,0 +1,376 @@
+//! A small world for tests: key groups that count sightings in memory, and the records they would leave on the log.
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use tocsin_model::{
+    AccountToken, Alert, AlertId, AlertLevel, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey,
+    Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, PartitionCount, PartyId,
+    PlatformFigures, PlatformId, PriorityTerm, Scope, Sharing, Sighting, SourceCoordinate, SourceId, Surface,
+    Timestamp, TriggerEvidence,
+};
+use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
+use tocsin_sketch::ColdConfig;
+use tocsin_sketch::codec::Encoder;
+use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output};
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::{Names, PartyRecord, PlatformRecord};
+
+/// 2023-11-14T22:13:20Z, the start of a bin of every width.
+pub const START: i64 = 1_699_999_200_000;
+pub const PARTITIONS: u16 = 4;
+
+pub fn key() -> DeploymentKey {
+    DeploymentKey::from_bytes([7; 32])
+}
+
+pub fn cold_config() -> ColdConfig {
+    ColdConfig {
+        width: 64,
+        seed: 11,
+        lateness: Milliseconds::from_hours(2),
+    }
+}
+
+pub fn limits() -> ReplicaLimits {
+    ReplicaLimits {
+        hot_records_max: 10_000,
+        alerts: AlertLimits {
+            count_max: 100,
+            age_ms_max: 3_600_000,
+        },
+    }
+}
+
+pub fn hash(content: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![content; 32], None).unwrap()
+}
+
+pub fn id(content: u8) -> ContentId {
+    key().content_id(&hash(content))
+}
+
+/// One event, in the few fields the tests vary.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub content: u8,
+    pub party: u16,
+    pub sharing: Sharing,
+    pub kind: Kind,
+    pub account: u64,
+    /// Milliseconds after the start.
+    pub at: i64,
+}
+
+pub fn seen(content: u8, party: u16, sharing: Sharing, at: i64) -> Seen {
+    Seen {
+        content,
+        party,
+        sharing,
+        kind: Kind::Upload,
+        account: at as u64,
+        at,
+    }
+}
+
+/// A record for the log.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub feed: Feed,
+    pub partition: u32,
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+pub struct World {
+    groups: BTreeMap<GroupId, Group>,
+    offset: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World {
+            groups: (0..tocsin_model::KEY_GROUPS)
+                .map(|group| (GroupId(group), Group::new(GroupId(group), group_config())))
+                .collect(),
+            offset: 0,
+        }
+    }
+}
+
+fn group_config() -> GroupConfig {
+    GroupConfig {
+        key: key(),
+        cold: cold_config(),
+        hot_max: 16,
+        promote_at: 3,
+        retry_horizon: Milliseconds::from_minutes(130),
+        retry_tokens_max: 10_000,
+    }
+}
+
+impl World {
+    pub fn see(&mut self, seen: Seen) {
+        let value = [seen.content; 32];
+        self.offset += 1;
+        let sighting = Sighting {
+            // Each party publishes into its own topic.
+            source: SourceCoordinate {
+                source: SourceId(u64::from(seen.party)),
+                offset: self.offset,
+                index: 0,
+            },
+            event_token: self.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            party: PartyId(seen.party),
+            platform: PlatformId(seen.party),
+            kind: seen.kind,
+            sharing: seen.sharing,
+            surface: Surface::Feed,
+            clock: ClockFlag::Plausible,
+            occurred_at: Timestamp(START + seen.at),
+            received_at: Timestamp(START + seen.at),
+            content: id(seen.content),
+            hash: HashRef {
+                algorithm: Algorithm::Sha256,
+                value: &value,
+            },
+            account: Some(AccountToken((seen.account + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+            account_epoch: 0,
+            audience: 0,
+            region: [0; 2],
+            language: [0; 2],
+            tvec_confidence: Sighting::NO_LABEL,
+        };
+        self.apply(id(seen.content).group(), Input::Sighting(&sighting));
+    }
+
+    pub fn see_many(&mut self, seen: Seen, count: i64) {
+        for copy in 0..count {
+            self.see(Seen {
+                at: seen.at + copy * 1_000,
+                account: seen.account + copy as u64,
+                ..seen
+            });
+        }
+    }
+
+    pub fn link(&mut self, content: u8, family: u8, class: Class) {
+        let link = Link {
+            content: id(content),
+            hash: hash(content),
+            family: FamilyId(id(family)),
+            evidence: Evidence::PartyLink,
+            party: Some(PartyId(1)),
+            class,
+            at: Timestamp(START),
+        };
+        self.apply(link.content.group(), Input::Link(&link));
+    }
+
+    pub fn tick(&mut self, at: i64) {
+        for group in 0..tocsin_model::KEY_GROUPS {
+            self.apply(GroupId(group), Input::Tick(Timestamp(START + at)));
+        }
+    }
+
+    fn apply(&mut self, group: GroupId, input: Input<'_>) {
+        let mut out = Vec::new();
+        self.groups.get_mut(&group).unwrap().apply(input, &mut out);
+        for output in out {
+            match output {
+                Output::Alert(_) | Output::Announcement(_) => {}
+                Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
+                Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
+            }
+        }
+    }
+
+    /// What changed since the last time, then the cold counts in chunks, then a header for each partition.
+    pub fn records(&mut self, at: i64) -> Vec<Made> {
+        self.tick(at);
+        let partitions = PartitionCount::new(PARTITIONS).unwrap();
+        let applied_through = self.offset;
+        let mut made = Vec::new();
+        for (group, state) in &mut self.groups {
+            let partition = partitions.partition_of(*group);
+            for HotKey { content, class } in state.take_changed() {
+                let value = state.hot(HotKey { content, class }).map(|record| {
+                    let mut body = Encoder::new();
+                    record.encode(&mut body);
+                    state_value(applied_through, at, (0, 1), body.finish())
+                });
+                let key = StateKey::Hot {
+                    group: *group,
+                    content,
+                    class,
+                };
+                made.push(state_record(partition, key, value));
+            }
+            for (class, cold) in state.cold() {
+                let body = Group::encode_cold(cold);
+                let chunks: Vec<&[u8]> = body.chunks(body.len().div_ceil(2)).collect();
+                for (chunk, bytes) in chunks.iter().enumerate() {
+                    let place = (chunk as u32, chunks.len() as u32);
+                    let key = StateKey::Cold {
+                        group: *group,
+                        class,
+                        chunk: place.0,
+                    };
+                    let value = state_value(applied_through, at, place, bytes.to_vec());
+                    made.push(state_record(partition, key, Some(value)));
+                }
+            }
+        }
+        made.extend((0..u32::from(PARTITIONS)).map(|partition| header(partition, applied_through, at)));
+        made
+    }
+}
+
+pub fn header(partition: u32, next_offset: u64, at: i64) -> Made {
+    let body = StateHeader {
+        next_offset,
+        checkpoint_offset: next_offset,
+        partition_count: PARTITIONS,
+        group_count: tocsin_model::KEY_GROUPS,
+        key_epoch: 0,
+        schema_version: StateHeader::SCHEMA_VERSION,
+        state_version: 1,
+        unit_checksum: 0,
+    };
+    let value = state_value(next_offset, at, (0, 1), body.encode());
+    state_record(partition, StateKey::Header { partition }, Some(value))
+}
+
+pub fn state_value(applied_through: u64, at: i64, (chunk, chunks): (u32, u32), body: Vec<u8>) -> Vec<u8> {
+    StateRecord {
+        applied_through,
+        as_of: Timestamp(START + at),
+        format: 1,
+        chunk,
+        chunks,
+        body,
+    }
+    .encode()
+}
+
+pub fn state_record(partition: u32, key: StateKey, value: Option<Vec<u8>>) -> Made {
+    Made {
+        feed: Feed::State,
+        partition,
+        key: key.to_bytes(),
+        value,
+    }
+}
+
+pub fn party(number: u16, name: &str) -> Made {
+    let record = PartyRecord {
+        id: PartyId(number),
+        name: name.parse().unwrap(),
+        platforms: vec![PlatformRecord {
+            id: PlatformId(number),
+            name: format!("{name}-video").parse().unwrap(),
+        }],
+        revoked: false,
+    };
+    Made {
+        feed: Feed::Parties,
+        partition: 0,
+        key: record.key(),
+        value: Some(record.encode()),
+    }
+}
+
+pub fn alert(number: u128, scope: Scope) -> Alert {
+    let estimate = Estimate {
+        estimate: 12.0,
+        low: 12.0,
+        high: 12.0,
+    };
+    Alert {
+        id: AlertId(number),
+        scope,
+        family: FamilyId(id(1)),
+        hash: hash(1),
+        level: AlertLevel::Raised,
+        episode: 1,
+        rule_version: 1,
+        at: Timestamp(START + number as i64),
+        first_seen: Timestamp(START),
+        exact_since: Timestamp(START),
+        trigger: TriggerEvidence {
+            window: Milliseconds::from_minutes(1),
+            observed: 12,
+            expected: 0.5,
+            score: 25.0,
+            threshold: 18.0,
+            accounts: estimate,
+        },
+        spread_5m: Interval::exact(12),
+        spread_1h: Interval { low: 12, high: 14 },
+        spread_24h: Interval { low: 12, high: 20 },
+        platforms: vec![PlatformFigures {
+            platform: PlatformId(1),
+            spread_1h: 12,
+            spread_24h: 12,
+            reach: estimate,
+        }],
+        forecast_1h: 80.0,
+        priority: 3.5,
+        priority_terms: vec![PriorityTerm {
+            name: "probability".to_owned(),
+            value: 0.5,
+        }],
+        members: 1,
+    }
+}
+
+pub fn alert_record(partition: u32, alert: &Alert) -> Made {
+    Made {
+        feed: Feed::Alerts,
+        partition,
+        key: alert.id.0.to_be_bytes().to_vec(),
+        value: Some(tocsin_wire::alert::encode(alert, &Names::default())),
+    }
+}
+
+/// A replica without a log, fed by hand.
+pub struct Fed {
+    pub replica: ReplicaState,
+    next: BTreeMap<(&'static str, u32), u64>,
+}
+
+impl Default for Fed {
+    fn default() -> Self {
+        Fed::with_limits(limits())
+    }
+}
+
+impl Fed {
+    pub fn with_limits(limits: ReplicaLimits) -> Self {
+        Fed {
+            replica: ReplicaState::new(PartitionCount::new(PARTITIONS).unwrap(), cold_config(), limits),
+            next: BTreeMap::new(),
+        }
+    }
+
+    pub fn feed(&mut self, made: &Made) -> Result<(), Skipped> {
+        let next = self.next.entry((made.feed.topic(), made.partition)).or_default();
+        let record = tocsin_log::RecordRef {
+            topic: made.feed.topic(),
+            partition: made.partition,
+            offset: *next,
+            appended_at_ms: START + *next as i64,
+            key: Some(&made.key),
+            value: made.value.as_deref(),
+            headers: tocsin_log::Headers::Slice(&[]),
+        };
+        *next += 1;
+        decode(made.feed, &record).and_then(|change| self.replica.apply(Position::of(&record), change))
+    }
+
+    pub fn feed_all(&mut self, made: &[Made]) {
+        for made in made {
+            assert_eq!(self.feed(made), Ok(()), "{made:?}");
+        }
+    }
+}
