@@ -1,1 +1,146 @@
-//! Placeholder.
+//! The dispatcher: from alerts to people and back. It turns alerts into cases, hands them out over HTTP, puts decisions on the log, and
+//! keeps the log's registry of parties in step with the store's.
+//!
+//! What this crate does not do: the rules of a case are `tocsin_store::casework`, pure; this crate carries them between the log, the
+//! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
+//! anything by itself.
+//!
+//! Invariants:
+//! * An alert's position is committed only after the store has the alert; the store applies each alert once. So none is lost and none
+//!   counts twice.
+//! * A decision is published at least once, and leaves the outbox only when it is on disk in the log.
+//! * A party's ingest topic exists before the party is announced.
+//! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
+//! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
+//!   all of them, and is asked again.
+//!
+//! Start reading at [`spawn`], then [`router`].
+
+mod alert_reader;
+mod alerts;
+mod config;
+mod housekeeping;
+pub mod problems;
+mod publisher;
+mod registry;
+mod routes;
+mod telemetry;
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use prometheus::Registry;
+use tocsin_log::{AppenderOptions, Durability, GroupOptions, LogError, SharedLog};
+use tocsin_model::{Name, PartitionCount, PlatformId};
+use tocsin_runtime::roles::RolesError;
+use tocsin_runtime::{ReadinessFlag, Roles};
+use tocsin_store::Store;
+
+pub use config::DispatcherConfig;
+pub use routes::router;
+
+use telemetry::Metrics;
+
+/// The consumer group of the alerts.
+pub const GROUP: &str = "tocsin-dispatcher";
+
+/// What the dispatcher stands on.
+pub struct DispatcherParts {
+    /// What an operator chose.
+    pub config: DispatcherConfig,
+    /// A name of this instance that is stable over restarts.
+    pub instance: String,
+    /// The log; its fixed topics exist.
+    pub log: SharedLog,
+    /// The casework store.
+    pub store: Store,
+    /// How many partitions the sightings topic has.
+    pub partitions: PartitionCount,
+    /// Where metrics go.
+    pub registry: Registry,
+    /// Set once the registry of parties is on the log.
+    pub readiness: ReadinessFlag,
+}
+
+/// The dispatcher could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatcherError {
+    /// The log does not answer.
+    #[error("open the log for the dispatcher")]
+    Log(#[from] LogError),
+    /// A metric of this name is registered already.
+    #[error("register the metrics of the dispatcher")]
+    Metrics(#[from] prometheus::Error),
+    /// The thread could not be started.
+    #[error("start the thread that reads alerts")]
+    Thread(#[from] RolesError),
+}
+
+/// What the routes answer from.
+pub struct Dispatcher {
+    config: DispatcherConfig,
+    store: Store,
+    metrics: Metrics,
+    /// Names of platforms, as the registry last read them. Bounded by the numbers of platforms there are.
+    platforms: RwLock<Arc<HashMap<PlatformId, Name>>>,
+    /// Wakes the publisher after a decision.
+    decided: tokio::sync::Notify,
+}
+
+/// Starts the dispatcher's thread and tasks among `roles`, and returns what [`router`] serves. Inside a tokio runtime.
+///
+/// # Errors
+/// See [`DispatcherError`].
+pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher>, DispatcherError> {
+    let shutdown = roles.shutdown().clone();
+    let dispatcher = Arc::new(Dispatcher {
+        config: parts.config,
+        store: parts.store,
+        metrics: Metrics::register(&parts.registry)?,
+        platforms: RwLock::default(),
+        decided: tokio::sync::Notify::new(),
+    });
+    let appender = parts.log.appender(AppenderOptions {
+        name: "dispatcher".to_owned(),
+        durability: Durability::Synced,
+    })?;
+    let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
+    let reader = parts.log.group_reader(GroupOptions {
+        group: GROUP.to_owned(),
+        instance: parts.instance,
+        topics: vec![tocsin_wire::topics::ALERTS.to_owned()],
+    })?;
+
+    let (handed_over, batches) = tokio::sync::mpsc::channel(1);
+    let (applied, positions) = std::sync::mpsc::sync_channel(1);
+    let reader = alert_reader::AlertReader::new(reader, handed_over, positions, dispatcher.metrics.clone());
+    let (log, stop) = (parts.log.clone(), shutdown.clone());
+    roles.spawn_thread("alert-reader", move || Ok(reader.run(&log, &stop)?))?;
+    roles.spawn_task(
+        "apply alerts",
+        alerts::run(dispatcher.clone(), batches, applied, shutdown.clone()),
+    );
+    roles.spawn_task(
+        "publish decisions",
+        publisher::run(dispatcher.clone(), appender.clone(), shutdown.clone()),
+    );
+    let sync = registry::Sync {
+        dispatcher: dispatcher.clone(),
+        log: parts.log,
+        appender,
+        partitions: parts.partitions,
+        readiness: parts.readiness,
+    };
+    roles.spawn_task("announce parties", sync.run(shutdown.clone()));
+    roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
+    Ok(dispatcher)
+}
+
+/// Waits, at most until the shutdown is requested.
+async fn pause(length: Duration, shutdown: &tocsin_runtime::Shutdown) {
+    tokio::select! {
+        () = tokio::time::sleep(length) => {}
+        () = shutdown.requested() => {}
+    }
+}

@@ -26,6 +26,18 @@ pub struct AlertEffects {
 }
 
 impl AlertEffects {
+    /// Both together.
+    pub fn plus(self, other: AlertEffects) -> AlertEffects {
+        AlertEffects {
+            opened: self.opened + other.opened,
+            reopened: self.reopened + other.reopened,
+            updated: self.updated + other.updated,
+            closed_unreviewed: self.closed_unreviewed + other.closed_unreviewed,
+            stale: self.stale + other.stale,
+            duplicates: self.duplicates + other.duplicates,
+        }
+    }
+
     fn count(&mut self, effect: AlertEffect) {
         match effect {
             AlertEffect::Opened => self.opened += 1,

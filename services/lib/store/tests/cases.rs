@@ -388,6 +388,11 @@ async fn a_decision_is_written_once_and_published_at_least_once() {
             .decide(COORDINATORS, case.id, (ANNA, 1), (Verdict::Violating, &too_long))
             .await;
         assert_eq!(refusal(refused), Refusal::RationaleLength);
+        let refused = f
+            .store
+            .decide(COORDINATORS, case.id, (ANNA, 1), (Verdict::Violating, "\0"))
+            .await;
+        assert_eq!(refusal(refused), Refusal::RationaleMalformed);
         let ruling = (Verdict::Violating, "known attack video; 'quoted' \u{1f6a8}");
         let (decided, now) = f.store.decide(COORDINATORS, case.id, (ANNA, 1), ruling).await.unwrap();
         assert_eq!(decided.state(now), CaseState::Decided);

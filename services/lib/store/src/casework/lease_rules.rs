@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The rationale is longer than [`RATIONALE_BYTES_MAX`].
     #[error("a rationale has at most 8192 bytes")]
     RationaleLength,
+    /// The rationale holds a NUL character, which PostgreSQL cannot store.
+    #[error("a rationale holds no NUL character")]
+    RationaleMalformed,
 }
 
 /// How a decision was taken in.
@@ -47,7 +50,7 @@ pub enum Ruling {
 
 impl Refusal {
     /// All refusals.
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::NoSuchCase,
         Refusal::Claimed,
         Refusal::Closed,
@@ -55,6 +58,7 @@ impl Refusal {
         Refusal::LeaseExpired,
         Refusal::LeaseLength,
         Refusal::RationaleLength,
+        Refusal::RationaleMalformed,
     ];
 
     /// A stable name for problem documents and metrics.
@@ -67,6 +71,7 @@ impl Refusal {
             Refusal::LeaseExpired => "lease_expired",
             Refusal::LeaseLength => "lease_length",
             Refusal::RationaleLength => "rationale_too_long",
+            Refusal::RationaleMalformed => "rationale_malformed",
         }
     }
 }
@@ -129,7 +134,7 @@ impl Case {
     /// Decides the case and gives it back. `id` is the identity of the decision, if it is new. An earlier decision is replaced.
     ///
     /// # Errors
-    /// The lease does not hold, or the rationale is too long.
+    /// The lease does not hold, or the rationale is too long or malformed.
     pub fn decide(
         &mut self,
         id: DecisionId,
@@ -139,6 +144,9 @@ impl Case {
     ) -> Result<Ruling, Refusal> {
         if rationale.len() > RATIONALE_BYTES_MAX {
             return Err(Refusal::RationaleLength);
+        }
+        if rationale.contains('\0') {
+            return Err(Refusal::RationaleMalformed);
         }
         if let Some(before) = &self.decision {
             let same = before.fencing == fencing && before.decided_by == who && before.verdict == verdict;

@@ -1,0 +1,61 @@
+//! Tells the length of the queues, and forgets which alerts were applied once the log no longer holds them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tocsin_model::Milliseconds;
+use tocsin_runtime::Shutdown;
+use tocsin_store::StoreError;
+use tocsin_wire::topics;
+
+use crate::telemetry::{QueuesCounted, StoreFailed};
+use crate::{Dispatcher, pause};
+
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How much longer than the log the store remembers an alert.
+const MARGIN: Milliseconds = Milliseconds::from_hours(24);
+
+pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut forgotten_at = None::<Instant>;
+    while !shutdown.is_requested() {
+        if let Err(error) = count(&dispatcher).await {
+            StoreFailed { error: &error }.emit(&dispatcher.metrics);
+        }
+        if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
+            match dispatcher.store.forget_applied_alerts(remembered_for()).await {
+                Ok(_) => forgotten_at = Some(Instant::now()),
+                Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
+            }
+        }
+        pause(COUNT_INTERVAL, &shutdown).await;
+    }
+    Ok(())
+}
+
+async fn count(dispatcher: &Dispatcher) -> Result<(), StoreError> {
+    QueuesCounted {
+        counts: &dispatcher.store.queue_counts().await?,
+        outbox_entries: dispatcher.store.outbox_length().await?,
+    }
+    .emit(&dispatcher.metrics);
+    Ok(())
+}
+
+fn remembered_for() -> Milliseconds {
+    let declaration = topics::fixed().find(|declaration| declaration.name == topics::ALERTS);
+    let kept_ms = declaration
+        .and_then(|declaration| declaration.retention_ms())
+        .unwrap_or(0);
+    Milliseconds(i64::try_from(kept_ms).unwrap_or(i64::MAX).saturating_add(MARGIN.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_remembered_longer_than_the_log_keeps_them() {
+        assert_eq!(remembered_for(), Milliseconds::from_hours(31 * 24));
+    }
+}

@@ -1,0 +1,60 @@
+//! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
+
+use tocsin_runtime::{Problem, ProblemKind, problem};
+use tocsin_store::StoreError;
+use tocsin_store::casework::Refusal;
+
+/// The key speaks for nobody who has a queue.
+pub const NO_QUEUE: ProblemKind = ProblemKind {
+    status: 403,
+    code: "no_queue",
+    title: "Parties and coordinators have queues; this key is of neither",
+};
+
+/// The kind of problem of a refusal by the rules of casework.
+pub fn of_refusal(refusal: Refusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        Refusal::NoSuchCase => (404, "There is no such case in this queue"),
+        Refusal::Claimed => (409, "Somebody holds the case"),
+        Refusal::Closed => (409, "The spread subsided and the case is closed"),
+        Refusal::LeaseStale => (409, "The lease with this fencing number does not hold the case"),
+        Refusal::LeaseExpired => (409, "The lease is over"),
+        Refusal::LeaseLength => (422, "A lease lasts 1 second to 1 hour"),
+        Refusal::RationaleLength => (422, "A rationale has at most 8,192 bytes"),
+        Refusal::RationaleMalformed => (422, "A rationale holds no NUL character"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
+
+/// The problem of an error of the store: a refusal is told, a store that does not answer is told as such, anything else only logged.
+pub(crate) fn of_store(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
+        StoreError::Database { .. } => {
+            tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
+            Problem::new(problem::UNAVAILABLE).with_retry_after_s(1)
+        }
+        _ => Problem::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the table that clients program against names every code there is.
+    use super::*;
+
+    const TABLE: &str = include_str!("../PROBLEMS.md");
+
+    #[test]
+    fn every_code_is_documented() {
+        let shared = problem::SHARED.iter().map(|kind| kind.code);
+        let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
+        for code in shared.chain(refusals).chain([NO_QUEUE.code]) {
+            assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
+        }
+    }
+}

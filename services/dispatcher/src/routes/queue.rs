@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use tocsin_model::Milliseconds;
+use tocsin_runtime::{Problem, problem};
+use tocsin_store::QueueQuery;
+use tocsin_store::casework::CaseState;
+
+use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters, instant};
+use super::{answered, body};
+use crate::{Dispatcher, problems};
+
+const LIMIT_DEFAULT: u32 = 50;
+
+/// The queue of the key's team, highest priority first.
+#[utoipa::path(
+    get,
+    path = "/v1/queue",
+    tag = "casework",
+    operation_id = "read_queue",
+    params(QueueParameters),
+    responses(
+        (status = 200, description = "A page of the queue", body = QueueDocument),
+        (status = 400, description = "A parameter is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not read, or has no queue", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn read_queue(
+    State(dispatcher): State<Arc<Dispatcher>>,
+    headers: HeaderMap,
+    parameters: Result<Query<QueueParameters>, QueryRejection>,
+) -> Response {
+    let result = queue_page(&dispatcher, &headers, parameters).await;
+    answered(&dispatcher, "read_queue", result)
+}
+
+/// Claims the waiting case of the highest priority. `case` is `null` when none waits.
+#[utoipa::path(
+    post,
+    path = "/v1/queue/claim",
+    tag = "casework",
+    operation_id = "claim_best",
+    request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
+    responses(
+        (status = 200, description = "The case, or null", body = ClaimDocument),
+        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn claim_best(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
+    let result = best(&dispatcher, request).await;
+    answered(&dispatcher, "claim_best", result)
+}
+
+async fn queue_page(
+    dispatcher: &Dispatcher,
+    headers: &HeaderMap,
+    parameters: Result<Query<QueueParameters>, QueryRejection>,
+) -> Result<QueueDocument, Problem> {
+    let access = dispatcher.reader(headers).await?;
+    let invalid = |detail: &str| Problem::new(problem::INVALID_PARAMETER).with_detail(detail);
+    let Query(parameters) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
+    let state = match parameters.state.as_deref() {
+        None => CaseState::Open,
+        Some(name) => CaseState::from_name(name).ok_or_else(|| invalid("state: open, claimed, decided or closed"))?,
+    };
+    let limit = parameters.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=QueueQuery::LIMIT_MAX).contains(&limit) {
+        return Err(invalid("limit: 1 to 200"));
+    }
+    let after = parameters.after.map(|after| after.parse()).transpose();
+    let after = after.map_err(|_| invalid("after: not the `next` of a page"))?;
+    let query = QueueQuery {
+        team: access.team,
+        state,
+        limit,
+        after,
+    };
+    let page = dispatcher.store.queue(&query).await;
+    let page = page.map_err(|error| problems::of_store(&error))?;
+    Ok(QueueDocument {
+        team: access.team_name(),
+        as_of: instant(page.as_of),
+        cases: page
+            .cases
+            .iter()
+            .map(|case| dispatcher.document(case, page.as_of, &access))
+            .collect(),
+        next: page.next.map(|cursor| cursor.to_string()),
+    })
+}
+
+async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument, Problem> {
+    let access = dispatcher.moderator(request.headers()).await?;
+    let claim: ClaimRequest = body::read(request).await?;
+    let length = dispatcher.lease_length(claim.lease_s);
+    let claimed = dispatcher
+        .store
+        .claim_best(access.team, access.principal.key_id, length)
+        .await
+        .map_err(|error| problems::of_store(&error))?;
+    Ok(ClaimDocument {
+        case: claimed.map(|(case, now)| dispatcher.document(&case, now, &access)),
+    })
+}
+
+impl Dispatcher {
+    /// The length asked for, or the operator's.
+    pub(super) fn lease_length(&self, asked_s: Option<u32>) -> Milliseconds {
+        asked_s.map_or(self.config.lease(), |seconds| {
+            Milliseconds::from_seconds(i64::from(seconds))
+        })
+    }
+}

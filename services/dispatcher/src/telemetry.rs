@@ -1,0 +1,269 @@
+use std::error::Error;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_model::AlertId;
+use tocsin_store::casework::Team;
+use tocsin_store::{AlertEffects, QueueCounts};
+
+/// What the dispatcher counts. Labels are names of this file and codes of problems: bounded.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    alerts: IntCounterVec,
+    alerts_refused: IntCounterVec,
+    alert_seconds: Histogram,
+    pub alerts_lag_offsets: IntGauge,
+    alerts_lag_seconds: Gauge,
+    cases: IntGaugeVec,
+    commands: IntCounterVec,
+    decisions_published: IntCounter,
+    outbox_entries: IntGauge,
+    registry_version: IntGauge,
+    failures: IntCounterVec,
+}
+
+/// A record of the alerts' topic is no alert that this version knows.
+pub(crate) struct AlertUnreadable<'a> {
+    pub partition: u32,
+    pub offset: u64,
+    pub reason: &'a str,
+}
+
+/// A batch of alerts is in the store.
+pub(crate) struct AlertsApplied {
+    pub effects: AlertEffects,
+    pub appended_at_ms: Vec<i64>,
+}
+
+/// The store cannot apply an alert because of what it holds; it was left out.
+pub(crate) struct AlertRefused<'a> {
+    pub alert: AlertId,
+    pub error: &'a (dyn Error + 'static),
+}
+
+/// The store did not answer; it is asked again.
+pub(crate) struct StoreFailed<'a> {
+    pub error: &'a (dyn Error + 'static),
+}
+
+/// Decisions are on the log.
+pub(crate) struct DecisionsPublished {
+    pub count: u32,
+}
+
+/// Decisions could not be published; they stay in the outbox and are tried again.
+pub(crate) struct DecisionsNotPublished<'a> {
+    pub error: &'a anyhow::Error,
+}
+
+/// Parties are on the log.
+pub(crate) struct PartiesAnnounced {
+    pub count: usize,
+    pub version: u64,
+}
+
+/// Parties could not be announced; they are tried again.
+pub(crate) struct PartiesNotAnnounced<'a> {
+    pub error: &'a anyhow::Error,
+}
+
+/// The queues were counted.
+pub(crate) struct QueuesCounted<'a> {
+    pub counts: &'a [QueueCounts],
+    pub outbox_entries: u64,
+}
+
+/// A command of a moderator or reader was answered.
+pub(crate) struct CommandAnswered<'a> {
+    pub command: &'static str,
+    /// `ok`, or the code of the problem.
+    pub code: &'a str,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        let counters = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let metrics = Metrics {
+            alerts: counters(
+                "tocsin_dispatcher_alert_effects_total",
+                "What alerts did to cases",
+                "effect",
+            )?,
+            alerts_refused: counters(
+                "tocsin_dispatcher_alerts_refused_total",
+                "Alerts left out: unreadable, or refused by the store",
+                "reason",
+            )?,
+            alert_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "tocsin_dispatcher_alert_seconds",
+                    "From an alert's append stamp until the store had it",
+                )
+                .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0]),
+            )?,
+            alerts_lag_offsets: IntGauge::new(
+                "tocsin_dispatcher_alerts_lag_offsets",
+                "Alerts on the log that the store does not have yet",
+            )?,
+            alerts_lag_seconds: Gauge::new(
+                "tocsin_dispatcher_alerts_lag_seconds",
+                "How old the last applied alert was when the store had it",
+            )?,
+            cases: IntGaugeVec::new(
+                Opts::new(
+                    "tocsin_dispatcher_cases",
+                    "Cases that wait or are held, by kind of team",
+                ),
+                &["team", "state"],
+            )?,
+            commands: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_dispatcher_commands_total",
+                    "Requests by command and code of the answer",
+                ),
+                &["command", "code"],
+            )?,
+            decisions_published: IntCounter::new(
+                "tocsin_dispatcher_decisions_published_total",
+                "Decisions put on the log",
+            )?,
+            outbox_entries: IntGauge::new(
+                "tocsin_dispatcher_outbox_entries",
+                "Decisions that are not yet on the log",
+            )?,
+            registry_version: IntGauge::new(
+                "tocsin_dispatcher_registry_version",
+                "The version of the party registry that is on the log",
+            )?,
+            failures: counters(
+                "tocsin_dispatcher_failures_total",
+                "What failed and is tried again",
+                "operation",
+            )?,
+        };
+        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+            Box::new(metrics.alerts.clone()),
+            Box::new(metrics.alerts_refused.clone()),
+            Box::new(metrics.alert_seconds.clone()),
+            Box::new(metrics.alerts_lag_offsets.clone()),
+            Box::new(metrics.alerts_lag_seconds.clone()),
+            Box::new(metrics.cases.clone()),
+            Box::new(metrics.commands.clone()),
+            Box::new(metrics.decisions_published.clone()),
+            Box::new(metrics.outbox_entries.clone()),
+            Box::new(metrics.registry_version.clone()),
+            Box::new(metrics.failures.clone()),
+        ];
+        for collector in collectors {
+            registry.register(collector)?;
+        }
+        Ok(metrics)
+    }
+}
+
+impl AlertUnreadable<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.alerts_refused.with_label_values(&["unreadable"]).inc();
+        let AlertUnreadable {
+            partition,
+            offset,
+            reason,
+        } = self;
+        tracing::error!(partition, offset, reason, "left out an unreadable alert");
+    }
+}
+
+impl AlertsApplied {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let effects = &self.effects;
+        for (effect, count) in [
+            ("opened", effects.opened),
+            ("reopened", effects.reopened),
+            ("updated", effects.updated),
+            ("closed_unreviewed", effects.closed_unreviewed),
+            ("stale", effects.stale),
+            ("duplicate", effects.duplicates),
+        ] {
+            metrics.alerts.with_label_values(&[effect]).inc_by(count);
+        }
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
+        for appended_at_ms in &self.appended_at_ms {
+            let seconds = now_ms.saturating_sub(*appended_at_ms).max(0) as f64 / 1_000.0;
+            metrics.alert_seconds.observe(seconds);
+            metrics.alerts_lag_seconds.set(seconds);
+        }
+        tracing::debug!(alerts = self.appended_at_ms.len(), ?effects, "applied alerts");
+    }
+}
+
+impl AlertRefused<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.alerts_refused.with_label_values(&["store"]).inc();
+        tracing::error!(alert = %self.alert, error = self.error, "left out an alert that the store cannot apply");
+    }
+}
+
+impl StoreFailed<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["store"]).inc();
+        tracing::warn!(error = self.error, "the store did not answer");
+    }
+}
+
+impl DecisionsPublished {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.decisions_published.inc_by(u64::from(self.count));
+        tracing::info!(count = self.count, "published decisions");
+    }
+}
+
+impl DecisionsNotPublished<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["publish_decisions"]).inc();
+        tracing::warn!(error = %format_args!("{:#}", self.error), "decisions were not published");
+    }
+}
+
+impl PartiesAnnounced {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics
+            .registry_version
+            .set(i64::try_from(self.version).unwrap_or(i64::MAX));
+        tracing::info!(count = self.count, version = self.version, "announced parties");
+    }
+}
+
+impl PartiesNotAnnounced<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["announce_parties"]).inc();
+        tracing::warn!(error = %format_args!("{:#}", self.error), "parties were not announced");
+    }
+}
+
+impl QueuesCounted<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let mut sums = [("coordinators", 0, 0), ("parties", 0, 0)];
+        for counts in self.counts {
+            let sum = match counts.team {
+                Team::Coordinators => &mut sums[0],
+                Team::Party(_) => &mut sums[1],
+            };
+            sum.1 += counts.open;
+            sum.2 += counts.claimed;
+        }
+        for (team, open, claimed) in sums {
+            metrics.cases.with_label_values(&[team, "open"]).set(open as i64);
+            metrics.cases.with_label_values(&[team, "claimed"]).set(claimed as i64);
+        }
+        metrics.outbox_entries.set(self.outbox_entries as i64);
+    }
+}
+
+impl CommandAnswered<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.commands.with_label_values(&[self.command, self.code]).inc();
+        tracing::debug!(command = self.command, code = self.code, "answered");
+    }
+}
