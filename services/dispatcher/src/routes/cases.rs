@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -31,12 +32,12 @@ use crate::{Dispatcher, problems};
 )]
 pub(crate) async fn read_case(
     State(dispatcher): State<Arc<Dispatcher>>,
-    Path(id): Path<String>,
+    id: AskedCase,
     headers: HeaderMap,
 ) -> Response {
     let read = async {
         let access = dispatcher.reader(&headers).await?;
-        let read = dispatcher.store.case(access.team, case_id(&id)?).await;
+        let read = dispatcher.store.case(access.team, case_id(id)?).await;
         dispatcher.told(read, &access)
     };
     answered(&dispatcher, "read_case", read.await)
@@ -62,17 +63,13 @@ pub(crate) async fn read_case(
     ),
     security(("api_key" = []))
 )]
-pub(crate) async fn claim_case(
-    State(dispatcher): State<Arc<Dispatcher>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
     let claim = async {
         let access = dispatcher.moderator(request.headers()).await?;
         let claim: ClaimRequest = body::read(request).await?;
         let length = dispatcher.lease_length(claim.lease_s);
         let who = access.principal.key_id;
-        let claimed = dispatcher.store.claim(access.team, case_id(&id)?, who, length).await;
+        let claimed = dispatcher.store.claim(access.team, case_id(id)?, who, length).await;
         dispatcher.told(claimed, &access)
     };
     answered(&dispatcher, "claim_case", claim.await)
@@ -100,7 +97,7 @@ pub(crate) async fn claim_case(
 )]
 pub(crate) async fn renew_lease(
     State(dispatcher): State<Arc<Dispatcher>>,
-    Path(id): Path<String>,
+    id: AskedCase,
     request: Request,
 ) -> Response {
     let renew = async {
@@ -108,7 +105,7 @@ pub(crate) async fn renew_lease(
         let renew: RenewRequest = body::read(request).await?;
         let length = dispatcher.lease_length(renew.lease_s);
         let holder = (access.principal.key_id, renew.fencing);
-        let renewed = dispatcher.store.renew(access.team, case_id(&id)?, holder, length).await;
+        let renewed = dispatcher.store.renew(access.team, case_id(id)?, holder, length).await;
         dispatcher.told(renewed, &access)
     };
     answered(&dispatcher, "renew_lease", renew.await)
@@ -135,14 +132,14 @@ pub(crate) async fn renew_lease(
 )]
 pub(crate) async fn release_case(
     State(dispatcher): State<Arc<Dispatcher>>,
-    Path(id): Path<String>,
+    id: AskedCase,
     request: Request,
 ) -> Response {
     let release = async {
         let access = dispatcher.moderator(request.headers()).await?;
         let release: ReleaseRequest = body::read(request).await?;
         let holder = (access.principal.key_id, release.fencing);
-        let released = dispatcher.store.release(access.team, case_id(&id)?, holder).await;
+        let released = dispatcher.store.release(access.team, case_id(id)?, holder).await;
         dispatcher.told(released, &access)
     };
     answered(&dispatcher, "release_case", release.await)
@@ -172,7 +169,7 @@ pub(crate) async fn release_case(
 )]
 pub(crate) async fn decide_case(
     State(dispatcher): State<Arc<Dispatcher>>,
-    Path(id): Path<String>,
+    id: AskedCase,
     request: Request,
 ) -> Response {
     let decide = async {
@@ -184,10 +181,7 @@ pub(crate) async fn decide_case(
         })?;
         let holder = (access.principal.key_id, decision.fencing);
         let ruling = (verdict, decision.rationale.as_str());
-        let decided = dispatcher
-            .store
-            .decide(access.team, case_id(&id)?, holder, ruling)
-            .await;
+        let decided = dispatcher.store.decide(access.team, case_id(id)?, holder, ruling).await;
         dispatcher.decided.notify_one();
         dispatcher.told(decided, &access)
     };
@@ -203,8 +197,11 @@ impl Dispatcher {
     }
 }
 
-/// A text that is no id names no case.
-fn case_id(text: &str) -> Result<CaseId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::new(problems::of_refusal(Refusal::NoSuchCase)))
+/// The id in the path, if it is text.
+type AskedCase = Result<Path<String>, PathRejection>;
+
+/// What is no id names no case.
+fn case_id(asked: AskedCase) -> Result<CaseId, Problem> {
+    let id = asked.ok().and_then(|Path(text)| text.parse().ok());
+    id.ok_or_else(|| Problem::new(problems::of_refusal(Refusal::NoSuchCase)))
 }
