@@ -1,0 +1,311 @@
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tocsin_model::{ContentHash, Sharing};
+
+use super::ElectionsArguments;
+use super::truth::{ContentTruth, Truth};
+use crate::config::{Config, LogKind};
+use crate::recorded::{ELECTION_PLATFORMS, Recorded, election_posts};
+use crate::rehearsal::{Figures, Reader, Rehearsal};
+
+/// Questions under way at once.
+const QUESTIONS_AT_ONCE: usize = 16;
+/// What the longest window covers, and its open bin.
+const DAY_MS: i64 = 24 * 3_600 * 1_000 + 15 * 60 * 1_000;
+/// Reach is exact to so many accounts.
+const REACH_EXACT_MAX: u64 = 64;
+/// The scopes are compared over the last so many events.
+const SCOPE_EVENTS_MAX: usize = 12_000;
+
+/// What comparing answers with the truth found.
+#[derive(Debug, Default)]
+struct Compared {
+    answers: u64,
+    hot_answers: u64,
+    windows: u64,
+    window_undercounts: u64,
+    window_errors: Vec<u64>,
+    platform_count_mismatches: u64,
+    reach_exact_mismatches: u64,
+    reach_compared: u64,
+    query_mismatches: u64,
+}
+
+/// Replays the posts through a whole deployment and compares what its API answers with exact counts.
+pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figures> {
+    let mut recorded = election_posts(&arguments.input, &arguments.content)?;
+    recorded.truncate(arguments.posts.unwrap_or(usize::MAX));
+    ensure!(!recorded.is_empty(), "{} holds no post with the content asked for", arguments.input.display());
+
+    let mut compared = Compared::default();
+    let mut truth = Truth::default();
+    let directory = tempfile::tempdir().context("make a temporary directory")?;
+    let config = evaluation_config(arguments, config, directory.path());
+    let mut rehearsal = Rehearsal::start(config.clone(), &ELECTION_PLATFORMS).await?;
+    for segment in recorded.chunks(recorded.len().div_ceil(arguments.stops.max(1))) {
+        rehearsal.publish(segment).await?;
+        truth.add(segment);
+        rehearsal.settle().await?;
+        let now_ms = segment.last().map_or(0, |last| last.received_at.0);
+        compared.add_all(&rehearsal, &truth, now_ms).await?;
+    }
+    let ids = rehearsal.alert_ids(Reader::Observer).await?;
+    let accepted = rehearsal.gauge_sum("tocsin_intake_events_total");
+    let rejected = rehearsal.gauge_sum("tocsin_intake_rejects_total");
+    rehearsal.stop().await?;
+
+    let mut figures = compared.figures();
+    figures.extend([
+        ("events_read", json!(recorded.len())),
+        ("events_accepted", json!(accepted as u64)),
+        ("events_rejected", json!(rejected as u64)),
+        ("contents", json!(truth.contents())),
+        ("alerts", json!(ids.len())),
+        ("alert_ids_digest", json!(hex::encode(Sha256::digest(ids.join("\n").as_bytes())))),
+        ("partitions", json!(arguments.partitions)),
+        ("hot_limit", json!(arguments.hot_limit)),
+    ]);
+    if arguments.log == LogKind::Embedded {
+        let tail = &recorded[recorded.len().saturating_sub(SCOPE_EVENTS_MAX)..];
+        figures.insert("scope_leaks", json!(scope_leaks(arguments, &config, tail).await?));
+    }
+    Ok(figures)
+}
+
+fn evaluation_config(arguments: &ElectionsArguments, mut config: Config, directory: &std::path::Path) -> Config {
+    config.log.kind = arguments.log;
+    config.log.data_dir = directory.join("data");
+    config.store.url = String::new();
+    // The same ids in every run, so that their digest can be compared between runs.
+    config.keys.deployment_key = "7".repeat(64);
+    config.topics.sightings_partitions = Some(arguments.partitions);
+    config.detector.hot_limit = arguments.hot_limit;
+    config.detector.promote_at = 1;
+    config.detector.checkpoint_interval_s = 1;
+    config.detector.state_interval_ms = 100;
+    config
+}
+
+impl Compared {
+    async fn add_all(&mut self, rehearsal: &Rehearsal, truth: &Truth, now_ms: i64) -> Result<()> {
+        let answers: Vec<(Value, &ContentTruth)> = stream::iter(truth.active_since(now_ms - DAY_MS))
+            .map(|(hash, truth)| async move { Ok::<_, anyhow::Error>((look_up(rehearsal, Reader::Observer, hash).await?, truth)) })
+            .buffer_unordered(QUESTIONS_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (answer, truth) in answers {
+            self.add(&answer, truth)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, answer: &Value, truth: &ContentTruth) -> Result<()> {
+        self.answers += 1;
+        let hot = answer["state"] == "hot";
+        self.hot_answers += u64::from(hot);
+        let mut holds = true;
+        for window in answer["windows"].as_array().context("windows is a list")? {
+            let (from_ms, to_ms) = (instant(&window["from"])?, instant(&window["to"])?);
+            let expected = truth.count(from_ms, to_ms);
+            let (low, high) = (number(&window["spread"]["low"])?, number(&window["spread"]["high"])?);
+            self.windows += 1;
+            self.window_undercounts += u64::from(high < expected);
+            self.window_errors.push(high.saturating_sub(expected));
+            holds &= low <= expected && expected <= high;
+            if hot {
+                self.platform_count_mismatches += u64::from(!platforms_match(window, truth, from_ms, to_ms, low == high)?);
+            }
+        }
+        if hot {
+            self.compare_reach(answer, truth)?;
+        }
+        self.query_mismatches += u64::from(!holds);
+        Ok(())
+    }
+
+    /// Reach is exact where it counts every event there was: that is, where nothing was before promotion.
+    fn compare_reach(&mut self, answer: &Value, truth: &ContentTruth) -> Result<()> {
+        if !truth.was_first_seen_at(instant(&answer["exact_since"])?) {
+            return Ok(());
+        }
+        let mut reported = BTreeMap::new();
+        for platform in answer["reach"]["platforms"].as_array().context("platforms is a list")? {
+            let name = platform["platform"].as_str().context("a platform has a name")?;
+            reported.insert(name, platform["accounts"]["estimate"].as_f64().context("an estimate is a number")?);
+        }
+        for (platform, expected) in truth.accounts_by_platform() {
+            if expected <= REACH_EXACT_MAX {
+                self.reach_compared += 1;
+                let exact = reported.get(platform).is_some_and(|estimate| *estimate == expected as f64);
+                self.reach_exact_mismatches += u64::from(!exact);
+            }
+        }
+        Ok(())
+    }
+
+    fn figures(mut self) -> Figures {
+        self.window_errors.sort_unstable();
+        let rank = (self.window_errors.len() as f64 * 0.999) as usize;
+        let p999 = self.window_errors.get(rank.min(self.window_errors.len().saturating_sub(1))).copied().unwrap_or(0);
+        Figures::from([
+            ("answers", json!(self.answers)),
+            ("hot_answers", json!(self.hot_answers)),
+            ("windows_compared", json!(self.windows)),
+            ("window_undercounts", json!(self.window_undercounts)),
+            ("window_error_p999", json!(p999)),
+            ("platform_count_mismatches", json!(self.platform_count_mismatches)),
+            ("reach_compared", json!(self.reach_compared)),
+            ("reach_exact_mismatches_up_to_64", json!(self.reach_exact_mismatches)),
+            ("query_mismatches", json!(self.query_mismatches)),
+        ])
+    }
+}
+
+/// Whether the counts by platform are the truth; where the window holds events from before promotion, whether they stay within it.
+fn platforms_match(window: &Value, truth: &ContentTruth, from_ms: i64, to_ms: i64, is_exact: bool) -> Result<bool> {
+    let mut reported = BTreeMap::new();
+    for platform in window["platforms"].as_array().context("platforms is a list")? {
+        reported.insert(platform["platform"].as_str().context("a platform has a name")?, number(&platform["spread"])?);
+    }
+    reported.retain(|_, count| *count > 0);
+    let expected = truth.by_platform(from_ms, to_ms);
+    Ok(if is_exact {
+        reported == expected
+    } else {
+        reported.iter().all(|(platform, count)| expected.get(platform).is_some_and(|expected| count <= expected))
+    })
+}
+
+/// How often a reader gets something else because of events it may not see: an alert, a hot figure, or an interval that does not hold the
+/// truth of what it may see.
+async fn scope_leaks(arguments: &ElectionsArguments, config: &Config, recorded: &[Recorded]) -> Result<u64> {
+    let shared: Vec<Recorded> = recorded.iter().enumerate().map(|(place, recorded)| share(recorded, place)).collect();
+    let now_ms = shared.last().map_or(0, |last| last.received_at.0);
+    let everything = observe(arguments, config, &shared, &shared, now_ms).await?;
+    let mut leaks = 0;
+    for reader in Reader::ALL {
+        let visible: Vec<Recorded> = shared.iter().filter(|recorded| sees(reader, recorded)).cloned().collect();
+        let alone = observe(arguments, config, &visible, &shared, now_ms).await?;
+        leaks += u64::from(everything.alerts[&reader] != alone.alerts[&reader]);
+        let mut truth = Truth::default();
+        truth.add(&visible);
+        for (hash, content) in truth.active_since(now_ms - DAY_MS) {
+            let (with, without) = (&everything.answers[&(reader, hash.clone())], &alone.answers[&(reader, hash.clone())]);
+            leaks += u64::from(hot_figures(with) != hot_figures(without));
+            leaks += u64::from(!(holds(with, content)? && holds(without, content)?));
+        }
+    }
+    Ok(leaks)
+}
+
+/// What every reader is told.
+#[derive(Debug, Default)]
+struct Observed {
+    alerts: BTreeMap<Reader, Vec<String>>,
+    answers: BTreeMap<(Reader, ContentHash), Value>,
+}
+
+async fn observe(
+    arguments: &ElectionsArguments,
+    config: &Config,
+    published: &[Recorded],
+    asked: &[Recorded],
+    now_ms: i64,
+) -> Result<Observed> {
+    let directory = tempfile::tempdir().context("make a temporary directory")?;
+    let mut config = evaluation_config(arguments, config.clone(), directory.path());
+    // Few hot contents, so that hidden ones compete with visible ones for room wherever room is shared.
+    config.detector.hot_limit = 1_024;
+    config.detector.promote_at = 2;
+    let mut rehearsal = Rehearsal::start(config, &ELECTION_PLATFORMS).await?;
+    rehearsal.publish(published).await?;
+    rehearsal.settle().await?;
+    let mut truth = Truth::default();
+    truth.add(asked);
+    let mut observed = Observed::default();
+    for reader in Reader::ALL {
+        observed.alerts.insert(reader, rehearsal.alert_ids(reader).await?);
+        let rehearsal = &rehearsal;
+        let answers: Vec<(ContentHash, Value)> = stream::iter(truth.active_since(now_ms - DAY_MS))
+            .map(|(hash, _)| async move { Ok::<_, anyhow::Error>((hash.clone(), look_up(rehearsal, reader, hash).await?)) })
+            .buffer_unordered(QUESTIONS_AT_ONCE)
+            .try_collect()
+            .await?;
+        observed.answers.extend(answers.into_iter().map(|(hash, answer)| ((reader, hash), answer)));
+    }
+    rehearsal.stop().await?;
+    Ok(observed)
+}
+
+/// Three events in five are for all, one for coordinators, one for the party; the last is for all, so that time ends alike for everybody.
+fn share(recorded: &Recorded, place: usize) -> Recorded {
+    let mut recorded = recorded.clone();
+    recorded.event.sharing = match recorded.event.event_id.0[0] % 5 {
+        0 => Sharing::Party,
+        1 => Sharing::Coordinators,
+        _ => Sharing::All,
+    };
+    if place == SCOPE_EVENTS_MAX - 1 {
+        recorded.event.sharing = Sharing::All;
+    }
+    recorded
+}
+
+fn sees(reader: Reader, recorded: &Recorded) -> bool {
+    match (reader, recorded.event.sharing) {
+        (_, Sharing::All) | (Reader::Publisher, _) => true,
+        (Reader::Coordinators, sharing) => sharing == Sharing::Coordinators,
+        (Reader::Observer, _) => false,
+    }
+}
+
+/// The part of a hot answer that depends on nothing outside the scope. Cold answers and the cold part of hot ones may be wider.
+fn hot_figures(answer: &Value) -> Option<Value> {
+    if answer["state"] != "hot" {
+        return None;
+    }
+    let windows: Vec<Value> = answer["windows"].as_array()?.iter().map(|window| {
+        json!([window["from"], window["to"], window["exact"], window["before_exact"], window["platforms"]])
+    }).collect();
+    let fields = ["family", "members", "first_seen", "last_seen", "exact_since", "surfaces_24h", "reach"];
+    Some(json!([windows, fields.map(|field| answer[field].clone())]))
+}
+
+fn holds(answer: &Value, truth: &ContentTruth) -> Result<bool> {
+    let Some(windows) = answer["windows"].as_array() else { return Ok(false) };
+    for window in windows {
+        let expected = truth.count(instant(&window["from"])?, instant(&window["to"])?);
+        if !(number(&window["spread"]["low"])?..=number(&window["spread"]["high"])?).contains(&expected) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn look_up(rehearsal: &Rehearsal, reader: Reader, hash: &ContentHash) -> Result<Value> {
+    let value = hash.value_text();
+    let query = [("algorithm", hash.algorithm().name()), ("value", value.as_str())];
+    let (status, answer) = rehearsal.get(reader, "/v1/lookup", &query).await?;
+    match status {
+        200 => Ok(answer),
+        // The reader may see nothing of it: no windows, which holds no truth but zero events.
+        404 => Ok(json!({ "state": "unseen" })),
+        _ => bail!("GET /v1/lookup answers {status}: {answer}"),
+    }
+}
+
+fn instant(value: &Value) -> Result<i64> {
+    let text = value.as_str().context("a time is text")?;
+    let instant = OffsetDateTime::parse(text, &Rfc3339).with_context(|| format!("{text:?} is a time of RFC 3339"))?;
+    Ok((instant.unix_timestamp_nanos() / 1_000_000) as i64)
+}
+
+fn number(value: &Value) -> Result<u64> {
+    value.as_u64().context("a count is a whole number")
+}

@@ -1,0 +1,245 @@
+//! A whole deployment inside this process, fed with recorded events whose time of receipt they supply.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use serde_json::Value;
+use tocsin_intake::TimeSource;
+use tocsin_log::{Append, Appender, AppenderOptions, Durability, Header, TopicPartition};
+use tocsin_model::Name;
+use tocsin_runtime::Shutdown;
+use tocsin_store::{KeySubject, Role as KeyRole, Roles};
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+
+use crate::config::Config;
+use crate::recorded::Recorded;
+use crate::serve::{Process, Role, deployment_key};
+
+/// A deployment under evaluation.
+pub struct Rehearsal {
+    process: Process,
+    base: String,
+    client: reqwest::Client,
+    appender: Box<dyn Appender>,
+    ingest: TopicPartition,
+    party_key: String,
+    coordinators_key: String,
+    observer_key: String,
+    published: u64,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// The party that publishes everything.
+    Publisher,
+    /// The coordinators.
+    Coordinators,
+    /// A party that publishes nothing: it sees what is for all.
+    Observer,
+}
+
+/// Nothing takes longer than this to settle.
+const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// How often conditions are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Records handed to the log at once.
+const APPEND_BATCH: usize = 2_000;
+
+const PUBLISHER: &str = "publisher";
+const OBSERVER: &str = "observer";
+
+impl Reader {
+    /// Everybody.
+    pub const ALL: [Reader; 3] = [Reader::Publisher, Reader::Coordinators, Reader::Observer];
+}
+
+impl Rehearsal {
+    /// Starts all roles on free ports. The publisher owns `platforms`.
+    ///
+    /// # Errors
+    /// Something of it cannot start.
+    pub async fn start(mut config: Config, platforms: &[&str]) -> Result<Rehearsal> {
+        config.http.listen = "127.0.0.1:0".to_owned();
+        config.intake.time_source = TimeSource::Supplied;
+        let (key, _) = deployment_key(&config)?;
+        let mut process = Process::start(config, key, &Role::ALL, Shutdown::new()).await?;
+        let address = process.listen().await?;
+        let store = process.store.clone().context("a process with all roles has a store")?;
+        let platforms = platforms.iter().map(|name| name.parse()).collect::<Result<Vec<Name>, _>>()?;
+        let publisher = store.add_party(&PUBLISHER.parse()?, &platforms).await?;
+        let observer = store.add_party(&OBSERVER.parse()?, &["elsewhere".parse()?]).await?;
+        let reader = Roles::of(&[KeyRole::Reader]);
+        let (_, party_key) = store.issue_key(KeySubject::Party(publisher.id), reader).await?;
+        let (_, observer_key) = store.issue_key(KeySubject::Party(observer.id), reader).await?;
+        let (_, coordinators_key) = store.issue_key(KeySubject::Coordinators, reader).await?;
+        let options = AppenderOptions { name: "rehearsal".to_owned(), durability: Durability::Ordered };
+        let rehearsal = Rehearsal {
+            appender: process.log.appender(options)?,
+            ingest: TopicPartition::new(format!("tocsin.ingest.{PUBLISHER}"), 0),
+            process,
+            base: format!("http://{address}"),
+            client: reqwest::Client::new(),
+            party_key: party_key.expose().to_owned(),
+            coordinators_key: coordinators_key.expose().to_owned(),
+            observer_key: observer_key.expose().to_owned(),
+            published: 0,
+        };
+        rehearsal.until("the publisher's topic is there", || rehearsal.process.log.bounds(&rehearsal.ingest).is_ok()).await?;
+        Ok(rehearsal)
+    }
+
+    /// Publishes events in their order, all in one partition: one recorded order.
+    ///
+    /// # Errors
+    /// The log refuses them.
+    pub async fn publish(&mut self, recorded: &[Recorded]) -> Result<()> {
+        for batch in recorded.chunks(APPEND_BATCH) {
+            let appends = batch.iter().map(|recorded| ingest_record(&self.ingest, recorded)).collect();
+            self.appender.append(appends).await?;
+            self.published += batch.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything published is counted, checkpointed, and known to the readers' replica.
+    ///
+    /// # Errors
+    /// It does not settle, or a role failed.
+    pub async fn settle(&self) -> Result<()> {
+        self.until("intake has read everything", || self.intake_position() == Some(self.published)).await?;
+        self.until("the detector has applied and checkpointed everything", || self.detector_is_level()).await?;
+        self.until("the replica has read the state", || self.gauge_sum("tocsin_query_lag_offsets") == 0.0).await
+    }
+
+    /// Sum of a metric over its labels.
+    pub fn gauge_sum(&self, name: &str) -> f64 {
+        let families = self.process.registry.gather();
+        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        metrics.map(|metric| metric.get_gauge().value() + metric.get_counter().value()).sum()
+    }
+
+    /// The answer to a `GET`, and its status.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not JSON.
+    pub async fn get(&self, reader: Reader, path: &str, query: &[(&str, &str)]) -> Result<(u16, Value)> {
+        let key = match reader {
+            Reader::Publisher => &self.party_key,
+            Reader::Coordinators => &self.coordinators_key,
+            Reader::Observer => &self.observer_key,
+        };
+        let request = self.client.get(format!("{}{path}", self.base)).query(query).bearer_auth(key);
+        let response = request.send().await.with_context(|| format!("GET {path}"))?;
+        let status = response.status().as_u16();
+        let body = response.json().await.with_context(|| format!("GET {path} answers JSON"))?;
+        Ok((status, body))
+    }
+
+    /// The ids of all alerts this reader may see, ascending.
+    ///
+    /// # Errors
+    /// The API does not answer as it is described.
+    pub async fn alert_ids(&self, reader: Reader) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        let mut since: Option<String> = None;
+        loop {
+            let mut query = vec![("limit", "500")];
+            query.extend(since.as_deref().map(|since| ("since", since)));
+            let (status, page) = self.get(reader, "/v1/alerts", &query).await?;
+            ensure!(status == 200, "GET /v1/alerts answers {status}: {page}");
+            let alerts = page["alerts"].as_array().context("alerts is a list")?;
+            ids.extend(alerts.iter().filter_map(|alert| alert["id"].as_str()).map(str::to_owned));
+            if page["more"] != Value::Bool(true) {
+                break;
+            }
+            since = page["next"].as_str().map(str::to_owned);
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Errors
+    /// A role failed.
+    pub async fn stop(self) -> Result<()> {
+        drop(self.appender);
+        self.process.roles.shutdown().request();
+        self.process.join().await
+    }
+
+    /// How many records of the ingest partition intake has finished with.
+    fn intake_position(&self) -> Option<u64> {
+        let mut position = None;
+        let topic = TopicPartition::new("tocsin.intake", 0);
+        self.read_all(&topic, |_, value| {
+            if let Ok(state) = tocsin_intake::SourceState::decode(value) {
+                position = position.max(Some(state.next_offset));
+            }
+        })
+        .ok()?;
+        position
+    }
+
+    fn detector_is_level(&self) -> bool {
+        let partitions = self.process.config.sightings_partitions().get();
+        (0..u32::from(partitions)).all(|partition| self.partition_is_level(partition).unwrap_or(false))
+    }
+
+    fn partition_is_level(&self, partition: u32) -> Result<bool> {
+        let (_, end) = self.process.log.bounds(&TopicPartition::new("tocsin.sightings", partition))?;
+        let mut header = None;
+        self.read_all(&TopicPartition::new("tocsin.state", partition), |key, value| {
+            if let Some(StateKey::Header { .. }) = StateKey::from_bytes(key) {
+                header = StateRecord::decode(value).ok().and_then(|record| StateHeader::decode(&record.body).ok());
+            }
+        })?;
+        Ok(header.is_some_and(|header| header.next_offset == end && header.checkpoint_offset == end))
+    }
+
+    fn read_all(&self, place: &TopicPartition, mut sink: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let (begin, end) = self.process.log.bounds(place)?;
+        let mut reader = self.process.log.tail_reader(&[(place.clone(), begin)])?;
+        let began = Instant::now();
+        while reader.position(place).unwrap_or(begin) < end {
+            reader.poll(Duration::from_millis(100), 1_000, &mut |record| {
+                if let (Some(key), Some(value)) = (record.key, record.value) {
+                    sink(key, value);
+                }
+            })?;
+            ensure!(began.elapsed() < SETTLE_MAX, "reading {} does not end", place.topic);
+        }
+        Ok(())
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn() -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !tokio::task::block_in_place(&holds) {
+            if began.elapsed() > SETTLE_MAX {
+                bail!("gave up waiting until {what}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+}
+
+/// The ingest record of one event, with the time of its receipt.
+pub fn ingest_record(to: &TopicPartition, recorded: &Recorded) -> Append {
+    let received_at = Header {
+        name: "tocsin-received-at".to_owned(),
+        value: Bytes::from(recorded.received_at.0.to_string()),
+    };
+    Append {
+        to: to.clone(),
+        key: None,
+        value: Some(Bytes::from(tocsin_wire::event::encode_single_object(&recorded.event))),
+        headers: vec![received_at],
+    }
+}
+
+/// Figures by name, ascending: what an evaluation writes.
+pub type Figures = BTreeMap<&'static str, Value>;
