@@ -8,9 +8,6 @@ use tocsin_velocity::GroupConfig;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
-    /// A name of this process that is stable over restarts. Not a setting of this section: the binary puts in `log.instance`.
-    #[serde(skip)]
-    pub instance: String,
     /// The most hot records per visibility class, of the whole deployment; each key group gets an equal part, at least one. 256 to
     /// 1,048,576; default 16,384. Must be the same for every detector.
     pub hot_limit: u32,
@@ -33,7 +30,6 @@ pub struct DetectorConfig {
 impl Default for DetectorConfig {
     fn default() -> Self {
         DetectorConfig {
-            instance: "detector-0".to_owned(),
             hot_limit: 16_384,
             sketch_width: 256,
             promote_at: 3,
@@ -48,49 +44,21 @@ impl Default for DetectorConfig {
 impl DetectorConfig {
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
-        let mut check = |key: &str, holds: bool, reason: &str| {
-            if !holds {
-                refusals.push(Refusal::new(key, reason));
-            }
-        };
-        check("log.instance", !self.instance.is_empty(), "must not be empty");
-        check(
-            "detector.hot_limit",
-            (256..=1 << 20).contains(&self.hot_limit),
-            "must be 256 to 1048576",
-        );
-        let width = self.sketch_width;
-        check(
-            "detector.sketch_width",
-            width.is_power_of_two() && (16..=1 << 20).contains(&width),
-            "must be a power of two from 16 to 1048576",
-        );
-        check(
-            "detector.promote_at",
-            (1..=1_000).contains(&self.promote_at),
-            "must be 1 to 1000",
-        );
-        check(
-            "detector.commit_interval_ms",
-            (10..=10_000).contains(&self.commit_interval_ms),
-            "must be 10 to 10000",
-        );
-        check(
-            "detector.state_interval_ms",
-            (100..=60_000).contains(&self.state_interval_ms),
-            "must be 100 to 60000",
-        );
-        check(
-            "detector.checkpoint_interval_s",
-            (1..=3_600).contains(&self.checkpoint_interval_s),
-            "must be 1 to 3600",
-        );
-        check(
-            "detector.retry_tokens_max",
-            self.retry_tokens_max >= 1_024,
-            "must be at least 1024",
-        );
+        let mut refusals: Vec<Refusal> = [
+            Refusal::outside("detector.hot_limit", self.hot_limit, 256..=1 << 20),
+            Refusal::outside("detector.sketch_width", self.sketch_width, 16..=1 << 20),
+            Refusal::outside("detector.promote_at", self.promote_at, 1..=1_000),
+            Refusal::outside("detector.commit_interval_ms", self.commit_interval_ms, 10..=10_000),
+            Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=60_000),
+            Refusal::outside("detector.checkpoint_interval_s", self.checkpoint_interval_s, 1..=3_600),
+            Refusal::outside("detector.retry_tokens_max", self.retry_tokens_max, 1_024..=1 << 28),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !self.sketch_width.is_power_of_two() {
+            refusals.push(Refusal::new("detector.sketch_width", "a power of two is wanted"));
+        }
         refusals
     }
 }
@@ -98,6 +66,8 @@ impl DetectorConfig {
 /// What all detectors of a deployment share.
 #[derive(Clone, Debug)]
 pub struct DetectorSetup {
+    /// A name of this process that is stable over restarts (a StatefulSet's pod name).
+    pub instance: String,
     /// The permanent key.
     pub key: DeploymentKey,
     /// The key epoch whose seeds the sketches use.

@@ -93,7 +93,7 @@ pub fn run(
     let metrics = Metrics::register(registry).map_err(DetectorError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
-        instance: config.instance.clone(),
+        instance: setup.instance.clone(),
         topics: vec![SIGHTINGS_TOPIC.to_owned()],
     })?;
     let mut shell = Shell {
@@ -101,7 +101,7 @@ pub fn run(
         setup,
         log,
         metrics,
-        committer: log.committer(&config.instance)?,
+        committer: log.committer(&format!("{}-detector", setup.instance))?,
         appender: log.appender(AppenderOptions {
             name: "detector".to_owned(),
             durability: Durability::Ordered,

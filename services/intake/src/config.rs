@@ -6,9 +6,6 @@ use tocsin_runtime::Refusal;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntakeConfig {
-    /// A name of this process that is stable over restarts. Not a setting of this section: the binary puts in `log.instance`.
-    #[serde(skip)]
-    pub instance: String,
     /// Whose time counts as the time of receipt. Default: `log`.
     pub time_source: TimeSource,
     /// How old an event may be, by its source's corrected clock, and still be counted in windows; in minutes. 1 to 720; default 120. Must
@@ -33,7 +30,6 @@ pub enum TimeSource {
 impl Default for IntakeConfig {
     fn default() -> Self {
         IntakeConfig {
-            instance: "intake-0".to_owned(),
             time_source: TimeSource::Log,
             lateness_minutes: 120,
             tick_interval_ms: 250,
@@ -44,17 +40,13 @@ impl Default for IntakeConfig {
 impl IntakeConfig {
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
-        if self.instance.is_empty() {
-            refusals.push(Refusal::new("log.instance", "must not be empty"));
-        }
-        if !(1..=720).contains(&self.lateness_minutes) {
-            refusals.push(Refusal::new("intake.lateness_minutes", "must be 1 to 720"));
-        }
-        if !(10..=10_000).contains(&self.tick_interval_ms) {
-            refusals.push(Refusal::new("intake.tick_interval_ms", "must be 10 to 10000"));
-        }
-        refusals
+        [
+            Refusal::outside("intake.lateness_minutes", self.lateness_minutes, 1..=720),
+            Refusal::outside("intake.tick_interval_ms", self.tick_interval_ms, 10..=10_000),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The allowed lateness.
@@ -66,6 +58,8 @@ impl IntakeConfig {
 /// What all intakes of a deployment share.
 #[derive(Clone, Debug)]
 pub struct IntakeSetup {
+    /// A name of this process that is stable over restarts.
+    pub instance: String,
     /// The permanent key.
     pub key: DeploymentKey,
     /// The key epoch of account tokens.

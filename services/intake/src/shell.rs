@@ -63,7 +63,7 @@ pub fn run(
     let metrics = Metrics::register(registry).map_err(IntakeError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
-        instance: config.instance.clone(),
+        instance: setup.instance.clone(),
         topics: vec!["tocsin.ingest.*".to_owned(), DECISIONS_TOPIC.to_owned()],
     })?;
     let news = [

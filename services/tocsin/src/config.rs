@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tocsin_detector::DetectorConfig;
+use tocsin_dispatcher::DispatcherConfig;
 use tocsin_gateway::GatewayConfig;
 use tocsin_intake::IntakeConfig;
 use tocsin_model::{DeploymentKey, KeyEpoch, PartitionCount};
+use tocsin_query::QueryConfig;
 use tocsin_runtime::Refusal;
 use tocsin_runtime::http::HttpConfig;
 use tocsin_runtime::telemetry::TelemetryConfig;
@@ -36,6 +39,10 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// The detector role.
     pub detector: DetectorConfig,
+    /// The dispatcher role.
+    pub dispatcher: DispatcherConfig,
+    /// The query role.
+    pub query: QueryConfig,
 }
 
 /// Which log, and where. Section `[log]`.
@@ -56,7 +63,7 @@ pub struct LogConfig {
 }
 
 /// Which log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LogKind {
     /// In the data directory.
@@ -163,6 +170,8 @@ impl Config {
         refusals.extend(self.gateway.refusals());
         refusals.extend(self.intake.refusals());
         refusals.extend(self.detector.refusals());
+        refusals.extend(self.dispatcher.refusals());
+        refusals.extend(self.query.refusals());
         refusals
     }
 
@@ -295,6 +304,8 @@ mod tests {
             (vec![("gateway.body_bytes_max", "1")], "gateway.body_bytes_max"),
             (vec![("intake.lateness_minutes", "0")], "intake.lateness_minutes"),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
+            (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
+            (vec![("query.streams_max", "0")], "query.streams_max"),
         ];
         for (flags, key) in cases {
             assert_eq!(keys(with(&flags).refusals()), [key], "{flags:?}");

@@ -10,5 +10,8 @@
 
 pub mod command;
 pub mod config;
+pub mod evaluate;
+pub mod recorded;
+pub mod rehearsal;
 pub mod serve;
 pub mod topics;

@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use tocsin_runtime::config::{Loaded, Sources, load};
 
 use crate::config::Config;
+use crate::evaluate::EvaluateCommand;
 use crate::serve::Role;
 
 /// An alarm bell for content that begins to spread.
@@ -72,6 +73,9 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Compare the whole path with exact counts.
+    #[command(subcommand)]
+    Evaluate(EvaluateCommand),
     /// Print completions for a shell.
     Completions(completions::Completions),
 }
@@ -94,6 +98,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tocsin_detector::{DetectorConfig, DetectorSetup};
+use tocsin_detector::DetectorSetup;
+use tocsin_dispatcher::DispatcherParts;
 use tocsin_gateway::Gateway;
-use tocsin_intake::{IntakeConfig, IntakeSetup};
+use tocsin_intake::IntakeSetup;
+use tocsin_query::QueryParts;
 use tocsin_store::Store;
 use tocsin_wire::Schemas;
 use utoipa::openapi::OpenApi;
 
 use super::{Process, Role};
+use crate::config::Config;
 
 /// Starts a role inside a process.
 pub async fn start(process: &mut Process, role: Role) -> anyhow::Result<()> {
@@ -18,13 +21,14 @@ pub async fn start(process: &mut Process, role: Role) -> anyhow::Result<()> {
         Role::Gateway => gateway(process),
         Role::Intake => intake(process),
         Role::Detector => detector(process),
-        Role::Dispatcher | Role::Query => absent(role),
+        Role::Dispatcher => dispatcher(process).await,
+        Role::Query => query(process),
     }
 }
 
 /// The descriptions of the routes of all roles.
 pub fn descriptions() -> Vec<OpenApi> {
-    vec![tocsin_gateway::description()]
+    vec![tocsin_gateway::description(), tocsin_dispatcher::description(), tocsin_query::description()]
 }
 
 fn gateway(process: &mut Process) -> anyhow::Result<()> {
@@ -37,52 +41,73 @@ fn gateway(process: &mut Process) -> anyhow::Result<()> {
 }
 
 fn intake(process: &mut Process) -> anyhow::Result<()> {
-    let config = IntakeConfig {
-        instance: process.config.log.instance.clone(),
-        ..process.config.intake.clone()
-    };
     let setup = IntakeSetup {
+        instance: process.config.log.instance.clone(),
         key: process.deployment_key.clone(),
         epoch: process.config.epoch(),
         partitions: process.config.sightings_partitions(),
     };
-    let (log, registry) = (Arc::clone(&process.log), process.registry.clone());
-    let ready = process.readiness.flag("intake", "starting");
+    let ready = process.readiness.flag("intake", "reading parties and families");
+    let (config, log, registry) = (process.config.intake.clone(), Arc::clone(&process.log), process.registry.clone());
     let shutdown = process.roles.shutdown().clone();
-    process.roles.spawn_thread("intake", move || {
+    let run = move || {
         let schemas = Schemas::builtin().clone();
-        Ok(tocsin_intake::run(
-            &config, setup, schemas, &log, &registry, &ready, &shutdown,
-        )?)
-    })?;
-    Ok(())
+        Ok(tocsin_intake::run(&config, setup, schemas, &log, &registry, &ready, &shutdown)?)
+    };
+    Ok(process.roles.spawn_thread("intake", run)?)
 }
 
 fn detector(process: &mut Process) -> anyhow::Result<()> {
-    let config = DetectorConfig {
-        instance: process.config.log.instance.clone(),
-        ..process.config.detector.clone()
-    };
-    let setup = DetectorSetup {
-        key: process.deployment_key.clone(),
-        epoch: process.config.epoch(),
-        partitions: process.config.sightings_partitions(),
-        lateness: process.config.intake.lateness(),
-    };
-    let (log, registry) = (Arc::clone(&process.log), process.registry.clone());
-    let ready = process.readiness.flag("detector", "starting");
+    let setup = detector_setup(process);
+    let ready = process.readiness.flag("detector", "restoring key groups");
+    let (config, log, registry) = (process.config.detector.clone(), Arc::clone(&process.log), process.registry.clone());
     let shutdown = process.roles.shutdown().clone();
-    process.roles.spawn_thread("detector", move || {
-        Ok(tocsin_detector::run(
-            &config, &setup, &log, &registry, &ready, &shutdown,
-        )?)
-    })?;
+    let run = move || Ok(tocsin_detector::run(&config, &setup, &log, &registry, &ready, &shutdown)?);
+    Ok(process.roles.spawn_thread("detector", run)?)
+}
+
+async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
+    let parts = DispatcherParts {
+        config: process.config.dispatcher.clone(),
+        instance: process.config.log.instance.clone(),
+        log: Arc::clone(&process.log),
+        store: store(process)?,
+        partitions: process.config.sightings_partitions(),
+        registry: process.registry.clone(),
+        readiness: process.readiness.flag("dispatcher", "announcing the parties"),
+    };
+    let state = tocsin_dispatcher::spawn(parts, &mut process.roles)?;
+    let (router, _) = tocsin_dispatcher::router(state);
+    process.add_routes(router);
     Ok(())
 }
 
-fn absent(role: Role) -> anyhow::Result<()> {
-    tracing::warn!(role = ?role, "this build does not have the role");
+fn query(process: &mut Process) -> anyhow::Result<()> {
+    let parts = QueryParts {
+        config: process.config.query.clone(),
+        log: Arc::clone(&process.log),
+        store: store(process)?,
+        key: process.deployment_key.clone(),
+        cold: detector_setup(process).group_config(&process.config.detector).cold,
+        registry: process.registry.clone(),
+        readiness: process.readiness.flag("query", "reading the state of the key groups"),
+    };
+    let state = tocsin_query::spawn(parts, &mut process.roles)?;
+    let (router, _) = tocsin_query::router(state);
+    process.add_routes(router);
     Ok(())
+}
+
+/// What all detectors share; the query role reads their bytes.
+fn detector_setup(process: &Process) -> DetectorSetup {
+    let config: &Config = &process.config;
+    DetectorSetup {
+        instance: config.log.instance.clone(),
+        key: process.deployment_key.clone(),
+        epoch: config.epoch(),
+        partitions: config.sightings_partitions(),
+        lateness: config.intake.lateness(),
+    }
 }
 
 fn store(process: &Process) -> anyhow::Result<Store> {
