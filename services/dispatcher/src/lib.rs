@@ -9,7 +9,7 @@
 //! * An alert's position is committed only after the store has the alert; the store applies each alert once. So none is lost and none
 //!   counts twice.
 //! * A decision is published at least once, and leaves the outbox only when it is on disk in the log.
-//! * A party's ingest topic exists before the party is announced.
+//! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
 //!   all of them, and is asked again.
@@ -38,7 +38,7 @@ use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
 
 pub use config::DispatcherConfig;
-pub use routes::router;
+pub use routes::{description, router};
 
 use telemetry::Metrics;
 

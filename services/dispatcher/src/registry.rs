@@ -59,10 +59,11 @@ impl Sync {
             .filter(|party| party.revoked_at.is_none())
             .map(|party| spec(&topics::ingest(&party.name), self.partitions))
             .collect();
-        let log = self.log.clone();
-        tokio::task::spawn_blocking(move || log.ensure_topics(&specs)).await??;
+        // The party first, its topic second: intake reads the parties whenever it is given a new topic, so it knows whose it is.
         let appends = changes.iter().map(append).collect();
         tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends)).await??;
+        let log = self.log.clone();
+        tokio::task::spawn_blocking(move || log.ensure_topics(&specs)).await??;
         self.learn_names(&changes);
         // A change that came while we worked has a higher version than those we read: it is found the next time.
         let version = changes.iter().map(|party| party.version).max().unwrap_or(version);

@@ -31,7 +31,7 @@ pub use config::QueryConfig;
 pub use metrics::Metrics;
 pub use routes::{
     HEARTBEAT_INTERVAL, INVALID_CURSOR, NOT_HOT, NOT_READY, PROBLEMS, STALL_MAX, StreamSlots, TOO_MANY_STREAMS,
-    TRENDING_AGE_MAX, router,
+    TRENDING_AGE_MAX, description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts};

@@ -48,13 +48,19 @@ pub const ELECTION_PLATFORMS: [&str; 2] = ["facebook", "twitter"];
 pub fn election_posts(path: &Path, contents: &[PostContent]) -> Result<Vec<Recorded>> {
     let file = std::fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
     let compressed = path.extension().is_some_and(|extension| extension == "gz");
-    let text: Box<dyn Read> =
-        if compressed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(BufReader::new(file)) };
+    let text: Box<dyn Read> = if compressed {
+        Box::new(MultiGzDecoder::new(BufReader::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
     let mut recorded = Vec::new();
     for (line, post) in csv::Reader::from_reader(text).deserialize::<Post>().enumerate() {
         let post = post.with_context(|| format!("{}: post {}", path.display(), line + 1))?;
         for content in contents {
-            recorded.extend(post.event(line, *content).with_context(|| format!("{}: post {}", path.display(), line + 1))?);
+            recorded.extend(
+                post.event(line, *content)
+                    .with_context(|| format!("{}: post {}", path.display(), line + 1))?,
+            );
         }
     }
     recorded.sort_by_key(|recorded| recorded.received_at);
@@ -89,9 +95,11 @@ impl Post {
             PostContent::Phash => {
                 ContentHash::from_bytes(Algorithm::Pdq, digest(&format!("phash {id}")).to_vec(), Some(100))
             }
-            PostContent::Url | PostContent::Hashtag => {
-                ContentHash::parse(Algorithm::Url, &format!("https://election-posts.invalid/{name}/{id}"), None)
-            }
+            PostContent::Url | PostContent::Hashtag => ContentHash::parse(
+                Algorithm::Url,
+                &format!("https://election-posts.invalid/{name}/{id}"),
+                None,
+            ),
         };
         let received_at = Timestamp(self.timestamp.saturating_mul(1_000));
         let event = Event {
@@ -140,9 +148,15 @@ mod tests {
     #[test]
     fn posts_become_shares_in_time_order() {
         let recorded = read(POSTS, &[PostContent::Url, PostContent::Phash]).expect("the posts are right");
-        let platforms: Vec<&str> = recorded.iter().map(|recorded| recorded.event.platform.as_str()).collect();
+        let platforms: Vec<&str> = recorded
+            .iter()
+            .map(|recorded| recorded.event.platform.as_str())
+            .collect();
         assert_eq!(platforms, ["facebook", "facebook", "twitter"]);
-        assert_eq!(recorded[0].event.content, recorded[2].event.content, "the same URL is the same content");
+        assert_eq!(
+            recorded[0].event.content, recorded[2].event.content,
+            "the same URL is the same content"
+        );
         assert_eq!(recorded[1].event.content[0].algorithm(), Algorithm::Pdq);
         assert_eq!(recorded[0].received_at, Timestamp(1_629_064_892_000));
         let ids: std::collections::BTreeSet<_> = recorded.iter().map(|recorded| recorded.event.event_id).collect();

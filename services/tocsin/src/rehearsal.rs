@@ -68,14 +68,20 @@ impl Rehearsal {
         let mut process = Process::start(config, key, &Role::ALL, Shutdown::new()).await?;
         let address = process.listen().await?;
         let store = process.store.clone().context("a process with all roles has a store")?;
-        let platforms = platforms.iter().map(|name| name.parse()).collect::<Result<Vec<Name>, _>>()?;
+        let platforms = platforms
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<Vec<Name>, _>>()?;
         let publisher = store.add_party(&PUBLISHER.parse()?, &platforms).await?;
         let observer = store.add_party(&OBSERVER.parse()?, &["elsewhere".parse()?]).await?;
         let reader = Roles::of(&[KeyRole::Reader]);
         let (_, party_key) = store.issue_key(KeySubject::Party(publisher.id), reader).await?;
         let (_, observer_key) = store.issue_key(KeySubject::Party(observer.id), reader).await?;
         let (_, coordinators_key) = store.issue_key(KeySubject::Coordinators, reader).await?;
-        let options = AppenderOptions { name: "rehearsal".to_owned(), durability: Durability::Ordered };
+        let options = AppenderOptions {
+            name: "rehearsal".to_owned(),
+            durability: Durability::Ordered,
+        };
         let rehearsal = Rehearsal {
             appender: process.log.appender(options)?,
             ingest: TopicPartition::new(format!("tocsin.ingest.{PUBLISHER}"), 0),
@@ -87,7 +93,11 @@ impl Rehearsal {
             observer_key: observer_key.expose().to_owned(),
             published: 0,
         };
-        rehearsal.until("the publisher's topic is there", || rehearsal.process.log.bounds(&rehearsal.ingest).is_ok()).await?;
+        rehearsal
+            .until("the publisher's topic is there", || {
+                rehearsal.process.log.bounds(&rehearsal.ingest).is_ok()
+            })
+            .await?;
         Ok(rehearsal)
     }
 
@@ -97,7 +107,10 @@ impl Rehearsal {
     /// The log refuses them.
     pub async fn publish(&mut self, recorded: &[Recorded]) -> Result<()> {
         for batch in recorded.chunks(APPEND_BATCH) {
-            let appends = batch.iter().map(|recorded| ingest_record(&self.ingest, recorded)).collect();
+            let appends = batch
+                .iter()
+                .map(|recorded| ingest_record(&self.ingest, recorded))
+                .collect();
             self.appender.append(appends).await?;
             self.published += batch.len() as u64;
         }
@@ -109,16 +122,30 @@ impl Rehearsal {
     /// # Errors
     /// It does not settle, or a role failed.
     pub async fn settle(&self) -> Result<()> {
-        self.until("intake has read everything", || self.intake_position() == Some(self.published)).await?;
-        self.until("the detector has applied and checkpointed everything", || self.detector_is_level()).await?;
-        self.until("the replica has read the state", || self.gauge_sum("tocsin_query_lag_offsets") == 0.0).await
+        self.until("intake has read everything", || {
+            self.intake_position() == Some(self.published)
+        })
+        .await?;
+        self.until("the detector has applied and checkpointed everything", || {
+            self.detector_is_level()
+        })
+        .await?;
+        self.until("the replica has read the state", || {
+            self.gauge_sum("tocsin_query_lag_offsets") == 0.0
+        })
+        .await
     }
 
     /// Sum of a metric over its labels.
     pub fn gauge_sum(&self, name: &str) -> f64 {
         let families = self.process.registry.gather();
-        let metrics = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
-        metrics.map(|metric| metric.get_gauge().value() + metric.get_counter().value()).sum()
+        let metrics = families
+            .iter()
+            .filter(|family| family.name() == name)
+            .flat_map(|family| family.get_metric());
+        metrics
+            .map(|metric| metric.get_gauge().get_value() + metric.get_counter().get_value())
+            .sum()
     }
 
     /// The answer to a `GET`, and its status.
@@ -131,10 +158,17 @@ impl Rehearsal {
             Reader::Coordinators => &self.coordinators_key,
             Reader::Observer => &self.observer_key,
         };
-        let request = self.client.get(format!("{}{path}", self.base)).query(query).bearer_auth(key);
+        let request = self
+            .client
+            .get(format!("{}{path}", self.base))
+            .query(query)
+            .bearer_auth(key);
         let response = request.send().await.with_context(|| format!("GET {path}"))?;
         let status = response.status().as_u16();
-        let body = response.json().await.with_context(|| format!("GET {path} answers JSON"))?;
+        let body = response
+            .json()
+            .await
+            .with_context(|| format!("GET {path} answers JSON"))?;
         Ok((status, body))
     }
 
@@ -151,7 +185,12 @@ impl Rehearsal {
             let (status, page) = self.get(reader, "/v1/alerts", &query).await?;
             ensure!(status == 200, "GET /v1/alerts answers {status}: {page}");
             let alerts = page["alerts"].as_array().context("alerts is a list")?;
-            ids.extend(alerts.iter().filter_map(|alert| alert["id"].as_str()).map(str::to_owned));
+            ids.extend(
+                alerts
+                    .iter()
+                    .filter_map(|alert| alert["id"].as_str())
+                    .map(str::to_owned),
+            );
             if page["more"] != Value::Bool(true) {
                 break;
             }
@@ -190,11 +229,16 @@ impl Rehearsal {
     }
 
     fn partition_is_level(&self, partition: u32) -> Result<bool> {
-        let (_, end) = self.process.log.bounds(&TopicPartition::new("tocsin.sightings", partition))?;
+        let (_, end) = self
+            .process
+            .log
+            .bounds(&TopicPartition::new("tocsin.sightings", partition))?;
         let mut header = None;
         self.read_all(&TopicPartition::new("tocsin.state", partition), |key, value| {
             if let Some(StateKey::Header { .. }) = StateKey::from_bytes(key) {
-                header = StateRecord::decode(value).ok().and_then(|record| StateHeader::decode(&record.body).ok());
+                header = StateRecord::decode(value)
+                    .ok()
+                    .and_then(|record| StateHeader::decode(&record.body).ok());
             }
         })?;
         Ok(header.is_some_and(|header| header.next_offset == end && header.checkpoint_offset == end))

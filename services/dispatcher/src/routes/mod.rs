@@ -25,6 +25,15 @@ use crate::telemetry::CommandAnswered;
 
 /// The routes of the dispatcher and their description.
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
+    routes().with_state(dispatcher).split_for_parts()
+}
+
+/// The description of the routes.
+pub fn description() -> OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
@@ -33,8 +42,6 @@ pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
         .routes(routes!(cases::renew_lease))
         .routes(routes!(cases::release_case))
         .routes(routes!(cases::decide_case))
-        .with_state(dispatcher)
-        .split_for_parts()
 }
 
 /// Counts the command and makes its response.

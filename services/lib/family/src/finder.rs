@@ -297,6 +297,10 @@ mod tests {
         let links = finder.announced(&announcement(13, Class::All));
         assert_eq!(links.len(), 1, "10 and 11 are forgotten: {links:?}");
         let (joins, family) = (links[0].content, links[0].family);
-        assert_eq!((joins, family), (ContentId(13), FamilyId(ContentId(12))), "the lower id wins");
+        assert_eq!(
+            (joins, family),
+            (ContentId(13), FamilyId(ContentId(12))),
+            "the lower id wins"
+        );
     }
 }

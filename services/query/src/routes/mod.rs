@@ -54,6 +54,15 @@ pub const PROBLEMS: [ProblemKind; 4] = [NOT_READY, NOT_HOT, INVALID_CURSOR, TOO_
 
 /// The routes, and the description of them.
 pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
+    routes().with_state(state).split_for_parts()
+}
+
+/// The description of the routes.
+pub fn description() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(families::family))
         .routes(routes!(families::series))
@@ -62,8 +71,6 @@ pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))
-        .with_state(state)
-        .split_for_parts()
 }
 
 #[derive(OpenApi)]

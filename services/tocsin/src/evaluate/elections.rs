@@ -23,10 +23,15 @@ const REACH_EXACT_MAX: u64 = 64;
 /// The scopes are compared over the last so many events.
 const SCOPE_EVENTS_MAX: usize = 12_000;
 
+/// The state of an answer that says there is nothing this reader may see.
+const UNSEEN: &str = "unseen";
+
 /// What comparing answers with the truth found.
 #[derive(Debug, Default)]
 struct Compared {
     answers: u64,
+    /// Contents that were published and of which the reader is told that there is nothing.
+    unseen: u64,
     hot_answers: u64,
     windows: u64,
     window_undercounts: u64,
@@ -41,7 +46,11 @@ struct Compared {
 pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figures> {
     let mut recorded = election_posts(&arguments.input, &arguments.content)?;
     recorded.truncate(arguments.posts.unwrap_or(usize::MAX));
-    ensure!(!recorded.is_empty(), "{} holds no post with the content asked for", arguments.input.display());
+    ensure!(
+        !recorded.is_empty(),
+        "{} holds no post with the content asked for",
+        arguments.input.display()
+    );
 
     let mut compared = Compared::default();
     let mut truth = Truth::default();
@@ -67,7 +76,10 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
         ("events_rejected", json!(rejected as u64)),
         ("contents", json!(truth.contents())),
         ("alerts", json!(ids.len())),
-        ("alert_ids_digest", json!(hex::encode(Sha256::digest(ids.join("\n").as_bytes())))),
+        (
+            "alert_ids_digest",
+            json!(hex::encode(Sha256::digest(ids.join("\n").as_bytes()))),
+        ),
         ("partitions", json!(arguments.partitions)),
         ("hot_limit", json!(arguments.hot_limit)),
     ]);
@@ -95,7 +107,9 @@ fn evaluation_config(arguments: &ElectionsArguments, mut config: Config, directo
 impl Compared {
     async fn add_all(&mut self, rehearsal: &Rehearsal, truth: &Truth, now_ms: i64) -> Result<()> {
         let answers: Vec<(Value, &ContentTruth)> = stream::iter(truth.active_since(now_ms - DAY_MS))
-            .map(|(hash, truth)| async move { Ok::<_, anyhow::Error>((look_up(rehearsal, Reader::Observer, hash).await?, truth)) })
+            .map(|(hash, truth)| async move {
+                Ok::<_, anyhow::Error>((look_up(rehearsal, Reader::Observer, hash).await?, truth))
+            })
             .buffer_unordered(QUESTIONS_AT_ONCE)
             .try_collect()
             .await?;
@@ -107,6 +121,11 @@ impl Compared {
 
     fn add(&mut self, answer: &Value, truth: &ContentTruth) -> Result<()> {
         self.answers += 1;
+        if answer["state"] == UNSEEN {
+            self.unseen += 1;
+            self.query_mismatches += 1;
+            return Ok(());
+        }
         let hot = answer["state"] == "hot";
         self.hot_answers += u64::from(hot);
         let mut holds = true;
@@ -119,7 +138,8 @@ impl Compared {
             self.window_errors.push(high.saturating_sub(expected));
             holds &= low <= expected && expected <= high;
             if hot {
-                self.platform_count_mismatches += u64::from(!platforms_match(window, truth, from_ms, to_ms, low == high)?);
+                self.platform_count_mismatches +=
+                    u64::from(!platforms_match(window, truth, from_ms, to_ms, low == high)?);
             }
         }
         if hot {
@@ -137,12 +157,19 @@ impl Compared {
         let mut reported = BTreeMap::new();
         for platform in answer["reach"]["platforms"].as_array().context("platforms is a list")? {
             let name = platform["platform"].as_str().context("a platform has a name")?;
-            reported.insert(name, platform["accounts"]["estimate"].as_f64().context("an estimate is a number")?);
+            reported.insert(
+                name,
+                platform["accounts"]["estimate"]
+                    .as_f64()
+                    .context("an estimate is a number")?,
+            );
         }
         for (platform, expected) in truth.accounts_by_platform() {
             if expected <= REACH_EXACT_MAX {
                 self.reach_compared += 1;
-                let exact = reported.get(platform).is_some_and(|estimate| *estimate == expected as f64);
+                let exact = reported
+                    .get(platform)
+                    .is_some_and(|estimate| *estimate == expected as f64);
                 self.reach_exact_mismatches += u64::from(!exact);
             }
         }
@@ -152,9 +179,14 @@ impl Compared {
     fn figures(mut self) -> Figures {
         self.window_errors.sort_unstable();
         let rank = (self.window_errors.len() as f64 * 0.999) as usize;
-        let p999 = self.window_errors.get(rank.min(self.window_errors.len().saturating_sub(1))).copied().unwrap_or(0);
+        let p999 = self
+            .window_errors
+            .get(rank.min(self.window_errors.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(0);
         Figures::from([
             ("answers", json!(self.answers)),
+            ("answers_unseen", json!(self.unseen)),
             ("hot_answers", json!(self.hot_answers)),
             ("windows_compared", json!(self.windows)),
             ("window_undercounts", json!(self.window_undercounts)),
@@ -171,32 +203,48 @@ impl Compared {
 fn platforms_match(window: &Value, truth: &ContentTruth, from_ms: i64, to_ms: i64, is_exact: bool) -> Result<bool> {
     let mut reported = BTreeMap::new();
     for platform in window["platforms"].as_array().context("platforms is a list")? {
-        reported.insert(platform["platform"].as_str().context("a platform has a name")?, number(&platform["spread"])?);
+        reported.insert(
+            platform["platform"].as_str().context("a platform has a name")?,
+            number(&platform["spread"])?,
+        );
     }
     reported.retain(|_, count| *count > 0);
     let expected = truth.by_platform(from_ms, to_ms);
     Ok(if is_exact {
         reported == expected
     } else {
-        reported.iter().all(|(platform, count)| expected.get(platform).is_some_and(|expected| count <= expected))
+        reported
+            .iter()
+            .all(|(platform, count)| expected.get(platform).is_some_and(|expected| count <= expected))
     })
 }
 
 /// How often a reader gets something else because of events it may not see: an alert, a hot figure, or an interval that does not hold the
 /// truth of what it may see.
 async fn scope_leaks(arguments: &ElectionsArguments, config: &Config, recorded: &[Recorded]) -> Result<u64> {
-    let shared: Vec<Recorded> = recorded.iter().enumerate().map(|(place, recorded)| share(recorded, place)).collect();
+    let shared: Vec<Recorded> = recorded
+        .iter()
+        .enumerate()
+        .map(|(place, recorded)| share(recorded, place))
+        .collect();
     let now_ms = shared.last().map_or(0, |last| last.received_at.0);
     let everything = observe(arguments, config, &shared, &shared, now_ms).await?;
     let mut leaks = 0;
     for reader in Reader::ALL {
-        let visible: Vec<Recorded> = shared.iter().filter(|recorded| sees(reader, recorded)).cloned().collect();
+        let visible: Vec<Recorded> = shared
+            .iter()
+            .filter(|recorded| sees(reader, recorded))
+            .cloned()
+            .collect();
         let alone = observe(arguments, config, &visible, &shared, now_ms).await?;
         leaks += u64::from(everything.alerts[&reader] != alone.alerts[&reader]);
         let mut truth = Truth::default();
         truth.add(&visible);
         for (hash, content) in truth.active_since(now_ms - DAY_MS) {
-            let (with, without) = (&everything.answers[&(reader, hash.clone())], &alone.answers[&(reader, hash.clone())]);
+            let (with, without) = (
+                &everything.answers[&(reader, hash.clone())],
+                &alone.answers[&(reader, hash.clone())],
+            );
             leaks += u64::from(hot_figures(with) != hot_figures(without));
             leaks += u64::from(!(holds(with, content)? && holds(without, content)?));
         }
@@ -232,12 +280,17 @@ async fn observe(
     for reader in Reader::ALL {
         observed.alerts.insert(reader, rehearsal.alert_ids(reader).await?);
         let rehearsal = &rehearsal;
-        let answers: Vec<(ContentHash, Value)> = stream::iter(truth.active_since(now_ms - DAY_MS))
-            .map(|(hash, _)| async move { Ok::<_, anyhow::Error>((hash.clone(), look_up(rehearsal, reader, hash).await?)) })
-            .buffer_unordered(QUESTIONS_AT_ONCE)
-            .try_collect()
-            .await?;
-        observed.answers.extend(answers.into_iter().map(|(hash, answer)| ((reader, hash), answer)));
+        let answers: Vec<(ContentHash, Value)> =
+            stream::iter(truth.active_since(now_ms - DAY_MS))
+                .map(|(hash, _)| async move {
+                    Ok::<_, anyhow::Error>((hash.clone(), look_up(rehearsal, reader, hash).await?))
+                })
+                .buffer_unordered(QUESTIONS_AT_ONCE)
+                .try_collect()
+                .await?;
+        observed
+            .answers
+            .extend(answers.into_iter().map(|(hash, answer)| ((reader, hash), answer)));
     }
     rehearsal.stop().await?;
     Ok(observed)
@@ -270,15 +323,35 @@ fn hot_figures(answer: &Value) -> Option<Value> {
     if answer["state"] != "hot" {
         return None;
     }
-    let windows: Vec<Value> = answer["windows"].as_array()?.iter().map(|window| {
-        json!([window["from"], window["to"], window["exact"], window["before_exact"], window["platforms"]])
-    }).collect();
-    let fields = ["family", "members", "first_seen", "last_seen", "exact_since", "surfaces_24h", "reach"];
+    let windows: Vec<Value> = answer["windows"]
+        .as_array()?
+        .iter()
+        .map(|window| {
+            json!([
+                window["from"],
+                window["to"],
+                window["exact"],
+                window["before_exact"],
+                window["platforms"]
+            ])
+        })
+        .collect();
+    let fields = [
+        "family",
+        "members",
+        "first_seen",
+        "last_seen",
+        "exact_since",
+        "surfaces_24h",
+        "reach",
+    ];
     Some(json!([windows, fields.map(|field| answer[field].clone())]))
 }
 
 fn holds(answer: &Value, truth: &ContentTruth) -> Result<bool> {
-    let Some(windows) = answer["windows"].as_array() else { return Ok(false) };
+    let Some(windows) = answer["windows"].as_array() else {
+        return Ok(false);
+    };
     for window in windows {
         let expected = truth.count(instant(&window["from"])?, instant(&window["to"])?);
         if !(number(&window["spread"]["low"])?..=number(&window["spread"]["high"])?).contains(&expected) {
@@ -295,7 +368,7 @@ async fn look_up(rehearsal: &Rehearsal, reader: Reader, hash: &ContentHash) -> R
     match status {
         200 => Ok(answer),
         // The reader may see nothing of it: no windows, which holds no truth but zero events.
-        404 => Ok(json!({ "state": "unseen" })),
+        404 => Ok(json!({ "state": UNSEEN })),
         _ => bail!("GET /v1/lookup answers {status}: {answer}"),
     }
 }

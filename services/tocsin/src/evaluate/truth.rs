@@ -35,7 +35,11 @@ impl Truth {
                 platform: event.platform.as_str().to_owned(),
                 account: event.account.map(|account| account.0).unwrap_or_default(),
             };
-            self.contents.entry(event.content[0].clone()).or_default().events.push(seen);
+            self.contents
+                .entry(event.content[0].clone())
+                .or_default()
+                .events
+                .push(seen);
         }
     }
 
@@ -46,7 +50,9 @@ impl Truth {
 
     /// The contents with an event at or after `from_ms`, ascending.
     pub fn active_since(&self, from_ms: i64) -> impl Iterator<Item = (&ContentHash, &ContentTruth)> {
-        self.contents.iter().filter(move |(_, content)| content.events.last().is_some_and(|last| last.at_ms >= from_ms))
+        self.contents
+            .iter()
+            .filter(move |(_, content)| content.events.last().is_some_and(|last| last.at_ms >= from_ms))
     }
 }
 
@@ -76,10 +82,15 @@ impl ContentTruth {
         for seen in &self.events {
             accounts.entry(&seen.platform).or_default().insert(seen.account);
         }
-        accounts.into_iter().map(|(platform, accounts)| (platform, accounts.len() as u64)).collect()
+        accounts
+            .into_iter()
+            .map(|(platform, accounts)| (platform, accounts.len() as u64))
+            .collect()
     }
 
     fn inside(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = &Seen> {
-        self.events.iter().filter(move |seen| from_ms <= seen.at_ms && seen.at_ms < to_ms)
+        self.events
+            .iter()
+            .filter(move |seen| from_ms <= seen.at_ms && seen.at_ms < to_ms)
     }
 }

@@ -28,7 +28,11 @@ pub async fn start(process: &mut Process, role: Role) -> anyhow::Result<()> {
 
 /// The descriptions of the routes of all roles.
 pub fn descriptions() -> Vec<OpenApi> {
-    vec![tocsin_gateway::description(), tocsin_dispatcher::description(), tocsin_query::description()]
+    vec![
+        tocsin_gateway::description(),
+        tocsin_dispatcher::description(),
+        tocsin_query::description(),
+    ]
 }
 
 fn gateway(process: &mut Process) -> anyhow::Result<()> {
@@ -48,11 +52,17 @@ fn intake(process: &mut Process) -> anyhow::Result<()> {
         partitions: process.config.sightings_partitions(),
     };
     let ready = process.readiness.flag("intake", "reading parties and families");
-    let (config, log, registry) = (process.config.intake.clone(), Arc::clone(&process.log), process.registry.clone());
+    let (config, log, registry) = (
+        process.config.intake.clone(),
+        Arc::clone(&process.log),
+        process.registry.clone(),
+    );
     let shutdown = process.roles.shutdown().clone();
     let run = move || {
         let schemas = Schemas::builtin().clone();
-        Ok(tocsin_intake::run(&config, setup, schemas, &log, &registry, &ready, &shutdown)?)
+        Ok(tocsin_intake::run(
+            &config, setup, schemas, &log, &registry, &ready, &shutdown,
+        )?)
     };
     Ok(process.roles.spawn_thread("intake", run)?)
 }
@@ -60,9 +70,17 @@ fn intake(process: &mut Process) -> anyhow::Result<()> {
 fn detector(process: &mut Process) -> anyhow::Result<()> {
     let setup = detector_setup(process);
     let ready = process.readiness.flag("detector", "restoring key groups");
-    let (config, log, registry) = (process.config.detector.clone(), Arc::clone(&process.log), process.registry.clone());
+    let (config, log, registry) = (
+        process.config.detector.clone(),
+        Arc::clone(&process.log),
+        process.registry.clone(),
+    );
     let shutdown = process.roles.shutdown().clone();
-    let run = move || Ok(tocsin_detector::run(&config, &setup, &log, &registry, &ready, &shutdown)?);
+    let run = move || {
+        Ok(tocsin_detector::run(
+            &config, &setup, &log, &registry, &ready, &shutdown,
+        )?)
+    };
     Ok(process.roles.spawn_thread("detector", run)?)
 }
 
