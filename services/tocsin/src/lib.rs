@@ -13,5 +13,6 @@ pub mod config;
 pub mod evaluate;
 pub mod recorded;
 pub mod rehearsal;
+pub mod replay;
 pub mod serve;
 pub mod topics;

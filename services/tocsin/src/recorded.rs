@@ -131,13 +131,26 @@ fn half(digest: [u8; 32]) -> [u8; 16] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write as _;
 
     use super::*;
 
-    const POSTS: &str = "account_id,post_id,url_id,hashtag_id,domain_id,phash_id,timestamp\n\
+    pub(crate) const POSTS: &str = "account_id,post_id,url_id,hashtag_id,domain_id,phash_id,timestamp\n\
                          tw_2,2,7,8,,,1629064899\nfb_1,1,7,,,5,1629064892\n";
+
+    /// A share of one URL, received when it happened.
+    pub(crate) fn share(number: usize, at: Timestamp) -> Recorded {
+        let post = Post {
+            account_id: "fb_1".to_owned(),
+            url_id: Some(7),
+            hashtag_id: None,
+            phash_id: None,
+            timestamp: at.0 / 1_000,
+        };
+        let recorded = post.event(number, PostContent::Url);
+        recorded.expect("the post is right").expect("it has a URL")
+    }
 
     fn read(text: &str, contents: &[PostContent]) -> Result<Vec<Recorded>> {
         let mut file = tempfile::NamedTempFile::new()?;

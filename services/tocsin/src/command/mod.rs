@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod key;
 mod party;
+mod replay;
 mod role;
 mod topics;
 mod up;
@@ -73,6 +74,8 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Play recorded events again, into the log or through a gateway.
+    Replay(replay::ReplayCommand),
     /// Compare the whole path with exact counts.
     #[command(subcommand)]
     Evaluate(EvaluateCommand),
@@ -98,6 +101,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }
     Ok(ExitCode::SUCCESS)

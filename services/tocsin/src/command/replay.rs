@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use tocsin_intake::TimeSource;
+use tocsin_model::Name;
+
+use crate::config::Config;
+use crate::recorded::{ELECTION_PLATFORMS, Format, PostContent, Recorded, election_posts};
+use crate::replay::{Pace, Replayed, Speed, into_gateway, into_log};
+
+/// What to replay, and where to.
+#[derive(Debug, Args)]
+pub struct ReplayCommand {
+    /// What the file holds.
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The recording.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What of a post is its content. Each that a post has makes one event.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "phash,url,hashtag")]
+    content: Vec<PostContent>,
+    /// The party that publishes; registered with the recorded platforms when it is absent.
+    #[arg(long, default_value = "election-posts", conflicts_with = "url")]
+    party: Name,
+    /// How many recorded seconds pass in a second, or `max`: as fast as the destination takes events.
+    #[arg(long, default_value = "max", value_name = "FACTOR|max")]
+    speed: Speed,
+    /// The most events to replay, from the beginning.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Publish through the gateway at this address instead of appending to the log. Events then count at the time they are sent.
+    #[arg(long, requires = "key_file")]
+    url: Option<String>,
+    /// The file that holds the API key for it: of the party that owns the recorded platforms.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    key_file: Option<PathBuf>,
+}
+
+impl ReplayCommand {
+    /// Replays and says what became of it. Fails when an event was refused.
+    pub async fn run(&self, config: &Config) -> Result<ExitCode> {
+        let recorded = self.read()?;
+        let pace = Pace { speed: self.speed };
+        let replayed = match (&self.url, &self.key_file) {
+            (Some(url), Some(key_file)) => {
+                let key = std::fs::read_to_string(key_file).with_context(|| format!("read {}", key_file.display()))?;
+                let replayed = into_gateway(url, &key, &recorded, pace).await?;
+                println!("{replayed}.");
+                println!("They count at the time the gateway received them, not at the recorded time.");
+                replayed
+            }
+            _ => self.append(config, &recorded, pace).await?,
+        };
+        Ok(match replayed.refused {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        })
+    }
+
+    async fn append(&self, config: &Config, recorded: &[Recorded], pace: Pace) -> Result<Replayed> {
+        let platforms = match self.format {
+            Format::ElectionPosts => ELECTION_PLATFORMS.map(|name| name.parse()),
+        };
+        let platforms = platforms.into_iter().collect::<Result<Vec<Name>, _>>()?;
+        let replayed = into_log(config, (&self.party, &platforms), recorded, pace).await?;
+        println!("{replayed} to {}.", tocsin_wire::topics::ingest_name(&self.party));
+        if config.intake.time_source == TimeSource::Log {
+            println!(
+                "To count them at their recorded times, run intake with --set intake.time_source=supplied; by default it goes by the \
+                 log's time, and events older than two hours are in no window."
+            );
+        }
+        Ok(replayed)
+    }
+
+    fn read(&self) -> Result<Vec<Recorded>> {
+        let mut recorded = match self.format {
+            Format::ElectionPosts => election_posts(&self.file, &self.content)?,
+        };
+        recorded.truncate(self.limit.unwrap_or(usize::MAX));
+        ensure!(
+            !recorded.is_empty(),
+            "{} holds no event with the content asked for",
+            self.file.display()
+        );
+        Ok(recorded)
+    }
+}
