@@ -21,7 +21,7 @@ mod telemetry;
 
 pub use clock::{Corrected, SourceClock};
 pub use config::{IntakeConfig, IntakeSetup, TimeSource};
-pub use machine::{Counted, Intake};
+pub use machine::{Counted, Intake, RECEIVED_AT_HEADER};
 pub use registry::Registry;
 pub use shell::{IntakeError, run};
 pub use source::SourceState;
