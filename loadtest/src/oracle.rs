@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_stronger_hash_names_the_content() {
-        let hash = |algorithm, length, quality| ContentHash::from_bytes(algorithm, vec![b'1'; length], quality).unwrap();
+        let hash =
+            |algorithm, length, quality| ContentHash::from_bytes(algorithm, vec![b'1'; length], quality).unwrap();
         let (pdq, url) = (hash(Algorithm::Pdq, 32, Some(20)), hash(Algorithm::Url, 3, None));
         assert_eq!(strongest(&[pdq.clone(), url.clone()]), Some(&url));
         let md5 = hash(Algorithm::Md5, 16, None);

@@ -1,0 +1,86 @@
+//! Measures throughput. `loadtest/README.md` says how; `loadtest/run` starts what it needs.
+
+mod throughput;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Measures what Tocsin's core and its path through Kafka can carry")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures core, pipeline and a consumer that does nothing in one run.
+    Throughput {
+        /// Bootstrap servers of a Kafka cluster that holds no records of Tocsin.
+        #[arg(long)]
+        bootstrap: String,
+        /// Where the figures go, as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Events sent through Kafka, in each of the two framings.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// Events applied in memory.
+        #[arg(long, default_value_t = 2_000_000)]
+        core_events: u64,
+        /// What was built: goes into the file.
+        #[arg(long, default_value = "unknown")]
+        commit: String,
+    },
+    /// Measures the core alone: what a profiler is pointed at.
+    Core {
+        /// Events applied in memory.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
+    },
+    /// One process of the pipeline. Started by `throughput`; stops when its standard input ends.
+    #[command(hide = true)]
+    Role {
+        role: throughput::Role,
+        #[arg(long)]
+        bootstrap: String,
+        /// Of a consumer that does nothing: how many records to read, and from which topics.
+        #[arg(long, default_value_t = 0)]
+        records: u64,
+        #[arg(long)]
+        topic: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    match Arguments::parse().command {
+        Command::Throughput {
+            bootstrap,
+            out,
+            events,
+            core_events,
+            commit,
+        } => throughput::run(throughput::Plan {
+            bootstrap,
+            out,
+            events,
+            core_events,
+            commit,
+        }),
+        Command::Core { events } => {
+            throughput::Figures::default().with_core(events)?.print();
+            Ok(())
+        }
+        Command::Role {
+            role,
+            bootstrap,
+            records,
+            topic,
+        } => throughput::play(role, &bootstrap, records, &topic),
+    }
+}

@@ -1,0 +1,97 @@
+//! Processes and the processor time they used.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// Linux counts processor time of processes in hundredths of a second on every architecture.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Processor time of the calling thread.
+pub(super) fn thread_time() -> anyhow::Result<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("read a thread's processor time")?;
+    let nanoseconds = text.split_whitespace().next().and_then(|text| text.parse().ok());
+    Ok(Duration::from_nanos(
+        nanoseconds.context("schedstat begins with nanoseconds")?,
+    ))
+}
+
+/// A process of the pipeline: this program in a role. Stopped at the latest when this is dropped.
+pub(super) struct Played {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+    name: String,
+}
+
+impl Played {
+    pub(super) fn start(role: &str, arguments: &[String]) -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["role", role])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {role}"))?;
+        let stdout = child.stdout.take().context("its standard output is piped")?;
+        Ok(Played {
+            stdin: child.stdin.take(),
+            child,
+            lines: BufReader::new(stdout).lines(),
+            name: role.to_owned(),
+        })
+    }
+
+    /// Waits for a line that begins with this word and gives the rest.
+    pub(super) fn wait_for(&mut self, word: &str) -> anyhow::Result<String> {
+        for line in self.lines.by_ref() {
+            let line = line?;
+            if let Some(rest) = line.strip_prefix(word) {
+                return Ok(rest.trim().to_owned());
+            }
+        }
+        bail!("{} ended before it said {word:?}", self.name)
+    }
+
+    /// User and system time of all its threads so far, to a hundredth of a second.
+    pub(super) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        // proc(5): the name in parentheses may hold anything; utime and stime are fields 14 and 15.
+        let (_, fields) = text.rsplit_once(')').context("a process has a name")?;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>())
+            .sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+    }
+
+    /// Whether it still runs.
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("{} ended early: {status}", self.name),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks it to stop, and gives what it said it counted.
+    pub(super) fn stop(mut self) -> anyhow::Result<u64> {
+        drop(self.stdin.take());
+        let counted = self.wait_for("counted")?.parse()?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(counted)
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        // Of a process that ended already there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,109 @@
+//! Figures: a table for people, flat JSON for machines.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::core;
+use super::corpus::Framing;
+use super::pipeline::Path;
+
+/// The figures of a run, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Figures(BTreeMap<String, f64>);
+
+impl Figures {
+    /// Measures the core and adds what it did.
+    pub fn with_core(mut self, events: u64) -> anyhow::Result<Self> {
+        let core = core::measure(events).context("the core")?;
+        let work = |work: core::Work| {
+            (
+                per_second(work.events, work.elapsed),
+                nanoseconds_each(work.processor_time, work.events),
+            )
+        };
+        let (detector_rate, detector_cost) = work(core.detector);
+        let (intake_rate, intake_cost) = work(core.intake);
+        self.set("core_events", core.detector.events as f64);
+        self.set("core_events_per_second", detector_rate);
+        self.set("core_cpu_ns_per_event", detector_cost);
+        self.set("intake_core_events_per_second", intake_rate);
+        self.set("intake_core_cpu_ns_per_event", intake_cost);
+        Ok(self)
+    }
+
+    pub(super) fn add_path(&mut self, framing: Framing, path: &Path) {
+        let suffix = match framing {
+            Framing::Single => "",
+            Framing::Batched => "_batched",
+        };
+        let Path { events, .. } = *path;
+        for (name, value) in [
+            ("pipeline_events", events as f64),
+            ("pipeline_events_per_second", per_second(events, path.elapsed)),
+            (
+                "do_nothing_events_per_second",
+                per_second(events, path.do_nothing_elapsed),
+            ),
+            ("cpu_ns_per_event_intake", nanoseconds_each(path.intake, events)),
+            ("cpu_ns_per_event_detector", nanoseconds_each(path.detector, events)),
+            ("cpu_ns_per_event_do_nothing", nanoseconds_each(path.do_nothing, events)),
+        ] {
+            self.set(&format!("{name}{suffix}"), value);
+        }
+    }
+
+    /// Prints a table.
+    pub fn print(&self) {
+        for (name, value) in &self.0 {
+            println!("{name:<44} {value:>14.0}");
+        }
+    }
+
+    pub(super) fn write(&self, path: &FilePath, machine: &str, commit: &str) -> anyhow::Result<()> {
+        let whole: BTreeMap<&str, f64> = self
+            .0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.round()))
+            .collect();
+        let document = json!({ "figures": whole, "machine": machine, "commit": commit });
+        let text = serde_json::to_string_pretty(&document)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    }
+
+    fn set(&mut self, name: &str, value: f64) {
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+/// Processor, cores, memory, kernel and how busy it is: without the last no figure of a shared machine means anything.
+pub(super) fn machine() -> anyhow::Result<String> {
+    let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("read {path}"));
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_once(':'));
+        value.map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+    };
+    let processor = field(&read("/proc/cpuinfo")?, "model name");
+    let memory = field(&read("/proc/meminfo")?, "MemTotal");
+    let kernel = read("/proc/sys/kernel/osrelease")?;
+    let load = read("/proc/loadavg")?;
+    let cores = std::thread::available_parallelism()?;
+    let load: Vec<&str> = load.split_whitespace().take(3).collect();
+    Ok(format!(
+        "{processor}, {cores} cores, {memory}, Linux {}, load average {}",
+        kernel.trim(),
+        load.join(" ")
+    ))
+}
+
+fn per_second(events: u64, elapsed: Duration) -> f64 {
+    events as f64 / elapsed.as_secs_f64()
+}
+
+fn nanoseconds_each(time: Duration, events: u64) -> f64 {
+    time.as_nanos() as f64 / events.max(1) as f64
+}
