@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tocsin_detector::{DetectorConfig, DetectorSetup, Partition};
+use tocsin_detector::{DetectorConfig, Partition};
 use tocsin_intake::{Intake, IntakeConfig, TimeSource};
 use tocsin_loadtest::scenario::Scenario;
 use tocsin_log::{Header, Headers, RecordRef};
@@ -133,15 +133,8 @@ fn take(intake: &mut Intake, records: &mut Records) {
 }
 
 fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
-    let setup = corpus::setup();
-    let config = DetectorConfig::default();
-    let detector = DetectorSetup {
-        key: setup.key,
-        epoch: setup.epoch,
-        partitions: setup.partitions,
-        lateness: IntakeConfig::default().lateness(),
-    };
-    let group = detector.group_config(&config);
+    let setup = corpus::detector_setup();
+    let group = setup.group_config(&DetectorConfig::default());
     let mut partitions: Vec<Partition> = (0..u32::from(setup.partitions.get()))
         .map(|number| Partition::new(number, setup.partitions, &group, 0))
         .collect();

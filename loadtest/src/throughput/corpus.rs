@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_intake::IntakeSetup;
+use tocsin_detector::DetectorSetup;
+use tocsin_intake::{IntakeConfig, IntakeSetup};
 use tocsin_loadtest::scenario::{PartyPlan, Scenario, ScenarioConfig};
 use tocsin_model::{
     AccountPseudonym, Algorithm, ContentHash, DeploymentKey, Event, EventId, KeyEpoch, Kind, Milliseconds, Name,
@@ -29,9 +30,22 @@ const PARTITIONS: u16 = 4;
 /// The setup of the deployment that is measured. Its key is no secret: it guards synthetic data.
 pub(super) fn setup() -> IntakeSetup {
     IntakeSetup {
+        instance: "loadtest-intake".to_owned(),
         key: DeploymentKey::from_bytes(*b"a key for a load test, no secret"),
         epoch: KeyEpoch(1),
         partitions: PartitionCount::new(PARTITIONS).expect("four is a number of partitions"),
+    }
+}
+
+/// The same for the detector.
+pub(super) fn detector_setup() -> DetectorSetup {
+    let setup = setup();
+    DetectorSetup {
+        instance: "loadtest-detector".to_owned(),
+        key: setup.key,
+        epoch: setup.epoch,
+        partitions: setup.partitions,
+        lateness: IntakeConfig::default().lateness(),
     }
 }
 

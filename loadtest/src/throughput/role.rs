@@ -9,7 +9,7 @@ use prometheus::Registry;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
-use tocsin_detector::{DetectorConfig, DetectorSetup};
+use tocsin_detector::DetectorConfig;
 use tocsin_intake::IntakeConfig;
 use tocsin_log::SharedLog;
 use tocsin_log::kafka::{KafkaLog, KafkaOptions};
@@ -54,16 +54,9 @@ pub fn play(role: Role, bootstrap: &str, records: u64, topics: &[String]) -> any
             let readiness = Readiness::new();
             let ready = readiness.flag("detector", "starting");
             tell(&registry, readiness, "tocsin_detector_sightings_total", &shutdown)?;
-            let setup = corpus::setup();
-            let setup = DetectorSetup {
-                key: setup.key,
-                epoch: setup.epoch,
-                partitions: setup.partitions,
-                lateness: IntakeConfig::default().lateness(),
-            };
             tocsin_detector::run(
                 &DetectorConfig::default(),
-                &setup,
+                &corpus::detector_setup(),
                 &connect(bootstrap)?,
                 &registry,
                 &ready,
