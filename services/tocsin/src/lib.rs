@@ -10,6 +10,7 @@
 
 pub mod command;
 pub mod config;
+pub mod demo;
 pub mod evaluate;
 pub mod recorded;
 pub mod rehearsal;

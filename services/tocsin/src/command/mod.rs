@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod demo;
 mod key;
 mod party;
 mod replay;
@@ -74,6 +75,8 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Play a crisis inside ordinary traffic, and show what a moderator would see.
+    Demo(demo::DemoCommand),
     /// Play recorded events again, into the log or through a gateway.
     Replay(replay::ReplayCommand),
     /// Compare the whole path with exact counts.
@@ -101,6 +104,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }

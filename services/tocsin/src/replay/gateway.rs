@@ -23,21 +23,11 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// The gateway cannot be reached, or refuses a whole request. Single events that it refuses are counted.
 pub async fn into_gateway(url: &str, key: &str, recorded: &[Recorded], pace: Pace) -> Result<Replayed> {
-    let events_url = Url::parse(url)
-        .and_then(|url| url.join("/v1/events"))
-        .with_context(|| format!("{url:?} is no URL of a gateway, such as http://127.0.0.1:8340"))?;
-    let mut destination = Gateway {
-        client: Client::builder()
-            .timeout(ANSWER_MAX)
-            .build()
-            .context("make the HTTP client")?,
-        events_url,
-        key: key.trim().to_owned(),
-    };
-    pace.play(recorded, &mut destination).await
+    pace.play(recorded, &mut Gateway::new(url, key)?).await
 }
 
-struct Gateway {
+/// A gateway, as one party publishes to it.
+pub(crate) struct Gateway {
     client: Client,
     events_url: Url,
     key: String,
@@ -47,8 +37,7 @@ impl Destination for Gateway {
     async fn send(&mut self, batch: &[Recorded], replayed: &mut Replayed) -> Result<()> {
         let now = now();
         let events: Vec<Event> = batch.iter().map(|recorded| moved(recorded, now)).collect();
-        let body = tocsin_wire::event::encode_batch(&events);
-        let answer = self.post(&body).await?;
+        let answer = self.publish(&events).await?;
         let count = |name: &str| answer[name].as_u64().unwrap_or(0);
         // Sent again after a lost answer, an event is accepted again and counted once.
         replayed.taken += count("accepted") + count("duplicates");
@@ -61,8 +50,22 @@ impl Destination for Gateway {
 }
 
 impl Gateway {
-    /// The answer to one request that was taken, or of whose events each was refused by itself.
-    async fn post(&self, body: &[u8]) -> Result<Value> {
+    /// The gateway at `url`, and an API key that may publish.
+    pub(crate) fn new(url: &str, key: &str) -> Result<Gateway> {
+        let events_url = Url::parse(url)
+            .and_then(|url| url.join("/v1/events"))
+            .with_context(|| format!("{url:?} is no URL of a gateway, such as http://127.0.0.1:8340"))?;
+        let client = Client::builder().timeout(ANSWER_MAX).build();
+        Ok(Gateway {
+            client: client.context("make the HTTP client")?,
+            events_url,
+            key: key.trim().to_owned(),
+        })
+    }
+
+    /// Publishes a batch. The answer to a request that was taken, or of whose events each was refused by itself.
+    pub(crate) async fn publish(&self, events: &[Event]) -> Result<Value> {
+        let body = tocsin_wire::event::encode_batch(events);
         let mut attempt = 1;
         loop {
             let request = self
@@ -70,7 +73,7 @@ impl Gateway {
                 .post(self.events_url.clone())
                 .bearer_auth(&self.key)
                 .header(CONTENT_TYPE, "application/avro")
-                .body(body.to_vec());
+                .body(body.clone());
             let response = request
                 .send()
                 .await
@@ -116,14 +119,16 @@ fn moved(recorded: &Recorded, now: Timestamp) -> Event {
     }
 }
 
-fn first_refusal(answer: &Value) -> Option<String> {
+/// Why the first event was refused that was, as an answer of the gateway says.
+pub(crate) fn first_refusal(answer: &Value) -> Option<String> {
     let results = answer["results"].as_array()?;
     let refused = results.iter().find(|result| result["status"] == "rejected")?;
     let text = |field: &str| refused[field].as_str().unwrap_or_default();
     Some(format!("{} ({})", text("code"), text("detail")))
 }
 
-fn now() -> Timestamp {
+/// This host's time.
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

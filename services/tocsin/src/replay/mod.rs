@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 pub use gateway::into_gateway;
+pub(crate) use gateway::{Gateway, first_refusal, now};
 pub use log::into_log;
 pub use pace::{Pace, Speed};
 
