@@ -24,6 +24,9 @@ pub(super) enum Framing {
 pub(super) const BATCH_EVENTS: usize = 200;
 /// Copies of each marker content: enough to become hot in a full table and to ring.
 const MARKER_COPIES: u64 = 64;
+/// Contents that are seen again, at most. In a short stream most of them ring at once, and what rings keeps its place in the hot table (16,384
+/// by default): those of both framings leave room for the markers in every key group.
+const POPULAR_MAX: u32 = 4_096;
 /// Partitions of sightings.
 const PARTITIONS: u16 = 4;
 
@@ -54,6 +57,7 @@ pub(super) fn ordinary(framing: Framing, events: u64, start: Timestamp, duration
     let per_second = events as f64 * 1_000.0 / duration.0 as f64;
     let seed = 20_190_315 + framing as u64;
     let mut config = ScenarioConfig::ordinary(seed, start, duration, per_second);
+    config.popularity.contents = config.popularity.contents.min(POPULAR_MAX);
     // In proportion to the short time.
     config.disorder.late_by = Milliseconds(duration.0 / 6);
     if framing == Framing::Batched {
