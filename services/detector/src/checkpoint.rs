@@ -174,6 +174,11 @@ impl StateUnit {
     }
 }
 
+/// Whether a restore would find everything applied so far in checkpoints.
+pub(crate) fn is_checkpointed(partition: &Partition) -> bool {
+    checkpoint_offset(partition) == partition.next_offset()
+}
+
 /// The offset from which a restore must apply input again: every group's checkpoint holds what came before.
 fn checkpoint_offset(partition: &Partition) -> u64 {
     let needed = |tracked: &Tracked| match &tracked.checkpointed {

@@ -12,7 +12,7 @@ use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_velocity::{Counters, Output};
 use tocsin_wire::SightingsRecord;
 
-use crate::checkpoint::StateUnit;
+use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::partition::Partition;
 use crate::restore::restore;
@@ -115,6 +115,7 @@ pub fn run(
         checkpointed_at: Instant::now(),
         round: None,
         as_of: BTreeMap::new(),
+        settled: BTreeMap::new(),
     };
     while !shutdown.is_requested() {
         let wait = shell.commit_due_in();
@@ -158,6 +159,8 @@ struct Shell<'a> {
     round: Option<BTreeMap<u32, u64>>,
     /// The time through which a partition's hot changes are in the state topic.
     as_of: BTreeMap<u32, Timestamp>,
+    /// The offsets through which everything is in the state topic, checkpoints too: a unit would say nothing new.
+    settled: BTreeMap<u32, u64>,
 }
 
 /// How much of the state a unit carries.
@@ -189,6 +192,7 @@ impl Shell<'_> {
             );
             reader.begin(place, partition.next_offset())?;
             self.as_of.insert(place.partition, partition.now());
+            self.settled.remove(&place.partition);
             self.partitions.insert(place.partition, partition);
         }
         self.metrics.partitions.set(self.partitions.len() as i64);
@@ -211,6 +215,9 @@ impl Shell<'_> {
             return Ok(());
         }
         self.committed_at = Instant::now();
+        if self.is_settled() {
+            return Ok(());
+        }
         if self.round.is_none()
             && self.checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_interval_s)
         {
@@ -235,6 +242,15 @@ impl Shell<'_> {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether nothing was read since the last whole unit. Without ticks (a replay that has ended) a log would otherwise grow for ever, and
+    /// on Kafka its readers, for whom each unit ends in a marker, would never be level with it.
+    fn is_settled(&self) -> bool {
+        let level = |(number, partition): (&u32, &Partition)| {
+            self.settled.get(number) == Some(&partition.next_offset()) && !partition.has_outputs()
+        };
+        self.partitions.iter().all(level)
     }
 
     /// The last unit: everything, so that the next start has nothing to apply again.
@@ -316,6 +332,10 @@ impl Shell<'_> {
         self.commit_unit(reader, unit)?;
         if extent == Extent::Checkpoint && round_complete {
             self.round = None;
+        }
+        if extent != Extent::Outputs {
+            let settled = self.partitions.iter().filter(|(_, partition)| is_checkpointed(partition));
+            self.settled = settled.map(|(number, partition)| (*number, partition.next_offset())).collect();
         }
         if !onward.is_empty() {
             self.onward.push(self.appender.append(onward));
