@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use tocsin_model::{Class, ContentId, Estimate, FamilyId, Verdict};
 use tocsin_sketch::Reach;
@@ -119,6 +120,17 @@ impl Families {
 
     pub(crate) fn state(&self, family: FamilyId, class: Class) -> Option<&FamilyState> {
         self.states.get(&(family, class))
+    }
+
+    /// The own classes of the scopes beyond `all` in which this family has a state, ascending.
+    pub(crate) fn scopes_with_state(&self, family: FamilyId) -> impl Iterator<Item = Class> + '_ {
+        // `all` is the least of the classes.
+        let beyond = (Bound::Excluded((family, Class::All)), Bound::Unbounded);
+        self.states
+            .range(beyond)
+            .map(|(key, _)| *key)
+            .take_while(move |(of, _)| *of == family)
+            .map(|(_, class)| class)
     }
 
     /// The state of a family in a scope, made when absent. A new one may push out one that has nothing open.

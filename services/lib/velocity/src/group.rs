@@ -357,10 +357,8 @@ impl Group {
             return self.touched_in_scope(content, class, out);
         }
         self.touched_in_scope(content, Class::All, out);
-        if self.classes.len() > 1 {
-            for own in self.scopes_beyond_all(content) {
-                self.touched_in_scope(content, own, out);
-            }
+        for own in self.scopes_beyond_all(content) {
+            self.touched_in_scope(content, own, out);
         }
     }
 
@@ -371,12 +369,14 @@ impl Group {
                 || self.families.has_link(content, *class)
                 || self.families.state(self.families.of(content, *class), *class).is_some()
         };
-        self.classes
-            .keys()
-            .copied()
-            .filter(|class| *class != Class::All)
-            .filter(known)
-            .collect()
+        let counted = self.classes.keys().copied().filter(|class| *class != Class::All);
+        let mut scopes: Vec<Class> = counted.filter(known).collect();
+        // A decision makes a scope of its own where nothing but events for all was ever counted.
+        let decided = self.families.scopes_with_state(self.families.of(content, Class::All));
+        scopes.extend(decided);
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes
     }
 
     fn touched_in_scope(&mut self, content: ContentId, class: Class, out: &mut Vec<Output>) {
@@ -626,11 +626,12 @@ impl Group {
             .families
             .state(family, Class::All)
             .is_some_and(|state| state.episode.open);
+        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
         let state = self.families.state_mut(family, class, self.config.links_max());
         state.verdict = Some(decision.verdict);
         let level = match state.episode.reasserted(now) {
             // Readers of this scope have seen scope `all`'s alert so far. From now on the scope has an episode of its own.
-            None if open_for_all && class != Class::All => state.episode.judged(Rings::Yes, 0, now),
+            None if open_for_all && class != Class::All => state.episode.judged(Rings::Yes, hour, now),
             level => level,
         };
         if let Some(level) = level {

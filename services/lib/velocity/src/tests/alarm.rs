@@ -108,3 +108,31 @@ fn a_decision_moves_the_priority_in_its_scope_and_in_no_other() {
         assert_eq!(deployment.alerts_of(Scope::All).last().unwrap(), &before);
     }
 }
+
+#[test]
+fn the_episode_that_a_decision_opens_escalates_as_the_one_for_all_does() {
+    let mut deployment = Deployment::new(config());
+    burst(&mut deployment, 20, 20, 1_000);
+    let family = FamilyId(id(1));
+    let decision = Decision {
+        id: DecisionId(9),
+        family,
+        scope: Scope::Coordinators,
+        verdict: Verdict::Violating,
+        at: Timestamp(START + 20_000),
+    };
+    deployment.apply(family.home(), Input::Decision(&decision));
+    let levels = |deployment: &Deployment| -> Vec<AlertLevel> {
+        let alerts = deployment.alerts_of(Scope::Coordinators);
+        alerts.iter().map(|alert| alert.level).collect()
+    };
+    for copy in 20..150 {
+        deployment.see(seen(1, copy, copy as i64 * 1_000));
+    }
+    assert_eq!(levels(&deployment), [AlertLevel::Raised], "150 is not yet ten times 20");
+    for copy in 150..250 {
+        deployment.see(seen(1, copy, copy as i64 * 1_000));
+    }
+    deployment.tick(251_000);
+    assert_eq!(levels(&deployment), [AlertLevel::Raised, AlertLevel::Escalated]);
+}
