@@ -209,6 +209,11 @@ impl Families {
 }
 
 impl FamilyState {
+    /// The records of all members that live in other groups.
+    pub(crate) fn remote_records(&self) -> impl Iterator<Item = &HotRecord> {
+        self.remote.values().flat_map(|(_, records)| records)
+    }
+
     fn is_idle(&self) -> bool {
         !self.episode.open && self.verdict.is_none() && self.remote.is_empty()
     }

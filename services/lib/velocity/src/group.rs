@@ -398,20 +398,27 @@ impl Group {
 
     /// The records of a family's members in one scope, this group's and those of other groups.
     fn records(&self, family: FamilyId, class: Class) -> Vec<&HotRecord> {
-        let own = [Some(Class::All), (class != Class::All).then_some(class)];
+        let classes = [Some(Class::All), (class != Class::All).then_some(class)];
         let members = self.families.local_members(family, class);
         let mut records: Vec<&HotRecord> = members
             .iter()
             .flat_map(|member| {
-                own.into_iter().flatten().map(|class| HotKey {
+                classes.into_iter().flatten().map(|class| HotKey {
                     content: *member,
                     class,
                 })
             })
             .filter_map(|key| self.hot(key))
             .collect();
-        if let Some(state) = self.families.state(family, class) {
-            records.extend(state.remote.values().flat_map(|(_, records)| records));
+        let own = self.families.state(family, class);
+        records.extend(own.iter().flat_map(|state| state.remote_records()));
+        // A member of which only events for all are known sends figures for all alone: they are all there is of it in this scope too.
+        if class != Class::All
+            && let Some(for_all) = self.families.state(family, Class::All)
+        {
+            let is_told = |member: &ContentId| own.is_some_and(|state| state.remote.contains_key(member));
+            let untold = for_all.remote.iter().filter(|(member, _)| !is_told(member));
+            records.extend(untold.flat_map(|(_, (_, records))| records));
         }
         records
     }
@@ -599,6 +606,11 @@ impl Group {
         }
         let at = self.next_settling();
         self.deadlines.add(at, Duty::Judge(delta.family, delta.class));
+        if delta.class == Class::All {
+            for own in self.families.scopes_with_state(delta.family) {
+                self.deadlines.add(at, Duty::Judge(delta.family, own));
+            }
+        }
     }
 
     /// The founder of this family joined another: its members are told to follow.

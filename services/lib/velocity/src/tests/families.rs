@@ -1,6 +1,9 @@
 //! Links, deltas and members in several groups.
 
-use tocsin_model::{Alert, Class, ContentId, Evidence, FamilyId, Link, PartyId, Scope, Sharing, Timestamp};
+use tocsin_model::{
+    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Evidence, FamilyId, Link, PartyId, Scope, Sharing,
+    Timestamp, Verdict,
+};
 
 use super::harness::*;
 use crate::Input;
@@ -128,4 +131,38 @@ fn links_and_deltas_that_come_twice_or_to_the_wrong_place_change_nothing() {
     deployment.apply(home, Input::Delta(&broken));
     let counters = deployment.group(home).take_counters();
     assert_eq!((counters.links_refused, counters.deltas_refused), (1, 1));
+}
+
+#[test]
+fn a_scope_in_which_was_decided_counts_the_members_in_other_groups() {
+    let members = by_id(4);
+    let family = FamilyId(id(members[0]));
+    let mut deployment = Deployment::new(config());
+    for member in &members[1..] {
+        let link = link(*member, members[0], Class::All);
+        deployment.apply(link.content.group(), Input::Link(&link));
+    }
+    let see = |deployment: &mut Deployment, copies: std::ops::Range<u64>| {
+        for copy in copies {
+            deployment.see(seen(members[copy as usize % 4], copy, copy as i64 * 1_000));
+            deployment.tick(copy as i64 * 1_000 + 500);
+        }
+    };
+    see(&mut deployment, 0..40);
+    let decision = Decision {
+        id: DecisionId(9),
+        family,
+        scope: Scope::Coordinators,
+        verdict: Verdict::Violating,
+        at: Timestamp(START + 40_000),
+    };
+    deployment.apply(family.home(), Input::Decision(&decision));
+    let alerts = deployment.alerts_of(Scope::Coordinators);
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].members, 4);
+    assert!(alerts[0].spread_1h.contains(40), "{:?}", alerts[0].spread_1h);
+    see(&mut deployment, 40..500);
+    let alerts = deployment.alerts_of(Scope::Coordinators);
+    let levels: Vec<AlertLevel> = alerts.iter().map(|alert| alert.level).collect();
+    assert_eq!(levels, [AlertLevel::Raised, AlertLevel::Escalated]);
 }
