@@ -62,7 +62,7 @@ const SETTLE_MAX: Duration = Duration::from_secs(15);
 /// Something of the deployment does not start, answer, or stop.
 pub async fn run(options: DemoOptions, shutdown: Shutdown) -> Result<Ending> {
     let began = Instant::now();
-    let mut stage = Stage::start(shutdown.clone()).await?;
+    let mut stage = Stage::start(options.seed, shutdown.clone()).await?;
     let ending = Box::pin(play(options, &stage, began, &shutdown)).await;
     stage.stop().await?;
     ending

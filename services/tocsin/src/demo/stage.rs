@@ -1,6 +1,8 @@
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tocsin_loadtest::scenario::DemoPlan;
 use tocsin_model::{Name, Timestamp};
@@ -24,9 +26,14 @@ pub struct Stage {
     _directory: TempDir,
 }
 
+/// An empty deployment is ready within this time.
+const READY_MAX: Duration = Duration::from_secs(30);
+/// How often it is asked whether it is.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 impl Stage {
     /// Starts all roles, with the parties of the plan and keys for them and the coordinators.
-    pub async fn start(shutdown: Shutdown) -> Result<Stage> {
+    pub async fn start(seed: u64, shutdown: Shutdown) -> Result<Stage> {
         let directory = tempfile::Builder::new()
             .prefix("tocsin-demo-")
             .tempdir()
@@ -34,6 +41,8 @@ impl Stage {
         let mut config = Config::default();
         config.log.data_dir = directory.path().join("data");
         config.http.listen = "127.0.0.1:0".to_owned();
+        // Ids, and with them which variant names the family, are the same whenever the same crisis is played. There is nothing to hide.
+        config.keys.deployment_key = hex::encode(Sha256::digest(format!("demo {seed}")));
 
         // The parties before the roles: the dispatcher announces at its start what it finds.
         let store = open_store(&config).await.context("open the store")?;
@@ -59,14 +68,32 @@ impl Stage {
         let (key, _) = deployment_key(&config)?;
         let mut process = Process::start(config, key, &Role::ALL, shutdown).await?;
         let address = process.listen().await?;
-        Ok(Stage {
+        let stage = Stage {
             url: format!("http://{address}"),
             publishers,
             coordinators_header,
             coordinators_key,
             process: Some(process),
             _directory: directory,
-        })
+        };
+        stage.until_ready().await?;
+        Ok(stage)
+    }
+
+    async fn until_ready(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let answer = reqwest::get(format!("{}/readyz", self.url))
+                .await
+                .context("ask whether it is ready")?;
+            if answer.status().as_u16() == 200 {
+                return Ok(());
+            }
+            if began.elapsed() > READY_MAX {
+                bail!("it is not ready: {}", answer.text().await.unwrap_or_default());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The API with the coordinators' key.

@@ -115,9 +115,10 @@ pub fn other_alarm(alert: &Alert) -> String {
 
 pub fn later_alert(alert: &Alert) -> String {
     format!(
-        "The alarm is {} (scope {}): {} copies in {}, priority {:.0}.",
+        "The alarm is {} (scope {}): {}, {} copies in {}, priority {:.0}.",
         alert.level,
         alert.scope,
+        short(&alert.hash),
         alert.trigger.observed,
         span(alert.trigger.window_ms),
         alert.priority
