@@ -85,6 +85,7 @@ async fn play(options: DemoOptions, stage: &Stage, began: Instant, shutdown: &Sh
 
     loop {
         tokio::select! {
+            biased;
             () = shutdown.requested() => {
                 playing.abort();
                 scene.close();

@@ -66,6 +66,7 @@ impl Stage {
         .context("write the header of the coordinators")?;
 
         let (key, _) = deployment_key(&config)?;
+        let asked_to_stop = shutdown.clone();
         let mut process = Process::start(config, key, &Role::ALL, shutdown).await?;
         let address = process.listen().await?;
         let stage = Stage {
@@ -76,7 +77,11 @@ impl Stage {
             process: Some(process),
             _directory: directory,
         };
-        stage.until_ready().await?;
+        tokio::select! {
+            biased;
+            () = asked_to_stop.requested() => {}
+            ready = stage.until_ready() => ready?,
+        }
         Ok(stage)
     }
 
