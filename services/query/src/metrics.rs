@@ -10,6 +10,8 @@ pub struct Metrics {
     /// Records that changed the replica.
     pub(crate) applied: IntCounterVec,
     skipped: IntCounterVec,
+    /// The offset up to which a partition was applied.
+    pub(crate) next_offset: IntGaugeVec,
     /// Records between the replica and the end of a partition.
     pub(crate) lag_offsets: IntGaugeVec,
     /// Seconds since the last header of a partition was appended.
@@ -51,6 +53,13 @@ impl Metrics {
                 ),
                 &["topic", "reason"],
             )?,
+            next_offset: IntGaugeVec::new(
+                Opts::new(
+                    "tocsin_query_next_offset",
+                    "The offset up to which a partition was applied",
+                ),
+                &["topic", "partition"],
+            )?,
             lag_offsets: IntGaugeVec::new(
                 Opts::new(
                     "tocsin_query_lag_offsets",
@@ -81,6 +90,7 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.applied.clone()))?;
         registry.register(Box::new(metrics.skipped.clone()))?;
+        registry.register(Box::new(metrics.next_offset.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.lag_seconds.clone()))?;
         for gauge in [

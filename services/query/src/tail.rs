@@ -132,10 +132,12 @@ impl Tail {
             let (_, end) = self.log.bounds(partition)?;
             let behind = i64::try_from(end.saturating_sub(*next)).unwrap_or(i64::MAX);
             let number = partition.partition.to_string();
+            let labels = [partition.topic.as_ref(), number.as_str()];
             metrics
-                .lag_offsets
-                .with_label_values(&[partition.topic.as_ref(), &number])
-                .set(behind);
+                .next_offset
+                .with_label_values(&labels)
+                .set(i64::try_from(*next).unwrap_or(i64::MAX));
+            metrics.lag_offsets.with_label_values(&labels).set(behind);
         }
         let replica = self.state.replica();
         let now_ms = now_ms();

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tocsin_model::{ContentHash, Sharing};
+use tocsin_model::{ContentHash, Sharing, Timestamp};
+use tocsin_velocity::figures::{WindowLength, window};
 
 use super::ElectionsArguments;
 use super::truth::{ContentTruth, Truth};
@@ -114,16 +115,19 @@ impl Compared {
             .try_collect()
             .await?;
         for (answer, truth) in answers {
-            self.add(&answer, truth)?;
+            self.add(&answer, truth, now_ms)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, answer: &Value, truth: &ContentTruth) -> Result<()> {
+    fn add(&mut self, answer: &Value, truth: &ContentTruth, now_ms: i64) -> Result<()> {
         self.answers += 1;
         if answer["state"] == UNSEEN {
             self.unseen += 1;
-            self.query_mismatches += 1;
+            if !holds(answer, truth, now_ms)? {
+                tracing::warn!(?truth, now_ms, "a content of the last day is answered as unseen");
+                self.query_mismatches += 1;
+            }
             return Ok(());
         }
         let hot = answer["state"] == "hot";
@@ -144,6 +148,9 @@ impl Compared {
         }
         if hot {
             self.compare_reach(answer, truth)?;
+        }
+        if !holds {
+            tracing::warn!(%answer, "an interval does not hold the truth");
         }
         self.query_mismatches += u64::from(!holds);
         Ok(())
@@ -222,11 +229,9 @@ fn platforms_match(window: &Value, truth: &ContentTruth, from_ms: i64, to_ms: i6
 /// How often a reader gets something else because of events it may not see: an alert, a hot figure, or an interval that does not hold the
 /// truth of what it may see.
 async fn scope_leaks(arguments: &ElectionsArguments, config: &Config, recorded: &[Recorded]) -> Result<u64> {
-    let shared: Vec<Recorded> = recorded
-        .iter()
-        .enumerate()
-        .map(|(place, recorded)| share(recorded, place))
-        .collect();
+    let (last, others) = recorded.split_last().context("there are events")?;
+    let mut shared: Vec<Recorded> = others.iter().map(|recorded| share(recorded, IsLast::No)).collect();
+    shared.push(share(last, IsLast::Yes));
     let now_ms = shared.last().map_or(0, |last| last.received_at.0);
     let everything = observe(arguments, config, &shared, &shared, now_ms).await?;
     let mut leaks = 0;
@@ -237,16 +242,21 @@ async fn scope_leaks(arguments: &ElectionsArguments, config: &Config, recorded: 
             .cloned()
             .collect();
         let alone = observe(arguments, config, &visible, &shared, now_ms).await?;
-        leaks += u64::from(everything.alerts[&reader] != alone.alerts[&reader]);
+        if everything.alerts[&reader] != alone.alerts[&reader] {
+            tracing::warn!(?reader, "a scope leaks: other alerts");
+            leaks += 1;
+        }
         let mut truth = Truth::default();
         truth.add(&visible);
         for (hash, content) in truth.active_since(now_ms - DAY_MS) {
-            let (with, without) = (
-                &everything.answers[&(reader, hash.clone())],
-                &alone.answers[&(reader, hash.clone())],
-            );
-            leaks += u64::from(hot_figures(with) != hot_figures(without));
-            leaks += u64::from(!(holds(with, content)? && holds(without, content)?));
+            let key = (reader, hash.clone());
+            let (with, without) = (&everything.answers[&key], &alone.answers[&key]);
+            let told = hot_figures(with) != hot_figures(without);
+            let wrong = !(holds(with, content, now_ms)? && holds(without, content, now_ms)?);
+            if told || wrong {
+                tracing::warn!(?reader, hash = hash.value_text(), told, wrong, %with, %without, "a scope leaks");
+            }
+            leaks += u64::from(told) + u64::from(wrong);
         }
     }
     Ok(leaks)
@@ -296,15 +306,22 @@ async fn observe(
     Ok(observed)
 }
 
+/// Whether an event ends the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IsLast {
+    Yes,
+    No,
+}
+
 /// Three events in five are for all, one for coordinators, one for the party; the last is for all, so that time ends alike for everybody.
-fn share(recorded: &Recorded, place: usize) -> Recorded {
+fn share(recorded: &Recorded, is_last: IsLast) -> Recorded {
     let mut recorded = recorded.clone();
     recorded.event.sharing = match recorded.event.event_id.0[0] % 5 {
         0 => Sharing::Party,
         1 => Sharing::Coordinators,
         _ => Sharing::All,
     };
-    if place == SCOPE_EVENTS_MAX - 1 {
+    if is_last == IsLast::Yes {
         recorded.event.sharing = Sharing::All;
     }
     recorded
@@ -348,9 +365,11 @@ fn hot_figures(answer: &Value) -> Option<Value> {
     Some(json!([windows, fields.map(|field| answer[field].clone())]))
 }
 
-fn holds(answer: &Value, truth: &ContentTruth) -> Result<bool> {
+/// Whether every interval of an answer holds the truth. An answer that there is nothing to see says: nothing in the longest window.
+fn holds(answer: &Value, truth: &ContentTruth, now_ms: i64) -> Result<bool> {
     let Some(windows) = answer["windows"].as_array() else {
-        return Ok(false);
+        let day = window(WindowLength::Hours24, Timestamp(now_ms));
+        return Ok(truth.count(day.from.0, day.to.0) == 0);
     };
     for window in windows {
         let expected = truth.count(instant(&window["from"])?, instant(&window["to"])?);

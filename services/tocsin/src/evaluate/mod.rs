@@ -55,6 +55,7 @@ impl EvaluateCommand {
     /// # Errors
     /// It cannot run; a figure that misses its bar is not an error.
     pub async fn run(&self, config: crate::config::Config) -> Result<()> {
+        tocsin_runtime::telemetry::start_logging(&config.telemetry);
         match self {
             EvaluateCommand::Elections(arguments) => {
                 let figures = elections::run(arguments, config).await?;
