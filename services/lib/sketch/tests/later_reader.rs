@@ -13,7 +13,11 @@ const QUARTER: Milliseconds = Milliseconds::from_minutes(15);
 fn a_window_that_ends_long_after_the_last_event_holds_what_it_covers() {
     for seed in 0..300 {
         let mut random = SmallRng::seed_from_u64(seed);
-        let config = ColdConfig { width: 256, seed: 5, lateness: Milliseconds::from_hours(2) };
+        let config = ColdConfig {
+            width: 256,
+            seed: 5,
+            lateness: Milliseconds::from_hours(2),
+        };
         let mut cold = ColdCounts::new(config);
         let mut events: Vec<(u128, Timestamp)> = Vec::new();
         let mut now = Timestamp(1_629_100_000_000);
@@ -31,10 +35,16 @@ fn a_window_that_ends_long_after_the_last_event_holds_what_it_covers() {
             let to = (now + Milliseconds(later_ms)).floor_to(QUARTER) + QUARTER;
             let from = to - Milliseconds::from_hours(24);
             for content in events.iter().map(|event| event.0) {
-                let truth = events.iter().filter(|event| event.0 == content && from <= event.1 && event.1 < to).count() as u64;
+                let truth = events
+                    .iter()
+                    .filter(|event| event.0 == content && from <= event.1 && event.1 < to)
+                    .count() as u64;
                 for (whose, counts) in [("own", &cold), ("decoded", &decoded)] {
                     let high = counts.count(ContentId(content), from, to).count.high;
-                    assert!(high >= truth, "seed {seed}, {later_ms} ms later, {whose}: {high} < {truth}");
+                    assert!(
+                        high >= truth,
+                        "seed {seed}, {later_ms} ms later, {whose}: {high} < {truth}"
+                    );
                 }
             }
         }
