@@ -231,15 +231,6 @@ impl Partition {
         }
     }
 
-    /// Whether a group changed since its checkpoint.
-    pub(crate) fn needs_checkpoint(&self) -> bool {
-        let changed = |tracked: &Tracked| match &tracked.checkpointed {
-            Some(last) => last.version != tracked.group.version(),
-            None => tracked.group.version() > 0,
-        };
-        self.groups.values().any(changed)
-    }
-
     /// How the partition was cut out of the deployment.
     pub fn partitions(&self) -> PartitionCount {
         self.partitions
