@@ -33,7 +33,6 @@ const PARTITIONS: u16 = 4;
 /// The setup of the deployment that is measured. Its key is no secret: it guards synthetic data.
 pub(super) fn setup() -> IntakeSetup {
     IntakeSetup {
-        instance: "loadtest-intake".to_owned(),
         key: DeploymentKey::from_bytes(*b"a key for a load test, no secret"),
         epoch: KeyEpoch(1),
         partitions: PartitionCount::new(PARTITIONS).expect("four is a number of partitions"),

@@ -334,8 +334,13 @@ impl Shell<'_> {
             self.round = None;
         }
         if extent != Extent::Outputs {
-            let settled = self.partitions.iter().filter(|(_, partition)| is_checkpointed(partition));
-            self.settled = settled.map(|(number, partition)| (*number, partition.next_offset())).collect();
+            let settled = self
+                .partitions
+                .iter()
+                .filter(|(_, partition)| is_checkpointed(partition));
+            self.settled = settled
+                .map(|(number, partition)| (*number, partition.next_offset()))
+                .collect();
         }
         if !onward.is_empty() {
             self.onward.push(self.appender.append(onward));

@@ -58,8 +58,6 @@ impl IntakeConfig {
 /// What all intakes of a deployment share.
 #[derive(Clone, Debug)]
 pub struct IntakeSetup {
-    /// A name of this process that is stable over restarts.
-    pub instance: String,
     /// The permanent key.
     pub key: DeploymentKey,
     /// The key epoch of account tokens.

@@ -63,7 +63,9 @@ pub fn run(
     let metrics = Metrics::register(registry).map_err(IntakeError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
-        instance: setup.instance.clone(),
+        // A member without a name of its own: a named one that comes back is given its old partitions without a rebalance, and never those
+        // of a party that was added while it was away.
+        instance: String::new(),
         topics: vec!["tocsin.ingest.*".to_owned(), DECISIONS_TOPIC.to_owned()],
     })?;
     let news = [

@@ -46,7 +46,6 @@ fn gateway(process: &mut Process) -> anyhow::Result<()> {
 
 fn intake(process: &mut Process) -> anyhow::Result<()> {
     let setup = IntakeSetup {
-        instance: process.config.log.instance.clone(),
         key: process.deployment_key.clone(),
         epoch: process.config.epoch(),
         partitions: process.config.sightings_partitions(),
