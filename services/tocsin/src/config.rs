@@ -305,7 +305,7 @@ mod tests {
             (vec![("intake.lateness_minutes", "0")], "intake.lateness_minutes"),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
             (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
-            (vec![("query.streams_max", "0")], "query.streams_max"),
+            (vec![("query.hot_records_max", "0")], "query.hot_records_max"),
         ];
         for (flags, key) in cases {
             assert_eq!(keys(with(&flags).refusals()), [key], "{flags:?}");
