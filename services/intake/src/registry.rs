@@ -38,6 +38,12 @@ impl Registry {
         self.parties.insert(party.name.as_str().to_owned(), party);
     }
 
+    /// Whether the party of an ingest topic, by its full name, was announced.
+    pub(crate) fn knows_topic(&self, topic: &str) -> bool {
+        let name = topic.strip_prefix(tocsin_wire::topics::INGEST_PREFIX);
+        name.is_some_and(|name| self.parties.contains_key(name))
+    }
+
     /// The party that publishes to the ingest topic of this name.
     ///
     /// # Errors

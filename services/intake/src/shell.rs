@@ -27,6 +27,9 @@ const RECORDS_PER_POLL: usize = 2_000;
 const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
 /// Batches of appends on their way at most; more are waited for.
 const ON_THEIR_WAY_MAX: usize = 32;
+/// A topic is made before its party is announced, and may hold events before intake hears of the party. Its events wait so long for the
+/// announcement before they are refused as nobody's.
+const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
 /// How often positions and clocks are written.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -84,6 +87,7 @@ pub fn run(
         })?,
         on_their_way: VecDeque::new(),
         sources: BTreeMap::new(),
+        awaiting: BTreeMap::new(),
         decisions_position: None,
         ticked_at: Instant::now(),
         flushed_at: Instant::now(),
@@ -94,6 +98,7 @@ pub fn run(
     ready.set_ready();
     while !shutdown.is_requested() {
         shell.read_news(Duration::ZERO)?;
+        shell.begin_announced(reader.as_mut())?;
         let event = shell.poll(reader.as_mut())?;
         match event {
             GroupEvent::Polled => {}
@@ -117,6 +122,8 @@ struct Shell<'a> {
     appender: Box<dyn Appender>,
     on_their_way: VecDeque<Completion>,
     sources: BTreeMap<TopicPartition, SourceId>,
+    /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
+    awaiting: BTreeMap<TopicPartition, Instant>,
     /// The next decision to relay, where this process owns the topic.
     decisions_position: Option<u64>,
     ticked_at: Instant,
@@ -160,6 +167,35 @@ impl Shell<'_> {
     fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         // A topic that is new belongs to a party that is new.
         self.read_news_through()?;
+        let mut begun = Vec::new();
+        for place in assigned {
+            if &*place.topic == DECISIONS_TOPIC {
+                let position = reader.committed(place)?.unwrap_or(0);
+                self.decisions_position = Some(position);
+                reader.begin(place, position)?;
+            } else if self.intake.registry_mut().knows_topic(&place.topic) {
+                begun.push(place.clone());
+            } else {
+                self.awaiting.insert(place.clone(), Instant::now());
+            }
+        }
+        self.begin_sources(&begun, reader)
+    }
+
+    /// Begins the partitions whose party was announced meanwhile, or has been awaited long enough.
+    fn begin_announced(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        let registry = self.intake.registry_mut();
+        let due = self.awaiting.extract_if(.., |place, since| {
+            registry.knows_topic(&place.topic) || since.elapsed() >= ANNOUNCEMENT_AWAITED_MAX
+        });
+        let due: Vec<TopicPartition> = due.map(|(place, _)| place).collect();
+        self.begin_sources(&due, reader)
+    }
+
+    fn begin_sources(&mut self, places: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        if places.is_empty() {
+            return Ok(());
+        }
         let topics: BTreeMap<String, u64> = self
             .log
             .topics()?
@@ -167,13 +203,7 @@ impl Shell<'_> {
             .map(|topic| (topic.name, topic.id))
             .collect();
         let states = self.read_states()?;
-        for place in assigned {
-            if &*place.topic == DECISIONS_TOPIC {
-                let position = reader.committed(place)?.unwrap_or(0);
-                self.decisions_position = Some(position);
-                reader.begin(place, position)?;
-                continue;
-            }
+        for place in places {
             let Some(topic_id) = topics.get(&*place.topic) else {
                 continue;
             };
@@ -191,6 +221,7 @@ impl Shell<'_> {
     fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         self.write_state(reader)?;
         for place in revoked {
+            self.awaiting.remove(place);
             if let Some(source) = self.sources.remove(place) {
                 self.intake.end_source(source);
             }
