@@ -10,9 +10,12 @@ def problems(figures: dict[str, dict]) -> list[str]:
     found = []
     for log, values in figures.items():
         zero = ("platform_count_mismatches", "window_undercounts", "reach_exact_mismatches_up_to_64", "query_mismatches")
+        zero += ("scope_leaks",) if "scope_leaks" in values else ()
         for name in zero:
             if values.get(name) != 0:
                 found.append(f"{log}: {name} is {values.get(name)}, not 0")
+        if values["window_error_p999"] > 2:
+            found.append(f"{log}: window_error_p999 is {values['window_error_p999']}, above 2")
         if values["events_read"] != values["events_accepted"] + values["events_rejected"]:
             found.append(f"{log}: events read are not events accepted and rejected")
         if values["events_accepted"] == 0 or values["alerts"] == 0:

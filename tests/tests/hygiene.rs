@@ -12,6 +12,18 @@ const LONG_FILES: &[(&str, &str)] = &[
         "all cases of one route, against one server",
     ),
     (
+        "services/dispatcher/tests/casework.rs",
+        "all cases of the dispatcher, against one deployment",
+    ),
+    (
+        "services/lib/log/tests/conformance/cases.rs",
+        "the one conformance suite, run on both logs",
+    ),
+    (
+        "services/lib/velocity/src/group.rs",
+        "the one state machine: splitting its inputs over files would hide their order",
+    ),
+    (
         "services/lib/store/tests/cases.rs",
         "all cases of casework, each on both databases",
     ),

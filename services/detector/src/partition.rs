@@ -163,17 +163,23 @@ impl Partition {
         &mut self.names
     }
 
-    pub(crate) fn set_position(&mut self, next_offset: u64, now: Timestamp) {
+    pub(crate) fn set_position(&mut self, next_offset: u64) {
         self.next_offset = next_offset;
-        self.now = now;
     }
 
-    /// Drops what the groups said: they said it before a restart.
+    /// Drops what the groups said: they said it before a restart. What changed is kept: it may not have been written before the crash.
     pub(crate) fn forget_outputs(&mut self) {
         self.outputs.clear();
         for tracked in self.groups.values_mut() {
-            tracked.group.take_changed();
             tracked.group.take_counters();
+        }
+    }
+
+    /// Brings every group to a time that ticks told it before a restart: a group that nothing happened to was not checkpointed again.
+    pub(crate) fn bring_to(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
+        for tracked in self.groups.values_mut() {
+            tracked.group.apply(Input::Tick(at), &mut self.outputs);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tocsin_log::{Log, LogError, TopicPartition};
-use tocsin_model::{Class, GroupId, PartitionCount, Timestamp};
+use tocsin_model::{Class, GroupId, KeyEpoch, PartitionCount, Timestamp};
 use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
 use tocsin_wire::PartyRecord;
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
@@ -35,6 +35,7 @@ pub(crate) fn restore(
     number: u32,
     partitions: PartitionCount,
     config: &GroupConfig,
+    epoch: KeyEpoch,
 ) -> Result<Partition, DetectorError> {
     let collected = collect(log, number)?;
     let (first_held, _) = log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, number))?;
@@ -53,6 +54,12 @@ pub(crate) fn restore(
         return Err(DetectorError::OtherStateVersion {
             written: header.state_version,
             known: SNAPSHOT_VERSION,
+        });
+    }
+    if header.key_epoch != epoch.0 {
+        return Err(DetectorError::OtherKeyEpoch {
+            written: header.key_epoch,
+            configured: epoch.0,
         });
     }
     if header.checkpoint_offset < first_held {
@@ -93,7 +100,10 @@ pub(crate) fn restore(
         });
     }
     apply_silently(log, &mut partition, header.checkpoint_offset, header.next_offset)?;
-    partition.set_position(header.next_offset, as_of.max(partition.now()));
+    partition.set_position(header.next_offset);
+    if as_of > Timestamp::MIN {
+        partition.bring_to(as_of.max(partition.now()));
+    }
     partition.forget_outputs();
     partition.repeat_outbox();
     Ok(partition)

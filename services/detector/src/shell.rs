@@ -56,6 +56,14 @@ pub enum DetectorError {
         /// Known here.
         known: u16,
     },
+    /// The state was written under another key epoch: its sketches have other seeds.
+    #[error("the state was written under key epoch {written}, {configured} is configured")]
+    OtherKeyEpoch {
+        /// In the header.
+        written: u32,
+        /// In the configuration.
+        configured: u32,
+    },
     /// Retention deleted input that the restore needs.
     #[error(
         "partition {partition}: the state must be completed from offset {needed} on, but the log begins at {first_held}"
@@ -183,7 +191,13 @@ impl Shell<'_> {
         for place in assigned {
             let began = Instant::now();
             let config = self.setup.group_config(self.config);
-            let partition = restore(self.log.as_ref(), place.partition, self.setup.partitions, &config)?;
+            let partition = restore(
+                self.log.as_ref(),
+                place.partition,
+                self.setup.partitions,
+                &config,
+                self.setup.epoch,
+            )?;
             tracing::info!(
                 partition = place.partition,
                 offset = partition.next_offset(),

@@ -444,7 +444,7 @@ async fn a_restart_loses_no_alert_and_counts_none_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parties_are_announced_after_their_topic_exists() {
+async fn parties_are_announced_and_their_topics_made() {
     let bench = Bench::new().await;
     let running = bench.start().await;
     let parties = || -> Vec<tocsin_wire::PartyRecord> {
@@ -456,10 +456,13 @@ async fn parties_are_announced_after_their_topic_exists() {
     };
     until("two parties", || parties().len() == 2).await;
     let exists = |topic: &str| bench.log.topics().unwrap().iter().any(|info| info.name == topic);
-    assert!(exists("tocsin.ingest.alpha") && exists("tocsin.ingest.beta"));
+    until("their topics", || {
+        exists("tocsin.ingest.alpha") && exists("tocsin.ingest.beta")
+    })
+    .await;
     let gamma = bench.store.add_party(&name("gamma"), &[name("gamma")]).await.unwrap();
     until("a third party", || parties().iter().any(|party| party.id == gamma.id)).await;
-    assert!(exists("tocsin.ingest.gamma"));
+    until("its topic", || exists("tocsin.ingest.gamma")).await;
     bench.store.revoke_party(gamma.id).await.unwrap();
     until("the revocation", || {
         parties().iter().any(|party| party.id == gamma.id && party.revoked)

@@ -27,8 +27,8 @@ const RECORDS_PER_POLL: usize = 2_000;
 const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
 /// Batches of appends on their way at most; more are waited for.
 const ON_THEIR_WAY_MAX: usize = 32;
-/// A topic is made before its party is announced, and may hold events before intake hears of the party. Its events wait so long for the
-/// announcement before they are refused as nobody's.
+/// A topic may be found, and hold events, before its party's announcement is read (an operator may make it by hand). Its events wait so
+/// long for the announcement before they are refused as nobody's.
 const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
 /// How often positions and clocks are written.
 const STATE_EVERY: Duration = Duration::from_secs(1);

@@ -131,6 +131,8 @@ pub struct Group {
 const SETTLE_EVERY: Milliseconds = Milliseconds(250);
 /// The most members of one family that live in other groups.
 const REMOTE_MEMBERS_MAX: usize = 4_096;
+/// A linked content keeps its place in the hot table so long after its latest event; then it gives way as any other.
+const LINKED_PROTECTED: Milliseconds = Milliseconds::from_hours(1);
 /// Links and family states per hot record.
 const LINKS_PER_HOT: usize = 16;
 /// But never fewer than this.
@@ -318,7 +320,7 @@ impl Group {
             .or_insert_with(|| ClassCounts::new(self.config.cold));
         let families = &self.families;
         let protected = |record: &HotRecord| {
-            families.is_linked(record.content())
+            (families.is_linked(record.content()) && record.last_seen() + LINKED_PROTECTED > now)
                 || families
                     .state(record.family(), class)
                     .is_some_and(|state| state.episode.open || !state.remote.is_empty())
@@ -538,8 +540,22 @@ impl Group {
                 .state_mut(from, class, self.config.links_max())
                 .episode
                 .closed(now);
-            if let Some(level) = level {
-                self.alert(from, class, level, out);
+            let own = [Some(Class::All), (class != Class::All).then_some(class)]
+                .into_iter()
+                .flatten();
+            let records: Vec<&HotRecord> = own
+                .filter_map(|class| {
+                    self.hot(HotKey {
+                        content: link.content,
+                        class,
+                    })
+                })
+                .collect();
+            // The family has no member left here, so the alert is composed from what was its only one.
+            if let (Some(level), Some(state)) = (level, self.families.state(from, class)) {
+                let key = &self.config.key;
+                let alert = crate::alert::compose(key, from, class.scope(), level, state, &records, now);
+                out.extend(alert.map(Output::Alert));
             }
         }
         self.touched(link.content, class, out);

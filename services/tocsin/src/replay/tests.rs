@@ -52,7 +52,7 @@ async fn until(process: &Process, what: &str, holds: impl Fn(&Process) -> bool) 
     let began = Instant::now();
     while !holds(process) {
         assert!(began.elapsed() < Duration::from_secs(60), "gave up waiting: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll: until the condition above holds
     }
 }
 
@@ -105,7 +105,7 @@ async fn what_is_appended_is_counted_at_its_recorded_time() {
             break;
         }
         assert!(began.elapsed() < Duration::from_secs(60), "{trending}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll: until the condition above holds
     }
 
     // Meanwhile the log is the process's alone, and the way around it is named.

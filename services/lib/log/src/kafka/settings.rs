@@ -132,6 +132,8 @@ const PRODUCER: &[(&str, &str)] = &[
 
 const PRODUCER_FIXED: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
+    // A record that times out fails those behind it too: intake's marks take a later record as proof that the earlier ones are there.
+    ("enable.gapless.guarantee", "true"),
     ("acks", "all"),
     ("batch.size", "262144"),
     ("message.max.bytes", "16777216"),

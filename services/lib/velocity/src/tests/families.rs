@@ -166,3 +166,30 @@ fn a_scope_in_which_was_decided_counts_the_members_in_other_groups() {
     let levels: Vec<AlertLevel> = alerts.iter().map(|alert| alert.level).collect();
     assert_eq!(levels, [AlertLevel::Raised, AlertLevel::Escalated]);
 }
+
+#[test]
+fn a_family_that_joins_another_says_that_its_own_episode_is_over() {
+    let members = by_id(2);
+    let mut deployment = Deployment::new(config());
+    for copy in 0..20u64 {
+        deployment.see(seen(members[1], copy, copy as i64 * 5_000));
+    }
+    let own = FamilyId(id(members[1]));
+    assert_eq!(
+        deployment.alerts.last().map(|alert| (alert.family, alert.level)),
+        Some((own, AlertLevel::Raised))
+    );
+    let link = link(members[1], members[0], Class::All);
+    deployment.apply(link.content.group(), Input::Link(&link));
+    let levels: Vec<AlertLevel> = deployment
+        .alerts
+        .iter()
+        .filter(|alert| alert.family == own)
+        .map(|alert| alert.level)
+        .collect();
+    assert_eq!(
+        levels,
+        [AlertLevel::Raised, AlertLevel::Subsided],
+        "the case on it must not stay open"
+    );
+}
