@@ -20,7 +20,7 @@ mod topics;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -37,6 +37,8 @@ use crate::{
 
 /// How long a question to the brokers may take.
 const QUERY_TIME_MAX: Duration = Duration::from_secs(15);
+/// Between two questions about a partition that has no leader.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Apache Kafka as a log.
 pub struct KafkaLog {
@@ -73,11 +75,20 @@ impl KafkaLog {
 
 impl Shared {
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
-        let fetched = self
-            .queries
-            .fetch_watermarks(&partition.topic, number(partition), QUERY_TIME_MAX);
-        // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
-        while self.queries.poll(Duration::ZERO).is_some() {}
+        let began = Instant::now();
+        let fetched = loop {
+            let fetched = self
+                .queries
+                .fetch_watermarks(&partition.topic, number(partition), QUERY_TIME_MAX);
+            // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
+            while self.queries.poll(Duration::ZERO).is_some() {}
+            match &fetched {
+                Err(error) if is_without_leader(error) && began.elapsed() < QUERY_TIME_MAX => {
+                    std::thread::sleep(LEADER_PAUSE);
+                }
+                _ => break fetched,
+            }
+        };
         let (low, high) = fetched.map_err(|error| named(error, "ask for the bounds", partition))?;
         Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
     }
@@ -124,6 +135,19 @@ impl Log for KafkaLog {
     fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {
         Ok(Box::new(commit::Transactions::new(self.shared.clone(), instance)?))
     }
+}
+
+/// Whether a partition is just between leaders: it was made a moment ago, or its leader changes.
+fn is_without_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+        )
+    )
 }
 
 fn failed(operation: &'static str) -> impl Fn(KafkaError) -> LogError {

@@ -1,0 +1,89 @@
+//! Everything a deployment found in recorded traffic, to be compared between runs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tocsin_log::SharedLog;
+use tocsin_wire::topics;
+
+use crate::api::Api;
+use crate::records::values;
+use crate::site::Site;
+use crate::traffic;
+use crate::wait::until;
+
+/// What readers are told once a recording has ended.
+#[derive(Debug, PartialEq)]
+pub struct Answers(BTreeMap<(&'static str, String), Value>);
+
+/// The ids of all alerts on the log, ascending, each as often as it stands there.
+#[derive(Debug, PartialEq)]
+pub struct AlertIds(pub Vec<u128>);
+
+impl Answers {
+    /// Waits until the deployment has counted everything before the end of the recording, and asks for every content.
+    ///
+    /// # Errors
+    /// It does not come to the end.
+    pub async fn at_end(api: &Api, site: &Site) -> Result<Answers> {
+        let (_, as_of) = traffic::end();
+        let readers = [
+            ("alpha", &site.keys.alpha),
+            ("beta", &site.keys.beta),
+            ("coordinators", &site.keys.coordinators),
+        ];
+        let mut answers = BTreeMap::new();
+        for url in traffic::urls() {
+            for (reader, key) in readers {
+                let answer = until("everything is counted", async || {
+                    let answer = api.look_up(key, &url).await?;
+                    Ok(answer.filter(|answer| answer["as_of"] == as_of))
+                });
+                let answer = answer.await.with_context(|| format!("{reader} asks for {url}"))?;
+                answers.insert((reader, url.clone()), figures(&answer));
+            }
+        }
+        Ok(Answers(answers))
+    }
+
+    /// How many events of the 24 hours are counted exactly, over all contents, for one reader.
+    pub fn spread_24h(&self, reader: &str) -> u64 {
+        let of_reader = self.0.iter().filter(|((who, _), _)| *who == reader);
+        of_reader
+            .filter_map(|(_, answer)| answer["windows"][2]["exact"].as_u64())
+            .sum()
+    }
+}
+
+impl AlertIds {
+    /// Reads them, once nobody writes any more.
+    ///
+    /// # Errors
+    /// The log holds something else.
+    pub fn of(log: &SharedLog) -> Result<AlertIds> {
+        let mut ids = Vec::new();
+        for value in values(log, topics::ALERTS)? {
+            ids.push(tocsin_wire::alert::decode(&value)?.alert.id.0);
+        }
+        ids.sort_unstable();
+        Ok(AlertIds(ids))
+    }
+}
+
+/// What of an answer does not depend on when it was given.
+fn figures(answer: &Value) -> Value {
+    let fields = [
+        "state",
+        "family",
+        "members",
+        "first_seen",
+        "last_seen",
+        "exact_since",
+        "windows",
+        "surfaces_24h",
+        "reach",
+    ];
+    let figures = fields.iter().map(|name| ((*name).to_owned(), answer[*name].clone()));
+    Value::Object(figures.collect())
+}

@@ -1,0 +1,111 @@
+//! Goal: contents that a party says are the same spread as one family, for those who may see that they are.
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tocsin_model::{ContentId, Event, Sharing};
+use tocsin_tests::deployment::Deployment;
+use tocsin_tests::ground::{Ground, on_each_log};
+use tocsin_tests::records::{append, ingest};
+use tocsin_tests::site::{ALPHA, BETA, BETA_PLATFORM, Site, Time, deployment_key};
+use tocsin_tests::traffic::{content, share, url};
+use tocsin_tests::wait::until;
+use tocsin_wire::event::encode_single_object;
+
+use crate::retries::now;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn linked_contents_of_two_parties_ring_as_one_family() {
+    on_each_log(async |ground| check(ground).await).await;
+}
+
+fn id(url: &str) -> ContentId {
+    deployment_key().content_id(&content(url))
+}
+
+/// Two contents that live in different partitions of four.
+fn apart(from: usize) -> (String, String) {
+    let first = url(from);
+    let place = |url: &str| id(url).group().0 / 64;
+    let other = (from + 1..).map(url).find(|other| place(other) != place(&first));
+    (first, other.unwrap())
+}
+
+/// Six copies of the first by alpha, which says that the second is the same; six of the second by beta. Neither alone rings.
+async fn publish(deployment: &Deployment, from: u128, contents: &(String, String), link: Sharing) -> Result<()> {
+    let mut records = Vec::new();
+    for copy in 0..6 {
+        let mut event = share(from + copy, "alpha-video", &contents.0, now());
+        if copy == 0 {
+            event = Event {
+                same_as: vec![content(&contents.1)],
+                sharing: link,
+                ..event
+            };
+        }
+        records.push(ingest(ALPHA, Some(encode_single_object(&event)), None));
+        let event = share(from + 50 + copy, BETA_PLATFORM, &contents.1, now());
+        records.push(ingest(BETA, Some(encode_single_object(&event)), None));
+    }
+    append(&deployment.log, records).await?;
+    Ok(())
+}
+
+async fn check(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, Time::Live, 4).await?;
+    let deployment = Deployment::start(&site).await?;
+    let (api, keys) = (&deployment.api, &site.keys);
+    let public = apart(1);
+    publish(&deployment, 1_000, &public, Sharing::All).await?;
+    let alert = until("the family rings", async || {
+        Ok(api.alerts(&keys.beta).await?.into_iter().next())
+    })
+    .await?;
+    assert_eq!(alert["members"], 2, "{alert}");
+    let family = alert["family"].as_str().context("a family has an id")?;
+    let homes = [&public.0, &public.1].map(|url| format!("{:032x}", id(url).0));
+    assert!(homes.iter().any(|home| home == family), "{family} of {homes:?}");
+    for asked in &homes {
+        for key in [&keys.alpha, &keys.beta, &keys.coordinators] {
+            let answer = until("both members are counted", async || {
+                let (status, answer) = api.get(key, &format!("/v1/families/{asked}"), &[]).await?;
+                Ok((status == 200 && answer["windows"][1]["exact"] == 12).then_some(answer))
+            })
+            .await?;
+            assert_eq!(
+                (&answer["members"], answer["family"].as_str()),
+                (&Value::from(2), Some(family)),
+                "{answer}"
+            );
+        }
+    }
+
+    // What alpha alone may know joins for alpha alone.
+    let private = apart(100);
+    publish(&deployment, 2_000, &private, Sharing::Party).await?;
+    let answer = until("alpha's family has both members", async || {
+        let answer = api.look_up(&keys.alpha, &private.1).await?;
+        Ok(answer.filter(|answer| answer["members"] == 2 && answer["windows"][1]["exact"] == 12))
+    })
+    .await?;
+    for key in [&keys.beta, &keys.coordinators] {
+        for (url, copies) in [(&private.0, 5), (&private.1, 6)] {
+            let answer = until("the public copies are counted", async || {
+                let answer = api.look_up(key, url).await?;
+                Ok(answer.filter(|answer| answer["windows"][1]["exact"] == copies))
+            })
+            .await?;
+            assert_eq!(answer["members"], 1, "{answer}");
+        }
+        let alerts = api.alerts(key).await?;
+        assert!(alerts.iter().all(|alert| alert["family"] == family), "{alerts:?}");
+    }
+    let own = until("alpha is told", async || {
+        let alerts = api.alerts(&keys.alpha).await?;
+        Ok(alerts
+            .into_iter()
+            .find(|alert| alert["scope"] == "party" && alert["family"] == answer["family"]))
+    })
+    .await?;
+    assert_eq!(own["members"], 2, "{own}");
+    deployment.stop().await
+}

@@ -1,0 +1,10 @@
+//! Goal: the whole path, from an event to a decision, on the embedded log and on Kafka.
+#![allow(clippy::unwrap_used, missing_docs, clippy::large_futures)]
+
+mod casework;
+mod crashes;
+mod links;
+mod partitions;
+mod poison;
+mod retries;
+mod stream;
