@@ -9,7 +9,7 @@ use tocsin::serve::{open_log, open_store};
 use tocsin_log::SharedLog;
 use tocsin_model::{DeploymentKey, Name};
 use tocsin_runtime::config::{Sources, load};
-use tocsin_store::{KeySubject, Roles};
+use tocsin_store::{KeySubject, Role, Roles};
 use tocsin_wire::topics::{ingest, ingest_name};
 
 use crate::ground::Ground;
@@ -43,7 +43,7 @@ pub struct Site {
     settings: Vec<(String, String)>,
 }
 
-/// API keys with every role.
+/// API keys with every role their subject may have.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// Of [`ALPHA`].
@@ -115,19 +115,15 @@ impl Site {
         let alpha = alpha.into_iter().collect::<Result<Vec<Name>, _>>()?;
         let alpha = store.add_party(&ALPHA.parse()?, &alpha).await?;
         let beta = store.add_party(&BETA.parse()?, &[BETA_PLATFORM.parse()?]).await?;
-        let key = async |subject| -> Result<String> {
-            let (_, key) = store.issue_key(subject, Roles::all()).await?;
+        let key = async |subject, roles: &[Role]| -> Result<String> {
+            let (_, key) = store.issue_key(subject, Roles::of(roles)).await?;
             Ok(key.expose().to_owned())
         };
-        let publishing = async |subject| -> Result<String> {
-            use tocsin_store::Role::{Moderator, Reader};
-            let (_, key) = store.issue_key(subject, Roles::of(&[Moderator, Reader])).await?;
-            Ok(key.expose().to_owned())
-        };
+        let working = [Role::Moderator, Role::Reader];
         self.keys = Keys {
-            alpha: key(KeySubject::Party(alpha.id)).await?,
-            beta: key(KeySubject::Party(beta.id)).await?,
-            coordinators: publishing(KeySubject::Coordinators).await?,
+            alpha: key(KeySubject::Party(alpha.id), &Role::ALL).await?,
+            beta: key(KeySubject::Party(beta.id), &Role::ALL).await?,
+            coordinators: key(KeySubject::Coordinators, &working).await?,
         };
         store.close().await;
         Ok(())
