@@ -47,8 +47,9 @@ impl Hasher for IdHasher {
     }
 }
 
-/// The stretches of age for which an upper bound is kept at promotion: the edges of the windows, and between.
-const BEFORE_EDGES: [Milliseconds; 7] = [
+/// The ages from which on an upper bound is kept at promotion: the lengths of the windows, and between.
+const BEFORE_AGES: [Milliseconds; 8] = [
+    Milliseconds(0),
     Milliseconds::from_minutes(5),
     Milliseconds::from_minutes(15),
     Milliseconds::from_hours(1),
@@ -57,6 +58,9 @@ const BEFORE_EDGES: [Milliseconds; 7] = [
     Milliseconds::from_hours(12),
     Milliseconds::from_hours(25),
 ];
+
+/// How far ahead of the group's time the cold counts take an event.
+const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(15);
 
 const ROOM_SOUGHT_EVERY: Milliseconds = Milliseconds::from_seconds(1);
 
@@ -124,26 +128,28 @@ impl ClassCounts {
         self.hot.insert(record.content(), record);
     }
 
-    fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Vec<Before> {
-        let mut before = Vec::with_capacity(BEFORE_EDGES.len());
-        // An event may lie a little ahead of the group's time, never an hour.
-        let mut to = now + Milliseconds::from_hours(1);
-        for age in BEFORE_EDGES {
+    fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Before {
+        let to = now + AHEAD_MAX + Milliseconds(1);
+        let bounds = BEFORE_AGES.map(|age| {
             let from = now - age;
-            let mut high = self.cold.count(content, from, to).count.high;
-            if counted.is_some_and(|at| from <= at && at < to) {
-                high = high.saturating_sub(1);
-            }
-            if high > 0 {
-                before.push(Before {
-                    from,
-                    to,
-                    high: u32::try_from(high).unwrap_or(u32::MAX),
-                });
-            }
-            to = from;
+            let high = self.cold.count(content, from, to).count.high;
+            let counted = u64::from(counted.is_some_and(|at| from <= at));
+            (from, u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX))
+        });
+        let mut since: Vec<(Timestamp, u32)> = Vec::new();
+        // What bounds a longer time bounds the shorter ones in it.
+        for (from, high) in bounds.into_iter().rev() {
+            since.push((from, since.last().map_or(high, |(_, longer)| high.min(*longer))));
         }
-        before
+        since.reverse();
+        // A bound says nothing new where a longer time has the same.
+        let informative = (0..since.len()).filter(|&n| since.get(n + 1).is_none_or(|longer| longer.1 > since[n].1));
+        let since: Vec<_> = informative.map(|n| since[n]).collect();
+        if since.iter().all(|(_, high)| *high == 0) {
+            Before::NOTHING
+        } else {
+            Before { to, since }
+        }
     }
 
     /// Counts a sighting in the content's record, if it has one. Returns whether it has.

@@ -21,7 +21,7 @@ pub struct HotRecord {
     first_seen: Timestamp,
     last_seen: Timestamp,
     exact_since: Timestamp,
-    before: Vec<Before>,
+    before: Before,
     spread: Series,
     cells: Vec<Cell>,
     surfaces: Vec<(Surface, Series)>,
@@ -29,12 +29,49 @@ pub struct HotRecord {
     pub(crate) signals: Signals,
 }
 
-/// Spread that was counted before promotion: at most `high` in `from..to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Upper bounds of the spread that was counted before promotion.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Before {
-    pub(crate) from: Timestamp,
+    /// No event at or after this time was counted before promotion.
     pub(crate) to: Timestamp,
-    pub(crate) high: u32,
+    /// At most so many events from a time on, latest time first: the times fall and the bounds rise. Nested and not side by side, since
+    /// each bound is rounded outward and a sum of them would count what lies at an edge twice.
+    pub(crate) since: Vec<(Timestamp, u32)>,
+}
+
+impl Before {
+    /// Nothing was counted before.
+    pub(crate) const NOTHING: Before = Before {
+        to: Timestamp::MIN,
+        since: Vec::new(),
+    };
+
+    /// At most so many events of `from..to` were counted before promotion.
+    fn high(&self, from: Timestamp, to: Timestamp) -> u64 {
+        if from >= self.to || to <= from {
+            return 0;
+        }
+        let nearest = self.since.iter().find(|(since, _)| *since <= from);
+        nearest.or(self.since.last()).map_or(0, |(_, high)| u64::from(*high))
+    }
+
+    fn encode(&self, out: &mut Encoder) {
+        out.signed(self.to.0);
+        out.number(self.since.len() as u64);
+        for (since, high) in &self.since {
+            out.signed(since.0);
+            out.number(u64::from(*high));
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let to = Timestamp(input.signed()?);
+        let mut since = Vec::new();
+        for _ in 0..input.length(2)? {
+            since.push((Timestamp(input.signed()?), input.narrow("count before promotion")?));
+        }
+        Ok(Before { to, since })
+    }
 }
 
 /// One platform and kind.
@@ -87,7 +124,7 @@ impl HotRecord {
             first_seen: now,
             last_seen: now,
             exact_since: now,
-            before: Vec::new(),
+            before: Before::NOTHING,
             spread: Series::default(),
             cells: Vec::new(),
             surfaces: Vec::new(),
@@ -155,15 +192,9 @@ impl HotRecord {
     /// Spread in bins that start in `from..to`: exact since promotion, bounded from above before.
     pub fn spread(&self, resolution: Resolution, from: Timestamp, to: Timestamp) -> Interval {
         let exact = self.spread.sum(resolution, from, to);
-        let before: u64 = self
-            .before
-            .iter()
-            .filter(|b| b.from < to && b.to > from)
-            .map(|b| u64::from(b.high))
-            .sum();
         Interval {
             low: exact,
-            high: exact + before,
+            high: exact + self.before.high(from, to),
         }
     }
 
@@ -188,7 +219,7 @@ impl HotRecord {
         self.family = family;
     }
 
-    pub(crate) fn set_before(&mut self, before: Vec<Before>) {
+    pub(crate) fn set_before(&mut self, before: Before) {
         self.before = before;
     }
 
@@ -283,12 +314,7 @@ impl HotRecord {
         out.signed(self.first_seen.0);
         out.signed(self.last_seen.0);
         out.signed(self.exact_since.0);
-        out.number(self.before.len() as u64);
-        for before in &self.before {
-            out.signed(before.from.0);
-            out.signed(before.to.0);
-            out.number(u64::from(before.high));
-        }
+        self.before.encode(out);
         self.spread.encode(out);
         out.number(self.cells.len() as u64);
         for cell in &self.cells {
@@ -328,14 +354,7 @@ impl HotRecord {
         record.first_seen = Timestamp(input.signed()?);
         record.last_seen = Timestamp(input.signed()?);
         record.exact_since = Timestamp(input.signed()?);
-        for _ in 0..input.length(3)? {
-            let (from, to) = (Timestamp(input.signed()?), Timestamp(input.signed()?));
-            record.before.push(Before {
-                from,
-                to,
-                high: input.narrow("count before promotion")?,
-            });
-        }
+        record.before = Before::decode(input)?;
         record.spread = Series::decode(input)?;
         for _ in 0..input.length(5)? {
             let platform = PlatformId(input.narrow("platform")?);

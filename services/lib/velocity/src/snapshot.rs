@@ -11,7 +11,7 @@ use crate::group::{Group, GroupConfig};
 use crate::marks::Marks;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 1;
+pub const SNAPSHOT_VERSION: u16 = 2;
 
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.

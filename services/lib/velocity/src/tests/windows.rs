@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tocsin_model::{Class, Kind, Sharing, Timestamp};
+use tocsin_model::{Class, Kind, Milliseconds, Sharing, Timestamp};
 
 use super::harness::*;
 use crate::figures::{WindowLength, family_figures};
@@ -77,6 +77,54 @@ fn counts_by_platform_and_kind_are_exact_from_the_first_event_on() {
         );
     }
     assert_eq!(figures.reach[&tocsin_model::PlatformId(1)].accounts.estimate, 3.0);
+}
+
+/// Wherever in minutes, quarters of an hour and steps of the filter the first event lies.
+#[test]
+fn nothing_is_said_to_have_come_before_the_first_event() {
+    let mut deployment = Deployment::new(crate::GroupConfig {
+        promote_at: 1,
+        hot_max: 256,
+        ..config()
+    });
+    for content in 0..200u8 {
+        deployment.see(seen(content, 1, i64::from(content) * 37_011));
+        let record = deployment.record(content, Class::All).unwrap();
+        let figures = family_figures(&[record], record.last_seen()).unwrap();
+        for window in &figures.windows {
+            assert_eq!(
+                (window.spread.low, window.spread.high),
+                (1, 1),
+                "{content} {:?}",
+                window.length
+            );
+        }
+    }
+}
+
+proptest! {
+    /// What lies at the edge of two bounds is not counted in both.
+    #[test]
+    fn what_came_before_promotion_is_counted_once(times in prop::collection::vec(0..3_000_000i64, 20), slide in 0..3_600_000i64) {
+        let mut times = times;
+        times.sort_unstable();
+        let mut deployment = Deployment::new(crate::GroupConfig { promote_at: 21, ..config() });
+        for (account, at) in times.iter().enumerate() {
+            deployment.see(seen(1, account as u64, *at));
+        }
+        prop_assert!(deployment.record(1, Class::All).is_none());
+        deployment.see(seen(1, 99, 3_000_000));
+        let record = deployment.record(1, Class::All).unwrap();
+        let figures = family_figures(&[record], Timestamp(START + 3_000_000 + slide)).unwrap();
+        for window in &figures.windows {
+            // The bound may reach back to the next longer age that is kept, and a pane more.
+            let reached = window.window.from - Milliseconds(2 * window.length.length().0) - Milliseconds::from_minutes(15);
+            let most = times.iter().filter(|at| START + **at >= reached.0).count() as u64 + 1;
+            let low = times.iter().filter(|at| START + **at >= window.window.from.0).count() as u64;
+            prop_assert!(window.spread.high <= most, "{:?}: {:?} above {most}", window.length, window.spread);
+            prop_assert!(window.spread.high >= low, "{:?}: {:?} below {low}", window.length, window.spread);
+        }
+    }
 }
 
 #[test]
