@@ -49,6 +49,7 @@ pub async fn append(log: &SharedLog, records: Vec<Append>) -> Result<Vec<u64>> {
     let options = AppenderOptions {
         name: "tests".to_owned(),
         durability: Durability::Synced,
+        gapless: false,
     };
     let appender = tokio::task::block_in_place(|| log.appender(options))?;
     let offsets = appender.append(records).await?;

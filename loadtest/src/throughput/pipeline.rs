@@ -118,6 +118,7 @@ fn options() -> AppenderOptions {
     AppenderOptions {
         name: "loadtest".to_owned(),
         durability: Durability::Ordered,
+        gapless: false,
     }
 }
 

@@ -113,6 +113,7 @@ pub fn run(
         appender: log.appender(AppenderOptions {
             name: "detector".to_owned(),
             durability: Durability::Ordered,
+            gapless: false,
         })?,
         partitions: BTreeMap::new(),
         onward: Vec::new(),

@@ -104,6 +104,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     let appender = parts.log.appender(AppenderOptions {
         name: "dispatcher".to_owned(),
         durability: Durability::Synced,
+        gapless: false,
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let reader = parts.log.group_reader(GroupOptions {

@@ -167,6 +167,7 @@ impl Bench {
         let options = AppenderOptions {
             name: "test".to_owned(),
             durability: Durability::Synced,
+            gapless: false,
         };
         let log = self.log.clone();
         let appended = std::thread::spawn(move || log.appender(options).unwrap().append(appends).wait());

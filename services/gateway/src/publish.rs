@@ -36,6 +36,7 @@ impl Publisher {
         let appender = log.appender(AppenderOptions {
             name: "gateway".to_owned(),
             durability: Durability::Synced,
+            gapless: false,
         })?;
         Ok(Publisher {
             log,

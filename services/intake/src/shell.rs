@@ -84,6 +84,7 @@ pub fn run(
         appender: log.appender(AppenderOptions {
             name: "intake".to_owned(),
             durability: Durability::Ordered,
+            gapless: true,
         })?,
         on_their_way: VecDeque::new(),
         sources: BTreeMap::new(),

@@ -81,6 +81,7 @@ impl Rehearsal {
         let options = AppenderOptions {
             name: "rehearsal".to_owned(),
             durability: Durability::Ordered,
+            gapless: false,
         };
         let rehearsal = Rehearsal {
             appender: process.log.appender(options)?,

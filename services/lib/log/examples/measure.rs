@@ -98,6 +98,7 @@ fn appends(log: &dyn Log, to: &TopicPartition, durability: Durability) -> Result
     let appender = log.appender(AppenderOptions {
         name: "measure".to_owned(),
         durability,
+        gapless: false,
     })?;
     let block = record(to, BLOCK_BYTES);
     let began = Instant::now();

@@ -72,6 +72,9 @@ pub enum LogError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An earlier record of a gapless appender was not appended, so this one is not either.
+    #[error("an earlier record of this appender was not appended")]
+    Stopped,
     /// The log was closed.
     #[error("the log is closed")]
     Closed,

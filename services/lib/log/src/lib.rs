@@ -60,6 +60,9 @@ pub struct AppenderOptions {
     pub name: String,
     /// Whether a completed append survives a power failure ([`Durability::Synced`]) or a process failure in order.
     pub durability: Durability,
+    /// Whether nothing is appended behind a record that was not: from its first failure on such an appender answers only errors. For
+    /// whoever takes a later record as proof that the earlier ones are there.
+    pub gapless: bool,
 }
 
 /// What a completed append promises.

@@ -37,6 +37,7 @@ fn append(log: &EmbeddedLog, durability: Durability, records: Vec<Append>) -> Re
     let options = AppenderOptions {
         name: "test".to_owned(),
         durability,
+        gapless: false,
     };
     log.appender(options).unwrap().append(records).wait()
 }
@@ -240,6 +241,7 @@ async fn a_completion_is_a_future() {
     let options = AppenderOptions {
         name: "async".to_owned(),
         durability: Durability::Ordered,
+        gapless: false,
     };
     let appender = log.appender(options).unwrap();
     assert_eq!(appender.append(vec![record("t", None, Some("x"))]).await.unwrap(), [0]);

@@ -97,6 +97,7 @@ impl Api {
             .appender(AppenderOptions {
                 name: "test".to_owned(),
                 durability: Durability::Ordered,
+                gapless: false,
             })
             .unwrap();
         append(appender.as_ref(), made);

@@ -56,6 +56,7 @@ fn appender(log: &SharedLog) -> Result<Box<dyn Appender>, LogError> {
     log.appender(AppenderOptions {
         name: "replay".to_owned(),
         durability: Durability::Synced,
+        gapless: false,
     })
 }
 

@@ -23,6 +23,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
@@ -241,6 +242,7 @@ impl Log for EmbeddedLog {
         Ok(Box::new(QueueAppender {
             shared: self.shared.clone(),
             durability: options.durability,
+            stopped: options.gapless.then(Arc::default),
         }))
     }
 
@@ -268,6 +270,7 @@ impl Log for EmbeddedLog {
 struct QueueAppender {
     shared: Arc<Shared>,
     durability: Durability,
+    stopped: Option<Arc<AtomicBool>>,
 }
 
 impl Appender for QueueAppender {
@@ -276,6 +279,7 @@ impl Appender for QueueAppender {
         self.shared.queue.put(Job::Append {
             records,
             durability: self.durability,
+            stopped: self.stopped.clone(),
             done,
         });
         completion

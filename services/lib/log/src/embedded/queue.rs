@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::{Append, CommitError, Durability, LogError, TopicPartition, TopicSpec, Unit};
@@ -10,6 +11,8 @@ pub(super) enum Job {
     Append {
         records: Vec<Append>,
         durability: Durability,
+        /// Of a gapless appender: whether a record was refused.
+        stopped: Option<Arc<AtomicBool>>,
         done: tokio::sync::oneshot::Sender<Result<Vec<u64>, LogError>>,
     },
     Unit {

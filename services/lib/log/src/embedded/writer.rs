@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redb::Database;
@@ -217,9 +218,19 @@ impl Writer {
     fn apply(&mut self, batch: &mut Batch<'_>, job: Job, answers: &mut Vec<Answer>) -> Result<(), LogError> {
         let void = || LogError::Closed;
         match job {
-            Job::Append { records, done, .. } => {
+            Job::Append {
+                records, stopped, done, ..
+            } => {
+                if stopped.as_ref().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) {
+                    answers.push(Answer::Offsets(done, Err(LogError::Stopped)));
+                    return Ok(());
+                }
                 let (result, error) = split(batch.append(&records), void);
-                answers.push(Answer::Offsets(done, result.unwrap_or_else(Err)));
+                let result = result.unwrap_or_else(Err);
+                if let (Some(stopped), Err(_)) = (stopped, &result) {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                answers.push(Answer::Offsets(done, result));
                 error
             }
             Job::Unit {

@@ -9,12 +9,14 @@ use rdkafka::message::{DeliveryResult, Header as KafkaHeader, Message, OwnedHead
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::{Shared, client, failed, named_record, number};
-use crate::{Append, Appender, Completion, LogError};
+use crate::{Append, Appender, AppenderOptions, Completion, LogError};
 
 /// An idempotent producer. A thread of its own serves the delivery reports.
 pub(super) struct Producing {
     shared: Arc<Shared>,
     producer: Arc<BaseProducer<Reports>>,
+    /// Of a gapless appender: whether a record failed.
+    stopped: Option<Arc<AtomicBool>>,
     stop: Arc<AtomicBool>,
     server: Option<JoinHandle<()>>,
 }
@@ -24,8 +26,8 @@ const SERVE_TIME: Duration = Duration::from_millis(100);
 const DROP_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl Producing {
-    pub(super) fn new(shared: Arc<Shared>, name: &str) -> Result<Self, LogError> {
-        let made = shared.options.producer().create_with_context(Reports);
+    pub(super) fn new(shared: Arc<Shared>, options: &AppenderOptions) -> Result<Self, LogError> {
+        let made = shared.options.producer(options.gapless).create_with_context(Reports);
         let producer: Arc<BaseProducer<Reports>> = Arc::new(made.map_err(failed("make a producer"))?);
         let stop = Arc::new(AtomicBool::new(false));
         let (served, stopped) = (producer.clone(), stop.clone());
@@ -34,11 +36,12 @@ impl Producing {
                 served.poll(SERVE_TIME);
             }
         };
-        let thread = std::thread::Builder::new().name(format!("append-{name}"));
+        let thread = std::thread::Builder::new().name(format!("append-{}", options.name));
         let server = thread.spawn(serve).map_err(|_| LogError::Closed)?;
         Ok(Producing {
             shared,
             producer,
+            stopped: options.gapless.then(Arc::default),
             stop,
             server: Some(server),
         })
@@ -46,6 +49,13 @@ impl Producing {
 
     /// Queues one record; waits while the client's buffer is full.
     fn send(&self, append: &Append, slot: Slot) {
+        if self
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.load(Ordering::Acquire))
+        {
+            return slot.fill(Err(LogError::Stopped));
+        }
         if let Err(refused) = self.shared.check(append) {
             return slot.fill(Err(refused));
         }
@@ -72,8 +82,8 @@ impl Appender for Producing {
         })));
         call.finish_if_complete();
         for (index, append) in records.iter().enumerate() {
-            let call = call.clone();
-            self.send(append, Slot { call, index });
+            let (call, stopped) = (call.clone(), self.stopped.clone());
+            self.send(append, Slot { call, index, stopped });
         }
         completion
     }
@@ -146,10 +156,14 @@ impl Call {
 struct Slot {
     call: Arc<Call>,
     index: usize,
+    stopped: Option<Arc<AtomicBool>>,
 }
 
 impl Slot {
     fn fill(&self, result: Result<u64, LogError>) {
+        if let (Some(stopped), Err(_)) = (&self.stopped, &result) {
+            stopped.store(true, Ordering::Release);
+        }
         let mut gathering = self.call.0.lock().expect("no holder of this lock panics");
         gathering.left -= 1;
         match result {

@@ -121,7 +121,7 @@ impl Log for KafkaLog {
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
-        Ok(Box::new(append::Producing::new(self.shared.clone(), &options.name)?))
+        Ok(Box::new(append::Producing::new(self.shared.clone(), &options)?))
     }
 
     fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {

@@ -70,8 +70,11 @@ impl KafkaOptions {
         config
     }
 
-    pub(super) fn producer(&self) -> ClientConfig {
-        self.client(PRODUCER, PRODUCER_FIXED)
+    /// Gapless: a record that times out or that the broker refuses fails those behind it too.
+    pub(super) fn producer(&self, gapless: bool) -> ClientConfig {
+        let mut config = self.client(PRODUCER, PRODUCER_FIXED);
+        config.set("enable.gapless.guarantee", gapless.to_string());
+        config
     }
 
     pub(super) fn committer(&self, instance: &str) -> ClientConfig {
@@ -132,8 +135,6 @@ const PRODUCER: &[(&str, &str)] = &[
 
 const PRODUCER_FIXED: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
-    // A record that times out fails those behind it too: intake's marks take a later record as proof that the earlier ones are there.
-    ("enable.gapless.guarantee", "true"),
     ("acks", "all"),
     ("batch.size", "262144"),
     ("message.max.bytes", "16777216"),
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(consumer.get("sasl.mechanism"), Some("SCRAM-SHA-512"));
         assert_eq!(consumer.get("group.instance.id"), None);
         assert_eq!(options.consumer("g", "i").get("group.instance.id"), Some("i"));
-        assert_eq!(options.producer().get("acks"), Some("all"));
+        assert_eq!(options.producer(false).get("acks"), Some("all"));
         assert_eq!(options.committer("t").get("transactional.id"), Some("t"));
     }
 }

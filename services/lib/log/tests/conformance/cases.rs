@@ -12,6 +12,7 @@ pub fn appends_keep_their_order_and_tell_their_offsets(site: &mut Site) {
     let options = AppenderOptions {
         name: "order".to_owned(),
         durability: Durability::Ordered,
+        gapless: false,
     };
     let appender = site.log().appender(options).unwrap();
     let calls: Vec<Completion> = (0..50)
@@ -353,6 +354,7 @@ pub fn a_tail_reader_waits_for_what_comes(site: &mut Site) {
     let options = AppenderOptions {
         name: "late".to_owned(),
         durability: Durability::Ordered,
+        gapless: false,
     };
     let appender = log.appender(options).unwrap();
     for text in ["a", "b", "c"] {
@@ -387,6 +389,7 @@ pub fn what_a_topic_does_not_allow_is_refused(site: &mut Site) {
     let options = AppenderOptions {
         name: "refused".to_owned(),
         durability: Durability::Synced,
+        gapless: false,
     };
     let appender = site.log().appender(options).unwrap();
     let append = |append: Append| appender.append(vec![append]).wait();
@@ -405,6 +408,35 @@ pub fn what_a_topic_does_not_allow_is_refused(site: &mut Site) {
     // The appender goes on after all that.
     assert!(append(value(&at(&free, 0), "y")).is_ok());
     assert_eq!(contents(&*site.log(), &at(&free, 0)).len(), 2);
+}
+
+pub fn a_gapless_appender_appends_nothing_behind_a_failure(site: &mut Site) {
+    let to = at(&site.topic("f", 1, Cleanup::Delete), 0);
+    let options = AppenderOptions {
+        name: "gapless".to_owned(),
+        durability: Durability::Ordered,
+        gapless: true,
+    };
+    let appender = site.log().appender(options.clone()).unwrap();
+    let texts = ["a".to_owned(), "x".repeat(1_001), "b".to_owned(), "c".to_owned()];
+    let calls: Vec<Completion> = texts
+        .iter()
+        .map(|text| appender.append(vec![value(&to, text)]))
+        .collect();
+    let outcomes: Vec<bool> = calls.into_iter().map(|call| call.wait().is_ok()).collect();
+    assert_eq!(outcomes, [true, false, false, false]);
+    assert!(appender.append(vec![value(&to, "d")]).wait().is_err());
+    // Another appender is another matter.
+    assert!(
+        site.log()
+            .appender(options)
+            .unwrap()
+            .append(vec![value(&to, "e")])
+            .wait()
+            .is_ok()
+    );
+    let appended = contents(&*site.log(), &to);
+    assert_eq!(appended.iter().map(text).collect::<Vec<_>>(), ["a", "e"]);
 }
 
 pub fn two_readers_see_the_same(site: &mut Site) {
@@ -558,6 +590,7 @@ pub fn many_threads_append_at_once(site: &mut Site) {
                 let options = AppenderOptions {
                     name: format!("many-{thread}"),
                     durability: Durability::Ordered,
+                    gapless: false,
                 };
                 let appender = log.appender(options).unwrap();
                 let calls: Vec<Completion> = (0..100)

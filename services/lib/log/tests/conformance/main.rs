@@ -35,6 +35,7 @@ both_logs!(
     a_tail_reader_waits_for_what_comes,
     bounds_move_with_the_appends,
     what_a_topic_does_not_allow_is_refused,
+    a_gapless_appender_appends_nothing_behind_a_failure,
     two_readers_see_the_same,
     append_stamps_never_go_back,
     a_newer_committer_fences_the_older,

@@ -80,6 +80,7 @@ impl Site {
         let options = AppenderOptions {
             name: "test".to_owned(),
             durability: Durability::Synced,
+            gapless: false,
         };
         self.log().appender(options).unwrap().append(records).wait().unwrap()
     }
