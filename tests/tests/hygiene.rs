@@ -20,10 +20,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "the one conformance suite, run on both logs",
     ),
     (
-        "services/lib/velocity/src/group.rs",
-        "the one state machine: splitting its inputs over files would hide their order",
-    ),
-    (
         "services/lib/store/tests/cases.rs",
         "all cases of casework, each on both databases",
     ),

@@ -122,7 +122,7 @@ impl Partition {
             match output {
                 Output::Alert(alert) => taken.alerts.push(alert),
                 Output::Announcement(announcement) => taken.announcements.push(announcement),
-                onward @ (Output::Delta(_) | Output::Link(_)) => taken.onward.push(onward),
+                onward @ (Output::Delta(_) | Output::Link(_) | Output::Decision(_)) => taken.onward.push(onward),
             }
         }
         taken

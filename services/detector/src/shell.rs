@@ -318,6 +318,7 @@ impl Shell<'_> {
                 let (group, record) = match output {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
+                    Output::Decision(decision) => (decision.family.home(), SightingsRecord::Decision(decision)),
                     Output::Alert(_) | Output::Announcement(_) => continue,
                 };
                 onward.push(append(

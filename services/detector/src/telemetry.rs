@@ -31,7 +31,10 @@ impl Metrics {
                 &["change"],
             )?,
             refused: IntCounterVec::new(
-                Opts::new("tocsin_detector_refused_total", "Links and deltas that were refused"),
+                Opts::new(
+                    "tocsin_detector_refused_total",
+                    "Links, deltas and families that were refused",
+                ),
                 &["what"],
             )?,
             alerts: IntCounter::new("tocsin_detector_alerts_total", "Alerts committed")?,
@@ -104,6 +107,10 @@ impl UnitCommitted {
             .refused
             .with_label_values(&["delta"])
             .inc_by(counters.deltas_refused);
+        metrics
+            .refused
+            .with_label_values(&["family"])
+            .inc_by(counters.states_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts);
         metrics.commits.inc();

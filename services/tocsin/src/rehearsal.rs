@@ -27,6 +27,8 @@ pub struct Rehearsal {
     party_key: String,
     coordinators_key: String,
     observer_key: String,
+    /// Cursors of before the first alert.
+    beginnings: BTreeMap<Reader, String>,
     published: u64,
 }
 
@@ -83,7 +85,7 @@ impl Rehearsal {
             durability: Durability::Ordered,
             gapless: false,
         };
-        let rehearsal = Rehearsal {
+        let mut rehearsal = Rehearsal {
             appender: process.log.appender(options)?,
             ingest: TopicPartition::new(format!("tocsin.ingest.{PUBLISHER}"), 0),
             process,
@@ -92,6 +94,7 @@ impl Rehearsal {
             party_key: party_key.expose().to_owned(),
             coordinators_key: coordinators_key.expose().to_owned(),
             observer_key: observer_key.expose().to_owned(),
+            beginnings: BTreeMap::new(),
             published: 0,
         };
         rehearsal
@@ -99,7 +102,26 @@ impl Rehearsal {
                 rehearsal.process.log.bounds(&rehearsal.ingest).is_ok()
             })
             .await?;
+        for reader in Reader::ALL {
+            let beginning = rehearsal.beginning(reader).await?;
+            rehearsal.beginnings.insert(reader, beginning);
+        }
         Ok(rehearsal)
+    }
+
+    async fn beginning(&self, reader: Reader) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            let (status, page) = self.get(reader, "/v1/alerts", &[]).await?;
+            if status == 200 {
+                return Ok(page["next"].as_str().context("an answer has a cursor")?.to_owned());
+            }
+            ensure!(
+                status == 503 && began.elapsed() < SETTLE_MAX,
+                "GET /v1/alerts answers {status}: {page}"
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Publishes events in their order, all in one partition: one recorded order.
@@ -207,12 +229,15 @@ impl Rehearsal {
     /// The API does not answer as it is described.
     pub async fn alert_ids(&self, reader: Reader) -> Result<Vec<String>> {
         let mut ids = Vec::new();
-        let mut since: Option<String> = None;
+        let mut since = self.beginnings[&reader].clone();
         loop {
-            let mut query = vec![("limit", "500")];
-            query.extend(since.as_deref().map(|since| ("since", since)));
+            let query = [("limit", "500"), ("since", &since)];
             let (status, page) = self.get(reader, "/v1/alerts", &query).await?;
             ensure!(status == 200, "GET /v1/alerts answers {status}: {page}");
+            ensure!(
+                page["gap"] == Value::Bool(false),
+                "the replica no longer holds all alerts"
+            );
             let alerts = page["alerts"].as_array().context("alerts is a list")?;
             ids.extend(
                 alerts
@@ -223,7 +248,7 @@ impl Rehearsal {
             if page["more"] != Value::Bool(true) {
                 break;
             }
-            since = page["next"].as_str().map(str::to_owned);
+            since = page["next"].as_str().context("an answer has a cursor")?.to_owned();
         }
         ids.sort_unstable();
         Ok(ids)

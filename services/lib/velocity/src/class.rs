@@ -12,9 +12,11 @@ use crate::record::{Before, HotRecord, Resolution};
 pub(crate) struct ClassCounts {
     pub(crate) cold: ColdCounts,
     hot: HashMap<ContentId, HotRecord, BuildHasherDefault<IdHasher>>,
-    /// When eviction may look for room again: at most once a second of the group's time, so that a flood of new contents cannot make
-    /// every event scan the table.
-    room_sought_at: Timestamp,
+    /// The quietest contents when the table was last looked through, with their spread then, the quietest last: who may have to go.
+    quietest: Vec<(u64, ContentId)>,
+    /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
+    /// every event do it.
+    looked_at: Timestamp,
 }
 
 /// What promotion did.
@@ -62,14 +64,17 @@ const BEFORE_AGES: [Milliseconds; 8] = [
 /// How far ahead of the group's time the cold counts take an event.
 const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(15);
 
-const ROOM_SOUGHT_EVERY: Milliseconds = Milliseconds::from_seconds(1);
+const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
+/// How many of the quietest contents are listed at a time.
+const QUIETEST_MAX: usize = 64;
 
 impl ClassCounts {
     pub(crate) fn new(cold: ColdConfig) -> Self {
         ClassCounts {
             cold: ColdCounts::new(cold),
             hot: HashMap::default(),
-            room_sought_at: Timestamp::MIN,
+            quietest: Vec::new(),
+            looked_at: Timestamp::MIN,
         }
     }
 
@@ -96,29 +101,46 @@ impl ClassCounts {
         if self.hot.len() < limit {
             return Admission::Admitted { evicted: None };
         }
-        if now < self.room_sought_at + ROOM_SOUGHT_EVERY {
-            return Admission::Refused;
+        if now >= self.looked_at + LOOKED_EVERY {
+            self.list_quietest(now, &protected);
         }
-        self.room_sought_at = now;
-        let quietest = self
-            .hot
-            .values()
-            .filter(|record| !protected(record))
-            .map(|record| {
-                (
-                    record.recent_spread(Resolution::Minute1, 60, now),
-                    record.last_seen(),
-                    record.content(),
-                )
-            })
-            .min();
-        match quietest {
-            Some((quiet, _, content)) if quiet < spread => {
+        match self.evict_listed(spread, now, &protected) {
+            Some(evicted) => Admission::Admitted { evicted: Some(evicted) },
+            None => Admission::Refused,
+        }
+    }
+
+    fn evict_listed(
+        &mut self,
+        spread: u64,
+        now: Timestamp,
+        protected: &impl Fn(&HotRecord) -> bool,
+    ) -> Option<ContentId> {
+        while let Some((listed, content)) = self.quietest.last().copied()
+            && listed < spread
+        {
+            self.quietest.pop();
+            let may_go = |record: &HotRecord| hour(record, now) <= listed && !protected(record);
+            if self.hot.get(&content).is_some_and(may_go) {
                 self.hot.remove(&content);
-                Admission::Admitted { evicted: Some(content) }
+                return Some(content);
             }
-            _ => Admission::Refused,
         }
+        None
+    }
+
+    fn list_quietest(&mut self, now: Timestamp, protected: &impl Fn(&HotRecord) -> bool) {
+        let free = self.hot.values().filter(|record| !protected(record));
+        let mut listed: Vec<_> = free
+            .map(|record| (hour(record, now), record.last_seen(), record.content()))
+            .collect();
+        if listed.len() > QUIETEST_MAX {
+            listed.select_nth_unstable(QUIETEST_MAX);
+            listed.truncate(QUIETEST_MAX);
+        }
+        listed.sort_unstable_by(|a, b| b.cmp(a));
+        self.quietest = listed.into_iter().map(|(hour, _, content)| (hour, content)).collect();
+        self.looked_at = now;
     }
 
     /// Puts in a record for a content that becomes hot. What the cold counts know of it becomes the record's interval before
@@ -126,6 +148,15 @@ impl ClassCounts {
     pub(crate) fn promote(&mut self, mut record: HotRecord, counted: Option<Timestamp>, now: Timestamp) {
         record.set_before(self.before(record.content(), counted, now));
         self.hot.insert(record.content(), record);
+    }
+
+    /// At most so much spread was counted in the last hour.
+    pub(crate) fn cold_hour(&self, content: ContentId, now: Timestamp) -> u64 {
+        let to = now + AHEAD_MAX + Milliseconds(1);
+        self.cold
+            .count(content, now - Milliseconds::from_hours(1), to)
+            .count
+            .high
     }
 
     fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Before {
@@ -174,7 +205,12 @@ impl ClassCounts {
     }
 
     pub(crate) fn encode_hot(&self, out: &mut Encoder) {
-        out.signed(self.room_sought_at.0);
+        out.signed(self.looked_at.0);
+        out.number(self.quietest.len() as u64);
+        for (spread, content) in &self.quietest {
+            out.number(*spread);
+            out.fixed128(content.0);
+        }
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
             self.hot[&content].encode(out);
@@ -182,11 +218,19 @@ impl ClassCounts {
     }
 
     pub(crate) fn decode_hot(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
-        self.room_sought_at = Timestamp(input.signed()?);
+        self.looked_at = Timestamp(input.signed()?);
+        for _ in 0..input.length(17)? {
+            self.quietest.push((input.number()?, ContentId(input.fixed128()?)));
+        }
         for _ in 0..input.length(40)? {
             let record = HotRecord::decode(input)?;
             self.hot.insert(record.content(), record);
         }
         Ok(())
     }
+}
+
+/// Spread in the last hour.
+fn hour(record: &HotRecord, now: Timestamp) -> u64 {
+    record.recent_spread(Resolution::Minute1, 60, now)
 }

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
-use tocsin_model::{Class, ContentId, Estimate, FamilyId, Verdict};
+use tocsin_model::{Class, ContentId, Estimate, FamilyId, Timestamp, Verdict};
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
@@ -10,25 +9,36 @@ use crate::episode::Episode;
 use crate::record::HotRecord;
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
-/// party alone may see joins contents for that party alone.
+/// party alone may see joins contents for that party alone. Nothing is shared between classes, limits included: what one party fills up
+/// must not move another's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Families {
-    /// Links of contents of this group, by the own class of the scope they hold in; a link of class `all` holds in every scope.
-    links: BTreeMap<ContentId, BTreeMap<Class, FamilyId>>,
-    /// The same, by family: linked contents of this group. Derived from `links`.
-    linked: BTreeMap<(FamilyId, Class), BTreeSet<ContentId>>,
-    states: BTreeMap<(FamilyId, Class), FamilyState>,
+    classes: BTreeMap<Class, ClassFamilies>,
+}
+
+/// The families of the scope whose own class this is.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ClassFamilies {
+    /// Links of contents of this group, and since when they hold. A link of class `all` holds in every scope.
+    links: BTreeMap<ContentId, (FamilyId, Timestamp)>,
+    /// The same by age. Derived from `links`.
+    by_age: BTreeSet<(Timestamp, ContentId)>,
+    /// The same by family. Derived from `links`.
+    linked: BTreeMap<FamilyId, BTreeSet<ContentId>>,
+    states: BTreeMap<FamilyId, FamilyState>,
     /// The highest episode number of a state that was dropped: later episodes go on from there, so that no alert id comes twice.
     episode_floor: u32,
 }
 
 /// What the home of a family keeps for one scope.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FamilyState {
     pub(crate) episode: Episode,
     pub(crate) verdict: Option<Verdict>,
     /// Figures of members that live in other groups: number of the latest delta, and its records.
     pub(crate) remote: BTreeMap<ContentId, (u64, Vec<HotRecord>)>,
+    /// When this was last needed.
+    touched_at: Timestamp,
 }
 
 /// What became of a link.
@@ -57,52 +67,58 @@ pub(crate) struct Accounts {
 impl Families {
     /// The family of a content for readers of the scope whose own class is `class`.
     pub(crate) fn of(&self, content: ContentId, class: Class) -> FamilyId {
-        let links = self.links.get(&content);
-        links
-            .and_then(|links| links.get(&class).or_else(|| links.get(&Class::All)))
-            .copied()
-            .unwrap_or(FamilyId(content))
+        let own = self.class(class).and_then(|own| own.links.get(&content));
+        own.or_else(|| self.class(Class::All)?.links.get(&content))
+            .map_or(FamilyId(content), |(family, _)| *family)
     }
 
-    /// Whether anything beyond the content itself is known of this family in this scope: linked members, or a state.
+    /// Whether nothing beyond the founder itself is known of this family in this scope.
     pub(crate) fn is_plain(&self, family: FamilyId, class: Class) -> bool {
-        self.linked.is_empty()
-            || !(self.has_linked(family, class) || self.has_linked(family, Class::All))
-                && self
-                    .states
-                    .get(&(family, class))
-                    .is_none_or(|state| state.remote.is_empty())
+        let has_linked = |class| self.class(class).is_some_and(|own| own.linked.contains_key(&family));
+        let has_remote = self.state(family, class).is_some_and(|state| !state.remote.is_empty());
+        !has_linked(class) && !has_linked(Class::All) && !has_remote
     }
 
+    /// Whether the content has a link of this very class.
     pub(crate) fn has_link(&self, content: ContentId, class: Class) -> bool {
-        self.links.get(&content).is_some_and(|links| links.contains_key(&class))
-    }
-
-    pub(crate) fn is_linked(&self, content: ContentId) -> bool {
-        self.links.contains_key(&content)
+        self.class(class).is_some_and(|own| own.links.contains_key(&content))
     }
 
     /// Every linked content of this group with the class of its link, ascending.
     pub(crate) fn linked_members(&self) -> Vec<(ContentId, Class)> {
-        let links = self.links.iter();
-        links
-            .flat_map(|(content, links)| links.keys().map(|class| (*content, *class)))
-            .collect()
+        let classes = self.classes.iter();
+        let mut members: Vec<_> = classes
+            .flat_map(|(class, own)| own.links.keys().map(|content| (*content, *class)))
+            .collect();
+        members.sort_unstable();
+        members
     }
 
-    /// Joins a content to a family in one class. Of two families the one with the lower id wins, so that links converge in any order.
-    pub(crate) fn link(&mut self, content: ContentId, class: Class, family: FamilyId, links_max: usize) -> Linked {
+    /// Joins a content to a family in one class. Of two families the one with the lower id wins, so that links converge in any order. At the
+    /// limit the oldest link of a content that is not hot gives way.
+    pub(crate) fn link(
+        &mut self,
+        content: ContentId,
+        class: Class,
+        family: FamilyId,
+        now: Timestamp,
+        links_max: usize,
+        is_hot: impl Fn(ContentId) -> bool,
+    ) -> Linked {
         let from = self.of(content, class);
         if family >= from {
             return Linked::Unchanged;
         }
-        if !self.links.contains_key(&content) && self.links.len() >= links_max {
-            return Linked::Refused;
+        let own = self.classes.entry(class).or_default();
+        if !own.links.contains_key(&content) && own.links.len() >= links_max {
+            let oldest = own.by_age.iter().find(|(_, content)| !is_hot(*content));
+            let Some((_, oldest)) = oldest.copied() else {
+                return Linked::Refused;
+            };
+            own.unlink(oldest);
         }
-        if let Some(old) = self.links.entry(content).or_default().insert(class, family) {
-            self.unlist(content, class, old);
-        }
-        self.linked.entry((family, class)).or_default().insert(content);
+        own.unlink(content);
+        own.insert_link(content, family, now);
         Linked::Joined { from }
     }
 
@@ -110,7 +126,7 @@ impl Families {
     pub(crate) fn local_members(&self, family: FamilyId, class: Class) -> Vec<ContentId> {
         let mut members: BTreeSet<ContentId> = BTreeSet::from([family.0]);
         for own in [class, Class::All] {
-            members.extend(self.linked.get(&(family, own)).into_iter().flatten());
+            members.extend(self.linked_to(family, own));
         }
         members
             .into_iter()
@@ -118,109 +134,171 @@ impl Families {
             .collect()
     }
 
+    /// The contents of this group with a link of this very class to the family, ascending.
+    pub(crate) fn linked_to(&self, family: FamilyId, class: Class) -> impl Iterator<Item = ContentId> + '_ {
+        let linked = self.class(class).and_then(|own| own.linked.get(&family));
+        linked.into_iter().flatten().copied()
+    }
+
     pub(crate) fn state(&self, family: FamilyId, class: Class) -> Option<&FamilyState> {
-        self.states.get(&(family, class))
+        self.class(class)?.states.get(&family)
     }
 
     /// The own classes of the scopes beyond `all` in which this family has a state, ascending.
     pub(crate) fn scopes_with_state(&self, family: FamilyId) -> impl Iterator<Item = Class> + '_ {
-        // `all` is the least of the classes.
-        let beyond = (Bound::Excluded((family, Class::All)), Bound::Unbounded);
-        self.states
-            .range(beyond)
-            .map(|(key, _)| *key)
-            .take_while(move |(of, _)| *of == family)
-            .map(|(_, class)| class)
+        let beyond = self.classes.iter().filter(|(class, _)| **class != Class::All);
+        beyond
+            .filter(move |(_, own)| own.states.contains_key(&family))
+            .map(|(class, _)| *class)
     }
 
-    /// The state of a family in a scope, made when absent. A new one may push out one that has nothing open.
-    pub(crate) fn state_mut(&mut self, family: FamilyId, class: Class, states_max: usize) -> &mut FamilyState {
-        if !self.states.contains_key(&(family, class)) && self.states.len() >= states_max {
-            let idle = self
-                .states
-                .iter()
-                .find(|(_, state)| state.is_idle())
-                .map(|(key, _)| *key);
-            if let Some(state) = idle.and_then(|key| self.states.remove(&key)) {
-                self.episode_floor = self.episode_floor.max(state.episode.number);
+    /// The state of a family in a scope, made when absent. A new one may push out one with nothing open; `None` where everything is.
+    pub(crate) fn state_mut(
+        &mut self,
+        family: FamilyId,
+        class: Class,
+        now: Timestamp,
+        states_max: usize,
+    ) -> Option<&mut FamilyState> {
+        let own = self.classes.entry(class).or_default();
+        if !own.states.contains_key(&family) && own.states.len() >= states_max {
+            let dispensable = own.states.iter().filter(|(_, state)| !state.episode.open);
+            // What people decided goes last.
+            let first = dispensable.min_by_key(|(_, state)| (state.verdict.is_some(), state.touched_at));
+            let first = *first?.0;
+            if let Some(state) = own.states.remove(&first) {
+                own.episode_floor = own.episode_floor.max(state.episode.number);
             }
         }
-        let floor = self.episode_floor;
-        self.states.entry((family, class)).or_insert_with(|| FamilyState {
-            episode: Episode::after(floor),
-            ..FamilyState::default()
-        })
+        let floor = own.episode_floor;
+        let state = own
+            .states
+            .entry(family)
+            .or_insert_with(|| FamilyState::new(Episode::after(floor)));
+        state.touched_at = state.touched_at.max(now);
+        Some(state)
+    }
+
+    /// Takes the members in other groups out of a state.
+    pub(crate) fn take_remote(&mut self, family: FamilyId, class: Class) -> BTreeMap<ContentId, (u64, Vec<HotRecord>)> {
+        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
+        state.map(|state| std::mem::take(&mut state.remote)).unwrap_or_default()
     }
 
     pub(crate) fn open_episodes(&self) -> usize {
-        self.states.values().filter(|state| state.episode.open).count()
+        let states = self.classes.values().flat_map(|own| own.states.values());
+        states.filter(|state| state.episode.open).count()
     }
 
-    fn has_linked(&self, family: FamilyId, class: Class) -> bool {
-        self.linked.contains_key(&(family, class))
+    /// The classes in which anything is known, ascending.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = Class> + '_ {
+        self.classes.keys().copied()
     }
 
-    fn unlist(&mut self, content: ContentId, class: Class, family: FamilyId) {
-        if let Some(members) = self.linked.get_mut(&(family, class)) {
-            members.remove(&content);
-            if members.is_empty() {
-                self.linked.remove(&(family, class));
-            }
-        }
+    fn class(&self, class: Class) -> Option<&ClassFamilies> {
+        self.classes.get(&class)
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
-        out.number(u64::from(self.episode_floor));
-        out.number(self.links.values().map(BTreeMap::len).sum::<usize>() as u64);
-        for (content, links) in &self.links {
-            for (class, family) in links {
-                out.fixed128(content.0);
-                out.number(u64::from(class.number()));
-                out.fixed128(family.0.0);
-            }
-        }
-        out.number(self.states.len() as u64);
-        for ((family, class), state) in &self.states {
-            out.fixed128(family.0.0);
+        out.number(self.classes.len() as u64);
+        for (class, own) in &self.classes {
             out.number(u64::from(class.number()));
-            state.encode(out);
+            own.encode(out);
         }
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut families = Families {
-            episode_floor: input.narrow("number of an episode")?,
-            ..Families::default()
-        };
-        for _ in 0..input.length(33)? {
-            let content = ContentId(input.fixed128()?);
+        let mut families = Families::default();
+        for _ in 0..input.length(4)? {
             let class = decode_class(input)?;
-            let family = FamilyId(ContentId(input.fixed128()?));
-            families.links.entry(content).or_default().insert(class, family);
-            families.linked.entry((family, class)).or_default().insert(content);
-        }
-        for _ in 0..input.length(20)? {
-            let family = FamilyId(ContentId(input.fixed128()?));
-            let class = decode_class(input)?;
-            families.states.insert((family, class), FamilyState::decode(input)?);
+            families.classes.insert(class, ClassFamilies::decode(input)?);
         }
         Ok(families)
     }
 }
 
+impl ClassFamilies {
+    fn insert_link(&mut self, content: ContentId, family: FamilyId, since: Timestamp) {
+        self.links.insert(content, (family, since));
+        self.by_age.insert((since, content));
+        self.linked.entry(family).or_default().insert(content);
+    }
+
+    fn unlink(&mut self, content: ContentId) {
+        let Some((family, since)) = self.links.remove(&content) else {
+            return;
+        };
+        self.by_age.remove(&(since, content));
+        if let Some(members) = self.linked.get_mut(&family) {
+            members.remove(&content);
+            if members.is_empty() {
+                self.linked.remove(&family);
+            }
+        }
+    }
+
+    fn encode(&self, out: &mut Encoder) {
+        out.number(u64::from(self.episode_floor));
+        out.number(self.links.len() as u64);
+        for (content, (family, since)) in &self.links {
+            out.fixed128(content.0);
+            out.fixed128(family.0.0);
+            out.signed(since.0);
+        }
+        out.number(self.states.len() as u64);
+        for (family, state) in &self.states {
+            out.fixed128(family.0.0);
+            state.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut own = ClassFamilies {
+            episode_floor: input.narrow("number of an episode")?,
+            ..ClassFamilies::default()
+        };
+        for _ in 0..input.length(33)? {
+            let content = ContentId(input.fixed128()?);
+            let family = FamilyId(ContentId(input.fixed128()?));
+            own.unlink(content);
+            own.insert_link(content, family, Timestamp(input.signed()?));
+        }
+        for _ in 0..input.length(20)? {
+            let family = FamilyId(ContentId(input.fixed128()?));
+            own.states.insert(family, FamilyState::decode(input)?);
+        }
+        Ok(own)
+    }
+}
+
 impl FamilyState {
+    fn new(episode: Episode) -> Self {
+        FamilyState {
+            episode,
+            verdict: None,
+            remote: BTreeMap::new(),
+            touched_at: Timestamp::MIN,
+        }
+    }
+
     /// The records of all members that live in other groups.
     pub(crate) fn remote_records(&self) -> impl Iterator<Item = &HotRecord> {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn is_idle(&self) -> bool {
-        !self.episode.open && self.verdict.is_none() && self.remote.is_empty()
+    /// Makes room for one more member in another group: drops those whose latest event lies before `oldest`. Whether there is room.
+    pub(crate) fn has_room(&mut self, members_max: usize, oldest: Timestamp) -> bool {
+        if self.remote.len() >= members_max {
+            let lives = |records: &[HotRecord]| records.iter().any(|record| record.last_seen() >= oldest);
+            self.remote.retain(|_, (_, records)| lives(records));
+        }
+        self.remote.len() < members_max
     }
 
     fn encode(&self, out: &mut Encoder) {
         self.episode.encode(out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
+        out.signed(self.touched_at.0);
         out.number(self.remote.len() as u64);
         for (member, (number, records)) in &self.remote {
             out.fixed128(member.0);
@@ -230,16 +308,12 @@ impl FamilyState {
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let episode = Episode::decode(input)?;
-        let verdict = match input.byte()? {
+        let mut state = FamilyState::new(Episode::decode(input)?);
+        state.verdict = match input.byte()? {
             0 => None,
             number => Some(Verdict::from_number(number).ok_or(DecodeError::Invalid("verdict"))?),
         };
-        let mut state = FamilyState {
-            episode,
-            verdict,
-            remote: BTreeMap::new(),
-        };
+        state.touched_at = Timestamp(input.signed()?);
         for _ in 0..input.length(18)? {
             let member = ContentId(input.fixed128()?);
             let number = input.number()?;

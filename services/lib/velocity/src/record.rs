@@ -1,8 +1,8 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
 use tocsin_model::{
-    AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, PlatformId, Sighting,
-    Surface, Timestamp,
+    AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds,
+    PlatformId, Sighting, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
@@ -219,7 +219,11 @@ impl HotRecord {
         self.family = family;
     }
 
+    /// What may have come before promotion may have come in the same millisecond: counts are exact from the next one on.
     pub(crate) fn set_before(&mut self, before: Before) {
+        if before != Before::NOTHING {
+            self.exact_since = self.exact_since + Milliseconds(1);
+        }
         self.before = before;
     }
 

@@ -7,7 +7,8 @@ use tocsin_sketch::{ColdCounts, RecentTokens};
 use crate::class::ClassCounts;
 use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
-use crate::group::{Group, GroupConfig};
+use crate::group::Group;
+use crate::input::GroupConfig;
 use crate::marks::Marks;
 
 /// The version of the layout below.

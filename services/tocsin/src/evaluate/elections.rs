@@ -16,6 +16,8 @@ use crate::recorded::{ELECTION_PLATFORMS, Recorded, election_posts};
 use crate::rehearsal::{Figures, Reader, Rehearsal};
 
 /// Questions under way at once.
+/// The replica holds all alerts, so that each is compared.
+const ALERTS_MAX: usize = 1_000_000;
 const QUESTIONS_AT_ONCE: usize = 16;
 /// What the longest window covers, and its open bin.
 const DAY_MS: i64 = 24 * 3_600 * 1_000 + 15 * 60 * 1_000;
@@ -98,6 +100,7 @@ fn evaluation_config(arguments: &ElectionsArguments, mut config: Config, directo
     // The same ids in every run, so that their digest can be compared between runs.
     config.keys.deployment_key = "7".repeat(64);
     config.topics.sightings_partitions = Some(arguments.partitions);
+    config.query.alerts_per_scope_max = ALERTS_MAX;
     config.detector.hot_limit = arguments.hot_limit;
     config.detector.promote_at = 1;
     config.detector.checkpoint_interval_s = 1;

@@ -193,3 +193,121 @@ fn a_family_that_joins_another_says_that_its_own_episode_is_over() {
         "the case on it must not stay open"
     );
 }
+
+#[test]
+fn a_family_that_joins_another_takes_its_members_along_and_its_decisions() {
+    let members = by_id(4);
+    let (target, founder) = (members[0], members[1]);
+    let mut deployment = Deployment::new(config());
+    for member in &members[2..] {
+        let link = link(*member, founder, Class::All);
+        deployment.apply(link.content.group(), Input::Link(&link));
+    }
+    for copy in 0..8u64 {
+        deployment.see(seen(members[1 + copy as usize % 3], copy, copy as i64 * 1_000));
+        deployment.tick(copy as i64 * 1_000 + 600);
+    }
+    // From here on no member is seen again: they follow all the same.
+    let joins = link(founder, target, Class::All);
+    deployment.apply(joins.content.group(), Input::Link(&joins));
+    deployment.tick(10_000);
+    deployment.tick(11_000);
+    let family = FamilyId(id(target));
+    for member in &members[1..] {
+        assert_eq!(deployment.record(*member, Class::All).unwrap().family(), family);
+    }
+    let decision = Decision {
+        id: DecisionId(1),
+        family: FamilyId(id(founder)),
+        scope: Scope::All,
+        verdict: Verdict::Violating,
+        at: Timestamp(START + 12_000),
+    };
+    deployment.apply(FamilyId(id(founder)).home(), Input::Decision(&decision));
+    for copy in 8..40u64 {
+        deployment.see(seen(members[1 + copy as usize % 3], copy, copy as i64 * 1_000));
+        deployment.tick(copy as i64 * 1_000 + 600);
+    }
+    let last = deployment.alerts.last().unwrap();
+    assert_eq!((last.family, last.members), (family, 3));
+    let decided = last.priority_terms.iter().find(|term| term.name == "decision").unwrap();
+    assert!(
+        decided.value > 0.0,
+        "the decision reached the family: {:?}",
+        last.priority_terms
+    );
+}
+
+#[test]
+fn links_of_one_party_neither_push_out_what_spreads_nor_fill_up_what_others_use() {
+    let mut deployment = Deployment::new(config());
+    let spreading = id(1);
+    let group = spreading.group();
+    for copy in 0..10u64 {
+        deployment.see(seen(1, copy, copy as i64 * 100));
+    }
+    assert!(deployment.record(1, Class::All).is_some());
+    // More links than there is room for, each to another family, all of contents of this group.
+    let bomb = |number: u64, class| Link {
+        content: ContentId(spreading.0 ^ (u128::from(number) + 1)),
+        hash: hash(1),
+        family: FamilyId(ContentId(u128::from(number))),
+        evidence: Evidence::PartyLink,
+        party: Some(PartyId(9)),
+        class,
+        at: Timestamp(START + 2_000 + number as i64),
+    };
+    for number in 0..5_000 {
+        let link = bomb(number, Class::Party(PartyId(9)));
+        assert_eq!(link.content.group(), group, "the low bits do not choose the group");
+        deployment.apply(group, Input::Link(&link));
+        deployment.apply(group, Input::Link(&bomb(number, Class::All)));
+    }
+    assert!(
+        deployment.record(1, Class::All).is_some(),
+        "what spreads keeps its place"
+    );
+    let bytes = deployment.group(group).encode_core().len();
+    assert!(bytes < 400_000, "links have a limit: {bytes} bytes");
+    // A link that comes after the flood still holds.
+    let founder = (0..=255).find(|content| id(*content) < spreading).unwrap();
+    let late = Link {
+        at: Timestamp(START + 10_000),
+        ..link(1, founder, Class::All)
+    };
+    deployment.apply(group, Input::Link(&late));
+    assert_eq!(
+        deployment.record(1, Class::All).unwrap().family(),
+        FamilyId(id(founder))
+    );
+}
+
+#[test]
+fn a_full_table_lets_in_many_at_once_when_they_spread_more() {
+    let mut deployment = Deployment::new(crate::GroupConfig {
+        hot_max: 4,
+        promote_at: 3,
+        ..config()
+    });
+    let group = id(1).group();
+    let see = |deployment: &mut Deployment, content: u128, copy: u64, at: i64| {
+        deployment.see_as(ContentId((id(1).0 & !0xffff) | content), seen(1, copy, at));
+    };
+    for content in 0..4 {
+        for copy in 0..3 {
+            see(&mut deployment, content, copy, copy as i64);
+        }
+    }
+    // All within one second.
+    for content in 4..8 {
+        for copy in 0..6 {
+            see(&mut deployment, content, copy, 5_000);
+        }
+    }
+    let hot: Vec<u128> = deployment.groups[&group]
+        .hot_keys()
+        .iter()
+        .map(|key| key.content.0 & 0xffff)
+        .collect();
+    assert_eq!(hot, [4, 5, 6, 7]);
+}

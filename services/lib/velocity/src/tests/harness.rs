@@ -90,9 +90,13 @@ impl Deployment {
         self.groups.entry(id).or_insert_with(|| Group::new(id, config))
     }
 
-    pub(crate) fn see(&mut self, seen: Seen) {
+    pub(crate) fn see(&mut self, event: Seen) {
+        self.see_as(id(event.content), event);
+    }
+
+    /// The same of a content with this id.
+    pub(crate) fn see_as(&mut self, content: ContentId, seen: Seen) {
         let value = [seen.content; 32];
-        let content = id(seen.content);
         self.offset += 1;
         let sighting = Sighting {
             source: SourceCoordinate {
@@ -141,6 +145,7 @@ impl Deployment {
                 Output::Announcement(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
+                Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
             }
         }
     }

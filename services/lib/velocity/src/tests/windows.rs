@@ -167,3 +167,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_content_hot_for_the_second_time_says_so_even_within_one_millisecond() {
+    let mut deployment = Deployment::new(crate::GroupConfig {
+        promote_at: 1,
+        hot_max: 1,
+        ..config()
+    });
+    let other = tocsin_model::ContentId(id(1).0 ^ 1);
+    deployment.see(seen(1, 1, 0));
+    for copy in 0..2 {
+        deployment.see_as(other, seen(2, copy, 0));
+    }
+    assert!(deployment.record(1, Class::All).is_none(), "it made room");
+    deployment.tick(1_000);
+    for copy in 2..5 {
+        deployment.see(seen(1, copy, 1_000));
+    }
+    let record = deployment.record(1, Class::All).unwrap();
+    assert!(record.exact_since() > Timestamp(START + 1_000));
+}

@@ -1,0 +1,118 @@
+//! What a group is told and what it says.
+
+use tocsin_model::{
+    Class, ContentId, Decision, Delta, DeploymentKey, FamilyAnnouncement, Link, Milliseconds, Sighting, Timestamp,
+};
+use tocsin_sketch::ColdConfig;
+
+/// What a group is told when it is made. The same for all groups of a deployment.
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// The permanent key: alert ids derive from it.
+    pub key: DeploymentKey,
+    /// Cold counts of every class.
+    pub cold: ColdConfig,
+    /// The most hot records per class, of this group. At least 1.
+    pub hot_max: usize,
+    /// A content becomes hot when its spread in the last hour may have reached this.
+    pub promote_at: u32,
+    /// How long an event id is remembered.
+    pub retry_horizon: Milliseconds,
+    /// The most event ids remembered.
+    pub retry_tokens_max: usize,
+}
+
+/// What a group is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// An event.
+    Sighting(&'a Sighting<'a>),
+    /// A content of this group joins a family.
+    Link(&'a Link),
+    /// Figures of a member of a family whose home this is.
+    Delta(&'a Delta),
+    /// It is at least this late.
+    Tick(Timestamp),
+    /// People decided about a family whose home this is.
+    Decision(&'a Decision),
+}
+
+/// What a group has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// An alarm.
+    Alert(tocsin_model::Alert),
+    /// A content became hot.
+    Announcement(FamilyAnnouncement),
+    /// Figures for the home of a family in another group.
+    Delta(Delta),
+    /// A link for another content: its family joined another one.
+    Link(Link),
+    /// A decision for the family that the one decided about joined: its home is another group.
+    Decision(Decision),
+}
+
+/// A hot record's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HotKey {
+    /// The content.
+    pub content: ContentId,
+    /// The class.
+    pub class: Class,
+}
+
+/// What happened to the inputs, for metrics. Not part of the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sightings that counted.
+    pub counted: u64,
+    /// Sightings that lie at or before their source's mark.
+    pub resent: u64,
+    /// Events whose id was seen within the horizon.
+    pub retried: u64,
+    /// Events beyond the allowed lateness, in no window.
+    pub late: u64,
+    /// Events of a kind this version does not know.
+    pub unknown_kind: u64,
+    /// Contents that became hot.
+    pub promoted: u64,
+    /// Hot contents that made room.
+    pub evicted: u64,
+    /// Contents that would have become hot, had there been room.
+    pub hot_refused: u64,
+    /// Links beyond the limit.
+    pub links_refused: u64,
+    /// Deltas that are broken, misdirected, or beyond the limit of members or families.
+    pub deltas_refused: u64,
+    /// Alarms and decisions for which the limit of families left no room: every one of them has an open episode.
+    pub states_refused: u64,
+}
+
+impl Counters {
+    /// Adds another count.
+    pub fn add(&mut self, other: Counters) {
+        self.counted += other.counted;
+        self.resent += other.resent;
+        self.retried += other.retried;
+        self.late += other.late;
+        self.unknown_kind += other.unknown_kind;
+        self.promoted += other.promoted;
+        self.evicted += other.evicted;
+        self.hot_refused += other.hot_refused;
+        self.links_refused += other.links_refused;
+        self.deltas_refused += other.deltas_refused;
+        self.states_refused += other.states_refused;
+    }
+}
+
+/// Links and family states per hot record.
+const LINKS_PER_HOT: usize = 16;
+/// But never fewer than this.
+const LINKS_MIN: usize = 1_024;
+
+impl GroupConfig {
+    /// The most links and the most family states, each per class.
+    pub(crate) fn links_max(&self) -> usize {
+        (self.hot_max * LINKS_PER_HOT).max(LINKS_MIN)
+    }
+}

@@ -1,0 +1,154 @@
+//! When a group asks the rule, and what it then says.
+
+use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
+
+use crate::deadline::Duty;
+use crate::episode::{REVIEW_EVERY, Rings};
+use crate::group::Group;
+use crate::input::{HotKey, Output};
+use crate::record::{HotRecord, Resolution};
+use crate::trigger::{self, total};
+
+/// Figures go to another group, and families of several records are judged, at the next multiple of this.
+const SETTLE_EVERY: Milliseconds = Milliseconds(250);
+
+impl Group {
+    /// A sighting of this class was counted: judges the scopes that see it.
+    pub(crate) fn touched(&mut self, content: ContentId, class: Class, out: &mut Vec<Output>) {
+        if class != Class::All {
+            return self.touched_in_scope(content, class, out);
+        }
+        self.touched_in_scope(content, Class::All, out);
+        for own in self.scopes_beyond_all(content) {
+            self.touched_in_scope(content, own, out);
+        }
+    }
+
+    /// The scopes beyond `all` in which something is known of this content or its family.
+    fn scopes_beyond_all(&self, content: ContentId) -> Vec<Class> {
+        let known = |class: &Class| {
+            self.hot(HotKey { content, class: *class }).is_some()
+                || self.families.has_link(content, *class)
+                || self.families.state(self.families.of(content, *class), *class).is_some()
+        };
+        let counted = self.classes.keys().copied().filter(|class| *class != Class::All);
+        let mut scopes: Vec<Class> = counted.filter(known).collect();
+        // A decision makes a scope of its own where nothing but events for all was ever counted.
+        let decided = self.families.scopes_with_state(self.families.of(content, Class::All));
+        scopes.extend(decided);
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes
+    }
+
+    fn touched_in_scope(&mut self, content: ContentId, class: Class, out: &mut Vec<Output>) {
+        let family = self.families.of(content, class);
+        if family.home() != self.id {
+            let at = self.next_settling();
+            self.deadlines.add(at, Duty::SendDelta(content, class));
+        } else if class == Class::All && self.families.is_plain(family, class) {
+            self.judge(family, class, out);
+        } else {
+            let at = self.next_settling();
+            self.deadlines.add(at, Duty::Judge(family, class));
+        }
+    }
+
+    pub(crate) fn next_settling(&self) -> Timestamp {
+        self.now.floor_to(SETTLE_EVERY) + SETTLE_EVERY
+    }
+
+    /// The records of a family's members in one scope, this group's and those of other groups.
+    pub(crate) fn records(&self, family: FamilyId, class: Class) -> Vec<&HotRecord> {
+        let classes = [Some(Class::All), (class != Class::All).then_some(class)];
+        let members = self.families.local_members(family, class);
+        let mut records: Vec<&HotRecord> = members
+            .iter()
+            .flat_map(|member| {
+                classes.into_iter().flatten().map(|class| HotKey {
+                    content: *member,
+                    class,
+                })
+            })
+            .filter_map(|key| self.hot(key))
+            .collect();
+        let own = self.families.state(family, class);
+        records.extend(own.iter().flat_map(|state| state.remote_records()));
+        // A member of which only events for all are known sends figures for all alone: they are all there is of it in this scope too.
+        if class != Class::All
+            && let Some(for_all) = self.families.state(family, Class::All)
+        {
+            let is_told = |member: &ContentId| own.is_some_and(|state| state.remote.contains_key(member));
+            let untold = for_all.remote.iter().filter(|(member, _)| !is_told(member));
+            records.extend(untold.flat_map(|(_, (_, records))| records));
+        }
+        records
+    }
+
+    /// Asks the rule about a family in a scope. A scope beyond `all` is judged only where it holds more than scope `all` does.
+    pub(crate) fn judge(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
+        let now = self.now;
+        if self.families.of(family.0, class) != family {
+            return; // It joined another meanwhile.
+        }
+        let records = self.records(family, class);
+        let marked = self
+            .families
+            .state(family, class)
+            .is_some_and(|state| state.verdict.is_some());
+        if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
+            return;
+        }
+        let judgement = trigger::judge(&records, now);
+        let open = self
+            .families
+            .state(family, class)
+            .is_some_and(|state| state.episode.open);
+        if judgement.rings == Rings::No && !open {
+            return;
+        }
+        let hour = total(&records, Resolution::Minute1, 60, now);
+        let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
+            self.counters.states_refused += 1;
+            return;
+        };
+        if let Some(level) = state.episode.judged(judgement.rings, hour, now) {
+            self.alert(family, class, level, out);
+        }
+    }
+
+    pub(crate) fn review(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
+        let now = self.now;
+        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
+        let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
+            return; // Nothing is open: an open episode has a state.
+        };
+        let level = state.episode.reviewed(hour, now);
+        if state.episode.open {
+            self.deadlines.add(now + REVIEW_EVERY, Duty::Review(family, class));
+        }
+        if let Some(level) = level {
+            self.alert(family, class, level, out);
+        }
+    }
+
+    pub(crate) fn alert(&mut self, family: FamilyId, class: Class, level: AlertLevel, out: &mut Vec<Output>) {
+        if level == AlertLevel::Raised {
+            self.deadlines.add(self.now + REVIEW_EVERY, Duty::Review(family, class));
+        }
+        let records = self.records(family, class);
+        if let Some(state) = self.families.state(family, class)
+            && let Some(alert) = crate::alert::compose(
+                &self.config.key,
+                family,
+                class.scope(),
+                level,
+                state,
+                &records,
+                self.now,
+            )
+        {
+            out.push(Output::Alert(alert));
+        }
+    }
+}

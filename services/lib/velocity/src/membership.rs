@@ -1,0 +1,244 @@
+//! Families over several groups: links, figures of members that live elsewhere, decisions.
+
+use tocsin_model::{
+    Class, ContentHash, ContentId, Decision, Delta, Evidence, FamilyAnnouncement, FamilyId, Link, Milliseconds,
+};
+use tocsin_sketch::Inserted;
+use tocsin_sketch::codec::{Decoder, Encoder};
+
+use crate::deadline::Duty;
+use crate::episode::Rings;
+use crate::family::{Linked, decode_records, encode_records};
+use crate::group::{Group, Promotion};
+use crate::input::{HotKey, Output};
+use crate::record::{HotRecord, Resolution};
+use crate::trigger::total;
+
+/// The most members of one family that live in other groups.
+const REMOTE_MEMBERS_MAX: usize = 4_096;
+/// At that limit a member gives way that no window can hold any more.
+const REMOTE_MEMBER_KEPT: Milliseconds = Milliseconds::from_hours(25);
+
+impl Group {
+    pub(crate) fn link(&mut self, link: &Link, out: &mut Vec<Output>) {
+        if link.content.group() != self.id {
+            self.counters.links_refused += 1;
+            return;
+        }
+        self.pass(link.at, out);
+        let hot = self.classes.get(&link.class);
+        let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
+        let links_max = self.config.links_max();
+        match self
+            .families
+            .link(link.content, link.class, link.family, self.now, links_max, is_hot)
+        {
+            Linked::Joined { from } => self.joined(link, from, out),
+            Linked::Unchanged => {}
+            Linked::Refused => self.counters.links_refused += 1,
+        }
+    }
+
+    fn joined(&mut self, link: &Link, from: FamilyId, out: &mut Vec<Output>) {
+        let (content, class) = (link.content, link.class);
+        if let Some(record) = self.hot(HotKey { content, class }) {
+            out.push(Output::Announcement(FamilyAnnouncement {
+                content,
+                hash: record.hash().clone(),
+                family: self.families.of(content, class),
+                class,
+                at: self.now,
+            }));
+        } else {
+            self.promote(content, class, link.hash.clone(), Promotion::ByLink, out);
+        }
+        for (own, counts) in &mut self.classes {
+            if counts.set_family(content, self.families.of(content, *own)) {
+                self.changed.insert(HotKey { content, class: *own });
+            }
+        }
+        if from == FamilyId(content) {
+            self.close_joined(content, class, out);
+            self.relink_members(from, class, out);
+        }
+        self.touched(content, class, out);
+    }
+
+    /// A family that joined another rings no more on its own: its episode ends here and goes on in the family it joins.
+    fn close_joined(&mut self, founder: ContentId, class: Class, out: &mut Vec<Output>) {
+        let (family, now) = (FamilyId(founder), self.now);
+        if self.families.state(family, class).is_none() {
+            return;
+        }
+        let state = self.families.state_mut(family, class, now, self.config.links_max());
+        let Some(level) = state.and_then(|state| state.episode.closed(now)) else {
+            return;
+        };
+        // The family has no member left here, so the alert is composed from what was its founder.
+        let records = self.own_records(founder, class);
+        if let Some(state) = self.families.state(family, class) {
+            let key = &self.config.key;
+            let alert = crate::alert::compose(key, family, class.scope(), level, state, &records, now);
+            out.extend(alert.map(Output::Alert));
+        }
+    }
+
+    /// The founder of this family joined another: its members are told to follow, those that links of one class alone made members too.
+    fn relink_members(&mut self, joined: FamilyId, class: Class, out: &mut Vec<Output>) {
+        let classes: Vec<Class> = self.families.classes().collect();
+        for own in classes {
+            let family = self.families.of(joined.0, own);
+            if (own != class && class != Class::All) || family == joined {
+                continue;
+            }
+            for member in self.families.linked_to(joined, own) {
+                let record = self.hot(HotKey {
+                    content: member,
+                    class: own,
+                });
+                let hash = record.or_else(|| {
+                    self.hot(HotKey {
+                        content: member,
+                        class: Class::All,
+                    })
+                });
+                if let Some(hash) = hash.map(|record| record.hash().clone()) {
+                    out.push(self.follow(member, hash, own, family));
+                }
+            }
+            for (member, (_, records)) in self.families.take_remote(joined, own) {
+                if let Some(record) = records.first() {
+                    out.push(self.follow(member, record.hash().clone(), own, family));
+                }
+            }
+        }
+    }
+
+    fn follow(&self, member: ContentId, hash: ContentHash, class: Class, family: FamilyId) -> Output {
+        Output::Link(Link {
+            content: member,
+            hash,
+            family,
+            evidence: Evidence::FounderLinked,
+            party: None,
+            class,
+            at: self.now,
+        })
+    }
+
+    pub(crate) fn send_delta(&mut self, member: ContentId, class: Class, out: &mut Vec<Output>) {
+        if let Some(delta) = self.compose_delta(member, class, self.delta_number + 1) {
+            self.delta_number += 1;
+            out.push(Output::Delta(delta));
+        }
+    }
+
+    pub(crate) fn compose_delta(&self, member: ContentId, class: Class, number: u64) -> Option<Delta> {
+        let family = self.families.of(member, class);
+        let records = self.own_records(member, class);
+        if family.home() == self.id || records.is_empty() {
+            return None;
+        }
+        let mut bytes = Encoder::new();
+        encode_records(records.into_iter(), &mut bytes);
+        Some(Delta {
+            family,
+            member,
+            class,
+            number,
+            records: bytes.finish(),
+        })
+    }
+
+    /// The records of one content of this group in one scope.
+    fn own_records(&self, content: ContentId, class: Class) -> Vec<&HotRecord> {
+        let classes = [Some(Class::All), (class != Class::All).then_some(class)];
+        let keys = classes.into_iter().flatten().map(|class| HotKey { content, class });
+        keys.filter_map(|key| self.hot(key)).collect()
+    }
+
+    pub(crate) fn delta(&mut self, delta: &Delta, out: &mut Vec<Output>) {
+        let mut input = Decoder::new(&delta.records);
+        let Ok(records) = decode_records(&mut input) else {
+            self.counters.deltas_refused += 1;
+            return;
+        };
+        if delta.family.home() != self.id || input.finish().is_err() {
+            self.counters.deltas_refused += 1;
+            return;
+        }
+        let joined = self.families.of(delta.family.0, delta.class);
+        if joined != delta.family {
+            let hash = records.first().map(|record| record.hash().clone());
+            out.extend(hash.map(|hash| self.follow(delta.member, hash, delta.class, joined)));
+            return;
+        }
+        if !self.keep_figures(delta, records) {
+            self.counters.deltas_refused += 1;
+            return;
+        }
+        let at = self.next_settling();
+        self.deadlines.add(at, Duty::Judge(delta.family, delta.class));
+        if delta.class == Class::All {
+            for own in self.families.scopes_with_state(delta.family) {
+                self.deadlines.add(at, Duty::Judge(delta.family, own));
+            }
+        }
+    }
+
+    /// Keeps the figures of a member in another group, unless newer ones are there. Whether there was room.
+    fn keep_figures(&mut self, delta: &Delta, records: Vec<HotRecord>) -> bool {
+        let (now, states_max) = (self.now, self.config.links_max());
+        let Some(state) = self.families.state_mut(delta.family, delta.class, now, states_max) else {
+            return false;
+        };
+        match state.remote.get_mut(&delta.member) {
+            Some((number, latest)) if *number < delta.number => {
+                (*number, *latest) = (delta.number, records);
+                true
+            }
+            Some(_) => true,
+            None => {
+                let room = state.has_room(REMOTE_MEMBERS_MAX, now - REMOTE_MEMBER_KEPT);
+                if room {
+                    state.remote.insert(delta.member, (delta.number, records));
+                }
+                room
+            }
+        }
+    }
+
+    pub(crate) fn decision(&mut self, decision: &Decision, out: &mut Vec<Output>) {
+        if self.retries.insert(decision.id.0 as u64, self.now) == Inserted::Known {
+            return;
+        }
+        let class = decision.scope.own_class();
+        let family = self.families.of(decision.family.0, class);
+        if family.home() != self.id {
+            out.push(Output::Decision(Decision {
+                family,
+                ..decision.clone()
+            }));
+            return;
+        }
+        let now = self.now;
+        let open_for_all = self
+            .families
+            .state(family, Class::All)
+            .is_some_and(|state| state.episode.open);
+        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
+        let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
+            self.counters.states_refused += 1;
+            return;
+        };
+        state.verdict = Some(decision.verdict);
+        let level = match state.episode.reasserted(now) {
+            // Readers of this scope have seen scope `all`'s alert so far. From now on the scope has an episode of its own.
+            None if open_for_all && class != Class::All => state.episode.judged(Rings::Yes, hour, now),
+            level => level,
+        };
+        if let Some(level) = level {
+            self.alert(family, class, level, out);
+        }
+    }
+}
