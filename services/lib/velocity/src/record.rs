@@ -115,6 +115,11 @@ pub(crate) struct Signals {
 }
 
 impl HotRecord {
+    /// The most pairs of platform and kind with counts of their own. What comes beyond is in the totals alone.
+    pub const CELLS_MAX: usize = 256;
+    /// The most platforms with a reach of their own. Beyond, an event counts as one without an account.
+    pub const PLATFORMS_MAX: usize = 64;
+
     pub(crate) fn new(content: ContentId, class: Class, family: FamilyId, hash: ContentHash, now: Timestamp) -> Self {
         HotRecord {
             content,
@@ -230,7 +235,9 @@ impl HotRecord {
     pub(crate) fn count(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) {
         self.first_seen = self.first_seen.min(at);
         self.last_seen = self.last_seen.max(at);
-        self.cell(sighting.platform, sighting.kind).add(at, now);
+        if let Some(series) = self.cell(sighting.platform, sighting.kind) {
+            series.add(at, now);
+        }
         match sighting.kind {
             kind if kind.is_spread() => self.count_spread(sighting, at, now),
             Kind::Report => self.signals.reports += 1,
@@ -270,6 +277,10 @@ impl HotRecord {
     fn count_account(&mut self, platform: PlatformId, account: AccountToken, epoch: u32) {
         let place = match self.reach.binary_search_by_key(&platform, |entry| entry.platform) {
             Ok(place) => place,
+            Err(_) if self.reach.len() >= HotRecord::PLATFORMS_MAX => {
+                self.signals.without_account += 1;
+                return;
+            }
             Err(place) => {
                 let accounts = Reach::new(REACH_PRECISION);
                 let entry = PlatformReach {
@@ -287,12 +298,14 @@ impl HotRecord {
         entry.epochs_mixed |= entry.first_epoch != epoch;
     }
 
-    fn cell(&mut self, platform: PlatformId, kind: Kind) -> &mut Series {
+    /// The bins of a platform and kind; `None` beyond [`HotRecord::CELLS_MAX`].
+    fn cell(&mut self, platform: PlatformId, kind: Kind) -> Option<&mut Series> {
         let place = match self
             .cells
             .binary_search_by_key(&(platform, kind), |cell| (cell.platform, cell.kind))
         {
             Ok(place) => place,
+            Err(_) if self.cells.len() >= HotRecord::CELLS_MAX => return None,
             Err(place) => {
                 self.cells.insert(
                     place,
@@ -305,7 +318,7 @@ impl HotRecord {
                 place
             }
         };
-        &mut self.cells[place].series
+        Some(&mut self.cells[place].series)
     }
 
     /// The record's bytes: one encoding per record.

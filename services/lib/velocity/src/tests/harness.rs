@@ -67,6 +67,36 @@ pub(crate) fn config() -> GroupConfig {
     }
 }
 
+pub(crate) fn sighting(content: ContentId, value: &[u8; 32], seen: Seen, offset: u64) -> Sighting<'_> {
+    Sighting {
+        source: SourceCoordinate {
+            source: SourceId(1),
+            offset,
+            index: 0,
+        },
+        event_token: offset.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        party: PartyId(seen.party),
+        platform: PlatformId(seen.party),
+        kind: seen.kind,
+        sharing: seen.sharing,
+        surface: Surface::Feed,
+        clock: ClockFlag::Plausible,
+        occurred_at: Timestamp(START + seen.at - seen.late_by),
+        received_at: Timestamp(START + seen.at),
+        content,
+        hash: HashRef {
+            algorithm: Algorithm::Sha256,
+            value,
+        },
+        account: Some(AccountToken(seen.account.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        account_epoch: 0,
+        audience: 0,
+        region: [0; 2],
+        language: [0; 2],
+        tvec_confidence: Sighting::NO_LABEL,
+    }
+}
+
 /// All groups that are touched, by id.
 pub(crate) struct Deployment {
     pub(crate) groups: BTreeMap<GroupId, Group>,
@@ -98,33 +128,7 @@ impl Deployment {
     pub(crate) fn see_as(&mut self, content: ContentId, seen: Seen) {
         let value = [seen.content; 32];
         self.offset += 1;
-        let sighting = Sighting {
-            source: SourceCoordinate {
-                source: SourceId(1),
-                offset: self.offset,
-                index: 0,
-            },
-            event_token: self.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            party: PartyId(seen.party),
-            platform: PlatformId(seen.party),
-            kind: seen.kind,
-            sharing: seen.sharing,
-            surface: Surface::Feed,
-            clock: ClockFlag::Plausible,
-            occurred_at: Timestamp(START + seen.at - seen.late_by),
-            received_at: Timestamp(START + seen.at),
-            content,
-            hash: HashRef {
-                algorithm: Algorithm::Sha256,
-                value: &value,
-            },
-            account: Some(AccountToken(seen.account.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
-            account_epoch: 0,
-            audience: 0,
-            region: [0; 2],
-            language: [0; 2],
-            tvec_confidence: Sighting::NO_LABEL,
-        };
+        let sighting = sighting(content, &value, seen, self.offset);
         self.apply(content.group(), Input::Sighting(&sighting));
     }
 

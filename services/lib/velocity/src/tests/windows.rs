@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tocsin_model::{Class, Kind, Milliseconds, Sharing, Timestamp};
 
 use super::harness::*;
+use crate::HotRecord;
 use crate::figures::{WindowLength, family_figures};
 
 /// Spread of a content's events in class `all` with times in `from..to`, counted from the stream itself.
@@ -187,4 +188,56 @@ fn a_content_hot_for_the_second_time_says_so_even_within_one_millisecond() {
     }
     let record = deployment.record(1, Class::All).unwrap();
     assert!(record.exact_since() > Timestamp(START + 1_000));
+}
+
+/// The topics of state and sightings take records of 4 MiB, and a delta carries two of these.
+#[test]
+fn the_largest_record_fits_its_topics() {
+    let mut record = HotRecord::new(
+        id(1),
+        Class::All,
+        tocsin_model::FamilyId(id(1)),
+        hash(1),
+        Timestamp(START),
+    );
+    let mut count = |party, kind, account, at: i64| {
+        let event = Seen {
+            party,
+            kind,
+            ..seen(1, account, at)
+        };
+        record.count(
+            &sighting(id(1), &[1; 32], event, 1),
+            Timestamp(START + at),
+            Timestamp(START + at),
+        );
+    };
+    // Every bin of every resolution, on more platforms and kinds than are kept apart.
+    let quarters = (0..100).map(|quarter| quarter * 900_000);
+    let minutes = (0..180).map(|minute| 23 * 3_600_000 + minute * 60_000);
+    let steps = (0..360).map(|step| 25 * 3_600_000 + 1_800_000 + step * 5_000);
+    for at in quarters.chain(minutes).chain(steps) {
+        for party in 1..=90 {
+            for kind in [Kind::Upload, Kind::Share, Kind::Report, Kind::BlockedUpload] {
+                count(party, kind, u64::from(party), at);
+            }
+        }
+    }
+    for account in 0..90_000u64 {
+        count(
+            (account % 90) as u16 + 1,
+            Kind::Upload,
+            account,
+            26 * 3_600_000 + 600_000,
+        );
+    }
+    let mut bytes = tocsin_sketch::codec::Encoder::new();
+    record.encode(&mut bytes);
+    let bytes = bytes.finish().len();
+    assert!((300_000..2 << 20).contains(&bytes), "{bytes} bytes");
+    let figures = family_figures(&[&record], record.last_seen()).unwrap();
+    let [minutes5, ..] = &figures.windows;
+    assert_eq!(minutes5.spread.low, 90_000, "the total misses nothing");
+    assert!(minutes5.counts.values().sum::<u64>() < 90_000);
+    assert_eq!(record.reach().len(), HotRecord::PLATFORMS_MAX);
 }
