@@ -6,6 +6,7 @@ use tocsin_model::{
 };
 
 use crate::recent::{Limits, Recent, Remembered};
+use crate::told::Told;
 
 /// Finds links: between what an event says is the same, and between a content's further hashes and announced families.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct LinkFinder {
     /// What was announced, by the id of any hash known to stand for it, per class of the announcement.
     announced: HashMap<ContentId, BTreeMap<Class, Announced>>,
     recent: Recent,
+    told: Told,
     refused: u64,
 }
 
@@ -51,6 +53,7 @@ impl LinkFinder {
             limits,
             announced: HashMap::new(),
             recent: Recent::default(),
+            told: Told::default(),
             refused: 0,
         }
     }
@@ -93,6 +96,12 @@ impl LinkFinder {
             }
             self.recent.add(entry, &self.limits);
         }
+        self.untold(links)
+    }
+
+    /// Leaves out what was said lately.
+    fn untold(&mut self, mut links: Vec<Link>) -> Vec<Link> {
+        links.retain(|link| self.told.is_new(link, self.limits.links_max));
         links
     }
 
@@ -137,7 +146,7 @@ impl LinkFinder {
                     .flat_map(|entry| equal_hash_links(entry, &known, class, at)),
             );
         }
-        links
+        self.untold(links)
     }
 
     /// Announced hashes that did not fit, and contents forgotten before their time.
@@ -215,6 +224,48 @@ mod tests {
             class,
             at: Timestamp(0),
         }
+    }
+
+    #[test]
+    fn what_follows_from_every_copy_is_said_once_in_a_while_and_remembered_once() {
+        let (own, other) = (hash(1), hash(2));
+        let mut finder = announced(5, Class::All);
+        let same_as = [(ContentId(3), other)];
+        let mut links = Vec::new();
+        for minute in 0..25 {
+            for _ in 0..100 {
+                let event = Seen {
+                    same_as: &same_as,
+                    at: Timestamp(minute * 60_000),
+                    ..event(7, &own, &[ContentId(5)], Sharing::All)
+                };
+                links.extend(finder.seen(event));
+            }
+        }
+        let mut families: Vec<(i64, u128)> = links.iter().map(|link| (link.at.0 / 60_000, link.family.0.0)).collect();
+        families.sort_unstable();
+        assert_eq!(families, [(0, 3), (0, 5), (10, 3), (10, 5), (20, 3), (20, 5)]);
+        assert_eq!(finder.recent.with_hash(ContentId(5)).count(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_links_is_remembered_up_to_the_limit() {
+        let own = hash(1);
+        let limits = Limits {
+            links_max: 10,
+            contents_max: 10,
+            ..Limits::default()
+        };
+        let mut finder = LinkFinder::new(limits);
+        finder.announced(&announcement(5, Class::All));
+        let count = |finder: &mut LinkFinder, contents: std::ops::Range<u128>| {
+            let links = contents.flat_map(|id| finder.seen(event(id, &own, &[ContentId(5)], Sharing::All)));
+            links.count()
+        };
+        assert_eq!(count(&mut finder, 100..200), 100);
+        assert_eq!(count(&mut finder, 191..200), 0, "the latest are known");
+        assert_eq!(count(&mut finder, 100..101), 1, "the oldest were forgotten");
+        assert_eq!(finder.recent.with_hash(ContentId(5)).count(), 10);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod finder;
 mod recent;
+mod told;
 
 pub use finder::{LinkFinder, Seen};
 pub use recent::Limits;

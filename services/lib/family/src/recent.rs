@@ -11,6 +11,8 @@ pub struct Limits {
     pub contents_max: usize,
     /// The most announced contents.
     pub announced_max: usize,
+    /// The most links remembered, so that they are not said again at once.
+    pub links_max: usize,
 }
 
 impl Default for Limits {
@@ -19,6 +21,7 @@ impl Default for Limits {
             remembered: Milliseconds::from_hours(2),
             contents_max: 200_000,
             announced_max: 1_000_000,
+            links_max: 200_000,
         }
     }
 }
@@ -39,7 +42,10 @@ pub(crate) struct Remembered {
 pub(crate) struct Recent {
     by_arrival: VecDeque<(u64, Remembered)>,
     first_number: u64,
-    by_hash: HashMap<ContentId, Vec<u64>>,
+    /// Ascending: the oldest first.
+    by_hash: HashMap<ContentId, VecDeque<u64>>,
+    /// The newest entry of a content of one party and sharing.
+    newest: HashMap<(ContentId, PartyId, Sharing), u64>,
     forgotten_early: u64,
 }
 
@@ -55,19 +61,33 @@ impl Recent {
             self.forgotten_early += u64::from(!expired);
             self.forget_oldest();
         }
+        if self.is_remembered(&entry, limits) {
+            return;
+        }
         let number = self.first_number + self.by_arrival.len() as u64;
         for hash in entry.further.iter().chain([&entry.content]) {
-            self.by_hash.entry(*hash).or_default().push(number);
+            self.by_hash.entry(*hash).or_default().push_back(number);
         }
+        self.newest.insert(entry.whose(), number);
         self.by_arrival.push_back((number, entry));
     }
 
     /// The contents remembered under a hash, in order of arrival.
     pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = &Remembered> {
-        let numbers = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
-        numbers.iter().filter_map(|number| {
-            let place = usize::try_from(number - self.first_number).ok()?;
-            self.by_arrival.get(place).map(|(_, entry)| entry)
+        let numbers = self.by_hash.get(&hash).into_iter().flatten();
+        numbers.filter_map(|number| self.entry(*number))
+    }
+
+    fn entry(&self, number: u64) -> Option<&Remembered> {
+        let place = usize::try_from(number.checked_sub(self.first_number)?).ok()?;
+        self.by_arrival.get(place).map(|(_, entry)| entry)
+    }
+
+    /// Whether an entry says the same already and stays for half the time at least: of a content that spreads one entry is enough.
+    fn is_remembered(&self, entry: &Remembered, limits: &Limits) -> bool {
+        let newest = self.newest.get(&entry.whose()).and_then(|number| self.entry(*number));
+        newest.is_some_and(|newest| {
+            newest.further == entry.further && (entry.at - newest.at).0 <= limits.remembered.0 / 2
         })
     }
 
@@ -80,9 +100,12 @@ impl Recent {
             return;
         };
         self.first_number = number + 1;
+        if self.newest.get(&entry.whose()) == Some(&number) {
+            self.newest.remove(&entry.whose());
+        }
         for hash in entry.further.iter().chain([&entry.content]) {
             if let Some(numbers) = self.by_hash.get_mut(hash) {
-                numbers.retain(|other| *other != number);
+                numbers.pop_front_if(|oldest| *oldest == number);
                 if numbers.is_empty() {
                     self.by_hash.remove(hash);
                 }
@@ -92,6 +115,10 @@ impl Recent {
 }
 
 impl Remembered {
+    fn whose(&self) -> (ContentId, PartyId, Sharing) {
+        (self.content, self.party, self.sharing)
+    }
+
     pub(crate) fn new(
         content: ContentId,
         hash: ContentHash,
