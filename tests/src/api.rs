@@ -58,8 +58,24 @@ impl Api {
     /// # Errors
     /// There is no answer, or it is not JSON.
     pub async fn post(&self, key: &str, path: &str, media_type: &str, body: Vec<u8>) -> Result<(u16, Value)> {
+        self.post_with(key, path, &[("content-type", media_type)], body).await
+    }
+
+    /// Status and body of a `POST` with these headers.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not JSON.
+    pub async fn post_with(
+        &self,
+        key: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(u16, Value)> {
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(key);
-        let request = request.header("content-type", media_type).body(body);
+        let request = headers.iter().fold(request.body(body), |request, (name, value)| {
+            request.header(*name, *value)
+        });
         let response = request.send().await.with_context(|| format!("POST {path}"))?;
         let status = response.status().as_u16();
         Ok((

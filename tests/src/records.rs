@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use tocsin_log::{Append, AppenderOptions, Durability, Header, SharedLog, TopicPartition};
+use tocsin_log::{Append, AppenderOptions, Durability, Header, Record, SharedLog, TopicPartition};
 use tocsin_model::{Event, Timestamp};
 
 use crate::site::ingest_topic;
@@ -62,18 +62,31 @@ pub async fn append(log: &SharedLog, records: Vec<Append>) -> Result<Vec<u64>> {
 /// # Errors
 /// They cannot be read.
 pub fn values(log: &SharedLog, topic: &str) -> Result<Vec<Vec<u8>>> {
+    let records = records(log, topic)?;
+    Ok(records
+        .into_iter()
+        .filter_map(|record| record.value)
+        .map(Vec::from)
+        .collect())
+}
+
+/// All committed records of a topic's first partition.
+///
+/// # Errors
+/// They cannot be read.
+pub fn records(log: &SharedLog, topic: &str) -> Result<Vec<Record>> {
     let place = TopicPartition::new(topic, 0);
     tokio::task::block_in_place(|| {
         let (begin, end) = log.bounds(&place)?;
         let mut reader = log.tail_reader(&[(place.clone(), begin)])?;
-        let mut values = Vec::new();
+        let mut records = Vec::new();
         let began = std::time::Instant::now();
         while reader.position(&place).unwrap_or(begin) < end {
             reader.poll(Duration::from_millis(100), 1_000, &mut |record| {
-                values.extend(record.value.map(<[u8]>::to_vec));
+                records.push(record.to_record());
             })?;
             ensure!(began.elapsed() < crate::wait::LIMIT, "reading {topic} does not end");
         }
-        Ok(values)
+        Ok(records)
     })
 }

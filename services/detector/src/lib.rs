@@ -18,5 +18,5 @@ mod shell;
 mod telemetry;
 
 pub use config::{DetectorConfig, DetectorSetup};
-pub use partition::{Partition, PartitionOutputs};
+pub use partition::{Partition, PartitionOutputs, Traced};
 pub use shell::{DetectorError, run};

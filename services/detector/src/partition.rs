@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
+use tocsin_runtime::Traceparent;
 use tocsin_velocity::{Counters, Group, GroupConfig, Input, Output};
 use tocsin_wire::block::BlockReader;
 use tocsin_wire::{Names, SightingsRecord, TickTime};
@@ -17,6 +18,8 @@ pub struct Partition {
     now: Timestamp,
     scratch: Vec<u8>,
     outputs: Vec<Output>,
+    /// The trace of the record behind each of `outputs`; those past its end have none.
+    traces: Vec<Option<Traceparent>>,
     unreadable: u64,
     applied: u64,
 }
@@ -42,11 +45,20 @@ pub(crate) struct Checkpointed {
 #[derive(Debug, Default)]
 pub struct PartitionOutputs {
     /// Alarms, in order.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<Traced<Alert>>,
     /// Contents that became hot or changed their family.
     pub announcements: Vec<FamilyAnnouncement>,
     /// Deltas and links: inputs of other groups.
-    pub onward: Vec<Output>,
+    pub onward: Vec<Traced<Output>>,
+}
+
+/// What a group said, and the trace of the record that made it say so. A tick has none: what it makes due belongs to no one event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traced<T> {
+    /// What was said.
+    pub said: T,
+    /// The trace.
+    pub trace: Option<Traceparent>,
 }
 
 impl Partition {
@@ -66,6 +78,7 @@ impl Partition {
             now: Timestamp::MIN,
             scratch: Vec::new(),
             outputs: Vec::new(),
+            traces: Vec::new(),
             unreadable: 0,
             applied: 0,
         }
@@ -74,6 +87,17 @@ impl Partition {
     /// Applies one record of the sightings topic.
     pub fn apply(&mut self, record: RecordRef<'_>) {
         self.next_offset = record.offset + 1;
+        self.apply_value(&record);
+        if self.outputs.len() > self.traces.len() {
+            let header = record.headers.get(Traceparent::HEADER);
+            let trace = header
+                .and_then(|value| std::str::from_utf8(value).ok())
+                .and_then(Traceparent::parse);
+            self.traces.resize(self.outputs.len(), trace);
+        }
+    }
+
+    fn apply_value(&mut self, record: &RecordRef<'_>) {
         let Some(value) = record.value else {
             self.unreadable += 1;
             return;
@@ -118,11 +142,16 @@ impl Partition {
     /// Takes what the groups said.
     pub fn take_outputs(&mut self) -> PartitionOutputs {
         let mut taken = PartitionOutputs::default();
-        for output in self.outputs.drain(..) {
+        let traces = std::mem::take(&mut self.traces)
+            .into_iter()
+            .chain(std::iter::repeat(None));
+        for (output, trace) in self.outputs.drain(..).zip(traces) {
             match output {
-                Output::Alert(alert) => taken.alerts.push(alert),
+                Output::Alert(said) => taken.alerts.push(Traced { said, trace }),
                 Output::Announcement(announcement) => taken.announcements.push(announcement),
-                onward @ (Output::Delta(_) | Output::Link(_) | Output::Decision(_)) => taken.onward.push(onward),
+                said @ (Output::Delta(_) | Output::Link(_) | Output::Decision(_)) => {
+                    taken.onward.push(Traced { said, trace });
+                }
             }
         }
         taken
@@ -170,6 +199,7 @@ impl Partition {
     /// Drops what the groups said: they said it before a restart. What changed is kept: it may not have been written before the crash.
     pub(crate) fn forget_outputs(&mut self) {
         self.outputs.clear();
+        self.traces.clear();
         for tracked in self.groups.values_mut() {
             tracked.group.take_counters();
         }

@@ -5,18 +5,18 @@ use bytes::Bytes;
 use prometheus::Registry;
 use tocsin_log::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
-    GroupReader, LogError, SharedLog, TopicPartition, Unit,
+    GroupReader, Header, LogError, SharedLog, TopicPartition, Unit,
 };
 use tocsin_model::Timestamp;
-use tocsin_runtime::{ReadinessFlag, Shutdown};
+use tocsin_runtime::{ReadinessFlag, Shutdown, Traceparent};
 use tocsin_velocity::{Counters, Output};
 use tocsin_wire::SightingsRecord;
 
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
-use crate::partition::Partition;
+use crate::partition::{Partition, Traced};
 use crate::restore::restore;
-use crate::telemetry::{CommitFailed, Metrics, UnitCommitted};
+use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 
 /// The topic of inputs.
 pub(crate) const SIGHTINGS_TOPIC: &str = "tocsin.sightings";
@@ -295,15 +295,19 @@ impl Shell<'_> {
         }
         let mut unit = Unit::default();
         let mut onward = Vec::new();
-        let mut alerts = 0;
+        let mut alerts = Vec::new();
         let mut round_complete = true;
         for (number, partition) in &mut self.partitions {
             let outputs = partition.take_outputs();
-            alerts += outputs.alerts.len() as u64;
-            for alert in &outputs.alerts {
+            for Traced { said: alert, trace } in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
-                unit.appends
-                    .push(append(ALERTS_TOPIC, 0, Some(alert.id.0.to_be_bytes().to_vec()), value));
+                let key = Some(alert.id.0.to_be_bytes().to_vec());
+                let record = append(ALERTS_TOPIC, 0, key, value);
+                unit.appends.push(traced(record, *trace));
+                alerts.push(AlertCommitted {
+                    id: alert.id,
+                    trace: *trace,
+                });
             }
             for announcement in &outputs.announcements {
                 let key = tocsin_wire::family::key(announcement);
@@ -314,19 +318,15 @@ impl Shell<'_> {
                     tocsin_wire::family::encode(announcement),
                 ));
             }
-            for output in outputs.onward {
-                let (group, record) = match output {
+            for Traced { said, trace } in outputs.onward {
+                let (group, record) = match said {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
                     Output::Decision(decision) => (decision.family.home(), SightingsRecord::Decision(decision)),
                     Output::Alert(_) | Output::Announcement(_) => continue,
                 };
-                onward.push(append(
-                    SIGHTINGS_TOPIC,
-                    self.setup.partitions.partition_of(group),
-                    None,
-                    record.encode(),
-                ));
+                let to = self.setup.partitions.partition_of(group);
+                onward.push(traced(append(SIGHTINGS_TOPIC, to, None, record.encode()), trace));
             }
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
@@ -365,7 +365,7 @@ impl Shell<'_> {
         UnitCommitted {
             counters,
             unreadable,
-            alerts,
+            alerts: &alerts,
         }
         .emit(&self.metrics);
         if extent != Extent::Outputs {
@@ -423,5 +423,17 @@ fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> 
         key: key.map(Bytes::from),
         value: Some(Bytes::from(value)),
         headers: Vec::new(),
+    }
+}
+
+/// The record with the trace it belongs to, one step further.
+fn traced(record: Append, trace: Option<Traceparent>) -> Append {
+    let headers = trace.map(|trace| Header {
+        name: Traceparent::HEADER.to_owned(),
+        value: Bytes::from(trace.child().to_string()),
+    });
+    Append {
+        headers: headers.into_iter().collect(),
+        ..record
     }
 }

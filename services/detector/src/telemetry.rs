@@ -1,4 +1,6 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_model::AlertId;
+use tocsin_runtime::Traceparent;
 use tocsin_velocity::Counters;
 
 /// The detector's metrics. Labels are bounded by their definition.
@@ -74,13 +76,29 @@ impl Metrics {
 }
 
 /// A unit was committed.
-pub(crate) struct UnitCommitted {
+pub(crate) struct UnitCommitted<'a> {
     pub(crate) counters: Counters,
     pub(crate) unreadable: u64,
-    pub(crate) alerts: u64,
+    pub(crate) alerts: &'a [AlertCommitted],
 }
 
-impl UnitCommitted {
+/// An alert is on the log.
+pub(crate) struct AlertCommitted {
+    pub(crate) id: AlertId,
+    pub(crate) trace: Option<Traceparent>,
+}
+
+impl AlertCommitted {
+    fn emit(&self) {
+        let id = format!("{:032x}", self.id.0);
+        match self.trace {
+            Some(trace) => tracing::info!(alert = id, trace_id = trace.trace_id(), "an alert rang"),
+            None => tracing::info!(alert = id, "an alert rang"),
+        }
+    }
+}
+
+impl UnitCommitted<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         let counters = &self.counters;
         for (outcome, count) in [
@@ -112,7 +130,8 @@ impl UnitCommitted {
             .with_label_values(&["family"])
             .inc_by(counters.states_refused);
         metrics.unreadable.inc_by(self.unreadable);
-        metrics.alerts.inc_by(self.alerts);
+        metrics.alerts.inc_by(self.alerts.len() as u64);
+        self.alerts.iter().for_each(AlertCommitted::emit);
         metrics.commits.inc();
         if self.unreadable > 0 {
             tracing::warn!(records = self.unreadable, "passed over records that could not be read");

@@ -8,3 +8,4 @@ mod partitions;
 mod poison;
 mod retries;
 mod stream;
+mod traces;
