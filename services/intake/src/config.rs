@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KeyEpoch, Milliseconds, PartitionCount};
 use tocsin_runtime::Refusal;
+use tocsin_wire::{SchemaName, Schemas};
 
 /// How intake works. Section `[intake]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub struct IntakeConfig {
     pub lateness_minutes: u32,
     /// How often time goes on for the key groups when nothing happens, in milliseconds. 10 to 10,000; default 250.
     pub tick_interval_ms: u64,
+    /// Which schema a Confluent schema id stands for, by id: `event/1` or `event_batch/1`, the name and the version under `schemas/avro`. A
+    /// record with another id is rejected (`unknown_schema_id`). Default: none. Should be the same for every intake.
+    pub confluent_schema_ids: BTreeMap<String, String>,
 }
 
 /// Whose time counts as the time of receipt.
@@ -33,6 +39,7 @@ impl Default for IntakeConfig {
             time_source: TimeSource::Log,
             lateness_minutes: 120,
             tick_interval_ms: 250,
+            confluent_schema_ids: BTreeMap::new(),
         }
     }
 }
@@ -40,19 +47,57 @@ impl Default for IntakeConfig {
 impl IntakeConfig {
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
-        [
+        let numbers = [
             Refusal::outside("intake.lateness_minutes", self.lateness_minutes, 1..=720),
             Refusal::outside("intake.tick_interval_ms", self.tick_interval_ms, 10..=10_000),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        let ids = self.map_confluent_ids().err().unwrap_or_default();
+        numbers.into_iter().flatten().chain(ids).collect()
+    }
+
+    /// The schemas that intake reads: those of the project, with the configured ids.
+    ///
+    /// # Panics
+    /// The configuration is refused.
+    pub fn schemas(&self) -> Schemas {
+        self.map_confluent_ids()
+            .expect("a configuration is validated before it is used")
+    }
+
+    fn map_confluent_ids(&self) -> Result<Schemas, Vec<Refusal>> {
+        let mut schemas = Schemas::builtin().clone();
+        let mut refusals = Vec::new();
+        for (id, schema) in &self.confluent_schema_ids {
+            if let Err(reason) = map_confluent_id(&mut schemas, id, schema) {
+                refusals.push(Refusal::new(format!("intake.confluent_schema_ids.{id}"), reason));
+            }
+        }
+        if refusals.is_empty() {
+            Ok(schemas)
+        } else {
+            Err(refusals)
+        }
     }
 
     /// The allowed lateness.
     pub fn lateness(&self) -> Milliseconds {
         Milliseconds::from_minutes(i64::from(self.lateness_minutes))
     }
+}
+
+fn map_confluent_id(schemas: &mut Schemas, id: &str, schema: &str) -> Result<(), String> {
+    // `017` and `+17` are refused: one id, one spelling.
+    let number = id.parse::<u32>().ok().filter(|number| number.to_string() == id);
+    let number = number.ok_or("the key is a schema id: a decimal number from 0 to 4294967295")?;
+    let events = [SchemaName::Event, SchemaName::EventBatch];
+    let named = schema.split_once('/').and_then(|(name, version)| {
+        let name = events.into_iter().find(|event| event.name() == name)?;
+        Some((name, version.parse().ok()?))
+    });
+    let (name, version) =
+        named.ok_or_else(|| format!("{schema:?} is no schema of events: event/1 or event_batch/1 is wanted"))?;
+    let mapped = schemas.map_confluent_id_to_version(number, name, version);
+    mapped.map_err(|error| error.to_string())
 }
 
 /// What all intakes of a deployment share.
@@ -64,4 +109,41 @@ pub struct IntakeSetup {
     pub epoch: KeyEpoch,
     /// The partitions of sightings.
     pub partitions: PartitionCount,
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a Confluent id that stands for no schema of events is refused by its own key, with what is wanted.
+
+    use super::*;
+
+    fn refusals(id: &str, schema: &str) -> Vec<(String, String)> {
+        let config = IntakeConfig {
+            confluent_schema_ids: BTreeMap::from([(id.to_owned(), schema.to_owned())]),
+            ..IntakeConfig::default()
+        };
+        let refusals = config.refusals().into_iter();
+        refusals.map(|refusal| (refusal.key, refusal.reason)).collect()
+    }
+
+    #[test]
+    fn each_id_names_a_schema_of_events_and_its_version() {
+        for (id, schema) in [("17", "event/1"), ("0", "event_batch/1"), ("4294967295", "event/1")] {
+            assert_eq!(refusals(id, schema), [], "{id} {schema}");
+        }
+        for id in ["", "event", "-1", "+17", "017", "4294967296"] {
+            let reason = "the key is a schema id: a decimal number from 0 to 4294967295".to_owned();
+            let key = format!("intake.confluent_schema_ids.{id}");
+            assert_eq!(refusals(id, "event/1"), [(key, reason)], "{id}");
+        }
+        for schema in ["", "event", "event/", "event/one", "alert/1", "events/1", "event/1/2"] {
+            let reason = format!("{schema:?} is no schema of events: event/1 or event_batch/1 is wanted");
+            let key = "intake.confluent_schema_ids.17".to_owned();
+            assert_eq!(refusals("17", schema), [(key, reason)], "{schema}");
+        }
+        for schema in ["event/0", "event/9"] {
+            let found = refusals("17", schema);
+            assert!(found[0].1.contains("schema event has no version"), "{found:?}");
+        }
+    }
 }

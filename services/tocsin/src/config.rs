@@ -303,6 +303,13 @@ mod tests {
             (vec![("telemetry.filter", "a=b=c")], "telemetry.filter"),
             (vec![("gateway.body_bytes_max", "1")], "gateway.body_bytes_max"),
             (vec![("intake.lateness_minutes", "0")], "intake.lateness_minutes"),
+            (
+                vec![
+                    ("intake.confluent_schema_ids.17", "event/1"),
+                    ("intake.confluent_schema_ids.18", "alert/1"),
+                ],
+                "intake.confluent_schema_ids.18",
+            ),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
             (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
             (vec![("query.hot_records_max", "0")], "query.hot_records_max"),

@@ -9,7 +9,6 @@ use tocsin_gateway::Gateway;
 use tocsin_intake::IntakeSetup;
 use tocsin_query::QueryParts;
 use tocsin_store::Store;
-use tocsin_wire::Schemas;
 use utoipa::openapi::OpenApi;
 
 use super::{Process, Role};
@@ -58,7 +57,7 @@ fn intake(process: &mut Process) -> anyhow::Result<()> {
     );
     let shutdown = process.roles.shutdown().clone();
     let run = move || {
-        let schemas = Schemas::builtin().clone();
+        let schemas = config.schemas();
         Ok(tocsin_intake::run(
             &config, setup, schemas, &log, &registry, &ready, &shutdown,
         )?)

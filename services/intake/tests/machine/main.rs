@@ -1,0 +1,9 @@
+//! Goal: what intake makes of the records of parties: whose an event is, when it happened, what is refused and where it stood.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bench;
+mod clocks;
+mod framing;
+mod order;
+mod parties;
+mod reread;
