@@ -95,11 +95,12 @@ impl Gateway {
         let party = self.parties.authenticate(request.headers()).await?;
         let media_type = media_type(request.headers())?;
         let encoding = content_encoding(request.headers())?;
-        let _place = self.admission.enter(party.id)?;
+        let place = self.admission.enter(party.id)?;
         let platforms = self.parties.platforms(&party).await?;
         let body = body::read(request.into_body(), &self.limits).await?;
 
-        // Ten thousand events take tens of milliseconds to read: too long for a thread that serves others.
+        // Ten thousand events take tens of milliseconds to read: too long for a thread that serves others. The place goes along: when the
+        // client hangs up this future is dropped, but the thread goes on, and holds the body while the log makes it wait.
         let (gateway, name) = (Arc::clone(self), party.name.clone());
         let work = move || {
             let (records, answer) = gateway.read(body, encoding, media_type, &platforms)?;
@@ -107,9 +108,9 @@ impl Gateway {
                 true => None,
                 false => Some(gateway.publisher.begin(&name, records, trace)?),
             };
-            Ok::<_, Problem>((appended, answer))
+            Ok::<_, Problem>((appended, answer, place))
         };
-        let (appended, answer) = tokio::task::spawn_blocking(work)
+        let (appended, answer, _place) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Problem::internal(&error))??;
         if let Some(completion) = appended {
