@@ -5,7 +5,7 @@ use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Timestamp};
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, SNAPSHOT_VERSION};
-use tocsin_wire::state::{StateHeader, StateKey, StateRecord, unit_checksum};
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 
 use crate::partition::{Checkpointed, Partition, Tracked};
 
@@ -90,7 +90,6 @@ impl StateUnit {
             key_epoch: epoch.0,
             schema_version: StateHeader::SCHEMA_VERSION,
             state_version: SNAPSHOT_VERSION,
-            unit_checksum: unit_checksum(self.appends.iter().filter_map(|append| append.key.as_deref())),
         };
         let key = StateKey::Header {
             partition: partition.number(),

@@ -20,7 +20,8 @@ const RECORDS_PER_POLL: usize = 1_000;
 /// What the state topic holds of one partition.
 #[derive(Debug, Default)]
 struct Collected {
-    header: Option<(StateHeader, Timestamp)>,
+    /// The newest one; or why it cannot be used.
+    header: Option<Result<(StateHeader, Timestamp), String>>,
     core: BTreeMap<GroupId, Chunks>,
     cold: BTreeMap<(GroupId, Class), Chunks>,
 }
@@ -41,9 +42,13 @@ pub(crate) fn restore(
     let (first_held, _) = log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, number))?;
     let mut partition = Partition::new(number, partitions, config, first_held);
     learn_names(log, &mut partition)?;
-    let Some((header, as_of)) = collected.header else {
+    let Some(header) = collected.header else {
         return Ok(partition);
     };
+    let (header, as_of) = header.map_err(|reason| DetectorError::BrokenHeader {
+        partition: number,
+        reason,
+    })?;
     if header.partition_count != partitions.get() {
         return Err(DetectorError::OtherPartitionCount {
             written: header.partition_count,
@@ -115,23 +120,29 @@ fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
         let Some(key) = record.key.and_then(StateKey::from_bytes) else {
             return;
         };
+        // What cannot be read takes the place of what it replaced: a state is whole as of its newest records or refused, never patched up
+        // with older ones.
         let state = record.value.and_then(|value| StateRecord::decode(value).ok());
-        match (key, state) {
-            (StateKey::Header { partition }, Some(state)) if partition == number => {
-                if let Ok(header) = StateHeader::decode(&state.body) {
-                    collected.header = Some((header, state.as_of));
-                }
-            }
-            (StateKey::Core { group, chunk }, Some(state)) => {
-                collected.core.entry(group).or_default().put(chunk, state)
-            }
-            (StateKey::Cold { group, class, chunk }, Some(state)) => {
+        match key {
+            StateKey::Header { partition } if partition == number => collected.header = Some(header(state)),
+            StateKey::Core { group, chunk } => collected.core.entry(group).or_default().put(chunk, state),
+            StateKey::Cold { group, class, chunk } => {
                 collected.cold.entry((group, class)).or_default().put(chunk, state);
             }
-            _ => {}
+            StateKey::Header { .. } | StateKey::Hot { .. } => {}
         }
     })?;
     Ok(collected)
+}
+
+fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), String> {
+    let record = record.ok_or("it is no state record")?;
+    if record.format != StateHeader::FORMAT {
+        let (written, known) = (record.format, StateHeader::FORMAT);
+        return Err(format!("it has layout {written}, this program knows layout {known}"));
+    }
+    let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
+    Ok((header, record.as_of))
 }
 
 fn learn_names(log: &dyn Log, partition: &mut Partition) -> Result<(), DetectorError> {
@@ -178,8 +189,11 @@ fn read_through(
 }
 
 impl Chunks {
-    fn put(&mut self, chunk: u32, record: StateRecord) {
-        self.0.insert(chunk, record);
+    fn put(&mut self, chunk: u32, record: Option<StateRecord>) {
+        match record {
+            Some(record) => self.0.insert(chunk, record),
+            None => self.0.remove(&chunk),
+        };
     }
 
     /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.

@@ -76,6 +76,14 @@ pub enum DetectorError {
         /// The first offset held.
         first_held: u64,
     },
+    /// A partition's header cannot be read: where its state stands is not known.
+    #[error("the header of the state of partition {partition} cannot be used: {reason}")]
+    BrokenHeader {
+        /// The partition.
+        partition: u32,
+        /// Why.
+        reason: String,
+    },
     /// A group's state cannot be read.
     #[error("the state of key group {group} cannot be used: {reason}")]
     BrokenState {

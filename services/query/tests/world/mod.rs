@@ -181,6 +181,7 @@ impl World {
                 Output::Alert(_) | Output::Announcement(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
+                Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
             }
         }
     }
@@ -235,7 +236,6 @@ pub fn header(partition: u32, next_offset: u64, at: i64) -> Made {
         key_epoch: 0,
         schema_version: StateHeader::SCHEMA_VERSION,
         state_version: 1,
-        unit_checksum: 0,
     };
     let value = state_value(next_offset, at, (0, 1), body.encode());
     state_record(partition, StateKey::Header { partition }, Some(value))

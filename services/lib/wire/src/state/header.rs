@@ -1,5 +1,3 @@
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::RecordError;
 use crate::avro::{Cursor, put_long};
 use crate::record::{invalid, narrow, put_count};
@@ -21,27 +19,15 @@ pub struct StateHeader {
     pub schema_version: u16,
     /// The version of the state machine whose bodies these are.
     pub state_version: u16,
-    /// [`unit_checksum`] over the keys of the unit's other state records.
-    pub unit_checksum: u64,
-}
-
-/// A digest of the keys of one unit, in the order they were appended: xxh3-64 over each key's length (4 bytes, little-endian) and bytes.
-pub fn unit_checksum<'k>(keys: impl IntoIterator<Item = &'k [u8]>) -> u64 {
-    let mut hasher = Xxh3::new();
-    for key in keys {
-        hasher.update(&(key.len() as u32).to_le_bytes());
-        hasher.update(key);
-    }
-    hasher.digest()
 }
 
 impl StateHeader {
     /// The version of the state schema that this code writes.
     pub const SCHEMA_VERSION: u16 = 1;
     /// The version of this body's layout: the `format` of its [`StateRecord`](super::StateRecord).
-    pub const FORMAT: u16 = 1;
+    pub const FORMAT: u16 = 2;
 
-    /// The body: Avro numbers in the order of the fields, the checksum as 8 bytes little-endian.
+    /// The body: Avro numbers in the order of the fields.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         put_count(&mut out, self.next_offset);
@@ -51,7 +37,6 @@ impl StateHeader {
         put_long(&mut out, i64::from(self.key_epoch));
         put_long(&mut out, i64::from(self.schema_version));
         put_long(&mut out, i64::from(self.state_version));
-        out.extend_from_slice(&self.unit_checksum.to_le_bytes());
         out
     }
 
@@ -69,7 +54,6 @@ impl StateHeader {
             key_epoch: narrow(cursor, "key_epoch")?,
             schema_version: narrow(cursor, "schema_version")?,
             state_version: narrow(cursor, "state_version")?,
-            unit_checksum: u64::from_le_bytes(*cursor.fixed()?),
         };
         cursor.finish()?;
         if header.partition_count == 0 || header.partition_count > header.group_count {
