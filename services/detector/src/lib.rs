@@ -16,6 +16,8 @@ mod partition;
 mod restore;
 mod shell;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 pub use config::{DetectorConfig, DetectorSetup};
 pub use partition::{Partition, PartitionOutputs, Traced};

@@ -30,20 +30,21 @@ struct Collected {
 #[derive(Debug, Default)]
 struct Chunks(BTreeMap<u32, StateRecord>);
 
-/// Restores a partition up to the newest committed header. A partition without one begins at the start of its log.
+/// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
+/// still to be written. A partition without a header begins at the start of its log.
 pub(crate) fn restore(
     log: &dyn Log,
     number: u32,
     partitions: PartitionCount,
     config: &GroupConfig,
     epoch: KeyEpoch,
-) -> Result<Partition, DetectorError> {
+) -> Result<(Partition, Timestamp), DetectorError> {
     let collected = collect(log, number)?;
     let (first_held, _) = log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, number))?;
     let mut partition = Partition::new(number, partitions, config, first_held);
     learn_names(log, &mut partition)?;
     let Some(header) = collected.header else {
-        return Ok(partition);
+        return Ok((partition, Timestamp::MIN));
     };
     let (header, as_of) = header.map_err(|reason| DetectorError::BrokenHeader {
         partition: number,
@@ -111,7 +112,7 @@ pub(crate) fn restore(
     }
     partition.forget_outputs();
     partition.repeat_outbox();
-    Ok(partition)
+    Ok((partition, as_of))
 }
 
 fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {

@@ -200,7 +200,7 @@ impl Shell<'_> {
         for place in assigned {
             let began = Instant::now();
             let config = self.setup.group_config(self.config);
-            let partition = restore(
+            let (partition, as_of) = restore(
                 self.log.as_ref(),
                 place.partition,
                 self.setup.partitions,
@@ -214,7 +214,7 @@ impl Shell<'_> {
                 "restored a partition"
             );
             reader.begin(place, partition.next_offset())?;
-            self.as_of.insert(place.partition, partition.now());
+            self.as_of.insert(place.partition, as_of);
             self.settled.remove(&place.partition);
             self.partitions.insert(place.partition, partition);
         }

@@ -1,0 +1,8 @@
+//! Goal: what the shell promises around the key groups: a restart loses and doubles nothing, a state of somewhere else is refused, and who
+//! was succeeded writes nothing more. On the embedded log in a directory of its own.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod refused;
+mod restored;
+mod succeeded;

@@ -1,0 +1,94 @@
+//! Goal: one owner per partition: a second detector is turned away, and one that was succeeded drops its work and ends.
+
+use std::thread::JoinHandle;
+
+use prometheus::Registry;
+use tocsin_log::{CommitError, Log as _, LogError, SharedLog};
+use tocsin_runtime::{Readiness, Shutdown};
+use tocsin_wire::topics;
+
+use super::bench::{Bench, NOON, NUMBER, SECOND, until};
+use crate::shell::{DetectorError, run};
+
+struct Running {
+    shutdown: Shutdown,
+    thread: JoinHandle<Result<(), DetectorError>>,
+    readiness: Readiness,
+}
+
+fn start(bench: &Bench) -> Running {
+    let (shutdown, readiness) = (Shutdown::new(), Readiness::new());
+    let ready = readiness.flag("detector", "restoring");
+    let log: SharedLog = bench.log.clone();
+    let (config, setup, stop) = (bench.config.clone(), bench.setup.clone(), shutdown.clone());
+    let work = move || run(&config, &setup, &log, &Registry::new(), &ready, &stop);
+    Running {
+        shutdown,
+        thread: std::thread::spawn(work),
+        readiness,
+    }
+}
+
+impl Running {
+    fn stop(self) -> Result<(), DetectorError> {
+        self.shutdown.request();
+        self.thread.join().unwrap()
+    }
+}
+
+/// Enough shares of one content to ring.
+fn burst(bench: &mut Bench, content: usize, at: i64) {
+    for second in 0..9 {
+        bench.shares(at + second * SECOND, &[content]);
+    }
+}
+
+fn alerts(bench: &Bench) -> usize {
+    bench.records(topics::ALERTS, 0).len()
+}
+
+#[test]
+fn a_second_member_is_turned_away_and_the_first_goes_on() {
+    let mut bench = Bench::new();
+    let first = start(&bench);
+    until("the first is ready", || first.readiness.parts()["detector"].is_none());
+    let second = start(&bench).thread.join().unwrap().unwrap_err();
+    assert!(
+        matches!(&second, DetectorError::Log(error) if matches!(**error, LogError::GroupInUse { .. })),
+        "{second:?}"
+    );
+    burst(&mut bench, 1, NOON);
+    until("the first rings", || alerts(&bench) == 1);
+    first.stop().unwrap();
+}
+
+#[test]
+fn a_detector_that_was_succeeded_drops_its_work() {
+    let mut bench = Bench::new();
+    let first = start(&bench);
+    burst(&mut bench, 1, NOON);
+    until("it rings", || alerts(&bench) == 1);
+
+    // Another process takes its name, and with it the right to commit.
+    let _successor = bench
+        .log
+        .committer(&format!("{}-detector", bench.setup.instance))
+        .unwrap();
+    let before = bench.records(topics::STATE, NUMBER);
+    burst(&mut bench, 2, NOON + 60 * SECOND);
+    // Nobody asks it to stop.
+    until("it ends", || first.thread.is_finished());
+    let error = first.thread.join().unwrap().unwrap_err();
+    assert!(
+        matches!(&error, DetectorError::Commit(error) if matches!(**error, CommitError::Fenced(_))),
+        "{error:?}"
+    );
+    assert_eq!(alerts(&bench), 1, "what it made of the second burst is not on the log");
+    assert_eq!(bench.records(topics::STATE, NUMBER), before);
+
+    // Its successor says it, once, and nothing a second time.
+    let successor = start(&bench);
+    until("the second burst rings", || alerts(&bench) >= 2);
+    successor.stop().unwrap();
+    assert_eq!(alerts(&bench), 2);
+}
