@@ -161,7 +161,7 @@ fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
         processor_time: process::thread_time()? - processor_time,
     };
     for partition in &mut partitions {
-        let (_, unreadable, _) = partition.take_counters();
+        let (_, unreadable) = partition.take_counters();
         anyhow::ensure!(unreadable == 0, "{unreadable} records could not be read");
     }
     Ok(work)

@@ -6,11 +6,10 @@ use tocsin_model::{KEY_GROUPS, KeyEpoch, Timestamp};
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, SNAPSHOT_VERSION};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::topics;
 
 use crate::partition::{Checkpointed, Partition, Tracked};
 
-/// The state topic.
-pub(crate) const STATE_TOPIC: &str = "tocsin.state";
 /// A state larger than this goes into several records.
 const CHUNK_BYTES: usize = 512 * 1024;
 /// One unit carries checkpoints of at most so many bytes, and at least one group's.
@@ -29,7 +28,7 @@ pub(crate) struct StateUnit {
 impl StateUnit {
     pub(crate) fn new(partition: u32) -> Self {
         StateUnit {
-            partition: TopicPartition::new(STATE_TOPIC, partition),
+            partition: TopicPartition::new(topics::STATE, partition),
             appends: Vec::new(),
         }
     }

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
 use tocsin_runtime::Traceparent;
@@ -12,7 +10,8 @@ use tocsin_wire::{Names, SightingsRecord, TickTime};
 pub struct Partition {
     number: u32,
     partitions: PartitionCount,
-    groups: BTreeMap<GroupId, Tracked>,
+    /// Ascending: every `partitions`-th group of the deployment, from `number` on.
+    groups: Vec<Tracked>,
     names: Names,
     next_offset: u64,
     now: Timestamp,
@@ -21,7 +20,6 @@ pub struct Partition {
     /// The trace of the record behind each of `outputs`; those past its end have none.
     traces: Vec<Option<Traceparent>>,
     unreadable: u64,
-    applied: u64,
 }
 
 /// A group and where its checkpoint stands.
@@ -72,7 +70,7 @@ impl Partition {
         Partition {
             number,
             partitions,
-            groups: partitions.groups_of(number).map(|id| (id, group(id))).collect(),
+            groups: partitions.groups_of(number).map(group).collect(),
             names: Names::default(),
             next_offset,
             now: Timestamp::MIN,
@@ -80,7 +78,6 @@ impl Partition {
             outputs: Vec::new(),
             traces: Vec::new(),
             unreadable: 0,
-            applied: 0,
         }
     }
 
@@ -163,29 +160,29 @@ impl Partition {
     }
 
     /// What was counted since this was last asked, over all groups, and how many records could not be read.
-    pub fn take_counters(&mut self) -> (Counters, u64, u64) {
+    pub fn take_counters(&mut self) -> (Counters, u64) {
         let mut sum = Counters::default();
-        for tracked in self.groups.values_mut() {
+        for tracked in &mut self.groups {
             sum.add(tracked.group.take_counters());
         }
-        (
-            sum,
-            std::mem::take(&mut self.unreadable),
-            std::mem::take(&mut self.applied),
-        )
+        (sum, std::mem::take(&mut self.unreadable))
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
-        self.groups.values()
+        self.groups.iter()
     }
 
     pub(crate) fn groups_mut(&mut self) -> impl Iterator<Item = &mut Tracked> {
-        self.groups.values_mut()
+        self.groups.iter_mut()
     }
 
     /// Puts in a restored group.
     pub(crate) fn put(&mut self, tracked: Tracked) {
-        self.groups.insert(tracked.group.id(), tracked);
+        let place = self.place(tracked.group.id());
+        let of_same_group = |other: &&mut Tracked| other.group.id() == tracked.group.id();
+        if let Some(other) = self.groups.get_mut(place).filter(of_same_group) {
+            *other = tracked;
+        }
     }
 
     pub(crate) fn names_mut(&mut self) -> &mut Names {
@@ -200,7 +197,7 @@ impl Partition {
     pub(crate) fn forget_outputs(&mut self) {
         self.outputs.clear();
         self.traces.clear();
-        for tracked in self.groups.values_mut() {
+        for tracked in &mut self.groups {
             tracked.group.take_counters();
         }
     }
@@ -208,33 +205,36 @@ impl Partition {
     /// Brings every group to a time that ticks told it before a restart: a group that nothing happened to was not checkpointed again.
     pub(crate) fn bring_to(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
-        for tracked in self.groups.values_mut() {
+        for tracked in &mut self.groups {
             tracked.group.apply(Input::Tick(at), &mut self.outputs);
         }
     }
 
     /// Says again what other groups may not have heard before a crash.
     pub(crate) fn repeat_outbox(&mut self) {
-        let outboxes = self.groups.values().flat_map(|tracked| tracked.group.outbox());
+        let outboxes = self.groups.iter().flat_map(|tracked| tracked.group.outbox());
         self.outputs.extend(outboxes);
     }
 
     fn apply_to(&mut self, group: GroupId, input: Input<'_>, offset: u64) {
-        match self.groups.get_mut(&group) {
-            Some(tracked) if offset >= tracked.applied_from => {
-                self.applied += 1;
-                tracked.group.apply(input, &mut self.outputs);
-            }
+        let place = self.place(group);
+        match self.groups.get_mut(place).filter(|tracked| tracked.group.id() == group) {
+            Some(tracked) if offset >= tracked.applied_from => tracked.group.apply(input, &mut self.outputs),
             Some(_) => {}
             None => self.unreadable += 1,
         }
+    }
+
+    /// Where a group of this partition stands in `groups`.
+    fn place(&self, group: GroupId) -> usize {
+        usize::from(group.0 / self.partitions.get())
     }
 
     fn apply_block(&mut self, block: &[u8], offset: u64) {
         let mut scratch = std::mem::take(&mut self.scratch);
         match BlockReader::new(block, &mut scratch) {
             Ok(reader) => {
-                self.learn_names(&reader);
+                reader.add_names(&mut self.names);
                 for sighting in reader.sightings() {
                     self.apply_to(sighting.content.group(), Input::Sighting(&sighting), offset);
                 }
@@ -244,23 +244,9 @@ impl Partition {
         self.scratch = scratch;
     }
 
-    fn learn_names(&mut self, reader: &BlockReader<'_>) {
-        let names = reader.names();
-        for (party, name) in &names.parties {
-            if !self.names.parties.contains_key(party) {
-                self.names.parties.insert(*party, name.clone());
-            }
-        }
-        for (platform, name) in &names.platforms {
-            if !self.names.platforms.contains_key(platform) {
-                self.names.platforms.insert(*platform, name.clone());
-            }
-        }
-    }
-
     fn apply_tick(&mut self, at: Timestamp, offset: u64) {
         self.now = self.now.max(at);
-        for tracked in self.groups.values_mut() {
+        for tracked in &mut self.groups {
             if offset >= tracked.applied_from {
                 tracked.group.apply(Input::Tick(at), &mut self.outputs);
             }

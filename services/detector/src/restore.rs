@@ -1,21 +1,15 @@
 //! A partition from the state topic: the last checkpoint of every group, then the input since, applied in silence.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use tocsin_log::{Log, LogError, TopicPartition};
+use tocsin_log::{Log, LogError, TopicPartition, read_through};
 use tocsin_model::{Class, GroupId, KeyEpoch, PartitionCount, Timestamp};
 use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
-use tocsin_wire::PartyRecord;
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::{PartyRecord, topics};
 
-use crate::checkpoint::STATE_TOPIC;
 use crate::partition::{Checkpointed, Partition, Tracked};
-use crate::shell::{DetectorError, SIGHTINGS_TOPIC};
-
-/// How long one wait for more records takes at most.
-const POLL: Duration = Duration::from_millis(200);
-const RECORDS_PER_POLL: usize = 1_000;
+use crate::shell::DetectorError;
 
 /// What the state topic holds of one partition.
 #[derive(Debug, Default)]
@@ -40,7 +34,7 @@ pub(crate) fn restore(
     epoch: KeyEpoch,
 ) -> Result<(Partition, Timestamp), DetectorError> {
     let collected = collect(log, number)?;
-    let (first_held, _) = log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, number))?;
+    let (first_held, _) = log.bounds(&TopicPartition::new(topics::SIGHTINGS, number))?;
     let mut partition = Partition::new(number, partitions, config, first_held);
     learn_names(log, &mut partition)?;
     let Some(header) = collected.header else {
@@ -117,7 +111,7 @@ pub(crate) fn restore(
 
 fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
     let mut collected = Collected::default();
-    read_through(log, STATE_TOPIC, number, (0, None), |record| {
+    read_through(log, &TopicPartition::new(topics::STATE, number), .., &mut |record| {
         let Some(key) = record.key.and_then(StateKey::from_bytes) else {
             return;
         };
@@ -148,44 +142,20 @@ fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), Strin
 
 fn learn_names(log: &dyn Log, partition: &mut Partition) -> Result<(), DetectorError> {
     let names = partition.names_mut();
-    read_through(log, "tocsin.parties", 0, (0, None), |record| {
+    read_through(log, &TopicPartition::new(topics::PARTIES, 0), .., &mut |record| {
         if let Some(party) = record.value.and_then(|value| PartyRecord::decode(value).ok()) {
             for platform in &party.platforms {
                 names.platforms.insert(platform.id, platform.name.clone());
             }
             names.parties.insert(party.id, party.name);
         }
-    })
+    })?;
+    Ok(())
 }
 
 fn apply_silently(log: &dyn Log, partition: &mut Partition, from: u64, to: u64) -> Result<(), DetectorError> {
-    let number = partition.number();
-    read_through(log, SIGHTINGS_TOPIC, number, (from, Some(to)), |record| {
-        if record.offset < to {
-            partition.apply(record);
-        }
-    })
-}
-
-/// Hands every record from an offset up to another (by default: the end as it is now) to `sink`.
-fn read_through(
-    log: &dyn Log,
-    topic: &str,
-    number: u32,
-    (from, to): (u64, Option<u64>),
-    mut sink: impl FnMut(tocsin_log::RecordRef<'_>),
-) -> Result<(), DetectorError> {
-    let partition = TopicPartition::new(topic, number);
-    let (first_held, end) = log.bounds(&partition)?;
-    let end = to.map_or(end, |to| to.min(end));
-    let from = from.max(first_held);
-    if from >= end {
-        return Ok(());
-    }
-    let mut reader = log.tail_reader(&[(partition.clone(), from)])?;
-    while reader.position(&partition).is_none_or(|position| position < end) {
-        reader.poll(POLL, RECORDS_PER_POLL, &mut sink)?;
-    }
+    let sightings = TopicPartition::new(topics::SIGHTINGS, partition.number());
+    read_through(log, &sightings, from..to, &mut |record| partition.apply(record))?;
     Ok(())
 }
 

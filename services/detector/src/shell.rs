@@ -10,7 +10,7 @@ use tocsin_log::{
 use tocsin_model::Timestamp;
 use tocsin_runtime::{ReadinessFlag, Shutdown, Traceparent};
 use tocsin_velocity::{Counters, Output};
-use tocsin_wire::SightingsRecord;
+use tocsin_wire::{SightingsRecord, topics};
 
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
@@ -18,10 +18,6 @@ use crate::partition::{Partition, Traced};
 use crate::restore::restore;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 
-/// The topic of inputs.
-pub(crate) const SIGHTINGS_TOPIC: &str = "tocsin.sightings";
-const ALERTS_TOPIC: &str = "tocsin.alerts";
-const FAMILIES_TOPIC: &str = "tocsin.families";
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
@@ -110,7 +106,7 @@ pub fn run(
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
         instance: setup.instance.clone(),
-        topics: vec![SIGHTINGS_TOPIC.to_owned()],
+        topics: vec![topics::SIGHTINGS.to_owned()],
     })?;
     let mut shell = Shell {
         config,
@@ -310,7 +306,7 @@ impl Shell<'_> {
             for Traced { said: alert, trace } in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
                 let key = Some(alert.id.0.to_be_bytes().to_vec());
-                let record = append(ALERTS_TOPIC, 0, key, value);
+                let record = append(topics::ALERTS, 0, key, value);
                 unit.appends.push(traced(record, *trace));
                 alerts.push(AlertCommitted {
                     id: alert.id,
@@ -320,7 +316,7 @@ impl Shell<'_> {
             for announcement in &outputs.announcements {
                 let key = tocsin_wire::family::key(announcement);
                 unit.appends.push(append(
-                    FAMILIES_TOPIC,
+                    topics::FAMILIES,
                     0,
                     Some(key),
                     tocsin_wire::family::encode(announcement),
@@ -334,7 +330,7 @@ impl Shell<'_> {
                     Output::Alert(_) | Output::Announcement(_) => continue,
                 };
                 let to = self.setup.partitions.partition_of(group);
-                onward.push(traced(append(SIGHTINGS_TOPIC, to, None, record.encode()), trace));
+                onward.push(traced(append(topics::SIGHTINGS, to, None, record.encode()), trace));
             }
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
@@ -348,8 +344,8 @@ impl Shell<'_> {
             let as_of = self.as_of.get(number).copied().unwrap_or(Timestamp::MIN);
             unit.appends.extend(state.finish(partition, self.setup.epoch, as_of));
             unit.positions
-                .push((TopicPartition::new(SIGHTINGS_TOPIC, *number), partition.next_offset()));
-            let (counters, unreadable, _) = partition.take_counters();
+                .push((TopicPartition::new(topics::SIGHTINGS, *number), partition.next_offset()));
+            let (counters, unreadable) = partition.take_counters();
             self.counters.add(counters);
             self.unreadable += unreadable;
         }
@@ -413,7 +409,7 @@ impl Shell<'_> {
             .map_or(0, |since| since.as_millis() as i64);
         for (number, partition) in &self.partitions {
             let label = number.to_string();
-            if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(SIGHTINGS_TOPIC, *number)) {
+            if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(topics::SIGHTINGS, *number)) {
                 let lag = end.saturating_sub(partition.next_offset());
                 self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
             }

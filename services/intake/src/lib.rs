@@ -17,6 +17,7 @@ mod machine;
 mod registry;
 mod shell;
 mod source;
+mod sources;
 mod telemetry;
 
 pub use clock::{Corrected, SourceClock};

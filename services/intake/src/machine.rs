@@ -8,9 +8,10 @@ use tocsin_model::{
     ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
     SourceCoordinate, SourceId, Timestamp,
 };
+use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
-use tocsin_wire::{EventError, Reject, RejectSource, Schemas, SightingsRecord, TickTime};
+use tocsin_wire::{EventError, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::registry::{Party, Registry};
@@ -53,11 +54,6 @@ pub struct Counted {
 
 /// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
 pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
-/// W3C trace context.
-const TRACE_HEADER: &str = "traceparent";
-const SIGHTINGS_TOPIC: &str = "tocsin.sightings";
-const REJECTS_TOPIC: &str = "tocsin.rejects";
-const INGEST_PREFIX: &str = "tocsin.ingest.";
 
 impl Intake {
     /// An intake that knows no party yet.
@@ -116,7 +112,7 @@ impl Intake {
         if self.time_source == TimeSource::Supplied {
             self.tick_before(received_at);
         }
-        let party_name = record.topic.strip_prefix(INGEST_PREFIX).unwrap_or(record.topic);
+        let party_name = record.topic.strip_prefix(topics::INGEST_PREFIX).unwrap_or(record.topic);
         if let Err(error) = self.events(source, &record, party_name, received_at) {
             self.reject(&error, &record, 0, received_at);
         }
@@ -264,7 +260,7 @@ impl Intake {
                 platform: platform_name,
             },
         );
-        if let Some(trace) = record.headers.get(TRACE_HEADER) {
+        if let Some(trace) = record.headers.get(Traceparent::HEADER) {
             self.traces[partition as usize] = Some(Bytes::copy_from_slice(trace));
         }
         self.counted.accepted += 1;
@@ -356,12 +352,12 @@ impl Intake {
 
     fn append(&mut self, partition: u32, value: Vec<u8>, trace: Option<Bytes>) {
         self.out.push(Append {
-            to: TopicPartition::new(SIGHTINGS_TOPIC, partition),
+            to: TopicPartition::new(topics::SIGHTINGS, partition),
             key: None,
             value: Some(Bytes::from(value)),
             headers: trace
                 .map(|value| Header {
-                    name: TRACE_HEADER.to_owned(),
+                    name: Traceparent::HEADER.to_owned(),
                     value,
                 })
                 .into_iter()
@@ -371,10 +367,7 @@ impl Intake {
 
     fn reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
         *self.counted.rejected.entry(error.code()).or_insert(0) += 1;
-        let party = record
-            .topic
-            .strip_prefix(INGEST_PREFIX)
-            .and_then(|name| name.parse().ok());
+        let party = topics::party_of(record.topic);
         let source = RejectSource {
             topic: record.topic.to_owned(),
             partition: record.partition,
@@ -383,7 +376,7 @@ impl Intake {
         };
         let reject = Reject::new(error, source, party, received_at);
         self.out.push(Append {
-            to: TopicPartition::new(REJECTS_TOPIC, 0),
+            to: TopicPartition::new(topics::REJECTS, 0),
             key: None,
             value: Some(Bytes::from(reject.encode())),
             headers: Vec::new(),

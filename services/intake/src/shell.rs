@@ -5,21 +5,18 @@ use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
     Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicPartition,
+    SharedLog, TailReader, TopicPartition, read_through,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
-use tocsin_wire::{PartyRecord, Schemas};
+use tocsin_wire::{PartyRecord, Schemas, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::machine::Intake;
 use crate::source::SourceState;
+use crate::sources::Sources;
 use crate::telemetry::{BatchRead, Metrics};
 
-const PARTIES_TOPIC: &str = "tocsin.parties";
-const FAMILIES_TOPIC: &str = "tocsin.families";
-const DECISIONS_TOPIC: &str = "tocsin.decisions";
-const STATE_TOPIC: &str = "tocsin.intake";
 const GROUP: &str = "tocsin-intake";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 2_000;
@@ -69,11 +66,11 @@ pub fn run(
         // A member without a name of its own: a named one that comes back is given its old partitions without a rebalance, and never those
         // of a party that was added while it was away.
         instance: String::new(),
-        topics: vec!["tocsin.ingest.*".to_owned(), DECISIONS_TOPIC.to_owned()],
+        topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
     let news = [
-        (TopicPartition::new(PARTIES_TOPIC, 0), 0),
-        (TopicPartition::new(FAMILIES_TOPIC, 0), 0),
+        (TopicPartition::new(topics::PARTIES, 0), 0),
+        (TopicPartition::new(topics::FAMILIES, 0), 0),
     ];
     let mut shell = Shell {
         config,
@@ -87,7 +84,7 @@ pub fn run(
             gapless: true,
         })?,
         on_their_way: VecDeque::new(),
-        sources: BTreeMap::new(),
+        sources: Sources::default(),
         awaiting: BTreeMap::new(),
         decisions_position: None,
         ticked_at: Instant::now(),
@@ -122,7 +119,7 @@ struct Shell<'a> {
     news: Box<dyn TailReader>,
     appender: Box<dyn Appender>,
     on_their_way: VecDeque<Completion>,
-    sources: BTreeMap<TopicPartition, SourceId>,
+    sources: Sources,
     /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
     awaiting: BTreeMap<TopicPartition, Instant>,
     /// The next decision to relay, where this process owns the topic.
@@ -143,19 +140,15 @@ impl Shell<'_> {
         };
         let (intake, sources, decisions) = (&mut self.intake, &self.sources, &mut self.decisions_position);
         let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
-            if record.topic == DECISIONS_TOPIC {
+            if record.topic == topics::DECISIONS {
                 if let Some(decision) = record.value.and_then(|value| tocsin_wire::decision::decode(value).ok()) {
                     intake.decided(decision);
                 }
                 *decisions = Some(record.offset + 1);
                 return;
             }
-            // A linear search: a process reads few sources, and comparing names costs less than making one to look up.
-            let source = sources
-                .iter()
-                .find(|(place, _)| place.partition == record.partition && &*place.topic == record.topic);
-            if let Some((_, source)) = source {
-                intake.record(*source, record);
+            if let Some(source) = sources.get(record.topic, record.partition) {
+                intake.record(source, record);
             }
         })?;
         Ok(event)
@@ -170,7 +163,7 @@ impl Shell<'_> {
         self.read_news_through()?;
         let mut begun = Vec::new();
         for place in assigned {
-            if &*place.topic == DECISIONS_TOPIC {
+            if &*place.topic == topics::DECISIONS {
                 let position = reader.committed(place)?.unwrap_or(0);
                 self.decisions_position = Some(position);
                 reader.begin(place, position)?;
@@ -226,7 +219,7 @@ impl Shell<'_> {
             if let Some(source) = self.sources.remove(place) {
                 self.intake.end_source(source);
             }
-            if &*place.topic == DECISIONS_TOPIC {
+            if &*place.topic == topics::DECISIONS {
                 self.decisions_position = None;
             }
         }
@@ -290,16 +283,16 @@ impl Shell<'_> {
         }
         let mut appends = Vec::new();
         let mut positions = Vec::new();
-        for (place, source) in &self.sources {
-            let Some(state) = self.intake.source(*source) else {
+        for (place, source) in self.sources.iter() {
+            let Some(state) = self.intake.source(source) else {
                 continue;
             };
-            if self.written.insert(*source, state.next_offset) == Some(state.next_offset) {
+            if self.written.insert(source, state.next_offset) == Some(state.next_offset) {
                 continue;
             }
             positions.push((place.clone(), state.next_offset));
             appends.push(Append {
-                to: TopicPartition::new(STATE_TOPIC, 0),
+                to: TopicPartition::new(topics::INTAKE, 0),
                 key: Some(Bytes::copy_from_slice(&source.0.to_be_bytes())),
                 value: Some(Bytes::from(state.encode())),
                 headers: Vec::new(),
@@ -309,7 +302,7 @@ impl Shell<'_> {
             self.appender.append(appends).wait()?;
         }
         if let Some(position) = self.decisions_position {
-            positions.push((TopicPartition::new(DECISIONS_TOPIC, 0), position));
+            positions.push((TopicPartition::new(topics::DECISIONS, 0), position));
         }
         if !positions.is_empty() {
             reader.commit_positions(&positions)?;
@@ -319,44 +312,39 @@ impl Shell<'_> {
     }
 
     fn show_lag(&self) {
-        let mut lags: BTreeMap<&str, i64> = BTreeMap::new();
-        for (place, source) in &self.sources {
-            let next = self.intake.source(*source).map_or(0, |state| state.next_offset);
-            if let Ok((_, end)) = self.log.bounds(place) {
-                *lags.entry(&place.topic).or_insert(0) += end.saturating_sub(next) as i64;
+        let mut lags: BTreeMap<std::sync::Arc<str>, i64> = BTreeMap::new();
+        for (place, source) in self.sources.iter() {
+            let next = self.intake.source(source).map_or(0, |state| state.next_offset);
+            if let Ok((_, end)) = self.log.bounds(&place) {
+                *lags.entry(place.topic).or_insert(0) += end.saturating_sub(next) as i64;
             }
         }
         for (topic, lag) in lags {
-            self.metrics.lag_offsets.with_label_values(&[topic]).set(lag);
+            self.metrics.lag_offsets.with_label_values(&[&*topic]).set(lag);
         }
     }
 
     /// Every source's newest state.
     fn read_states(&self) -> Result<BTreeMap<SourceId, SourceState>, IntakeError> {
         let mut states = BTreeMap::new();
-        let place = TopicPartition::new(STATE_TOPIC, 0);
-        let (begin, end) = self.log.bounds(&place)?;
-        let mut reader = self.log.tail_reader(&[(place.clone(), begin)])?;
-        while reader.position(&place).unwrap_or(begin) < end {
-            reader.poll(Duration::from_millis(200), RECORDS_PER_POLL, &mut |record| {
-                let source = record
-                    .key
-                    .and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
-                let state = record.value.and_then(|value| SourceState::decode(value).ok());
-                match (source, state) {
-                    (Some(source), Some(state)) => {
-                        states.insert(source, state);
-                    }
-                    _ => tracing::warn!(offset = record.offset, "passed over a source state that cannot be read"),
+        read_through(self.log, &TopicPartition::new(topics::INTAKE, 0), .., &mut |record| {
+            let source = record
+                .key
+                .and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
+            let state = record.value.and_then(|value| SourceState::decode(value).ok());
+            match (source, state) {
+                (Some(source), Some(state)) => {
+                    states.insert(source, state);
                 }
-            })?;
-        }
+                _ => tracing::warn!(offset = record.offset, "passed over a source state that cannot be read"),
+            }
+        })?;
         Ok(states)
     }
 
     /// Reads parties and families as far as they are written now.
     fn read_news_through(&mut self) -> Result<(), IntakeError> {
-        for topic in [PARTIES_TOPIC, FAMILIES_TOPIC] {
+        for topic in [topics::PARTIES, topics::FAMILIES] {
             let place = TopicPartition::new(topic, 0);
             let (begin, end) = self.log.bounds(&place)?;
             while self.news.position(&place).unwrap_or(begin) < end {
@@ -370,7 +358,7 @@ impl Shell<'_> {
         let intake = &mut self.intake;
         self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
             let Some(value) = record.value else { return };
-            let understood = if record.topic == PARTIES_TOPIC {
+            let understood = if record.topic == topics::PARTIES {
                 PartyRecord::decode(value)
                     .map(|party| intake.registry_mut().put(party))
                     .is_ok()

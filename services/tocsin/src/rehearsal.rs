@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use serde_json::Value;
 use tocsin_intake::TimeSource;
-use tocsin_log::{Append, Appender, AppenderOptions, Durability, Header, TopicPartition};
+use tocsin_log::{Append, Appender, AppenderOptions, Durability, Header, TopicPartition, read_through};
 use tocsin_model::Name;
 use tocsin_runtime::Shutdown;
 use tocsin_store::{KeySubject, Role as KeyRole, Roles};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::topics;
 
 use crate::config::Config;
 use crate::recorded::Recorded;
@@ -87,7 +88,7 @@ impl Rehearsal {
         };
         let mut rehearsal = Rehearsal {
             appender: process.log.appender(options)?,
-            ingest: TopicPartition::new(format!("tocsin.ingest.{PUBLISHER}"), 0),
+            ingest: TopicPartition::new(format!("{}{PUBLISHER}", topics::INGEST_PREFIX), 0),
             process,
             base: format!("http://{address}"),
             client: reqwest::Client::new(),
@@ -177,8 +178,8 @@ impl Rehearsal {
             }
         }
         let state =
-            (0..u32::from(self.process.config.sightings_partitions().get())).map(|number| ("tocsin.state", number));
-        for (topic, number) in state.chain([("tocsin.alerts", 0)]) {
+            (0..u32::from(self.process.config.sightings_partitions().get())).map(|number| (topics::STATE, number));
+        for (topic, number) in state.chain([(topics::ALERTS, 0)]) {
             let (_, end) = self.process.log.bounds(&TopicPartition::new(topic, number))?;
             if read.get(&(topic.to_owned(), number.to_string())) != Some(&end) {
                 return Ok(false);
@@ -267,7 +268,7 @@ impl Rehearsal {
     /// How many records of the ingest partition intake has finished with.
     fn intake_position(&self) -> Option<u64> {
         let mut position = None;
-        let topic = TopicPartition::new("tocsin.intake", 0);
+        let topic = TopicPartition::new(topics::INTAKE, 0);
         self.read_all(&topic, |_, value| {
             if let Ok(state) = tocsin_intake::SourceState::decode(value) {
                 position = position.max(Some(state.next_offset));
@@ -286,9 +287,9 @@ impl Rehearsal {
         let (_, end) = self
             .process
             .log
-            .bounds(&TopicPartition::new("tocsin.sightings", partition))?;
+            .bounds(&TopicPartition::new(topics::SIGHTINGS, partition))?;
         let mut header = None;
-        self.read_all(&TopicPartition::new("tocsin.state", partition), |key, value| {
+        self.read_all(&TopicPartition::new(topics::STATE, partition), |key, value| {
             if let Some(StateKey::Header { .. }) = StateKey::from_bytes(key) {
                 header = StateRecord::decode(value)
                     .ok()
@@ -299,17 +300,11 @@ impl Rehearsal {
     }
 
     fn read_all(&self, place: &TopicPartition, mut sink: impl FnMut(&[u8], &[u8])) -> Result<()> {
-        let (begin, end) = self.process.log.bounds(place)?;
-        let mut reader = self.process.log.tail_reader(&[(place.clone(), begin)])?;
-        let began = Instant::now();
-        while reader.position(place).unwrap_or(begin) < end {
-            reader.poll(Duration::from_millis(100), 1_000, &mut |record| {
-                if let (Some(key), Some(value)) = (record.key, record.value) {
-                    sink(key, value);
-                }
-            })?;
-            ensure!(began.elapsed() < SETTLE_MAX, "reading {} does not end", place.topic);
-        }
+        read_through(self.process.log.as_ref(), place, .., &mut |record| {
+            if let (Some(key), Some(value)) = (record.key, record.value) {
+                sink(key, value);
+            }
+        })?;
         Ok(())
     }
 

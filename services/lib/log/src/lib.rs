@@ -15,6 +15,7 @@
 pub mod embedded;
 mod error;
 pub mod kafka;
+mod read_through;
 mod record;
 mod topic;
 
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{CommitError, LogError};
+pub use read_through::read_through;
 pub use record::{Append, Header, Headers, Record, RecordRef, TopicPartition};
 pub use topic::{Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicInfo, TopicSpec};
 

@@ -369,6 +369,38 @@ pub fn a_tail_reader_waits_for_what_comes(site: &mut Site) {
     ));
 }
 
+pub fn reading_through_ends_at_the_end_that_was_asked_for(site: &mut Site) {
+    let to = at(&site.topic("t", 2, Cleanup::Delete), 1);
+    let read = |log: &dyn Log, from: &TopicPartition, offsets: (std::ops::Bound<u64>, std::ops::Bound<u64>)| {
+        let mut read = Vec::new();
+        read_through(log, from, offsets, &mut |record| read.push(text(&record.to_record()))).unwrap();
+        read
+    };
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let log = site.log();
+    assert!(read(log.as_ref(), &to, (Unbounded, Unbounded)).is_empty());
+    site.append((0..5).map(|n| value(&to, n.to_string())).collect());
+    assert_eq!(
+        read(log.as_ref(), &to, (Unbounded, Unbounded)),
+        ["0", "1", "2", "3", "4"]
+    );
+    assert_eq!(read(log.as_ref(), &to, (Included(1), Excluded(3))), ["1", "2"]);
+    assert_eq!(read(log.as_ref(), &to, (Excluded(1), Included(3))), ["2", "3"]);
+    // What is not written yet is not waited for.
+    assert_eq!(read(log.as_ref(), &to, (Included(4), Excluded(9))), ["4"]);
+    assert!(read(log.as_ref(), &to, (Included(7), Unbounded)).is_empty());
+    // The end may be a gap: the marker of a transaction.
+    let unit = Unit {
+        appends: vec![value(&to, "5")],
+        positions: Vec::new(),
+    };
+    let mut committer = log.committer(&site.name("c")).unwrap();
+    committer.commit(&Membership::Absent(String::new()), unit).unwrap();
+    assert_eq!(read(log.as_ref(), &to, (Included(5), Unbounded)), ["5"]);
+    let nowhere = read_through(log.as_ref(), &at("none", 0), .., &mut |_| panic!("there is nothing"));
+    assert!(matches!(nowhere, Err(LogError::NoSuchPartition { .. })), "{nowhere:?}");
+}
+
 pub fn bounds_move_with_the_appends(site: &mut Site) {
     let topic = site.topic("t", 2, Cleanup::Delete);
     assert_eq!(site.log().bounds(&at(&topic, 0)).unwrap(), (0, 0));

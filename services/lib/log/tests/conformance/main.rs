@@ -33,6 +33,7 @@ both_logs!(
     the_newest_of_each_key_is_always_readable,
     a_tail_reader_gets_over_gaps_to_the_end,
     a_tail_reader_waits_for_what_comes,
+    reading_through_ends_at_the_end_that_was_asked_for,
     bounds_move_with_the_appends,
     what_a_topic_does_not_allow_is_refused,
     a_gapless_appender_appends_nothing_behind_a_failure,

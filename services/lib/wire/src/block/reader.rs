@@ -1,6 +1,8 @@
+use std::collections::btree_map::Entry;
+
 use tocsin_model::{
-    AccountToken, Algorithm, ClockFlag, ContentHash, ContentId, HashRef, KeyEpoch, Kind, PartyId, PlatformId, Sharing,
-    Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+    AccountToken, Algorithm, ClockFlag, ContentHash, ContentId, HashRef, KeyEpoch, Kind, Name, PartyId, PlatformId,
+    Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
 };
 
 use super::columns::{self as column, COLUMN_BYTES, Column};
@@ -117,7 +119,7 @@ impl<'a> BlockReader<'a> {
             hashes,
         };
         block.check_columns()?;
-        block.read_names()?;
+        block.each_name(|_, _| {})?;
         Ok(block)
     }
 
@@ -138,7 +140,30 @@ impl<'a> BlockReader<'a> {
 
     /// The names of every party and platform in the block.
     pub fn names(&self) -> Names {
-        self.read_names().unwrap_or_default()
+        let mut names = Names::default();
+        self.add_names(&mut names);
+        names
+    }
+
+    /// Adds the names that are not known yet. Costs no allocation where all are.
+    pub fn add_names(&self, names: &mut Names) {
+        // Each was checked when the block was.
+        let _ = self.each_name(|whose, text| match whose {
+            Whose::Party(id) => {
+                if let Entry::Vacant(place) = names.parties.entry(id)
+                    && let Ok(name) = text.parse()
+                {
+                    place.insert(name);
+                }
+            }
+            Whose::Platform(id) => {
+                if let Entry::Vacant(place) = names.platforms.entry(id)
+                    && let Ok(name) = text.parse()
+                {
+                    place.insert(name);
+                }
+            }
+        });
     }
 
     /// The sightings.
@@ -189,19 +214,18 @@ impl<'a> BlockReader<'a> {
         Ok(())
     }
 
-    fn read_names(&self) -> Result<Names, BlockError> {
+    fn each_name(&self, mut sink: impl FnMut(Whose, &'a str)) -> Result<(), BlockError> {
         let mut parts = Parts(self.names);
-        let mut names = Names::default();
         for _ in 0..parts.u16("names")? {
             let id = PartyId(parts.u16("names")?);
-            names.parties.insert(id, read_name(&mut parts)?);
+            sink(Whose::Party(id), read_name(&mut parts)?);
         }
         for _ in 0..parts.u16("names")? {
             let id = PlatformId(parts.u16("names")?);
-            names.platforms.insert(id, read_name(&mut parts)?);
+            sink(Whose::Platform(id), read_name(&mut parts)?);
         }
         if parts.0.is_empty() {
-            Ok(names)
+            Ok(())
         } else {
             Err(BlockError::Invalid("names"))
         }
@@ -267,10 +291,16 @@ impl<'a> Iterator for Sightings<'a> {
 
 impl ExactSizeIterator for Sightings<'_> {}
 
-fn read_name(parts: &mut Parts<'_>) -> Result<tocsin_model::Name, BlockError> {
+/// Whose name it is.
+enum Whose {
+    Party(PartyId),
+    Platform(PlatformId),
+}
+
+fn read_name<'a>(parts: &mut Parts<'a>) -> Result<&'a str, BlockError> {
     let length = usize::from(parts.byte("names")?);
     std::str::from_utf8(parts.take(length, "names")?)
         .ok()
-        .and_then(|text| text.parse().ok())
+        .filter(|text| Name::check(text).is_ok())
         .ok_or(BlockError::Invalid("names"))
 }
