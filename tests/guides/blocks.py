@@ -2,7 +2,8 @@
 """Prints the commands of the README and the guides as one script, in reading order.
 
 A fenced block marked `sh` runs. One marked `sh no-run REASON` does not, and is told with its reason on standard error. Blocks of any other
-language are not commands. A block without a language is refused: nobody could tell whether it should run.
+language are not commands. A block without a language is refused: nobody could tell whether it should run. So is a command that pipes into one
+that may end before it has read everything: with `pipefail` the writer then fails, now and then.
 """
 
 import re
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+ENDS_EARLY = re.compile(r"\|\s*(head\b|grep\s.*(-q|-m|--quiet|--silent|--max-count)\b)")
 PAGES = ["README.md"] + [f"deploy/guides/{name}.md" for name in ("operators", "platforms", "moderators", "coordinators")]
 
 
@@ -36,6 +38,9 @@ def main() -> int:
     for page in PAGES:
         for line, mark, text in blocks(page):
             where = f"{page}:{line}"
+            if ENDS_EARLY.search(text):
+                print(f"{where}: a pipe into a command that may end early", file=sys.stderr)
+                wrong += 1
             language, _, rest = mark.partition(" ")
             if not language:
                 print(f"{where}: the block names no language", file=sys.stderr)
