@@ -1,7 +1,9 @@
-//! Evaluations: the whole path against exact counts.
+//! Evaluations: the whole path, or one estimator over its range, against exact counts.
 
 mod elections;
+mod reach;
 mod truth;
+mod windows;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,24 @@ use crate::rehearsal::Figures;
 pub enum EvaluateCommand {
     /// The posts around an election: every answer of the API against exact counts, and what each scope may not see.
     Elections(ElectionsArguments),
+    /// Windowed counts of a day in the key groups, nine contents in ten seen once, against exact counts of a sample; and their bytes.
+    Windows(SuiteArguments),
+    /// Distinct accounts: error and coverage over the whole range, merged sketches, and input crafted against an unkeyed sketch.
+    Reach(SuiteArguments),
+}
+
+/// How to evaluate on generated input.
+#[derive(Debug, Args)]
+pub struct SuiteArguments {
+    /// What the input is drawn from: the same seed gives the same figures, times aside.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How much input: 1 is the size that the figures are quoted at.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// Where the figures go, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// How to evaluate the election posts.
@@ -59,16 +79,71 @@ impl EvaluateCommand {
         match self {
             EvaluateCommand::Elections(arguments) => {
                 let figures = elections::run(arguments, config).await?;
-                write(&arguments.out, "elections", &figures)
+                write(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
             }
+            EvaluateCommand::Windows(arguments) => {
+                let figures = windows::run(arguments)?;
+                write_suite("windows", arguments, &figures)
+            }
+            EvaluateCommand::Reach(arguments) => write_suite("reach", arguments, &reach::run(arguments)),
         }
     }
 }
 
-fn write(out: &std::path::Path, suite: &str, figures: &Figures) -> Result<()> {
-    let document: Value = json!({ "suite": suite, "figures": figures });
-    let text = serde_json::to_string_pretty(&document)? + "\n";
+fn write_suite(suite: &str, arguments: &SuiteArguments, figures: &Figures) -> Result<()> {
+    let (seed, scale) = (arguments.seed, arguments.scale);
+    write(
+        &arguments.out,
+        &json!({ "suite": suite, "seed": seed, "scale": scale, "figures": figures }),
+    )
+}
+
+fn write(out: &std::path::Path, document: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)? + "\n";
     std::fs::write(out, &text).with_context(|| format!("write {}", out.display()))?;
     print!("{text}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{SuiteArguments, reach, windows};
+
+    fn small(scale: f64) -> SuiteArguments {
+        SuiteArguments {
+            seed: 7,
+            scale,
+            out: "-".into(),
+        }
+    }
+
+    #[test]
+    fn windows_hold_the_truth_with_hot_contents_beside_them() {
+        let figures = windows::run(&small(0.002)).unwrap();
+        for prefix in ["", "mixed_"] {
+            let figure = |name: &str| figures[format!("{prefix}{name}").as_str()].as_f64().unwrap();
+            assert_eq!(figure("undercounts"), 0.0);
+            assert_eq!(figure("bound_violations"), 0.0);
+            assert!(figure("error_p999") <= 2.0, "{figures:?}");
+            assert!(
+                figure("hot_records") > 500.0 && figure("cold_answers") > 500.0,
+                "{figures:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reach_is_exact_up_to_64_and_within_its_interval_beyond() {
+        let figures = reach::run(&small(0.02));
+        let figure = |name: &str| figures[name].as_f64().unwrap();
+        assert_eq!(figure("exact_mismatches_up_to_64"), 0.0);
+        assert!(figure("rmse_p14_merged") <= 0.0085, "{figures:?}");
+        assert!(figure("coverage_95_p14_merged") >= 0.87, "{figures:?}");
+        assert!(figure("crafted_error_sigmas") <= 3.0, "{figures:?}");
+        assert!(
+            figure("crafted_error_unkeyed") > 1.0,
+            "the crafted set is harmless: {figures:?}"
+        );
+    }
 }

@@ -1,0 +1,127 @@
+//! Distinct accounts: the estimator over its whole range.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use tocsin_model::{AccountPseudonym, DeploymentKey, EpochKey, KeyEpoch, PlatformId};
+use tocsin_sketch::Reach;
+
+use super::SuiteArguments;
+use crate::rehearsal::Figures;
+
+/// Sets per precision at scale 1.
+const SETS: f64 = 4_000.0;
+/// What the sketches of a family are merged from.
+const PARTS: usize = 8;
+/// Accounts of a set, evenly over the logarithm: from just above exact to far into the dense range.
+const ACCOUNTS: (f64, f64) = (65.0, 1e6);
+/// Accounts in the set that is crafted against an unkeyed sketch.
+const CRAFTED: usize = 10_000;
+
+/// Relative errors and coverage of one precision.
+#[derive(Default)]
+struct Errors {
+    squares: f64,
+    sum: f64,
+    count: u64,
+    covered: u64,
+}
+
+/// Exact counts to 64, error and coverage beyond, at p = 12 alone and p = 14 merged from parts; and crafted input.
+pub fn run(arguments: &SuiteArguments) -> Figures {
+    let mut random = SmallRng::seed_from_u64(arguments.seed);
+    let mut figures = Figures::from([("exact_mismatches_up_to_64", json!(exact_mismatches(&mut random)))]);
+    for (precision, parts, names) in [
+        (12, 1, ["rmse_p12", "bias_p12", "coverage_95_p12", "sets_p12"]),
+        (
+            14,
+            PARTS,
+            [
+                "rmse_p14_merged",
+                "bias_p14_merged",
+                "coverage_95_p14_merged",
+                "sets_p14_merged",
+            ],
+        ),
+    ] {
+        let mut errors = Errors::default();
+        for _ in 0..((SETS * arguments.scale) as usize).max(20) {
+            let cardinality = (ACCOUNTS.0 * (ACCOUNTS.1 / ACCOUNTS.0).powf(random.random())) as u64;
+            errors.add(&merged(precision, parts, cardinality, &mut random), cardinality);
+        }
+        let count = errors.count as f64;
+        figures.extend([
+            (names[0], json!((errors.squares / count).sqrt())),
+            (names[1], json!(errors.sum / count)),
+            (names[2], json!(errors.covered as f64 / count)),
+            (names[3], json!(errors.count)),
+        ]);
+    }
+    let (keyed, unkeyed) = crafted(&mut random);
+    figures.extend([
+        // In standard errors of the sketch, 1.04 / sqrt(2^12).
+        ("crafted_error_sigmas", json!(keyed / (1.04 / 64.0))),
+        ("crafted_error_unkeyed", json!(unkeyed)),
+    ]);
+    figures
+}
+
+impl Errors {
+    fn add(&mut self, reach: &Reach, cardinality: u64) {
+        let estimate = reach.estimate();
+        let error = estimate.estimate / cardinality as f64 - 1.0;
+        self.squares += error * error;
+        self.sum += error;
+        self.count += 1;
+        self.covered += u64::from((estimate.low..=estimate.high).contains(&(cardinality as f64)));
+    }
+}
+
+fn key(random: &mut SmallRng) -> EpochKey {
+    DeploymentKey::from_bytes(random.random()).epoch_key(KeyEpoch(0))
+}
+
+/// Accounts of a fresh key, dealt out to `parts` sketches with every tenth in two of them, and united.
+fn merged(precision: u8, parts: usize, cardinality: u64, random: &mut SmallRng) -> Reach {
+    let key = key(random);
+    let mut sketches = vec![Reach::new(precision); parts];
+    for account in 0..cardinality {
+        let token = key.account_token(PlatformId(1), pseudonym(account));
+        sketches[account as usize % parts].insert(token);
+        if account % 10 == 0 {
+            sketches[(account as usize / 10) % parts].insert(token);
+        }
+    }
+    let mut united = Reach::new(precision);
+    sketches.iter().for_each(|sketch| united.merge(sketch));
+    united
+}
+
+fn exact_mismatches(random: &mut SmallRng) -> usize {
+    let exact = |cardinality: u64, random: &mut SmallRng| {
+        let estimate = merged(12, PARTS, cardinality, random).estimate();
+        [estimate.estimate, estimate.low, estimate.high] == [cardinality as f64; 3]
+    };
+    (0..=64).filter(|cardinality| !exact(*cardinality, random)).count()
+}
+
+/// Accounts whose pseudonyms read as hashes give ever longer runs of zeros: what inflates a sketch that takes them as they are. Relative
+/// error under a key, and without one.
+fn crafted(random: &mut SmallRng) -> (f64, f64) {
+    let key = key(random);
+    let (mut keyed, mut unkeyed) = (Reach::new(12), Reach::new(12));
+    for account in 0..CRAFTED as u64 {
+        // The register by the upper twelve bits, all that follows zero but the last.
+        let hash = (account << 52) | (account >> 12) << 1 | 1;
+        keyed.insert(key.account_token(PlatformId(1), pseudonym(hash)));
+        unkeyed.insert(tocsin_model::AccountToken(hash));
+    }
+    let error = |reach: &Reach| (reach.estimate().estimate / CRAFTED as f64 - 1.0).abs();
+    (error(&keyed), error(&unkeyed))
+}
+
+fn pseudonym(number: u64) -> AccountPseudonym {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    AccountPseudonym(bytes)
+}

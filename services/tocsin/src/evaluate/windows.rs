@@ -1,0 +1,297 @@
+//! Windowed counts in whole key groups against exact counts of a sample.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use tocsin_detector::{DetectorConfig, DetectorSetup};
+use tocsin_model::{
+    Algorithm, Class, ClockFlag, ContentId, DeploymentKey, GroupId, HashRef, Interval, KEY_GROUPS, KeyEpoch, Kind,
+    Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId, Surface,
+    Timestamp,
+};
+use tocsin_velocity::figures::{WindowLength, family_figures, window};
+use tocsin_velocity::{Group, HotKey, Input};
+
+use super::SuiteArguments;
+use crate::rehearsal::Figures;
+
+const EVENTS: f64 = 5e7;
+const CONTENTS: f64 = 1e7;
+const HOT_LIMIT: u32 = 4_096;
+/// One content in this many is counted exactly.
+const SAMPLE: u64 = 40;
+const START: Timestamp = Timestamp(1_552_600_800_000);
+const DAY_MS: i64 = 86_400_000;
+
+/// A day of all contents, with events of class `all` alone; then the same with every second event for coordinators.
+///
+/// # Errors
+/// The scale leaves too few events for a figure.
+pub fn run(arguments: &SuiteArguments) -> Result<Figures> {
+    let mut figures = Figures::new();
+    for (sharing, prefix) in [(None, ""), (Some(Sharing::Coordinators), "mixed_")] {
+        let mut day = Day::new(arguments, sharing);
+        ensure!(
+            day.events >= 10_000,
+            "a scale of {} leaves {} events",
+            arguments.scale,
+            day.events
+        );
+        day.play();
+        let measured = day.measure().into_iter();
+        figures.extend(measured.map(|(name, value)| (leak(format!("{prefix}{name}")), value)));
+    }
+    Ok(figures)
+}
+
+struct Day {
+    events: u64,
+    contents: u64,
+    seed: u64,
+    /// How every second event is shared; the others are for all.
+    second: Option<Sharing>,
+    groups: Vec<Group>,
+    truth: HashMap<u64, Vec<(Timestamp, Sharing)>>,
+    live: Vec<bool>,
+    busy: Duration,
+}
+
+impl Day {
+    fn new(arguments: &SuiteArguments, second: Option<Sharing>) -> Self {
+        let config = DetectorConfig {
+            hot_limit: HOT_LIMIT,
+            // The width for 10^7 contents in 256 groups.
+            sketch_width: 1_024,
+            ..DetectorConfig::default()
+        };
+        let setup = DetectorSetup {
+            instance: String::new(),
+            key: DeploymentKey::from_bytes([7; 32]),
+            epoch: KeyEpoch(0),
+            partitions: PartitionCount::new(1).expect("one partition is allowed"),
+            lateness: Milliseconds::from_hours(2),
+        };
+        let contents = (CONTENTS * arguments.scale) as u64;
+        Day {
+            events: (EVENTS * arguments.scale) as u64,
+            contents,
+            seed: arguments.seed,
+            second,
+            groups: (0..KEY_GROUPS)
+                .map(|id| Group::new(GroupId(id), setup.group_config(&config)))
+                .collect(),
+            truth: HashMap::new(),
+            live: vec![false; contents as usize],
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// In order of receipt; 1 % up to an hour late and 0.1 % up to two.
+    fn play(&mut self) {
+        let mut random = SmallRng::seed_from_u64(self.seed);
+        let repeated = self.contents / 10;
+        let mut once = repeated;
+        let mut outputs = Vec::new();
+        for event in 0..self.events {
+            let now = START + Milliseconds((i128::from(event) * i128::from(DAY_MS) / i128::from(self.events)) as i64);
+            // The contents seen once come in turn, evenly over the day; all others by rank, the k-th in proportion to 1 / k.
+            let number = if event * (self.contents - repeated) / self.events + repeated >= once && once < self.contents
+            {
+                once += 1;
+                once - 1
+            } else {
+                (repeated as f64).powf(random.random::<f64>()) as u64 % repeated
+            };
+            let late_ms = match random.random_range(0..1_000u32) {
+                0 => random.random_range(0..7_200_000),
+                1..10 => random.random_range(0..3_600_000),
+                _ => random.random_range(0..2_000),
+            };
+            let sharing = self.second.filter(|_| event % 2 == 1).unwrap_or(Sharing::All);
+            let at = now - Milliseconds(late_ms);
+            self.live[number as usize] = true;
+            if number % SAMPLE == 0 {
+                self.truth.entry(number).or_default().push((at, sharing));
+            }
+            let value = u128::from(number).to_le_bytes();
+            let sighting = sighting(content(self.seed, number), &value, sharing, event, at, now);
+            let group = &mut self.groups[usize::from(sighting.content.group().0)];
+            let began = Instant::now();
+            group.apply(Input::Sighting(&sighting), &mut outputs);
+            self.busy += began.elapsed();
+            outputs.clear();
+        }
+        for group in &mut self.groups {
+            group.apply(Input::Tick(START + Milliseconds(DAY_MS)), &mut outputs);
+            group.take_changed();
+            outputs.clear();
+        }
+    }
+
+    fn measure(&self) -> Figures {
+        let classes: &[Class] = if self.second.is_some() {
+            &[Class::All, Class::Coordinators]
+        } else {
+            &[Class::All]
+        };
+        let mut errors = Vec::new();
+        let (mut undercounts, mut cold_answers, mut beyond, mut may_fail) = (0u64, 0u64, 0u64, 0.0);
+        for (number, events) in &self.truth {
+            let id = content(self.seed, *number);
+            let group = &self.groups[usize::from(id.group().0)];
+            for (class, length) in classes
+                .iter()
+                .flat_map(|class| WindowLength::ALL.map(|length| (*class, length)))
+            {
+                let answer = answer(group, id, class, length);
+                let inside = |(at, sharing): &&(Timestamp, Sharing)| {
+                    sharing.classes(PartyId(1)).any(|of| of == class) && answer.from <= *at && *at < answer.to
+                };
+                let exact = events.iter().filter(inside).count() as u64;
+                undercounts += u64::from(answer.spread.high < exact);
+                let error = answer.spread.high.saturating_sub(exact);
+                errors.push(error);
+                if let Some((expected_error, confidence)) = answer.bound {
+                    cold_answers += 1;
+                    beyond += u64::from(error as f64 > expected_error);
+                    may_fail += 1.0 - confidence;
+                }
+            }
+        }
+        errors.sort_unstable();
+        let at = |share: f64| errors.get((errors.len() as f64 * share) as usize).copied().unwrap_or(0);
+        let live = self.live.iter().filter(|live| **live).count() as f64;
+        let cold: usize = self
+            .groups
+            .iter()
+            .flat_map(Group::cold)
+            .map(|(_, cold)| cold.memory_bytes())
+            .sum();
+        let core: usize = self.groups.iter().map(|group| group.encode_core().len()).sum();
+        let hot: usize = self.groups.iter().map(|group| group.hot_keys().len()).sum();
+        // The exact table: a content's 16 bytes, the vector of its time stamps, 8 bytes each, at the usual 7/8 load.
+        let exact = (live * 40.0 * 8.0 / 7.0 + self.events as f64 * 8.0) / live;
+        Figures::from([
+            ("events", json!(self.events)),
+            ("live_contents", json!(live)),
+            ("hot_records", json!(hot)),
+            ("windows_compared", json!(errors.len())),
+            ("undercounts", json!(undercounts)),
+            (
+                "error_mean",
+                json!(errors.iter().sum::<u64>() as f64 / errors.len().max(1) as f64),
+            ),
+            ("error_p999", json!(at(0.999))),
+            ("error_max", json!(errors.last())),
+            ("cold_answers", json!(cold_answers)),
+            ("beyond_bound", json!(beyond)),
+            ("beyond_bound_allowed", json!(may_fail)),
+            ("bound_violations", json!((beyond as f64 - may_fail).max(0.0).floor())),
+            ("bytes_per_cold_content", json!(cold as f64 / live)),
+            ("bytes_per_content_exact_table", json!(exact)),
+            ("encoded_bytes_hot_and_tokens", json!(core)),
+            (
+                "apply_ns_with_clock",
+                json!(self.busy.as_nanos() as f64 / self.events as f64),
+            ),
+        ])
+    }
+}
+
+struct Answer {
+    from: Timestamp,
+    to: Timestamp,
+    spread: Interval,
+    /// Of a cold answer: the error that is stated, and with which confidence.
+    bound: Option<(f64, f64)>,
+}
+
+fn answer(group: &Group, content: ContentId, class: Class, length: WindowLength) -> Answer {
+    if let Some(record) = group.hot(HotKey { content, class }) {
+        let figures = family_figures(&[record], group.now()).expect("there is a record");
+        let window = figures.windows.iter().find(|window| window.length == length);
+        let window = window.expect("figures have every window");
+        return Answer {
+            from: window.window.from,
+            to: window.window.to,
+            spread: window.spread,
+            bound: None,
+        };
+    }
+    let window = window(length, group.now());
+    let Some((_, cold)) = group.cold().find(|(of, _)| *of == class) else {
+        return Answer {
+            from: window.from,
+            to: window.to,
+            spread: Interval::exact(0),
+            bound: None,
+        };
+    };
+    let count = cold.count(content, window.from, window.to);
+    Answer {
+        from: count.covered_from,
+        to: count.covered_to,
+        spread: count.count,
+        bound: Some((count.expected_error, count.confidence)),
+    }
+}
+
+fn sighting(
+    content: ContentId,
+    value: &[u8; 16],
+    sharing: Sharing,
+    event: u64,
+    occurred_at: Timestamp,
+    received_at: Timestamp,
+) -> Sighting<'_> {
+    Sighting {
+        source: SourceCoordinate {
+            source: SourceId(1),
+            offset: event + 1,
+            index: 0,
+        },
+        event_token: mix(event),
+        party: PartyId(1),
+        platform: PlatformId(1 + (event % 5) as u16),
+        kind: Kind::Upload,
+        sharing,
+        surface: Surface::Feed,
+        clock: ClockFlag::Plausible,
+        occurred_at,
+        received_at,
+        content,
+        hash: HashRef {
+            algorithm: Algorithm::Md5,
+            value,
+        },
+        // No account: reach has a suite of its own.
+        account: None,
+        account_epoch: 0,
+        audience: 0,
+        region: [0; 2],
+        language: [0; 2],
+        tvec_confidence: Sighting::NO_LABEL,
+    }
+}
+
+fn content(seed: u64, number: u64) -> ContentId {
+    let half = |salt: u64| u128::from(mix(number ^ mix(seed ^ salt)));
+    ContentId(half(0) << 64 | half(1))
+}
+
+/// A bijection that scatters (the finaliser of SplitMix64).
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// Names of figures are few and last as long as the process.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
