@@ -33,20 +33,20 @@ async fn check(ground: &Ground) -> Result<()> {
             },
             ..share(from + id, "alpha-video", &content, now())
         };
-        (1..=5).map(event).collect()
+        (1..=12).map(event).collect()
     };
 
     let array: Vec<String> = events(0).iter().map(to_json).collect();
-    let lines: Vec<String> = events(10).iter().map(to_json).collect();
+    let lines: Vec<String> = events(100).iter().map(to_json).collect();
     let bodies = [
         ("application/json", format!("[{}]", array.join(",")).into_bytes()),
         ("application/x-ndjson", lines.join("\n").into_bytes()),
-        ("application/avro", encode_batch(&events(20))),
+        ("application/avro", encode_batch(&events(200))),
     ];
     for (media_type, body) in bodies {
         let (status, answer) = api.post(&keys.alpha, "/v1/events", media_type, body).await?;
         ensure!(
-            (status, &answer["accepted"]) == (202, &json!(5)),
+            (status, &answer["accepted"]) == (202, &json!(12)),
             "{media_type}: {status} {answer}"
         );
     }

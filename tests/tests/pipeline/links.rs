@@ -30,10 +30,10 @@ fn apart(from: usize) -> (String, String) {
     (first, other.unwrap())
 }
 
-/// Six copies of the first by alpha, which says that the second is the same; six of the second by beta. Neither alone rings.
+/// Twelve copies of the first by alpha, which says that the second is the same; twelve of the second by beta. Neither alone rings.
 async fn publish(deployment: &Deployment, from: u128, contents: &(String, String), link: Sharing) -> Result<()> {
     let mut records = Vec::new();
-    for copy in 0..6 {
+    for copy in 0..12 {
         let mut event = share(from + copy, "alpha-video", &contents.0, now());
         if copy == 0 {
             event = Event {
@@ -68,7 +68,7 @@ async fn check(ground: &Ground) -> Result<()> {
         for key in [&keys.alpha, &keys.beta, &keys.coordinators] {
             let answer = until("both members are counted", async || {
                 let (status, answer) = api.get(key, &format!("/v1/families/{asked}"), &[]).await?;
-                Ok((status == 200 && answer["windows"][1]["exact"] == 12).then_some(answer))
+                Ok((status == 200 && answer["windows"][1]["exact"] == 24).then_some(answer))
             })
             .await?;
             assert_eq!(
@@ -84,11 +84,11 @@ async fn check(ground: &Ground) -> Result<()> {
     publish(&deployment, 2_000, &private, Sharing::Party).await?;
     let answer = until("alpha's family has both members", async || {
         let answer = api.look_up(&keys.alpha, &private.1).await?;
-        Ok(answer.filter(|answer| answer["members"] == 2 && answer["windows"][1]["exact"] == 12))
+        Ok(answer.filter(|answer| answer["members"] == 2 && answer["windows"][1]["exact"] == 24))
     })
     .await?;
     for key in [&keys.beta, &keys.coordinators] {
-        for (url, copies) in [(&private.0, 5), (&private.1, 6)] {
+        for (url, copies) in [(&private.0, 11), (&private.1, 12)] {
             let answer = until("the public copies are counted", async || {
                 let answer = api.look_up(key, url).await?;
                 Ok(answer.filter(|answer| answer["windows"][1]["exact"] == copies))

@@ -83,7 +83,7 @@ impl Stream {
 async fn ring(deployment: &Deployment, number: usize) -> Result<String> {
     let url = url(number);
     let event = |copy| share(number as u128 * 1_000 + copy, "alpha-video", &url, now());
-    let events: Vec<Event> = (1..=9).map(event).collect();
+    let events: Vec<Event> = (1..=35).map(event).collect();
     append(&deployment.log, vec![ingest(ALPHA, Some(encode_batch(&events)), None)]).await?;
     Ok(url)
 }

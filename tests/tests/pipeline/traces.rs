@@ -37,7 +37,7 @@ async fn check(ground: &Ground) -> Result<()> {
     for burst in 1..=2 {
         let sent = Traceparent::generate();
         let events =
-            (1..=9).map(|copy| to_json(&share(burst * 1_000 + copy, "alpha-video", &url(burst as usize), now())));
+            (1..=35).map(|copy| to_json(&share(burst * 1_000 + copy, "alpha-video", &url(burst as usize), now())));
         let body = format!("[{}]", events.collect::<Vec<_>>().join(",")).into_bytes();
         let headers = [
             ("content-type", "application/json"),

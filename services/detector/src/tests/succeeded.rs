@@ -38,7 +38,7 @@ impl Running {
 
 /// Enough shares of one content to ring.
 fn burst(bench: &mut Bench, content: usize, at: i64) {
-    for second in 0..9 {
+    for second in 0..35 {
         bench.shares(at + second * SECOND, &[content]);
     }
 }

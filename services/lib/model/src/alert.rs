@@ -73,7 +73,7 @@ pub struct TriggerEvidence {
     pub observed: u64,
     /// Spread expected in it.
     pub expected: f64,
-    /// The log-likelihood ratio, in nats.
+    /// The log-odds that a spike begins, in nats.
     pub score: f64,
     /// The score from which the rule rings.
     pub threshold: f64,

@@ -14,6 +14,13 @@ pub enum Resolution {
     Minutes15,
 }
 
+/// A bin that holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bin {
+    pub(crate) start: Timestamp,
+    pub(crate) count: u64,
+}
+
 /// How often something happened, per bin of one resolution. Bins without an event take no space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bins {
@@ -26,6 +33,9 @@ pub(crate) struct Bins {
 pub(crate) struct Series {
     bins: [Bins; 3],
 }
+
+/// A day in bins of fifteen minutes, and the open one.
+const DAY_BINS: i64 = 97;
 
 impl Resolution {
     /// All resolutions, finest first.
@@ -98,12 +108,30 @@ impl Series {
     }
 
     /// The bins of one resolution that hold something, ascending: (start of the bin, count).
-    pub(crate) fn bins(&self, resolution: Resolution) -> impl Iterator<Item = (Timestamp, u32)> + '_ {
+    pub(crate) fn bins(&self, resolution: Resolution) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> + '_ {
         let width = resolution.width().0;
         self.bins[resolution as usize]
             .counts
             .iter()
             .map(move |&(bin, count)| (Timestamp(bin * width), count))
+    }
+
+    /// The bins of the last day that hold something, latest first and without overlap: each time in the finest bin that is kept of it.
+    pub(crate) fn latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
+        let [minutes_to, quarters_to, from] = edges(now);
+        let between = move |resolution, from: Timestamp, to: Timestamp| {
+            let latest = self.bins(resolution).rev();
+            latest
+                .skip_while(move |(start, _)| *start >= to)
+                .take_while(move |(start, _)| *start >= from)
+                .map(|(start, count)| Bin {
+                    start,
+                    count: u64::from(count),
+                })
+        };
+        between(Resolution::Seconds5, minutes_to, Timestamp(i64::MAX))
+            .chain(between(Resolution::Minute1, quarters_to, minutes_to))
+            .chain(between(Resolution::Minutes15, from, quarters_to))
     }
 
     /// How many happened in bins that start in `from..to`.
@@ -150,6 +178,31 @@ impl Series {
             }
         }
         Ok(series)
+    }
+}
+
+/// Where the minutes end among [`Series::latest_first`], where the quarters end, and where they begin.
+fn edges(now: Timestamp) -> [Timestamp; 3] {
+    let oldest = |resolution: Resolution, kept: i64| {
+        Timestamp((resolution.bin_of(now).saturating_sub(kept - 1)).saturating_mul(resolution.width().0))
+    };
+    let rounded_up = |at: Timestamp, width: Milliseconds| (at + width - Milliseconds(1)).floor_to(width);
+    let finest = oldest(Resolution::Seconds5, Resolution::Seconds5.bins_kept());
+    let middle = oldest(Resolution::Minute1, Resolution::Minute1.bins_kept());
+    [
+        rounded_up(finest, Resolution::Minute1.width()),
+        rounded_up(middle, Resolution::Minutes15.width()),
+        oldest(Resolution::Minutes15, DAY_BINS),
+    ]
+}
+
+/// The finest resolution of which all bins from this time on are kept.
+pub(crate) fn resolution_at(from: Timestamp, now: Timestamp) -> Resolution {
+    let [minutes_to, quarters_to, _] = edges(now);
+    match from {
+        from if from >= minutes_to => Resolution::Seconds5,
+        from if from >= quarters_to => Resolution::Minute1,
+        _ => Resolution::Minutes15,
     }
 }
 

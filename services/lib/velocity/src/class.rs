@@ -11,12 +11,29 @@ use crate::record::{Before, HotRecord, Resolution};
 #[derive(Clone, Debug)]
 pub(crate) struct ClassCounts {
     pub(crate) cold: ColdCounts,
-    hot: HashMap<ContentId, HotRecord, BuildHasherDefault<IdHasher>>,
+    hot: HashMap<ContentId, Hot, BuildHasherDefault<IdHasher>>,
     /// The quietest contents when the table was last looked through, with their spread then, the quietest last: who may have to go.
     quietest: Vec<(u64, ContentId)>,
     /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
     /// every event do it.
     looked_at: Timestamp,
+}
+
+/// A hot content.
+#[derive(Clone, Debug)]
+struct Hot {
+    record: HotRecord,
+    quiet: Quiet,
+}
+
+/// Until when the rule need not be asked again about a content that is a family of its own. Not part of the state: it only leaves out
+/// questions whose answer is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quiet {
+    /// So many more copies cannot ring, or escalate,
+    pub(crate) copies: u64,
+    /// before this time.
+    pub(crate) until: Timestamp,
 }
 
 /// What promotion did.
@@ -79,7 +96,22 @@ impl ClassCounts {
     }
 
     pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {
-        self.hot.get(&content)
+        self.hot.get(&content).map(|hot| &hot.record)
+    }
+
+    /// Takes note of one more copy. Whether the rule need not be asked.
+    pub(crate) fn stays_quiet(&mut self, content: ContentId, now: Timestamp) -> bool {
+        let Some(hot) = self.hot.get_mut(&content) else {
+            return false;
+        };
+        hot.quiet.copies = hot.quiet.copies.saturating_sub(1);
+        hot.quiet.copies > 0 && now < hot.quiet.until
+    }
+
+    pub(crate) fn set_quiet(&mut self, content: ContentId, quiet: Quiet) {
+        if let Some(hot) = self.hot.get_mut(&content) {
+            hot.quiet = quiet;
+        }
     }
 
     /// The contents with a record, ascending.
@@ -121,7 +153,7 @@ impl ClassCounts {
         {
             self.quietest.pop();
             let may_go = |record: &HotRecord| hour(record, now) <= listed && !protected(record);
-            if self.hot.get(&content).is_some_and(may_go) {
+            if self.hot(content).is_some_and(may_go) {
                 self.hot.remove(&content);
                 return Some(content);
             }
@@ -130,7 +162,11 @@ impl ClassCounts {
     }
 
     fn list_quietest(&mut self, now: Timestamp, protected: &impl Fn(&HotRecord) -> bool) {
-        let free = self.hot.values().filter(|record| !protected(record));
+        let free = self
+            .hot
+            .values()
+            .map(|hot| &hot.record)
+            .filter(|record| !protected(record));
         let mut listed: Vec<_> = free
             .map(|record| (hour(record, now), record.last_seen(), record.content()))
             .collect();
@@ -147,7 +183,12 @@ impl ClassCounts {
     /// promotion; `counted` is a sighting that stands in the cold counts already and will be counted exactly.
     pub(crate) fn promote(&mut self, mut record: HotRecord, counted: Option<Timestamp>, now: Timestamp) {
         record.set_before(self.before(record.content(), counted, now));
-        self.hot.insert(record.content(), record);
+        self.insert(record);
+    }
+
+    fn insert(&mut self, record: HotRecord) {
+        let quiet = Quiet::default();
+        self.hot.insert(record.content(), Hot { record, quiet });
     }
 
     /// At most so much spread was counted in the last hour.
@@ -186,8 +227,8 @@ impl ClassCounts {
     /// Counts a sighting in the content's record, if it has one. Returns whether it has.
     pub(crate) fn count_hot(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) -> bool {
         match self.hot.get_mut(&sighting.content) {
-            Some(record) => {
-                record.count(sighting, at, now);
+            Some(hot) => {
+                hot.record.count(sighting, at, now);
                 true
             }
             None => false,
@@ -196,8 +237,8 @@ impl ClassCounts {
 
     pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId) -> bool {
         match self.hot.get_mut(&content) {
-            Some(record) if record.family() != family => {
-                record.set_family(family);
+            Some(hot) if hot.record.family() != family => {
+                hot.record.set_family(family);
                 true
             }
             _ => false,
@@ -213,7 +254,7 @@ impl ClassCounts {
         }
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
-            self.hot[&content].encode(out);
+            self.hot[&content].record.encode(out);
         }
     }
 
@@ -223,8 +264,7 @@ impl ClassCounts {
             self.quietest.push((input.number()?, ContentId(input.fixed128()?)));
         }
         for _ in 0..input.length(40)? {
-            let record = HotRecord::decode(input)?;
-            self.hot.insert(record.content(), record);
+            self.insert(HotRecord::decode(input)?);
         }
         Ok(())
     }

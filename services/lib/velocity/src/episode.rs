@@ -52,12 +52,18 @@ impl Episode {
         Some(self.alerted(level, now))
     }
 
+    /// So many more copies than the `hour` holds are needed before an open episode escalates.
+    pub(crate) fn copies_to_escalate(&self, hour: u64) -> u64 {
+        self.hour_at_level.saturating_mul(ESCALATE_AT).saturating_sub(hour)
+    }
+
     /// A minute has passed. `hour` is the spread of the last hour.
     pub(crate) fn reviewed(&mut self, hour: u64, now: Timestamp) -> Option<AlertLevel> {
         if !self.open {
             return None;
         }
-        if hour * SUBSIDED_PART <= self.hour_max {
+        self.hour_max = self.hour_max.max(hour);
+        if hour.saturating_mul(SUBSIDED_PART) <= self.hour_max {
             return self.closed(now);
         }
         (now - self.last_alert_at >= REASSERT_EVERY).then(|| self.alerted(AlertLevel::Sustained, now))

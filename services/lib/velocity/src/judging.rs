@@ -2,6 +2,7 @@
 
 use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
+use crate::class::Quiet;
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
 use crate::group::Group;
@@ -11,6 +12,9 @@ use crate::trigger::{self, total};
 
 /// Figures go to another group, and families of several records are judged, at the next multiple of this.
 const SETTLE_EVERY: Milliseconds = Milliseconds(250);
+
+/// What is known of a quiet content holds until the next multiple of this: then the day behind it moves on.
+const QUIET_AT_MOST: Milliseconds = Milliseconds::from_minutes(15);
 
 impl Group {
     /// A sighting of this class was counted: judges the scopes that see it.
@@ -47,8 +51,16 @@ impl Group {
             let at = self.next_settling();
             self.deadlines.add(at, Duty::SendDelta(content, class));
         } else if class == Class::All && self.families.is_plain(family, class) {
-            self.judge(family, class, out);
+            let now = self.now;
+            let counts = self.classes.get_mut(&class);
+            if !counts.is_some_and(|counts| counts.stays_quiet(content, now)) {
+                self.judge(family, class, out);
+            }
         } else {
+            // What was known of it alone says nothing of the family it has become.
+            if let Some(counts) = self.classes.get_mut(&class) {
+                counts.set_quiet(content, Quiet::default());
+            }
             let at = self.next_settling();
             self.deadlines.add(at, Duty::Judge(family, class));
         }
@@ -99,21 +111,39 @@ impl Group {
         if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
             return;
         }
-        let judgement = trigger::judge(&records, now);
-        let open = self
-            .families
-            .state(family, class)
-            .is_some_and(|state| state.episode.open);
-        if judgement.rings == Rings::No && !open {
-            return;
+        let hour = || total(&records, Resolution::Minute1, 60, now);
+        let open = self.families.state(family, class).filter(|state| state.episode.open);
+        let (rings, copies) = match open {
+            // It rings already: all that is left is to escalate.
+            Some(state) => {
+                let copies = state.episode.copies_to_escalate(hour());
+                (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
+            }
+            None => {
+                let judgement = trigger::judge(&records, now);
+                (judgement.rings, judgement.copies_missing)
+            }
+        };
+        if rings == Rings::No {
+            return self.keep_quiet(family, class, copies);
         }
-        let hour = total(&records, Resolution::Minute1, 60, now);
+        let hour = hour();
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             self.counters.states_refused += 1;
             return;
         };
-        if let Some(level) = state.episode.judged(judgement.rings, hour, now) {
+        if let Some(level) = state.episode.judged(rings, hour, now) {
             self.alert(family, class, level, out);
+        }
+    }
+
+    fn keep_quiet(&mut self, family: FamilyId, class: Class, copies: u64) {
+        let until = self.now.floor_to(QUIET_AT_MOST) + QUIET_AT_MOST;
+        if class == Class::All
+            && self.families.is_plain(family, class)
+            && let Some(counts) = self.classes.get_mut(&class)
+        {
+            counts.set_quiet(family.0, Quiet { copies, until });
         }
     }
 

@@ -8,7 +8,7 @@ use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 pub use crate::bins::Resolution;
-use crate::bins::Series;
+use crate::bins::{Bin, Series};
 use crate::deadline::decode_class;
 
 /// One content in one visibility class, counted exactly since it became hot.
@@ -218,6 +218,11 @@ impl HotRecord {
     /// Exact spread in the last `bins` bins that end with the open one.
     pub(crate) fn recent_spread(&self, resolution: Resolution, bins: i64, now: Timestamp) -> u64 {
         self.spread.recent(resolution, bins, now)
+    }
+
+    /// Exact spread of the last day, latest bin first.
+    pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
+        self.spread.latest_first(now)
     }
 
     pub(crate) fn set_family(&mut self, family: FamilyId) {

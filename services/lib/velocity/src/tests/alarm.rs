@@ -11,17 +11,26 @@ fn burst(deployment: &mut Deployment, copies: u64, accounts: u64, every_ms: i64)
     }
 }
 
-#[test]
-fn a_burst_by_many_accounts_rings_once_at_about_its_tenth_copy() {
+/// The number of the copy at which the first alert came.
+fn rang_at(events: impl Iterator<Item = Seen>) -> (Option<u64>, Deployment) {
     let mut deployment = Deployment::new(config());
     let mut rang_at = None;
-    for copy in 0..40 {
-        deployment.see(seen(1, copy, copy as i64 * 10_000));
-        if rang_at.is_none() && !deployment.alerts.is_empty() {
-            rang_at = Some(copy + 1);
-        }
+    for (number, event) in (1..).zip(events) {
+        deployment.see(event);
+        rang_at = rang_at.or((!deployment.alerts.is_empty()).then_some(number));
     }
-    assert!(matches!(rang_at, Some(8..=12)), "{rang_at:?}");
+    (rang_at, deployment)
+}
+
+#[test]
+fn a_spread_that_grows_on_several_platforms_rings_at_about_its_tenth_copy() {
+    // Doubling every ten minutes, on four platforms.
+    let growing = (0..20u64).map(|copy| Seen {
+        party: 1 + (copy % 4) as u16,
+        ..seen(1, copy, (600_000.0 * libm::log2(1.0 + copy as f64)) as i64)
+    });
+    let (rang_at, deployment) = rang_at(growing);
+    assert!(matches!(rang_at, Some(7..=14)), "{rang_at:?}");
     assert_eq!(
         deployment.alerts.len(),
         1,
@@ -37,6 +46,16 @@ fn a_burst_by_many_accounts_rings_once_at_about_its_tenth_copy() {
     assert!(alert.trigger.score >= alert.trigger.threshold);
     assert!(alert.spread_1h.contains(rang_at.unwrap()), "{:?}", alert.spread_1h);
     assert!(alert.priority > 0.0 && alert.priority_terms.iter().any(|term| term.name == "probability"));
+}
+
+#[test]
+fn a_steady_burst_on_one_platform_rings_when_it_is_a_spike() {
+    let (steady_at, _) = rang_at((0..60).map(|copy| seen(1, copy, copy as i64 * 60_000)));
+    assert!(matches!(steady_at, Some(20..=34)), "{steady_at:?}");
+    // Twenty in ten minutes, then fewer and fewer.
+    let dying = |copy: u64| (600_000.0 * (libm::exp2(copy as f64 / 20.0) - 1.0)) as i64;
+    let (dying_at, _) = rang_at((0..26).map(|copy| seen(1, copy, dying(copy))));
+    assert_eq!(dying_at, None);
 }
 
 #[test]
@@ -83,7 +102,7 @@ fn an_episode_is_said_again_and_subsides_in_its_own_time() {
 fn a_decision_moves_the_priority_in_its_scope_and_in_no_other() {
     for (verdict, higher) in [(Verdict::Violating, true), (Verdict::Benign, false)] {
         let mut deployment = Deployment::new(config());
-        burst(&mut deployment, 20, 20, 10_000);
+        burst(&mut deployment, 40, 40, 10_000);
         let before = deployment.alerts_of(Scope::All).last().unwrap().clone();
         let family = FamilyId(id(1));
         let decision = Decision {
@@ -91,7 +110,7 @@ fn a_decision_moves_the_priority_in_its_scope_and_in_no_other() {
             family,
             scope: Scope::Coordinators,
             verdict,
-            at: Timestamp(START + 200_000),
+            at: Timestamp(START + 400_000),
         };
         for _ in 0..2 {
             deployment.apply(family.home(), Input::Decision(&decision));

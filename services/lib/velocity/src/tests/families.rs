@@ -38,7 +38,7 @@ fn copies_in_different_groups_ring_as_one_family() {
         let link = link(*member, members[0], Class::All);
         deployment.apply(link.content.group(), Input::Link(&link));
     }
-    for copy in 0..16u64 {
+    for copy in 0..40u64 {
         deployment.see(seen(members[copy as usize % 4], copy, copy as i64 * 5_000));
         deployment.tick(copy as i64 * 5_000 + 300);
         deployment.tick(copy as i64 * 5_000 + 600);
@@ -47,7 +47,7 @@ fn copies_in_different_groups_ring_as_one_family() {
     assert_eq!(
         alerts.len(),
         1,
-        "one family rings once; four copies each alone would not ring: {alerts:?}"
+        "one family rings once; ten copies each alone would not ring: {alerts:?}"
     );
     assert_eq!(alerts[0].family, FamilyId(id(members[0])));
     assert!(alerts[0].spread_1h.low >= 8, "{:?}", alerts[0].spread_1h);
@@ -66,7 +66,7 @@ fn a_link_one_party_alone_may_see_joins_for_that_party_alone() {
     let mut deployment = Deployment::new(config());
     let link = link(members[1], members[0], Class::Party(PartyId(1)));
     deployment.apply(link.content.group(), Input::Link(&link));
-    for copy in 0..12u64 {
+    for copy in 0..40u64 {
         let sharing = if copy % 2 == 0 { Sharing::All } else { Sharing::Party };
         deployment.see(Seen {
             sharing,
@@ -171,7 +171,7 @@ fn a_scope_in_which_was_decided_counts_the_members_in_other_groups() {
 fn a_family_that_joins_another_says_that_its_own_episode_is_over() {
     let members = by_id(2);
     let mut deployment = Deployment::new(config());
-    for copy in 0..20u64 {
+    for copy in 0..40u64 {
         deployment.see(seen(members[1], copy, copy as i64 * 5_000));
     }
     let own = FamilyId(id(members[1]));

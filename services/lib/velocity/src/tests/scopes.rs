@@ -62,7 +62,7 @@ fn with_or_without_hidden_events_a_reader_gets_the_same() {
 #[test]
 fn a_scope_beyond_all_rings_on_the_sum_of_what_it_sees() {
     let mut deployment = Deployment::new(config());
-    for copy in 0..16 {
+    for copy in 0..40 {
         let sharing = if copy % 2 == 0 {
             Sharing::All
         } else {

@@ -1,0 +1,132 @@
+//! The rule that rings: the log-odds of a spike from the spread of every window, from its growth and from its platforms.
+
+mod growth;
+mod ordinary;
+mod scan;
+mod synchrony;
+
+use tocsin_model::{Estimate, Milliseconds, Timestamp, TriggerEvidence};
+
+use self::ordinary::Ordinary;
+use self::scan::Window;
+use crate::bins::resolution_at;
+use crate::episode::Rings;
+use crate::record::{HotRecord, Resolution};
+
+/// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
+pub const RULE_VERSION: u16 = 2;
+
+/// The log-odds of a spike, in nats, from which an episode is raised.
+const THRESHOLD: f64 = 4.2;
+/// Fewer copies by distinct accounts than this are never a spread.
+const COPIES_MIN: f64 = 6.0;
+/// What is sure is not surer than this.
+const SURE: f64 = 16.0;
+
+/// What the rule says of a family in a scope.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Judgement {
+    /// Without the accounts' interval, which only an alert needs.
+    pub(crate) evidence: TriggerEvidence,
+    pub(crate) rings: Rings,
+    /// Before so many more copies it cannot ring, as long as the quarter of an hour lasts.
+    pub(crate) copies_missing: u64,
+}
+
+/// Judges the records of one family in one scope.
+///
+/// The score is the log-odds that a spike begins: first from the most telling of all windows that end now, as the chance that an ordinary
+/// content ([`Ordinary`]) which has come so far becomes a spike; then what the growth and the synchrony of that window say, as far as it
+/// holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
+/// is merely possible never rings.
+pub(crate) fn judge(records: &[&HotRecord], now: Timestamp) -> Judgement {
+    let bins = scan::bins(records, now);
+    let spreaders = spreaders(records);
+    let counted = |window: &Window| (window.spread as f64).min(spreaders);
+    let mut best: Option<(f64, Window)> = None;
+    let mut copies_missing = f64::INFINITY;
+    for window in scan::windows(&bins, now) {
+        let copies = counted(&window);
+        let rarity = window.ordinary.rarity(copies, window.length);
+        if best.is_none_or(|(highest, _)| rarity > highest) {
+            best = Some((rarity, window));
+        }
+        copies_missing = copies_missing.min(copies_to_ring(&window) - copies);
+    }
+    let Some((rarity, window)) = best else {
+        return Judgement {
+            evidence: evidence(Milliseconds(0), 0, 0.0, -SURE, spreaders),
+            rings: Rings::No,
+            copies_missing: 1,
+        };
+    };
+    let copies = counted(&window);
+    let expected = window.ordinary.expected(window.length);
+    let chance = Ordinary::chance_of_spike(rarity);
+    let mut score = log_odds(chance);
+    let excess = (1.0 - expected / copies).max(0.0);
+    if score + excess * EXTRAS_MAX >= THRESHOLD {
+        score += excess * growth::growth(&bins, &window, now);
+        score += excess * synchrony::synchrony(records, resolution_at(window.from, now), window.from);
+    }
+    let rings = copies >= COPIES_MIN && (score >= THRESHOLD || chance == 1.0);
+    Judgement {
+        evidence: evidence(window.length, window.spread, expected, score, spreaders),
+        rings: if rings { Rings::Yes } else { Rings::No },
+        copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
+    }
+}
+
+/// With fewer copies than this the window cannot ring, whatever its growth and its platforms say; nor can one that begins later, for it holds
+/// no more than what is still to come.
+fn copies_to_ring(window: &Window) -> f64 {
+    let at = |evidence: f64| {
+        window
+            .ordinary
+            .copies_at(probability(THRESHOLD - evidence), window.length)
+    };
+    // Up to twice the expected copies only half of the evidence counts.
+    let twice = 2.0 * window.ordinary.expected(window.length);
+    let copies = at(EXTRAS_MAX / 2.0).min(at(EXTRAS_MAX).max(twice));
+    copies.max(COPIES_MIN)
+}
+
+/// The most that growth and synchrony say.
+const EXTRAS_MAX: f64 = growth::GROWTH_MAX + synchrony::SYNCHRONY_MAX;
+
+fn log_odds(chance: f64) -> f64 {
+    libm::log(chance / (1.0 - chance)).clamp(-SURE, SURE)
+}
+
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-log_odds))
+}
+
+fn evidence(window: Milliseconds, observed: u64, expected: f64, score: f64, accounts: f64) -> TriggerEvidence {
+    TriggerEvidence {
+        window,
+        observed,
+        expected,
+        score,
+        threshold: THRESHOLD,
+        accounts: Estimate {
+            estimate: accounts,
+            low: accounts,
+            high: accounts,
+        },
+    }
+}
+
+/// Distinct accounts. An event without an account counts as one of its own: nothing better is known.
+fn spreaders(records: &[&HotRecord]) -> f64 {
+    let accounts = crate::family::accounts(records);
+    accounts.estimate.estimate + accounts.without_account as f64
+}
+
+/// Spread in the last `bins` bins.
+pub(crate) fn total(records: &[&HotRecord], resolution: Resolution, bins: i64, now: Timestamp) -> u64 {
+    records
+        .iter()
+        .map(|record| record.recent_spread(resolution, bins, now))
+        .sum()
+}

@@ -1,0 +1,96 @@
+//! Every window that ends now, at once.
+
+use tocsin_model::{Milliseconds, Timestamp};
+
+use super::ordinary::Ordinary;
+use crate::bins::Bin;
+use crate::record::HotRecord;
+
+/// A window that ends now and begins with a bin that holds something.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Window {
+    /// Where it begins.
+    pub(super) from: Timestamp,
+    /// How long it is.
+    pub(super) length: Milliseconds,
+    /// The spread in it.
+    pub(super) spread: u64,
+    /// What would be ordinary in it.
+    pub(super) ordinary: Ordinary,
+}
+
+/// Shorter windows are taken for this long: what comes within seconds is one post that was sent several times as often as it is spread.
+pub(super) const LENGTH_MIN: Milliseconds = Milliseconds::from_minutes(1);
+
+/// In longer windows a content becomes popular and no spike.
+const LENGTH_MAX: Milliseconds = Milliseconds::from_hours(3);
+
+/// The bins of several records, latest first, each start once.
+pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
+    let mut bins: Vec<Bin> = records
+        .iter()
+        .flat_map(|record| record.spread_latest_first(now))
+        .collect();
+    if records.len() > 1 {
+        bins.sort_unstable_by_key(|bin| std::cmp::Reverse(bin.start));
+        bins.dedup_by(|later, kept| {
+            let same = later.start == kept.start;
+            if same {
+                kept.count += later.count;
+            }
+            same
+        });
+    }
+    bins
+}
+
+/// Every window of up to three hours that ends now and begins with one of these bins, which come latest first; the shortest first. There are
+/// at most some 520, and seldom more than there were copies.
+pub(super) fn windows(bins: &[Bin], now: Timestamp) -> impl Iterator<Item = Window> + '_ {
+    let day: u64 = bins.iter().fold(0, |sum, bin| sum.saturating_add(bin.count));
+    let recent = bins.iter().take_while(move |bin| now - bin.start <= LENGTH_MAX);
+    recent.scan(0u64, move |spread, bin| {
+        *spread = spread.saturating_add(bin.count);
+        let length = (now - bin.start).max(LENGTH_MIN);
+        Some(Window {
+            from: bin.start,
+            length,
+            spread: *spread,
+            ordinary: Ordinary::before(day.saturating_sub(*spread), length),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bins_of(ages_s: &[(i64, u64)]) -> Vec<Bin> {
+        let bin = |&(age, count): &(i64, u64)| Bin {
+            start: Timestamp(-age * 1_000),
+            count,
+        };
+        ages_s.iter().map(bin).collect()
+    }
+
+    #[test]
+    fn windows_begin_with_the_bins_and_know_what_came_before() {
+        let bins = bins_of(&[(0, 2), (30, 1), (600, 4), (7_200, 40), (14_400, 1)]);
+        let windows: Vec<Window> = windows(&bins, Timestamp(0)).collect();
+        let spread: Vec<(u64, Milliseconds)> = windows.iter().map(|window| (window.spread, window.length)).collect();
+        assert_eq!(
+            spread,
+            [
+                (2, LENGTH_MIN),
+                (3, LENGTH_MIN),
+                (7, Milliseconds::from_minutes(10)),
+                (47, Milliseconds::from_hours(2))
+            ]
+        );
+        assert!(
+            windows[2].ordinary.expected(windows[2].length) > 0.1,
+            "40 copies in the day before"
+        );
+        assert!(windows[3].ordinary.expected(windows[3].length) < 0.2, "one copy before");
+    }
+}
