@@ -11,7 +11,9 @@
 //! * The generator and the oracle share nothing but the event type, and the oracle shares nothing with the detector but that.
 //!
 //! Start reading at [`scenario::ScenarioConfig`], then [`scenario::Scenario`]; [`scenario::DemoPlan`] is what `tocsin demo` plays;
-//! [`oracle::Oracle`] counts. The binary of this crate measures throughput; see `loadtest/README.md`.
+//! [`oracle::Oracle`] counts; [`cascade::cascade`] is the spread of one
+//! content, for forecasts. The binary of this crate measures throughput; see `loadtest/README.md`.
 
+pub mod cascade;
 pub mod oracle;
 pub mod scenario;

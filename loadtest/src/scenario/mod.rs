@@ -3,7 +3,7 @@
 mod config;
 mod copies;
 mod demo;
-mod draw;
+pub(crate) mod draw;
 mod rate;
 mod stream;
 

@@ -21,6 +21,7 @@ mod deadline;
 mod episode;
 mod family;
 pub mod figures;
+pub mod forecast;
 mod group;
 mod input;
 mod judging;

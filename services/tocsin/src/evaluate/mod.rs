@@ -1,6 +1,7 @@
 //! Evaluations: the whole path, or one estimator over its range, against exact counts.
 
 mod elections;
+mod forecast;
 mod reach;
 mod truth;
 mod windows;
@@ -24,6 +25,8 @@ pub enum EvaluateCommand {
     Windows(SuiteArguments),
     /// Distinct accounts: error and coverage over the whole range, merged sketches, and input crafted against an unkeyed sketch.
     Reach(SuiteArguments),
+    /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
+    Forecast(ForecastArguments),
 }
 
 /// How to evaluate on generated input.
@@ -38,6 +41,18 @@ pub struct SuiteArguments {
     /// Where the figures go, as JSON.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// How to evaluate forecasts.
+#[derive(Debug, Args)]
+pub struct ForecastArguments {
+    /// Seed, scale and output.
+    #[command(flatten)]
+    pub suite: SuiteArguments,
+    /// The cascades, as CSV or gzip of it: `cascade` and `delay_s`, seconds after the root. Without it: those beside the checkout, or under
+    /// TOCSIN_SHARED.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
 }
 
 /// How to evaluate the election posts.
@@ -86,6 +101,9 @@ impl EvaluateCommand {
                 write_suite("windows", arguments, &figures)
             }
             EvaluateCommand::Reach(arguments) => write_suite("reach", arguments, &reach::run(arguments)),
+            EvaluateCommand::Forecast(arguments) => {
+                write_suite("forecast", &arguments.suite, &forecast::run(arguments)?)
+            }
         }
     }
 }
