@@ -6,20 +6,30 @@ use tocsin_model::{
 
 use crate::family::{FamilyState, accounts};
 use crate::figures::{WindowFigures, family_figures};
+use crate::paging::PagePolicy;
 use crate::priority::priority;
 use crate::record::HotRecord;
 use crate::trigger::{self, RULE_VERSION};
 
+/// What an alert is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) family: FamilyId,
+    pub(crate) scope: Scope,
+    pub(crate) level: AlertLevel,
+    pub(crate) state: &'a FamilyState,
+    pub(crate) records: &'a [&'a HotRecord],
+}
+
 /// The alert of an episode at `now`. `None` without records.
-pub(crate) fn compose(
-    key: &DeploymentKey,
-    family: FamilyId,
-    scope: Scope,
-    level: AlertLevel,
-    state: &FamilyState,
-    records: &[&HotRecord],
-    now: Timestamp,
-) -> Option<Alert> {
+pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject<'_>, now: Timestamp) -> Option<Alert> {
+    let Subject {
+        family,
+        scope,
+        level,
+        state,
+        records,
+    } = subject;
     let figures = family_figures(records, now)?;
     let founder = records
         .iter()
@@ -28,6 +38,7 @@ pub(crate) fn compose(
     let mut evidence = trigger::judge(records, now).evidence;
     evidence.accounts = accounts(records).estimate;
     let priority = priority(records, state.verdict, now);
+    let paging = policy.decide(level, priority.priority, state.episode.paged);
     let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);
     Some(Alert {
         id: alert_id(key, family, scope, level, state),
@@ -49,6 +60,13 @@ pub(crate) fn compose(
         priority: priority.priority,
         priority_terms: priority.terms,
         members: figures.members,
+        forecast: None,
+        paged: paging.paged,
+        page_score: paging.score,
+        page_threshold: policy.threshold,
+        pages_per_day: policy.pages_per_day,
+        influence: Vec::new(),
+        quarantined: false,
     })
 }
 

@@ -10,6 +10,7 @@ use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
 use crate::marks::Marks;
+use crate::paging::PagePolicy;
 use crate::record::HotRecord;
 
 /// The state machine of one key group.
@@ -24,6 +25,7 @@ pub struct Group {
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
     pub(crate) delta_number: u64,
+    pub(crate) page_policy: PagePolicy,
     version: u64,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
@@ -44,6 +46,7 @@ impl Group {
             families: Families::default(),
             deadlines: Deadlines::default(),
             delta_number: 0,
+            page_policy: PagePolicy::SHIPPED,
             version: 0,
             changed: BTreeSet::new(),
             counters: Counters::default(),

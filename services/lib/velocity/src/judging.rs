@@ -1,7 +1,8 @@
 //! When a group asks the rule, and what it then says.
 
-use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
+use crate::alert::{Subject, compose};
 use crate::class::Quiet;
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
@@ -167,18 +168,28 @@ impl Group {
             self.deadlines.add(self.now + REVIEW_EVERY, Duty::Review(family, class));
         }
         let records = self.records(family, class);
-        if let Some(state) = self.families.state(family, class)
-            && let Some(alert) = crate::alert::compose(
-                &self.config.key,
-                family,
-                class.scope(),
-                level,
-                state,
-                &records,
-                self.now,
-            )
-        {
-            out.push(Output::Alert(alert));
-        }
+        let Some(alert) = self.compose_alert(family, class, level, &records) else {
+            return;
+        };
+        self.families.set_paged(family, class, alert.paged);
+        out.push(Output::Alert(Box::new(alert)));
+    }
+
+    /// The alert of a family's episode, from these records.
+    pub(crate) fn compose_alert(
+        &self,
+        family: FamilyId,
+        class: Class,
+        level: AlertLevel,
+        records: &[&HotRecord],
+    ) -> Option<Alert> {
+        let subject = Subject {
+            family,
+            scope: class.scope(),
+            level,
+            state: self.families.state(family, class)?,
+            records,
+        };
+        compose(&self.config.key, &self.page_policy, subject, self.now)
     }
 }

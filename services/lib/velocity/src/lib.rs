@@ -27,6 +27,7 @@ mod input;
 mod judging;
 mod marks;
 mod membership;
+mod paging;
 mod priority;
 pub mod record;
 mod snapshot;
