@@ -6,8 +6,10 @@ use crate::alert::{Subject, compose};
 use crate::class::Quiet;
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
+use crate::evidence::course;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
+use crate::learning::FORECAST_AHEAD;
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::{self, total};
 
@@ -171,8 +173,23 @@ impl Group {
         let Some(alert) = self.compose_alert(family, class, level, &records) else {
             return;
         };
+        let course = course(&records, self.now);
+        if level != AlertLevel::Subsided {
+            let due = self.now + FORECAST_AHEAD;
+            if self.outcomes.expect(family, class, due, course) {
+                self.deadlines.add(due, Duty::Learn(family, class));
+            }
+        }
         self.families.set_paged(family, class, alert.paged);
         out.push(Output::Alert(Box::new(alert)));
+    }
+
+    /// The hour after a forecast is over. Of a family that joined another, or that made room, nobody can tell what came.
+    pub(crate) fn learn(&mut self, family: FamilyId, class: Class, due: Timestamp) {
+        let records = self.records(family, class);
+        let is_known = self.families.of(family.0, class) == family && !records.is_empty();
+        let spread = is_known.then(|| total(&records, Resolution::Minute1, 60, self.now));
+        self.outcomes.learn(family, class, due, spread);
     }
 
     /// The alert of a family's episode, from these records.
@@ -188,6 +205,7 @@ impl Group {
             scope: class.scope(),
             level,
             state: self.families.state(family, class)?,
+            calibration: &self.outcomes.calibration(class),
             records,
         };
         compose(&self.config.key, &self.page_policy, subject, self.now)
