@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -31,12 +32,14 @@ impl ExplainCommand {
             url: self.url.clone(),
             key,
         };
-        match fetch(&source, &self.alert).await? {
-            Some(alert) if self.json => println!("{alert:#}"),
-            Some(alert) => print!("{}", explanation(alert)?),
-            None if self.json => println!("null"),
-            None => println!("Nothing rang yet in the scope of this key."),
-        }
-        Ok(())
+        let text = match fetch(&source, &self.alert).await? {
+            Some(alert) if self.json => format!("{alert:#}\n"),
+            Some(alert) => explanation(alert)?,
+            None if self.json => "null\n".to_owned(),
+            None => "Nothing rang yet in the scope of this key.\n".to_owned(),
+        };
+        std::io::stdout()
+            .write_all(text.as_bytes())
+            .context("print the explanation")
     }
 }
