@@ -5,7 +5,6 @@
 use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
-use crate::family::accounts;
 use crate::group::Group;
 use crate::input::HotKey;
 use crate::record::HotRecord;
@@ -89,7 +88,8 @@ impl Group {
 fn flood(record: &HotRecord) -> Option<Flood> {
     let spread = record.cells().iter().filter(|cell| cell.kind.is_spread());
     let copies = spread.map(|cell| cell.voice.events).sum();
-    if copies < FLOOD_COPIES {
+    // Beyond exact sets there are too many accounts for a flood, and to estimate them costs more than to ask this.
+    if copies < FLOOD_COPIES || !record.reach().iter().all(|entry| entry.accounts.is_exact()) {
         return None;
     }
     let accounts = spreaders(record);
@@ -102,8 +102,8 @@ fn flood(record: &HotRecord) -> Option<Flood> {
 
 /// As many accounts as a record may have come from. Exact while they are few.
 pub(crate) fn spreaders(record: &HotRecord) -> u64 {
-    let accounts = accounts(&[record]);
-    accounts.estimate.estimate as u64 + accounts.without_account
+    let accounts = record.reach().iter().map(|entry| entry.estimate().estimate as u64);
+    accounts.sum::<u64>().saturating_add(record.signals.without_account)
 }
 
 impl Flood {
