@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tocsin_model::{
     Alert, AlertId, AlertLevel, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds,
-    PlatformFigures, PlatformId, PriorityTerm, Timestamp, TriggerEvidence,
+    NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Timestamp,
+    TriggerEvidence,
 };
 
 use crate::StoreError;
@@ -37,6 +38,29 @@ struct Stored {
     priority: f64,
     priority_terms: Vec<(String, f64)>,
     members: u32,
+    /// Spread, then accounts; low, median, high.
+    #[serde(default)]
+    forecast: Option<[[f64; 3]; 2]>,
+    #[serde(default)]
+    paged: bool,
+    #[serde(default)]
+    page_score: f64,
+    #[serde(default)]
+    page_threshold: f64,
+    #[serde(default)]
+    pages_per_day: f64,
+    #[serde(default)]
+    influence: Vec<StoredInfluence>,
+    #[serde(default)]
+    quarantined: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredInfluence {
+    party: u16,
+    share: f64,
+    counted_share: f64,
+    capped: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +103,15 @@ pub(crate) fn to_json(alert: &Alert) -> String {
             .map(|term| (term.name.clone(), finite(term.value)))
             .collect(),
         members: alert.members,
+        forecast: alert
+            .forecast
+            .map(|forecast| [forecast.spread, forecast.accounts].map(from_quantiles)),
+        paged: alert.paged,
+        page_score: finite(alert.page_score),
+        page_threshold: finite(alert.page_threshold),
+        pages_per_day: finite(alert.pages_per_day),
+        influence: alert.influence.iter().map(from_influence).collect(),
+        quarantined: alert.quarantined,
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -124,6 +157,16 @@ fn to_alert(stored: Stored) -> Option<Alert> {
             .map(|(name, value)| PriorityTerm { name, value })
             .collect(),
         members: stored.members,
+        forecast: stored.forecast.map(|[spread, accounts]| NextHour {
+            spread: to_quantiles(spread),
+            accounts: to_quantiles(accounts),
+        }),
+        paged: stored.paged,
+        page_score: stored.page_score,
+        page_threshold: stored.page_threshold,
+        pages_per_day: stored.pages_per_day,
+        influence: stored.influence.into_iter().map(to_influence).collect(),
+        quarantined: stored.quarantined,
     })
 }
 
@@ -145,6 +188,32 @@ fn to_platform(stored: StoredPlatform) -> PlatformFigures {
     }
 }
 
+fn from_influence(influence: &PartyInfluence) -> StoredInfluence {
+    StoredInfluence {
+        party: influence.party.0,
+        share: finite(influence.share),
+        counted_share: finite(influence.counted_share),
+        capped: influence.capped,
+    }
+}
+
+fn to_influence(stored: StoredInfluence) -> PartyInfluence {
+    PartyInfluence {
+        party: PartyId(stored.party),
+        share: stored.share,
+        counted_share: stored.counted_share,
+        capped: stored.capped,
+    }
+}
+
+fn from_quantiles(quantiles: Quantiles) -> [f64; 3] {
+    [quantiles.low, quantiles.median, quantiles.high].map(finite)
+}
+
+fn to_quantiles([low, median, high]: [f64; 3]) -> Quantiles {
+    Quantiles { low, median, high }
+}
+
 fn from_estimate(estimate: Estimate) -> [f64; 3] {
     [estimate.estimate, estimate.low, estimate.high].map(finite)
 }
@@ -160,4 +229,39 @@ fn to_interval([low, high]: [u64; 2]) -> Interval {
 /// JSON has no other numbers.
 fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::casework::alert_rules::tests::alert;
+    use tocsin_model::Scope;
+
+    #[test]
+    fn a_row_of_an_earlier_version_is_read() {
+        let stored = Alert {
+            paged: true,
+            page_score: 7.0,
+            quarantined: true,
+            ..alert(Scope::All, AlertLevel::Raised, 1, 10)
+        };
+        assert_eq!(from_json(&to_json(&stored)).unwrap(), stored);
+        let mut row: serde_json::Value = serde_json::from_str(&to_json(&stored)).unwrap();
+        let fields = row.as_object_mut().unwrap();
+        for added in [
+            "forecast",
+            "paged",
+            "page_score",
+            "page_threshold",
+            "pages_per_day",
+            "influence",
+            "quarantined",
+        ] {
+            assert!(fields.remove(added).is_some(), "{added}");
+        }
+        let old = from_json(&row.to_string()).unwrap();
+        assert_eq!((old.paged, old.page_score, old.forecast), (false, 0.0, None));
+        assert_eq!(old.spread_24h, stored.spread_24h);
+    }
 }

@@ -4,22 +4,40 @@ use tocsin_model::{
     Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, PlatformFigures, PlatformId, Scope, Timestamp,
 };
 
+use crate::evidence::{evidence as parties_evidence, next_hour};
 use crate::family::{FamilyState, accounts};
 use crate::figures::{WindowFigures, family_figures};
-use crate::priority::priority;
+use crate::forecast::Calibration;
+use crate::paging::PagePolicy;
+use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
 use crate::trigger::{self, RULE_VERSION};
 
+/// What an alert is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) family: FamilyId,
+    pub(crate) scope: Scope,
+    pub(crate) level: AlertLevel,
+    pub(crate) state: &'a FamilyState,
+    /// How forecasts turned out in this scope.
+    pub(crate) calibration: &'a Calibration,
+    pub(crate) records: &'a [&'a HotRecord],
+    /// Whether a member is in quarantine.
+    pub(crate) has_flood: bool,
+}
+
 /// The alert of an episode at `now`. `None` without records.
-pub(crate) fn compose(
-    key: &DeploymentKey,
-    family: FamilyId,
-    scope: Scope,
-    level: AlertLevel,
-    state: &FamilyState,
-    records: &[&HotRecord],
-    now: Timestamp,
-) -> Option<Alert> {
+pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject<'_>, now: Timestamp) -> Option<Alert> {
+    let Subject {
+        family,
+        scope,
+        level,
+        state,
+        calibration,
+        records,
+        has_flood,
+    } = subject;
     let figures = family_figures(records, now)?;
     let founder = records
         .iter()
@@ -27,7 +45,15 @@ pub(crate) fn compose(
         .or(records.first())?;
     let mut evidence = trigger::judge(records, now).evidence;
     evidence.accounts = accounts(records).estimate;
-    let priority = priority(records, state.verdict, now);
+    let said = parties_evidence(records, now);
+    let setting = Setting {
+        verdict: state.verdict,
+        calibration,
+        now,
+    };
+    let priority = priority(&said, setting);
+    let forecast = next_hour(records, calibration, now);
+    let paging = policy.decide(level, priority.priority, state.episode.paged);
     let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);
     Some(Alert {
         id: alert_id(key, family, scope, level, state),
@@ -45,10 +71,17 @@ pub(crate) fn compose(
         spread_1h,
         spread_24h,
         platforms: platforms(&figures.windows, &figures),
-        forecast_1h: priority.forecast_1h,
+        forecast_1h: forecast.spread.median,
         priority: priority.priority,
         priority_terms: priority.terms,
         members: figures.members,
+        forecast: Some(forecast),
+        paged: paging.paged,
+        page_score: paging.score,
+        page_threshold: policy.threshold,
+        pages_per_day: policy.pages_per_day,
+        influence: priority.influence,
+        quarantined: has_flood,
     })
 }
 

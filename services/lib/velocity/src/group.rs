@@ -8,8 +8,11 @@ use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
+use crate::flood::Quarantine;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
+use crate::learning::Outcomes;
 use crate::marks::Marks;
+use crate::paging::PagePolicy;
 use crate::record::HotRecord;
 
 /// The state machine of one key group.
@@ -24,6 +27,8 @@ pub struct Group {
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
     pub(crate) delta_number: u64,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) page_policy: PagePolicy,
     version: u64,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
@@ -44,6 +49,8 @@ impl Group {
             families: Families::default(),
             deadlines: Deadlines::default(),
             delta_number: 0,
+            outcomes: Outcomes::default(),
+            page_policy: PagePolicy::SHIPPED,
             version: 0,
             changed: BTreeSet::new(),
             counters: Counters::default(),
@@ -98,7 +105,7 @@ impl Group {
         self.classes.iter().map(|(class, counts)| (*class, &counts.cold))
     }
 
-    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::hot`] was dropped.
+    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::kept`] was dropped.
     pub fn take_changed(&mut self) -> BTreeSet<HotKey> {
         std::mem::take(&mut self.changed)
     }
@@ -164,6 +171,7 @@ impl Group {
                 Duty::SendDelta(member, class) => self.send_delta(member, class, out),
                 Duty::Judge(family, class) => self.judge(family, class, out),
                 Duty::Review(family, class) => self.review(family, class, out),
+                Duty::Learn(family, class) => self.learn(family, class, at),
             }
         }
         self.now = self.now.max(now);
@@ -183,6 +191,15 @@ impl Group {
         if counts.count_hot(sighting, at, now) {
             self.changed.insert(HotKey { content, class });
             return;
+        }
+        match counts.count_quarantined(sighting, at, now) {
+            None => {}
+            Some(goes_on) => {
+                self.changed.insert(HotKey { content, class });
+                if goes_on == Quarantine::Stays {
+                    return;
+                }
+            }
         }
         // What was linked while the table was full becomes hot as soon as there is room.
         if spread < self.config.promote_at && !self.families.has_link(content, class) {

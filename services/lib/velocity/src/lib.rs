@@ -19,23 +19,31 @@ mod bins;
 mod class;
 mod deadline;
 mod episode;
+pub mod evidence;
+mod exposure;
 mod family;
 pub mod figures;
+mod flood;
 pub mod forecast;
 mod group;
 mod input;
 mod judging;
+mod learning;
 mod marks;
 mod membership;
-mod priority;
+mod odds;
+mod paging;
+pub mod priority;
 pub mod record;
 mod snapshot;
 mod trigger;
+mod voice;
 
 #[cfg(test)]
 mod tests;
 
 pub use bins::Resolution;
+pub use flood::Flood;
 pub use group::Group;
 pub use input::{Counters, GroupConfig, HotKey, Input, Output};
 pub use record::HotRecord;

@@ -2,7 +2,9 @@
 
 mod alarm;
 mod families;
+mod flood;
 mod harness;
+mod influence;
 mod invariance;
 mod scopes;
 mod windows;
