@@ -13,7 +13,7 @@ use tocsin_gateway::{Gateway, GatewayConfig};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{
     Append, Appender, AppenderOptions, Cleanup, Committer, Completion, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicInfo, TopicPartition, TopicSpec,
+    SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec,
 };
 use tocsin_model::Name;
 use tocsin_store::{KeySubject, Role, Roles, Store};
@@ -70,6 +70,10 @@ impl Appender for SlowAppender {
 impl Log for SlowLog {
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
         self.log.ensure_topics(specs)
+    }
+
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        self.log.check_topics(specs)
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {

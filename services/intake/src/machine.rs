@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tocsin_family::{Limits, LinkFinder, Seen};
-use tocsin_log::{Append, Header, RecordRef, TopicPartition};
+use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
     ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
     SourceCoordinate, SourceId, Timestamp,
@@ -178,6 +178,10 @@ impl Intake {
         party_name: &str,
         received_at: Timestamp,
     ) -> Result<(), EventError> {
+        // The time of receipt moves the clock of every group it reaches, so no sender may choose it.
+        if self.time_source == TimeSource::Log && record.stamped_by == StampedBy::Sender {
+            return Err(EventError::NotStampedByLog);
+        }
         let value = record.value.ok_or(EventError::EmptyRecord)?;
         // The registry is only read here; taking it out for the while lets everything else be borrowed.
         let registry = std::mem::take(&mut self.registry);

@@ -193,6 +193,7 @@ impl Bench {
                     partition: NUMBER,
                     offset: record.offset,
                     appended_at_ms: record.appended_at_ms,
+                    stamped_by: tocsin_log::StampedBy::Log,
                     key: None,
                     value: record.value.as_deref(),
                     headers: tocsin_log::Headers::Slice(&record.headers),

@@ -24,13 +24,19 @@ use std::time::Duration;
 
 pub use error::{CommitError, LogError};
 pub use read_through::read_through;
-pub use record::{Append, Header, Headers, Record, RecordRef, TopicPartition};
-pub use topic::{Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicInfo, TopicSpec};
+pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
+pub use topic::{
+    Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
+};
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync + 'static {
-    /// Creates the topics that are absent. A topic that exists with fewer partitions or another clean-up policy is an error.
+    /// Creates the topics that are absent. A topic that exists in another shape ([`Log::check_topics`]) is an error.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
+
+    /// What differs, in the order of `specs`: topics that are absent, and those with fewer partitions, another clean-up policy, or (on
+    /// Kafka) another limit of a batch's bytes or stamps that are the senders'. Changes nothing.
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError>;
 
     /// The topics that exist, ascending by name. The internal topics of Kafka are left out.
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;

@@ -24,6 +24,24 @@ pub struct TopicSpec {
     pub record_bytes_max: u32,
 }
 
+/// A topic that is not as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDifference {
+    /// Its name.
+    pub topic: String,
+    /// What differs, for people.
+    pub difference: String,
+}
+
+impl From<TopicDifference> for LogError {
+    fn from(found: TopicDifference) -> Self {
+        LogError::TopicMismatch {
+            topic: found.topic,
+            difference: found.difference,
+        }
+    }
+}
+
 /// A topic that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicInfo {
@@ -45,6 +63,14 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 pub const RECORD_BYTES_MAX: u32 = 15 << 20;
 
 impl TopicSpec {
+    /// This topic differs so.
+    pub(crate) fn differs(&self, difference: impl Into<String>) -> TopicDifference {
+        TopicDifference {
+            topic: self.name.clone(),
+            difference: difference.into(),
+        }
+    }
+
     /// Both logs take the same names and shapes: those of Apache Kafka, with our limits.
     pub(crate) fn check(&self) -> Result<(), LogError> {
         let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');

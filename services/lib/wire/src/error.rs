@@ -142,6 +142,9 @@ pub enum EventError {
     /// The record has no value. Found by intake.
     #[error("the record has no value")]
     EmptyRecord,
+    /// The record's stamp is its sender's, not the log's. Found by intake.
+    #[error("the ingest topic is not stamped by the log: it needs message.timestamp.type=LogAppendTime")]
+    NotStampedByLog,
 }
 
 impl EventError {
@@ -210,6 +213,10 @@ impl EventError {
         ("party_revoked", "The publishing party was revoked."),
         ("party_unknown", "The ingest topic belongs to no registered party."),
         ("empty_record", "The record has no value."),
+        (
+            "not_stamped_by_log",
+            "The ingest topic lets senders stamp records: it needs message.timestamp.type=LogAppendTime. Ask the operator.",
+        ),
     ];
 
     /// The stable name.
@@ -245,6 +252,7 @@ impl EventError {
             EventError::PartyRevoked => "party_revoked",
             EventError::PartyUnknown => "party_unknown",
             EventError::EmptyRecord => "empty_record",
+            EventError::NotStampedByLog => "not_stamped_by_log",
         }
     }
 }

@@ -360,6 +360,7 @@ impl Fed {
             partition: made.partition,
             offset: *next,
             appended_at_ms: START + *next as i64,
+            stamped_by: tocsin_log::StampedBy::Log,
             key: Some(&made.key),
             value: made.value.as_deref(),
             headers: tocsin_log::Headers::Slice(&[]),

@@ -39,7 +39,7 @@ use writer::Writer;
 
 use crate::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupOptions, GroupReader, Log,
-    LogError, Membership, TailReader, TopicInfo, TopicPartition, TopicSpec, Unit,
+    LogError, Membership, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec, Unit,
 };
 
 /// The most topics one embedded log holds.
@@ -218,6 +218,15 @@ impl Log for EmbeddedLog {
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
         let specs = specs.to_vec();
         self.shared.ask(|done| Job::EnsureTopics { specs, done })
+    }
+
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        self.shared.refuse_closed()?;
+        let found = specs.iter().map(|spec| match self.shared.catalogue.topic(&spec.name) {
+            Some(topic) => batch::difference(spec, &topic.row),
+            None => Some(spec.differs("it is absent")),
+        });
+        Ok(found.flatten().collect())
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {

@@ -5,7 +5,7 @@ use redb::ReadableDatabase;
 
 use super::catalogue::Topic;
 use super::{Shared, failed, tables};
-use crate::{Headers, LogError, RecordRef, TailReader, TopicPartition};
+use crate::{Headers, LogError, RecordRef, StampedBy, TailReader, TopicPartition};
 
 /// Where a reader stands in one partition.
 pub(super) struct Cursor {
@@ -98,6 +98,7 @@ fn read_one(
             partition,
             offset,
             appended_at_ms: stored.appended_at_ms,
+            stamped_by: StampedBy::Log,
             key: stored.key,
             value: stored.value,
             headers: Headers::Slice(&stored.headers),

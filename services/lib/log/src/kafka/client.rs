@@ -1,10 +1,10 @@
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::util::Timeout;
 
-use crate::{Headers, RecordRef};
+use crate::{Headers, RecordRef, StampedBy};
 
 /// The context of clients that only ask. What librdkafka says goes to our log, at our levels: most of it heals by itself.
 pub(super) struct Quiet;
@@ -24,11 +24,16 @@ pub(super) fn heard(error: &KafkaError, reason: &str) {
 
 /// A record as librdkafka holds it.
 pub(super) fn borrow<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
+    let timestamp = message.timestamp();
     RecordRef {
         topic: message.topic(),
         partition: message.partition().cast_unsigned(),
         offset: message.offset().max(0).cast_unsigned(),
-        appended_at_ms: message.timestamp().to_millis().unwrap_or(0),
+        appended_at_ms: timestamp.to_millis().unwrap_or(0),
+        stamped_by: match timestamp {
+            Timestamp::LogAppendTime(_) => StampedBy::Log,
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => StampedBy::Sender,
+        },
         key: message.key(),
         value: message.payload(),
         headers: Headers::Kafka(message.headers()),

@@ -31,8 +31,8 @@ pub use settings::KafkaOptions;
 use client::Quiet;
 
 use crate::{
-    Append, Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, TailReader, TopicInfo,
-    TopicPartition, TopicSpec,
+    Append, Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, TailReader,
+    TopicDifference, TopicInfo, TopicPartition, TopicSpec,
 };
 
 /// How long a question to the brokers may take.
@@ -110,6 +110,10 @@ impl Shared {
 impl Log for KafkaLog {
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
         topics::ensure(&self.shared, specs)
+    }
+
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        topics::check(&self.shared, specs)
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {

@@ -609,6 +609,17 @@ pub fn topics_have_an_identity_and_a_shape(site: &mut Site) {
         let refused = site.log().ensure_topics(&[other]);
         assert!(matches!(refused, Err(LogError::TopicMismatch { .. })), "{refused:?}");
     }
+    // To look changes nothing, and tells of every topic.
+    let absent = site.name("absent");
+    let wanted = [
+        spec(&absent, 1, Cleanup::Delete),
+        spec(&a, 1, Cleanup::Compact),
+        spec(&b, 3, Cleanup::Delete),
+    ];
+    let found = site.log().check_topics(&wanted).unwrap();
+    let found: Vec<_> = found.iter().map(|found| (&*found.topic, &*found.difference)).collect();
+    assert_eq!(found, [(&*absent, "it is absent"), (&*b, "it has 2 partitions, not 3")]);
+    assert!(site.log().topics().unwrap().iter().all(|topic| topic.name != absent));
     let refused = site.log().ensure_topics(&[spec("a b", 1, Cleanup::Delete)]);
     assert!(matches!(refused, Err(LogError::TopicRefused { .. })), "{refused:?}");
 }
