@@ -52,8 +52,22 @@ pub struct Counted {
     pub late: u64,
 }
 
+/// The refused events of one record.
+#[derive(Debug, Default)]
+struct Refused {
+    named: usize,
+    /// Those that are not named: the place of the first, and how many.
+    further: Option<(u32, u64)>,
+    /// The code of the last of them.
+    last: &'static str,
+}
+
 /// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
 pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
+
+/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones, how many there were.
+/// Otherwise one record could make ten thousand.
+pub const REJECTS_PER_RECORD_MAX: usize = 100;
 
 impl Intake {
     /// An intake that knows no party yet.
@@ -189,6 +203,7 @@ impl Intake {
         let read = (|| {
             let party = registry.party(party_name)?;
             let decoded = event::decode(value, &schemas)?;
+            let mut refused = Refused::default();
             for (index, event) in decoded.events().enumerate() {
                 let index = index as u32;
                 let coordinate = SourceCoordinate {
@@ -197,9 +212,19 @@ impl Intake {
                     index,
                 };
                 let accepted = event.and_then(|event| self.event(&event, party, coordinate, record, received_at));
-                if let Err(error) = accepted {
+                let Err(error) = accepted else { continue };
+                if refused.named < REJECTS_PER_RECORD_MAX {
+                    refused.named += 1;
                     self.reject(&error, record, index, received_at);
+                } else {
+                    self.count_reject(error.code());
+                    refused.further.get_or_insert((index, 0)).1 += 1;
+                    refused.last = error.code();
                 }
+            }
+            if let Some((first, count)) = refused.further {
+                let last = refused.last;
+                self.name_reject(&EventError::FurtherRefused { count, last }, record, first, received_at);
             }
             Ok(())
         })();
@@ -370,7 +395,15 @@ impl Intake {
     }
 
     fn reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
-        *self.counted.rejected.entry(error.code()).or_insert(0) += 1;
+        self.count_reject(error.code());
+        self.name_reject(error, record, index, received_at);
+    }
+
+    fn count_reject(&mut self, code: &'static str) {
+        *self.counted.rejected.entry(code).or_insert(0) += 1;
+    }
+
+    fn name_reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
         let party = topics::party_of(record.topic);
         let source = RejectSource {
             topic: record.topic.to_owned(),

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicPartition, read_through,
+    Append, Appender, AppenderOptions, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, SharedLog,
+    TailReader, TopicPartition, read_through,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -13,6 +13,7 @@ use tocsin_wire::{PartyRecord, Schemas, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::machine::Intake;
+use crate::on_their_way::OnTheirWay;
 use crate::source::SourceState;
 use crate::sources::Sources;
 use crate::telemetry::{BatchRead, Metrics};
@@ -22,8 +23,6 @@ const GROUP: &str = "tocsin-intake";
 const RECORDS_PER_POLL: usize = 2_000;
 /// A block stays open at most this long.
 const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
-/// Batches of appends on their way at most; more are waited for.
-const ON_THEIR_WAY_MAX: usize = 32;
 /// A topic may be found, and hold events, before its party's announcement is read (an operator may make it by hand). Its events wait so
 /// long for the announcement before they are refused as nobody's.
 const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
@@ -83,7 +82,7 @@ pub fn run(
             durability: Durability::Ordered,
             gapless: true,
         })?,
-        on_their_way: VecDeque::new(),
+        on_their_way: OnTheirWay::default(),
         sources: Sources::default(),
         awaiting: BTreeMap::new(),
         decisions_position: None,
@@ -118,7 +117,7 @@ struct Shell<'a> {
     /// Parties and families: every intake reads all of them, from the beginning.
     news: Box<dyn TailReader>,
     appender: Box<dyn Appender>,
-    on_their_way: VecDeque<Completion>,
+    on_their_way: OnTheirWay,
     sources: Sources,
     /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
     awaiting: BTreeMap<TopicPartition, Instant>,
@@ -251,26 +250,10 @@ impl Shell<'_> {
         BatchRead { counted }.emit(&self.metrics);
         let appends = self.intake.take();
         if !appends.is_empty() {
-            self.on_their_way.push_back(self.appender.append(appends));
+            let bytes = appends.iter().map(Append::bytes).sum();
+            self.on_their_way.push(self.appender.append(appends), bytes);
         }
-        while let Some(first) = self.on_their_way.front_mut() {
-            match first.poll_now() {
-                Some(result) => {
-                    result?;
-                    self.on_their_way.pop_front();
-                }
-                None if self.on_their_way.len() <= ON_THEIR_WAY_MAX => break,
-                None => self.wait_for_first()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn wait_for_first(&mut self) -> Result<(), IntakeError> {
-        if let Some(first) = self.on_their_way.pop_front() {
-            first.wait()?;
-        }
-        Ok(())
+        Ok(self.on_their_way.settle()?)
     }
 
     /// Writes positions and clocks, after everything read so far is in the log.
@@ -278,9 +261,7 @@ impl Shell<'_> {
         self.state_written_at = Instant::now();
         self.intake.flush();
         self.append()?;
-        while !self.on_their_way.is_empty() {
-            self.wait_for_first()?;
-        }
+        self.on_their_way.wait_for_all()?;
         let mut appends = Vec::new();
         let mut positions = Vec::new();
         for (place, source) in self.sources.iter() {

@@ -12,6 +12,7 @@
 //!
 //! Start reading at [`Log`].
 
+mod budget;
 pub mod embedded;
 mod error;
 pub mod kafka;
@@ -22,6 +23,7 @@ mod topic;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::POLL_BYTES_MAX;
 pub use error::{CommitError, LogError};
 pub use read_through::read_through;
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
@@ -147,8 +149,8 @@ pub enum GroupEvent {
 
 /// Reads as a member of a group. Owned by one thread.
 pub trait GroupReader: Send {
-    /// Waits at most `timeout` for records or an event, and hands at most `records_max` records to `sink`, borrowed. An event is returned
-    /// before any record that follows it.
+    /// Waits at most `timeout` for records or an event, and hands at most `records_max` records and (but for the last record)
+    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it.
     fn poll(
         &mut self,
         timeout: Duration,
@@ -190,7 +192,8 @@ pub enum Membership {
 
 /// Reads stated partitions to their moving end. Owned by one thread.
 pub trait TailReader: Send {
-    /// Waits at most `timeout` and hands at most `records_max` records to `sink`, borrowed. Returns how many.
+    /// Waits at most `timeout` and hands at most `records_max` records and (but for the last record) [`POLL_BYTES_MAX`] bytes to `sink`,
+    /// borrowed. Returns how many records.
     fn poll(
         &mut self,
         timeout: Duration,

@@ -413,6 +413,42 @@ pub fn bounds_move_with_the_appends(site: &mut Site) {
     }
 }
 
+pub fn one_poll_brings_no_more_bytes_than_its_limit(site: &mut Site) {
+    const RECORDS: u64 = 12;
+    const BYTES: usize = 1_000_000;
+    let topic = site.name("large");
+    let large = TopicSpec {
+        record_bytes_max: BYTES as u32,
+        ..spec(&topic, 1, Cleanup::Delete)
+    };
+    site.log().ensure_topics(&[large]).unwrap();
+    for _ in 0..RECORDS {
+        site.append(vec![value(&at(&topic, 0), "x".repeat(BYTES))]);
+    }
+    let check = |what: &str, poll: &mut dyn FnMut(&mut dyn FnMut(RecordRef<'_>))| {
+        let mut offsets = Vec::new();
+        until(what, || {
+            let before = offsets.len();
+            poll(&mut |record| offsets.push(record.offset));
+            let records = offsets.len() - before;
+            assert!(
+                records <= POLL_BYTES_MAX / BYTES + 1,
+                "{what}: {records} records of one poll"
+            );
+            offsets.len() as u64 >= RECORDS
+        });
+        assert!(offsets.iter().copied().eq(0..RECORDS), "{what}: {offsets:?}");
+    };
+    let mut member = site.reader("g", std::slice::from_ref(&topic), 1);
+    check("the records of a group", &mut |sink| {
+        member.poll(STEP, 1_000, sink).unwrap();
+    });
+    let mut tail = site.log().tail_reader(&[(at(&topic, 0), 0)]).unwrap();
+    check("the records of a tail", &mut |sink| {
+        tail.poll(STEP, 1_000, sink).unwrap();
+    });
+}
+
 pub fn what_a_topic_does_not_allow_is_refused(site: &mut Site) {
     let (free, compacted) = (
         site.topic("f", 1, Cleanup::Delete),
