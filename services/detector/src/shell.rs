@@ -14,7 +14,7 @@ use tocsin_wire::{SightingsRecord, topics};
 
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
-use crate::partition::{Partition, Traced};
+use crate::partition::{FamilyNews, Partition, Traced};
 use crate::restore::restore;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 
@@ -306,31 +306,26 @@ impl Shell<'_> {
             for Traced { said: alert, trace } in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
                 let key = Some(alert.id.0.to_be_bytes().to_vec());
-                let record = append(topics::ALERTS, 0, key, value);
+                let record = append(topics::ALERTS, 0, key, Some(value));
                 unit.appends.push(traced(record, *trace));
                 alerts.push(AlertCommitted {
                     id: alert.id,
                     trace: *trace,
                 });
             }
-            for announcement in &outputs.announcements {
-                let key = tocsin_wire::family::key(announcement);
-                unit.appends.push(append(
-                    topics::FAMILIES,
-                    0,
-                    Some(key),
-                    tocsin_wire::family::encode(announcement),
-                ));
-            }
+            unit.appends.extend(outputs.families.iter().map(family_record));
             for Traced { said, trace } in outputs.onward {
                 let (group, record) = match said {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
                     Output::Decision(decision) => (decision.family.home(), SightingsRecord::Decision(decision)),
-                    Output::Alert(_) | Output::Announcement(_) => continue,
+                    Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => continue,
                 };
                 let to = self.setup.partitions.partition_of(group);
-                onward.push(traced(append(topics::SIGHTINGS, to, None, record.encode()), trace));
+                onward.push(traced(
+                    append(topics::SIGHTINGS, to, None, Some(record.encode())),
+                    trace,
+                ));
             }
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
@@ -421,11 +416,25 @@ impl Shell<'_> {
     }
 }
 
-fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> Append {
+/// A record of `tocsin.families`; one without a value takes the announcement away.
+fn family_record(news: &FamilyNews) -> Append {
+    let (content, class, value) = match news {
+        FamilyNews::Announced(said) => (said.content, said.class, Some(tocsin_wire::family::encode(said))),
+        FamilyNews::Withdrawn(key) => (key.content, key.class, None),
+    };
+    append(
+        topics::FAMILIES,
+        0,
+        Some(tocsin_wire::family::key(content, class)),
+        value,
+    )
+}
+
+fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Append {
     Append {
         to: TopicPartition::new(topic, partition),
         key: key.map(Bytes::from),
-        value: Some(Bytes::from(value)),
+        value: value.map(Bytes::from),
         headers: Vec::new(),
     }
 }

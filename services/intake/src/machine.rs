@@ -11,7 +11,7 @@ use tocsin_model::{
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
-use tocsin_wire::{EventError, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
+use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::registry::{Party, Registry};
@@ -35,6 +35,8 @@ pub struct Intake {
     last_tick: Timestamp,
     out: Vec<Append>,
     counted: Counted,
+    /// What the finder had forgotten when this was last told.
+    forgotten_told: u64,
 }
 
 /// What was read since this was last asked.
@@ -46,6 +48,8 @@ pub struct Counted {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Links found.
     pub links: u64,
+    /// Announcements and seen contents that the finder of links forgot before their time.
+    pub forgotten_early: u64,
     /// Events whose time lay ahead, and events too old for any window.
     pub ahead: u64,
     /// See `ahead`.
@@ -87,6 +91,7 @@ impl Intake {
             last_tick: Timestamp::MIN,
             out: Vec::new(),
             counted: Counted::default(),
+            forgotten_told: 0,
             setup,
         }
     }
@@ -139,6 +144,21 @@ impl Intake {
         self.append_ticks(TickTime::AppendStamp);
     }
 
+    /// Reads one record of `tocsin.parties` or `tocsin.families`; `None` if it cannot be read.
+    pub fn news(&mut self, record: &RecordRef<'_>) -> Option<()> {
+        match (record.topic, record.value) {
+            (topics::PARTIES, Some(value)) => self.registry.put(PartyRecord::decode(value).ok()?),
+            // A party is never taken away: it is revoked, and its record says so.
+            (topics::PARTIES, None) => {}
+            (_, Some(value)) => self.announced(&tocsin_wire::family::decode(value).ok()?),
+            (_, None) => {
+                let (content, class) = tocsin_wire::family::place_of_key(record.key?)?;
+                self.finder.withdrawn(content, class);
+            }
+        }
+        Some(())
+    }
+
     /// A family was announced.
     pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
         let links = self.finder.announced(announcement);
@@ -171,6 +191,8 @@ impl Intake {
 
     /// Takes what was counted.
     pub fn take_counted(&mut self) -> Counted {
+        let forgotten = self.finder.limits_reached();
+        self.counted.forgotten_early = forgotten - std::mem::replace(&mut self.forgotten_told, forgotten);
         std::mem::take(&mut self.counted)
     }
 

@@ -9,7 +9,7 @@ use tocsin_log::{
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
-use tocsin_wire::{PartyRecord, Schemas, topics};
+use tocsin_wire::{Schemas, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::machine::Intake;
@@ -338,17 +338,7 @@ impl Shell<'_> {
     fn read_news(&mut self, wait: Duration) -> Result<(), IntakeError> {
         let intake = &mut self.intake;
         self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
-            let Some(value) = record.value else { return };
-            let understood = if record.topic == topics::PARTIES {
-                PartyRecord::decode(value)
-                    .map(|party| intake.registry_mut().put(party))
-                    .is_ok()
-            } else {
-                tocsin_wire::family::decode(value)
-                    .map(|announcement| intake.announced(&announcement))
-                    .is_ok()
-            };
-            if !understood {
+            if intake.news(&record).is_none() {
                 tracing::warn!(
                     topic = record.topic,
                     offset = record.offset,

@@ -7,6 +7,7 @@ pub(crate) struct Metrics {
     events: IntCounter,
     rejects: IntCounterVec,
     links: IntCounter,
+    forgotten_early: IntCounter,
     clocks: IntCounterVec,
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
@@ -21,6 +22,10 @@ impl Metrics {
                 &["code"],
             )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
+            forgotten_early: IntCounter::new(
+                "tocsin_intake_forgotten_early_total",
+                "Announced families and seen contents forgotten before their time: links may be missed",
+            )?,
             clocks: IntCounterVec::new(
                 Opts::new(
                     "tocsin_intake_clock_flags_total",
@@ -37,6 +42,7 @@ impl Metrics {
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.rejects.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
+        registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
@@ -54,6 +60,7 @@ impl BatchRead {
         let counted = &self.counted;
         metrics.events.inc_by(counted.accepted);
         metrics.links.inc_by(counted.links);
+        metrics.forgotten_early.inc_by(counted.forgotten_early);
         metrics.clocks.with_label_values(&["ahead"]).inc_by(counted.ahead);
         metrics.clocks.with_label_values(&["late"]).inc_by(counted.late);
         for (code, count) in &counted.rejected {

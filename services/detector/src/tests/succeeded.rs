@@ -10,13 +10,13 @@ use tocsin_wire::topics;
 use super::bench::{Bench, NOON, NUMBER, SECOND, until};
 use crate::shell::{DetectorError, run};
 
-struct Running {
+pub struct Running {
     shutdown: Shutdown,
     thread: JoinHandle<Result<(), DetectorError>>,
     readiness: Readiness,
 }
 
-fn start(bench: &Bench) -> Running {
+pub fn start(bench: &Bench) -> Running {
     let (shutdown, readiness) = (Shutdown::new(), Readiness::new());
     let ready = readiness.flag("detector", "restoring");
     let log: SharedLog = bench.log.clone();
@@ -30,7 +30,7 @@ fn start(bench: &Bench) -> Running {
 }
 
 impl Running {
-    fn stop(self) -> Result<(), DetectorError> {
+    pub fn stop(self) -> Result<(), DetectorError> {
         self.shutdown.request();
         self.thread.join().unwrap()
     }

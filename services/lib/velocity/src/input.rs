@@ -44,6 +44,8 @@ pub enum Output {
     Alert(tocsin_model::Alert),
     /// A content became hot.
     Announcement(FamilyAnnouncement),
+    /// A content made room for another and is hot no more: it was announced, and that holds no longer.
+    Withdrawal(HotKey),
     /// Figures for the home of a family in another group.
     Delta(Delta),
     /// A link for another content: its family joined another one.

@@ -178,7 +178,7 @@ impl World {
         self.groups.get_mut(&group).unwrap().apply(input, &mut out);
         for output in out {
             match output {
-                Output::Alert(_) | Output::Announcement(_) => {}
+                Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
