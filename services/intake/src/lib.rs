@@ -20,6 +20,8 @@ mod shell;
 mod source;
 mod sources;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Corrected, SourceClock};
 pub use config::{IntakeConfig, IntakeSetup, TimeSource};

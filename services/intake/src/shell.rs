@@ -16,7 +16,7 @@ use crate::machine::Intake;
 use crate::on_their_way::OnTheirWay;
 use crate::source::SourceState;
 use crate::sources::Sources;
-use crate::telemetry::{BatchRead, Metrics};
+use crate::telemetry::{BatchRead, Metrics, PositionsNotStored};
 
 const GROUP: &str = "tocsin-intake";
 /// Records handed over by one poll at most.
@@ -59,7 +59,6 @@ pub fn run(
     ready: &ReadinessFlag,
     shutdown: &Shutdown,
 ) -> Result<(), IntakeError> {
-    let metrics = Metrics::register(registry).map_err(IntakeError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
         // A member without a name of its own: a named one that comes back is given its old partitions without a rebalance, and never those
@@ -67,30 +66,7 @@ pub fn run(
         instance: String::new(),
         topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
-    let news = [
-        (TopicPartition::new(topics::PARTIES, 0), 0),
-        (TopicPartition::new(topics::FAMILIES, 0), 0),
-    ];
-    let mut shell = Shell {
-        config,
-        log: log.as_ref(),
-        metrics,
-        intake: Intake::new(config, setup, schemas),
-        news: log.tail_reader(&news)?,
-        appender: log.appender(AppenderOptions {
-            name: "intake".to_owned(),
-            durability: Durability::Ordered,
-            gapless: true,
-        })?,
-        on_their_way: OnTheirWay::default(),
-        sources: Sources::default(),
-        awaiting: BTreeMap::new(),
-        decisions_position: None,
-        ticked_at: Instant::now(),
-        flushed_at: Instant::now(),
-        state_written_at: Instant::now(),
-        written: BTreeMap::new(),
-    };
+    let mut shell = Shell::new(config, Intake::new(config, setup, schemas), log, registry)?;
     shell.read_news_through()?;
     ready.set_ready();
     while !shutdown.is_requested() {
@@ -109,7 +85,7 @@ pub fn run(
     Ok(())
 }
 
-struct Shell<'a> {
+pub(crate) struct Shell<'a> {
     config: &'a IntakeConfig,
     log: &'a dyn Log,
     metrics: Metrics,
@@ -130,8 +106,40 @@ struct Shell<'a> {
     written: BTreeMap<SourceId, u64>,
 }
 
-impl Shell<'_> {
-    fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
+impl<'a> Shell<'a> {
+    pub(crate) fn new(
+        config: &'a IntakeConfig,
+        intake: Intake,
+        log: &'a SharedLog,
+        registry: &MetricsRegistry,
+    ) -> Result<Self, IntakeError> {
+        let news = [
+            (TopicPartition::new(topics::PARTIES, 0), 0),
+            (TopicPartition::new(topics::FAMILIES, 0), 0),
+        ];
+        Ok(Shell {
+            config,
+            log: log.as_ref(),
+            metrics: Metrics::register(registry).map_err(IntakeError::Metrics)?,
+            intake,
+            news: log.tail_reader(&news)?,
+            appender: log.appender(AppenderOptions {
+                name: "intake".to_owned(),
+                durability: Durability::Ordered,
+                gapless: true,
+            })?,
+            on_their_way: OnTheirWay::default(),
+            sources: Sources::default(),
+            awaiting: BTreeMap::new(),
+            decisions_position: None,
+            ticked_at: Instant::now(),
+            flushed_at: Instant::now(),
+            state_written_at: Instant::now(),
+            written: BTreeMap::new(),
+        })
+    }
+
+    pub(crate) fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
         let wait = if self.intake.has_open_blocks() {
             BLOCK_OPEN_MAX
         } else {
@@ -157,7 +165,11 @@ impl Shell<'_> {
         Duration::from_millis(self.config.tick_interval_ms).saturating_sub(self.ticked_at.elapsed())
     }
 
-    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    pub(crate) fn assigned(
+        &mut self,
+        assigned: &[TopicPartition],
+        reader: &mut dyn GroupReader,
+    ) -> Result<(), IntakeError> {
         // A topic that is new belongs to a party that is new.
         self.read_news_through()?;
         let mut begun = Vec::new();
@@ -257,7 +269,7 @@ impl Shell<'_> {
     }
 
     /// Writes positions and clocks, after everything read so far is in the log.
-    fn write_state(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    pub(crate) fn write_state(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         self.state_written_at = Instant::now();
         self.intake.flush();
         self.append()?;
@@ -286,7 +298,12 @@ impl Shell<'_> {
             positions.push((TopicPartition::new(topics::DECISIONS, 0), position));
         }
         if !positions.is_empty() {
-            reader.commit_positions(&positions)?;
+            // The group's positions are for tools that show lag, and for decisions, which the groups' memory drops when they come twice:
+            // intake begins where its own state says. A rebalance under way or a lost session is no reason to end.
+            if let Err(error) = reader.commit_positions(&positions) {
+                PositionsNotStored { error: &error }.emit(&self.metrics);
+                self.written.clear();
+            }
         }
         self.show_lag();
         Ok(())

@@ -1,4 +1,5 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_log::LogError;
 
 use crate::machine::Counted;
 
@@ -9,6 +10,7 @@ pub(crate) struct Metrics {
     links: IntCounter,
     forgotten_early: IntCounter,
     clocks: IntCounterVec,
+    positions_not_stored: IntCounter,
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
 }
@@ -33,6 +35,10 @@ impl Metrics {
                 ),
                 &["flag"],
             )?,
+            positions_not_stored: IntCounter::new(
+                "tocsin_intake_positions_not_stored_total",
+                "Times that the group's positions could not be stored; they are stored a second later",
+            )?,
             sources: IntGauge::new("tocsin_intake_sources", "Ingest partitions read by this process")?,
             lag_offsets: IntGaugeVec::new(
                 Opts::new("tocsin_intake_lag_offsets", "Records of ingest topics not yet read"),
@@ -44,9 +50,22 @@ impl Metrics {
         registry.register(Box::new(metrics.links.clone()))?;
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
+        registry.register(Box::new(metrics.positions_not_stored.clone()))?;
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         Ok(metrics)
+    }
+}
+
+/// The group's positions could not be stored; the next time makes up for it.
+pub(crate) struct PositionsNotStored<'a> {
+    pub(crate) error: &'a LogError,
+}
+
+impl PositionsNotStored<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.positions_not_stored.inc();
+        tracing::warn!(error = %tocsin_runtime::roles::chain(self.error), "positions of the group were not stored");
     }
 }
 
