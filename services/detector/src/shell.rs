@@ -21,6 +21,8 @@ use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
+/// How often the lag is shown.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 /// A unit that was not applied is tried again so often before the process gives up.
 const TRIES_MAX: u32 = 5;
 
@@ -126,6 +128,7 @@ pub fn run(
         committed_at: Instant::now(),
         state_written_at: Instant::now(),
         checkpointed_at: Instant::now(),
+        lag_shown_at: Instant::now(),
         round: None,
         as_of: BTreeMap::new(),
         settled: BTreeMap::new(),
@@ -168,6 +171,7 @@ struct Shell<'a> {
     committed_at: Instant,
     state_written_at: Instant,
     checkpointed_at: Instant,
+    lag_shown_at: Instant,
     /// The offsets at which the running round of checkpoints began, by partition.
     round: Option<BTreeMap<u32, u64>>,
     /// The time through which a partition's hot changes are in the state topic.
@@ -223,6 +227,7 @@ impl Shell<'_> {
         for place in revoked {
             self.partitions.remove(&place.partition);
             self.as_of.remove(&place.partition);
+            self.metrics.hide_lag(place.partition);
         }
         self.round = None;
         self.metrics.partitions.set(self.partitions.len() as i64);
@@ -234,6 +239,11 @@ impl Shell<'_> {
             return Ok(());
         }
         self.committed_at = Instant::now();
+        // Before anything else: when ticks stop coming, the lag in seconds is what shows it.
+        if self.lag_shown_at.elapsed() >= LAG_EVERY {
+            self.lag_shown_at = Instant::now();
+            self.show_lag();
+        }
         if self.is_settled() {
             return Ok(());
         }
@@ -367,9 +377,6 @@ impl Shell<'_> {
             alerts: &alerts,
         }
         .emit(&self.metrics);
-        if extent != Extent::Outputs {
-            self.show_lag();
-        }
         Ok(())
     }
 
