@@ -21,6 +21,8 @@ use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
+/// How long the brokers may take to say how far there is to go.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often the lag is shown.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// A unit that was not applied is tried again so often before the process gives up.
@@ -409,12 +411,17 @@ impl Shell<'_> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
+        let place = |number: &u32| TopicPartition::new(topics::SIGHTINGS, *number);
+        let places: Vec<TopicPartition> = self.partitions.keys().map(place).collect();
+        // Without an answer in time the lag in seconds goes on all the same.
+        let ends = self.log.ends(&places, LAG_TIME_MAX).unwrap_or_default();
+        for (partition, end) in self.partitions.values().zip(ends) {
+            let lag = end.saturating_sub(partition.next_offset());
+            let label = partition.number().to_string();
+            self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
+        }
         for (number, partition) in &self.partitions {
             let label = number.to_string();
-            if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(topics::SIGHTINGS, *number)) {
-                let lag = end.saturating_sub(partition.next_offset());
-                self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
-            }
             if partition.now() > Timestamp::MIN {
                 let lag = (now_ms - partition.now().0).max(0) / 1_000;
                 self.metrics.lag_seconds.with_label_values(&[&label]).set(lag);

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_log::LogError;
 use tocsin_model::AlertId;
 use tocsin_store::casework::Team;
 use tocsin_store::{AlertEffects, QueueCounts};
@@ -54,6 +55,11 @@ pub(crate) struct DecisionsPublished {
 /// Decisions could not be published; they stay in the outbox and are tried again.
 pub(crate) struct DecisionsNotPublished<'a> {
     pub error: &'a anyhow::Error,
+}
+
+/// How many alerts there are to read is not known at the moment.
+pub(crate) struct LagUnknown<'a> {
+    pub error: &'a LogError,
 }
 
 /// Parties are on the log.
@@ -161,6 +167,14 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+impl Metrics {
+    /// How often an operation failed.
+    pub(crate) fn failures(&self, operation: &str) -> u64 {
+        self.failures.with_label_values(&[operation]).get()
+    }
+}
+
 impl AlertUnreadable<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.alerts_refused.with_label_values(&["unreadable"]).inc();
@@ -209,6 +223,13 @@ impl StoreFailed<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.failures.with_label_values(&["store"]).inc();
         tracing::warn!(error = self.error, "the store did not answer");
+    }
+}
+
+impl LagUnknown<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["ask_lag"]).inc();
+        tracing::warn!(error = %tocsin_runtime::roles::chain(self.error), "how many alerts there are to read is not known");
     }
 }
 

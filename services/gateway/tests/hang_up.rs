@@ -84,6 +84,10 @@ impl Log for SlowLog {
         self.log.bounds(partition)
     }
 
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
+        self.log.ends(partitions, time_max)
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(SlowAppender {
             appender: self.log.appender(options)?,

@@ -26,6 +26,8 @@ const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
 /// A topic may be found, and hold events, before its party's announcement is read (an operator may make it by hand). Its events wait so
 /// long for the announcement before they are refused as nobody's.
 const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
+/// How long the brokers may take to say how far there is to go. Without an answer the lag shown stays as it is.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often positions and clocks are written.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -310,12 +312,14 @@ impl<'a> Shell<'a> {
     }
 
     fn show_lag(&self) {
+        let (places, sources): (Vec<TopicPartition>, Vec<SourceId>) = self.sources.iter().unzip();
+        let Ok(ends) = self.log.ends(&places, LAG_TIME_MAX) else {
+            return;
+        };
         let mut lags: BTreeMap<std::sync::Arc<str>, i64> = BTreeMap::new();
-        for (place, source) in self.sources.iter() {
+        for ((place, source), end) in places.into_iter().zip(sources).zip(ends) {
             let next = self.intake.source(source).map_or(0, |state| state.next_offset);
-            if let Ok((_, end)) = self.log.bounds(&place) {
-                *lags.entry(place.topic).or_insert(0) += end.saturating_sub(next) as i64;
-            }
+            *lags.entry(place.topic).or_insert(0) += end.saturating_sub(next) as i64;
         }
         for (topic, lag) in lags {
             self.metrics.lag_offsets.with_label_values(&[&*topic]).set(lag);

@@ -46,6 +46,10 @@ pub trait Log: Send + Sync + 'static {
     /// First offset still held, and the offset the next record will get (of Kafka: the high watermark, open transactions included).
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError>;
 
+    /// The offsets that the next records will get, as [`Log::bounds`] tells them, if all can be told within `time_max`. For those who show
+    /// a lag on a thread that has other work: they do without rather than wait for a broker.
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError>;
+
     /// An appender outside any commit unit. Appends of one appender to one partition keep their order; a retry inside never doubles.
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError>;
 

@@ -246,6 +246,11 @@ impl Log for EmbeddedLog {
         Ok(topic.bounds(partition.partition).expect("the partition was checked"))
     }
 
+    fn ends(&self, partitions: &[TopicPartition], _time_max: Duration) -> Result<Vec<u64>, LogError> {
+        let end = |partition: &TopicPartition| Ok(self.bounds(partition)?.1);
+        partitions.iter().map(end).collect()
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         self.shared.refuse_closed()?;
         Ok(Box::new(QueueAppender {

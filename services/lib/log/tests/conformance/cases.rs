@@ -411,6 +411,10 @@ pub fn bounds_move_with_the_appends(site: &mut Site) {
         let refused = site.log().bounds(&nowhere);
         assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
     }
+    let both = [at(&topic, 1), at(&topic, 0)];
+    assert_eq!(site.log().ends(&both, LIMIT).unwrap(), [0, 3]);
+    let refused = site.log().ends(&[at(&topic, 0), at(&topic, 2)], LIMIT);
+    assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
 }
 
 pub fn one_poll_brings_no_more_bytes_than_its_limit(site: &mut Site) {

@@ -269,6 +269,14 @@ fn a_topic_with_another_limit_of_bytes_is_refused() {
 }
 
 #[test]
+fn who_asks_for_ends_waits_no_longer_than_it_said() {
+    let Some(site) = Site::kafka() else { return };
+    let place = at(&site.topic("t", 1, Cleanup::Delete), 0);
+    let late = site.log().ends(&[place], Duration::ZERO);
+    assert!(matches!(late, Err(LogError::Kafka { .. })), "{late:?}");
+}
+
+#[test]
 fn static_members_come_back_to_their_partitions() {
     let Some(site) = Site::kafka() else { return };
     let topic = site.topic("t", 2, Cleanup::Delete);
