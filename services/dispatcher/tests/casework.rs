@@ -132,7 +132,6 @@ impl Bench {
         let mut roles = Roles::new(shutdown.clone());
         let parts = DispatcherParts {
             config: DispatcherConfig::default(),
-            instance: "dispatcher-0".to_owned(),
             log: self.log.clone(),
             store: self.store.clone(),
             partitions: PartitionCount::new(4).unwrap(),

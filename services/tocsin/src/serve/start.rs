@@ -85,7 +85,6 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
 async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
     let parts = DispatcherParts {
         config: process.config.dispatcher.clone(),
-        instance: process.config.log.instance.clone(),
         log: Arc::clone(&process.log),
         store: store(process)?,
         partitions: process.config.sightings_partitions(),
