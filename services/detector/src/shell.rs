@@ -94,6 +94,13 @@ pub enum DetectorError {
     },
 }
 
+impl DetectorError {
+    /// Whether a restore ended because the process is to stop.
+    fn is_called_off(&self) -> bool {
+        matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))
+    }
+}
+
 /// Runs the detector on the calling thread until shutdown is requested.
 ///
 /// # Errors
@@ -145,10 +152,11 @@ pub fn run(
         })?;
         match event {
             GroupEvent::Polled => {}
-            GroupEvent::Assigned(assigned) => {
-                shell.assigned(&assigned, reader.as_mut())?;
-                ready.set_ready();
-            }
+            GroupEvent::Assigned(assigned) => match shell.assigned(&assigned, reader.as_mut(), shutdown) {
+                Ok(()) => ready.set_ready(),
+                Err(error) if error.is_called_off() => break,
+                Err(error) => return Err(error),
+            },
             GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
         }
         shell.work(reader.as_mut())?;
@@ -198,7 +206,12 @@ impl Shell<'_> {
         Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.committed_at.elapsed())
     }
 
-    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+    fn assigned(
+        &mut self,
+        assigned: &[TopicPartition],
+        reader: &mut dyn GroupReader,
+        shutdown: &Shutdown,
+    ) -> Result<(), DetectorError> {
         for place in assigned {
             let began = Instant::now();
             let config = self.setup.group_config(self.config);
@@ -208,6 +221,7 @@ impl Shell<'_> {
                 self.setup.partitions,
                 &config,
                 self.setup.epoch,
+                &|| shutdown.is_requested(),
             )?;
             tracing::info!(
                 partition = place.partition,

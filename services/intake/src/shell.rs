@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, SharedLog,
-    TailReader, TopicPartition, read_through,
+    Append, Appender, AppenderOptions, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, Progress,
+    STALLED_TIME_MAX, SharedLog, TailReader, TopicPartition, read_through,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -68,19 +68,12 @@ pub fn run(
         instance: String::new(),
         topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
-    let mut shell = Shell::new(config, Intake::new(config, setup, schemas), log, registry)?;
-    shell.read_news_through()?;
-    ready.set_ready();
-    while !shutdown.is_requested() {
-        shell.read_news(Duration::ZERO)?;
-        shell.begin_announced(reader.as_mut())?;
-        let event = shell.poll(reader.as_mut())?;
-        match event {
-            GroupEvent::Polled => {}
-            GroupEvent::Assigned(assigned) => shell.assigned(&assigned, reader.as_mut())?,
-            GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
-        }
-        shell.work(reader.as_mut())?;
+    let intake = Intake::new(config, setup, schemas);
+    let mut shell = Shell::new(config, intake, log, registry, shutdown)?;
+    let worked = shell.work_on(reader.as_mut(), ready);
+    match worked {
+        Err(IntakeError::Log(error)) if matches!(*error, LogError::CalledOff { .. }) => {}
+        worked => worked?,
     }
     shell.write_state(reader.as_mut())?;
     reader.close();
@@ -90,6 +83,7 @@ pub fn run(
 pub(crate) struct Shell<'a> {
     config: &'a IntakeConfig,
     log: &'a dyn Log,
+    shutdown: &'a Shutdown,
     metrics: Metrics,
     intake: Intake,
     /// Parties and families: every intake reads all of them, from the beginning.
@@ -114,6 +108,7 @@ impl<'a> Shell<'a> {
         intake: Intake,
         log: &'a SharedLog,
         registry: &MetricsRegistry,
+        shutdown: &'a Shutdown,
     ) -> Result<Self, IntakeError> {
         let news = [
             (TopicPartition::new(topics::PARTIES, 0), 0),
@@ -122,6 +117,7 @@ impl<'a> Shell<'a> {
         Ok(Shell {
             config,
             log: log.as_ref(),
+            shutdown,
             metrics: Metrics::register(registry).map_err(IntakeError::Metrics)?,
             intake,
             news: log.tail_reader(&news)?,
@@ -139,6 +135,23 @@ impl<'a> Shell<'a> {
             state_written_at: Instant::now(),
             written: BTreeMap::new(),
         })
+    }
+
+    /// Works until shutdown is requested.
+    fn work_on(&mut self, reader: &mut dyn GroupReader, ready: &ReadinessFlag) -> Result<(), IntakeError> {
+        self.read_news_through()?;
+        ready.set_ready();
+        while !self.shutdown.is_requested() {
+            self.read_news(Duration::ZERO)?;
+            self.begin_announced(reader)?;
+            match self.poll(reader)? {
+                GroupEvent::Polled => {}
+                GroupEvent::Assigned(assigned) => self.assigned(&assigned, reader)?,
+                GroupEvent::Revoked(revoked) => self.revoked(&revoked, reader)?,
+            }
+            self.work(reader)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
@@ -329,7 +342,8 @@ impl<'a> Shell<'a> {
     /// Every source's newest state.
     fn read_states(&self) -> Result<BTreeMap<SourceId, SourceState>, IntakeError> {
         let mut states = BTreeMap::new();
-        read_through(self.log, &TopicPartition::new(topics::INTAKE, 0), .., &mut |record| {
+        let (place, is_called_off) = (TopicPartition::new(topics::INTAKE, 0), || self.shutdown.is_requested());
+        read_through(self.log, &place, .., &is_called_off, &mut |record| {
             let source = record
                 .key
                 .and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
@@ -348,8 +362,9 @@ impl<'a> Shell<'a> {
     fn read_news_through(&mut self) -> Result<(), IntakeError> {
         for topic in [topics::PARTIES, topics::FAMILIES] {
             let place = TopicPartition::new(topic, 0);
-            let (begin, end) = self.log.bounds(&place)?;
-            while self.news.position(&place).unwrap_or(begin) < end {
+            let (_, end) = self.log.bounds(&place)?;
+            let mut progress = Progress::new(&place, end, STALLED_TIME_MAX);
+            while progress.goes_on(self.news.as_ref(), &|| self.shutdown.is_requested())? {
                 self.read_news(Duration::from_millis(200))?;
             }
         }

@@ -11,6 +11,7 @@ use tocsin_log::{
     RecordRef, SharedLog, TopicPartition, TopicSpec, read_through,
 };
 use tocsin_model::{DeploymentKey, KeyEpoch, PartitionCount, PartyId};
+use tocsin_runtime::Shutdown;
 use tocsin_wire::{PartyRecord, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup};
@@ -129,7 +130,8 @@ fn positions_that_cannot_be_stored_are_stored_the_next_time() {
     let log = log(&directory);
     let config = IntakeConfig::default();
     let registry = Registry::new();
-    let mut shell = Shell::new(&config, intake(&config), &log, &registry).unwrap();
+    let shutdown = Shutdown::new();
+    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
     let options = GroupOptions {
         group: "tests".to_owned(),
         instance: String::new(),
@@ -149,7 +151,7 @@ fn positions_that_cannot_be_stored_are_stored_the_next_time() {
     assert_eq!(member.committed(&place).unwrap(), None);
     let mut states = 0;
     let intakes = TopicPartition::new(topics::INTAKE, 0);
-    read_through(log.as_ref(), &intakes, .., &mut |_| states += 1).unwrap();
+    read_through(log.as_ref(), &intakes, .., &|| false, &mut |_| states += 1).unwrap();
     assert_eq!(
         states, 1,
         "where intake goes on after a restart is written all the same"

@@ -104,7 +104,7 @@ impl Bench {
         epoch: KeyEpoch,
     ) -> Result<(Partition, Timestamp), DetectorError> {
         let config = self.setup.group_config(&self.config);
-        restore(self.log.as_ref(), NUMBER, partitions, &config, epoch)
+        restore(self.log.as_ref(), NUMBER, partitions, &config, epoch, &|| false)
     }
 
     /// A URL's content that lives in the partition under test.

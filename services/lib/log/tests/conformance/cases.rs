@@ -373,7 +373,10 @@ pub fn reading_through_ends_at_the_end_that_was_asked_for(site: &mut Site) {
     let to = at(&site.topic("t", 2, Cleanup::Delete), 1);
     let read = |log: &dyn Log, from: &TopicPartition, offsets: (std::ops::Bound<u64>, std::ops::Bound<u64>)| {
         let mut read = Vec::new();
-        read_through(log, from, offsets, &mut |record| read.push(text(&record.to_record()))).unwrap();
+        read_through(log, from, offsets, &|| false, &mut |record| {
+            read.push(text(&record.to_record()))
+        })
+        .unwrap();
         read
     };
     use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -397,7 +400,9 @@ pub fn reading_through_ends_at_the_end_that_was_asked_for(site: &mut Site) {
     let mut committer = log.committer(&site.name("c")).unwrap();
     committer.commit(&Membership::Absent(String::new()), unit).unwrap();
     assert_eq!(read(log.as_ref(), &to, (Included(5), Unbounded)), ["5"]);
-    let nowhere = read_through(log.as_ref(), &at("none", 0), .., &mut |_| panic!("there is nothing"));
+    let nowhere = read_through(log.as_ref(), &at("none", 0), .., &|| false, &mut |_| {
+        panic!("there is nothing")
+    });
     assert!(matches!(nowhere, Err(LogError::NoSuchPartition { .. })), "{nowhere:?}");
 }
 
