@@ -68,6 +68,12 @@ pub(crate) struct PartiesAnnounced {
     pub version: u64,
 }
 
+/// A party's ingest topic exists in another shape than it must have. It is looked at again.
+pub(crate) struct IngestTopicRefused<'a> {
+    pub topic: &'a str,
+    pub error: &'a LogError,
+}
+
 /// Parties could not be announced; they are tried again.
 pub(crate) struct PartiesNotAnnounced<'a> {
     pub error: &'a anyhow::Error,
@@ -253,6 +259,17 @@ impl PartiesAnnounced {
             .registry_version
             .set(i64::try_from(self.version).unwrap_or(i64::MAX));
         tracing::info!(count = self.count, version = self.version, "announced parties");
+    }
+}
+
+impl IngestTopicRefused<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["make_ingest_topic"]).inc();
+        tracing::error!(
+            topic = self.topic,
+            error = %tocsin_runtime::roles::chain(self.error),
+            "an ingest topic has another shape"
+        );
     }
 }
 

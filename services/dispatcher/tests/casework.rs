@@ -615,3 +615,32 @@ async fn bad_input_gets_its_documented_code() {
     running.stop().await;
     drop(bench.directory);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
+    let bench = Bench::new().await;
+    let standing = TopicSpec {
+        name: "tocsin.ingest.alpha".to_owned(),
+        partitions: 4,
+        cleanup: Cleanup::Compact,
+        retention_ms: None,
+        record_bytes_max: 1 << 20,
+    };
+    bench.log.ensure_topics(&[standing]).unwrap();
+    let running = bench.start().await;
+    let has = |topic: &str| bench.log.topics().unwrap().iter().any(|found| found.name == topic);
+    until("parties announced", || {
+        running.readiness.parts().values().all(Option::is_none)
+    })
+    .await;
+    assert!(has("tocsin.ingest.beta"));
+    bench
+        .store
+        .add_party(&name("gamma"), &[name("gamma-chat")])
+        .await
+        .unwrap();
+    until("the next party has its topic", || has("tocsin.ingest.gamma")).await;
+    let refused = "tocsin_dispatcher_failures_total{operation=\"make_ingest_topic\"}";
+    running.metric(refused, |count| count == 1.0).await;
+    running.stop().await;
+}
