@@ -145,6 +145,8 @@ fn spec(declaration: &TopicDeclaration, partitions: PartitionCount) -> TopicSpec
         },
         retention_ms: declaration.retention_ms(),
         record_bytes_max: declaration.record_bytes_max,
+        // Ingest topics are deleted from, not compacted.
+        compaction: None,
     }
 }
 

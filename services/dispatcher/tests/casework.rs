@@ -104,6 +104,7 @@ impl Bench {
                 },
                 retention_ms: None,
                 record_bytes_max: 1 << 20,
+                compaction: None,
             };
             log.ensure_topics(&[spec]).unwrap();
         }
@@ -625,6 +626,7 @@ async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
         cleanup: Cleanup::Compact,
         retention_ms: None,
         record_bytes_max: 1 << 20,
+        compaction: None,
     };
     bench.log.ensure_topics(&[standing]).unwrap();
     let running = bench.start().await;

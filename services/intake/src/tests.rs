@@ -29,6 +29,7 @@ fn log(directory: &tempfile::TempDir) -> SharedLog {
         cleanup,
         retention_ms: None,
         record_bytes_max: 1 << 20,
+        compaction: None,
     };
     let specs = [
         (INGEST, Cleanup::Delete),

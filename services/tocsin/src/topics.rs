@@ -1,6 +1,6 @@
 //! Topics as the log makes them, from the declaration in `schemas/topics.toml`.
 
-use tocsin_log::{Cleanup, TopicInfo, TopicSpec};
+use tocsin_log::{Cleanup, Compaction, TopicInfo, TopicSpec};
 use tocsin_model::PartitionCount;
 use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
 
@@ -28,6 +28,11 @@ pub fn spec(declaration: &TopicDeclaration, sightings: PartitionCount) -> TopicS
         },
         retention_ms: declaration.retention_ms(),
         record_bytes_max: declaration.record_bytes_max,
+        compaction: declaration.compaction.map(|compaction| Compaction {
+            segment_ms: u64::from(compaction.segment_minutes) * 60_000,
+            lag_ms_max: u64::from(compaction.lag_minutes_max) * 60_000,
+            dirty_percent_min: compaction.dirty_percent_min,
+        }),
     }
 }
 

@@ -28,7 +28,7 @@ pub use error::{CommitError, LogError};
 pub use read_through::{Progress, STALLED_TIME_MAX, read_through};
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
 pub use topic::{
-    Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
+    Cleanup, Compaction, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
 };
 
 /// A log. Cheap to share.

@@ -22,6 +22,20 @@ pub struct TopicSpec {
     pub retention_ms: Option<u64>,
     /// The largest record, in bytes.
     pub record_bytes_max: u32,
+    /// For [`Cleanup::Compact`]: how soon; `None` as the brokers are set.
+    pub compaction: Option<Compaction>,
+}
+
+/// How soon old records of a compacted topic go, on Kafka. (The embedded log keeps only the newest of each key at any time.) What an
+/// operator sets for all topics goes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// The segment that is written to is closed after this time, in milliseconds: only closed ones are compacted.
+    pub segment_ms: u64,
+    /// A record that was replaced goes at the latest about this time after it was written, in milliseconds.
+    pub lag_ms_max: u64,
+    /// A partition is compacted when at least so much of it, in per cent, was not compacted yet.
+    pub dirty_percent_min: u8,
 }
 
 /// A topic that is not as it was asked for.
@@ -115,6 +129,7 @@ mod tests {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max,
+            compaction: None,
         };
         assert!(spec("tocsin.ingest.a-b_c", 1, 1).check().is_ok());
         for (name, partitions, record_bytes_max) in [

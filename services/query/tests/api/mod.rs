@@ -86,6 +86,7 @@ impl Api {
             cleanup,
             retention_ms: None,
             record_bytes_max: 1 << 20,
+            compaction: None,
         };
         log.ensure_topics(&[
             topic(Feed::State, u32::from(PARTITIONS), Cleanup::Compact),

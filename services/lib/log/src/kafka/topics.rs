@@ -99,24 +99,33 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
     if specs.is_empty() {
         return Ok(());
     }
-    let values: Vec<(String, String)> = specs
+    let values: Vec<(String, String, Vec<(&str, String)>)> = specs
         .iter()
         .map(|spec| {
             let retention_ms = spec
                 .retention_ms
                 .map_or("-1".to_owned(), |retention_ms| retention_ms.to_string());
             // The broker's limit goes by batches, and ours by records; see `settings`.
-            (retention_ms, (spec.record_bytes_max + BATCH_BYTES).to_string())
+            (
+                retention_ms,
+                (spec.record_bytes_max + BATCH_BYTES).to_string(),
+                compaction(spec),
+            )
         })
         .collect();
     let topics: Vec<NewTopic<'_>> = specs
         .iter()
         .zip(&values)
-        .map(|(spec, (retention_ms, batch_bytes_max))| {
+        .map(|(spec, (retention_ms, batch_bytes_max, compaction))| {
             let replication = TopicReplication::Fixed(i32::from(shared.options.replication_factor));
             let mut topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
             for (name, value) in &shared.options.topic_properties {
                 topic = topic.set(name, value);
+            }
+            for (name, value) in compaction {
+                if !shared.options.topic_properties.contains_key(*name) {
+                    topic = topic.set(name, value);
+                }
             }
             topic = topic
                 .set("message.timestamp.type", LOG_APPEND_TIME)
@@ -142,6 +151,22 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
         }
     }
     Ok(())
+}
+
+/// The settings of a topic's compaction. The defaults of a broker leave the newest segment alone for a week, and wait until half of the
+/// others is new: a restore would read everything written meanwhile.
+fn compaction(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let Some(compaction) = spec.compaction else {
+        return Vec::new();
+    };
+    vec![
+        ("segment.ms", compaction.segment_ms.to_string()),
+        ("max.compaction.lag.ms", compaction.lag_ms_max.to_string()),
+        (
+            "min.cleanable.dirty.ratio",
+            (f64::from(compaction.dirty_percent_min) / 100.0).to_string(),
+        ),
+    ]
 }
 
 /// Waits until the metadata shows the topic with a leader for each partition; returns how many.

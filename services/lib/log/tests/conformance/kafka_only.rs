@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tocsin_log::kafka::KafkaLog;
@@ -274,6 +274,42 @@ fn who_asks_for_ends_waits_no_longer_than_it_said() {
     let place = at(&site.topic("t", 1, Cleanup::Delete), 0);
     let late = site.log().ends(&[place], Duration::ZERO);
     assert!(matches!(late, Err(LogError::Kafka { .. })), "{late:?}");
+}
+
+#[test]
+fn a_compacted_topic_has_the_settings_that_were_asked_for_and_the_operators_go_before() {
+    let Some(site) = Site::kafka() else { return };
+    let name = site.name("compacted");
+    let compaction = Compaction {
+        segment_ms: 600_000,
+        lag_ms_max: 1_800_000,
+        dirty_percent_min: 10,
+    };
+    let compacted = TopicSpec {
+        compaction: Some(compaction),
+        ..spec(&name, 1, Cleanup::Compact)
+    };
+    let mut options = kafka_options().unwrap();
+    // The test's own settings, but for one, would go before.
+    options
+        .topic_properties
+        .retain(|property, _| property == "max.compaction.lag.ms");
+    let servers = options.bootstrap_servers.clone();
+    KafkaLog::connect(options).unwrap().ensure_topics(&[compacted]).unwrap();
+
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let topic = ResourceSpecifier::Topic(&name);
+    let described = runtime
+        .block_on(admin.describe_configs([&topic], &AdminOptions::new()))
+        .unwrap();
+    let described = described[0].as_ref().unwrap();
+    let setting = |name: &str| described.get(name).unwrap().value.clone().unwrap();
+    assert_eq!(setting("segment.ms"), "600000");
+    assert_eq!(setting("min.cleanable.dirty.ratio"), "0.1");
+    assert_eq!(setting("max.compaction.lag.ms"), "1000");
 }
 
 #[test]
