@@ -212,6 +212,7 @@ fn spec(declaration: &TopicDeclaration) -> TopicSpec {
     TopicSpec {
         name: declaration.name.clone(),
         partitions: declaration.partition_count(corpus::setup().partitions),
+        may_grow: declaration.may_grow,
         cleanup: match declaration.cleanup {
             TopicCleanup::Delete => Cleanup::Delete,
             TopicCleanup::Compact => Cleanup::Compact,

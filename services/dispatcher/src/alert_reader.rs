@@ -243,6 +243,7 @@ mod tests {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max: 1 << 20,
+            may_grow: false,
             compaction: None,
         };
         read.ensure_topics(&[spec]).unwrap();

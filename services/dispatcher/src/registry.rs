@@ -139,6 +139,7 @@ fn spec(declaration: &TopicDeclaration, partitions: PartitionCount) -> TopicSpec
     TopicSpec {
         name: declaration.name.clone(),
         partitions: declaration.partition_count(partitions),
+        may_grow: declaration.may_grow,
         cleanup: match declaration.cleanup {
             TopicCleanup::Delete => Cleanup::Delete,
             TopicCleanup::Compact => Cleanup::Compact,

@@ -104,6 +104,7 @@ impl Bench {
                 },
                 retention_ms: None,
                 record_bytes_max: 1 << 20,
+                may_grow: false,
                 compaction: None,
             };
             log.ensure_topics(&[spec]).unwrap();
@@ -626,6 +627,7 @@ async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
         cleanup: Cleanup::Compact,
         retention_ms: None,
         record_bytes_max: 1 << 20,
+        may_grow: false,
         compaction: None,
     };
     bench.log.ensure_topics(&[standing]).unwrap();

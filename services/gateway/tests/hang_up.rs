@@ -165,6 +165,7 @@ async fn a_place_stays_taken_while_its_body_is_in_hand() {
         cleanup: Cleanup::Delete,
         retention_ms: None,
         record_bytes_max: 2 << 20,
+        may_grow: false,
         compaction: None,
     }])
     .unwrap();

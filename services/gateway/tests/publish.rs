@@ -59,6 +59,7 @@ impl Bench {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max: 2 << 20,
+            may_grow: false,
             compaction: None,
         }])
         .unwrap();

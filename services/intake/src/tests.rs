@@ -29,6 +29,7 @@ fn log(directory: &tempfile::TempDir) -> SharedLog {
         cleanup,
         retention_ms: None,
         record_bytes_max: 1 << 20,
+        may_grow: false,
         compaction: None,
     };
     let specs = [

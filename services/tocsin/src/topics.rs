@@ -22,6 +22,7 @@ pub fn spec(declaration: &TopicDeclaration, sightings: PartitionCount) -> TopicS
     TopicSpec {
         name: declaration.name.clone(),
         partitions: declaration.partition_count(sightings),
+        may_grow: declaration.may_grow,
         cleanup: match declaration.cleanup {
             TopicCleanup::Delete => Cleanup::Delete,
             TopicCleanup::Compact => Cleanup::Compact,

@@ -57,6 +57,7 @@ impl Bench {
             cleanup,
             retention_ms: sightings_retention_ms.filter(|_| name == topics::SIGHTINGS),
             record_bytes_max: 8 << 20,
+            may_grow: false,
             compaction: None,
         };
         let specs = [

@@ -36,7 +36,7 @@ pub trait Log: Send + Sync + 'static {
     /// Creates the topics that are absent. A topic that exists in another shape ([`Log::check_topics`]) is an error.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
 
-    /// What differs, in the order of `specs`: topics that are absent, and those with fewer partitions, another clean-up policy, or (on
+    /// What differs, in the order of `specs`: topics that are absent, and those with another number of partitions, another clean-up policy, or (on
     /// Kafka) another limit of a batch's bytes or stamps that are the senders'. Changes nothing.
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError>;
 

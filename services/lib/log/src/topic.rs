@@ -16,6 +16,8 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: u32,
+    /// Whether it may have more by now. Where others count on the number, it may not.
+    pub may_grow: bool,
     /// What becomes of old records.
     pub cleanup: Cleanup,
     /// For [`Cleanup::Delete`]: how long records are kept, in milliseconds; `None` for ever.
@@ -77,6 +79,12 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 pub const RECORD_BYTES_MAX: u32 = 15 << 20;
 
 impl TopicSpec {
+    /// What is wrong with so many partitions.
+    pub(crate) fn partitions_differ(&self, partitions: u32) -> Option<String> {
+        let is_right = partitions == self.partitions || (self.may_grow && partitions > self.partitions);
+        (!is_right).then(|| format!("it has {partitions} partitions, not {}", self.partitions))
+    }
+
     /// This topic differs so.
     pub(crate) fn differs(&self, difference: impl Into<String>) -> TopicDifference {
         TopicDifference {
@@ -129,6 +137,7 @@ mod tests {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max,
+            may_grow: false,
             compaction: None,
         };
         assert!(spec("tocsin.ingest.a-b_c", 1, 1).check().is_ok());

@@ -43,6 +43,9 @@ pub struct TopicDeclaration {
     pub key: String,
     /// How many partitions.
     pub partitions: Partitions,
+    /// Whether an operator may give it more. Every other topic has exactly as many: groups, state and readers count on it.
+    #[serde(default)]
+    pub may_grow: bool,
     /// What becomes of old records.
     pub cleanup: TopicCleanup,
     /// For [`TopicCleanup::Delete`]: how long records are kept.
@@ -220,6 +223,8 @@ mod tests {
         assert_eq!(party_of("tocsin.alerts"), None);
         let count = PartitionCount::new(16).unwrap();
         assert_eq!(declaration.partition_count(count), 4);
+        assert!(declaration.may_grow);
+        assert!(fixed().all(|declaration| !declaration.may_grow));
         let sightings = fixed().find(|declaration| declaration.name == SIGHTINGS).unwrap();
         assert_eq!(sightings.partition_count(count), 16);
     }

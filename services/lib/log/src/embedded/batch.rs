@@ -378,8 +378,8 @@ impl<'a> Batch<'a> {
 
 /// How a topic that stands differs from what is asked for.
 pub(super) fn difference(spec: &TopicSpec, row: &TopicRow) -> Option<TopicDifference> {
-    if row.partitions < spec.partitions {
-        Some(spec.differs(format!("it has {} partitions, not {}", row.partitions, spec.partitions)))
+    if let Some(difference) = spec.partitions_differ(row.partitions) {
+        Some(spec.differs(difference))
     } else if row.cleanup != spec.cleanup {
         Some(spec.differs(format!("its clean-up is {:?}, not {:?}", row.cleanup, spec.cleanup)))
     } else {

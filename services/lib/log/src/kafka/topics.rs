@@ -233,8 +233,8 @@ fn compare(
 }
 
 fn difference(spec: &TopicSpec, partitions: u32, setting: impl Fn(&str) -> String) -> Option<String> {
-    if partitions < spec.partitions {
-        return Some(format!("it has {partitions} partitions, not {}", spec.partitions));
+    if let Some(difference) = spec.partitions_differ(partitions) {
+        return Some(difference);
     }
     let cleanup = setting("cleanup.policy");
     let wanted = match spec.cleanup {

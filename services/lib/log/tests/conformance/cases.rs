@@ -646,11 +646,23 @@ pub fn topics_have_an_identity_and_a_shape(site: &mut Site) {
     assert_eq!(topics.iter().map(|info| info.partitions).collect::<Vec<_>>(), [1, 2]);
     assert_ne!(topics[0].id, topics[1].id);
     assert!(topics.iter().all(|info| info.id != 0));
-    // Fewer partitions than there are, or the same again, is no difference.
-    site.log()
-        .ensure_topics(&[spec(&a, 1, Cleanup::Compact), spec(&b, 1, Cleanup::Delete)])
-        .unwrap();
-    for other in [spec(&b, 3, Cleanup::Delete), spec(&b, 2, Cleanup::Compact)] {
+    // The same again is no difference, nor are more partitions of a topic that may grow.
+    let may_grow = |partitions| TopicSpec {
+        may_grow: true,
+        ..spec(&b, partitions, Cleanup::Delete)
+    };
+    for same in [spec(&b, 2, Cleanup::Delete), may_grow(1), may_grow(2)] {
+        site.log()
+            .ensure_topics(&[spec(&a, 1, Cleanup::Compact), same])
+            .unwrap();
+    }
+    let others = [
+        spec(&b, 1, Cleanup::Delete),
+        spec(&b, 3, Cleanup::Delete),
+        may_grow(3),
+        spec(&b, 2, Cleanup::Compact),
+    ];
+    for other in others {
         let refused = site.log().ensure_topics(&[other]);
         assert!(matches!(refused, Err(LogError::TopicMismatch { .. })), "{refused:?}");
     }
