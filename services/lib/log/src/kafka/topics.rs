@@ -99,7 +99,7 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
     if specs.is_empty() {
         return Ok(());
     }
-    let values: Vec<(String, String, Vec<(&str, String)>)> = specs
+    let values: Vec<_> = specs
         .iter()
         .map(|spec| {
             let retention_ms = spec
