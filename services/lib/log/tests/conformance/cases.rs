@@ -422,6 +422,9 @@ pub fn bounds_move_with_the_appends(site: &mut Site) {
     assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
 }
 
+/// What a poll hands its records to.
+type Sink<'a> = &'a mut dyn FnMut(RecordRef<'_>);
+
 pub fn one_poll_brings_no_more_bytes_than_its_limit(site: &mut Site) {
     const RECORDS: u64 = 12;
     const BYTES: usize = 1_000_000;
@@ -434,7 +437,7 @@ pub fn one_poll_brings_no_more_bytes_than_its_limit(site: &mut Site) {
     for _ in 0..RECORDS {
         site.append(vec![value(&at(&topic, 0), "x".repeat(BYTES))]);
     }
-    let check = |what: &str, poll: &mut dyn FnMut(&mut dyn FnMut(RecordRef<'_>))| {
+    let check = |what: &str, poll: &mut dyn FnMut(Sink<'_>)| {
         let mut offsets = Vec::new();
         until(what, || {
             let before = offsets.len();
