@@ -20,5 +20,5 @@ mod telemetry;
 mod tests;
 
 pub use config::{DetectorConfig, DetectorSetup};
-pub use partition::{Partition, PartitionOutputs, Traced};
+pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
 pub use shell::{DetectorError, run};

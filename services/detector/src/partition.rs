@@ -1,7 +1,7 @@
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::{Counters, Group, GroupConfig, Input, Output};
+use tocsin_velocity::{Counters, Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::block::BlockReader;
 use tocsin_wire::{Names, SightingsRecord, TickTime};
 
@@ -44,10 +44,19 @@ pub(crate) struct Checkpointed {
 pub struct PartitionOutputs {
     /// Alarms, in order.
     pub alerts: Vec<Traced<Alert>>,
-    /// Contents that became hot or changed their family.
-    pub announcements: Vec<FamilyAnnouncement>,
+    /// What is to be known of families, in order.
+    pub families: Vec<FamilyNews>,
     /// Deltas and links: inputs of other groups.
     pub onward: Vec<Traced<Output>>,
+}
+
+/// What is to be known of families elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FamilyNews {
+    /// A content became hot or changed its family.
+    Announced(FamilyAnnouncement),
+    /// A content is hot no more.
+    Withdrawn(HotKey),
 }
 
 /// What a group said, and the trace of the record that made it say so. A tick has none: what it makes due belongs to no one event.
@@ -145,7 +154,8 @@ impl Partition {
         for (output, trace) in self.outputs.drain(..).zip(traces) {
             match output {
                 Output::Alert(said) => taken.alerts.push(Traced { said: *said, trace }),
-                Output::Announcement(announcement) => taken.announcements.push(announcement),
+                Output::Announcement(announcement) => taken.families.push(FamilyNews::Announced(announcement)),
+                Output::Withdrawal(key) => taken.families.push(FamilyNews::Withdrawn(key)),
                 said @ (Output::Delta(_) | Output::Link(_) | Output::Decision(_)) => {
                     taken.onward.push(Traced { said, trace });
                 }

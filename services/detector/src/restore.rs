@@ -32,11 +32,12 @@ pub(crate) fn restore(
     partitions: PartitionCount,
     config: &GroupConfig,
     epoch: KeyEpoch,
+    is_called_off: &dyn Fn() -> bool,
 ) -> Result<(Partition, Timestamp), DetectorError> {
-    let collected = collect(log, number)?;
+    let collected = collect(log, number, is_called_off)?;
     let (first_held, _) = log.bounds(&TopicPartition::new(topics::SIGHTINGS, number))?;
     let mut partition = Partition::new(number, partitions, config, first_held);
-    learn_names(log, &mut partition)?;
+    learn_names(log, &mut partition, is_called_off)?;
     let Some(header) = collected.header else {
         return Ok((partition, Timestamp::MIN));
     };
@@ -99,7 +100,11 @@ pub(crate) fn restore(
             checkpointed,
         });
     }
-    apply_silently(log, &mut partition, header.checkpoint_offset, header.next_offset)?;
+    let sightings = TopicPartition::new(topics::SIGHTINGS, number);
+    let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
+    read_through(log, &sightings, since_the_checkpoint, is_called_off, &mut |record| {
+        partition.apply(record)
+    })?;
     partition.set_position(header.next_offset);
     if as_of > Timestamp::MIN {
         partition.bring_to(as_of.max(partition.now()));
@@ -109,9 +114,10 @@ pub(crate) fn restore(
     Ok((partition, as_of))
 }
 
-fn collect(log: &dyn Log, number: u32) -> Result<Collected, DetectorError> {
+fn collect(log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Result<Collected, DetectorError> {
     let mut collected = Collected::default();
-    read_through(log, &TopicPartition::new(topics::STATE, number), .., &mut |record| {
+    let state = TopicPartition::new(topics::STATE, number);
+    read_through(log, &state, .., is_called_off, &mut |record| {
         let Some(key) = record.key.and_then(StateKey::from_bytes) else {
             return;
         };
@@ -140,9 +146,14 @@ fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), Strin
     Ok((header, record.as_of))
 }
 
-fn learn_names(log: &dyn Log, partition: &mut Partition) -> Result<(), DetectorError> {
+fn learn_names(
+    log: &dyn Log,
+    partition: &mut Partition,
+    is_called_off: &dyn Fn() -> bool,
+) -> Result<(), DetectorError> {
     let names = partition.names_mut();
-    read_through(log, &TopicPartition::new(topics::PARTIES, 0), .., &mut |record| {
+    let parties = TopicPartition::new(topics::PARTIES, 0);
+    read_through(log, &parties, .., is_called_off, &mut |record| {
         if let Some(party) = record.value.and_then(|value| PartyRecord::decode(value).ok()) {
             for platform in &party.platforms {
                 names.platforms.insert(platform.id, platform.name.clone());
@@ -150,12 +161,6 @@ fn learn_names(log: &dyn Log, partition: &mut Partition) -> Result<(), DetectorE
             names.parties.insert(party.id, party.name);
         }
     })?;
-    Ok(())
-}
-
-fn apply_silently(log: &dyn Log, partition: &mut Partition, from: u64, to: u64) -> Result<(), DetectorError> {
-    let sightings = TopicPartition::new(topics::SIGHTINGS, partition.number());
-    read_through(log, &sightings, from..to, &mut |record| partition.apply(record))?;
     Ok(())
 }
 

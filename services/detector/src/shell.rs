@@ -14,13 +14,17 @@ use tocsin_wire::{SightingsRecord, topics};
 
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
-use crate::partition::{Partition, Traced};
+use crate::partition::{FamilyNews, Partition, Traced};
 use crate::restore::restore;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
 
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
+/// How long the brokers may take to say how far there is to go.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
+/// How often the lag is shown.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 /// A unit that was not applied is tried again so often before the process gives up.
 const TRIES_MAX: u32 = 5;
 
@@ -90,6 +94,13 @@ pub enum DetectorError {
     },
 }
 
+impl DetectorError {
+    /// Whether a restore ended because the process is to stop.
+    fn is_called_off(&self) -> bool {
+        matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))
+    }
+}
+
 /// Runs the detector on the calling thread until shutdown is requested.
 ///
 /// # Errors
@@ -126,6 +137,7 @@ pub fn run(
         committed_at: Instant::now(),
         state_written_at: Instant::now(),
         checkpointed_at: Instant::now(),
+        lag_shown_at: Instant::now(),
         round: None,
         as_of: BTreeMap::new(),
         settled: BTreeMap::new(),
@@ -140,10 +152,11 @@ pub fn run(
         })?;
         match event {
             GroupEvent::Polled => {}
-            GroupEvent::Assigned(assigned) => {
-                shell.assigned(&assigned, reader.as_mut())?;
-                ready.set_ready();
-            }
+            GroupEvent::Assigned(assigned) => match shell.assigned(&assigned, reader.as_mut(), shutdown) {
+                Ok(()) => ready.set_ready(),
+                Err(error) if error.is_called_off() => break,
+                Err(error) => return Err(error),
+            },
             GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
         }
         shell.work(reader.as_mut())?;
@@ -168,6 +181,7 @@ struct Shell<'a> {
     committed_at: Instant,
     state_written_at: Instant,
     checkpointed_at: Instant,
+    lag_shown_at: Instant,
     /// The offsets at which the running round of checkpoints began, by partition.
     round: Option<BTreeMap<u32, u64>>,
     /// The time through which a partition's hot changes are in the state topic.
@@ -192,7 +206,12 @@ impl Shell<'_> {
         Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.committed_at.elapsed())
     }
 
-    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+    fn assigned(
+        &mut self,
+        assigned: &[TopicPartition],
+        reader: &mut dyn GroupReader,
+        shutdown: &Shutdown,
+    ) -> Result<(), DetectorError> {
         for place in assigned {
             let began = Instant::now();
             let config = self.setup.group_config(self.config);
@@ -202,6 +221,7 @@ impl Shell<'_> {
                 self.setup.partitions,
                 &config,
                 self.setup.epoch,
+                &|| shutdown.is_requested(),
             )?;
             tracing::info!(
                 partition = place.partition,
@@ -223,6 +243,7 @@ impl Shell<'_> {
         for place in revoked {
             self.partitions.remove(&place.partition);
             self.as_of.remove(&place.partition);
+            self.metrics.hide_lag(place.partition);
         }
         self.round = None;
         self.metrics.partitions.set(self.partitions.len() as i64);
@@ -234,6 +255,11 @@ impl Shell<'_> {
             return Ok(());
         }
         self.committed_at = Instant::now();
+        // Before anything else: when ticks stop coming, the lag in seconds is what shows it.
+        if self.lag_shown_at.elapsed() >= LAG_EVERY {
+            self.lag_shown_at = Instant::now();
+            self.show_lag();
+        }
         if self.is_settled() {
             return Ok(());
         }
@@ -306,31 +332,26 @@ impl Shell<'_> {
             for Traced { said: alert, trace } in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
                 let key = Some(alert.id.0.to_be_bytes().to_vec());
-                let record = append(topics::ALERTS, 0, key, value);
+                let record = append(topics::ALERTS, 0, key, Some(value));
                 unit.appends.push(traced(record, *trace));
                 alerts.push(AlertCommitted {
                     id: alert.id,
                     trace: *trace,
                 });
             }
-            for announcement in &outputs.announcements {
-                let key = tocsin_wire::family::key(announcement);
-                unit.appends.push(append(
-                    topics::FAMILIES,
-                    0,
-                    Some(key),
-                    tocsin_wire::family::encode(announcement),
-                ));
-            }
+            unit.appends.extend(outputs.families.iter().map(family_record));
             for Traced { said, trace } in outputs.onward {
                 let (group, record) = match said {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
                     Output::Decision(decision) => (decision.family.home(), SightingsRecord::Decision(decision)),
-                    Output::Alert(_) | Output::Announcement(_) => continue,
+                    Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => continue,
                 };
                 let to = self.setup.partitions.partition_of(group);
-                onward.push(traced(append(topics::SIGHTINGS, to, None, record.encode()), trace));
+                onward.push(traced(
+                    append(topics::SIGHTINGS, to, None, Some(record.encode())),
+                    trace,
+                ));
             }
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
@@ -372,9 +393,6 @@ impl Shell<'_> {
             alerts: &alerts,
         }
         .emit(&self.metrics);
-        if extent != Extent::Outputs {
-            self.show_lag();
-        }
         Ok(())
     }
 
@@ -407,12 +425,17 @@ impl Shell<'_> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
+        let place = |number: &u32| TopicPartition::new(topics::SIGHTINGS, *number);
+        let places: Vec<TopicPartition> = self.partitions.keys().map(place).collect();
+        // Without an answer in time the lag in seconds goes on all the same.
+        let ends = self.log.ends(&places, LAG_TIME_MAX).unwrap_or_default();
+        for (partition, end) in self.partitions.values().zip(ends) {
+            let lag = end.saturating_sub(partition.next_offset());
+            let label = partition.number().to_string();
+            self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
+        }
         for (number, partition) in &self.partitions {
             let label = number.to_string();
-            if let Ok((_, end)) = self.log.bounds(&TopicPartition::new(topics::SIGHTINGS, *number)) {
-                let lag = end.saturating_sub(partition.next_offset());
-                self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
-            }
             if partition.now() > Timestamp::MIN {
                 let lag = (now_ms - partition.now().0).max(0) / 1_000;
                 self.metrics.lag_seconds.with_label_values(&[&label]).set(lag);
@@ -421,11 +444,25 @@ impl Shell<'_> {
     }
 }
 
-fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Vec<u8>) -> Append {
+/// A record of `tocsin.families`; one without a value takes the announcement away.
+fn family_record(news: &FamilyNews) -> Append {
+    let (content, class, value) = match news {
+        FamilyNews::Announced(said) => (said.content, said.class, Some(tocsin_wire::family::encode(said))),
+        FamilyNews::Withdrawn(key) => (key.content, key.class, None),
+    };
+    append(
+        topics::FAMILIES,
+        0,
+        Some(tocsin_wire::family::key(content, class)),
+        value,
+    )
+}
+
+fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Append {
     Append {
         to: TopicPartition::new(topic, partition),
         key: key.map(Bytes::from),
-        value: Some(Bytes::from(value)),
+        value: value.map(Bytes::from),
         headers: Vec::new(),
     }
 }

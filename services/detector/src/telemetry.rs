@@ -75,6 +75,16 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// A partition is another process's now: its lag is told there, and would stand still here.
+    pub(crate) fn hide_lag(&self, partition: u32) {
+        let label = partition.to_string();
+        // One that was never shown is absent already.
+        let _ = self.lag_offsets.remove_label_values(&[&label]);
+        let _ = self.lag_seconds.remove_label_values(&[&label]);
+    }
+}
+
 /// A unit was committed.
 pub(crate) struct UnitCommitted<'a> {
     pub(crate) counters: Counters,

@@ -9,7 +9,7 @@ use tocsin_model::Alert;
 use tocsin_runtime::Shutdown;
 use tokio::sync::mpsc::Sender;
 
-use crate::telemetry::{AlertUnreadable, Metrics};
+use crate::telemetry::{AlertUnreadable, LagUnknown, Metrics};
 
 /// How many alerts wait here at most while the store works.
 const ALERTS_WAITING_MAX: usize = 4_096;
@@ -19,6 +19,8 @@ const RECORDS_PER_POLL_MAX: usize = 256;
 const ALERTS_PER_BATCH_MAX: usize = 256;
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the brokers may take to say how far there is to go.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long the last batch may take when the process stops.
 const LAST_BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,8 @@ pub(crate) struct AlertReader {
     waiting: Vec<Waiting>,
     /// Positions of records that were read, also of those that could not be decoded.
     read: Positions,
+    /// Positions that the group has.
+    committed: Positions,
     is_paused: bool,
     is_handed_over: bool,
 }
@@ -67,6 +71,7 @@ impl AlertReader {
             assigned: BTreeSet::new(),
             waiting: Vec::new(),
             read: Positions::new(),
+            committed: Positions::new(),
             is_paused: false,
             is_handed_over: false,
         }
@@ -83,7 +88,7 @@ impl AlertReader {
             self.hand_over();
             if lag_told_at.elapsed() >= LAG_INTERVAL {
                 lag_told_at = Instant::now();
-                self.tell_lag(log)?;
+                self.tell_lag(log);
             }
         }
         if self.is_handed_over
@@ -134,6 +139,7 @@ impl AlertReader {
                 for partition in partitions {
                     let offset = self.reader.committed(&partition)?.unwrap_or(0);
                     self.reader.begin(&partition, offset)?;
+                    self.committed.insert(partition.clone(), offset);
                     self.assigned.insert(partition);
                 }
                 self.is_paused = false;
@@ -144,6 +150,7 @@ impl AlertReader {
                 for partition in &partitions {
                     self.assigned.remove(partition);
                     self.read.remove(partition);
+                    self.committed.remove(partition);
                 }
             }
         }
@@ -173,7 +180,10 @@ impl AlertReader {
         positions.retain(|partition, _| self.assigned.contains(partition));
         let positions: Vec<(TopicPartition, u64)> = positions.into_iter().collect();
         match self.reader.commit_positions(&positions) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.committed.extend(positions);
+                Ok(())
+            }
             // The positions of the next batch make up for it.
             Err(error) => {
                 tracing::warn!(
@@ -185,14 +195,19 @@ impl AlertReader {
         }
     }
 
-    fn tell_lag(&mut self, log: &SharedLog) -> Result<(), LogError> {
-        let mut lag = 0;
-        for partition in &self.assigned {
-            let (_, end) = log.bounds(partition)?;
-            lag += end.saturating_sub(self.reader.committed(partition)?.unwrap_or(0));
+    /// A log that does not answer is no reason to stop: what reads from it finds out by itself.
+    fn tell_lag(&self, log: &SharedLog) {
+        let (places, positions): (Vec<TopicPartition>, Vec<u64>) = self.committed.clone().into_iter().unzip();
+        match log.ends(&places, LAG_TIME_MAX) {
+            Ok(ends) => {
+                let behind = ends
+                    .iter()
+                    .zip(positions)
+                    .map(|(end, position)| end.saturating_sub(position));
+                self.metrics.alerts_lag_offsets.set(behind.sum::<u64>() as i64);
+            }
+            Err(error) => LagUnknown { error: &error }.emit(&self.metrics),
         }
-        self.metrics.alerts_lag_offsets.set(lag as i64);
-        Ok(())
     }
 }
 
@@ -200,4 +215,56 @@ fn decoded(record: &RecordRef<'_>) -> Result<Alert, String> {
     let value = record.value.ok_or("the record has no value")?;
     let record = tocsin_wire::alert::decode(value).map_err(|error| error.to_string())?;
     Ok(record.alert)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the thread that reads alerts outlives a log that does not answer how far there is to go.
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
+    use tocsin_log::{Cleanup, GroupOptions, TopicSpec};
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_does_not_tell_the_lag_ends_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |name: &str| -> SharedLog {
+            Arc::new(EmbeddedLog::open(&directory.path().join(name), EmbeddedOptions::default()).unwrap())
+        };
+        // The log that is read has the topic, and the one that is asked has not.
+        let (read, asked) = (open("read"), open("asked"));
+        let spec = TopicSpec {
+            name: "alerts".to_owned(),
+            partitions: 1,
+            cleanup: Cleanup::Delete,
+            retention_ms: None,
+            record_bytes_max: 1 << 20,
+            may_grow: false,
+            compaction: None,
+        };
+        read.ensure_topics(&[spec]).unwrap();
+        let options = GroupOptions {
+            group: "tests".to_owned(),
+            instance: String::new(),
+            topics: vec!["alerts".to_owned()],
+        };
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let (batches, _handed_over) = tokio::sync::mpsc::channel(1);
+        let (_applied, positions) = std::sync::mpsc::sync_channel(1);
+        let reader = AlertReader::new(read.group_reader(options).unwrap(), batches, positions, metrics.clone());
+        let shutdown = Shutdown::new();
+        let stop = shutdown.clone();
+        let thread = std::thread::spawn(move || reader.run(&asked, &stop));
+        let began = Instant::now();
+        while metrics.failures("ask_lag") < 2 && !thread.is_finished() && began.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(5)); // poll: until it asked twice
+        }
+        shutdown.request();
+        thread.join().unwrap().unwrap();
+        assert!(metrics.failures("ask_lag") >= 2);
+    }
 }

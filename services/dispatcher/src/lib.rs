@@ -49,8 +49,6 @@ pub const GROUP: &str = "tocsin-dispatcher";
 pub struct DispatcherParts {
     /// What an operator chose.
     pub config: DispatcherConfig,
-    /// A name of this instance that is stable over restarts.
-    pub instance: String,
     /// The log; its fixed topics exist.
     pub log: SharedLog,
     /// The casework store.
@@ -107,11 +105,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         gapless: false,
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
-    let reader = parts.log.group_reader(GroupOptions {
-        group: GROUP.to_owned(),
-        instance: parts.instance,
-        topics: vec![tocsin_wire::topics::ALERTS.to_owned()],
-    })?;
+    let reader = parts.log.group_reader(membership())?;
 
     let (handed_over, batches) = tokio::sync::mpsc::channel(1);
     let (applied, positions) = std::sync::mpsc::sync_channel(1);
@@ -138,10 +132,31 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     Ok(dispatcher)
 }
 
+/// How the alerts are read.
+fn membership() -> GroupOptions {
+    GroupOptions {
+        group: GROUP.to_owned(),
+        // A member without a name of its own. The copies of this role have names that never come back, and a named member that is gone
+        // keeps the one partition of alerts until its session ends.
+        instance: String::new(),
+        topics: vec![tocsin_wire::topics::ALERTS.to_owned()],
+    }
+}
+
 /// Waits, at most until the shutdown is requested.
 async fn pause(length: Duration, shutdown: &tocsin_runtime::Shutdown) {
     tokio::select! {
         () = tokio::time::sleep(length) => {}
         () = shutdown.requested() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a copy of the dispatcher that ends lets go of the alerts at once.
+
+    #[test]
+    fn the_group_has_no_member_of_a_lasting_name() {
+        assert_eq!(super::membership().instance, "");
     }
 }

@@ -1,22 +1,24 @@
 //! Keeps `tocsin.parties` and the ingest topics in step with the store's registry.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tocsin_log::{Append, Appender, Cleanup, SharedLog, TopicPartition, TopicSpec};
+use tocsin_log::{Append, Appender, Cleanup, Log, LogError, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::PartitionCount;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::PartyRecord;
 use tocsin_wire::PlatformRecord;
 use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
 
-use crate::telemetry::{PartiesAnnounced, PartiesNotAnnounced};
+use crate::telemetry::{IngestTopicRefused, PartiesAnnounced, PartiesNotAnnounced};
 use crate::{Dispatcher, pause};
 
 /// How often the version of the registry is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a topic of another shape is left alone before it is looked at again: an operator has to mend it.
+const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Sync {
     pub dispatcher: Arc<Dispatcher>,
@@ -26,12 +28,22 @@ pub(crate) struct Sync {
     pub readiness: ReadinessFlag,
 }
 
+/// Ingest topics that exist in another shape. Bounded by the number of parties.
+struct RefusedTopics {
+    specs: Vec<TopicSpec>,
+    looked_at: Instant,
+}
+
 impl Sync {
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         // Everything is announced again at the start: the topic is compacted, and whoever wrote last may have died in between.
         let mut announced = None;
+        let mut refused = RefusedTopics {
+            specs: Vec::new(),
+            looked_at: Instant::now(),
+        };
         while !shutdown.is_requested() {
-            match self.announce(announced).await {
+            match self.announce(announced, &mut refused).await {
                 Ok(version) => {
                     announced = Some(version);
                     self.readiness.set_ready();
@@ -44,7 +56,11 @@ impl Sync {
     }
 
     /// Announces what changed since `announced`; the version that is announced then.
-    async fn announce(&self, announced: Option<u64>) -> anyhow::Result<u64> {
+    async fn announce(&self, announced: Option<u64>, refused: &mut RefusedTopics) -> anyhow::Result<u64> {
+        if !refused.specs.is_empty() && refused.looked_at.elapsed() >= REFUSED_AGAIN_AFTER {
+            let again = refused.specs.clone();
+            self.make_topics(again, refused).await?;
+        }
         let store = &self.dispatcher.store;
         let version = store.registry_version().await?;
         if announced == Some(version) {
@@ -62,8 +78,7 @@ impl Sync {
         // The party first, its topic second: intake reads the parties whenever it is given a new topic, so it knows whose it is.
         let appends = changes.iter().map(append).collect();
         tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends)).await??;
-        let log = self.log.clone();
-        tokio::task::spawn_blocking(move || log.ensure_topics(&specs)).await??;
+        self.make_topics(specs, refused).await?;
         self.learn_names(&changes);
         // A change that came while we worked has a higher version than those we read: it is found the next time.
         let version = changes.iter().map(|party| party.version).max().unwrap_or(version);
@@ -73,6 +88,24 @@ impl Sync {
         }
         .emit(&self.dispatcher.metrics);
         Ok(version)
+    }
+
+    /// Makes ingest topics. One that exists in another shape is told of and kept for later; it keeps no other party waiting.
+    async fn make_topics(&self, specs: Vec<TopicSpec>, refused: &mut RefusedTopics) -> anyhow::Result<()> {
+        let log = self.log.clone();
+        let tried = specs.clone();
+        let found = tokio::task::spawn_blocking(move || make_each(log.as_ref(), specs)).await??;
+        refused.specs.retain(|spec| !tried.contains(spec));
+        refused.looked_at = Instant::now();
+        for (spec, error) in found {
+            IngestTopicRefused {
+                topic: &spec.name,
+                error: &error,
+            }
+            .emit(&self.dispatcher.metrics);
+            refused.specs.push(spec);
+        }
+        Ok(())
     }
 
     fn learn_names(&self, changes: &[PartyRecord]) {
@@ -90,16 +123,34 @@ impl Sync {
     }
 }
 
+/// Makes topics one by one; those whose shape is another, and why. Any other failure may pass, and ends this.
+fn make_each(log: &dyn Log, specs: Vec<TopicSpec>) -> Result<Vec<(TopicSpec, LogError)>, LogError> {
+    let mut refused = Vec::new();
+    for spec in specs {
+        match log.ensure_topics(std::slice::from_ref(&spec)) {
+            Ok(()) => {}
+            Err(error @ (LogError::TopicMismatch { .. } | LogError::TopicRefused { .. })) => {
+                refused.push((spec, error))
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
 fn spec(declaration: &TopicDeclaration, partitions: PartitionCount) -> TopicSpec {
     TopicSpec {
         name: declaration.name.clone(),
         partitions: declaration.partition_count(partitions),
+        may_grow: declaration.may_grow,
         cleanup: match declaration.cleanup {
             TopicCleanup::Delete => Cleanup::Delete,
             TopicCleanup::Compact => Cleanup::Compact,
         },
         retention_ms: declaration.retention_ms(),
         record_bytes_max: declaration.record_bytes_max,
+        // Ingest topics are deleted from, not compacted.
+        compaction: None,
     }
 }
 

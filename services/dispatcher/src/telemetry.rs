@@ -2,6 +2,7 @@ use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_log::LogError;
 use tocsin_model::AlertId;
 use tocsin_store::casework::Team;
 use tocsin_store::{AlertEffects, QueueCounts};
@@ -56,10 +57,21 @@ pub(crate) struct DecisionsNotPublished<'a> {
     pub error: &'a anyhow::Error,
 }
 
+/// How many alerts there are to read is not known at the moment.
+pub(crate) struct LagUnknown<'a> {
+    pub error: &'a LogError,
+}
+
 /// Parties are on the log.
 pub(crate) struct PartiesAnnounced {
     pub count: usize,
     pub version: u64,
+}
+
+/// A party's ingest topic exists in another shape than it must have. It is looked at again.
+pub(crate) struct IngestTopicRefused<'a> {
+    pub topic: &'a str,
+    pub error: &'a LogError,
 }
 
 /// Parties could not be announced; they are tried again.
@@ -161,6 +173,14 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+impl Metrics {
+    /// How often an operation failed.
+    pub(crate) fn failures(&self, operation: &str) -> u64 {
+        self.failures.with_label_values(&[operation]).get()
+    }
+}
+
 impl AlertUnreadable<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.alerts_refused.with_label_values(&["unreadable"]).inc();
@@ -212,6 +232,13 @@ impl StoreFailed<'_> {
     }
 }
 
+impl LagUnknown<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["ask_lag"]).inc();
+        tracing::warn!(error = %tocsin_runtime::roles::chain(self.error), "how many alerts there are to read is not known");
+    }
+}
+
 impl DecisionsPublished {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.decisions_published.inc_by(u64::from(self.count));
@@ -232,6 +259,17 @@ impl PartiesAnnounced {
             .registry_version
             .set(i64::try_from(self.version).unwrap_or(i64::MAX));
         tracing::info!(count = self.count, version = self.version, "announced parties");
+    }
+}
+
+impl IngestTopicRefused<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&["make_ingest_topic"]).inc();
+        tracing::error!(
+            topic = self.topic,
+            error = %tocsin_runtime::roles::chain(self.error),
+            "an ingest topic has another shape"
+        );
     }
 }
 

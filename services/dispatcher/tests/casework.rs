@@ -128,6 +128,8 @@ impl Bench {
                 },
                 retention_ms: None,
                 record_bytes_max: 1 << 20,
+                may_grow: false,
+                compaction: None,
             };
             log.ensure_topics(&[spec]).unwrap();
         }
@@ -156,7 +158,6 @@ impl Bench {
         let mut roles = Roles::new(shutdown.clone());
         let parts = DispatcherParts {
             config: DispatcherConfig::default(),
-            instance: "dispatcher-0".to_owned(),
             log: self.log.clone(),
             store: self.store.clone(),
             partitions: PartitionCount::new(4).unwrap(),
@@ -639,4 +640,35 @@ async fn bad_input_gets_its_documented_code() {
         .await;
     running.stop().await;
     drop(bench.directory);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
+    let bench = Bench::new().await;
+    let standing = TopicSpec {
+        name: "tocsin.ingest.alpha".to_owned(),
+        partitions: 4,
+        cleanup: Cleanup::Compact,
+        retention_ms: None,
+        record_bytes_max: 1 << 20,
+        may_grow: false,
+        compaction: None,
+    };
+    bench.log.ensure_topics(&[standing]).unwrap();
+    let running = bench.start().await;
+    let has = |topic: &str| bench.log.topics().unwrap().iter().any(|found| found.name == topic);
+    until("parties announced", || {
+        running.readiness.parts().values().all(Option::is_none)
+    })
+    .await;
+    assert!(has("tocsin.ingest.beta"));
+    bench
+        .store
+        .add_party(&name("gamma"), &[name("gamma-chat")])
+        .await
+        .unwrap();
+    until("the next party has its topic", || has("tocsin.ingest.gamma")).await;
+    let refused = "tocsin_dispatcher_failures_total{operation=\"make_ingest_topic\"}";
+    running.metric(refused, |count| count == 1.0).await;
+    running.stop().await;
 }

@@ -11,11 +11,15 @@ use crate::GatewayConfig;
 /// After how many seconds a client that was turned away should try again.
 const RETRY_AFTER_S: u32 = 1;
 
+/// So many bodies are unpacked and read at a time: what that takes is several times a body, and more than the cores there are gains nothing.
+const READING_MAX: usize = 4;
+
 /// How many requests may be in hand: in all, and for each party, so that one party cannot take the place of the others.
 ///
 /// Nobody waits for a place: a client that is told to come back holds no memory here.
 pub struct Admission {
     all: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
     per_party_max: usize,
     /// Bounded by the number of parties, which the registry bounds.
     parties: Mutex<HashMap<PartyId, Arc<Semaphore>>>,
@@ -31,9 +35,16 @@ impl Admission {
     pub fn new(config: &GatewayConfig) -> Self {
         Admission {
             all: Arc::new(Semaphore::new(config.requests_max)),
+            reading: Arc::new(Semaphore::new(READING_MAX)),
             per_party_max: config.requests_per_party_max,
             parties: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Waits for a place in which a body is unpacked and its events are read. Held no longer than that: the log may take its time.
+    pub async fn reading(&self) -> OwnedSemaphorePermit {
+        let place = Arc::clone(&self.reading).acquire_owned().await;
+        place.expect("nobody closes the semaphore")
     }
 
     pub fn enter(&self, party: PartyId) -> Result<Admitted, Problem> {
@@ -84,5 +95,22 @@ mod tests {
         assert_eq!(enter(2).err().unwrap().code(), "overloaded");
         drop(first);
         assert!(enter(2).is_ok());
+    }
+
+    #[tokio::test]
+    async fn few_bodies_are_read_at_a_time() {
+        let admission = Admission::new(&GatewayConfig::default());
+        let place = async || {
+            tokio::time::timeout(std::time::Duration::ZERO, admission.reading())
+                .await
+                .ok()
+        };
+        let mut places = Vec::new();
+        for _ in 0..READING_MAX {
+            places.push(place().await.unwrap());
+        }
+        assert!(place().await.is_none());
+        places.pop();
+        assert!(place().await.is_some());
     }
 }

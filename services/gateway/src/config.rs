@@ -3,7 +3,8 @@ use tocsin_runtime::Refusal;
 
 /// The limits of the gateway. Section `[gateway]`.
 ///
-/// Together they bound its memory: `requests_max` x (`body_bytes_max` + `inflated_bytes_max` + the events read from it).
+/// Together they bound its memory. A request in hand holds its body, then the records made of it (at most `inflated_bytes_max`) and an
+/// answer of 10,000 events (about 1 MiB); four at a time hold an unpacked body and the events read from it too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayConfig {

@@ -98,12 +98,14 @@ impl Gateway {
         let place = self.admission.enter(party.id)?;
         let platforms = self.parties.platforms(&party).await?;
         let body = body::read(request.into_body(), &self.limits).await?;
+        let reading = self.admission.reading().await;
 
         // Ten thousand events take tens of milliseconds to read: too long for a thread that serves others. The place goes along: when the
         // client hangs up this future is dropped, but the thread goes on, and holds the body while the log makes it wait.
         let (gateway, name) = (Arc::clone(self), party.name.clone());
         let work = move || {
             let (records, answer) = gateway.read(body, encoding, media_type, &platforms)?;
+            drop(reading);
             let appended = match records.is_empty() {
                 true => None,
                 false => Some(gateway.publisher.begin(&name, records, trace)?),

@@ -13,7 +13,7 @@ use tocsin_gateway::{Gateway, GatewayConfig};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{
     Append, Appender, AppenderOptions, Cleanup, Committer, Completion, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicInfo, TopicPartition, TopicSpec,
+    SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec,
 };
 use tocsin_model::Name;
 use tocsin_store::{KeySubject, Role, Roles, Store};
@@ -72,12 +72,20 @@ impl Log for SlowLog {
         self.log.ensure_topics(specs)
     }
 
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        self.log.check_topics(specs)
+    }
+
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         self.log.topics()
     }
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
         self.log.bounds(partition)
+    }
+
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
+        self.log.ends(partitions, time_max)
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
@@ -157,6 +165,8 @@ async fn a_place_stays_taken_while_its_body_is_in_hand() {
         cleanup: Cleanup::Delete,
         retention_ms: None,
         record_bytes_max: 2 << 20,
+        may_grow: false,
+        compaction: None,
     }])
     .unwrap();
     let subject = KeySubject::Party(party.id);

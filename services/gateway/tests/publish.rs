@@ -59,6 +59,8 @@ impl Bench {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max: 2 << 20,
+            may_grow: false,
+            compaction: None,
         }])
         .unwrap();
         let publisher = Roles::of(&[Role::Publisher]);

@@ -14,15 +14,18 @@
 mod clock;
 mod config;
 mod machine;
+mod on_their_way;
 mod registry;
 mod shell;
 mod source;
 mod sources;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Corrected, SourceClock};
 pub use config::{IntakeConfig, IntakeSetup, TimeSource};
-pub use machine::{Counted, Intake, RECEIVED_AT_HEADER};
+pub use machine::{Counted, Intake, RECEIVED_AT_HEADER, REJECTS_PER_RECORD_MAX};
 pub use registry::Registry;
 pub use shell::{IntakeError, run};
 pub use source::SourceState;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tocsin_family::{Limits, LinkFinder, Seen};
-use tocsin_log::{Append, Header, RecordRef, TopicPartition};
+use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
     ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
     SourceCoordinate, SourceId, Timestamp,
@@ -11,7 +11,7 @@ use tocsin_model::{
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
-use tocsin_wire::{EventError, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
+use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::registry::{Party, Registry};
@@ -35,6 +35,8 @@ pub struct Intake {
     last_tick: Timestamp,
     out: Vec<Append>,
     counted: Counted,
+    /// What the finder had forgotten when this was last told.
+    forgotten_told: u64,
 }
 
 /// What was read since this was last asked.
@@ -46,14 +48,30 @@ pub struct Counted {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Links found.
     pub links: u64,
+    /// Announcements and seen contents that the finder of links forgot before their time.
+    pub forgotten_early: u64,
     /// Events whose time lay ahead, and events too old for any window.
     pub ahead: u64,
     /// See `ahead`.
     pub late: u64,
 }
 
+/// The refused events of one record.
+#[derive(Debug, Default)]
+struct Refused {
+    named: usize,
+    /// Those that are not named: the place of the first, and how many.
+    further: Option<(u32, u64)>,
+    /// The code of the last of them.
+    last: &'static str,
+}
+
 /// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
 pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
+
+/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones, how many there were.
+/// Otherwise one record could make ten thousand.
+pub const REJECTS_PER_RECORD_MAX: usize = 100;
 
 impl Intake {
     /// An intake that knows no party yet.
@@ -73,6 +91,7 @@ impl Intake {
             last_tick: Timestamp::MIN,
             out: Vec::new(),
             counted: Counted::default(),
+            forgotten_told: 0,
             setup,
         }
     }
@@ -125,6 +144,21 @@ impl Intake {
         self.append_ticks(TickTime::AppendStamp);
     }
 
+    /// Reads one record of `tocsin.parties` or `tocsin.families`; `None` if it cannot be read.
+    pub fn news(&mut self, record: &RecordRef<'_>) -> Option<()> {
+        match (record.topic, record.value) {
+            (topics::PARTIES, Some(value)) => self.registry.put(PartyRecord::decode(value).ok()?),
+            // A party is never taken away: it is revoked, and its record says so.
+            (topics::PARTIES, None) => {}
+            (_, Some(value)) => self.announced(&tocsin_wire::family::decode(value).ok()?),
+            (_, None) => {
+                let (content, class) = tocsin_wire::family::place_of_key(record.key?)?;
+                self.finder.withdrawn(content, class);
+            }
+        }
+        Some(())
+    }
+
     /// A family was announced.
     pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
         let links = self.finder.announced(announcement);
@@ -157,6 +191,8 @@ impl Intake {
 
     /// Takes what was counted.
     pub fn take_counted(&mut self) -> Counted {
+        let forgotten = self.finder.limits_reached();
+        self.counted.forgotten_early = forgotten - std::mem::replace(&mut self.forgotten_told, forgotten);
         std::mem::take(&mut self.counted)
     }
 
@@ -178,6 +214,10 @@ impl Intake {
         party_name: &str,
         received_at: Timestamp,
     ) -> Result<(), EventError> {
+        // The time of receipt moves the clock of every group it reaches, so no sender may choose it.
+        if self.time_source == TimeSource::Log && record.stamped_by == StampedBy::Sender {
+            return Err(EventError::NotStampedByLog);
+        }
         let value = record.value.ok_or(EventError::EmptyRecord)?;
         // The registry is only read here; taking it out for the while lets everything else be borrowed.
         let registry = std::mem::take(&mut self.registry);
@@ -185,6 +225,7 @@ impl Intake {
         let read = (|| {
             let party = registry.party(party_name)?;
             let decoded = event::decode(value, &schemas)?;
+            let mut refused = Refused::default();
             for (index, event) in decoded.events().enumerate() {
                 let index = index as u32;
                 let coordinate = SourceCoordinate {
@@ -193,9 +234,19 @@ impl Intake {
                     index,
                 };
                 let accepted = event.and_then(|event| self.event(&event, party, coordinate, record, received_at));
-                if let Err(error) = accepted {
+                let Err(error) = accepted else { continue };
+                if refused.named < REJECTS_PER_RECORD_MAX {
+                    refused.named += 1;
                     self.reject(&error, record, index, received_at);
+                } else {
+                    self.count_reject(error.code());
+                    refused.further.get_or_insert((index, 0)).1 += 1;
+                    refused.last = error.code();
                 }
+            }
+            if let Some((first, count)) = refused.further {
+                let last = refused.last;
+                self.name_reject(&EventError::FurtherRefused { count, last }, record, first, received_at);
             }
             Ok(())
         })();
@@ -366,7 +417,15 @@ impl Intake {
     }
 
     fn reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
-        *self.counted.rejected.entry(error.code()).or_insert(0) += 1;
+        self.count_reject(error.code());
+        self.name_reject(error, record, index, received_at);
+    }
+
+    fn count_reject(&mut self, code: &'static str) {
+        *self.counted.rejected.entry(code).or_insert(0) += 1;
+    }
+
+    fn name_reject(&mut self, error: &EventError, record: &RecordRef<'_>, index: u32, received_at: Timestamp) {
         let party = topics::party_of(record.topic);
         let source = RejectSource {
             topic: record.topic.to_owned(),

@@ -1,32 +1,33 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Completion, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicPartition, read_through,
+    Append, Appender, AppenderOptions, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, Progress,
+    STALLED_TIME_MAX, SharedLog, TailReader, TopicPartition, read_through,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
-use tocsin_wire::{PartyRecord, Schemas, topics};
+use tocsin_wire::{Schemas, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::machine::Intake;
+use crate::on_their_way::OnTheirWay;
 use crate::source::SourceState;
 use crate::sources::Sources;
-use crate::telemetry::{BatchRead, Metrics};
+use crate::telemetry::{BatchRead, Metrics, PositionsNotStored};
 
 const GROUP: &str = "tocsin-intake";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 2_000;
 /// A block stays open at most this long.
 const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
-/// Batches of appends on their way at most; more are waited for.
-const ON_THEIR_WAY_MAX: usize = 32;
 /// A topic may be found, and hold events, before its party's announcement is read (an operator may make it by hand). Its events wait so
 /// long for the announcement before they are refused as nobody's.
 const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
+/// How long the brokers may take to say how far there is to go. Without an answer the lag shown stays as it is.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often positions and clocks are written.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -60,7 +61,6 @@ pub fn run(
     ready: &ReadinessFlag,
     shutdown: &Shutdown,
 ) -> Result<(), IntakeError> {
-    let metrics = Metrics::register(registry).map_err(IntakeError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
         // A member without a name of its own: a named one that comes back is given its old partitions without a rebalance, and never those
@@ -68,57 +68,28 @@ pub fn run(
         instance: String::new(),
         topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
-    let news = [
-        (TopicPartition::new(topics::PARTIES, 0), 0),
-        (TopicPartition::new(topics::FAMILIES, 0), 0),
-    ];
-    let mut shell = Shell {
-        config,
-        log: log.as_ref(),
-        metrics,
-        intake: Intake::new(config, setup, schemas),
-        news: log.tail_reader(&news)?,
-        appender: log.appender(AppenderOptions {
-            name: "intake".to_owned(),
-            durability: Durability::Ordered,
-            gapless: true,
-        })?,
-        on_their_way: VecDeque::new(),
-        sources: Sources::default(),
-        awaiting: BTreeMap::new(),
-        decisions_position: None,
-        ticked_at: Instant::now(),
-        flushed_at: Instant::now(),
-        state_written_at: Instant::now(),
-        written: BTreeMap::new(),
-    };
-    shell.read_news_through()?;
-    ready.set_ready();
-    while !shutdown.is_requested() {
-        shell.read_news(Duration::ZERO)?;
-        shell.begin_announced(reader.as_mut())?;
-        let event = shell.poll(reader.as_mut())?;
-        match event {
-            GroupEvent::Polled => {}
-            GroupEvent::Assigned(assigned) => shell.assigned(&assigned, reader.as_mut())?,
-            GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
-        }
-        shell.work(reader.as_mut())?;
+    let intake = Intake::new(config, setup, schemas);
+    let mut shell = Shell::new(config, intake, log, registry, shutdown)?;
+    let worked = shell.work_on(reader.as_mut(), ready);
+    match worked {
+        Err(IntakeError::Log(error)) if matches!(*error, LogError::CalledOff { .. }) => {}
+        worked => worked?,
     }
     shell.write_state(reader.as_mut())?;
     reader.close();
     Ok(())
 }
 
-struct Shell<'a> {
+pub(crate) struct Shell<'a> {
     config: &'a IntakeConfig,
     log: &'a dyn Log,
+    shutdown: &'a Shutdown,
     metrics: Metrics,
     intake: Intake,
     /// Parties and families: every intake reads all of them, from the beginning.
     news: Box<dyn TailReader>,
     appender: Box<dyn Appender>,
-    on_their_way: VecDeque<Completion>,
+    on_their_way: OnTheirWay,
     sources: Sources,
     /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
     awaiting: BTreeMap<TopicPartition, Instant>,
@@ -131,8 +102,59 @@ struct Shell<'a> {
     written: BTreeMap<SourceId, u64>,
 }
 
-impl Shell<'_> {
-    fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
+impl<'a> Shell<'a> {
+    pub(crate) fn new(
+        config: &'a IntakeConfig,
+        intake: Intake,
+        log: &'a SharedLog,
+        registry: &MetricsRegistry,
+        shutdown: &'a Shutdown,
+    ) -> Result<Self, IntakeError> {
+        let news = [
+            (TopicPartition::new(topics::PARTIES, 0), 0),
+            (TopicPartition::new(topics::FAMILIES, 0), 0),
+        ];
+        Ok(Shell {
+            config,
+            log: log.as_ref(),
+            shutdown,
+            metrics: Metrics::register(registry).map_err(IntakeError::Metrics)?,
+            intake,
+            news: log.tail_reader(&news)?,
+            appender: log.appender(AppenderOptions {
+                name: "intake".to_owned(),
+                durability: Durability::Ordered,
+                gapless: true,
+            })?,
+            on_their_way: OnTheirWay::default(),
+            sources: Sources::default(),
+            awaiting: BTreeMap::new(),
+            decisions_position: None,
+            ticked_at: Instant::now(),
+            flushed_at: Instant::now(),
+            state_written_at: Instant::now(),
+            written: BTreeMap::new(),
+        })
+    }
+
+    /// Works until shutdown is requested.
+    fn work_on(&mut self, reader: &mut dyn GroupReader, ready: &ReadinessFlag) -> Result<(), IntakeError> {
+        self.read_news_through()?;
+        ready.set_ready();
+        while !self.shutdown.is_requested() {
+            self.read_news(Duration::ZERO)?;
+            self.begin_announced(reader)?;
+            match self.poll(reader)? {
+                GroupEvent::Polled => {}
+                GroupEvent::Assigned(assigned) => self.assigned(&assigned, reader)?,
+                GroupEvent::Revoked(revoked) => self.revoked(&revoked, reader)?,
+            }
+            self.work(reader)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll(&mut self, reader: &mut dyn GroupReader) -> Result<GroupEvent, IntakeError> {
         let wait = if self.intake.has_open_blocks() {
             BLOCK_OPEN_MAX
         } else {
@@ -158,7 +180,11 @@ impl Shell<'_> {
         Duration::from_millis(self.config.tick_interval_ms).saturating_sub(self.ticked_at.elapsed())
     }
 
-    fn assigned(&mut self, assigned: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    pub(crate) fn assigned(
+        &mut self,
+        assigned: &[TopicPartition],
+        reader: &mut dyn GroupReader,
+    ) -> Result<(), IntakeError> {
         // A topic that is new belongs to a party that is new.
         self.read_news_through()?;
         let mut begun = Vec::new();
@@ -251,36 +277,18 @@ impl Shell<'_> {
         BatchRead { counted }.emit(&self.metrics);
         let appends = self.intake.take();
         if !appends.is_empty() {
-            self.on_their_way.push_back(self.appender.append(appends));
+            let bytes = appends.iter().map(Append::bytes).sum();
+            self.on_their_way.push(self.appender.append(appends), bytes);
         }
-        while let Some(first) = self.on_their_way.front_mut() {
-            match first.poll_now() {
-                Some(result) => {
-                    result?;
-                    self.on_their_way.pop_front();
-                }
-                None if self.on_their_way.len() <= ON_THEIR_WAY_MAX => break,
-                None => self.wait_for_first()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn wait_for_first(&mut self) -> Result<(), IntakeError> {
-        if let Some(first) = self.on_their_way.pop_front() {
-            first.wait()?;
-        }
-        Ok(())
+        Ok(self.on_their_way.settle()?)
     }
 
     /// Writes positions and clocks, after everything read so far is in the log.
-    fn write_state(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    pub(crate) fn write_state(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         self.state_written_at = Instant::now();
         self.intake.flush();
         self.append()?;
-        while !self.on_their_way.is_empty() {
-            self.wait_for_first()?;
-        }
+        self.on_their_way.wait_for_all()?;
         let mut appends = Vec::new();
         let mut positions = Vec::new();
         for (place, source) in self.sources.iter() {
@@ -305,19 +313,26 @@ impl Shell<'_> {
             positions.push((TopicPartition::new(topics::DECISIONS, 0), position));
         }
         if !positions.is_empty() {
-            reader.commit_positions(&positions)?;
+            // The group's positions are for tools that show lag, and for decisions, which the groups' memory drops when they come twice:
+            // intake begins where its own state says. A rebalance under way or a lost session is no reason to end.
+            if let Err(error) = reader.commit_positions(&positions) {
+                PositionsNotStored { error: &error }.emit(&self.metrics);
+                self.written.clear();
+            }
         }
         self.show_lag();
         Ok(())
     }
 
     fn show_lag(&self) {
+        let (places, sources): (Vec<TopicPartition>, Vec<SourceId>) = self.sources.iter().unzip();
+        let Ok(ends) = self.log.ends(&places, LAG_TIME_MAX) else {
+            return;
+        };
         let mut lags: BTreeMap<std::sync::Arc<str>, i64> = BTreeMap::new();
-        for (place, source) in self.sources.iter() {
+        for ((place, source), end) in places.into_iter().zip(sources).zip(ends) {
             let next = self.intake.source(source).map_or(0, |state| state.next_offset);
-            if let Ok((_, end)) = self.log.bounds(&place) {
-                *lags.entry(place.topic).or_insert(0) += end.saturating_sub(next) as i64;
-            }
+            *lags.entry(place.topic).or_insert(0) += end.saturating_sub(next) as i64;
         }
         for (topic, lag) in lags {
             self.metrics.lag_offsets.with_label_values(&[&*topic]).set(lag);
@@ -327,7 +342,8 @@ impl Shell<'_> {
     /// Every source's newest state.
     fn read_states(&self) -> Result<BTreeMap<SourceId, SourceState>, IntakeError> {
         let mut states = BTreeMap::new();
-        read_through(self.log, &TopicPartition::new(topics::INTAKE, 0), .., &mut |record| {
+        let (place, is_called_off) = (TopicPartition::new(topics::INTAKE, 0), || self.shutdown.is_requested());
+        read_through(self.log, &place, .., &is_called_off, &mut |record| {
             let source = record
                 .key
                 .and_then(|key| Some(SourceId(u64::from_be_bytes(key.try_into().ok()?))));
@@ -346,8 +362,9 @@ impl Shell<'_> {
     fn read_news_through(&mut self) -> Result<(), IntakeError> {
         for topic in [topics::PARTIES, topics::FAMILIES] {
             let place = TopicPartition::new(topic, 0);
-            let (begin, end) = self.log.bounds(&place)?;
-            while self.news.position(&place).unwrap_or(begin) < end {
+            let (_, end) = self.log.bounds(&place)?;
+            let mut progress = Progress::new(&place, end, STALLED_TIME_MAX);
+            while progress.goes_on(self.news.as_ref(), &|| self.shutdown.is_requested())? {
                 self.read_news(Duration::from_millis(200))?;
             }
         }
@@ -357,17 +374,7 @@ impl Shell<'_> {
     fn read_news(&mut self, wait: Duration) -> Result<(), IntakeError> {
         let intake = &mut self.intake;
         self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
-            let Some(value) = record.value else { return };
-            let understood = if record.topic == topics::PARTIES {
-                PartyRecord::decode(value)
-                    .map(|party| intake.registry_mut().put(party))
-                    .is_ok()
-            } else {
-                tocsin_wire::family::decode(value)
-                    .map(|announcement| intake.announced(&announcement))
-                    .is_ok()
-            };
-            if !understood {
+            if intake.news(&record).is_none() {
                 tracing::warn!(
                     topic = record.topic,
                     offset = record.offset,

@@ -1,4 +1,5 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_log::LogError;
 
 use crate::machine::Counted;
 
@@ -7,7 +8,9 @@ pub(crate) struct Metrics {
     events: IntCounter,
     rejects: IntCounterVec,
     links: IntCounter,
+    forgotten_early: IntCounter,
     clocks: IntCounterVec,
+    positions_not_stored: IntCounter,
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
 }
@@ -21,12 +24,20 @@ impl Metrics {
                 &["code"],
             )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
+            forgotten_early: IntCounter::new(
+                "tocsin_intake_forgotten_early_total",
+                "Announced families and seen contents forgotten before their time: links may be missed",
+            )?,
             clocks: IntCounterVec::new(
                 Opts::new(
                     "tocsin_intake_clock_flags_total",
                     "Events whose time was ahead or too late",
                 ),
                 &["flag"],
+            )?,
+            positions_not_stored: IntCounter::new(
+                "tocsin_intake_positions_not_stored_total",
+                "Times that the group's positions could not be stored; they are stored a second later",
             )?,
             sources: IntGauge::new("tocsin_intake_sources", "Ingest partitions read by this process")?,
             lag_offsets: IntGaugeVec::new(
@@ -37,10 +48,24 @@ impl Metrics {
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.rejects.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
+        registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
+        registry.register(Box::new(metrics.positions_not_stored.clone()))?;
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         Ok(metrics)
+    }
+}
+
+/// The group's positions could not be stored; the next time makes up for it.
+pub(crate) struct PositionsNotStored<'a> {
+    pub(crate) error: &'a LogError,
+}
+
+impl PositionsNotStored<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.positions_not_stored.inc();
+        tracing::warn!(error = %tocsin_runtime::roles::chain(self.error), "positions of the group were not stored");
     }
 }
 
@@ -54,6 +79,7 @@ impl BatchRead {
         let counted = &self.counted;
         metrics.events.inc_by(counted.accepted);
         metrics.links.inc_by(counted.links);
+        metrics.forgotten_early.inc_by(counted.forgotten_early);
         metrics.clocks.with_label_values(&["ahead"]).inc_by(counted.ahead);
         metrics.clocks.with_label_values(&["late"]).inc_by(counted.late);
         for (code, count) in &counted.rejected {

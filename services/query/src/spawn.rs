@@ -25,6 +25,8 @@ pub struct QueryParts {
     pub store: Store,
     /// The permanent key of the deployment.
     pub key: DeploymentKey,
+    /// How many partitions sightings and state are configured to have: by it the detector spreads the groups.
+    pub partitions: PartitionCount,
     /// The configuration of the detector's cold counts: the same, or its bytes are refused.
     pub cold: ColdConfig,
     /// Where metrics go.
@@ -47,6 +49,16 @@ pub enum QueryError {
         /// How many partitions it has; 0 when it is missing.
         partitions: u32,
     },
+    /// The state topic has another number of partitions than is configured.
+    #[error("topic {topic} has {partitions} partitions, {configured} are configured")]
+    OtherPartitionCount {
+        /// The topic.
+        topic: &'static str,
+        /// How many it has.
+        partitions: u32,
+        /// How many it should have.
+        configured: u16,
+    },
     /// A metric of this name is registered already.
     #[error("register the metrics")]
     Metrics(#[from] prometheus::Error),
@@ -65,19 +77,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         let found = topics.iter().find(|topic| topic.name == feed.topic());
         found.map_or(0, |topic| topic.partitions)
     };
-    for feed in Feed::ALL {
-        let partitions = partitions_of(feed);
-        if !(1..=Cursor::PARTITIONS_MAX).contains(&(partitions as usize)) {
-            return Err(QueryError::Topic {
-                topic: feed.topic(),
-                partitions,
-            });
-        }
-    }
-    let state_partitions = u16::try_from(partitions_of(Feed::State))
-        .ok()
-        .and_then(PartitionCount::new)
-        .expect("a cursor has room for as many partitions as there are key groups");
+    check_partitions(partitions_of, parts.partitions)?;
     let metrics = Metrics::new(&parts.registry)?;
     let config = &parts.config;
     let limits = ReplicaLimits {
@@ -88,7 +88,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         },
     };
     let state = QueryState::new(QueryStateParts {
-        replica: ReplicaState::new(state_partitions, parts.cold, limits),
+        replica: ReplicaState::new(parts.partitions, parts.cold, limits),
         store: parts.store,
         key: parts.key,
         alert_partitions: partitions_of(Feed::Alerts),
@@ -112,4 +112,55 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         Ok(())
     })?;
     Ok(state)
+}
+
+fn check_partitions(partitions_of: impl Fn(Feed) -> u32, configured: PartitionCount) -> Result<(), QueryError> {
+    for feed in Feed::ALL {
+        let (topic, partitions) = (feed.topic(), partitions_of(feed));
+        if !(1..=Cursor::PARTITIONS_MAX).contains(&(partitions as usize)) {
+            return Err(QueryError::Topic { topic, partitions });
+        }
+        // Where the two differ, groups would be looked for in partitions in which the detector did not put them.
+        if feed == Feed::State && partitions != u32::from(configured.get()) {
+            let configured = configured.get();
+            return Err(QueryError::OtherPartitionCount {
+                topic,
+                partitions,
+                configured,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a replica is of the partitions that the detector is configured to have, or of none.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_state_topic_has_as_many_partitions_as_are_configured() {
+        let configured = PartitionCount::new(4).unwrap();
+        let check = |of_state, of_others| {
+            let partitions_of = |feed| if feed == Feed::State { of_state } else { of_others };
+            check_partitions(partitions_of, configured)
+        };
+        assert!(check(4, 1).is_ok());
+        for partitions in [1, 3, 8] {
+            let refused = check(partitions, 1);
+            assert!(
+                matches!(refused, Err(QueryError::OtherPartitionCount { configured: 4, .. })),
+                "{refused:?}"
+            );
+        }
+        for (of_state, of_others) in [(0, 1), (4, 0)] {
+            let refused = check(of_state, of_others);
+            assert!(
+                matches!(refused, Err(QueryError::Topic { partitions: 0, .. })),
+                "{refused:?}"
+            );
+        }
+    }
 }

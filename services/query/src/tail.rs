@@ -13,6 +13,8 @@ use crate::state::QueryState;
 const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 const POLL_RECORDS_MAX: usize = 1_024;
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the brokers may take to say how far there is to go.
+const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -85,7 +87,7 @@ impl Tail {
             self.become_ready();
             if self.lag_told_at.is_none_or(|at| at.elapsed() >= LAG_INTERVAL) {
                 self.lag_told_at = Some(Instant::now());
-                self.tell_lag()?;
+                self.tell_lag();
             }
         }
         Ok(())
@@ -126,10 +128,12 @@ impl Tail {
         }
     }
 
-    fn tell_lag(&self) -> Result<(), LogError> {
+    fn tell_lag(&self) {
         let metrics: &Metrics = self.state.metrics();
-        for (partition, next) in &self.next {
-            let (_, end) = self.log.bounds(partition)?;
+        let places: Vec<TopicPartition> = self.next.keys().cloned().collect();
+        // Without an answer in time the offsets shown stay as they are, and the lag in seconds goes on.
+        let ends = self.log.ends(&places, LAG_TIME_MAX).unwrap_or_default();
+        for ((partition, next), end) in self.next.iter().zip(ends) {
             let behind = i64::try_from(end.saturating_sub(*next)).unwrap_or(i64::MAX);
             let number = partition.partition.to_string();
             let labels = [partition.topic.as_ref(), number.as_str()];
@@ -153,7 +157,6 @@ impl Tail {
         metrics.hot_records.set(replica.hot.count() as i64);
         metrics.cold_states.set(replica.cold.count() as i64);
         metrics.alerts.set(replica.alerts.count() as i64);
-        Ok(())
     }
 
     fn wait(&self, pause: Duration) {

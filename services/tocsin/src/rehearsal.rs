@@ -300,7 +300,7 @@ impl Rehearsal {
     }
 
     fn read_all(&self, place: &TopicPartition, mut sink: impl FnMut(&[u8], &[u8])) -> Result<()> {
-        read_through(self.process.log.as_ref(), place, .., &mut |record| {
+        read_through(self.process.log.as_ref(), place, .., &|| false, &mut |record| {
             if let (Some(key), Some(value)) = (record.key, record.value) {
                 sink(key, value);
             }

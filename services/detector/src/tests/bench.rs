@@ -57,6 +57,8 @@ impl Bench {
             cleanup,
             retention_ms: sightings_retention_ms.filter(|_| name == topics::SIGHTINGS),
             record_bytes_max: 8 << 20,
+            may_grow: false,
+            compaction: None,
         };
         let specs = [
             (topics::SIGHTINGS, 2, Cleanup::Delete),
@@ -104,7 +106,7 @@ impl Bench {
         epoch: KeyEpoch,
     ) -> Result<(Partition, Timestamp), DetectorError> {
         let config = self.setup.group_config(&self.config);
-        restore(self.log.as_ref(), NUMBER, partitions, &config, epoch)
+        restore(self.log.as_ref(), NUMBER, partitions, &config, epoch, &|| false)
     }
 
     /// A URL's content that lives in the partition under test.
@@ -193,6 +195,7 @@ impl Bench {
                     partition: NUMBER,
                     offset: record.offset,
                     appended_at_ms: record.appended_at_ms,
+                    stamped_by: tocsin_log::StampedBy::Log,
                     key: None,
                     value: record.value.as_deref(),
                     headers: tocsin_log::Headers::Slice(&record.headers),

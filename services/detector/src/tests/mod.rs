@@ -6,3 +6,4 @@ mod bench;
 mod refused;
 mod restored;
 mod succeeded;
+mod told;

@@ -1,8 +1,11 @@
 //! Goal: a partition that was restored is the one that never stopped.
 
+use tocsin_log::LogError;
 use tocsin_model::Timestamp;
 
-use super::bench::{Bench, EPOCH, NOON, Part, SECOND, hot, states};
+use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, hot, states};
+use crate::restore::restore;
+use crate::shell::DetectorError;
 
 const EVERYTHING: [Part; 2] = [Part::Changed, Part::Checkpoints];
 
@@ -134,4 +137,27 @@ fn a_group_is_restored_from_its_own_checkpoint_whenever_it_was_cut() {
         let restored = bench.restore().unwrap();
         assert_eq!(states(&restored), states(&partition), "step {step}");
     }
+}
+
+#[test]
+fn a_restore_is_called_off_when_the_process_is_to_stop() {
+    let mut bench = Bench::new();
+    bench.shares(NOON, &[1]);
+    let mut partition = bench.fresh();
+    bench.apply(&mut partition);
+    bench.write(&mut partition, &[Part::Checkpoints], Timestamp(NOON));
+    let config = bench.setup.group_config(&bench.config);
+    let restored = restore(
+        bench.log.as_ref(),
+        NUMBER,
+        bench.setup.partitions,
+        &config,
+        EPOCH,
+        &|| true,
+    );
+    let error = restored.map(drop).unwrap_err();
+    assert!(
+        matches!(&error, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. })),
+        "{error:?}"
+    );
 }

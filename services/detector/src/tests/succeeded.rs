@@ -10,27 +10,30 @@ use tocsin_wire::topics;
 use super::bench::{Bench, NOON, NUMBER, SECOND, until};
 use crate::shell::{DetectorError, run};
 
-struct Running {
+pub struct Running {
     shutdown: Shutdown,
     thread: JoinHandle<Result<(), DetectorError>>,
     readiness: Readiness,
+    pub registry: Registry,
 }
 
-fn start(bench: &Bench) -> Running {
-    let (shutdown, readiness) = (Shutdown::new(), Readiness::new());
+pub fn start(bench: &Bench) -> Running {
+    let (shutdown, readiness, registry) = (Shutdown::new(), Readiness::new(), Registry::new());
     let ready = readiness.flag("detector", "restoring");
     let log: SharedLog = bench.log.clone();
     let (config, setup, stop) = (bench.config.clone(), bench.setup.clone(), shutdown.clone());
-    let work = move || run(&config, &setup, &log, &Registry::new(), &ready, &stop);
+    let metrics = registry.clone();
+    let work = move || run(&config, &setup, &log, &metrics, &ready, &stop);
     Running {
         shutdown,
         thread: std::thread::spawn(work),
         readiness,
+        registry,
     }
 }
 
 impl Running {
-    fn stop(self) -> Result<(), DetectorError> {
+    pub fn stop(self) -> Result<(), DetectorError> {
         self.shutdown.request();
         self.thread.join().unwrap()
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tocsin_intake::{Intake, IntakeConfig, IntakeSetup, SourceState, TimeSource};
-use tocsin_log::{Append, Header, Headers, RecordRef};
+use tocsin_log::{Append, Header, Headers, RecordRef, StampedBy};
 use tocsin_model::{
     Algorithm, ClockFlag, ContentHash, ContentId, DeploymentKey, Event, EventId, KeyEpoch, Kind, Link, PartitionCount,
     PartyId, PlatformId, Sharing, SourceCoordinate, SourceId, Surface, Timestamp,
@@ -20,6 +20,7 @@ pub const PARTITIONS: u16 = 4;
 
 pub struct Bench {
     pub intake: Intake,
+    pub stamped_by: StampedBy,
     pub next_offset: u64,
 }
 
@@ -74,7 +75,11 @@ impl Bench {
             intake.registry_mut().put(party(id, name, platforms));
         }
         intake.begin_source(SOURCE, SourceState::default());
-        Bench { intake, next_offset: 0 }
+        Bench {
+            intake,
+            stamped_by: StampedBy::Log,
+            next_offset: 0,
+        }
     }
 
     /// Reads a record of alpha's topic, appended at `at`.
@@ -93,6 +98,7 @@ impl Bench {
             partition: 3,
             offset: self.next_offset,
             appended_at_ms: at,
+            stamped_by: self.stamped_by,
             key: None,
             value,
             headers: Headers::Slice(&headers),

@@ -1,10 +1,11 @@
 //! Goal: which time an event gets, and what nobody can do to the times of others.
 
 use tocsin_intake::{RECEIVED_AT_HEADER, TimeSource};
+use tocsin_log::StampedBy;
 use tocsin_model::{ClockFlag, Event, Sharing, Timestamp};
 use tocsin_wire::event::{encode_batch, encode_single_object};
 
-use crate::bench::{Bench, MINUTE, NOON, Seen, share};
+use crate::bench::{Bench, MINUTE, NOON, Seen, places, share};
 
 fn times(seen: &[Seen]) -> Vec<(ClockFlag, i64)> {
     seen.iter()
@@ -33,6 +34,32 @@ fn what_is_ahead_counts_at_its_receipt_and_what_is_too_old_is_late() {
     );
     let counted = bench.intake.take_counted();
     assert_eq!((counted.accepted, counted.ahead, counted.late), (6, 2, 1));
+}
+
+#[test]
+fn a_stamp_of_the_senders_is_no_time_of_receipt() {
+    const IN_2100: i64 = 4_102_444_800_000;
+    let value = encode_single_object(&share(1, 1, NOON));
+    let mut bench = Bench::new(TimeSource::Log);
+    bench.stamped_by = StampedBy::Sender;
+    bench.read(IN_2100, Some(&value));
+    bench.stamped_by = StampedBy::Log;
+    bench.read(NOON, Some(&value));
+    let (seen, rejects) = bench.judged();
+    assert_eq!(places(&rejects), [(0, 0, "not_stamped_by_log")]);
+    assert_eq!(seen.iter().map(|seen| seen.received_at.0).collect::<Vec<_>>(), [NOON]);
+
+    // A replay takes no stamp at all, so whose it is does not matter.
+    let mut bench = Bench::new(TimeSource::Supplied);
+    bench.stamped_by = StampedBy::Sender;
+    let noon = NOON.to_string();
+    bench.read_from(
+        "tocsin.ingest.alpha",
+        IN_2100,
+        Some(&value),
+        &[(RECEIVED_AT_HEADER, &noon)],
+    );
+    assert_eq!(bench.judged().0[0].received_at, Timestamp(NOON));
 }
 
 #[test]

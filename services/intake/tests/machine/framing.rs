@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_intake::{IntakeConfig, TimeSource};
+use tocsin_intake::{IntakeConfig, REJECTS_PER_RECORD_MAX, TimeSource};
 use tocsin_wire::event::{encode_batch, encode_single_object};
 
 use crate::bench::{ALPHA, Bench, MINUTE, NOON, SOURCE, places, share};
@@ -110,4 +110,26 @@ fn a_bad_event_of_a_batch_is_named_by_its_index() {
     );
     assert_eq!(first.party.as_ref().map(|name| name.as_str()), Some("alpha"));
     assert_eq!(first.received_at.0, NOON + MINUTE);
+}
+
+#[test]
+fn one_record_names_a_hundred_refused_events_and_counts_the_rest() {
+    let mut events: Vec<_> = (1..=10_000).map(|id| share(id, 1, NOON)).collect();
+    for event in &mut events[1..] {
+        event.platform = "beta-social".parse().unwrap();
+    }
+    let mut bench = Bench::new(TimeSource::Log);
+    bench.read(NOON, Some(&encode_batch(&events)));
+    let (seen, rejects) = bench.judged();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(rejects.len(), REJECTS_PER_RECORD_MAX + 1);
+    let places = places(&rejects);
+    assert_eq!(places[0], (0, 1, "platform_not_of_party"));
+    assert_eq!(places[REJECTS_PER_RECORD_MAX], (0, 101, "further_refused"));
+    assert_eq!(
+        rejects[REJECTS_PER_RECORD_MAX].detail,
+        "9899 further events of the record were refused and are not named, the last with platform_not_of_party"
+    );
+    let rejected = bench.intake.take_counted().rejected;
+    assert_eq!(rejected, BTreeMap::from([("platform_not_of_party", 9_999)]));
 }

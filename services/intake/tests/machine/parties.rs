@@ -1,10 +1,14 @@
 //! Goal: an event belongs to the party whose topic it came from, and to nobody else.
 
 use tocsin_intake::TimeSource;
-use tocsin_model::{Event, PartyId, PlatformId};
+use tocsin_log::{Headers, RecordRef, StampedBy};
+use tocsin_model::{
+    Algorithm, Class, ContentHash, Event, FamilyAnnouncement, FamilyId, PartyId, PlatformId, Timestamp,
+};
 use tocsin_wire::event::{encode_batch, encode_single_object};
+use tocsin_wire::topics;
 
-use crate::bench::{ALPHA, Bench, NOON, party, places, share};
+use crate::bench::{ALPHA, Bench, NOON, Said, content, key, party, places, share};
 
 fn on(platform: &str, event: Event) -> Event {
     Event {
@@ -77,4 +81,45 @@ fn a_topic_of_nobody_or_of_a_revoked_party_is_refused_until_the_registry_says_ot
     let (seen, rejects) = bench.judged();
     assert_eq!(places(&rejects), [(0, 0, "party_unknown"), (1, 0, "party_revoked")]);
     assert_eq!(seen.iter().map(|seen| seen.party).collect::<Vec<_>>(), [PartyId(3)]);
+}
+
+#[test]
+fn a_family_that_was_withdrawn_is_linked_to_no_more() {
+    let mut bench = Bench::new(TimeSource::Log);
+    let hot = key().content_id(&content(1));
+    let said = FamilyAnnouncement {
+        content: hot,
+        hash: content(1),
+        family: FamilyId(hot),
+        class: Class::All,
+        at: Timestamp(NOON),
+    };
+    let place = tocsin_wire::family::key(hot, Class::All);
+    let announcement = tocsin_wire::family::encode(&said);
+    // A copy whose strongest hash is another each time, and whose further hash is that of the family.
+    let mut links = |copy: u8, key: &[u8], value: Option<&[u8]>| {
+        let understood = bench.intake.news(&RecordRef {
+            topic: topics::FAMILIES,
+            partition: 0,
+            offset: 0,
+            appended_at_ms: NOON,
+            stamped_by: StampedBy::Log,
+            key: Some(key),
+            value,
+            headers: Headers::Slice(&[]),
+        });
+        let own = ContentHash::from_bytes(Algorithm::Sha256, vec![copy; 32], None).unwrap();
+        let event = Event {
+            content: vec![own, content(1)],
+            ..share(u128::from(copy), 1, NOON)
+        };
+        bench.read(NOON, Some(&encode_single_object(&event)));
+        let said = bench.said();
+        let links = said.iter().filter(|said| matches!(said, Said::Link(..))).count();
+        (understood.is_some(), links)
+    };
+    assert_eq!(links(1, &place, Some(&announcement)), (true, 1));
+    assert_eq!(links(2, &place[..19], None), (false, 1));
+    assert_eq!(links(3, &place, Some(b"no record")), (false, 1));
+    assert_eq!(links(4, &place, None), (true, 0));
 }

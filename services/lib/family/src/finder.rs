@@ -1,10 +1,10 @@
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
 
 use tocsin_model::{
     Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, Link, PartyId, Sharing, Timestamp,
 };
 
+use crate::announced::{Announced, Index};
 use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
 
@@ -12,19 +12,9 @@ use crate::told::Told;
 #[derive(Debug)]
 pub struct LinkFinder {
     limits: Limits,
-    /// What was announced, by the id of any hash known to stand for it, per class of the announcement.
-    announced: HashMap<ContentId, BTreeMap<Class, Announced>>,
+    announced: Index,
     recent: Recent,
     told: Told,
-    refused: u64,
-}
-
-/// A content that was announced, and the family it belongs to.
-#[derive(Clone, Debug)]
-struct Announced {
-    content: ContentId,
-    hash: ContentHash,
-    family: FamilyId,
 }
 
 /// One event's content, as the finder looks at it.
@@ -51,10 +41,9 @@ impl LinkFinder {
     pub fn new(limits: Limits) -> Self {
         LinkFinder {
             limits,
-            announced: HashMap::new(),
+            announced: Index::default(),
             recent: Recent::default(),
             told: Told::default(),
-            refused: 0,
         }
     }
 
@@ -86,13 +75,8 @@ impl LinkFinder {
             let whom = (seen.party, seen.sharing);
             let entry = Remembered::new(seen.content, seen.hash.clone(), seen.further.to_vec(), whom, seen.at);
             for hash in seen.further.iter().chain([&seen.content]) {
-                if let Some(families) = self.announced.get(hash) {
-                    links.extend(
-                        families
-                            .iter()
-                            .flat_map(|(class, known)| equal_hash_links(&entry, known, *class, seen.at)),
-                    );
-                }
+                let families = self.announced.with_hash(*hash);
+                links.extend(families.flat_map(|(class, known)| equal_hash_links(&entry, known, class, seen.at)));
             }
             self.recent.add(entry, &self.limits);
         }
@@ -133,25 +117,21 @@ impl LinkFinder {
         hashes.sort_unstable();
         hashes.dedup();
 
-        let mut links = Vec::new();
-        for hash in hashes {
-            if !self.announced.contains_key(&hash) && self.announced.len() >= self.limits.announced_max {
-                self.refused += 1;
-                continue;
-            }
-            self.announced.entry(hash).or_default().insert(class, known.clone());
-            links.extend(
-                self.recent
-                    .with_hash(hash)
-                    .flat_map(|entry| equal_hash_links(entry, &known, class, at)),
-            );
-        }
+        let entries = hashes.iter().flat_map(|hash| self.recent.with_hash(*hash));
+        let links = entries.flat_map(|entry| equal_hash_links(entry, &known, class, at));
+        let links = links.collect();
+        self.announced.put(class, &known, hashes, self.limits.announced_max);
         self.untold(links)
     }
 
-    /// Announced hashes that did not fit, and contents forgotten before their time.
+    /// A content is hot no more: what was announced of it in this class holds no longer.
+    pub fn withdrawn(&mut self, content: ContentId, class: Class) {
+        self.announced.withdraw(content, class);
+    }
+
+    /// Announcements and seen contents that were forgotten before their time, since there was no room.
     pub fn limits_reached(&self) -> u64 {
-        self.refused + self.recent.forgotten_early()
+        self.announced.forgotten_early() + self.recent.forgotten_early()
     }
 }
 
@@ -302,6 +282,20 @@ mod tests {
             2,
             "coordinators and the party itself"
         );
+    }
+
+    #[test]
+    fn a_withdrawn_announcement_links_no_more() {
+        let own = hash(7);
+        let mut finder = LinkFinder::new(Limits::default());
+        finder.seen(event(5, &hash(9), &[ContentId(55)], Sharing::All));
+        finder.announced(&announcement(5, Class::All));
+        assert_eq!(finder.seen(event(8, &own, &[ContentId(55)], Sharing::All)).len(), 1);
+        finder.withdrawn(ContentId(5), Class::All);
+        for (id, further) in [(9, 55), (10, 5)] {
+            let links = finder.seen(event(id, &own, &[ContentId(further)], Sharing::All));
+            assert_eq!(links, [], "{further}");
+        }
     }
 
     #[test]

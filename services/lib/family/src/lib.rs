@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`LinkFinder`].
 
+mod announced;
 mod finder;
 mod recent;
 mod told;

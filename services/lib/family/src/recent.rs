@@ -9,7 +9,7 @@ pub struct Limits {
     pub remembered: Milliseconds,
     /// The most contents with further hashes remembered.
     pub contents_max: usize,
-    /// The most announced contents.
+    /// The most hashes of announced contents, over all classes.
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,

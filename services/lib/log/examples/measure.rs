@@ -44,6 +44,8 @@ fn measure(log: &dyn Log) -> Result<(), Box<dyn std::error::Error>> {
         cleanup: Cleanup::Delete,
         retention_ms: None,
         record_bytes_max: 100_000,
+        may_grow: false,
+        compaction: None,
     }])?;
     let to = TopicPartition::new(topic.as_str(), 0);
     commits(log, &to, "back_to_back", Duration::ZERO)?;

@@ -75,6 +75,26 @@ pub enum LogError {
     /// An earlier record of a gapless appender was not appended, so this one is not either.
     #[error("an earlier record of this appender was not appended")]
     Stopped,
+    /// Reading to a stated end was called off.
+    #[error("reading partition {partition} of topic {topic} was called off")]
+    CalledOff {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// Reading to a stated end came no further for a minute.
+    #[error("reading partition {partition} of topic {topic} stands at offset {position} and does not reach {end}")]
+    Stalled {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it stands.
+        position: u64,
+        /// Where it should get.
+        end: u64,
+    },
     /// The log was closed.
     #[error("the log is closed")]
     Closed,

@@ -12,6 +12,7 @@
 //!
 //! Start reading at [`Log`].
 
+mod budget;
 pub mod embedded;
 mod error;
 pub mod kafka;
@@ -22,21 +23,32 @@ mod topic;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use budget::POLL_BYTES_MAX;
 pub use error::{CommitError, LogError};
-pub use read_through::read_through;
-pub use record::{Append, Header, Headers, Record, RecordRef, TopicPartition};
-pub use topic::{Cleanup, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicInfo, TopicSpec};
+pub use read_through::{Progress, STALLED_TIME_MAX, read_through};
+pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
+pub use topic::{
+    Cleanup, Compaction, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
+};
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync + 'static {
-    /// Creates the topics that are absent. A topic that exists with fewer partitions or another clean-up policy is an error.
+    /// Creates the topics that are absent. A topic that exists in another shape ([`Log::check_topics`]) is an error.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
+
+    /// What differs, in the order of `specs`: topics that are absent, and those with another number of partitions, another clean-up policy, or (on
+    /// Kafka) another limit of a batch's bytes or stamps that are the senders'. Changes nothing.
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError>;
 
     /// The topics that exist, ascending by name. The internal topics of Kafka are left out.
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
 
     /// First offset still held, and the offset the next record will get (of Kafka: the high watermark, open transactions included).
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError>;
+
+    /// The offsets that the next records will get, as [`Log::bounds`] tells them, if all can be told within `time_max`. For those who show
+    /// a lag on a thread that has other work: they do without rather than wait for a broker.
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError>;
 
     /// An appender outside any commit unit. Appends of one appender to one partition keep their order; a retry inside never doubles.
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError>;
@@ -141,8 +153,8 @@ pub enum GroupEvent {
 
 /// Reads as a member of a group. Owned by one thread.
 pub trait GroupReader: Send {
-    /// Waits at most `timeout` for records or an event, and hands at most `records_max` records to `sink`, borrowed. An event is returned
-    /// before any record that follows it.
+    /// Waits at most `timeout` for records or an event, and hands at most `records_max` records and (but for the last record)
+    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it.
     fn poll(
         &mut self,
         timeout: Duration,
@@ -184,7 +196,8 @@ pub enum Membership {
 
 /// Reads stated partitions to their moving end. Owned by one thread.
 pub trait TailReader: Send {
-    /// Waits at most `timeout` and hands at most `records_max` records to `sink`, borrowed. Returns how many.
+    /// Waits at most `timeout` and hands at most `records_max` records and (but for the last record) [`POLL_BYTES_MAX`] bytes to `sink`,
+    /// borrowed. Returns how many records.
     fn poll(
         &mut self,
         timeout: Duration,

@@ -1,21 +1,24 @@
 use std::ops::{Bound, RangeBounds};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Log, LogError, RecordRef, TopicPartition};
+use crate::{Log, LogError, RecordRef, TailReader, TopicPartition};
 
 /// How long one wait for more records takes at most.
 const POLL: Duration = Duration::from_millis(200);
 const RECORDS_PER_POLL: usize = 1_000;
+/// How long a reader may come no further before it is given up: longer than a broker takes to end a transaction that hides records.
+pub const STALLED_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Hands every record of a partition within `offsets` to `sink`, in order, and returns behind the last one. Without an end: as far as is
-/// written now. Offsets that are no longer held or not written yet are passed over.
+/// written now. Offsets that are no longer held or not written yet are passed over. Asks `is_called_off` before each wait.
 ///
 /// # Errors
-/// The log cannot be read.
+/// The log cannot be read; [`LogError::CalledOff`]; [`LogError::Stalled`] when it comes no further for [`STALLED_TIME_MAX`].
 pub fn read_through(
     log: &dyn Log,
     partition: &TopicPartition,
     offsets: impl RangeBounds<u64>,
+    is_called_off: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<(), LogError> {
     let (first_held, written) = log.bounds(partition)?;
@@ -34,7 +37,8 @@ pub fn read_through(
         return Ok(());
     }
     let mut reader = log.tail_reader(&[(partition.clone(), begin)])?;
-    while reader.position(partition).unwrap_or(begin) < end {
+    let mut progress = Progress::new(partition, end, STALLED_TIME_MAX);
+    while progress.goes_on(reader.as_ref(), is_called_off)? {
         reader.poll(POLL, RECORDS_PER_POLL, &mut |record| {
             // More may have been written, or asked for, than the end.
             if record.offset < end {
@@ -43,4 +47,109 @@ pub fn read_through(
         })?;
     }
     Ok(())
+}
+
+/// Watches over a reader that is to reach an end.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    partition: &'a TopicPartition,
+    end: u64,
+    stalled_time_max: Duration,
+    position: Option<u64>,
+    came_further_at: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// Of a reader of `partition` that is to reach `end`, and comes further at least every `stalled_time_max`.
+    pub fn new(partition: &'a TopicPartition, end: u64, stalled_time_max: Duration) -> Self {
+        Progress {
+            partition,
+            end,
+            stalled_time_max,
+            position: None,
+            came_further_at: Instant::now(),
+        }
+    }
+
+    /// Whether the end is still to be reached.
+    ///
+    /// # Errors
+    /// [`LogError::CalledOff`] and [`LogError::Stalled`].
+    pub fn goes_on(&mut self, reader: &dyn TailReader, is_called_off: &dyn Fn() -> bool) -> Result<bool, LogError> {
+        let position = reader.position(self.partition);
+        if position.is_some_and(|position| position >= self.end) {
+            return Ok(false);
+        }
+        let (topic, partition) = (self.partition.topic.to_string(), self.partition.partition);
+        if is_called_off() {
+            return Err(LogError::CalledOff { topic, partition });
+        }
+        if position > self.position {
+            self.position = position;
+            self.came_further_at = Instant::now();
+        } else if self.came_further_at.elapsed() >= self.stalled_time_max {
+            let (position, end) = (position.unwrap_or(0), self.end);
+            return Err(LogError::Stalled {
+                topic,
+                partition,
+                position,
+                end,
+            });
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: who reads to an end that does not come ends too, and says where it stood.
+
+    use super::*;
+
+    /// Stands at an offset.
+    struct At(Option<u64>);
+
+    impl TailReader for At {
+        fn poll(&mut self, _: Duration, _: usize, _: &mut dyn FnMut(RecordRef<'_>)) -> Result<usize, LogError> {
+            Ok(0)
+        }
+
+        fn position(&self, _: &TopicPartition) -> Option<u64> {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_reader_that_comes_no_further_is_given_up() {
+        let place = TopicPartition::new("t", 3);
+        let mut progress = Progress::new(&place, 10, Duration::ZERO);
+        let mut goes_on = |position| progress.goes_on(&At(position), &|| false);
+        assert!(goes_on(Some(4)).is_ok_and(|goes_on| goes_on));
+        assert!(goes_on(Some(5)).is_ok_and(|goes_on| goes_on), "it came further");
+        let given_up = goes_on(Some(5));
+        assert!(
+            matches!(
+                given_up,
+                Err(LogError::Stalled {
+                    partition: 3,
+                    position: 5,
+                    end: 10,
+                    ..
+                })
+            ),
+            "{given_up:?}"
+        );
+        assert!(goes_on(Some(10)).is_ok_and(|goes_on| !goes_on));
+        let mut patient = Progress::new(&place, 10, STALLED_TIME_MAX);
+        assert!(patient.goes_on(&At(None), &|| false).is_ok_and(|goes_on| goes_on));
+    }
+
+    #[test]
+    fn reading_is_called_off_unless_it_is_done() {
+        let place = TopicPartition::new("t", 3);
+        let mut progress = Progress::new(&place, 10, STALLED_TIME_MAX);
+        let called_off = progress.goes_on(&At(Some(9)), &|| true);
+        assert!(matches!(called_off, Err(LogError::CalledOff { .. })), "{called_off:?}");
+        assert!(progress.goes_on(&At(Some(10)), &|| true).is_ok_and(|goes_on| !goes_on));
+    }
 }

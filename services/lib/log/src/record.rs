@@ -31,6 +31,15 @@ pub struct Append {
     pub headers: Vec<Header>,
 }
 
+/// Whose clock a record's stamp was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampedBy {
+    /// The log's, when it appended the record.
+    Log,
+    /// The sender's, who could have written any time. Only Kafka, of a topic that nobody made with `message.timestamp.type=LogAppendTime`.
+    Sender,
+}
+
 /// A record as a reader borrows it.
 #[derive(Clone, Copy)]
 pub struct RecordRef<'a> {
@@ -40,8 +49,10 @@ pub struct RecordRef<'a> {
     pub partition: u32,
     /// The position in the partition.
     pub offset: u64,
-    /// When the log appended it, milliseconds since 1970.
+    /// When the log appended it, milliseconds since 1970; if [`RecordRef::stamped_by`] says so.
     pub appended_at_ms: i64,
+    /// Whose stamp that is.
+    pub stamped_by: StampedBy,
     /// The key.
     pub key: Option<&'a [u8]>,
     /// The value.

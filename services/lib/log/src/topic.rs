@@ -16,12 +16,46 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: u32,
+    /// Whether it may have more by now. Where others count on the number, it may not.
+    pub may_grow: bool,
     /// What becomes of old records.
     pub cleanup: Cleanup,
     /// For [`Cleanup::Delete`]: how long records are kept, in milliseconds; `None` for ever.
     pub retention_ms: Option<u64>,
     /// The largest record, in bytes.
     pub record_bytes_max: u32,
+    /// For [`Cleanup::Compact`]: how soon; `None` as the brokers are set.
+    pub compaction: Option<Compaction>,
+}
+
+/// How soon old records of a compacted topic go, on Kafka. (The embedded log keeps only the newest of each key at any time.) What an
+/// operator sets for all topics goes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// The segment that is written to is closed after this time, in milliseconds: only closed ones are compacted.
+    pub segment_ms: u64,
+    /// A record that was replaced goes at the latest about this time after it was written, in milliseconds.
+    pub lag_ms_max: u64,
+    /// A partition is compacted when at least so much of it, in per cent, was not compacted yet.
+    pub dirty_percent_min: u8,
+}
+
+/// A topic that is not as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDifference {
+    /// Its name.
+    pub topic: String,
+    /// What differs, for people.
+    pub difference: String,
+}
+
+impl From<TopicDifference> for LogError {
+    fn from(found: TopicDifference) -> Self {
+        LogError::TopicMismatch {
+            topic: found.topic,
+            difference: found.difference,
+        }
+    }
 }
 
 /// A topic that exists.
@@ -45,6 +79,20 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 pub const RECORD_BYTES_MAX: u32 = 15 << 20;
 
 impl TopicSpec {
+    /// What is wrong with so many partitions.
+    pub(crate) fn partitions_differ(&self, partitions: u32) -> Option<String> {
+        let is_right = partitions == self.partitions || (self.may_grow && partitions > self.partitions);
+        (!is_right).then(|| format!("it has {partitions} partitions, not {}", self.partitions))
+    }
+
+    /// This topic differs so.
+    pub(crate) fn differs(&self, difference: impl Into<String>) -> TopicDifference {
+        TopicDifference {
+            topic: self.name.clone(),
+            difference: difference.into(),
+        }
+    }
+
     /// Both logs take the same names and shapes: those of Apache Kafka, with our limits.
     pub(crate) fn check(&self) -> Result<(), LogError> {
         let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
@@ -89,6 +137,8 @@ mod tests {
             cleanup: Cleanup::Delete,
             retention_ms: None,
             record_bytes_max,
+            may_grow: false,
+            compaction: None,
         };
         assert!(spec("tocsin.ingest.a-b_c", 1, 1).check().is_ok());
         for (name, partitions, record_bytes_max) in [

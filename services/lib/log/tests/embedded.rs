@@ -21,6 +21,8 @@ fn spec(name: &str, cleanup: Cleanup, retention_ms: Option<u64>) -> TopicSpec {
         cleanup,
         retention_ms,
         record_bytes_max: 10_000,
+        may_grow: false,
+        compaction: None,
     }
 }
 

@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 use tocsin_model::{Name, PartyId, Scope, Timestamp};
 
 use crate::database::Row;
+use crate::key_cache::Remembered;
 use crate::party::name;
 use crate::{Store, StoreError};
 
@@ -292,34 +293,46 @@ impl Store {
 
     /// Who shows this key; `None` for a text that is no key, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
     ///
+    /// Whoever tries keys costs little: an id is asked about once in a while, whatever secrets are shown with it, and keys that were never
+    /// good here share a few places.
+    ///
     /// # Errors
-    /// The database failed and the answer is not known.
+    /// The database failed, or too many unknown keys are tried, and the answer is not known.
     pub async fn authenticate(&self, text: &str) -> Result<Option<Principal>, StoreError> {
         let Some((id, digest)) = parse(text) else {
             return Ok(None);
         };
-        if let Some(principal) = self.inner.keys.get(id, &digest) {
-            return Ok(Some(principal));
-        }
+        let failed = StoreError::database("check a key");
+        let _place = match self.inner.keys.get(id, &digest) {
+            Remembered::Good(principal) => return Ok(Some(principal)),
+            Remembered::Bad => return Ok(None),
+            Remembered::GoodOnce => None,
+            Remembered::Nothing => {
+                let place = self.inner.look_ups.enter().await;
+                Some(place.ok_or_else(|| failed(sqlx::Error::PoolTimedOut))?)
+            }
+        };
         // The age of the answer counts from before the question, so that a slow database lengthens nothing.
         let asked_at = std::time::Instant::now();
         let generation = self.inner.keys.generation();
-        let failed = StoreError::database("check a key");
         let rows = self
             .database()
             .fetch(SELECT_PRINCIPAL, &[id.to_string().into()])
             .await
             .map_err(&failed)?;
         let Some(row) = rows.first() else {
+            self.inner.keys.put_absent(id, asked_at);
             return Ok(None);
         };
         let stored = row.bytes("secret_sha256").map_err(&failed)?;
-        if !bool::from(stored.as_slice().ct_eq(&digest)) {
-            return Ok(None);
-        }
+        let stored: [u8; 32] = stored
+            .try_into()
+            .map_err(|_| StoreError::Malformed { field: "secret_sha256" })?;
         let record = record(row)?;
         let party_revoked = row.integer_if_any("party_revoked_at").map_err(&failed)?.is_some();
         if record.revoked_at.is_some() || party_revoked {
+            self.inner.keys.forget(id);
+            self.inner.keys.put_absent(id, asked_at);
             return Ok(None);
         }
         let subject = match record.subject {
@@ -332,8 +345,9 @@ impl Store {
             subject,
             roles: record.roles,
         };
-        self.inner.keys.put(digest, principal.clone(), asked_at, generation);
-        Ok(Some(principal))
+        // What is remembered is the right secret, so a wrong one is told without another question.
+        self.inner.keys.put(stored, principal.clone(), asked_at, generation);
+        Ok(bool::from(stored.ct_eq(&digest)).then_some(principal))
     }
 }
 

@@ -11,11 +11,16 @@ use crate::key::{KeyId, Principal};
 pub const KEY_CACHE_AGE_MAX: Duration = Duration::from_millis(500);
 /// How many keys are remembered. Beyond it the whole memory is dropped: it is worth half a second of look-ups.
 pub const KEY_CACHE_ENTRIES_MAX: usize = 4_096;
+/// How long the id of a key that does not exist or was revoked is refused without a look: ids are drawn at random and a revoked key stays
+/// revoked, so neither becomes a good one.
+const ABSENT_AGE_MAX: Duration = Duration::from_secs(5);
 
-/// Remembers who showed a good key a moment ago. Bad keys are not remembered: a guesser would fill the memory.
+/// Remembers what the database said of a key's id a moment ago: whose it is, or that it is nobody's. The two have rooms of their own, so that
+/// a guesser pushes out no good key.
 #[derive(Default)]
 pub(crate) struct KeyCache {
     entries: Mutex<HashMap<KeyId, Entry>>,
+    absent: Mutex<HashMap<KeyId, Instant>>,
     generation: AtomicU64,
 }
 
@@ -25,12 +30,52 @@ struct Entry {
     asked_at: Instant,
 }
 
+/// What is remembered of a key that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Remembered {
+    /// It is good.
+    Good(Principal),
+    /// Its id is nobody's, or its secret is wrong.
+    Bad,
+    /// It was good when the database was last asked, which is too long ago.
+    GoodOnce,
+    /// Nothing.
+    Nothing,
+}
+
 impl KeyCache {
-    pub(crate) fn get(&self, id: KeyId, digest: &[u8; 32]) -> Option<Principal> {
+    pub(crate) fn get(&self, id: KeyId, digest: &[u8; 32]) -> Remembered {
         let entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let entry = entries.get(&id)?;
-        let good = entry.asked_at.elapsed() < KEY_CACHE_AGE_MAX && bool::from(entry.digest.ct_eq(digest));
-        good.then(|| entry.principal.clone())
+        if let Some(entry) = entries.get(&id) {
+            let is_fresh = entry.asked_at.elapsed() < KEY_CACHE_AGE_MAX;
+            return match (is_fresh, bool::from(entry.digest.ct_eq(digest))) {
+                (true, true) => Remembered::Good(entry.principal.clone()),
+                (true, false) => Remembered::Bad,
+                (false, true) => Remembered::GoodOnce,
+                (false, false) => Remembered::Nothing,
+            };
+        }
+        drop(entries);
+        let absent = self.absent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match absent.get(&id) {
+            Some(asked_at) if asked_at.elapsed() < ABSENT_AGE_MAX => Remembered::Bad,
+            _ => Remembered::Nothing,
+        }
+    }
+
+    /// The database knew no good key of this id.
+    pub(crate) fn put_absent(&self, id: KeyId, asked_at: Instant) {
+        let mut absent = self.absent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if absent.len() >= KEY_CACHE_ENTRIES_MAX {
+            absent.clear();
+        }
+        absent.insert(id, asked_at);
+    }
+
+    /// Forgets a key: it is not good any more.
+    pub(crate) fn forget(&self, id: KeyId) {
+        let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.remove(&id);
     }
 
     /// A number that [`KeyCache::clear`] raises: an answer asked for before it is not remembered after it.
@@ -80,16 +125,37 @@ mod tests {
         let cache = KeyCache::default();
         let now = Instant::now();
         cache.put([1; 32], principal(1), now, cache.generation());
-        assert!(cache.get(KeyId(1), &[1; 32]).is_some());
-        assert!(cache.get(KeyId(1), &[2; 32]).is_none());
-        assert!(cache.get(KeyId(2), &[1; 32]).is_none());
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Good(principal(1)));
+        assert_eq!(cache.get(KeyId(1), &[2; 32]), Remembered::Bad);
+        assert_eq!(cache.get(KeyId(2), &[1; 32]), Remembered::Nothing);
         cache.put(
             [1; 32],
             principal(1),
             now.checked_sub(KEY_CACHE_AGE_MAX).unwrap(),
             cache.generation(),
         );
-        assert!(cache.get(KeyId(1), &[1; 32]).is_none(), "too old");
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::GoodOnce, "too old");
+        assert_eq!(cache.get(KeyId(1), &[2; 32]), Remembered::Nothing);
+        cache.forget(KeyId(1));
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
+    }
+
+    #[test]
+    fn an_id_that_is_nobodys_is_refused_for_a_while_whatever_its_secret() {
+        let cache = KeyCache::default();
+        let now = Instant::now();
+        cache.put_absent(KeyId(1), now);
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Bad);
+        assert_eq!(cache.get(KeyId(1), &[2; 32]), Remembered::Bad);
+        cache.put_absent(KeyId(1), now.checked_sub(ABSENT_AGE_MAX).unwrap());
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
+        cache.put([1; 32], principal(2), now, cache.generation());
+        for id in 0..KEY_CACHE_ENTRIES_MAX as u128 + 10 {
+            cache.put_absent(KeyId(10 + id), now);
+            assert!(cache.absent.lock().unwrap().len() <= KEY_CACHE_ENTRIES_MAX);
+        }
+        let good = cache.get(KeyId(2), &[1; 32]);
+        assert_eq!(good, Remembered::Good(principal(2)), "guesses push out no good key");
     }
 
     #[test]
@@ -98,7 +164,7 @@ mod tests {
         let before = cache.generation();
         cache.clear();
         cache.put([1; 32], principal(1), Instant::now(), before);
-        assert!(cache.get(KeyId(1), &[1; 32]).is_none());
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
     }
 
     #[test]

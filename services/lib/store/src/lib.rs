@@ -24,6 +24,7 @@ mod database;
 mod error;
 mod key;
 mod key_cache;
+mod look_ups;
 mod outbox;
 mod party;
 
@@ -40,6 +41,7 @@ pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 
 use database::Database;
 use key_cache::KeyCache;
+use look_ups::LookUps;
 
 /// The store. Cheap to clone; clones share connections and the cache of keys.
 #[derive(Clone)]
@@ -51,6 +53,7 @@ struct Inner {
     database: Database,
     clock: Clock,
     keys: KeyCache,
+    look_ups: LookUps,
 }
 
 impl Store {
@@ -75,6 +78,7 @@ impl Store {
                 database,
                 clock,
                 keys: KeyCache::default(),
+                look_ups: LookUps::default(),
             }),
         })
     }

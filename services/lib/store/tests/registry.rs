@@ -249,3 +249,21 @@ async fn tables_of_a_newer_version_are_refused() {
     pool.close().await;
     assert!(matches!(Store::open(&url).await, Err(StoreError::Migrate(_))));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key_is_asked_about_once_in_a_while() {
+    on_both(async |f| {
+        let (_, id, key) = f.party("alpha").await;
+        let unknown = |id: u128, secret: &str| format!("tocsin_{id:032x}{}", secret.repeat(64));
+        assert_eq!(f.store.authenticate(&unknown(7, "a")).await.unwrap(), None);
+        f.store.revoke_key(id).await.unwrap();
+        assert_eq!(f.store.authenticate(key.expose()).await.unwrap(), None);
+        // Whatever needs no database is answered without one.
+        f.store.close().await;
+        assert_eq!(f.store.authenticate(&unknown(7, "b")).await.unwrap(), None);
+        assert_eq!(f.store.authenticate(key.expose()).await.unwrap(), None);
+        let asked = f.store.authenticate(&unknown(8, "a")).await;
+        assert!(matches!(asked, Err(StoreError::Database { .. })), "{asked:?}");
+    })
+    .await;
+}

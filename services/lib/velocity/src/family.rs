@@ -26,6 +26,8 @@ struct ClassFamilies {
     /// The same by family. Derived from `links`.
     linked: BTreeMap<FamilyId, BTreeSet<ContentId>>,
     states: BTreeMap<FamilyId, FamilyState>,
+    /// Members in other groups, of all states. Derived from `states`.
+    remote_members: usize,
     /// The highest episode number of a state that was dropped: later episodes go on from there, so that no alert id comes twice.
     episode_floor: u32,
 }
@@ -53,6 +55,17 @@ pub(crate) enum Linked {
     Unchanged,
     /// The limit of links is reached.
     Refused,
+}
+
+/// How many members in other groups are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RemoteLimits {
+    /// Of one family in one scope.
+    pub(crate) per_family: usize,
+    /// Of all families of one scope.
+    pub(crate) per_class: usize,
+    /// At a limit, those whose latest event lies before this give way.
+    pub(crate) oldest: Timestamp,
 }
 
 /// Accounts of several records.
@@ -167,6 +180,7 @@ impl Families {
             let first = dispensable.min_by_key(|(_, state)| (state.verdict.is_some(), state.touched_at));
             let first = *first?.0;
             if let Some(state) = own.states.remove(&first) {
+                own.remote_members -= state.remote.len();
                 own.episode_floor = own.episode_floor.max(state.episode.number);
             }
         }
@@ -189,8 +203,57 @@ impl Families {
 
     /// Takes the members in other groups out of a state.
     pub(crate) fn take_remote(&mut self, family: FamilyId, class: Class) -> BTreeMap<ContentId, (u64, Vec<HotRecord>)> {
-        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
-        state.map(|state| std::mem::take(&mut state.remote)).unwrap_or_default()
+        let Some(own) = self.classes.get_mut(&class) else {
+            return BTreeMap::new();
+        };
+        let state = own.states.get_mut(&family);
+        let taken = state.map(|state| std::mem::take(&mut state.remote)).unwrap_or_default();
+        own.remote_members -= taken.len();
+        taken
+    }
+
+    /// Keeps the figures of a member in another group, unless newer ones are there. Whether there was room: at the limits of its family
+    /// and of its class, members give way that no window can hold any more. The state is there.
+    pub(crate) fn keep_remote(
+        &mut self,
+        (family, class): (FamilyId, Class),
+        member: ContentId,
+        (number, records): (u64, Vec<HotRecord>),
+        limits: RemoteLimits,
+    ) -> bool {
+        let Some(own) = self.classes.get_mut(&class) else {
+            return false;
+        };
+        let Some(state) = own.states.get_mut(&family) else {
+            return false;
+        };
+        if let Some(kept) = state.remote.get_mut(&member) {
+            if kept.0 < number {
+                *kept = (number, records);
+            }
+            return true;
+        }
+        let is_full = |own: &ClassFamilies| {
+            let of_family = own.states.get(&family).map_or(0, |state| state.remote.len());
+            of_family >= limits.per_family || own.remote_members >= limits.per_class
+        };
+        if is_full(own) {
+            own.drop_remote(limits.oldest);
+        }
+        if is_full(own) {
+            return false;
+        }
+        if let Some(state) = own.states.get_mut(&family) {
+            state.remote.insert(member, (number, records));
+            own.remote_members += 1;
+        }
+        true
+    }
+
+    /// Members in other groups whose figures are kept in this class.
+    #[cfg(test)]
+    pub(crate) fn remote_members(&self, class: Class) -> usize {
+        self.class(class).map_or(0, |own| own.remote_members)
     }
 
     pub(crate) fn open_episodes(&self) -> usize {
@@ -245,6 +308,15 @@ impl ClassFamilies {
         }
     }
 
+    /// Drops the members in other groups whose latest event lies before `oldest`.
+    fn drop_remote(&mut self, oldest: Timestamp) {
+        let lives = |records: &[HotRecord]| records.iter().any(|record| record.last_seen() >= oldest);
+        for state in self.states.values_mut() {
+            state.remote.retain(|_, (_, records)| lives(records));
+        }
+        self.remote_members = self.states.values().map(|state| state.remote.len()).sum();
+    }
+
     fn encode(&self, out: &mut Encoder) {
         out.number(u64::from(self.episode_floor));
         out.number(self.links.len() as u64);
@@ -273,7 +345,11 @@ impl ClassFamilies {
         }
         for _ in 0..input.length(20)? {
             let family = FamilyId(ContentId(input.fixed128()?));
-            own.states.insert(family, FamilyState::decode(input)?);
+            let state = FamilyState::decode(input)?;
+            own.remote_members += state.remote.len();
+            if let Some(twice) = own.states.insert(family, state) {
+                own.remote_members -= twice.remote.len();
+            }
         }
         Ok(own)
     }
@@ -292,15 +368,6 @@ impl FamilyState {
     /// The records of all members that live in other groups.
     pub(crate) fn remote_records(&self) -> impl Iterator<Item = &HotRecord> {
         self.remote.values().flat_map(|(_, records)| records)
-    }
-
-    /// Makes room for one more member in another group: drops those whose latest event lies before `oldest`. Whether there is room.
-    pub(crate) fn has_room(&mut self, members_max: usize, oldest: Timestamp) -> bool {
-        if self.remote.len() >= members_max {
-            let lives = |records: &[HotRecord]| records.iter().any(|record| record.last_seen() >= oldest);
-            self.remote.retain(|_, (_, records)| lives(records));
-        }
-        self.remote.len() < members_max
     }
 
     fn encode(&self, out: &mut Encoder) {

@@ -245,11 +245,13 @@ impl Group {
                 return false;
             }
             Admission::Admitted { evicted: Some(evicted) } => {
-                self.counters.evicted += 1;
-                self.changed.insert(HotKey {
+                let evicted = HotKey {
                     content: evicted,
                     class,
-                });
+                };
+                self.counters.evicted += 1;
+                self.changed.insert(evicted);
+                out.push(Output::Withdrawal(evicted));
             }
             Admission::Admitted { evicted: None } => {}
         }

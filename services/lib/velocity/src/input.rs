@@ -5,6 +5,8 @@ use tocsin_model::{
 };
 use tocsin_sketch::ColdConfig;
 
+use crate::membership::REMOTE_MEMBERS_MAX;
+
 /// What a group is told when it is made. The same for all groups of a deployment.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
@@ -44,6 +46,8 @@ pub enum Output {
     Alert(Box<tocsin_model::Alert>),
     /// A content became hot.
     Announcement(FamilyAnnouncement),
+    /// A content made room for another and is hot no more: it was announced, and that holds no longer.
+    Withdrawal(HotKey),
     /// Figures for the home of a family in another group.
     Delta(Delta),
     /// A link for another content: its family joined another one.
@@ -110,10 +114,17 @@ impl Counters {
 
 /// Links and family states per hot record.
 const LINKS_PER_HOT: usize = 16;
+/// Members in other groups per hot record.
+const REMOTE_PER_HOT: usize = 4;
 /// But never fewer than this.
 const LINKS_MIN: usize = 1_024;
 
 impl GroupConfig {
+    /// The most members of families here that live in other groups, per class. As many as one family may have: each is several KiB.
+    pub(crate) fn remote_members_max(&self) -> usize {
+        (self.hot_max * REMOTE_PER_HOT).max(REMOTE_MEMBERS_MAX)
+    }
+
     /// The most links and the most family states, each per class.
     pub(crate) fn links_max(&self) -> usize {
         (self.hot_max * LINKS_PER_HOT).max(LINKS_MIN)

@@ -8,14 +8,14 @@ use tocsin_sketch::codec::{Decoder, Encoder};
 
 use crate::deadline::Duty;
 use crate::episode::Rings;
-use crate::family::{Linked, decode_records, encode_records};
+use crate::family::{Linked, RemoteLimits, decode_records, encode_records};
 use crate::group::{Group, Promotion};
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::total;
 
 /// The most members of one family that live in other groups.
-const REMOTE_MEMBERS_MAX: usize = 4_096;
+pub(crate) const REMOTE_MEMBERS_MAX: usize = 4_096;
 /// At that limit a member gives way that no window can hold any more.
 const REMOTE_MEMBER_KEPT: Milliseconds = Milliseconds::from_hours(25);
 
@@ -186,23 +186,21 @@ impl Group {
     /// Keeps the figures of a member in another group, unless newer ones are there. Whether there was room.
     fn keep_figures(&mut self, delta: &Delta, records: Vec<HotRecord>) -> bool {
         let (now, states_max) = (self.now, self.config.links_max());
-        let Some(state) = self.families.state_mut(delta.family, delta.class, now, states_max) else {
+        if self
+            .families
+            .state_mut(delta.family, delta.class, now, states_max)
+            .is_none()
+        {
             return false;
-        };
-        match state.remote.get_mut(&delta.member) {
-            Some((number, latest)) if *number < delta.number => {
-                (*number, *latest) = (delta.number, records);
-                true
-            }
-            Some(_) => true,
-            None => {
-                let room = state.has_room(REMOTE_MEMBERS_MAX, now - REMOTE_MEMBER_KEPT);
-                if room {
-                    state.remote.insert(delta.member, (delta.number, records));
-                }
-                room
-            }
         }
+        let limits = RemoteLimits {
+            per_family: REMOTE_MEMBERS_MAX,
+            per_class: self.config.remote_members_max(),
+            oldest: now - REMOTE_MEMBER_KEPT,
+        };
+        let family = (delta.family, delta.class);
+        self.families
+            .keep_remote(family, delta.member, (delta.number, records), limits)
     }
 
     pub(crate) fn decision(&mut self, decision: &Decision, out: &mut Vec<Output>) {

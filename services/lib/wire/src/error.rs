@@ -142,6 +142,17 @@ pub enum EventError {
     /// The record has no value. Found by intake.
     #[error("the record has no value")]
     EmptyRecord,
+    /// More events of one record were refused than are named. Found by intake.
+    #[error("{count} further events of the record were refused and are not named, the last with {last}")]
+    FurtherRefused {
+        /// How many.
+        count: u64,
+        /// The code of the last.
+        last: &'static str,
+    },
+    /// The record's stamp is its sender's, not the log's. Found by intake.
+    #[error("the ingest topic is not stamped by the log: it needs message.timestamp.type=LogAppendTime")]
+    NotStampedByLog,
 }
 
 impl EventError {
@@ -210,6 +221,14 @@ impl EventError {
         ("party_revoked", "The publishing party was revoked."),
         ("party_unknown", "The ingest topic belongs to no registered party."),
         ("empty_record", "The record has no value."),
+        (
+            "further_refused",
+            "So many further events of the record were refused: of one record the first 100 are named.",
+        ),
+        (
+            "not_stamped_by_log",
+            "The ingest topic lets senders stamp records: it needs message.timestamp.type=LogAppendTime. Ask the operator.",
+        ),
     ];
 
     /// The stable name.
@@ -245,6 +264,8 @@ impl EventError {
             EventError::PartyRevoked => "party_revoked",
             EventError::PartyUnknown => "party_unknown",
             EventError::EmptyRecord => "empty_record",
+            EventError::FurtherRefused { .. } => "further_refused",
+            EventError::NotStampedByLog => "not_stamped_by_log",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Announcements as they stand in `tocsin.families`, compacted by [`key`].
 
-use tocsin_model::{ContentId, FamilyAnnouncement, Timestamp};
+use tocsin_model::{Class, ContentId, FamilyAnnouncement, Timestamp};
 
 use crate::avro::{Cursor, put_long};
 use crate::event::put_hash;
@@ -8,16 +8,17 @@ use crate::record::{put_class, put_id, read_class, read_content, read_family, re
 use crate::{RecordError, SchemaName, framing};
 
 /// The key under which an announcement is compacted: content (big-endian) and class number (big-endian), 20 bytes.
-pub fn key(announcement: &FamilyAnnouncement) -> Vec<u8> {
-    let mut key = announcement.content.0.to_be_bytes().to_vec();
-    key.extend_from_slice(&announcement.class.number().to_be_bytes());
+pub fn key(content: ContentId, class: Class) -> Vec<u8> {
+    let mut key = content.0.to_be_bytes().to_vec();
+    key.extend_from_slice(&class.number().to_be_bytes());
     key
 }
 
-/// The content that a key of `tocsin.families` speaks of, also of a record that removes it.
-pub fn content_of_key(key: &[u8]) -> Option<ContentId> {
+/// The content and class that a key of `tocsin.families` speaks of: a record without a value withdraws what was announced of them.
+pub fn place_of_key(key: &[u8]) -> Option<(ContentId, Class)> {
     let (content, class) = key.split_first_chunk::<16>()?;
-    (class.len() == 4).then(|| ContentId(u128::from_be_bytes(*content)))
+    let class = Class::from_number(u32::from_be_bytes(class.try_into().ok()?))?;
+    Some((ContentId(u128::from_be_bytes(*content)), class))
 }
 
 /// An announcement as a record value.
@@ -48,4 +49,23 @@ pub fn decode(bytes: &[u8]) -> Result<FamilyAnnouncement, RecordError> {
     };
     cursor.finish()?;
     Ok(announcement)
+}
+
+#[cfg(test)]
+mod tests {
+    use tocsin_model::PartyId;
+
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_and_anything_else_is_none() {
+        for class in [Class::All, Class::Coordinators, Class::Party(PartyId(7))] {
+            let key = key(ContentId(1 << 100), class);
+            assert_eq!(key.len(), 20);
+            assert_eq!(place_of_key(&key), Some((ContentId(1 << 100), class)));
+            assert_eq!(place_of_key(&key[..19]), None);
+            assert_eq!(place_of_key(&[key, vec![0]].concat()), None);
+        }
+        assert_eq!(place_of_key(&[255; 20]), None, "no class has this number");
+    }
 }

@@ -20,7 +20,7 @@ pub struct Reject {
     pub party: Option<Name>,
     /// Where it was read.
     pub source: RejectSource,
-    /// When the log or the gateway received it.
+    /// When the log or the gateway received it; of `not_stamped_by_log`, what its sender wrote.
     pub received_at: Timestamp,
 }
 

@@ -43,10 +43,15 @@ pub struct TopicDeclaration {
     pub key: String,
     /// How many partitions.
     pub partitions: Partitions,
+    /// Whether an operator may give it more. Every other topic has exactly as many: groups, state and readers count on it.
+    #[serde(default)]
+    pub may_grow: bool,
     /// What becomes of old records.
     pub cleanup: TopicCleanup,
     /// For [`TopicCleanup::Delete`]: how long records are kept.
     pub retention_hours: Option<u64>,
+    /// For [`TopicCleanup::Compact`]: how soon.
+    pub compaction: Option<CompactionDeclaration>,
     /// The largest record, in bytes.
     pub record_bytes_max: u32,
     /// The roles that may write.
@@ -55,6 +60,18 @@ pub struct TopicDeclaration {
     pub readers: Vec<String>,
     /// Names of Avro schemas or other layouts.
     pub payload: Vec<String>,
+}
+
+/// How soon records that were replaced go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompactionDeclaration {
+    /// The segment that is written to is closed after so many minutes: only closed ones are compacted.
+    pub segment_minutes: u32,
+    /// A record that was replaced goes at the latest about so many minutes after it was written.
+    pub lag_minutes_max: u32,
+    /// A partition is compacted when at least so much of it, in per cent, was not compacted yet.
+    pub dirty_percent_min: u8,
 }
 
 /// How many partitions a topic has.
@@ -178,6 +195,12 @@ mod tests {
             let name = &declaration.name;
             let deletes = declaration.cleanup == TopicCleanup::Delete;
             assert_eq!(declaration.retention_hours.is_some(), deletes, "{name}");
+            assert_eq!(declaration.compaction.is_some(), !deletes, "{name}");
+            let sound = |compaction: CompactionDeclaration| {
+                let segments = 1..=compaction.lag_minutes_max;
+                segments.contains(&compaction.segment_minutes) && compaction.dirty_percent_min <= 100
+            };
+            assert!(declaration.compaction.is_none_or(sound), "{name}");
             assert!(
                 !declaration.writers.is_empty() && !declaration.readers.is_empty(),
                 "{name}"
@@ -200,6 +223,8 @@ mod tests {
         assert_eq!(party_of("tocsin.alerts"), None);
         let count = PartitionCount::new(16).unwrap();
         assert_eq!(declaration.partition_count(count), 4);
+        assert!(declaration.may_grow);
+        assert!(fixed().all(|declaration| !declaration.may_grow));
         let sightings = fixed().find(|declaration| declaration.name == SIGHTINGS).unwrap();
         assert_eq!(sightings.partition_count(count), 16);
     }

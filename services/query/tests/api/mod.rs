@@ -86,6 +86,8 @@ impl Api {
             cleanup,
             retention_ms: None,
             record_bytes_max: 1 << 20,
+            may_grow: false,
+            compaction: None,
         };
         log.ensure_topics(&[
             topic(Feed::State, u32::from(PARTITIONS), Cleanup::Compact),
@@ -116,6 +118,7 @@ impl Api {
             log: Arc::clone(&log),
             store: store.clone(),
             key: key(),
+            partitions: tocsin_model::PartitionCount::new(PARTITIONS).unwrap(),
             cold: cold_config(),
             registry: registry.clone(),
             readiness: readiness.flag("query", "catching up"),

@@ -178,7 +178,7 @@ impl World {
         self.groups.get_mut(&group).unwrap().apply(input, &mut out);
         for output in out {
             match output {
-                Output::Alert(_) | Output::Announcement(_) => {}
+                Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
@@ -383,6 +383,7 @@ impl Fed {
             partition: made.partition,
             offset: *next,
             appended_at_ms: START + *next as i64,
+            stamped_by: tocsin_log::StampedBy::Log,
             key: Some(&made.key),
             value: made.value.as_deref(),
             headers: tocsin_log::Headers::Slice(&[]),

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -6,41 +5,34 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::serve::open_log;
-use crate::topics::specs;
+use crate::topics::{ingest_specs, specs};
 
 /// The topics of the log.
 #[derive(Debug, Subcommand)]
 pub enum TopicsCommand {
     /// Create the topics that are absent; refuse those of another shape.
     Apply,
-    /// Say what is absent or of another shape, and change nothing.
+    /// Say what is absent or of another shape, the parties' ingest topics included, and change nothing.
     Check,
 }
 
 impl TopicsCommand {
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let log = open_log(config).context("open the log")?;
-        let wanted = specs(config.sightings_partitions());
+        let mut wanted = specs(config.sightings_partitions());
         if let TopicsCommand::Apply = self {
             log.ensure_topics(&wanted)?;
             println!("{} topics are there.", wanted.len());
             return Ok(ExitCode::SUCCESS);
         }
-        let there: HashMap<String, u32> = log
-            .topics()?
-            .into_iter()
-            .map(|topic| (topic.name, topic.partitions))
-            .collect();
-        let mut code = ExitCode::SUCCESS;
-        for spec in &wanted {
-            let finding = match there.get(&spec.name) {
-                Some(partitions) if *partitions == spec.partitions => continue,
-                Some(partitions) => format!("has {partitions} partitions, not {}", spec.partitions),
-                None => "is absent".to_owned(),
-            };
-            println!("{} {finding}", spec.name);
-            code = ExitCode::FAILURE;
+        wanted.extend(ingest_specs(&log.topics()?, config.sightings_partitions()));
+        let found = log.check_topics(&wanted)?;
+        for found in &found {
+            println!("{}: {}", found.topic, found.difference);
         }
-        Ok(code)
+        Ok(match found.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
     }
 }

@@ -85,7 +85,6 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
 async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
     let parts = DispatcherParts {
         config: process.config.dispatcher.clone(),
-        instance: process.config.log.instance.clone(),
         log: Arc::clone(&process.log),
         store: store(process)?,
         partitions: process.config.sightings_partitions(),
@@ -104,6 +103,7 @@ fn query(process: &mut Process) -> anyhow::Result<()> {
         log: Arc::clone(&process.log),
         store: store(process)?,
         key: process.deployment_key.clone(),
+        partitions: process.config.sightings_partitions(),
         cold: detector_setup(process).group_config(&process.config.detector).cold,
         registry: process.registry.clone(),
         readiness: process.readiness.flag("query", "reading the state of the key groups"),

@@ -7,7 +7,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::catalogue::{Catalogue, Topic};
 use super::tables::{self, RecordKey, TopicRow};
 use super::{OneMember, failed};
-use crate::{Append, Cleanup, CommitError, LogError, TopicInfo, TopicPartition, TopicSpec, Unit};
+use crate::{Append, Cleanup, CommitError, LogError, TopicDifference, TopicInfo, TopicPartition, TopicSpec, Unit};
 
 /// The open tables of one write transaction, and what becomes visible when it is committed.
 pub(super) struct Batch<'a> {
@@ -264,7 +264,7 @@ impl<'a> Batch<'a> {
                 .map(|topic| &topic.row);
             let standing = self.catalogue.topic(&spec.name);
             match created.or(standing.as_ref().map(|topic| &topic.row)) {
-                Some(row) => same_shape(spec, row)?,
+                Some(row) => difference(spec, row).map_or(Ok(()), |found| Err(LogError::from(found)))?,
                 None if absent.iter().any(|other| other.name == spec.name) => {}
                 None => absent.push(spec.clone()),
             }
@@ -376,18 +376,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn same_shape(spec: &TopicSpec, row: &TopicRow) -> Result<(), LogError> {
-    let difference = if row.partitions < spec.partitions {
-        format!("it has {} partitions, not {}", row.partitions, spec.partitions)
+/// How a topic that stands differs from what is asked for.
+pub(super) fn difference(spec: &TopicSpec, row: &TopicRow) -> Option<TopicDifference> {
+    if let Some(difference) = spec.partitions_differ(row.partitions) {
+        Some(spec.differs(difference))
     } else if row.cleanup != spec.cleanup {
-        format!("its clean-up is {:?}, not {:?}", row.cleanup, spec.cleanup)
+        Some(spec.differs(format!("its clean-up is {:?}, not {:?}", row.cleanup, spec.cleanup)))
     } else {
-        return Ok(());
-    };
-    Err(LogError::TopicMismatch {
-        topic: spec.name.clone(),
-        difference,
-    })
+        None
+    }
 }
 
 impl Topic {

@@ -39,7 +39,7 @@ use writer::Writer;
 
 use crate::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupOptions, GroupReader, Log,
-    LogError, Membership, TailReader, TopicInfo, TopicPartition, TopicSpec, Unit,
+    LogError, Membership, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec, Unit,
 };
 
 /// The most topics one embedded log holds.
@@ -220,6 +220,15 @@ impl Log for EmbeddedLog {
         self.shared.ask(|done| Job::EnsureTopics { specs, done })
     }
 
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        self.shared.refuse_closed()?;
+        let found = specs.iter().map(|spec| match self.shared.catalogue.topic(&spec.name) {
+            Some(topic) => batch::difference(spec, &topic.row),
+            None => Some(spec.differs("it is absent")),
+        });
+        Ok(found.flatten().collect())
+    }
+
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         self.shared.refuse_closed()?;
         Ok(self
@@ -235,6 +244,11 @@ impl Log for EmbeddedLog {
         self.shared.refuse_closed()?;
         let topic = self.shared.catalogue.topic_of(partition)?;
         Ok(topic.bounds(partition.partition).expect("the partition was checked"))
+    }
+
+    fn ends(&self, partitions: &[TopicPartition], _time_max: Duration) -> Result<Vec<u64>, LogError> {
+        let end = |partition: &TopicPartition| Ok(self.bounds(partition)?.1);
+        partitions.iter().map(end).collect()
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {

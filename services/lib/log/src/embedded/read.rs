@@ -5,7 +5,8 @@ use redb::ReadableDatabase;
 
 use super::catalogue::Topic;
 use super::{Shared, failed, tables};
-use crate::{Headers, LogError, RecordRef, TailReader, TopicPartition};
+use crate::budget::Budget;
+use crate::{Headers, LogError, RecordRef, StampedBy, TailReader, TopicPartition};
 
 /// Where a reader stands in one partition.
 pub(super) struct Cursor {
@@ -43,7 +44,7 @@ pub(super) struct Cursors {
 }
 
 impl Cursors {
-    /// Hands over what there is, without waiting: at most `records_max` records, in one read transaction.
+    /// Hands over what there is, without waiting: at most what one poll may, in one read transaction.
     pub(super) fn read(
         &mut self,
         shared: &Shared,
@@ -62,15 +63,16 @@ impl Cursors {
             .open_table(tables::RECORDS)
             .map_err(failed("open the records"))?;
         let mut handed = 0;
+        let mut budget = Budget::of_poll(records_max);
         let cursors = self.all.len();
         self.turn = (self.turn + 1) % cursors;
         for step in 0..cursors {
             let index = (self.turn + step) % cursors;
             let (cursor, end) = (&mut self.all[index], ends[index]);
-            if !cursor.flows || cursor.position >= end || handed == records_max {
+            if !cursor.flows || cursor.position >= end || budget.is_spent() {
                 continue;
             }
-            handed += read_one(&records, cursor, end, records_max - handed, sink)?;
+            handed += read_one(&records, cursor, end, &mut budget, sink)?;
         }
         Ok(handed)
     }
@@ -80,28 +82,31 @@ fn read_one(
     records: &redb::ReadOnlyTable<tables::RecordKey, &'static [u8]>,
     cursor: &mut Cursor,
     end: u64,
-    records_max: usize,
+    budget: &mut Budget,
     sink: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<usize, LogError> {
     let (id, partition) = (cursor.topic.row.id, cursor.partition);
     let range = (id, partition, cursor.position)..(id, partition, end);
     let mut handed = 0;
     for entry in records.range(range).map_err(failed("read records"))? {
-        if handed == records_max {
+        if budget.is_spent() {
             return Ok(handed);
         }
         let (key, value) = entry.map_err(failed("read a record"))?;
         let (_, _, offset) = key.value();
         let stored = tables::decode(value.value())?;
-        sink(RecordRef {
+        let record = RecordRef {
             topic: &cursor.topic.name,
             partition,
             offset,
             appended_at_ms: stored.appended_at_ms,
+            stamped_by: StampedBy::Log,
             key: stored.key,
             value: stored.value,
             headers: Headers::Slice(&stored.headers),
-        });
+        };
+        budget.spend(&record);
+        sink(record);
         cursor.position = offset + 1;
         handed += 1;
     }

@@ -12,6 +12,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{at_most, borrow, ends, heard};
 use super::{QUERY_TIME_MAX, Shared, failed, list, named, native, number};
+use crate::budget::Budget;
 use crate::{GroupEvent, GroupOptions, GroupReader, LogError, Membership, RecordRef, TopicPartition};
 
 /// A member of a Kafka group; see [`GroupReader`].
@@ -113,6 +114,7 @@ impl GroupReader for Member {
         self.let_go()?;
         let deadline = Instant::now() + timeout;
         let mut handed = 0;
+        let mut budget = Budget::of_poll(records_max);
         loop {
             if let Some(change) = self.next_change() {
                 return Ok(change);
@@ -124,9 +126,11 @@ impl GroupReader for Member {
             };
             match self.consumer().poll(at_most(left)) {
                 Some(Ok(message)) => {
-                    sink(borrow(&message));
+                    let record = borrow(&message);
+                    budget.spend(&record);
+                    sink(record);
                     handed += 1;
-                    if handed < records_max {
+                    if !budget.is_spent() {
                         continue;
                     }
                 }

@@ -31,8 +31,8 @@ pub use settings::KafkaOptions;
 use client::Quiet;
 
 use crate::{
-    Append, Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, TailReader, TopicInfo,
-    TopicPartition, TopicSpec,
+    Append, Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, TailReader,
+    TopicDifference, TopicInfo, TopicPartition, TopicSpec,
 };
 
 /// How long a question to the brokers may take.
@@ -75,15 +75,19 @@ impl KafkaLog {
 
 impl Shared {
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
+        self.bounds_within(partition, QUERY_TIME_MAX)
+    }
+
+    fn bounds_within(&self, partition: &TopicPartition, time_max: Duration) -> Result<(u64, u64), LogError> {
         let began = Instant::now();
         let fetched = loop {
             let fetched = self
                 .queries
-                .fetch_watermarks(&partition.topic, number(partition), QUERY_TIME_MAX);
+                .fetch_watermarks(&partition.topic, number(partition), time_max);
             // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
             while self.queries.poll(Duration::ZERO).is_some() {}
             match &fetched {
-                Err(error) if is_without_leader(error) && began.elapsed() < QUERY_TIME_MAX => {
+                Err(error) if is_without_leader(error) && began.elapsed() < time_max => {
                     std::thread::sleep(LEADER_PAUSE);
                 }
                 _ => break fetched,
@@ -112,12 +116,29 @@ impl Log for KafkaLog {
         topics::ensure(&self.shared, specs)
     }
 
+    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+        topics::check(&self.shared, specs)
+    }
+
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         topics::list(&self.shared)
     }
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
         self.shared.bounds(partition)
+    }
+
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
+        let deadline = Instant::now() + time_max;
+        let end = |partition| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+                return Err(named(late, "ask for the end in time", partition));
+            }
+            Ok(self.shared.bounds_within(partition, left)?.1)
+        };
+        partitions.iter().map(end).collect()
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {

@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 
 use super::client::{at_most, borrow, ends, heard};
 use super::{Shared, failed, list};
+use crate::budget::Budget;
 use crate::{LogError, RecordRef, TailReader, TopicPartition};
 
 /// A consumer with a fixed assignment; see [`TailReader`].
@@ -55,7 +56,8 @@ impl TailReader for Tail {
     ) -> Result<usize, LogError> {
         let deadline = Instant::now() + timeout;
         let mut handed = 0;
-        while handed < records_max {
+        let mut budget = Budget::of_poll(records_max);
+        while !budget.is_spent() {
             let left = if handed == 0 {
                 deadline.saturating_duration_since(Instant::now())
             } else {
@@ -64,6 +66,7 @@ impl TailReader for Tail {
             match self.consumer.poll(at_most(left)) {
                 Some(Ok(message)) => {
                     let record = borrow(&message);
+                    budget.spend(&record);
                     sink(record);
                     handed += 1;
                     advance(&mut self.positions, &record);

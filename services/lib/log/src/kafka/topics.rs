@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::settings::BATCH_BYTES;
 use super::{QUERY_TIME_MAX, Shared, failed, native};
-use crate::{Cleanup, LogError, TopicInfo, TopicSpec};
+use crate::{Cleanup, LogError, TopicDifference, TopicInfo, TopicSpec};
 
 /// See [`Log::topics`](crate::Log::topics).
 pub(super) fn list(shared: &Shared) -> Result<Vec<TopicInfo>, LogError> {
@@ -49,28 +49,44 @@ pub(super) fn ensure(shared: &Shared, specs: &[TopicSpec]) -> Result<(), LogErro
     for spec in specs {
         spec.check()?;
     }
-    let admin: AdminClient<DefaultClientContext> = shared
-        .options
-        .queries()
-        .create()
-        .map_err(failed("make an admin client"))?;
+    let admin = admin(shared)?;
     let standing = list(shared)?;
     let is_absent = |spec: &&TopicSpec| !standing.iter().any(|topic| topic.name == spec.name);
     let absent: Vec<&TopicSpec> = specs.iter().filter(is_absent).collect();
     create(shared, &admin, &absent)?;
-    for spec in specs {
-        let partitions = wait_for(shared, spec)?;
-        if partitions < spec.partitions {
-            return Err(mismatch(
-                spec,
-                format!("it has {partitions} partitions, not {}", spec.partitions),
-            ));
-        }
+    let counted: Vec<(&TopicSpec, u32)> = specs
+        .iter()
+        .map(|spec| Ok((spec, wait_for(shared, spec)?)))
+        .collect::<Result<_, LogError>>()?;
+    if let Some(found) = compare(&admin, &counted)?.into_iter().next() {
+        return Err(found.into());
     }
-    compare_cleanup(&admin, specs)?;
     let mut declared = shared.record_bytes_max.lock().expect("no holder of this lock panics");
     declared.extend(specs.iter().map(|spec| (spec.name.clone(), spec.record_bytes_max)));
     Ok(())
+}
+
+/// See [`Log::check_topics`](crate::Log::check_topics).
+pub(super) fn check(shared: &Shared, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
+    let standing = list(shared)?;
+    let partitions = |spec: &TopicSpec| {
+        let topic = standing.iter().find(|topic| topic.name == spec.name);
+        topic.map(|topic| topic.partitions)
+    };
+    let counted: Vec<(&TopicSpec, u32)> = specs
+        .iter()
+        .filter_map(|spec| Some((spec, partitions(spec)?)))
+        .collect();
+    let mut found = compare(&admin(shared)?, &counted)?;
+    let absent = specs.iter().filter(|spec| partitions(spec).is_none());
+    found.extend(absent.map(|spec| spec.differs("it is absent")));
+    found.sort_by_key(|found| specs.iter().position(|spec| spec.name == found.topic));
+    Ok(found)
+}
+
+fn admin(shared: &Shared) -> Result<AdminClient<DefaultClientContext>, LogError> {
+    let created = shared.options.queries().create();
+    created.map_err(failed("make an admin client"))
 }
 
 fn options() -> AdminOptions {
@@ -83,27 +99,36 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
     if specs.is_empty() {
         return Ok(());
     }
-    let values: Vec<(String, String)> = specs
+    let values: Vec<_> = specs
         .iter()
         .map(|spec| {
             let retention_ms = spec
                 .retention_ms
                 .map_or("-1".to_owned(), |retention_ms| retention_ms.to_string());
             // The broker's limit goes by batches, and ours by records; see `settings`.
-            (retention_ms, (spec.record_bytes_max + BATCH_BYTES).to_string())
+            (
+                retention_ms,
+                (spec.record_bytes_max + BATCH_BYTES).to_string(),
+                compaction(spec),
+            )
         })
         .collect();
     let topics: Vec<NewTopic<'_>> = specs
         .iter()
         .zip(&values)
-        .map(|(spec, (retention_ms, batch_bytes_max))| {
+        .map(|(spec, (retention_ms, batch_bytes_max, compaction))| {
             let replication = TopicReplication::Fixed(i32::from(shared.options.replication_factor));
             let mut topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
             for (name, value) in &shared.options.topic_properties {
                 topic = topic.set(name, value);
             }
+            for (name, value) in compaction {
+                if !shared.options.topic_properties.contains_key(*name) {
+                    topic = topic.set(name, value);
+                }
+            }
             topic = topic
-                .set("message.timestamp.type", "LogAppendTime")
+                .set("message.timestamp.type", LOG_APPEND_TIME)
                 .set("max.message.bytes", batch_bytes_max);
             match spec.cleanup {
                 Cleanup::Delete => topic.set("cleanup.policy", "delete").set("retention.ms", retention_ms),
@@ -126,6 +151,22 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
         }
     }
     Ok(())
+}
+
+/// The settings of a topic's compaction. The defaults of a broker leave the newest segment alone for a week, and wait until half of the
+/// others is new: a restore would read everything written meanwhile.
+fn compaction(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let Some(compaction) = spec.compaction else {
+        return Vec::new();
+    };
+    vec![
+        ("segment.ms", compaction.segment_ms.to_string()),
+        ("max.compaction.lag.ms", compaction.lag_ms_max.to_string()),
+        (
+            "min.cleanable.dirty.ratio",
+            (f64::from(compaction.dirty_percent_min) / 100.0).to_string(),
+        ),
+    ]
 }
 
 /// Waits until the metadata shows the topic with a leader for each partition; returns how many.
@@ -153,42 +194,72 @@ fn wait_for(shared: &Shared, spec: &TopicSpec) -> Result<u32, LogError> {
     }
 }
 
+/// Stamps are the broker's: a sender's stamp could say any time, and time comes in with the log.
+const LOG_APPEND_TIME: &str = "LogAppendTime";
+
 /// How long a new topic may take to show.
 const TOPIC_TIME_MAX: Duration = Duration::from_secs(30);
 
-fn compare_cleanup(admin: &AdminClient<DefaultClientContext>, specs: &[TopicSpec]) -> Result<(), LogError> {
-    let resources: Vec<ResourceSpecifier<'_>> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
+/// How topics that stand, with so many partitions each, differ from what is asked for: the first difference of each.
+fn compare(
+    admin: &AdminClient<DefaultClientContext>,
+    counted: &[(&TopicSpec, u32)],
+) -> Result<Vec<TopicDifference>, LogError> {
+    let mut found = Vec::new();
+    let resources: Vec<ResourceSpecifier<'_>> = counted
+        .iter()
+        .map(|(spec, _)| ResourceSpecifier::Topic(&spec.name))
+        .collect();
     if resources.is_empty() {
-        return Ok(());
+        return Ok(found);
     }
     let described =
         block_on(admin.describe_configs(&resources, &options())).map_err(failed("ask for the settings of topics"))?;
-    for (spec, described) in specs.iter().zip(described) {
+    for ((spec, partitions), described) in counted.iter().zip(described) {
         let described = described.map_err(|code| LogError::Kafka {
             operation: "ask for the settings of a topic",
             topic: Some(spec.name.clone()),
             source: KafkaError::AdminOp(code),
         })?;
-        let cleanup = described
-            .get("cleanup.policy")
-            .and_then(|entry| entry.value.clone())
-            .unwrap_or_default();
-        let wanted = match spec.cleanup {
-            Cleanup::Delete => "delete",
-            Cleanup::Compact => "compact",
+        let setting = |name: &str| {
+            let entry = described.get(name).and_then(|entry| entry.value.clone());
+            entry.unwrap_or_default()
         };
-        if cleanup != wanted {
-            return Err(mismatch(spec, format!("its clean-up is {cleanup}, not {wanted}")));
+        if let Some(difference) = difference(spec, *partitions, setting) {
+            found.push(spec.differs(difference));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
-fn mismatch(spec: &TopicSpec, difference: String) -> LogError {
-    LogError::TopicMismatch {
-        topic: spec.name.clone(),
-        difference,
+fn difference(spec: &TopicSpec, partitions: u32, setting: impl Fn(&str) -> String) -> Option<String> {
+    if let Some(difference) = spec.partitions_differ(partitions) {
+        return Some(difference);
     }
+    let cleanup = setting("cleanup.policy");
+    let wanted = match spec.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+    };
+    if cleanup != wanted {
+        return Some(format!("its clean-up is {cleanup}, not {wanted}"));
+    }
+    let stamps = setting("message.timestamp.type");
+    if stamps != LOG_APPEND_TIME {
+        return Some(format!("its message.timestamp.type is {stamps}, not {LOG_APPEND_TIME}"));
+    }
+    // Whoever makes a topic by hand may leave out what we add for batches.
+    let batch_bytes_max = setting("max.message.bytes");
+    let (low, high) = (spec.record_bytes_max, spec.record_bytes_max + BATCH_BYTES);
+    if !batch_bytes_max
+        .parse()
+        .is_ok_and(|bytes: u32| (low..=high).contains(&bytes))
+    {
+        return Some(format!(
+            "its max.message.bytes is {batch_bytes_max}, not {low} to {high}"
+        ));
+    }
+    None
 }
 
 /// Waits for a future of the admin client, which its own thread completes. The callers are plain threads.

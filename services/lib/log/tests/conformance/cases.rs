@@ -373,7 +373,10 @@ pub fn reading_through_ends_at_the_end_that_was_asked_for(site: &mut Site) {
     let to = at(&site.topic("t", 2, Cleanup::Delete), 1);
     let read = |log: &dyn Log, from: &TopicPartition, offsets: (std::ops::Bound<u64>, std::ops::Bound<u64>)| {
         let mut read = Vec::new();
-        read_through(log, from, offsets, &mut |record| read.push(text(&record.to_record()))).unwrap();
+        read_through(log, from, offsets, &|| false, &mut |record| {
+            read.push(text(&record.to_record()))
+        })
+        .unwrap();
         read
     };
     use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -397,7 +400,9 @@ pub fn reading_through_ends_at_the_end_that_was_asked_for(site: &mut Site) {
     let mut committer = log.committer(&site.name("c")).unwrap();
     committer.commit(&Membership::Absent(String::new()), unit).unwrap();
     assert_eq!(read(log.as_ref(), &to, (Included(5), Unbounded)), ["5"]);
-    let nowhere = read_through(log.as_ref(), &at("none", 0), .., &mut |_| panic!("there is nothing"));
+    let nowhere = read_through(log.as_ref(), &at("none", 0), .., &|| false, &mut |_| {
+        panic!("there is nothing")
+    });
     assert!(matches!(nowhere, Err(LogError::NoSuchPartition { .. })), "{nowhere:?}");
 }
 
@@ -411,6 +416,49 @@ pub fn bounds_move_with_the_appends(site: &mut Site) {
         let refused = site.log().bounds(&nowhere);
         assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
     }
+    let both = [at(&topic, 1), at(&topic, 0)];
+    assert_eq!(site.log().ends(&both, LIMIT).unwrap(), [0, 3]);
+    let refused = site.log().ends(&[at(&topic, 0), at(&topic, 2)], LIMIT);
+    assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
+}
+
+/// What a poll hands its records to.
+type Sink<'a> = &'a mut dyn FnMut(RecordRef<'_>);
+
+pub fn one_poll_brings_no_more_bytes_than_its_limit(site: &mut Site) {
+    const RECORDS: u64 = 12;
+    const BYTES: usize = 1_000_000;
+    let topic = site.name("large");
+    let large = TopicSpec {
+        record_bytes_max: BYTES as u32,
+        ..spec(&topic, 1, Cleanup::Delete)
+    };
+    site.log().ensure_topics(&[large]).unwrap();
+    for _ in 0..RECORDS {
+        site.append(vec![value(&at(&topic, 0), "x".repeat(BYTES))]);
+    }
+    let check = |what: &str, poll: &mut dyn FnMut(Sink<'_>)| {
+        let mut offsets = Vec::new();
+        until(what, || {
+            let before = offsets.len();
+            poll(&mut |record| offsets.push(record.offset));
+            let records = offsets.len() - before;
+            assert!(
+                records <= POLL_BYTES_MAX / BYTES + 1,
+                "{what}: {records} records of one poll"
+            );
+            offsets.len() as u64 >= RECORDS
+        });
+        assert!(offsets.iter().copied().eq(0..RECORDS), "{what}: {offsets:?}");
+    };
+    let mut member = site.reader("g", std::slice::from_ref(&topic), 1);
+    check("the records of a group", &mut |sink| {
+        member.poll(STEP, 1_000, sink).unwrap();
+    });
+    let mut tail = site.log().tail_reader(&[(at(&topic, 0), 0)]).unwrap();
+    check("the records of a tail", &mut |sink| {
+        tail.poll(STEP, 1_000, sink).unwrap();
+    });
 }
 
 pub fn what_a_topic_does_not_allow_is_refused(site: &mut Site) {
@@ -601,14 +649,37 @@ pub fn topics_have_an_identity_and_a_shape(site: &mut Site) {
     assert_eq!(topics.iter().map(|info| info.partitions).collect::<Vec<_>>(), [1, 2]);
     assert_ne!(topics[0].id, topics[1].id);
     assert!(topics.iter().all(|info| info.id != 0));
-    // Fewer partitions than there are, or the same again, is no difference.
-    site.log()
-        .ensure_topics(&[spec(&a, 1, Cleanup::Compact), spec(&b, 1, Cleanup::Delete)])
-        .unwrap();
-    for other in [spec(&b, 3, Cleanup::Delete), spec(&b, 2, Cleanup::Compact)] {
+    // The same again is no difference, nor are more partitions of a topic that may grow.
+    let may_grow = |partitions| TopicSpec {
+        may_grow: true,
+        ..spec(&b, partitions, Cleanup::Delete)
+    };
+    for same in [spec(&b, 2, Cleanup::Delete), may_grow(1), may_grow(2)] {
+        site.log()
+            .ensure_topics(&[spec(&a, 1, Cleanup::Compact), same])
+            .unwrap();
+    }
+    let others = [
+        spec(&b, 1, Cleanup::Delete),
+        spec(&b, 3, Cleanup::Delete),
+        may_grow(3),
+        spec(&b, 2, Cleanup::Compact),
+    ];
+    for other in others {
         let refused = site.log().ensure_topics(&[other]);
         assert!(matches!(refused, Err(LogError::TopicMismatch { .. })), "{refused:?}");
     }
+    // To look changes nothing, and tells of every topic.
+    let absent = site.name("absent");
+    let wanted = [
+        spec(&absent, 1, Cleanup::Delete),
+        spec(&a, 1, Cleanup::Compact),
+        spec(&b, 3, Cleanup::Delete),
+    ];
+    let found = site.log().check_topics(&wanted).unwrap();
+    let found: Vec<_> = found.iter().map(|found| (&*found.topic, &*found.difference)).collect();
+    assert_eq!(found, [(&*absent, "it is absent"), (&*b, "it has 2 partitions, not 3")]);
+    assert!(site.log().topics().unwrap().iter().all(|topic| topic.name != absent));
     let refused = site.log().ensure_topics(&[spec("a b", 1, Cleanup::Delete)]);
     assert!(matches!(refused, Err(LogError::TopicRefused { .. })), "{refused:?}");
 }

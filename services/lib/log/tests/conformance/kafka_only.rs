@@ -9,6 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tocsin_log::kafka::KafkaLog;
 use tocsin_log::*;
 
@@ -200,6 +204,112 @@ fn what_was_called_off_is_never_seen_and_bounds_include_it() {
     let records = contents(&*site.log(), &to);
     assert_eq!(records.len(), 6);
     assert!(end > 6, "the ends of transactions take offsets");
+}
+
+/// Makes a topic of one partition by hand, with settings that we would not give it.
+fn make_by_hand(name: &str, settings: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka_options().unwrap().bootstrap_servers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));
+    let topic = settings
+        .iter()
+        .fold(topic, |topic, (name, value)| topic.set(name, value));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let made = runtime.block_on(admin.create_topics(&[topic], &options)).unwrap();
+    assert!(made[0].is_ok(), "{made:?}");
+    config
+}
+
+#[test]
+fn a_topic_whose_senders_stamp_records_is_refused_and_its_records_say_so() {
+    const IN_2100: i64 = 4_102_444_800_000;
+    let Some(site) = Site::kafka() else { return };
+    let name = site.name("ingest.by-hand");
+    // By default a broker lets a sender be an hour ahead at most (KIP-937), and as far behind as it likes.
+    let any_time = ("message.timestamp.after.max.ms", "9223372036854775807");
+    let config = make_by_hand(&name, &[("max.message.bytes", "1000"), any_time]);
+    let producer: BaseProducer = config.create().unwrap();
+    let record = BaseRecord::<(), str>::to(&name).payload("x").timestamp(IN_2100);
+    assert!(producer.send(record).is_ok());
+    producer.flush(LIMIT).unwrap();
+    let mut reader = site.reader("g", std::slice::from_ref(&name), 1);
+    let mut stamp = None;
+    until("the record", || {
+        let polled = reader.poll(STEP, 1, &mut |record| {
+            stamp = Some((record.appended_at_ms, record.stamped_by));
+        });
+        polled.unwrap();
+        stamp.is_some()
+    });
+    assert_eq!(stamp, Some((IN_2100, StampedBy::Sender)));
+
+    let refused = site
+        .log()
+        .ensure_topics(&[spec(&name, 1, Cleanup::Delete)])
+        .unwrap_err();
+    assert!(
+        matches!(&refused, LogError::TopicMismatch { difference, .. } if difference.contains("CreateTime")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_topic_with_another_limit_of_bytes_is_refused() {
+    let Some(site) = Site::kafka() else { return };
+    for bytes_max in ["999", "300000", "10000000"] {
+        let name = site.name(&format!("by-hand-{bytes_max}"));
+        let by_log = ("message.timestamp.type", "LogAppendTime");
+        make_by_hand(&name, &[("max.message.bytes", bytes_max), by_log]);
+        let found = site.log().check_topics(&[spec(&name, 1, Cleanup::Delete)]).unwrap();
+        let wanted = format!("its max.message.bytes is {bytes_max}, not 1000 to 267240");
+        assert_eq!(found[0].difference, wanted);
+    }
+}
+
+#[test]
+fn who_asks_for_ends_waits_no_longer_than_it_said() {
+    let Some(site) = Site::kafka() else { return };
+    let place = at(&site.topic("t", 1, Cleanup::Delete), 0);
+    let late = site.log().ends(&[place], Duration::ZERO);
+    assert!(matches!(late, Err(LogError::Kafka { .. })), "{late:?}");
+}
+
+#[test]
+fn a_compacted_topic_has_the_settings_that_were_asked_for_and_the_operators_go_before() {
+    let Some(site) = Site::kafka() else { return };
+    let name = site.name("compacted");
+    let compaction = Compaction {
+        segment_ms: 600_000,
+        lag_ms_max: 1_800_000,
+        dirty_percent_min: 10,
+    };
+    let compacted = TopicSpec {
+        compaction: Some(compaction),
+        ..spec(&name, 1, Cleanup::Compact)
+    };
+    let mut options = kafka_options().unwrap();
+    // The test's own settings, but for one, would go before.
+    options
+        .topic_properties
+        .retain(|property, _| property == "max.compaction.lag.ms");
+    let servers = options.bootstrap_servers.clone();
+    KafkaLog::connect(options).unwrap().ensure_topics(&[compacted]).unwrap();
+
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let topic = ResourceSpecifier::Topic(&name);
+    let described = runtime
+        .block_on(admin.describe_configs([&topic], &AdminOptions::new()))
+        .unwrap();
+    let described = described[0].as_ref().unwrap();
+    let setting = |name: &str| described.get(name).unwrap().value.clone().unwrap();
+    assert_eq!(setting("segment.ms"), "600000");
+    assert_eq!(setting("min.cleanable.dirty.ratio"), "0.1");
+    assert_eq!(setting("max.compaction.lag.ms"), "1000");
 }
 
 #[test]

@@ -35,6 +35,7 @@ both_logs!(
     a_tail_reader_waits_for_what_comes,
     reading_through_ends_at_the_end_that_was_asked_for,
     bounds_move_with_the_appends,
+    one_poll_brings_no_more_bytes_than_its_limit,
     what_a_topic_does_not_allow_is_refused,
     a_gapless_appender_appends_nothing_behind_a_failure,
     two_readers_see_the_same,

@@ -127,6 +127,8 @@ pub fn spec(name: &str, partitions: u32, cleanup: Cleanup) -> TopicSpec {
         cleanup,
         retention_ms: None,
         record_bytes_max: 1_000,
+        may_grow: false,
+        compaction: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Links, deltas and members in several groups.
 
 use tocsin_model::{
-    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Evidence, FamilyId, Link, PartyId, Scope, Sharing,
-    Timestamp, Verdict,
+    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Link, PartyId, Scope,
+    Sharing, Timestamp, Verdict,
 };
 
 use super::harness::*;
@@ -310,4 +310,64 @@ fn a_full_table_lets_in_many_at_once_when_they_spread_more() {
         .map(|key| key.content.0 & 0xffff)
         .collect();
     assert_eq!(hot, [4, 5, 6, 7]);
+}
+
+#[test]
+fn the_members_in_other_groups_of_all_families_of_a_class_have_one_limit() {
+    let contents = by_id(40);
+    let (founders, members) = contents.split_at(8);
+    let mut deployment = Deployment::new(config());
+    for (number, member) in members.iter().enumerate() {
+        let link = link(*member, founders[number % founders.len()], Class::All);
+        deployment.apply(link.content.group(), Input::Link(&link));
+        for account in 0..3 {
+            deployment.see(seen(*member, account, number as i64 * 1_000));
+        }
+    }
+    deployment.tick(60_000);
+    let group = id(founders[0]).group();
+    let home = deployment.group(group);
+    let figures = |home: &crate::Group| home.families.remote_members(Class::All);
+    assert_eq!(figures(home), 4, "32 members of 8 families in 8 groups");
+
+    // The same figures said for other families of this group, by members that never were here before.
+    let mut limited = home.clone();
+    let delta = |member: u128| {
+        let state = home.families.state(FamilyId(id(founders[0])), Class::All).unwrap();
+        let (_, records) = state.remote.values().next().unwrap();
+        let mut bytes = tocsin_sketch::codec::Encoder::new();
+        crate::family::encode_records(records.iter(), &mut bytes);
+        // Two families whose home is this group: the low bits of an id do not name its group.
+        let family = FamilyId(ContentId(id(founders[0]).0 ^ (member % 2)));
+        Delta {
+            family,
+            member: ContentId(member),
+            class: Class::All,
+            number: 1,
+            records: bytes.finish(),
+        }
+    };
+    let mut out = Vec::new();
+    let limit = config().remote_members_max() as u128;
+    for member in 0..limit {
+        limited.apply(Input::Delta(&delta(member)), &mut out);
+    }
+    assert_eq!(figures(&limited) as u128, limit);
+    assert_eq!(
+        limited.take_counters().deltas_refused,
+        4,
+        "those for which there was no room"
+    );
+
+    // A day and more later none of them counts in any window: one more has room, and so has what a restore makes of it.
+    let later = Timestamp(START + 26 * 3_600_000);
+    limited.apply(Input::Tick(later), &mut out);
+    limited.apply(Input::Delta(&delta(limit)), &mut out);
+    assert_eq!(figures(&limited), 1);
+    let cold = limited
+        .cold()
+        .map(|(class, cold)| (class, crate::Group::encode_cold(cold)))
+        .collect();
+    let restored = crate::Group::decode(config(), &limited.encode_core(), &cold).unwrap();
+    assert_eq!(figures(&restored), 1);
 }

@@ -146,7 +146,7 @@ impl Deployment {
         for output in out {
             match output {
                 Output::Alert(alert) => self.alerts.push(*alert),
-                Output::Announcement(_) => {}
+                Output::Announcement(_) | Output::Withdrawal(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
