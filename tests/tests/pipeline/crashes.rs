@@ -93,7 +93,7 @@ async fn a_second_process_on_one_data_directory_is_refused() {
     let program = Path::new(env!("CARGO_BIN_EXE_tocsin-under-test"));
     let site = Site::new(&Ground::Embedded, Time::Live, 4).await.unwrap();
     let first = Tocsin::start(program, &site).await.unwrap();
-    let second = command(program, &site).output().await.unwrap();
+    let second = command(program, &site, &["up"]).output().await.unwrap();
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success(), "{said}");
     assert!(said.contains("is in use by another process"), "{said}");
