@@ -12,7 +12,7 @@ use crate::input::GroupConfig;
 use crate::marks::Marks;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 2;
+pub const SNAPSHOT_VERSION: u16 = 3;
 
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.
