@@ -56,8 +56,18 @@ impl Tocsin {
     /// # Errors
     /// It ends before it listens.
     pub async fn start(program: &Path, site: &Site) -> Result<Tocsin> {
+        Tocsin::start_with(program, site, &[]).await
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// It ends before it listens.
+    pub async fn start_with(program: &Path, site: &Site, settings: &[&str]) -> Result<Tocsin> {
         let said = site.directory().join("stderr");
-        let mut child = spawn(command(program, site, &["up"]), &said)?;
+        let mut arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+        arguments.push("up");
+        let mut child = spawn(command(program, site, &arguments), &said)?;
         let mut lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();
         while let Some(line) = lines.next_line().await? {
             let address = line
