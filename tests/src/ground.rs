@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::members;
 use crate::wait::until;
 
 /// Names the bootstrap servers of a broker that tests may use. Without it, tests run on the embedded log alone.
@@ -99,9 +100,12 @@ impl Ground {
             Ok(None)
         })
         .await?;
-        // A member keeps its name, and with it the partitions of the topics that are gone, until its session ends: six seconds.
+        let address = bootstrap.split(',').next().unwrap_or_default();
         let groups = ["tocsin-intake", "tocsin-detector", "tocsin-dispatcher"];
         until("no group of Tocsin is left", async || {
+            for group in groups {
+                members::dismiss(&client, address, group)?;
+            }
             let deleted = admin.delete_groups(&groups, &options).await.context("delete groups")?;
             let is_gone = |result: &GroupResult| match result {
                 Ok(_) => true,
