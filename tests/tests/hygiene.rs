@@ -282,6 +282,24 @@ fn services_do_not_know_each_other() {
 }
 
 #[test]
+fn no_example_stands_in_a_comment() {
+    let found = wrong_lines(
+        |path| path.ends_with(".rs") && !names_the_rule(path),
+        |line| {
+            let comment = line.trim_start();
+            ["///", "//!"]
+                .iter()
+                .filter_map(|mark| comment.strip_prefix(mark))
+                .any(|text| text.trim_start().starts_with("```"))
+        },
+    );
+    check(
+        found,
+        "examples are tests: tests/stages/unit runs none that stands in a comment",
+    );
+}
+
+#[test]
 fn each_role_uses_the_topics_that_it_is_declared_for() {
     use tocsin_wire::topics;
     let names = [
