@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tocsin_log::SharedLog;
 use tocsin_wire::topics;
@@ -68,6 +68,29 @@ impl AlertIds {
         }
         ids.sort_unstable();
         Ok(AlertIds(ids))
+    }
+
+    /// Fails, naming what differs, unless these are the ids of `others`, each as often.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn must_equal(&self, others: &AlertIds) -> Result<()> {
+        let without = |ids: &AlertIds, taken: &AlertIds| {
+            let mut left = ids.0.clone();
+            for id in &taken.0 {
+                if let Some(index) = left.iter().position(|other| other == id) {
+                    left.remove(index);
+                }
+            }
+            left
+        };
+        let (more, fewer) = (without(self, others), without(others, self));
+        let again = more.iter().filter(|id| others.0.contains(id)).count();
+        ensure!(
+            more.is_empty() && fewer.is_empty(),
+            "alerts too many: {more:x?} (of which {again} stand there more than once), too few: {fewer:x?}"
+        );
+        Ok(())
     }
 }
 

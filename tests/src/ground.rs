@@ -8,11 +8,16 @@ use rdkafka::admin::{AdminClient, AdminOptions, GroupResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::members;
 use crate::wait::until;
 
 /// Names the bootstrap servers of a broker that tests may use. Without it, tests run on the embedded log alone.
 pub const KAFKA_VARIABLE: &str = "TOCSIN_TEST_KAFKA";
+
+/// Names the URL of a PostgreSQL server on which tests may make databases.
+pub const POSTGRES_VARIABLE: &str = "TOCSIN_TEST_POSTGRES";
 
 /// Topics and groups have fixed names, so one test at a time uses the brokers.
 static KAFKA: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -47,6 +52,32 @@ pub async fn on_each_log(test: impl AsyncFn(&Ground) -> Result<()>) {
     }
 }
 
+/// Runs a test on Kafka with a new database of PostgreSQL, whose URL it is given; where the variables name no servers, not at all.
+///
+/// # Panics
+/// The test fails.
+pub async fn on_servers(test: impl AsyncFn(&Ground, &str) -> Result<()>) {
+    let (Ok(bootstrap), Ok(server)) = (std::env::var(KAFKA_VARIABLE), std::env::var(POSTGRES_VARIABLE)) else {
+        println!("skipped: {KAFKA_VARIABLE} or {POSTGRES_VARIABLE} is not set");
+        return;
+    };
+    let _alone = KAFKA.lock().await;
+    let tested = async {
+        let name = format!("tocsin_test_{:032x}", rand::random::<u128>());
+        let mut connection = PgConnection::connect(&server).await.context("reach PostgreSQL")?;
+        let make = format!("CREATE DATABASE {name}");
+        connection.execute(make.as_str()).await.context("make a database")?;
+        let (authority, _) = server.rsplit_once('/').context("a URL ends in a database")?;
+        let tested = test(&Ground::Kafka { bootstrap }, &format!("{authority}/{name}")).await;
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        connection.execute(drop.as_str()).await.context("drop the database")?;
+        tested
+    };
+    if let Err(error) = tested.await {
+        panic!("on Kafka and PostgreSQL: {error:?}");
+    }
+}
+
 impl Ground {
     /// Removes what an earlier test left behind: all topics of Tocsin, and its groups.
     ///
@@ -69,9 +100,12 @@ impl Ground {
             Ok(None)
         })
         .await?;
-        // A member keeps its name, and with it the partitions of the topics that are gone, until its session ends: six seconds.
+        let address = bootstrap.split(',').next().unwrap_or_default();
         let groups = ["tocsin-intake", "tocsin-detector", "tocsin-dispatcher"];
         until("no group of Tocsin is left", async || {
+            for group in groups {
+                members::dismiss(&client, address, group)?;
+            }
             let deleted = admin.delete_groups(&groups, &options).await.context("delete groups")?;
             let is_gone = |result: &GroupResult| match result {
                 Ok(_) => true,

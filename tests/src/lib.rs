@@ -14,6 +14,7 @@ pub mod child;
 pub mod deployment;
 pub mod findings;
 pub mod ground;
+pub mod members;
 pub mod records;
 pub mod site;
 pub mod traffic;

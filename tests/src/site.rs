@@ -60,11 +60,25 @@ impl Site {
     /// # Errors
     /// Something of it cannot be made.
     pub async fn new(ground: &Ground, time: Time, partitions: u16) -> Result<Site> {
+        Site::with(ground, time, partitions, &[]).await
+    }
+
+    /// The same with further settings, such as a store that several processes share.
+    ///
+    /// # Errors
+    /// Something of it cannot be made.
+    pub async fn with(ground: &Ground, time: Time, partitions: u16, further: &[(&str, &str)]) -> Result<Site> {
         ground.clear().await?;
         let directory = tempfile::tempdir().context("make a temporary directory")?;
+        let mut settings = settings(ground, time, partitions, &directory);
+        settings.extend(
+            further
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned())),
+        );
         let mut site = Site {
             ground: ground.clone(),
-            settings: settings(ground, time, partitions, &directory),
+            settings,
             directory,
             keys: Keys::default(),
         };

@@ -282,6 +282,69 @@ fn services_do_not_know_each_other() {
 }
 
 #[test]
+fn no_example_stands_in_a_comment() {
+    let found = wrong_lines(
+        |path| path.ends_with(".rs") && !names_the_rule(path),
+        |line| {
+            let comment = line.trim_start();
+            ["///", "//!"]
+                .iter()
+                .filter_map(|mark| comment.strip_prefix(mark))
+                .any(|text| text.trim_start().starts_with("```"))
+        },
+    );
+    check(
+        found,
+        "examples are tests: tests/stages/unit runs none that stands in a comment",
+    );
+}
+
+#[test]
+fn each_role_uses_the_topics_that_it_is_declared_for() {
+    use tocsin_wire::topics;
+    let names = [
+        ("topics::SIGHTINGS", topics::SIGHTINGS),
+        ("topics::STATE", topics::STATE),
+        ("topics::ALERTS", topics::ALERTS),
+        ("topics::REJECTS", topics::REJECTS),
+        ("topics::DECISIONS", topics::DECISIONS),
+        ("topics::FAMILIES", topics::FAMILIES),
+        ("topics::PARTIES", topics::PARTIES),
+        ("topics::INTAKE", topics::INTAKE),
+        // The dispatcher makes the ingest topics, by `topics::ingest`; it neither reads nor writes them.
+        ("topics::INGEST_PREFIX", "tocsin.ingest.<party>"),
+        ("topics::ingest_name", "tocsin.ingest.<party>"),
+    ];
+    let mut found = Vec::new();
+    for role in ["gateway", "intake", "detector", "dispatcher", "query"] {
+        let declared: BTreeSet<&str> = topics::declared()
+            .iter()
+            .filter(|topic| topic.writers.iter().chain(&topic.readers).any(|who| who == role))
+            .map(|topic| topic.name.as_str())
+            .collect();
+        let room = format!("services/{role}/src/");
+        let mut used = BTreeSet::new();
+        for path in files() {
+            if !path.starts_with(&room) || path.contains("/tests/") || path.ends_with("/tests.rs") {
+                continue;
+            }
+            let source = text(&path).expect("Rust is text");
+            let production = source.split("#[cfg(test)]").next().unwrap_or_default();
+            used.extend(
+                names
+                    .iter()
+                    .filter(|(name, _)| production.contains(name))
+                    .map(|(_, topic)| *topic),
+            );
+        }
+        if used != declared {
+            found.push(format!("{role}: uses {used:?}, is declared for {declared:?}"));
+        }
+    }
+    check(found, "writers and readers in schemas/topics.toml");
+}
+
+#[test]
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
     let found = files()

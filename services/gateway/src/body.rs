@@ -1,16 +1,15 @@
 //! Takes a body in, within its limits of size and time, and inflates it within a limit too.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use tocsin_runtime::Problem;
 use tocsin_runtime::problem::{BODY_TIMEOUT, BODY_TOO_LARGE, INVALID_BODY};
 
 use crate::GatewayConfig;
+use crate::inflate::{self, Inflated};
 use crate::media::ContentEncoding;
 
 /// Reads the whole body.
@@ -24,21 +23,17 @@ pub async fn read(body: Body, limits: &GatewayConfig) -> Result<Bytes, Problem> 
     }
 }
 
-/// Unpacks a body. What it inflates to is bounded, whatever its size: the rest of a bomb is not even unpacked.
+/// Unpacks a body. What it inflates to is bounded, whatever its size.
 pub fn inflate(body: Bytes, encoding: ContentEncoding, limits: &GatewayConfig) -> Result<Bytes, Problem> {
     if encoding == ContentEncoding::Identity {
         return Ok(body);
     }
     let bytes_max = limits.inflated_bytes_max;
-    let mut inflated = Vec::new();
-    MultiGzDecoder::new(&body[..])
-        .take(bytes_max as u64 + 1)
-        .read_to_end(&mut inflated)
-        .map_err(|_| Problem::new(INVALID_BODY).with_detail("the body is not whole and valid gzip"))?;
-    if inflated.len() > bytes_max {
-        return Err(too_large("inflated body", bytes_max));
+    match inflate::inflate(&body, bytes_max) {
+        Inflated::Whole(inflated) => Ok(Bytes::from(inflated)),
+        Inflated::TooLarge => Err(too_large("inflated body", bytes_max)),
+        Inflated::Broken => Err(Problem::new(INVALID_BODY).with_detail("the body is not whole and valid gzip")),
     }
-    Ok(Bytes::from(inflated))
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -21,6 +21,7 @@ mod answer;
 mod body;
 mod config;
 mod document;
+mod inflate;
 mod judge;
 mod media;
 mod parties;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tocsin_model::{ContentId, Event, Sharing};
+use tocsin_model::{ContentId, Event, PartitionCount, Sharing};
 use tocsin_tests::deployment::Deployment;
 use tocsin_tests::ground::{Ground, on_each_log};
 use tocsin_tests::records::{append, ingest};
@@ -13,6 +13,8 @@ use tocsin_wire::event::encode_single_object;
 
 use crate::retries::now;
 
+const PARTITIONS: u16 = 4;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn linked_contents_of_two_parties_ring_as_one_family() {
     on_each_log(async |ground| check(ground).await).await;
@@ -22,10 +24,11 @@ fn id(url: &str) -> ContentId {
     deployment_key().content_id(&content(url))
 }
 
-/// Two contents that live in different partitions of four.
+/// Two contents that live in different partitions.
 fn apart(from: usize) -> (String, String) {
     let first = url(from);
-    let place = |url: &str| id(url).group().0 / 64;
+    let partitions = PartitionCount::new(PARTITIONS).unwrap();
+    let place = |url: &str| partitions.partition_of(id(url).group());
     let other = (from + 1..).map(url).find(|other| place(other) != place(&first));
     (first, other.unwrap())
 }
@@ -51,7 +54,7 @@ async fn publish(deployment: &Deployment, from: u128, contents: &(String, String
 }
 
 async fn check(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, Time::Live, 4).await?;
+    let site = Site::new(ground, Time::Live, PARTITIONS).await?;
     let deployment = Deployment::start(&site).await?;
     let (api, keys) = (&deployment.api, &site.keys);
     let public = apart(1);

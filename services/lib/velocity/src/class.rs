@@ -29,11 +29,11 @@ struct Hot {
     quiet: Quiet,
 }
 
-/// Until when the rule need not be asked again about a content that is a family of its own. Not part of the state: it only leaves out
-/// questions whose answer is known.
+/// Until when the rule is not asked again about a content that is a family of its own. Part of the state: copies that come late, or from few
+/// accounts, may make it ring sooner than was foreseen, and whoever was restored must not ring for what the others have not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quiet {
-    /// So many more copies cannot ring, or escalate,
+    /// So many more copies are not expected to ring, or escalate,
     pub(crate) copies: u64,
     /// before this time.
     pub(crate) until: Timestamp,
@@ -305,7 +305,10 @@ impl ClassCounts {
         }
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
-            self.hot[&content].record.encode(out);
+            let Hot { record, quiet } = &self.hot[&content];
+            record.encode(out);
+            out.number(quiet.copies);
+            out.signed(quiet.until.0);
         }
         out.number(self.quarantined.len() as u64);
         for record in self.quarantined.values() {
@@ -318,8 +321,15 @@ impl ClassCounts {
         for _ in 0..input.length(17)? {
             self.quietest.push((input.number()?, ContentId(input.fixed128()?)));
         }
-        for _ in 0..input.length(40)? {
-            self.insert(HotRecord::decode(input)?);
+        for _ in 0..input.length(42)? {
+            let record = HotRecord::decode(input)?;
+            let content = record.content();
+            self.insert(record);
+            let quiet = Quiet {
+                copies: input.number()?,
+                until: Timestamp(input.signed()?),
+            };
+            self.set_quiet(content, quiet);
         }
         for _ in 0..input.length(40)? {
             let record = HotRecord::decode(input)?;

@@ -5,7 +5,7 @@ use super::*;
 
 const FAST: DemoOptions = DemoOptions {
     display: Display::Lines,
-    lasts: Some(Duration::from_secs(25)),
+    lasts: Some(Duration::from_secs(12)),
     seed: SEED,
 };
 

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::pin::pin;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -15,10 +16,12 @@ use crate::config::{Config, LogKind};
 use crate::recorded::{ELECTION_PLATFORMS, Recorded, election_posts};
 use crate::rehearsal::{Figures, Reader, Rehearsal};
 
-/// Questions under way at once.
 /// The replica holds all alerts, so that each is compared.
 const ALERTS_MAX: usize = 1_000_000;
+/// Questions under way at once.
 const QUESTIONS_AT_ONCE: usize = 16;
+/// While the path works, the content of every so many events is asked for.
+const ASKED_EVERY: usize = 7;
 /// What the longest window covers, and its open bin.
 const DAY_MS: i64 = 24 * 3_600 * 1_000 + 15 * 60 * 1_000;
 /// Reach is exact to so many accounts.
@@ -33,6 +36,10 @@ const UNSEEN: &str = "unseen";
 #[derive(Debug, Default)]
 struct Compared {
     answers: u64,
+    /// Answers from before everything published was counted.
+    answers_while_running: u64,
+    /// Those of them that state an interval which did not hold the truth of their time.
+    running_mismatches: u64,
     /// Contents that were published and of which the reader is told that there is nothing.
     unseen: u64,
     hot_answers: u64,
@@ -63,7 +70,7 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
     for segment in recorded.chunks(recorded.len().div_ceil(arguments.stops.max(1))) {
         rehearsal.publish(segment).await?;
         truth.add(segment);
-        rehearsal.settle().await?;
+        compared.ask_until_settled(&rehearsal, &truth, segment).await?;
         let now_ms = segment.last().map_or(0, |last| last.received_at.0);
         compared.add_all(&rehearsal, &truth, now_ms).await?;
     }
@@ -86,7 +93,7 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
         ("partitions", json!(arguments.partitions)),
         ("hot_limit", json!(arguments.hot_limit)),
     ]);
-    if arguments.log == LogKind::Embedded {
+    if arguments.log == LogKind::Embedded && !arguments.without_scopes {
         let tail = &recorded[recorded.len().saturating_sub(SCOPE_EVENTS_MAX)..];
         figures.insert("scope_leaks", json!(scope_leaks(arguments, &config, tail).await?));
     }
@@ -109,6 +116,50 @@ fn evaluation_config(arguments: &ElectionsArguments, mut config: Config, directo
 }
 
 impl Compared {
+    /// Waits until everything published is counted, and asks all the while.
+    async fn ask_until_settled(&mut self, rehearsal: &Rehearsal, truth: &Truth, segment: &[Recorded]) -> Result<()> {
+        let end_ms = segment.last().map_or(0, |last| last.received_at.0);
+        let mut settled = pin!(rehearsal.settle());
+        for recorded in segment.iter().step_by(ASKED_EVERY).cycle() {
+            let hash = &recorded.event.content[0];
+            tokio::select! {
+                biased;
+                result = &mut settled => return result,
+                answer = look_up(rehearsal, Reader::Observer, hash) => {
+                    let content = truth.of(hash).context("it was published")?;
+                    self.add_running(&answer?, content, end_ms)?;
+                }
+            }
+        }
+        settled.await
+    }
+
+    /// What an answer states at its `as_of` holds every event of before, and none of after. (An event counts as received when it happened.)
+    fn add_running(&mut self, answer: &Value, truth: &ContentTruth, end_ms: i64) -> Result<()> {
+        // Nothing is known yet, or up to no time that has begun.
+        if answer["state"] == UNSEEN || answer["as_of"].is_null() {
+            return Ok(());
+        }
+        let as_of_ms = instant(&answer["as_of"])?;
+        if as_of_ms >= end_ms {
+            return Ok(());
+        }
+        self.answers_while_running += 1;
+        let mut holds = true;
+        for window in answer["windows"].as_array().context("windows is a list")? {
+            let (from_ms, to_ms) = (instant(&window["from"])?, instant(&window["to"])?);
+            // Of the events of that very millisecond some may be counted and others not.
+            let certain = truth.count(from_ms, to_ms.min(as_of_ms));
+            let possible = truth.count(from_ms, to_ms.min(as_of_ms + 1));
+            holds &= number(&window["spread"]["low"])? <= possible && certain <= number(&window["spread"]["high"])?;
+        }
+        if !holds {
+            tracing::warn!(%answer, "an interval does not hold the truth of its time");
+        }
+        self.running_mismatches += u64::from(!holds);
+        Ok(())
+    }
+
     async fn add_all(&mut self, rehearsal: &Rehearsal, truth: &Truth, now_ms: i64) -> Result<()> {
         let answers: Vec<(Value, &ContentTruth)> = stream::iter(truth.active_since(now_ms - DAY_MS))
             .map(|(hash, truth)| async move {
@@ -196,6 +247,8 @@ impl Compared {
             .unwrap_or(0);
         Figures::from([
             ("answers", json!(self.answers)),
+            ("answers_while_running", json!(self.answers_while_running)),
+            ("running_mismatches", json!(self.running_mismatches)),
             ("answers_unseen", json!(self.unseen)),
             ("hot_answers", json!(self.hot_answers)),
             ("windows_compared", json!(self.windows)),

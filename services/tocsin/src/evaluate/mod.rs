@@ -79,6 +79,9 @@ pub struct ElectionsArguments {
     /// How often the replay stops and every content of the last day is read back.
     #[arg(long, default_value_t = 8)]
     pub stops: usize,
+    /// Leave out what each scope may not see, which plays the end of the recording four times more.
+    #[arg(long)]
+    pub without_scopes: bool,
     /// Read only so many posts: a shorter run.
     #[arg(long)]
     pub posts: Option<usize>,

@@ -48,6 +48,11 @@ impl Truth {
         self.contents.len()
     }
 
+    /// One content, if it was published.
+    pub fn of(&self, hash: &ContentHash) -> Option<&ContentTruth> {
+        self.contents.get(hash)
+    }
+
     /// The contents with an event at or after `from_ms`, ascending.
     pub fn active_since(&self, from_ms: i64) -> impl Iterator<Item = (&ContentHash, &ContentTruth)> {
         self.contents

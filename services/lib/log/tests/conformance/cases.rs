@@ -539,8 +539,14 @@ pub fn two_readers_see_the_same(site: &mut Site) {
 
 pub fn append_stamps_never_go_back(site: &mut Site) {
     let to = at(&site.topic("t", 1, Cleanup::Delete), 0);
+    let options = AppenderOptions {
+        name: "stamps".to_owned(),
+        durability: Durability::Synced,
+        gapless: false,
+    };
+    let appender = site.log().appender(options).unwrap();
     for n in 0..20 {
-        site.append(vec![value(&to, n.to_string())]);
+        appender.append(vec![value(&to, n.to_string())]).wait().unwrap();
     }
     let stamps: Vec<i64> = contents(&*site.log(), &to)
         .iter()

@@ -345,3 +345,24 @@ fn nobody_there_is_an_error_that_says_so() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_tail_reader_that_looks_seldom_sees_what_came() {
+    let Some(site) = Site::kafka() else { return };
+    let topic = site.topic("t", 2, Cleanup::Delete);
+    let (to, silent) = (at(&topic, 0), at(&topic, 1));
+    let mut reader = site.log().tail_reader(&[(to.clone(), 0)]).unwrap();
+    // Waiting for a partition in which nothing comes takes the time between two looks, in which more than one event of the client's comes.
+    let mut pause = site.log().tail_reader(&[(silent, 0)]).unwrap();
+    let mut look = || {
+        pause.poll(STEP, 1, &mut |_| panic!("a record of nobody")).unwrap();
+        reader.poll(Duration::ZERO, 100, &mut |_| {}).unwrap()
+    };
+    for _ in 0..5 {
+        assert_eq!(look(), 0);
+    }
+    site.append(vec![value(&to, "late")]);
+    let looks = (1..=15).find(|_| look() == 1);
+    assert!(looks.is_some(), "it never came");
+    println!("seen at look {looks:?}");
+}

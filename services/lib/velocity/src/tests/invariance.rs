@@ -1,7 +1,7 @@
 //! The same inputs give the same alerts and state, whatever stands between them.
 
 use super::harness::*;
-use tocsin_model::Alert;
+use tocsin_model::{Alert, Class, Timestamp};
 
 /// Runs a stream; `between` may do to the deployment, before each event, what must change nothing.
 fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<Alert>, Vec<Vec<u8>>) {
@@ -38,6 +38,22 @@ fn a_snapshot_taken_and_restored_anywhere_changes_nothing() {
             }
         });
         assert_eq!(plain, restored, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_restored_group_asks_the_rule_no_sooner() {
+    let mut deployment = Deployment::new(config());
+    for copy in 0..4 {
+        deployment.see(seen(1, copy, copy as i64 * 60_000));
+    }
+    let group = id(1).group();
+    let mut asked_before = deployment.groups[&group].clone();
+    deployment.restore();
+    let now = Timestamp(START + 240_000);
+    for group in [&mut asked_before, deployment.group(group)] {
+        let counts = group.classes.get_mut(&Class::All).unwrap();
+        assert!(counts.stays_quiet(id(1), now));
     }
 }
 
