@@ -108,6 +108,12 @@ impl Partition {
             Ok(SightingsRecord::Decision(decision)) => {
                 self.apply_to(decision.family.home(), Input::Decision(&decision), record.offset);
             }
+            Ok(SightingsRecord::Calibration(calibration)) => {
+                self.apply_to_all(Input::Calibration(&calibration), record.offset);
+            }
+            Ok(SightingsRecord::Watch(watch)) => {
+                self.apply_to(watch.content.group(), Input::Watch(&watch), record.offset)
+            }
             Ok(SightingsRecord::Tick(TickTime::AppendStamp)) => {
                 self.apply_tick(Timestamp(record.appended_at_ms), record.offset);
             }
@@ -246,9 +252,13 @@ impl Partition {
 
     fn apply_tick(&mut self, at: Timestamp, offset: u64) {
         self.now = self.now.max(at);
+        self.apply_to_all(Input::Tick(at), offset);
+    }
+
+    fn apply_to_all(&mut self, input: Input<'_>, offset: u64) {
         for tracked in &mut self.groups {
             if offset >= tracked.applied_from {
-                tracked.group.apply(Input::Tick(at), &mut self.outputs);
+                tracked.group.apply(input, &mut self.outputs);
             }
         }
     }

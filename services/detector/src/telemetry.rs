@@ -35,7 +35,7 @@ impl Metrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "tocsin_detector_refused_total",
-                    "Links, deltas and families that were refused",
+                    "Links, deltas, families and changes of the watch list that were refused",
                 ),
                 &["what"],
             )?,
@@ -129,6 +129,10 @@ impl UnitCommitted<'_> {
             .refused
             .with_label_values(&["family"])
             .inc_by(counters.states_refused);
+        metrics
+            .refused
+            .with_label_values(&["watch"])
+            .inc_by(counters.watches_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts.len() as u64);
         self.alerts.iter().for_each(AlertCommitted::emit);

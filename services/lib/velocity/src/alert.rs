@@ -8,7 +8,7 @@ use crate::family::{FamilyState, accounts};
 use crate::figures::{WindowFigures, family_figures};
 use crate::priority::priority;
 use crate::record::HotRecord;
-use crate::trigger::{self, RULE_VERSION};
+use crate::trigger::{self, RULE_VERSION, TriggerParameters};
 
 /// The alert of an episode at `now`. `None` without records.
 pub(crate) fn compose(
@@ -25,7 +25,7 @@ pub(crate) fn compose(
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let mut evidence = trigger::judge(records, now).evidence;
+    let mut evidence = trigger::judge(records, now, &TriggerParameters::SHIPPED).evidence;
     evidence.accounts = accounts(records).estimate;
     let priority = priority(records, state.verdict, now);
     let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);

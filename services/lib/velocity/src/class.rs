@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use tocsin_model::{ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Severity, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
@@ -239,6 +239,17 @@ impl ClassCounts {
         match self.hot.get_mut(&content) {
             Some(hot) if hot.record.family() != family => {
                 hot.record.set_family(family);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Says in the content's record how grave it is. Whether it has a record that said otherwise.
+    pub(crate) fn set_watched(&mut self, content: ContentId, severity: Option<Severity>) -> bool {
+        match self.hot.get_mut(&content) {
+            Some(hot) if hot.record.watched() != severity => {
+                hot.record.set_watched(severity);
                 true
             }
             _ => false,

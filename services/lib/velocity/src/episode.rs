@@ -74,6 +74,11 @@ impl Episode {
         self.open.then(|| self.alerted(AlertLevel::Sustained, now))
     }
 
+    /// Whether nothing was said of it for so long.
+    pub(crate) fn rested(&self, rest: Milliseconds, now: Timestamp) -> bool {
+        self.alerts == 0 || (!self.open && now - self.last_alert_at >= rest)
+    }
+
     /// Ends an open episode.
     pub(crate) fn closed(&mut self, now: Timestamp) -> Option<AlertLevel> {
         if !self.open {

@@ -8,7 +8,8 @@ use crate::episode::{REVIEW_EVERY, Rings};
 use crate::group::Group;
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
-use crate::trigger::{self, total};
+use crate::trigger::{self, TriggerParameters, total};
+use crate::watching::at_least_seen;
 
 /// Figures go to another group, and families of several records are judged, at the next multiple of this.
 const SETTLE_EVERY: Milliseconds = Milliseconds(250);
@@ -111,7 +112,7 @@ impl Group {
         if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
             return;
         }
-        let hour = || total(&records, Resolution::Minute1, 60, now);
+        let hour = || at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
         let open = self.families.state(family, class).filter(|state| state.episode.open);
         let (rings, copies) = match open {
             // It rings already: all that is left is to escalate.
@@ -120,8 +121,12 @@ impl Group {
                 (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
             }
             None => {
-                let judgement = trigger::judge(&records, now);
-                (judgement.rings, judgement.copies_missing)
+                let judgement = trigger::judge(&records, now, &TriggerParameters::SHIPPED);
+                let rings = match judgement.rings {
+                    Rings::No if self.rings_by_watch(family, class, &records) => Rings::Yes,
+                    rings => rings,
+                };
+                (rings, judgement.copies_missing)
             }
         };
         if rings == Rings::No {
@@ -149,7 +154,8 @@ impl Group {
 
     pub(crate) fn review(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
         let now = self.now;
-        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
+        let records = self.records(family, class);
+        let hour = at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };

@@ -16,6 +16,8 @@
 
 mod alert;
 mod bins;
+pub mod budget;
+mod calibrations;
 mod class;
 mod deadline;
 mod episode;
@@ -31,6 +33,8 @@ mod priority;
 pub mod record;
 mod snapshot;
 mod trigger;
+mod watched;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -40,4 +44,4 @@ pub use group::Group;
 pub use input::{Counters, GroupConfig, HotKey, Input, Output};
 pub use record::HotRecord;
 pub use snapshot::SNAPSHOT_VERSION;
-pub use trigger::RULE_VERSION;
+pub use trigger::{RULE_VERSION, TriggerParameters};

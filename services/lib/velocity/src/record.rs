@@ -2,7 +2,7 @@
 
 use tocsin_model::{
     AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds,
-    PlatformId, Sighting, Surface, Timestamp,
+    PlatformId, Severity, Sighting, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
@@ -10,6 +10,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 pub use crate::bins::Resolution;
 use crate::bins::{Bin, Series};
 use crate::deadline::decode_class;
+use crate::watched::{decode_severity, encode_severity};
 
 /// One content in one visibility class, counted exactly since it became hot.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,7 @@ pub struct HotRecord {
     surfaces: Vec<(Surface, Series)>,
     reach: Vec<PlatformReach>,
     pub(crate) signals: Signals,
+    watched: Option<Severity>,
 }
 
 /// Upper bounds of the spread that was counted before promotion.
@@ -135,6 +137,7 @@ impl HotRecord {
             surfaces: Vec::new(),
             reach: Vec::new(),
             signals: Signals::default(),
+            watched: None,
         }
     }
 
@@ -223,6 +226,15 @@ impl HotRecord {
     /// Exact spread of the last day, latest bin first.
     pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
         self.spread.latest_first(now)
+    }
+
+    /// How grave the content is, where it is on the watch list.
+    pub fn watched(&self) -> Option<Severity> {
+        self.watched
+    }
+
+    pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
+        self.watched = watched;
     }
 
     pub(crate) fn set_family(&mut self, family: FamilyId) {
@@ -359,6 +371,7 @@ impl HotRecord {
         for number in self.signals.numbers() {
             out.number(number);
         }
+        out.byte(encode_severity(self.watched));
     }
 
     /// The record from its bytes.
@@ -404,6 +417,7 @@ impl HotRecord {
             });
         }
         record.signals = Signals::decode(input)?;
+        record.watched = decode_severity(input)?;
         Ok(record)
     }
 }

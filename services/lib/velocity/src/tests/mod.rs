@@ -5,4 +5,5 @@ mod families;
 mod harness;
 mod invariance;
 mod scopes;
+mod watch;
 mod windows;
