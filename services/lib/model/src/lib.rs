@@ -23,7 +23,10 @@ mod time;
 mod visibility;
 mod watch;
 
-pub use alert::{Alert, AlertId, AlertLevel, Estimate, PlatformFigures, PriorityTerm, TriggerEvidence};
+pub use alert::{
+    Alert, AlertId, AlertLevel, AlertReason, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm,
+    Quantiles, TriggerEvidence,
+};
 pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
 pub use decision::{Decision, DecisionId, Verdict};

@@ -18,7 +18,7 @@ pub struct Watch {
     pub listed: Option<Severity>,
     /// Who listed it, or took it off.
     pub source: Name,
-    /// When.
+    /// When, by the log's ticks: what was due before acts before.
     pub at: Timestamp,
 }
 

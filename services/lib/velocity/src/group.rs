@@ -10,6 +10,7 @@ use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
+use crate::learning::Outcomes;
 use crate::marks::Marks;
 use crate::record::HotRecord;
 use crate::watched::WatchList;
@@ -28,6 +29,7 @@ pub struct Group {
     pub(crate) calibrations: Calibrations,
     pub(crate) watch_list: WatchList,
     pub(crate) delta_number: u64,
+    pub(crate) outcomes: Outcomes,
     version: u64,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
@@ -50,6 +52,7 @@ impl Group {
             calibrations: Calibrations::default(),
             watch_list: WatchList::default(),
             delta_number: 0,
+            outcomes: Outcomes::default(),
             version: 0,
             changed: BTreeSet::new(),
             counters: Counters::default(),
@@ -179,6 +182,7 @@ impl Group {
                 Duty::SendDelta(member, class) => self.send_delta(member, class, out),
                 Duty::Judge(family, class) => self.judge(family, class, out),
                 Duty::Review(family, class) => self.review(family, class, out),
+                Duty::Learn(family, class) => self.learn(family, class, at),
             }
         }
         self.now = self.now.max(now);

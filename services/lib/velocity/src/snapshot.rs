@@ -10,6 +10,7 @@ use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
 use crate::group::Group;
 use crate::input::GroupConfig;
+use crate::learning::Outcomes;
 use crate::marks::Marks;
 use crate::watched::WatchList;
 
@@ -28,6 +29,7 @@ impl Group {
         self.retries.encode(&mut out);
         self.families.encode(&mut out);
         self.deadlines.encode(&mut out);
+        self.outcomes.encode(&mut out);
         self.calibrations.encode(&mut out);
         self.watch_list.encode(&mut out);
         out.number(self.classes.len() as u64);
@@ -61,6 +63,7 @@ impl Group {
         group.retries = RecentTokens::decode(group.config.retry_horizon, group.config.retry_tokens_max, &mut input)?;
         group.families = Families::decode(&mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
+        group.outcomes = Outcomes::decode(&mut input)?;
         group.calibrations = Calibrations::decode(&mut input)?;
         group.watch_list = WatchList::decode(&mut input)?;
         for _ in 0..input.length(3)? {

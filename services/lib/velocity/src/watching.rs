@@ -1,6 +1,6 @@
 //! Watch-listed contents: they ring at their first sighting, however little they spread.
 
-use tocsin_model::{Class, ContentId, FamilyAnnouncement, FamilyId, Milliseconds, Timestamp, Watch};
+use tocsin_model::{Class, ContentId, FamilyAnnouncement, FamilyId, Milliseconds, Severity, Timestamp, Watch};
 
 use crate::class::Quiet;
 use crate::group::Group;
@@ -14,13 +14,15 @@ pub(crate) const WATCH_REST: Milliseconds = Milliseconds::from_hours(24);
 const SEEN_WITHIN: Milliseconds = Milliseconds::from_hours(1);
 
 impl Group {
-    /// The watch list changed. What is hot already rings now, if it was seen lately.
+    /// The watch list changed. Nothing rings by that alone, also not what is hot: a record that carries no event must not say anything at a
+    /// time that depends on how many ticks came before it.
     pub(crate) fn watch(&mut self, watch: &Watch, out: &mut Vec<Output>) {
         let content = watch.content;
         if content.group() != self.id {
             self.counters.watches_refused += 1;
             return;
         }
+        self.pass(watch.at, out);
         match self.watch_list.take(watch, WATCHED_MAX) {
             Listed::Refused => self.counters.watches_refused += 1,
             Listed::Unchanged => {}
@@ -28,7 +30,7 @@ impl Group {
                 if watch.listed.is_some() {
                     out.push(Output::Announcement(self.watch_announcement(watch)));
                 }
-                self.watched_anew(content, out);
+                self.mark_hot(content);
             }
         }
     }
@@ -45,22 +47,18 @@ impl Group {
             hash: watch.hash.clone(),
             family: self.families.of(watch.content, Class::All),
             class: Class::All,
-            at: self.now.max(watch.at),
+            at: watch.at,
         }
     }
 
-    fn watched_anew(&mut self, content: ContentId, out: &mut Vec<Output>) {
+    /// What is hot already rings at its next sighting.
+    fn mark_hot(&mut self, content: ContentId) {
         let severity = self.watch_list.severity(content);
-        let mut hot = Vec::new();
         for (class, counts) in &mut self.classes {
             if counts.set_watched(content, severity) {
                 counts.set_quiet(content, Quiet::default());
                 self.changed.insert(HotKey { content, class: *class });
-                hot.push(*class);
             }
-        }
-        for class in hot {
-            self.touched(content, class, out);
         }
     }
 
@@ -80,6 +78,11 @@ pub(crate) fn at_least_seen(hour: u64, records: &[&HotRecord], now: Timestamp) -
         0 => u64::from(was_seen(records, now, SEEN_WITHIN)),
         more => more,
     }
+}
+
+/// How grave the gravest of these is that is watched.
+pub(crate) fn watched(records: &[&HotRecord]) -> Option<Severity> {
+    records.iter().filter_map(|record| record.watched()).max()
 }
 
 fn was_seen(records: &[&HotRecord], now: Timestamp, within: Milliseconds) -> bool {

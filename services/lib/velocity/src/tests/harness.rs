@@ -146,7 +146,7 @@ impl Deployment {
         self.group(group).apply(input, &mut out);
         for output in out {
             match output {
-                Output::Alert(alert) => self.alerts.push(alert),
+                Output::Alert(alert) => self.alerts.push(*alert),
                 Output::Announcement(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
@@ -156,16 +156,21 @@ impl Deployment {
     }
 
     /// Puts a content on the watch list (severity 1 to 4), or takes it off (0).
-    pub(crate) fn watch(&mut self, number: u64, content: u8, severity: u8) {
+    pub(crate) fn watch_at(&mut self, at: i64, number: u64, content: u8, severity: u8) {
         let watch = Watch {
             number,
             content: id(content),
             hash: hash(content),
             listed: Severity::new(severity),
             source: "example".parse().unwrap(),
-            at: Timestamp(START),
+            at: Timestamp(START + at),
         };
         self.apply(watch.content.group(), Input::Watch(&watch));
+    }
+
+    /// The same, at the start.
+    pub(crate) fn watch(&mut self, number: u64, content: u8, severity: u8) {
+        self.watch_at(0, number, content, severity);
     }
 
     /// Tells the groups of all contents of [`stream`] from when on which page score interrupts a person.

@@ -1,6 +1,6 @@
 //! What is watch-listed rings at its first sighting, and nothing else changes by it.
 
-use tocsin_model::{AlertLevel, Class, FamilyId, Kind, Link, PartyId, Scope, Sharing, Timestamp};
+use tocsin_model::{AlertLevel, AlertReason, Class, FamilyId, Kind, Link, PartyId, Scope, Sharing, Timestamp};
 
 use super::harness::*;
 use crate::input::WATCHED_MAX;
@@ -35,7 +35,21 @@ fn the_first_sighting_rings_in_its_scope_whatever_its_kind() {
             ..seen(7, 1, 1_000)
         });
         assert_eq!(levels(&deployment, Scope::All), [AlertLevel::Raised], "{kind:?}");
-        assert_eq!(deployment.alerts[0].family, FamilyId(id(7)));
+        let alert = &deployment.alerts[0];
+        assert_eq!((alert.family, alert.reason), (FamilyId(id(7)), AlertReason::WatchList));
+        let term = |name| {
+            alert
+                .priority_terms
+                .iter()
+                .find(|term| term.name == name)
+                .unwrap()
+                .value
+        };
+        assert!(
+            term("watch") > 0.0 && term("severity") == 3.0,
+            "{:?}",
+            alert.priority_terms
+        );
         let record = deployment.record(7, Class::All).unwrap();
         assert_eq!(record.watched().map(|severity| severity.get()), Some(3));
         deployment.see(Seen {
@@ -92,24 +106,18 @@ fn it_escalates_when_it_spreads() {
 }
 
 #[test]
-fn listing_what_is_hot_rings_at_once_and_listing_again_does_not() {
+fn what_is_hot_already_rings_at_its_next_sighting() {
     let mut deployment = Deployment::new(config());
     for copy in 0..5 {
         deployment.see(seen(7, copy, copy as i64 * 1_000));
     }
-    assert_eq!(deployment.alerts, []);
     for number in 1..4 {
         deployment.watch(number, 7, 1);
     }
-    assert_eq!(levels(&deployment, Scope::All), [AlertLevel::Raised]);
-    // Hot, but not seen for days.
-    let mut deployment = Deployment::new(config());
-    for copy in 0..5 {
-        deployment.see(seen(7, copy, copy as i64 * 1_000));
-    }
-    deployment.tick(50 * HOUR);
-    deployment.watch(1, 7, 1);
     assert_eq!(deployment.alerts, []);
+    deployment.see(seen(7, 5, 5_000));
+    deployment.see(seen(7, 6, 6_000));
+    assert_eq!(levels(&deployment, Scope::All), [AlertLevel::Raised]);
 }
 
 #[test]
