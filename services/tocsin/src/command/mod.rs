@@ -9,6 +9,7 @@ mod replay;
 mod role;
 mod topics;
 mod up;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,6 +73,9 @@ pub enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Contents that ring at their first sighting.
+    #[command(subcommand)]
+    Watch(watch::WatchCommand),
     /// The configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -104,6 +108,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
