@@ -1,7 +1,7 @@
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::{Counters, Group, GroupConfig, Input, Output};
+use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, Input, Output};
 use tocsin_wire::block::BlockReader;
 use tocsin_wire::{Names, SightingsRecord, TickTime};
 
@@ -172,6 +172,18 @@ impl Partition {
             sum.add(tracked.group.take_counters());
         }
         (sum, std::mem::take(&mut self.unreadable))
+    }
+
+    /// How the shadow's raises compared since this was last asked; `None` without one.
+    pub(crate) fn take_comparison(&mut self) -> Option<Comparison> {
+        let taken = self
+            .groups
+            .iter_mut()
+            .filter_map(|tracked| tracked.group.take_comparison());
+        taken.reduce(|mut sum, one| {
+            sum.add(one);
+            sum
+        })
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {

@@ -16,13 +16,15 @@ use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::partition::{Partition, Traced};
 use crate::restore::restore;
-use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
+use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
 /// A unit that was not applied is tried again so often before the process gives up.
 const TRIES_MAX: u32 = 5;
+/// How often it is told how the shadow compares.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a detector stops.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +125,7 @@ pub fn run(
         onward: Vec::new(),
         counters: Counters::default(),
         unreadable: 0,
+        compared_at: Instant::now(),
         committed_at: Instant::now(),
         state_written_at: Instant::now(),
         checkpointed_at: Instant::now(),
@@ -165,6 +168,7 @@ struct Shell<'a> {
     onward: Vec<Completion>,
     counters: Counters,
     unreadable: u64,
+    compared_at: Instant,
     committed_at: Instant,
     state_written_at: Instant,
     checkpointed_at: Instant,
@@ -234,6 +238,7 @@ impl Shell<'_> {
             return Ok(());
         }
         self.committed_at = Instant::now();
+        self.compare();
         if self.is_settled() {
             return Ok(());
         }
@@ -270,6 +275,22 @@ impl Shell<'_> {
             self.settled.get(number) == Some(&partition.next_offset()) && !partition.has_outputs()
         };
         self.partitions.iter().all(level)
+    }
+
+    /// Tells now and then how the shadow compares with what is in force.
+    fn compare(&mut self) {
+        if !self.config.shadow.enabled || self.compared_at.elapsed() < COMPARE_EVERY {
+            return;
+        }
+        self.compared_at = Instant::now();
+        let taken = self.partitions.values_mut().filter_map(Partition::take_comparison);
+        let comparison = taken.reduce(|mut sum, one| {
+            sum.add(one);
+            sum
+        });
+        if let Some(comparison) = comparison {
+            ShadowCompared { comparison }.emit(&self.metrics);
+        }
     }
 
     /// The last unit: everything, so that the next start has nothing to apply again.

@@ -1,7 +1,7 @@
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tocsin_model::AlertId;
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::Counters;
+use tocsin_velocity::{Comparison, Counters};
 
 /// The detector's metrics. Labels are bounded by their definition.
 pub(crate) struct Metrics {
@@ -10,6 +10,8 @@ pub(crate) struct Metrics {
     hot: IntCounterVec,
     refused: IntCounterVec,
     alerts: IntCounter,
+    shadow: IntCounterVec,
+    shadow_seconds: CounterVec,
     commits: IntCounter,
     commit_failures: IntCounterVec,
     pub(crate) lag_offsets: IntGaugeVec,
@@ -40,6 +42,20 @@ impl Metrics {
                 &["what"],
             )?,
             alerts: IntCounter::new("tocsin_detector_alerts_total", "Alerts committed")?,
+            shadow: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_detector_shadow_raises_total",
+                    "Episodes raised by the live parameters, by the shadow's, or by both within an hour",
+                ),
+                &["by"],
+            )?,
+            shadow_seconds: CounterVec::new(
+                Opts::new(
+                    "tocsin_detector_shadow_seconds_total",
+                    "Of episodes raised by both: how much earlier or later the shadow did, summed up",
+                ),
+                &["shadow"],
+            )?,
             commits: IntCounter::new("tocsin_detector_commits_total", "Commit units applied")?,
             commit_failures: IntCounterVec::new(
                 Opts::new(
@@ -66,6 +82,8 @@ impl Metrics {
         registry.register(Box::new(metrics.hot.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.alerts.clone()))?;
+        registry.register(Box::new(metrics.shadow.clone()))?;
+        registry.register(Box::new(metrics.shadow_seconds.clone()))?;
         registry.register(Box::new(metrics.commits.clone()))?;
         registry.register(Box::new(metrics.commit_failures.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
@@ -113,6 +131,7 @@ impl UnitCommitted<'_> {
         for (change, count) in [
             ("promoted", counters.promoted),
             ("evicted", counters.evicted),
+            ("quarantined", counters.quarantined),
             ("refused", counters.hot_refused),
         ] {
             metrics.hot.with_label_values(&[change]).inc_by(count);
@@ -140,6 +159,45 @@ impl UnitCommitted<'_> {
         if self.unreadable > 0 {
             tracing::warn!(records = self.unreadable, "passed over records that could not be read");
         }
+    }
+}
+
+/// The shadow was compared with what is in force.
+pub(crate) struct ShadowCompared {
+    pub(crate) comparison: Comparison,
+}
+
+impl ShadowCompared {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let Comparison {
+            both,
+            earlier_ms,
+            later_ms,
+            live_only,
+            shadow_only,
+            given_up,
+        } = self.comparison;
+        for (by, count) in [
+            ("both", both),
+            ("live_only", live_only),
+            ("shadow_only", shadow_only),
+            ("given_up", given_up),
+        ] {
+            metrics.shadow.with_label_values(&[by]).inc_by(count);
+        }
+        for (shadow, milliseconds) in [("earlier", earlier_ms), ("later", later_ms)] {
+            let seconds = milliseconds as f64 / 1_000.0;
+            metrics.shadow_seconds.with_label_values(&[shadow]).inc_by(seconds);
+        }
+        tracing::info!(
+            both,
+            live_only,
+            shadow_only,
+            earlier_ms,
+            later_ms,
+            given_up,
+            "compared the shadow"
+        );
     }
 }
 

@@ -118,10 +118,10 @@ impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        for topic in [topics::ALERTS, topics::DECISIONS, topics::PARTIES] {
+        for topic in [topics::ALERTS, topics::DECISIONS, topics::PARTIES, topics::SIGHTINGS] {
             let spec = TopicSpec {
                 name: topic.to_owned(),
-                partitions: 1,
+                partitions: if topic == topics::SIGHTINGS { 4 } else { 1 },
                 cleanup: if topic == topics::PARTIES {
                     Cleanup::Compact
                 } else {
@@ -674,6 +674,7 @@ async fn a_threshold_and_the_watch_list_reach_the_key_groups_once() {
         pages_per_day: 30,
         ..DispatcherConfig::default()
     };
+    let threshold = tocsin_velocity::budget::Prior::SHIPPED.threshold(30.0);
     let running = bench.start_with(config.clone()).await;
     until("another budget than the shipped one makes a threshold", || {
         bench.controls().len() == 4
@@ -686,7 +687,7 @@ async fn a_threshold_and_the_watch_list_reach_the_key_groups_once() {
         assert_eq!((partition, told.number), (place as u32, 1));
         assert_eq!(
             (told.page_threshold, told.pages_per_day, told.episodes),
-            (500.0, 30.0, 0)
+            (threshold, 30.0, 0)
         );
         assert!(told.effective_from > at, "{told:?}");
     }
@@ -712,7 +713,7 @@ async fn a_threshold_and_the_watch_list_reach_the_key_groups_once() {
         .metric("tocsin_dispatcher_pages_per_day_target", |value| value == 30.0)
         .await;
     running
-        .metric("tocsin_dispatcher_page_threshold", |value| value == 500.0)
+        .metric("tocsin_dispatcher_page_threshold", |value| value == threshold)
         .await;
     assert_eq!(bench.controls().len(), 5);
     running.stop().await;

@@ -9,10 +9,12 @@ use crate::calibrations::Calibrations;
 use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
+use crate::flood::Quarantine;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
 use crate::learning::Outcomes;
 use crate::marks::Marks;
 use crate::record::HotRecord;
+use crate::shadow::Shadow;
 use crate::watched::WatchList;
 
 /// The state machine of one key group.
@@ -31,6 +33,8 @@ pub struct Group {
     pub(crate) delta_number: u64,
     pub(crate) outcomes: Outcomes,
     version: u64,
+    /// Not part of the state.
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
 }
@@ -54,6 +58,7 @@ impl Group {
             delta_number: 0,
             outcomes: Outcomes::default(),
             version: 0,
+            shadow: config.shadow.map(Shadow::new),
             changed: BTreeSet::new(),
             counters: Counters::default(),
             config,
@@ -112,7 +117,7 @@ impl Group {
         self.classes.iter().map(|(class, counts)| (*class, &counts.cold))
     }
 
-    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::hot`] was dropped.
+    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::kept`] was dropped.
     pub fn take_changed(&mut self) -> BTreeSet<HotKey> {
         std::mem::take(&mut self.changed)
     }
@@ -180,7 +185,10 @@ impl Group {
             self.version += 1;
             match duty {
                 Duty::SendDelta(member, class) => self.send_delta(member, class, out),
-                Duty::Judge(family, class) => self.judge(family, class, out),
+                Duty::Judge(family, class) => {
+                    self.ask_shadow(family, class);
+                    self.judge(family, class, out);
+                }
                 Duty::Review(family, class) => self.review(family, class, out),
                 Duty::Learn(family, class) => self.learn(family, class, at),
             }
@@ -202,6 +210,15 @@ impl Group {
         if counts.count_hot(sighting, at, now) {
             self.changed.insert(HotKey { content, class });
             return;
+        }
+        match counts.count_quarantined(sighting, at, now) {
+            None => {}
+            Some(goes_on) => {
+                self.changed.insert(HotKey { content, class });
+                if goes_on == Quarantine::Stays {
+                    return;
+                }
+            }
         }
         // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
         let is_watched = self.watch_list.severity(content).is_some();

@@ -6,6 +6,8 @@ use tocsin_model::{
 };
 use tocsin_sketch::ColdConfig;
 
+use crate::trigger::TriggerParameters;
+
 /// What a group is told when it is made. The same for all groups of a deployment.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
@@ -21,6 +23,8 @@ pub struct GroupConfig {
     pub retry_horizon: Milliseconds,
     /// The most event ids remembered.
     pub retry_tokens_max: usize,
+    /// Parameters to compare the live ones with. They change no output and no state.
+    pub shadow: Option<TriggerParameters>,
 }
 
 /// What a group is told.
@@ -83,6 +87,8 @@ pub struct Counters {
     pub promoted: u64,
     /// Hot contents that made room.
     pub evicted: u64,
+    /// Hot contents that were put into quarantine as floods.
+    pub quarantined: u64,
     /// Contents that would have become hot, had there been room.
     pub hot_refused: u64,
     /// Links beyond the limit.
@@ -105,6 +111,7 @@ impl Counters {
         self.unknown_kind += other.unknown_kind;
         self.promoted += other.promoted;
         self.evicted += other.evicted;
+        self.quarantined += other.quarantined;
         self.hot_refused += other.hot_refused;
         self.links_refused += other.links_refused;
         self.deltas_refused += other.deltas_refused;

@@ -13,7 +13,7 @@ use crate::learning::FORECAST_AHEAD;
 use crate::paging::PagePolicy;
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::{self, TriggerParameters, total};
-use crate::watching::at_least_seen;
+use crate::watching::{at_least_seen, watched};
 
 /// Figures go to another group, and families of several records are judged, at the next multiple of this.
 const SETTLE_EVERY: Milliseconds = Milliseconds(250);
@@ -56,6 +56,7 @@ impl Group {
             let at = self.next_settling();
             self.deadlines.add(at, Duty::SendDelta(content, class));
         } else if class == Class::All && self.families.is_plain(family, class) {
+            self.ask_shadow(family, class);
             let now = self.now;
             let counts = self.classes.get_mut(&class);
             if !counts.is_some_and(|counts| counts.stays_quiet(content, now)) {
@@ -134,6 +135,11 @@ impl Group {
             }
         };
         if rings == Rings::No {
+            // What is watched rings when its rest is over, whatever its copies and accounts: it is asked about each time.
+            let is_watched = watched(&records).is_some();
+            if is_watched || (open.is_none() && self.quarantine_flood(family, class)) {
+                return;
+            }
             return self.keep_quiet(family, class, copies);
         }
         let hour = hour();
@@ -141,7 +147,11 @@ impl Group {
             self.counters.states_refused += 1;
             return;
         };
-        if let Some(level) = state.episode.judged(rings, hour, now) {
+        let level = state.episode.judged(rings, hour, now);
+        if level == Some(AlertLevel::Raised) && rings == Rings::Yes {
+            self.tell_shadow(family, class);
+        }
+        if let Some(level) = level {
             self.alert(family, class, level, out);
         }
     }
@@ -207,6 +217,13 @@ impl Group {
         level: AlertLevel,
         records: &[&HotRecord],
     ) -> Option<Alert> {
+        let members = self.families.local_members(family, class);
+        let is_quarantined = |content: ContentId| {
+            [Class::All, class].iter().any(|class| {
+                let counts = self.classes.get(class);
+                counts.is_some_and(|counts| counts.quarantined(content).is_some())
+            })
+        };
         let subject = Subject {
             family,
             scope: class.scope(),
@@ -214,6 +231,7 @@ impl Group {
             state: self.families.state(family, class)?,
             calibration: &self.outcomes.calibration(class),
             records,
+            has_flood: members.into_iter().any(is_quarantined),
         };
         compose(&self.config.key, &self.page_policy(), subject, self.now)
     }

@@ -105,6 +105,7 @@ fn group_config() -> GroupConfig {
         hot_max: 16,
         promote_at: 3,
         retry_horizon: Milliseconds::from_minutes(130),
+        shadow: None,
         retry_tokens_max: 10_000,
     }
 }
@@ -195,7 +196,7 @@ impl World {
         for (group, state) in &mut self.groups {
             let partition = partitions.partition_of(*group);
             for HotKey { content, class } in state.take_changed() {
-                let value = state.hot(HotKey { content, class }).map(|record| {
+                let value = state.kept(HotKey { content, class }).map(|record| {
                     let mut body = Encoder::new();
                     record.encode(&mut body);
                     state_value(applied_through, at, (0, 1), body.finish())

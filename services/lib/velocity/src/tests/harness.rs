@@ -65,6 +65,7 @@ pub(crate) fn config() -> GroupConfig {
         promote_at: 3,
         retry_horizon: Milliseconds::from_minutes(130),
         retry_tokens_max: 10_000,
+        shadow: None,
     }
 }
 

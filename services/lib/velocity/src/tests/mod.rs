@@ -2,10 +2,12 @@
 
 mod alarm;
 mod families;
+mod flood;
 mod harness;
 mod influence;
 mod invariance;
 mod paging;
 mod scopes;
+mod shadow;
 mod watch;
 mod windows;

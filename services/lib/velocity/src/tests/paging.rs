@@ -1,6 +1,7 @@
 //! A calibration moves the page threshold from its stated tick on, and nothing before.
 
 use super::harness::*;
+use crate::paging::PagePolicy;
 
 const HOUR: i64 = 3_600_000;
 
@@ -26,7 +27,7 @@ fn a_calibration_holds_from_its_tick_on() {
     assert!(
         before
             .iter()
-            .all(|alert| !alert.paged && alert.page_threshold == 1_000.0),
+            .all(|alert| !alert.paged && alert.page_threshold == PagePolicy::SHIPPED.threshold),
         "{before:?}"
     );
     assert!(
