@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, clippy::large_futures)]
 
 mod casework;
+mod control;
 mod crashes;
 mod links;
 mod partitions;
