@@ -2,10 +2,10 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
 use tocsin_runtime::Refusal;
 use tocsin_sketch::ColdConfig;
-use tocsin_velocity::GroupConfig;
+use tocsin_velocity::{GroupConfig, TriggerParameters};
 
 /// How the detector works. Section `[detector]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
     /// The most hot records per visibility class, of the whole deployment; each key group gets an equal part, at least one. 256 to
@@ -25,6 +25,58 @@ pub struct DetectorConfig {
     pub checkpoint_interval_s: u64,
     /// The most event ids each key group remembers against retries. Default 262,144.
     pub retry_tokens_max: u32,
+    /// Another set of parameters that runs beside the one in force, rings nothing, and is compared with it.
+    pub shadow: ShadowConfig,
+}
+
+/// Parameters of the trigger that are compared with those in force. Section `[detector.shadow]`. The defaults are those in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShadowConfig {
+    /// Whether they run. Default false; costs up to as much again as the trigger itself.
+    pub enabled: bool,
+    /// The log-odds of a spike, in nats, from which an episode is raised. -16 to 16; default 4.2.
+    pub threshold: f64,
+    /// Fewer copies by distinct accounts than this are never a spread. 1 to 1,000; default 6.
+    pub copies_min: f64,
+    /// The most that growth adds and decay takes, in nats. 0 to 16; default 4.
+    pub growth_max: f64,
+    /// The most that synchrony adds and its absence takes, in nats. 0 to 16; default 8.
+    pub synchrony_max: f64,
+}
+
+impl Default for ShadowConfig {
+    fn default() -> Self {
+        let shipped = TriggerParameters::SHIPPED;
+        ShadowConfig {
+            enabled: false,
+            threshold: shipped.threshold,
+            copies_min: shipped.copies_min,
+            growth_max: shipped.growth_max,
+            synchrony_max: shipped.synchrony_max,
+        }
+    }
+}
+
+impl ShadowConfig {
+    fn refusals(&self) -> impl Iterator<Item = Refusal> {
+        let refusals = [
+            Refusal::outside("detector.shadow.threshold", self.threshold, -16.0..=16.0),
+            Refusal::outside("detector.shadow.copies_min", self.copies_min, 1.0..=1_000.0),
+            Refusal::outside("detector.shadow.growth_max", self.growth_max, 0.0..=16.0),
+            Refusal::outside("detector.shadow.synchrony_max", self.synchrony_max, 0.0..=16.0),
+        ];
+        refusals.into_iter().flatten()
+    }
+
+    fn parameters(&self) -> Option<TriggerParameters> {
+        self.enabled.then_some(TriggerParameters {
+            threshold: self.threshold,
+            copies_min: self.copies_min,
+            growth_max: self.growth_max,
+            synchrony_max: self.synchrony_max,
+        })
+    }
 }
 
 impl Default for DetectorConfig {
@@ -37,6 +89,7 @@ impl Default for DetectorConfig {
             state_interval_ms: 500,
             checkpoint_interval_s: 60,
             retry_tokens_max: 262_144,
+            shadow: ShadowConfig::default(),
         }
     }
 }
@@ -56,6 +109,7 @@ impl DetectorConfig {
         .into_iter()
         .flatten()
         .collect();
+        refusals.extend(self.shadow.refusals());
         if !self.sketch_width.is_power_of_two() {
             refusals.push(Refusal::new("detector.sketch_width", "a power of two is wanted"));
         }
@@ -92,6 +146,7 @@ impl DetectorSetup {
             promote_at: config.promote_at,
             retry_horizon: self.lateness + RETRY_SLACK,
             retry_tokens_max: config.retry_tokens_max as usize,
+            shadow: config.shadow.parameters(),
         }
     }
 }

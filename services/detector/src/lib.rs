@@ -19,6 +19,6 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
-pub use config::{DetectorConfig, DetectorSetup};
+pub use config::{DetectorConfig, DetectorSetup, ShadowConfig};
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
 pub use shell::{DetectorError, run};

@@ -1,7 +1,7 @@
 use tocsin_log::RecordRef;
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::{Counters, Group, GroupConfig, HotKey, Input, Output};
+use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::block::BlockReader;
 use tocsin_wire::{Names, SightingsRecord, TickTime};
 
@@ -117,6 +117,12 @@ impl Partition {
             Ok(SightingsRecord::Decision(decision)) => {
                 self.apply_to(decision.family.home(), Input::Decision(&decision), record.offset);
             }
+            Ok(SightingsRecord::Calibration(calibration)) => {
+                self.apply_to_all(Input::Calibration(&calibration), record.offset);
+            }
+            Ok(SightingsRecord::Watch(watch)) => {
+                self.apply_to(watch.content.group(), Input::Watch(&watch), record.offset)
+            }
             Ok(SightingsRecord::Tick(TickTime::AppendStamp)) => {
                 self.apply_tick(Timestamp(record.appended_at_ms), record.offset);
             }
@@ -176,6 +182,18 @@ impl Partition {
             sum.add(tracked.group.take_counters());
         }
         (sum, std::mem::take(&mut self.unreadable))
+    }
+
+    /// How the shadow's raises compared since this was last asked; `None` without one.
+    pub(crate) fn take_comparison(&mut self) -> Option<Comparison> {
+        let taken = self
+            .groups
+            .iter_mut()
+            .filter_map(|tracked| tracked.group.take_comparison());
+        taken.reduce(|mut sum, one| {
+            sum.add(one);
+            sum
+        })
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
@@ -256,9 +274,13 @@ impl Partition {
 
     fn apply_tick(&mut self, at: Timestamp, offset: u64) {
         self.now = self.now.max(at);
+        self.apply_to_all(Input::Tick(at), offset);
+    }
+
+    fn apply_to_all(&mut self, input: Input<'_>, offset: u64) {
         for tracked in &mut self.groups {
             if offset >= tracked.applied_from {
-                tracked.group.apply(Input::Tick(at), &mut self.outputs);
+                tracked.group.apply(input, &mut self.outputs);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::partition::{FamilyNews, Partition, Traced};
 use crate::restore::restore;
-use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, UnitCommitted};
+use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
@@ -27,6 +27,8 @@ const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// A unit that was not applied is tried again so often before the process gives up.
 const TRIES_MAX: u32 = 5;
+/// How often it is told how the shadow compares.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a detector stops.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +136,7 @@ pub fn run(
         onward: Vec::new(),
         counters: Counters::default(),
         unreadable: 0,
+        compared_at: Instant::now(),
         committed_at: Instant::now(),
         state_written_at: Instant::now(),
         checkpointed_at: Instant::now(),
@@ -178,6 +181,7 @@ struct Shell<'a> {
     onward: Vec<Completion>,
     counters: Counters,
     unreadable: u64,
+    compared_at: Instant,
     committed_at: Instant,
     state_written_at: Instant,
     checkpointed_at: Instant,
@@ -260,6 +264,7 @@ impl Shell<'_> {
             self.lag_shown_at = Instant::now();
             self.show_lag();
         }
+        self.compare();
         if self.is_settled() {
             return Ok(());
         }
@@ -296,6 +301,22 @@ impl Shell<'_> {
             self.settled.get(number) == Some(&partition.next_offset()) && !partition.has_outputs()
         };
         self.partitions.iter().all(level)
+    }
+
+    /// Tells now and then how the shadow compares with what is in force.
+    fn compare(&mut self) {
+        if !self.config.shadow.enabled || self.compared_at.elapsed() < COMPARE_EVERY {
+            return;
+        }
+        self.compared_at = Instant::now();
+        let taken = self.partitions.values_mut().filter_map(Partition::take_comparison);
+        let comparison = taken.reduce(|mut sum, one| {
+            sum.add(one);
+            sum
+        });
+        if let Some(comparison) = comparison {
+            ShadowCompared { comparison }.emit(&self.metrics);
+        }
     }
 
     /// The last unit: everything, so that the next start has nothing to apply again.

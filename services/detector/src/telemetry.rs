@@ -1,7 +1,7 @@
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tocsin_model::AlertId;
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::Counters;
+use tocsin_velocity::{Comparison, Counters};
 
 /// The detector's metrics. Labels are bounded by their definition.
 pub(crate) struct Metrics {
@@ -10,6 +10,8 @@ pub(crate) struct Metrics {
     hot: IntCounterVec,
     refused: IntCounterVec,
     alerts: IntCounter,
+    shadow: IntCounterVec,
+    shadow_seconds: CounterVec,
     commits: IntCounter,
     commit_failures: IntCounterVec,
     pub(crate) lag_offsets: IntGaugeVec,
@@ -35,11 +37,25 @@ impl Metrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "tocsin_detector_refused_total",
-                    "Links, deltas and families that were refused",
+                    "Links, deltas, families and changes of the watch list that were refused",
                 ),
                 &["what"],
             )?,
             alerts: IntCounter::new("tocsin_detector_alerts_total", "Alerts committed")?,
+            shadow: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_detector_shadow_raises_total",
+                    "Episodes raised by the live parameters, by the shadow's, or by both within an hour",
+                ),
+                &["by"],
+            )?,
+            shadow_seconds: CounterVec::new(
+                Opts::new(
+                    "tocsin_detector_shadow_seconds_total",
+                    "Of episodes raised by both: how much earlier or later the shadow did, summed up",
+                ),
+                &["shadow"],
+            )?,
             commits: IntCounter::new("tocsin_detector_commits_total", "Commit units applied")?,
             commit_failures: IntCounterVec::new(
                 Opts::new(
@@ -66,6 +82,8 @@ impl Metrics {
         registry.register(Box::new(metrics.hot.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.alerts.clone()))?;
+        registry.register(Box::new(metrics.shadow.clone()))?;
+        registry.register(Box::new(metrics.shadow_seconds.clone()))?;
         registry.register(Box::new(metrics.commits.clone()))?;
         registry.register(Box::new(metrics.commit_failures.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
@@ -140,6 +158,10 @@ impl UnitCommitted<'_> {
             .refused
             .with_label_values(&["family"])
             .inc_by(counters.states_refused);
+        metrics
+            .refused
+            .with_label_values(&["watch"])
+            .inc_by(counters.watches_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts.len() as u64);
         self.alerts.iter().for_each(AlertCommitted::emit);
@@ -147,6 +169,45 @@ impl UnitCommitted<'_> {
         if self.unreadable > 0 {
             tracing::warn!(records = self.unreadable, "passed over records that could not be read");
         }
+    }
+}
+
+/// The shadow was compared with what is in force.
+pub(crate) struct ShadowCompared {
+    pub(crate) comparison: Comparison,
+}
+
+impl ShadowCompared {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        let Comparison {
+            both,
+            earlier_ms,
+            later_ms,
+            live_only,
+            shadow_only,
+            given_up,
+        } = self.comparison;
+        for (by, count) in [
+            ("both", both),
+            ("live_only", live_only),
+            ("shadow_only", shadow_only),
+            ("given_up", given_up),
+        ] {
+            metrics.shadow.with_label_values(&[by]).inc_by(count);
+        }
+        for (shadow, milliseconds) in [("earlier", earlier_ms), ("later", later_ms)] {
+            let seconds = milliseconds as f64 / 1_000.0;
+            metrics.shadow_seconds.with_label_values(&[shadow]).inc_by(seconds);
+        }
+        tracing::info!(
+            both,
+            live_only,
+            shadow_only,
+            earlier_ms,
+            later_ms,
+            given_up,
+            "compared the shadow"
+        );
     }
 }
 

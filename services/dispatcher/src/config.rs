@@ -2,26 +2,34 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::Refusal;
 
-/// How the dispatcher hands out cases. Section `[dispatcher]`.
+/// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DispatcherConfig {
     /// How long a moderator holds a case when the claim does not say, in seconds. 1 to 3,600; default 300.
     pub lease_s: u32,
+    /// How many episodes a day are to interrupt a person, over the whole deployment: the threshold follows from it. 1 to 1,000; default 15.
+    /// Must be the same for every dispatcher.
+    pub pages_per_day: u32,
 }
 
 impl Default for DispatcherConfig {
     fn default() -> Self {
-        DispatcherConfig { lease_s: 300 }
+        DispatcherConfig {
+            lease_s: 300,
+            pages_per_day: 15,
+        }
     }
 }
 
 impl DispatcherConfig {
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
-        Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600)
-            .into_iter()
-            .collect()
+        let refusals = [
+            Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600),
+            Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
+        ];
+        refusals.into_iter().flatten().collect()
     }
 
     pub(crate) fn lease(&self) -> Milliseconds {
@@ -36,6 +44,10 @@ mod tests {
     #[test]
     fn the_default_is_valid_and_every_field_is_checked() {
         assert_eq!(DispatcherConfig::default().refusals(), []);
-        assert_eq!(DispatcherConfig { lease_s: 0 }.refusals().len(), 1);
+        let wrong = DispatcherConfig {
+            lease_s: 0,
+            pages_per_day: 0,
+        };
+        assert_eq!(wrong.refusals().len(), 2);
     }
 }

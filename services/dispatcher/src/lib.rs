@@ -1,5 +1,6 @@
 //! The dispatcher: from alerts to people and back. It turns alerts into cases, hands them out over HTTP, puts decisions on the log, and
-//! keeps the log's registry of parties in step with the store's.
+//! keeps the log's registry of parties and the groups' watch list in step with the store's. From what the alerts said it sets the score from
+//! which an episode interrupts a person.
 //!
 //! What this crate does not do: the rules of a case are `tocsin_store::casework`, pure; this crate carries them between the log, the
 //! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
@@ -9,6 +10,7 @@
 //! * An alert's position is committed only after the store has the alert; the store applies each alert once. So none is lost and none
 //!   counts twice.
 //! * A decision is published at least once, and leaves the outbox only when it is on disk in the log.
+//! * One dispatcher at a time sets the page threshold; the record goes to every partition and holds from a tick in the future.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -19,6 +21,7 @@
 mod alert_reader;
 mod alerts;
 mod config;
+mod control;
 mod housekeeping;
 pub mod problems;
 mod publisher;
@@ -31,7 +34,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tocsin_log::{AppenderOptions, Durability, GroupOptions, LogError, SharedLog};
-use tocsin_model::PartitionCount;
+use tocsin_model::{DeploymentKey, PartitionCount};
 use tocsin_runtime::roles::RolesError;
 use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
@@ -49,10 +52,14 @@ pub const GROUP: &str = "tocsin-dispatcher";
 pub struct DispatcherParts {
     /// What an operator chose.
     pub config: DispatcherConfig,
+    /// The name of this process: who holds the lease of the calibrator.
+    pub instance: String,
     /// The log; its fixed topics exist.
     pub log: SharedLog,
     /// The casework store.
     pub store: Store,
+    /// The permanent key: contents on the watch list are routed by it.
+    pub key: DeploymentKey,
     /// How many partitions the sightings topic has.
     pub partitions: PartitionCount,
     /// Where metrics go.
@@ -120,6 +127,15 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "publish decisions",
         publisher::run(dispatcher.clone(), appender.clone(), shutdown.clone()),
     );
+    let control = control::Control {
+        dispatcher: dispatcher.clone(),
+        log: parts.log.clone(),
+        appender: appender.clone(),
+        partitions: parts.partitions,
+        key: parts.key,
+        instance: parts.instance,
+    };
+    roles.spawn_task("control key groups", control.run(shutdown.clone()));
     let sync = registry::Sync {
         dispatcher: dispatcher.clone(),
         log: parts.log,

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tocsin_log::LogError;
-use tocsin_model::AlertId;
+use tocsin_model::{AlertId, Calibration};
 use tocsin_store::casework::Team;
 use tocsin_store::{AlertEffects, QueueCounts};
 
@@ -20,6 +20,12 @@ pub(crate) struct Metrics {
     decisions_published: IntCounter,
     outbox_entries: IntGauge,
     registry_version: IntGauge,
+    watch_published: IntCounter,
+    calibrations: IntCounter,
+    pages_budget: Gauge,
+    pages_last_day: Gauge,
+    page_threshold: Gauge,
+    page_episodes: IntGauge,
     failures: IntCounterVec,
 }
 
@@ -76,6 +82,30 @@ pub(crate) struct IngestTopicRefused<'a> {
 
 /// Parties could not be announced; they are tried again.
 pub(crate) struct PartiesNotAnnounced<'a> {
+    pub error: &'a anyhow::Error,
+}
+
+/// Changes of the watch list are on the log.
+pub(crate) struct WatchListPublished {
+    pub count: usize,
+}
+
+/// A page threshold is on the log.
+pub(crate) struct Calibrated<'a> {
+    pub calibration: &'a Calibration,
+}
+
+/// Pages were counted.
+pub(crate) struct PagesCounted {
+    pub budget: f64,
+    pub pages_last_day: usize,
+    pub episodes: usize,
+    pub page_threshold: f64,
+}
+
+/// Pages could not be counted, or a threshold or the watch list not be published; it is tried again.
+pub(crate) struct ControlFailed<'a> {
+    pub operation: &'static str,
     pub error: &'a anyhow::Error,
 }
 
@@ -147,13 +177,37 @@ impl Metrics {
                 "tocsin_dispatcher_registry_version",
                 "The version of the party registry that is on the log",
             )?,
+            watch_published: IntCounter::new(
+                "tocsin_dispatcher_watch_changes_published_total",
+                "Changes of the watch list put on the log",
+            )?,
+            calibrations: IntCounter::new(
+                "tocsin_dispatcher_calibrations_total",
+                "Page thresholds put on the log by this dispatcher",
+            )?,
+            pages_budget: Gauge::new(
+                "tocsin_dispatcher_pages_per_day_target",
+                "The operator's budget: pages per day",
+            )?,
+            pages_last_day: Gauge::new(
+                "tocsin_dispatcher_pages_per_day",
+                "Episodes that paged in the last 24 hours of the log's time",
+            )?,
+            page_threshold: Gauge::new(
+                "tocsin_dispatcher_page_threshold",
+                "The page score from which an episode pages, by the latest calibration",
+            )?,
+            page_episodes: IntGauge::new(
+                "tocsin_dispatcher_page_episodes",
+                "Episodes that the page threshold rests on",
+            )?,
             failures: counters(
                 "tocsin_dispatcher_failures_total",
                 "What failed and is tried again",
                 "operation",
             )?,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 17] = [
             Box::new(metrics.alerts.clone()),
             Box::new(metrics.alerts_refused.clone()),
             Box::new(metrics.alert_seconds.clone()),
@@ -164,6 +218,12 @@ impl Metrics {
             Box::new(metrics.decisions_published.clone()),
             Box::new(metrics.outbox_entries.clone()),
             Box::new(metrics.registry_version.clone()),
+            Box::new(metrics.watch_published.clone()),
+            Box::new(metrics.calibrations.clone()),
+            Box::new(metrics.pages_budget.clone()),
+            Box::new(metrics.pages_last_day.clone()),
+            Box::new(metrics.page_threshold.clone()),
+            Box::new(metrics.page_episodes.clone()),
             Box::new(metrics.failures.clone()),
         ];
         for collector in collectors {
@@ -277,6 +337,50 @@ impl PartiesNotAnnounced<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.failures.with_label_values(&["announce_parties"]).inc();
         tracing::warn!(error = %format_args!("{:#}", self.error), "parties were not announced");
+    }
+}
+
+impl WatchListPublished {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.watch_published.inc_by(self.count as u64);
+        tracing::info!(count = self.count, "published changes of the watch list");
+    }
+}
+
+impl Calibrated<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.calibrations.inc();
+        let Calibration {
+            number,
+            page_threshold,
+            pages_per_day,
+            episodes,
+            ..
+        } = self.calibration;
+        tracing::info!(
+            number,
+            page_threshold,
+            pages_per_day,
+            episodes,
+            "set the page threshold"
+        );
+    }
+}
+
+impl PagesCounted {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.pages_budget.set(self.budget);
+        metrics.pages_last_day.set(self.pages_last_day as f64);
+        metrics.page_threshold.set(self.page_threshold);
+        metrics.page_episodes.set(self.episodes as i64);
+    }
+}
+
+impl ControlFailed<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.failures.with_label_values(&[self.operation]).inc();
+        let (operation, error) = (self.operation, self.error);
+        tracing::warn!(operation, error = %format_args!("{error:#}"), "the key groups were not told");
     }
 }
 

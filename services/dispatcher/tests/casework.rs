@@ -12,13 +12,13 @@ use tocsin_dispatcher::{DispatcherConfig, DispatcherParts};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, Record, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, Name,
-    NextHour, PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope,
-    Timestamp, TriggerEvidence, Verdict,
+    Alert, AlertId, AlertLevel, AlertReason, Algorithm, ContentHash, ContentId, DeploymentKey, Estimate, FamilyId,
+    Interval, Milliseconds, Name, NextHour, PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId,
+    PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence, Verdict,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{KeySubject, Role, Store};
-use tocsin_wire::{Names, topics};
+use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
 
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
@@ -109,6 +109,7 @@ fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Alert 
             capped: false,
         }],
         quarantined: false,
+        reason: AlertReason::Spread,
     }
 }
 
@@ -117,10 +118,10 @@ impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        for topic in [topics::ALERTS, topics::DECISIONS, topics::PARTIES] {
+        for topic in [topics::ALERTS, topics::DECISIONS, topics::PARTIES, topics::SIGHTINGS] {
             let spec = TopicSpec {
                 name: topic.to_owned(),
-                partitions: 1,
+                partitions: if topic == topics::SIGHTINGS { 4 } else { 1 },
                 cleanup: if topic == topics::PARTIES {
                     Cleanup::Compact
                 } else {
@@ -154,12 +155,18 @@ impl Bench {
     }
 
     async fn start(&self) -> Running {
+        self.start_with(DispatcherConfig::default()).await
+    }
+
+    async fn start_with(&self, config: DispatcherConfig) -> Running {
         let (registry, readiness, shutdown) = (Registry::new(), Readiness::new(), Shutdown::new());
         let mut roles = Roles::new(shutdown.clone());
         let parts = DispatcherParts {
-            config: DispatcherConfig::default(),
+            config,
+            instance: "dispatcher-0".to_owned(),
             log: self.log.clone(),
             store: self.store.clone(),
+            key: DeploymentKey::from_bytes([7; 32]),
             partitions: PartitionCount::new(4).unwrap(),
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "the registry of parties"),
@@ -209,7 +216,25 @@ impl Bench {
 
     /// The records of partition 0.
     fn records(&self, topic: &str) -> Vec<Record> {
-        let partition = TopicPartition::new(topic, 0);
+        self.records_of(TopicPartition::new(topic, 0))
+    }
+
+    /// What dispatchers told the key groups, by partition.
+    fn controls(&self) -> Vec<(u32, SightingsRecord<'static>)> {
+        let mut controls = Vec::new();
+        for number in 0..4 {
+            for record in self.records_of(TopicPartition::new(topics::SIGHTINGS, number)) {
+                match SightingsRecord::decode(record.value.as_ref().unwrap()).unwrap() {
+                    SightingsRecord::Calibration(told) => controls.push((number, SightingsRecord::Calibration(told))),
+                    SightingsRecord::Watch(told) => controls.push((number, SightingsRecord::Watch(told))),
+                    _ => {}
+                }
+            }
+        }
+        controls
+    }
+
+    fn records_of(&self, partition: TopicPartition) -> Vec<Record> {
         let (start, end) = self.log.bounds(&partition).unwrap();
         let mut reader = self.log.tail_reader(&[(partition.clone(), start)]).unwrap();
         let mut records = Vec::new();
@@ -670,5 +695,58 @@ async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
     until("the next party has its topic", || has("tocsin.ingest.gamma")).await;
     let refused = "tocsin_dispatcher_failures_total{operation=\"make_ingest_topic\"}";
     running.metric(refused, |count| count == 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threshold_and_the_watch_list_reach_the_key_groups_once() {
+    let bench = Bench::new().await;
+    let at = Timestamp(1_770_000_000_000);
+    bench.append(topics::SIGHTINGS, &[SightingsRecord::Tick(TickTime::At(at)).encode()]);
+    let config = DispatcherConfig {
+        pages_per_day: 30,
+        ..DispatcherConfig::default()
+    };
+    let threshold = tocsin_velocity::budget::Prior::SHIPPED.threshold(30.0);
+    let running = bench.start_with(config.clone()).await;
+    until("another budget than the shipped one makes a threshold", || {
+        bench.controls().len() == 4
+    })
+    .await;
+    for (place, (partition, told)) in bench.controls().into_iter().enumerate() {
+        let SightingsRecord::Calibration(told) = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!((partition, told.number), (place as u32, 1));
+        assert_eq!(
+            (told.page_threshold, told.pages_per_day, told.episodes),
+            (threshold, 30.0, 0)
+        );
+        assert!(told.effective_from > at, "{told:?}");
+    }
+
+    let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![9; 32], None).unwrap();
+    let severity = tocsin_model::Severity::new(2).unwrap();
+    bench.store.watch(&hash, &name("north"), severity).await.unwrap();
+    until("the watch list is published", || bench.controls().len() == 5).await;
+    let content = DeploymentKey::from_bytes([7; 32]).content_id(&hash);
+    let partition = PartitionCount::new(4).unwrap().partition_of(content.group());
+    let controls = bench.controls();
+    let told = controls.iter().find_map(|(number, told)| match told {
+        SightingsRecord::Watch(told) if *number == partition => Some(told),
+        _ => None,
+    });
+    let told = told.unwrap();
+    assert_eq!((told.content, told.listed, told.at), (content, Some(severity), at));
+    running.stop().await;
+
+    // Another start finds all of that in the store and says nothing again.
+    let running = bench.start_with(config).await;
+    running
+        .metric("tocsin_dispatcher_pages_per_day_target", |value| value == 30.0)
+        .await;
+    running
+        .metric("tocsin_dispatcher_page_threshold", |value| value == threshold)
+        .await;
+    assert_eq!(bench.controls().len(), 5);
     running.stop().await;
 }

@@ -18,7 +18,7 @@ use tocsin_runtime::telemetry::TelemetryConfig;
 use crate::serve::Role;
 
 /// Everything that can be configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The log.

@@ -3,6 +3,7 @@
 
 mod casework;
 mod cluster;
+mod control;
 mod crashes;
 mod links;
 mod partitions;

@@ -194,6 +194,8 @@ pub struct CaseAlert {
     pub influence: Vec<CaseInfluence>,
     /// Whether a content of the family is quarantined as a flood.
     pub quarantined: bool,
+    /// Why the episode was raised: `spread`, or `watch_list`.
+    pub reason: &'static str,
 }
 
 /// What is expected of the next hour.
@@ -386,6 +388,7 @@ impl Dispatcher {
             pages_per_day: alert.pages_per_day,
             influence: influence.collect(),
             quarantined: alert.quarantined,
+            reason: alert.reason.name(),
         }
     }
 }

@@ -76,6 +76,19 @@ pub struct Alert {
     pub influence: Vec<PartyInfluence>,
     /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
     pub quarantined: bool,
+    /// Why the episode was raised.
+    pub reason: AlertReason,
+}
+
+/// Why an episode was raised. The numbers are part of the wire formats and never change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AlertReason {
+    /// The spread stopped being ordinary.
+    #[default]
+    Spread = 1,
+    /// A content on the watch list was seen.
+    WatchList = 2,
 }
 
 /// What is expected of the next hour.
@@ -159,6 +172,24 @@ pub struct PriorityTerm {
     pub name: String,
     /// Its value.
     pub value: f64,
+}
+
+impl AlertReason {
+    /// All reasons in the order of their numbers.
+    pub const ALL: [AlertReason; 2] = [AlertReason::Spread, AlertReason::WatchList];
+
+    /// The reason with this number.
+    pub fn from_number(number: u8) -> Option<AlertReason> {
+        AlertReason::ALL.into_iter().find(|reason| *reason as u8 == number)
+    }
+
+    /// The name in the schema and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertReason::Spread => "spread",
+            AlertReason::WatchList => "watch_list",
+        }
+    }
 }
 
 impl AlertLevel {

@@ -9,6 +9,7 @@
 //! Start reading at [`Event`] (what a platform tells us), then [`Sighting`] (what the detector is told), then [`Alert`].
 
 mod alert;
+mod calibration;
 mod content;
 mod decision;
 mod event;
@@ -20,11 +21,13 @@ mod party;
 mod sighting;
 mod time;
 mod visibility;
+mod watch;
 
 pub use alert::{
-    Alert, AlertId, AlertLevel, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm, Quantiles,
-    TriggerEvidence,
+    Alert, AlertId, AlertLevel, AlertReason, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm,
+    Quantiles, TriggerEvidence,
 };
+pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
 pub use decision::{Decision, DecisionId, Verdict};
 pub use event::{Event, EventId, Label};
@@ -36,3 +39,4 @@ pub use party::{Name, NameError, PartyId, PlatformId};
 pub use sighting::{ClockFlag, HashRef, Sighting, SourceCoordinate, SourceId};
 pub use time::{Milliseconds, Timestamp};
 pub use visibility::{Class, Scope, Sharing};
+pub use watch::{Severity, Watch};

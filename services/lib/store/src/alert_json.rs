@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds,
-    NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Timestamp,
+    Alert, AlertId, AlertLevel, AlertReason, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval,
+    Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Timestamp,
     TriggerEvidence,
 };
 
@@ -53,6 +53,9 @@ struct Stored {
     influence: Vec<StoredInfluence>,
     #[serde(default)]
     quarantined: bool,
+    /// Absent in alerts of before there was another reason than spread.
+    #[serde(default)]
+    reason: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -112,6 +115,7 @@ pub(crate) fn to_json(alert: &Alert) -> String {
         pages_per_day: finite(alert.pages_per_day),
         influence: alert.influence.iter().map(from_influence).collect(),
         quarantined: alert.quarantined,
+        reason: Some(alert.reason as u8),
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -167,6 +171,9 @@ fn to_alert(stored: Stored) -> Option<Alert> {
         pages_per_day: stored.pages_per_day,
         influence: stored.influence.into_iter().map(to_influence).collect(),
         quarantined: stored.quarantined,
+        reason: stored
+            .reason
+            .map_or(Some(AlertReason::default()), AlertReason::from_number)?,
     })
 }
 

@@ -5,6 +5,7 @@ use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 use crate::cases::{SELECT_CASES, case, insert, update};
 use crate::casework::{AlertEffect, Case, CaseId, Team, concerns, opens_for};
 use crate::database::{Locked, Transaction};
+use crate::paging::note_page_score;
 use crate::party::number;
 use crate::{Store, StoreError};
 
@@ -84,6 +85,7 @@ impl Store {
                 effects.duplicates += 1;
                 continue;
             }
+            note_page_score(&mut transaction, alert).await.map_err(&failed)?;
             let mut cases = cases_of_family(&mut transaction, alert).await?;
             let mut to_open = opens_for(alert, |platform| parties.get(&platform).copied());
             to_open.retain(|team| !cases.iter().any(|case| case.team == *team));

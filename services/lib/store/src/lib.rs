@@ -1,4 +1,5 @@
-//! The casework store: parties and their keys, cases and their decisions, in an SQLite file or in PostgreSQL.
+//! The casework store: parties and their keys, cases and their decisions, the watch list, and what page thresholds rest on, in an SQLite
+//! file or in PostgreSQL.
 //!
 //! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
 //! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
@@ -10,6 +11,7 @@
 //! * An alert changes the cases at most once, by its id.
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
 //!   written together or not at all.
+//! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -26,7 +28,9 @@ mod key;
 mod key_cache;
 mod look_ups;
 mod outbox;
+mod paging;
 mod party;
+mod watch;
 
 use std::sync::Arc;
 
@@ -37,7 +41,9 @@ pub use error::StoreError;
 pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
+pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
+pub use watch::{WatchChange, WatchListing};
 
 use database::Database;
 use key_cache::KeyCache;

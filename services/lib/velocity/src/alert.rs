@@ -11,7 +11,8 @@ use crate::forecast::Calibration;
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
-use crate::trigger::{self, RULE_VERSION};
+use crate::trigger::{self, RULE_VERSION, TriggerParameters};
+use crate::watching::watched;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +44,12 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let mut evidence = trigger::judge(records, now).evidence;
+    let mut evidence = trigger::judge(records, now, &TriggerParameters::SHIPPED).evidence;
     evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);
     let setting = Setting {
         verdict: state.verdict,
+        watched: watched(records),
         calibration,
         now,
     };
@@ -82,6 +84,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         pages_per_day: policy.pages_per_day,
         influence: priority.influence,
         quarantined: has_flood,
+        reason: state.episode.reason,
     })
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use tocsin_model::{ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Severity, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
@@ -290,6 +290,21 @@ impl ClassCounts {
         match hot.or_else(|| self.quarantined.get_mut(&content)) {
             Some(record) if record.family() != family => {
                 record.set_family(family);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Says in the content's record how grave it is. Whether it has a record that said otherwise.
+    pub(crate) fn set_watched(&mut self, content: ContentId, severity: Option<Severity>) -> bool {
+        // What floods is to ring as well: its record goes, so that the next sighting begins a new one.
+        if severity.is_some() && self.quarantined.remove(&content).is_some() {
+            return true;
+        }
+        match self.hot.get_mut(&content) {
+            Some(hot) if hot.record.watched() != severity => {
+                hot.record.set_watched(severity);
                 true
             }
             _ => false,

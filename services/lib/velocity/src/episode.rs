@@ -1,4 +1,4 @@
-use tocsin_model::{AlertLevel, Milliseconds, Timestamp};
+use tocsin_model::{AlertLevel, AlertReason, Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 /// How often an open episode is looked at.
@@ -20,6 +20,8 @@ pub(crate) struct Episode {
     pub(crate) alerts: u32,
     /// Whether the latest episode has interrupted a person.
     pub(crate) paged: bool,
+    /// Why the latest episode was raised.
+    pub(crate) reason: AlertReason,
     last_alert_at: Timestamp,
     hour_at_level: u64,
     hour_max: u64,
@@ -38,11 +40,15 @@ impl Episode {
     pub(crate) fn judged(&mut self, rings: Rings, hour: u64, now: Timestamp) -> Option<AlertLevel> {
         self.hour_max = self.hour_max.max(hour);
         let level = match (self.open, rings) {
-            (false, Rings::Yes) => {
+            (false, Rings::Yes | Rings::ByWatch) => {
                 *self = Episode {
                     number: self.number + 1,
                     open: true,
                     hour_max: hour,
+                    reason: match rings {
+                        Rings::ByWatch => AlertReason::WatchList,
+                        Rings::Yes | Rings::No => AlertReason::Spread,
+                    },
                     ..Episode::default()
                 };
                 AlertLevel::Raised
@@ -76,6 +82,11 @@ impl Episode {
         self.open.then(|| self.alerted(AlertLevel::Sustained, now))
     }
 
+    /// Whether nothing was said of it for so long.
+    pub(crate) fn rested(&self, rest: Milliseconds, now: Timestamp) -> bool {
+        self.alerts == 0 || (!self.open && now - self.last_alert_at >= rest)
+    }
+
     /// Ends an open episode.
     pub(crate) fn closed(&mut self, now: Timestamp) -> Option<AlertLevel> {
         if !self.open {
@@ -96,6 +107,7 @@ impl Episode {
         out.byte(u8::from(self.open));
         out.number(u64::from(self.alerts));
         out.byte(u8::from(self.paged));
+        out.byte(self.reason as u8);
         out.signed(self.last_alert_at.0);
         out.number(self.hour_at_level);
         out.number(self.hour_max);
@@ -107,6 +119,7 @@ impl Episode {
             open: input.byte()? != 0,
             alerts: input.narrow("count of alerts")?,
             paged: input.byte()? != 0,
+            reason: AlertReason::from_number(input.byte()?).ok_or(DecodeError::Invalid("reason"))?,
             last_alert_at: Timestamp(input.signed()?),
             hour_at_level: input.number()?,
             hour_max: input.number()?,
@@ -119,6 +132,8 @@ impl Episode {
 pub(crate) enum Rings {
     /// The spread is not ordinary.
     Yes,
+    /// A member is on the watch list.
+    ByWatch,
     /// It is.
     No,
 }

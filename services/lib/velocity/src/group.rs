@@ -5,6 +5,7 @@ use tocsin_model::{
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
+use crate::calibrations::Calibrations;
 use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
@@ -12,8 +13,9 @@ use crate::flood::Quarantine;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
 use crate::learning::Outcomes;
 use crate::marks::Marks;
-use crate::paging::PagePolicy;
 use crate::record::HotRecord;
+use crate::shadow::Shadow;
+use crate::watched::WatchList;
 
 /// The state machine of one key group.
 #[derive(Clone, Debug)]
@@ -26,10 +28,13 @@ pub struct Group {
     pub(crate) classes: BTreeMap<Class, ClassCounts>,
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
+    pub(crate) calibrations: Calibrations,
+    pub(crate) watch_list: WatchList,
     pub(crate) delta_number: u64,
     pub(crate) outcomes: Outcomes,
-    pub(crate) page_policy: PagePolicy,
     version: u64,
+    /// Not part of the state.
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
 }
@@ -48,10 +53,12 @@ impl Group {
             classes: BTreeMap::new(),
             families: Families::default(),
             deadlines: Deadlines::default(),
+            calibrations: Calibrations::default(),
+            watch_list: WatchList::default(),
             delta_number: 0,
             outcomes: Outcomes::default(),
-            page_policy: PagePolicy::SHIPPED,
             version: 0,
+            shadow: config.shadow.map(Shadow::new),
             changed: BTreeSet::new(),
             counters: Counters::default(),
             config,
@@ -60,7 +67,8 @@ impl Group {
 
     /// Applies one input and appends what follows from it.
     pub fn apply(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
-        if !matches!(input, Input::Tick(_)) {
+        // A calibration goes to every group, and mostly says nothing new: then nothing needs a new checkpoint.
+        if !matches!(input, Input::Tick(_) | Input::Calibration(_)) {
             self.version += 1;
         }
         match input {
@@ -69,6 +77,10 @@ impl Group {
             Input::Delta(delta) => self.delta(delta, out),
             Input::Tick(now) => self.pass(now, out),
             Input::Decision(decision) => self.decision(decision, out),
+            Input::Calibration(calibration) => {
+                self.version += u64::from(self.calibrations.take(calibration, self.now));
+            }
+            Input::Watch(watch) => self.watch(watch, out),
         }
     }
 
@@ -164,12 +176,19 @@ impl Group {
 
     /// Moves time on. What becomes due acts at its own time.
     pub(crate) fn pass(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        // Who was never told the time had none at which anything could be due: it is due now.
+        if self.now == Timestamp::MIN {
+            self.now = now;
+        }
         while let Some((at, duty)) = self.deadlines.take_due(now) {
             self.now = self.now.max(at);
             self.version += 1;
             match duty {
                 Duty::SendDelta(member, class) => self.send_delta(member, class, out),
-                Duty::Judge(family, class) => self.judge(family, class, out),
+                Duty::Judge(family, class) => {
+                    self.ask_shadow(family, class);
+                    self.judge(family, class, out);
+                }
                 Duty::Review(family, class) => self.review(family, class, out),
                 Duty::Learn(family, class) => self.learn(family, class, at),
             }
@@ -201,12 +220,17 @@ impl Group {
                 }
             }
         }
-        // What was linked while the table was full becomes hot as soon as there is room.
-        if spread < self.config.promote_at && !self.families.has_link(content, class) {
+        // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
+        let is_watched = self.watch_list.severity(content).is_some();
+        if spread < self.config.promote_at && !is_watched && !self.families.has_link(content, class) {
             return;
         }
         let Some(hash) = sighting.hash.to_hash() else { return };
-        if self.promote(content, class, hash, Promotion::BySighting { at, spread }, out)
+        let why = Promotion::BySighting {
+            counted: sighting.kind.is_spread().then_some(at),
+            spread,
+        };
+        if self.promote(content, class, hash, why, out)
             && let Some(counts) = self.classes.get_mut(&class)
         {
             counts.count_hot(sighting, at, now);
@@ -222,12 +246,15 @@ impl Group {
         out: &mut Vec<Output>,
     ) -> bool {
         let now = self.now;
+        let watched = self.watch_list.severity(content);
         let counts = self
             .classes
             .entry(class)
             .or_insert_with(|| ClassCounts::new(self.config.cold));
         let (spread, counted) = match why {
-            Promotion::BySighting { at, spread } => (u64::from(spread), Some(at)),
+            // Nothing that merely spreads is worth more room than what somebody looks out for.
+            Promotion::BySighting { counted, .. } if watched.is_some() => (u64::MAX, counted),
+            Promotion::BySighting { counted, spread } => (u64::from(spread), counted),
             // A link alone proves no spread: whoever asserts thousands must not push out what spreads.
             Promotion::ByLink => (counts.cold_hour(content, now) + 1, None),
         };
@@ -256,7 +283,9 @@ impl Group {
             Admission::Admitted { evicted: None } => {}
         }
         let family = families.of(content, class);
-        counts.promote(HotRecord::new(content, class, family, hash.clone(), now), counted, now);
+        let mut record = HotRecord::new(content, class, family, hash.clone(), now);
+        record.set_watched(watched);
+        counts.promote(record, counted, now);
         self.counters.promoted += 1;
         self.changed.insert(HotKey { content, class });
         out.push(Output::Announcement(FamilyAnnouncement {
@@ -273,8 +302,9 @@ impl Group {
 /// Why a content becomes hot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Promotion {
-    /// It spreads: a sighting at `at` made it at most `spread` in the last hour.
-    BySighting { at: Timestamp, spread: u32 },
+    /// It spreads, or is watched: a sighting made it at most `spread` in the last hour. If it was a spread, it stands in the cold counts at
+    /// `counted`.
+    BySighting { counted: Option<Timestamp>, spread: u32 },
     /// It was linked to a family.
     ByLink,
 }

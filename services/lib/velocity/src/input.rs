@@ -1,11 +1,13 @@
 //! What a group is told and what it says.
 
 use tocsin_model::{
-    Class, ContentId, Decision, Delta, DeploymentKey, FamilyAnnouncement, Link, Milliseconds, Sighting, Timestamp,
+    Calibration, Class, ContentId, Decision, Delta, DeploymentKey, FamilyAnnouncement, Link, Milliseconds, Sighting,
+    Timestamp, Watch,
 };
 use tocsin_sketch::ColdConfig;
 
 use crate::membership::REMOTE_MEMBERS_MAX;
+use crate::trigger::TriggerParameters;
 
 /// What a group is told when it is made. The same for all groups of a deployment.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct GroupConfig {
     pub retry_horizon: Milliseconds,
     /// The most event ids remembered.
     pub retry_tokens_max: usize,
+    /// Parameters to compare the live ones with. They change no output and no state.
+    pub shadow: Option<TriggerParameters>,
 }
 
 /// What a group is told.
@@ -37,6 +41,10 @@ pub enum Input<'a> {
     Tick(Timestamp),
     /// People decided about a family whose home this is.
     Decision(&'a Decision),
+    /// From when on which score interrupts a person. Every group is told.
+    Calibration(&'a Calibration),
+    /// A content of this group was put on the watch list, or taken off.
+    Watch(&'a Watch),
 }
 
 /// What a group has to say.
@@ -92,6 +100,8 @@ pub struct Counters {
     pub deltas_refused: u64,
     /// Alarms and decisions for which the limit of families left no room: every one of them has an open episode.
     pub states_refused: u64,
+    /// Changes of the watch list beyond its limit, or of a content of another group.
+    pub watches_refused: u64,
 }
 
 impl Counters {
@@ -109,6 +119,7 @@ impl Counters {
         self.links_refused += other.links_refused;
         self.deltas_refused += other.deltas_refused;
         self.states_refused += other.states_refused;
+        self.watches_refused += other.watches_refused;
     }
 }
 
@@ -118,6 +129,8 @@ const LINKS_PER_HOT: usize = 16;
 const REMOTE_PER_HOT: usize = 4;
 /// But never fewer than this.
 const LINKS_MIN: usize = 1_024;
+/// The most contents on the watch list of one group: a million in a deployment.
+pub(crate) const WATCHED_MAX: usize = 4_096;
 
 impl GroupConfig {
     /// The most members of families here that live in other groups, per class. As many as one family may have: each is several KiB.

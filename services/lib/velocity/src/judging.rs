@@ -10,8 +10,10 @@ use crate::evidence::course;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
 use crate::learning::FORECAST_AHEAD;
+use crate::paging::PagePolicy;
 use crate::record::{HotRecord, Resolution};
-use crate::trigger::{self, total};
+use crate::trigger::{self, TriggerParameters, total};
+use crate::watching::{at_least_seen, watched};
 
 /// Figures go to another group, and families of several records are judged, at the next multiple of this.
 const SETTLE_EVERY: Milliseconds = Milliseconds(250);
@@ -54,6 +56,7 @@ impl Group {
             let at = self.next_settling();
             self.deadlines.add(at, Duty::SendDelta(content, class));
         } else if class == Class::All && self.families.is_plain(family, class) {
+            self.ask_shadow(family, class);
             let now = self.now;
             let counts = self.classes.get_mut(&class);
             if !counts.is_some_and(|counts| counts.stays_quiet(content, now)) {
@@ -114,7 +117,7 @@ impl Group {
         if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
             return;
         }
-        let hour = || total(&records, Resolution::Minute1, 60, now);
+        let hour = || at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
         let open = self.families.state(family, class).filter(|state| state.episode.open);
         let (rings, copies) = match open {
             // It rings already: all that is left is to escalate.
@@ -123,12 +126,18 @@ impl Group {
                 (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
             }
             None => {
-                let judgement = trigger::judge(&records, now);
-                (judgement.rings, judgement.copies_missing)
+                let judgement = trigger::judge(&records, now, &TriggerParameters::SHIPPED);
+                let rings = match judgement.rings {
+                    Rings::No if self.rings_by_watch(family, class, &records) => Rings::ByWatch,
+                    rings => rings,
+                };
+                (rings, judgement.copies_missing)
             }
         };
         if rings == Rings::No {
-            if open.is_none() && self.quarantine_flood(family, class) {
+            // What is watched rings when its rest is over, whatever its copies and accounts: it is asked about each time.
+            let is_watched = watched(&records).is_some();
+            if is_watched || (open.is_none() && self.quarantine_flood(family, class)) {
                 return;
             }
             return self.keep_quiet(family, class, copies);
@@ -138,7 +147,11 @@ impl Group {
             self.counters.states_refused += 1;
             return;
         };
-        if let Some(level) = state.episode.judged(rings, hour, now) {
+        let level = state.episode.judged(rings, hour, now);
+        if level == Some(AlertLevel::Raised) && rings == Rings::Yes {
+            self.tell_shadow(family, class);
+        }
+        if let Some(level) = level {
             self.alert(family, class, level, out);
         }
     }
@@ -155,7 +168,8 @@ impl Group {
 
     pub(crate) fn review(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
         let now = self.now;
-        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
+        let records = self.records(family, class);
+        let hour = at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };
@@ -219,6 +233,15 @@ impl Group {
             records,
             has_flood: members.into_iter().any(is_quarantined),
         };
-        compose(&self.config.key, &self.page_policy, subject, self.now)
+        compose(&self.config.key, &self.page_policy(), subject, self.now)
+    }
+
+    /// The policy in force: the one of the latest calibration whose tick has come, and before the first what this version ships with.
+    fn page_policy(&self) -> PagePolicy {
+        let in_force = self.calibrations.in_force(self.now);
+        in_force.map_or(PagePolicy::SHIPPED, |calibration| PagePolicy {
+            threshold: calibration.page_threshold,
+            pages_per_day: calibration.pages_per_day,
+        })
     }
 }

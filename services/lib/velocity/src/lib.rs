@@ -16,6 +16,8 @@
 
 mod alert;
 mod bins;
+pub mod budget;
+mod calibrations;
 mod class;
 mod deadline;
 mod episode;
@@ -35,9 +37,12 @@ mod odds;
 mod paging;
 pub mod priority;
 pub mod record;
+mod shadow;
 mod snapshot;
 mod trigger;
 mod voice;
+mod watched;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -47,5 +52,6 @@ pub use flood::Flood;
 pub use group::Group;
 pub use input::{Counters, GroupConfig, HotKey, Input, Output};
 pub use record::HotRecord;
+pub use shadow::Comparison;
 pub use snapshot::SNAPSHOT_VERSION;
-pub use trigger::RULE_VERSION;
+pub use trigger::{RULE_VERSION, TriggerParameters};

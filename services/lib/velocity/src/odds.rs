@@ -3,6 +3,7 @@
 use tocsin_model::Verdict;
 
 use crate::evidence::PartyEvidence;
+use crate::priority::Setting;
 
 /// Log-odds that a family that rings violates, before anything is known of it.
 const PRIOR: f64 = -2.0;
@@ -15,8 +16,8 @@ const LABELS_PRIOR_COPIES: f64 = 3.0;
 pub(crate) const LABELS_PARTY_MAX: f64 = 2.5;
 pub(crate) const LABELS_MAX: f64 = 5.0;
 
-/// There is no watch list among the inputs yet, so no family matches one.
-const WATCH: f64 = 0.0;
+/// What a member on the watch list adds: it was found to violate before, and its hash is the same.
+pub(crate) const WATCH: f64 = 5.0;
 
 /// What each doubling of a party's reports adds, and the most that those of one party and of all add.
 const REPORTS: f64 = 0.5;
@@ -42,7 +43,7 @@ pub const PARTY_LOG_ODDS_MAX: f64 =
     LABELS_PARTY_MAX + REPORTS_PARTY_MAX + AFTER_REMOVAL_MAX + SYNCHRONY * SYNCHRONY_PLATFORMS_PER_PARTY as f64;
 
 /// The terms of the log-odds in their order.
-pub(crate) fn log_odds(evidence: &[PartyEvidence], verdict: Option<Verdict>) -> [(&'static str, f64); 7] {
+pub(crate) fn log_odds(evidence: &[PartyEvidence], setting: Setting<'_>) -> [(&'static str, f64); 7] {
     let reports: f64 = evidence
         .iter()
         .map(|said| (REPORTS * libm::log2(1.0 + said.reports as f64)).min(REPORTS_PARTY_MAX))
@@ -55,7 +56,7 @@ pub(crate) fn log_odds(evidence: &[PartyEvidence], verdict: Option<Verdict>) -> 
     [
         ("prior", PRIOR),
         ("labels", labels(evidence)),
-        ("watch", WATCH),
+        ("watch", setting.watched.map_or(0.0, |_| WATCH)),
         ("reports", reports.min(REPORTS_MAX)),
         (
             "spread_after_removal",
@@ -65,7 +66,7 @@ pub(crate) fn log_odds(evidence: &[PartyEvidence], verdict: Option<Verdict>) -> 
             "synchrony",
             (SYNCHRONY * f64::from(platforms.saturating_sub(1))).min(SYNCHRONY_MAX),
         ),
-        ("decision", verdict.map_or(0.0, decision)),
+        ("decision", setting.verdict.map_or(0.0, decision)),
     ]
 }
 

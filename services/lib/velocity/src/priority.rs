@@ -6,7 +6,7 @@
 //! what they add to the exposure is capped ([`exposure_cap`]), so a party that inflates a harmless content raises its priority by at most
 //! [`influence_cap`] of what the others say. Without that cap a single party could fill the first places of everybody's queue.
 
-use tocsin_model::{PartyInfluence, PriorityTerm, Timestamp, Verdict};
+use tocsin_model::{PartyInfluence, PriorityTerm, Severity, Timestamp, Verdict};
 
 use crate::evidence::PartyEvidence;
 use crate::exposure::{Exposure, exposure, held};
@@ -24,6 +24,8 @@ const SEVERITY_MAX: f64 = 2.0;
 pub struct Setting<'a> {
     /// What people decided.
     pub verdict: Option<Verdict>,
+    /// How grave the gravest member on the watch list is.
+    pub watched: Option<Severity>,
     /// How forecasts turned out.
     pub calibration: &'a Calibration,
     /// The group's time.
@@ -43,11 +45,11 @@ pub struct Priority {
 
 /// The priority of a family of which the parties say this.
 pub fn priority(evidence: &[PartyEvidence], setting: Setting<'_>) -> Priority {
-    let odds = log_odds(evidence, setting.verdict);
+    let odds = log_odds(evidence, setting);
     let probability = logistic(odds.iter().map(|term| term.1).sum());
     let capped = Capped::new(evidence, setting);
     let shown = &capped.shown;
-    let severity = severity(evidence);
+    let severity = severity(evidence, setting.watched);
     let factors = [
         ("probability", probability),
         ("forecast_1h", shown.forecast_1h),
@@ -73,14 +75,17 @@ pub fn priority(evidence: &[PartyEvidence], setting: Setting<'_>) -> Priority {
 /// It follows from the bounds alone: the log-odds rise by at most [`PARTY_LOG_ODDS_MAX`], the exposure is at most what the others show and
 /// [`exposure_cap`] of it, and the severity is at most its maximum.
 pub fn influence_cap(others: &[PartyEvidence], setting: Setting<'_>) -> f64 {
-    let odds: f64 = log_odds(others, setting.verdict).iter().map(|term| term.1).sum();
+    let odds: f64 = log_odds(others, setting).iter().map(|term| term.1).sum();
     let shown = exposure(others.iter(), setting.calibration, setting.now).total;
-    let most = logistic(odds + PARTY_LOG_ODDS_MAX) * (shown + exposure_cap(shown)) * SEVERITY_MAX;
+    let severity_max = SEVERITY_MAX.max(severity(&[], setting.watched));
+    let most = logistic(odds + PARTY_LOG_ODDS_MAX) * (shown + exposure_cap(shown)) * severity_max;
     most - priority(others, setting).priority
 }
 
-fn severity(evidence: &[PartyEvidence]) -> f64 {
-    1.0 + (SEVERITY_MAX - 1.0) * labels(evidence) / LABELS_MAX
+/// What the labels agree on, or what the watch list says if that is more.
+fn severity(evidence: &[PartyEvidence], watched: Option<Severity>) -> f64 {
+    let labelled = 1.0 + (SEVERITY_MAX - 1.0) * labels(evidence) / LABELS_MAX;
+    labelled.max(watched.map_or(0.0, |severity| f64::from(severity.get())))
 }
 
 /// The exposure with the cap on what each party adds.
@@ -166,13 +171,14 @@ mod tests {
 
     use crate::exposure::PARTY_EXPOSURE_MAX;
     use crate::forecast::{Course, Model};
-    use crate::odds::LABELS_PARTY_MAX;
+    use crate::odds::{LABELS_PARTY_MAX, WATCH};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn setting(calibration: &Calibration) -> Setting<'_> {
         Setting {
             verdict: None,
+            watched: None,
             calibration,
             now: NOW,
         }
@@ -298,6 +304,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_watched_ranks_higher_by_a_term_and_by_its_severity() {
+        let said = [party(1, 100)];
+        let calibration = Calibration::new(&Model::SHIPPED);
+        let of = |severity| {
+            let setting = Setting {
+                watched: Severity::new(severity),
+                ..setting(&calibration)
+            };
+            priority(&said, setting)
+        };
+        let [none, mild, grave] = [0, 1, 4].map(of);
+        assert_eq!(
+            [&none, &mild, &grave].map(|priority| term(priority, "watch")),
+            [0.0, WATCH, WATCH]
+        );
+        assert_eq!(
+            [&none, &mild, &grave].map(|priority| term(priority, "severity")),
+            [1.0, 1.0, 4.0]
+        );
+        assert!(mild.priority > 5.0 * none.priority && grave.priority == 4.0 * mild.priority);
+    }
+
+    #[test]
     fn a_party_that_shows_most_of_it_is_capped_and_said_to_be() {
         let inflating = PartyEvidence {
             audience_sum: 1_000_000,
@@ -391,12 +420,14 @@ mod tests {
             decided in prop_oneof![Just(None), Just(Some(Verdict::Benign)), Just(Some(Verdict::Violating))],
             outcomes in prop::collection::vec(0..100_000_u64, 0..20),
             place in 0..6_usize,
+            listed in 0..5_u8,
         ) {
             let mut calibration = Calibration::new(&Model::SHIPPED);
             for outcome in outcomes {
                 calibration.learn(&Model::SHIPPED, &Course { age: Milliseconds(600_000), last_5m: 9, last_30m: 9, last_3h: 9 }, outcome);
             }
-            let setting = Setting { verdict: decided, ..setting(&calibration) };
+            let watched = Severity::new(listed);
+            let setting = Setting { verdict: decided, watched, ..setting(&calibration) };
             let mut others = parties.clone();
             others.remove(place % parties.len());
             let (with, without) = (priority(&parties, setting), priority(&others, setting).priority);

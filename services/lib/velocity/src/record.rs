@@ -2,7 +2,7 @@
 
 use tocsin_model::{
     AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId,
-    PlatformId, Sighting, Surface, Timestamp,
+    PlatformId, Severity, Sighting, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
@@ -12,6 +12,7 @@ use crate::bins::{Bin, Series};
 use crate::deadline::decode_class;
 use crate::flood::Flood;
 use crate::voice::Voice;
+use crate::watched::{decode_severity, encode_severity};
 
 /// One content in one visibility class, counted exactly since it became hot.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,7 @@ pub struct HotRecord {
     pub(crate) signals: Signals,
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,
+    watched: Option<Severity>,
 }
 
 /// Upper bounds of the spread that was counted before promotion.
@@ -133,6 +135,7 @@ impl HotRecord {
             reach: Vec::new(),
             signals: Signals::default(),
             flood: None,
+            watched: None,
         }
     }
 
@@ -231,6 +234,15 @@ impl HotRecord {
     /// Exact spread of the last day, latest bin first.
     pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
         self.spread.latest_first(now)
+    }
+
+    /// How grave the content is, where it is on the watch list.
+    pub fn watched(&self) -> Option<Severity> {
+        self.watched
+    }
+
+    pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
+        self.watched = watched;
     }
 
     pub(crate) fn set_family(&mut self, family: FamilyId) {
@@ -388,6 +400,7 @@ impl HotRecord {
         if let Some(flood) = &self.flood {
             flood.encode(out);
         }
+        out.byte(encode_severity(self.watched));
     }
 
     /// The record from its bytes.
@@ -441,6 +454,7 @@ impl HotRecord {
         if input.byte()? != 0 {
             record.flood = Some(Flood::decode(input)?);
         }
+        record.watched = decode_severity(input)?;
         Ok(record)
     }
 }

@@ -4,6 +4,7 @@ use tocsin_model::{Class, GroupId, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdCounts, RecentTokens};
 
+use crate::calibrations::Calibrations;
 use crate::class::ClassCounts;
 use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
@@ -11,6 +12,7 @@ use crate::group::Group;
 use crate::input::GroupConfig;
 use crate::learning::Outcomes;
 use crate::marks::Marks;
+use crate::watched::WatchList;
 
 /// The version of the layout below.
 pub const SNAPSHOT_VERSION: u16 = 3;
@@ -28,6 +30,8 @@ impl Group {
         self.families.encode(&mut out);
         self.deadlines.encode(&mut out);
         self.outcomes.encode(&mut out);
+        self.calibrations.encode(&mut out);
+        self.watch_list.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in &self.classes {
             out.number(u64::from(class.number()));
@@ -60,6 +64,8 @@ impl Group {
         group.families = Families::decode(&mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
         group.outcomes = Outcomes::decode(&mut input)?;
+        group.calibrations = Calibrations::decode(&mut input)?;
+        group.watch_list = WatchList::decode(&mut input)?;
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
             let mut counts = ClassCounts::new(group.config.cold);

@@ -1,8 +1,8 @@
 //! Alerts as they stand in `tocsin.alerts`: Avro single-object encoding, with the names of the platforms and the party they speak of.
 
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, Estimate, Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId,
-    PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence,
+    Alert, AlertId, AlertLevel, AlertReason, Estimate, Milliseconds, NextHour, PartyId, PartyInfluence,
+    PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence,
 };
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_bytes, put_double, put_long, put_option};
@@ -85,6 +85,7 @@ pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
         out.push(u8::from(influence.capped));
     });
     out.push(u8::from(alert.quarantined));
+    put_long(&mut out, alert.reason as i64);
     out
 }
 
@@ -139,6 +140,7 @@ pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
         pages_per_day: cursor.double()?,
         influence: read_influence(cursor, &mut names)?,
         quarantined: cursor.boolean()?,
+        reason: AlertReason::from_number(cursor.branch(1 + AlertReason::ALL.len() as u8)?).ok_or(invalid("reason"))?,
     };
     cursor.finish()?;
     Ok(AlertRecord { alert, names })

@@ -1,5 +1,5 @@
 //! The bytes that Tocsin exchanges: events from outside (Avro and JSON), blocks of sightings, alerts, rejects, decisions, announcements,
-//! links, state records, and the declaration of every topic.
+//! links, calibrations, changes of the watch list, state records, and the declaration of every topic.
 //!
 //! What this crate does not do: no I/O, no clock, no log or HTTP; it decides nothing about parties, clocks or duplicates (that is
 //! intake's), and it makes no views for readers (that is query's).
@@ -15,6 +15,7 @@
 pub mod alert;
 mod avro;
 pub mod block;
+pub mod calibration;
 mod compatibility;
 pub mod decision;
 mod error;
@@ -30,6 +31,7 @@ mod schemas;
 mod sightings_record;
 pub mod state;
 pub mod topics;
+pub mod watch;
 
 pub use alert::AlertRecord;
 pub use avro::Malformed;

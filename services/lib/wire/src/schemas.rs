@@ -22,6 +22,8 @@ pub enum SchemaName {
     Link,
     State,
     Party,
+    Calibration,
+    Watch,
 }
 
 /// The writer schemas that can be read: every version this project ever published, and those an operator registers.
@@ -66,7 +68,7 @@ pub enum SchemaError {
 
 impl SchemaName {
     /// All schemas.
-    pub const ALL: [SchemaName; 9] = [
+    pub const ALL: [SchemaName; 11] = [
         SchemaName::Event,
         SchemaName::EventBatch,
         SchemaName::Alert,
@@ -76,6 +78,8 @@ impl SchemaName {
         SchemaName::Link,
         SchemaName::State,
         SchemaName::Party,
+        SchemaName::Calibration,
+        SchemaName::Watch,
     ];
 
     /// The name of its directory under `schemas/avro`.
@@ -90,6 +94,8 @@ impl SchemaName {
             SchemaName::Link => "link",
             SchemaName::State => "state",
             SchemaName::Party => "party",
+            SchemaName::Calibration => "calibration",
+            SchemaName::Watch => "watch",
         }
     }
 
@@ -113,6 +119,8 @@ impl SchemaName {
             SchemaName::Link => &[include_str!("../../../../schemas/avro/link/1.avsc")],
             SchemaName::State => &[include_str!("../../../../schemas/avro/state/1.avsc")],
             SchemaName::Party => &[include_str!("../../../../schemas/avro/party/1.avsc")],
+            SchemaName::Calibration => &[include_str!("../../../../schemas/avro/calibration/1.avsc")],
+            SchemaName::Watch => &[include_str!("../../../../schemas/avro/watch/1.avsc")],
         }
     }
 
@@ -127,7 +135,7 @@ impl SchemaName {
     }
 }
 
-static NEWEST: LazyLock<[(Schema, u64); 9]> = LazyLock::new(|| {
+static NEWEST: LazyLock<[(Schema, u64); 11]> = LazyLock::new(|| {
     SchemaName::ALL.map(|name| {
         let text = name.versions().last().expect("every schema has a version");
         (parse_own(text), fingerprint_own(text))

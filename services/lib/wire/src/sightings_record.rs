@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 
-use tocsin_model::{Class, ContentId, Decision, Delta, FamilyId, Link, Timestamp};
+use tocsin_model::{Calibration, Class, ContentId, Decision, Delta, FamilyId, Link, Timestamp, Watch};
 
 use crate::avro::{Cursor, put_bytes, put_long};
 use crate::block::BLOCK_BYTES_MAX;
 use crate::record::{narrow, put_class, put_id, read_class, read_content, read_family};
-use crate::{RecordError, decision, link};
+use crate::{RecordError, calibration, decision, link, watch};
 
 /// The value of a record of `tocsin.sightings`: one byte that says what it is, then its body.
 ///
@@ -16,7 +16,9 @@ use crate::{RecordError, decision, link};
 /// | 3 delta | version 1; family (16, big-endian), member (16), class, number (Avro longs), the records (Avro bytes) |
 /// | 4 tick | empty: its time is the record's append stamp; or its time, milliseconds since 1970 (8, little-endian) |
 /// | 5 decision | Avro single-object encoding of schema `decision` |
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// | 6 calibration | Avro single-object encoding of schema `calibration` |
+/// | 7 watch | Avro single-object encoding of schema `watch` |
+#[derive(Clone, Debug, PartialEq)]
 pub enum SightingsRecord<'a> {
     /// A block of sightings, for [`BlockReader`](crate::block::BlockReader).
     Block(Cow<'a, [u8]>),
@@ -28,6 +30,10 @@ pub enum SightingsRecord<'a> {
     Tick(TickTime),
     /// A person decided.
     Decision(Decision),
+    /// From when on which score interrupts a person.
+    Calibration(Calibration),
+    /// The watch list changed.
+    Watch(Watch),
 }
 
 /// When a tick is.
@@ -44,6 +50,8 @@ const LINK: u8 = 2;
 const DELTA: u8 = 3;
 const TICK: u8 = 4;
 const DECISION: u8 = 5;
+const CALIBRATION: u8 = 6;
+const WATCH: u8 = 7;
 const DELTA_VERSION: u8 = 1;
 
 impl<'a> SightingsRecord<'a> {
@@ -69,6 +77,8 @@ impl<'a> SightingsRecord<'a> {
             SightingsRecord::Tick(TickTime::AppendStamp) => vec![TICK],
             SightingsRecord::Tick(TickTime::At(at)) => tagged(TICK, &at.0.to_le_bytes()),
             SightingsRecord::Decision(value) => tagged(DECISION, &decision::encode(value)),
+            SightingsRecord::Calibration(value) => tagged(CALIBRATION, &calibration::encode(value)),
+            SightingsRecord::Watch(value) => tagged(WATCH, &watch::encode(value)),
         }
     }
 
@@ -95,6 +105,8 @@ impl<'a> SightingsRecord<'a> {
                 Ok(SightingsRecord::Tick(TickTime::At(Timestamp(i64::from_le_bytes(at)))))
             }
             DECISION => decision::decode(body).map(SightingsRecord::Decision),
+            CALIBRATION => calibration::decode(body).map(SightingsRecord::Calibration),
+            WATCH => watch::decode(body).map(SightingsRecord::Watch),
             _ => Err(invalid("tag")),
         }
     }

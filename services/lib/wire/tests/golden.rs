@@ -84,6 +84,8 @@ fn read_and_write(name: SchemaName, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
         SchemaName::Link => link::encode(&link::decode(bytes)?),
         SchemaName::State => StateRecord::decode(bytes)?.encode(),
         SchemaName::Party => PartyRecord::decode(bytes)?.encode(),
+        SchemaName::Calibration => calibration::encode(&calibration::decode(bytes)?),
+        SchemaName::Watch => watch::encode(&watch::decode(bytes)?),
     })
 }
 
@@ -221,6 +223,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     },
                 ],
                 quarantined: true,
+                reason: AlertReason::WatchList,
             };
             alert::encode(&alert, &names)
         }
@@ -278,6 +281,22 @@ fn example(schema: SchemaName) -> Vec<u8> {
             revoked: true,
         }
         .encode(),
+        SchemaName::Calibration => calibration::encode(&Calibration {
+            number: 12,
+            effective_from: Timestamp(at.0 + 60_000),
+            page_threshold: 3.25,
+            pages_per_day: 15.0,
+            episodes: 1_840,
+            at,
+        }),
+        SchemaName::Watch => watch::encode(&Watch {
+            number: 41,
+            content: family.0,
+            hash: hash(),
+            listed: Severity::new(3),
+            source: name("example"),
+            at,
+        }),
     }
 }
 

@@ -81,11 +81,19 @@ fn records_of_the_sightings_topic_come_back() {
     let content = ContentId(5);
     let at = Timestamp(1_770_000_000_250);
     let block = write(&sightings(&url));
+    let calibration = Calibration {
+        number: 1,
+        effective_from: at,
+        page_threshold: -0.5,
+        pages_per_day: 15.0,
+        episodes: 0,
+        at,
+    };
     let records = [
         SightingsRecord::Block(block.into()),
         SightingsRecord::Link(Link {
             content,
-            hash: url,
+            hash: url.clone(),
             family: FamilyId(content),
             evidence: Evidence::FounderLinked,
             party: None,
@@ -108,6 +116,15 @@ fn records_of_the_sightings_topic_come_back() {
             verdict: Verdict::Benign,
             at,
         }),
+        SightingsRecord::Calibration(calibration),
+        SightingsRecord::Watch(Watch {
+            number: 2,
+            content,
+            hash: url,
+            listed: None,
+            source: "example".parse().unwrap(),
+            at,
+        }),
     ];
     for record in records {
         let bytes = record.encode();
@@ -126,6 +143,23 @@ fn records_of_the_sightings_topic_come_back() {
     }
     assert!(SightingsRecord::decode(&[]).is_err());
     assert!(SightingsRecord::decode(&[9]).is_err());
+    for unusable in [
+        Calibration {
+            number: 0,
+            ..calibration
+        },
+        Calibration {
+            page_threshold: f64::NAN,
+            ..calibration
+        },
+        Calibration {
+            pages_per_day: 0.0,
+            ..calibration
+        },
+    ] {
+        let bytes = SightingsRecord::Calibration(unusable).encode();
+        assert!(SightingsRecord::decode(&bytes).is_err(), "{unusable:?}");
+    }
     let mut begun = Vec::new();
     SightingsRecord::begin_block(&mut begun);
     assert!(matches!(SightingsRecord::decode(&begun), Ok(SightingsRecord::Block(body)) if body.is_empty()));

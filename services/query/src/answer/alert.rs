@@ -60,6 +60,8 @@ pub struct AlertAnswer {
     pub influence: Vec<InfluenceAnswer>,
     /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
     pub quarantined: bool,
+    /// Why the episode was raised: `spread`, or `watch_list`.
+    pub reason: &'static str,
 }
 
 /// What is expected of the next hour.
@@ -216,6 +218,7 @@ impl AlertAnswer {
                 })
                 .collect(),
             quarantined: alert.quarantined,
+            reason: alert.reason.name(),
         }
     }
 }

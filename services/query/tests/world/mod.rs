@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{
-    AccountToken, Alert, AlertId, AlertLevel, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey,
-    Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, NextHour, PartitionCount,
-    PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Sharing, Sighting,
-    SourceCoordinate, SourceId, Surface, Timestamp, TriggerEvidence,
+    AccountToken, Alert, AlertId, AlertLevel, AlertReason, Algorithm, Class, ClockFlag, ContentHash, ContentId,
+    DeploymentKey, Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, NextHour,
+    PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Sharing,
+    Sighting, SourceCoordinate, SourceId, Surface, Timestamp, TriggerEvidence,
 };
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_sketch::ColdConfig;
@@ -105,6 +105,7 @@ fn group_config() -> GroupConfig {
         hot_max: 16,
         promote_at: 3,
         retry_horizon: Milliseconds::from_minutes(130),
+        shadow: None,
         retry_tokens_max: 10_000,
     }
 }
@@ -344,6 +345,7 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
             capped: false,
         }],
         quarantined: false,
+        reason: AlertReason::Spread,
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Alert {
     pub influence: Vec<Influence>,
     #[serde(default)]
     pub quarantined: bool,
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// A content hash.

@@ -48,8 +48,12 @@ fn trigger(alert: &Alert) -> String {
     } else {
         "is below"
     };
+    let watched = match alert.reason.as_str() {
+        "watch_list" => "  A content on the watch list was seen: that alone rings, whatever its score.\n",
+        _ => "",
+    };
     format!(
-        "Why it rang (rule {})\n  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
+        "Why it rang (rule {})\n{watched}  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
          The score, {}, {reached} the threshold, {}. It is the log-odds that a spike begins: 30 copies an hour or more by\n  \
          many accounts, ten times what is expected. From a chance of {} on, the rule rings.\n  \
          Accounts of the last 24 hours, a sum over platforms: {}. Of the copies by one account only one counts.\n",
@@ -368,6 +372,18 @@ mod tests {
             assert!(text.contains(said), "{said} is not in\n{text}");
         }
         assert!(explanation(json!({"id": "x"})).is_err());
+    }
+
+    #[test]
+    fn what_was_raised_by_the_watch_list_says_so() {
+        let mut watched = alert();
+        watched["reason"] = "watch_list".into();
+        assert!(
+            explanation(watched)
+                .unwrap()
+                .contains("A content on the watch list was seen")
+        );
+        assert!(!explanation(alert()).unwrap().contains("watch list was seen"));
     }
 
     #[test]

@@ -87,6 +87,7 @@ async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
         config: process.config.dispatcher.clone(),
         log: Arc::clone(&process.log),
         store: store(process)?,
+        key: process.deployment_key.clone(),
         partitions: process.config.sightings_partitions(),
         registry: process.registry.clone(),
         readiness: process.readiness.flag("dispatcher", "announcing the parties"),

@@ -199,6 +199,7 @@ pub(crate) mod tests {
             pages_per_day: 0.0,
             influence: Vec::new(),
             quarantined: false,
+            reason: tocsin_model::AlertReason::Spread,
         }
     }
 

@@ -1,12 +1,13 @@
 //! A small deployment in memory: all groups, links and deltas delivered at once, everything they say kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tocsin_model::{
-    AccountToken, Alert, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, GroupId, HashRef, Kind,
-    Milliseconds, PartyId, PlatformId, Scope, Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+    AccountToken, Alert, Algorithm, Calibration, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, GroupId,
+    HashRef, Kind, Milliseconds, PartyId, PlatformId, Scope, Severity, Sharing, Sighting, SourceCoordinate, SourceId,
+    Surface, Timestamp, Watch,
 };
 use tocsin_sketch::ColdConfig;
 
@@ -64,6 +65,7 @@ pub(crate) fn config() -> GroupConfig {
         promote_at: 3,
         retry_horizon: Milliseconds::from_minutes(130),
         retry_tokens_max: 10_000,
+        shadow: None,
     }
 }
 
@@ -151,6 +153,40 @@ impl Deployment {
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
             }
+        }
+    }
+
+    /// Puts a content on the watch list (severity 1 to 4), or takes it off (0).
+    pub(crate) fn watch_at(&mut self, at: i64, number: u64, content: u8, severity: u8) {
+        let watch = Watch {
+            number,
+            content: id(content),
+            hash: hash(content),
+            listed: Severity::new(severity),
+            source: "example".parse().unwrap(),
+            at: Timestamp(START + at),
+        };
+        self.apply(watch.content.group(), Input::Watch(&watch));
+    }
+
+    /// The same, at the start.
+    pub(crate) fn watch(&mut self, number: u64, content: u8, severity: u8) {
+        self.watch_at(0, number, content, severity);
+    }
+
+    /// Tells the groups of all contents of [`stream`] from when on which page score interrupts a person.
+    pub(crate) fn calibrate(&mut self, number: u64, from: i64, page_threshold: f64) {
+        let calibration = Calibration {
+            number,
+            effective_from: Timestamp(START + from),
+            page_threshold,
+            pages_per_day: 15.0,
+            episodes: 0,
+            at: Timestamp(START),
+        };
+        let groups: BTreeSet<GroupId> = (0..60).map(|content| id(content).group()).collect();
+        for group in groups {
+            self.apply(group, Input::Calibration(&calibration));
         }
     }
 

@@ -66,7 +66,7 @@ proptest! {
     ) {
         let now = Timestamp(START + 7_200_000 + later);
         let calibration = Calibration::new(&Model::SHIPPED);
-        let setting = Setting { verdict: None, calibration: &calibration, now };
+        let setting = Setting { verdict: None, watched: None, calibration: &calibration, now };
         let in_order = |mut said: Vec<Said>| {
             said.sort_by_key(|said| said.seen.at);
             evidence(&[&record(&said)], now)

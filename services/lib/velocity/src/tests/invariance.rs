@@ -9,6 +9,7 @@ fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<
     let stream = stream(seed, 1_500);
     for (place, event) in stream.iter().enumerate() {
         between(&mut deployment, place, event.at);
+        control(&mut deployment, place, event.at);
         deployment.see(*event);
     }
     deployment.tick(stream.last().unwrap().at + 12 * 3_600_000);
@@ -16,6 +17,21 @@ fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<
     // Groups hear ticks one after the other, so only the order of alerts between groups may differ.
     deployment.alerts.sort_by_key(|alert| alert.id);
     (deployment.alerts, state)
+}
+
+/// Calibrations and changes of the watch list, as they stand between the events.
+fn control(deployment: &mut Deployment, place: usize, at: i64) {
+    match place {
+        100 => deployment.watch_at(at, 1, 33, 2),
+        300 => deployment.calibrate(1, at + 1_800_000, -3.0),
+        400 => deployment.calibrate(2, at + 900_000, 3.0),
+        600 => deployment.watch_at(at, 2, 44, 1),
+        700 => deployment.calibrate(1, at, -9.0),
+        900 => deployment.watch_at(at, 3, 33, 0),
+        901 => deployment.watch_at(at, 1, 33, 4),
+        1_000 => deployment.calibrate(3, at, 0.5),
+        _ => {}
+    }
 }
 
 #[test]

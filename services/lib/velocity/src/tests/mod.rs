@@ -6,5 +6,8 @@ mod flood;
 mod harness;
 mod influence;
 mod invariance;
+mod paging;
 mod scopes;
+mod shadow;
+mod watch;
 mod windows;

@@ -5,15 +5,13 @@ use tocsin_model::Timestamp;
 use super::scan::Window;
 use crate::bins::Bin;
 
-/// The most that growth adds, and that decay takes, in nats.
-pub(super) const GROWTH_MAX: f64 = 4.0;
-
-/// Evidence from the order of the copies, in nats: positive where they come faster and faster, negative where they die away.
+/// Evidence from the order of the copies, in nats and at most so much: positive where they come faster and faster, negative where they die
+/// away.
 ///
 /// Laplace's trend statistic (Cox and Lewis 1966, section 3.3): given their number and the first and the last, the copies of a steady
 /// source lie uniformly between the two. For a rate that grows or falls exponentially their mean place is sufficient, and half the square
 /// of its standard score is the log-likelihood ratio to second order.
-pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp) -> f64 {
+pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp, evidence_max: f64) -> f64 {
     let inside = || bins.iter().take_while(|bin| bin.start >= window.from);
     let Some(last) = inside().next() else { return 0.0 };
     let length = (last.start.min(now) - window.from).0 as f64;
@@ -28,7 +26,7 @@ pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp) -> f64 {
     let between = between as f64;
     let excess = (places - 1.0) - between / 2.0;
     let standard = excess / libm::sqrt(between / 12.0);
-    (standard * standard.abs() / 2.0).clamp(-GROWTH_MAX, GROWTH_MAX)
+    (standard * standard.abs() / 2.0).clamp(-evidence_max, evidence_max)
 }
 
 #[cfg(test)]
@@ -52,7 +50,7 @@ mod tests {
             spread: bins.len() as u64,
             ordinary: Ordinary::before(0, now - oldest),
         };
-        growth(&bins, &window, now)
+        growth(&bins, &window, now, 4.0)
     }
 
     #[test]

@@ -16,10 +16,34 @@ use crate::record::{HotRecord, Resolution};
 /// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
 pub const RULE_VERSION: u16 = 2;
 
-/// The log-odds of a spike, in nats, from which an episode is raised.
-const THRESHOLD: f64 = 4.2;
-/// Fewer copies by distinct accounts than this are never a spread.
-const COPIES_MIN: f64 = 6.0;
+/// What the rule leaves open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TriggerParameters {
+    /// The log-odds of a spike, in nats, from which an episode is raised.
+    pub threshold: f64,
+    /// Fewer copies by distinct accounts than this are never a spread.
+    pub copies_min: f64,
+    /// The most that growth adds and decay takes, in nats.
+    pub growth_max: f64,
+    /// The most that synchrony adds and its absence takes, in nats.
+    pub synchrony_max: f64,
+}
+
+impl TriggerParameters {
+    /// What this version rings by.
+    pub const SHIPPED: TriggerParameters = TriggerParameters {
+        threshold: 4.2,
+        copies_min: 6.0,
+        growth_max: 4.0,
+        synchrony_max: 8.0,
+    };
+
+    /// The most that growth and synchrony say.
+    fn extras_max(&self) -> f64 {
+        self.growth_max + self.synchrony_max
+    }
+}
+
 /// What is sure is not surer than this.
 const SURE: f64 = 16.0;
 
@@ -39,7 +63,7 @@ pub(crate) struct Judgement {
 /// content ([`Ordinary`]) which has come so far becomes a spike; then what the growth and the synchrony of that window say, as far as it
 /// holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
-pub(crate) fn judge(records: &[&HotRecord], now: Timestamp) -> Judgement {
+pub(crate) fn judge(records: &[&HotRecord], now: Timestamp, parameters: &TriggerParameters) -> Judgement {
     let bins = scan::bins(records, now);
     let spreaders = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
@@ -51,11 +75,11 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp) -> Judgement {
         if best.is_none_or(|(highest, _)| rarity > highest) {
             best = Some((rarity, window));
         }
-        copies_missing = copies_missing.min(copies_to_ring(&window) - copies);
+        copies_missing = copies_missing.min(copies_to_ring(&window, parameters) - copies);
     }
     let Some((rarity, window)) = best else {
         return Judgement {
-            evidence: evidence(Milliseconds(0), 0, 0.0, -SURE, spreaders),
+            evidence: evidence(Milliseconds(0), 0, 0.0, -SURE, spreaders, parameters),
             rings: Rings::No,
             copies_missing: 1,
         };
@@ -65,13 +89,14 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp) -> Judgement {
     let chance = Ordinary::chance_of_spike(rarity);
     let mut score = log_odds(chance);
     let excess = (1.0 - expected / copies).max(0.0);
-    if score + excess * EXTRAS_MAX >= THRESHOLD {
-        score += excess * growth::growth(&bins, &window, now);
-        score += excess * synchrony::synchrony(records, resolution_at(window.from, now), window.from);
+    if score + excess * parameters.extras_max() >= parameters.threshold {
+        let resolution = resolution_at(window.from, now);
+        score += excess * growth::growth(&bins, &window, now, parameters.growth_max);
+        score += excess * synchrony::synchrony(records, resolution, window.from, parameters.synchrony_max);
     }
-    let rings = copies >= COPIES_MIN && (score >= THRESHOLD || chance == 1.0);
+    let rings = copies >= parameters.copies_min && (score >= parameters.threshold || chance == 1.0);
     Judgement {
-        evidence: evidence(window.length, window.spread, expected, score, spreaders),
+        evidence: evidence(window.length, window.spread, expected, score, spreaders, parameters),
         rings: if rings { Rings::Yes } else { Rings::No },
         copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
     }
@@ -79,20 +104,17 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp) -> Judgement {
 
 /// With fewer copies than this the window cannot ring, whatever its growth and its platforms say; nor can one that begins later, for it holds
 /// no more than what is still to come.
-fn copies_to_ring(window: &Window) -> f64 {
+fn copies_to_ring(window: &Window, parameters: &TriggerParameters) -> f64 {
     let at = |evidence: f64| {
         window
             .ordinary
-            .copies_at(probability(THRESHOLD - evidence), window.length)
+            .copies_at(probability(parameters.threshold - evidence), window.length)
     };
     // Up to twice the expected copies only half of the evidence counts.
     let twice = 2.0 * window.ordinary.expected(window.length);
-    let copies = at(EXTRAS_MAX / 2.0).min(at(EXTRAS_MAX).max(twice));
-    copies.max(COPIES_MIN)
+    let copies = at(parameters.extras_max() / 2.0).min(at(parameters.extras_max()).max(twice));
+    copies.max(parameters.copies_min)
 }
-
-/// The most that growth and synchrony say.
-const EXTRAS_MAX: f64 = growth::GROWTH_MAX + synchrony::SYNCHRONY_MAX;
 
 fn log_odds(chance: f64) -> f64 {
     libm::log(chance / (1.0 - chance)).clamp(-SURE, SURE)
@@ -102,13 +124,20 @@ fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-log_odds))
 }
 
-fn evidence(window: Milliseconds, observed: u64, expected: f64, score: f64, accounts: f64) -> TriggerEvidence {
+fn evidence(
+    window: Milliseconds,
+    observed: u64,
+    expected: f64,
+    score: f64,
+    accounts: f64,
+    parameters: &TriggerParameters,
+) -> TriggerEvidence {
     TriggerEvidence {
         window,
         observed,
         expected,
         score,
-        threshold: THRESHOLD,
+        threshold: parameters.threshold,
         accounts: Estimate {
             estimate: accounts,
             low: accounts,

@@ -6,8 +6,6 @@ use tocsin_model::{PlatformId, Timestamp};
 
 use crate::record::{HotRecord, Resolution};
 
-/// The most that synchrony adds, in nats.
-pub(super) const SYNCHRONY_MAX: f64 = 8.0;
 /// Of ordinary bursts, the share of copies beyond the main platform is a beta variable with these parameters, fitted to the election posts:
 /// of the addresses that reach ten in an hour four in five do so on one platform.
 const ORDINARY: (f64, f64) = (0.12, 4.0);
@@ -19,9 +17,9 @@ const SPREADING_SHARE: f64 = 0.6;
 const COPIES_MAX: u64 = 60;
 const PLATFORMS_MAX: usize = 8;
 
-/// Evidence from the platforms of the copies since `from`, in nats. Platforms are compared from the largest on: each against all smaller
+/// Evidence from the platforms of the copies since `from`, in nats and at most so much. Platforms are compared from the largest on: each against all smaller
 /// ones together, as if a stick were broken again and again.
-pub(super) fn synchrony(records: &[&HotRecord], resolution: Resolution, from: Timestamp) -> f64 {
+pub(super) fn synchrony(records: &[&HotRecord], resolution: Resolution, from: Timestamp, evidence_max: f64) -> f64 {
     let mut counts: BTreeMap<PlatformId, u64> = BTreeMap::new();
     for (platform, kind, count) in records
         .iter()
@@ -33,7 +31,7 @@ pub(super) fn synchrony(records: &[&HotRecord], resolution: Resolution, from: Ti
     }
     let mut counts: Vec<u64> = counts.into_values().collect();
     counts.sort_unstable_by(|a, b| b.cmp(a));
-    of_counts(&counts)
+    of_counts(&counts).clamp(-evidence_max, evidence_max)
 }
 
 /// Of counts per platform, the largest first.
@@ -54,7 +52,7 @@ fn of_counts(counts: &[u64]) -> f64 {
             break;
         }
     }
-    sum.clamp(-SYNCHRONY_MAX, SYNCHRONY_MAX)
+    sum
 }
 
 /// The logarithm of the probability of `part` out of `all`, without the binomial coefficient, which both sides share.
@@ -78,7 +76,7 @@ mod tests {
         let two = of_counts(&[6, 4]);
         let four = of_counts(&[4, 3, 2, 1]);
         assert!(two > 0.8 && four > two + 1.0, "{two} {four}");
-        assert!(of_counts(&[4_000_000, 3_000_000, 2_000_000]) <= SYNCHRONY_MAX);
+        assert!(of_counts(&[4_000_000, 3_000_000, 2_000_000]).is_finite());
         assert_eq!(of_counts(&[]), 0.0);
     }
 }

@@ -1,0 +1,289 @@
+//! Ordered inputs of the key groups that come from people and from what the alerts said: the watch list, and the page threshold.
+//!
+//! One dispatcher does this at a time, under a lease of the store. It may still happen twice, or late: every record has a number, and of
+//! two the group goes by the higher one.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use tocsin_log::{Append, Appender, Log, LogError, SharedLog, TopicPartition, read_through};
+use tocsin_model::{Calibration, DeploymentKey, Milliseconds, PartitionCount, Timestamp, Watch};
+use tocsin_runtime::Shutdown;
+use tocsin_store::{PageEpisode, Threshold, WatchChange};
+use tocsin_velocity::budget::{Observed, Prior, page_threshold};
+use tocsin_wire::{SightingsRecord, TickTime, topics};
+
+use crate::telemetry::{Calibrated, ControlFailed, PagesCounted, WatchListPublished};
+use crate::{Dispatcher, pause};
+
+/// How often changes of the watch list are looked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often pages are counted, and whether the threshold still fits.
+const CALIBRATE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one dispatcher acts alone. Longer than everything that it does under one lease.
+const LEASE: Milliseconds = Milliseconds::from_seconds(60);
+const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many changes of the watch list are published at once.
+const CHANGES_MAX: u32 = 256;
+
+/// A threshold stands at least so long, unless the operator changes the budget: a new one makes every key group write a checkpoint.
+const STANDS_FOR: Milliseconds = Milliseconds::from_hours(1);
+/// A threshold that moved by less is left as it is.
+const MOVED_BY: f64 = 0.05;
+/// So long after the latest tick a new threshold holds: by then every partition has it.
+const AHEAD: Milliseconds = Milliseconds::from_minutes(1);
+/// What the threshold rests on: the episodes of so many days.
+const OBSERVED: Milliseconds = Milliseconds::from_hours(14 * 24);
+const DAY: Milliseconds = Milliseconds::from_hours(24);
+/// The latest tick stands among so many of the latest records: four come each second, and a block at most each ten milliseconds.
+const TICK_WITHIN: u64 = 1_024;
+
+pub(crate) struct Control {
+    pub dispatcher: Arc<Dispatcher>,
+    pub log: SharedLog,
+    pub appender: Arc<dyn Appender>,
+    pub partitions: PartitionCount,
+    pub key: DeploymentKey,
+    /// Names this dispatcher in the lease.
+    pub instance: String,
+}
+
+impl Control {
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let mut calibrated_at = None::<Instant>;
+        while !shutdown.is_requested() {
+            if let Err(error) = self.publish_watch_list().await {
+                self.failed("publish_watch_list", &error);
+            }
+            if calibrated_at.is_none_or(|at| at.elapsed() >= CALIBRATE_INTERVAL) {
+                match self.calibrate().await {
+                    // Without a tick there is no time yet: the next look may find one.
+                    Ok(false) => {}
+                    Ok(true) => calibrated_at = Some(Instant::now()),
+                    Err(error) => {
+                        calibrated_at = Some(Instant::now());
+                        self.failed("calibrate", &error);
+                    }
+                }
+            }
+            pause(LOOK_INTERVAL, &shutdown).await;
+        }
+        Ok(())
+    }
+
+    async fn publish_watch_list(&self) -> anyhow::Result<()> {
+        let store = &self.dispatcher.store;
+        // Looking costs a read; only who finds something asks for the lease.
+        if store.watch_changes(1).await?.is_empty() || !store.hold_calibrator(&self.instance, LEASE).await? {
+            return Ok(());
+        }
+        let changes = store.watch_changes(CHANGES_MAX).await?;
+        let at = self.latest_tick().await?.unwrap_or(Timestamp(0));
+        let appends = changes.iter().map(|change| self.watch_record(change, at)).collect();
+        self.append(appends).await?;
+        store.watch_published(&changes).await?;
+        WatchListPublished { count: changes.len() }.emit(&self.dispatcher.metrics);
+        Ok(())
+    }
+
+    fn watch_record(&self, change: &WatchChange, at: Timestamp) -> Append {
+        let content = self.key.content_id(&change.hash);
+        let watch = Watch {
+            number: change.number,
+            content,
+            hash: change.hash.clone(),
+            listed: change.listed,
+            source: change.source.clone(),
+            at,
+        };
+        let to = self.partitions.partition_of(content.group());
+        record(to, &SightingsRecord::Watch(watch))
+    }
+
+    /// Counts pages, and sets another threshold where the one in force does not fit any more. `false`: the log has no tick yet.
+    async fn calibrate(&self) -> anyhow::Result<bool> {
+        let Some(now) = self.latest_tick().await? else {
+            return Ok(false);
+        };
+        let store = &self.dispatcher.store;
+        let budget = f64::from(self.dispatcher.config.pages_per_day);
+        let since = store.observing_since(now).await?.max(now - OBSERVED);
+        let episodes = store.page_episodes(since).await?;
+        let mut latest = store.latest_calibration().await?;
+        let found = found(&episodes, since..now, budget);
+        if is_due(latest.map(|(latest, _)| latest).as_ref(), &found, now) && self.holds().await? {
+            let made = store.add_calibration(&self.instance, found).await?;
+            latest = made.map(|made| (made, false)).or(latest);
+        }
+        if let Some((calibration, false)) = latest
+            && self.holds().await?
+        {
+            self.publish(&calibration).await?;
+            store.forget_page_episodes(now - OBSERVED).await?;
+        }
+        PagesCounted {
+            budget,
+            pages_last_day: pages_since(&episodes, now - DAY),
+            episodes: episodes.len(),
+            page_threshold: latest.map_or(Prior::SHIPPED.page_threshold, |(latest, _)| latest.page_threshold),
+        }
+        .emit(&self.dispatcher.metrics);
+        Ok(true)
+    }
+
+    async fn publish(&self, calibration: &Calibration) -> anyhow::Result<()> {
+        let value = SightingsRecord::Calibration(*calibration);
+        let partitions = 0..u32::from(self.partitions.get());
+        self.append(partitions.map(|to| record(to, &value)).collect()).await?;
+        self.dispatcher.store.calibration_published(calibration.number).await?;
+        Calibrated { calibration }.emit(&self.dispatcher.metrics);
+        Ok(())
+    }
+
+    async fn holds(&self) -> anyhow::Result<bool> {
+        Ok(self.dispatcher.store.hold_calibrator(&self.instance, LEASE).await?)
+    }
+
+    async fn append(&self, appends: Vec<Append>) -> anyhow::Result<()> {
+        tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends))
+            .await
+            .context("the log did not take the records in time")??;
+        Ok(())
+    }
+
+    /// The time of the latest tick of the first partition: the only clock that the groups know.
+    async fn latest_tick(&self) -> anyhow::Result<Option<Timestamp>> {
+        let log = Arc::clone(&self.log);
+        Ok(tokio::task::spawn_blocking(move || latest_tick(log.as_ref())).await??)
+    }
+
+    fn failed(&self, operation: &'static str, error: &anyhow::Error) {
+        ControlFailed { operation, error }.emit(&self.dispatcher.metrics);
+    }
+}
+
+fn latest_tick(log: &dyn Log) -> Result<Option<Timestamp>, LogError> {
+    let place = TopicPartition::new(topics::SIGHTINGS, 0);
+    let (first, end) = log.bounds(&place)?;
+    let mut latest = None;
+    read_through(
+        log,
+        &place,
+        first.max(end.saturating_sub(TICK_WITHIN))..end,
+        &|| false,
+        &mut |record| {
+            let is_tick = record.value.and_then(|value| SightingsRecord::decode(value).ok());
+            let at = match is_tick {
+                Some(SightingsRecord::Tick(TickTime::AppendStamp)) => Some(Timestamp(record.appended_at_ms)),
+                Some(SightingsRecord::Tick(TickTime::At(at))) => Some(at),
+                _ => None,
+            };
+            latest = latest.max(at);
+        },
+    )?;
+    Ok(latest)
+}
+
+/// What the episodes of this time lead to.
+fn found(episodes: &[PageEpisode], observed: Range<Timestamp>, pages_per_day: f64) -> Threshold {
+    let peaks: Vec<f64> = episodes.iter().map(|episode| episode.peak).collect();
+    let (since, now) = (observed.start, observed.end);
+    let earliest = episodes.first().map_or(since, |episode| episode.raised_at.min(since));
+    let observed = Observed {
+        peaks: &peaks,
+        days: (now - earliest).0 as f64 / DAY.0 as f64,
+    };
+    Threshold {
+        page_threshold: page_threshold(&observed, &Prior::SHIPPED, pages_per_day),
+        pages_per_day,
+        episodes: u32::try_from(peaks.len()).unwrap_or(u32::MAX),
+        effective_from: now + AHEAD,
+        at: now,
+    }
+}
+
+/// Whether another threshold is to be set than the one in force, which is the shipped one before the first.
+fn is_due(latest: Option<&Calibration>, found: &Threshold, now: Timestamp) -> bool {
+    let (page_threshold, pages_per_day) = latest.map_or(
+        (Prior::SHIPPED.page_threshold, Prior::SHIPPED.pages_per_day),
+        |latest| (latest.page_threshold, latest.pages_per_day),
+    );
+    if pages_per_day != found.pages_per_day {
+        return true;
+    }
+    let stands = latest.is_some_and(|latest| now - latest.at < STANDS_FOR);
+    let moved = (found.page_threshold / page_threshold - 1.0).abs();
+    !stands && moved >= MOVED_BY
+}
+
+fn pages_since(episodes: &[PageEpisode], since: Timestamp) -> usize {
+    let paged = episodes
+        .iter()
+        .filter(|episode| episode.paged_at.is_some_and(|at| at >= since));
+    paged.count()
+}
+
+fn record(to: u32, value: &SightingsRecord<'_>) -> Append {
+    Append {
+        to: TopicPartition::new(topics::SIGHTINGS, to),
+        key: None,
+        value: Some(Bytes::from(value.encode())),
+        headers: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_770_000_000_000);
+
+    fn episodes(count: i64) -> Vec<PageEpisode> {
+        let episode = |number: i64| PageEpisode {
+            raised_at: NOW - Milliseconds::from_minutes(count - number),
+            peak: (number % 100) as f64 + 1.0,
+            paged_at: (number % 100 >= 90).then_some(NOW - Milliseconds::from_minutes(count - number)),
+        };
+        (0..count).map(episode).collect()
+    }
+
+    fn calibration(found: &Threshold, at: Timestamp) -> Calibration {
+        Calibration {
+            number: 1,
+            effective_from: at,
+            page_threshold: found.page_threshold,
+            pages_per_day: found.pages_per_day,
+            episodes: 0,
+            at,
+        }
+    }
+
+    #[test]
+    fn the_threshold_follows_the_episodes_within_a_stated_time_ahead() {
+        // An episode each minute of two days, evenly between 1 and 100: 15 of 1,440 a day lie above 98.96.
+        let seen = episodes(2 * 1_440);
+        let made = found(&seen, NOW - Milliseconds::from_hours(48)..NOW, 15.0);
+        assert!((90.0..110.0).contains(&made.page_threshold), "{made:?}");
+        assert_eq!((made.episodes, made.effective_from), (2_880, NOW + AHEAD));
+        assert_eq!(pages_since(&seen, NOW - DAY), 140, "of the last 1,440 minutes");
+    }
+
+    #[test]
+    fn a_threshold_is_replaced_when_it_moved_or_when_the_budget_did() {
+        let before = found(&[], NOW..NOW, 15.0);
+        assert!(!is_due(None, &before, NOW), "the shipped one fits");
+        assert!(is_due(None, &found(&[], NOW..NOW, 10.0), NOW), "another budget");
+        let seen = episodes(1_440);
+        let moved = found(&seen, NOW - DAY..NOW, 15.0);
+        assert!(is_due(None, &moved, NOW));
+        let stands = calibration(&before, NOW - Milliseconds::from_minutes(30));
+        assert!(!is_due(Some(&stands), &moved, NOW), "it is too new");
+        let stood = calibration(&before, NOW - STANDS_FOR);
+        assert!(is_due(Some(&stood), &moved, NOW));
+        let same = calibration(&moved, NOW - STANDS_FOR);
+        assert!(!is_due(Some(&same), &moved, NOW), "it has not moved");
+    }
+}
