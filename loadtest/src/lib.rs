@@ -15,5 +15,9 @@
 //! content, for forecasts. The binary of this crate measures throughput; see `loadtest/README.md`.
 
 pub mod cascade;
+pub mod day;
 pub mod oracle;
+pub mod rival;
 pub mod scenario;
+pub mod score;
+pub mod truth;

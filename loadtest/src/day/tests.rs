@@ -1,0 +1,1 @@
+//! A day follows the laws of its plan.

@@ -1,0 +1,1 @@
+//! Verdicts and figures are those a person would find by hand.

@@ -1,0 +1,1 @@
+//! Spikes are where a person would see them.
