@@ -12,11 +12,12 @@
 //!
 //! Start reading at [`scenario::ScenarioConfig`], then [`scenario::Scenario`]; [`scenario::DemoPlan`] is what `tocsin demo` plays;
 //! [`oracle::Oracle`] counts; [`cascade::cascade`] is the spread of one
-//! content, for forecasts. The binary of this crate measures throughput; see `loadtest/README.md`.
+//! content, for forecasts; [`report::Report`] is the page on which an evaluation shows its figures. The binary of this crate measures throughput; see `loadtest/README.md`.
 
 pub mod cascade;
 pub mod day;
 pub mod oracle;
+pub mod report;
 pub mod rival;
 pub mod scenario;
 pub mod score;
