@@ -144,7 +144,7 @@ impl Partition {
             .chain(std::iter::repeat(None));
         for (output, trace) in self.outputs.drain(..).zip(traces) {
             match output {
-                Output::Alert(said) => taken.alerts.push(Traced { said, trace }),
+                Output::Alert(said) => taken.alerts.push(Traced { said: *said, trace }),
                 Output::Announcement(announcement) => taken.announcements.push(announcement),
                 said @ (Output::Delta(_) | Output::Link(_) | Output::Decision(_)) => {
                     taken.onward.push(Traced { said, trace });

@@ -13,7 +13,8 @@ use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, Record, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{
     Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, Name,
-    PartitionCount, PlatformFigures, PlatformId, PriorityTerm, Scope, Timestamp, TriggerEvidence, Verdict,
+    NextHour, PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope,
+    Timestamp, TriggerEvidence, Verdict,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{KeySubject, Role, Store};
@@ -85,6 +86,29 @@ fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Alert 
             value: priority,
         }],
         members: 1,
+        forecast: Some(NextHour {
+            spread: Quantiles {
+                low: 20.0,
+                median: 90.0,
+                high: 400.0,
+            },
+            accounts: Quantiles {
+                low: 15.0,
+                median: 60.0,
+                high: 300.0,
+            },
+        }),
+        paged: true,
+        page_score: 3.5,
+        page_threshold: 2.0,
+        pages_per_day: 15.0,
+        influence: vec![PartyInfluence {
+            party: PartyId(1),
+            share: 1.0,
+            counted_share: 1.0,
+            capped: false,
+        }],
+        quarantined: false,
     }
 }
 

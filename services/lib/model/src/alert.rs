@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{ContentHash, FamilyId, Interval, Milliseconds, PlatformId, Scope, Timestamp};
+use crate::{ContentHash, FamilyId, Interval, Milliseconds, PartyId, PlatformId, Scope, Timestamp};
 
 /// The identity of an alert: a keyed digest of (scope, family when raised, rule version, episode number, level, repetition). The same input
 /// gives the same id on every machine, so duplicates are harmless.
@@ -54,14 +54,61 @@ pub struct Alert {
     pub spread_24h: Interval,
     /// Figures per platform, ascending by platform.
     pub platforms: Vec<PlatformFigures>,
-    /// Spread expected in the next hour, median.
+    /// Spread expected in the next hour, median: that of `forecast` where there is one.
     pub forecast_1h: f64,
+    /// The next hour with quantiles. `None` in alerts of schema version 1.
+    pub forecast: Option<NextHour>,
     /// Exposure that can still be prevented in the next hour, times probability, times severity. Orders the queue.
     pub priority: f64,
     /// The terms of the priority, in a fixed order.
     pub priority_terms: Vec<PriorityTerm>,
     /// How many contents the family has.
     pub members: u32,
+    /// Whether this episode interrupts a person: at this alert or at an earlier one.
+    pub paged: bool,
+    /// What is compared with `page_threshold`.
+    pub page_score: f64,
+    /// The page score from which an episode pages.
+    pub page_threshold: f64,
+    /// The budget of pages that the threshold stands for.
+    pub pages_per_day: f64,
+    /// The parties that reported the family, ascending by party.
+    pub influence: Vec<PartyInfluence>,
+    /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
+    pub quarantined: bool,
+}
+
+/// What is expected of the next hour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NextHour {
+    /// Uploads, blocked uploads and shares.
+    pub spread: Quantiles,
+    /// The accounts these come from.
+    pub accounts: Quantiles,
+}
+
+/// What is expected: 5, 50 and 95 % quantiles, never negative, ascending.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantiles {
+    /// With 5 % probability it is less.
+    pub low: f64,
+    /// It is as likely to be more as to be less.
+    pub median: f64,
+    /// With 5 % probability it is more.
+    pub high: f64,
+}
+
+/// One party's part in an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PartyInfluence {
+    /// The party.
+    pub party: PartyId,
+    /// The part of the family's spread over the last hour that it reported, 0 to 1.
+    pub share: f64,
+    /// The part of the exposure in the priority that is its own after the cap, 0 to 1.
+    pub counted_share: f64,
+    /// Whether the cap on what one party adds holds it back.
+    pub capped: bool,
 }
 
 /// The window that rang.

@@ -21,7 +21,10 @@ mod sighting;
 mod time;
 mod visibility;
 
-pub use alert::{Alert, AlertId, AlertLevel, Estimate, PlatformFigures, PriorityTerm, TriggerEvidence};
+pub use alert::{
+    Alert, AlertId, AlertLevel, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm, Quantiles,
+    TriggerEvidence,
+};
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
 pub use decision::{Decision, DecisionId, Verdict};
 pub use event::{Event, EventId, Label};

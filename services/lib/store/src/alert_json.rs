@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tocsin_model::{
     Alert, AlertId, AlertLevel, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds,
-    PlatformFigures, PlatformId, PriorityTerm, Timestamp, TriggerEvidence,
+    NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Timestamp,
+    TriggerEvidence,
 };
 
 use crate::StoreError;
@@ -37,6 +38,29 @@ struct Stored {
     priority: f64,
     priority_terms: Vec<(String, f64)>,
     members: u32,
+    /// Spread, then accounts; low, median, high.
+    #[serde(default)]
+    forecast: Option<[[f64; 3]; 2]>,
+    #[serde(default)]
+    paged: bool,
+    #[serde(default)]
+    page_score: f64,
+    #[serde(default)]
+    page_threshold: f64,
+    #[serde(default)]
+    pages_per_day: f64,
+    #[serde(default)]
+    influence: Vec<StoredInfluence>,
+    #[serde(default)]
+    quarantined: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredInfluence {
+    party: u16,
+    share: f64,
+    counted_share: f64,
+    capped: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +103,15 @@ pub(crate) fn to_json(alert: &Alert) -> String {
             .map(|term| (term.name.clone(), finite(term.value)))
             .collect(),
         members: alert.members,
+        forecast: alert
+            .forecast
+            .map(|forecast| [forecast.spread, forecast.accounts].map(from_quantiles)),
+        paged: alert.paged,
+        page_score: finite(alert.page_score),
+        page_threshold: finite(alert.page_threshold),
+        pages_per_day: finite(alert.pages_per_day),
+        influence: alert.influence.iter().map(from_influence).collect(),
+        quarantined: alert.quarantined,
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -124,6 +157,16 @@ fn to_alert(stored: Stored) -> Option<Alert> {
             .map(|(name, value)| PriorityTerm { name, value })
             .collect(),
         members: stored.members,
+        forecast: stored.forecast.map(|[spread, accounts]| NextHour {
+            spread: to_quantiles(spread),
+            accounts: to_quantiles(accounts),
+        }),
+        paged: stored.paged,
+        page_score: stored.page_score,
+        page_threshold: stored.page_threshold,
+        pages_per_day: stored.pages_per_day,
+        influence: stored.influence.into_iter().map(to_influence).collect(),
+        quarantined: stored.quarantined,
     })
 }
 
@@ -143,6 +186,32 @@ fn to_platform(stored: StoredPlatform) -> PlatformFigures {
         spread_24h: stored.spread_24h,
         reach: to_estimate(stored.reach),
     }
+}
+
+fn from_influence(influence: &PartyInfluence) -> StoredInfluence {
+    StoredInfluence {
+        party: influence.party.0,
+        share: finite(influence.share),
+        counted_share: finite(influence.counted_share),
+        capped: influence.capped,
+    }
+}
+
+fn to_influence(stored: StoredInfluence) -> PartyInfluence {
+    PartyInfluence {
+        party: PartyId(stored.party),
+        share: stored.share,
+        counted_share: stored.counted_share,
+        capped: stored.capped,
+    }
+}
+
+fn from_quantiles(quantiles: Quantiles) -> [f64; 3] {
+    [quantiles.low, quantiles.median, quantiles.high].map(finite)
+}
+
+fn to_quantiles([low, median, high]: [f64; 3]) -> Quantiles {
+    Quantiles { low, median, high }
 }
 
 fn from_estimate(estimate: Estimate) -> [f64; 3] {

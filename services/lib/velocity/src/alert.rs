@@ -1,33 +1,60 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, PlatformFigures, PlatformId, Scope, Timestamp,
+    Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, NextHour, PlatformFigures, PlatformId, Quantiles, Scope,
+    Timestamp,
 };
 
+use crate::evidence::{course, evidence as parties_evidence};
 use crate::family::{FamilyState, accounts};
 use crate::figures::{WindowFigures, family_figures};
-use crate::priority::priority;
+use crate::forecast::{Calibration, Forecast, Model};
+use crate::paging::PagePolicy;
+use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
 use crate::trigger::{self, RULE_VERSION};
 
+/// What an alert is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) family: FamilyId,
+    pub(crate) scope: Scope,
+    pub(crate) level: AlertLevel,
+    pub(crate) state: &'a FamilyState,
+    /// How forecasts turned out in this scope.
+    pub(crate) calibration: &'a Calibration,
+    pub(crate) records: &'a [&'a HotRecord],
+}
+
 /// The alert of an episode at `now`. `None` without records.
-pub(crate) fn compose(
-    key: &DeploymentKey,
-    family: FamilyId,
-    scope: Scope,
-    level: AlertLevel,
-    state: &FamilyState,
-    records: &[&HotRecord],
-    now: Timestamp,
-) -> Option<Alert> {
+pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject<'_>, now: Timestamp) -> Option<Alert> {
+    let Subject {
+        family,
+        scope,
+        level,
+        state,
+        calibration,
+        records,
+    } = subject;
     let figures = family_figures(records, now)?;
     let founder = records
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
     let mut evidence = trigger::judge(records, now).evidence;
-    evidence.accounts = accounts(records).estimate;
-    let priority = priority(records, state.verdict, now);
+    let accounts = accounts(records);
+    evidence.accounts = accounts.estimate;
+    let said = parties_evidence(records, now);
+    let setting = Setting {
+        verdict: state.verdict,
+        calibration,
+        now,
+    };
+    let priority = priority(&said, setting);
+    let spread = calibration.forecast(&Model::SHIPPED, &course(records, now));
+    let copies = said.iter().map(|party| party.copies).sum();
+    let from_accounts = spread.accounts(accounts.estimate.estimate + accounts.without_account as f64, copies);
+    let paging = policy.decide(level, priority.priority, state.episode.paged);
     let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);
     Some(Alert {
         id: alert_id(key, family, scope, level, state),
@@ -45,10 +72,20 @@ pub(crate) fn compose(
         spread_1h,
         spread_24h,
         platforms: platforms(&figures.windows, &figures),
-        forecast_1h: priority.forecast_1h,
+        forecast_1h: spread.median,
         priority: priority.priority,
         priority_terms: priority.terms,
         members: figures.members,
+        forecast: Some(NextHour {
+            spread: quantiles(spread),
+            accounts: quantiles(from_accounts),
+        }),
+        paged: paging.paged,
+        page_score: paging.score,
+        page_threshold: policy.threshold,
+        pages_per_day: policy.pages_per_day,
+        influence: priority.influence,
+        quarantined: false,
     })
 }
 
@@ -63,6 +100,14 @@ fn alert_id(key: &DeploymentKey, family: FamilyId, scope: Scope, level: AlertLev
         &state.episode.alerts.to_le_bytes(),
     ];
     AlertId(key.digest("alert", &parts))
+}
+
+fn quantiles(forecast: Forecast) -> Quantiles {
+    Quantiles {
+        low: forecast.low,
+        median: forecast.median,
+        high: forecast.high,
+    }
 }
 
 fn platforms(windows: &[WindowFigures; 3], figures: &crate::figures::FamilyFigures) -> Vec<PlatformFigures> {

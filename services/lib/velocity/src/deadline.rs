@@ -12,6 +12,8 @@ pub(crate) enum Duty {
     Judge(FamilyId, Class),
     /// Look whether an open episode goes on: (family, own class of the scope).
     Review(FamilyId, Class),
+    /// Look what came in the hour after an alert's forecast: (family, own class of the scope).
+    Learn(FamilyId, Class),
 }
 
 /// Duties by the time they become due. Each stands at most once per time.
@@ -40,6 +42,7 @@ impl Deadlines {
                 Duty::SendDelta(member, class) => (0, member.0, class),
                 Duty::Judge(family, class) => (1, family.0.0, class),
                 Duty::Review(family, class) => (2, family.0.0, class),
+                Duty::Learn(family, class) => (3, family.0.0, class),
             };
             out.signed(at.0);
             out.byte(tag);
@@ -59,6 +62,7 @@ impl Deadlines {
                 0 => Duty::SendDelta(id, class),
                 1 => Duty::Judge(FamilyId(id), class),
                 2 => Duty::Review(FamilyId(id), class),
+                3 => Duty::Learn(FamilyId(id), class),
                 _ => return Err(DecodeError::Invalid("duty")),
             };
             deadlines.due.insert((at, duty));

@@ -18,6 +18,8 @@ pub(crate) struct Episode {
     pub(crate) open: bool,
     /// How many alerts the latest episode has made.
     pub(crate) alerts: u32,
+    /// Whether the latest episode has interrupted a person.
+    pub(crate) paged: bool,
     last_alert_at: Timestamp,
     hour_at_level: u64,
     hour_max: u64,
@@ -93,6 +95,7 @@ impl Episode {
         out.number(u64::from(self.number));
         out.byte(u8::from(self.open));
         out.number(u64::from(self.alerts));
+        out.byte(u8::from(self.paged));
         out.signed(self.last_alert_at.0);
         out.number(self.hour_at_level);
         out.number(self.hour_max);
@@ -103,6 +106,7 @@ impl Episode {
             number: input.narrow("number of an episode")?,
             open: input.byte()? != 0,
             alerts: input.narrow("count of alerts")?,
+            paged: input.byte()? != 0,
             last_alert_at: Timestamp(input.signed()?),
             hour_at_level: input.number()?,
             hour_max: input.number()?,

@@ -179,6 +179,14 @@ impl Families {
         Some(state)
     }
 
+    /// Takes note of what became of an episode's alert.
+    pub(crate) fn set_paged(&mut self, family: FamilyId, class: Class, paged: bool) {
+        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
+        if let Some(state) = state {
+            state.episode.paged = paged;
+        }
+    }
+
     /// Takes the members in other groups out of a state.
     pub(crate) fn take_remote(&mut self, family: FamilyId, class: Class) -> BTreeMap<ContentId, (u64, Vec<HotRecord>)> {
         let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));

@@ -9,7 +9,9 @@ use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
+use crate::learning::Outcomes;
 use crate::marks::Marks;
+use crate::paging::PagePolicy;
 use crate::record::HotRecord;
 
 /// The state machine of one key group.
@@ -24,6 +26,8 @@ pub struct Group {
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
     pub(crate) delta_number: u64,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) page_policy: PagePolicy,
     version: u64,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
@@ -44,6 +48,8 @@ impl Group {
             families: Families::default(),
             deadlines: Deadlines::default(),
             delta_number: 0,
+            outcomes: Outcomes::default(),
+            page_policy: PagePolicy::SHIPPED,
             version: 0,
             changed: BTreeSet::new(),
             counters: Counters::default(),
@@ -164,6 +170,7 @@ impl Group {
                 Duty::SendDelta(member, class) => self.send_delta(member, class, out),
                 Duty::Judge(family, class) => self.judge(family, class, out),
                 Duty::Review(family, class) => self.review(family, class, out),
+                Duty::Learn(family, class) => self.learn(family, class, at),
             }
         }
         self.now = self.now.max(now);

@@ -41,7 +41,7 @@ pub enum Input<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// An alarm.
-    Alert(tocsin_model::Alert),
+    Alert(Box<tocsin_model::Alert>),
     /// A content became hot.
     Announcement(FamilyAnnouncement),
     /// Figures for the home of a family in another group.

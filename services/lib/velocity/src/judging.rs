@@ -1,12 +1,15 @@
 //! When a group asks the rule, and what it then says.
 
-use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
+use crate::alert::{Subject, compose};
 use crate::class::Quiet;
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
+use crate::evidence::course;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
+use crate::learning::FORECAST_AHEAD;
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::{self, total};
 
@@ -167,18 +170,44 @@ impl Group {
             self.deadlines.add(self.now + REVIEW_EVERY, Duty::Review(family, class));
         }
         let records = self.records(family, class);
-        if let Some(state) = self.families.state(family, class)
-            && let Some(alert) = crate::alert::compose(
-                &self.config.key,
-                family,
-                class.scope(),
-                level,
-                state,
-                &records,
-                self.now,
-            )
-        {
-            out.push(Output::Alert(alert));
+        let Some(alert) = self.compose_alert(family, class, level, &records) else {
+            return;
+        };
+        let course = course(&records, self.now);
+        if level != AlertLevel::Subsided {
+            let due = self.now + FORECAST_AHEAD;
+            if self.outcomes.expect(family, class, due, course) {
+                self.deadlines.add(due, Duty::Learn(family, class));
+            }
         }
+        self.families.set_paged(family, class, alert.paged);
+        out.push(Output::Alert(Box::new(alert)));
+    }
+
+    /// The hour after a forecast is over. Of a family that joined another, or that made room, nobody can tell what came.
+    pub(crate) fn learn(&mut self, family: FamilyId, class: Class, due: Timestamp) {
+        let records = self.records(family, class);
+        let is_known = self.families.of(family.0, class) == family && !records.is_empty();
+        let spread = is_known.then(|| total(&records, Resolution::Minute1, 60, self.now));
+        self.outcomes.learn(family, class, due, spread);
+    }
+
+    /// The alert of a family's episode, from these records.
+    pub(crate) fn compose_alert(
+        &self,
+        family: FamilyId,
+        class: Class,
+        level: AlertLevel,
+        records: &[&HotRecord],
+    ) -> Option<Alert> {
+        let subject = Subject {
+            family,
+            scope: class.scope(),
+            level,
+            state: self.families.state(family, class)?,
+            calibration: &self.outcomes.calibration(class),
+            records,
+        };
+        compose(&self.config.key, &self.page_policy, subject, self.now)
     }
 }

@@ -19,18 +19,23 @@ mod bins;
 mod class;
 mod deadline;
 mod episode;
+pub mod evidence;
+mod exposure;
 mod family;
 pub mod figures;
 pub mod forecast;
 mod group;
 mod input;
 mod judging;
+mod learning;
 mod marks;
 mod membership;
-mod priority;
+mod paging;
+pub mod priority;
 pub mod record;
 mod snapshot;
 mod trigger;
+mod voice;
 
 #[cfg(test)]
 mod tests;

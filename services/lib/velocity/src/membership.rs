@@ -76,11 +76,8 @@ impl Group {
         };
         // The family has no member left here, so the alert is composed from what was its founder.
         let records = self.own_records(founder, class);
-        if let Some(state) = self.families.state(family, class) {
-            let key = &self.config.key;
-            let alert = crate::alert::compose(key, family, class.scope(), level, state, &records, now);
-            out.extend(alert.map(Output::Alert));
-        }
+        let alert = self.compose_alert(family, class, level, &records);
+        out.extend(alert.map(|alert| Output::Alert(Box::new(alert))));
     }
 
     /// The founder of this family joined another: its members are told to follow, those that links of one class alone made members too.

@@ -1,87 +1,161 @@
-use tocsin_model::{PriorityTerm, Timestamp, Verdict};
+//! What it is worth to act on a family now: the order of the queue.
+//!
+//! Priority = probability that it violates x exposure that can still be prevented in the next hour x severity.
+//!
+//! The probability is a logistic function of a sum of documented log-odds. What the events of one party add to each of them is bounded, and
+//! what they add to the exposure is capped ([`exposure_cap`]), so a party that inflates a harmless content raises its priority by at most
+//! [`influence_cap`] of what the others say. Without that cap a single party could fill the first places of everybody's queue.
 
-use crate::record::{HotRecord, Resolution, Signals};
-use crate::trigger::total;
+pub use crate::exposure::{PARTY_EXPOSURE_MAX, PARTY_EXPOSURE_TIMES, exposure_cap};
+use tocsin_model::{PartyInfluence, PriorityTerm, Timestamp, Verdict};
 
-/// Log-odds that a family violates, before anything is known of it.
+use crate::evidence::PartyEvidence;
+use crate::exposure::{Exposure, exposure, held};
+use crate::forecast::Calibration;
+
+/// Log-odds that a family that rings violates, before anything is known of it.
 const PRIOR: f64 = -2.0;
-/// What the mean confidence of the label `tvec` adds at 100 %.
-const LABEL: f64 = 4.0;
-/// What each doubling of the reports adds.
+
+/// Of copies that do not violate, so many are labelled `tvec`, as a sum of confidences. How much more a party labels is the evidence.
+const LABELS_ORDINARY: f64 = 0.01;
+/// The ordinary rate is worth so many copies, so that one label among few is not taken for a third of them.
+const LABELS_PRIOR_COPIES: f64 = 3.0;
+/// The most that labels add: those of one party, and of all.
+const LABELS_PARTY_MAX: f64 = 2.5;
+const LABELS_MAX: f64 = 5.0;
+
+/// There is no watch list among the inputs yet, so no family matches one.
+const WATCH: f64 = 0.0;
+
+/// What each doubling of a party's reports adds, and the most that those of one party and of all add.
 const REPORTS: f64 = 0.5;
-/// What spread after a removal adds.
-const AFTER_REMOVAL: f64 = 1.5;
-/// What each platform beyond the first adds, up to three.
-const PLATFORM: f64 = 0.5;
-/// What a decision adds.
+const REPORTS_PARTY_MAX: f64 = 1.0;
+const REPORTS_MAX: f64 = 3.0;
+
+/// What each doubling of the copies posted after a removal adds, and the most.
+const AFTER_REMOVAL: f64 = 0.5;
+const AFTER_REMOVAL_MAX: f64 = 1.5;
+
+/// What each platform beyond the first adds that spreads it in the same hour, and the most. Of one party at most two platforms count.
+const SYNCHRONY: f64 = 0.5;
+const SYNCHRONY_MAX: f64 = 1.5;
+const SYNCHRONY_PLATFORMS_PER_PARTY: u32 = 2;
+
+/// What a decision adds. Neither hides anything: the family keeps its place in the queue, further down.
 const VIOLATING: f64 = 6.0;
 const BENIGN: f64 = -6.0;
 const NEWSWORTHY: f64 = -3.0;
 
-/// The next hour and what it is worth to act now.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Priority {
-    pub(crate) forecast_1h: f64,
-    pub(crate) priority: f64,
-    pub(crate) terms: Vec<PriorityTerm>,
+/// The severity of what all labels agree on; what no label speaks of has 1.
+const SEVERITY_MAX: f64 = 2.0;
+
+/// The most that one party's events add to the log-odds.
+pub const PARTY_LOG_ODDS_MAX: f64 =
+    LABELS_PARTY_MAX + REPORTS_PARTY_MAX + AFTER_REMOVAL_MAX + SYNCHRONY * SYNCHRONY_PLATFORMS_PER_PARTY as f64;
+
+/// What priority depends on beside the parties' events.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// What people decided.
+    pub verdict: Option<Verdict>,
+    /// How forecasts turned out.
+    pub calibration: &'a Calibration,
+    /// The group's time.
+    pub now: Timestamp,
 }
 
-/// Priority = probability that it violates x exposure that can still be prevented in the next hour.
-///
-/// The probability is a logistic function of a sum of documented log-odds. The exposure is the expected spread of the next hour times
-/// the mean stated audience of a copy (1 where none is stated). The expected spread is the mean of the last quarter of an hour's pace and the last
-/// hour's.
-pub(crate) fn priority(records: &[&HotRecord], verdict: Option<Verdict>, now: Timestamp) -> Priority {
-    let signals = records
-        .iter()
-        .fold(Signals::default(), |sum, record| sum.plus(record.signals));
-    let mut platforms: Vec<_> = records
-        .iter()
-        .flat_map(|record| record.reach())
-        .map(|entry| entry.platform)
-        .collect();
-    platforms.sort_unstable();
-    platforms.dedup();
+/// What it is worth to act now, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Priority {
+    /// Exposures to what violates in the next hour that can still be prevented, weighed by severity.
+    pub priority: f64,
+    /// The log-odds and the factors, in a fixed order.
+    pub terms: Vec<PriorityTerm>,
+    /// Each party's part.
+    pub influence: Vec<PartyInfluence>,
+}
 
-    let log_odds = [
-        ("prior", PRIOR),
-        ("label", LABEL * ratio(signals.tvec_sum, signals.tvec_count) / 100.0),
-        ("reports", REPORTS * libm::log2(1.0 + signals.reports as f64)),
-        (
-            "spread_after_removal",
-            if signals.spread_after_removal > 0 {
-                AFTER_REMOVAL
-            } else {
-                0.0
-            },
-        ),
-        ("platforms", PLATFORM * (platforms.len().clamp(1, 4) - 1) as f64),
-        ("decision", verdict.map_or(0.0, decision_term)),
+/// The priority of a family of which the parties say this.
+pub fn priority(evidence: &[PartyEvidence], setting: Setting<'_>) -> Priority {
+    let odds = log_odds(evidence, setting.verdict);
+    let probability = logistic(odds.iter().map(|term| term.1).sum());
+    let capped = Capped::new(evidence, setting);
+    let shown = &capped.shown;
+    let severity = severity(evidence);
+    let factors = [
+        ("probability", probability),
+        ("forecast_1h", shown.forecast_1h),
+        ("posted_share", shown.posted_share),
+        ("audience_per_copy", shown.audience_per_copy),
+        ("exposure", shown.total),
+        ("exposure_counted", capped.counted),
+        ("severity", severity),
     ];
-    let sum: f64 = log_odds.iter().map(|term| term.1).sum();
-    let probability = 1.0 / (1.0 + libm::exp(-sum));
-
-    let quarter = total(records, Resolution::Seconds5, 180, now) as f64;
-    let hour = total(records, Resolution::Minute1, 60, now) as f64;
-    let forecast_1h = (4.0 * quarter + hour) / 2.0;
-    let audience = if signals.audience_count == 0 {
-        1.0
-    } else {
-        ratio(signals.audience_sum, signals.audience_count)
-    };
-
-    let mut terms: Vec<PriorityTerm> = log_odds.into_iter().map(|(name, value)| term(name, value)).collect();
-    terms.push(term("probability", probability));
-    terms.push(term("forecast_1h", forecast_1h));
-    terms.push(term("audience_per_copy", audience));
+    let terms = odds.into_iter().chain(factors).map(|(name, value)| PriorityTerm {
+        name: name.to_owned(),
+        value,
+    });
     Priority {
-        forecast_1h,
-        priority: probability * forecast_1h * audience,
-        terms,
+        priority: probability * capped.counted * severity,
+        terms: terms.collect(),
+        influence: capped.influence(evidence),
     }
 }
 
-fn decision_term(verdict: Verdict) -> f64 {
+/// The most that one further party, whatever it says, adds to the priority of a family of which the others say this.
+///
+/// It follows from the bounds alone: the log-odds rise by at most [`PARTY_LOG_ODDS_MAX`], the exposure is at most what the others show and
+/// [`exposure_cap`] of it, and the severity is at most its maximum.
+pub fn influence_cap(others: &[PartyEvidence], setting: Setting<'_>) -> f64 {
+    let odds: f64 = log_odds(others, setting.verdict).iter().map(|term| term.1).sum();
+    let shown = exposure(others.iter(), setting.calibration, setting.now).total;
+    let most = logistic(odds + PARTY_LOG_ODDS_MAX) * (shown + exposure_cap(shown)) * SEVERITY_MAX;
+    most - priority(others, setting).priority
+}
+
+/// The terms of the log-odds in their order.
+fn log_odds(evidence: &[PartyEvidence], verdict: Option<Verdict>) -> [(&'static str, f64); 7] {
+    let reports: f64 = evidence
+        .iter()
+        .map(|said| (REPORTS * libm::log2(1.0 + said.reports as f64)).min(REPORTS_PARTY_MAX))
+        .sum();
+    let after_removal: f64 = evidence.iter().map(|said| said.after_removal as f64).sum();
+    let platforms: u32 = evidence
+        .iter()
+        .map(|said| said.platforms.min(SYNCHRONY_PLATFORMS_PER_PARTY))
+        .sum();
+    [
+        ("prior", PRIOR),
+        ("labels", labels(evidence)),
+        ("watch", WATCH),
+        ("reports", reports.min(REPORTS_MAX)),
+        (
+            "spread_after_removal",
+            (AFTER_REMOVAL * libm::log2(1.0 + after_removal)).min(AFTER_REMOVAL_MAX),
+        ),
+        (
+            "synchrony",
+            (SYNCHRONY * f64::from(platforms.saturating_sub(1))).min(SYNCHRONY_MAX),
+        ),
+        ("decision", verdict.map_or(0.0, decision)),
+    ]
+}
+
+/// How much more often than usual each party labels the copies; what it does not label says nothing, for many platforms label nothing.
+fn labels(evidence: &[PartyEvidence]) -> f64 {
+    let of_party = |said: &PartyEvidence| {
+        let labelled = said.label_percent as f64 / 100.0 + LABELS_ORDINARY * LABELS_PRIOR_COPIES;
+        let rate = labelled / (said.copies as f64 + LABELS_PRIOR_COPIES);
+        libm::log(rate / LABELS_ORDINARY).clamp(0.0, LABELS_PARTY_MAX)
+    };
+    evidence.iter().map(of_party).sum::<f64>().min(LABELS_MAX)
+}
+
+fn severity(evidence: &[PartyEvidence]) -> f64 {
+    1.0 + (SEVERITY_MAX - 1.0) * labels(evidence) / LABELS_MAX
+}
+
+fn decision(verdict: Verdict) -> f64 {
     match verdict {
         Verdict::Violating => VIOLATING,
         Verdict::Benign => BENIGN,
@@ -90,13 +164,343 @@ fn decision_term(verdict: Verdict) -> f64 {
     }
 }
 
-fn ratio(sum: u64, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { sum as f64 / count as f64 }
+fn logistic(log_odds: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-log_odds))
 }
 
-fn term(name: &str, value: f64) -> PriorityTerm {
-    PriorityTerm {
-        name: name.to_owned(),
-        value,
+/// The exposure with the cap on what each party adds.
+struct Capped {
+    shown: Exposure,
+    counted: f64,
+    /// For each party, what the others show.
+    without: Vec<f64>,
+    /// The place of the party that the cap holds back most.
+    tightest: Option<usize>,
+}
+
+impl Capped {
+    /// Whatever one party adds to what the others show is held below the cap; of all parties the one that is held most decides.
+    fn new(evidence: &[PartyEvidence], setting: Setting<'_>) -> Self {
+        let shown = exposure(evidence.iter(), setting.calibration, setting.now);
+        let mut capped = Capped {
+            counted: shown.total,
+            shown,
+            without: Vec::with_capacity(evidence.len()),
+            tightest: None,
+        };
+        for place in 0..evidence.len() {
+            let others = evidence[..place].iter().chain(&evidence[place + 1..]);
+            let others = exposure(others, setting.calibration, setting.now).total;
+            let counted = counted(shown.total, others);
+            if counted < capped.counted {
+                (capped.counted, capped.tightest) = (counted, Some(place));
+            }
+            capped.without.push(others);
+        }
+        capped
+    }
+
+    fn influence(&self, evidence: &[PartyEvidence]) -> Vec<PartyInfluence> {
+        let hour = |place: usize| evidence[place].last_1h as f64;
+        let sum_without = |left_out: Option<usize>| -> f64 {
+            let counted = (0..evidence.len()).filter(|place| Some(*place) != left_out);
+            counted.map(hour).sum()
+        };
+        let (all, all_others) = (sum_without(None), sum_without(self.tightest));
+        let share = |place: usize, of: f64| if of > 0.0 { hour(place) / of } else { 0.0 };
+        let party = |place: usize| {
+            let counted_share = match self.tightest {
+                None => share(place, all),
+                Some(tightest) => {
+                    let others = (self.without[tightest] / self.counted).clamp(0.0, 1.0);
+                    if place == tightest {
+                        1.0 - others
+                    } else {
+                        others * share(place, all_others)
+                    }
+                }
+            };
+            PartyInfluence {
+                party: evidence[place].party,
+                share: share(place, all),
+                counted_share,
+                capped: counted(self.shown.total, self.without[place]) < self.shown.total,
+            }
+        };
+        (0..evidence.len()).map(party).collect()
+    }
+}
+
+/// What counts of an exposure of which all but one party show `others`.
+fn counted(shown: f64, others: f64) -> f64 {
+    let added = shown - others;
+    let cap = exposure_cap(others);
+    // What is not held is said without rounding.
+    if added <= cap / 2.0 {
+        shown
+    } else {
+        others + held(added, cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tocsin_model::{Milliseconds, PartyId};
+
+    use crate::exposure::PARTY_EXPOSURE_MAX;
+    use crate::forecast::{Course, Model};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn setting(calibration: &Calibration) -> Setting<'_> {
+        Setting {
+            verdict: None,
+            calibration,
+            now: NOW,
+        }
+    }
+
+    /// A party of which so many copies came in the last half hour, half of them blocked.
+    fn party(number: u16, copies: u64) -> PartyEvidence {
+        PartyEvidence {
+            since: Some(Timestamp(NOW.0 - 1_800_000)),
+            last_5m: copies / 6,
+            last_30m: copies,
+            last_3h: copies,
+            last_1h: copies,
+            posted_1h: copies / 2,
+            copies,
+            platforms: 1,
+            ..PartyEvidence::nothing(PartyId(number))
+        }
+    }
+
+    fn of(evidence: &[PartyEvidence]) -> Priority {
+        priority(evidence, setting(&Calibration::new(&Model::SHIPPED)))
+    }
+
+    fn term(priority: &Priority, name: &str) -> f64 {
+        priority.terms.iter().find(|term| term.name == name).unwrap().value
+    }
+
+    #[test]
+    fn the_terms_make_the_priority() {
+        let said = [
+            PartyEvidence {
+                label_percent: 1_500,
+                reports: 3,
+                audience_sum: 4_000,
+                audience_count: 40,
+                after_removal: 7,
+                ..party(1, 60)
+            },
+            party(2, 60),
+        ];
+        let priority = of(&said);
+        let names: Vec<&str> = priority.terms.iter().map(|term| term.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "prior",
+                "labels",
+                "watch",
+                "reports",
+                "spread_after_removal",
+                "synchrony",
+                "decision",
+                "probability",
+                "forecast_1h",
+                "posted_share",
+                "audience_per_copy",
+                "exposure",
+                "exposure_counted",
+                "severity"
+            ]
+        );
+        let odds: f64 = priority.terms[..7].iter().map(|term| term.value).sum();
+        assert_eq!(term(&priority, "probability"), logistic(odds));
+        assert_eq!(
+            ["labels", "reports", "spread_after_removal", "synchrony"].map(|name| term(&priority, name)),
+            [LABELS_PARTY_MAX, 1.0, 1.5, 0.5]
+        );
+        assert_eq!(term(&priority, "audience_per_copy"), 100.0);
+        assert!((term(&priority, "posted_share") - 61.0 / 121.0).abs() < 1e-12);
+        let product = ["probability", "exposure_counted", "severity"].map(|name| term(&priority, name));
+        assert_eq!(priority.priority, product.iter().product::<f64>());
+        let shown = ["forecast_1h", "posted_share", "audience_per_copy"].map(|name| term(&priority, name));
+        assert_eq!(term(&priority, "exposure"), shown.iter().product::<f64>());
+    }
+
+    #[test]
+    fn blocked_uploads_expose_nobody() {
+        let posted = PartyEvidence {
+            posted_1h: 600,
+            ..party(1, 600)
+        };
+        let blocked = PartyEvidence {
+            posted_1h: 0,
+            ..party(1, 600)
+        };
+        let ratio = of(&[posted]).priority / of(&[blocked]).priority;
+        assert!(ratio > 500.0, "{ratio}");
+    }
+
+    #[test]
+    fn a_few_labels_among_many_copies_say_nothing_and_many_say_much() {
+        let labelled = |percent| PartyEvidence {
+            label_percent: percent,
+            ..party(1, 1_000)
+        };
+        assert_eq!(term(&of(&[labelled(0)]), "labels"), 0.0);
+        assert_eq!(term(&of(&[labelled(90)]), "labels"), 0.0, "one in a thousand");
+        assert!(term(&of(&[labelled(25_000)]), "labels") >= 2.4);
+        let (quiet, loud) = (of(&[party(1, 1_000)]), of(&[labelled(25_000)]));
+        assert!(loud.priority > 5.0 * quiet.priority);
+    }
+
+    #[test]
+    fn verdicts_lower_and_never_hide() {
+        let said = [party(1, 100)];
+        let calibration = Calibration::new(&Model::SHIPPED);
+        let of = |verdict| {
+            let setting = Setting {
+                verdict,
+                ..setting(&calibration)
+            };
+            priority(&said, setting).priority
+        };
+        let [none, violating, benign, newsworthy] = [
+            None,
+            Some(Verdict::Violating),
+            Some(Verdict::Benign),
+            Some(Verdict::Newsworthy),
+        ]
+        .map(of);
+        assert!(0.0 < benign && benign < newsworthy && newsworthy < none && none < violating);
+    }
+
+    #[test]
+    fn a_party_that_shows_most_of_it_is_capped_and_said_to_be() {
+        let inflating = PartyEvidence {
+            audience_sum: 1_000_000,
+            audience_count: 100,
+            ..party(1, 10_000)
+        };
+        let priority = of(&[inflating, party(2, 100)]);
+        let [first, second] = priority.influence[..] else {
+            panic!("{:?}", priority.influence)
+        };
+        assert!(first.capped && !second.capped, "{:?}", priority.influence);
+        assert!(first.share > 0.98 && first.counted_share < 0.999, "{first:?}");
+        assert!((first.counted_share + second.counted_share - 1.0).abs() < 1e-9);
+        assert!(term(&priority, "exposure_counted") < 0.01 * term(&priority, "exposure"));
+        let even = of(&[party(1, 100), party(2, 100)]);
+        assert!(
+            even.influence
+                .iter()
+                .all(|party| !party.capped && party.counted_share == 0.5)
+        );
+    }
+
+    #[test]
+    fn a_larger_spread_stays_above_a_smaller_one_where_only_one_party_reports() {
+        let mut before = 0.0;
+        for copies in [10, 100, 1_000, 10_000, 100_000, 1_000_000] {
+            let priority = of(&[party(1, copies)]).priority;
+            assert!(priority > before, "{copies} copies: {priority} after {before}");
+            before = priority;
+        }
+        assert!(before <= PARTY_EXPOSURE_MAX);
+    }
+
+    fn any_count() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), Just(u64::MAX), 0..100_u64, 0..100_000_000_u64]
+    }
+
+    fn any_party() -> impl Strategy<Value = PartyEvidence> {
+        let since = prop_oneof![
+            Just(None),
+            Just(Some(i64::MIN)),
+            (-90_000_000..1_000_000_i64).prop_map(Some)
+        ];
+        (since, prop::array::uniform12(any_count()), 0..9_u32).prop_map(|(since, counts, platforms)| {
+            let [
+                last_5m,
+                last_30m,
+                last_3h,
+                last_1h,
+                posted_1h,
+                copies,
+                audience_sum,
+                audience_count,
+                label_percent,
+                reports,
+                after_removal,
+                _,
+            ] = counts;
+            PartyEvidence {
+                party: PartyId(0),
+                since: since.map(|after| Timestamp(NOW.0.saturating_add(after))),
+                last_5m,
+                last_30m,
+                last_3h,
+                last_1h,
+                posted_1h: posted_1h.min(last_1h),
+                copies,
+                audience_sum,
+                audience_count,
+                label_percent,
+                reports,
+                after_removal,
+                platforms,
+            }
+        })
+    }
+
+    fn numbered(mut parties: Vec<PartyEvidence>) -> Vec<PartyEvidence> {
+        for (number, said) in parties.iter_mut().enumerate() {
+            said.party = PartyId(number as u16);
+        }
+        parties
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_party_raises_a_priority_by_more_than_its_cap(
+            parties in prop::collection::vec(any_party(), 1..6).prop_map(numbered),
+            decided in prop_oneof![Just(None), Just(Some(Verdict::Benign)), Just(Some(Verdict::Violating))],
+            outcomes in prop::collection::vec(0..100_000_u64, 0..20),
+            place in 0..6_usize,
+        ) {
+            let mut calibration = Calibration::new(&Model::SHIPPED);
+            for outcome in outcomes {
+                calibration.learn(&Model::SHIPPED, &Course { age: Milliseconds(600_000), last_5m: 9, last_30m: 9, last_3h: 9 }, outcome);
+            }
+            let setting = Setting { verdict: decided, ..setting(&calibration) };
+            let mut others = parties.clone();
+            others.remove(place % parties.len());
+            let (with, without) = (priority(&parties, setting), priority(&others, setting).priority);
+            let cap = influence_cap(&others, setting);
+            prop_assert!(with.priority.is_finite() && with.priority >= 0.0 && cap.is_finite(), "{with:?} {cap}");
+            let slack = 1e-9 * (1.0 + without + cap.abs());
+            prop_assert!(with.priority - without <= cap + slack, "{} from {without} with a cap of {cap}", with.priority);
+        }
+
+        #[test]
+        fn shares_are_parts_of_one(parties in prop::collection::vec(any_party(), 1..6).prop_map(numbered)) {
+            let priority = of(&parties);
+            let all: u64 = parties.iter().map(|said| u64::from(said.last_1h > 0)).sum();
+            let sums = priority.influence.iter().fold([0.0, 0.0], |[shares, counted], party| {
+                [shares + party.share, counted + party.counted_share]
+            });
+            for sum in sums {
+                prop_assert!((0.0..=1.0 + 1e-9).contains(&sum), "{:?}", priority.influence);
+            }
+            prop_assert!(all == 0 || (sums[0] - 1.0).abs() < 1e-9);
+        }
     }
 }

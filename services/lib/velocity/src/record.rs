@@ -1,7 +1,7 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
 use tocsin_model::{
-    AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds,
+    AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId,
     PlatformId, Sighting, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
@@ -10,6 +10,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 pub use crate::bins::Resolution;
 use crate::bins::{Bin, Series};
 use crate::deadline::decode_class;
+use crate::voice::Voice;
 
 /// One content in one visibility class, counted exactly since it became hot.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,10 +77,13 @@ impl Before {
 
 /// One platform and kind.
 #[derive(Clone, Debug, PartialEq)]
-struct Cell {
-    platform: PlatformId,
-    kind: Kind,
-    series: Series,
+pub(crate) struct Cell {
+    pub(crate) platform: PlatformId,
+    pub(crate) kind: Kind,
+    /// The platform's party.
+    pub(crate) party: PartyId,
+    pub(crate) series: Series,
+    pub(crate) voice: Voice,
 }
 
 /// Distinct accounts on one platform.
@@ -95,23 +99,13 @@ pub struct PlatformReach {
     pub epochs_mixed: bool,
 }
 
-/// What else priority looks at.
+/// What concerns all platforms and kinds together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signals {
     /// Spread events without an account.
     pub(crate) without_account: u64,
-    /// Sum of stated audiences of spread events, and how many stated one.
-    pub(crate) audience_sum: u64,
-    pub(crate) audience_count: u64,
-    /// Sum of `tvec` confidences in percent, and how many events had one.
-    pub(crate) tvec_sum: u64,
-    pub(crate) tvec_count: u64,
-    /// Reports since promotion.
-    pub(crate) reports: u64,
-    /// Whether a platform removed a copy.
+    /// How often a platform removed a copy.
     pub(crate) removals: u64,
-    /// Uploads and shares after a removal.
-    pub(crate) spread_after_removal: u64,
 }
 
 impl HotRecord {
@@ -215,6 +209,11 @@ impl HotRecord {
             .map(move |(surface, series)| (*surface, series.sum(Resolution::Minutes15, from, to)))
     }
 
+    /// What is counted apart, ascending by platform and kind.
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
     /// Exact spread in the last `bins` bins that end with the open one.
     pub(crate) fn recent_spread(&self, resolution: Resolution, bins: i64, now: Timestamp) -> u64 {
         self.spread.recent(resolution, bins, now)
@@ -240,12 +239,13 @@ impl HotRecord {
     pub(crate) fn count(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) {
         self.first_seen = self.first_seen.min(at);
         self.last_seen = self.last_seen.max(at);
-        if let Some(series) = self.cell(sighting.platform, sighting.kind) {
-            series.add(at, now);
+        let removals = self.signals.removals;
+        if let Some(cell) = self.cell(sighting) {
+            cell.series.add(at, now);
+            cell.voice.hear(sighting, at, removals);
         }
         match sighting.kind {
             kind if kind.is_spread() => self.count_spread(sighting, at, now),
-            Kind::Report => self.signals.reports += 1,
             Kind::Removal => self.signals.removals += 1,
             _ => {}
         }
@@ -264,18 +264,6 @@ impl HotRecord {
         match sighting.account {
             Some(account) => self.count_account(sighting.platform, account, sighting.account_epoch),
             None => self.signals.without_account += 1,
-        }
-        let signals = &mut self.signals;
-        if sighting.audience > 0 {
-            signals.audience_sum = signals.audience_sum.saturating_add(u64::from(sighting.audience));
-            signals.audience_count += 1;
-        }
-        if sighting.tvec_confidence != Sighting::NO_LABEL {
-            signals.tvec_sum += u64::from(sighting.tvec_confidence.min(100));
-            signals.tvec_count += 1;
-        }
-        if signals.removals > 0 && sighting.kind != Kind::BlockedUpload {
-            signals.spread_after_removal += 1;
         }
     }
 
@@ -303,27 +291,25 @@ impl HotRecord {
         entry.epochs_mixed |= entry.first_epoch != epoch;
     }
 
-    /// The bins of a platform and kind; `None` beyond [`HotRecord::CELLS_MAX`].
-    fn cell(&mut self, platform: PlatformId, kind: Kind) -> Option<&mut Series> {
-        let place = match self
-            .cells
-            .binary_search_by_key(&(platform, kind), |cell| (cell.platform, cell.kind))
-        {
+    /// What is counted of a platform and kind; `None` beyond [`HotRecord::CELLS_MAX`].
+    fn cell(&mut self, sighting: &Sighting<'_>) -> Option<&mut Cell> {
+        let key = (sighting.platform, sighting.kind);
+        let place = match self.cells.binary_search_by_key(&key, |cell| (cell.platform, cell.kind)) {
             Ok(place) => place,
             Err(_) if self.cells.len() >= HotRecord::CELLS_MAX => return None,
             Err(place) => {
-                self.cells.insert(
-                    place,
-                    Cell {
-                        platform,
-                        kind,
-                        series: Series::default(),
-                    },
-                );
+                let cell = Cell {
+                    platform: sighting.platform,
+                    kind: sighting.kind,
+                    party: sighting.party,
+                    series: Series::default(),
+                    voice: Voice::SILENT,
+                };
+                self.cells.insert(place, cell);
                 place
             }
         };
-        Some(&mut self.cells[place].series)
+        Some(&mut self.cells[place])
     }
 
     /// The record's bytes: one encoding per record.
@@ -342,7 +328,9 @@ impl HotRecord {
         for cell in &self.cells {
             out.number(u64::from(cell.platform.0));
             out.byte(cell.kind as u8);
+            out.number(u64::from(cell.party.0));
             cell.series.encode(out);
+            cell.voice.encode(out);
         }
         out.number(self.surfaces.len() as u64);
         for (surface, series) in &self.surfaces {
@@ -356,9 +344,8 @@ impl HotRecord {
             out.byte(u8::from(entry.epochs_mixed));
             entry.accounts.encode(out);
         }
-        for number in self.signals.numbers() {
-            out.number(number);
-        }
+        out.number(self.signals.without_account);
+        out.number(self.signals.removals);
     }
 
     /// The record from its bytes.
@@ -378,7 +365,7 @@ impl HotRecord {
         record.exact_since = Timestamp(input.signed()?);
         record.before = Before::decode(input)?;
         record.spread = Series::decode(input)?;
-        for _ in 0..input.length(5)? {
+        for _ in 0..input.length(12)? {
             let platform = PlatformId(input.narrow("platform")?);
             let kind = Kind::ALL
                 .get(usize::from(input.byte()?))
@@ -387,7 +374,9 @@ impl HotRecord {
             record.cells.push(Cell {
                 platform,
                 kind,
+                party: PartyId(input.narrow("party")?),
                 series: Series::decode(input)?,
+                voice: Voice::decode(input)?,
             });
         }
         for _ in 0..input.length(4)? {
@@ -403,7 +392,10 @@ impl HotRecord {
                 accounts: Reach::decode(input)?,
             });
         }
-        record.signals = Signals::decode(input)?;
+        record.signals = Signals {
+            without_account: input.number()?,
+            removals: input.number()?,
+        };
         Ok(record)
     }
 }
@@ -415,57 +407,5 @@ impl PlatformReach {
     /// The estimate with its 95 % interval.
     pub fn estimate(&self) -> Estimate {
         self.accounts.estimate()
-    }
-}
-
-impl Signals {
-    /// The sum over several records.
-    pub(crate) fn plus(self, other: Signals) -> Signals {
-        let (ours, theirs) = (self.numbers(), other.numbers());
-        Signals::from_numbers(std::array::from_fn(|place| ours[place].saturating_add(theirs[place])))
-    }
-
-    fn numbers(self) -> [u64; 8] {
-        [
-            self.without_account,
-            self.audience_sum,
-            self.audience_count,
-            self.tvec_sum,
-            self.tvec_count,
-            self.reports,
-            self.removals,
-            self.spread_after_removal,
-        ]
-    }
-
-    fn from_numbers(numbers: [u64; 8]) -> Signals {
-        let [
-            without_account,
-            audience_sum,
-            audience_count,
-            tvec_sum,
-            tvec_count,
-            reports,
-            removals,
-            spread_after_removal,
-        ] = numbers;
-        Signals {
-            without_account,
-            audience_sum,
-            audience_count,
-            tvec_sum,
-            tvec_count,
-            reports,
-            removals,
-            spread_after_removal,
-        }
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Signals, DecodeError> {
-        let mut numbers = [0; 8];
-        for number in &mut numbers {
-            *number = input.number()?;
-        }
-        Ok(Signals::from_numbers(numbers))
     }
 }

@@ -9,10 +9,11 @@ use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
 use crate::group::Group;
 use crate::input::GroupConfig;
+use crate::learning::Outcomes;
 use crate::marks::Marks;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 2;
+pub const SNAPSHOT_VERSION: u16 = 3;
 
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.
@@ -26,6 +27,7 @@ impl Group {
         self.retries.encode(&mut out);
         self.families.encode(&mut out);
         self.deadlines.encode(&mut out);
+        self.outcomes.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in &self.classes {
             out.number(u64::from(class.number()));
@@ -57,6 +59,7 @@ impl Group {
         group.retries = RecentTokens::decode(group.config.retry_horizon, group.config.retry_tokens_max, &mut input)?;
         group.families = Families::decode(&mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
+        group.outcomes = Outcomes::decode(&mut input)?;
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
             let mut counts = ClassCounts::new(group.config.cold);

@@ -1,8 +1,8 @@
 //! Alerts as they stand in `tocsin.alerts`: Avro single-object encoding, with the names of the platforms and the party they speak of.
 
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, Estimate, Milliseconds, PlatformFigures, PlatformId, PriorityTerm, Scope, Timestamp,
-    TriggerEvidence,
+    Alert, AlertId, AlertLevel, Estimate, Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId,
+    PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence,
 };
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_bytes, put_double, put_long, put_option};
@@ -18,7 +18,7 @@ use crate::{Names, RecordError, SchemaName, framing};
 pub struct AlertRecord {
     /// The alert.
     pub alert: Alert,
-    /// The names of its platforms and of its scope's party, where they were known.
+    /// The names of its platforms and of its parties, where they were known.
     pub names: Names,
 }
 
@@ -68,6 +68,23 @@ pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
         put_double(out, term.value);
     });
     put_long(&mut out, i64::from(alert.members));
+    put_option(&mut out, alert.forecast, |out, forecast| {
+        put_quantiles(out, forecast.spread);
+        put_quantiles(out, forecast.accounts);
+    });
+    out.push(u8::from(alert.paged));
+    put_double(&mut out, alert.page_score);
+    put_double(&mut out, alert.page_threshold);
+    put_double(&mut out, alert.pages_per_day);
+    put_array(&mut out, alert.influence.iter(), |out, influence| {
+        put_long(out, i64::from(influence.party.0));
+        let name = names.parties.get(&influence.party);
+        put_bytes(out, name.map_or("", |name| name.as_str()).as_bytes());
+        put_double(out, influence.share);
+        put_double(out, influence.counted_share);
+        out.push(u8::from(influence.capped));
+    });
+    out.push(u8::from(alert.quarantined));
     out
 }
 
@@ -115,6 +132,13 @@ pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
         priority: cursor.double()?,
         priority_terms: read_terms(cursor)?,
         members: narrow(cursor, "members")?,
+        forecast: cursor.present()?.then(|| read_next_hour(cursor)).transpose()?,
+        paged: cursor.boolean()?,
+        page_score: cursor.double()?,
+        page_threshold: cursor.double()?,
+        pages_per_day: cursor.double()?,
+        influence: read_influence(cursor, &mut names)?,
+        quarantined: cursor.boolean()?,
     };
     cursor.finish()?;
     Ok(AlertRecord { alert, names })
@@ -150,6 +174,47 @@ fn read_terms(cursor: &mut Cursor<'_>) -> Result<Vec<PriorityTerm>, RecordError>
         });
     }
     Ok(terms)
+}
+
+fn read_influence(cursor: &mut Cursor<'_>, names: &mut Names) -> Result<Vec<PartyInfluence>, RecordError> {
+    let mut influence = Vec::new();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        let party = PartyId(narrow(cursor, "party")?);
+        let name = cursor.string()?;
+        if !name.is_empty() {
+            let name = name.parse().map_err(|_| invalid("party_name"))?;
+            names.parties.insert(party, name);
+        }
+        influence.push(PartyInfluence {
+            party,
+            share: cursor.double()?,
+            counted_share: cursor.double()?,
+            capped: cursor.boolean()?,
+        });
+    }
+    Ok(influence)
+}
+
+fn put_quantiles(out: &mut Vec<u8>, quantiles: Quantiles) {
+    put_double(out, quantiles.low);
+    put_double(out, quantiles.median);
+    put_double(out, quantiles.high);
+}
+
+fn read_next_hour(cursor: &mut Cursor<'_>) -> Result<NextHour, RecordError> {
+    Ok(NextHour {
+        spread: read_quantiles(cursor)?,
+        accounts: read_quantiles(cursor)?,
+    })
+}
+
+fn read_quantiles(cursor: &mut Cursor<'_>) -> Result<Quantiles, RecordError> {
+    Ok(Quantiles {
+        low: cursor.double()?,
+        median: cursor.double()?,
+        high: cursor.double()?,
+    })
 }
 
 fn put_estimate(out: &mut Vec<u8>, estimate: Estimate) {

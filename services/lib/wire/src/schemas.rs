@@ -103,7 +103,10 @@ impl SchemaName {
         match self {
             SchemaName::Event => &[include_str!("../../../../schemas/avro/event/1.avsc")],
             SchemaName::EventBatch => &[include_str!("../../../../schemas/avro/event_batch/1.avsc")],
-            SchemaName::Alert => &[include_str!("../../../../schemas/avro/alert/1.avsc")],
+            SchemaName::Alert => &[
+                include_str!("../../../../schemas/avro/alert/1.avsc"),
+                include_str!("../../../../schemas/avro/alert/2.avsc"),
+            ],
             SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
             SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],
             SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],

@@ -190,6 +190,37 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     value: 1.5,
                 }],
                 members: 4,
+                forecast: Some(NextHour {
+                    spread: Quantiles {
+                        low: 300.0,
+                        median: 900.0,
+                        high: 2_700.5,
+                    },
+                    accounts: Quantiles {
+                        low: 250.0,
+                        median: 750.0,
+                        high: 2_250.5,
+                    },
+                }),
+                paged: true,
+                page_score: 12.5,
+                page_threshold: 10.25,
+                pages_per_day: 15.0,
+                influence: vec![
+                    PartyInfluence {
+                        party: PartyId(3),
+                        share: 0.75,
+                        counted_share: 0.5,
+                        capped: true,
+                    },
+                    PartyInfluence {
+                        party: PartyId(4),
+                        share: 0.25,
+                        counted_share: 0.5,
+                        capped: false,
+                    },
+                ],
+                quarantined: true,
             };
             alert::encode(&alert, &names)
         }

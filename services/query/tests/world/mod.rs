@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{
     AccountToken, Alert, AlertId, AlertLevel, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey,
-    Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, PartitionCount, PartyId,
-    PlatformFigures, PlatformId, PriorityTerm, Scope, Sharing, Sighting, SourceCoordinate, SourceId, Surface,
-    Timestamp, TriggerEvidence,
+    Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, NextHour, PartitionCount,
+    PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Sharing, Sighting,
+    SourceCoordinate, SourceId, Surface, Timestamp, TriggerEvidence,
 };
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_sketch::ColdConfig;
@@ -321,6 +321,29 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
             value: 0.5,
         }],
         members: 1,
+        forecast: Some(NextHour {
+            spread: Quantiles {
+                low: 20.0,
+                median: 80.0,
+                high: 400.0,
+            },
+            accounts: Quantiles {
+                low: 15.0,
+                median: 60.0,
+                high: 300.0,
+            },
+        }),
+        paged: true,
+        page_score: 3.5,
+        page_threshold: 2.0,
+        pages_per_day: 15.0,
+        influence: vec![PartyInfluence {
+            party: PartyId(1),
+            share: 1.0,
+            counted_share: 1.0,
+            capped: false,
+        }],
+        quarantined: false,
     }
 }
 

@@ -192,6 +192,13 @@ pub(super) mod tests {
             priority: at as f64,
             priority_terms: Vec::new(),
             members: 1,
+            forecast: None,
+            paged: false,
+            page_score: 0.0,
+            page_threshold: 0.0,
+            pages_per_day: 0.0,
+            influence: Vec::new(),
+            quarantined: false,
         }
     }
 

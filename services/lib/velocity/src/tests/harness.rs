@@ -145,7 +145,7 @@ impl Deployment {
         self.group(group).apply(input, &mut out);
         for output in out {
             match output {
-                Output::Alert(alert) => self.alerts.push(alert),
+                Output::Alert(alert) => self.alerts.push(*alert),
                 Output::Announcement(_) => {}
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),

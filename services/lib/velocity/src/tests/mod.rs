@@ -3,6 +3,7 @@
 mod alarm;
 mod families;
 mod harness;
+mod influence;
 mod invariance;
 mod scopes;
 mod windows;

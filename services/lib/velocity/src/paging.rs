@@ -1,0 +1,61 @@
+//! Which episodes interrupt a person. An episode that is raised fills the queue; only one that is paged rings for somebody.
+
+use tocsin_model::AlertLevel;
+
+/// From which page score on an episode pages, and the budget this stands for. Held by the group, the same for all of its scopes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PagePolicy {
+    /// The page score from which an episode pages.
+    pub(crate) threshold: f64,
+    /// How many pages a day the threshold is meant to lead to, over the whole deployment.
+    pub(crate) pages_per_day: f64,
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Paging {
+    /// Whether the episode has paged: now or before.
+    pub(crate) paged: bool,
+    /// What was compared with the threshold.
+    pub(crate) score: f64,
+}
+
+impl PagePolicy {
+    /// What serves until scores were observed: a thousand preventable exposures to what violates in the next hour are worth a page, and a
+    /// person can answer some fifteen a day.
+    pub(crate) const SHIPPED: PagePolicy = PagePolicy {
+        threshold: 1_000.0,
+        pages_per_day: 15.0,
+    };
+
+    /// Whether an alert of this level and priority pages, in an episode that has `paged` before or not. An episode pages once: at its first
+    /// alert that reaches the threshold, and never at its end.
+    pub(crate) fn decide(&self, level: AlertLevel, priority: f64, paged: bool) -> Paging {
+        let score = priority;
+        let reaches = level != AlertLevel::Subsided && score >= self.threshold;
+        Paging {
+            paged: paged || reaches,
+            score,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_pages_at_its_first_alert_that_reaches_the_threshold_and_stays_so() {
+        let policy = PagePolicy::SHIPPED;
+        let decide = |level, score, paged| policy.decide(level, score, paged).paged;
+        assert!(!decide(AlertLevel::Raised, 999.0, false));
+        assert!(decide(AlertLevel::Escalated, 1_000.0, false));
+        assert!(decide(AlertLevel::Sustained, 10.0, true), "it has paged before");
+        assert!(
+            !decide(AlertLevel::Subsided, 5_000.0, false),
+            "nobody is called for what is over"
+        );
+        assert!(decide(AlertLevel::Subsided, 0.0, true));
+        assert!(!decide(AlertLevel::Raised, f64::NAN, false));
+    }
+}
