@@ -132,7 +132,7 @@ impl DayRow {
     pub const HEADER: &str = "day,from_ms,to_ms,contents,events,seen_once,reach_10,reach_30,reach_100";
 
     /// The line of this row, without its end.
-    pub fn to_csv(&self) -> String {
+    pub fn to_csv(self) -> String {
         let [ten, thirty, hundred] = self.reaching;
         format!(
             "{},{},{},{},{},{},{ten},{thirty},{hundred}",
