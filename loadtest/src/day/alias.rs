@@ -40,7 +40,7 @@ impl Alias {
     /// The place drawn.
     pub(crate) fn draw(&self, draw: &mut Draw) -> usize {
         let bits = draw.next();
-        let place = ((bits >> 32) * self.0.len() as u64 >> 32) as usize;
+        let place = (((bits >> 32) * self.0.len() as u64) >> 32) as usize;
         let (odds, alias) = self.0[place];
         if (bits as u32) < odds { place } else { alias as usize }
     }

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_inverse_undoes_the_sum_and_the_sum_is_of_the_rate() {
         for course in courses() {
-            for at_s in [1.0, 300.0, 3_000.0, 5_000.0] {
+            for at_s in [1.0, 300.0, 2_000.0, 3_500.0] {
                 let back = course.inverse(course.cumulated(at_s)).expect("the course goes on");
                 assert!((back / at_s - 1.0).abs() < 1e-4, "{course:?} at {at_s}: {back}");
                 let slope = (course.cumulated(at_s + 0.5) - course.cumulated(at_s - 0.5)) / course.rate(at_s);

@@ -3,7 +3,7 @@ use tocsin_model::{Kind, Milliseconds, Timestamp};
 use super::course::{Arriving, Course};
 use super::crisis::Crisis;
 use super::occurrence::{Account, Family, FamilyKind, Occurrence};
-use super::ordinary::{Echo, Ordinary};
+use super::ordinary::{ComingEcho, Echo, Ordinary};
 use super::plan::{Attacked, DayPlan, NewsPlan, SpreadPlan};
 use super::queue::Queue;
 use super::rhythm::Arrivals;
@@ -270,7 +270,7 @@ impl Happening {
         copied.deed
     }
 
-    fn push_echo(&mut self, echo: Option<(i64, Echo)>) {
+    fn push_echo(&mut self, echo: ComingEcho) {
         if let Some((at_ms, echo)) = echo {
             self.push(at_ms, Coming::Echo(echo));
         }

@@ -61,7 +61,10 @@ impl Identity {
         let family = occurrence.family;
         let (variant, asserted) = match self.grouping {
             Grouping::Known => (0, false),
-            Grouping::Asserted => (occurrence.variant, occurrence.variant > 0 && occurrence.number % 2 == 0),
+            Grouping::Asserted => (
+                occurrence.variant,
+                occurrence.variant > 0 && occurrence.number.is_multiple_of(2),
+            ),
         };
         let place = occurrence.account.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
         let (region, language) = [

@@ -28,6 +28,9 @@ pub(crate) struct Ordinary {
     home: u64,
 }
 
+/// The echo that an event has, with its time.
+pub(crate) type ComingEcho = Option<(i64, Echo)>;
+
 /// An event that follows another of the same popular content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Echo {
@@ -60,7 +63,7 @@ impl Ordinary {
     }
 
     /// What happens at [`Ordinary::next_at_ms`], and the echo it has, with its time.
-    pub(crate) fn next(&mut self, society: &Society) -> Option<(i64, Deed, Option<(i64, Echo)>)> {
+    pub(crate) fn next(&mut self, society: &Society) -> Option<(i64, Deed, ComingEcho)> {
         let at_ms = self.next_at_ms?;
         let draw = &mut self.draw;
         let bits = draw.next();
@@ -87,7 +90,7 @@ impl Ordinary {
     }
 
     /// What an echo is, and the echo it has in turn.
-    pub(crate) fn echo(&mut self, at_ms: i64, echo: Echo, society: &Society) -> (Deed, Option<(i64, Echo)>) {
+    pub(crate) fn echo(&mut self, at_ms: i64, echo: Echo, society: &Society) -> (Deed, ComingEcho) {
         let draw = &mut self.echoes;
         let bits = draw.next();
         let deed = deed(
@@ -102,7 +105,7 @@ impl Ordinary {
         (deed, self.echo_of(at_ms, echo))
     }
 
-    fn echo_of(&mut self, at_ms: i64, echo: Echo) -> Option<(i64, Echo)> {
+    fn echo_of(&mut self, at_ms: i64, echo: Echo) -> ComingEcho {
         self.echoes.happens(self.plan.echo_share).then(|| {
             let delay = self.echoes.exponential() * self.plan.echo_after.0 as f64;
             (at_ms + delay as i64, echo)
@@ -125,7 +128,7 @@ fn deed(
         5..10 => Kind::BlockedUpload,
         10..30 => Kind::ViewSample,
         _ if once => Kind::Upload,
-        0..200 => Kind::Upload,
+        30..200 => Kind::Upload,
         _ => Kind::Share,
     };
     let account = society.account(platform, draw);

@@ -39,6 +39,8 @@ const HEADLINE_CRISES: u32 = 10;
 const CRISIS_LABELLED_SHARE: f64 = 0.3;
 const ORGANIC_LABELLED_SHARE: f64 = 0.001;
 const NEWS_LABELLED_SHARE: f64 = 0.1;
+/// Accounts at every scale: a crisis has its own size, and most who post it are new to it.
+const ACCOUNTS: u64 = 20_000_000;
 /// Large benign cascades a day at scale 1.
 const CASCADES_PER_DAY: f64 = 2_000.0;
 /// Cascades of a queue day, whatever its scale, and how much thinner its ordinary traffic is.
@@ -146,7 +148,13 @@ impl DayPlan {
     /// The day on which the queue's order is judged: 5,000 cascades over thinned traffic, eight smaller crises of a whole day, labels.
     pub fn queue(scale: Scale, seed: u64) -> Self {
         let mut plan = DayPlan::ordinary(Scale(scale.0 * QUEUE_THINNED), seed, 0);
-        plan.cascades.per_day = QUEUE_CASCADES_PER_DAY;
+        plan.cascades = SpreadPlan {
+            per_day: QUEUE_CASCADES_PER_DAY,
+            size_min: 200.0,
+            size_max: 2e5,
+            index: 1.0,
+            ..plan.cascades
+        };
         let mut draw = Draw::of(seed, "queue", 0);
         for place in 0..QUEUE_CRISES {
             let at = Milliseconds(DAY.0 / i64::from(QUEUE_CRISES) * i64::from(place));
@@ -190,21 +198,21 @@ impl DayPlan {
                 peak: Milliseconds::from_hours(20),
             },
             ordinary: OrdinaryPlan {
-                once_per_day: 91.5e6 * s,
-                popular: ((5.5e6 * s) as u32).max(16),
+                once_per_day: 91.2e6 * s,
+                popular: ((5.8e6 * s) as u32).max(16),
                 popular_events_per_day: 3.6e8 * s,
-                exponent: 0.8,
+                exponent: 0.7,
                 echo_share: 0.3,
                 echo_after: MINUTE,
-                accounts: ((1e8 * s) as u64).max(100_000),
+                accounts: ACCOUNTS,
                 labelled_share: 0.0,
             },
             // The smaller bursts go on where the large cascades end: of those that reach 10 in an hour one in two hundred reaches 100.
             bursts: SpreadPlan {
-                per_day: 2.5e6 * s,
+                per_day: 3e6 * s,
                 size_min: 6.0,
-                size_max: 600.0,
-                index: 2.3,
+                size_max: 1_000.0,
+                index: 2.2,
                 growing_share: 0.2,
                 several_platforms_share: 0.2,
                 few_accounts_share: 0.03,
@@ -212,9 +220,9 @@ impl DayPlan {
             },
             cascades: SpreadPlan {
                 per_day: CASCADES_PER_DAY * s,
-                size_min: 200.0,
+                size_min: 400.0,
                 size_max: 1e6,
-                index: 1.0,
+                index: 0.8,
                 growing_share: 0.3,
                 several_platforms_share: 0.3,
                 few_accounts_share: 0.0,
@@ -228,7 +236,7 @@ impl DayPlan {
                     mean_age: minutes(4.0),
                 })
                 .to_vec(),
-            petitions: [(2.0, 8.0), (7.0, 14.0), (8.0, 11.0), (13.0, 14.0)]
+            petitions: [(2.0, 8.0), (7.0, 11.0), (8.0, 9.0), (13.0, 10.0)]
                 .map(|(hour, per_hour)| PetitionPlan {
                     at: minutes(hour * 60.0),
                     per_hour,

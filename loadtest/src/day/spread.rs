@@ -16,10 +16,11 @@ const HORIZON_MS: f64 = 24.0 * 3_600_000.0;
 const AUDIENCE: f64 = 1.5;
 /// Copies of a copy, of families that fade: uniform.
 const FADING_COPIES: (f64, f64) = (0.2, 0.7);
-/// Copies of the root, of families that grow: uniform.
-const GROWING_ROOT: (f64, f64) = (2.0, 12.0);
+/// Copies of the root, of families that grow: this power of their size, times a uniform factor. One in ten of a thousand copies.
+const GROWING_ROOT_POWER: f64 = 0.4;
+const GROWING_ROOT: (f64, f64) = (0.7, 1.5);
 /// Copies of a copy while nobody has seen it, of families that grow: the median and the deviation of the logarithm.
-const GROWING_COPIES: (f64, f64) = (1.8, 0.3);
+const GROWING_COPIES: (f64, f64) = (2.6, 0.3);
 /// After how long a content is a third as catching: the median, and the deviation of the logarithm.
 const FADES_AFTER_MS: (f64, f64) = (8.0 * 3_600_000.0, 0.8);
 /// Of the copies of a family on several platforms, these are on its main one; the others fall by size.
@@ -82,11 +83,8 @@ impl Spreads {
     ) -> Copied {
         let size = truncated_pareto(plan, &mut draw);
         let (root, catching, susceptible) = if draw.happens(plan.growing_share) {
-            (
-                uniform(GROWING_ROOT, &mut draw),
-                log_normal(GROWING_COPIES, &mut draw),
-                size,
-            )
+            let root = libm::pow(size, GROWING_ROOT_POWER) * uniform(GROWING_ROOT, &mut draw);
+            (root, log_normal(GROWING_COPIES, &mut draw), size)
         } else {
             let catching = uniform(FADING_COPIES, &mut draw);
             (size * (1.0 - catching), catching, f64::INFINITY)

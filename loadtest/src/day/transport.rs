@@ -59,14 +59,15 @@ impl Transport {
         let mut draw = Draw::from_bits(happened.way);
         let mut occurrence = happened.occurrence;
         occurrence.occurred_at = occurrence.happened_at + self.clocks_ahead[usize::from(occurrence.platform)];
-        let at_ms = self.received_ms(happened.at_ms, occurrence.party, &mut draw);
-        self.put(at_ms, occurrence);
+        let on_time_ms = happened.at_ms + self.delay_ms(&mut draw);
+        self.put(self.heard_ms(on_time_ms, occurrence.party, &mut draw), occurrence);
         if draw.happens(self.disorder.duplicate_share) {
-            self.put(at_ms + 1 + draw.below(AGAIN_WITHIN_MS) as i64, occurrence);
+            let again_ms = on_time_ms + 1 + draw.below(AGAIN_WITHIN_MS) as i64;
+            self.put(self.heard_ms(again_ms, occurrence.party, &mut draw), occurrence);
         }
     }
 
-    fn received_ms(&self, at_ms: i64, party: u8, draw: &mut Draw) -> i64 {
+    fn delay_ms(&self, draw: &mut Draw) -> i64 {
         let lateness = draw.unit();
         let (from_ms, to_ms) = if lateness < self.disorder.very_late_share {
             VERY_LATE_MS
@@ -76,7 +77,11 @@ impl Transport {
             (0, self.disorder.delay_max.0)
         };
         // Late is more than so late, so one millisecond is added.
-        let on_time_ms = at_ms + from_ms + 1 + draw.below((to_ms - from_ms).max(1) as u64) as i64;
+        from_ms + 1 + draw.below((to_ms - from_ms).max(1) as u64) as i64
+    }
+
+    /// When a record is heard that would be received at this time if its party were not silent.
+    fn heard_ms(&self, on_time_ms: i64, party: u8, draw: &mut Draw) -> i64 {
         match self.silence_ms {
             Some((silent, from_ms, ends_ms)) if silent == party && (from_ms..ends_ms).contains(&on_time_ms) => {
                 ends_ms + draw.below(REPLAYED_WITHIN_MS) as i64

@@ -8,6 +8,7 @@
 //! Start reading at [`Rival`]; [`all`] makes the set.
 
 mod counted;
+mod mixed;
 mod scan;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use tocsin_model::{Milliseconds, Timestamp};
 
 use super::REARMED_AFTER;
+use super::mixed::MixedState;
 use crate::day::{Family, Occurrence};
 
 /// Numbers are remembered between one and two of these.
@@ -15,9 +16,9 @@ const PRUNED_EVERY: Milliseconds = Milliseconds::from_minutes(10);
 pub(super) struct Watch {
     /// How far back times are kept.
     looks_back: Milliseconds,
-    families: HashMap<Family, Watched>,
-    numbers: HashSet<u64>,
-    numbers_before: HashSet<u64>,
+    families: HashMap<Family, Watched, MixedState>,
+    numbers: HashSet<u64, MixedState>,
+    numbers_before: HashSet<u64, MixedState>,
     numbers_turn_at: Timestamp,
     prune_at: Timestamp,
 }
@@ -37,9 +38,9 @@ impl Watch {
     pub(super) fn new(looks_back: Milliseconds) -> Self {
         Watch {
             looks_back,
-            families: HashMap::new(),
-            numbers: HashSet::new(),
-            numbers_before: HashSet::new(),
+            families: HashMap::default(),
+            numbers: HashSet::default(),
+            numbers_before: HashSet::default(),
             numbers_turn_at: Timestamp::MIN,
             prune_at: Timestamp::MIN,
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tocsin_model::{Milliseconds, Timestamp};
 
-use super::{EARLY, FamilyTruth, NEAR, ONSET_ACCOUNTS, Record, Reupload, SPIKE, Span};
+use super::{EARLY, FamilyTruth, Judged, NEAR, ONSET_ACCOUNTS, Record, Reupload, SPIKE, Span};
 use crate::day::Account;
 
 const HOUR: Milliseconds = Milliseconds::from_hours(1);
@@ -15,7 +15,7 @@ pub(super) fn family_truth(
     first: &Record,
     original: Option<&Record>,
     reuploads: &[Reupload],
-    stream_begins_at: Timestamp,
+    judged: Judged,
 ) -> FamilyTruth {
     let mut truth = FamilyTruth {
         family: first.family,
@@ -42,6 +42,9 @@ pub(super) fn family_truth(
     let mut hour = Hour::new(reuploads);
     for (from, place) in starts {
         hour.slide(from, place);
+        if from + HOUR <= judged.from {
+            continue;
+        }
         let (copies, accounts) = (hour.copies(), hour.accounts());
         if copies as u32 > truth.peak_copies {
             truth.peak_copies = copies as u32;
@@ -52,7 +55,7 @@ pub(super) fn family_truth(
             from: from - EARLY,
             to: from + HOUR,
         };
-        if copies >= SPIKE.0 && accounts >= SPIKE.1 && hour.stands_out(from, stream_begins_at) {
+        if copies >= SPIKE.0 && accounts >= SPIKE.1 && hour.stands_out(from, judged.stream_begins_at) {
             truth.spike_from.get_or_insert(from);
             add(&mut truth.right, around);
         }

@@ -8,7 +8,8 @@
 //! * A **copy** is an upload, a blocked upload or a share. The **original** of a family is its first copy, unless a live stream of it came
 //!   before. Every other copy is a **re-upload**.
 //! * The **onset** is the first re-upload at which ten accounts have re-uploaded.
-//! * An **hour** is any sixty minutes that begin with a copy, that copy included, the copy sixty minutes later not.
+//! * An **hour** is any sixty minutes that begin with a copy, that copy included, the copy sixty minutes later not. Hours that end before the
+//!   judged part begins are not looked at.
 //! * A **spike** is an hour with at least 30 re-uploads by at least 20 accounts, and at least ten times the family's mean hourly rate over the
 //!   24 h before the hour. Where the records do not go back so far, the mean is over the time they do go back, an hour at least: a family that
 //!   was not seen yet has a past of zero, but a content that was popular all along does not spike because the records begin.
@@ -237,7 +238,7 @@ impl Truth {
         if !reuploads.is_empty() {
             self.ends.push((records[0].family, self.reuploads.len()));
         }
-        let listed = hours::family_truth(&records[0], original, reuploads, self.judged.stream_begins_at);
+        let listed = hours::family_truth(&records[0], original, reuploads, self.judged);
         if listed.peak_copies >= LISTED_PEAK_MIN || listed.family.kind() == FamilyKind::Crisis {
             let reaching = &mut self.counts.reaching[listed.family.kind() as usize];
             reaching.ten += u64::from(listed.peak_copies >= 10);

@@ -57,7 +57,8 @@ pub struct DayRow {
 }
 
 impl Truth {
-    /// The rows of the families that an alarm could be about: every crisis, every family that spikes or is near, and the families given.
+    /// The rows of the families that an alarm could be about: every crisis, every family that spikes or is near, and of
+    /// the families given those that are listed. An alarmed family without a row is false: it never reached 10 re-uploads in an hour.
     pub fn rows(&self, day: u32, alarmed: &BTreeSet<Family>) -> Vec<TruthRow> {
         let told = |truth: &&FamilyTruth| {
             truth.family.kind() == FamilyKind::Crisis
@@ -132,7 +133,7 @@ impl DayRow {
     pub const HEADER: &str = "day,from_ms,to_ms,contents,events,seen_once,reach_10,reach_30,reach_100";
 
     /// The line of this row, without its end.
-    pub fn to_csv(&self) -> String {
+    pub fn to_csv(self) -> String {
         let [ten, thirty, hundred] = self.reaching;
         format!(
             "{},{},{},{},{},{},{ten},{thirty},{hundred}",

@@ -154,7 +154,7 @@ impl Core {
                 index: 0,
             },
             event_token: scattered(occurrence.number),
-            party: PartyId(u32::from(occurrence.party) + 1),
+            party: PartyId(u16::from(occurrence.party) + 1),
             platform: PlatformId(u16::from(occurrence.platform) + 1),
             kind: occurrence.kind,
             sharing: Sharing::All,
