@@ -44,7 +44,7 @@ impl StateUnit {
                     content: key.content,
                     class: key.class,
                 };
-                let body = group.hot(key).map(|record| {
+                let body = group.kept(key).map(|record| {
                     let mut out = Encoder::new();
                     record.encode(&mut out);
                     out.finish()

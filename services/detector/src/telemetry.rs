@@ -113,6 +113,7 @@ impl UnitCommitted<'_> {
         for (change, count) in [
             ("promoted", counters.promoted),
             ("evicted", counters.evicted),
+            ("quarantined", counters.quarantined),
             ("refused", counters.hot_refused),
         ] {
             metrics.hot.with_label_values(&[change]).inc_by(count);

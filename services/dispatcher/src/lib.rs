@@ -26,16 +26,16 @@ mod registry;
 mod routes;
 mod telemetry;
 
-use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use prometheus::Registry;
 use tocsin_log::{AppenderOptions, Durability, GroupOptions, LogError, SharedLog};
-use tocsin_model::{Name, PartitionCount, PlatformId};
+use tocsin_model::PartitionCount;
 use tocsin_runtime::roles::RolesError;
 use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
+use tocsin_wire::Names;
 
 pub use config::DispatcherConfig;
 pub use routes::{description, router};
@@ -82,8 +82,8 @@ pub struct Dispatcher {
     config: DispatcherConfig,
     store: Store,
     metrics: Metrics,
-    /// Names of platforms, as the registry last read them. Bounded by the numbers of platforms there are.
-    platforms: RwLock<Arc<HashMap<PlatformId, Name>>>,
+    /// Names of parties and platforms, as the registry last read them. Bounded by the numbers there are.
+    names: RwLock<Arc<Names>>,
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
 }
@@ -98,7 +98,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
-        platforms: RwLock::default(),
+        names: RwLock::default(),
         decided: tokio::sync::Notify::new(),
     });
     let appender = parts.log.appender(AppenderOptions {

@@ -78,11 +78,14 @@ impl Sync {
     fn learn_names(&self, changes: &[PartyRecord]) {
         let mut names = self
             .dispatcher
-            .platforms
+            .names
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut all = names.as_ref().clone();
-        all.extend(changes.iter().flat_map(|party| party.platforms.iter().cloned()));
+        for party in changes {
+            all.parties.insert(party.id, party.name.clone());
+            all.platforms.extend(party.platforms.iter().cloned());
+        }
         *names = Arc::new(all);
     }
 }

@@ -218,6 +218,46 @@ fn what_is_not_hot_in_a_class_widens_the_interval_and_is_told_apart() {
 }
 
 #[test]
+fn a_flood_is_told_as_quarantined_and_approximately_and_no_longer_when_others_join() {
+    let mut world = World::default();
+    for copy in 0..1_300 {
+        world.see(Seen {
+            account: 7,
+            ..seen(1, 1, Sharing::All, copy * 1_000)
+        });
+    }
+    let mut fed = fed(&mut world, 1_400_000);
+    for scope in [Scope::Coordinators, PARTY_2] {
+        let answer = ask(&fed, scope, 1).unwrap();
+        assert_eq!(answer["state"], "cold");
+        assert_eq!(answer["quarantined"]["accounts"], 1);
+        let copies = answer["quarantined"]["copies"].as_u64().unwrap();
+        assert!((1_000..1_100).contains(&copies), "{copies}");
+        let (low, high) = spread_24h(&answer);
+        assert!(low <= 1_300 && 1_300 <= high, "{low}..{high}");
+        let question = SeriesQuestion {
+            resolution: Resolution::Minute1,
+            from: None,
+            to: None,
+        };
+        let series = series_answer(&fed.replica, scope, id(1), question, START);
+        assert_eq!(series, Err(AnswerError::NotHot));
+    }
+    let trending = trending_answer(&fed.replica, Scope::All, WindowLength::Hour1, 10, START);
+    assert_eq!(trending.families.len(), 0, "a flood does not trend");
+    world.see_many(seen(1, 2, Sharing::All, 1_500_000), 10);
+    fed.feed_all(&world.records(1_600_000));
+    let answer = ask(&fed, Scope::Coordinators, 1).unwrap();
+    assert_eq!(
+        (&answer["state"], &answer["quarantined_members"]),
+        (&"hot".into(), &0.into())
+    );
+    let forecast = &answer["forecast"]["spread"];
+    let [low, median, high] = ["low", "median", "high"].map(|name| forecast[name].as_f64().unwrap());
+    assert!(0.0 < median && low <= median && median <= high, "{forecast}");
+}
+
+#[test]
 fn a_series_holds_the_bins_of_its_range_and_a_cold_content_has_none() {
     let mut world = World::default();
     world.see_many(seen(1, 1, Sharing::All, 0), 120);

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod evaluate;
+pub mod explain;
 pub mod recorded;
 pub mod rehearsal;
 pub mod replay;

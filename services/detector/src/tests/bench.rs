@@ -298,10 +298,10 @@ pub fn hot(partition: &Partition) -> BTreeMap<HotKey, Vec<u8>> {
     let of_group = |group: &Group| {
         let body = |key: HotKey| {
             let mut out = tocsin_sketch::codec::Encoder::new();
-            group.hot(key).unwrap().encode(&mut out);
+            group.kept(key).unwrap().encode(&mut out);
             (key, out.finish())
         };
-        group.hot_keys().into_iter().map(body).collect::<Vec<_>>()
+        group.kept_keys().into_iter().map(body).collect::<Vec<_>>()
     };
     partition
         .groups()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
-use tocsin_model::{Alert, Estimate, Interval, Scope, Timestamp};
+use tocsin_model::{Alert, Estimate, Interval, Quantiles, Scope, Timestamp};
 use tocsin_store::KeyId;
 use tocsin_store::casework::Case;
 use utoipa::{IntoParams, ToSchema};
@@ -178,8 +178,55 @@ pub struct CaseAlert {
     pub platforms: Vec<CasePlatform>,
     /// Spread expected in the next hour, median.
     pub forecast_1h: f64,
+    /// The next hour with quantiles. Null in alerts of an earlier version.
+    pub forecast: Option<CaseForecast>,
     /// How many contents the family has.
     pub members: u32,
+    /// Whether the episode interrupts a person.
+    pub paged: bool,
+    /// What is compared with `page_threshold`.
+    pub page_score: f64,
+    /// The page score from which an episode pages.
+    pub page_threshold: f64,
+    /// The budget of pages a day that the threshold stands for.
+    pub pages_per_day: f64,
+    /// The parties that reported the family.
+    pub influence: Vec<CaseInfluence>,
+    /// Whether a content of the family is quarantined as a flood.
+    pub quarantined: bool,
+}
+
+/// What is expected of the next hour.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CaseForecast {
+    /// Uploads, blocked uploads and shares.
+    pub spread: CaseQuantiles,
+    /// The accounts these come from.
+    pub accounts: CaseQuantiles,
+}
+
+/// What is expected: with 90 % probability it lies between `low` and `high`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CaseQuantiles {
+    /// With 5 % probability it is less.
+    pub low: f64,
+    /// It is as likely to be more as to be less.
+    pub median: f64,
+    /// With 5 % probability it is more.
+    pub high: f64,
+}
+
+/// One party's part in an alert.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CaseInfluence {
+    /// Its name; its number while the name is not known here.
+    pub party: String,
+    /// The part of the family's spread over the last hour that it reported, 0 to 1.
+    pub share: f64,
+    /// The part of the exposure in the priority that is its own after the cap, 0 to 1.
+    pub counted_share: f64,
+    /// Whether the cap on what one party adds holds it back.
+    pub capped: bool,
 }
 
 /// A count that lies in `low..=high`.
@@ -283,18 +330,27 @@ impl Dispatcher {
 
     fn alert_document(&self, alert: &Alert) -> CaseAlert {
         let names = self
-            .platforms
+            .names
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
         let platforms = alert.platforms.iter().map(|figures| CasePlatform {
-            platform: match names.get(&figures.platform) {
+            platform: match names.platforms.get(&figures.platform) {
                 Some(name) => name.to_string(),
                 None => figures.platform.0.to_string(),
             },
             spread_1h: figures.spread_1h,
             spread_24h: figures.spread_24h,
             accounts: estimate(figures.reach),
+        });
+        let influence = alert.influence.iter().map(|influence| CaseInfluence {
+            party: match names.parties.get(&influence.party) {
+                Some(name) => name.to_string(),
+                None => influence.party.0.to_string(),
+            },
+            share: influence.share,
+            counted_share: influence.counted_share,
+            capped: influence.capped,
         });
         CaseAlert {
             id: alert.id.to_string(),
@@ -319,7 +375,17 @@ impl Dispatcher {
             spread_24h: range(alert.spread_24h),
             platforms: platforms.collect(),
             forecast_1h: alert.forecast_1h,
+            forecast: alert.forecast.map(|forecast| CaseForecast {
+                spread: quantiles(forecast.spread),
+                accounts: quantiles(forecast.accounts),
+            }),
             members: alert.members,
+            paged: alert.paged,
+            page_score: alert.page_score,
+            page_threshold: alert.page_threshold,
+            pages_per_day: alert.pages_per_day,
+            influence: influence.collect(),
+            quarantined: alert.quarantined,
         }
     }
 }
@@ -336,6 +402,14 @@ fn range(interval: Interval) -> CaseRange {
     CaseRange {
         low: interval.low,
         high: interval.high,
+    }
+}
+
+fn quantiles(quantiles: Quantiles) -> CaseQuantiles {
+    CaseQuantiles {
+        low: quantiles.low,
+        median: quantiles.median,
+        high: quantiles.high,
     }
 }
 

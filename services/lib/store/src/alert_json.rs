@@ -230,3 +230,38 @@ fn to_interval([low, high]: [u64; 2]) -> Interval {
 fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::casework::alert_rules::tests::alert;
+    use tocsin_model::Scope;
+
+    #[test]
+    fn a_row_of_an_earlier_version_is_read() {
+        let stored = Alert {
+            paged: true,
+            page_score: 7.0,
+            quarantined: true,
+            ..alert(Scope::All, AlertLevel::Raised, 1, 10)
+        };
+        assert_eq!(from_json(&to_json(&stored)).unwrap(), stored);
+        let mut row: serde_json::Value = serde_json::from_str(&to_json(&stored)).unwrap();
+        let fields = row.as_object_mut().unwrap();
+        for added in [
+            "forecast",
+            "paged",
+            "page_score",
+            "page_threshold",
+            "pages_per_day",
+            "influence",
+            "quarantined",
+        ] {
+            assert!(fields.remove(added).is_some(), "{added}");
+        }
+        let old = from_json(&row.to_string()).unwrap();
+        assert_eq!((old.paged, old.page_score, old.forecast), (false, 0.0, None));
+        assert_eq!(old.spread_24h, stored.spread_24h);
+    }
+}

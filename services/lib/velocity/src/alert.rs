@@ -1,14 +1,13 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, NextHour, PlatformFigures, PlatformId, Quantiles, Scope,
-    Timestamp,
+    Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, PlatformFigures, PlatformId, Scope, Timestamp,
 };
 
-use crate::evidence::{course, evidence as parties_evidence};
+use crate::evidence::{evidence as parties_evidence, next_hour};
 use crate::family::{FamilyState, accounts};
 use crate::figures::{WindowFigures, family_figures};
-use crate::forecast::{Calibration, Forecast, Model};
+use crate::forecast::Calibration;
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
@@ -24,6 +23,8 @@ pub(crate) struct Subject<'a> {
     /// How forecasts turned out in this scope.
     pub(crate) calibration: &'a Calibration,
     pub(crate) records: &'a [&'a HotRecord],
+    /// Whether a member is in quarantine.
+    pub(crate) has_flood: bool,
 }
 
 /// The alert of an episode at `now`. `None` without records.
@@ -35,6 +36,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         state,
         calibration,
         records,
+        has_flood,
     } = subject;
     let figures = family_figures(records, now)?;
     let founder = records
@@ -42,8 +44,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         .find(|record| record.content() == family.0)
         .or(records.first())?;
     let mut evidence = trigger::judge(records, now).evidence;
-    let accounts = accounts(records);
-    evidence.accounts = accounts.estimate;
+    evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);
     let setting = Setting {
         verdict: state.verdict,
@@ -51,9 +52,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         now,
     };
     let priority = priority(&said, setting);
-    let spread = calibration.forecast(&Model::SHIPPED, &course(records, now));
-    let copies = said.iter().map(|party| party.copies).sum();
-    let from_accounts = spread.accounts(accounts.estimate.estimate + accounts.without_account as f64, copies);
+    let forecast = next_hour(records, calibration, now);
     let paging = policy.decide(level, priority.priority, state.episode.paged);
     let [spread_5m, spread_1h, spread_24h] = figures.windows.each_ref().map(|window| window.spread);
     Some(Alert {
@@ -72,20 +71,17 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         spread_1h,
         spread_24h,
         platforms: platforms(&figures.windows, &figures),
-        forecast_1h: spread.median,
+        forecast_1h: forecast.spread.median,
         priority: priority.priority,
         priority_terms: priority.terms,
         members: figures.members,
-        forecast: Some(NextHour {
-            spread: quantiles(spread),
-            accounts: quantiles(from_accounts),
-        }),
+        forecast: Some(forecast),
         paged: paging.paged,
         page_score: paging.score,
         page_threshold: policy.threshold,
         pages_per_day: policy.pages_per_day,
         influence: priority.influence,
-        quarantined: false,
+        quarantined: has_flood,
     })
 }
 
@@ -100,14 +96,6 @@ fn alert_id(key: &DeploymentKey, family: FamilyId, scope: Scope, level: AlertLev
         &state.episode.alerts.to_le_bytes(),
     ];
     AlertId(key.digest("alert", &parts))
-}
-
-fn quantiles(forecast: Forecast) -> Quantiles {
-    Quantiles {
-        low: forecast.low,
-        median: forecast.median,
-        high: forecast.high,
-    }
 }
 
 fn platforms(windows: &[WindowFigures; 3], figures: &crate::figures::FamilyFigures) -> Vec<PlatformFigures> {

@@ -1,10 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use tocsin_model::{ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
+use crate::flood::{Quarantine, longest_silent};
 use crate::record::{Before, HotRecord, Resolution};
 
 /// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
@@ -12,6 +13,8 @@ use crate::record::{Before, HotRecord, Resolution};
 pub(crate) struct ClassCounts {
     pub(crate) cold: ColdCounts,
     hot: HashMap<ContentId, Hot, BuildHasherDefault<IdHasher>>,
+    /// Floods: as many as there may be hot contents.
+    quarantined: BTreeMap<ContentId, HotRecord>,
     /// The quietest contents when the table was last looked through, with their spread then, the quietest last: who may have to go.
     quietest: Vec<(u64, ContentId)>,
     /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
@@ -90,6 +93,7 @@ impl ClassCounts {
         ClassCounts {
             cold: ColdCounts::new(cold),
             hot: HashMap::default(),
+            quarantined: BTreeMap::new(),
             quietest: Vec::new(),
             looked_at: Timestamp::MIN,
         }
@@ -97,6 +101,52 @@ impl ClassCounts {
 
     pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {
         self.hot.get(&content).map(|hot| &hot.record)
+    }
+
+    pub(crate) fn quarantined(&self, content: ContentId) -> Option<&HotRecord> {
+        self.quarantined.get(&content)
+    }
+
+    /// The contents in quarantine, ascending.
+    pub(crate) fn quarantined_contents(&self) -> impl Iterator<Item = ContentId> + '_ {
+        self.quarantined.keys().copied()
+    }
+
+    /// Moves a hot record into quarantine. At the limit the one that was seen longest ago leaves it: its content is returned.
+    pub(crate) fn quarantine(
+        &mut self,
+        content: ContentId,
+        limit: usize,
+        begin: impl FnOnce(&mut HotRecord),
+    ) -> Option<ContentId> {
+        let mut record = self.hot.remove(&content)?.record;
+        begin(&mut record);
+        let is_full = self.quarantined.len() >= limit;
+        let left_out = if is_full {
+            longest_silent(self.quarantined.values())
+        } else {
+            None
+        };
+        if let Some(content) = left_out {
+            self.quarantined.remove(&content);
+        }
+        self.quarantined.insert(content, record);
+        left_out
+    }
+
+    /// Takes a sighting of a content that may be in quarantine: whether it stays there. One that leaves it has no record any more.
+    pub(crate) fn count_quarantined(
+        &mut self,
+        sighting: &Sighting<'_>,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Quarantine> {
+        let record = self.quarantined.get_mut(&sighting.content)?;
+        let goes_on = record.count_in_quarantine(sighting, at, now);
+        if goes_on == Quarantine::Ends {
+            self.quarantined.remove(&sighting.content);
+        }
+        Some(goes_on)
     }
 
     /// Takes note of one more copy. Whether the rule need not be asked.
@@ -236,9 +286,10 @@ impl ClassCounts {
     }
 
     pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId) -> bool {
-        match self.hot.get_mut(&content) {
-            Some(hot) if hot.record.family() != family => {
-                hot.record.set_family(family);
+        let hot = self.hot.get_mut(&content).map(|hot| &mut hot.record);
+        match hot.or_else(|| self.quarantined.get_mut(&content)) {
+            Some(record) if record.family() != family => {
+                record.set_family(family);
                 true
             }
             _ => false,
@@ -256,6 +307,10 @@ impl ClassCounts {
         for content in self.hot_contents() {
             self.hot[&content].record.encode(out);
         }
+        out.number(self.quarantined.len() as u64);
+        for record in self.quarantined.values() {
+            record.encode(out);
+        }
     }
 
     pub(crate) fn decode_hot(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
@@ -265,6 +320,10 @@ impl ClassCounts {
         }
         for _ in 0..input.length(40)? {
             self.insert(HotRecord::decode(input)?);
+        }
+        for _ in 0..input.length(40)? {
+            let record = HotRecord::decode(input)?;
+            self.quarantined.insert(record.content(), record);
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Kind, PartyId, PlatformId, Timestamp};
+use tocsin_model::{Kind, NextHour, PartyId, PlatformId, Quantiles, Timestamp};
 
-use crate::forecast::Course;
+use crate::family::accounts;
+use crate::forecast::{Calibration, Course, Forecast, Model};
 use crate::record::{HotRecord, Resolution};
 
 /// One party's events of one family in one scope, counted exactly since promotion.
@@ -94,6 +95,30 @@ pub fn course(records: &[&HotRecord], now: Timestamp) -> Course {
         last_5m: total(Resolution::Seconds5, 60),
         last_30m: total(Resolution::Seconds5, 360),
         last_3h: total(Resolution::Minute1, 180),
+    }
+}
+
+/// The next hour of the spread of these records and the accounts it will come from, by forecasts that turned out like this.
+pub fn next_hour(records: &[&HotRecord], calibration: &Calibration, now: Timestamp) -> NextHour {
+    let spread = calibration.forecast(&Model::SHIPPED, &course(records, now));
+    let accounts = accounts(records);
+    let cells = records.iter().flat_map(|record| record.cells());
+    let copies = cells.filter(|cell| cell.kind.is_spread()).map(|cell| cell.voice.events);
+    let from_accounts = spread.accounts(
+        accounts.estimate.estimate + accounts.without_account as f64,
+        copies.fold(0, u64::saturating_add),
+    );
+    NextHour {
+        spread: quantiles(spread),
+        accounts: quantiles(from_accounts),
+    }
+}
+
+fn quantiles(forecast: Forecast) -> Quantiles {
+    Quantiles {
+        low: forecast.low,
+        median: forecast.median,
+        high: forecast.high,
     }
 }
 

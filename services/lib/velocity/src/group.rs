@@ -8,6 +8,7 @@ use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 use crate::class::{Admission, ClassCounts};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
+use crate::flood::Quarantine;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
 use crate::learning::Outcomes;
 use crate::marks::Marks;
@@ -104,7 +105,7 @@ impl Group {
         self.classes.iter().map(|(class, counts)| (*class, &counts.cold))
     }
 
-    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::hot`] was dropped.
+    /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::kept`] was dropped.
     pub fn take_changed(&mut self) -> BTreeSet<HotKey> {
         std::mem::take(&mut self.changed)
     }
@@ -190,6 +191,15 @@ impl Group {
         if counts.count_hot(sighting, at, now) {
             self.changed.insert(HotKey { content, class });
             return;
+        }
+        match counts.count_quarantined(sighting, at, now) {
+            None => {}
+            Some(goes_on) => {
+                self.changed.insert(HotKey { content, class });
+                if goes_on == Quarantine::Stays {
+                    return;
+                }
+            }
         }
         // What was linked while the table was full becomes hot as soon as there is room.
         if spread < self.config.promote_at && !self.families.has_link(content, class) {

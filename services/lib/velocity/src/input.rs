@@ -78,6 +78,8 @@ pub struct Counters {
     pub promoted: u64,
     /// Hot contents that made room.
     pub evicted: u64,
+    /// Hot contents that were put into quarantine as floods.
+    pub quarantined: u64,
     /// Contents that would have become hot, had there been room.
     pub hot_refused: u64,
     /// Links beyond the limit.
@@ -98,6 +100,7 @@ impl Counters {
         self.unknown_kind += other.unknown_kind;
         self.promoted += other.promoted;
         self.evicted += other.evicted;
+        self.quarantined += other.quarantined;
         self.hot_refused += other.hot_refused;
         self.links_refused += other.links_refused;
         self.deltas_refused += other.deltas_refused;

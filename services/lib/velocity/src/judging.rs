@@ -128,6 +128,9 @@ impl Group {
             }
         };
         if rings == Rings::No {
+            if open.is_none() && self.quarantine_flood(family, class) {
+                return;
+            }
             return self.keep_quiet(family, class, copies);
         }
         let hour = hour();
@@ -200,6 +203,13 @@ impl Group {
         level: AlertLevel,
         records: &[&HotRecord],
     ) -> Option<Alert> {
+        let members = self.families.local_members(family, class);
+        let is_quarantined = |content: ContentId| {
+            [Class::All, class].iter().any(|class| {
+                let counts = self.classes.get(class);
+                counts.is_some_and(|counts| counts.quarantined(content).is_some())
+            })
+        };
         let subject = Subject {
             family,
             scope: class.scope(),
@@ -207,6 +217,7 @@ impl Group {
             state: self.families.state(family, class)?,
             calibration: &self.outcomes.calibration(class),
             records,
+            has_flood: members.into_iter().any(is_quarantined),
         };
         compose(&self.config.key, &self.page_policy, subject, self.now)
     }

@@ -6,52 +6,18 @@
 //! what they add to the exposure is capped ([`exposure_cap`]), so a party that inflates a harmless content raises its priority by at most
 //! [`influence_cap`] of what the others say. Without that cap a single party could fill the first places of everybody's queue.
 
-pub use crate::exposure::{PARTY_EXPOSURE_MAX, PARTY_EXPOSURE_TIMES, exposure_cap};
 use tocsin_model::{PartyInfluence, PriorityTerm, Timestamp, Verdict};
 
 use crate::evidence::PartyEvidence;
 use crate::exposure::{Exposure, exposure, held};
 use crate::forecast::Calibration;
+use crate::odds::{LABELS_MAX, labels, log_odds, logistic};
 
-/// Log-odds that a family that rings violates, before anything is known of it.
-const PRIOR: f64 = -2.0;
-
-/// Of copies that do not violate, so many are labelled `tvec`, as a sum of confidences. How much more a party labels is the evidence.
-const LABELS_ORDINARY: f64 = 0.01;
-/// The ordinary rate is worth so many copies, so that one label among few is not taken for a third of them.
-const LABELS_PRIOR_COPIES: f64 = 3.0;
-/// The most that labels add: those of one party, and of all.
-const LABELS_PARTY_MAX: f64 = 2.5;
-const LABELS_MAX: f64 = 5.0;
-
-/// There is no watch list among the inputs yet, so no family matches one.
-const WATCH: f64 = 0.0;
-
-/// What each doubling of a party's reports adds, and the most that those of one party and of all add.
-const REPORTS: f64 = 0.5;
-const REPORTS_PARTY_MAX: f64 = 1.0;
-const REPORTS_MAX: f64 = 3.0;
-
-/// What each doubling of the copies posted after a removal adds, and the most.
-const AFTER_REMOVAL: f64 = 0.5;
-const AFTER_REMOVAL_MAX: f64 = 1.5;
-
-/// What each platform beyond the first adds that spreads it in the same hour, and the most. Of one party at most two platforms count.
-const SYNCHRONY: f64 = 0.5;
-const SYNCHRONY_MAX: f64 = 1.5;
-const SYNCHRONY_PLATFORMS_PER_PARTY: u32 = 2;
-
-/// What a decision adds. Neither hides anything: the family keeps its place in the queue, further down.
-const VIOLATING: f64 = 6.0;
-const BENIGN: f64 = -6.0;
-const NEWSWORTHY: f64 = -3.0;
+pub use crate::exposure::{PARTY_EXPOSURE_MAX, PARTY_EXPOSURE_TIMES, exposure_cap};
+pub use crate::odds::PARTY_LOG_ODDS_MAX;
 
 /// The severity of what all labels agree on; what no label speaks of has 1.
 const SEVERITY_MAX: f64 = 2.0;
-
-/// The most that one party's events add to the log-odds.
-pub const PARTY_LOG_ODDS_MAX: f64 =
-    LABELS_PARTY_MAX + REPORTS_PARTY_MAX + AFTER_REMOVAL_MAX + SYNCHRONY * SYNCHRONY_PLATFORMS_PER_PARTY as f64;
 
 /// What priority depends on beside the parties' events.
 #[derive(Clone, Copy, Debug)]
@@ -113,59 +79,8 @@ pub fn influence_cap(others: &[PartyEvidence], setting: Setting<'_>) -> f64 {
     most - priority(others, setting).priority
 }
 
-/// The terms of the log-odds in their order.
-fn log_odds(evidence: &[PartyEvidence], verdict: Option<Verdict>) -> [(&'static str, f64); 7] {
-    let reports: f64 = evidence
-        .iter()
-        .map(|said| (REPORTS * libm::log2(1.0 + said.reports as f64)).min(REPORTS_PARTY_MAX))
-        .sum();
-    let after_removal: f64 = evidence.iter().map(|said| said.after_removal as f64).sum();
-    let platforms: u32 = evidence
-        .iter()
-        .map(|said| said.platforms.min(SYNCHRONY_PLATFORMS_PER_PARTY))
-        .sum();
-    [
-        ("prior", PRIOR),
-        ("labels", labels(evidence)),
-        ("watch", WATCH),
-        ("reports", reports.min(REPORTS_MAX)),
-        (
-            "spread_after_removal",
-            (AFTER_REMOVAL * libm::log2(1.0 + after_removal)).min(AFTER_REMOVAL_MAX),
-        ),
-        (
-            "synchrony",
-            (SYNCHRONY * f64::from(platforms.saturating_sub(1))).min(SYNCHRONY_MAX),
-        ),
-        ("decision", verdict.map_or(0.0, decision)),
-    ]
-}
-
-/// How much more often than usual each party labels the copies; what it does not label says nothing, for many platforms label nothing.
-fn labels(evidence: &[PartyEvidence]) -> f64 {
-    let of_party = |said: &PartyEvidence| {
-        let labelled = said.label_percent as f64 / 100.0 + LABELS_ORDINARY * LABELS_PRIOR_COPIES;
-        let rate = labelled / (said.copies as f64 + LABELS_PRIOR_COPIES);
-        libm::log(rate / LABELS_ORDINARY).clamp(0.0, LABELS_PARTY_MAX)
-    };
-    evidence.iter().map(of_party).sum::<f64>().min(LABELS_MAX)
-}
-
 fn severity(evidence: &[PartyEvidence]) -> f64 {
     1.0 + (SEVERITY_MAX - 1.0) * labels(evidence) / LABELS_MAX
-}
-
-fn decision(verdict: Verdict) -> f64 {
-    match verdict {
-        Verdict::Violating => VIOLATING,
-        Verdict::Benign => BENIGN,
-        Verdict::Newsworthy => NEWSWORTHY,
-        Verdict::Disputed | Verdict::NeedsExpert => 0.0,
-    }
-}
-
-fn logistic(log_odds: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-log_odds))
 }
 
 /// The exposure with the cap on what each party adds.
@@ -251,6 +166,7 @@ mod tests {
 
     use crate::exposure::PARTY_EXPOSURE_MAX;
     use crate::forecast::{Course, Model};
+    use crate::odds::LABELS_PARTY_MAX;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

@@ -10,6 +10,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 pub use crate::bins::Resolution;
 use crate::bins::{Bin, Series};
 use crate::deadline::decode_class;
+use crate::flood::Flood;
 use crate::voice::Voice;
 
 /// One content in one visibility class, counted exactly since it became hot.
@@ -28,6 +29,8 @@ pub struct HotRecord {
     surfaces: Vec<(Surface, Series)>,
     reach: Vec<PlatformReach>,
     pub(crate) signals: Signals,
+    /// In quarantine nothing else is counted here than accounts.
+    flood: Option<Flood>,
 }
 
 /// Upper bounds of the spread that was counted before promotion.
@@ -129,6 +132,7 @@ impl HotRecord {
             surfaces: Vec::new(),
             reach: Vec::new(),
             signals: Signals::default(),
+            flood: None,
         }
     }
 
@@ -165,6 +169,11 @@ impl HotRecord {
     /// When the content became hot: counts are exact from here on.
     pub fn exact_since(&self) -> Timestamp {
         self.exact_since
+    }
+
+    /// Why the content is in quarantine, if it is: then it is counted in the cold counts alone.
+    pub fn flood(&self) -> Option<&Flood> {
+        self.flood.as_ref()
     }
 
     /// The bins of one resolution that hold something: (platform, kind, start of the bin, count), ascending.
@@ -236,6 +245,31 @@ impl HotRecord {
         self.before = before;
     }
 
+    /// Drops all counts: what stays is who it is and the few accounts that it came from.
+    pub(crate) fn begin_quarantine(&mut self, flood: Flood) {
+        let mut emptied = HotRecord::new(
+            self.content,
+            self.class,
+            self.family,
+            self.hash.clone(),
+            self.first_seen,
+        );
+        emptied.last_seen = self.last_seen;
+        emptied.exact_since = self.exact_since;
+        emptied.reach = std::mem::take(&mut self.reach);
+        emptied.signals = self.signals;
+        emptied.flood = Some(flood);
+        *self = emptied;
+    }
+
+    /// Takes the account of an upload, blocked upload or share, and nothing else.
+    pub(crate) fn see_in_quarantine(&mut self, sighting: &Sighting<'_>, at: Timestamp) {
+        self.last_seen = self.last_seen.max(at);
+        if sighting.kind.is_spread() {
+            self.count_spreader(sighting);
+        }
+    }
+
     pub(crate) fn count(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) {
         self.first_seen = self.first_seen.min(at);
         self.last_seen = self.last_seen.max(at);
@@ -261,6 +295,10 @@ impl HotRecord {
             }
         };
         self.surfaces[place].1.add(at, now);
+        self.count_spreader(sighting);
+    }
+
+    fn count_spreader(&mut self, sighting: &Sighting<'_>) {
         match sighting.account {
             Some(account) => self.count_account(sighting.platform, account, sighting.account_epoch),
             None => self.signals.without_account += 1,
@@ -346,6 +384,10 @@ impl HotRecord {
         }
         out.number(self.signals.without_account);
         out.number(self.signals.removals);
+        out.byte(u8::from(self.flood.is_some()));
+        if let Some(flood) = &self.flood {
+            flood.encode(out);
+        }
     }
 
     /// The record from its bytes.
@@ -396,6 +438,9 @@ impl HotRecord {
             without_account: input.number()?,
             removals: input.number()?,
         };
+        if input.byte()? != 0 {
+            record.flood = Some(Flood::decode(input)?);
+        }
         Ok(record)
     }
 }

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use tocsin_model::{Alert, Estimate};
+use tocsin_model::{Alert, Estimate, NextHour, Quantiles};
 use utoipa::ToSchema;
 
 use super::{EstimateRange, HashText, Range, instant, scope_name};
@@ -38,14 +38,61 @@ pub struct AlertAnswer {
     pub spread_24h: Range,
     /// Figures per platform.
     pub platforms: Vec<AlertPlatform>,
-    /// Spread expected in the next hour, median.
+    /// Spread expected in the next hour, median: that of `forecast` where there is one.
     pub forecast_1h: f64,
+    /// The next hour with quantiles. Null in alerts of an earlier version.
+    pub forecast: Option<ForecastAnswer>,
     /// What orders the queue.
     pub priority: f64,
     /// The terms of the priority, in a fixed order.
     pub priority_terms: Vec<PriorityTermAnswer>,
     /// How many contents the family has.
     pub members: u32,
+    /// Whether the episode interrupts a person: at this alert or at an earlier one.
+    pub paged: bool,
+    /// What is compared with `page_threshold`.
+    pub page_score: f64,
+    /// The page score from which an episode pages.
+    pub page_threshold: f64,
+    /// The budget of pages a day that the threshold stands for.
+    pub pages_per_day: f64,
+    /// The parties that reported the family. What one party adds to the priority is capped.
+    pub influence: Vec<InfluenceAnswer>,
+    /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
+    pub quarantined: bool,
+}
+
+/// What is expected of the next hour.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ForecastAnswer {
+    /// Uploads, blocked uploads and shares.
+    pub spread: QuantilesAnswer,
+    /// The accounts these come from.
+    pub accounts: QuantilesAnswer,
+}
+
+/// What is expected: with 90 % probability it lies between `low` and `high`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct QuantilesAnswer {
+    /// With 5 % probability it is less.
+    pub low: f64,
+    /// It is as likely to be more as to be less.
+    pub median: f64,
+    /// With 5 % probability it is more.
+    pub high: f64,
+}
+
+/// One party's part in an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct InfluenceAnswer {
+    /// The party.
+    pub party: String,
+    /// The part of the family's spread over the last hour that it reported, 0 to 1.
+    pub share: f64,
+    /// The part of the exposure in the priority that is its own after the cap, 0 to 1.
+    pub counted_share: f64,
+    /// Whether the cap holds it back.
+    pub capped: bool,
 }
 
 /// The window that rang.
@@ -153,6 +200,41 @@ impl AlertAnswer {
                 })
                 .collect(),
             members: alert.members,
+            forecast: alert.forecast.map(ForecastAnswer::from),
+            paged: alert.paged,
+            page_score: alert.page_score,
+            page_threshold: alert.page_threshold,
+            pages_per_day: alert.pages_per_day,
+            influence: alert
+                .influence
+                .iter()
+                .map(|influence| InfluenceAnswer {
+                    party: names.party(influence.party),
+                    share: influence.share,
+                    counted_share: influence.counted_share,
+                    capped: influence.capped,
+                })
+                .collect(),
+            quarantined: alert.quarantined,
+        }
+    }
+}
+
+impl From<NextHour> for ForecastAnswer {
+    fn from(forecast: NextHour) -> Self {
+        ForecastAnswer {
+            spread: forecast.spread.into(),
+            accounts: forecast.accounts.into(),
+        }
+    }
+}
+
+impl From<Quantiles> for QuantilesAnswer {
+    fn from(quantiles: Quantiles) -> Self {
+        QuantilesAnswer {
+            low: quantiles.low,
+            median: quantiles.median,
+            high: quantiles.high,
         }
     }
 }

@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
-use tocsin_velocity::HotRecord;
+use tocsin_velocity::evidence::next_hour;
 use tocsin_velocity::figures::{FamilyFigures, WindowFigures, WindowLength, family_figures, window};
+use tocsin_velocity::forecast::{Calibration, Model};
+use tocsin_velocity::{Flood, HotRecord};
 use utoipa::ToSchema;
 
-use super::{AnswerError, EstimateRange, Freshness, HashText, Range, instant, scope_name, window_name};
+use super::{AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, Range, instant, scope_name, window_name};
 use crate::replica::{ColdState, ColdSum, Names, ReplicaState, cold_sum};
 
 /// What is known of a family inside the reader's scope.
@@ -35,6 +37,8 @@ pub struct HotAnswer {
     pub lag_ms: u64,
     /// How many contents of the family the reader may see.
     pub members: u32,
+    /// Of these, so many are quarantined as floods: they are counted approximately, in `not_hot`.
+    pub quarantined_members: u32,
     /// The earliest event that is known.
     pub first_seen: Option<String>,
     /// The latest event.
@@ -47,6 +51,8 @@ pub struct HotAnswer {
     pub surfaces_24h: Vec<SurfaceCount>,
     /// Distinct accounts since promotion.
     pub reach: ReachAnswer,
+    /// The next hour of what is counted exactly. An alert's quantiles also follow how earlier forecasts turned out.
+    pub forecast: ForecastAnswer,
 }
 
 /// One window of a hot family.
@@ -149,6 +155,19 @@ pub struct ColdAnswer {
     pub lag_ms: u64,
     /// The last 5 minutes, hour and 24 hours.
     pub windows: Vec<ColdWindow>,
+    /// Why it is not counted exactly although it comes so often: one account, or a few, repeat it. Null when it is no flood.
+    pub quarantined: Option<QuarantineAnswer>,
+}
+
+/// A flood: one account, or a few, that repeat themselves thousands of times. It rings nothing until others join in.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct QuarantineAnswer {
+    /// Since when.
+    pub since: Option<String>,
+    /// How many accounts it came from then. An event without an account counts as one of its own.
+    pub accounts: u64,
+    /// How often it had been passed on until then, since its promotion.
+    pub copies: u64,
 }
 
 /// One window of a cold content.
@@ -183,17 +202,41 @@ pub fn family_answer(
     hash: Option<&ContentHash>,
     now_ms: i64,
 ) -> Result<FamilyAnswer, AnswerError> {
-    match replica.hot.family_of(content, scope) {
-        Some(family) => hot_answer(replica, scope, family, now_ms).map(FamilyAnswer::Hot),
-        None => cold_answer(replica, scope, content, hash, now_ms).map(FamilyAnswer::Cold),
+    let Some(family) = replica.hot.family_of(content, scope) else {
+        return cold_answer(replica, scope, content, hash, now_ms).map(FamilyAnswer::Cold);
+    };
+    let records = replica.hot.records_of(family, scope);
+    match records.first() {
+        Some(record) if records.iter().all(|record| record.flood().is_some()) => {
+            let mut answer = cold_answer(replica, scope, record.content(), hash, now_ms)?;
+            answer.hash = Some(HashText::from(record.hash()));
+            answer.quarantined = record.flood().map(quarantine_answer);
+            Ok(FamilyAnswer::Cold(answer))
+        }
+        _ => hot_answer(replica, scope, family, now_ms).map(FamilyAnswer::Hot),
+    }
+}
+
+fn quarantine_answer(flood: &Flood) -> QuarantineAnswer {
+    QuarantineAnswer {
+        since: instant(flood.since),
+        accounts: flood.accounts,
+        copies: flood.copies,
     }
 }
 
 fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i64) -> Result<HotAnswer, AnswerError> {
     let records = replica.hot.records_of(family, scope);
     let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
-    let borrowed: Vec<&HotRecord> = records.iter().map(Arc::as_ref).collect();
-    let figures = family_figures(&borrowed, freshness.as_of).ok_or(AnswerError::NotFound)?;
+    let (counted, floods): (Vec<&HotRecord>, Vec<&HotRecord>) = records
+        .iter()
+        .map(Arc::as_ref)
+        .partition(|record| record.flood().is_none());
+    let figures = family_figures(&counted, freshness.as_of).ok_or(AnswerError::NotFound)?;
+    let calibration = Calibration::new(&Model::SHIPPED);
+    let flooded: BTreeSet<ContentId> = floods.iter().map(|record| record.content()).collect();
+    let wholly_flooded = |content: &&ContentId| !counted.iter().any(|record| record.content() == **content);
+    let floods_alone = flooded.iter().filter(wholly_flooded).count() as u32;
     let cold = NotHotClasses::new(replica, scope, &records);
     Ok(HotAnswer {
         family: family.to_string(),
@@ -201,7 +244,8 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
         hash: founding_hash(family, &records),
         as_of: instant(freshness.as_of),
         lag_ms: freshness.lag_ms,
-        members: figures.members,
+        members: figures.members + floods_alone,
+        quarantined_members: flooded.len() as u32,
         first_seen: instant(figures.first_seen),
         last_seen: instant(figures.last_seen),
         exact_since: instant(figures.exact_since),
@@ -219,6 +263,7 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
             })
             .collect(),
         reach: reach_answer(&figures, &replica.names),
+        forecast: next_hour(&counted, &calibration, freshness.as_of).into(),
     })
 }
 
@@ -309,9 +354,10 @@ impl NotHotClasses {
     fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<HotRecord>]) -> Self {
         let hot: BTreeSet<(ContentId, Class)> = records
             .iter()
+            .filter(|record| record.flood().is_none())
             .map(|record| (record.content(), record.class()))
             .collect();
-        let contents: BTreeSet<ContentId> = hot.iter().map(|(content, _)| *content).collect();
+        let contents: BTreeSet<ContentId> = records.iter().map(|record| record.content()).collect();
         let mut states = Vec::new();
         let mut as_of = None;
         for content in contents {
@@ -373,5 +419,6 @@ fn cold_answer(
         as_of: instant(as_of),
         lag_ms: group.lag_ms.saturating_add(behind_group),
         windows,
+        quarantined: None,
     })
 }

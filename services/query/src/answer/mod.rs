@@ -16,10 +16,13 @@ use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::WindowLength;
 use utoipa::ToSchema;
 
-pub use alert::{AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, PriorityTermAnswer};
+pub use alert::{
+    AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, PriorityTermAnswer,
+    QuantilesAnswer,
+};
 pub use family::{
     ColdAnswer, ColdWindow, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
-    ReachAnswer, SurfaceCount, family_answer,
+    QuarantineAnswer, ReachAnswer, SurfaceCount, family_answer,
 };
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};

@@ -94,9 +94,10 @@ pub fn series_answer(
     let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
     let exact_since = records
         .iter()
+        .filter(|record| record.flood().is_none())
         .map(|record| record.exact_since())
         .max()
-        .ok_or(AnswerError::NotFound)?;
+        .ok_or(AnswerError::NotHot)?;
     let width = question.resolution.width();
     let held_to = freshness.as_of.floor_to(width) + width;
     let held_from = held_to - Milliseconds(width.0 * question.resolution.bins_kept());

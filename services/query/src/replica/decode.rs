@@ -135,6 +135,5 @@ fn party(value: Option<&[u8]>) -> Result<Change, Skipped> {
         return Ok(Change::Nothing);
     };
     let party = PartyRecord::decode(value).map_err(|_| Skipped::Corrupt)?;
-    let platforms = party.platforms.into_iter().map(|platform| (platform.id, platform.name));
-    Ok(Change::Platforms(platforms.collect()))
+    Ok(Change::Party(party))
 }

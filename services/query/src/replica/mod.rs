@@ -9,9 +9,10 @@ mod partitions;
 
 use std::sync::Arc;
 
-use tocsin_model::{Alert, Class, ContentId, GroupId, Name, PartitionCount, PlatformId, Scope, Timestamp};
+use tocsin_model::{Alert, Class, ContentId, GroupId, PartitionCount, Scope, Timestamp};
 use tocsin_sketch::ColdConfig;
 use tocsin_velocity::HotRecord;
+use tocsin_wire::PartyRecord;
 
 pub use alerts::{AlertLimits, AlertPage, AlertRings, HeldAlert};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
@@ -40,7 +41,7 @@ pub struct ReplicaState {
     pub cold: ColdTable,
     /// Alerts.
     pub alerts: AlertRings,
-    /// Names of platforms.
+    /// Names of platforms and parties.
     pub names: Names,
 }
 
@@ -61,8 +62,8 @@ pub enum Change {
     ColdGone(GroupId, Class),
     /// An alert.
     Alert(Box<Alert>),
-    /// A party's platforms.
-    Platforms(Vec<(PlatformId, Name)>),
+    /// A party and its platforms.
+    Party(PartyRecord),
     /// Nothing a reader asks for.
     Nothing,
 }
@@ -161,10 +162,8 @@ impl ReplicaState {
                     .push(position.partition, position.offset, position.appended_at_ms, *alert);
                 Ok(())
             }
-            Change::Platforms(platforms) => {
-                for (platform, name) in platforms {
-                    self.names.set(platform, name);
-                }
+            Change::Party(party) => {
+                self.names.set(party);
                 Ok(())
             }
             Change::Nothing => Ok(()),

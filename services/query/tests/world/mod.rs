@@ -195,7 +195,7 @@ impl World {
         for (group, state) in &mut self.groups {
             let partition = partitions.partition_of(*group);
             for HotKey { content, class } in state.take_changed() {
-                let value = state.hot(HotKey { content, class }).map(|record| {
+                let value = state.kept(HotKey { content, class }).map(|record| {
                     let mut body = Encoder::new();
                     record.encode(&mut body);
                     state_value(applied_through, at, (0, 1), body.finish())

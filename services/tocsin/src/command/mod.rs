@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod demo;
+mod explain;
 mod key;
 mod party;
 mod replay;
@@ -77,6 +78,8 @@ pub enum Command {
     Config(config::ConfigCommand),
     /// Play a crisis inside ordinary traffic, and show what a moderator would see.
     Demo(demo::DemoCommand),
+    /// Say why an alert rang, what it is worth and whom it called.
+    Explain(explain::ExplainCommand),
     /// Play recorded events again, into the log or through a gateway.
     Replay(replay::ReplayCommand),
     /// Compare the whole path with exact counts.
@@ -105,6 +108,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
+        Command::Explain(command) => command.run().await?,
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }

@@ -12,6 +12,7 @@ pub struct Alert {
     pub trigger: Trigger,
     pub platforms: Vec<AlertPlatform>,
     pub forecast_1h: f64,
+    pub forecast: Option<Forecast>,
     pub priority: f64,
     pub priority_terms: Vec<Term>,
     pub members: u32,
@@ -26,6 +27,19 @@ pub struct Trigger {
     pub score: f64,
     pub threshold: f64,
     pub accounts_sum_over_platforms: Estimate,
+}
+
+/// The next hour.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Forecast {
+    pub spread: Quantiles,
+}
+
+/// The interval that holds the truth nine times in ten.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Quantiles {
+    pub low: f64,
+    pub high: f64,
 }
 
 /// An estimate; its interval is not shown.

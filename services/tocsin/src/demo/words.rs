@@ -83,7 +83,8 @@ fn reasons(alert: &Alert) -> String {
         "  What      {}, {}\n  \
          Why       {} copies in {}, where {} would be ordinary: score {:.0}, and it rings from {:.0}\n  \
          Who       {:.0} accounts (a sum over platforms): {}\n  \
-         Priority  {:.0} = {:.0} % likely to be violating x {:.0} more copies in the next hour x {:.0} viewers a copy\n  \
+         Priority  {:.0} = {:.0} % likely to be violating x {:.0} exposures in the next hour x severity {:.1}\n  \
+         Exposure  {:.0} more copies in the next hour{}, {:.0} % of them posted, {:.0} viewers a copy\n  \
          Likely    {}",
         short(&alert.hash),
         members(alert.members),
@@ -96,7 +97,11 @@ fn reasons(alert: &Alert) -> String {
         platforms.join(", "),
         alert.priority,
         100.0 * term(alert, "probability"),
+        term(alert, "exposure_counted"),
+        term(alert, "severity"),
         alert.forecast_1h,
+        likely_range(alert),
+        100.0 * term(alert, "posted_share"),
         term(alert, "audience_per_copy"),
         log_odds(&alert.priority_terms)
     )
@@ -352,6 +357,13 @@ fn members(count: u32) -> String {
     }
 }
 
+/// The interval of the forecast, in brackets.
+fn likely_range(alert: &Alert) -> String {
+    alert.forecast.as_ref().map_or_else(String::new, |forecast| {
+        format!(" ({:.0} to {:.0})", forecast.spread.low, forecast.spread.high)
+    })
+}
+
 fn term(alert: &Alert, name: &str) -> f64 {
     let found = alert.priority_terms.iter().find(|term| term.name == name);
     found.map_or(0.0, |term| term.value)
@@ -361,10 +373,11 @@ fn term(alert: &Alert, name: &str) -> f64 {
 fn log_odds(terms: &[Term]) -> String {
     let meaning = |name: &str| match name {
         "prior" => Some("before anything is known"),
-        "label" => Some("the platforms' own classifiers"),
+        "labels" => Some("the platforms' own classifiers"),
         "reports" => Some("reports of users"),
         "spread_after_removal" => Some("copies after a removal"),
-        "platforms" => Some("on several platforms"),
+        "watch" => Some("on a watch list"),
+        "synchrony" => Some("on several platforms at once"),
         "decision" => Some("a moderator's decision"),
         _ => None,
     };
@@ -393,7 +406,7 @@ mod tests {
         assert_eq!(last_full(&[4, 5, 6], 2), 5);
         assert_eq!(last_full(&[], 7), 0);
         let terms =
-            [("prior", -2.0), ("reports", 0.0), ("label", 3.2), ("probability", 0.8)].map(|(name, value)| Term {
+            [("prior", -2.0), ("reports", 0.0), ("labels", 3.2), ("probability", 0.8)].map(|(name, value)| Term {
                 name: name.to_owned(),
                 value,
             });

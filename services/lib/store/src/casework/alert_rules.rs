@@ -140,7 +140,7 @@ fn finite(priority: f64) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use tocsin_model::{
         AlertId, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, PlatformFigures,

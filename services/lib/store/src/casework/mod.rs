@@ -6,7 +6,7 @@
 //! A case belongs to one team and one family. Beside its lease it rests in one of three states ([`Resting`]); a case with a live lease is
 //! claimed, whatever it rests in, and when the lease ends it is what it rests in again: nobody has to clean up after a moderator who left.
 
-mod alert_rules;
+pub(crate) mod alert_rules;
 mod case;
 mod lease_rules;
 

@@ -131,10 +131,10 @@ fn an_alert_forecasts_with_quantiles_and_the_outcomes_move_them() {
 #[test]
 fn an_episode_pages_once_and_every_later_alert_says_so() {
     let mut deployment = Deployment::new(config());
-    for copy in 0..4_000u64 {
+    for copy in 0..9_000u64 {
         deployment.see(Seen {
             party: 1 + (copy % 3) as u16,
-            ..seen(1, copy, copy as i64 * 400)
+            ..seen(1, copy, copy as i64 * 25)
         });
     }
     deployment.tick(6 * 3_600_000);
@@ -148,4 +148,37 @@ fn an_episode_pages_once_and_every_later_alert_says_so() {
             .iter()
             .all(|alert| alert.page_score < alert.page_threshold)
     );
+}
+
+#[test]
+fn what_is_posted_after_a_removal_is_told_apart_on_every_platform() {
+    let said = |kind, party, at| Said {
+        seen: Seen {
+            kind,
+            party,
+            ..seen(1, at as u64, at)
+        },
+        platform: 0,
+        audience: 50,
+        label: Sighting::NO_LABEL,
+    };
+    let record = record(&[
+        said(Kind::Upload, 1, 0),
+        said(Kind::Removal, 1, 1_000),
+        said(Kind::Upload, 2, 2_000),
+        said(Kind::BlockedUpload, 1, 3_000),
+        said(Kind::Share, 1, 4_000),
+    ]);
+    let [first, second] = evidence(&[&record], Timestamp(START + 5_000))[..] else {
+        panic!("two parties")
+    };
+    assert_eq!((first.after_removal, second.after_removal), (1, 1));
+    assert_eq!((first.copies, first.last_1h, first.posted_1h), (3, 3, 2));
+    assert_eq!(
+        (first.audience_sum, first.audience_count),
+        (100, 2),
+        "a blocked upload is seen by nobody"
+    );
+    assert_eq!(first.since, Some(Timestamp(START)));
+    assert_eq!((first.platforms, second.platforms), (1, 1));
 }

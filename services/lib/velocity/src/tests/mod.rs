@@ -2,6 +2,7 @@
 
 mod alarm;
 mod families;
+mod flood;
 mod harness;
 mod influence;
 mod invariance;
