@@ -11,16 +11,10 @@
 //!   the run.
 //! * Generators, oracles and rivals share nothing but the event or record type, and none of them shares anything with the detector but that.
 //!
-<<<<<<< HEAD
-//! Start reading at [`scenario::ScenarioConfig`], then [`scenario::Scenario`]; [`scenario::DemoPlan`] is what `tocsin demo` plays;
-//! [`oracle::Oracle`] counts; [`cascade::cascade`] is the spread of one
-//! content, for forecasts; [`report::Report`] is the page on which an evaluation shows its figures. The binary of this crate measures throughput; see `loadtest/README.md`.
-=======
 //! There are two generators with an oracle each. For the Christchurch test: [`day::Day`] makes the records, [`truth::Truth`] says what truly
 //! happened, [`rival`] holds the detectors to compare with, [`score`] gives verdicts and figures. For plays and pipeline tests:
 //! [`scenario::Scenario`] makes events ([`scenario::DemoPlan`] is what `tocsin demo` plays), [`oracle::Oracle`] counts. [`cascade::cascade`] is the
-//! spread of one content, for forecasts. The binary of this crate measures throughput; see `loadtest/README.md`.
->>>>>>> gen
+//! spread of one content, for forecasts. [`report::Report`] is the page on which an evaluation shows its figures. The binary of this crate measures throughput; see `loadtest/README.md`.
 
 pub mod cascade;
 pub mod day;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tocsin_loadtest::day::{Account, Day, DayPlan, Family, FamilyKind, Occurrence};
 use tocsin_loadtest::rival::{self, Rival};
 use tocsin_loadtest::score::{self, Alarm, AlarmRow, Judging};
-use tocsin_loadtest::truth::{DayRow, Judged, Records, Truth, TruthRow};
+use tocsin_loadtest::truth::{DayRow, Records, Truth, TruthRow};
 use tocsin_model::{AccountPseudonym, Alert, AlertLevel, Milliseconds, Timestamp};
 
 use super::core::{self, Core, Sizes};
@@ -111,11 +111,7 @@ impl Watcher {
 
 /// Plays a day to all detectors.
 pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
-    let judged = Judged {
-        stream_begins_at: plan.stream_begins_at(),
-        from: plan.begins_at,
-        to: plan.ends_at(),
-    };
+    let judged = plan.judged();
     let mut records = Records::new(judged);
     let mut watchers = vec![Watcher::new(TOCSIN, play.sizes, plan, play)];
     if play.exact == Exact::Too {
