@@ -15,6 +15,11 @@ impl Draw {
         Draw(state.next())
     }
 
+    /// A stream that goes on from random bits.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Draw(bits)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,5 +1,6 @@
 //! Evaluations: the whole path, or one estimator over its range, against exact counts.
 
+mod alarm;
 mod elections;
 mod forecast;
 mod reach;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use tocsin_loadtest::day::Scenario;
+
 use crate::config::LogKind;
 use crate::recorded::PostContent;
 use crate::rehearsal::Figures;
@@ -21,6 +24,19 @@ use crate::rehearsal::Figures;
 pub enum EvaluateCommand {
     /// The posts around an election: every answer of the API against exact counts, and what each scope may not see.
     Elections(ElectionsArguments),
+    /// The Christchurch test: crises inside ordinary days, how early each is alarmed, and how often nothing is. Scale 1 is 100 days of 10
+    /// crises.
+    Christchurch(alarm::AlarmArguments),
+    /// One day with the attack of Halle.
+    Halle(alarm::AlarmArguments),
+    /// One day with the attack of Buffalo.
+    Buffalo(alarm::AlarmArguments),
+    /// One day with the killing of Levittown: slow, on one platform.
+    Levittown(alarm::AlarmArguments),
+    /// One day without any crisis.
+    Benign(alarm::AlarmArguments),
+    /// One day on which somebody works against the alarm.
+    Poisoning(alarm::AlarmArguments),
     /// Windowed counts of a day in the key groups, nine contents in ten seen once, against exact counts of a sample; and their bytes.
     Windows(SuiteArguments),
     /// Distinct accounts: error and coverage over the whole range, merged sketches, and input crafted against an unkeyed sketch.
@@ -99,6 +115,12 @@ impl EvaluateCommand {
                 let figures = elections::run(arguments, config).await?;
                 write(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
             }
+            EvaluateCommand::Christchurch(arguments) => run_alarm(Scenario::Christchurch, arguments),
+            EvaluateCommand::Halle(arguments) => run_alarm(Scenario::Halle, arguments),
+            EvaluateCommand::Buffalo(arguments) => run_alarm(Scenario::Buffalo, arguments),
+            EvaluateCommand::Levittown(arguments) => run_alarm(Scenario::Levittown, arguments),
+            EvaluateCommand::Benign(arguments) => run_alarm(Scenario::Benign, arguments),
+            EvaluateCommand::Poisoning(arguments) => run_alarm(Scenario::Poisoning, arguments),
             EvaluateCommand::Windows(arguments) => {
                 let figures = windows::run(arguments)?;
                 write_suite("windows", arguments, &figures)
@@ -111,12 +133,22 @@ impl EvaluateCommand {
     }
 }
 
+fn run_alarm(scenario: Scenario, arguments: &alarm::AlarmArguments) -> Result<()> {
+    let figures = alarm::run(scenario, arguments)?;
+    write_suite(scenario.name(), &arguments.suite, &figures)
+}
+
 fn write_suite(suite: &str, arguments: &SuiteArguments, figures: &Figures) -> Result<()> {
     let (seed, scale) = (arguments.seed, arguments.scale);
     write(
         &arguments.out,
         &json!({ "suite": suite, "seed": seed, "scale": scale, "figures": figures }),
     )
+}
+
+/// Names of figures are few and last as long as the process.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
 }
 
 fn write(out: &std::path::Path, document: &Value) -> Result<()> {

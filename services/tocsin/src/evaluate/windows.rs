@@ -16,7 +16,7 @@ use tocsin_model::{
 use tocsin_velocity::figures::{WindowLength, family_figures, window};
 use tocsin_velocity::{Group, HotKey, Input};
 
-use super::SuiteArguments;
+use super::{SuiteArguments, leak};
 use crate::rehearsal::Figures;
 
 const EVENTS: f64 = 5e7;
@@ -289,9 +289,4 @@ fn mix(number: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31
-}
-
-/// Names of figures are few and last as long as the process.
-fn leak(name: String) -> &'static str {
-    Box::leak(name.into_boxed_str())
 }

@@ -1,0 +1,197 @@
+//! The key groups of a whole deployment on one thread, fed with the records of a day.
+
+use tocsin_detector::{DetectorConfig, DetectorSetup};
+use tocsin_intake::SourceClock;
+use tocsin_loadtest::day::{Account, Family, Occurrence};
+use tocsin_model::{
+    AccountPseudonym, AccountToken, Alert, Algorithm, ContentId, DeploymentKey, EpochKey, GroupId, HashRef, KEY_GROUPS,
+    KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId,
+    Timestamp,
+};
+use tocsin_velocity::{Counters, Group, Input, Output};
+
+/// What intake and detector make of records, without topics between them: clocks are corrected as intake does, keys are keyed as they are
+/// there, and the groups are those of the detector. All variants of a family have its hash: somebody has grouped them, without a mistake.
+pub(super) struct Core {
+    groups: Vec<Group>,
+    /// Of each platform; intake keeps them per platform too.
+    clocks: Vec<SourceClock>,
+    /// Records of each party so far: the offsets of its source.
+    offsets: Vec<u64>,
+    key: DeploymentKey,
+    epoch_key: EpochKey,
+    accounts: fn(Account) -> AccountPseudonym,
+    ticked: Timestamp,
+    outputs: Vec<Output>,
+}
+
+/// How much memory the groups may take, and when a content is counted exactly.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) hot_limit: u32,
+    pub(super) sketch_width: u32,
+    pub(super) promote_at: u32,
+}
+
+/// Time is told to all groups this often. What becomes due acts at its own time, so this changes nothing but when it is heard of.
+const TICK_EVERY: Milliseconds = Milliseconds::from_minutes(1);
+/// The default of `intake.lateness`.
+const LATENESS: Milliseconds = Milliseconds::from_hours(2);
+
+impl Sizes {
+    /// Those of a deployment for so many contents a day.
+    pub(super) fn for_contents(contents: f64) -> Self {
+        let defaults = DetectorConfig::default();
+        // The default width is for 2.5 million contents.
+        let width = (contents / 2.5e6 * f64::from(defaults.sketch_width)).max(16.0) as u32;
+        Sizes {
+            hot_limit: defaults.hot_limit,
+            sketch_width: width.next_power_of_two(),
+            promote_at: defaults.promote_at,
+        }
+    }
+
+    /// Every content is counted exactly from its first event on.
+    pub(super) const EXACT: Sizes = Sizes {
+        hot_limit: u32::MAX / 2,
+        sketch_width: 16,
+        promote_at: 1,
+    };
+}
+
+impl Core {
+    /// Groups that have seen nothing, for so many parties and platforms.
+    pub(super) fn new(sizes: Sizes, parties: usize, platforms: usize, accounts: fn(Account) -> AccountPseudonym) -> Self {
+        let config = DetectorConfig {
+            hot_limit: sizes.hot_limit,
+            sketch_width: sizes.sketch_width,
+            promote_at: sizes.promote_at,
+            ..DetectorConfig::default()
+        };
+        let key = DeploymentKey::from_bytes([7; 32]);
+        let setup = DetectorSetup {
+            instance: String::new(),
+            key: key.clone(),
+            epoch: KeyEpoch(0),
+            partitions: PartitionCount::new(1).expect("one partition is allowed"),
+            lateness: LATENESS,
+        };
+        let groups = (0..KEY_GROUPS).map(|id| Group::new(GroupId(id), setup.group_config(&config)));
+        Core {
+            groups: groups.collect(),
+            clocks: vec![SourceClock::default(); platforms],
+            offsets: vec![0; parties],
+            epoch_key: key.epoch_key(KeyEpoch(0)),
+            key,
+            accounts,
+            ticked: Timestamp::MIN,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Reads one record; what follows from it goes to `alerts`.
+    pub(super) fn take(&mut self, occurrence: &Occurrence, alerts: &mut Vec<Alert>) {
+        if occurrence.received_at - self.ticked >= TICK_EVERY {
+            self.tick(occurrence.received_at, alerts);
+        }
+        let value = u128::from(occurrence.family.0).to_le_bytes();
+        let sighting = self.sighting(occurrence, &value);
+        let group = &mut self.groups[usize::from(sighting.content.group().0)];
+        group.apply(Input::Sighting(&sighting), &mut self.outputs);
+        self.hand_over(alerts);
+    }
+
+    /// Tells all groups the time.
+    pub(super) fn tick(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
+        self.ticked = now.floor_to(TICK_EVERY);
+        for group in &mut self.groups {
+            group.apply(Input::Tick(now), &mut self.outputs);
+            // What the state topic would be told.
+            group.take_changed();
+        }
+        self.hand_over(alerts);
+    }
+
+    /// The family of an alert: its hash is the family's number.
+    pub(super) fn family_of(alert: &Alert) -> Family {
+        let bytes = alert.hash.value().first_chunk::<8>().copied().unwrap_or_default();
+        Family(u64::from_le_bytes(bytes))
+    }
+
+    /// What happened to the records so far.
+    pub(super) fn take_counters(&mut self) -> Counters {
+        let mut sum = Counters::default();
+        for group in &mut self.groups {
+            sum.add(group.take_counters());
+        }
+        sum
+    }
+
+    /// The groups.
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    fn hand_over(&mut self, alerts: &mut Vec<Alert>) {
+        alerts.extend(self.outputs.drain(..).filter_map(|output| match output {
+            Output::Alert(alert) => Some(*alert),
+            _ => None,
+        }));
+    }
+
+    fn sighting<'a>(&mut self, occurrence: &Occurrence, value: &'a [u8; 16]) -> Sighting<'a> {
+        let (party, platform) = (usize::from(occurrence.party), usize::from(occurrence.platform));
+        let time = self.clocks[platform].correct(occurrence.occurred_at, occurrence.received_at, LATENESS);
+        self.offsets[party] += 1;
+        let hash = HashRef {
+            algorithm: Algorithm::Md5,
+            value,
+        };
+        Sighting {
+            source: SourceCoordinate {
+                source: SourceId(u64::from(occurrence.party)),
+                offset: self.offsets[party],
+                index: 0,
+            },
+            event_token: scattered(occurrence.number),
+            party: PartyId(u16::from(occurrence.party) + 1),
+            platform: PlatformId(u16::from(occurrence.platform) + 1),
+            kind: occurrence.kind,
+            sharing: Sharing::All,
+            surface: occurrence.surface,
+            clock: time.flag,
+            occurred_at: time.occurred_at,
+            received_at: occurrence.received_at,
+            content: self.content(hash),
+            hash,
+            account: Some(self.account(occurrence)),
+            account_epoch: 1,
+            audience: occurrence.audience,
+            region: [0; 2],
+            language: [0; 2],
+            tvec_confidence: occurrence.tvec_confidence.unwrap_or(Sighting::NO_LABEL),
+        }
+    }
+
+    fn content(&self, hash: HashRef<'_>) -> ContentId {
+        self.key.content_id_of(hash)
+    }
+
+    fn account(&self, occurrence: &Occurrence) -> AccountToken {
+        let platform = PlatformId(u16::from(occurrence.platform) + 1);
+        self.epoch_key.account_token(platform, (self.accounts)(occurrence.account))
+    }
+}
+
+/// The pseudonym of an account that nobody crafted.
+pub(super) fn pseudonym(account: Account) -> AccountPseudonym {
+    AccountPseudonym(u128::from(account.0).to_le_bytes())
+}
+
+/// A bijection that scatters (the finaliser of SplitMix64): intake's tokens are keyed hashes.
+fn scattered(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
