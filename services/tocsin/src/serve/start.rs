@@ -85,6 +85,7 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
 async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
     let parts = DispatcherParts {
         config: process.config.dispatcher.clone(),
+        instance: process.config.log.instance.clone(),
         log: Arc::clone(&process.log),
         store: store(process)?,
         key: process.deployment_key.clone(),

@@ -8,7 +8,7 @@ use tocsin_model::{
     KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId,
     Timestamp,
 };
-use tocsin_velocity::{Counters, Group, Input, Output};
+use tocsin_velocity::{Group, Input, Output};
 
 /// What intake and detector make of records, without topics between them: clocks are corrected as intake does, keys are keyed as they are
 /// there, and the groups are those of the detector. All variants of a family have its hash: somebody has grouped them, without a mistake.
@@ -61,7 +61,12 @@ impl Sizes {
 
 impl Core {
     /// Groups that have seen nothing, for so many parties and platforms.
-    pub(super) fn new(sizes: Sizes, parties: usize, platforms: usize, accounts: fn(Account) -> AccountPseudonym) -> Self {
+    pub(super) fn new(
+        sizes: Sizes,
+        parties: usize,
+        platforms: usize,
+        accounts: fn(Account) -> AccountPseudonym,
+    ) -> Self {
         let config = DetectorConfig {
             hot_limit: sizes.hot_limit,
             sketch_width: sizes.sketch_width,
@@ -118,20 +123,6 @@ impl Core {
         Family(u64::from_le_bytes(bytes))
     }
 
-    /// What happened to the records so far.
-    pub(super) fn take_counters(&mut self) -> Counters {
-        let mut sum = Counters::default();
-        for group in &mut self.groups {
-            sum.add(group.take_counters());
-        }
-        sum
-    }
-
-    /// The groups.
-    pub(super) fn groups(&self) -> &[Group] {
-        &self.groups
-    }
-
     fn hand_over(&mut self, alerts: &mut Vec<Alert>) {
         alerts.extend(self.outputs.drain(..).filter_map(|output| match output {
             Output::Alert(alert) => Some(*alert),
@@ -179,7 +170,8 @@ impl Core {
 
     fn account(&self, occurrence: &Occurrence) -> AccountToken {
         let platform = PlatformId(u16::from(occurrence.platform) + 1);
-        self.epoch_key.account_token(platform, (self.accounts)(occurrence.account))
+        self.epoch_key
+            .account_token(platform, (self.accounts)(occurrence.account))
     }
 }
 

@@ -15,7 +15,10 @@ pub(super) fn of(_scenario: Scenario, played: &[Played]) -> Figures {
         insert(&mut figures, name, value);
     }
     let exact_days: Vec<Played> = played.iter().filter(|played| has(played, EXACT)).cloned().collect();
-    for (prefix, days, detector) in [("exact", &exact_days[..], EXACT), ("exact_days_tocsin", &exact_days[..], TOCSIN)] {
+    for (prefix, days, detector) in [
+        ("exact", &exact_days[..], EXACT),
+        ("exact_days_tocsin", &exact_days[..], TOCSIN),
+    ] {
         for (name, value) in score(days, detector).by_name() {
             insert(&mut figures, format!("{prefix}_{name}"), value);
         }
@@ -44,7 +47,9 @@ fn has(played: &Played, detector: &str) -> bool {
 }
 
 fn pages(figures: &mut Figures, played: &[Played]) {
-    let pages = played.iter().flat_map(|played| played.pages.iter().map(|page| (played.day.day, page)));
+    let pages = played
+        .iter()
+        .flat_map(|played| played.pages.iter().map(|page| (played.day.day, page)));
     let crises: BTreeSet<_> = pages
         .clone()
         .filter(|(_, page)| page.family.kind() == FamilyKind::Crisis)
@@ -57,7 +62,11 @@ fn pages(figures: &mut Figures, played: &[Played]) {
         .collect();
     delays.sort_by(f64::total_cmp);
     insert(figures, "crises_paged".to_owned(), crises.len() as f64);
-    insert(figures, "pages_per_day".to_owned(), pages.count() as f64 / played.len().max(1) as f64);
+    insert(
+        figures,
+        "pages_per_day".to_owned(),
+        pages.count() as f64 / played.len().max(1) as f64,
+    );
     if let Some(median) = delays.get(delays.len() / 2) {
         insert(figures, "page_delay_seconds_p50".to_owned(), *median);
     }

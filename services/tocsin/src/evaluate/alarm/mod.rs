@@ -42,8 +42,6 @@ const HEADLINE_DAYS: f64 = 100.0;
 const HEADLINE_SCALE: Scale = Scale(0.01);
 /// A day of a single scenario has this scale, times that of the arguments.
 const SCENARIO_SCALE: f64 = 0.01;
-/// What a day at scale 1 has.
-const CONTENTS_PER_DAY: f64 = 1e8;
 
 /// Plays a scenario and scores it.
 ///
@@ -85,7 +83,9 @@ fn plans(scenario: Scenario, suite: &SuiteArguments) -> Result<Vec<DayPlan>> {
 fn play_all(plans: &[DayPlan], exact_days: usize) -> Vec<Played> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get()).min(plans.len());
+    let threads = std::thread::available_parallelism()
+        .map_or(1, |count| count.get())
+        .min(plans.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -94,7 +94,9 @@ fn play_all(plans: &[DayPlan], exact_days: usize) -> Vec<Played> {
                 {
                     let played = play::play(plan, play_of(plan, place < exact_days));
                     tracing::info!(day = place, records = played.records, "played a day");
-                    done.lock().expect("no thread panics while it holds this").push((place, played));
+                    done.lock()
+                        .expect("no thread panics while it holds this")
+                        .push((place, played));
                 }
             });
         }
@@ -117,10 +119,17 @@ fn write_rows(directory: &Path, played: &[Played]) -> Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
     let write = |name: &str, header: &str, lines: Vec<String>| {
         let file = directory.join(name);
-        let text = std::iter::once(header.to_owned()).chain(lines).map(|line| line + "\n").collect::<String>();
+        let text = std::iter::once(header.to_owned())
+            .chain(lines)
+            .map(|line| line + "\n")
+            .collect::<String>();
         std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
     };
-    write("days.csv", DayRow::HEADER, played.iter().map(|played| played.day.to_csv()).collect())?;
+    write(
+        "days.csv",
+        DayRow::HEADER,
+        played.iter().map(|played| played.day.to_csv()).collect(),
+    )?;
     let truths = played.iter().flat_map(|played| &played.truths);
     write("truth.csv", TruthRow::HEADER, truths.map(TruthRow::to_csv).collect())?;
     let alarms = played.iter().flat_map(|played| &played.alarms);

@@ -54,7 +54,11 @@ fn bars(scenario: Scenario, figures: &Figures) -> Vec<Bar> {
     if crises > 0.0 {
         let alarmed = figure("crises_alarmed").unwrap_or(0.0);
         bars.push(Bar::at_least("crises with a right alarm", alarmed, crises));
-        let targets = if scenario == Scenario::Christchurch { Some((10.0, 20.0)) } else { None };
+        let targets = if scenario == Scenario::Christchurch {
+            Some((10.0, 20.0))
+        } else {
+            None
+        };
         for (name, meaning, target) in [
             (
                 "reuploads_at_alarm_p50",
@@ -87,7 +91,10 @@ fn bars(scenario: Scenario, figures: &Figures) -> Vec<Bar> {
         figure("false_alarms_per_1e8_content_days_upper95"),
     ));
     bars.push(reported("alarms that were near", figure("near_alarms")));
-    bars.push(reported("alarms for harmless contents that did spike", figure("organic_spikes_alarmed")));
+    bars.push(reported(
+        "alarms for harmless contents that did spike",
+        figure("organic_spikes_alarmed"),
+    ));
     bars
 }
 
@@ -194,7 +201,10 @@ fn delays(played: &[Played]) -> Section {
     for detector in all_detectors(played) {
         let days = days_of(played, detector);
         let is_crisis = |truth: &&TruthRow| truth.kind == FamilyKind::Crisis;
-        let crises = days.iter().map(|day| day.truths.iter().filter(is_crisis).count()).sum::<usize>();
+        let crises = days
+            .iter()
+            .map(|day| day.truths.iter().filter(is_crisis).count())
+            .sum::<usize>();
         let mut at: Vec<u64> = Vec::new();
         for day in days {
             let first = first_right(day, detector);
@@ -279,7 +289,11 @@ fn detectors(played: &[Played]) -> Section {
 /// What the score says and what became of it.
 fn chances(played: &[Played]) -> Section {
     let mut bins: BTreeMap<i64, [u64; 3]> = BTreeMap::new();
-    for alarm in played.iter().flat_map(|day| &day.alarms).filter(|alarm| alarm.detector == TOCSIN) {
+    for alarm in played
+        .iter()
+        .flat_map(|day| &day.alarms)
+        .filter(|alarm| alarm.detector == TOCSIN)
+    {
         let bin = bins.entry(alarm.score.floor() as i64).or_default();
         let place = match alarm.verdict {
             Verdict::Right => 0,
@@ -290,7 +304,9 @@ fn chances(played: &[Played]) -> Section {
     }
     let seen = |bin: &[u64; 3]| bin[0] as f64 / bin.iter().sum::<u64>().max(1) as f64;
     let middle = |score: i64| score as f64 + 0.5;
-    let said = bins.keys().map(|score| (middle(*score), 100.0 / (1.0 + libm::exp(-middle(*score)))));
+    let said = bins
+        .keys()
+        .map(|score| (middle(*score), 100.0 / (1.0 + libm::exp(-middle(*score)))));
     let observed = bins.iter().map(|(score, bin)| (middle(*score), 100.0 * seen(bin)));
     let mut table = vec![["score", "right", "near", "false"].map(str::to_owned).to_vec()];
     for (score, bin) in &bins {

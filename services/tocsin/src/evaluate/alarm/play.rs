@@ -53,7 +53,6 @@ pub(super) struct Played {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page {
     pub(super) family: Family,
-    pub(super) at: Timestamp,
     pub(super) after_onset: Option<Milliseconds>,
 }
 
@@ -126,7 +125,10 @@ pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
         batch.clear();
         batch.extend(day.by_ref().take(BATCH));
         let Some(last) = batch.last() else { break };
-        debug_assert!(last.received_at >= batch[0].received_at, "records come in the order of their receipt");
+        debug_assert!(
+            last.received_at >= batch[0].received_at,
+            "records come in the order of their receipt"
+        );
         for occurrence in &batch {
             records.add(occurrence);
             draw_curve(&mut curves, occurrence, judged.stream_begins_at);
@@ -176,7 +178,6 @@ fn pages(alerts: &[Alert], truth: &Truth) -> Vec<Page> {
             let onset = truth.family(family).and_then(|told| told.onset_at);
             pages.push(Page {
                 family,
-                at: alert.at,
                 after_onset: onset.map(|onset| alert.at - onset),
             });
         }
