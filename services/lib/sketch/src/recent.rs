@@ -14,9 +14,7 @@ use crate::codec::{DecodeError, Decoder, Encoder};
 pub struct RecentTokens {
     horizon: Milliseconds,
     limit: usize,
-    /// A token and the number of its slice in every used slot; slice 0 marks a free one.
-    tokens: Vec<u64>,
-    slots: Vec<u8>,
+    lines: Box<[Line]>,
     len: usize,
     /// Oldest first.
     slices: VecDeque<Slice>,
@@ -32,6 +30,17 @@ pub enum Inserted {
     Known,
 }
 
+/// Seven tokens, each with the number of its slice; 0 marks a free place, and none is free before a used one. What does not fit into a line
+/// stands in the next: to look for a token mostly costs one line of memory.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Line {
+    tokens: [u64; PLACES],
+    slices: [u8; PLACES],
+}
+
+const PLACES: usize = 7;
+
 /// Tokens that came between two times and are forgotten together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slice {
@@ -44,20 +53,20 @@ struct Slice {
 
 /// Slices of a horizon; also the most a single slice takes of the limit.
 const SLICES: usize = 13;
-const CAPACITY_MIN: usize = 16;
+/// Tokens in use per line of seven, at most, before there are twice as many lines.
+const FILL: usize = 6;
 const LIMIT_MAX: usize = 1 << 30;
 /// No state has more: 13 that are full, 14 that time ended, and the open one.
 const SLICES_DECODED_MAX: usize = 2 * SLICES + 2;
 
 impl RecentTokens {
     /// No token yet. `horizon` is at least 1 ms, `limit` is 13 to 2^30 tokens; other values are taken for the nearest of these. A token takes
-    /// 9 bytes in a table that is 7/16 to 7/8 full.
+    /// 9 bytes in a table that is 3/7 to 6/7 full.
     pub fn new(horizon: Milliseconds, limit: usize) -> Self {
         RecentTokens {
             horizon: Milliseconds(horizon.0.clamp(1, 1 << 60)),
             limit: limit.clamp(SLICES, LIMIT_MAX),
-            tokens: Vec::new(),
-            slots: Vec::new(),
+            lines: Box::default(),
             len: 0,
             slices: VecDeque::new(),
             forgotten_early: 0,
@@ -68,34 +77,39 @@ impl RecentTokens {
     #[inline]
     pub fn insert(&mut self, token: u64, now: Timestamp) -> Inserted {
         self.advance(now);
-        if self.len > 0 && self.slots[self.slot_of(token)] != 0 {
+        let found = self.place_of(token);
+        if let Some((_, _, true)) = found {
             return Inserted::Known;
         }
+        let moved = self.len == self.limit || self.len >= self.lines.len() * FILL;
         if self.len == self.limit {
             self.forgotten_early += self.slices[0].len as u64;
             self.forget(1);
         }
-        if (self.len + 1) * 8 > self.slots.len() * 7 {
-            self.rebuild((self.slots.len() * 2).max(CAPACITY_MIN), |_| true);
+        if self.len >= self.lines.len() * FILL {
+            self.grow();
         }
         let number = self.open_slice(now);
-        let slot = self.slot_of(token);
-        self.tokens[slot] = token;
-        self.slots[slot] = number;
-        self.len += 1;
+        match found.filter(|_| !moved) {
+            Some((line, place, _)) => self.put_at(line, place, token, number),
+            None => self.put(token, number),
+        }
         Inserted::New
+    }
+
+    /// Reads the line a token would be in, so that it is near when the token is inserted.
+    #[inline]
+    pub fn touch(&self, token: u64) -> u8 {
+        let line = self.lines.get(self.home(token));
+        line.map_or(0, |line| line.slices[0])
     }
 
     /// Forgets what left the horizon. Costs nothing until a slice leaves it, then a pass over the table.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
-        let expired = self
-            .slices
-            .iter()
-            .take_while(|slice| now - slice.last > self.horizon)
-            .count();
-        if expired > 0 {
-            self.forget(expired);
+        let is_over = |slice: &&Slice| now - slice.last > self.horizon;
+        if self.slices.front().as_ref().is_some_and(is_over) {
+            self.forget(self.slices.iter().take_while(is_over).count());
         }
     }
 
@@ -116,10 +130,7 @@ impl RecentTokens {
 
     /// Bytes on the heap and of this value.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.tokens.capacity() * size_of::<u64>()
-            + self.slots.capacity()
-            + self.slices.capacity() * size_of::<Slice>()
+        size_of::<Self>() + size_of_val(&*self.lines) + self.slices.capacity() * size_of::<Slice>()
     }
 
     /// Writes the state without horizon and limit: slices, oldest first, each with its tokens ascending.
@@ -182,16 +193,13 @@ impl RecentTokens {
                     .and_then(|next| next.checked_add(distance))
                     .ok_or(DecodeError::Invalid("token"))?;
                 next = token.checked_add(1);
-                if (recent.len + 1) * 8 > recent.slots.len() * 7 {
-                    recent.rebuild((recent.slots.len() * 2).max(CAPACITY_MIN), |_| true);
+                if recent.len >= recent.lines.len() * FILL {
+                    recent.grow();
                 }
-                let slot = recent.slot_of(token);
-                if recent.slots[slot] != 0 {
-                    return Err(DecodeError::Invalid("token"));
+                match recent.place_of(token) {
+                    Some((line, place, false)) => recent.put_at(line, place, token, number),
+                    _ => return Err(DecodeError::Invalid("token")),
                 }
-                recent.tokens[slot] = token;
-                recent.slots[slot] = number;
-                recent.len += 1;
             }
         }
         Ok(recent)
@@ -225,42 +233,75 @@ impl RecentTokens {
     fn forget(&mut self, count: usize) {
         let gone: Vec<u8> = self.slices.drain(..count).map(|slice| slice.number).collect();
         let left: usize = self.slices.iter().map(|slice| slice.len).sum();
-        let capacity = (left * 8 / 7 + 1).next_power_of_two().max(CAPACITY_MIN);
-        self.rebuild(capacity, |number| !gone.contains(&number));
+        let lines = (left / FILL + 1).next_power_of_two();
+        self.rebuild(lines, |number| !gone.contains(&number));
     }
 
-    fn rebuild(&mut self, capacity: usize, keep: impl Fn(u8) -> bool) {
-        let tokens = std::mem::replace(&mut self.tokens, vec![0; capacity]);
-        let slots = std::mem::replace(&mut self.slots, vec![0; capacity]);
+    fn grow(&mut self) {
+        self.rebuild((self.lines.len() * 2).max(1), |_| true);
+    }
+
+    fn rebuild(&mut self, lines: usize, keep: impl Fn(u8) -> bool) {
+        let old = std::mem::replace(&mut self.lines, vec![Line::default(); lines].into_boxed_slice());
         self.len = 0;
-        for (token, number) in tokens.into_iter().zip(slots) {
-            if number != 0 && keep(number) {
-                let slot = self.slot_of(token);
-                self.tokens[slot] = token;
-                self.slots[slot] = number;
-                self.len += 1;
+        for line in old {
+            for (token, number) in line.tokens.into_iter().zip(line.slices) {
+                if number != 0 && keep(number) {
+                    self.put(token, number);
+                }
             }
         }
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, u8)> {
-        self.tokens
+        self.lines
             .iter()
-            .copied()
-            .zip(self.slots.iter().copied())
+            .flat_map(|line| line.tokens.into_iter().zip(line.slices))
             .filter(|(_, number)| *number != 0)
     }
 
-    /// The slot that holds the token, or the free one where it belongs.
+    /// Puts in a token that is not there.
+    fn put(&mut self, token: u64, number: u8) {
+        if let Some((line, place, _)) = self.place_of(token) {
+            self.put_at(line, place, token, number);
+        }
+    }
+
+    fn put_at(&mut self, line: usize, place: usize, token: u64, number: u8) {
+        let line = &mut self.lines[line];
+        line.tokens[place] = token;
+        line.slices[place] = number;
+        self.len += 1;
+    }
+
+    /// The line and place that hold the token, or the free ones where it belongs, and which of the two it is. At least one place in seven is
+    /// free, so the search ends; `None` where there is no line yet.
     #[inline]
-    fn slot_of(&self, token: u64) -> usize {
-        let mask = self.slots.len() - 1;
+    fn place_of(&self, token: u64) -> Option<(usize, usize, bool)> {
+        let mut number = self.home(token);
+        loop {
+            let line = self.lines.get(number)?;
+            let same = line
+                .tokens
+                .iter()
+                .zip(&line.slices)
+                .position(|(other, slice)| *other == token && *slice != 0);
+            if let Some(place) = same {
+                return Some((number, place, true));
+            }
+            if line.slices[PLACES - 1] == 0 {
+                let used = line.slices.iter().filter(|slice| **slice != 0).count();
+                return Some((number, used, false));
+            }
+            number = (number + 1) & (self.lines.len() - 1);
+        }
+    }
+
+    /// The line where the search for a token begins.
+    #[inline]
+    fn home(&self, token: u64) -> usize {
         // Tokens are keyed hashes; the high bits of a product do for a table of any size.
         let spread = u128::from(token.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut slot = ((spread * self.slots.len() as u128) >> 64) as usize;
-        while self.slots[slot] != 0 && self.tokens[slot] != token {
-            slot = (slot + 1) & mask;
-        }
-        slot
+        ((spread * self.lines.len() as u128) >> 64) as usize
     }
 }

@@ -6,7 +6,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::deadline::decode_class;
 use crate::episode::Episode;
-use crate::record::HotRecord;
+use crate::record::{HotRecord, PlatformReach};
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
 /// party alone may see joins contents for that party alone. Nothing is shared between classes, limits included: what one party fills up
@@ -325,28 +325,38 @@ impl FamilyState {
 
 /// The accounts of several records: a union per platform, summed over platforms.
 pub(crate) fn accounts(records: &[&HotRecord]) -> Accounts {
-    let mut merged: BTreeMap<_, Reach> = BTreeMap::new();
-    for entry in records.iter().flat_map(|record| record.reach()) {
-        merged
-            .entry(entry.platform)
-            .and_modify(|reach| reach.merge(&entry.accounts))
-            .or_insert_with(|| entry.accounts.clone());
+    let without_account = records.iter().map(|record| record.signals.without_account).sum();
+    let estimate = match records {
+        // Nothing to unite, so nothing is copied.
+        [only] => sum(only.reach().iter().map(PlatformReach::estimate)),
+        _ => {
+            let mut merged: BTreeMap<_, Reach> = BTreeMap::new();
+            for entry in records.iter().flat_map(|record| record.reach()) {
+                merged
+                    .entry(entry.platform)
+                    .and_modify(|reach| reach.merge(&entry.accounts))
+                    .or_insert_with(|| entry.accounts.clone());
+            }
+            sum(merged.values().map(Reach::estimate))
+        }
+    };
+    Accounts {
+        estimate,
+        without_account,
     }
-    let mut sum = Estimate {
+}
+
+fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
+    let nothing = Estimate {
         estimate: 0.0,
         low: 0.0,
         high: 0.0,
     };
-    for estimate in merged.values().map(Reach::estimate) {
-        sum.estimate += estimate.estimate;
-        sum.low += estimate.low;
-        sum.high += estimate.high;
-    }
-    let without_account = records.iter().map(|record| record.signals.without_account).sum();
-    Accounts {
-        estimate: sum,
-        without_account,
-    }
+    estimates.fold(nothing, |sum, estimate| Estimate {
+        estimate: sum.estimate + estimate.estimate,
+        low: sum.low + estimate.low,
+        high: sum.high + estimate.high,
+    })
 }
 
 /// The records of a delta.

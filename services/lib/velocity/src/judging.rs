@@ -5,6 +5,7 @@ use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timesta
 use crate::class::Quiet;
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
+use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
@@ -70,6 +71,15 @@ impl Group {
         self.now.floor_to(SETTLE_EVERY) + SETTLE_EVERY
     }
 
+    /// [`Group::records`], without a list where the family is one content.
+    pub(crate) fn gathered(&self, family: FamilyId, class: Class) -> Gathered<'_> {
+        if class == Class::All && self.families.is_plain(family, class) {
+            let content = family.0;
+            return Gathered::One(self.hot(HotKey { content, class }));
+        }
+        Gathered::Many(self.records(family, class))
+    }
+
     /// The records of a family's members in one scope, this group's and those of other groups.
     pub(crate) fn records(&self, family: FamilyId, class: Class) -> Vec<&HotRecord> {
         let classes = [Some(Class::All), (class != Class::All).then_some(class)];
@@ -103,7 +113,8 @@ impl Group {
         if self.families.of(family.0, class) != family {
             return; // It joined another meanwhile.
         }
-        let records = self.records(family, class);
+        let gathered = self.gathered(family, class);
+        let records = gathered.as_slice();
         let marked = self
             .families
             .state(family, class)
@@ -111,7 +122,7 @@ impl Group {
         if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
             return;
         }
-        let hour = || total(&records, Resolution::Minute1, 60, now);
+        let hour = || total(records, Resolution::Minute1, 60, now);
         let open = self.families.state(family, class).filter(|state| state.episode.open);
         let (rings, copies) = match open {
             // It rings already: all that is left is to escalate.
@@ -120,7 +131,7 @@ impl Group {
                 (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
             }
             None => {
-                let judgement = trigger::judge(&records, now);
+                let judgement = trigger::judge(records, now);
                 (judgement.rings, judgement.copies_missing)
             }
         };
@@ -149,7 +160,7 @@ impl Group {
 
     pub(crate) fn review(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
         let now = self.now;
-        let hour = total(&self.records(family, class), Resolution::Minute1, 60, now);
+        let hour = total(self.gathered(family, class).as_slice(), Resolution::Minute1, 60, now);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };

@@ -22,6 +22,7 @@ mod episode;
 mod family;
 pub mod figures;
 pub mod forecast;
+mod gathered;
 mod group;
 mod input;
 mod judging;
