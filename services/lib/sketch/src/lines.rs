@@ -46,6 +46,19 @@ const WIDE_FILL: usize = 9;
 const NARROW_FILL: usize = 18;
 
 impl Wide {
+    /// How many are left.
+    fn retain(&mut self, keep: impl Fn(u8) -> bool) -> usize {
+        let mut kept = 0;
+        for place in 0..usize::from(self.len) {
+            if keep(self.values[place]) {
+                (self.rests[kept], self.values[kept]) = (self.rests[place], self.values[place]);
+                kept += 1;
+            }
+        }
+        self.len = kept as u8;
+        kept
+    }
+
     #[inline]
     fn find(&self, rest: u32) -> Option<usize> {
         place(&self.rests, rest, self.len)
@@ -65,6 +78,19 @@ impl Wide {
 }
 
 impl Narrow {
+    /// How many are left.
+    fn retain(&mut self, keep: impl Fn(u8) -> bool) -> usize {
+        let mut kept = 0;
+        for place in 0..usize::from(self.len) {
+            if keep(self.values[place]) {
+                (self.rests[kept], self.values[kept]) = (self.rests[place], self.values[place]);
+                kept += 1;
+            }
+        }
+        self.len = kept as u8;
+        kept
+    }
+
     #[inline]
     fn find(&self, rest: u32) -> Option<usize> {
         place(&self.rests, rest as u16, self.len)
@@ -160,11 +186,7 @@ impl Lines {
 
     /// Adds a key that is not there yet, with a value that is not 0.
     pub fn insert_new(&mut self, key: u32, value: u8) {
-        let fill = match &self.table {
-            Table::Wide(lines) => lines.len() * WIDE_FILL,
-            Table::Narrow(lines) => lines.len() * NARROW_FILL,
-        };
-        if self.len >= fill {
+        if self.len >= self.room() {
             // The whole map is copied, some nine entries for each one added.
             let grown = Lines::of(self.key_bits, self.len + self.len / 8 + 1, self.iter());
             *self = grown;
@@ -172,12 +194,19 @@ impl Lines {
         self.put(key, value);
     }
 
-    /// Keeps the entries whose value passes. The room stays: as many new ones are to come.
+    /// Keeps the entries whose value passes. The room stays: as many new ones are to come. Costs a look at each line.
     pub fn retain(&mut self, keep: impl Fn(u8) -> bool) {
-        let kept = self.iter().filter(|(_, value)| keep(*value)).count();
-        if kept < self.len {
-            let room = kept.max(self.len - self.len / 4);
-            *self = Lines::of(self.key_bits, room, self.iter().filter(|(_, value)| keep(*value)));
+        self.len = match &mut self.table {
+            Table::Wide(lines) => lines.iter_mut().map(|line| line.retain(&keep)).sum(),
+            Table::Narrow(lines) => lines.iter_mut().map(|line| line.retain(&keep)).sum(),
+        };
+        // What spilled goes back to where there is room now.
+        let spilled = std::mem::take(&mut self.spilled);
+        for (key, value) in spilled.iter().filter(|(_, value)| keep(*value)) {
+            self.put(key, value);
+        }
+        if self.len * 3 < self.room() {
+            *self = Lines::of(self.key_bits, self.len + self.len / 8, self.iter());
         }
     }
 
@@ -208,6 +237,14 @@ impl Lines {
             Table::Narrow(lines) => size_of_val(&**lines),
         };
         lines + self.spilled.memory_bytes()
+    }
+
+    /// How many entries it holds before it grows.
+    fn room(&self) -> usize {
+        match &self.table {
+            Table::Wide(lines) => lines.len() * WIDE_FILL,
+            Table::Narrow(lines) => lines.len() * NARROW_FILL,
+        }
     }
 
     /// Makes an empty map one that has room for so many entries.

@@ -18,6 +18,10 @@ pub struct RecentTokens {
     len: usize,
     /// Oldest first.
     slices: VecDeque<Slice>,
+    /// The number of the latest slice there was.
+    newest: u8,
+    /// Slices that ended since the table was last made anew.
+    ended: usize,
     forgotten_early: u64,
 }
 
@@ -30,13 +34,15 @@ pub enum Inserted {
     Known,
 }
 
-/// Seven tokens, each with the number of its slice; 0 marks a free place, and none is free before a used one. What does not fit into a line
+/// Seven tokens, each with the number of its slice; a place is free if that is 0 or a slice that is over. What does not fit into a line
 /// stands in the next: to look for a token mostly costs one line of memory.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Line {
     tokens: [u64; PLACES],
     slices: [u8; PLACES],
+    /// Something that belongs here stood in the next line once.
+    continues: bool,
 }
 
 const PLACES: usize = 7;
@@ -69,6 +75,8 @@ impl RecentTokens {
             lines: Box::default(),
             len: 0,
             slices: VecDeque::new(),
+            newest: 0,
+            ended: 0,
             forgotten_early: 0,
         }
     }
@@ -77,11 +85,9 @@ impl RecentTokens {
     #[inline]
     pub fn insert(&mut self, token: u64, now: Timestamp) -> Inserted {
         self.advance(now);
-        let found = self.place_of(token);
-        if let Some((_, _, true)) = found {
+        if self.holds(token) {
             return Inserted::Known;
         }
-        let moved = self.len == self.limit || self.len >= self.lines.len() * FILL;
         if self.len == self.limit {
             self.forgotten_early += self.slices[0].len as u64;
             self.forget(1);
@@ -90,10 +96,7 @@ impl RecentTokens {
             self.grow();
         }
         let number = self.open_slice(now);
-        match found.filter(|_| !moved) {
-            Some((line, place, _)) => self.put_at(line, place, token, number),
-            None => self.put(token, number),
-        }
+        self.put(token, number);
         Inserted::New
     }
 
@@ -104,7 +107,7 @@ impl RecentTokens {
         line.map_or(0, |line| line.slices[0])
     }
 
-    /// Forgets what left the horizon. Costs nothing until a slice leaves it, then a pass over the table.
+    /// Forgets what left the horizon. Costs nothing until a slice leaves it, and a pass over the table once for thirteen of them.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         let is_over = |slice: &&Slice| now - slice.last > self.horizon;
@@ -180,6 +183,7 @@ impl RecentTokens {
                 return Err(DecodeError::Invalid("number of tokens"));
             }
             let number = number as u8;
+            recent.newest = number;
             recent.slices.push_back(Slice {
                 number,
                 from,
@@ -196,10 +200,10 @@ impl RecentTokens {
                 if recent.len >= recent.lines.len() * FILL {
                     recent.grow();
                 }
-                match recent.place_of(token) {
-                    Some((line, place, false)) => recent.put_at(line, place, token, number),
-                    _ => return Err(DecodeError::Invalid("token")),
+                if recent.holds(token) {
+                    return Err(DecodeError::Invalid("token"));
                 }
+                recent.put(token, number);
             }
         }
         Ok(recent)
@@ -217,8 +221,10 @@ impl RecentTokens {
             slice.len += 1;
             return slice.number;
         }
-        // At most 13 full slices, 13 ended by time and some that straddle are alive, so a number is free when it comes round.
-        let number = self.slices.back().map_or(1, |slice| slice.number % u8::MAX + 1);
+        // At most 13 full slices, 13 ended by time, some that straddle and 13 whose tokens are still in the table have a number, so one is
+        // free when it comes round. It goes on where no slice is left, for tokens of the latest may be.
+        self.newest = self.newest % u8::MAX + 1;
+        let number = self.newest;
         let from = self.slices.back().map_or(now, |slice| slice.last.max(now));
         self.slices.push_back(Slice {
             number,
@@ -229,24 +235,27 @@ impl RecentTokens {
         number
     }
 
-    /// Forgets the oldest slices.
+    /// Forgets the oldest slices. Their places are free from then on.
     fn forget(&mut self, count: usize) {
-        let gone: Vec<u8> = self.slices.drain(..count).map(|slice| slice.number).collect();
-        let left: usize = self.slices.iter().map(|slice| slice.len).sum();
-        let lines = (left / FILL + 1).next_power_of_two();
-        self.rebuild(lines, |number| !gone.contains(&number));
+        self.len -= self.slices.drain(..count).map(|slice| slice.len).sum::<usize>();
+        self.ended += count;
+        // Before the numbers of slices come round, and before too many lines continue in the next.
+        if self.ended >= SLICES {
+            self.rebuild((self.len / FILL + 1).next_power_of_two());
+        }
     }
 
     fn grow(&mut self) {
-        self.rebuild((self.lines.len() * 2).max(1), |_| true);
+        self.rebuild((self.lines.len() * 2).max(1));
     }
 
-    fn rebuild(&mut self, lines: usize, keep: impl Fn(u8) -> bool) {
+    fn rebuild(&mut self, lines: usize) {
+        let alive = self.alive();
         let old = std::mem::replace(&mut self.lines, vec![Line::default(); lines].into_boxed_slice());
-        self.len = 0;
+        (self.len, self.ended) = (0, 0);
         for line in old {
             for (token, number) in line.tokens.into_iter().zip(line.slices) {
-                if number != 0 && keep(number) {
+                if alive(number) {
                     self.put(token, number);
                 }
             }
@@ -254,47 +263,59 @@ impl RecentTokens {
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, u8)> {
+        let alive = self.alive();
         self.lines
             .iter()
             .flat_map(|line| line.tokens.into_iter().zip(line.slices))
-            .filter(|(_, number)| *number != 0)
+            .filter(move |(_, number)| alive(*number))
     }
 
-    /// Puts in a token that is not there.
-    fn put(&mut self, token: u64, number: u8) {
-        if let Some((line, place, _)) = self.place_of(token) {
-            self.put_at(line, place, token, number);
-        }
-    }
-
-    fn put_at(&mut self, line: usize, place: usize, token: u64, number: u8) {
-        let line = &mut self.lines[line];
-        line.tokens[place] = token;
-        line.slices[place] = number;
-        self.len += 1;
-    }
-
-    /// The line and place that hold the token, or the free ones where it belongs, and which of the two it is. At least one place in seven is
-    /// free, so the search ends; `None` where there is no line yet.
+    /// Whether a slice of this number is remembered. The numbers 1 to 255 go round, and those remembered follow each other.
     #[inline]
-    fn place_of(&self, token: u64) -> Option<(usize, usize, bool)> {
-        let mut number = self.home(token);
-        loop {
-            let line = self.lines.get(number)?;
-            let same = line
-                .tokens
-                .iter()
-                .zip(&line.slices)
-                .position(|(other, slice)| *other == token && *slice != 0);
-            if let Some(place) = same {
-                return Some((number, place, true));
-            }
-            if line.slices[PLACES - 1] == 0 {
-                let used = line.slices.iter().filter(|slice| **slice != 0).count();
-                return Some((number, used, false));
-            }
-            number = (number + 1) & (self.lines.len() - 1);
+    fn alive(&self) -> impl Fn(u8) -> bool + use<> {
+        let first = i32::from(self.slices.front().map_or(0, |slice| slice.number));
+        let count = self.slices.len() as i32;
+        move |number| {
+            let after = i32::from(number) - first;
+            let after = if after < 0 { after + i32::from(u8::MAX) } else { after };
+            number != 0 && after < count
         }
+    }
+
+    /// Puts in a token that is not there. At least one place in seven is free.
+    fn put(&mut self, token: u64, number: u8) {
+        let alive = self.alive();
+        let mut home = self.home(token);
+        loop {
+            let line = &mut self.lines[home];
+            if let Some(place) = line.slices.iter().position(|slice| !alive(*slice)) {
+                line.tokens[place] = token;
+                line.slices[place] = number;
+                self.len += 1;
+                return;
+            }
+            line.continues = true;
+            home = (home + 1) & (self.lines.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn holds(&self, token: u64) -> bool {
+        let alive = self.alive();
+        let mut home = self.home(token);
+        for _ in 0..self.lines.len() {
+            let line = &self.lines[home];
+            let mut found = false;
+            for (other, slice) in line.tokens.iter().zip(&line.slices) {
+                // All places at once: a search that stops early is slower.
+                found |= *other == token && alive(*slice);
+            }
+            if found || !line.continues {
+                return found;
+            }
+            home = (home + 1) & (self.lines.len() - 1);
+        }
+        false
     }
 
     /// The line where the search for a token begins.

@@ -114,6 +114,11 @@ impl Bins {
         } else if bin > self.latest.0 {
             self.earlier.push_back(self.latest);
             self.latest = (bin, 1);
+        } else if let Some(before) = self.earlier.back_mut()
+            && before.0 == bin
+        {
+            // Events come a little out of order.
+            before.1 = before.1.saturating_add(1);
         } else {
             self.oldest = self.oldest.min(bin);
             match self.earlier.binary_search_by_key(&bin, |entry| entry.0) {

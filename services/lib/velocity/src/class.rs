@@ -51,6 +51,17 @@ pub(crate) struct Quiet {
     pub(crate) until: Timestamp,
 }
 
+/// Whether the rule need be asked about a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// There is no record to ask about.
+    NoRecord,
+    /// The answer is known.
+    Quiet,
+    /// It must be asked, unless the content is no family of its own.
+    Open,
+}
+
 /// What promotion did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -122,13 +133,18 @@ impl ClassCounts {
         self.hot.get(&content).map(|hot| &hot.record)
     }
 
-    /// Takes note of one more copy. Whether the rule need not be asked.
-    pub(crate) fn stays_quiet(&mut self, content: ContentId, now: Timestamp) -> bool {
+    /// Takes note of one more copy. Whether the rule need be asked.
+    #[inline]
+    pub(crate) fn question(&mut self, content: ContentId, now: Timestamp) -> Question {
         let Some(hot) = self.hot.get_mut(&content) else {
-            return false;
+            return Question::NoRecord;
         };
         hot.quiet.copies = hot.quiet.copies.saturating_sub(1);
-        hot.quiet.copies > 0 && now < hot.quiet.until
+        if hot.quiet.copies > 0 && now < hot.quiet.until {
+            Question::Quiet
+        } else {
+            Question::Open
+        }
     }
 
     pub(crate) fn set_quiet(&mut self, content: ContentId, quiet: Quiet) {

@@ -67,16 +67,29 @@ pub(crate) struct Accounts {
 impl Families {
     /// The family of a content for readers of the scope whose own class is `class`.
     pub(crate) fn of(&self, content: ContentId, class: Class) -> FamilyId {
-        let own = self.class(class).and_then(|own| own.links.get(&content));
-        own.or_else(|| self.class(Class::All)?.links.get(&content))
+        let linked = |class| self.class(class).and_then(|own| own.links.get(&content));
+        let for_all = || if class == Class::All { None } else { linked(Class::All) };
+        linked(class)
+            .or_else(for_all)
             .map_or(FamilyId(content), |(family, _)| *family)
     }
 
     /// Whether nothing beyond the founder itself is known of this family in this scope.
     pub(crate) fn is_plain(&self, family: FamilyId, class: Class) -> bool {
-        let has_linked = |class| self.class(class).is_some_and(|own| own.linked.contains_key(&family));
-        let has_remote = self.state(family, class).is_some_and(|state| !state.remote.is_empty());
-        !has_linked(class) && !has_linked(Class::All) && !has_remote
+        let own = self.class(class);
+        let has_linked = |own: Option<&ClassFamilies>| own.is_some_and(|own| own.linked.contains_key(&family));
+        let has_remote = |own: &ClassFamilies| own.states.get(&family).is_some_and(|state| !state.remote.is_empty());
+        !has_linked(own) && !own.is_some_and(has_remote) && (class == Class::All || !has_linked(self.class(Class::All)))
+    }
+
+    /// Whether a content is a family of its own in scope `all`, and nothing else belongs to it.
+    pub(crate) fn is_alone(&self, content: ContentId) -> bool {
+        let family = FamilyId(content);
+        self.class(Class::All).is_none_or(|own| {
+            !own.links.contains_key(&content)
+                && !own.linked.contains_key(&family)
+                && own.states.get(&family).is_none_or(|state| state.remote.is_empty())
+        })
     }
 
     /// Whether the content has a link of this very class.
@@ -191,7 +204,7 @@ impl Families {
     }
 
     /// The classes in which anything is known, ascending.
-    pub(crate) fn classes(&self) -> impl Iterator<Item = Class> + '_ {
+    pub(crate) fn classes(&self) -> impl DoubleEndedIterator<Item = Class> + '_ {
         self.classes.keys().copied()
     }
 

@@ -2,7 +2,7 @@
 
 use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
-use crate::class::Quiet;
+use crate::class::{Question, Quiet};
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
 use crate::gathered::Gathered;
@@ -23,10 +23,30 @@ impl Group {
         if class != Class::All {
             return self.touched_in_scope(content, class, out);
         }
-        self.touched_in_scope(content, Class::All, out);
-        for own in self.scopes_beyond_all(content) {
-            self.touched_in_scope(content, own, out);
+        self.touched_for_all(content, out);
+        if self.knows_scopes_beyond_all() {
+            for own in self.scopes_beyond_all(content) {
+                self.touched_in_scope(content, own, out);
+            }
         }
+    }
+
+    /// [`Group::touched_in_scope`] for scope `all`. Nearly every sighting ends here: there is no record to judge, or it is known that it
+    /// stays quiet.
+    fn touched_for_all(&mut self, content: ContentId, out: &mut Vec<Output>) {
+        let now = self.now;
+        let counts = self.classes.get_mut(&Class::All);
+        match counts.map_or(Question::NoRecord, |counts| counts.question(content, now)) {
+            Question::Quiet => {}
+            Question::NoRecord if self.families.is_alone(content) => {}
+            Question::NoRecord | Question::Open => self.touched_in_scope(content, Class::All, out),
+        }
+    }
+
+    fn knows_scopes_beyond_all(&self) -> bool {
+        let beyond = |class: Option<Class>| class.is_some_and(|class| class != Class::All);
+        // Class `all` is the lowest.
+        beyond(self.classes.keys().next_back().copied()) || beyond(self.families.classes().next_back())
     }
 
     /// The scopes beyond `all` in which something is known of this content or its family.
@@ -52,16 +72,8 @@ impl Group {
             let at = self.next_settling();
             self.deadlines.add(at, Duty::SendDelta(content, class));
         } else if class == Class::All && self.families.is_plain(family, class) {
-            let now = self.now;
-            let counts = self.classes.get_mut(&class);
-            if !counts.is_some_and(|counts| counts.stays_quiet(content, now)) {
-                self.judge(family, class, out);
-            }
+            self.judge(family, class, out);
         } else {
-            // What was known of it alone says nothing of the family it has become.
-            if let Some(counts) = self.classes.get_mut(&class) {
-                counts.set_quiet(content, Quiet::default());
-            }
             let at = self.next_settling();
             self.deadlines.add(at, Duty::Judge(family, class));
         }
@@ -145,6 +157,13 @@ impl Group {
         };
         if let Some(level) = state.episode.judged(rings, hour, now) {
             self.alert(family, class, level, out);
+        }
+    }
+
+    /// What was known of a content alone says nothing of the family it has become.
+    pub(crate) fn end_quiet(&mut self, content: ContentId) {
+        if let Some(counts) = self.classes.get_mut(&Class::All) {
+            counts.set_quiet(content, Quiet::default());
         }
     }
 

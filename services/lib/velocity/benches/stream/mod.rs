@@ -12,14 +12,16 @@ use tocsin_sketch::ColdConfig;
 use tocsin_velocity::{Group, GroupConfig, Input, Output};
 
 const START: Timestamp = Timestamp(1_552_600_800_000);
+/// Contents of the deployment that the others are scaled-down copies of: hot table, popular contents and events a second in proportion, so
+/// that as many events as there share what is due by the minute.
+const CONTENTS: f64 = 1e7;
+const HOT_MAX: f64 = 16_384.0;
 const DAY_MS: f64 = 86_400_000.0;
-/// Events a second once the groups are full: a tenth of what one thread is to manage.
-const EVENTS_PER_SECOND: f64 = 400_000.0;
 /// Events a content on the day that fills the groups.
 const EVENTS_PER_CONTENT: u64 = 5;
 /// Sightings in a block, and so the most that are looked ahead.
 const BLOCK: usize = 256;
-/// Contents that half of the events of [`Mix::HotHeavy`] are about.
+/// Of 10^7 contents, those that half of the events of [`Mix::HotHeavy`] are about.
 const POPULAR: f64 = 4_096.0;
 
 /// What the measured events are about.
@@ -61,6 +63,18 @@ impl Core {
     /// Fills the groups with a day of five events a content, nine contents in ten seen once. There will be room for the contents of
     /// `more` events.
     pub fn after_a_day(contents: u64, more: u64) -> Self {
+        let mut core = Core::empty(contents, more);
+        let all = contents * EVENTS_PER_CONTENT;
+        while core.events < all {
+            let block = (all - core.events).min(1 << 16) as usize;
+            core.draw(Mix::Day, block);
+            core.apply();
+        }
+        core
+    }
+
+    /// The groups before that day.
+    pub fn empty(contents: u64, more: u64) -> Self {
         let config = GroupConfig {
             key: DeploymentKey::from_bytes([7; 32]),
             cold: ColdConfig {
@@ -68,13 +82,13 @@ impl Core {
                 seed: 42,
                 lateness: Milliseconds::from_hours(2),
             },
-            hot_max: 16_384 / usize::from(KEY_GROUPS),
+            hot_max: (HOT_MAX * contents as f64 / CONTENTS / f64::from(KEY_GROUPS)).ceil() as usize,
             promote_at: 3,
             retry_horizon: Milliseconds::from_minutes(130),
             retry_tokens_max: 262_144,
         };
         let group = |id| Group::new(GroupId(id), config.clone());
-        let mut core = Core {
+        Core {
             groups: (0..KEY_GROUPS).map(group).collect(),
             outputs: Vec::new(),
             random: SmallRng::seed_from_u64(contents),
@@ -83,25 +97,14 @@ impl Core {
             events: 0,
             now_ms: 0.0,
             rows: Vec::new(),
-        };
-        let all = contents * EVENTS_PER_CONTENT;
-        while core.events < all {
-            let block = (all - core.events).min(1 << 16) as usize;
-            core.draw_at(Mix::Day, block, DAY_MS / all as f64);
-            core.apply();
         }
-        core
     }
 
-    /// Draws the next events, at the rate the core is meant for: what is due by the minute is shared by as many as it would be.
+    /// Draws the next events.
     pub fn draw(&mut self, mix: Mix, events: usize) {
-        self.draw_at(mix, events, 1_000.0 / EVENTS_PER_SECOND);
-    }
-
-    fn draw_at(&mut self, mix: Mix, events: usize, step_ms: f64) {
         self.rows.clear();
         for _ in 0..events {
-            self.now_ms += step_ms;
+            self.now_ms += DAY_MS / (self.contents * EVENTS_PER_CONTENT) as f64;
             self.events += 1;
             let content = self.content(mix);
             let now = START + Milliseconds(self.now_ms as i64);
@@ -134,7 +137,7 @@ impl Core {
         content(match mix {
             Mix::Cold => self.random.random_range(0..self.fresh),
             Mix::Day => repeated.powf(self.random.random::<f64>()) as u64,
-            Mix::HotHeavy => POPULAR.powf(self.random.random::<f64>()) as u64,
+            Mix::HotHeavy => (POPULAR * self.contents as f64 / CONTENTS).powf(self.random.random::<f64>()) as u64,
         })
     }
 
@@ -162,7 +165,14 @@ impl Core {
         }
     }
 
+    /// The content and the time of each event that was drawn, for a rival.
+    #[allow(dead_code, reason = "the example has no rival")]
+    pub fn each(&self, mut sink: impl FnMut(u128, i64)) {
+        self.rows.iter().for_each(|row| sink(row.content.0, row.at.0));
+    }
+
     /// Contents in the filters, hot records, open episodes.
+    #[allow(dead_code, reason = "the benchmark does not print them")]
     pub fn sizes(&self) -> [usize; 3] {
         let cold = |group: &Group| group.cold().map(|(_, cold)| cold.first_sightings()).sum::<usize>();
         [
