@@ -5,7 +5,9 @@ use tocsin_model::{ContentId, Interval, Milliseconds, Timestamp};
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::first_sightings::{FilterKey, FilterShape, FirstSightings, Sighted, Step};
 use crate::lane::Lane;
-use crate::pane::{Pane, PaneKey};
+use crate::open_minute::{Noted, OpenMinute};
+use crate::pane::{Pane, PaneCount, PaneKey};
+use crate::recent_quarters::{COLUMNS, RecentQuarters};
 
 /// Sizes and secrets of [`ColdCounts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,11 @@ pub struct ColdCounts {
     shape: FilterShape,
     clock: Option<Clock>,
     filter: FirstSightings,
+    /// Events of the open minute that are not in its pane yet.
+    open: OpenMinute,
     minutes: Lane,
+    /// Quarters from the first kept minute on; older ones are panes.
+    recent: RecentQuarters,
     quarters: Lane,
     hours: Lane,
     dropped_late: u64,
@@ -53,6 +59,13 @@ pub struct ColdCount {
     pub expected_error: f64,
     /// The probability that goes with `expected_error`, over the secret seed.
     pub confidence: f64,
+}
+
+/// What panes and filter know a content by.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    pane: PaneKey,
+    filter: FilterKey,
 }
 
 /// The group's time and what follows from it.
@@ -81,7 +94,7 @@ const FIRST_SIGHTINGS_PER_CELL: usize = 64;
 /// Probability that a count-min sketch of four rows errs by more than e / width: exp(-4).
 const SKETCH_FAILURE: f64 = 0.018_315_638_888_734_18;
 /// The version of the encoded form.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl ColdCounts {
     /// Nothing counted yet; takes no memory to speak of.
@@ -98,7 +111,9 @@ impl ColdCounts {
             shape,
             clock: None,
             filter: FirstSightings::new(shape),
+            open: OpenMinute::default(),
             minutes: Lane::new(MINUTE),
+            recent: RecentQuarters::new(config.width as usize),
             quarters: Lane::new(QUARTER),
             hours: Lane::new(HOUR),
             dropped_late: 0,
@@ -111,26 +126,81 @@ impl ColdCounts {
     /// [`ColdCounts::dropped_late`]. An event more than 15 minutes ahead of `now` is counted at `now`.
     ///
     /// Returns an upper bound of the content's spread over the last hour, this one included. It reaches back up to 15 minutes more, so that
-    /// it costs at most seven quarters and no minute.
+    /// it costs one line of memory, however many quarters that are.
     pub fn record(&mut self, content: ContentId, at: Timestamp, now: Timestamp) -> u32 {
+        let keys = self.keys(content);
         let clock = self.advanced(now);
-        let (pane_key, filter_key) = self.keys(content);
+        let noted = self.note(keys, at, clock);
+        let within = |step: Step| step.to > clock.now - HOUR;
+        let (first, step) = match noted {
+            Sighted::First => (1, None),
+            Sighted::Again(step) => (0, step),
+        };
+        let high = self
+            .recent
+            .sum(keys.pane)
+            .saturating_add(first + u64::from(step.is_some_and(within)));
+        u32::try_from(high).unwrap_or(u32::MAX)
+    }
+
+    /// [`ColdCounts::record`] for whoever does not need the bound.
+    pub fn record_known(&mut self, content: ContentId, at: Timestamp, now: Timestamp) {
+        let keys = self.keys(content);
+        let clock = self.advanced(now);
+        self.note(keys, at, clock);
+    }
+
+    /// Reads the memory that [`ColdCounts::record`] of this content will need, and gives some of it so that nobody leaves that out. Done for
+    /// several contents before the first of them is recorded, their memory comes while the others' is waited for.
+    #[inline]
+    pub fn touch(&self, content: ContentId) -> u8 {
+        let keys = self.keys(content);
+        self.filter.touch(keys.filter) ^ self.recent.touch(keys.pane)
+    }
+
+    fn note(&mut self, keys: Keys, at: Timestamp, clock: Clock) -> Sighted {
         let at = if at > clock.newest() { clock.now } else { at };
         if at < clock.quarters_from {
             self.dropped_late = self.dropped_late.saturating_add(1);
-            let step = self.filter.step_of(filter_key, clock.newest());
-            return self.last_hour(pane_key, step, clock);
+            return Sighted::Again(self.filter.step_of(keys.filter, clock.newest()));
         }
-        match self.filter.sight(filter_key, at, clock.newest()) {
-            Sighted::First => self.last_hour(pane_key, None, clock).saturating_add(1),
-            Sighted::Again(step) => {
+        let sighted = self.filter.sight(keys.filter, at, clock.newest());
+        if sighted == Sighted::First {
+            return sighted;
+        }
+        if at < clock.minutes_from {
+            let width = self.config.width as usize;
+            self.quarters.pane_mut(at, clock.quarters_from).add(keys.pane, width);
+            return sighted;
+        }
+        self.recent.add(keys.pane, number(at, QUARTER));
+        let minute = number(at, MINUTE);
+        if self.open.is_before(minute) {
+            self.close_minute(clock, true);
+        }
+        match self.open.add(minute, keys.pane) {
+            Noted::Kept => {}
+            Noted::Full => self.close_minute(clock, false),
+            Noted::Past => {
                 let width = self.config.width as usize;
-                if at >= clock.minutes_from {
-                    self.minutes.pane_mut(at, clock.minutes_from).add(pane_key, width);
-                }
-                self.quarters.pane_mut(at, clock.quarters_from).add(pane_key, width);
-                self.last_hour(pane_key, step, clock)
+                self.minutes.pane_mut(at, clock.minutes_from).add(keys.pane, width);
             }
+        }
+        sighted
+    }
+
+    /// Puts what is kept of the open minute into its pane.
+    fn close_minute(&mut self, clock: Clock, over: bool) {
+        let at = Timestamp(self.open.number() * MINUTE.0);
+        let width = self.config.width as usize;
+        if at >= clock.minutes_from {
+            let pane = self.minutes.pane_mut(at, clock.minutes_from);
+            self.open.take().for_each(|key| pane.add(key, width));
+            if over {
+                pane.settle();
+            }
+        } else {
+            self.open.take().for_each(drop);
         }
     }
 
@@ -154,12 +224,11 @@ impl ColdCounts {
         if covered_to <= covered_from {
             return nothing(covered_to, covered_to);
         }
-        let (pane_key, filter_key) = self.keys(content);
+        let keys = self.keys(content);
         let mut high = 0u64;
         let mut sketch_total = 0u64;
         let mut failure = 0.0;
-        self.each_pane(clock, covered_from, covered_to, |pane| {
-            let found = pane.count(pane_key);
+        self.each_pane(keys.pane, clock, covered_from, covered_to, |found| {
             high = high.saturating_add(found.high);
             sketch_total = sketch_total.saturating_add(found.sketch_total);
             failure += found.collision_probability;
@@ -168,7 +237,7 @@ impl ColdCounts {
         if sketch_total > 0 {
             failure += SKETCH_FAILURE;
         }
-        if let Some(step) = self.filter.step_of(filter_key, clock.newest())
+        if let Some(step) = self.filter.step_of(keys.filter, clock.newest())
             && step.from < covered_to
             && step.to > covered_from
         {
@@ -185,6 +254,42 @@ impl ColdCounts {
             expected_error,
             confidence: (1.0 - failure).max(0.0),
         }
+    }
+
+    /// The upper bounds of [`ColdCounts::count`] for windows that end together and begin at `starts`, latest first: each pane is asked once.
+    pub fn highs<const N: usize>(&self, content: ContentId, starts: [Timestamp; N], to: Timestamp) -> [u64; N] {
+        let to = clamped(to);
+        let Some(clock) = self.clock else { return [0; N] };
+        let covered_to = clock.round_up(to);
+        let keys = self.keys(content);
+        let step = self.filter.step_of(keys.filter, clock.newest());
+        let sum = |from, to| {
+            let mut high = 0u64;
+            self.each_pane(keys.pane, clock, from, to, |found| {
+                high = high.saturating_add(found.high)
+            });
+            high
+        };
+        // From here on the panes are summed already. A quarter's start, so that longer windows use the same panes.
+        let (mut summed_from, mut summed) = (covered_to, 0);
+        starts.map(|from| {
+            let from = clamped(from);
+            let covered_from = clock.round_down(from).max(clock.hours_from);
+            if from >= to || covered_to <= covered_from {
+                return 0;
+            }
+            let quarter = (covered_from + QUARTER - Milliseconds(1)).floor_to(QUARTER);
+            let high = if quarter >= covered_to {
+                sum(covered_from, covered_to)
+            } else {
+                debug_assert!(quarter <= summed_from, "starts come latest first");
+                summed = u64::saturating_add(summed, sum(quarter, summed_from));
+                summed_from = quarter;
+                summed.saturating_add(sum(covered_from, quarter))
+            };
+            let first = step.is_some_and(|step| step.from < covered_to && step.to > covered_from);
+            high.saturating_add(u64::from(first))
+        })
     }
 
     /// Lets time pass: drops minutes and hours, seals quarters into hours, forgets old first sightings.
@@ -208,7 +313,8 @@ impl ColdCounts {
     pub fn memory_bytes(&self) -> usize {
         let lanes = [&self.minutes, &self.quarters, &self.hours];
         let panes: usize = lanes.into_iter().map(Lane::memory_bytes).sum();
-        size_of::<Self>() + self.filter.memory_bytes() + panes
+        let recent = self.open.memory_bytes() + self.recent.memory_bytes();
+        size_of::<Self>() + self.filter.memory_bytes() + recent + panes
     }
 
     /// Writes the state, without the configuration. Equal states give equal bytes; what is sparse is small.
@@ -224,7 +330,9 @@ impl ColdCounts {
         out.byte(1);
         out.signed(clock.now.0);
         self.filter.encode(out);
+        self.open.encode(number(clock.minutes_from, MINUTE), out);
         self.minutes.encode(clock.minutes_from, out);
+        self.recent.encode(number(clock.minutes_from, QUARTER), out);
         self.quarters.encode(clock.quarters_from, out);
         self.hours.encode(clock.hours_from, out);
     }
@@ -257,8 +365,12 @@ impl ColdCounts {
         let clock = Clock::new(now, counts.config.lateness, counts.shape);
         let width = counts.config.width as usize;
         counts.filter = FirstSightings::decode(counts.shape, input)?;
-        counts.minutes = Lane::decode(MINUTE, clock.minutes_from, clock.newest(), width, input)?;
-        counts.quarters = Lane::decode(QUARTER, clock.quarters_from, clock.newest(), width, input)?;
+        let (minutes_from, newest) = (clock.minutes_from, clock.newest());
+        counts.open = OpenMinute::decode(number(minutes_from, MINUTE), number(newest, MINUTE), input)?;
+        counts.minutes = Lane::decode(MINUTE, minutes_from, newest, width, input)?;
+        let quarters = [minutes_from, newest].map(|at| number(at, QUARTER));
+        counts.recent = RecentQuarters::decode(width, quarters[0], quarters[1], input)?;
+        counts.quarters = Lane::decode(QUARTER, clock.quarters_from, minutes_from - QUARTER, width, input)?;
         counts.hours = Lane::decode(HOUR, clock.hours_from, clock.quarters_from - HOUR, width, input)?;
         counts.clock = Some(clock);
         Ok(counts)
@@ -284,7 +396,9 @@ impl ColdCounts {
         };
         let clock = Clock::new(now, self.config.lateness, self.shape);
         self.filter.advance(old.newest(), clock.newest());
+        self.close_minute(clock, true);
         self.minutes.take_before(clock.minutes_from).for_each(drop);
+        self.move_quarters(old, clock);
         self.seal_before(clock);
         self.hours.take_before(clock.hours_from).for_each(drop);
         self.clock = Some(clock);
@@ -302,39 +416,51 @@ impl ColdCounts {
         }
     }
 
-    fn last_hour(&self, key: PaneKey, step: Option<Step>, clock: Clock) -> u32 {
-        let first = u64::from(step.is_some_and(|step| step.to > clock.now - HOUR));
-        let high = self
-            .quarters
-            .panes_from(clock.minutes_from)
-            .fold(first, |sum, pane| sum.saturating_add(pane.high(key)));
-        u32::try_from(high).unwrap_or(u32::MAX)
+    /// Makes panes of the quarters that lie before the last hour now.
+    fn move_quarters(&mut self, old: Clock, clock: Clock) {
+        let (first, end) = (number(old.minutes_from, QUARTER), number(clock.minutes_from, QUARTER));
+        for quarter in (first..end).take(COLUMNS) {
+            if let Some(pane) = self.recent.take(quarter) {
+                let at = Timestamp(quarter * QUARTER.0);
+                *self.quarters.pane_mut(at, old.quarters_from) = pane;
+            }
+        }
     }
 
-    /// Calls `visit` with the coarsest panes that make up the time between two edges.
-    fn each_pane<'a>(&'a self, clock: Clock, from: Timestamp, to: Timestamp, mut visit: impl FnMut(&'a Pane)) {
+    /// Calls `visit` with what the coarsest panes that make up the time between two edges hold of the content.
+    fn each_pane(&self, key: PaneKey, clock: Clock, from: Timestamp, to: Timestamp, mut visit: impl FnMut(PaneCount)) {
         let to = to.min(clock.newest() + QUARTER);
         let mut at = from;
         while at < to {
-            let lane = if at < clock.quarters_from {
-                &self.hours
-            } else if at < clock.minutes_from || at == at.floor_to(QUARTER) && at + QUARTER <= to {
-                &self.quarters
+            let (lane, length) = if at < clock.quarters_from {
+                (Some(&self.hours), HOUR)
+            } else if at < clock.minutes_from {
+                (Some(&self.quarters), QUARTER)
+            } else if at == at.floor_to(QUARTER) && at + QUARTER <= to {
+                visit(self.recent.count(key, number(at, QUARTER)));
+                (None, QUARTER)
             } else {
-                &self.minutes
+                visit(PaneCount {
+                    high: self.open.count(number(at, MINUTE), key),
+                    ..PaneCount::default()
+                });
+                (Some(&self.minutes), MINUTE)
             };
-            if let Some(pane) = lane.pane(at) {
-                visit(pane);
+            if let Some(pane) = lane.and_then(|lane| lane.pane(at)) {
+                visit(pane.count(key));
             }
-            at = at + lane.length();
+            at = at + length;
         }
     }
 
     /// One 128-bit keyed hash a content; panes and filter take different bits of it.
     #[inline]
-    fn keys(&self, content: ContentId) -> (PaneKey, FilterKey) {
+    fn keys(&self, content: ContentId) -> Keys {
         let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&content.0.to_le_bytes(), self.config.seed);
-        (PaneKey(hash as u32), FilterKey((hash >> 96) as u32))
+        Keys {
+            pane: PaneKey(hash as u32),
+            filter: FilterKey((hash >> 96) as u32),
+        }
     }
 }
 
@@ -381,4 +507,10 @@ impl Clock {
 
 fn clamped(at: Timestamp) -> Timestamp {
     Timestamp(at.0.clamp(-TIME_MAX, TIME_MAX))
+}
+
+/// The number of the stretch of this length that holds a time.
+#[inline]
+fn number(at: Timestamp, length: Milliseconds) -> i64 {
+    at.0.div_euclid(length.0)
 }

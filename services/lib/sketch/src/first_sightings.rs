@@ -2,12 +2,13 @@
 //!
 //! A content whose fingerprint equals another's is taken for seen before: it is then counted in the panes like any repetition, and an answer
 //! may add 1 for the other's sighting. So an error over-counts by 1 and never under-counts. The rate is (entries / 2^fingerprint bits), at
-//! most 1 in 2,048 when the filter is full.
+//! most 1 in 1,024 when the filter is full.
 
 use tocsin_model::{Milliseconds, Timestamp};
 
 use crate::codec::{DecodeError, Decoder, Encoder};
-use crate::tally::Tally;
+use crate::lines::Lines;
+use crate::tally::{decode_entries, encode_entries};
 
 /// The hash of a content by which the filter knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) struct FilterKey(pub u32);
 #[derive(Clone, Debug)]
 pub(crate) struct FirstSightings {
     shape: FilterShape,
-    entries: Tally,
+    entries: Lines,
 }
 
 /// Sizes of a filter.
@@ -66,9 +67,9 @@ impl FilterShape {
         }
     }
 
-    /// Bits of a fingerprint: two bytes of it are stored, the rest is where it stands.
+    /// Bits of a fingerprint. From a quarter of the most entries on two bytes of it are stored, the rest is where it stands.
     pub fn key_bits(self) -> u32 {
-        (self.len_max.ilog2() + 11).clamp(16, 32)
+        (self.len_max.ilog2() + 10).clamp(16, 32)
     }
 
     /// The number of the step that holds `at`.
@@ -81,7 +82,7 @@ impl FirstSightings {
     pub fn new(shape: FilterShape) -> Self {
         FirstSightings {
             shape,
-            entries: Tally::new(shape.key_bits()),
+            entries: Lines::new(shape.key_bits()),
         }
     }
 
@@ -136,16 +137,26 @@ impl FirstSightings {
         self.entries.memory_bytes()
     }
 
-    /// The entries; their stamps mean something only beside the time they are kept at.
+    /// Number of entries, then each key as the distance to the one before, and its stamp. Stamps mean something only beside the time they
+    /// are kept at.
     pub fn encode(&self, out: &mut Encoder) {
-        self.entries.encode(out);
+        let mut entries: Vec<(u32, u8)> = self.entries.iter().collect();
+        entries.sort_unstable();
+        encode_entries(entries.into_iter(), out);
     }
 
     pub fn decode(shape: FilterShape, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let entries = decode_entries(shape.key_bits(), shape.len_max, input)?;
         Ok(FirstSightings {
             shape,
-            entries: Tally::decode(shape.key_bits(), shape.len_max, input)?,
+            entries: Lines::of(shape.key_bits(), entries.len(), entries.into_iter()),
         })
+    }
+
+    /// Reads what [`FirstSightings::sight`] will, so that it is near then.
+    #[inline]
+    pub fn touch(&self, key: FilterKey) -> u8 {
+        self.entries.touch(self.truncate(key))
     }
 
     fn truncate(&self, key: FilterKey) -> u32 {

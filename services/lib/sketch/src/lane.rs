@@ -26,11 +26,6 @@ impl Lane {
         }
     }
 
-    /// How long each pane is.
-    pub fn length(&self) -> Milliseconds {
-        self.length
-    }
-
     /// The pane that holds the time.
     #[inline]
     pub fn pane(&self, at: Timestamp) -> Option<&Pane> {
@@ -49,15 +44,6 @@ impl Lane {
             self.panes.resize_with(index + 1, || None);
         }
         self.panes[index].get_or_insert_with(|| Box::new(Pane::new()))
-    }
-
-    /// The panes that begin at or after the time.
-    #[inline]
-    pub fn panes_from(&self, at: Timestamp) -> impl Iterator<Item = &Pane> {
-        let skipped = usize::try_from(self.number(at) - self.first)
-            .unwrap_or(0)
-            .min(self.panes.len());
-        self.panes.range(skipped..).flatten().map(|pane| &**pane)
     }
 
     /// Removes the panes that begin before the time and gives them with their starts, ascending.

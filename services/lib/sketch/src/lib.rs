@@ -12,7 +12,7 @@
 //! * Time passing costs per pane, never per event.
 //!
 //! Start reading at [`ColdCounts`] (filter and panes of one class of a key group), then at its two layers: `pane` (what a stretch of time
-//! holds) and `tally` (the compact map both filter and panes are made of). [`Reach`] and [`RecentTokens`] stand alone. [`codec`] is the byte
+//! holds), `recent_quarters` (the panes every event asks), `lines` and `tally` (the compact maps that filter and panes are made of). [`Reach`] and [`RecentTokens`] stand alone. [`codec`] is the byte
 //! layout of every state in the project.
 
 pub mod codec;
@@ -20,11 +20,14 @@ pub mod codec;
 mod cold;
 mod first_sightings;
 mod lane;
+mod open_minute;
 mod pane;
+mod recent_quarters;
 
 mod count_min;
 mod tally;
 
+mod lines;
 mod packed;
 mod young;
 

@@ -140,11 +140,6 @@ impl Packed {
         Some(&mut self.values[at])
     }
 
-    /// All values, in no order.
-    pub fn values(&self) -> impl Iterator<Item = u8> {
-        self.values.iter().copied()
-    }
-
     /// All entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
         (0..self.starts.len() - 1).flat_map(move |bucket| {

@@ -65,6 +65,27 @@ impl Pane {
         }
     }
 
+    /// A pane of `total` events: these contents, ascending, each once, and those in a sketch.
+    pub fn of(total: u64, entries: &[(u32, u64)], sketch: Option<CountMin>, width: usize) -> Self {
+        let counts = if sketch.is_some() || entries.len() > list_len_max(width) {
+            let mut sketch = sketch.unwrap_or_else(|| CountMin::new(width));
+            for (key, count) in entries {
+                sketch.add(*key, u32::try_from(*count).unwrap_or(u32::MAX));
+            }
+            Counts::Sketch(sketch)
+        } else {
+            Counts::List(List::from_sorted(KEY_BITS, entries))
+        };
+        Pane { total, counts }
+    }
+
+    /// No more events are expected: gives back the room for them.
+    pub fn settle(&mut self) {
+        if let Counts::List(list) = &mut self.counts {
+            list.tally.settle();
+        }
+    }
+
     /// Counts one event.
     pub fn add(&mut self, key: PaneKey, width: usize) {
         self.total = self.total.saturating_add(1);

@@ -14,12 +14,14 @@ use crate::codec::{DecodeError, Decoder, Encoder};
 pub struct RecentTokens {
     horizon: Milliseconds,
     limit: usize,
-    /// A token and the number of its slice in every used slot; slice 0 marks a free one.
-    tokens: Vec<u64>,
-    slots: Vec<u8>,
+    lines: Box<[Line]>,
     len: usize,
     /// Oldest first.
     slices: VecDeque<Slice>,
+    /// The number of the latest slice there was.
+    newest: u8,
+    /// Slices that ended since the table was last made anew.
+    ended: usize,
     forgotten_early: u64,
 }
 
@@ -31,6 +33,19 @@ pub enum Inserted {
     /// The token is known: the event is a retry.
     Known,
 }
+
+/// Seven tokens, each with the number of its slice; a place is free if that is 0 or a slice that is over. What does not fit into a line
+/// stands in the next: to look for a token mostly costs one line of memory.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Line {
+    tokens: [u64; PLACES],
+    slices: [u8; PLACES],
+    /// Something that belongs here stood in the next line once.
+    continues: bool,
+}
+
+const PLACES: usize = 7;
 
 /// Tokens that came between two times and are forgotten together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +59,24 @@ struct Slice {
 
 /// Slices of a horizon; also the most a single slice takes of the limit.
 const SLICES: usize = 13;
-const CAPACITY_MIN: usize = 16;
+/// Tokens in use per line of seven, at most, before there are twice as many lines.
+const FILL: usize = 6;
 const LIMIT_MAX: usize = 1 << 30;
 /// No state has more: 13 that are full, 14 that time ended, and the open one.
 const SLICES_DECODED_MAX: usize = 2 * SLICES + 2;
 
 impl RecentTokens {
     /// No token yet. `horizon` is at least 1 ms, `limit` is 13 to 2^30 tokens; other values are taken for the nearest of these. A token takes
-    /// 9 bytes in a table that is 7/16 to 7/8 full.
+    /// 9 bytes in a table that is 3/7 to 6/7 full.
     pub fn new(horizon: Milliseconds, limit: usize) -> Self {
         RecentTokens {
             horizon: Milliseconds(horizon.0.clamp(1, 1 << 60)),
             limit: limit.clamp(SLICES, LIMIT_MAX),
-            tokens: Vec::new(),
-            slots: Vec::new(),
+            lines: Box::default(),
             len: 0,
             slices: VecDeque::new(),
+            newest: 0,
+            ended: 0,
             forgotten_early: 0,
         }
     }
@@ -68,34 +85,34 @@ impl RecentTokens {
     #[inline]
     pub fn insert(&mut self, token: u64, now: Timestamp) -> Inserted {
         self.advance(now);
-        if self.len > 0 && self.slots[self.slot_of(token)] != 0 {
+        if self.holds(token) {
             return Inserted::Known;
         }
         if self.len == self.limit {
             self.forgotten_early += self.slices[0].len as u64;
             self.forget(1);
         }
-        if (self.len + 1) * 8 > self.slots.len() * 7 {
-            self.rebuild((self.slots.len() * 2).max(CAPACITY_MIN), |_| true);
+        if self.len >= self.lines.len() * FILL {
+            self.grow();
         }
         let number = self.open_slice(now);
-        let slot = self.slot_of(token);
-        self.tokens[slot] = token;
-        self.slots[slot] = number;
-        self.len += 1;
+        self.put(token, number);
         Inserted::New
     }
 
-    /// Forgets what left the horizon. Costs nothing until a slice leaves it, then a pass over the table.
+    /// Reads the line a token would be in, so that it is near when the token is inserted.
+    #[inline]
+    pub fn touch(&self, token: u64) -> u8 {
+        let line = self.lines.get(self.home(token));
+        line.map_or(0, |line| line.slices[0])
+    }
+
+    /// Forgets what left the horizon. Costs nothing until a slice leaves it, and a pass over the table once for thirteen of them.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
-        let expired = self
-            .slices
-            .iter()
-            .take_while(|slice| now - slice.last > self.horizon)
-            .count();
-        if expired > 0 {
-            self.forget(expired);
+        let is_over = |slice: &&Slice| now - slice.last > self.horizon;
+        if self.slices.front().as_ref().is_some_and(is_over) {
+            self.forget(self.slices.iter().take_while(is_over).count());
         }
     }
 
@@ -116,10 +133,7 @@ impl RecentTokens {
 
     /// Bytes on the heap and of this value.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.tokens.capacity() * size_of::<u64>()
-            + self.slots.capacity()
-            + self.slices.capacity() * size_of::<Slice>()
+        size_of::<Self>() + size_of_val(&*self.lines) + self.slices.capacity() * size_of::<Slice>()
     }
 
     /// Writes the state without horizon and limit: slices, oldest first, each with its tokens ascending.
@@ -169,6 +183,7 @@ impl RecentTokens {
                 return Err(DecodeError::Invalid("number of tokens"));
             }
             let number = number as u8;
+            recent.newest = number;
             recent.slices.push_back(Slice {
                 number,
                 from,
@@ -182,16 +197,13 @@ impl RecentTokens {
                     .and_then(|next| next.checked_add(distance))
                     .ok_or(DecodeError::Invalid("token"))?;
                 next = token.checked_add(1);
-                if (recent.len + 1) * 8 > recent.slots.len() * 7 {
-                    recent.rebuild((recent.slots.len() * 2).max(CAPACITY_MIN), |_| true);
+                if recent.len >= recent.lines.len() * FILL {
+                    recent.grow();
                 }
-                let slot = recent.slot_of(token);
-                if recent.slots[slot] != 0 {
+                if recent.holds(token) {
                     return Err(DecodeError::Invalid("token"));
                 }
-                recent.tokens[slot] = token;
-                recent.slots[slot] = number;
-                recent.len += 1;
+                recent.put(token, number);
             }
         }
         Ok(recent)
@@ -209,8 +221,10 @@ impl RecentTokens {
             slice.len += 1;
             return slice.number;
         }
-        // At most 13 full slices, 13 ended by time and some that straddle are alive, so a number is free when it comes round.
-        let number = self.slices.back().map_or(1, |slice| slice.number % u8::MAX + 1);
+        // At most 13 full slices, 13 ended by time, some that straddle and 13 whose tokens are still in the table have a number, so one is
+        // free when it comes round. It goes on where no slice is left, for tokens of the latest may be.
+        self.newest = self.newest % u8::MAX + 1;
+        let number = self.newest;
         let from = self.slices.back().map_or(now, |slice| slice.last.max(now));
         self.slices.push_back(Slice {
             number,
@@ -221,46 +235,94 @@ impl RecentTokens {
         number
     }
 
-    /// Forgets the oldest slices.
+    /// Forgets the oldest slices. Their places are free from then on.
     fn forget(&mut self, count: usize) {
-        let gone: Vec<u8> = self.slices.drain(..count).map(|slice| slice.number).collect();
-        let left: usize = self.slices.iter().map(|slice| slice.len).sum();
-        let capacity = (left * 8 / 7 + 1).next_power_of_two().max(CAPACITY_MIN);
-        self.rebuild(capacity, |number| !gone.contains(&number));
+        self.len -= self.slices.drain(..count).map(|slice| slice.len).sum::<usize>();
+        self.ended += count;
+        // Before the numbers of slices come round, and before too many lines continue in the next.
+        if self.ended >= SLICES {
+            self.rebuild((self.len / FILL + 1).next_power_of_two());
+        }
     }
 
-    fn rebuild(&mut self, capacity: usize, keep: impl Fn(u8) -> bool) {
-        let tokens = std::mem::replace(&mut self.tokens, vec![0; capacity]);
-        let slots = std::mem::replace(&mut self.slots, vec![0; capacity]);
-        self.len = 0;
-        for (token, number) in tokens.into_iter().zip(slots) {
-            if number != 0 && keep(number) {
-                let slot = self.slot_of(token);
-                self.tokens[slot] = token;
-                self.slots[slot] = number;
-                self.len += 1;
+    fn grow(&mut self) {
+        self.rebuild((self.lines.len() * 2).max(1));
+    }
+
+    fn rebuild(&mut self, lines: usize) {
+        let alive = self.alive();
+        let old = std::mem::replace(&mut self.lines, vec![Line::default(); lines].into_boxed_slice());
+        (self.len, self.ended) = (0, 0);
+        for line in old {
+            for (token, number) in line.tokens.into_iter().zip(line.slices) {
+                if alive(number) {
+                    self.put(token, number);
+                }
             }
         }
     }
 
     fn entries(&self) -> impl Iterator<Item = (u64, u8)> {
-        self.tokens
+        let alive = self.alive();
+        self.lines
             .iter()
-            .copied()
-            .zip(self.slots.iter().copied())
-            .filter(|(_, number)| *number != 0)
+            .flat_map(|line| line.tokens.into_iter().zip(line.slices))
+            .filter(move |(_, number)| alive(*number))
     }
 
-    /// The slot that holds the token, or the free one where it belongs.
+    /// Whether a slice of this number is remembered. The numbers 1 to 255 go round, and those remembered follow each other.
     #[inline]
-    fn slot_of(&self, token: u64) -> usize {
-        let mask = self.slots.len() - 1;
+    fn alive(&self) -> impl Fn(u8) -> bool + use<> {
+        let first = i32::from(self.slices.front().map_or(0, |slice| slice.number));
+        let count = self.slices.len() as i32;
+        move |number| {
+            let after = i32::from(number) - first;
+            let after = if after < 0 { after + i32::from(u8::MAX) } else { after };
+            number != 0 && after < count
+        }
+    }
+
+    /// Puts in a token that is not there. At least one place in seven is free.
+    fn put(&mut self, token: u64, number: u8) {
+        let alive = self.alive();
+        let mut home = self.home(token);
+        loop {
+            let line = &mut self.lines[home];
+            if let Some(place) = line.slices.iter().position(|slice| !alive(*slice)) {
+                line.tokens[place] = token;
+                line.slices[place] = number;
+                self.len += 1;
+                return;
+            }
+            line.continues = true;
+            home = (home + 1) & (self.lines.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn holds(&self, token: u64) -> bool {
+        let alive = self.alive();
+        let mut home = self.home(token);
+        for _ in 0..self.lines.len() {
+            let line = &self.lines[home];
+            let mut found = false;
+            for (other, slice) in line.tokens.iter().zip(&line.slices) {
+                // All places at once: a search that stops early is slower.
+                found |= *other == token && alive(*slice);
+            }
+            if found || !line.continues {
+                return found;
+            }
+            home = (home + 1) & (self.lines.len() - 1);
+        }
+        false
+    }
+
+    /// The line where the search for a token begins.
+    #[inline]
+    fn home(&self, token: u64) -> usize {
         // Tokens are keyed hashes; the high bits of a product do for a table of any size.
         let spread = u128::from(token.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut slot = ((spread * self.slots.len() as u128) >> 64) as usize;
-        while self.slots[slot] != 0 && self.tokens[slot] != token {
-            slot = (slot + 1) & mask;
-        }
-        slot
+        ((spread * self.lines.len() as u128) >> 64) as usize
     }
 }

@@ -22,16 +22,32 @@ pub(crate) struct Bin {
 }
 
 /// How often something happened, per bin of one resolution. Bins without an event take no space.
+///
+/// Nearly every event falls into the latest bin, so that one stands here and not with the earlier ones on the heap: to count an event and
+/// to see that no bin has grown too old costs no look at those.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bins {
-    /// (number of the bin since 1970, count above 0), ascending.
-    counts: VecDeque<(i64, u32)>,
+    /// Number of the latest bin that holds something since 1970, and its count; a count of 0 says that none does.
+    latest: (i64, u32),
+    /// Number of the oldest one; 0 if there is none.
+    oldest: i64,
+    /// All but the latest: (number, count above 0), ascending.
+    earlier: VecDeque<(i64, u32)>,
 }
 
 /// The same happenings at all three resolutions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Series {
     bins: [Bins; 3],
+}
+
+/// Where an event falls at each resolution: found once for all the series that count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The bins of its time.
+    bins: [i64; 3],
+    /// The oldest bins that are kept.
+    kept_from: [i64; 3],
 }
 
 /// A day in bins of fifteen minutes, and the open one.
@@ -65,28 +81,93 @@ impl Resolution {
     }
 }
 
+impl Place {
+    /// Of an event at `at` when it is `now`.
+    pub(crate) fn of(at: Timestamp, now: Timestamp) -> Self {
+        Place {
+            bins: bins_of(at),
+            kept_from: std::array::from_fn(|place| bins_of(now)[place] - Resolution::ALL[place].bins_kept() + 1),
+        }
+    }
+}
+
+/// The bins that hold a time. Each width divides the next, so that a coarse bin follows from a fine one.
+fn bins_of(at: Timestamp) -> [i64; 3] {
+    let seconds5 = at.0.div_euclid(5_000);
+    let minute1 = seconds5.div_euclid(12);
+    [seconds5, minute1, minute1.div_euclid(15)]
+}
+
 impl Bins {
-    fn add(&mut self, bin: i64, count: u32) {
-        match self.counts.back_mut() {
-            Some((last, total)) if *last == bin => *total = total.saturating_add(count),
-            Some((last, _)) if *last < bin => self.counts.push_back((bin, count)),
-            None => self.counts.push_back((bin, count)),
-            Some(_) => match self.counts.binary_search_by_key(&bin, |entry| entry.0) {
-                Ok(place) => self.counts[place].1 = self.counts[place].1.saturating_add(count),
-                Err(place) => self.counts.insert(place, (bin, count)),
-            },
+    #[inline]
+    fn add(&mut self, bin: i64) {
+        if bin == self.latest.0 && self.latest.1 > 0 {
+            self.latest.1 = self.latest.1.saturating_add(1);
+        } else {
+            self.add_elsewhere(bin);
         }
     }
 
+    fn add_elsewhere(&mut self, bin: i64) {
+        if self.latest.1 == 0 {
+            (self.latest, self.oldest) = ((bin, 1), bin);
+        } else if bin > self.latest.0 {
+            self.earlier.push_back(self.latest);
+            self.latest = (bin, 1);
+        } else if let Some(before) = self.earlier.back_mut()
+            && before.0 == bin
+        {
+            // Events come a little out of order.
+            before.1 = before.1.saturating_add(1);
+        } else {
+            self.oldest = self.oldest.min(bin);
+            match self.earlier.binary_search_by_key(&bin, |entry| entry.0) {
+                Ok(place) => self.earlier[place].1 = self.earlier[place].1.saturating_add(1),
+                Err(place) => self.earlier.insert(place, (bin, 1)),
+            }
+        }
+    }
+
+    /// Adds a bin after all others, as bytes give them.
+    fn push(&mut self, bin: i64, count: u32) {
+        if self.latest.1 == 0 {
+            self.oldest = bin;
+        } else {
+            self.earlier.push_back(self.latest);
+        }
+        self.latest = (bin, count);
+    }
+
+    #[inline]
     fn drop_before(&mut self, bin: i64) {
-        while self.counts.front().is_some_and(|entry| entry.0 < bin) {
-            self.counts.pop_front();
+        if self.oldest < bin && self.latest.1 > 0 {
+            self.drop_some_before(bin);
         }
     }
 
+    fn drop_some_before(&mut self, bin: i64) {
+        while self.earlier.front().is_some_and(|entry| entry.0 < bin) {
+            self.earlier.pop_front();
+        }
+        match self.earlier.front() {
+            Some((oldest, _)) => self.oldest = *oldest,
+            None if self.latest.0 >= bin => self.oldest = self.latest.0,
+            None => *self = Bins::default(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.earlier.len() + usize::from(self.latest.1 > 0)
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
+        let latest = (self.latest.1 > 0).then_some(self.latest);
+        self.earlier.iter().copied().chain(latest)
+    }
+
+    /// The sum of the bins from `first` on.
     fn sum_from(&self, first: i64) -> u64 {
-        self.counts
-            .iter()
+        self.iter()
             .rev()
             .take_while(|entry| entry.0 >= first)
             .map(|entry| u64::from(entry.1))
@@ -95,15 +176,15 @@ impl Bins {
 }
 
 impl Series {
-    /// Counts one happening at `at`; `now` decides which bins are still kept.
-    pub(crate) fn add(&mut self, at: Timestamp, now: Timestamp) {
-        for (bins, resolution) in self.bins.iter_mut().zip(Resolution::ALL) {
-            let oldest = resolution.bin_of(now) - resolution.bins_kept() + 1;
-            let bin = resolution.bin_of(at);
-            if bin >= oldest {
-                bins.add(bin, 1);
+    /// Counts one happening, and drops what is no longer kept.
+    #[inline]
+    pub(crate) fn add(&mut self, place: &Place) {
+        for (resolution, bins) in self.bins.iter_mut().enumerate() {
+            let (bin, kept_from) = (place.bins[resolution], place.kept_from[resolution]);
+            if bin >= kept_from {
+                bins.add(bin);
             }
-            bins.drop_before(oldest);
+            bins.drop_before(kept_from);
         }
     }
 
@@ -111,9 +192,8 @@ impl Series {
     pub(crate) fn bins(&self, resolution: Resolution) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> + '_ {
         let width = resolution.width().0;
         self.bins[resolution as usize]
-            .counts
             .iter()
-            .map(move |&(bin, count)| (Timestamp(bin * width), count))
+            .map(move |(bin, count)| (Timestamp(bin * width), count))
     }
 
     /// The bins of the last day that hold something, latest first and without overlap: each time in the finest bin that is kept of it.
@@ -136,9 +216,11 @@ impl Series {
 
     /// How many happened in bins that start in `from..to`.
     pub(crate) fn sum(&self, resolution: Resolution, from: Timestamp, to: Timestamp) -> u64 {
+        // From the latest bin back: what is asked for mostly ends now.
         self.bins(resolution)
-            .skip_while(|(start, _)| *start < from)
-            .take_while(|(start, _)| *start < to)
+            .rev()
+            .skip_while(|(start, _)| *start >= to)
+            .take_while(|(start, _)| *start >= from)
             .map(|(_, count)| u64::from(count))
             .sum()
     }
@@ -150,9 +232,9 @@ impl Series {
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
         for bins in &self.bins {
-            out.number(bins.counts.len() as u64);
+            out.number(bins.len() as u64);
             let mut previous = 0i64;
-            for &(bin, count) in &bins.counts {
+            for (bin, count) in bins.iter() {
                 out.signed(bin - previous);
                 out.number(u64::from(count));
                 previous = bin;
@@ -174,7 +256,11 @@ impl Series {
                     .checked_add(step)
                     .filter(|bin| in_range(*bin))
                     .ok_or(DecodeError::Invalid("bin"))?;
-                bins.counts.push_back((bin, input.narrow("count of a bin")?));
+                let count = input.narrow("count of a bin")?;
+                if count == 0 {
+                    return Err(DecodeError::Invalid("count of a bin"));
+                }
+                bins.push(bin, count);
             }
         }
         Ok(series)

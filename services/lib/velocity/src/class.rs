@@ -20,6 +20,8 @@ pub(crate) struct ClassCounts {
     /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
     /// every event do it.
     looked_at: Timestamp,
+    /// How often the shell took the list of changed records. Not part of the state.
+    taken: u64,
 }
 
 /// A hot content.
@@ -27,6 +29,19 @@ pub(crate) struct ClassCounts {
 struct Hot {
     record: HotRecord,
     quiet: Quiet,
+    /// It changed since that list was taken for the time before this one, and stands in the next.
+    listed_in: u64,
+}
+
+/// Whether a sighting was counted in a hot record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// There is no record.
+    Not,
+    /// It was, for the first time since changed records were taken.
+    First,
+    /// It was, once more.
+    Again,
 }
 
 /// Until when the rule is not asked again about a content that is a family of its own. Part of the state: copies that come late, or from few
@@ -37,6 +52,17 @@ pub(crate) struct Quiet {
     pub(crate) copies: u64,
     /// before this time.
     pub(crate) until: Timestamp,
+}
+
+/// Whether the rule need be asked about a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// There is no record to ask about.
+    NoRecord,
+    /// The answer is known.
+    Quiet,
+    /// It must be asked, unless the content is no family of its own.
+    Open,
 }
 
 /// What promotion did.
@@ -96,7 +122,15 @@ impl ClassCounts {
             quarantined: BTreeMap::new(),
             quietest: Vec::new(),
             looked_at: Timestamp::MIN,
+            taken: 0,
         }
+    }
+
+    /// Reads what the next sighting of this content will.
+    #[inline]
+    pub(crate) fn touch(&self, content: ContentId) -> u8 {
+        let hot = self.hot.get(&content).map_or(0, |hot| hot.record.touch());
+        hot ^ self.cold.touch(content)
     }
 
     pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {
@@ -149,13 +183,18 @@ impl ClassCounts {
         Some(goes_on)
     }
 
-    /// Takes note of one more copy. Whether the rule need not be asked.
-    pub(crate) fn stays_quiet(&mut self, content: ContentId, now: Timestamp) -> bool {
+    /// Takes note of one more copy. Whether the rule need be asked.
+    #[inline]
+    pub(crate) fn question(&mut self, content: ContentId, now: Timestamp) -> Question {
         let Some(hot) = self.hot.get_mut(&content) else {
-            return false;
+            return Question::NoRecord;
         };
         hot.quiet.copies = hot.quiet.copies.saturating_sub(1);
-        hot.quiet.copies > 0 && now < hot.quiet.until
+        if hot.quiet.copies > 0 && now < hot.quiet.until {
+            Question::Quiet
+        } else {
+            Question::Open
+        }
     }
 
     pub(crate) fn set_quiet(&mut self, content: ContentId, quiet: Quiet) {
@@ -237,8 +276,12 @@ impl ClassCounts {
     }
 
     fn insert(&mut self, record: HotRecord) {
-        let quiet = Quiet::default();
-        self.hot.insert(record.content(), Hot { record, quiet });
+        let hot = Hot {
+            record,
+            quiet: Quiet::default(),
+            listed_in: 0,
+        };
+        self.hot.insert(hot.record.content(), hot);
     }
 
     /// At most so much spread was counted in the last hour.
@@ -252,12 +295,12 @@ impl ClassCounts {
 
     fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Before {
         let to = now + AHEAD_MAX + Milliseconds(1);
-        let bounds = BEFORE_AGES.map(|age| {
-            let from = now - age;
-            let high = self.cold.count(content, from, to).count.high;
-            let counted = u64::from(counted.is_some_and(|at| from <= at));
-            (from, u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX))
-        });
+        let starts = BEFORE_AGES.map(|age| now - age);
+        let mut bounds = starts.map(|from| (from, 0));
+        for (bound, high) in bounds.iter_mut().zip(self.cold.highs(content, starts, to)) {
+            let counted = u64::from(counted.is_some_and(|at| bound.0 <= at));
+            bound.1 = u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX);
+        }
         let mut since: Vec<(Timestamp, u32)> = Vec::new();
         // What bounds a longer time bounds the shorter ones in it.
         for (from, high) in bounds.into_iter().rev() {
@@ -274,15 +317,22 @@ impl ClassCounts {
         }
     }
 
-    /// Counts a sighting in the content's record, if it has one. Returns whether it has.
-    pub(crate) fn count_hot(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) -> bool {
-        match self.hot.get_mut(&sighting.content) {
-            Some(hot) => {
-                hot.record.count(sighting, at, now);
-                true
-            }
-            None => false,
+    /// Counts a sighting in the content's record, if it has one.
+    pub(crate) fn count_hot(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) -> Counted {
+        let Some(hot) = self.hot.get_mut(&sighting.content) else {
+            return Counted::Not;
+        };
+        hot.record.count(sighting, at, now);
+        if std::mem::replace(&mut hot.listed_in, self.taken + 1) == self.taken + 1 {
+            Counted::Again
+        } else {
+            Counted::First
         }
+    }
+
+    /// The shell has taken the list of changed records.
+    pub(crate) fn changes_taken(&mut self) {
+        self.taken += 1;
     }
 
     pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId) -> bool {
@@ -320,7 +370,7 @@ impl ClassCounts {
         }
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
-            let Hot { record, quiet } = &self.hot[&content];
+            let Hot { record, quiet, .. } = &self.hot[&content];
             record.encode(out);
             out.number(quiet.copies);
             out.signed(quiet.until.0);

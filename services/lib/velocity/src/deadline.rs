@@ -17,22 +17,37 @@ pub(crate) enum Duty {
 }
 
 /// Duties by the time they become due. Each stands at most once per time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     due: BTreeSet<(Timestamp, Duty)>,
+    /// The time of the first, which every event asks for; the end of time if there is none.
+    first_at: Timestamp,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines {
+            due: BTreeSet::new(),
+            first_at: Timestamp(i64::MAX),
+        }
+    }
 }
 
 impl Deadlines {
     pub(crate) fn add(&mut self, at: Timestamp, duty: Duty) {
         self.due.insert((at, duty));
+        self.first_at = self.first_at.min(at);
     }
 
     /// Takes the earliest duty that is due at or before `now`.
+    #[inline]
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Duty)> {
-        if self.due.first()?.0 > now {
+        if self.first_at > now {
             return None;
         }
-        self.due.pop_first()
+        let taken = self.due.pop_first();
+        self.first_at = self.due.first().map_or(Timestamp(i64::MAX), |(at, _)| *at);
+        taken
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
@@ -65,7 +80,7 @@ impl Deadlines {
                 3 => Duty::Learn(FamilyId(id), class),
                 _ => return Err(DecodeError::Invalid("duty")),
             };
-            deadlines.due.insert((at, duty));
+            deadlines.add(at, duty);
         }
         Ok(deadlines)
     }

@@ -6,7 +6,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::deadline::decode_class;
 use crate::episode::Episode;
-use crate::record::HotRecord;
+use crate::record::{HotRecord, PlatformReach};
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
 /// party alone may see joins contents for that party alone. Nothing is shared between classes, limits included: what one party fills up
@@ -80,16 +80,29 @@ pub(crate) struct Accounts {
 impl Families {
     /// The family of a content for readers of the scope whose own class is `class`.
     pub(crate) fn of(&self, content: ContentId, class: Class) -> FamilyId {
-        let own = self.class(class).and_then(|own| own.links.get(&content));
-        own.or_else(|| self.class(Class::All)?.links.get(&content))
+        let linked = |class| self.class(class).and_then(|own| own.links.get(&content));
+        let for_all = || if class == Class::All { None } else { linked(Class::All) };
+        linked(class)
+            .or_else(for_all)
             .map_or(FamilyId(content), |(family, _)| *family)
     }
 
     /// Whether nothing beyond the founder itself is known of this family in this scope.
     pub(crate) fn is_plain(&self, family: FamilyId, class: Class) -> bool {
-        let has_linked = |class| self.class(class).is_some_and(|own| own.linked.contains_key(&family));
-        let has_remote = self.state(family, class).is_some_and(|state| !state.remote.is_empty());
-        !has_linked(class) && !has_linked(Class::All) && !has_remote
+        let own = self.class(class);
+        let has_linked = |own: Option<&ClassFamilies>| own.is_some_and(|own| own.linked.contains_key(&family));
+        let has_remote = |own: &ClassFamilies| own.states.get(&family).is_some_and(|state| !state.remote.is_empty());
+        !has_linked(own) && !own.is_some_and(has_remote) && (class == Class::All || !has_linked(self.class(Class::All)))
+    }
+
+    /// Whether a content is a family of its own in scope `all`, and nothing else belongs to it.
+    pub(crate) fn is_alone(&self, content: ContentId) -> bool {
+        let family = FamilyId(content);
+        self.class(Class::All).is_none_or(|own| {
+            !own.links.contains_key(&content)
+                && !own.linked.contains_key(&family)
+                && own.states.get(&family).is_none_or(|state| state.remote.is_empty())
+        })
     }
 
     /// Whether the content has a link of this very class.
@@ -262,7 +275,7 @@ impl Families {
     }
 
     /// The classes in which anything is known, ascending.
-    pub(crate) fn classes(&self) -> impl Iterator<Item = Class> + '_ {
+    pub(crate) fn classes(&self) -> impl DoubleEndedIterator<Item = Class> + '_ {
         self.classes.keys().copied()
     }
 
@@ -400,28 +413,38 @@ impl FamilyState {
 
 /// The accounts of several records: a union per platform, summed over platforms.
 pub(crate) fn accounts(records: &[&HotRecord]) -> Accounts {
-    let mut merged: BTreeMap<_, Reach> = BTreeMap::new();
-    for entry in records.iter().flat_map(|record| record.reach()) {
-        merged
-            .entry(entry.platform)
-            .and_modify(|reach| reach.merge(&entry.accounts))
-            .or_insert_with(|| entry.accounts.clone());
+    let without_account = records.iter().map(|record| record.signals.without_account).sum();
+    let estimate = match records {
+        // Nothing to unite, so nothing is copied.
+        [only] => sum(only.reach().iter().map(PlatformReach::estimate)),
+        _ => {
+            let mut merged: BTreeMap<_, Reach> = BTreeMap::new();
+            for entry in records.iter().flat_map(|record| record.reach()) {
+                merged
+                    .entry(entry.platform)
+                    .and_modify(|reach| reach.merge(&entry.accounts))
+                    .or_insert_with(|| entry.accounts.clone());
+            }
+            sum(merged.values().map(Reach::estimate))
+        }
+    };
+    Accounts {
+        estimate,
+        without_account,
     }
-    let mut sum = Estimate {
+}
+
+fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
+    let nothing = Estimate {
         estimate: 0.0,
         low: 0.0,
         high: 0.0,
     };
-    for estimate in merged.values().map(Reach::estimate) {
-        sum.estimate += estimate.estimate;
-        sum.low += estimate.low;
-        sum.high += estimate.high;
-    }
-    let without_account = records.iter().map(|record| record.signals.without_account).sum();
-    Accounts {
-        estimate: sum,
-        without_account,
-    }
+    estimates.fold(nothing, |sum, estimate| Estimate {
+        estimate: sum.estimate + estimate.estimate,
+        low: sum.low + estimate.low,
+        high: sum.high + estimate.high,
+    })
 }
 
 /// The records of a delta.

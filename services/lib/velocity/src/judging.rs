@@ -3,10 +3,11 @@
 use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
 use crate::alert::{Subject, compose};
-use crate::class::Quiet;
+use crate::class::{Question, Quiet};
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
 use crate::evidence::course;
+use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
 use crate::learning::FORECAST_AHEAD;
@@ -27,10 +28,31 @@ impl Group {
         if class != Class::All {
             return self.touched_in_scope(content, class, out);
         }
-        self.touched_in_scope(content, Class::All, out);
-        for own in self.scopes_beyond_all(content) {
-            self.touched_in_scope(content, own, out);
+        self.touched_for_all(content, out);
+        if self.knows_scopes_beyond_all() {
+            for own in self.scopes_beyond_all(content) {
+                self.touched_in_scope(content, own, out);
+            }
         }
+    }
+
+    /// [`Group::touched_in_scope`] for scope `all`. Nearly every sighting ends here: there is no record to judge, or it is known that it
+    /// stays quiet.
+    fn touched_for_all(&mut self, content: ContentId, out: &mut Vec<Output>) {
+        let now = self.now;
+        self.ask_shadow_alone(content);
+        let counts = self.classes.get_mut(&Class::All);
+        match counts.map_or(Question::NoRecord, |counts| counts.question(content, now)) {
+            Question::Quiet => {}
+            Question::NoRecord if self.families.is_alone(content) => {}
+            Question::NoRecord | Question::Open => self.touched_in_scope(content, Class::All, out),
+        }
+    }
+
+    fn knows_scopes_beyond_all(&self) -> bool {
+        let beyond = |class: Option<Class>| class.is_some_and(|class| class != Class::All);
+        // Class `all` is the lowest.
+        beyond(self.classes.keys().next_back().copied()) || beyond(self.families.classes().next_back())
     }
 
     /// The scopes beyond `all` in which something is known of this content or its family.
@@ -56,17 +78,8 @@ impl Group {
             let at = self.next_settling();
             self.deadlines.add(at, Duty::SendDelta(content, class));
         } else if class == Class::All && self.families.is_plain(family, class) {
-            self.ask_shadow(family, class);
-            let now = self.now;
-            let counts = self.classes.get_mut(&class);
-            if !counts.is_some_and(|counts| counts.stays_quiet(content, now)) {
-                self.judge(family, class, out);
-            }
+            self.judge(family, class, out);
         } else {
-            // What was known of it alone says nothing of the family it has become.
-            if let Some(counts) = self.classes.get_mut(&class) {
-                counts.set_quiet(content, Quiet::default());
-            }
             let at = self.next_settling();
             self.deadlines.add(at, Duty::Judge(family, class));
         }
@@ -74,6 +87,15 @@ impl Group {
 
     pub(crate) fn next_settling(&self) -> Timestamp {
         self.now.floor_to(SETTLE_EVERY) + SETTLE_EVERY
+    }
+
+    /// [`Group::records`], without a list where the family is one content.
+    pub(crate) fn gathered(&self, family: FamilyId, class: Class) -> Gathered<'_> {
+        if class == Class::All && self.families.is_plain(family, class) {
+            let content = family.0;
+            return Gathered::One(self.hot(HotKey { content, class }));
+        }
+        Gathered::Many(self.records(family, class))
     }
 
     /// The records of a family's members in one scope, this group's and those of other groups.
@@ -109,7 +131,8 @@ impl Group {
         if self.families.of(family.0, class) != family {
             return; // It joined another meanwhile.
         }
-        let records = self.records(family, class);
+        let gathered = self.gathered(family, class);
+        let records = gathered.as_slice();
         let marked = self
             .families
             .state(family, class)
@@ -117,7 +140,7 @@ impl Group {
         if records.is_empty() || !(marked || records.iter().any(|record| record.class() == class)) {
             return;
         }
-        let hour = || at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
+        let hour = || at_least_seen(total(records, Resolution::Minute1, 60, now), records, now);
         let open = self.families.state(family, class).filter(|state| state.episode.open);
         let (rings, copies) = match open {
             // It rings already: all that is left is to escalate.
@@ -126,9 +149,9 @@ impl Group {
                 (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
             }
             None => {
-                let judgement = trigger::judge(&records, now, &TriggerParameters::SHIPPED);
+                let judgement = trigger::judge(records, now, &TriggerParameters::SHIPPED);
                 let rings = match judgement.rings {
-                    Rings::No if self.rings_by_watch(family, class, &records) => Rings::ByWatch,
+                    Rings::No if self.rings_by_watch(family, class, records) => Rings::ByWatch,
                     rings => rings,
                 };
                 (rings, judgement.copies_missing)
@@ -136,7 +159,7 @@ impl Group {
         };
         if rings == Rings::No {
             // What is watched rings when its rest is over, whatever its copies and accounts: it is asked about each time.
-            let is_watched = watched(&records).is_some();
+            let is_watched = watched(records).is_some();
             if is_watched || (open.is_none() && self.quarantine_flood(family, class)) {
                 return;
             }
@@ -156,6 +179,13 @@ impl Group {
         }
     }
 
+    /// What was known of a content alone says nothing of the family it has become.
+    pub(crate) fn end_quiet(&mut self, content: ContentId) {
+        if let Some(counts) = self.classes.get_mut(&Class::All) {
+            counts.set_quiet(content, Quiet::default());
+        }
+    }
+
     fn keep_quiet(&mut self, family: FamilyId, class: Class, copies: u64) {
         let until = self.now.floor_to(QUIET_AT_MOST) + QUIET_AT_MOST;
         if class == Class::All
@@ -168,8 +198,9 @@ impl Group {
 
     pub(crate) fn review(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
         let now = self.now;
-        let records = self.records(family, class);
-        let hour = at_least_seen(total(&records, Resolution::Minute1, 60, now), &records, now);
+        let gathered = self.gathered(family, class);
+        let records = gathered.as_slice();
+        let hour = at_least_seen(total(records, Resolution::Minute1, 60, now), records, now);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };

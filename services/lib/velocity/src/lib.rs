@@ -27,6 +27,7 @@ mod family;
 pub mod figures;
 mod flood;
 pub mod forecast;
+mod gathered;
 mod group;
 mod input;
 mod judging;

@@ -41,6 +41,8 @@ impl Group {
 
     fn joined(&mut self, link: &Link, from: FamilyId, out: &mut Vec<Output>) {
         let (content, class) = (link.content, link.class);
+        self.end_quiet(content);
+        self.end_quiet(link.family.0);
         if let Some(record) = self.hot(HotKey { content, class }) {
             out.push(Output::Announcement(FamilyAnnouncement {
                 content,
@@ -174,6 +176,7 @@ impl Group {
             self.counters.deltas_refused += 1;
             return;
         }
+        self.end_quiet(delta.family.0);
         let at = self.next_settling();
         self.deadlines.add(at, Duty::Judge(delta.family, delta.class));
         if delta.class == Class::All {

@@ -8,7 +8,7 @@ use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 pub use crate::bins::Resolution;
-use crate::bins::{Bin, Series};
+use crate::bins::{Bin, Place, Series};
 use crate::deadline::decode_class;
 use crate::flood::Flood;
 use crate::voice::Voice;
@@ -245,6 +245,15 @@ impl HotRecord {
         self.watched = watched;
     }
 
+    /// Reads what most of its counters stand in.
+    #[inline]
+    pub(crate) fn touch(&self) -> u8 {
+        let cell = self.cells.first().map_or(0, |cell| cell.kind as u8);
+        let surface = self.surfaces.first().map_or(0, |entry| entry.0 as u8);
+        let reach = self.reach.first().map_or(0, |entry| u8::from(entry.epochs_mixed));
+        cell ^ surface ^ reach
+    }
+
     pub(crate) fn set_family(&mut self, family: FamilyId) {
         self.family = family;
     }
@@ -285,20 +294,21 @@ impl HotRecord {
     pub(crate) fn count(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) {
         self.first_seen = self.first_seen.min(at);
         self.last_seen = self.last_seen.max(at);
+        let bins = Place::of(at, now);
         let removals = self.signals.removals;
         if let Some(cell) = self.cell(sighting) {
-            cell.series.add(at, now);
+            cell.series.add(&bins);
             cell.voice.hear(sighting, at, removals);
         }
         match sighting.kind {
-            kind if kind.is_spread() => self.count_spread(sighting, at, now),
+            kind if kind.is_spread() => self.count_spread(sighting, &bins),
             Kind::Removal => self.signals.removals += 1,
             _ => {}
         }
     }
 
-    fn count_spread(&mut self, sighting: &Sighting<'_>, at: Timestamp, now: Timestamp) {
-        self.spread.add(at, now);
+    fn count_spread(&mut self, sighting: &Sighting<'_>, bins: &Place) {
+        self.spread.add(bins);
         let place = match self.surfaces.binary_search_by_key(&sighting.surface, |entry| entry.0) {
             Ok(place) => place,
             Err(place) => {
@@ -306,7 +316,7 @@ impl HotRecord {
                 place
             }
         };
-        self.surfaces[place].1.add(at, now);
+        self.surfaces[place].1.add(bins);
         self.count_spreader(sighting);
     }
 

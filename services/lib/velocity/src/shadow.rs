@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Class, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
 use crate::class::Quiet;
 use crate::episode::{Episode, Rings};
@@ -182,6 +182,17 @@ impl Group {
             shadow.ask(family, class, &records, self.now);
         }
         self.shadow = Some(shadow);
+    }
+
+    /// A sighting for all was counted: the shadow is asked at once about a content that is a family of its own.
+    pub(crate) fn ask_shadow_alone(&mut self, content: ContentId) {
+        if self.shadow.is_none() {
+            return;
+        }
+        let family = self.families.of(content, Class::All);
+        if family.home() == self.id && self.families.is_plain(family, Class::All) {
+            self.ask_shadow(family, Class::All);
+        }
     }
 
     /// A live episode was raised by its spread.

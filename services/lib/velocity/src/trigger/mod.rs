@@ -69,13 +69,14 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp, parameters: &Trigger
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
+    let needed = Needed::to_ring(parameters);
     for window in scan::windows(&bins, now) {
         let copies = counted(&window);
         let rarity = window.ordinary.rarity(copies, window.length);
         if best.is_none_or(|(highest, _)| rarity > highest) {
             best = Some((rarity, window));
         }
-        copies_missing = copies_missing.min(copies_to_ring(&window, parameters) - copies);
+        copies_missing = copies_missing.min(needed.copies_to_ring(&window) - copies);
     }
     let Some((rarity, window)) = best else {
         return Judgement {
@@ -102,18 +103,35 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp, parameters: &Trigger
     }
 }
 
-/// With fewer copies than this the window cannot ring, whatever its growth and its platforms say; nor can one that begins later, for it holds
-/// no more than what is still to come.
-fn copies_to_ring(window: &Window, parameters: &TriggerParameters) -> f64 {
-    let at = |evidence: f64| {
-        window
-            .ordinary
-            .copies_at(probability(parameters.threshold - evidence), window.length)
-    };
-    // Up to twice the expected copies only half of the evidence counts.
-    let twice = 2.0 * window.ordinary.expected(window.length);
-    let copies = at(parameters.extras_max() / 2.0).min(at(parameters.extras_max()).max(twice));
-    copies.max(parameters.copies_min)
+/// How rare a window must be to ring. The same for all windows: powers are dear, and a judgement looks at hundreds of windows.
+struct Needed {
+    /// With half of what growth and synchrony may say.
+    with_half: f64,
+    /// With all of it.
+    with_all: f64,
+    /// And so many copies at least.
+    copies_min: f64,
+}
+
+impl Needed {
+    fn to_ring(parameters: &TriggerParameters) -> Self {
+        let rarity = |evidence: f64| Ordinary::rarity_at(probability(parameters.threshold - evidence));
+        Needed {
+            with_half: rarity(parameters.extras_max() / 2.0),
+            with_all: rarity(parameters.extras_max()),
+            copies_min: parameters.copies_min,
+        }
+    }
+
+    /// With fewer copies than this the window cannot ring, whatever its growth and its platforms say; nor can one that begins later, for it
+    /// holds no more than what is still to come.
+    fn copies_to_ring(&self, window: &Window) -> f64 {
+        let at = |rarity: f64| window.ordinary.copies_at(rarity, window.length);
+        // Up to twice the expected copies only half of the evidence counts.
+        let twice = 2.0 * window.ordinary.expected(window.length);
+        let copies = at(self.with_half).min(at(self.with_all).max(twice));
+        copies.max(self.copies_min)
+    }
 }
 
 fn log_odds(chance: f64) -> f64 {

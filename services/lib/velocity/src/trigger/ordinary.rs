@@ -50,9 +50,14 @@ impl Ordinary {
         libm::pow(rarity.min(1.0), TAIL_INDEX)
     }
 
-    /// The copies from which on a window of this length leads to a spike with at least this chance.
-    pub(super) fn copies_at(self, chance: f64, length: Milliseconds) -> f64 {
-        let rarity = libm::pow(chance, 1.0 / TAIL_INDEX);
+    /// The inverse of [`Ordinary::chance_of_spike`].
+    pub(super) fn rarity_at(chance: f64) -> f64 {
+        libm::pow(chance, 1.0 / TAIL_INDEX)
+    }
+
+    /// The copies from which on a window of this length is at least so rare.
+    #[inline]
+    pub(super) fn copies_at(self, rarity: f64, length: Milliseconds) -> f64 {
         (rarity * self.spike() * stretch(length) - 1.0) * (COPIES_FREE + self.expected(length))
     }
 
@@ -126,7 +131,7 @@ mod tests {
         for spread_before in [0, 10, 5_000] {
             for length in [Milliseconds::from_minutes(1), HOUR, Milliseconds::from_hours(20)] {
                 let ordinary = Ordinary::before(spread_before, length);
-                let copies = ordinary.copies_at(0.3, length);
+                let copies = ordinary.copies_at(Ordinary::rarity_at(0.3), length);
                 let back = Ordinary::chance_of_spike(ordinary.rarity(copies, length));
                 assert!((back - 0.3).abs() < 1e-9, "{spread_before} {length:?}: {back}");
             }

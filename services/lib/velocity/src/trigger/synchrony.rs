@@ -36,6 +36,9 @@ pub(super) fn synchrony(records: &[&HotRecord], resolution: Resolution, from: Ti
 
 /// Of counts per platform, the largest first.
 fn of_counts(counts: &[u64]) -> f64 {
+    // Logarithms of beta-binomial probabilities, without the binomial coefficient, which both sides share.
+    let whole = |(a, b)| log_beta(a, b);
+    let (spreading, ordinary) = (whole(SPREADING), whole(ORDINARY));
     let mut rest: u64 = counts.iter().sum();
     let mut sum = 0.0;
     for count in counts.iter().take(PLATFORMS_MAX) {
@@ -45,7 +48,8 @@ fn of_counts(counts: &[u64]) -> f64 {
             libm::round(rest as f64 * scale),
             libm::round((rest - count) as f64 * scale),
         );
-        let ratio = libm::exp(log_beta_binomial(beyond, all, SPREADING) - log_beta_binomial(beyond, all, ORDINARY));
+        let log_likelihood = |(a, b), whole| log_beta(a + beyond, b + all - beyond) - whole;
+        let ratio = libm::exp(log_likelihood(SPREADING, spreading) - log_likelihood(ORDINARY, ordinary));
         sum += libm::log(1.0 - SPREADING_SHARE + SPREADING_SHARE * ratio);
         rest -= count;
         if rest == 0 {
@@ -53,11 +57,6 @@ fn of_counts(counts: &[u64]) -> f64 {
         }
     }
     sum
-}
-
-/// The logarithm of the probability of `part` out of `all`, without the binomial coefficient, which both sides share.
-fn log_beta_binomial(part: f64, all: f64, (a, b): (f64, f64)) -> f64 {
-    log_beta(a + part, b + all - part) - log_beta(a, b)
 }
 
 fn log_beta(a: f64, b: f64) -> f64 {

@@ -175,6 +175,15 @@ impl<'a> BlockReader<'a> {
         }
     }
 
+    /// Content and event token of each sighting, in their order, for whoever reads ahead.
+    pub fn keys(&self) -> impl Iterator<Item = (ContentId, u64)> + 'a {
+        self.keyed.chunks_exact(KEYED_BYTES).filter_map(|keyed| {
+            let (content, rest) = keyed.split_first_chunk::<16>()?;
+            let token = rest.first_chunk::<8>()?;
+            Some((ContentId(u128::from_le_bytes(*content)), u64::from_le_bytes(*token)))
+        })
+    }
+
     fn check_columns(&self) -> Result<(), BlockError> {
         let each = |column: Column, field: &'static str, valid: fn(u8) -> bool| {
             let values = column.of(self.columns, self.count);
