@@ -53,6 +53,7 @@ fn config() -> GroupConfig {
         promote_at: 2,
         retry_horizon: Milliseconds::from_minutes(130),
         retry_tokens_max: 64,
+        shadow: None,
     }
 }
 

@@ -125,7 +125,7 @@ impl Standing {
         let log = site.log()?;
         let mut intake = 0;
         let place = TopicPartition::new(topics::INTAKE, 0);
-        read_through(log.as_ref(), &place, .., &mut |record| {
+        read_through(log.as_ref(), &place, .., &|| false, &mut |record| {
             let state = record.value.and_then(|value| SourceState::decode(value).ok());
             intake = state.map_or(intake, |state| intake.max(state.next_offset));
         })?;
@@ -136,6 +136,7 @@ impl Standing {
                 log.as_ref(),
                 &TopicPartition::new(topics::STATE, number),
                 ..,
+                &|| false,
                 &mut |record| {
                     if let Some(StateKey::Header { .. }) = record.key.and_then(StateKey::from_bytes) {
                         let state = record.value.and_then(|value| StateRecord::decode(value).ok());

@@ -11,7 +11,7 @@ use crate::forecast::Calibration;
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
-use crate::trigger::{self, RULE_VERSION, TriggerParameters};
+use crate::trigger::{self, Past, RULE_VERSION, TriggerParameters};
 use crate::watching::watched;
 
 /// What an alert is about.
@@ -26,6 +26,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) records: &'a [&'a HotRecord],
     /// Whether a member is in quarantine.
     pub(crate) has_flood: bool,
+    /// What came before the records.
+    pub(crate) past: Past,
 }
 
 /// The alert of an episode at `now`. `None` without records.
@@ -38,13 +40,14 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         calibration,
         records,
         has_flood,
+        past,
     } = subject;
     let figures = family_figures(records, now)?;
     let founder = records
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let mut evidence = trigger::judge(records, now, &TriggerParameters::SHIPPED).evidence;
+    let mut evidence = trigger::judge(records, past, now, &TriggerParameters::SHIPPED).evidence;
     evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);
     let setting = Setting {

@@ -12,6 +12,8 @@ use crate::record::{Before, HotRecord, Resolution};
 #[derive(Clone, Debug)]
 pub(crate) struct ClassCounts {
     pub(crate) cold: ColdCounts,
+    /// When the first sighting of this class came.
+    pub(crate) since: Timestamp,
     hot: HashMap<ContentId, Hot, BuildHasherDefault<IdHasher>>,
     /// Floods: as many as there may be hot contents.
     quarantined: BTreeMap<ContentId, HotRecord>,
@@ -115,9 +117,10 @@ const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
 const QUIETEST_MAX: usize = 64;
 
 impl ClassCounts {
-    pub(crate) fn new(cold: ColdConfig) -> Self {
+    pub(crate) fn new(cold: ColdConfig, since: Timestamp) -> Self {
         ClassCounts {
             cold: ColdCounts::new(cold),
+            since,
             hot: HashMap::default(),
             quarantined: BTreeMap::new(),
             quietest: Vec::new(),
@@ -362,6 +365,7 @@ impl ClassCounts {
     }
 
     pub(crate) fn encode_hot(&self, out: &mut Encoder) {
+        out.signed(self.since.0);
         out.signed(self.looked_at.0);
         out.number(self.quietest.len() as u64);
         for (spread, content) in &self.quietest {
@@ -382,6 +386,7 @@ impl ClassCounts {
     }
 
     pub(crate) fn decode_hot(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        self.since = Timestamp(input.signed()?);
         self.looked_at = Timestamp(input.signed()?);
         for _ in 0..input.length(17)? {
             self.quietest.push((input.number()?, ContentId(input.fixed128()?)));

@@ -10,6 +10,9 @@ const ESCALATE_AT: u64 = 10;
 /// An episode is over when the last hour holds at most this part of its busiest hour.
 const SUBSIDED_PART: u64 = 10;
 
+/// A family that spreads again within this time after its episode was raised goes on with it.
+const ONE_EPISODE: Milliseconds = Milliseconds::from_hours(24);
+
 /// The episodes of one family in one scope: at most one is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Episode {
@@ -22,6 +25,7 @@ pub(crate) struct Episode {
     pub(crate) paged: bool,
     /// Why the latest episode was raised.
     pub(crate) reason: AlertReason,
+    raised_at: Timestamp,
     last_alert_at: Timestamp,
     hour_at_level: u64,
     hour_max: u64,
@@ -40,10 +44,16 @@ impl Episode {
     pub(crate) fn judged(&mut self, rings: Rings, hour: u64, now: Timestamp) -> Option<AlertLevel> {
         self.hour_max = self.hour_max.max(hour);
         let level = match (self.open, rings) {
+            (false, Rings::Yes | Rings::ByWatch) if self.alerts > 0 && now - self.raised_at < ONE_EPISODE => {
+                self.open = true;
+                self.hour_max = hour;
+                AlertLevel::Escalated
+            }
             (false, Rings::Yes | Rings::ByWatch) => {
                 *self = Episode {
                     number: self.number + 1,
                     open: true,
+                    raised_at: now,
                     hour_max: hour,
                     reason: match rings {
                         Rings::ByWatch => AlertReason::WatchList,
@@ -82,6 +92,15 @@ impl Episode {
         self.open.then(|| self.alerted(AlertLevel::Sustained, now))
     }
 
+    /// When it was over: what came before is ordinary by now. [`Timestamp::MIN`] while one is open, and before the first.
+    pub(crate) fn settled_until(&self) -> Timestamp {
+        if self.open || self.alerts == 0 {
+            Timestamp::MIN
+        } else {
+            self.last_alert_at
+        }
+    }
+
     /// Whether nothing was said of it for so long.
     pub(crate) fn rested(&self, rest: Milliseconds, now: Timestamp) -> bool {
         self.alerts == 0 || (!self.open && now - self.last_alert_at >= rest)
@@ -108,6 +127,7 @@ impl Episode {
         out.number(u64::from(self.alerts));
         out.byte(u8::from(self.paged));
         out.byte(self.reason as u8);
+        out.signed(self.raised_at.0);
         out.signed(self.last_alert_at.0);
         out.number(self.hour_at_level);
         out.number(self.hour_max);
@@ -120,6 +140,7 @@ impl Episode {
             alerts: input.narrow("count of alerts")?,
             paged: input.byte()? != 0,
             reason: AlertReason::from_number(input.byte()?).ok_or(DecodeError::Invalid("reason"))?,
+            raised_at: Timestamp(input.signed()?),
             last_alert_at: Timestamp(input.signed()?),
             hour_at_level: input.number()?,
             hour_max: input.number()?,
@@ -159,7 +180,16 @@ mod tests {
         assert_eq!(episode.reviewed(11, minute(19)), None);
         assert_eq!(episode.reviewed(10, minute(20)), Some(AlertLevel::Subsided));
         assert_eq!(episode.reviewed(0, minute(21)), None, "it is over once");
-        assert_eq!(episode.judged(Rings::Yes, 10, minute(30)), Some(AlertLevel::Raised));
+        assert_eq!(episode.settled_until(), minute(20));
+        assert_eq!(
+            episode.judged(Rings::Yes, 10, minute(30)),
+            Some(AlertLevel::Escalated),
+            "it is the same story"
+        );
+        assert_eq!((episode.number, episode.settled_until()), (1, Timestamp::MIN));
+        assert_eq!(episode.reviewed(1, minute(31)), Some(AlertLevel::Subsided));
+        let next_day = minute(1 + 24 * 60);
+        assert_eq!(episode.judged(Rings::Yes, 10, next_day), Some(AlertLevel::Raised));
         assert_eq!(episode.number, 2);
     }
 }

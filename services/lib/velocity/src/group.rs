@@ -211,7 +211,7 @@ impl Group {
         let counts = self
             .classes
             .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold));
+            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
         match counts.count_hot(sighting, at, now) {
             Counted::Not => {}
             counted => {
@@ -268,7 +268,7 @@ impl Group {
         let counts = self
             .classes
             .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold));
+            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
         let (spread, counted) = match why {
             // Nothing that merely spreads is worth more room than what somebody looks out for.
             Promotion::BySighting { counted, .. } if watched.is_some() => (u64::MAX, counted),

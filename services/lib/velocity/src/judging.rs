@@ -13,7 +13,7 @@ use crate::input::{HotKey, Output};
 use crate::learning::FORECAST_AHEAD;
 use crate::paging::PagePolicy;
 use crate::record::{HotRecord, Resolution};
-use crate::trigger::{self, TriggerParameters, total};
+use crate::trigger::{self, Past, TriggerParameters, total};
 use crate::watching::{at_least_seen, watched};
 
 /// Figures go to another group, and families of several records are judged, at the next multiple of this.
@@ -125,6 +125,17 @@ impl Group {
         records
     }
 
+    /// What the rule must know of a family in a scope beside its records.
+    pub(crate) fn past(&self, family: FamilyId, class: Class) -> Past {
+        let since = [Class::All, class]
+            .into_iter()
+            .filter_map(|class| self.classes.get(&class));
+        let watched_since = since.map(|counts| counts.since).min().unwrap_or(self.now);
+        let state = self.families.state(family, class);
+        let settled_until = state.map_or(Timestamp::MIN, |state| state.episode.settled_until());
+        Past::new(watched_since, settled_until)
+    }
+
     /// Asks the rule about a family in a scope. A scope beyond `all` is judged only where it holds more than scope `all` does.
     pub(crate) fn judge(&mut self, family: FamilyId, class: Class, out: &mut Vec<Output>) {
         let now = self.now;
@@ -149,7 +160,7 @@ impl Group {
                 (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
             }
             None => {
-                let judgement = trigger::judge(records, now, &TriggerParameters::SHIPPED);
+                let judgement = trigger::judge(records, self.past(family, class), now, &TriggerParameters::SHIPPED);
                 let rings = match judgement.rings {
                     Rings::No if self.rings_by_watch(family, class, records) => Rings::ByWatch,
                     rings => rings,
@@ -263,6 +274,7 @@ impl Group {
             calibration: &self.outcomes.calibration(class),
             records,
             has_flood: members.into_iter().any(is_quarantined),
+            past: self.past(family, class),
         };
         compose(&self.config.key, &self.page_policy(), subject, self.now)
     }

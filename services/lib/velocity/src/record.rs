@@ -231,6 +231,16 @@ impl HotRecord {
         self.spread.recent(resolution, bins, now)
     }
 
+    /// At most so much spread of the day before `now` was counted before promotion, but for the last hour before it, which belongs to what made
+    /// it hot.
+    pub(crate) fn spread_before_promotion(&self, now: Timestamp) -> u64 {
+        let hour_before = self.exact_since - Milliseconds::from_hours(1);
+        let day = self
+            .before
+            .high(now - Milliseconds::from_hours(24), Timestamp(i64::MAX));
+        day.saturating_sub(self.before.high(hour_before, Timestamp(i64::MAX)))
+    }
+
     /// Exact spread of the last day, latest bin first.
     pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
         self.spread.latest_first(now)

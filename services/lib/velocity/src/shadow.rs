@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
 
 use crate::class::Quiet;
 use crate::episode::{Episode, Rings};
 use crate::group::Group;
 use crate::record::{HotRecord, Resolution};
-use crate::trigger::{self, TriggerParameters, total};
+use crate::trigger::{self, Past, TriggerParameters, total};
 
 /// The most families that one group compares at a time. Beyond, the one asked about longest ago gives way, and its comparison with it.
 const FAMILIES_MAX: usize = 4_096;
@@ -134,7 +134,7 @@ impl Shadow {
     }
 
     /// Asks the shadow's rule, unless it is known that it cannot ring.
-    fn ask(&mut self, family: FamilyId, class: Class, records: &[&HotRecord], now: Timestamp) {
+    fn ask(&mut self, family: FamilyId, class: Class, (records, live): (&[&HotRecord], Past), now: Timestamp) {
         let parameters = self.parameters;
         let watched = self.watched(family, class, now);
         watched.quiet.copies = watched.quiet.copies.saturating_sub(1);
@@ -148,9 +148,12 @@ impl Shadow {
             watched.episode.judged(Rings::No, hour, now);
             return;
         }
-        let judgement = trigger::judge(records, now, &parameters);
+        let past = Past::new(live.watched_since, watched.episode.settled_until());
+        let judgement = trigger::judge(records, past, now, &parameters);
         if judgement.rings == Rings::Yes {
-            watched.episode.judged(Rings::Yes, hour, now);
+            if watched.episode.judged(Rings::Yes, hour, now) != Some(AlertLevel::Raised) {
+                return;
+            }
             self.raised(family, class, By::Shadow, now);
         } else if records.len() == 1 {
             let until = now.floor_to(QUIET_AT_MOST) + QUIET_AT_MOST;
@@ -179,7 +182,7 @@ impl Group {
         let Some(mut shadow) = self.shadow.take() else { return };
         let records = self.records(family, class);
         if records.iter().any(|record| record.class() == class) {
-            shadow.ask(family, class, &records, self.now);
+            shadow.ask(family, class, (&records, self.past(family, class)), self.now);
         }
         self.shadow = Some(shadow);
     }

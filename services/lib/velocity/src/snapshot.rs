@@ -68,7 +68,7 @@ impl Group {
         group.watch_list = WatchList::decode(&mut input)?;
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
-            let mut counts = ClassCounts::new(group.config.cold);
+            let mut counts = ClassCounts::new(group.config.cold, group.now);
             counts.decode_hot(&mut input)?;
             let bytes = cold.get(&class).ok_or(DecodeError::Invalid("set of cold counts"))?;
             let mut cold_input = Decoder::new(bytes);

@@ -32,6 +32,8 @@ pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp, evidence_max
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tocsin_model::Milliseconds;
+
     use crate::trigger::ordinary::Ordinary;
 
     fn of(ages_s: &[i64]) -> f64 {
@@ -48,7 +50,8 @@ mod tests {
             from: oldest,
             length: now - oldest,
             spread: bins.len() as u64,
-            ordinary: Ordinary::before(0, now - oldest),
+            before: 0,
+            ordinary: Ordinary::before(0, Milliseconds::from_hours(25), now - oldest),
         };
         growth(&bins, &window, now, 4.0)
     }

@@ -57,20 +57,53 @@ pub(crate) struct Judgement {
     pub(crate) copies_missing: u64,
 }
 
+/// What the rule must know beside the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// Since when anything is counted at all: what was before is not known to have been nothing.
+    pub(crate) watched_since: Timestamp,
+    /// When the latest episode was over: its copies are ordinary now.
+    pub(crate) settled_until: Timestamp,
+    /// Spread of the last day from before promotion, but for the hour before it.
+    uncounted: u64,
+}
+
+impl Past {
+    pub(crate) fn new(watched_since: Timestamp, settled_until: Timestamp) -> Self {
+        Past {
+            watched_since,
+            settled_until,
+            uncounted: 0,
+        }
+    }
+
+    fn with(self, records: &[&HotRecord], now: Timestamp) -> Self {
+        let uncounted = records.iter().map(|record| record.spread_before_promotion(now)).sum();
+        Past { uncounted, ..self }
+    }
+}
+
+/// So many copies before the window halve what growth and synchrony say: what has been on several platforms all along is no news there.
+const NOVEL_COPIES: f64 = 10.0;
+
+fn novelty(before: u64) -> f64 {
+    NOVEL_COPIES / (NOVEL_COPIES + before as f64)
+}
+
 /// Judges the records of one family in one scope.
 ///
 /// The score is the log-odds that a spike begins: first from the most telling of all windows that end now, as the chance that an ordinary
 /// content ([`Ordinary`]) which has come so far becomes a spike; then what the growth and the synchrony of that window say, as far as it
 /// holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
-pub(crate) fn judge(records: &[&HotRecord], now: Timestamp, parameters: &TriggerParameters) -> Judgement {
+pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, parameters: &TriggerParameters) -> Judgement {
     let bins = scan::bins(records, now);
     let spreaders = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
     let needed = Needed::to_ring(parameters);
-    for window in scan::windows(&bins, now) {
+    for window in scan::windows(&bins, past.with(records, now), now) {
         let copies = counted(&window);
         let rarity = window.ordinary.rarity(copies, window.length);
         if best.is_none_or(|(highest, _)| rarity > highest) {
@@ -89,7 +122,7 @@ pub(crate) fn judge(records: &[&HotRecord], now: Timestamp, parameters: &Trigger
     let expected = window.ordinary.expected(window.length);
     let chance = Ordinary::chance_of_spike(rarity);
     let mut score = log_odds(chance);
-    let excess = (1.0 - expected / copies).max(0.0);
+    let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if score + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
         score += excess * growth::growth(&bins, &window, now, parameters.growth_max);

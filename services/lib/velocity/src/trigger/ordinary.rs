@@ -10,7 +10,7 @@ const DAY_HOURS: f64 = 24.25;
 /// How fast the share of contents that ever have so many copies in an hour falls: as the power -2.3 of their number. Fitted, as the
 /// exponent of time below, to the 17,300 addresses, images and hashtags of the German election posts.
 const TAIL_INDEX: f64 = 2.3;
-/// Copies that come from nothing every day.
+/// Copies beyond the expected ones that come from nothing every day.
 const COPIES_FREE: f64 = 1.0;
 /// A spike: so many copies in an hour, and so many times what is expected in one.
 const SPIKE_COPIES: f64 = 30.0;
@@ -18,19 +18,20 @@ const SPIKE_TIMES: f64 = 10.0;
 
 /// The spread of an ordinary content: bursts have no typical size, so the tail is a power law and not exponential.
 ///
-/// The base rate comes from the day before the window and a gamma prior. Bursts of n copies in a time L are as rare as bursts of
-/// n (L / l)^(-1/8) copies in a time l: so weakly does the time matter, for what spreads in an hour mostly does so within minutes.
+/// The base rate comes from the day before the window, as far as it was watched, and a gamma prior. What counts is the excess of a window over
+/// what is expected in it. Bursts of n copies in a time L are as rare as bursts of n (L / l)^(-1/8) copies in a time l: so weakly does the time
+/// matter, for what spreads in an hour mostly does so within minutes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ordinary {
     per_hour: f64,
 }
 
 impl Ordinary {
-    /// Of a content with so much spread in the day before a window of this length.
-    pub(super) fn before(spread: u64, length: Milliseconds) -> Self {
-        let hours = (DAY_HOURS - hours(length)).max(0.0);
+    /// Of a content with so much spread in the day before a window of this length, of which so much was watched.
+    pub(super) fn before(spread: u64, watched: Milliseconds, length: Milliseconds) -> Self {
+        let hours = (hours(watched).min(DAY_HOURS) - hours(length)).max(0.0);
         Ordinary {
-            per_hour: (PRIOR_COPIES + spread as f64) / (PRIOR_HOURS + hours),
+            per_hour: (PRIOR_COPIES + spread as f64) / (PRIOR_HOURS.min(1.0 + hours) + hours),
         }
     }
 
@@ -42,7 +43,7 @@ impl Ordinary {
     /// How rare a window of this length with so many copies is, as a part of how rare a spike is.
     #[inline]
     pub(super) fn rarity(self, copies: f64, length: Milliseconds) -> f64 {
-        (1.0 + copies / (COPIES_FREE + self.expected(length))) / (self.spike() * stretch(length))
+        (COPIES_FREE + (copies - self.expected(length)).max(0.0)) / self.spike(length)
     }
 
     /// The probability that an ordinary content that is as rare as this becomes as rare as a spike: what the tail leaves of it.
@@ -58,12 +59,13 @@ impl Ordinary {
     /// The copies from which on a window of this length is at least so rare.
     #[inline]
     pub(super) fn copies_at(self, rarity: f64, length: Milliseconds) -> f64 {
-        (rarity * self.spike() * stretch(length) - 1.0) * (COPIES_FREE + self.expected(length))
+        rarity * self.spike(length) - COPIES_FREE + self.expected(length)
     }
 
-    /// The rarity of a spike, not yet as a part of anything.
-    fn spike(self) -> f64 {
-        1.0 + SPIKE_COPIES.max(SPIKE_TIMES * self.per_hour) / (COPIES_FREE + self.per_hour)
+    /// The rarity of a spike, as that of a window of this length.
+    fn spike(self, length: Milliseconds) -> f64 {
+        let copies = SPIKE_COPIES.max(SPIKE_TIMES * self.per_hour);
+        (COPIES_FREE + copies - self.expected(length)) * stretch(length)
     }
 }
 
@@ -81,9 +83,10 @@ mod tests {
     use super::*;
 
     const HOUR: Milliseconds = Milliseconds::from_hours(1);
+    const DAY: Milliseconds = Milliseconds::from_hours(25);
 
     fn chance(spread_before: u64, copies: u64, length: Milliseconds) -> f64 {
-        Ordinary::chance_of_spike(Ordinary::before(spread_before, length).rarity(copies as f64, length))
+        Ordinary::chance_of_spike(Ordinary::before(spread_before, DAY, length).rarity(copies as f64, length))
     }
 
     #[test]
@@ -129,8 +132,8 @@ mod tests {
     #[test]
     fn the_copies_at_a_chance_give_that_chance() {
         for spread_before in [0, 10, 5_000] {
-            for length in [Milliseconds::from_minutes(1), HOUR, Milliseconds::from_hours(20)] {
-                let ordinary = Ordinary::before(spread_before, length);
+            for length in [Milliseconds::from_minutes(1), HOUR, Milliseconds::from_hours(3)] {
+                let ordinary = Ordinary::before(spread_before, DAY, length);
                 let copies = ordinary.copies_at(Ordinary::rarity_at(0.3), length);
                 let back = Ordinary::chance_of_spike(ordinary.rarity(copies, length));
                 assert!((back - 0.3).abs() < 1e-9, "{spread_before} {length:?}: {back}");

@@ -2,6 +2,7 @@
 
 use tocsin_model::{Milliseconds, Timestamp};
 
+use super::Past;
 use super::ordinary::Ordinary;
 use crate::bins::Bin;
 use crate::record::HotRecord;
@@ -15,6 +16,8 @@ pub(super) struct Window {
     pub(super) length: Milliseconds,
     /// The spread in it.
     pub(super) spread: u64,
+    /// The spread of the day before it.
+    pub(super) before: u64,
     /// What would be ordinary in it.
     pub(super) ordinary: Ordinary,
 }
@@ -22,8 +25,8 @@ pub(super) struct Window {
 /// Shorter windows are taken for this long: what comes within seconds is one post that was sent several times as often as it is spread.
 pub(super) const LENGTH_MIN: Milliseconds = Milliseconds::from_minutes(1);
 
-/// In longer windows a content becomes popular and no spike.
-const LENGTH_MAX: Milliseconds = Milliseconds::from_hours(3);
+/// A spike is an hour: in longer windows a content becomes popular and no spike.
+const LENGTH_MAX: Milliseconds = Milliseconds::from_hours(1);
 
 /// The bins of several records, latest first, each start once.
 pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
@@ -44,19 +47,26 @@ pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
     bins
 }
 
-/// Every window of up to three hours that ends now and begins with one of these bins, which come latest first; the shortest first. There are
-/// at most some 520, and seldom more than there were copies.
-pub(super) fn windows(bins: &[Bin], now: Timestamp) -> impl Iterator<Item = Window> + '_ {
-    let day: u64 = bins.iter().fold(0, |sum, bin| sum.saturating_add(bin.count));
-    let recent = bins.iter().take_while(move |bin| now - bin.start <= LENGTH_MAX);
+/// Every window of up to an hour that ends now and begins with one of these bins, which come latest first; the shortest first. There are
+/// at most some 390, and seldom more than there were copies. None begins before the latest episode was over.
+pub(super) fn windows(bins: &[Bin], past: Past, now: Timestamp) -> impl Iterator<Item = Window> + '_ {
+    let day: u64 = bins
+        .iter()
+        .fold(past.uncounted, |sum, bin| sum.saturating_add(bin.count));
+    let watched = now - past.watched_since;
+    let recent = bins
+        .iter()
+        .take_while(move |bin| now - bin.start <= LENGTH_MAX && bin.start >= past.settled_until);
     recent.scan(0u64, move |spread, bin| {
         *spread = spread.saturating_add(bin.count);
         let length = (now - bin.start).max(LENGTH_MIN);
+        let before = day.saturating_sub(*spread);
         Some(Window {
             from: bin.start,
             length,
             spread: *spread,
-            ordinary: Ordinary::before(day.saturating_sub(*spread), length),
+            before,
+            ordinary: Ordinary::before(before, watched, length),
         })
     })
 }
@@ -64,6 +74,12 @@ pub(super) fn windows(bins: &[Bin], now: Timestamp) -> impl Iterator<Item = Wind
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LONG_WATCHED: Past = Past {
+        watched_since: Timestamp(-1_000_000_000),
+        settled_until: Timestamp::MIN,
+        uncounted: 0,
+    };
 
     fn bins_of(ages_s: &[(i64, u64)]) -> Vec<Bin> {
         let bin = |&(age, count): &(i64, u64)| Bin {
@@ -75,8 +91,8 @@ mod tests {
 
     #[test]
     fn windows_begin_with_the_bins_and_know_what_came_before() {
-        let bins = bins_of(&[(0, 2), (30, 1), (600, 4), (7_200, 40), (14_400, 1)]);
-        let windows: Vec<Window> = windows(&bins, Timestamp(0)).collect();
+        let bins = bins_of(&[(0, 2), (30, 1), (600, 4), (3_600, 40), (14_400, 1)]);
+        let windows: Vec<Window> = windows(&bins, LONG_WATCHED, Timestamp(0)).collect();
         let spread: Vec<(u64, Milliseconds)> = windows.iter().map(|window| (window.spread, window.length)).collect();
         assert_eq!(
             spread,
@@ -84,7 +100,7 @@ mod tests {
                 (2, LENGTH_MIN),
                 (3, LENGTH_MIN),
                 (7, Milliseconds::from_minutes(10)),
-                (47, Milliseconds::from_hours(2))
+                (47, Milliseconds::from_hours(1))
             ]
         );
         assert!(
@@ -92,5 +108,17 @@ mod tests {
             "40 copies in the day before"
         );
         assert!(windows[3].ordinary.expected(windows[3].length) < 0.2, "one copy before");
+    }
+
+    #[test]
+    fn no_window_reaches_back_into_an_episode_that_is_over() {
+        let bins = bins_of(&[(10, 1), (600, 2), (1_200, 900)]);
+        let settled = Past {
+            settled_until: Timestamp(-900_000),
+            ..LONG_WATCHED
+        };
+        let windows: Vec<Window> = windows(&bins, settled, Timestamp(0)).collect();
+        assert_eq!(windows.len(), 2);
+        assert_eq!(windows[1].before, 900, "what came then is what is ordinary now");
     }
 }

@@ -98,6 +98,16 @@ impl Watcher {
     fn alarms(&self) -> Vec<Alarm> {
         let raised = self.alerts.iter().filter(|alert| alert.level == AlertLevel::Raised);
         raised
+            .inspect(|alert| {
+                let (at, evidence) = (alert.at.0, alert.trigger);
+                tracing::debug!(
+                    detector = self.name,
+                    family = Core::family_of(alert).0,
+                    at,
+                    ?evidence,
+                    "raised"
+                );
+            })
             .map(|alert| Alarm {
                 family: Core::family_of(alert),
                 at: alert.at,
