@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod config;
+mod error;
 mod partition;
 mod restore;
 mod shell;
@@ -20,5 +21,6 @@ mod telemetry;
 mod tests;
 
 pub use config::{DetectorConfig, DetectorSetup, ShadowConfig};
+pub use error::DetectorError;
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
-pub use shell::{DetectorError, run};
+pub use shell::run;

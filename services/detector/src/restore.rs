@@ -8,8 +8,8 @@ use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{PartyRecord, topics};
 
+use crate::error::DetectorError;
 use crate::partition::{Checkpointed, Partition, Tracked};
-use crate::shell::DetectorError;
 
 /// What the state topic holds of one partition.
 #[derive(Debug, Default)]

@@ -229,7 +229,7 @@ async fn topics_command(site: &Site, what: &str) -> Result<(bool, String)> {
 async fn run_cluster(ground: &Ground, store: &str) -> Result<(Answers, AlertIds)> {
     let site = &Site::with(ground, Time::Supplied, PARTITIONS, &[("store.url", store)]).await?;
     let (is_well, said) = topics_command(site, "check").await?;
-    ensure!(!is_well && said.contains("tocsin.alerts is absent"), "{said}");
+    ensure!(!is_well && said.contains("tocsin.alerts: it is absent"), "{said}");
     let (is_well, said) = topics_command(site, "apply").await?;
     ensure!(is_well, "{said}");
     let (is_well, said) = topics_command(site, "check").await?;

@@ -21,9 +21,9 @@ use tocsin_wire::{SightingsRecord, TickTime, topics};
 
 use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
+use crate::error::DetectorError;
 use crate::partition::Partition;
 use crate::restore::restore;
-use crate::shell::DetectorError;
 
 /// 2026-03-15T12:00:00Z.
 pub const NOON: i64 = 1_773_576_000_000;

@@ -10,7 +10,7 @@ use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
 use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, until};
-use crate::shell::DetectorError;
+use crate::error::DetectorError;
 
 /// A bench with a state that can be restored.
 fn written() -> Bench {

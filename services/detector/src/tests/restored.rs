@@ -4,8 +4,8 @@ use tocsin_log::LogError;
 use tocsin_model::Timestamp;
 
 use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, hot, states};
+use crate::error::DetectorError;
 use crate::restore::restore;
-use crate::shell::DetectorError;
 
 const EVERYTHING: [Part; 2] = [Part::Changed, Part::Checkpoints];
 

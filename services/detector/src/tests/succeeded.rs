@@ -8,7 +8,8 @@ use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_wire::topics;
 
 use super::bench::{Bench, NOON, NUMBER, SECOND, until};
-use crate::shell::{DetectorError, run};
+use crate::error::DetectorError;
+use crate::shell::run;
 
 pub struct Running {
     shutdown: Shutdown,

@@ -1,7 +1,10 @@
 //! Counts of everything that is not hot: one visibility class of one key group.
 
+mod clock;
+
 use tocsin_model::{ContentId, Interval, Milliseconds, Timestamp};
 
+use self::clock::Clock;
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::first_sightings::{FilterKey, FilterShape, FirstSightings, Sighted, Step};
 use crate::lane::Lane;
@@ -66,17 +69,6 @@ pub struct ColdCount {
 struct Keys {
     pane: PaneKey,
     filter: FilterKey,
-}
-
-/// The group's time and what follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Clock {
-    now: Timestamp,
-    minutes_from: Timestamp,
-    quarters_from: Timestamp,
-    hours_from: Timestamp,
-    /// Up to here nothing but `now` changes.
-    steady_until: Timestamp,
 }
 
 const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
@@ -460,47 +452,6 @@ impl ColdCounts {
         Keys {
             pane: PaneKey(hash as u32),
             filter: FilterKey((hash >> 96) as u32),
-        }
-    }
-}
-
-impl Clock {
-    fn new(now: Timestamp, lateness: Milliseconds, shape: FilterShape) -> Self {
-        let quarter_end = now.floor_to(QUARTER) + QUARTER;
-        let newest = now + AHEAD_MAX;
-        let step_end = newest.floor_to(shape.step) + shape.step - AHEAD_MAX;
-        Clock {
-            now,
-            minutes_from: (now - HOUR).floor_to(QUARTER),
-            quarters_from: (now - lateness.max(HOUR)).floor_to(HOUR),
-            hours_from: (now - lateness - DAY - HOUR).floor_to(HOUR),
-            steady_until: quarter_end.min(step_end),
-        }
-    }
-
-    /// The latest time an event can be counted at.
-    fn newest(self) -> Timestamp {
-        self.now + AHEAD_MAX
-    }
-
-    fn round_down(self, at: Timestamp) -> Timestamp {
-        at.floor_to(self.length_at(at))
-    }
-
-    fn round_up(self, at: Timestamp) -> Timestamp {
-        let last = at - Milliseconds(1);
-        let length = self.length_at(last);
-        last.floor_to(length) + length
-    }
-
-    /// The finest panes kept for the time.
-    fn length_at(self, at: Timestamp) -> Milliseconds {
-        if at >= self.minutes_from {
-            MINUTE
-        } else if at >= self.quarters_from {
-            QUARTER
-        } else {
-            HOUR
         }
     }
 }

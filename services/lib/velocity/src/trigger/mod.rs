@@ -14,7 +14,7 @@ use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
 /// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
-pub const RULE_VERSION: u16 = 2;
+pub const RULE_VERSION: u16 = 3;
 
 /// What the rule leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]

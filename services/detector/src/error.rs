@@ -1,0 +1,74 @@
+use tocsin_log::{CommitError, LogError};
+
+/// Why a detector stops.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectorError {
+    /// The log failed.
+    #[error("the log failed")]
+    Log(#[source] Box<LogError>),
+    /// A unit could not be committed.
+    #[error("a unit could not be committed")]
+    Commit(#[source] Box<CommitError>),
+    /// A metric could not be registered.
+    #[error("a metric could not be registered")]
+    Metrics(#[source] prometheus::Error),
+    /// The state was written with another number of sightings partitions.
+    #[error("the state was written with {written} sightings partitions, {configured} are configured")]
+    OtherPartitionCount {
+        /// In the header.
+        written: u16,
+        /// In the configuration.
+        configured: u16,
+    },
+    /// The state was written by another version.
+    #[error("the state has version {written}, this program knows version {known}")]
+    OtherStateVersion {
+        /// In the header.
+        written: u16,
+        /// Known here.
+        known: u16,
+    },
+    /// The state was written under another key epoch: its sketches have other seeds.
+    #[error("the state was written under key epoch {written}, {configured} is configured")]
+    OtherKeyEpoch {
+        /// In the header.
+        written: u32,
+        /// In the configuration.
+        configured: u32,
+    },
+    /// Retention deleted input that the restore needs.
+    #[error(
+        "partition {partition}: the state must be completed from offset {needed} on, but the log begins at {first_held}"
+    )]
+    InputDeleted {
+        /// The partition.
+        partition: u32,
+        /// The first offset needed.
+        needed: u64,
+        /// The first offset held.
+        first_held: u64,
+    },
+    /// A partition's header cannot be read: where its state stands is not known.
+    #[error("the header of the state of partition {partition} cannot be used: {reason}")]
+    BrokenHeader {
+        /// The partition.
+        partition: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A group's state cannot be read.
+    #[error("the state of key group {group} cannot be used: {reason}")]
+    BrokenState {
+        /// The group.
+        group: u16,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl DetectorError {
+    /// Whether a restore ended because the process is to stop.
+    pub(crate) fn is_called_off(&self) -> bool {
+        matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))
+    }
+}
