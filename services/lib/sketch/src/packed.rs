@@ -1,6 +1,6 @@
 //! A map from keys to bytes without a free slot: the keys' high bits say which bucket, only the low ones are stored.
 //!
-//! About 3.2 bytes an entry once a map holds some thousands: two bytes of key, one of value, and the starts of the buckets. This is quotienting
+//! About 3.2 bytes an entry once a map holds some hundreds: two bytes of key, one of value, and the starts of the buckets. This is quotienting
 //! as in Knuth, The Art of Computer Programming 3, exercise 6.4-13; the layout is that of a static table, rebuilt when it grows. Buckets are
 //! ascending, entries within one are not, so that growing copies whole buckets.
 
@@ -9,10 +9,50 @@
 pub(crate) struct Packed {
     layout: Layout,
     /// Where each bucket begins, and the end of the last.
-    starts: Box<[u32]>,
+    starts: Starts,
     /// `layout.remainder_bytes` little-endian bytes per entry.
     remainders: Box<[u8]>,
     values: Box<[u8]>,
+}
+
+/// Ascending numbers, in two bytes each where they fit.
+#[derive(Clone, Debug)]
+enum Starts {
+    Narrow(Box<[u16]>),
+    Wide(Box<[u32]>),
+}
+
+impl Starts {
+    fn of(starts: &[u32]) -> Self {
+        if starts.last().is_none_or(|last| *last <= u32::from(u16::MAX)) {
+            Starts::Narrow(starts.iter().map(|start| *start as u16).collect())
+        } else {
+            Starts::Wide(starts.into())
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self {
+            Starts::Narrow(starts) => starts.len(),
+            Starts::Wide(starts) => starts.len(),
+        }
+    }
+
+    #[inline]
+    fn at(&self, bucket: usize) -> u32 {
+        match self {
+            Starts::Narrow(starts) => u32::from(starts[bucket]),
+            Starts::Wide(starts) => starts[bucket],
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Starts::Narrow(starts) => size_of_val(&**starts),
+            Starts::Wide(starts) => size_of_val(&**starts),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +69,8 @@ impl Layout {
         for remainder_bytes in 1..=4usize {
             let bucket_bits = bucket_bits_min.max(key_bits.saturating_sub(8 * remainder_bytes as u32));
             let remainder_bits = key_bits - bucket_bits;
-            let bytes = (size_of::<u32>() << bucket_bits.min(32)) + len * remainder_bytes;
+            let start_bytes = if len <= usize::from(u16::MAX) { 2 } else { 4 };
+            let bytes = (start_bytes << bucket_bits.min(32)) + len * remainder_bytes;
             if best.is_none_or(|(least, _, _)| bytes < least) {
                 let layout = Layout {
                     remainder_bits,
@@ -71,7 +112,7 @@ impl Packed {
         starts.resize(buckets + 1, values.len() as u32);
         Packed {
             layout,
-            starts: starts.into_boxed_slice(),
+            starts: Starts::of(&starts),
             remainders: remainders.into_boxed_slice(),
             values: values.into_boxed_slice(),
         }
@@ -96,28 +137,20 @@ impl Packed {
         for (index, (key, value)) in added.iter().enumerate() {
             let bucket = layout.bucket(*key);
             // Everything up to the end of this entry's bucket, then the entry.
-            starts.extend(
-                self.starts[starts.len()..=bucket]
-                    .iter()
-                    .map(|start| start + index as u32),
-            );
-            let end = self.starts[bucket + 1] as usize;
+            starts.extend((starts.len()..=bucket).map(|bucket| self.starts.at(bucket) + index as u32));
+            let end = self.starts.at(bucket + 1) as usize;
             remainders.extend_from_slice(&self.remainders[copied * width..end * width]);
             values.extend_from_slice(&self.values[copied..end]);
             copied = end;
             remainders.extend_from_slice(&layout.remainder(*key).to_le_bytes()[..width]);
             values.push(*value);
         }
-        starts.extend(
-            self.starts[starts.len()..]
-                .iter()
-                .map(|start| start + added.len() as u32),
-        );
+        starts.extend((starts.len()..self.starts.len()).map(|bucket| self.starts.at(bucket) + added.len() as u32));
         remainders.extend_from_slice(&self.remainders[copied * width..]);
         values.extend_from_slice(&self.values[copied..]);
         Packed {
             layout,
-            starts: starts.into_boxed_slice(),
+            starts: Starts::of(&starts),
             remainders: remainders.into_boxed_slice(),
             values: values.into_boxed_slice(),
         }
@@ -144,7 +177,7 @@ impl Packed {
     pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
         (0..self.starts.len() - 1).flat_map(move |bucket| {
             let high = ((bucket as u64) << self.layout.remainder_bits) as u32;
-            let mut entries: Vec<(u32, u8)> = (self.starts[bucket] as usize..self.starts[bucket + 1] as usize)
+            let mut entries: Vec<(u32, u8)> = (self.starts.at(bucket) as usize..self.starts.at(bucket + 1) as usize)
                 .map(|at| (high | self.remainder_at(at), self.values[at]))
                 .collect();
             entries.sort_unstable();
@@ -153,14 +186,17 @@ impl Packed {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.starts.len() * size_of::<u32>() + self.remainders.len() + self.values.len()
+        self.starts.memory_bytes() + self.remainders.len() + self.values.len()
     }
 
     #[inline]
     fn position(&self, key: u32) -> Option<usize> {
         let bucket = self.layout.bucket(key);
-        let start = *self.starts.get(bucket)? as usize;
-        let end = *self.starts.get(bucket + 1)? as usize;
+        if bucket + 1 >= self.starts.len() {
+            return None;
+        }
+        let start = self.starts.at(bucket) as usize;
+        let end = self.starts.at(bucket + 1) as usize;
         let remainder = self.layout.remainder(key);
         let within = match self.layout.remainder_bytes {
             1 => self.remainders[start..end]

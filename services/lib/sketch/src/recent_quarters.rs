@@ -43,8 +43,8 @@ const ROWS: usize = 5;
 pub(crate) const COLUMNS: usize = 8;
 /// The value that says: the count stands in `large`.
 const LARGE: u8 = u8::MAX;
-/// Rows in use per line before there are more lines: at three of five few lines are full.
-const FILL: usize = 3;
+/// Rows in use per line before there are more lines.
+const FILL: usize = 4;
 
 impl RecentQuarters {
     /// Nothing counted. `width` is that of the sketches.

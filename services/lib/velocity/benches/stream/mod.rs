@@ -12,8 +12,10 @@ use tocsin_sketch::ColdConfig;
 use tocsin_velocity::{Group, GroupConfig, Input, Output};
 
 const START: Timestamp = Timestamp(1_552_600_800_000);
-/// Contents of the deployment that the others are scaled-down copies of: hot table, popular contents and events a second in proportion, so
-/// that as many events as there share what is due by the minute.
+/// Events a second once the groups are full: a tenth of what one thread is to manage. So the popular contents of [`Mix::Day`] are far
+/// busier than on the day before, and many of them ring.
+const EVENTS_PER_SECOND: f64 = 400_000.0;
+/// Contents of the deployment that the others are scaled-down copies of: hot table and popular contents in proportion.
 const CONTENTS: f64 = 1e7;
 const HOT_MAX: f64 = 16_384.0;
 const DAY_MS: f64 = 86_400_000.0;
@@ -67,7 +69,7 @@ impl Core {
         let all = contents * EVENTS_PER_CONTENT;
         while core.events < all {
             let block = (all - core.events).min(1 << 16) as usize;
-            core.draw(Mix::Day, block);
+            core.draw_at(Mix::Day, block, DAY_MS / all as f64);
             core.apply();
         }
         core
@@ -101,11 +103,15 @@ impl Core {
         }
     }
 
-    /// Draws the next events.
+    /// Draws the next events, at the rate the core is meant for.
     pub fn draw(&mut self, mix: Mix, events: usize) {
+        self.draw_at(mix, events, 1_000.0 / EVENTS_PER_SECOND);
+    }
+
+    fn draw_at(&mut self, mix: Mix, events: usize, step_ms: f64) {
         self.rows.clear();
         for _ in 0..events {
-            self.now_ms += DAY_MS / (self.contents * EVENTS_PER_CONTENT) as f64;
+            self.now_ms += step_ms;
             self.events += 1;
             let content = self.content(mix);
             let now = START + Milliseconds(self.now_ms as i64);
