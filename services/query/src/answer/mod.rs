@@ -81,6 +81,10 @@ impl Freshness {
             oldest.as_of = oldest.as_of.min(of_record.as_of);
             oldest.lag_ms = oldest.lag_ms.max(of_record.lag_ms);
         }
+        // A unit's records come before the header that tells its time: a record alone may count up to an event after that.
+        if let [record] = records {
+            oldest.as_of = oldest.as_of.max(record.last_seen());
+        }
         Ok(oldest)
     }
 
