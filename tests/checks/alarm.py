@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-# Every build keeps to this; the bars of the full run are stricter and stand in loadtest/README.md.
+# Every build keeps to this; the bars of the full run are stricter: loadtest/RECORD.md.
 REUPLOADS_MAX = 30
 
 

@@ -27,11 +27,31 @@ fn spread_24h(answer: &Value) -> (u64, u64) {
     (spread["low"].as_u64().unwrap(), spread["high"].as_u64().unwrap())
 }
 
+/// The time an answer states, in milliseconds after the start.
+fn as_of(answer: &Value) -> i64 {
+    parse_instant(answer["as_of"].as_str().unwrap()).unwrap().0 - START
+}
+
 fn fed(world: &mut World, at: i64) -> Fed {
     let mut fed = Fed::default();
     fed.feed_all(&[party(1, "one"), party(2, "two")]);
     fed.feed_all(&world.records(at));
     fed
+}
+
+#[test]
+fn a_record_that_is_ahead_of_its_header_states_its_own_time() {
+    let mut world = World::default();
+    world.see_many(seen(1, 1, Sharing::All, 0), 10);
+    let mut fed = fed(&mut world, 20_000);
+    assert_eq!(as_of(&ask(&fed, Scope::All, 1).unwrap()), 20_000);
+    // The unit after it, without the headers, which come last. It counts everything up to its own time, not only to its latest event.
+    world.see(seen(1, 1, Sharing::All, 40_000));
+    let mut unit = world.records(50_000);
+    unit.truncate(unit.len() - PARTITIONS as usize);
+    fed.feed_all(&unit);
+    let answer = ask(&fed, Scope::All, 1).unwrap();
+    assert_eq!(as_of(&answer), 50_000, "{answer}");
 }
 
 #[test]

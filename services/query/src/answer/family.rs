@@ -10,7 +10,7 @@ use tocsin_velocity::{Flood, HotRecord};
 use utoipa::ToSchema;
 
 use super::{AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, Range, instant, scope_name, window_name};
-use crate::replica::{ColdState, ColdSum, Names, ReplicaState, cold_sum};
+use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 
 /// What is known of a family inside the reader's scope.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -230,7 +230,7 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
     let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
     let (counted, floods): (Vec<&HotRecord>, Vec<&HotRecord>) = records
         .iter()
-        .map(Arc::as_ref)
+        .map(|held| &***held)
         .partition(|record| record.flood().is_none());
     let figures = family_figures(&counted, freshness.as_of).ok_or(AnswerError::NotFound)?;
     let calibration = Calibration::new(&Model::SHIPPED);
@@ -268,7 +268,7 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
 }
 
 /// The strongest hash of the content that founded the family, if one of the records is that content's.
-pub(super) fn founding_hash(family: FamilyId, records: &[Arc<HotRecord>]) -> Option<HashText> {
+pub(super) fn founding_hash(family: FamilyId, records: &[Arc<Held>]) -> Option<HashText> {
     records
         .iter()
         .find(|record| record.content() == family.0)
@@ -351,7 +351,7 @@ struct NotHotClasses {
 }
 
 impl NotHotClasses {
-    fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<HotRecord>]) -> Self {
+    fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<Held>]) -> Self {
         let hot: BTreeSet<(ContentId, Class)> = records
             .iter()
             .filter(|record| record.flood().is_none())

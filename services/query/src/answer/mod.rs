@@ -12,7 +12,6 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tocsin_model::{ContentHash, Estimate, FamilyId, GroupId, Interval, Scope, Timestamp};
-use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::WindowLength;
 use utoipa::ToSchema;
 
@@ -27,7 +26,7 @@ pub use family::{
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 
-use crate::replica::ReplicaState;
+use crate::replica::{Held, ReplicaState};
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +71,7 @@ impl Freshness {
     pub fn of_family(
         replica: &ReplicaState,
         family: FamilyId,
-        records: &[Arc<HotRecord>],
+        records: &[Arc<Held>],
         now_ms: i64,
     ) -> Result<Freshness, AnswerError> {
         let mut oldest = Freshness::of_group(replica, family.home(), now_ms)?;
@@ -81,9 +80,9 @@ impl Freshness {
             oldest.as_of = oldest.as_of.min(of_record.as_of);
             oldest.lag_ms = oldest.lag_ms.max(of_record.lag_ms);
         }
-        // A unit's records come before the header that tells its time: a record alone may count up to an event after that.
+        // The records of a unit come before the header that tells its time: one that stands alone knows better.
         if let [record] = records {
-            oldest.as_of = oldest.as_of.max(record.last_seen());
+            oldest.as_of = oldest.as_of.max(record.as_of);
         }
         Ok(oldest)
     }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::family::{PlatformCounts, founding_hash, platform_counts};
 use super::{Freshness, HashText, Range, instant, scope_name, window_name};
-use crate::replica::ReplicaState;
+use crate::replica::{Held, ReplicaState};
 
 /// The most families in one answer.
 pub const TRENDING_LIMIT_MAX: usize = 100;
@@ -95,7 +95,7 @@ pub fn trending_answer(
     }
 }
 
-fn spread(records: &[Arc<HotRecord>], length: WindowLength, as_of: Timestamp) -> Interval {
+fn spread(records: &[Arc<Held>], length: WindowLength, as_of: Timestamp) -> Interval {
     let window = window(length, as_of);
     records.iter().fold(Interval::default(), |sum, record| {
         sum.plus(record.spread(length.resolution(), window.from, window.to))
@@ -106,10 +106,10 @@ fn entry(
     replica: &ReplicaState,
     length: WindowLength,
     family: FamilyId,
-    records: &[Arc<HotRecord>],
+    records: &[Arc<Held>],
     freshness: Freshness,
 ) -> Option<TrendingEntry> {
-    let borrowed: Vec<&HotRecord> = records.iter().map(Arc::as_ref).collect();
+    let borrowed: Vec<&HotRecord> = records.iter().map(|held| &***held).collect();
     let figures = family_figures(&borrowed, freshness.as_of)?;
     let window = figures.windows.iter().find(|window| window.length == length)?;
     Some(TrendingEntry {

@@ -93,9 +93,10 @@ fn state(record: &RecordRef<'_>) -> Result<Change, Skipped> {
         (StateKey::Hot { group, content, .. }, _) if content.group() != group => Err(Skipped::Corrupt),
         (StateKey::Hot { content, class, .. }, None) => Ok(Change::HotGone(content, class)),
         (StateKey::Hot { content, class, .. }, Some(value)) => {
-            let hot = hot_record(&value?.body)?;
+            let value = value?;
+            let hot = hot_record(&value.body)?;
             match (hot.content(), hot.class()) == (content, class) {
-                true => Ok(Change::Hot(Box::new(hot))),
+                true => Ok(Change::Hot(Box::new(hot), value.as_of)),
                 false => Err(Skipped::Corrupt),
             }
         }

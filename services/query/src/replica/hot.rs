@@ -1,18 +1,35 @@
 //! The hot records a replica holds, and which of them make a family for a reader.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use tocsin_model::{Class, ContentId, FamilyId, Scope};
+use tocsin_model::{Class, ContentId, FamilyId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 
 /// Hot records by content and class, and the members of each family. Written by one thread, read by many.
 #[derive(Debug)]
 pub struct HotTable {
     records_max: usize,
-    records: DashMap<(ContentId, Class), Arc<HotRecord>>,
+    records: DashMap<(ContentId, Class), Arc<Held>>,
     members: DashMap<FamilyId, BTreeSet<(ContentId, Class)>>,
+}
+
+/// A record, and up to when it counts everything.
+#[derive(Debug)]
+pub struct Held {
+    record: HotRecord,
+    /// The group's time when the record was written. What comes later may be told of first by the header of its partition.
+    pub as_of: Timestamp,
+}
+
+impl Deref for Held {
+    type Target = HotRecord;
+
+    fn deref(&self) -> &HotRecord {
+        &self.record
+    }
 }
 
 /// The table is full: the record was left out.
@@ -29,11 +46,11 @@ impl HotTable {
         }
     }
 
-    /// Takes the newest record of its content and class.
+    /// Takes the newest record of its content and class, and the time up to which it counts everything.
     ///
     /// # Errors
     /// The record is new and the table is full.
-    pub fn put(&self, record: HotRecord) -> Result<(), TableFull> {
+    pub fn put(&self, record: HotRecord, as_of: Timestamp) -> Result<(), TableFull> {
         let key = (record.content(), record.class());
         let family = record.family();
         if self.records.len() >= self.records_max && !self.records.contains_key(&key) {
@@ -42,7 +59,7 @@ impl HotTable {
         // The new membership stands before the old one goes: a reader in between finds the member twice, and takes it for the family
         // that its record names.
         self.members.entry(family).or_default().insert(key);
-        if let Some(old) = self.records.insert(key, Arc::new(record))
+        if let Some(old) = self.records.insert(key, Arc::new(Held { record, as_of }))
             && old.family() != family
         {
             self.leave(old.family(), key);
@@ -58,7 +75,7 @@ impl HotTable {
     }
 
     /// The records of a content that a reader may see, the scope's own class first.
-    pub fn visible(&self, content: ContentId, scope: Scope) -> Vec<Arc<HotRecord>> {
+    pub fn visible(&self, content: ContentId, scope: Scope) -> Vec<Arc<Held>> {
         classes_of(scope)
             .filter_map(|class| self.records.get(&(content, class)).map(|record| Arc::clone(&record)))
             .collect()
@@ -77,7 +94,7 @@ impl HotTable {
     }
 
     /// All records of a family that a reader may see, ascending by content.
-    pub fn records_of(&self, family: FamilyId, scope: Scope) -> Vec<Arc<HotRecord>> {
+    pub fn records_of(&self, family: FamilyId, scope: Scope) -> Vec<Arc<Held>> {
         self.contents(family, scope)
             .flat_map(|content| self.visible(content, scope))
             .collect()
@@ -130,7 +147,7 @@ pub fn classes_of(scope: Scope) -> impl Iterator<Item = Class> {
 
 /// The family of a content from the records a reader may see, own class first: a link in the scope's own class goes before one that
 /// everybody sees, and both before being alone.
-fn family_of_records(content: ContentId, records: &[Arc<HotRecord>]) -> FamilyId {
+fn family_of_records(content: ContentId, records: &[Arc<Held>]) -> FamilyId {
     let alone = FamilyId(content);
     records
         .iter()

@@ -17,7 +17,7 @@ use tocsin_wire::PartyRecord;
 pub use alerts::{AlertLimits, AlertPage, AlertRings, HeldAlert};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
 pub use decode::{Feed, Position, decode};
-pub use hot::{HotTable, classes_of};
+pub use hot::{Held, HotTable, classes_of};
 pub use names::Names;
 pub use partitions::{PartitionView, Partitions};
 
@@ -50,8 +50,8 @@ pub struct ReplicaState {
 pub enum Change {
     /// A partition of the state came this far.
     Header(PartitionView),
-    /// The newest record of a hot content in a class.
-    Hot(Box<HotRecord>),
+    /// The newest record of a hot content in a class, and the time up to which it counts everything.
+    Hot(Box<HotRecord>, Timestamp),
     /// The content is no longer hot in this class.
     HotGone(ContentId, Class),
     /// A chunk of a checkpoint of cold counts.
@@ -134,9 +134,9 @@ impl ReplicaState {
                 true => Ok(()),
                 false => Err(Skipped::Stale),
             },
-            Change::Hot(record) => {
+            Change::Hot(record, as_of) => {
                 owned(record.content().group())?;
-                self.hot.put(*record).map_err(|_| Skipped::Full)
+                self.hot.put(*record, as_of).map_err(|_| Skipped::Full)
             }
             Change::HotGone(content, class) => {
                 owned(content.group())?;

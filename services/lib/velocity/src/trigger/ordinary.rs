@@ -140,4 +140,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_busier_a_content_is_the_more_copies_it_takes() {
+        for length in [Milliseconds::from_minutes(1), Milliseconds::from_minutes(10), HOUR] {
+            let copies =
+                [0, 10, 48, 240, 2_400].map(|spread| Ordinary::before(spread, DAY, length).copies_at(0.5, length));
+            assert!(copies.is_sorted(), "{length:?}: {copies:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_watched_is_no_silence() {
+        // Eight copies before the window: over a day that is little, over the two hours that were watched it is four an hour.
+        let short = Ordinary::before(8, Milliseconds::from_hours(3), HOUR);
+        let long = Ordinary::before(8, DAY, HOUR);
+        assert!(
+            short.expected(HOUR) > 1.5 && long.expected(HOUR) < 0.4,
+            "{short:?} {long:?}"
+        );
+    }
 }

@@ -2,11 +2,10 @@
 
 use tocsin_detector::{DetectorConfig, DetectorSetup};
 use tocsin_intake::SourceClock;
-use tocsin_loadtest::day::{Account, Family, Occurrence};
+use tocsin_loadtest::day::{DayPlan, Family, Grouping, Identity, Occurrence};
 use tocsin_model::{
-    AccountPseudonym, AccountToken, Alert, Algorithm, ContentId, DeploymentKey, EpochKey, GroupId, HashRef, KEY_GROUPS,
-    KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId,
-    Timestamp,
+    AccountToken, Alert, Algorithm, ContentId, DeploymentKey, EpochKey, GroupId, HashRef, KEY_GROUPS, KeyEpoch,
+    Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_velocity::{Group, Input, Output};
 
@@ -20,7 +19,8 @@ pub(super) struct Core {
     offsets: Vec<u64>,
     key: DeploymentKey,
     epoch_key: EpochKey,
-    accounts: fn(Account) -> AccountPseudonym,
+    /// Pseudonyms of accounts, crafted ones among them.
+    identity: Identity,
     ticked: Timestamp,
     outputs: Vec<Output>,
 }
@@ -60,13 +60,8 @@ impl Sizes {
 }
 
 impl Core {
-    /// Groups that have seen nothing, for so many parties and platforms.
-    pub(super) fn new(
-        sizes: Sizes,
-        parties: usize,
-        platforms: usize,
-        accounts: fn(Account) -> AccountPseudonym,
-    ) -> Self {
+    /// Groups that have seen nothing of this day.
+    pub(super) fn new(sizes: Sizes, plan: &DayPlan) -> Self {
         let config = DetectorConfig {
             hot_limit: sizes.hot_limit,
             sketch_width: sizes.sketch_width,
@@ -84,11 +79,11 @@ impl Core {
         let groups = (0..KEY_GROUPS).map(|id| Group::new(GroupId(id), setup.group_config(&config)));
         Core {
             groups: groups.collect(),
-            clocks: vec![SourceClock::default(); platforms],
-            offsets: vec![0; parties],
+            clocks: vec![SourceClock::default(); plan.platforms.len()],
+            offsets: vec![0; plan.parties.len()],
             epoch_key: key.epoch_key(KeyEpoch(0)),
             key,
-            accounts,
+            identity: Identity::new(plan, Grouping::Known),
             ticked: Timestamp::MIN,
             outputs: Vec::new(),
         }
@@ -171,13 +166,8 @@ impl Core {
     fn account(&self, occurrence: &Occurrence) -> AccountToken {
         let platform = PlatformId(u16::from(occurrence.platform) + 1);
         self.epoch_key
-            .account_token(platform, (self.accounts)(occurrence.account))
+            .account_token(platform, self.identity.account(occurrence.account))
     }
-}
-
-/// The pseudonym of an account that nobody crafted.
-pub(super) fn pseudonym(account: Account) -> AccountPseudonym {
-    AccountPseudonym(u128::from(account.0).to_le_bytes())
 }
 
 /// A bijection that scatters (the finaliser of SplitMix64): intake's tokens are keyed hashes.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tocsin_loadtest::day::{FamilyKind, Scenario};
+use tocsin_loadtest::day::FamilyKind;
 use tocsin_loadtest::score::{self, AlarmRow};
 use tocsin_loadtest::truth::{DayRow, TruthRow};
 
@@ -9,22 +9,20 @@ use super::play::{EXACT, Played, TOCSIN, rivals};
 use crate::rehearsal::Figures;
 
 /// The figures of all detectors: those of Tocsin without a prefix, those of the others behind their names.
-pub(super) fn of(_scenario: Scenario, played: &[Played]) -> Figures {
+pub(super) fn of(played: &[Played]) -> Figures {
     let mut figures = Figures::new();
-    for (name, value) in score(played, TOCSIN).by_name() {
+    let all: Vec<&Played> = played.iter().collect();
+    for (name, value) in score(&all, TOCSIN).by_name() {
         insert(&mut figures, name, value);
     }
-    let exact_days: Vec<Played> = played.iter().filter(|played| has(played, EXACT)).cloned().collect();
-    for (prefix, days, detector) in [
-        ("exact", &exact_days[..], EXACT),
-        ("exact_days_tocsin", &exact_days[..], TOCSIN),
-    ] {
-        for (name, value) in score(days, detector).by_name() {
+    let exact_days = days_of(played, EXACT);
+    for (prefix, detector) in [("exact", EXACT), ("exact_days_tocsin", TOCSIN)] {
+        for (name, value) in score(&exact_days, detector).by_name() {
             insert(&mut figures, format!("{prefix}_{name}"), value);
         }
     }
     for rival in rivals() {
-        for (name, value) in score(played, rival).by_name() {
+        for (name, value) in score(&all, rival).by_name() {
             insert(&mut figures, format!("{rival}_{name}"), value);
         }
     }
@@ -34,7 +32,7 @@ pub(super) fn of(_scenario: Scenario, played: &[Played]) -> Figures {
 }
 
 /// How good one detector was on these days.
-pub(super) fn score(played: &[Played], detector: &str) -> score::Figures {
+pub(super) fn score(played: &[&Played], detector: &str) -> score::Figures {
     let days: Vec<DayRow> = played.iter().map(|played| played.day).collect();
     let truths: Vec<TruthRow> = played.iter().flat_map(|played| played.truths.clone()).collect();
     let alarms = played.iter().flat_map(|played| &played.alarms);
@@ -42,8 +40,10 @@ pub(super) fn score(played: &[Played], detector: &str) -> score::Figures {
     score::Figures::of(&days, &truths, &alarms)
 }
 
-fn has(played: &Played, detector: &str) -> bool {
-    played.alarms.iter().any(|alarm| alarm.detector == detector)
+/// The days on which this detector watched.
+pub(super) fn days_of<'a>(played: &'a [Played], detector: &str) -> Vec<&'a Played> {
+    let rang = |day: &Played| day.alarms.iter().any(|alarm| alarm.detector == EXACT);
+    played.iter().filter(|day| detector != EXACT || rang(day)).collect()
 }
 
 fn pages(figures: &mut Figures, played: &[Played]) {

@@ -16,7 +16,7 @@ use tocsin_loadtest::score::AlarmRow;
 use tocsin_loadtest::truth::{DayRow, TruthRow};
 
 use self::core::Sizes;
-use self::play::{Exact, HONEST, Play, Played};
+use self::play::{Exact, Play, Played};
 use super::SuiteArguments;
 use crate::rehearsal::Figures;
 
@@ -53,7 +53,7 @@ pub fn run(scenario: Scenario, arguments: &AlarmArguments) -> Result<Figures> {
     if let Some(directory) = &arguments.rows {
         write_rows(directory, &played)?;
     }
-    let figures = figures::of(scenario, &played);
+    let figures = figures::of(&played);
     if let Some(directory) = &arguments.report {
         std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
         let file = directory.join("index.html");
@@ -111,7 +111,6 @@ fn play_of(plan: &DayPlan, exact: bool) -> Play {
     Play {
         sizes: Sizes::for_contents(contents),
         exact: if exact { Exact::Too } else { Exact::LeftOut },
-        accounts: HONEST,
     }
 }
 

@@ -9,7 +9,7 @@ use tocsin_loadtest::truth::TruthRow;
 use tocsin_model::Timestamp;
 
 use super::super::SuiteArguments;
-use super::figures::score;
+use super::figures::{days_of, score};
 use super::play::{EXACT, Played, TOCSIN, rivals};
 use crate::rehearsal::Figures;
 
@@ -190,12 +190,6 @@ fn all_detectors(played: &[Played]) -> Vec<&'static str> {
     ours.chain(rivals()).filter(rang).collect()
 }
 
-/// Only the days on which this detector watched.
-fn days_of<'a>(played: &'a [Played], detector: &str) -> Vec<&'a Played> {
-    let watched = |day: &&Played| detector != EXACT || day.alarms.iter().any(|alarm| alarm.detector == EXACT);
-    played.iter().filter(watched).collect()
-}
-
 fn delays(played: &[Played]) -> Section {
     let mut lines = Vec::new();
     for detector in all_detectors(played) {
@@ -260,7 +254,7 @@ fn detectors(played: &[Played]) -> Section {
         .to_vec(),
     ];
     for detector in all_detectors(played) {
-        let days: Vec<Played> = days_of(played, detector).into_iter().cloned().collect();
+        let days = days_of(played, detector);
         let scored = score(&days, detector);
         let name = if days.len() < played.len() {
             format!("{detector} ({} of {} days)", days.len(), played.len())

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tocsin_loadtest::day::{Account, Day, DayPlan, Family, FamilyKind, Occurrence};
+use tocsin_loadtest::day::{Day, DayPlan, Family, FamilyKind, Occurrence};
 use tocsin_loadtest::rival::{self, Rival};
 use tocsin_loadtest::score::{self, Alarm, AlarmRow, Judging};
 use tocsin_loadtest::truth::{DayRow, Records, Truth, TruthRow};
-use tocsin_model::{AccountPseudonym, Alert, AlertLevel, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Milliseconds, Timestamp};
 
-use super::core::{self, Core, Sizes};
+use super::core::{Core, Sizes};
 
 /// How to play a day.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,6 @@ pub(super) struct Play {
     pub(super) sizes: Sizes,
     /// Whether the same groups with an exact table watch too. It takes several times as long as all else.
     pub(super) exact: Exact,
-    /// The pseudonyms of accounts.
-    pub(super) accounts: fn(Account) -> AccountPseudonym,
 }
 
 /// Whether the rule is also asked with exact counts of every content.
@@ -77,10 +75,10 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(name: &'static str, sizes: Sizes, plan: &DayPlan, play: Play) -> Self {
+    fn new(name: &'static str, sizes: Sizes, plan: &DayPlan) -> Self {
         Watcher {
             name,
-            core: Core::new(sizes, plan.parties.len(), plan.platforms.len(), play.accounts),
+            core: Core::new(sizes, plan),
             alerts: Vec::new(),
             busy: Duration::ZERO,
         }
@@ -122,9 +120,9 @@ impl Watcher {
 pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
     let judged = plan.judged();
     let mut records = Records::new(judged);
-    let mut watchers = vec![Watcher::new(TOCSIN, play.sizes, plan, play)];
+    let mut watchers = vec![Watcher::new(TOCSIN, play.sizes, plan)];
     if play.exact == Exact::Too {
-        watchers.push(Watcher::new(EXACT, Sizes::EXACT, plan, play));
+        watchers.push(Watcher::new(EXACT, Sizes::EXACT, plan));
     }
     let mut rivals: Vec<(Box<dyn Rival>, Vec<Alarm>)> =
         rival::all().into_iter().map(|rival| (rival, Vec::new())).collect();
@@ -219,6 +217,3 @@ fn draw_curve(curves: &mut BTreeMap<Family, Vec<u32>>, occurrence: &Occurrence, 
     }
     curve[minute] += 1;
 }
-
-/// The pseudonyms of accounts that nobody crafted.
-pub(super) const HONEST: fn(Account) -> AccountPseudonym = core::pseudonym;
