@@ -55,6 +55,28 @@ fn a_record_that_is_ahead_of_its_header_states_its_own_time() {
 }
 
 #[test]
+fn a_family_is_as_old_as_the_oldest_of_its_records() {
+    let mut world = World::default();
+    let (founder, member) = if id(1) < id(2) { (1, 2) } else { (2, 1) };
+    world.see_many(seen(founder, 1, Sharing::All, 0), 10);
+    world.see_many(seen(member, 1, Sharing::All, 0), 10);
+    world.link(member, founder, Class::All);
+    let mut fed = fed(&mut world, 20_000);
+    // The next unit of each, record by record and without the headers: only with the second does the family know more.
+    world.see(seen(founder, 1, Sharing::All, 40_000));
+    world.see(seen(member, 1, Sharing::All, 40_000));
+    let mut unit = world.records(50_000);
+    unit.truncate(unit.len() - PARTITIONS as usize);
+    unit.retain(|made| matches!(StateKey::from_bytes(&made.key), Some(StateKey::Hot { .. })));
+    let mut stated = Vec::new();
+    for made in &unit {
+        fed.feed(made).unwrap();
+        stated.push(as_of(&ask(&fed, Scope::All, founder).unwrap()));
+    }
+    assert_eq!(stated, [20_000, 50_000]);
+}
+
+#[test]
 fn a_hot_family_is_told_exactly_by_platform_kind_surface_and_reach() {
     let mut world = World::default();
     world.see_many(seen(1, 1, Sharing::All, 0), 10);

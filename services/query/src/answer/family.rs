@@ -31,7 +31,8 @@ pub struct HotAnswer {
     pub scope: &'static str,
     /// The founding content's strongest hash, where the reader may see that content.
     pub hash: Option<HashText>,
-    /// The time up to which everything is counted, RFC 3339.
+    /// The time up to which everything is counted, RFC 3339. Of a family of several contents some may be counted further, by no more than
+    /// their partitions are apart.
     pub as_of: Option<String>,
     /// How far that is behind, in milliseconds.
     pub lag_ms: u64,

@@ -64,27 +64,36 @@ impl Freshness {
         })
     }
 
-    /// The freshness of a family's hot figures: the oldest of its home's partition and those that count its members.
+    /// The freshness of a family's hot figures: the oldest of its records and of its home. Figures of other records may be newer by what their
+    /// partitions are ahead.
     ///
     /// # Errors
-    /// One of them has not told its time yet.
+    /// A partition has not told its time yet.
     pub fn of_family(
         replica: &ReplicaState,
         family: FamilyId,
         records: &[Arc<Held>],
         now_ms: i64,
     ) -> Result<Freshness, AnswerError> {
-        let mut oldest = Freshness::of_group(replica, family.home(), now_ms)?;
+        let home = Freshness::of_group(replica, family.home(), now_ms)?;
+        // The records of a unit come before the header that tells its time: each knows better up to when it counts.
+        let mut of_records = Vec::with_capacity(records.len());
         for record in records {
-            let of_record = Freshness::of_group(replica, record.content().group(), now_ms)?;
-            oldest.as_of = oldest.as_of.min(of_record.as_of);
-            oldest.lag_ms = oldest.lag_ms.max(of_record.lag_ms);
+            let of_partition = Freshness::of_group(replica, record.content().group(), now_ms)?;
+            of_records.push((record.content().group(), of_partition.as_of.max(record.as_of), of_partition.lag_ms));
         }
-        // The records of a unit come before the header that tells its time: one that stands alone knows better.
-        if let [record] = records {
-            oldest.as_of = oldest.as_of.max(record.as_of);
-        }
-        Ok(oldest)
+        let home_is_told = of_records.iter().any(|(group, _, _)| *group == family.home());
+        let of_home = (!home_is_told).then_some((family.home(), home.as_of, home.lag_ms));
+        Ok(of_records.into_iter().chain(of_home).fold(
+            Freshness {
+                as_of: Timestamp(i64::MAX),
+                lag_ms: 0,
+            },
+            |oldest, (_, as_of, lag_ms)| Freshness {
+                as_of: oldest.as_of.min(as_of),
+                lag_ms: oldest.lag_ms.max(lag_ms),
+            },
+        ))
     }
 
     /// The freshness of an answer that rests on all partitions: that of the oldest. `None` while no partition has told its time: nothing
