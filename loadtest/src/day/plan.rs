@@ -107,6 +107,8 @@ pub struct SpreadPlan {
     pub growing_share: f64,
     /// The share that is on several platforms; all others stay on one.
     pub several_platforms_share: f64,
+    /// The share in haste: copies that others take an hour for come within a minute or two.
+    pub hasty_share: f64,
     /// The share that comes from one to five accounts that repeat themselves.
     pub few_accounts_share: f64,
     /// The share of copies that carry the label `tvec`.

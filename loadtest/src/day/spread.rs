@@ -10,6 +10,8 @@ use crate::scenario::draw::Draw;
 /// The kernel: constant up to here, then falling by this power beyond the first.
 const CONSTANT_MS: f64 = 300_000.0;
 const POWER: f64 = 0.242;
+/// Families in haste do everything in this part of the time: ten copies in a minute or two.
+const HASTE: f64 = 0.02;
 /// A copy brings no more after this.
 const HORIZON_MS: f64 = 24.0 * 3_600_000.0;
 /// Deviation of the logarithm of what an audience brings; its mean is 1.
@@ -25,6 +27,11 @@ const GROWING_COPIES: (f64, f64) = (2.6, 0.3);
 const FADES_AFTER_MS: (f64, f64) = (8.0 * 3_600_000.0, 0.8);
 /// Of the copies of a family on several platforms, these are on its main one; the others fall by size.
 const MAIN_SHARE: f64 = 0.6;
+/// The part of a family's copies that are uploads of their own and not passed on: the smallest of so many uniform draws, so a quarter in the
+/// mean, and nine in ten of one family in a thousand. Assumed.
+const UPLOADED_SMALLEST_OF: u32 = 3;
+/// The part of copies that a platform blocks for reasons of its own.
+const BLOCKED_SHARE: f64 = 0.005;
 /// The smallest audience of a copy.
 const AUDIENCE_MIN: u32 = 5;
 
@@ -45,9 +52,12 @@ struct Spread {
     /// 0: anybody's.
     few_accounts: u8,
     labelled_share: f64,
+    uploaded_share: f64,
     /// Copies of a copy, at the beginning.
     catching: f64,
     fades_after_ms: f64,
+    /// How slow the kernel runs: 1, or [`HASTE`].
+    pace: f64,
     born_ms: f64,
     /// How many it could interest.
     susceptible: f64,
@@ -96,8 +106,10 @@ impl Spreads {
             on_several: draw.happens(plan.several_platforms_share),
             few_accounts: if few { 1 + draw.below(5) as u8 } else { 0 },
             labelled_share: plan.labelled_share,
+            uploaded_share: (0..UPLOADED_SMALLEST_OF).map(|_| draw.unit()).fold(1.0, f64::min),
             catching,
             fades_after_ms: log_normal(FADES_AFTER_MS, &mut draw),
+            pace: if draw.happens(plan.hasty_share) { HASTE } else { 1.0 },
             born_ms: at_ms as f64,
             susceptible,
             copies: 0.0,
@@ -170,7 +182,7 @@ impl Spread {
         if brood.mass >= brood.expected {
             return None;
         }
-        let delay_ms = delay_ms(brood.mass / brood.expected);
+        let delay_ms = delay_ms(brood.mass / brood.expected) * self.pace;
         if delay_ms > HORIZON_MS {
             return None;
         }
@@ -193,9 +205,9 @@ impl Spread {
                 (self.family.0.wrapping_mul(31) + draw.below(u64::from(few))) & 0xff_ffff,
             ),
         };
-        let kind = match bits >> 20 & 1_023 {
-            0..5 => Kind::BlockedUpload,
-            5..300 => Kind::Upload,
+        let kind = match (bits >> 20 & 1_023) as f64 / 1_024.0 {
+            ..BLOCKED_SHARE => Kind::BlockedUpload,
+            place if place < BLOCKED_SHARE + self.uploaded_share => Kind::Upload,
             _ => Kind::Share,
         };
         let audience = if kind == Kind::BlockedUpload {

@@ -35,14 +35,18 @@ pub struct DetectorConfig {
 pub struct ShadowConfig {
     /// Whether they run. Default false; costs up to as much again as the trigger itself.
     pub enabled: bool,
-    /// The log-odds of a spike, in nats, from which an episode is raised. -16 to 16; default 4.2.
+    /// The log-odds of a spike, in nats, from which an episode is raised. -16 to 16; default 5.2.
     pub threshold: f64,
     /// Fewer copies by distinct accounts than this are never a spread. 1 to 1,000; default 6.
     pub copies_min: f64,
-    /// The most that growth adds and decay takes, in nats. 0 to 16; default 4.
+    /// The most that growth adds and decay takes, in nats. 0 to 16; default 3.
     pub growth_max: f64,
-    /// The most that synchrony adds and its absence takes, in nats. 0 to 16; default 8.
+    /// The most that synchrony adds and its absence takes, in nats. 0 to 16; default 4.
     pub synchrony_max: f64,
+    /// The most that re-uploads add and shares take, in nats. 0 to 16; default 5.
+    pub reuploads_max: f64,
+    /// The most that the pace of a crisis adds, in nats. 0 to 16; default 2.
+    pub pace_max: f64,
 }
 
 impl Default for ShadowConfig {
@@ -54,6 +58,8 @@ impl Default for ShadowConfig {
             copies_min: shipped.copies_min,
             growth_max: shipped.growth_max,
             synchrony_max: shipped.synchrony_max,
+            reuploads_max: shipped.reuploads_max,
+            pace_max: shipped.pace_max,
         }
     }
 }
@@ -65,6 +71,8 @@ impl ShadowConfig {
             Refusal::outside("detector.shadow.copies_min", self.copies_min, 1.0..=1_000.0),
             Refusal::outside("detector.shadow.growth_max", self.growth_max, 0.0..=16.0),
             Refusal::outside("detector.shadow.synchrony_max", self.synchrony_max, 0.0..=16.0),
+            Refusal::outside("detector.shadow.reuploads_max", self.reuploads_max, 0.0..=16.0),
+            Refusal::outside("detector.shadow.pace_max", self.pace_max, 0.0..=16.0),
         ];
         refusals.into_iter().flatten()
     }
@@ -75,6 +83,8 @@ impl ShadowConfig {
             copies_min: self.copies_min,
             growth_max: self.growth_max,
             synchrony_max: self.synchrony_max,
+            reuploads_max: self.reuploads_max,
+            pace_max: self.pace_max,
         })
     }
 }

@@ -80,7 +80,11 @@ impl Freshness {
         let mut of_records = Vec::with_capacity(records.len());
         for record in records {
             let of_partition = Freshness::of_group(replica, record.content().group(), now_ms)?;
-            of_records.push((record.content().group(), of_partition.as_of.max(record.as_of), of_partition.lag_ms));
+            of_records.push((
+                record.content().group(),
+                of_partition.as_of.max(record.as_of),
+                of_partition.lag_ms,
+            ));
         }
         let home_is_told = of_records.iter().any(|(group, _, _)| *group == family.home());
         let of_home = (!home_is_told).then_some((family.home(), home.as_of, home.lag_ms));

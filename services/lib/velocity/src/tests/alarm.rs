@@ -1,6 +1,6 @@
 //! When the alarm rings, and when it does not.
 
-use tocsin_model::{AlertLevel, Decision, DecisionId, FamilyId, Scope, Timestamp, Verdict};
+use tocsin_model::{AlertLevel, Decision, DecisionId, FamilyId, Kind, Scope, Timestamp, Verdict};
 
 use super::harness::*;
 use crate::Input;
@@ -8,6 +8,13 @@ use crate::Input;
 fn burst(deployment: &mut Deployment, copies: u64, accounts: u64, every_ms: i64) {
     for copy in 0..copies {
         deployment.see(seen(1, copy % accounts, copy as i64 * every_ms));
+    }
+}
+
+fn shared(copy: Seen) -> Seen {
+    Seen {
+        kind: Kind::Share,
+        ..copy
     }
 }
 
@@ -54,8 +61,24 @@ fn a_steady_burst_on_one_platform_rings_when_it_is_a_spike() {
     assert!(matches!(steady_at, Some(20..=34)), "{steady_at:?}");
     // Twenty in ten minutes, then fewer and fewer.
     let dying = |copy: u64| (600_000.0 * (libm::exp2(copy as f64 / 20.0) - 1.0)) as i64;
-    let (dying_at, _) = rang_at((0..26).map(|copy| seen(1, copy, dying(copy))));
+    let (dying_at, _) = rang_at((0..26).map(|copy| shared(seen(1, copy, dying(copy)))));
     assert_eq!(dying_at, None);
+}
+
+#[test]
+fn what_is_uploaded_again_and_again_rings_before_what_is_passed_on() {
+    let at = |copy: u64| (480_000.0 * libm::log2(1.0 + copy as f64)) as i64;
+    let on_two = |copy: u64| Seen {
+        party: 1 + (copy % 2) as u16,
+        ..seen(1, copy, at(copy))
+    };
+    let (uploaded_at, _) = rang_at((0..40).map(on_two));
+    let (shared_at, _) = rang_at((0..40).map(|copy| shared(on_two(copy))));
+    assert!(uploaded_at < shared_at, "{uploaded_at:?} {shared_at:?}");
+    assert!(
+        matches!(uploaded_at, Some(7..=16)) && shared_at.is_some(),
+        "{uploaded_at:?} {shared_at:?}"
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn outputs_and_state_are_the_same_with_and_without() {
     for seed in 0..3 {
         let events = stream(seed, 1_200);
         let plain = run(config(), &events);
-        for threshold in [-2.0, 4.2, 9.0] {
+        for threshold in [-2.0, TriggerParameters::SHIPPED.threshold, 9.0] {
             let shadowed = run(with_shadow(threshold), &events);
             assert!(plain.alerts == shadowed.alerts, "seed {seed}, threshold {threshold}");
             let states = |deployment: &Deployment| -> Vec<Vec<u8>> {
@@ -60,7 +60,7 @@ fn outputs_and_state_are_the_same_with_and_without() {
 
 #[test]
 fn the_same_parameters_agree_at_the_same_time() {
-    let agreed = compared(run(with_shadow(4.2), &burst()));
+    let agreed = compared(run(with_shadow(TriggerParameters::SHIPPED.threshold), &burst()));
     let expected = Comparison {
         both: 1,
         ..Comparison::default()

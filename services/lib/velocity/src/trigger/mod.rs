@@ -1,11 +1,16 @@
-//! The rule that rings: the log-odds of a spike from the spread of every window, from its growth and from its platforms.
+//! The rule that rings: the log-odds of a spike from the spread of every window, from its pace, growth, platforms and re-uploads.
 
+mod beta;
 mod growth;
 mod ordinary;
+mod pace;
+mod reuploads;
 mod scan;
 mod synchrony;
 
-use tocsin_model::{Estimate, Milliseconds, Timestamp, TriggerEvidence};
+use std::collections::BTreeMap;
+
+use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, Timestamp, TriggerEvidence};
 
 use self::ordinary::Ordinary;
 use self::scan::Window;
@@ -14,7 +19,7 @@ use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
 /// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
-pub const RULE_VERSION: u16 = 3;
+pub const RULE_VERSION: u16 = 4;
 
 /// What the rule leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,20 +32,26 @@ pub struct TriggerParameters {
     pub growth_max: f64,
     /// The most that synchrony adds and its absence takes, in nats.
     pub synchrony_max: f64,
+    /// The most that re-uploads add, in nats.
+    pub reuploads_max: f64,
+    /// The most that the pace of a crisis adds, in nats.
+    pub pace_max: f64,
 }
 
 impl TriggerParameters {
     /// What this version rings by.
     pub const SHIPPED: TriggerParameters = TriggerParameters {
-        threshold: 4.2,
+        threshold: 5.2,
         copies_min: 6.0,
-        growth_max: 4.0,
-        synchrony_max: 8.0,
+        growth_max: 3.0,
+        synchrony_max: 4.0,
+        reuploads_max: 5.0,
+        pace_max: 2.0,
     };
 
-    /// The most that growth and synchrony say.
+    /// The most that all of them add.
     fn extras_max(&self) -> f64 {
-        self.growth_max + self.synchrony_max
+        self.growth_max + self.synchrony_max + self.reuploads_max + self.pace_max
     }
 }
 
@@ -83,7 +94,7 @@ impl Past {
     }
 }
 
-/// So many copies before the window halve what growth and synchrony say: what has been on several platforms all along is no news there.
+/// So many copies before the window halve what pace, growth, platforms and re-uploads say: what has been on several platforms all along is no news there.
 const NOVEL_COPIES: f64 = 10.0;
 
 fn novelty(before: u64) -> f64 {
@@ -93,8 +104,8 @@ fn novelty(before: u64) -> f64 {
 /// Judges the records of one family in one scope.
 ///
 /// The score is the log-odds that a spike begins: first from the most telling of all windows that end now, as the chance that an ordinary
-/// content ([`Ordinary`]) which has come so far becomes a spike; then what the growth and the synchrony of that window say, as far as it
-/// holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
+/// content ([`Ordinary`]) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
+/// window say, as far as it holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
 pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, parameters: &TriggerParameters) -> Judgement {
     let bins = scan::bins(records, now);
@@ -125,8 +136,12 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if score + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
-        score += excess * growth::growth(&bins, &window, now, parameters.growth_max);
-        score += excess * synchrony::synchrony(records, resolution, window.from, parameters.synchrony_max);
+        let ways = Ways::since(records, resolution, window.from);
+        let extras = pace::pace(window.length, parameters.pace_max)
+            + growth::growth(&bins, &window, now, parameters.growth_max)
+            + reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max)
+            + synchrony::synchrony(ways.platforms, parameters.synchrony_max);
+        score += excess * extras;
     }
     let rings = copies >= parameters.copies_min && (score >= parameters.threshold || chance == 1.0);
     Judgement {
@@ -136,9 +151,41 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     }
 }
 
+/// How the copies of a window came.
+#[derive(Default)]
+struct Ways {
+    /// How many each platform had, in no order that matters.
+    platforms: Vec<u64>,
+    /// Uploads, blocked ones too.
+    anew: u64,
+    /// Shares.
+    passed_on: u64,
+}
+
+impl Ways {
+    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp) -> Self {
+        let mut ways = Ways::default();
+        let mut platforms: BTreeMap<PlatformId, u64> = BTreeMap::new();
+        let counts = records
+            .iter()
+            .flat_map(|record| record.counts(resolution, from, Timestamp(i64::MAX)));
+        for (platform, kind, count) in counts.filter(|(_, kind, _)| kind.is_spread()) {
+            let way = match kind {
+                Kind::Share => &mut ways.passed_on,
+                _ => &mut ways.anew,
+            };
+            *way = way.saturating_add(count);
+            let of_platform = platforms.entry(platform).or_default();
+            *of_platform = of_platform.saturating_add(count);
+        }
+        ways.platforms = platforms.into_values().collect();
+        ways
+    }
+}
+
 /// How rare a window must be to ring. The same for all windows: powers are dear, and a judgement looks at hundreds of windows.
 struct Needed {
-    /// With half of what growth and synchrony may say.
+    /// With half of what the rest of the evidence may say.
     with_half: f64,
     /// With all of it.
     with_all: f64,
@@ -156,7 +203,7 @@ impl Needed {
         }
     }
 
-    /// With fewer copies than this the window cannot ring, whatever its growth and its platforms say; nor can one that begins later, for it
+    /// With fewer copies than this the window cannot ring, whatever else it shows; nor can one that begins later, for it
     /// holds no more than what is still to come.
     fn copies_to_ring(&self, window: &Window) -> f64 {
         let at = |rarity: f64| window.ordinary.copies_at(rarity, window.length);

@@ -9,7 +9,9 @@ const PRIOR_HOURS: f64 = 6.0;
 const DAY_HOURS: f64 = 24.25;
 /// How fast the share of contents that ever have so many copies in an hour falls: as the power -2.3 of their number. Fitted, as the
 /// exponent of time below, to the 17,300 addresses, images and hashtags of the German election posts.
-const TAIL_INDEX: f64 = 2.3;
+pub(super) const TAIL_INDEX: f64 = 2.3;
+/// Bursts of as many copies are as rare in a longer time as those of so much more copies, by this power of the time.
+pub(super) const TIME_POWER: f64 = 1.0 / 8.0;
 /// Copies beyond the expected ones that come from nothing every day.
 const COPIES_FREE: f64 = 1.0;
 /// A spike: so many copies in an hour, and so many times what is expected in one.
@@ -69,12 +71,12 @@ impl Ordinary {
     }
 }
 
-/// The eighth root of the hours.
+/// The hours to the power [`TIME_POWER`]: their eighth root.
 fn stretch(length: Milliseconds) -> f64 {
     libm::sqrt(libm::sqrt(libm::sqrt(hours(length))))
 }
 
-fn hours(length: Milliseconds) -> f64 {
+pub(super) fn hours(length: Milliseconds) -> f64 {
     length.0 as f64 / 3_600_000.0
 }
 
