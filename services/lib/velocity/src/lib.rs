@@ -16,6 +16,7 @@
 
 mod alert;
 mod bins;
+mod breakdown;
 pub mod budget;
 mod calibrations;
 mod class;

@@ -2,6 +2,7 @@
 //! arguments.
 
 mod alert;
+mod cold;
 mod family;
 mod series;
 mod trending;
@@ -19,9 +20,10 @@ pub use alert::{
     AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, PriorityTermAnswer,
     QuantilesAnswer,
 };
+pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use family::{
-    ColdAnswer, ColdWindow, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
-    QuarantineAnswer, ReachAnswer, SurfaceCount, family_answer,
+    CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
+    ReachAnswer, SurfaceCount, family_answer,
 };
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
