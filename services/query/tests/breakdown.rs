@@ -60,8 +60,9 @@ fn spread_is_told_by_region_and_language_and_sums_up() {
 #[test]
 fn of_many_members_the_largest_regions_are_told_and_the_rest_together() {
     let mut world = World::default();
+    let founder = (1..4).min_by_key(|content| id(*content)).unwrap();
     for content in 1..4 {
-        world.link(content, 1, tocsin_model::Class::All);
+        world.link(content, founder, tocsin_model::Class::All);
         for region in 0..40u8 {
             let region = [b'A' + content, b'A' + region % 26];
             world.see_many(
@@ -77,9 +78,11 @@ fn of_many_members_the_largest_regions_are_told_and_the_rest_together() {
     fed.feed_all(&[party(1, "one")]);
     fed.feed_all(&world.records(60_000));
     let answer = ask(&fed, Scope::All);
+    assert_eq!(answer["members"], 3);
     let regions = &answer["regions_24h"];
     let largest = regions["largest"].as_array().unwrap();
-    assert!(largest.len() <= 32, "{regions}");
+    assert_eq!(largest.len(), 32, "{regions}");
+    assert!(regions["others"].as_u64() > Some(0));
     let counted: u64 = largest.iter().map(|part| part["count"].as_u64().unwrap()).sum();
     let exact = answer["windows"][2]["exact"].as_u64().unwrap();
     assert_eq!(

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Estimate, Interval, Kind, Milliseconds, PlatformId, Surface, Timestamp};
+use tocsin_model::{Estimate, Interval, Kind, LiveFigures, Milliseconds, PlatformId, Surface, Timestamp};
 use tocsin_sketch::Reach;
 
+use crate::live::live_figures;
 use crate::record::{Code, HotRecord, Parts, Resolution};
 
 /// The windows that answers and alerts speak of.
@@ -74,6 +75,8 @@ pub struct FamilyFigures {
     pub regions: CodeFigures,
     /// Spread per language over 24 hours, exact since promotion.
     pub languages: CodeFigures,
+    /// The live streams among the contents; `None` when there are none.
+    pub live: Option<LiveFigures>,
     /// Reach per platform since promotion.
     pub reach: BTreeMap<PlatformId, ReachFigures>,
     /// The earliest event that is known.
@@ -134,6 +137,7 @@ pub fn family_figures(records: &[&HotRecord], as_of: Timestamp) -> Option<Family
         surfaces: surfaces(records, as_of),
         regions: codes(records, as_of, HotRecord::regions),
         languages: codes(records, as_of, HotRecord::languages),
+        live: live_figures(records, as_of),
         reach: reach(records),
         first_seen,
         last_seen,

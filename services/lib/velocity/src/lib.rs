@@ -33,6 +33,7 @@ mod group;
 mod input;
 mod judging;
 mod learning;
+mod live;
 mod marks;
 mod membership;
 mod odds;

@@ -11,7 +11,10 @@ use tocsin_velocity::record::Code;
 use utoipa::ToSchema;
 
 use super::cold::{ColdAnswer, cold_answer, quarantine_answer};
-use super::{AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, Range, instant, scope_name, window_name};
+use super::{
+    AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, LiveAnswer, Range, instant, scope_name,
+    window_name,
+};
 use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 
 /// What is known of a family inside the reader's scope.
@@ -55,6 +58,8 @@ pub struct HotAnswer {
     pub regions_24h: CodeCounts,
     /// Spread by language over 24 hours, exact since promotion.
     pub languages_24h: CodeCounts,
+    /// The live streams among the contents. Null when there are none.
+    pub live: Option<LiveAnswer>,
     /// Distinct accounts since promotion.
     pub reach: ReachAnswer,
     /// The next hour of what is counted exactly. An alert's quantiles also follow how earlier forecasts turned out.
@@ -231,6 +236,7 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
             .collect(),
         regions_24h: code_counts(&figures.regions),
         languages_24h: code_counts(&figures.languages),
+        live: figures.live.map(LiveAnswer::from),
         reach: reach_answer(&figures, &replica.names),
         forecast: next_hour(&counted, &calibration, freshness.as_of).into(),
     })

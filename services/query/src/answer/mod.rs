@@ -4,6 +4,7 @@
 mod alert;
 mod cold;
 mod family;
+mod live;
 mod series;
 mod trending;
 
@@ -25,6 +26,7 @@ pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
+pub use live::LiveAnswer;
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 

@@ -352,6 +352,7 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
         }],
         quarantined: false,
         reason: AlertReason::Spread,
+        live: None,
     }
 }
 

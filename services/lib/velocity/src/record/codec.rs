@@ -7,6 +7,7 @@ use crate::bins::Series;
 use crate::breakdown::Breakdown;
 use crate::deadline::decode_class;
 use crate::flood::Flood;
+use crate::live::Live;
 use crate::voice::Voice;
 use crate::watched::{decode_severity, encode_severity};
 
@@ -68,6 +69,10 @@ impl HotRecord {
             flood.encode(out);
         }
         out.byte(encode_severity(self.watched));
+        out.byte(u8::from(self.live.is_some()));
+        if let Some(live) = self.live() {
+            live.encode(out);
+        }
     }
 
     /// The record from its bytes.
@@ -120,6 +125,9 @@ impl HotRecord {
             record.flood = Some(Flood::decode(input)?);
         }
         record.watched = decode_severity(input)?;
+        if input.byte()? != 0 {
+            record.live = Some(Box::new(Live::decode(input)?));
+        }
         Ok(record)
     }
 }

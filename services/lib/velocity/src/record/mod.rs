@@ -13,6 +13,7 @@ use crate::bins::{Bin, Place, Series};
 pub use crate::breakdown::Code;
 use crate::breakdown::{Breakdown, UNSTATED};
 use crate::flood::Flood;
+use crate::live::Live;
 use crate::voice::Voice;
 
 /// One content in one visibility class, counted exactly since it became hot.
@@ -36,6 +37,8 @@ pub struct HotRecord {
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,
     watched: Option<Severity>,
+    /// Its live streams. Few contents have any.
+    live: Option<Box<Live>>,
 }
 
 /// Upper bounds of the spread that was counted before promotion.
@@ -132,6 +135,7 @@ impl HotRecord {
             signals: Signals::default(),
             flood: None,
             watched: None,
+            live: None,
         }
     }
 
@@ -255,6 +259,11 @@ impl HotRecord {
         self.watched
     }
 
+    /// The content's live streams, where a live event was counted.
+    pub(crate) fn live(&self) -> Option<&Live> {
+        self.live.as_deref()
+    }
+
     pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
         self.watched = watched;
     }
@@ -317,6 +326,12 @@ impl HotRecord {
         match sighting.kind {
             kind if kind.is_spread() => self.count_spread(sighting, &bins),
             Kind::Removal => self.signals.removals += 1,
+            kind if kind.is_live() => {
+                let live = self.live.get_or_insert_default();
+                if let Some(stream) = live.stream(sighting.platform, sighting.party) {
+                    stream.hear(sighting, at, now);
+                }
+            }
             _ => {}
         }
     }

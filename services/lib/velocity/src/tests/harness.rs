@@ -25,6 +25,7 @@ pub(crate) struct Seen {
     /// Milliseconds after the start; received at once unless `late_by`.
     pub(crate) at: i64,
     pub(crate) late_by: i64,
+    pub(crate) audience: u32,
 }
 
 pub(crate) const START: i64 = 1_700_000_000_000;
@@ -38,6 +39,7 @@ pub(crate) fn seen(content: u8, account: u64, at: i64) -> Seen {
         kind: Kind::Upload,
         at,
         late_by: 0,
+        audience: 0,
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) fn sighting(content: ContentId, value: &[u8; 32], seen: Seen, offset:
         },
         account: Some(AccountToken(seen.account.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
         account_epoch: 0,
-        audience: 0,
+        audience: seen.audience,
         region: code(seen.account, 40),
         language: code(seen.account, 5),
         tvec_confidence: Sighting::NO_LABEL,
@@ -253,6 +255,7 @@ pub(crate) fn stream(seed: u64, length: usize) -> Vec<Seen> {
                 } else {
                     0
                 },
+                audience: 0,
             }
         })
         .collect()
