@@ -368,6 +368,12 @@ impl ClassCounts {
         }
     }
 
+    /// Says in the content's record when an alert told that it is live. Whether it has a record of a stream that runs.
+    pub(crate) fn set_live_told(&mut self, content: ContentId, told_at: Timestamp, now: Timestamp) -> bool {
+        let record = self.hot.get_mut(&content).map(|hot| &mut hot.record);
+        record.is_some_and(|record| record.set_live_told(told_at, now))
+    }
+
     pub(crate) fn encode_hot(&self, out: &mut Encoder) {
         out.signed(self.since.0);
         out.signed(self.looked_at.0);

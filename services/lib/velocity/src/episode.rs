@@ -11,7 +11,7 @@ const ESCALATE_AT: u64 = 10;
 const SUBSIDED_PART: u64 = 10;
 
 /// A family that spreads again within this time after its episode was raised goes on with it.
-const ONE_EPISODE: Milliseconds = Milliseconds::from_hours(24);
+pub(crate) const ONE_EPISODE: Milliseconds = Milliseconds::from_hours(24);
 
 /// The episodes of one family in one scope: at most one is open.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -263,6 +263,7 @@ impl Group {
         self.families.set_paged(family, class, alert.paged);
         if let Some(began_at) = began_at {
             self.families.told_live(family, class, began_at);
+            self.set_live_told(family, class, self.now);
         }
         out.push(Output::Alert(Box::new(alert)));
     }

@@ -22,7 +22,7 @@ use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum FamilyAnswer {
     /// It spreads enough to be counted exactly.
-    Hot(HotAnswer),
+    Hot(Box<HotAnswer>),
     /// It is counted approximately, in total.
     Cold(ColdAnswer),
 }
@@ -193,7 +193,7 @@ pub fn family_answer(
             answer.quarantined = record.flood().map(quarantine_answer);
             Ok(FamilyAnswer::Cold(answer))
         }
-        _ => hot_answer(replica, scope, family, now_ms).map(FamilyAnswer::Hot),
+        _ => hot_answer(replica, scope, family, now_ms).map(|answer| FamilyAnswer::Hot(Box::new(answer))),
     }
 }
 

@@ -18,13 +18,25 @@ pub(crate) use self::stream::Stream;
 use crate::record::HotRecord;
 
 /// The streams of one content, one for each platform, ascending by platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
     streams: Vec<Stream>,
+    /// When an alert of the scope whose own class this is last told that it runs; [`Timestamp::MIN`] before. It goes with the record to the
+    /// home of whatever family the content joins, where nothing is known of the family that it was.
+    pub(crate) told_at: Timestamp,
 }
 
 /// The most platforms on which one content is live. What comes beyond is counted as events of its kind alone.
 pub(crate) const PLATFORMS_MAX: usize = 8;
+
+impl Default for Live {
+    fn default() -> Self {
+        Live {
+            streams: Vec::new(),
+            told_at: Timestamp::MIN,
+        }
+    }
+}
 
 impl Live {
     /// The stream of a platform, made when absent; `None` beyond [`PLATFORMS_MAX`].
@@ -45,17 +57,25 @@ impl Live {
         self.streams.iter().map(|stream| stream.viewers(now)).sum()
     }
 
+    pub(crate) fn is_running(&self, now: Timestamp) -> bool {
+        self.streams.iter().any(|stream| stream.is_running(now))
+    }
+
     pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.signed(self.told_at.0);
         out.number(self.streams.len() as u64);
         self.streams.iter().for_each(|stream| stream.encode(out));
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut live = Live {
+            told_at: Timestamp(input.signed()?),
+            ..Live::default()
+        };
         let length = input.length(12)?;
         if length > PLATFORMS_MAX {
             return Err(DecodeError::Invalid("number of streams"));
         }
-        let mut live = Live::default();
         for _ in 0..length {
             let stream = Stream::decode(input)?;
             if live
@@ -111,6 +131,6 @@ pub(crate) fn live_figures(records: &[&HotRecord], now: Timestamp) -> Option<Liv
 
 /// Whether a stream of these records runs.
 pub(crate) fn is_running(records: &[&HotRecord], now: Timestamp) -> bool {
-    let live = records.iter().filter_map(|record| record.live());
-    live.flat_map(|live| &live.streams).any(|stream| stream.is_running(now))
+    let mut live = records.iter().filter_map(|record| record.live());
+    live.any(|live| live.is_running(now))
 }

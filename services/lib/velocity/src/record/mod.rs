@@ -264,6 +264,12 @@ impl HotRecord {
         self.live.as_deref()
     }
 
+    /// Whether a stream of it runs, of which it is noted when an alert told so.
+    pub(crate) fn set_live_told(&mut self, told_at: Timestamp, now: Timestamp) -> bool {
+        let running = self.live.as_mut().filter(|live| live.is_running(now));
+        running.map(|live| live.told_at = told_at).is_some()
+    }
+
     pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
         self.watched = watched;
     }

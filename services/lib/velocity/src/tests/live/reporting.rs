@@ -206,3 +206,37 @@ fn a_stream_for_coordinators_rings_for_them_by_what_is_known_to_all() {
     assert_eq!(deployment.alerts_of(Scope::All), []);
     assert_eq!(deployment.alerts_of(Scope::Party(PartyId(2))), []);
 }
+
+#[test]
+fn a_stream_that_rang_and_joins_the_family_of_a_copy_goes_on_ringing_there() {
+    let [copy, stream] = two_groups();
+    for (verdict, reported) in [
+        (None, true),
+        (Some(Verdict::Violating), true),
+        (Some(Verdict::Benign), false),
+    ] {
+        let mut deployment = Deployment::new(config());
+        let mut events = broadcast(stream, 0, 17, doubling);
+        events.push(seen(copy, 1, 17 * MINUTE));
+        for event in events {
+            deployment.see(event);
+        }
+        assert_eq!(
+            said(&deployment.alerts),
+            [(AlertLevel::Raised, AlertReason::LiveAudience, 1)]
+        );
+        if let Some(verdict) = verdict {
+            decide(&mut deployment, stream, verdict, 17 * MINUTE);
+        }
+        let told = deployment.alerts.len();
+        let link = link(stream, copy, 17 * MINUTE);
+        deployment.apply(link.content.group(), Input::Link(&link));
+        deployment.see(live(stream, Kind::LiveHeartbeat, 17 * MINUTE + 1_000, 5));
+        deployment.tick(17 * MINUTE + 1_500);
+        deployment.tick(17 * MINUTE + 2_000);
+        let of_family = |alert: &&Alert| alert.family == FamilyId(id(copy));
+        let goes_on: Vec<Alert> = deployment.alerts[told..].iter().filter(of_family).cloned().collect();
+        let expected = [(AlertLevel::Raised, AlertReason::LiveMatch, 1)];
+        assert_eq!(said(&goes_on), expected[..usize::from(reported)], "{verdict:?}");
+    }
+}
