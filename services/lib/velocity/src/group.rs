@@ -244,9 +244,17 @@ impl Group {
         // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
         let is_watched = self.watch_list.severity(content).is_some();
         let is_live = sighting.kind.is_live();
-        if spread < self.config.promote_at && !is_live && !is_watched && !self.families.has_link(content, class) {
-            return;
+        if spread >= self.config.promote_at || is_live || is_watched || self.families.has_link(content, class) {
+            self.count_first(sighting, class, spread, out);
         }
+    }
+
+    /// Makes a content hot by a sighting that the cold counts know, and counts it. Apart from [`Group::count`], whose other sightings need none
+    /// of the room on the stack that this takes.
+    #[inline(never)]
+    fn count_first(&mut self, sighting: &Sighting<'_>, class: Class, spread: u32, out: &mut Vec<Output>) {
+        let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
+        let is_live = sighting.kind.is_live();
         let Some(hash) = sighting.hash.to_hash() else { return };
         let why = Promotion::BySighting {
             counted: sighting.kind.is_spread().then_some(at),

@@ -93,6 +93,9 @@ impl Live {
 
 /// The streams of some records. One content may be known in two classes: its events of both are one stream.
 pub(crate) fn streams(records: &[&HotRecord]) -> Vec<Stream> {
+    if !has_live(records) {
+        return Vec::new();
+    }
     let mut merged: BTreeMap<(ContentId, PlatformId), Stream> = BTreeMap::new();
     for record in records {
         for stream in record.live().iter().flat_map(|live| &live.streams) {
@@ -127,6 +130,12 @@ pub(crate) fn live_figures(records: &[&HotRecord], now: Timestamp) -> Option<Liv
         score,
         threshold: LIVE_THRESHOLD,
     })
+}
+
+/// Whether any of these records has a live part. Few have, and this is asked wherever the rule is.
+#[inline]
+pub(crate) fn has_live(records: &[&HotRecord]) -> bool {
+    records.iter().any(|record| record.live().is_some())
 }
 
 /// Whether a stream of these records runs.

@@ -3,7 +3,7 @@
 use tocsin_model::{Class, ContentId, FamilyId, Timestamp, Verdict};
 
 use super::growth::{LIVE_THRESHOLD, score_of};
-use super::{Stream, streams};
+use super::{Stream, has_live, streams};
 use crate::class::Quiet;
 use crate::episode::{ONE_EPISODE, Rings};
 use crate::group::Group;
@@ -13,6 +13,9 @@ use crate::record::HotRecord;
 impl Group {
     /// Whether a family rings whose episode is not open because one of its streams runs, and why.
     pub(crate) fn rings_by_live(&self, family: FamilyId, class: Class, records: &[&HotRecord]) -> Option<Rings> {
+        if !has_live(records) {
+            return None;
+        }
         if self.matches_by_live(family, class, records) {
             return Some(Rings::ByLiveMatch);
         }
@@ -58,6 +61,7 @@ impl Group {
     }
 
     /// A live event may make a content ring that is not expected to by its copies.
+    #[inline(never)]
     pub(crate) fn end_quiet_for_live(&mut self, content: ContentId, class: Class) {
         if let Some(counts) = self.classes.get_mut(&class) {
             counts.set_quiet(content, Quiet::default());
