@@ -140,6 +140,7 @@ impl UnitCommitted<'_> {
         }
         for (change, count) in [
             ("promoted", counters.promoted),
+            ("live", counters.live),
             ("evicted", counters.evicted),
             ("quarantined", counters.quarantined),
             ("refused", counters.hot_refused),

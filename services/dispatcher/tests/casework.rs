@@ -110,6 +110,7 @@ fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Alert 
         }],
         quarantined: false,
         reason: AlertReason::Spread,
+        live: None,
     }
 }
 

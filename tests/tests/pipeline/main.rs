@@ -6,6 +6,7 @@ mod cluster;
 mod control;
 mod crashes;
 mod links;
+mod live;
 mod partitions;
 mod poison;
 mod retries;

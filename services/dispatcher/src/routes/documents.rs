@@ -194,8 +194,31 @@ pub struct CaseAlert {
     pub influence: Vec<CaseInfluence>,
     /// Whether a content of the family is quarantined as a flood.
     pub quarantined: bool,
-    /// Why the episode was raised: `spread`, or `watch_list`.
+    /// Why the episode was raised, or a live stream escalated it: `spread`, `watch_list`, `live_match` or `live_audience`.
     pub reason: &'static str,
+    /// The family's live streams. Null when it has none.
+    pub live: Option<CaseLive>,
+}
+
+/// The live streams of a family. A stream is one content on one platform.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CaseLive {
+    /// `running` while one of them runs, then `ended`.
+    pub state: &'static str,
+    /// How many streams are known.
+    pub streams: u32,
+    /// Of these, so many run.
+    pub running: u32,
+    /// When the first of those that run began; of all, where none runs.
+    pub started_at: Option<String>,
+    /// When the last one ended, or was last heard.
+    pub ended_at: Option<String>,
+    /// Concurrent viewers when the alert rang.
+    pub viewers: u64,
+    /// The most concurrent viewers of each stream, summed up.
+    pub peak_viewers: u64,
+    /// How long all viewers watched together, in minutes.
+    pub viewer_minutes: u64,
 }
 
 /// What is expected of the next hour.
@@ -389,6 +412,16 @@ impl Dispatcher {
             influence: influence.collect(),
             quarantined: alert.quarantined,
             reason: alert.reason.name(),
+            live: alert.live.map(|live| CaseLive {
+                state: live.state(),
+                streams: live.streams,
+                running: live.running,
+                started_at: instant(live.started_at),
+                ended_at: live.ended_at.and_then(instant),
+                viewers: live.viewers,
+                peak_viewers: live.peak_viewers,
+                viewer_minutes: live.viewer_minutes,
+            }),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{ContentHash, FamilyId, Interval, Milliseconds, PartyId, PlatformId, Scope, Timestamp};
+use crate::{ContentHash, FamilyId, Interval, LiveFigures, Milliseconds, PartyId, PlatformId, Scope, Timestamp};
 
 /// The identity of an alert: a keyed digest of (scope, family when raised, rule version, episode number, level, repetition). The same input
 /// gives the same id on every machine, so duplicates are harmless.
@@ -76,11 +76,13 @@ pub struct Alert {
     pub influence: Vec<PartyInfluence>,
     /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
     pub quarantined: bool,
-    /// Why the episode was raised.
+    /// Why the episode was raised; or, where a live stream joined it later, that.
     pub reason: AlertReason,
+    /// The family's live streams. `None` when it has none.
+    pub live: Option<LiveFigures>,
 }
 
-/// Why an episode was raised. The numbers are part of the wire formats and never change.
+/// Why an episode was raised, or escalated by a live stream. The numbers are part of the wire formats and never change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum AlertReason {
@@ -89,6 +91,10 @@ pub enum AlertReason {
     Spread = 1,
     /// A content on the watch list was seen.
     WatchList = 2,
+    /// A live stream runs whose family rang within the day, or was found to violate.
+    LiveMatch = 3,
+    /// The audience of a live stream grows as if those who watch pass it on.
+    LiveAudience = 4,
 }
 
 /// What is expected of the next hour.
@@ -176,7 +182,12 @@ pub struct PriorityTerm {
 
 impl AlertReason {
     /// All reasons in the order of their numbers.
-    pub const ALL: [AlertReason; 2] = [AlertReason::Spread, AlertReason::WatchList];
+    pub const ALL: [AlertReason; 4] = [
+        AlertReason::Spread,
+        AlertReason::WatchList,
+        AlertReason::LiveMatch,
+        AlertReason::LiveAudience,
+    ];
 
     /// The reason with this number.
     pub fn from_number(number: u8) -> Option<AlertReason> {
@@ -188,6 +199,8 @@ impl AlertReason {
         match self {
             AlertReason::Spread => "spread",
             AlertReason::WatchList => "watch_list",
+            AlertReason::LiveMatch => "live_match",
+            AlertReason::LiveAudience => "live_audience",
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum Kind {
     Report = 4,
     /// A live stream began.
     LiveStart = 5,
-    /// A live stream goes on; `audience` holds its viewers.
+    /// A live stream goes on; `audience` holds its concurrent viewers.
     LiveHeartbeat = 6,
     /// A live stream ended.
     LiveEnd = 7,
@@ -83,6 +83,11 @@ impl Kind {
     /// Whether this is spread: an upload, a blocked upload or a share. Only these are in windows, totals and velocity.
     pub fn is_spread(self) -> bool {
         matches!(self, Kind::Upload | Kind::BlockedUpload | Kind::Share)
+    }
+
+    /// Whether this tells of a live stream: its start, a heartbeat or its end. None of these is spread.
+    pub fn is_live(self) -> bool {
+        matches!(self, Kind::LiveStart | Kind::LiveHeartbeat | Kind::LiveEnd)
     }
 }
 

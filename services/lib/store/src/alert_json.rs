@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tocsin_model::{
     Alert, AlertId, AlertLevel, AlertReason, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval,
-    Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Timestamp,
-    TriggerEvidence,
+    LiveFigures, Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles,
+    Timestamp, TriggerEvidence,
 };
 
 use crate::StoreError;
@@ -56,6 +56,21 @@ struct Stored {
     /// Absent in alerts of before there was another reason than spread.
     #[serde(default)]
     reason: Option<u8>,
+    #[serde(default)]
+    live: Option<StoredLive>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredLive {
+    streams: u32,
+    running: u32,
+    started_at: i64,
+    ended_at: Option<i64>,
+    viewers: u64,
+    peak_viewers: u64,
+    viewer_minutes: u64,
+    score: f64,
+    threshold: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +131,7 @@ pub(crate) fn to_json(alert: &Alert) -> String {
         influence: alert.influence.iter().map(from_influence).collect(),
         quarantined: alert.quarantined,
         reason: Some(alert.reason as u8),
+        live: alert.live.as_ref().map(from_live),
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -174,6 +190,7 @@ fn to_alert(stored: Stored) -> Option<Alert> {
         reason: stored
             .reason
             .map_or(Some(AlertReason::default()), AlertReason::from_number)?,
+        live: stored.live.map(to_live),
     })
 }
 
@@ -210,6 +227,34 @@ fn to_influence(stored: StoredInfluence) -> PartyInfluence {
         share: stored.share,
         counted_share: stored.counted_share,
         capped: stored.capped,
+    }
+}
+
+fn from_live(live: &LiveFigures) -> StoredLive {
+    StoredLive {
+        streams: live.streams,
+        running: live.running,
+        started_at: live.started_at.0,
+        ended_at: live.ended_at.map(|at| at.0),
+        viewers: live.viewers,
+        peak_viewers: live.peak_viewers,
+        viewer_minutes: live.viewer_minutes,
+        score: finite(live.score),
+        threshold: finite(live.threshold),
+    }
+}
+
+fn to_live(stored: StoredLive) -> LiveFigures {
+    LiveFigures {
+        streams: stored.streams,
+        running: stored.running,
+        started_at: Timestamp(stored.started_at),
+        ended_at: stored.ended_at.map(Timestamp),
+        viewers: stored.viewers,
+        peak_viewers: stored.peak_viewers,
+        viewer_minutes: stored.viewer_minutes,
+        score: stored.score,
+        threshold: stored.threshold,
     }
 }
 
@@ -251,6 +296,17 @@ mod tests {
             paged: true,
             page_score: 7.0,
             quarantined: true,
+            live: Some(LiveFigures {
+                streams: 1,
+                running: 0,
+                started_at: Timestamp(5),
+                ended_at: Some(Timestamp(9)),
+                viewers: 0,
+                peak_viewers: 200,
+                viewer_minutes: 1_900,
+                score: -6.0,
+                threshold: 4.2,
+            }),
             ..alert(Scope::All, AlertLevel::Raised, 1, 10)
         };
         assert_eq!(from_json(&to_json(&stored)).unwrap(), stored);
@@ -264,11 +320,15 @@ mod tests {
             "pages_per_day",
             "influence",
             "quarantined",
+            "live",
         ] {
             assert!(fields.remove(added).is_some(), "{added}");
         }
         let old = from_json(&row.to_string()).unwrap();
-        assert_eq!((old.paged, old.page_score, old.forecast), (false, 0.0, None));
+        assert_eq!(
+            (old.paged, old.page_score, old.forecast, old.live),
+            (false, 0.0, None, None)
+        );
         assert_eq!(old.spread_24h, stored.spread_24h);
     }
 }

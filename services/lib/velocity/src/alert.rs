@@ -6,8 +6,9 @@ use tocsin_model::{
 
 use crate::evidence::{evidence as parties_evidence, next_hour};
 use crate::family::{FamilyState, accounts};
-use crate::figures::{WindowFigures, family_figures};
+use crate::figures::{FamilyFigures, family_figures};
 use crate::forecast::Calibration;
+use crate::live::{Stream, streams};
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
@@ -75,7 +76,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         spread_5m,
         spread_1h,
         spread_24h,
-        platforms: platforms(&figures.windows, &figures),
+        platforms: platforms(&figures, &streams(records), now),
         forecast_1h: forecast.spread.median,
         priority: priority.priority,
         priority_terms: priority.terms,
@@ -88,6 +89,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         influence: priority.influence,
         quarantined: has_flood,
         reason: state.episode.reason,
+        live: figures.live,
     })
 }
 
@@ -104,9 +106,11 @@ fn alert_id(key: &DeploymentKey, family: FamilyId, scope: Scope, level: AlertLev
     AlertId(key.digest("alert", &parts))
 }
 
-fn platforms(windows: &[WindowFigures; 3], figures: &crate::figures::FamilyFigures) -> Vec<PlatformFigures> {
-    let mut spread: BTreeMap<PlatformId, [u64; 3]> = BTreeMap::new();
-    for (place, window) in windows.iter().enumerate() {
+/// Of every platform with spread, and of those on which a stream runs: their parties are told as well.
+fn platforms(figures: &FamilyFigures, streams: &[Stream], now: Timestamp) -> Vec<PlatformFigures> {
+    let running = streams.iter().filter(|stream| stream.is_running(now));
+    let mut spread: BTreeMap<PlatformId, [u64; 3]> = running.map(|stream| (stream.platform(), [0; 3])).collect();
+    for (place, window) in figures.windows.iter().enumerate() {
         for ((platform, kind), count) in &window.counts {
             if kind.is_spread() {
                 spread.entry(*platform).or_default()[place] += count;

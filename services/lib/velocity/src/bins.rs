@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tocsin_model::{Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
@@ -40,6 +40,10 @@ pub(crate) struct Bins {
 pub(crate) struct Series {
     bins: [Bins; 3],
 }
+
+/// The same in bins of fifteen minutes alone: what is only asked for over a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quarters(Bins);
 
 /// Where an event falls at each resolution: found once for all the series that count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +177,37 @@ impl Bins {
             .map(|entry| u64::from(entry.1))
             .sum()
     }
+
+    fn encode(&self, out: &mut Encoder) {
+        out.number(self.len() as u64);
+        let mut previous = 0i64;
+        for (bin, count) in self.iter() {
+            out.signed(bin - previous);
+            out.number(u64::from(count));
+            previous = bin;
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut bins = Bins::default();
+        let mut bin = 0i64;
+        for place in 0..input.length(2)? {
+            let step = input.signed()?;
+            if place > 0 && step <= 0 {
+                return Err(DecodeError::Invalid("order of bins"));
+            }
+            bin = bin
+                .checked_add(step)
+                .filter(|bin| in_range(*bin))
+                .ok_or(DecodeError::Invalid("bin"))?;
+            let count = input.narrow("count of a bin")?;
+            if count == 0 {
+                return Err(DecodeError::Invalid("count of a bin"));
+            }
+            bins.push(bin, count);
+        }
+        Ok(bins)
+    }
 }
 
 impl Series {
@@ -231,39 +266,69 @@ impl Series {
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
-        for bins in &self.bins {
-            out.number(bins.len() as u64);
-            let mut previous = 0i64;
-            for (bin, count) in bins.iter() {
-                out.signed(bin - previous);
-                out.number(u64::from(count));
-                previous = bin;
-            }
-        }
+        self.bins.iter().for_each(|bins| bins.encode(out));
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut series = Series::default();
         for bins in &mut series.bins {
-            let length = input.length(2)?;
-            let mut bin = 0i64;
-            for place in 0..length {
-                let step = input.signed()?;
-                if place > 0 && step <= 0 {
-                    return Err(DecodeError::Invalid("order of bins"));
-                }
-                bin = bin
-                    .checked_add(step)
-                    .filter(|bin| in_range(*bin))
-                    .ok_or(DecodeError::Invalid("bin"))?;
-                let count = input.narrow("count of a bin")?;
-                if count == 0 {
-                    return Err(DecodeError::Invalid("count of a bin"));
-                }
-                bins.push(bin, count);
-            }
+            *bins = Bins::decode(input)?;
         }
         Ok(series)
+    }
+}
+
+impl Quarters {
+    /// Counts one happening, and drops what is no longer kept.
+    #[inline]
+    pub(crate) fn add(&mut self, place: &Place) {
+        let (bin, kept_from) = (place.bins[2], place.kept_from[2]);
+        if bin >= kept_from {
+            self.0.add(bin);
+        }
+        self.0.drop_before(kept_from);
+    }
+
+    /// Takes over what another counted.
+    pub(crate) fn absorb(&mut self, other: &Quarters) {
+        let mut sums: BTreeMap<i64, u32> = self.0.iter().collect();
+        for (bin, count) in other.0.iter() {
+            let sum = sums.entry(bin).or_insert(0);
+            *sum = sum.saturating_add(count);
+        }
+        self.0 = Bins::default();
+        sums.into_iter().for_each(|(bin, count)| self.0.push(bin, count));
+    }
+
+    /// Whether the quarter of an hour `quarters` before the open one is later than the latest that holds something.
+    pub(crate) fn is_silent(&self, quarters: i64, place: &Place) -> bool {
+        let open = place.kept_from[2] + Resolution::Minutes15.bins_kept() - 1;
+        self.0.latest.1 == 0 || self.0.latest.0 < open - quarters
+    }
+
+    /// The number of the latest bin that holds something.
+    pub(crate) fn latest_bin(&self) -> i64 {
+        self.0.latest.0
+    }
+
+    /// How many happened in bins that start in `from..to`.
+    pub(crate) fn sum(&self, from: Timestamp, to: Timestamp) -> u64 {
+        let width = Resolution::Minutes15.width().0;
+        let latest = self.0.iter().rev();
+        latest
+            .map(|(bin, count)| (Timestamp(bin * width), count))
+            .skip_while(|(start, _)| *start >= to)
+            .take_while(|(start, _)| *start >= from)
+            .map(|(_, count)| u64::from(count))
+            .sum()
+    }
+
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        self.0.encode(out);
+    }
+
+    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Bins::decode(input).map(Quarters)
     }
 }
 

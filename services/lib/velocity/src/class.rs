@@ -17,7 +17,7 @@ pub(crate) struct ClassCounts {
     hot: HashMap<ContentId, Hot, BuildHasherDefault<IdHasher>>,
     /// Floods: as many as there may be hot contents.
     quarantined: BTreeMap<ContentId, HotRecord>,
-    /// The quietest contents when the table was last looked through, with their spread then, the quietest last: who may have to go.
+    /// The quietest contents when the table was last looked through, with what they were worth then, the quietest last: who may have to go.
     quietest: Vec<(u64, ContentId)>,
     /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
     /// every event do it.
@@ -111,6 +111,10 @@ const BEFORE_AGES: [Milliseconds; 8] = [
 
 /// How far ahead of the group's time the cold counts take an event.
 const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(15);
+
+/// A live stream is worth as much room as this many copies an hour, however many watch it: whoever makes up viewers moves nothing that spreads
+/// well.
+pub(crate) const LIVE_WORTH_MAX: u64 = 10;
 
 const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
 /// How many of the quietest contents are listed at a time.
@@ -244,7 +248,7 @@ impl ClassCounts {
             && listed < spread
         {
             self.quietest.pop();
-            let may_go = |record: &HotRecord| hour(record, now) <= listed && !protected(record);
+            let may_go = |record: &HotRecord| worth(record, now) <= listed && !protected(record);
             if self.hot(content).is_some_and(may_go) {
                 self.hot.remove(&content);
                 return Some(content);
@@ -260,14 +264,14 @@ impl ClassCounts {
             .map(|hot| &hot.record)
             .filter(|record| !protected(record));
         let mut listed: Vec<_> = free
-            .map(|record| (hour(record, now), record.last_seen(), record.content()))
+            .map(|record| (worth(record, now), record.last_seen(), record.content()))
             .collect();
         if listed.len() > QUIETEST_MAX {
             listed.select_nth_unstable(QUIETEST_MAX);
             listed.truncate(QUIETEST_MAX);
         }
         listed.sort_unstable_by(|a, b| b.cmp(a));
-        self.quietest = listed.into_iter().map(|(hour, _, content)| (hour, content)).collect();
+        self.quietest = listed.into_iter().map(|(worth, _, content)| (worth, content)).collect();
         self.looked_at = now;
     }
 
@@ -364,6 +368,12 @@ impl ClassCounts {
         }
     }
 
+    /// Says in the content's record when an alert told that it is live. Whether it has a record of a stream that runs.
+    pub(crate) fn set_live_told(&mut self, content: ContentId, told_at: Timestamp, now: Timestamp) -> bool {
+        let record = self.hot.get_mut(&content).map(|hot| &mut hot.record);
+        record.is_some_and(|record| record.set_live_told(told_at, now))
+    }
+
     pub(crate) fn encode_hot(&self, out: &mut Encoder) {
         out.signed(self.since.0);
         out.signed(self.looked_at.0);
@@ -409,7 +419,8 @@ impl ClassCounts {
     }
 }
 
-/// Spread in the last hour.
-fn hour(record: &HotRecord, now: Timestamp) -> u64 {
-    record.recent_spread(Resolution::Minute1, 60, now)
+/// What a record is worth when room is short: its spread in the last hour, and the viewers it has now if it is live.
+fn worth(record: &HotRecord, now: Timestamp) -> u64 {
+    let viewers = record.live().map_or(0, |live| live.viewers(now));
+    record.recent_spread(Resolution::Minute1, 60, now) + viewers.min(LIVE_WORTH_MAX)
 }

@@ -11,10 +11,10 @@ const ESCALATE_AT: u64 = 10;
 const SUBSIDED_PART: u64 = 10;
 
 /// A family that spreads again within this time after its episode was raised goes on with it.
-const ONE_EPISODE: Milliseconds = Milliseconds::from_hours(24);
+pub(crate) const ONE_EPISODE: Milliseconds = Milliseconds::from_hours(24);
 
 /// The episodes of one family in one scope: at most one is open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Episode {
     /// The number of the latest episode, from 1; 0 before the first.
     pub(crate) number: u32,
@@ -29,6 +29,25 @@ pub(crate) struct Episode {
     last_alert_at: Timestamp,
     hour_at_level: u64,
     hour_max: u64,
+    /// When the latest live stream began that an alert told of.
+    live_told: Timestamp,
+}
+
+impl Default for Episode {
+    fn default() -> Self {
+        Episode {
+            number: 0,
+            open: false,
+            alerts: 0,
+            paged: false,
+            reason: AlertReason::default(),
+            raised_at: Timestamp(0),
+            last_alert_at: Timestamp(0),
+            hour_at_level: 0,
+            hour_max: 0,
+            live_told: Timestamp::MIN,
+        }
+    }
 }
 
 impl Episode {
@@ -44,12 +63,14 @@ impl Episode {
     pub(crate) fn judged(&mut self, rings: Rings, hour: u64, now: Timestamp) -> Option<AlertLevel> {
         self.hour_max = self.hour_max.max(hour);
         let level = match (self.open, rings) {
-            (false, Rings::Yes | Rings::ByWatch) if self.alerts > 0 && now - self.raised_at < ONE_EPISODE => {
+            (_, Rings::No) if !self.open => return None,
+            (false, _) if self.rang_within_the_day(now) => {
                 self.open = true;
                 self.hour_max = hour;
+                self.reason = rings.live_reason().unwrap_or(self.reason);
                 AlertLevel::Escalated
             }
-            (false, Rings::Yes | Rings::ByWatch) => {
+            (false, _) => {
                 *self = Episode {
                     number: self.number + 1,
                     open: true,
@@ -57,17 +78,48 @@ impl Episode {
                     hour_max: hour,
                     reason: match rings {
                         Rings::ByWatch => AlertReason::WatchList,
-                        Rings::Yes | Rings::No => AlertReason::Spread,
+                        _ => rings.live_reason().unwrap_or_default(),
                     },
                     ..Episode::default()
                 };
                 AlertLevel::Raised
+            }
+            // How much it spreads is another matter: the level for that stays.
+            (true, Rings::ByLiveMatch | Rings::ByLiveAudience) => {
+                self.reason = rings.live_reason().unwrap_or(self.reason);
+                return Some(self.alerted(AlertLevel::Escalated, now));
             }
             (true, _) if hour >= self.hour_at_level.saturating_mul(ESCALATE_AT) => AlertLevel::Escalated,
             _ => return None,
         };
         self.hour_at_level = hour;
         Some(self.alerted(level, now))
+    }
+
+    fn rang_within_the_day(&self, now: Timestamp) -> bool {
+        self.alerts > 0 && now - self.raised_at < ONE_EPISODE
+    }
+
+    /// Whether it rings, or did within the day.
+    pub(crate) fn is_known(&self, now: Timestamp) -> bool {
+        self.open || self.rang_within_the_day(now)
+    }
+
+    /// Whether an alert must tell of a live stream that began at `began_at`: none did of it or a later one. After the first, those that
+    /// follow are told of once a minute at most.
+    pub(crate) fn owes_live(&self, began_at: Timestamp, now: Timestamp) -> bool {
+        let was_told = self.live_told > Timestamp::MIN;
+        began_at > self.live_told && (!was_told || now - self.last_alert_at >= REVIEW_EVERY)
+    }
+
+    /// An alert told of the live streams that began up to this time.
+    pub(crate) fn told_live(&mut self, began_at: Timestamp) {
+        self.live_told = self.live_told.max(began_at);
+    }
+
+    /// So much spread in the last hour keeps it open.
+    pub(crate) fn hour_that_keeps_open(&self) -> u64 {
+        self.hour_max / SUBSIDED_PART + 1
     }
 
     /// So many more copies than the `hour` holds are needed before an open episode escalates.
@@ -131,6 +183,7 @@ impl Episode {
         out.signed(self.last_alert_at.0);
         out.number(self.hour_at_level);
         out.number(self.hour_max);
+        out.signed(self.live_told.0);
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -144,6 +197,7 @@ impl Episode {
             last_alert_at: Timestamp(input.signed()?),
             hour_at_level: input.number()?,
             hour_max: input.number()?,
+            live_told: Timestamp(input.signed()?),
         })
     }
 }
@@ -155,8 +209,23 @@ pub(crate) enum Rings {
     Yes,
     /// A member is on the watch list.
     ByWatch,
+    /// A live stream runs in a family that is known.
+    ByLiveMatch,
+    /// The audience of a live stream is not ordinary.
+    ByLiveAudience,
     /// It is.
     No,
+}
+
+impl Rings {
+    /// What an alert gives as reason where a live stream is it.
+    fn live_reason(self) -> Option<AlertReason> {
+        match self {
+            Rings::ByLiveMatch => Some(AlertReason::LiveMatch),
+            Rings::ByLiveAudience => Some(AlertReason::LiveAudience),
+            Rings::Yes | Rings::ByWatch | Rings::No => None,
+        }
+    }
 }
 
 #[cfg(test)]

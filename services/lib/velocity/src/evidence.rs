@@ -6,6 +6,7 @@ use tocsin_model::{Kind, NextHour, PartyId, PlatformId, Quantiles, Timestamp};
 
 use crate::family::accounts;
 use crate::forecast::{Calibration, Course, Forecast, Model};
+use crate::live::streams;
 use crate::record::{HotRecord, Resolution};
 
 /// One party's events of one family in one scope, counted exactly since promotion.
@@ -31,7 +32,7 @@ pub struct PartyEvidence {
     pub audience_sum: u64,
     /// See `audience_sum`.
     pub audience_count: u64,
-    /// Sum of the confidences of the label `tvec` on the copies, in percent.
+    /// Sum of the confidences of the label `tvec` on the copies and on the starts of live streams, in percent.
     pub label_percent: u64,
     /// Reports.
     pub reports: u64,
@@ -39,6 +40,8 @@ pub struct PartyEvidence {
     pub after_removal: u64,
     /// Platforms with spread in the last hour.
     pub platforms: u32,
+    /// Concurrent viewers of its live streams that run.
+    pub live_viewers: u64,
 }
 
 /// What each party says of the family of these records, ascending by party.
@@ -51,6 +54,9 @@ pub fn evidence(records: &[&HotRecord], now: Timestamp) -> Vec<PartyEvidence> {
             .or_insert_with(|| PartyEvidence::nothing(cell.party));
         if cell.kind == Kind::Report {
             said.reports += cell.voice.events;
+        }
+        if cell.kind == Kind::LiveStart {
+            said.label_percent += cell.voice.label_percent;
         }
         if !cell.kind.is_spread() {
             continue;
@@ -75,6 +81,11 @@ pub fn evidence(records: &[&HotRecord], now: Timestamp) -> Vec<PartyEvidence> {
     for (party, _) in spreading.into_values().filter(|(_, hour)| *hour > 0) {
         if let Some(said) = parties.get_mut(&party) {
             said.platforms += 1;
+        }
+    }
+    for stream in streams(records) {
+        if let Some(said) = parties.get_mut(&stream.party()) {
+            said.live_viewers = said.live_viewers.saturating_add(stream.viewers(now));
         }
     }
     parties.into_values().collect()
@@ -140,6 +151,7 @@ impl PartyEvidence {
             reports: 0,
             after_removal: 0,
             platforms: 0,
+            live_viewers: 0,
         }
     }
 }

@@ -19,9 +19,14 @@ pub(crate) struct Exposure {
     pub(crate) posted_share: f64,
     /// How many see a posted copy: the mean stated audience, 1 where none is stated.
     pub(crate) audience_per_copy: f64,
-    /// The product of the three.
+    /// How many further viewers running live streams will have.
+    pub(crate) live: f64,
+    /// The product of the first three, and the live ones.
     pub(crate) total: f64,
 }
+
+/// A concurrent place before a live stream is taken by so many viewers in an hour: who comes stays some twenty minutes.
+pub(crate) const LIVE_VIEWERS_PER_HOUR: f64 = 3.0;
 
 /// What the events of some parties show when there is nobody else.
 pub(crate) fn exposure<'a>(
@@ -37,6 +42,7 @@ pub(crate) fn exposure<'a>(
     };
     let (mut copies, mut last_1h, mut posted_1h) = (0_u64, 0_u64, 0_u64);
     let (mut audience_sum, mut audience_count) = (0_u64, 0_u64);
+    let mut live_viewers = 0_u64;
     for said in evidence {
         let age = said.since.map_or(Milliseconds(0), |since| now - since);
         course.age = course.age.max(age);
@@ -48,6 +54,7 @@ pub(crate) fn exposure<'a>(
         posted_1h = posted_1h.saturating_add(said.posted_1h);
         audience_sum = audience_sum.saturating_add(said.audience_sum);
         audience_count = audience_count.saturating_add(said.audience_count);
+        live_viewers = live_viewers.saturating_add(said.live_viewers);
     }
     // Of what nobody passed on, nothing is to be expected: the forecast's prior speaks of what has begun to spread.
     let forecast_1h = match copies {
@@ -59,11 +66,13 @@ pub(crate) fn exposure<'a>(
         0 => 1.0,
         count => audience_sum as f64 / count as f64,
     };
+    let live = LIVE_VIEWERS_PER_HOUR * live_viewers as f64;
     Exposure {
         forecast_1h,
         posted_share,
         audience_per_copy,
-        total: forecast_1h * posted_share * audience_per_copy,
+        live,
+        total: forecast_1h * posted_share * audience_per_copy + live,
     }
 }
 

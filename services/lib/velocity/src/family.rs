@@ -214,6 +214,14 @@ impl Families {
         }
     }
 
+    /// An alert told of the live streams that began up to this time.
+    pub(crate) fn told_live(&mut self, family: FamilyId, class: Class, began_at: Timestamp) {
+        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
+        if let Some(state) = state {
+            state.episode.told_live(began_at);
+        }
+    }
+
     /// Takes the members in other groups out of a state.
     pub(crate) fn take_remote(&mut self, family: FamilyId, class: Class) -> BTreeMap<ContentId, (u64, Vec<HotRecord>)> {
         let Some(own) = self.classes.get_mut(&class) else {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Estimate, Interval, Kind, Milliseconds, PlatformId, Surface, Timestamp};
+use tocsin_model::{Estimate, Interval, Kind, LiveFigures, Milliseconds, PlatformId, Surface, Timestamp};
 use tocsin_sketch::Reach;
 
-use crate::record::{HotRecord, Resolution};
+use crate::live::live_figures;
+use crate::record::{Code, HotRecord, Parts, Resolution};
 
 /// The windows that answers and alerts speak of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,20 @@ pub struct ReachFigures {
     pub epochs_mixed: bool,
 }
 
+/// How the spread of a day divides by a code: [`CodeFigures::stated`], `others` and `unstated` sum up to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeFigures {
+    /// The codes with the largest counts, at most [`CODES_MAX`]: the largest first, of equal counts the lower code.
+    pub stated: Vec<(Code, u64)>,
+    /// The count of all other codes together.
+    pub others: u64,
+    /// The count of the events that state none.
+    pub unstated: u64,
+}
+
+/// The most codes that are told apart for one family; the others have one count together.
+pub const CODES_MAX: usize = 32;
+
 /// Everything known of a hot family inside one scope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FamilyFigures {
@@ -56,6 +71,12 @@ pub struct FamilyFigures {
     pub windows: [WindowFigures; 3],
     /// Spread per surface over 24 hours, exact since promotion.
     pub surfaces: BTreeMap<Surface, u64>,
+    /// Spread per region over 24 hours, exact since promotion.
+    pub regions: CodeFigures,
+    /// Spread per language over 24 hours, exact since promotion.
+    pub languages: CodeFigures,
+    /// The live streams among the contents; `None` when there are none.
+    pub live: Option<LiveFigures>,
     /// Reach per platform since promotion.
     pub reach: BTreeMap<PlatformId, ReachFigures>,
     /// The earliest event that is known.
@@ -114,6 +135,9 @@ pub fn family_figures(records: &[&HotRecord], as_of: Timestamp) -> Option<Family
     Some(FamilyFigures {
         windows: WindowLength::ALL.map(|length| window_figures(records, length, as_of)),
         surfaces: surfaces(records, as_of),
+        regions: codes(records, as_of, HotRecord::regions),
+        languages: codes(records, as_of, HotRecord::languages),
+        live: live_figures(records, as_of),
         reach: reach(records),
         first_seen,
         last_seen,
@@ -155,6 +179,33 @@ fn surfaces(records: &[&HotRecord], as_of: Timestamp) -> BTreeMap<Surface, u64> 
         }
     }
     sums
+}
+
+fn codes(
+    records: &[&HotRecord],
+    as_of: Timestamp,
+    parts: impl Fn(&HotRecord, Timestamp, Timestamp) -> Parts,
+) -> CodeFigures {
+    let Window { from, to } = window(WindowLength::Hours24, as_of);
+    let mut sums: BTreeMap<Code, u64> = BTreeMap::new();
+    let (mut others, mut spread) = (0_u64, 0_u64);
+    for record in records {
+        let parts = parts(record, from, to);
+        for (code, count) in parts.codes {
+            *sums.entry(code).or_insert(0) += count;
+        }
+        others = others.saturating_add(parts.others);
+        spread = spread.saturating_add(record.spread(Resolution::Minutes15, from, to).low);
+    }
+    let unstated = spread.saturating_sub(others).saturating_sub(sums.values().sum());
+    let mut stated: Vec<(Code, u64)> = sums.into_iter().collect();
+    stated.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+    let beyond = stated.split_off(stated.len().min(CODES_MAX));
+    CodeFigures {
+        stated,
+        others: beyond.iter().fold(others, |sum, (_, count)| sum.saturating_add(*count)),
+        unstated,
+    }
 }
 
 fn reach(records: &[&HotRecord]) -> BTreeMap<PlatformId, ReachFigures> {

@@ -89,7 +89,8 @@ fn flood(record: &HotRecord) -> Option<Flood> {
     let spread = record.cells().iter().filter(|cell| cell.kind.is_spread());
     let copies = spread.map(|cell| cell.voice.events).sum();
     // Beyond exact sets there are too many accounts for a flood, and to estimate them costs more than to ask this.
-    if copies < FLOOD_COPIES || !record.reach().iter().all(|entry| entry.accounts.is_exact()) {
+    if copies < FLOOD_COPIES || record.live().is_some() || !record.reach().iter().all(|entry| entry.accounts.is_exact())
+    {
         return None;
     }
     let accounts = spreaders(record);
@@ -142,6 +143,10 @@ impl HotRecord {
         let Some(flood) = self.flood().copied() else {
             return Quarantine::Ends;
         };
+        // What is live is counted exactly: a flood must not hide it.
+        if sighting.kind.is_live() {
+            return Quarantine::Ends;
+        }
         if Flood::lapsed(self.last_seen(), now) {
             return Quarantine::Ends;
         }

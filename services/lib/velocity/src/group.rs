@@ -6,7 +6,7 @@ use tocsin_model::{
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
 use crate::calibrations::Calibrations;
-use crate::class::{Admission, ClassCounts, Counted};
+use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
 use crate::flood::Quarantine;
@@ -221,6 +221,9 @@ impl Group {
                 if counted == Counted::First {
                     self.changed.insert(HotKey { content, class });
                 }
+                if sighting.kind.is_live() {
+                    self.end_quiet_for_live(content, class);
+                }
                 return;
             }
         }
@@ -240,18 +243,28 @@ impl Group {
         }
         // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
         let is_watched = self.watch_list.severity(content).is_some();
-        if spread < self.config.promote_at && !is_watched && !self.families.has_link(content, class) {
-            return;
+        let is_live = sighting.kind.is_live();
+        if spread >= self.config.promote_at || is_live || is_watched || self.families.has_link(content, class) {
+            self.count_first(sighting, class, spread, out);
         }
+    }
+
+    /// Makes a content hot by a sighting that the cold counts know, and counts it. Apart from [`Group::count`], whose other sightings need none
+    /// of the room on the stack that this takes.
+    #[inline(never)]
+    fn count_first(&mut self, sighting: &Sighting<'_>, class: Class, spread: u32, out: &mut Vec<Output>) {
+        let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
+        let is_live = sighting.kind.is_live();
         let Some(hash) = sighting.hash.to_hash() else { return };
         let why = Promotion::BySighting {
             counted: sighting.kind.is_spread().then_some(at),
-            spread,
+            spread: if is_live { live_worth(sighting) } else { spread },
         };
         if self.promote(content, class, hash, why, out)
             && let Some(counts) = self.classes.get_mut(&class)
         {
             counts.count_hot(sighting, at, now);
+            self.counters.live += u64::from(is_live);
         }
     }
 
@@ -317,10 +330,19 @@ impl Group {
     }
 }
 
+/// The room that a live stream is worth at first: whoever opens thousands that nobody watches pushes out what nobody passes on.
+fn live_worth(sighting: &Sighting<'_>) -> u32 {
+    let viewers = match sighting.kind {
+        Kind::LiveHeartbeat => u64::from(sighting.audience),
+        _ => 1,
+    };
+    viewers.clamp(1, LIVE_WORTH_MAX) as u32
+}
+
 /// Why a content becomes hot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Promotion {
-    /// It spreads, or is watched: a sighting made it at most `spread` in the last hour. If it was a spread, it stands in the cold counts at
+    /// It spreads, is live or is watched: a sighting made it worth at most `spread` in the last hour. If it was a spread, it stands in the cold counts at
     /// `counted`.
     BySighting { counted: Option<Timestamp>, spread: u32 },
     /// It was linked to a family.

@@ -88,6 +88,8 @@ pub struct Counters {
     pub unknown_kind: u64,
     /// Contents that became hot.
     pub promoted: u64,
+    /// Of these, live streams that became hot as such.
+    pub live: u64,
     /// Hot contents that made room.
     pub evicted: u64,
     /// Hot contents that were put into quarantine as floods.
@@ -113,6 +115,7 @@ impl Counters {
         self.late += other.late;
         self.unknown_kind += other.unknown_kind;
         self.promoted += other.promoted;
+        self.live += other.live;
         self.evicted += other.evicted;
         self.quarantined += other.quarantined;
         self.hot_refused += other.hot_refused;

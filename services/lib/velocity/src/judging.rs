@@ -11,6 +11,7 @@ use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
 use crate::learning::FORECAST_AHEAD;
+use crate::live::{is_running, latest_began_at};
 use crate::paging::PagePolicy;
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::{self, Past, TriggerParameters, total};
@@ -157,21 +158,28 @@ impl Group {
             // It rings already: all that is left is to escalate.
             Some(state) => {
                 let copies = state.episode.copies_to_escalate(hour());
-                (if copies == 0 { Rings::Yes } else { Rings::No }, copies)
+                let rings = match copies {
+                    0 => Rings::Yes,
+                    _ if self.matches_by_live(family, class, records) => Rings::ByLiveMatch,
+                    _ => Rings::No,
+                };
+                (rings, copies)
             }
             None => {
                 let judgement = trigger::judge(records, self.past(family, class), now, &TriggerParameters::SHIPPED);
                 let rings = match judgement.rings {
                     Rings::No if self.rings_by_watch(family, class, records) => Rings::ByWatch,
+                    Rings::No => self.rings_by_live(family, class, records).unwrap_or(Rings::No),
                     rings => rings,
                 };
                 (rings, judgement.copies_missing)
             }
         };
         if rings == Rings::No {
-            // What is watched rings when its rest is over, whatever its copies and accounts: it is asked about each time.
-            let is_watched = watched(records).is_some();
-            if is_watched || (open.is_none() && self.quarantine_flood(family, class)) {
+            // What is watched rings when its rest is over, and what is live by its viewers, whatever its copies and accounts: it is asked about
+            // each time.
+            let is_asked_each_time = watched(records).is_some() || is_running(records, now);
+            if is_asked_each_time || (open.is_none() && self.quarantine_flood(family, class)) {
                 return;
             }
             return self.keep_quiet(family, class, copies);
@@ -212,10 +220,20 @@ impl Group {
         let gathered = self.gathered(family, class);
         let records = gathered.as_slice();
         let hour = at_least_seen(total(records, Resolution::Minute1, 60, now), records, now);
+        let is_running = is_running(records, now);
+        let matches = is_running && self.matches_by_live(family, class, records);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };
-        let level = state.episode.reviewed(hour, now);
+        let level = match state.episode.open {
+            true if matches => state.episode.judged(Rings::ByLiveMatch, hour, now),
+            // As long as a stream of it runs it is not over.
+            _ if is_running => {
+                let hour = hour.max(state.episode.hour_that_keeps_open());
+                state.episode.reviewed(hour, now)
+            }
+            _ => state.episode.reviewed(hour, now),
+        };
         if state.episode.open {
             self.deadlines.add(now + REVIEW_EVERY, Duty::Review(family, class));
         }
@@ -233,13 +251,20 @@ impl Group {
             return;
         };
         let course = course(&records, self.now);
-        if level != AlertLevel::Subsided {
+        let began_at = alert.live.and_then(|_| latest_began_at(&records, self.now));
+        // Of a live stream that nobody copied there is no spread to forecast, and nothing to learn.
+        let is_forecast = alert.live.is_none() || course.last_3h > 0;
+        if level != AlertLevel::Subsided && is_forecast {
             let due = self.now + FORECAST_AHEAD;
             if self.outcomes.expect(family, class, due, course) {
                 self.deadlines.add(due, Duty::Learn(family, class));
             }
         }
         self.families.set_paged(family, class, alert.paged);
+        if let Some(began_at) = began_at {
+            self.families.told_live(family, class, began_at);
+            self.set_live_told(family, class, self.now);
+        }
         out.push(Output::Alert(Box::new(alert)));
     }
 

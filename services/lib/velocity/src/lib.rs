@@ -16,6 +16,7 @@
 
 mod alert;
 mod bins;
+mod breakdown;
 pub mod budget;
 mod calibrations;
 mod class;
@@ -32,6 +33,7 @@ mod group;
 mod input;
 mod judging;
 mod learning;
+mod live;
 mod marks;
 mod membership;
 mod odds;

@@ -2,6 +2,7 @@
 
 use tocsin_model::{
     Class, ContentHash, ContentId, Decision, Delta, Evidence, FamilyAnnouncement, FamilyId, Link, Milliseconds,
+    Timestamp, Verdict,
 };
 use tocsin_sketch::Inserted;
 use tocsin_sketch::codec::{Decoder, Encoder};
@@ -230,6 +231,7 @@ impl Group {
             return;
         };
         state.verdict = Some(decision.verdict);
+        let is_harmless = matches!(decision.verdict, Verdict::Benign | Verdict::Newsworthy);
         let level = match state.episode.reasserted(now) {
             // Readers of this scope have seen scope `all`'s alert so far. From now on the scope has an episode of its own.
             None if open_for_all && class != Class::All => state.episode.judged(Rings::Yes, hour, now),
@@ -237,6 +239,9 @@ impl Group {
         };
         if let Some(level) = level {
             self.alert(family, class, level, out);
+        }
+        if is_harmless {
+            self.set_live_told(family, class, Timestamp::MIN);
         }
     }
 }

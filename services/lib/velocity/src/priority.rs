@@ -55,11 +55,15 @@ pub fn priority(evidence: &[PartyEvidence], setting: Setting<'_>) -> Priority {
         ("forecast_1h", shown.forecast_1h),
         ("posted_share", shown.posted_share),
         ("audience_per_copy", shown.audience_per_copy),
+    ];
+    let live = (shown.live > 0.0).then_some(("live_exposure", shown.live));
+    let weighed = [
         ("exposure", shown.total),
         ("exposure_counted", capped.counted),
         ("severity", severity),
     ];
-    let terms = odds.into_iter().chain(factors).map(|(name, value)| PriorityTerm {
+    let terms = odds.into_iter().chain(factors).chain(live).chain(weighed);
+    let terms = terms.map(|(name, value)| PriorityTerm {
         name: name.to_owned(),
         value,
     });
@@ -383,7 +387,7 @@ mod tests {
                 label_percent,
                 reports,
                 after_removal,
-                _,
+                live_viewers,
             ] = counts;
             PartyEvidence {
                 party: PartyId(0),
@@ -400,6 +404,7 @@ mod tests {
                 reports,
                 after_removal,
                 platforms,
+                live_viewers,
             }
         })
     }

@@ -15,7 +15,7 @@ use crate::marks::Marks;
 use crate::watched::WatchList;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 3;
+pub const SNAPSHOT_VERSION: u16 = 4;
 
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.

@@ -32,13 +32,14 @@ impl Voice {
     pub(crate) fn hear(&mut self, sighting: &Sighting<'_>, at: Timestamp, removals: u64) {
         self.first_at = self.first_at.min(at);
         self.events += 1;
-        if !sighting.kind.is_spread() {
+        // A stream is labelled once, at its start: its heartbeats say nothing more.
+        if !sighting.kind.is_spread() && sighting.kind != Kind::LiveStart {
             return;
         }
         if sighting.tvec_confidence != Sighting::NO_LABEL {
             self.label_percent += u64::from(sighting.tvec_confidence.min(100));
         }
-        if sighting.kind == Kind::BlockedUpload {
+        if matches!(sighting.kind, Kind::BlockedUpload | Kind::LiveStart) {
             return;
         }
         if sighting.audience > 0 {

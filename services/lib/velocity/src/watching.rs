@@ -5,6 +5,7 @@ use tocsin_model::{Class, ContentId, FamilyAnnouncement, FamilyId, Milliseconds,
 use crate::class::Quiet;
 use crate::group::Group;
 use crate::input::{HotKey, Output, WATCHED_MAX};
+use crate::live::is_running;
 use crate::record::HotRecord;
 use crate::watched::Listed;
 
@@ -72,10 +73,11 @@ impl Group {
     }
 }
 
-/// The spread that keeps an episode open: one sighting of what is watched counts as one, of whatever kind it was.
+/// The spread that keeps an episode open: one sighting of what is watched counts as one, of whatever kind it was, and so does a live stream
+/// that runs.
 pub(crate) fn at_least_seen(hour: u64, records: &[&HotRecord], now: Timestamp) -> u64 {
     match hour {
-        0 => u64::from(was_seen(records, now, SEEN_WITHIN)),
+        0 => u64::from(was_seen(records, now, SEEN_WITHIN) || is_running(records, now)),
         more => more,
     }
 }

@@ -1,7 +1,7 @@
 //! Alerts as they stand in `tocsin.alerts`: Avro single-object encoding, with the names of the platforms and the party they speak of.
 
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, AlertReason, Estimate, Milliseconds, NextHour, PartyId, PartyInfluence,
+    Alert, AlertId, AlertLevel, AlertReason, Estimate, LiveFigures, Milliseconds, NextHour, PartyId, PartyInfluence,
     PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence,
 };
 
@@ -86,6 +86,7 @@ pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
     });
     out.push(u8::from(alert.quarantined));
     put_long(&mut out, alert.reason as i64);
+    put_option(&mut out, alert.live, put_live);
     out
 }
 
@@ -141,6 +142,7 @@ pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
         influence: read_influence(cursor, &mut names)?,
         quarantined: cursor.boolean()?,
         reason: AlertReason::from_number(cursor.branch(1 + AlertReason::ALL.len() as u8)?).ok_or(invalid("reason"))?,
+        live: cursor.present()?.then(|| read_live(cursor)).transpose()?,
     };
     cursor.finish()?;
     Ok(AlertRecord { alert, names })
@@ -196,6 +198,32 @@ fn read_influence(cursor: &mut Cursor<'_>, names: &mut Names) -> Result<Vec<Part
         });
     }
     Ok(influence)
+}
+
+fn put_live(out: &mut Vec<u8>, live: LiveFigures) {
+    put_long(out, i64::from(live.streams));
+    put_long(out, i64::from(live.running));
+    put_long(out, live.started_at.0);
+    put_option(out, live.ended_at, |out, ended_at| put_long(out, ended_at.0));
+    put_count(out, live.viewers);
+    put_count(out, live.peak_viewers);
+    put_count(out, live.viewer_minutes);
+    put_double(out, live.score);
+    put_double(out, live.threshold);
+}
+
+fn read_live(cursor: &mut Cursor<'_>) -> Result<LiveFigures, RecordError> {
+    Ok(LiveFigures {
+        streams: narrow(cursor, "streams")?,
+        running: narrow(cursor, "running")?,
+        started_at: Timestamp(cursor.long()?),
+        ended_at: cursor.present()?.then(|| cursor.long()).transpose()?.map(Timestamp),
+        viewers: narrow(cursor, "viewers")?,
+        peak_viewers: narrow(cursor, "peak_viewers")?,
+        viewer_minutes: narrow(cursor, "viewer_minutes")?,
+        score: cursor.double()?,
+        threshold: cursor.double()?,
+    })
 }
 
 fn put_quantiles(out: &mut Vec<u8>, quantiles: Quantiles) {

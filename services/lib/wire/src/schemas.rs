@@ -112,6 +112,7 @@ impl SchemaName {
             SchemaName::Alert => &[
                 include_str!("../../../../schemas/avro/alert/1.avsc"),
                 include_str!("../../../../schemas/avro/alert/2.avsc"),
+                include_str!("../../../../schemas/avro/alert/3.avsc"),
             ],
             SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
             SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],

@@ -223,7 +223,18 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     },
                 ],
                 quarantined: true,
-                reason: AlertReason::WatchList,
+                reason: AlertReason::LiveMatch,
+                live: Some(LiveFigures {
+                    streams: 2,
+                    running: 1,
+                    started_at: Timestamp(at.0 - 600_000),
+                    ended_at: None,
+                    viewers: 180,
+                    peak_viewers: 195,
+                    viewer_minutes: 1_250,
+                    score: 7.5,
+                    threshold: 4.2,
+                }),
             };
             alert::encode(&alert, &names)
         }

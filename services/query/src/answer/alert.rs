@@ -2,7 +2,7 @@ use serde::Serialize;
 use tocsin_model::{Alert, Estimate, NextHour, Quantiles};
 use utoipa::ToSchema;
 
-use super::{EstimateRange, HashText, Range, instant, scope_name};
+use super::{EstimateRange, HashText, LiveAnswer, Range, instant, scope_name};
 use crate::replica::{HeldAlert, Names};
 
 /// An alert with the numbers that justify it.
@@ -60,8 +60,11 @@ pub struct AlertAnswer {
     pub influence: Vec<InfluenceAnswer>,
     /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
     pub quarantined: bool,
-    /// Why the episode was raised: `spread`, or `watch_list`.
+    /// Why the episode was raised, or a live stream escalated it: `spread`, `watch_list`, `live_match` (a live stream runs whose family
+    /// rang within the day or was found to violate) or `live_audience` (the audience of a live stream grows as if viewers pass it on).
     pub reason: &'static str,
+    /// The family's live streams when it rang. Null when it had none.
+    pub live: Option<LiveAnswer>,
 }
 
 /// What is expected of the next hour.
@@ -219,6 +222,7 @@ impl AlertAnswer {
                 .collect(),
             quarantined: alert.quarantined,
             reason: alert.reason.name(),
+            live: alert.live.map(LiveAnswer::from),
         }
     }
 }

@@ -3,13 +3,18 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
+use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::next_hour;
-use tocsin_velocity::figures::{FamilyFigures, WindowFigures, WindowLength, family_figures, window};
+use tocsin_velocity::figures::{CodeFigures, FamilyFigures, WindowFigures, family_figures};
 use tocsin_velocity::forecast::{Calibration, Model};
-use tocsin_velocity::{Flood, HotRecord};
+use tocsin_velocity::record::Code;
 use utoipa::ToSchema;
 
-use super::{AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, Range, instant, scope_name, window_name};
+use super::cold::{ColdAnswer, cold_answer, quarantine_answer};
+use super::{
+    AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, LiveAnswer, Range, instant, scope_name,
+    window_name,
+};
 use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 
 /// What is known of a family inside the reader's scope.
@@ -17,7 +22,7 @@ use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum FamilyAnswer {
     /// It spreads enough to be counted exactly.
-    Hot(HotAnswer),
+    Hot(Box<HotAnswer>),
     /// It is counted approximately, in total.
     Cold(ColdAnswer),
 }
@@ -50,6 +55,12 @@ pub struct HotAnswer {
     pub windows: Vec<HotWindow>,
     /// Spread by surface over 24 hours, exact since promotion.
     pub surfaces_24h: Vec<SurfaceCount>,
+    /// Spread by region over 24 hours, exact since promotion.
+    pub regions_24h: CodeCounts,
+    /// Spread by language over 24 hours, exact since promotion.
+    pub languages_24h: CodeCounts,
+    /// The live streams among the contents. Null when there are none.
+    pub live: Option<LiveAnswer>,
     /// Distinct accounts since promotion.
     pub reach: ReachAnswer,
     /// The next hour of what is counted exactly. An alert's quantiles also follow how earlier forecasts turned out.
@@ -119,6 +130,26 @@ pub struct SurfaceCount {
     pub count: u64,
 }
 
+/// How spread divides by region or language: the sum of all these is the exact count of the 24 hours.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CodeCounts {
+    /// The largest counts, at most 32: the largest first.
+    pub largest: Vec<CodeCount>,
+    /// All other regions or languages together. Of each content 32 are told apart at a time.
+    pub others: u64,
+    /// What stated none.
+    pub unstated: u64,
+}
+
+/// A count of one region or language.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CodeCount {
+    /// A region by ISO 3166-1 alpha-2, a language by ISO 639-1, as in the schema of events.
+    pub code: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// Distinct accounts. An account is a platform's pseudonym: the same person on two platforms is two accounts.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ReachAnswer {
@@ -139,57 +170,6 @@ pub struct PlatformReachAnswer {
     pub accounts: EstimateRange,
     /// Whether this is an upper bound: the platform's pseudonym key changed meanwhile.
     pub upper_bound: bool,
-}
-
-/// A content that is counted approximately.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ColdAnswer {
-    /// The content, 32 hexadecimal digits: a family of its own.
-    pub family: String,
-    /// The reader's scope: `all`, `coordinators` or `party`.
-    pub scope: &'static str,
-    /// The hash that was looked up.
-    pub hash: Option<HashText>,
-    /// The time up to which everything is counted, RFC 3339: at most a minute old.
-    pub as_of: Option<String>,
-    /// How far that is behind, in milliseconds.
-    pub lag_ms: u64,
-    /// The last 5 minutes, hour and 24 hours.
-    pub windows: Vec<ColdWindow>,
-    /// Why it is not counted exactly although it comes so often: one account, or a few, repeat it. Null when it is no flood.
-    pub quarantined: Option<QuarantineAnswer>,
-}
-
-/// A flood: one account, or a few, that repeat themselves thousands of times. It rings nothing until others join in.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct QuarantineAnswer {
-    /// Since when.
-    pub since: Option<String>,
-    /// How many accounts it came from then. An event without an account counts as one of its own.
-    pub accounts: u64,
-    /// How often it had been passed on until then, since its promotion.
-    pub copies: u64,
-}
-
-/// One window of a cold content.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ColdWindow {
-    /// `5m`, `1h` or `24h`.
-    pub window: &'static str,
-    /// Its start, included.
-    pub from: Option<String>,
-    /// Its end, excluded.
-    pub to: Option<String>,
-    /// Uploads, blocked uploads and shares.
-    pub spread: Range,
-    /// With probability `confidence`, `spread.high` exceeds the truth of the stretch counted by at most this.
-    pub expected_error: f64,
-    /// See `expected_error`.
-    pub confidence: f64,
-    /// The stretch counted: the window rounded outward.
-    pub covered_from: Option<String>,
-    /// Its end.
-    pub covered_to: Option<String>,
 }
 
 /// What a reader may know of a content or family. `hash` is the one looked up, if any.
@@ -214,15 +194,7 @@ pub fn family_answer(
             answer.quarantined = record.flood().map(quarantine_answer);
             Ok(FamilyAnswer::Cold(answer))
         }
-        _ => hot_answer(replica, scope, family, now_ms).map(FamilyAnswer::Hot),
-    }
-}
-
-fn quarantine_answer(flood: &Flood) -> QuarantineAnswer {
-    QuarantineAnswer {
-        since: instant(flood.since),
-        accounts: flood.accounts,
-        copies: flood.copies,
+        _ => hot_answer(replica, scope, family, now_ms).map(|answer| FamilyAnswer::Hot(Box::new(answer))),
     }
 }
 
@@ -263,6 +235,9 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
                 count: *count,
             })
             .collect(),
+        regions_24h: code_counts(&figures.regions),
+        languages_24h: code_counts(&figures.languages),
+        live: figures.live.map(LiveAnswer::from),
         reach: reach_answer(&figures, &replica.names),
         forecast: next_hour(&counted, &calibration, freshness.as_of).into(),
     })
@@ -323,6 +298,18 @@ fn hot_window(figures: &WindowFigures, cold: &NotHotClasses, names: &Names) -> H
     }
 }
 
+fn code_counts(figures: &CodeFigures) -> CodeCounts {
+    let count = |(code, count): &(Code, u64)| CodeCount {
+        code: String::from_utf8_lossy(code).into_owned(),
+        count: *count,
+    };
+    CodeCounts {
+        largest: figures.stated.iter().map(count).collect(),
+        others: figures.others,
+        unstated: figures.unstated,
+    }
+}
+
 fn reach_answer(figures: &FamilyFigures, names: &Names) -> ReachAnswer {
     let platforms: Vec<PlatformReachAnswer> = figures
         .reach
@@ -380,46 +367,4 @@ impl NotHotClasses {
         let sum = cold_sum(states, from, to)?;
         (sum.spread.high > 0).then_some((self.as_of?, sum))
     }
-}
-
-fn cold_answer(
-    replica: &ReplicaState,
-    scope: Scope,
-    content: ContentId,
-    hash: Option<&ContentHash>,
-    now_ms: i64,
-) -> Result<ColdAnswer, AnswerError> {
-    let states = replica.cold.visible(content, scope);
-    let as_of = replica.cold_as_of(content, scope).ok_or(AnswerError::NotFound)?;
-    let group = Freshness::of_group(replica, content.group(), now_ms)?;
-    let mut windows = Vec::with_capacity(WindowLength::ALL.len());
-    for length in WindowLength::ALL {
-        let window = window(length, as_of);
-        let states = states.iter().map(|(_, state)| (content, state.as_ref()));
-        let sum = cold_sum(states, window.from, window.to).ok_or(AnswerError::NotFound)?;
-        windows.push(ColdWindow {
-            window: window_name(length),
-            from: instant(window.from),
-            to: instant(window.to),
-            spread: sum.spread.into(),
-            expected_error: sum.expected_error,
-            confidence: sum.confidence,
-            covered_from: instant(sum.covered_from),
-            covered_to: instant(sum.covered_to),
-        });
-    }
-    // The counts never fall below the truth: nothing in the longest window is nothing seen.
-    if windows.iter().all(|window| window.spread.high == 0) {
-        return Err(AnswerError::NotFound);
-    }
-    let behind_group = u64::try_from((group.as_of - as_of).0).unwrap_or(0);
-    Ok(ColdAnswer {
-        family: FamilyId(content).to_string(),
-        scope: scope_name(scope),
-        hash: hash.map(HashText::from),
-        as_of: instant(as_of),
-        lag_ms: group.lag_ms.saturating_add(behind_group),
-        windows,
-        quarantined: None,
-    })
 }

@@ -2,7 +2,9 @@
 //! arguments.
 
 mod alert;
+mod cold;
 mod family;
+mod live;
 mod series;
 mod trending;
 
@@ -19,10 +21,12 @@ pub use alert::{
     AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, PriorityTermAnswer,
     QuantilesAnswer,
 };
+pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use family::{
-    ColdAnswer, ColdWindow, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
-    QuarantineAnswer, ReachAnswer, SurfaceCount, family_answer,
+    CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
+    ReachAnswer, SurfaceCount, family_answer,
 };
+pub use live::LiveAnswer;
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 

@@ -60,6 +60,9 @@ pub struct Seen {
     pub account: u64,
     /// Milliseconds after the start.
     pub at: i64,
+    pub audience: u32,
+    pub region: [u8; 2],
+    pub language: [u8; 2],
 }
 
 pub fn seen(content: u8, party: u16, sharing: Sharing, at: i64) -> Seen {
@@ -70,6 +73,9 @@ pub fn seen(content: u8, party: u16, sharing: Sharing, at: i64) -> Seen {
         kind: Kind::Upload,
         account: at as u64,
         at,
+        audience: 0,
+        region: [0; 2],
+        language: [0; 2],
     }
 }
 
@@ -137,9 +143,9 @@ impl World {
             },
             account: Some(AccountToken((seen.account + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             account_epoch: 0,
-            audience: 0,
-            region: [0; 2],
-            language: [0; 2],
+            audience: seen.audience,
+            region: seen.region,
+            language: seen.language,
             tvec_confidence: Sighting::NO_LABEL,
         };
         self.apply(id(seen.content).group(), Input::Sighting(&sighting));
@@ -346,6 +352,7 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
         }],
         quarantined: false,
         reason: AlertReason::Spread,
+        live: None,
     }
 }
 

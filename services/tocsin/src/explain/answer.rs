@@ -41,6 +41,22 @@ pub struct Alert {
     pub quarantined: bool,
     #[serde(default)]
     pub reason: String,
+    #[serde(default)]
+    pub live: Option<Live>,
+}
+
+/// The live streams of the family.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Live {
+    pub streams: u32,
+    pub running: u32,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+    pub viewers: u64,
+    pub peak_viewers: u64,
+    pub viewer_minutes: u64,
+    pub score: f64,
+    pub threshold: f64,
 }
 
 /// A content hash.

@@ -3,7 +3,7 @@ use std::fmt::{Display, Write as _};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::answer::{Alert, Estimate, Forecast, Range};
+use super::answer::{Alert, Estimate, Forecast, Live, Range};
 
 /// An alert in plain text of several lines.
 ///
@@ -11,17 +11,12 @@ use super::answer::{Alert, Estimate, Forecast, Range};
 /// It is not an alert of this API.
 pub fn explanation(alert: Value) -> Result<String> {
     let alert: Alert = serde_json::from_value(alert).context("read the alert")?;
-    Ok([
-        heading(&alert),
-        trigger(&alert),
-        counts(&alert),
-        platforms(&alert),
-        next_hour(&alert),
-        priority(&alert),
-        influence(&alert),
-        page(&alert),
-    ]
-    .join("\n"))
+    Ok([heading(&alert), trigger(&alert), counts(&alert), platforms(&alert)]
+        .into_iter()
+        .chain(alert.live.as_ref().map(live))
+        .chain([next_hour(&alert), priority(&alert), influence(&alert), page(&alert)])
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 fn heading(alert: &Alert) -> String {
@@ -50,6 +45,12 @@ fn trigger(alert: &Alert) -> String {
     };
     let watched = match alert.reason.as_str() {
         "watch_list" => "  A content on the watch list was seen: that alone rings, whatever its score.\n",
+        "live_match" => {
+            "  A live stream runs in this family, which rang within the day or was found to violate: that alone rings.\n"
+        }
+        "live_audience" => {
+            "  The audience of a live stream grows as if those who watch pass it on: that alone rings.\n"
+        }
         _ => "",
     };
     format!(
@@ -114,6 +115,29 @@ fn platforms(alert: &Alert) -> String {
     format!("Platforms, counted exactly\n{}", table(&rows))
 }
 
+fn live(live: &Live) -> String {
+    let since = live.started_at.as_deref().unwrap_or("an unknown time");
+    let state = match (live.running, live.ended_at.as_deref()) {
+        (0, ended_at) => format!("over since {}", ended_at.unwrap_or("an unknown time")),
+        (1, _) => "one runs".to_owned(),
+        (running, _) => format!("{running} run"),
+    };
+    let reached = match live.score >= live.threshold {
+        true => "reaches",
+        false => "is below",
+    };
+    format!(
+        "Live\n  Streams: {}, {state}; began {since}. {} watch now, {} at most, {} viewer-minutes in all.\n  \
+         The score of the audience, {}, {reached} the threshold, {}. It is the log-odds that viewers pass the stream on.\n",
+        live.streams,
+        number(live.viewers as f64),
+        number(live.peak_viewers as f64),
+        number(live.viewer_minutes as f64),
+        number(live.score),
+        number(live.threshold)
+    )
+}
+
 fn next_hour(alert: &Alert) -> String {
     match alert.forecast {
         Some(Forecast { spread, accounts }) => format!(
@@ -133,7 +157,7 @@ fn next_hour(alert: &Alert) -> String {
 }
 
 /// What each term stands for; whether it is one of the log-odds that make the probability.
-const TERMS: [(&str, &str); 14] = [
+const TERMS: [(&str, &str); 15] = [
     ("prior", "log-odds: before anything is known"),
     ("labels", "log-odds: the platforms' own classifiers"),
     ("watch", "log-odds: matches on a watch list"),
@@ -145,7 +169,8 @@ const TERMS: [(&str, &str); 14] = [
     ("forecast_1h", "copies to expect in the next hour"),
     ("posted_share", "the part of them that is posted, not blocked"),
     ("audience_per_copy", "how many see a posted copy"),
-    ("exposure", "the product of these three"),
+    ("live_exposure", "further viewers of the live streams in an hour"),
+    ("exposure", "copies x part posted x audience, and the live viewers"),
     ("exposure_counted", "what the cap on one party leaves of it"),
     ("severity", "1 to 2, by the labels"),
 ];
@@ -384,6 +409,33 @@ mod tests {
                 .contains("A content on the watch list was seen")
         );
         assert!(!explanation(alert()).unwrap().contains("watch list was seen"));
+    }
+
+    #[test]
+    fn what_is_live_says_whether_it_runs_and_who_watches() {
+        let mut running = alert();
+        running["reason"] = "live_match".into();
+        running["live"] = json!({
+            "state": "running", "streams": 1, "running": 1, "started_at": "2026-02-02T02:30:00.000Z", "ended_at": null,
+            "viewers": 180, "peak_viewers": 195, "viewer_minutes": 1250, "score": -6.0, "threshold": 4.2
+        });
+        let mut over = running.clone();
+        over["live"]["running"] = 0.into();
+        over["live"]["ended_at"] = "2026-02-02T02:39:00.000Z".into();
+        let text = explanation(running).unwrap();
+        for said in [
+            "A live stream runs in this family",
+            "Streams: 1, one runs; began 2026-02-02T02:30:00.000Z. 180 watch now, 195 at most, 1,250 viewer-minutes in all.",
+            "The score of the audience, -6, is below the threshold, 4.2.",
+        ] {
+            assert!(text.contains(said), "{said} is not in\n{text}");
+        }
+        assert!(
+            explanation(over)
+                .unwrap()
+                .contains("over since 2026-02-02T02:39:00.000Z")
+        );
+        assert!(!explanation(alert()).unwrap().contains("Live\n"));
     }
 
     #[test]

@@ -200,6 +200,7 @@ pub(crate) mod tests {
             influence: Vec::new(),
             quarantined: false,
             reason: tocsin_model::AlertReason::Spread,
+            live: None,
         }
     }
 

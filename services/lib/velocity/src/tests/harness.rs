@@ -25,6 +25,7 @@ pub(crate) struct Seen {
     /// Milliseconds after the start; received at once unless `late_by`.
     pub(crate) at: i64,
     pub(crate) late_by: i64,
+    pub(crate) audience: u32,
 }
 
 pub(crate) const START: i64 = 1_700_000_000_000;
@@ -38,6 +39,7 @@ pub(crate) fn seen(content: u8, account: u64, at: i64) -> Seen {
         kind: Kind::Upload,
         at,
         late_by: 0,
+        audience: 0,
     }
 }
 
@@ -92,10 +94,18 @@ pub(crate) fn sighting(content: ContentId, value: &[u8; 32], seen: Seen, offset:
         },
         account: Some(AccountToken(seen.account.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
         account_epoch: 0,
-        audience: 0,
-        region: [0; 2],
-        language: [0; 2],
+        audience: seen.audience,
+        region: code(seen.account, 40),
+        language: code(seen.account, 5),
         tvec_confidence: Sighting::NO_LABEL,
+    }
+}
+
+/// One of so many codes, or none for every third account.
+fn code(account: u64, codes: u64) -> [u8; 2] {
+    match account % 3 {
+        0 => [0; 2],
+        _ => [b'a' + (account % codes / 26) as u8, b'a' + (account % codes % 26) as u8],
     }
 }
 
@@ -245,6 +255,7 @@ pub(crate) fn stream(seed: u64, length: usize) -> Vec<Seen> {
                 } else {
                     0
                 },
+                audience: 0,
             }
         })
         .collect()

@@ -3,9 +3,10 @@
 mod alarm;
 mod families;
 mod flood;
-mod harness;
+pub(crate) mod harness;
 mod influence;
 mod invariance;
+mod live;
 mod paging;
 mod scopes;
 mod shadow;

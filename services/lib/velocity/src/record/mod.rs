@@ -1,18 +1,20 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
+mod codec;
+
 use tocsin_model::{
-    AccountToken, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId,
-    PlatformId, Severity, Sighting, Surface, Timestamp,
+    AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId, PlatformId,
+    Severity, Sighting, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
-use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 pub use crate::bins::Resolution;
 use crate::bins::{Bin, Place, Series};
-use crate::deadline::decode_class;
+pub use crate::breakdown::Code;
+use crate::breakdown::{Breakdown, UNSTATED};
 use crate::flood::Flood;
+use crate::live::Live;
 use crate::voice::Voice;
-use crate::watched::{decode_severity, encode_severity};
 
 /// One content in one visibility class, counted exactly since it became hot.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +29,16 @@ pub struct HotRecord {
     before: Before,
     spread: Series,
     cells: Vec<Cell>,
-    surfaces: Vec<(Surface, Series)>,
+    surfaces: Breakdown<Surface>,
+    regions: Breakdown<Code>,
+    languages: Breakdown<Code>,
     reach: Vec<PlatformReach>,
     pub(crate) signals: Signals,
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,
     watched: Option<Severity>,
+    /// Its live streams. Few contents have any.
+    live: Option<Box<Live>>,
 }
 
 /// Upper bounds of the spread that was counted before promotion.
@@ -60,24 +66,6 @@ impl Before {
         let nearest = self.since.iter().find(|(since, _)| *since <= from);
         nearest.or(self.since.last()).map_or(0, |(_, high)| u64::from(*high))
     }
-
-    fn encode(&self, out: &mut Encoder) {
-        out.signed(self.to.0);
-        out.number(self.since.len() as u64);
-        for (since, high) in &self.since {
-            out.signed(since.0);
-            out.number(u64::from(*high));
-        }
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let to = Timestamp(input.signed()?);
-        let mut since = Vec::new();
-        for _ in 0..input.length(2)? {
-            since.push((Timestamp(input.signed()?), input.narrow("count before promotion")?));
-        }
-        Ok(Before { to, since })
-    }
 }
 
 /// One platform and kind.
@@ -102,6 +90,15 @@ pub struct PlatformReach {
     first_epoch: u32,
     /// Whether accounts of another epoch were counted too: the estimate is then an upper bound.
     pub epochs_mixed: bool,
+}
+
+/// How a count divides by a code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The count of each code, ascending by code.
+    pub codes: Vec<(Code, u64)>,
+    /// The count of the codes that have none of their own.
+    pub others: u64,
 }
 
 /// What concerns all platforms and kinds together.
@@ -131,11 +128,14 @@ impl HotRecord {
             before: Before::NOTHING,
             spread: Series::default(),
             cells: Vec::new(),
-            surfaces: Vec::new(),
+            surfaces: Breakdown::default(),
+            regions: Breakdown::default(),
+            languages: Breakdown::default(),
             reach: Vec::new(),
             signals: Signals::default(),
             flood: None,
             watched: None,
+            live: None,
         }
     }
 
@@ -216,9 +216,17 @@ impl HotRecord {
 
     /// Spread per surface in fifteen-minute bins that start in `from..to`.
     pub fn surfaces(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Surface, u64)> + '_ {
-        self.surfaces
-            .iter()
-            .map(move |(surface, series)| (*surface, series.sum(Resolution::Minutes15, from, to)))
+        self.surfaces.sums(from, to)
+    }
+
+    /// Spread per region in fifteen-minute bins that start in `from..to`.
+    pub fn regions(&self, from: Timestamp, to: Timestamp) -> Parts {
+        Parts::of(&self.regions, from, to)
+    }
+
+    /// Spread per language in fifteen-minute bins that start in `from..to`.
+    pub fn languages(&self, from: Timestamp, to: Timestamp) -> Parts {
+        Parts::of(&self.languages, from, to)
     }
 
     /// What is counted apart, ascending by platform and kind.
@@ -251,6 +259,17 @@ impl HotRecord {
         self.watched
     }
 
+    /// The content's live streams, where a live event was counted.
+    pub(crate) fn live(&self) -> Option<&Live> {
+        self.live.as_deref()
+    }
+
+    /// Whether a stream of it runs, of which it is noted when an alert told so.
+    pub(crate) fn set_live_told(&mut self, told_at: Timestamp, now: Timestamp) -> bool {
+        let running = self.live.as_mut().filter(|live| live.is_running(now));
+        running.map(|live| live.told_at = told_at).is_some()
+    }
+
     pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
         self.watched = watched;
     }
@@ -259,7 +278,7 @@ impl HotRecord {
     #[inline]
     pub(crate) fn touch(&self) -> u8 {
         let cell = self.cells.first().map_or(0, |cell| cell.kind as u8);
-        let surface = self.surfaces.first().map_or(0, |entry| entry.0 as u8);
+        let surface = self.surfaces.touch();
         let reach = self.reach.first().map_or(0, |entry| u8::from(entry.epochs_mixed));
         cell ^ surface ^ reach
     }
@@ -313,20 +332,25 @@ impl HotRecord {
         match sighting.kind {
             kind if kind.is_spread() => self.count_spread(sighting, &bins),
             Kind::Removal => self.signals.removals += 1,
+            kind if kind.is_live() => {
+                let live = self.live.get_or_insert_default();
+                if let Some(stream) = live.stream(sighting.platform, sighting.party) {
+                    stream.hear(sighting, at, now);
+                }
+            }
             _ => {}
         }
     }
 
     fn count_spread(&mut self, sighting: &Sighting<'_>, bins: &Place) {
         self.spread.add(bins);
-        let place = match self.surfaces.binary_search_by_key(&sighting.surface, |entry| entry.0) {
-            Ok(place) => place,
-            Err(place) => {
-                self.surfaces.insert(place, (sighting.surface, Series::default()));
-                place
-            }
-        };
-        self.surfaces[place].1.add(bins);
+        self.surfaces.add(sighting.surface, bins);
+        if sighting.region != UNSTATED {
+            self.regions.add(sighting.region, bins);
+        }
+        if sighting.language != UNSTATED {
+            self.languages.add(sighting.language, bins);
+        }
         self.count_spreader(sighting);
     }
 
@@ -381,101 +405,15 @@ impl HotRecord {
         };
         Some(&mut self.cells[place])
     }
+}
 
-    /// The record's bytes: one encoding per record.
-    pub fn encode(&self, out: &mut Encoder) {
-        out.fixed128(self.content.0);
-        out.number(u64::from(self.class.number()));
-        out.fixed128(self.family.0.0);
-        out.byte(self.hash.algorithm() as u8);
-        out.bytes(self.hash.value());
-        out.signed(self.first_seen.0);
-        out.signed(self.last_seen.0);
-        out.signed(self.exact_since.0);
-        self.before.encode(out);
-        self.spread.encode(out);
-        out.number(self.cells.len() as u64);
-        for cell in &self.cells {
-            out.number(u64::from(cell.platform.0));
-            out.byte(cell.kind as u8);
-            out.number(u64::from(cell.party.0));
-            cell.series.encode(out);
-            cell.voice.encode(out);
+impl Parts {
+    fn of(breakdown: &Breakdown<Code>, from: Timestamp, to: Timestamp) -> Self {
+        let counted = breakdown.sums(from, to).filter(|(_, count)| *count > 0);
+        Parts {
+            codes: counted.collect(),
+            others: breakdown.others(from, to),
         }
-        out.number(self.surfaces.len() as u64);
-        for (surface, series) in &self.surfaces {
-            out.byte(*surface as u8);
-            series.encode(out);
-        }
-        out.number(self.reach.len() as u64);
-        for entry in &self.reach {
-            out.number(u64::from(entry.platform.0));
-            out.number(u64::from(entry.first_epoch));
-            out.byte(u8::from(entry.epochs_mixed));
-            entry.accounts.encode(out);
-        }
-        out.number(self.signals.without_account);
-        out.number(self.signals.removals);
-        out.byte(u8::from(self.flood.is_some()));
-        if let Some(flood) = &self.flood {
-            flood.encode(out);
-        }
-        out.byte(encode_severity(self.watched));
-    }
-
-    /// The record from its bytes.
-    ///
-    /// # Errors
-    /// The bytes are not a record.
-    pub fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let content = ContentId(input.fixed128()?);
-        let class = decode_class(input)?;
-        let family = FamilyId(ContentId(input.fixed128()?));
-        let algorithm = Algorithm::from_number(input.byte()?).ok_or(DecodeError::Invalid("algorithm"))?;
-        let hash = ContentHash::from_bytes(algorithm, input.bytes()?.to_vec(), None)
-            .map_err(|_| DecodeError::Invalid("content hash"))?;
-        let mut record = HotRecord::new(content, class, family, hash, Timestamp(0));
-        record.first_seen = Timestamp(input.signed()?);
-        record.last_seen = Timestamp(input.signed()?);
-        record.exact_since = Timestamp(input.signed()?);
-        record.before = Before::decode(input)?;
-        record.spread = Series::decode(input)?;
-        for _ in 0..input.length(12)? {
-            let platform = PlatformId(input.narrow("platform")?);
-            let kind = Kind::ALL
-                .get(usize::from(input.byte()?))
-                .copied()
-                .ok_or(DecodeError::Invalid("kind"))?;
-            record.cells.push(Cell {
-                platform,
-                kind,
-                party: PartyId(input.narrow("party")?),
-                series: Series::decode(input)?,
-                voice: Voice::decode(input)?,
-            });
-        }
-        for _ in 0..input.length(4)? {
-            let surface = Surface::ALL.get(usize::from(input.byte()?)).copied();
-            let surface = surface.ok_or(DecodeError::Invalid("surface"))?;
-            record.surfaces.push((surface, Series::decode(input)?));
-        }
-        for _ in 0..input.length(4)? {
-            record.reach.push(PlatformReach {
-                platform: PlatformId(input.narrow("platform")?),
-                first_epoch: input.narrow("epoch")?,
-                epochs_mixed: input.byte()? != 0,
-                accounts: Reach::decode(input)?,
-            });
-        }
-        record.signals = Signals {
-            without_account: input.number()?,
-            removals: input.number()?,
-        };
-        if input.byte()? != 0 {
-            record.flood = Some(Flood::decode(input)?);
-        }
-        record.watched = decode_severity(input)?;
-        Ok(record)
     }
 }
 

@@ -1,0 +1,133 @@
+use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId, Kind, PartyId, PlatformId, Timestamp};
+use tocsin_sketch::Reach;
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+use super::{Before, Cell, HotRecord, PlatformReach, Signals};
+use crate::bins::Series;
+use crate::breakdown::Breakdown;
+use crate::deadline::decode_class;
+use crate::flood::Flood;
+use crate::live::Live;
+use crate::voice::Voice;
+use crate::watched::{decode_severity, encode_severity};
+
+impl Before {
+    fn encode(&self, out: &mut Encoder) {
+        out.signed(self.to.0);
+        out.number(self.since.len() as u64);
+        for (since, high) in &self.since {
+            out.signed(since.0);
+            out.number(u64::from(*high));
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let to = Timestamp(input.signed()?);
+        let mut since = Vec::new();
+        for _ in 0..input.length(2)? {
+            since.push((Timestamp(input.signed()?), input.narrow("count before promotion")?));
+        }
+        Ok(Before { to, since })
+    }
+}
+
+impl HotRecord {
+    /// The record's bytes: one encoding per record.
+    pub fn encode(&self, out: &mut Encoder) {
+        out.fixed128(self.content.0);
+        out.number(u64::from(self.class.number()));
+        out.fixed128(self.family.0.0);
+        out.byte(self.hash.algorithm() as u8);
+        out.bytes(self.hash.value());
+        out.signed(self.first_seen.0);
+        out.signed(self.last_seen.0);
+        out.signed(self.exact_since.0);
+        self.before.encode(out);
+        self.spread.encode(out);
+        out.number(self.cells.len() as u64);
+        for cell in &self.cells {
+            out.number(u64::from(cell.platform.0));
+            out.byte(cell.kind as u8);
+            out.number(u64::from(cell.party.0));
+            cell.series.encode(out);
+            cell.voice.encode(out);
+        }
+        self.surfaces.encode(out);
+        self.regions.encode(out);
+        self.languages.encode(out);
+        out.number(self.reach.len() as u64);
+        for entry in &self.reach {
+            out.number(u64::from(entry.platform.0));
+            out.number(u64::from(entry.first_epoch));
+            out.byte(u8::from(entry.epochs_mixed));
+            entry.accounts.encode(out);
+        }
+        out.number(self.signals.without_account);
+        out.number(self.signals.removals);
+        out.byte(u8::from(self.flood.is_some()));
+        if let Some(flood) = &self.flood {
+            flood.encode(out);
+        }
+        out.byte(encode_severity(self.watched));
+        out.byte(u8::from(self.live.is_some()));
+        if let Some(live) = self.live() {
+            live.encode(out);
+        }
+    }
+
+    /// The record from its bytes.
+    ///
+    /// # Errors
+    /// The bytes are not a record.
+    pub fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let content = ContentId(input.fixed128()?);
+        let class = decode_class(input)?;
+        let family = FamilyId(ContentId(input.fixed128()?));
+        let algorithm = Algorithm::from_number(input.byte()?).ok_or(DecodeError::Invalid("algorithm"))?;
+        let hash = ContentHash::from_bytes(algorithm, input.bytes()?.to_vec(), None)
+            .map_err(|_| DecodeError::Invalid("content hash"))?;
+        let mut record = HotRecord::new(content, class, family, hash, Timestamp(0));
+        record.first_seen = Timestamp(input.signed()?);
+        record.last_seen = Timestamp(input.signed()?);
+        record.exact_since = Timestamp(input.signed()?);
+        record.before = Before::decode(input)?;
+        record.spread = Series::decode(input)?;
+        for _ in 0..input.length(12)? {
+            let platform = PlatformId(input.narrow("platform")?);
+            let kind = Kind::ALL
+                .get(usize::from(input.byte()?))
+                .copied()
+                .ok_or(DecodeError::Invalid("kind"))?;
+            record.cells.push(Cell {
+                platform,
+                kind,
+                party: PartyId(input.narrow("party")?),
+                series: Series::decode(input)?,
+                voice: Voice::decode(input)?,
+            });
+        }
+        record.surfaces = Breakdown::decode(input)?;
+        record.regions = Breakdown::decode(input)?;
+        record.languages = Breakdown::decode(input)?;
+        for _ in 0..input.length(4)? {
+            record.reach.push(PlatformReach {
+                platform: PlatformId(input.narrow("platform")?),
+                first_epoch: input.narrow("epoch")?,
+                epochs_mixed: input.byte()? != 0,
+                accounts: Reach::decode(input)?,
+            });
+        }
+        record.signals = Signals {
+            without_account: input.number()?,
+            removals: input.number()?,
+        };
+        if input.byte()? != 0 {
+            record.flood = Some(Flood::decode(input)?);
+        }
+        record.watched = decode_severity(input)?;
+        if input.byte()? != 0 {
+            record.live = Some(Box::new(Live::decode(input)?));
+        }
+        Ok(record)
+    }
+}
