@@ -11,10 +11,9 @@
 use tocsin_model::Timestamp;
 
 use super::stream::{Stream, minute};
-use crate::trigger::TriggerParameters;
 
-/// The score from which the rule rings: the same chance as for spread.
-pub(crate) const LIVE_THRESHOLD: f64 = TriggerParameters::SHIPPED.threshold;
+/// The score from which the rule rings, in nats of its own: it is not the score of spread.
+pub(crate) const LIVE_THRESHOLD: f64 = 4.2;
 
 /// The log-odds before anything is known: one stream in four hundred.
 const PRIOR: f64 = -6.0;
