@@ -35,7 +35,7 @@ pub struct DetectorConfig {
 pub struct ShadowConfig {
     /// Whether they run. Default false; costs up to as much again as the trigger itself.
     pub enabled: bool,
-    /// The log-odds of a spike, in nats, from which an episode is raised. -16 to 16; default 5.2.
+    /// The score, in nats, from which an episode is raised. -16 to 16; default 5.2.
     pub threshold: f64,
     /// Fewer copies by distinct accounts than this are never a spread. 1 to 1,000; default 6.
     pub copies_min: f64,

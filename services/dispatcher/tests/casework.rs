@@ -111,6 +111,7 @@ fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Alert 
         quarantined: false,
         reason: AlertReason::Spread,
         live: None,
+        score_terms: None,
     }
 }
 

@@ -162,7 +162,7 @@ pub struct CaseAlert {
     pub observed: u64,
     /// Spread expected in it.
     pub expected: f64,
-    /// The log-odds that a spike begins, in nats.
+    /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
     pub score: f64,
     /// The score from which the rule rings.
     pub threshold: f64,

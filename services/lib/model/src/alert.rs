@@ -80,6 +80,8 @@ pub struct Alert {
     pub reason: AlertReason,
     /// The family's live streams. `None` when it has none.
     pub live: Option<LiveFigures>,
+    /// What the score of the window that rang is made of. `None` in alerts of a version before.
+    pub score_terms: Option<ScoreTerms>,
 }
 
 /// Why an episode was raised, or escalated by a live stream. The numbers are part of the wire formats and never change.
@@ -139,12 +141,45 @@ pub struct TriggerEvidence {
     pub observed: u64,
     /// Spread expected in it.
     pub expected: f64,
-    /// The log-odds that a spike begins, in nats.
+    /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
     pub score: f64,
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts of the last 24 hours, summed over platforms.
     pub accounts: Estimate,
+}
+
+/// What the score is the sum of, in nats. What could not make the rule ring was not looked at, and is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScoreTerms {
+    /// How rare so many copies in such a time are.
+    pub rarity: f64,
+    /// Whether they took the time that those of a crisis take.
+    pub pace: f64,
+    /// Whether they came faster and faster.
+    pub growth: f64,
+    /// Whether they came on several platforms.
+    pub synchrony: f64,
+    /// Whether they were uploaded anew or passed on.
+    pub reuploads: f64,
+}
+
+impl ScoreTerms {
+    /// Every term with its name, in the order of the fields.
+    pub fn named(&self) -> [(&'static str, f64); 5] {
+        [
+            ("rarity", self.rarity),
+            ("pace", self.pace),
+            ("growth", self.growth),
+            ("synchrony", self.synchrony),
+            ("reuploads", self.reuploads),
+        ]
+    }
+
+    /// The score, in nats.
+    pub fn sum(&self) -> f64 {
+        self.named().iter().map(|(_, value)| value).sum()
+    }
 }
 
 /// An estimate with its interval.

@@ -26,7 +26,7 @@ mod watch;
 
 pub use alert::{
     Alert, AlertId, AlertLevel, AlertReason, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm,
-    Quantiles, TriggerEvidence,
+    Quantiles, ScoreTerms, TriggerEvidence,
 };
 pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::{
     Alert, AlertId, AlertLevel, AlertReason, Algorithm, Class, ContentHash, ContentId, Estimate, FamilyId, Interval,
     LiveFigures, Milliseconds, NextHour, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles,
-    Timestamp, TriggerEvidence,
+    ScoreTerms, Timestamp, TriggerEvidence,
 };
 
 use crate::StoreError;
@@ -58,6 +58,9 @@ struct Stored {
     reason: Option<u8>,
     #[serde(default)]
     live: Option<StoredLive>,
+    /// In the order of the fields.
+    #[serde(default)]
+    score_terms: Option<[f64; 5]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,6 +135,9 @@ pub(crate) fn to_json(alert: &Alert) -> String {
         quarantined: alert.quarantined,
         reason: Some(alert.reason as u8),
         live: alert.live.as_ref().map(from_live),
+        score_terms: alert
+            .score_terms
+            .map(|terms| terms.named().map(|(_, value)| finite(value))),
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -191,6 +197,15 @@ fn to_alert(stored: Stored) -> Option<Alert> {
             .reason
             .map_or(Some(AlertReason::default()), AlertReason::from_number)?,
         live: stored.live.map(to_live),
+        score_terms: stored
+            .score_terms
+            .map(|[rarity, pace, growth, synchrony, reuploads]| ScoreTerms {
+                rarity,
+                pace,
+                growth,
+                synchrony,
+                reuploads,
+            }),
     })
 }
 
@@ -307,6 +322,11 @@ mod tests {
                 score: -6.0,
                 threshold: 4.2,
             }),
+            score_terms: Some(ScoreTerms {
+                rarity: -1.5,
+                synchrony: 4.0,
+                ..ScoreTerms::default()
+            }),
             ..alert(Scope::All, AlertLevel::Raised, 1, 10)
         };
         assert_eq!(from_json(&to_json(&stored)).unwrap(), stored);
@@ -321,13 +341,14 @@ mod tests {
             "influence",
             "quarantined",
             "live",
+            "score_terms",
         ] {
             assert!(fields.remove(added).is_some(), "{added}");
         }
         let old = from_json(&row.to_string()).unwrap();
         assert_eq!(
-            (old.paged, old.page_score, old.forecast, old.live),
-            (false, 0.0, None, None)
+            (old.paged, old.page_score, old.forecast, old.live, old.score_terms),
+            (false, 0.0, None, None, None)
         );
         assert_eq!(old.spread_24h, stored.spread_24h);
     }

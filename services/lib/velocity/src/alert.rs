@@ -48,7 +48,8 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let mut evidence = trigger::judge(records, past, now, &TriggerParameters::SHIPPED).evidence;
+    let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED);
+    let mut evidence = judgement.evidence;
     evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);
     let setting = Setting {
@@ -90,6 +91,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         quarantined: has_flood,
         reason: state.episode.reason,
         live: figures.live,
+        score_terms: Some(judgement.terms),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use tocsin_model::{
     Alert, AlertId, AlertLevel, AlertReason, Estimate, LiveFigures, Milliseconds, NextHour, PartyId, PartyInfluence,
-    PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence,
+    PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, ScoreTerms, Timestamp, TriggerEvidence,
 };
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_bytes, put_double, put_long, put_option};
@@ -87,6 +87,11 @@ pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
     out.push(u8::from(alert.quarantined));
     put_long(&mut out, alert.reason as i64);
     put_option(&mut out, alert.live, put_live);
+    put_option(&mut out, alert.score_terms, |out, terms| {
+        for (_, value) in terms.named() {
+            put_double(out, value);
+        }
+    });
     out
 }
 
@@ -143,6 +148,7 @@ pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
         quarantined: cursor.boolean()?,
         reason: AlertReason::from_number(cursor.branch(1 + AlertReason::ALL.len() as u8)?).ok_or(invalid("reason"))?,
         live: cursor.present()?.then(|| read_live(cursor)).transpose()?,
+        score_terms: cursor.present()?.then(|| read_score_terms(cursor)).transpose()?,
     };
     cursor.finish()?;
     Ok(AlertRecord { alert, names })
@@ -223,6 +229,16 @@ fn read_live(cursor: &mut Cursor<'_>) -> Result<LiveFigures, RecordError> {
         viewer_minutes: narrow(cursor, "viewer_minutes")?,
         score: cursor.double()?,
         threshold: cursor.double()?,
+    })
+}
+
+fn read_score_terms(cursor: &mut Cursor<'_>) -> Result<ScoreTerms, RecordError> {
+    Ok(ScoreTerms {
+        rarity: cursor.double()?,
+        pace: cursor.double()?,
+        growth: cursor.double()?,
+        synchrony: cursor.double()?,
+        reuploads: cursor.double()?,
     })
 }
 

@@ -235,6 +235,13 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     score: 7.5,
                     threshold: 4.2,
                 }),
+                score_terms: Some(ScoreTerms {
+                    rarity: -1.75,
+                    pace: 1.25,
+                    growth: 0.5,
+                    synchrony: 4.0,
+                    reuploads: 2.5,
+                }),
             };
             alert::encode(&alert, &names)
         }

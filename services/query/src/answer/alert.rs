@@ -45,7 +45,7 @@ pub struct AlertAnswer {
     /// What orders the queue.
     pub priority: f64,
     /// The terms of the priority, in a fixed order.
-    pub priority_terms: Vec<PriorityTermAnswer>,
+    pub priority_terms: Vec<TermAnswer>,
     /// How many contents the family has.
     pub members: u32,
     /// Whether the episode interrupts a person: at this alert or at an earlier one.
@@ -109,8 +109,12 @@ pub struct AlertTrigger {
     pub observed: u64,
     /// Spread expected in it.
     pub expected: f64,
-    /// The log-odds that a spike begins, in nats.
+    /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
     pub score: f64,
+    /// What the score is the sum of, in nats: `rarity` (how rare so many copies in such a time are), `pace` (whether they took the time that
+    /// those of a crisis take), `growth`, `synchrony` (whether they came on several platforms), `reuploads` (whether they were uploaded anew
+    /// or passed on). Null in alerts of a version before.
+    pub score_terms: Option<Vec<TermAnswer>>,
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts of the last 24 hours, summed over platforms.
@@ -130,9 +134,9 @@ pub struct AlertPlatform {
     pub accounts: EstimateRange,
 }
 
-/// One term of a priority.
+/// One term of a priority, or of a score.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct PriorityTermAnswer {
+pub struct TermAnswer {
     /// What it is: a stable name.
     pub name: String,
     /// Its value.
@@ -178,6 +182,13 @@ impl AlertAnswer {
                 observed: alert.trigger.observed,
                 expected: alert.trigger.expected,
                 score: alert.trigger.score,
+                score_terms: alert.score_terms.map(|terms| {
+                    let term = |(name, value): (&str, f64)| TermAnswer {
+                        name: name.to_owned(),
+                        value,
+                    };
+                    terms.named().map(term).to_vec()
+                }),
                 threshold: alert.trigger.threshold,
                 accounts_sum_over_platforms: estimate(alert.trigger.accounts),
             },
@@ -199,7 +210,7 @@ impl AlertAnswer {
             priority_terms: alert
                 .priority_terms
                 .iter()
-                .map(|term| PriorityTermAnswer {
+                .map(|term| TermAnswer {
                     name: term.name.clone(),
                     value: term.value,
                 })

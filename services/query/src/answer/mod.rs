@@ -18,8 +18,8 @@ use tocsin_velocity::figures::WindowLength;
 use utoipa::ToSchema;
 
 pub use alert::{
-    AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, PriorityTermAnswer,
-    QuantilesAnswer,
+    AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, QuantilesAnswer,
+    TermAnswer,
 };
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use family::{

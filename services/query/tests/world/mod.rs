@@ -353,6 +353,7 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
         quarantined: false,
         reason: AlertReason::Spread,
         live: None,
+        score_terms: None,
     }
 }
 

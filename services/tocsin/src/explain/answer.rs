@@ -73,6 +73,8 @@ pub struct Trigger {
     pub observed: u64,
     pub expected: f64,
     pub score: f64,
+    #[serde(default)]
+    pub score_terms: Option<Vec<Term>>,
     pub threshold: f64,
     pub accounts_sum_over_platforms: Estimate,
 }

@@ -3,7 +3,7 @@ use std::fmt::{Display, Write as _};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::answer::{Alert, Estimate, Forecast, Live, Range};
+use super::answer::{Alert, Estimate, Forecast, Live, Range, Term};
 
 /// An alert in plain text of several lines.
 ///
@@ -55,8 +55,8 @@ fn trigger(alert: &Alert) -> String {
     };
     format!(
         "Why it rang (rule {})\n{watched}  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
-         The score, {}, {reached} the threshold, {}. It is the log-odds that a spike begins: 30 copies an hour or more by\n  \
-         many accounts, ten times what is expected. From a chance of {} on, the rule rings.\n  \
+         The score, {}, {reached} the threshold, {}. It weighs what speaks for the beginning of a spike, 30 copies an hour or\n  \
+         more by many accounts and ten times what is expected, against ordinary spread. A spike rings whatever its score.\n{}  \
          Accounts of the last 24 hours, a sum over platforms: {}. Of the copies by one account only one counts.\n",
         alert.rule_version,
         span(trigger.window_ms),
@@ -64,9 +64,24 @@ fn trigger(alert: &Alert) -> String {
         number(trigger.expected),
         number(trigger.score),
         number(trigger.threshold),
-        percent(chance(trigger.threshold)),
+        trigger.score_terms.as_deref().map(score_terms).unwrap_or_default(),
         with_interval(trigger.accounts_sum_over_platforms, "95 %")
     )
+}
+
+fn score_terms(terms: &[Term]) -> String {
+    let meaning = |name: &str| SCORE_TERMS.iter().find(|term| term.0 == name).map_or("", |term| term.1);
+    let rows: Vec<[String; 3]> = terms
+        .iter()
+        .map(|term| {
+            [
+                term.name.clone(),
+                format!("{:+.2}", term.value),
+                meaning(&term.name).to_owned(),
+            ]
+        })
+        .collect();
+    table(&rows)
 }
 
 fn counts(alert: &Alert) -> String {
@@ -155,6 +170,15 @@ fn next_hour(alert: &Alert) -> String {
         ),
     }
 }
+
+/// What each term of the score stands for.
+const SCORE_TERMS: [(&str, &str); 5] = [
+    ("rarity", "how rare so many copies in such a time are"),
+    ("pace", "whether they took the time that those of a crisis take"),
+    ("growth", "whether they came faster and faster"),
+    ("synchrony", "whether they came on several platforms"),
+    ("reuploads", "whether they were uploaded anew or passed on"),
+];
 
 /// What each term stands for; whether it is one of the log-odds that make the probability.
 const TERMS: [(&str, &str); 15] = [
@@ -274,10 +298,6 @@ fn with_interval(estimate: Estimate, confidence: &str) -> String {
     format!("{} ({confidence}{} to {})", number(estimate), number(low), number(high))
 }
 
-fn chance(log_odds: f64) -> f64 {
-    1.0 / (1.0 + (-log_odds).exp())
-}
-
 fn percent(part: f64) -> String {
     format!("{:.1} %", 100.0 * part)
 }
@@ -336,7 +356,11 @@ mod tests {
             "level": "escalated", "episode": 2, "rule_version": 2,
             "at": "2026-02-02T02:40:00.250Z", "first_seen": "2026-02-02T02:39:00.250Z", "exact_since": "2026-02-02T02:39:10.250Z",
             "trigger": {
-                "window_ms": 300000, "observed": 120, "expected": 1.25, "score": 9.5, "threshold": 4.2,
+                "window_ms": 300000, "observed": 120, "expected": 1.25, "score": 9.5, "threshold": 5.25,
+                "score_terms": [
+                    {"name": "rarity", "value": 2.5}, {"name": "pace", "value": -0.25}, {"name": "growth", "value": 1.0},
+                    {"name": "synchrony", "value": 4.0}, {"name": "reuploads", "value": 2.25}
+                ],
                 "accounts_sum_over_platforms": {"estimate": 97.0, "low": 96.0, "high": 98.5}
             },
             "spread_5m": {"low": 120, "high": 120}, "spread_1h": {"low": 120, "high": 123}, "spread_24h": {"low": 120, "high": 1130},

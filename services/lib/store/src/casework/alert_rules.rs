@@ -201,6 +201,7 @@ pub(crate) mod tests {
             quarantined: false,
             reason: tocsin_model::AlertReason::Spread,
             live: None,
+            score_terms: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The rule that rings: the log-odds of a spike from the spread of every window, from its pace, growth, platforms and re-uploads.
+//! The rule that rings: what speaks for a spike, from the spread of every window, from its pace, growth, platforms and re-uploads.
 
 mod beta;
 mod growth;
@@ -10,7 +10,7 @@ mod synchrony;
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, Timestamp, TriggerEvidence};
+use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, ScoreTerms, Timestamp, TriggerEvidence};
 
 use self::ordinary::Ordinary;
 use self::scan::Window;
@@ -24,7 +24,7 @@ pub const RULE_VERSION: u16 = 4;
 /// What the rule leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TriggerParameters {
-    /// The log-odds of a spike, in nats, from which an episode is raised.
+    /// The score, in nats, from which an episode is raised.
     pub threshold: f64,
     /// Fewer copies by distinct accounts than this are never a spread.
     pub copies_min: f64,
@@ -63,6 +63,8 @@ const SURE: f64 = 16.0;
 pub(crate) struct Judgement {
     /// Without the accounts' interval, which only an alert needs.
     pub(crate) evidence: TriggerEvidence,
+    /// What its score is the sum of.
+    pub(crate) terms: ScoreTerms,
     pub(crate) rings: Rings,
     /// Before so many more copies it cannot ring, as long as the quarter of an hour lasts.
     pub(crate) copies_missing: u64,
@@ -103,7 +105,7 @@ fn novelty(before: u64) -> f64 {
 
 /// Judges the records of one family in one scope.
 ///
-/// The score is the log-odds that a spike begins: first from the most telling of all windows that end now, as the chance that an ordinary
+/// The score is a sum of log-odds for the beginning of a spike: first from the most telling of all windows that end now, as the chance that an ordinary
 /// content ([`Ordinary`]) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
 /// window say, as far as it holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
@@ -125,6 +127,10 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     let Some((rarity, window)) = best else {
         return Judgement {
             evidence: evidence(Milliseconds(0), 0, 0.0, -SURE, spreaders, parameters),
+            terms: ScoreTerms {
+                rarity: -SURE,
+                ..ScoreTerms::default()
+            },
             rings: Rings::No,
             copies_missing: 1,
         };
@@ -132,20 +138,24 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     let copies = counted(&window);
     let expected = window.ordinary.expected(window.length);
     let chance = Ordinary::chance_of_spike(rarity);
-    let mut score = log_odds(chance);
+    let mut terms = ScoreTerms {
+        rarity: log_odds(chance),
+        ..ScoreTerms::default()
+    };
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
-    if score + excess * parameters.extras_max() >= parameters.threshold {
+    if terms.rarity + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
         let ways = Ways::since(records, resolution, window.from);
-        let extras = pace::pace(window.length, parameters.pace_max)
-            + growth::growth(&bins, &window, now, parameters.growth_max)
-            + reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max)
-            + synchrony::synchrony(ways.platforms, parameters.synchrony_max);
-        score += excess * extras;
+        terms.pace = excess * pace::pace(window.length, parameters.pace_max);
+        terms.growth = excess * growth::growth(&bins, &window, now, parameters.growth_max);
+        terms.synchrony = excess * synchrony::synchrony(ways.platforms, parameters.synchrony_max);
+        terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max);
     }
+    let score = terms.sum();
     let rings = copies >= parameters.copies_min && (score >= parameters.threshold || chance == 1.0);
     Judgement {
         evidence: evidence(window.length, window.spread, expected, score, spreaders, parameters),
+        terms,
         rings: if rings { Rings::Yes } else { Rings::No },
         copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
     }
