@@ -29,11 +29,16 @@ impl PagePolicy {
         pages_per_day: 15.0,
     };
 
+    /// Whether an open episode of this priority interrupts a person unless it has.
+    pub(crate) fn reached(&self, priority: f64) -> bool {
+        priority >= self.threshold
+    }
+
     /// Whether an alert of this level and priority pages, in an episode that has `paged` before or not. An episode pages once: at its first
     /// alert that reaches the threshold, and never at its end.
     pub(crate) fn decide(&self, level: AlertLevel, priority: f64, paged: bool) -> Paging {
         let score = priority;
-        let reaches = level != AlertLevel::Subsided && score >= self.threshold;
+        let reaches = level != AlertLevel::Subsided && self.reached(score);
         Paging {
             paged: paged || reaches,
             score,
