@@ -194,6 +194,7 @@ mod tests {
             last_1h: copies,
             posted_1h: copies / 2,
             copies,
+            posted: copies / 2,
             platforms: 1,
             ..PartyEvidence::nothing(PartyId(number))
         }
@@ -280,6 +281,21 @@ mod tests {
         assert!(term(&of(&[labelled(25_000)]), "labels") >= 2.4);
         let (quiet, loud) = (of(&[party(1, 1_000)]), of(&[labelled(25_000)]));
         assert!(loud.priority > 5.0 * quiet.priority);
+    }
+
+    #[test]
+    fn what_millions_see_is_reported_by_some_and_that_says_nothing() {
+        let reported = |copies: u64, reports| {
+            let said = PartyEvidence {
+                reports,
+                posted: copies,
+                ..party(1, copies)
+            };
+            term(&of(&[said]), "reports")
+        };
+        assert_eq!([reported(100_000, 0), reported(100_000, 900)], [0.0; 2]);
+        assert!((0.3..1.0).contains(&reported(100, 2)), "{}", reported(100, 2));
+        assert_eq!([reported(10, 1), reported(100_000, 9_000)], [1.0; 2]);
     }
 
     #[test]
@@ -383,7 +399,7 @@ mod tests {
                 label_percent,
                 reports,
                 after_removal,
-                _,
+                posted,
             ] = counts;
             PartyEvidence {
                 party: PartyId(0),
@@ -394,6 +410,7 @@ mod tests {
                 last_1h,
                 posted_1h: posted_1h.min(last_1h),
                 copies,
+                posted: posted.min(copies),
                 audience_sum,
                 audience_count,
                 label_percent,
