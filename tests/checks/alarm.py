@@ -9,6 +9,9 @@ from pathlib import Path
 
 # Every build keeps to this; the bars of the full run are stricter: loadtest/RECORD.md.
 REUPLOADS_MAX = 30
+PAGES_PER_DAY_MAX = 20
+PRECISION_AT_20_MIN = 0.95
+CAPTURED_MIN = 0.8
 
 
 def rows(directory: Path, name: str) -> list[dict[str, str]]:
@@ -22,10 +25,29 @@ def spans(text: str) -> list[tuple[int, int]]:
     return [tuple(int(end) for end in span.split("-")) for span in text.split(";") if span]
 
 
+def runs(figures: dict[str, float], poisoning: dict[str, float]) -> list[str]:
+    """What is wrong with the figures of pages, of the queue and of poisoning."""
+    kept = {
+        "all crises page": figures["crises_paged"] == figures["paging_crises"] > 0,
+        f"at most {PAGES_PER_DAY_MAX} pages a day": figures["pages_per_day_max"] <= PAGES_PER_DAY_MAX,
+        "pages are decided as episodes grow": figures["page_delay_seconds_p50"] is not None,
+        "the first 20 are those of exact numbers": figures["queue_minutes_at_20"] > 0
+        and figures["queue_precision_at_20"] >= PRECISION_AT_20_MIN,
+        "the first 20 prevent what can be prevented": figures["preventable_exposure_captured_20"] >= CAPTURED_MIN,
+        "and more than first in, first out": figures["preventable_exposure_captured_20"]
+        > figures["preventable_exposure_captured_20_fifo"],
+        "counts lie in their intervals": figures["counts_outside_interval"] == 0 < figures["counts_compared"],
+        "no party moves a priority beyond its cap": poisoning["influence_cap_violations"] == 0,
+        "a party tried to": poisoning["influence_families"] > 1 and poisoning["influence_share_of_cap_max"] > 0.01,
+        "the crisis beside it is alarmed": poisoning["crises_alarmed"] == poisoning["crises"] > 0,
+    }
+    return [f"not so: {claim}" for claim, holds in kept.items() if not holds]
+
+
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
     directory = Path(sys.argv[1])
-    figures = json.loads((directory / "figures.json").read_text())["figures"]
+    figures, poisoning = (json.loads((directory / name).read_text())["figures"] for name in ("figures.json", "poisoning.json"))
     truths = {(row["day"], row["family"]): row for row in rows(directory, "truth.csv")}
     alarms = [row for row in rows(directory, "alarms.csv") if row["detector"] == "tocsin"]
     found = []
@@ -54,9 +76,11 @@ def main() -> int:
         found.append(f"{figures['false_alarms']} false alarms in the figures, {false} in the rows")
     if reuploads and reuploads[-1] > REUPLOADS_MAX:
         found.append(f"an alarm came after {reuploads[-1]} re-uploads, {REUPLOADS_MAX} at most are let pass")
-    page = (directory / "report" / "index.html").read_text()
-    if page.count("<svg") < 3:
-        found.append("the page lacks its plots")
+    found += runs(figures, poisoning)
+    for name, plots in (("report", 8), ("poisoning", 5)):
+        page = (directory / name / "index.html").read_text()
+        if page.count("<svg") < plots:
+            found.append(f"the page of {name} lacks plots: {page.count('<svg')} of {plots}")
     print("\n".join(found) or f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")
     return 1 if found else 0
 

@@ -137,9 +137,9 @@ impl DayPlan {
         plan
     }
 
-    /// The day on which pages are budgeted: the crises of a headline day with labels on three copies in ten, 20 large cascades.
-    pub fn paging(scale: Scale, seed: u64) -> Self {
-        let mut plan = DayPlan::headline(scale, seed, 0);
+    /// One of the days on which pages are budgeted: the crises of a headline day with labels on three copies in ten, 20 large cascades.
+    pub fn paging(scale: Scale, seed: u64, number: u32) -> Self {
+        let mut plan = DayPlan::headline(scale, seed, number);
         plan.cascades.per_day = 20.0;
         plan.put_labels();
         plan

@@ -67,7 +67,7 @@ fn digest(records: impl Iterator<Item = Occurrence>) -> u64 {
 
 #[test]
 fn a_seed_gives_the_same_records_for_ever() {
-    let plan = DayPlan::paging(Scale(1e-5), 4);
+    let plan = DayPlan::paging(Scale(1e-5), 4, 0);
     let first = digest(Day::new(&plan).take(100_000));
     assert_eq!(first, digest(Day::new(&plan).take(100_000)));
     assert_ne!(
@@ -446,7 +446,7 @@ fn a_crisis_changes_nothing_of_the_others() {
 fn labels_are_only_where_they_are_asked_for() {
     let (_, unlabelled) = benign();
     assert!(unlabelled.iter().all(|record| record.tvec_confidence.is_none()));
-    let mut plan = DayPlan::paging(Scale(1e-4), 10);
+    let mut plan = DayPlan::paging(Scale(1e-4), 10, 0);
     plan.crises.truncate(1);
     plan.crises[0].peak_per_second = 1.0;
     let (crisis, organic): (Vec<_>, Vec<_>) = Day::new(&plan)

@@ -139,6 +139,15 @@ impl Episode {
         (now - self.last_alert_at >= REASSERT_EVERY).then(|| self.alerted(AlertLevel::Sustained, now))
     }
 
+    /// It grew until it has to interrupt a person: an open episode escalates at once, whatever its spread.
+    pub(crate) fn called(&mut self, hour: u64, now: Timestamp) -> Option<AlertLevel> {
+        if !self.open {
+            return None;
+        }
+        self.hour_at_level = hour;
+        Some(self.alerted(AlertLevel::Escalated, now))
+    }
+
     /// Something else than spread changed (a decision): says an open episode again at once.
     pub(crate) fn reasserted(&mut self, now: Timestamp) -> Option<AlertLevel> {
         self.open.then(|| self.alerted(AlertLevel::Sustained, now))
@@ -257,8 +266,18 @@ mod tests {
         );
         assert_eq!((episode.number, episode.settled_until()), (1, Timestamp::MIN));
         assert_eq!(episode.reviewed(1, minute(31)), Some(AlertLevel::Subsided));
+        assert_eq!(episode.called(1, minute(31)), None, "nobody is called for what is over");
         let next_day = minute(1 + 24 * 60);
         assert_eq!(episode.judged(Rings::Yes, 10, next_day), Some(AlertLevel::Raised));
         assert_eq!(episode.number, 2);
+    }
+
+    #[test]
+    fn an_episode_that_grew_until_it_calls_somebody_escalates_and_is_escalated_from_there() {
+        let mut episode = Episode::default();
+        episode.judged(Rings::Yes, 10, minute(1));
+        assert_eq!(episode.called(40, minute(2)), Some(AlertLevel::Escalated));
+        assert_eq!((episode.alerts, episode.copies_to_escalate(100)), (2, 300));
+        assert_eq!(episode.judged(Rings::Yes, 100, minute(3)), None, "ten times the 40");
     }
 }

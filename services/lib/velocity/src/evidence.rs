@@ -28,6 +28,8 @@ pub struct PartyEvidence {
     pub posted_1h: u64,
     /// Spread since promotion.
     pub copies: u64,
+    /// Of these, uploads and shares.
+    pub posted: u64,
     /// Sum of the audiences that uploads and shares stated, and how many stated one.
     pub audience_sum: u64,
     /// See `audience_sum`.
@@ -70,6 +72,7 @@ pub fn evidence(records: &[&HotRecord], now: Timestamp) -> Vec<PartyEvidence> {
         said.last_1h += hour;
         if cell.kind != Kind::BlockedUpload {
             said.posted_1h += hour;
+            said.posted += cell.voice.events;
         }
         said.copies += cell.voice.events;
         said.audience_sum = said.audience_sum.saturating_add(cell.voice.audience_sum);
@@ -145,6 +148,7 @@ impl PartyEvidence {
             last_1h: 0,
             posted_1h: 0,
             copies: 0,
+            posted: 0,
             audience_sum: 0,
             audience_count: 0,
             label_percent: 0,

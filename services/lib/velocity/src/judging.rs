@@ -7,6 +7,7 @@ use crate::class::{Question, Quiet};
 use crate::deadline::Duty;
 use crate::episode::{REVIEW_EVERY, Rings};
 use crate::evidence::course;
+use crate::family::FamilyState;
 use crate::gathered::Gathered;
 use crate::group::Group;
 use crate::input::{HotKey, Output};
@@ -222,6 +223,7 @@ impl Group {
         let hour = at_least_seen(total(records, Resolution::Minute1, 60, now), records, now);
         let is_running = is_running(records, now);
         let matches = is_running && self.matches_by_live(family, class, records);
+        let calls = self.calls(family, class, records);
         let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return; // Nothing is open: an open episode has a state.
         };
@@ -234,12 +236,25 @@ impl Group {
             }
             _ => state.episode.reviewed(hour, now),
         };
+        let level = match level {
+            None if calls => state.episode.called(hour, now),
+            // Whatever else is said now says that it pages too.
+            level => level,
+        };
         if state.episode.open {
             self.deadlines.add(now + REVIEW_EVERY, Duty::Review(family, class));
         }
         if let Some(level) = level {
             self.alert(family, class, level, out);
         }
+    }
+
+    /// Whether an open episode that interrupted nobody yet has grown until it does.
+    fn calls(&self, family: FamilyId, class: Class, records: &[&HotRecord]) -> bool {
+        let waits = |state: &FamilyState| state.episode.open && !state.episode.paged;
+        self.families.state(family, class).is_some_and(waits)
+            && !records.is_empty()
+            && self.page_policy().reached(self.priority_by(family, class, records))
     }
 
     pub(crate) fn alert(&mut self, family: FamilyId, class: Class, level: AlertLevel, out: &mut Vec<Output>) {

@@ -5,8 +5,9 @@ use tocsin_model::Verdict;
 use crate::evidence::PartyEvidence;
 use crate::priority::Setting;
 
-/// Log-odds that a family that rings violates, before anything is known of it.
-const PRIOR: f64 = -2.0;
+/// Log-odds that a family that rings violates, before anything is known of it: one in 150. With one in eight, which was assumed before, nearly every
+/// large spread on several platforms counted as likely, and what labels say could hardly move it.
+const PRIOR: f64 = -5.0;
 
 /// Of copies that do not violate, so many are labelled `tvec`, as a sum of confidences. How much more a party labels is the evidence.
 const LABELS_ORDINARY: f64 = 0.01;
@@ -17,10 +18,13 @@ pub(crate) const LABELS_PARTY_MAX: f64 = 2.5;
 pub(crate) const LABELS_MAX: f64 = 5.0;
 
 /// What a member on the watch list adds: it was found to violate before, and its hash is the same.
-pub(crate) const WATCH: f64 = 5.0;
+pub(crate) const WATCH: f64 = 8.0;
 
-/// What each doubling of a party's reports adds, and the most that those of one party and of all add.
-const REPORTS: f64 = 0.5;
+/// Of posted copies that do not violate, so many bring a report; this rate is worth so many copies. How much more a party's users report is the
+/// evidence: what is seen by millions is reported by some, so a number alone says how popular it is. And the most that the reports to one party
+/// and to all add.
+const REPORTS_ORDINARY: f64 = 0.01;
+const REPORTS_PRIOR_COPIES: f64 = 20.0;
 const REPORTS_PARTY_MAX: f64 = 1.0;
 const REPORTS_MAX: f64 = 3.0;
 
@@ -34,7 +38,7 @@ const SYNCHRONY_MAX: f64 = 1.5;
 const SYNCHRONY_PLATFORMS_PER_PARTY: u32 = 2;
 
 /// What a decision adds. Neither hides anything: the family keeps its place in the queue, further down.
-const VIOLATING: f64 = 6.0;
+const VIOLATING: f64 = 9.0;
 const BENIGN: f64 = -6.0;
 const NEWSWORTHY: f64 = -3.0;
 
@@ -44,10 +48,7 @@ pub const PARTY_LOG_ODDS_MAX: f64 =
 
 /// The terms of the log-odds in their order.
 pub(crate) fn log_odds(evidence: &[PartyEvidence], setting: Setting<'_>) -> [(&'static str, f64); 7] {
-    let reports: f64 = evidence
-        .iter()
-        .map(|said| (REPORTS * libm::log2(1.0 + said.reports as f64)).min(REPORTS_PARTY_MAX))
-        .sum();
+    let reports: f64 = evidence.iter().map(reports).sum();
     let after_removal: f64 = evidence.iter().map(|said| said.after_removal as f64).sum();
     let platforms: u32 = evidence
         .iter()
@@ -78,6 +79,12 @@ pub(crate) fn labels(evidence: &[PartyEvidence]) -> f64 {
         libm::log(rate / LABELS_ORDINARY).clamp(0.0, LABELS_PARTY_MAX)
     };
     evidence.iter().map(of_party).sum::<f64>().min(LABELS_MAX)
+}
+
+fn reports(said: &PartyEvidence) -> f64 {
+    let reported = said.reports as f64 + REPORTS_ORDINARY * REPORTS_PRIOR_COPIES;
+    let rate = reported / (said.posted as f64 + REPORTS_PRIOR_COPIES);
+    libm::log(rate / REPORTS_ORDINARY).clamp(0.0, REPORTS_PARTY_MAX)
 }
 
 fn decision(verdict: Verdict) -> f64 {

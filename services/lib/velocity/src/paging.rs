@@ -21,19 +21,24 @@ pub(crate) struct Paging {
 }
 
 impl PagePolicy {
-    /// What serves until scores were observed: five thousand preventable exposures to what violates in the next hour are worth a page, and a
-    /// person can answer some fifteen a day. It lies below what one party that reports alone can reach with labels, or a platform that
-    /// runs its own deployment would never page.
+    /// What serves until scores were observed: so many preventable exposures to what violates in the next hour are worth a page, and a person
+    /// can answer some fifteen a day. It lies below what one party that reports alone can reach with labels, or a platform that runs its
+    /// own deployment would never page.
     pub(crate) const SHIPPED: PagePolicy = PagePolicy {
-        threshold: 5_000.0,
+        threshold: 1_500.0,
         pages_per_day: 15.0,
     };
+
+    /// Whether an open episode of this priority interrupts a person unless it has.
+    pub(crate) fn reached(&self, priority: f64) -> bool {
+        priority >= self.threshold
+    }
 
     /// Whether an alert of this level and priority pages, in an episode that has `paged` before or not. An episode pages once: at its first
     /// alert that reaches the threshold, and never at its end.
     pub(crate) fn decide(&self, level: AlertLevel, priority: f64, paged: bool) -> Paging {
         let score = priority;
-        let reaches = level != AlertLevel::Subsided && score >= self.threshold;
+        let reaches = level != AlertLevel::Subsided && self.reached(score);
         Paging {
             paged: paged || reaches,
             score,
@@ -49,11 +54,11 @@ mod tests {
     fn an_episode_pages_at_its_first_alert_that_reaches_the_threshold_and_stays_so() {
         let policy = PagePolicy::SHIPPED;
         let decide = |level, score, paged| policy.decide(level, score, paged).paged;
-        assert!(!decide(AlertLevel::Raised, 4_999.0, false));
-        assert!(decide(AlertLevel::Escalated, 5_000.0, false));
+        assert!(!decide(AlertLevel::Raised, 1_499.0, false));
+        assert!(decide(AlertLevel::Escalated, 1_500.0, false));
         assert!(decide(AlertLevel::Sustained, 10.0, true), "it has paged before");
         assert!(
-            !decide(AlertLevel::Subsided, 5_000.0, false),
+            !decide(AlertLevel::Subsided, 1_500.0, false),
             "nobody is called for what is over"
         );
         assert!(decide(AlertLevel::Subsided, 0.0, true));

@@ -198,6 +198,7 @@ mod tests {
             last_1h: copies,
             posted_1h: copies / 2,
             copies,
+            posted: copies / 2,
             platforms: 1,
             ..PartyEvidence::nothing(PartyId(number))
         }
@@ -284,6 +285,21 @@ mod tests {
         assert!(term(&of(&[labelled(25_000)]), "labels") >= 2.4);
         let (quiet, loud) = (of(&[party(1, 1_000)]), of(&[labelled(25_000)]));
         assert!(loud.priority > 5.0 * quiet.priority);
+    }
+
+    #[test]
+    fn what_millions_see_is_reported_by_some_and_that_says_nothing() {
+        let reported = |copies: u64, reports| {
+            let said = PartyEvidence {
+                reports,
+                posted: copies,
+                ..party(1, copies)
+            };
+            term(&of(&[said]), "reports")
+        };
+        assert_eq!([reported(100_000, 0), reported(100_000, 900)], [0.0; 2]);
+        assert!((0.3..1.0).contains(&reported(100, 2)), "{}", reported(100, 2));
+        assert_eq!([reported(10, 1), reported(100_000, 9_000)], [1.0; 2]);
     }
 
     #[test]
@@ -374,7 +390,7 @@ mod tests {
             Just(Some(i64::MIN)),
             (-90_000_000..1_000_000_i64).prop_map(Some)
         ];
-        (since, prop::array::uniform12(any_count()), 0..9_u32).prop_map(|(since, counts, platforms)| {
+        (since, prop::array::uniform13(any_count()), 0..9_u32).prop_map(|(since, counts, platforms)| {
             let [
                 last_5m,
                 last_30m,
@@ -388,6 +404,7 @@ mod tests {
                 reports,
                 after_removal,
                 live_viewers,
+                posted,
             ] = counts;
             PartyEvidence {
                 party: PartyId(0),
@@ -398,6 +415,7 @@ mod tests {
                 last_1h,
                 posted_1h: posted_1h.min(last_1h),
                 copies,
+                posted: posted.min(copies),
                 audience_sum,
                 audience_count,
                 label_percent,

@@ -202,15 +202,15 @@ impl Day {
     }
 }
 
-struct Answer {
-    from: Timestamp,
-    to: Timestamp,
-    spread: Interval,
+pub(super) struct Answer {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+    pub(super) spread: Interval,
     /// Of a cold answer: the error that is stated, and with which confidence.
-    bound: Option<(f64, f64)>,
+    pub(super) bound: Option<(f64, f64)>,
 }
 
-fn answer(group: &Group, content: ContentId, class: Class, length: WindowLength) -> Answer {
+pub(super) fn answer(group: &Group, content: ContentId, class: Class, length: WindowLength) -> Answer {
     if let Some(record) = group.hot(HotKey { content, class }) {
         let figures = family_figures(&[record], group.now()).expect("there is a record");
         let window = figures.windows.iter().find(|window| window.length == length);

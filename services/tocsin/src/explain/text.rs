@@ -71,17 +71,11 @@ fn trigger(alert: &Alert) -> String {
 
 fn score_terms(terms: &[Term]) -> String {
     let meaning = |name: &str| SCORE_TERMS.iter().find(|term| term.0 == name).map_or("", |term| term.1);
-    let rows: Vec<[String; 3]> = terms
-        .iter()
-        .map(|term| {
-            [
-                term.name.clone(),
-                format!("{:+.2}", term.value),
-                meaning(&term.name).to_owned(),
-            ]
-        })
-        .collect();
-    table(&rows)
+    let row = |term: &Term| {
+        let value = format!("{:+.2}", term.value);
+        [term.name.clone(), value, meaning(&term.name).to_owned()]
+    };
+    table(&terms.iter().map(row).collect::<Vec<_>>())
 }
 
 fn counts(alert: &Alert) -> String {

@@ -133,6 +133,7 @@ fn an_alert_forecasts_with_quantiles_and_the_outcomes_move_them() {
 #[test]
 fn an_episode_pages_once_and_every_later_alert_says_so() {
     let mut deployment = Deployment::new(config());
+    deployment.calibrate(1, 0, 300.0);
     for copy in 0..9_000u64 {
         deployment.see(Seen {
             party: 1 + (copy % 3) as u16,

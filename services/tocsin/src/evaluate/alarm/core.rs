@@ -4,10 +4,13 @@ use tocsin_detector::{DetectorConfig, DetectorSetup};
 use tocsin_intake::SourceClock;
 use tocsin_loadtest::day::{DayPlan, Family, Grouping, Identity, Occurrence};
 use tocsin_model::{
-    AccountToken, Alert, Algorithm, ContentId, DeploymentKey, EpochKey, GroupId, HashRef, KEY_GROUPS, KeyEpoch,
-    Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId, Timestamp,
+    AccountToken, Alert, Algorithm, Calibration, Class, ContentHash, ContentId, DeploymentKey, EpochKey, FamilyId,
+    GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting,
+    SourceCoordinate, SourceId, Timestamp,
 };
-use tocsin_velocity::{Group, Input, Output};
+use tocsin_velocity::{Group, HotKey, Input, Output, Standing};
+
+use super::bounds::{Bound, Sample};
 
 /// What intake and detector make of records, without topics between them: clocks are corrected as intake does, keys are keyed as they are
 /// there, and the groups are those of the detector. All variants of a family have its hash: somebody has grouped them, without a mistake.
@@ -23,6 +26,8 @@ pub(super) struct Core {
     identity: Identity,
     ticked: Timestamp,
     outputs: Vec<Output>,
+    /// Exact counts of some contents, where anybody asks.
+    sample: Option<Sample>,
 }
 
 /// How much memory the groups may take, and when a content is counted exactly.
@@ -40,7 +45,7 @@ const LATENESS: Milliseconds = Milliseconds::from_hours(2);
 
 impl Sizes {
     /// Those of a deployment for so many contents a day.
-    pub(super) fn for_contents(contents: f64) -> Self {
+    fn for_contents(contents: f64) -> Self {
         let defaults = DetectorConfig::default();
         // The default width is for 2.5 million contents.
         let width = (contents / 2.5e6 * f64::from(defaults.sketch_width)).max(16.0) as u32;
@@ -49,6 +54,11 @@ impl Sizes {
             sketch_width: width.next_power_of_two(),
             promote_at: defaults.promote_at,
         }
+    }
+
+    /// Those of a deployment for what the plan has of ordinary contents.
+    pub(super) fn for_day(plan: &DayPlan) -> Self {
+        Sizes::for_contents(plan.ordinary.once_per_day + f64::from(plan.ordinary.popular))
     }
 
     /// Every content is counted exactly from its first event on.
@@ -86,7 +96,24 @@ impl Core {
             identity: Identity::new(plan, Grouping::Known),
             ticked: Timestamp::MIN,
             outputs: Vec::new(),
+            sample: None,
         }
+    }
+
+    /// The same, with exact counts of a sample beside it.
+    pub(super) fn sampled(self) -> Self {
+        Core {
+            sample: Some(Sample::default()),
+            ..self
+        }
+    }
+
+    /// Counts of the sample at the latest tick, for every window.
+    pub(super) fn bounds(&self) -> Vec<Bound> {
+        self.sample
+            .as_ref()
+            .map(|sample| sample.bounds(&self.groups))
+            .unwrap_or_default()
     }
 
     /// Reads one record; what follows from it goes to `alerts`.
@@ -94,8 +121,13 @@ impl Core {
         if occurrence.received_at - self.ticked >= TICK_EVERY {
             self.tick(occurrence.received_at, alerts);
         }
-        let value = u128::from(occurrence.family.0).to_le_bytes();
+        let value = value_of(occurrence.family);
         let sighting = self.sighting(occurrence, &value);
+        if let Some(sample) = &mut self.sample
+            && Sample::holds(occurrence.family, scattered(occurrence.family.0))
+        {
+            sample.add(&sighting, occurrence.number);
+        }
         let group = &mut self.groups[usize::from(sighting.content.group().0)];
         group.apply(Input::Sighting(&sighting), &mut self.outputs);
         self.hand_over(alerts);
@@ -112,10 +144,52 @@ impl Core {
         self.hand_over(alerts);
     }
 
+    /// Tells all groups from which page score on an episode interrupts a person.
+    pub(super) fn calibrate(&mut self, calibration: &Calibration) {
+        for group in &mut self.groups {
+            group.apply(Input::Calibration(calibration), &mut self.outputs);
+        }
+    }
+
+    /// The families with an open episode and what each is worth, as of the latest tick, in the order of their groups.
+    pub(super) fn standings(&self) -> Vec<(Family, f64)> {
+        let standings = |group: &Group| {
+            let standings = group.standings(Class::All).into_iter();
+            let family = |standing: Standing| Some((self.family(group, standing.family)?, standing.priority));
+            standings.filter_map(family).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(standings).collect()
+    }
+
+    /// What it is worth to act on a family as of the latest tick; `None` when it is not counted exactly.
+    pub(super) fn priority_of(&self, family: Family) -> Option<f64> {
+        let (group, id) = self.home_of(family);
+        group.priority_of(id, Class::All)
+    }
+
+    /// The most that a party (by its place in the plan) adds to the priority of a family, by what the others say as of the latest tick.
+    pub(super) fn influence_cap_of(&self, family: Family, party: u8) -> f64 {
+        let (group, id) = self.home_of(family);
+        group.influence_cap_of(id, Class::All, party_id(party))
+    }
+
+    fn home_of(&self, family: Family) -> (&Group, FamilyId) {
+        let content = self.content(hash_of(&value_of(family)));
+        (&self.groups[usize::from(content.group().0)], FamilyId(content))
+    }
+
+    /// The family that the generator knows by the id that its home does.
+    fn family(&self, home: &Group, id: FamilyId) -> Option<Family> {
+        let founder = home.hot(HotKey {
+            content: id.0,
+            class: Class::All,
+        })?;
+        Some(numbered(founder.hash()))
+    }
+
     /// The family of an alert: its hash is the family's number.
     pub(super) fn family_of(alert: &Alert) -> Family {
-        let bytes = alert.hash.value().first_chunk::<8>().copied().unwrap_or_default();
-        Family(u64::from_le_bytes(bytes))
+        numbered(&alert.hash)
     }
 
     fn hand_over(&mut self, alerts: &mut Vec<Alert>) {
@@ -129,10 +203,7 @@ impl Core {
         let (party, platform) = (usize::from(occurrence.party), usize::from(occurrence.platform));
         let time = self.clocks[platform].correct(occurrence.occurred_at, occurrence.received_at, LATENESS);
         self.offsets[party] += 1;
-        let hash = HashRef {
-            algorithm: Algorithm::Md5,
-            value,
-        };
+        let hash = hash_of(value);
         Sighting {
             source: SourceCoordinate {
                 source: SourceId(u64::from(occurrence.party)),
@@ -140,7 +211,7 @@ impl Core {
                 index: 0,
             },
             event_token: scattered(occurrence.number),
-            party: PartyId(u16::from(occurrence.party) + 1),
+            party: party_id(occurrence.party),
             platform: PlatformId(u16::from(occurrence.platform) + 1),
             kind: occurrence.kind,
             sharing: Sharing::All,
@@ -168,6 +239,27 @@ impl Core {
         self.epoch_key
             .account_token(platform, self.identity.account(occurrence.account))
     }
+}
+
+fn party_id(party: u8) -> PartyId {
+    PartyId(u16::from(party) + 1)
+}
+
+/// The hash of a family is its number.
+fn value_of(family: Family) -> [u8; 16] {
+    u128::from(family.0).to_le_bytes()
+}
+
+fn hash_of(value: &[u8; 16]) -> HashRef<'_> {
+    HashRef {
+        algorithm: Algorithm::Md5,
+        value,
+    }
+}
+
+fn numbered(hash: &ContentHash) -> Family {
+    let bytes = hash.value().first_chunk::<8>().copied().unwrap_or_default();
+    Family(u64::from_le_bytes(bytes))
 }
 
 /// A bijection that scatters (the finaliser of SplitMix64): intake's tokens are keyed hashes.

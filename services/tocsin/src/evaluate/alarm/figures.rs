@@ -1,15 +1,32 @@
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
-use tocsin_loadtest::day::FamilyKind;
 use tocsin_loadtest::score::{self, AlarmRow};
 use tocsin_loadtest::truth::{DayRow, TruthRow};
 
+use super::Results;
+use super::paging::Paging;
 use super::play::{EXACT, Played, TOCSIN, rivals};
+use super::poisoning::Poisoning;
+use super::queue::Queue;
 use crate::rehearsal::Figures;
 
+/// The figures of all that was played.
+pub(super) fn of(results: &Results) -> Figures {
+    let mut figures = if results.headline.is_empty() {
+        Figures::new()
+    } else {
+        of_days(&results.headline)
+    };
+    let paging = results.paging.iter().flat_map(Paging::by_name);
+    let queue = results.queue.iter().flat_map(Queue::by_name);
+    let poisoning = results.poisoning.iter().flat_map(Poisoning::by_name);
+    for (name, value) in paging.chain(queue).chain(poisoning) {
+        insert(&mut figures, name, value);
+    }
+    figures
+}
+
 /// The figures of all detectors: those of Tocsin without a prefix, those of the others behind their names.
-pub(super) fn of(played: &[Played]) -> Figures {
+fn of_days(played: &[Played]) -> Figures {
     let mut figures = Figures::new();
     let all: Vec<&Played> = played.iter().collect();
     for (name, value) in score(&all, TOCSIN).by_name() {
@@ -26,8 +43,8 @@ pub(super) fn of(played: &[Played]) -> Figures {
             insert(&mut figures, format!("{rival}_{name}"), value);
         }
     }
-    pages(&mut figures, played);
     stream(&mut figures, played);
+    bounds(&mut figures, played);
     figures
 }
 
@@ -46,32 +63,6 @@ pub(super) fn days_of<'a>(played: &'a [Played], detector: &str) -> Vec<&'a Playe
     played.iter().filter(|day| detector != EXACT || rang(day)).collect()
 }
 
-fn pages(figures: &mut Figures, played: &[Played]) {
-    let pages = played
-        .iter()
-        .flat_map(|played| played.pages.iter().map(|page| (played.day.day, page)));
-    let crises: BTreeSet<_> = pages
-        .clone()
-        .filter(|(_, page)| page.family.kind() == FamilyKind::Crisis)
-        .map(|(day, page)| (day, page.family))
-        .collect();
-    let mut delays: Vec<f64> = pages
-        .clone()
-        .filter(|(_, page)| page.family.kind() == FamilyKind::Crisis)
-        .filter_map(|(_, page)| Some(page.after_onset?.0 as f64 / 1_000.0))
-        .collect();
-    delays.sort_by(f64::total_cmp);
-    insert(figures, "crises_paged".to_owned(), crises.len() as f64);
-    insert(
-        figures,
-        "pages_per_day".to_owned(),
-        pages.count() as f64 / played.len().max(1) as f64,
-    );
-    if let Some(median) = delays.get(delays.len() / 2) {
-        insert(figures, "page_delay_seconds_p50".to_owned(), *median);
-    }
-}
-
 /// What the days were like, and what they cost.
 fn stream(figures: &mut Figures, played: &[Played]) {
     let sum = |of: fn(&Played) -> u64| played.iter().map(of).sum::<u64>() as f64;
@@ -86,6 +77,27 @@ fn stream(figures: &mut Figures, played: &[Played]) {
         (
             "core_ns_per_record",
             played.iter().map(|played| played.busy.as_nanos() as f64).sum::<f64>() / records,
+        ),
+    ] {
+        insert(figures, name.to_owned(), value);
+    }
+}
+
+/// Whether the counts that were answered held the truth.
+fn bounds(figures: &mut Figures, played: &[Played]) {
+    let answers = || played.iter().flat_map(|played| &played.bounds);
+    let sketched = || answers().filter_map(|bound| Some((bound, bound.stated?)));
+    let beyond = sketched().filter(|(bound, (error, _))| bound.error() as f64 > *error);
+    for (name, value) in [
+        ("counts_compared", answers().count() as f64),
+        (
+            "counts_outside_interval",
+            answers().filter(|bound| bound.misses()).count() as f64,
+        ),
+        ("counts_beyond_bound", beyond.count() as f64),
+        (
+            "counts_beyond_bound_allowed",
+            sketched().map(|(_, (_, confidence))| 1.0 - confidence).sum(),
         ),
     ] {
         insert(figures, name.to_owned(), value);

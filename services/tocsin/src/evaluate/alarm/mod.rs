@@ -1,22 +1,30 @@
 //! How good the alarm is: days with ground truth, played to the key groups and to rivals, and scored.
 
+mod bounds;
 mod core;
 mod figures;
 mod page;
+mod paging;
 mod play;
+mod poisoning;
+mod queue;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tocsin_loadtest::day::{DayPlan, Scale, Scenario};
 use tocsin_loadtest::score::AlarmRow;
 use tocsin_loadtest::truth::{DayRow, TruthRow};
 
 use self::core::Sizes;
+use self::paging::Paging;
 use self::play::{Exact, Play, Played};
+use self::poisoning::Poisoning;
+use self::queue::Queue;
 use super::SuiteArguments;
 use crate::rehearsal::Figures;
 
@@ -35,11 +43,39 @@ pub struct AlarmArguments {
     /// Days on which the rule is also asked with exact counts of every content: each takes several times as long as another.
     #[arg(long, default_value_t = 1)]
     pub exact_days: usize,
+    /// What to play of the scenario christchurch; the others have one run.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "headline,paging,queue")]
+    pub run: Vec<Run>,
+    /// How many headline days to pool. Without it: as many as the scale stands for, 100 at scale 1.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub days: Option<u32>,
+}
+
+/// A run of the scenario christchurch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Run {
+    /// Independent days of ten crises, without labels: how early, and how often for nothing.
+    Headline,
+    /// Days of ten crises and twenty large cascades with labels: who is interrupted.
+    Paging,
+    /// A day of 5,000 cascades: the order of the queue.
+    Queue,
+}
+
+/// What was played.
+#[derive(Debug, Default)]
+struct Results {
+    headline: Vec<Played>,
+    paging: Option<Paging>,
+    queue: Option<Queue>,
+    poisoning: Option<Poisoning>,
 }
 
 /// At scale 1 the headline has so many days, each at this scale of its own: 10^8 content-days.
 const HEADLINE_DAYS: f64 = 100.0;
 const HEADLINE_SCALE: Scale = Scale(0.01);
+/// Days of the paging run that count, at scale 1 and at most.
+const PAGING_DAYS: f64 = 5.0;
 /// A day of a single scenario has this scale, times that of the arguments.
 const SCENARIO_SCALE: f64 = 0.01;
 
@@ -48,55 +84,87 @@ const SCENARIO_SCALE: f64 = 0.01;
 /// # Errors
 /// The scale leaves nothing to play, or files cannot be written.
 pub fn run(scenario: Scenario, arguments: &AlarmArguments) -> Result<Figures> {
-    let plans = plans(scenario, &arguments.suite)?;
-    let played = play_all(&plans, arguments.exact_days);
+    let scale = arguments.suite.scale;
+    ensure!(
+        scale > 0.0 && scale <= 1_000.0,
+        "a scale of {scale} is not above 0 and at most 1000"
+    );
+    let results = play_runs(scenario, arguments);
     if let Some(directory) = &arguments.rows {
-        write_rows(directory, &played)?;
+        write_rows(directory, &results.headline)?;
     }
-    let figures = figures::of(&played);
+    let figures = figures::of(&results);
     if let Some(directory) = &arguments.report {
         std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
         let file = directory.join("index.html");
-        let page = page::of(scenario, &arguments.suite, &figures, &played);
+        let page = page::of(scenario, &arguments.suite, &figures, &results);
         std::fs::write(&file, page.to_html()).with_context(|| format!("write {}", file.display()))?;
     }
     Ok(figures)
 }
 
-fn plans(scenario: Scenario, suite: &SuiteArguments) -> Result<Vec<DayPlan>> {
-    ensure!(
-        suite.scale > 0.0 && suite.scale <= 1_000.0,
-        "a scale of {} is not above 0 and at most 1000",
-        suite.scale
-    );
-    Ok(if scenario == Scenario::Christchurch {
-        let days = (HEADLINE_DAYS * suite.scale).max(1.0) as u32;
-        // Below a day, the day itself gets smaller.
-        let scale = Scale(HEADLINE_SCALE.0 * (HEADLINE_DAYS * suite.scale).min(1.0));
-        (0..days).map(|day| DayPlan::headline(scale, suite.seed, day)).collect()
-    } else {
-        vec![DayPlan::new(scenario, Scale(SCENARIO_SCALE * suite.scale), suite.seed)]
-    })
+fn play_runs(scenario: Scenario, arguments: &AlarmArguments) -> Results {
+    let suite = &arguments.suite;
+    let plays = |run| scenario != Scenario::Christchurch || arguments.run.contains(&run);
+    let mut results = Results::default();
+    if plays(Run::Headline) {
+        results.headline = play_all(&plans(scenario, arguments), arguments.exact_days, processors());
+    }
+    let (scale, seed) = (day_scale(suite.scale), suite.seed);
+    match scenario {
+        Scenario::Christchurch => std::thread::scope(|scope| {
+            let days = (PAGING_DAYS * suite.scale).clamp(1.0, PAGING_DAYS) as u32;
+            let paging = plays(Run::Paging).then(|| scope.spawn(move || paging::run(scale, seed, days)));
+            let queue = plays(Run::Queue).then(|| scope.spawn(move || queue::run(scale, seed)));
+            let ended = "it panics only where the program is wrong";
+            results.paging = paging.map(|thread| thread.join().expect(ended));
+            results.queue = queue.map(|thread| thread.join().expect(ended));
+        }),
+        Scenario::Poisoning => {
+            results.poisoning = results
+                .headline
+                .first()
+                .map(|_| poisoning::run(&plans(scenario, arguments)[0]));
+        }
+        Scenario::Halle | Scenario::Buffalo | Scenario::Levittown | Scenario::Benign => {}
+    }
+    results
 }
 
-/// Plays all days, as many at a time as there are processors. In the order of the plans.
-fn play_all(plans: &[DayPlan], exact_days: usize) -> Vec<Played> {
+/// Below a headline day, the day itself gets smaller.
+fn day_scale(scale: f64) -> Scale {
+    Scale(HEADLINE_SCALE.0 * (HEADLINE_DAYS * scale).min(1.0))
+}
+
+fn plans(scenario: Scenario, arguments: &AlarmArguments) -> Vec<DayPlan> {
+    let suite = &arguments.suite;
+    if scenario != Scenario::Christchurch {
+        return vec![DayPlan::new(scenario, Scale(SCENARIO_SCALE * suite.scale), suite.seed)];
+    }
+    let days = arguments.days.unwrap_or((HEADLINE_DAYS * suite.scale).max(1.0) as u32);
+    let scale = day_scale(suite.scale);
+    (0..days).map(|day| DayPlan::headline(scale, suite.seed, day)).collect()
+}
+
+/// As many days are played at a time.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
+}
+
+/// Plays all days, so many at a time. In the order of the plans, whatever the threads.
+fn play_all(plans: &[DayPlan], exact_days: usize, threads: usize) -> Vec<Played> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism()
-        .map_or(1, |count| count.get())
-        .min(plans.len());
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads.min(plans.len()) {
             scope.spawn(|| {
                 while let place = next.fetch_add(1, Ordering::Relaxed)
                     && let Some(plan) = plans.get(place)
                 {
                     let played = play::play(plan, play_of(plan, place < exact_days));
-                    tracing::info!(day = place, records = played.records, "played a day");
-                    done.lock()
-                        .expect("no thread panics while it holds this")
-                        .push((place, played));
+                    let mut done = done.lock().expect("no thread panics while it holds this");
+                    done.push((place, played));
+                    tracing::info!(day = place, done = done.len(), of = plans.len(), "played a day");
                 }
             });
         }
@@ -107,9 +175,8 @@ fn play_all(plans: &[DayPlan], exact_days: usize) -> Vec<Played> {
 }
 
 fn play_of(plan: &DayPlan, exact: bool) -> Play {
-    let contents = plan.ordinary.once_per_day + f64::from(plan.ordinary.popular);
     Play {
-        sizes: Sizes::for_contents(contents),
+        sizes: Sizes::for_day(plan),
         exact: if exact { Exact::Too } else { Exact::LeftOut },
     }
 }
@@ -133,4 +200,60 @@ fn write_rows(directory: &Path, played: &[Played]) -> Result<()> {
     write("truth.csv", TruthRow::HEADER, truths.map(TruthRow::to_csv).collect())?;
     let alarms = played.iter().flat_map(|played| &played.alarms);
     write("alarms.csv", AlarmRow::HEADER, alarms.map(AlarmRow::to_csv).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn arguments(scale: f64, days: Option<u32>) -> AlarmArguments {
+        AlarmArguments {
+            suite: SuiteArguments {
+                seed: 3,
+                scale,
+                out: "-".into(),
+            },
+            rows: None,
+            report: None,
+            exact_days: 0,
+            run: vec![Run::Headline],
+            days,
+        }
+    }
+
+    #[test]
+    fn the_scale_says_how_many_days_unless_somebody_does_and_below_one_how_large_it_is() {
+        for (scale, days, expected) in [
+            (1.0, None, (100, 0.01)),
+            (0.03, None, (3, 0.01)),
+            (0.01, Some(7), (7, 0.01)),
+            (0.001, None, (1, 0.001)),
+            (0.001, Some(2), (2, 0.001)),
+        ] {
+            let plans = plans(Scenario::Christchurch, &arguments(scale, days));
+            let contents = DayPlan::ordinary(Scale(expected.1), 3, 0).ordinary.once_per_day;
+            assert_eq!(plans.len(), expected.0, "{scale} {days:?}");
+            assert!(
+                (plans[0].ordinary.once_per_day / contents - 1.0).abs() < 1e-9,
+                "{scale} {days:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn pooled_days_are_the_same_however_many_are_played_at_a_time() {
+        let plans: Vec<DayPlan> = (0..3).map(|day| DayPlan::ordinary(Scale(2e-5), 3, day)).collect();
+        let rows = |threads| {
+            let played = play_all(&plans, 1, threads);
+            let days = played.iter().map(|played| played.day.to_csv());
+            let alarms = played
+                .iter()
+                .flat_map(|played| played.alarms.iter().map(AlarmRow::to_csv));
+            days.chain(alarms).collect::<Vec<String>>()
+        };
+        let alone = rows(1);
+        assert!(alone.len() > 10, "nothing rang: {alone:?}");
+        assert_eq!(alone, rows(3));
+    }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use tocsin_loadtest::day::{Day, DayPlan, Family, FamilyKind, Occurrence};
 use tocsin_loadtest::rival::{self, Rival};
 use tocsin_loadtest::score::{self, Alarm, AlarmRow, Judging};
-use tocsin_loadtest::truth::{DayRow, Records, Truth, TruthRow};
-use tocsin_model::{Alert, AlertLevel, Milliseconds, Timestamp};
+use tocsin_loadtest::truth::{DayRow, Records, TruthRow};
+use tocsin_model::{Alert, AlertLevel, Timestamp};
 
+use super::bounds::Bound;
 use super::core::{Core, Sizes};
 
 /// How to play a day.
@@ -36,22 +37,16 @@ pub(super) struct Played {
     pub(super) truths: Vec<TruthRow>,
     /// Of all detectors.
     pub(super) alarms: Vec<AlarmRow>,
-    pub(super) pages: Vec<Page>,
     /// Copies of each crisis, per minute from the beginning of the stream on.
     pub(super) curves: BTreeMap<Family, Vec<u32>>,
     pub(super) stream_begins_at: Timestamp,
     /// Episodes that open (1) and end (-1), in order.
     pub(super) episodes: Vec<(Timestamp, i32)>,
+    /// What the groups answer at the end of the day for a sample of contents.
+    pub(super) bounds: Vec<Bound>,
     /// Time in the groups, by the wall clock.
     pub(super) busy: Duration,
     pub(super) records: u64,
-}
-
-/// An episode that interrupts a person.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Page {
-    pub(super) family: Family,
-    pub(super) after_onset: Option<Milliseconds>,
 }
 
 /// The names of detectors in rows.
@@ -75,10 +70,10 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(name: &'static str, sizes: Sizes, plan: &DayPlan) -> Self {
+    fn new(name: &'static str, core: Core) -> Self {
         Watcher {
             name,
-            core: Core::new(sizes, plan),
+            core,
             alerts: Vec::new(),
             busy: Duration::ZERO,
         }
@@ -120,9 +115,10 @@ impl Watcher {
 pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
     let judged = plan.judged();
     let mut records = Records::new(judged);
-    let mut watchers = vec![Watcher::new(TOCSIN, play.sizes, plan)];
+    let ours = Watcher::new(TOCSIN, Core::new(play.sizes, plan).sampled());
+    let mut watchers = vec![ours];
     if play.exact == Exact::Too {
-        watchers.push(Watcher::new(EXACT, Sizes::EXACT, plan));
+        watchers.push(Watcher::new(EXACT, Core::new(Sizes::EXACT, plan)));
     }
     let mut rivals: Vec<(Box<dyn Rival>, Vec<Alarm>)> =
         rival::all().into_iter().map(|rival| (rival, Vec::new())).collect();
@@ -166,31 +162,14 @@ pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
     Played {
         day: truth.day_row(plan.number),
         truths: truth.rows(plan.number, &alarmed),
-        pages: pages(&watchers[0].alerts, &truth),
         episodes: episodes(&watchers[0].alerts),
+        bounds: watchers[0].core.bounds(),
         alarms,
         curves,
         stream_begins_at: judged.stream_begins_at,
         busy: watchers[0].busy,
         records: day.received(),
     }
-}
-
-/// The first alert of each episode that says it pages, after the day has begun.
-fn pages(alerts: &[Alert], truth: &Truth) -> Vec<Page> {
-    let mut paged = BTreeSet::new();
-    let mut pages = Vec::new();
-    for alert in alerts.iter().filter(|alert| alert.paged) {
-        let family = Core::family_of(alert);
-        if paged.insert((family, alert.episode)) && alert.at >= truth.judged().from {
-            let onset = truth.family(family).and_then(|told| told.onset_at);
-            pages.push(Page {
-                family,
-                after_onset: onset.map(|onset| alert.at - onset),
-            });
-        }
-    }
-    pages
 }
 
 fn episodes(alerts: &[Alert]) -> Vec<(Timestamp, i32)> {

@@ -1,5 +1,7 @@
 //! What a person who never saw the project is told of these days.
 
+mod runs;
+
 use std::collections::BTreeMap;
 
 use tocsin_loadtest::day::{Family, FamilyKind, Scenario};
@@ -9,42 +11,61 @@ use tocsin_loadtest::truth::TruthRow;
 use tocsin_model::Timestamp;
 
 use super::super::SuiteArguments;
+use super::Results;
 use super::figures::{days_of, score};
 use super::play::{EXACT, Played, TOCSIN, rivals};
 use crate::rehearsal::Figures;
 
 /// The report on these days.
-pub(super) fn of(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, played: &[Played]) -> Report {
+pub(super) fn of(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, results: &Results) -> Report {
+    let played = &results.headline[..];
     let figure = |name: &str| figures.get(name).and_then(serde_json::Value::as_f64);
     let contents = short(figure("content_days").unwrap_or(0.0));
+    let days = match played.len() {
+        0 => "simulated days".to_owned(),
+        count => format!("{count} simulated day(s) with {contents} contents in all"),
+    };
     Report {
         title: format!("How good is the alarm? Scenario {}", scenario.name()),
         introduction: vec![
             format!(
                 "Tocsin is told of uploads and shares on several platforms, as hashes and times, and rings when copies of one content begin to \
-                 spread as a violent video does. Here it was played {} simulated day(s) with {contents} contents in all. Nearly all of them are \
-                 harmless; some harmless ones spread fast too, and some are larger than the crises. What truly happened is known, so each \
-                 alarm can be judged.",
-                played.len(),
+                 spread as a violent video does. Here it was played {days}. Nearly all of what they hold is harmless; some of it spreads fast too, \
+                 and some is larger than the crises. What truly happened is known, so each alarm can be judged."
             ),
             "An alarm is right if the content has a spike: an hour with at least 30 re-uploads by 20 accounts and ten times its rate of the \
              day before, which contains the alarm or begins within 15 minutes after it. With 20 re-uploads by 15 accounts it is near; \
              otherwise false. A second alarm for one content within a day is false too. The stream is synthetic."
                 .to_owned(),
         ],
-        bars: bars(scenario, figures),
-        sections: vec![crises(played), delays(played), detectors(played), chances(played), queue(played)]
+        bars: if played.is_empty() {
+            runs::bars(figures)
+        } else {
+            [bars(scenario, figures), runs::bars(figures)].concat()
+        },
+        sections: headline(played)
             .into_iter()
+            .chain(results.paging.iter().map(runs::pages))
+            .chain(results.queue.iter().map(runs::order))
+            .chain(results.poisoning.iter().map(runs::influence))
             .filter(|section| !section.charts.is_empty() || !section.table.is_empty())
             .collect(),
         origin: vec![format!(
-            "Made by: tocsin evaluate {} --seed {} --scale {} --report DIR; the same seed and scale give the same page. Rows to score again: \
-             --rows DIR.",
+            "Made by: tocsin evaluate {} --seed {} --scale {} --report DIR, and --run and --days where given; the same \
+             arguments give the same page. Rows to score again: --rows DIR.",
             scenario.name(),
             suite.seed,
             suite.scale
         )],
     }
+}
+
+fn headline(played: &[Played]) -> Vec<Section> {
+    if played.is_empty() {
+        return Vec::new();
+    }
+    let sections = [crises, delays, detectors, chances, queue, runs::errors];
+    sections.map(|section| section(played)).to_vec()
 }
 
 fn bars(scenario: Scenario, figures: &Figures) -> Vec<Bar> {

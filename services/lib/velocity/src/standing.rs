@@ -1,0 +1,75 @@
+//! The queue as it stands: what is open in a group, what each is worth at this time, and how far one party could move it.
+
+use tocsin_model::{Class, FamilyId, PartyId};
+
+use crate::evidence::{PartyEvidence, evidence};
+use crate::forecast::Calibration;
+use crate::group::Group;
+use crate::priority::{Setting, influence_cap, priority};
+use crate::record::HotRecord;
+use crate::watching::watched;
+
+/// An open episode at the group's time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// Whose.
+    pub family: FamilyId,
+    /// The number of the episode.
+    pub episode: u32,
+    /// Its priority by what is counted now: what an alert made at this time would say.
+    pub priority: f64,
+}
+
+impl Group {
+    /// The open episodes of the scope whose own class this is, ascending by family. Costs a look at every record of each: meant for questions,
+    /// not for every event.
+    pub fn standings(&self, class: Class) -> Vec<Standing> {
+        let open = self.families.open(class);
+        open.filter_map(|(family, episode)| {
+            Some(Standing {
+                family,
+                episode,
+                priority: self.priority_of(family, class)?,
+            })
+        })
+        .collect()
+    }
+
+    /// What it is worth to act on a family at the group's time, whether it rings or not. `None` when it has no hot record in this scope.
+    pub fn priority_of(&self, family: FamilyId, class: Class) -> Option<f64> {
+        let gathered = self.gathered(family, class);
+        let records = gathered.as_slice();
+        (!records.is_empty()).then(|| self.priority_by(family, class, records))
+    }
+
+    /// The most that `party` adds to the priority of a family, whatever it says, by what the others say at the group's time.
+    pub fn influence_cap_of(&self, family: FamilyId, class: Class, party: PartyId) -> f64 {
+        let records = self.records(family, class);
+        let mut others: Vec<PartyEvidence> = evidence(&records, self.now);
+        others.retain(|said| said.party != party);
+        let calibration = self.outcomes.calibration(class);
+        influence_cap(&others, self.setting(family, class, &records, &calibration))
+    }
+
+    /// The priority of a family by these records of it.
+    pub(crate) fn priority_by(&self, family: FamilyId, class: Class, records: &[&HotRecord]) -> f64 {
+        let calibration = self.outcomes.calibration(class);
+        let setting = self.setting(family, class, records, &calibration);
+        priority(&evidence(records, self.now), setting).priority
+    }
+
+    fn setting<'a>(
+        &self,
+        family: FamilyId,
+        class: Class,
+        records: &[&HotRecord],
+        calibration: &'a Calibration,
+    ) -> Setting<'a> {
+        Setting {
+            verdict: self.families.state(family, class).and_then(|state| state.verdict),
+            watched: watched(records),
+            calibration,
+            now: self.now,
+        }
+    }
+}
