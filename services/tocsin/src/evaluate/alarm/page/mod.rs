@@ -317,12 +317,13 @@ fn chances(played: &[Played]) -> Section {
         };
         bin[place] += 1;
     }
-    let seen = |bin: &[u64; 3]| bin[0] as f64 / bin.iter().sum::<u64>().max(1) as f64;
-    let middle = |score: i64| score as f64 + 0.5;
-    let said = bins
-        .keys()
-        .map(|score| (middle(*score), 100.0 / (1.0 + libm::exp(-middle(*score)))));
-    let observed = bins.iter().map(|(score, bin)| (middle(*score), 100.0 * seen(bin)));
+    let share = |up_to: usize| -> Vec<(f64, f64)> {
+        let of_bin = |(score, bin): (&i64, &[u64; 3])| {
+            let (some, all) = (bin[..up_to].iter().sum::<u64>(), bin.iter().sum::<u64>());
+            (*score as f64 + 0.5, 100.0 * some as f64 / all.max(1) as f64)
+        };
+        bins.iter().map(of_bin).collect()
+    };
     let mut table = vec![["score", "right", "near", "false"].map(str::to_owned).to_vec()];
     for (score, bin) in &bins {
         let mut row = vec![format!("{score} to {}", score + 1)];
@@ -331,16 +332,16 @@ fn chances(played: &[Played]) -> Section {
     }
     Section {
         heading: "What the score is worth".to_owned(),
-        text: "The score is the logarithm of the odds that a spike begins. Among alarms of one score, the share that was right should be as high \
-               as the score says."
+        text: "The score is a sum of what speaks for the beginning of a spike. Among alarms of a higher score fewer should be false; what is \
+               near is neither."
             .to_owned(),
         charts: vec![Chart {
-            caption: "Share of right alarms by score: said and seen.".to_owned(),
+            caption: "Of the alarms of one score, how many were right, and how many right or near. What is missing to 100 was false.".to_owned(),
             x: Axis::linear("score at the alarm, nats"),
-            y: Axis::linear("right, %"),
+            y: Axis::linear("alarms, %"),
             lines: vec![
-                Line::new("said", Style::Straight, said.collect()),
-                Line::new("seen", Style::Straight, observed.collect()),
+                Line::new("right or near", Style::Straight, share(2)),
+                Line::new("right", Style::Straight, share(1)),
             ],
             marks: Vec::new(),
         }],
