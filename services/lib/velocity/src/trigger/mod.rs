@@ -64,6 +64,9 @@ pub(crate) struct Judgement {
     /// Without the accounts' interval, which only an alert needs.
     pub(crate) evidence: TriggerEvidence,
     pub(crate) rings: Rings,
+    /// It would ring at any threshold up to this; `None`: at none, for want of copies. Exact where the rest of the evidence was looked at:
+    /// from the threshold that was asked about on.
+    pub(crate) rings_up_to: Option<f64>,
     /// Before so many more copies it cannot ring, as long as the quarter of an hour lasts.
     pub(crate) copies_missing: u64,
 }
@@ -126,6 +129,7 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
         return Judgement {
             evidence: evidence(Milliseconds(0), 0, 0.0, -SURE, spreaders, parameters),
             rings: Rings::No,
+            rings_up_to: None,
             copies_missing: 1,
         };
     };
@@ -143,10 +147,14 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
             + synchrony::synchrony(ways.platforms, parameters.synchrony_max);
         score += excess * extras;
     }
-    let rings = copies >= parameters.copies_min && (score >= parameters.threshold || chance == 1.0);
+    // What is a spike already rings whatever else it shows.
+    let highest = if chance == 1.0 { f64::INFINITY } else { score };
+    let rings_up_to = (copies >= parameters.copies_min).then_some(highest);
+    let rings = rings_up_to.is_some_and(|highest| highest >= parameters.threshold);
     Judgement {
         evidence: evidence(window.length, window.spread, expected, score, spreaders, parameters),
         rings: if rings { Rings::Yes } else { Rings::No },
+        rings_up_to,
         copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
     }
 }

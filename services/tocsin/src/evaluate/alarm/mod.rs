@@ -1,6 +1,6 @@
 //! How good the alarm is: days with ground truth, played to the key groups and to rivals, and scored.
 
-mod core;
+pub(super) mod core;
 mod figures;
 mod page;
 mod play;
