@@ -199,6 +199,23 @@ impl Group {
         }
     }
 
+    /// The highest threshold at which a rule with these parameters would ring for the first time about a content now, whatever their own;
+    /// infinite where it is a spike already, `None` where it rings at no threshold: there is no exact record, or there are too few copies by
+    /// distinct accounts.
+    ///
+    /// For evaluations: asked after every sighting, the first time that this reaches a threshold is when a deployment with that threshold
+    /// raises its first episode. The content is looked at alone, in scope `all`; no output and no state changes.
+    pub fn rings_up_to(&self, content: ContentId, parameters: &TriggerParameters) -> Option<f64> {
+        let class = Class::All;
+        let record = self.hot(HotKey { content, class })?;
+        let since = self.past(FamilyId(content), class).watched_since;
+        let at_any = TriggerParameters {
+            threshold: f64::NEG_INFINITY,
+            ..*parameters
+        };
+        trigger::judge(&[record], Past::new(since, Timestamp::MIN), self.now, &at_any).rings_up_to
+    }
+
     /// What was known of a content alone says nothing of the family it has become.
     pub(crate) fn end_quiet(&mut self, content: ContentId) {
         if let Some(counts) = self.classes.get_mut(&Class::All) {

@@ -10,8 +10,8 @@ use time::format_description::well_known::Rfc3339;
 use tocsin_model::{ContentHash, Sharing, Timestamp};
 use tocsin_velocity::figures::{WindowLength, window};
 
-use super::ElectionsArguments;
 use super::truth::{ContentTruth, Truth};
+use super::{ElectionsArguments, real};
 use crate::config::{Config, LogKind};
 use crate::recorded::{ELECTION_PLATFORMS, Recorded, election_posts};
 use crate::rehearsal::{Figures, Reader, Rehearsal};
@@ -97,6 +97,8 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
         let tail = &recorded[recorded.len().saturating_sub(SCOPE_EVENTS_MAX)..];
         figures.insert("scope_leaks", json!(scope_leaks(arguments, &config, tail).await?));
     }
+    // How many contents there are, both say.
+    figures.extend(real::recorded_posts(&recorded, &arguments.input, &arguments.judging)?);
     Ok(figures)
 }
 

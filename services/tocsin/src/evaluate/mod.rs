@@ -4,13 +4,17 @@ mod alarm;
 mod elections;
 mod forecast;
 mod reach;
+mod real;
+mod series;
 mod truth;
 mod windows;
 
-use std::path::PathBuf;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
 use tocsin_loadtest::day::Scenario;
@@ -22,8 +26,15 @@ use crate::rehearsal::Figures;
 /// What to evaluate.
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
-    /// The posts around an election: every answer of the API against exact counts, and what each scope may not see.
+    /// The posts around an election: every answer of the API against exact counts, what each scope may not see, and how good the alarm is on
+    /// them.
     Elections(ElectionsArguments),
+    /// How good the alarm is on the posts around an election, mixed into ordinary traffic, beside the rivals; without the API.
+    Posts(real::PostsArguments),
+    /// How good the alarm is on retweet cascades, mixed into ordinary traffic, beside the rivals.
+    Cascades(real::RealArguments),
+    /// Any series of numbers with labelled anomalies, in the layout of the Numenta Anomaly Benchmark and by its score.
+    Series(series::SeriesArguments),
     /// The Christchurch test: crises inside ordinary days, how early each is alarmed, and how often nothing is. Scale 1 is 100 days of 10
     /// crises.
     Christchurch(alarm::AlarmArguments),
@@ -101,6 +112,9 @@ pub struct ElectionsArguments {
     /// Read only so many posts: a shorter run.
     #[arg(long)]
     pub posts: Option<usize>,
+    /// How alarms are judged.
+    #[command(flatten)]
+    pub judging: real::JudgingArguments,
 }
 
 impl EvaluateCommand {
@@ -114,6 +128,14 @@ impl EvaluateCommand {
             EvaluateCommand::Elections(arguments) => {
                 let figures = elections::run(arguments, config).await?;
                 write(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
+            }
+            EvaluateCommand::Posts(arguments) => write_suite("posts", &arguments.real.suite, &real::posts(arguments)?),
+            EvaluateCommand::Cascades(arguments) => {
+                write_suite("cascades", &arguments.suite, &real::cascades(arguments)?)
+            }
+            EvaluateCommand::Series(arguments) => {
+                let figures = series::run(arguments)?;
+                write(&arguments.out, &json!({ "suite": "series", "figures": figures }))
             }
             EvaluateCommand::Christchurch(arguments) => run_alarm(Scenario::Christchurch, arguments),
             EvaluateCommand::Halle(arguments) => run_alarm(Scenario::Halle, arguments),
@@ -146,12 +168,38 @@ fn write_suite(suite: &str, arguments: &SuiteArguments, figures: &Figures) -> Re
     )
 }
 
+/// The real sets, below what TOCSIN_SHARED names.
+const POSTS: &str = "data/german_elections/posts.csv.gz";
+const CASCADES: &str = "data/retweet_cascades/cascades.csv.gz";
+
+/// A file of the real sets: those beside the checkout, or under TOCSIN_SHARED.
+fn shared(file: &str) -> PathBuf {
+    let shared = std::env::var_os("TOCSIN_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    shared.join(file)
+}
+
+/// Opens a file that may be compressed by gzip.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = std::fs::File::open(path).with_context(|| {
+        format!(
+            "there is no set at {}: name one by --input FILE, or the directory that holds data/ by TOCSIN_SHARED",
+            path.display()
+        )
+    })?;
+    let compressed = path.extension().is_some_and(|extension| extension == "gz");
+    Ok(if compressed {
+        Box::new(MultiGzDecoder::new(BufReader::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    })
+}
+
 /// Names of figures are few and last as long as the process.
 fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
 }
 
-fn write(out: &std::path::Path, document: &Value) -> Result<()> {
+fn write(out: &Path, document: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(document)? + "\n";
     std::fs::write(out, &text).with_context(|| format!("write {}", out.display()))?;
     print!("{text}");

@@ -1,5 +1,9 @@
 //! A shadow changes nothing, and tells how it differs.
 
+use std::collections::BTreeMap;
+
+use tocsin_model::{AlertReason, Scope, Sharing};
+
 use super::harness::*;
 use crate::{Comparison, GroupConfig, TriggerParameters};
 
@@ -56,6 +60,54 @@ fn outputs_and_state_are_the_same_with_and_without() {
             );
         }
     }
+}
+
+#[test]
+fn the_highest_threshold_says_when_any_threshold_is_first_reached() {
+    for events in [burst(), stream(1, 1_200), stream(2, 1_200)] {
+        // Of each content the highest threshold before each of its copies, in order: the first that reaches one is where that one rings.
+        let mut observed = Deployment::new(config());
+        let mut raised = BTreeMap::new();
+        let mut reached = BTreeMap::new();
+        for (place, event) in events.iter().enumerate() {
+            let content = id(event.content);
+            let before = observed.alerts.len();
+            observed.see(*event);
+            if event.sharing != Sharing::All {
+                continue;
+            }
+            for alert in &observed.alerts[before..] {
+                if alert.scope == Scope::All && alert.reason == AlertReason::Spread {
+                    raised.entry(alert.family.0).or_insert(place);
+                }
+            }
+            let group = observed.group(content.group());
+            let highest = group
+                .rings_up_to(content, &TriggerParameters::SHIPPED)
+                .unwrap_or(f64::NEG_INFINITY);
+            if highest >= TriggerParameters::SHIPPED.threshold {
+                reached.entry(content).or_insert(place);
+            }
+        }
+        assert!(!raised.is_empty());
+        assert_eq!(raised, reached);
+    }
+}
+
+#[test]
+fn a_threshold_just_above_what_is_observed_does_not_ring() {
+    let events = burst();
+    let mut observed = Deployment::new(config());
+    let mut highest = f64::NEG_INFINITY;
+    for event in &events[..9] {
+        observed.see(*event);
+        let group = observed.group(id(1).group());
+        let now = group.rings_up_to(id(1), &TriggerParameters::SHIPPED);
+        highest = highest.max(now.unwrap_or(f64::NEG_INFINITY));
+    }
+    assert!(highest.is_finite(), "{highest}");
+    let raises = |threshold: f64| compared(run(with_shadow(threshold), &events[..9])).shadow_only;
+    assert_eq!((raises(highest), raises(highest + 1e-9)), (1, 0));
 }
 
 #[test]

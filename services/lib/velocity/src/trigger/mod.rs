@@ -66,6 +66,9 @@ pub(crate) struct Judgement {
     /// What its score is the sum of.
     pub(crate) terms: ScoreTerms,
     pub(crate) rings: Rings,
+    /// It would ring at any threshold up to this; `None`: at none, for want of copies. Exact where the rest of the evidence was looked at:
+    /// from the threshold that was asked about on.
+    pub(crate) rings_up_to: Option<f64>,
     /// Before so many more copies it cannot ring, as long as the quarter of an hour lasts.
     pub(crate) copies_missing: u64,
 }
@@ -132,6 +135,7 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
                 ..ScoreTerms::default()
             },
             rings: Rings::No,
+            rings_up_to: None,
             copies_missing: 1,
         };
     };
@@ -152,11 +156,15 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
         terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max);
     }
     let score = terms.sum();
-    let rings = copies >= parameters.copies_min && (score >= parameters.threshold || chance == 1.0);
+    // What is a spike already rings whatever else it shows.
+    let highest = if chance == 1.0 { f64::INFINITY } else { score };
+    let rings_up_to = (copies >= parameters.copies_min).then_some(highest);
+    let rings = rings_up_to.is_some_and(|highest| highest >= parameters.threshold);
     Judgement {
         evidence: evidence(window.length, window.spread, expected, score, spreaders, parameters),
         terms,
         rings: if rings { Rings::Yes } else { Rings::No },
+        rings_up_to,
         copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
     }
 }

@@ -8,13 +8,13 @@ use tocsin_model::{
     GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting,
     SourceCoordinate, SourceId, Timestamp,
 };
-use tocsin_velocity::{Group, HotKey, Input, Output, Standing};
+use tocsin_velocity::{Group, HotKey, Input, Output, Standing, TriggerParameters};
 
 use super::bounds::{Bound, Sample};
 
 /// What intake and detector make of records, without topics between them: clocks are corrected as intake does, keys are keyed as they are
 /// there, and the groups are those of the detector. All variants of a family have its hash: somebody has grouped them, without a mistake.
-pub(super) struct Core {
+pub(in crate::evaluate) struct Core {
     groups: Vec<Group>,
     /// Of each platform; intake keeps them per platform too.
     clocks: Vec<SourceClock>,
@@ -32,10 +32,10 @@ pub(super) struct Core {
 
 /// How much memory the groups may take, and when a content is counted exactly.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    pub(super) hot_limit: u32,
-    pub(super) sketch_width: u32,
-    pub(super) promote_at: u32,
+pub(in crate::evaluate) struct Sizes {
+    pub(in crate::evaluate) hot_limit: u32,
+    pub(in crate::evaluate) sketch_width: u32,
+    pub(in crate::evaluate) promote_at: u32,
 }
 
 /// Time is told to all groups this often. What becomes due acts at its own time, so this changes nothing but when it is heard of.
@@ -45,7 +45,7 @@ const LATENESS: Milliseconds = Milliseconds::from_hours(2);
 
 impl Sizes {
     /// Those of a deployment for so many contents a day.
-    fn for_contents(contents: f64) -> Self {
+    pub(in crate::evaluate) fn for_contents(contents: f64) -> Self {
         let defaults = DetectorConfig::default();
         // The default width is for 2.5 million contents.
         let width = (contents / 2.5e6 * f64::from(defaults.sketch_width)).max(16.0) as u32;
@@ -62,7 +62,7 @@ impl Sizes {
     }
 
     /// Every content is counted exactly from its first event on.
-    pub(super) const EXACT: Sizes = Sizes {
+    pub(in crate::evaluate) const EXACT: Sizes = Sizes {
         hot_limit: u32::MAX / 2,
         sketch_width: 16,
         promote_at: 1,
@@ -71,7 +71,7 @@ impl Sizes {
 
 impl Core {
     /// Groups that have seen nothing of this day.
-    pub(super) fn new(sizes: Sizes, plan: &DayPlan) -> Self {
+    pub(in crate::evaluate) fn new(sizes: Sizes, plan: &DayPlan) -> Self {
         let config = DetectorConfig {
             hot_limit: sizes.hot_limit,
             sketch_width: sizes.sketch_width,
@@ -117,7 +117,7 @@ impl Core {
     }
 
     /// Reads one record; what follows from it goes to `alerts`.
-    pub(super) fn take(&mut self, occurrence: &Occurrence, alerts: &mut Vec<Alert>) {
+    pub(in crate::evaluate) fn take(&mut self, occurrence: &Occurrence, alerts: &mut Vec<Alert>) {
         if occurrence.received_at - self.ticked >= TICK_EVERY {
             self.tick(occurrence.received_at, alerts);
         }
@@ -134,7 +134,7 @@ impl Core {
     }
 
     /// Tells all groups the time.
-    pub(super) fn tick(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
+    pub(in crate::evaluate) fn tick(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
         self.ticked = now.floor_to(TICK_EVERY);
         for group in &mut self.groups {
             group.apply(Input::Tick(now), &mut self.outputs);
@@ -187,8 +187,14 @@ impl Core {
         Some(numbered(founder.hash()))
     }
 
+    /// See [`Group::rings_up_to`]: asked about a family.
+    pub(in crate::evaluate) fn rings_up_to(&self, family: Family, parameters: &TriggerParameters) -> Option<f64> {
+        let (group, id) = self.home_of(family);
+        group.rings_up_to(id.0, parameters)
+    }
+
     /// The family of an alert: its hash is the family's number.
-    pub(super) fn family_of(alert: &Alert) -> Family {
+    pub(in crate::evaluate) fn family_of(alert: &Alert) -> Family {
         numbered(&alert.hash)
     }
 

@@ -1,7 +1,7 @@
 //! How good the alarm is: days with ground truth, played to the key groups and to rivals, and scored.
 
 mod bounds;
-mod core;
+pub(super) mod core;
 mod figures;
 mod page;
 mod paging;

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tocsin_velocity::forecast::{Calibration, Forecast, Model};
 
-use super::{ForecastArguments, SuiteArguments};
+use super::{CASCADES, ForecastArguments, SuiteArguments, shared};
 use crate::rehearsal::Figures;
 use fit::Weighted;
 use rivals::{FLOORS, HALF_HOUR, Rival};
@@ -63,10 +63,7 @@ pub fn run(arguments: &ForecastArguments) -> Result<Figures> {
 impl ForecastArguments {
     /// The file that is named, or the one that stands beside a checkout.
     fn input(&self) -> PathBuf {
-        self.input.clone().unwrap_or_else(|| {
-            let shared = std::env::var_os("TOCSIN_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
-            shared.join("data/retweet_cascades/cascades.csv.gz")
-        })
+        self.input.clone().unwrap_or_else(|| shared(CASCADES))
     }
 }
 

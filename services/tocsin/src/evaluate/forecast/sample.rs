@@ -1,12 +1,12 @@
-use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use tocsin_loadtest::cascade;
 use tocsin_model::Milliseconds;
 use tocsin_velocity::forecast::Course;
+
+use super::super::open;
 
 /// The delays of a cascade's copies after its root, in seconds, ascending.
 #[derive(Clone, Debug)]
@@ -31,20 +31,8 @@ struct Copy {
 
 /// Reads cascades: CSV, plain or gzip, with the columns `cascade` and `delay_s` (seconds after the root); others are not looked at.
 pub fn read(path: &Path) -> Result<Vec<Cascade>> {
-    let file = std::fs::File::open(path).with_context(|| {
-        format!(
-            "the cascades are not at {}: name them by --input FILE, or what holds data/retweet_cascades by TOCSIN_SHARED",
-            path.display()
-        )
-    })?;
-    let compressed = path.extension().is_some_and(|extension| extension == "gz");
-    let text: Box<dyn Read> = if compressed {
-        Box::new(MultiGzDecoder::new(BufReader::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
     let mut cascades: Vec<(u64, Cascade)> = Vec::new();
-    for (line, copy) in csv::Reader::from_reader(text).deserialize::<Copy>().enumerate() {
+    for (line, copy) in csv::Reader::from_reader(open(path)?).deserialize::<Copy>().enumerate() {
         let copy = copy.with_context(|| format!("{}: copy {}", path.display(), line + 1))?;
         ensure!(
             copy.delay_s.is_finite() && copy.delay_s >= 0.0,
