@@ -33,9 +33,9 @@ pub(in crate::evaluate) struct Core {
 /// How much memory the groups may take, and when a content is counted exactly.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::evaluate) struct Sizes {
-    pub(in crate::evaluate) hot_limit: u32,
-    pub(in crate::evaluate) sketch_width: u32,
-    pub(in crate::evaluate) promote_at: u32,
+    pub(super) hot_limit: u32,
+    pub(super) sketch_width: u32,
+    pub(super) promote_at: u32,
 }
 
 /// Time is told to all groups this often. What becomes due acts at its own time, so this changes nothing but when it is heard of.
