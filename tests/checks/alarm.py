@@ -9,7 +9,9 @@ from pathlib import Path
 
 # Every build keeps to this; the bars of the full run are stricter: loadtest/RECORD.md.
 REUPLOADS_MAX = 30
-PAGES_PER_DAY_MAX = 20
+PAGES_PER_DAY_MAX = 15
+PAGE_DELAY_SECONDS_MAX = 1_800
+FALSE_MAX = 3
 PRECISION_AT_20_MIN = 0.95
 CAPTURED_MIN = 0.8
 
@@ -30,7 +32,7 @@ def runs(figures: dict[str, float], poisoning: dict[str, float]) -> list[str]:
     kept = {
         "all crises page": figures["crises_paged"] == figures["paging_crises"] > 0,
         f"at most {PAGES_PER_DAY_MAX} pages a day": figures["pages_per_day_max"] <= PAGES_PER_DAY_MAX,
-        "pages are decided as episodes grow": figures["page_delay_seconds_p50"] is not None,
+        f"half of the pages within {PAGE_DELAY_SECONDS_MAX} s of the onset": figures["page_delay_seconds_p50"] <= PAGE_DELAY_SECONDS_MAX,
         "the first 20 are those of exact numbers": figures["queue_minutes_at_20"] > 0
         and figures["queue_precision_at_20"] >= PRECISION_AT_20_MIN,
         "the first 20 prevent what can be prevented": figures["preventable_exposure_captured_20"] >= CAPTURED_MIN,
@@ -74,6 +76,8 @@ def main() -> int:
         found.append(f"{figures['crises_alarmed']} of {len(crises)} crises were alarmed")
     if figures["false_alarms"] != false:
         found.append(f"{figures['false_alarms']} false alarms in the figures, {false} in the rows")
+    if false > FALSE_MAX:
+        found.append(f"{false} false alarms, {FALSE_MAX} at most are let pass")
     if reuploads and reuploads[-1] > REUPLOADS_MAX:
         found.append(f"an alarm came after {reuploads[-1]} re-uploads, {REUPLOADS_MAX} at most are let pass")
     found += runs(figures, poisoning)

@@ -166,7 +166,7 @@ pub struct CaseAlert {
     pub score: f64,
     /// The score from which the rule rings.
     pub threshold: f64,
-    /// Distinct accounts of the last 24 hours, summed over platforms.
+    /// Distinct accounts since the family is counted exactly, summed over platforms.
     pub accounts_sum_over_platforms: CaseEstimate,
     /// Uploads, blocked uploads and shares of the last 5 minutes.
     pub spread_5m: CaseRange,

@@ -145,7 +145,7 @@ pub struct TriggerEvidence {
     pub score: f64,
     /// The score from which the rule rings.
     pub threshold: f64,
-    /// Distinct accounts of the last 24 hours, summed over platforms.
+    /// Distinct accounts since the family is counted exactly, summed over platforms.
     pub accounts: Estimate,
 }
 

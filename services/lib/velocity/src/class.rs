@@ -113,8 +113,8 @@ const BEFORE_AGES: [Milliseconds; 8] = [
 const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(15);
 
 /// A live stream is worth as much room as this many copies an hour, however many watch it: whoever makes up viewers moves nothing that spreads
-/// well.
-pub(crate) const LIVE_WORTH_MAX: u64 = 10;
+/// more than a content that has just become hot.
+pub(crate) const LIVE_WORTH_MAX: u64 = 3;
 
 const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
 /// How many of the quietest contents are listed at a time.

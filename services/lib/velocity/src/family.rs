@@ -282,12 +282,12 @@ impl Families {
         states.filter(|state| state.episode.open).count()
     }
 
-    /// The families with an open episode in the scope whose own class this is, each with its number; ascending.
-    pub(crate) fn open(&self, class: Class) -> impl Iterator<Item = (FamilyId, u32)> + '_ {
+    /// The families with an open episode in the scope whose own class this is, ascending.
+    pub(crate) fn open(&self, class: Class) -> impl Iterator<Item = FamilyId> + '_ {
         let states = self.class(class).into_iter().flat_map(|own| &own.states);
         states
             .filter(|(_, state)| state.episode.open)
-            .map(|(family, state)| (*family, state.episode.number))
+            .map(|(family, _)| *family)
     }
 
     /// The classes in which anything is known, ascending.

@@ -2,11 +2,12 @@
 //! counted in the cold counts alone, so that it takes the place of nothing that spreads. It ends with the first few accounts that are not
 //! the flood's, or when nothing came for an hour; then the content becomes hot like any other.
 
-use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, Sighting, Timestamp};
+use tocsin_model::{Class, ContentId, FamilyId, Kind, Milliseconds, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::group::Group;
 use crate::input::HotKey;
+use crate::live::is_running;
 use crate::record::HotRecord;
 
 /// What a quarantined record still says.
@@ -46,8 +47,8 @@ impl Group {
             content: family.0,
             class,
         };
-        let is_flood =
-            self.families.is_plain(family, class) && self.hot(key).is_some_and(|record| flood(record).is_some());
+        let is_flood = self.families.is_plain(family, class)
+            && self.hot(key).is_some_and(|record| flood(record, self.now).is_some());
         if !is_flood {
             return false;
         }
@@ -56,7 +57,7 @@ impl Group {
             return false;
         };
         let left_out = counts.quarantine(family.0, limit, |record| {
-            if let Some(flood) = flood(record) {
+            if let Some(flood) = flood(record, now) {
                 record.begin_quarantine(Flood { since: now, ..flood });
             }
         });
@@ -85,11 +86,13 @@ impl Group {
 }
 
 /// What a hot record is as a flood; `None` when it is none.
-fn flood(record: &HotRecord) -> Option<Flood> {
+fn flood(record: &HotRecord, now: Timestamp) -> Option<Flood> {
     let spread = record.cells().iter().filter(|cell| cell.kind.is_spread());
     let copies = spread.map(|cell| cell.voice.events).sum();
     // Beyond exact sets there are too many accounts for a flood, and to estimate them costs more than to ask this.
-    if copies < FLOOD_COPIES || record.live().is_some() || !record.reach().iter().all(|entry| entry.accounts.is_exact())
+    if copies < FLOOD_COPIES
+        || is_running(&[record], now)
+        || !record.reach().iter().all(|entry| entry.accounts.is_exact())
     {
         return None;
     }
@@ -144,7 +147,7 @@ impl HotRecord {
             return Quarantine::Ends;
         };
         // What is live is counted exactly: a flood must not hide it.
-        if sighting.kind.is_live() {
+        if matches!(sighting.kind, Kind::LiveStart | Kind::LiveHeartbeat) {
             return Quarantine::Ends;
         }
         if Flood::lapsed(self.last_seen(), now) {

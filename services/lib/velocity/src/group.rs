@@ -222,7 +222,7 @@ impl Group {
                     self.changed.insert(HotKey { content, class });
                 }
                 if sighting.kind.is_live() {
-                    self.end_quiet_for_live(content, class);
+                    self.end_quiet(content, class);
                 }
                 return;
             }

@@ -216,9 +216,10 @@ impl Group {
         trigger::judge(&[record], Past::new(since, Timestamp::MIN), self.now, &at_any).rings_up_to
     }
 
-    /// What was known of a content alone says nothing of the family it has become.
-    pub(crate) fn end_quiet(&mut self, content: ContentId) {
-        if let Some(counts) = self.classes.get_mut(&Class::All) {
+    /// What was known of a content in a class says nothing any more: of the family it has become, of the level of its episode, of what is live.
+    #[inline(never)]
+    pub(crate) fn end_quiet(&mut self, content: ContentId, class: Class) {
+        if let Some(counts) = self.classes.get_mut(&class) {
             counts.set_quiet(content, Quiet::default());
         }
     }
@@ -262,6 +263,8 @@ impl Group {
             self.deadlines.add(now + REVIEW_EVERY, Duty::Review(family, class));
         }
         if let Some(level) = level {
+            // What kept it quiet was how many copies it took to escalate before.
+            self.end_quiet(family.0, class);
             self.alert(family, class, level, out);
         }
     }

@@ -42,8 +42,8 @@ impl Group {
 
     fn joined(&mut self, link: &Link, from: FamilyId, out: &mut Vec<Output>) {
         let (content, class) = (link.content, link.class);
-        self.end_quiet(content);
-        self.end_quiet(link.family.0);
+        self.end_quiet(content, Class::All);
+        self.end_quiet(link.family.0, Class::All);
         if let Some(record) = self.hot(HotKey { content, class }) {
             out.push(Output::Announcement(FamilyAnnouncement {
                 content,
@@ -177,7 +177,7 @@ impl Group {
             self.counters.deltas_refused += 1;
             return;
         }
-        self.end_quiet(delta.family.0);
+        self.end_quiet(delta.family.0, Class::All);
         let at = self.next_settling();
         self.deadlines.add(at, Duty::Judge(delta.family, delta.class));
         if delta.class == Class::All {

@@ -14,8 +14,6 @@ use crate::watching::watched;
 pub struct Standing {
     /// Whose.
     pub family: FamilyId,
-    /// The number of the episode.
-    pub episode: u32,
     /// Its priority by what is counted now: what an alert made at this time would say.
     pub priority: f64,
 }
@@ -25,10 +23,9 @@ impl Group {
     /// not for every event.
     pub fn standings(&self, class: Class) -> Vec<Standing> {
         let open = self.families.open(class);
-        open.filter_map(|(family, episode)| {
+        open.filter_map(|family| {
             Some(Standing {
                 family,
-                episode,
                 priority: self.priority_of(family, class)?,
             })
         })

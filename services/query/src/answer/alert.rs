@@ -117,7 +117,7 @@ pub struct AlertTrigger {
     pub score_terms: Option<Vec<TermAnswer>>,
     /// The score from which the rule rings.
     pub threshold: f64,
-    /// Distinct accounts of the last 24 hours, summed over platforms.
+    /// Distinct accounts since the family is counted exactly, summed over platforms.
     pub accounts_sum_over_platforms: EstimateRange,
 }
 

@@ -57,7 +57,7 @@ fn trigger(alert: &Alert) -> String {
         "Why it rang (rule {})\n{watched}  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
          The score, {}, {reached} the threshold, {}. It weighs what speaks for the beginning of a spike, 30 copies an hour or\n  \
          more by many accounts and ten times what is expected, against ordinary spread. A spike rings whatever its score.\n{}  \
-         Accounts of the last 24 hours, a sum over platforms: {}. Of the copies by one account only one counts.\n",
+         Accounts since it is counted exactly, a sum over platforms: {}. Of the copies by one account only one counts.\n",
         alert.rule_version,
         span(trigger.window_ms),
         number(trigger.observed as f64),
@@ -190,7 +190,7 @@ const TERMS: [(&str, &str); 15] = [
     ("live_exposure", "further viewers of the live streams in an hour"),
     ("exposure", "copies x part posted x audience, and the live viewers"),
     ("exposure_counted", "what the cap on one party leaves of it"),
-    ("severity", "1 to 2, by the labels"),
+    ("severity", "1 to 2 by the labels, or that of the watch list"),
 ];
 
 fn priority(alert: &Alert) -> String {

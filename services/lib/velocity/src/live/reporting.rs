@@ -1,10 +1,9 @@
 //! When a live stream rings while it runs: its audience is passed on, or its family is known.
 
-use tocsin_model::{Class, ContentId, FamilyId, Timestamp, Verdict};
+use tocsin_model::{Class, FamilyId, Timestamp, Verdict};
 
 use super::growth::{LIVE_THRESHOLD, score_of};
 use super::{Stream, has_live, streams};
-use crate::class::Quiet;
 use crate::episode::{ONE_EPISODE, Rings};
 use crate::group::Group;
 use crate::input::HotKey;
@@ -38,10 +37,11 @@ impl Group {
     fn is_known(&self, family: FamilyId, class: Class, records: &[&HotRecord]) -> bool {
         let states = [class, Class::All].map(|class| self.families.state(family, class));
         let mut states = states.into_iter().flatten();
-        match states.clone().find_map(|state| state.verdict) {
-            Some(Verdict::Violating) => true,
-            Some(Verdict::Benign | Verdict::Newsworthy) => false,
-            Some(Verdict::Disputed | Verdict::NeedsExpert) | None => {
+        let undecided = |verdict: &Verdict| matches!(verdict, Verdict::Disputed | Verdict::NeedsExpert);
+        let verdicts = states.clone().filter_map(|state| state.verdict);
+        match verdicts.into_iter().find(|verdict| !undecided(verdict)) {
+            Some(verdict) => verdict == Verdict::Violating,
+            None => {
                 let mut live = records.iter().filter_map(|record| record.live());
                 states.any(|state| state.episode.is_known(self.now))
                     || live.any(|live| self.now - live.told_at < ONE_EPISODE)
@@ -57,14 +57,6 @@ impl Group {
             if counts.is_some_and(|counts| counts.set_live_told(content, told_at, now)) {
                 self.changed.insert(HotKey { content, class });
             }
-        }
-    }
-
-    /// A live event may make a content ring that is not expected to by its copies.
-    #[inline(never)]
-    pub(crate) fn end_quiet_for_live(&mut self, content: ContentId, class: Class) {
-        if let Some(counts) = self.classes.get_mut(&class) {
-            counts.set_quiet(content, Quiet::default());
         }
     }
 }

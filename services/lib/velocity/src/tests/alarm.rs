@@ -1,6 +1,6 @@
 //! When the alarm rings, and when it does not.
 
-use tocsin_model::{AlertLevel, Decision, DecisionId, FamilyId, Kind, Scope, Timestamp, Verdict};
+use tocsin_model::{AlertLevel, ContentId, Decision, DecisionId, FamilyId, Kind, Scope, Timestamp, Verdict};
 
 use super::harness::*;
 use crate::Input;
@@ -86,6 +86,45 @@ fn one_account_that_repeats_itself_is_a_flood_and_rings_nothing() {
     let mut deployment = Deployment::new(config());
     burst(&mut deployment, 100, 2, 1_000);
     assert_eq!(deployment.alerts, []);
+}
+
+#[test]
+fn one_loud_account_among_a_few_speaks_for_itself_alone() {
+    // Six accounts post once, and one of them sixty times more, faster and faster: growth and uploads of one.
+    let quiet = (0..6).map(|account| seen(1, account, account as i64 * 60_000));
+    let loud = (0..60u64).map(|copy| seen(1, 0, 360_000 + (300_000.0 * libm::log2(1.0 + copy as f64)) as i64));
+    let (rang_at, _) = rang_at(quiet.chain(loud));
+    assert_eq!(rang_at, None);
+}
+
+#[test]
+fn what_spreads_again_just_after_it_subsided_is_not_overheard() {
+    let day = 24 * 3_600_000;
+    let mut deployment = Deployment::new(config());
+    // The group has watched another content for more than a day.
+    deployment.see_as(ContentId(id(1).0 ^ 1), seen(2, 0, 0));
+    for copy in 0..200u64 {
+        let after = (300_000.0 * libm::log2(1.0 + copy as f64)) as i64;
+        deployment.see(seen(1, copy, 2 * day + after));
+    }
+    // It trickles until its episode is over.
+    let mut at = 2 * day + 2_400_000;
+    while deployment
+        .alerts
+        .last()
+        .is_some_and(|alert| alert.level != AlertLevel::Subsided)
+    {
+        at += 600_000;
+        assert!(at < 3 * day, "{:?}", deployment.alerts.last());
+        deployment.see(seen(1, 1_000 + at as u64, at));
+    }
+    let told = deployment.alerts.len();
+    let again = (1..1_000u64).find(|copy| {
+        deployment.see(seen(1, 1_000_000_000 + copy, at + 1_000 * *copy as i64));
+        deployment.alerts.len() > told
+    });
+    // Not only when it is twice of what it was.
+    assert!(matches!(again, Some(20..=150)), "{again:?}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::bins::Bin;
 ///
 /// Laplace's trend statistic (Cox and Lewis 1966, section 3.3): given their number and the first and the last, the copies of a steady
 /// source lie uniformly between the two. For a rate that grows or falls exponentially their mean place is sufficient, and half the square
-/// of its standard score is the log-likelihood ratio to second order.
-pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp, evidence_max: f64) -> f64 {
+/// of its standard score is the log-likelihood ratio to second order. Of the copies only so many count.
+pub(super) fn growth(bins: &[Bin], window: &Window, copies: f64, now: Timestamp, evidence_max: f64) -> f64 {
     let inside = || bins.iter().take_while(|bin| bin.start >= window.from);
     let Some(last) = inside().next() else { return 0.0 };
     let length = (last.start.min(now) - window.from).0 as f64;
@@ -23,9 +23,8 @@ pub(super) fn growth(bins: &[Bin], window: &Window, now: Timestamp, evidence_max
     let places: f64 = inside()
         .map(|bin| bin.count as f64 * (((bin.start - window.from).0 as f64) / length).min(1.0))
         .sum();
-    let between = between as f64;
-    let excess = (places - 1.0) - between / 2.0;
-    let standard = excess / libm::sqrt(between / 12.0);
+    let mean = (places - 1.0) / between as f64;
+    let standard = (mean - 0.5) * libm::sqrt(12.0 * (copies - 2.0).max(0.0));
     (standard * standard.abs() / 2.0).clamp(-evidence_max, evidence_max)
 }
 
@@ -53,7 +52,7 @@ mod tests {
             before: 0,
             ordinary: Ordinary::before(0, Milliseconds::from_hours(25), now - oldest),
         };
-        growth(&bins, &window, now, 4.0)
+        growth(&bins, &window, window.spread as f64, now, 4.0)
     }
 
     #[test]

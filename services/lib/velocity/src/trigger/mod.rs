@@ -149,9 +149,10 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if terms.rarity + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
-        let ways = Ways::since(records, resolution, window.from);
+        let counted = copies / window.spread as f64;
+        let ways = Ways::since(records, resolution, window.from, counted);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
-        terms.growth = excess * growth::growth(&bins, &window, now, parameters.growth_max);
+        terms.growth = excess * growth::growth(&bins, &window, copies, now, parameters.growth_max);
         terms.synchrony = excess * synchrony::synchrony(ways.platforms, parameters.synchrony_max);
         terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max);
     }
@@ -169,7 +170,7 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
     }
 }
 
-/// How the copies of a window came.
+/// How the copies of a window came: those that count, in the shares of all.
 #[derive(Default)]
 struct Ways {
     /// How many each platform had, in no order that matters.
@@ -181,8 +182,9 @@ struct Ways {
 }
 
 impl Ways {
-    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp) -> Self {
+    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp, counted: f64) -> Self {
         let mut ways = Ways::default();
+        let counted = |count: u64| libm::round(count as f64 * counted) as u64;
         let mut platforms: BTreeMap<PlatformId, u64> = BTreeMap::new();
         let counts = records
             .iter()
@@ -196,8 +198,11 @@ impl Ways {
             let of_platform = platforms.entry(platform).or_default();
             *of_platform = of_platform.saturating_add(count);
         }
-        ways.platforms = platforms.into_values().collect();
-        ways
+        Ways {
+            platforms: platforms.into_values().map(counted).collect(),
+            anew: counted(ways.anew),
+            passed_on: counted(ways.passed_on),
+        }
     }
 }
 

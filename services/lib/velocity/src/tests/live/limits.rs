@@ -33,6 +33,21 @@ fn thousands_of_streams_that_nobody_watches_push_out_neither_copies_nor_a_watche
 }
 
 #[test]
+fn invented_viewers_push_out_nothing_that_spreads() {
+    let mut deployment = Deployment::new(GroupConfig { hot_max: 8, ..config() });
+    for copy in 0..5 {
+        deployment.see(seen(1, copy, copy as i64));
+    }
+    for number in 0..5_000u128 {
+        let stream = ContentId((id(1).0 & !0xffff_ffff) | (number + 1));
+        let at = 1_000 + number as i64 * 100;
+        deployment.see_as(stream, live(2, Kind::LiveHeartbeat, at, u32::MAX));
+    }
+    let hot = deployment.groups[&id(1).group()].hot_keys();
+    assert!(hot.iter().any(|key| key.content == id(1)), "{hot:?}");
+}
+
+#[test]
 fn a_stream_is_bounded_whatever_its_events_say() {
     let mut record = HotRecord::new(id(1), Class::All, FamilyId(id(1)), hash(1), Timestamp(START));
     let mut random = SmallRng::seed_from_u64(1);
