@@ -107,16 +107,19 @@ fn what_spreads_again_just_after_it_subsided_is_not_overheard() {
         let after = (300_000.0 * libm::log2(1.0 + copy as f64)) as i64;
         deployment.see(seen(1, copy, 2 * day + after));
     }
-    // It trickles until its episode is over.
+    // It trickles until its episode is over, which a tick tells, minutes after the rule was asked: then it took twice as many copies to escalate.
     let mut at = 2 * day + 2_400_000;
     while deployment
         .alerts
         .last()
         .is_some_and(|alert| alert.level != AlertLevel::Subsided)
     {
-        at += 600_000;
+        at += 60_000;
         assert!(at < 3 * day, "{:?}", deployment.alerts.last());
-        deployment.see(seen(1, 1_000 + at as u64, at));
+        deployment.tick(at);
+        if at % 300_000 == 0 {
+            deployment.see(seen(1, 1_000 + at as u64, at));
+        }
     }
     let told = deployment.alerts.len();
     let again = (1..1_000u64).find(|copy| {
