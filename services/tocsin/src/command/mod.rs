@@ -86,7 +86,7 @@ pub enum Command {
     Explain(explain::ExplainCommand),
     /// Play recorded events again, into the log or through a gateway.
     Replay(replay::ReplayCommand),
-    /// Compare the whole path with exact counts.
+    /// Measure: the path against exact counts, the alarm against days and sets with ground truth.
     #[command(subcommand)]
     Evaluate(EvaluateCommand),
     /// Print completions for a shell.
