@@ -100,7 +100,7 @@ pub struct CaseDocument {
     /// Orders the queue.
     pub priority: f64,
     /// The terms of the priority.
-    pub priority_terms: Vec<CasePriorityTerm>,
+    pub priority_terms: Vec<CaseTerm>,
     /// When the case was opened, by the store's clock, RFC 3339.
     pub opened_at: Option<String>,
     /// When its first alert rang.
@@ -130,9 +130,9 @@ pub struct CaseHash {
     pub value: String,
 }
 
-/// One term of a priority.
+/// One term of a priority, or of a score.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CasePriorityTerm {
+pub struct CaseTerm {
     /// What it is: a stable name.
     pub name: String,
     /// Its value.
@@ -164,6 +164,8 @@ pub struct CaseAlert {
     pub expected: f64,
     /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
     pub score: f64,
+    /// What the score is the sum of, in nats: `rarity`, `pace`, `growth`, `synchrony`, `reuploads`. Null in alerts of a version before.
+    pub score_terms: Option<Vec<CaseTerm>>,
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts since the family is counted exactly, summed over platforms.
@@ -219,6 +221,10 @@ pub struct CaseLive {
     pub peak_viewers: u64,
     /// How long all viewers watched together, in minutes.
     pub viewer_minutes: u64,
+    /// What speaks for an audience of a running stream that passes it on, in nats.
+    pub score: f64,
+    /// The score from which the rule rings.
+    pub threshold: f64,
 }
 
 /// What is expected of the next hour.
@@ -331,7 +337,7 @@ impl Dispatcher {
                 .alert
                 .priority_terms
                 .iter()
-                .map(|term| CasePriorityTerm {
+                .map(|term| CaseTerm {
                     name: term.name.clone(),
                     value: term.value,
                 })
@@ -393,6 +399,13 @@ impl Dispatcher {
             observed: alert.trigger.observed,
             expected: alert.trigger.expected,
             score: alert.trigger.score,
+            score_terms: alert.score_terms.map(|terms| {
+                let term = |(name, value): (&str, f64)| CaseTerm {
+                    name: name.to_owned(),
+                    value,
+                };
+                terms.named().into_iter().map(term).collect()
+            }),
             threshold: alert.trigger.threshold,
             accounts_sum_over_platforms: estimate(alert.trigger.accounts),
             spread_5m: range(alert.spread_5m),
@@ -421,6 +434,8 @@ impl Dispatcher {
                 viewers: live.viewers,
                 peak_viewers: live.peak_viewers,
                 viewer_minutes: live.viewer_minutes,
+                score: live.score,
+                threshold: live.threshold,
             }),
         }
     }
