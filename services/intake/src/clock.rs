@@ -10,6 +10,8 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceClock {
     hours: VecDeque<Hour>,
+    /// The sum of the hours.
+    day: Hour,
     samples_until_estimate: u32,
     correction: Milliseconds,
 }
@@ -18,8 +20,28 @@ pub struct SourceClock {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Hour {
     number: i64,
-    delays: BTreeMap<i32, u32>,
+    delays: BTreeMap<i32, u64>,
     samples: u64,
+}
+
+impl Hour {
+    fn add(&mut self, minutes: i32, count: u64) {
+        let delays = self.delays.entry(minutes).or_insert(0);
+        *delays = delays.saturating_add(count);
+        self.samples = self.samples.saturating_add(count);
+    }
+
+    fn take_away(&mut self, other: &Hour) {
+        for (minutes, count) in &other.delays {
+            if let Some(left) = self.delays.get_mut(minutes) {
+                *left = left.saturating_sub(*count);
+                if *left == 0 {
+                    self.delays.remove(minutes);
+                }
+            }
+        }
+        self.samples = self.samples.saturating_sub(other.samples);
+    }
 }
 
 /// What intake decides about one event's time.
@@ -83,12 +105,14 @@ impl SourceClock {
             .is_some_and(|hour| hour.number <= number - HOURS_KEPT as i64)
             || self.hours.len() > HOURS_KEPT
         {
-            self.hours.pop_front();
+            if let Some(over) = self.hours.pop_front() {
+                self.day.take_away(&over);
+            }
         }
         if let Some(hour) = self.hours.back_mut() {
             let minutes = delay.0.div_euclid(60_000).clamp(-MINUTES_MAX, MINUTES_MAX) as i32;
-            *hour.delays.entry(minutes).or_insert(0) += 1;
-            hour.samples += 1;
+            hour.add(minutes, 1);
+            self.day.add(minutes, 1);
         }
         self.samples_until_estimate = self.samples_until_estimate.saturating_sub(1);
         if self.samples_until_estimate == 0 {
@@ -98,19 +122,14 @@ impl SourceClock {
     }
 
     fn estimate(&self) -> Milliseconds {
-        let samples: u64 = self.hours.iter().map(|hour| hour.samples).sum();
-        if samples < SAMPLES_MIN {
+        if self.day.samples < SAMPLES_MIN {
             return Milliseconds(0);
         }
-        let mut all: BTreeMap<i32, u64> = BTreeMap::new();
-        for (minutes, count) in self.hours.iter().flat_map(|hour| &hour.delays) {
-            *all.entry(*minutes).or_insert(0) += u64::from(*count);
-        }
-        let rank = (samples as f64 * QUANTILE) as u64;
+        let rank = (self.day.samples as f64 * QUANTILE) as u64;
         let mut below = 0;
-        let quantile = all.into_iter().find_map(|(minutes, count)| {
+        let quantile = self.day.delays.iter().find_map(|(minutes, count)| {
             below += count;
-            (below > rank).then_some(minutes)
+            (below > rank).then_some(*minutes)
         });
         let skew = Milliseconds::from_minutes(i64::from(quantile.unwrap_or(0)));
         if skew.0.abs() <= DEADBAND.0 {
@@ -130,7 +149,7 @@ impl SourceClock {
             out.number(hour.delays.len() as u64);
             for (minutes, count) in &hour.delays {
                 out.signed(i64::from(*minutes));
-                out.number(u64::from(*count));
+                out.number(*count);
             }
         }
     }
@@ -140,7 +159,7 @@ impl SourceClock {
         let mut clock = SourceClock {
             samples_until_estimate: input.narrow("count of samples")?,
             correction: Milliseconds(input.signed()?),
-            hours: VecDeque::new(),
+            ..SourceClock::default()
         };
         for _ in 0..input.length(2)? {
             let mut hour = Hour {
@@ -149,9 +168,9 @@ impl SourceClock {
             };
             for _ in 0..input.length(2)? {
                 let minutes = i32::try_from(input.signed()?).map_err(|_| DecodeError::Invalid("delay"))?;
-                let count: u32 = input.narrow("count of delays")?;
-                hour.delays.insert(minutes, count);
-                hour.samples += u64::from(count);
+                let count = input.number()?;
+                hour.add(minutes, count);
+                clock.day.add(minutes, count);
             }
             clock.hours.push_back(hour);
         }
@@ -234,6 +253,26 @@ mod tests {
             }
         );
         assert_eq!(check(steady().chain([(79, 200)])).flag, ClockFlag::Late);
+    }
+
+    #[test]
+    fn what_a_day_of_delays_says_is_the_sum_of_its_hours() {
+        // A clock that is put right after 30 hours, delays of up to an hour, and times of receipt that go back a little.
+        let mut clock = SourceClock::default();
+        for step in 0..6_000_i64 {
+            let received = step - step * 7 % 5;
+            let behind = if step < 1_800 { 240 } else { 0 };
+            clock.correct(at(received - behind - step * 31 % 60), at(received), LATENESS);
+            if step % 97 != 0 {
+                continue;
+            }
+            let mut hours = Hour::default();
+            for (minutes, count) in clock.hours.iter().flat_map(|hour| &hour.delays) {
+                hours.add(*minutes, *count);
+            }
+            assert_eq!(hours, clock.day, "{step}");
+        }
+        assert_eq!(clock.correction(), Milliseconds(0), "a day later nothing is left of it");
     }
 
     #[test]
