@@ -2,8 +2,8 @@
 //! statistic. Exact counts in hash maps; own code that shares nothing with the core.
 //!
 //! They are given more than a deployment has: the family of every variant, and the true time of every event, so that neither a wrong clock nor
-//! a late or replayed event costs them anything. All of them drop duplicates exactly (of the last two hours of receipt at least), ring once for
-//! a family and are quiet about it for [`REARMED_AFTER`].
+//! a late or replayed event costs them anything. All of them drop duplicates of whatever they still look back to, ring once for a family and
+//! are quiet about it for [`REARMED_AFTER`].
 //!
 //! Start reading at [`Rival`]; [`all`] makes the set.
 

@@ -68,12 +68,12 @@ impl Rival for PoissonScan {
 }
 
 fn score(watched: &Watched) -> f64 {
-    let Some(newest) = watched.times.back() else { return 0.0 };
+    let Some(newest) = watched.newest_at() else { return 0.0 };
     // Not even four within a minute reach the threshold, at the lowest base rate: 4 ln(240) - 4 = 17.9.
-    if watched.times.len() <= 4 {
+    if watched.kept() <= 4 {
         return 0.0;
     }
-    let past_hours = (*newest - LOOKS_BACK - watched.first_at).0.max(0) as f64 / 3_600_000.0;
+    let past_hours = (newest - LOOKS_BACK - watched.first_at).0.max(0) as f64 / 3_600_000.0;
     let own = if past_hours >= 1.0 {
         watched.forgotten as f64 / past_hours
     } else {
