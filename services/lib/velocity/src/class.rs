@@ -116,6 +116,9 @@ const AHEAD_MAX: Milliseconds = Milliseconds::from_minutes(15);
 /// more than a content that has just become hot.
 pub(crate) const LIVE_WORTH_MAX: u64 = 3;
 
+/// The quietest contents are listed anew after this time, and sooner when none of the list may go, but never more often than `LOOKED_EVERY`: it costs
+/// a look at each hot record.
+const LISTED_FOR: Milliseconds = Milliseconds::from_minutes(1);
 const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
 /// How many of the quietest contents are listed at a time.
 const QUIETEST_MAX: usize = 64;
@@ -217,8 +220,8 @@ impl ClassCounts {
         contents
     }
 
-    /// Makes room for a content whose spread in the last hour is at most `spread`: free room, or that of the quietest record that
-    /// spreads less and is not `protected`.
+    /// Makes room for a content whose spread in the last hour is at most `spread`: free room, or that of the quietest record of
+    /// the list that spread less when it was listed, has not spread since, and is not `protected`.
     pub(crate) fn admit(
         &mut self,
         spread: u64,
@@ -229,11 +232,16 @@ impl ClassCounts {
         if self.hot.len() < limit {
             return Admission::Admitted { evicted: None };
         }
-        if now >= self.looked_at + LOOKED_EVERY {
+        if now >= self.looked_at + LISTED_FOR {
             self.list_quietest(now, &protected);
         }
-        match self.evict_listed(spread, now, &protected) {
-            Some(evicted) => Admission::Admitted { evicted: Some(evicted) },
+        let mut evicted = self.evict_listed(spread, now, &protected);
+        if evicted.is_none() && now >= self.looked_at + LOOKED_EVERY {
+            self.list_quietest(now, &protected);
+            evicted = self.evict_listed(spread, now, &protected);
+        }
+        match evicted {
+            Some(_) => Admission::Admitted { evicted },
             None => Admission::Refused,
         }
     }
