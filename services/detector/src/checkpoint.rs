@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tocsin_log::{Append, TopicPartition};
-use tocsin_model::{KEY_GROUPS, KeyEpoch, Timestamp};
+use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, SNAPSHOT_VERSION};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
@@ -22,6 +22,7 @@ const HOT_FORMAT: u16 = SNAPSHOT_VERSION;
 #[derive(Debug)]
 pub(crate) struct StateUnit {
     partition: TopicPartition,
+    copies: TopicPartition,
     appends: Vec<Append>,
 }
 
@@ -29,6 +30,7 @@ impl StateUnit {
     pub(crate) fn new(partition: u32) -> Self {
         StateUnit {
             partition: TopicPartition::new(topics::STATE, partition),
+            copies: TopicPartition::new(topics::CHECKPOINTS, partition),
             appends: Vec::new(),
         }
     }
@@ -57,23 +59,34 @@ impl StateUnit {
         }
     }
 
-    /// Checkpoints of the groups whose state is newer than `round`, as many as fit. Returns whether the round is complete.
-    pub(crate) fn add_checkpoints(&mut self, partition: &mut Partition, round_began_at: u64) -> bool {
-        let offset = partition.next_offset();
+    /// Checkpoints of the groups whose state is newer than `round`, as many as fit, and of those that were not copied for audits for so long.
+    /// Returns whether the round is complete.
+    pub(crate) fn add_checkpoints(
+        &mut self,
+        partition: &mut Partition,
+        round_began_at: u64,
+        copied_every: Milliseconds,
+    ) -> bool {
+        let (offset, now) = (partition.next_offset(), partition.now());
         let mut bytes = 0;
         for tracked in partition.groups_mut() {
             let version = tracked.group.version();
-            let done = tracked
-                .checkpointed
-                .as_ref()
-                .is_some_and(|last| last.version == version || last.offset >= round_began_at);
-            if done {
+            let last = tracked.checkpointed.as_ref();
+            let is_of_this_round = last.is_some_and(|last| last.offset >= round_began_at);
+            let is_unchanged = last.is_some_and(|last| last.version == version);
+            let copy_is_due = tracked.copied_at.is_none_or(|at| now - at >= copied_every);
+            if is_of_this_round || (is_unchanged && !copy_is_due) {
                 continue;
             }
             if bytes >= CHECKPOINT_BYTES_PER_UNIT {
                 return false;
             }
+            let first = self.appends.len();
             bytes += self.checkpoint(tracked, offset);
+            if copy_is_due {
+                self.copy(first);
+                tracked.copied_at = Some(now);
+            }
             tracked.checkpointed = Some(Checkpointed { version, offset });
         }
         true
@@ -101,6 +114,17 @@ impl StateUnit {
             header.encode(),
         );
         self.appends
+    }
+
+    /// The same records for audits, from the one of this number on.
+    fn copy(&mut self, first: usize) {
+        let to = &self.copies;
+        let copies = self.appends[first..].iter().map(|record| Append {
+            to: to.clone(),
+            ..record.clone()
+        });
+        let copies: Vec<Append> = copies.collect();
+        self.appends.extend(copies);
     }
 
     fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {

@@ -23,6 +23,9 @@ pub struct DetectorConfig {
     /// How often each changed key group is checkpointed, in seconds: what a restart applies again at most, and how old a cold answer may
     /// be. 1 to 3,600; default 60.
     pub checkpoint_interval_s: u64,
+    /// How often each key group's checkpoint is copied to `tocsin.checkpoints`, where an audit begins, in seconds of the log's time: what an
+    /// audit applies before its span at most. 60 to 86,400; default 3,600.
+    pub audit_interval_s: u64,
     /// The most event ids each key group remembers against retries. Default 262,144.
     pub retry_tokens_max: u32,
     /// Another set of parameters that runs beside the one in force, rings nothing, and is compared with it.
@@ -98,6 +101,7 @@ impl Default for DetectorConfig {
             commit_interval_ms: 100,
             state_interval_ms: 500,
             checkpoint_interval_s: 60,
+            audit_interval_s: 3_600,
             retry_tokens_max: 262_144,
             shadow: ShadowConfig::default(),
         }
@@ -105,6 +109,11 @@ impl Default for DetectorConfig {
 }
 
 impl DetectorConfig {
+    /// See `audit_interval_s`.
+    pub(crate) fn audit_interval(&self) -> Milliseconds {
+        Milliseconds::from_seconds(self.audit_interval_s as i64)
+    }
+
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
         let mut refusals: Vec<Refusal> = [
@@ -114,6 +123,7 @@ impl DetectorConfig {
             Refusal::outside("detector.commit_interval_ms", self.commit_interval_ms, 10..=10_000),
             Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=60_000),
             Refusal::outside("detector.checkpoint_interval_s", self.checkpoint_interval_s, 1..=3_600),
+            Refusal::outside("detector.audit_interval_s", self.audit_interval_s, 60..=86_400),
             Refusal::outside("detector.retry_tokens_max", self.retry_tokens_max, 1_024..=1 << 28),
         ]
         .into_iter()

@@ -48,6 +48,14 @@ pub enum DetectorError {
         /// The first offset held.
         first_held: u64,
     },
+    /// An audit has nowhere to begin.
+    #[error(
+        "key group {group} has no copy before the span, and the log does not go back to its beginning: a later span is wanted"
+    )]
+    NothingToBeginFrom {
+        /// The group.
+        group: u16,
+    },
     /// A partition's header cannot be read: where its state stands is not known.
     #[error("the header of the state of partition {partition} cannot be used: {reason}")]
     BrokenHeader {

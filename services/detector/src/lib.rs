@@ -8,8 +8,10 @@
 //! * State owns its position: a restore begins where the newest committed header says, never where the group's offset says.
 //! * A record that cannot be read is counted and passed over; it never stops a partition and never changes a count.
 //!
-//! Start reading at [`run`], then `partition` (what one record does), then `checkpoint` (what is written and read back).
+//! Start reading at [`run`], then `partition` (what one record does), then `checkpoint` (what is written and read back);
+//! `audit` derives a span of time again.
 
+pub mod audit;
 mod checkpoint;
 mod config;
 mod error;

@@ -30,6 +30,21 @@ pub(crate) struct Tracked {
     pub(crate) applied_from: u64,
     /// The version of the group at its last checkpoint, and how many chunks each part of it took.
     pub(crate) checkpointed: Option<Checkpointed>,
+    /// The partition's time at the last copy for audits that this process made.
+    pub(crate) copied_at: Option<Timestamp>,
+}
+
+impl Tracked {
+    /// A group as its checkpoint at this offset says.
+    pub(crate) fn restored(group: Group, offset: u64) -> Self {
+        let version = group.version();
+        Tracked {
+            group,
+            applied_from: offset,
+            checkpointed: Some(Checkpointed { version, offset }),
+            copied_at: None,
+        }
+    }
 }
 
 /// What a group's last checkpoint was.
@@ -75,6 +90,7 @@ impl Partition {
             group: Group::new(id, config.clone()),
             applied_from: next_offset,
             checkpointed: None,
+            copied_at: None,
         };
         Partition {
             number,

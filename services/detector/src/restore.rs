@@ -9,7 +9,7 @@ use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{PartyRecord, topics};
 
 use crate::error::DetectorError;
-use crate::partition::{Checkpointed, Partition, Tracked};
+use crate::partition::{Partition, Tracked};
 
 /// What the state topic holds of one partition.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ struct Collected {
 
 /// The chunks of one state, by number.
 #[derive(Debug, Default)]
-struct Chunks(BTreeMap<u32, StateRecord>);
+pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
 
 /// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
 /// still to be written. A partition without a header begins at the start of its log.
@@ -90,15 +90,7 @@ pub(crate) fn restore(
             cold.insert(*class, bytes);
         }
         let group = Group::decode(config.clone(), &core, &cold).map_err(|error| broken(&error.to_string()))?;
-        let checkpointed = Some(Checkpointed {
-            version: group.version(),
-            offset,
-        });
-        partition.put(Tracked {
-            group,
-            applied_from: offset,
-            checkpointed,
-        });
+        partition.put(Tracked::restored(group, offset));
     }
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
@@ -146,7 +138,8 @@ fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), Strin
     Ok((header, record.as_of))
 }
 
-fn learn_names(
+/// The names in the registry.
+pub(crate) fn learn_names(
     log: &dyn Log,
     partition: &mut Partition,
     is_called_off: &dyn Fn() -> bool,
@@ -165,7 +158,7 @@ fn learn_names(
 }
 
 impl Chunks {
-    fn put(&mut self, chunk: u32, record: Option<StateRecord>) {
+    pub(crate) fn put(&mut self, chunk: u32, record: Option<StateRecord>) {
         match record {
             Some(record) => self.0.insert(chunk, record),
             None => self.0.remove(&chunk),
@@ -173,7 +166,7 @@ impl Chunks {
     }
 
     /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.
-    fn join(&self) -> Option<(Vec<u8>, u64)> {
+    pub(crate) fn join(&self) -> Option<(Vec<u8>, u64)> {
         let first = self.0.get(&0)?;
         let mut body = Vec::new();
         for chunk in 0..first.chunks {

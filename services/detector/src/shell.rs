@@ -309,7 +309,7 @@ impl Shell<'_> {
             }
             if let (Extent::Checkpoint, Some(round)) = (extent, &self.round) {
                 let began_at = round.get(number).copied().unwrap_or(partition.next_offset());
-                round_complete &= state.add_checkpoints(partition, began_at);
+                round_complete &= state.add_checkpoints(partition, began_at, self.config.audit_interval());
             }
             let as_of = self.as_of.get(number).copied().unwrap_or(Timestamp::MIN);
             unit.appends.extend(state.finish(partition, self.setup.epoch, as_of));

@@ -1,4 +1,4 @@
-//! Goal: a process that is killed at any point of a replay, or stopped, goes on as if nothing had happened.
+//! Goal: a process that is killed at any point of a replay, or stopped, goes on as if nothing had happened, and an audit proves it afterwards.
 
 use std::path::Path;
 
@@ -108,7 +108,43 @@ async fn run(ground: &Ground, ends: &[End], seed: u64) -> Result<(Answers, Alert
     ensure!(tocsin.terminate().await?.success(), "it drains and ends with success");
     let log = site.log()?;
     ensure!(values(&log, topics::REJECTS)?.is_empty(), "nothing was refused");
-    Ok((answers, AlertIds::of(&log)?))
+    let alerts = AlertIds::of(&log)?;
+    drop(log);
+    audited(program, &site, alerts.0.len(), !ends.is_empty()).await?;
+    Ok((answers, alerts))
+}
+
+/// Audits the whole recording, and its last hour.
+async fn audited(program: &Path, site: &Site, alerts: usize, ended_before: bool) -> Result<()> {
+    let ends_at = "2026-03-15T16:00:00Z";
+    for from in ["2026-03-15T11:00:00Z", "2026-03-15T14:30:00Z"] {
+        let arguments = ["audit", "replay", "--json", "--from", from, "--to", ends_at];
+        let output = command(program, site, &arguments).output().await?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "the audit from {from} fails: {told} {said}");
+        let found: serde_json::Value = serde_json::from_str(&told).context("it prints JSON")?;
+        let partitions = found["partitions"].as_array().context("it tells of each partition")?;
+        let began_at = partitions
+            .iter()
+            .filter_map(|partition| partition["began_at_offset"].as_u64());
+        let copies = partitions
+            .iter()
+            .filter_map(|partition| partition["copies_compared"].as_u64());
+        let audited = found["alerts"].as_array().map_or(0, Vec::len);
+        let (whole, began_late) = (from < "2026-03-15T12", began_at.min() > Some(0));
+        ensure!(
+            found["holds"] == true && (!whole || audited == alerts),
+            "{audited} of {alerts}: {found}"
+        );
+        // The first process was stopped in order long before, and left a copy of every group.
+        ensure!(
+            whole || !ended_before || began_late,
+            "from {from} it begins with the log: {found}"
+        );
+        ensure!(copies.sum::<u64>() > 0, "it compared no counts: {found}");
+    }
+    Ok(())
 }
 
 /// What a process that was killed had written.

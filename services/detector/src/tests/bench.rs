@@ -10,14 +10,14 @@ use tocsin_log::{
     Unit,
 };
 use tocsin_model::{
-    AccountToken, Algorithm, Class, ClockFlag, ContentHash, DeploymentKey, GroupId, HashRef, KeyEpoch, Kind,
+    AccountToken, Alert, Algorithm, Class, ClockFlag, ContentHash, DeploymentKey, GroupId, HashRef, KeyEpoch, Kind,
     Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting, SourceCoordinate, SourceId, Surface,
     Timestamp,
 };
 use tocsin_velocity::{Group, HotKey};
 use tocsin_wire::block::{BlockWriter, SightingNames};
 use tocsin_wire::state::{StateKey, StateRecord};
-use tocsin_wire::{SightingsRecord, TickTime, topics};
+use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
 
 use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
@@ -63,6 +63,7 @@ impl Bench {
         let specs = [
             (topics::SIGHTINGS, 2, Cleanup::Delete),
             (topics::STATE, 2, Cleanup::Compact),
+            (topics::CHECKPOINTS, 2, Cleanup::Delete),
             (topics::ALERTS, 1, Cleanup::Delete),
             (topics::FAMILIES, 1, Cleanup::Compact),
             (topics::PARTIES, 1, Cleanup::Compact),
@@ -172,14 +173,33 @@ impl Bench {
     }
 
     pub fn append(&self, topic: &str, key: Option<StateKey>, value: Vec<u8>) {
+        let key = key.map(|key| Bytes::from(key.to_bytes()));
+        self.append_to(TopicPartition::new(topic, NUMBER), key, value);
+    }
+
+    /// Puts an alert on the log, as a unit does.
+    pub fn say(&self, alert: &Alert, names: &Names) {
+        let key = Bytes::copy_from_slice(&alert.id.0.to_be_bytes());
+        let value = tocsin_wire::alert::encode(alert, names);
+        self.append_to(TopicPartition::new(topics::ALERTS, 0), Some(key), value);
+    }
+
+    /// The alerts on the log.
+    pub fn said(&self) -> Vec<Alert> {
+        let records = self.records(topics::ALERTS, 0).into_iter();
+        let alert = |value: &[u8]| tocsin_wire::alert::decode(value).unwrap().alert;
+        records.map(|record| alert(&record.value.unwrap())).collect()
+    }
+
+    fn append_to(&self, to: TopicPartition, key: Option<Bytes>, value: Vec<u8>) {
         let options = AppenderOptions {
             name: "tests".to_owned(),
             durability: Durability::Synced,
             gapless: false,
         };
         let record = Append {
-            to: TopicPartition::new(topic, NUMBER),
-            key: key.map(|key| Bytes::from(key.to_bytes())),
+            to,
+            key,
             value: Some(Bytes::from(value)),
             headers: Vec::new(),
         };
@@ -213,7 +233,7 @@ impl Bench {
         if parts.contains(&Part::Checkpoints) {
             let began_at = partition.next_offset();
             assert!(
-                state.add_checkpoints(partition, began_at),
+                state.add_checkpoints(partition, began_at, self.config.audit_interval()),
                 "all groups fit into one unit"
             );
         }

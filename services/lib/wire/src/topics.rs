@@ -13,6 +13,8 @@ pub use asyncapi::asyncapi;
 pub const SIGHTINGS: &str = "tocsin.sightings";
 /// The topic of state.
 pub const STATE: &str = "tocsin.state";
+/// The topic of copies of checkpoints, where audits begin.
+pub const CHECKPOINTS: &str = "tocsin.checkpoints";
 /// The topic of alerts.
 pub const ALERTS: &str = "tocsin.alerts";
 /// The topic of rejects.
@@ -175,6 +177,7 @@ mod tests {
         for name in [
             SIGHTINGS,
             STATE,
+            CHECKPOINTS,
             ALERTS,
             REJECTS,
             DECISIONS,
@@ -186,7 +189,7 @@ mod tests {
             let found = declared().iter().filter(|declaration| declaration.name == name).count();
             assert_eq!(found, 1, "{name}");
         }
-        assert_eq!(declared().len(), 9);
+        assert_eq!(declared().len(), 10);
     }
 
     #[test]

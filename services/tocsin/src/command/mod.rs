@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod completions;
 mod config;
 mod demo;
@@ -84,6 +85,9 @@ pub enum Command {
     Demo(demo::DemoCommand),
     /// Say why an alert rang, what it is worth and whom it called.
     Explain(explain::ExplainCommand),
+    /// Proof that alerts and counts follow from the log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Play recorded events again, into the log or through a gateway.
     Replay(replay::ReplayCommand),
     /// Measure: the path against exact counts, the alarm against days and sets with ground truth.
@@ -114,6 +118,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Explain(command) => command.run().await?,
+        Command::Audit(command) => return command.run(&settings.load()?.config),
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::topics::specs;
 
 pub use open::{FirstStart, deployment_key, open_log, open_store};
+pub use start::detector_setup;
 
 /// How long roles may take to drain and commit after they were asked to stop.
 pub const DRAIN_MAX: Duration = Duration::from_secs(45);

@@ -7,6 +7,7 @@ use tocsin_detector::DetectorSetup;
 use tocsin_dispatcher::DispatcherParts;
 use tocsin_gateway::Gateway;
 use tocsin_intake::IntakeSetup;
+use tocsin_model::DeploymentKey;
 use tocsin_query::QueryParts;
 use tocsin_store::Store;
 use utoipa::openapi::OpenApi;
@@ -66,7 +67,7 @@ fn intake(process: &mut Process) -> anyhow::Result<()> {
 }
 
 fn detector(process: &mut Process) -> anyhow::Result<()> {
-    let setup = detector_setup(process);
+    let setup = detector_setup(&process.config, &process.deployment_key);
     let ready = process.readiness.flag("detector", "restoring key groups");
     let (config, log, registry) = (
         process.config.detector.clone(),
@@ -106,7 +107,9 @@ fn query(process: &mut Process) -> anyhow::Result<()> {
         store: store(process)?,
         key: process.deployment_key.clone(),
         partitions: process.config.sightings_partitions(),
-        cold: detector_setup(process).group_config(&process.config.detector).cold,
+        cold: detector_setup(&process.config, &process.deployment_key)
+            .group_config(&process.config.detector)
+            .cold,
         registry: process.registry.clone(),
         readiness: process.readiness.flag("query", "reading the state of the key groups"),
     };
@@ -117,11 +120,10 @@ fn query(process: &mut Process) -> anyhow::Result<()> {
 }
 
 /// What all detectors share; the query role reads their bytes.
-fn detector_setup(process: &Process) -> DetectorSetup {
-    let config: &Config = &process.config;
+pub fn detector_setup(config: &Config, key: &DeploymentKey) -> DetectorSetup {
     DetectorSetup {
         instance: config.log.instance.clone(),
-        key: process.deployment_key.clone(),
+        key: key.clone(),
         epoch: config.epoch(),
         partitions: config.sightings_partitions(),
         lateness: config.intake.lateness(),
