@@ -1,8 +1,9 @@
-//! Measures throughput. `loadtest/README.md` says how; `loadtest/run` starts what it needs.
+//! Measures throughput and latency. `loadtest/README.md` says how; `loadtest/run` starts what it needs.
 
-mod throughput;
+mod measure;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,27 @@ enum Command {
         #[arg(long, default_value = "unknown")]
         commit: String,
     },
+    /// Measures how soon alerts can be read at a rate, half of the maximum unless it is stated.
+    Latency {
+        /// Bootstrap servers of a Kafka cluster that holds no records of Tocsin.
+        #[arg(long)]
+        bootstrap: String,
+        /// Where the figures go, as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Events a second. Without it half of what the path carries, measured first.
+        #[arg(long)]
+        rate: Option<f64>,
+        /// Events to measure the maximum with.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// How long the rate is kept.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// What was built: goes into the file.
+        #[arg(long, default_value = "unknown")]
+        commit: String,
+    },
     /// Measures the core alone: what a profiler is pointed at.
     Core {
         /// Events applied in memory.
@@ -42,7 +64,7 @@ enum Command {
     /// One process of the pipeline. Started by `throughput`; stops when its standard input ends.
     #[command(hide = true)]
     Role {
-        role: throughput::Role,
+        role: measure::Role,
         #[arg(long)]
         bootstrap: String,
         /// Of a consumer that does nothing: how many records to read, and from which topics.
@@ -65,15 +87,33 @@ fn main() -> anyhow::Result<()> {
             events,
             core_events,
             commit,
-        } => throughput::run(throughput::Plan {
+        } => measure::run(measure::Plan {
             bootstrap,
             out,
             events,
             core_events,
             commit,
         }),
+        Command::Latency {
+            bootstrap,
+            out,
+            rate,
+            events,
+            seconds,
+            commit,
+        } => {
+            let plan = measure::Plan {
+                bootstrap,
+                out,
+                events,
+                core_events: 0,
+                commit,
+            };
+            let rate = rate.map_or(measure::LoadRate::HalfOfMaximum(events), measure::LoadRate::Stated);
+            measure::run_latency(&plan, rate, Duration::from_secs(seconds))
+        }
         Command::Core { events } => {
-            throughput::Figures::default().with_core(events)?.print();
+            measure::Figures::default().with_core(events)?.print();
             Ok(())
         }
         Command::Role {
@@ -81,6 +121,6 @@ fn main() -> anyhow::Result<()> {
             bootstrap,
             records,
             topic,
-        } => throughput::play(role, &bootstrap, records, &topic),
+        } => measure::play(role, &bootstrap, records, &topic),
     }
 }

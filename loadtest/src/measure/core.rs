@@ -10,7 +10,7 @@ use tocsin_log::{Header, Headers, RecordRef};
 use tocsin_model::{Milliseconds, SourceId, Timestamp};
 use tocsin_wire::{Schemas, event};
 
-use super::corpus::{self, Framing};
+use super::corpus::{self, Framing, Run};
 use super::process;
 
 /// How much time the events span: ticks and panes go on as they would.
@@ -58,7 +58,13 @@ fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
         ..IntakeConfig::default()
     };
     let mut intake = Intake::new(&config, corpus::setup(), Schemas::builtin().clone());
-    let scenario = corpus::ordinary(Framing::Single, events, Timestamp(1_700_000_000_000), SPAN);
+    let scenario = corpus::ordinary(
+        Framing::Single,
+        Run::Throughput,
+        events,
+        Timestamp(1_700_000_000_000),
+        SPAN,
+    );
     let mut sources = Vec::new();
     for record in corpus::party_records(Framing::Single, &scenario.parties) {
         sources.push((

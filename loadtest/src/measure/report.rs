@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::core;
 use super::corpus::Framing;
+use super::latency::Latency;
 use super::pipeline::Path;
 
 /// The figures of a run, by name.
@@ -56,20 +57,40 @@ impl Figures {
         }
     }
 
+    pub(super) fn add_latency(&mut self, latency: &Latency) {
+        let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
+        let alerts = &latency.alerts;
+        for (name, value) in [
+            ("latency_rate_events_per_second", latency.rate),
+            ("latency_events", latency.events as f64),
+            ("alert_latency_samples", alerts.len() as f64),
+            ("alert_latency_ms_p50", milliseconds(alerts.value_at_quantile(0.5))),
+            ("alert_latency_ms_p99", milliseconds(alerts.value_at_quantile(0.99))),
+            ("alert_latency_ms_p999", milliseconds(alerts.value_at_quantile(0.999))),
+            ("alert_latency_ms_max", milliseconds(alerts.max())),
+            (
+                "producer_behind_ms_max",
+                latency.producer_behind_max.as_secs_f64() * 1_000.0,
+            ),
+        ] {
+            self.set(name, value);
+        }
+    }
+
     /// Prints a table.
     pub fn print(&self) {
         for (name, value) in &self.0 {
-            println!("{name:<44} {value:>14.0}");
+            println!("{name:<44} {value:>14.1}");
         }
     }
 
     pub(super) fn write(&self, path: &FilePath, machine: &str, commit: &str) -> anyhow::Result<()> {
-        let whole: BTreeMap<&str, f64> = self
+        let tenths = self
             .0
             .iter()
-            .map(|(name, value)| (name.as_str(), value.round()))
-            .collect();
-        let document = json!({ "figures": whole, "machine": machine, "commit": commit });
+            .map(|(name, value)| (name.as_str(), (value * 10.0).round() / 10.0));
+        let figures: BTreeMap<&str, f64> = tenths.collect();
+        let document = json!({ "figures": figures, "machine": machine, "commit": commit });
         let text = serde_json::to_string_pretty(&document)? + "\n";
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
     }

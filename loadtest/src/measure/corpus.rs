@@ -20,6 +20,15 @@ pub(super) enum Framing {
     Batched,
 }
 
+/// What the events are sent for: those of another run would be retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Drained as fast as the path can.
+    Throughput,
+    /// Sent when they are due.
+    Latency,
+}
+
 /// Events in a batch record.
 pub(super) const BATCH_EVENTS: usize = 200;
 /// Copies of each marker content: enough to become hot in a full table and to ring.
@@ -52,9 +61,15 @@ pub(super) fn detector_setup() -> DetectorSetup {
 }
 
 /// Ordinary traffic: so many events (nearly) within so long a time.
-pub(super) fn ordinary(framing: Framing, events: u64, start: Timestamp, duration: Milliseconds) -> ScenarioConfig {
+pub(super) fn ordinary(
+    framing: Framing,
+    run: Run,
+    events: u64,
+    start: Timestamp,
+    duration: Milliseconds,
+) -> ScenarioConfig {
     let per_second = events as f64 * 1_000.0 / duration.0 as f64;
-    let seed = 20_190_315 + framing as u64;
+    let seed = 20_190_315 + framing as u64 + 1_000 * run as u64;
     let mut config = ScenarioConfig::ordinary(seed, start, duration, per_second);
     config.popularity.contents = config.popularity.contents.min(POPULAR_MAX);
     // In proportion to the short time.

@@ -13,7 +13,7 @@ use tocsin_model::{ContentHash, Event, Milliseconds, Timestamp};
 use tocsin_wire::event;
 use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
 
-use super::corpus::{self, BATCH_EVENTS, Framing};
+use super::corpus::{self, BATCH_EVENTS, Framing, Run};
 use super::process::Played;
 use super::role::connect;
 
@@ -102,7 +102,7 @@ pub(super) fn prepare(bootstrap: &str) -> anyhow::Result<()> {
     log.ensure_topics(&fixed)?;
     let appender = log.appender(options())?;
     for framing in [Framing::Single, Framing::Batched] {
-        let scenario = corpus::ordinary(framing, 0, now(), SPAN);
+        let scenario = corpus::ordinary(framing, Run::Throughput, 0, now(), SPAN);
         log.ensure_topics(&ingest_topics(&scenario))?;
         let parties = corpus::party_records(framing, &scenario.parties).into_iter();
         let appends = parties.map(|party| Append {
@@ -116,7 +116,7 @@ pub(super) fn prepare(bootstrap: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options() -> AppenderOptions {
+pub(super) fn options() -> AppenderOptions {
     AppenderOptions {
         name: "loadtest".to_owned(),
         durability: Durability::Ordered,
@@ -124,14 +124,14 @@ fn options() -> AppenderOptions {
     }
 }
 
-fn ingest_topics(scenario: &ScenarioConfig) -> Vec<TopicSpec> {
+pub(super) fn ingest_topics(scenario: &ScenarioConfig) -> Vec<TopicSpec> {
     let parties = scenario.parties.iter();
     parties.map(|party| spec(&topics::ingest(&party.name))).collect()
 }
 
 /// Fills the ingest topics of a framing.
 fn fill(log: &dyn Log, framing: Framing, events: u64) -> anyhow::Result<Filled> {
-    let scenario = corpus::ordinary(framing, events, now(), SPAN);
+    let scenario = corpus::ordinary(framing, Run::Throughput, events, now(), SPAN);
     let ingest = ingest_topics(&scenario);
     let appender = log.appender(options())?;
     let mut sender = Sender {
@@ -227,7 +227,7 @@ fn spec(declaration: &TopicDeclaration) -> TopicSpec {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp(since.map_or(0, |since| since.as_millis() as i64))
 }

@@ -1,0 +1,203 @@
+//! How long after an event was published its alert can be read, at a stated rate.
+//!
+//! The load is open: every event has a time at which it is due, whatever the path does meanwhile, and latency counts from that time. So a path
+//! that stalls is not spared what it should have taken meanwhile (no coordinated omission).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use tocsin_loadtest::scenario::Scenario;
+use tocsin_log::{Append, Completion, Log, TopicPartition};
+use tocsin_model::{ContentHash, Event, Milliseconds};
+use tocsin_wire::{event, topics};
+
+use super::corpus::{self, Framing, Run};
+use super::pipeline::{ingest_topics, now, options};
+use super::process::Played;
+use super::role::connect;
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub(super) struct Latency {
+    /// Events due in a second, markers not counted.
+    pub(super) rate: f64,
+    pub(super) events: u64,
+    /// From when the copies of a marker were due to when its alert was read, in microseconds.
+    pub(super) alerts: Histogram<u64>,
+    /// How far the producer was behind at most: beyond a few milliseconds it could not keep the rate.
+    pub(super) producer_behind_max: Duration,
+}
+
+/// What is due is handed to the producer this often.
+const SENT_EVERY: Duration = Duration::from_millis(2);
+/// A marker is due this often: all its copies at once.
+const MARKER_EVERY: Duration = Duration::from_millis(20);
+/// Alerts may come so long after the last event.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Lots that are not acknowledged yet; with more of them the producer waits, and falls behind.
+const LOTS_ON_THEIR_WAY_MAX: usize = 2_000;
+/// What is longer is counted as so long: ten minutes.
+const LATENCY_MAX_US: u64 = 600_000_000;
+/// Not measured: connections are made, caches are cold.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// Markers whose alert was not read yet, and the alerts' latencies.
+#[derive(Debug)]
+struct Heard {
+    due_at: HashMap<ContentHash, Instant>,
+    latencies: Histogram<u64>,
+}
+
+pub(super) fn measure(bootstrap: &str, rate: f64, lasts: Duration) -> anyhow::Result<Latency> {
+    ensure!(rate >= 1.0, "a rate of {rate} events a second is none");
+    let log = connect(bootstrap)?;
+    let address = ["--bootstrap".to_owned(), bootstrap.to_owned()];
+    let mut detector = Played::start("detector", &address)?;
+    detector.wait_for("ready")?;
+    let mut intake = Played::start("intake", &address)?;
+    intake.wait_for("ready")?;
+    let heard = Mutex::new(Heard {
+        due_at: HashMap::new(),
+        latencies: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?,
+    });
+    let ended = AtomicBool::new(false);
+    let (events, producer_behind_max) = std::thread::scope(|scope| {
+        let listener = scope.spawn(|| listen(log.as_ref(), &heard, &ended));
+        let sent = send(log.as_ref(), rate, lasts, &heard);
+        if sent.is_err() {
+            ended.store(true, Ordering::Relaxed);
+        }
+        let waited = Instant::now();
+        while lock(&heard).due_at.len() > 0 && waited.elapsed() < SILENCE_MAX && !listener.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ended.store(true, Ordering::Relaxed);
+        listener.join().expect("it does not panic")?;
+        sent
+    })?;
+    intake.check()?;
+    detector.check()?;
+    let counted = intake.stop()?;
+    detector.stop()?;
+    ensure!(counted >= events, "intake took {counted} of {events} events");
+    let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ensure!(heard.due_at.is_empty(), "{} markers did not ring", heard.due_at.len());
+    Ok(Latency {
+        rate,
+        events,
+        alerts: heard.latencies,
+        producer_behind_max,
+    })
+}
+
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes when alerts can be read.
+fn listen(log: &dyn Log, heard: &Mutex<Heard>, ended: &AtomicBool) -> anyhow::Result<()> {
+    let place = TopicPartition::new(topics::ALERTS, 0);
+    let (_, end) = log.bounds(&place)?;
+    let mut alerts = log.tail_reader(&[(place, end)])?;
+    let mut hashes = Vec::new();
+    while !ended.load(Ordering::Relaxed) {
+        alerts.poll(Duration::from_millis(20), 10_000, &mut |record| {
+            let alert = record.value.and_then(|value| tocsin_wire::alert::decode(value).ok());
+            hashes.extend(alert.map(|alert| (alert.alert.hash, Instant::now())));
+        })?;
+        let mut heard = lock(heard);
+        for (hash, at) in hashes.drain(..) {
+            if let Some(due_at) = heard.due_at.remove(&hash) {
+                let microseconds = at.saturating_duration_since(due_at).as_micros() as u64;
+                heard.latencies.saturating_record(microseconds.max(1));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends everything when it is due. How many events that were, and how far it was behind at most.
+fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyhow::Result<(u64, Duration)> {
+    let whole = WARM_UP + lasts;
+    let mut ordinary = (rate * whole.as_secs_f64()) as u64;
+    let span = Milliseconds(whole.as_millis() as i64);
+    let scenario = corpus::ordinary(Framing::Single, Run::Latency, ordinary, now(), span);
+    let ingest = ingest_topics(&scenario);
+    let appender = log.appender(options())?;
+    let mut events = Scenario::new(&scenario).map(|generated| (generated.party, generated.event));
+    let record = |topic: &str, partition: u32, event: &Event| Append {
+        to: TopicPartition::new(topic, partition),
+        key: None,
+        value: Some(Bytes::from(event::encode_single_object(event))),
+        headers: Vec::new(),
+    };
+    let mut on_their_way: std::collections::VecDeque<Completion> = std::collections::VecDeque::new();
+    let (mut sent, mut marked, mut behind_max) = (0, 0, Duration::ZERO);
+    let began = Instant::now();
+    loop {
+        let since = began.elapsed();
+        let due = (since.as_secs_f64() * rate) as u64;
+        let mut lot = Vec::new();
+        // At most a tenth of a second's at a time, so that markers that are due wait for no more.
+        for _ in sent..due.min(sent + (rate / 10.0) as u64 + 1).min(ordinary) {
+            let Some((party, event)) = events.next() else {
+                // The scenario has nearly as many as were asked for.
+                ordinary = sent;
+                break;
+            };
+            let topic = ingest.iter().find(|topic| *topic.name == *topics::ingest_name(&party));
+            let topic = topic.context("every party has a topic")?;
+            lot.push(record(&topic.name, (sent % u64::from(topic.partitions)) as u32, &event));
+            sent += 1;
+        }
+        while MARKER_EVERY * marked <= since.min(whole) {
+            let due_at = began + MARKER_EVERY * marked;
+            let topic = &ingest[marked as usize % ingest.len()];
+            let place = format!("latency {marked}");
+            let party = &scenario.parties[marked as usize % ingest.len()];
+            if let Some((hash, copies)) = corpus::markers(party, &place, now())
+                .into_iter()
+                .nth(marked as usize % 4)
+            {
+                if due_at >= began + WARM_UP {
+                    lock(heard).due_at.insert(hash, due_at);
+                }
+                lot.extend(
+                    copies
+                        .iter()
+                        .map(|copy| record(&topic.name, marked % topic.partitions, copy)),
+                );
+            }
+            marked += 1;
+        }
+        if !lot.is_empty() {
+            let behind = began
+                .elapsed()
+                .saturating_sub(Duration::from_secs_f64(sent as f64 / rate));
+            if since >= WARM_UP {
+                behind_max = behind_max.max(behind);
+            }
+            on_their_way.push_back(appender.append(lot));
+        }
+        while let Some(result) = on_their_way.front_mut().and_then(Completion::poll_now) {
+            result?;
+            on_their_way.pop_front();
+        }
+        while on_their_way.len() > LOTS_ON_THEIR_WAY_MAX {
+            on_their_way.pop_front().context("there are many")?.wait()?;
+        }
+        if since >= whole && sent >= due.min(ordinary) {
+            break;
+        }
+        std::thread::sleep(SENT_EVERY.saturating_sub(began.elapsed() - since));
+    }
+    for completion in on_their_way {
+        completion.wait()?;
+    }
+    Ok((sent, behind_max))
+}
