@@ -12,6 +12,7 @@
 //! Start reading at [`posts`] and [`cascades`].
 
 mod compare;
+mod matching;
 mod play;
 mod rows;
 mod set;
@@ -131,7 +132,7 @@ fn judge(
         play::DAYS_MAX
     );
     let played = play::play(set, background, exact);
-    let matches = compare::matches(&played, judging.positive);
+    let matches = matching::matches(&played, judging.positive);
     if let Some(directory) = &judging.rows {
         rows::write(directory, &played, &matches)?;
     }

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::compare::{Match, SHIPPED};
+use super::compare::SHIPPED;
+use super::matching::Match;
 use super::play::{Content, Half, Origin, Played};
 
 /// Writes all that figures are made of: contents.csv, alarms.csv (the first of each detector about each content) and scores.csv (from when on
