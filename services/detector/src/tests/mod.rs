@@ -2,6 +2,7 @@
 //! was succeeded writes nothing more. On the embedded log in a directory of its own.
 #![allow(clippy::unwrap_used)]
 
+mod batched;
 mod bench;
 mod refused;
 mod restored;
