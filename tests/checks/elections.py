@@ -4,6 +4,7 @@
 import json
 import sys
 
+from rows import read_figures, tell
 
 # Figures that must be 0, and figures of how much was compared.
 ZERO = (
@@ -48,10 +49,9 @@ def problems(figures: dict[str, dict], scopes: bool) -> list[str]:
 def main() -> int:
     """Reads the files named on the command line, behind `--without-scopes` or not; 1 when a bar is missed."""
     paths = [path for path in sys.argv[1:] if path != "--without-scopes"]
-    figures = {path: json.load(open(path, encoding="utf-8"))["figures"] for path in paths}
+    figures = {path: read_figures(path) for path in paths}
     found = problems(figures, "--without-scopes" not in sys.argv)
-    print("\n".join(found) or f"{len(figures)} evaluations agree with the exact counts and with each other")
-    return 1 if found else 0
+    return tell(found, f"{len(figures)} evaluations agree with the exact counts and with each other")
 
 
 if __name__ == "__main__":
