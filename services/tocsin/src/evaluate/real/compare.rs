@@ -16,7 +16,7 @@ pub(super) const SHIPPED: usize = 0;
 /// How good alarms were.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Measured {
-    positives: u64,
+    pub(super) positives: u64,
     pub(super) alarmed: u64,
     /// About real contents that are not positive.
     pub(super) false_alarms: u64,
@@ -28,7 +28,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// Of the contents of one half, or of all.
-    fn of<'a>(
+    pub(super) fn of<'a>(
         contents: impl IntoIterator<Item = (usize, &'a Content)>,
         positive: u32,
         shares_at_alarm: impl Fn(usize, &Content) -> Option<u32>,
