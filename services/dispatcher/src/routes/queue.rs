@@ -8,8 +8,9 @@ use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::QueueQuery;
 use tocsin_store::casework::CaseState;
+use tocsin_wire::document::instant;
 
-use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters, instant};
+use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
