@@ -118,6 +118,10 @@ pub struct ElectionsArguments {
     /// Partitions of the sightings.
     #[arg(long, default_value_t = 4)]
     pub partitions: u16,
+    /// Events handed to the log at once: the fewer, the smaller the blocks that intake makes of them. What a unit commits follows from
+    /// `--set detector.commit_interval_ms=...`.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub batch: usize,
     /// How often the replay stops and every content of the last day is read back.
     #[arg(long, default_value_t = 8)]
     pub stops: usize,

@@ -74,7 +74,7 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
     let config = evaluation_config(arguments, config, directory.path());
     let mut rehearsal = Rehearsal::start(config.clone(), &ELECTION_PLATFORMS).await?;
     for segment in recorded.chunks(recorded.len().div_ceil(arguments.stops.max(1))) {
-        rehearsal.publish(segment).await?;
+        rehearsal.publish(segment, arguments.batch).await?;
         truth.add(segment);
         compared.ask_until_settled(&rehearsal, &truth, segment).await?;
         let now_ms = segment.last().map_or(0, |last| last.received_at.0);
@@ -98,6 +98,8 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
             json!(hex::encode(Sha256::digest(ids.join("\n").as_bytes()))),
         ),
         ("partitions", json!(arguments.partitions)),
+        ("batch", json!(arguments.batch)),
+        ("commit_interval_ms", json!(config.detector.commit_interval_ms)),
         ("hot_limit", json!(arguments.hot_limit)),
     ]);
     if arguments.log == LogKind::Embedded && !arguments.without_scopes {
@@ -353,7 +355,7 @@ async fn observe(
     config.detector.hot_limit = 1_024;
     config.detector.promote_at = 2;
     let mut rehearsal = Rehearsal::start(config, &ELECTION_PLATFORMS).await?;
-    rehearsal.publish(published).await?;
+    rehearsal.publish(published, arguments.batch).await?;
     rehearsal.settle().await?;
     let mut truth = Truth::default();
     truth.add(asked);
