@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Scores the rows of an alarm evaluation again, from the files alone, and holds the figures to what every build must keep."""
 
-import csv
-import json
 import math
 import sys
 from pathlib import Path
+
+from rows import differs, page_problems, read_figures, read_rows, tell
 
 # Every build keeps to this; the bars of the full run are stricter: loadtest/RECORD.md.
 REUPLOADS_MAX = 30
@@ -14,12 +14,6 @@ PAGE_DELAY_SECONDS_MAX = 1_800
 FALSE_MAX = 3
 PRECISION_AT_20_MIN = 0.95
 CAPTURED_MIN = 0.8
-
-
-def rows(directory: Path, name: str) -> list[dict[str, str]]:
-    """The rows of a file."""
-    with (directory / "rows" / name).open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -49,9 +43,9 @@ def runs(figures: dict[str, float], poisoning: dict[str, float]) -> list[str]:
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
     directory = Path(sys.argv[1])
-    figures, poisoning = (json.loads((directory / name).read_text())["figures"] for name in ("figures.json", "poisoning.json"))
-    truths = {(row["day"], row["family"]): row for row in rows(directory, "truth.csv")}
-    alarms = [row for row in rows(directory, "alarms.csv") if row["detector"] == "tocsin"]
+    figures, poisoning = (read_figures(directory / name) for name in ("figures.json", "poisoning.json"))
+    truths = {(row["day"], row["family"]): row for row in read_rows(directory / "rows/truth.csv")}
+    alarms = [row for row in read_rows(directory / "rows/alarms.csv") if row["detector"] == "tocsin"]
     found = []
 
     raised, first_right, false = {}, {}, 0
@@ -74,19 +68,15 @@ def main() -> int:
         found.append("there is no crisis: nothing was tested")
     if figures["crises_alarmed"] != len(crises) or math.inf in reuploads:
         found.append(f"{figures['crises_alarmed']} of {len(crises)} crises were alarmed")
-    if figures["false_alarms"] != false:
-        found.append(f"{figures['false_alarms']} false alarms in the figures, {false} in the rows")
+    found += differs(figures, "false_alarms", false)
     if false > FALSE_MAX:
         found.append(f"{false} false alarms, {FALSE_MAX} at most are let pass")
     if reuploads and reuploads[-1] > REUPLOADS_MAX:
         found.append(f"an alarm came after {reuploads[-1]} re-uploads, {REUPLOADS_MAX} at most are let pass")
     found += runs(figures, poisoning)
-    for name, plots in (("report", 8), ("poisoning", 5)):
-        page = (directory / name / "index.html").read_text()
-        if page.count("<svg") < plots:
-            found.append(f"the page of {name} lacks plots: {page.count('<svg')} of {plots}")
-    print("\n".join(found) or f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")
-    return 1 if found else 0
+    found += page_problems(directory / "report", 8, figures)
+    found += page_problems(directory / "poisoning", 5, poisoning)
+    return tell(found, f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")
 
 
 if __name__ == "__main__":

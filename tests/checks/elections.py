@@ -4,6 +4,7 @@
 import json
 import sys
 
+from rows import read_figures, tell
 
 # Figures that must be 0, and figures of how much was compared.
 ZERO = (
@@ -16,10 +17,13 @@ ZERO = (
 COMPARED = ("events_accepted", "alerts", "answers_while_running", "hot_answers", "windows_compared", "reach_compared")
 # With so few hot contents the sketches must carry most.
 FEW = 1_024
+# So many numbers of partitions, sizes of batches and intervals of commits must be among the runs.
+DIFFERENT_MIN = 3
 
 
 def problems(figures: dict[str, dict], scopes: bool) -> list[str]:
-    """Every bar that is missed, as one line each. With `scopes`, one of the runs must have compared them."""
+    """Every bar that is missed, as one line each. With `scopes`, one of the runs must have compared them, and they must be dealt out
+    differently."""
     found = []
     for log, values in figures.items():
         for name in ZERO + (("scope_leaks",) if "scope_leaks" in values else ()):
@@ -38,6 +42,11 @@ def problems(figures: dict[str, dict], scopes: bool) -> list[str]:
             found.append(f"{log}: events read are not events accepted and rejected")
     if scopes and not any("scope_leaks" in values for values in figures.values()):
         found.append("no run compared the scopes")
+    # That the alerts are the same says something where the runs are not.
+    if scopes:
+        for name in ("partitions", "batch", "commit_interval_ms"):
+            if len({values.get(name) for values in figures.values()}) < DIFFERENT_MIN:
+                found.append(f"{name} has fewer than {DIFFERENT_MIN} values: {[values.get(name) for values in figures.values()]}")
     logs = list(figures)
     for name in ("events_accepted", "contents", "alerts", "alert_ids_digest"):
         if len({json.dumps(figures[log].get(name)) for log in logs}) > 1:
@@ -48,10 +57,9 @@ def problems(figures: dict[str, dict], scopes: bool) -> list[str]:
 def main() -> int:
     """Reads the files named on the command line, behind `--without-scopes` or not; 1 when a bar is missed."""
     paths = [path for path in sys.argv[1:] if path != "--without-scopes"]
-    figures = {path: json.load(open(path, encoding="utf-8"))["figures"] for path in paths}
+    figures = {path: read_figures(path) for path in paths}
     found = problems(figures, "--without-scopes" not in sys.argv)
-    print("\n".join(found) or f"{len(figures)} evaluations agree with the exact counts and with each other")
-    return 1 if found else 0
+    return tell(found, f"{len(figures)} evaluations agree with the exact counts and with each other")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Scores the rows of `tocsin evaluate posts` or `cascades` again, tells the truth of the set from the set itself, and compares with the figures.
 
-Usage: real.py posts|cascades INPUT ROWS FIGURES
+Usage: real.py posts|cascades INPUT ROWS PAGE FIGURES
 """
 
 import csv
 import gzip
-import json
 import math
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+from rows import differs, lower_median, page_problems, read_figures, read_rows, tell
 
 DAY_MS = 24 * 3_600_000
 # When the days begin that cascades count their times from.
@@ -22,6 +23,8 @@ FALSE_ALARMS_MIN = 10
 # the bars of the project, stand in loadtest/RECORD.md.
 RECALL_MIN = {"posts": 0.02, "cascades": 0.98}
 RATIO_MAX = 1.0
+# Three contents and their alarms, how early, and what another threshold would give.
+PLOTS_MIN = 5
 
 
 def busiest_days(suite: str, path: str) -> list[int]:
@@ -63,21 +66,19 @@ def measured(contents: list[dict], alarms: dict[int, int], positive: int) -> dic
         "recall": len(shares) / positives if positives else None,
         "false_alarms": false["real"],
         "background_false_alarms": false["background"],
-        "shares_at_alarm_p50": shares[(len(shares) - 1) // 2] if shares else None,
+        "shares_at_alarm_p50": lower_median(shares),
     }
 
 
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
-    suite, path, rows, out = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
-    figures = json.loads(Path(out).read_text())["figures"]
-    read = lambda name: list(csv.DictReader((rows / name).open(newline="")))
+    suite, path, rows, page, out = sys.argv[1:6]
+    figures = read_figures(out)
+    read = lambda name: read_rows(Path(rows) / name)
     contents, positive, found = read("contents.csv"), figures["positive"], []
 
     def same(name: str, expected: float | None) -> None:
-        value = figures.get(name, "absent")
-        if value == "absent" or (value is None) != (expected is None) or (value is not None and abs(value - expected) > 1e-9):
-            found.append(f"{name} is {value}, scored again it is {expected}")
+        found.extend(differs(figures, name, expected))
 
     truth = busiest_days(suite, path)
     same("contents", len(truth))
@@ -128,9 +129,9 @@ def main() -> int:
         found.append(f"recall is {figures['recall']}, below {RECALL_MIN[suite]}")
     ratios = {name: value for name, value in figures.items() if "false_alarm_ratio_vs_" in name and "background" not in name}
     found += [f"{name} is {value}, above {RATIO_MAX}" for name, value in ratios.items() if value is not None and value > RATIO_MAX]
+    found += page_problems(Path(page), PLOTS_MIN, figures)
     told = f"{suite}: recall {figures['recall']}, {figures['false_alarms']} false alarms of {len(truth)} contents; ratios {ratios}"
-    print("\n".join(found) or told)
-    return 1 if found else 0
+    return tell(found, told)
 
 
 if __name__ == "__main__":

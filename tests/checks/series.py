@@ -2,16 +2,17 @@
 """Makes a folder of labelled series, and scores the detection files of `tocsin evaluate series` again by the rules of the Numenta Anomaly Benchmark.
 
 Usage: series.py make DIR
-       series.py check DIR ROWS FIGURES
+       series.py check DIR ROWS PAGE FIGURES
 """
 
-import csv
 import json
 import math
 import random
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from rows import differs, page_problems, read_figures, read_rows, tell
 
 ROWS = 4_000
 # Each series: how it is usually (place, random numbers), and the rows and the height of its anomalies.
@@ -69,29 +70,26 @@ def score(rows: list[dict], windows: list[list[str]], threshold: float) -> float
     return sum(best.values()) + false
 
 
-def check(directory: Path, rows: Path, out: Path) -> list[str]:
-    """Every problem, as one line each."""
-    figures = json.loads(out.read_text())["figures"]
+def check(directory: Path, rows: Path, page: Path, out: Path) -> int:
+    """Prints each problem; 1 when there is one."""
+    figures = read_figures(out)
     labels = json.loads((directory / "labels/combined_windows.json").read_text())
     found, raw = [], 0.0
     for name, windows in labels.items():
         file = rows / name
-        with file.with_name(f"tocsin_{file.name}").open(newline="") as opened:
-            detections = list(csv.DictReader(opened))
-        with (directory / "data" / name).open(newline="") as opened:
-            values = [(row["timestamp"], float(row["value"])) for row in csv.DictReader(opened)]
+        detections = read_rows(file.with_name(f"tocsin_{file.name}"))
+        values = [(row["timestamp"], float(row["value"])) for row in read_rows(directory / "data" / name)]
         if [(row["timestamp"], float(row["value"])) for row in detections] != values:
             found.append(f"the detection file of {name} tells other values than the series")
         raw += score(detections, windows, figures["threshold"])
     count = sum(len(windows) for windows in labels.values())
     expected = 100 * (raw + count) / (2 * count)
-    if abs(figures["nab_standard"] - expected) > 1e-6:
-        found.append(f"nab_standard is {figures['nab_standard']}, scored again it is {expected}")
+    found += differs(figures, "nab_standard", expected, 1e-6)
     if figures["windows"] != count or expected < SCORE_MIN:
         found.append(f"a score of {expected} for {figures['windows']} of {count} windows, below {SCORE_MIN}")
-    if not found:
-        print(f"series: {figures['windows_found']} of {count} windows found, {figures['detections_outside']} detections outside, score {expected:.1f}")
-    return found
+    found += page_problems(page, len(labels), figures)
+    windows_found, outside = figures["windows_found"], figures["detections_outside"]
+    return tell(found, f"series: {windows_found} of {count} windows found, {outside} detections outside, score {expected:.1f}")
 
 
 def main() -> int:
@@ -99,9 +97,7 @@ def main() -> int:
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]))
         return 0
-    found = check(*map(Path, sys.argv[2:5]))
-    print("\n".join(found), end="\n" if found else "")
-    return 1 if found else 0
+    return check(*map(Path, sys.argv[2:6]))
 
 
 if __name__ == "__main__":

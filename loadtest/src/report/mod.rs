@@ -5,6 +5,7 @@
 mod chart;
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 pub use chart::{Axis, Chart, Line, Mark, Scale, Style};
 
@@ -80,6 +81,30 @@ impl Bar {
             met: Met::from(value >= target),
         }
     }
+
+    /// A figure that has to lie within these bounds; `None` where there is too little to say.
+    pub fn within(meaning: &str, value: Option<f64>, bounds: RangeInclusive<f64>) -> Bar {
+        Bar {
+            meaning: meaning.to_owned(),
+            value: written(value),
+            target: format!("{} to {}", short(*bounds.start()), short(*bounds.end())),
+            met: value.map_or(Met::Open, |value| Met::from(bounds.contains(&value))),
+        }
+    }
+
+    /// A figure of which nothing is asked; `None` where there is none.
+    pub fn reported(meaning: &str, value: Option<f64>) -> Bar {
+        Bar {
+            meaning: meaning.to_owned(),
+            value: written(value),
+            target: String::new(),
+            met: Met::Open,
+        }
+    }
+}
+
+fn written(value: Option<f64>) -> String {
+    value.map_or_else(|| "none".to_owned(), short)
 }
 
 impl From<bool> for Met {
@@ -155,6 +180,19 @@ fn write_row(page: &mut String, cell: &str, row: &[String]) {
     page.push_str("</tr>");
 }
 
+/// A line that tells of each value which share of all is as large or larger: for two logarithmic axes, where a tail is seen.
+pub fn shares_reaching(mut values: Vec<f64>) -> Vec<(f64, f64)> {
+    values.sort_by(f64::total_cmp);
+    let count = values.len();
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for (place, value) in values.into_iter().enumerate() {
+        if points.last().is_none_or(|point| point.0 < value) {
+            points.push((value, 1.0 - place as f64 / count as f64));
+        }
+    }
+    points
+}
+
 /// A number as people write it: whole where it is large, three digits where it is not.
 pub fn short(value: f64) -> String {
     match value.abs() {
@@ -202,6 +240,9 @@ mod tests {
                 Bar::at_most("re-uploads at the alarm, median", Some(9.0), 10.0),
                 Bar::at_most("the same, 99 %", None, 20.0),
                 Bar::at_least("crises with an alarm", 999.0, 1_000.0),
+                Bar::within("coverage", Some(0.95), 0.94..=0.96),
+                Bar::within("coverage of nothing", None, 0.94..=0.96),
+                Bar::reported("what anybody would try first", Some(12.0)),
             ],
             sections: vec![Section {
                 heading: "Rates".to_owned(),
@@ -228,10 +269,24 @@ mod tests {
         assert!(html.contains("A &lt;b&gt;bold&lt;/b&gt; &amp; &quot;quoted&quot; title"));
         assert!(html.contains("<td class=\"yes\">met</td>") && html.contains("without end"));
         assert_eq!(html.matches("<td class=\"no\">missed</td>").count(), 2);
+        assert!(
+            html.contains("<td>0.9400 to 0.9600</td><td class=\"yes\">met</td>"),
+            "{html}"
+        );
+        assert_eq!(html.matches("<td class=\"open\">reported</td>").count(), 2);
         assert!(html.contains("<svg") && html.contains("alarm &lt;here&gt;") && html.contains("<td>&lt;1&gt;</td>"));
         for outside in ["<script", "src=", "href=", "@import", "url("] {
             assert!(!html.contains(outside), "{outside}");
         }
+    }
+
+    #[test]
+    fn a_tail_tells_of_each_value_how_many_reach_it() {
+        assert_eq!(
+            shares_reaching(vec![5.0, 1.0, 1.0, 2.0]),
+            [(1.0, 1.0), (2.0, 0.5), (5.0, 0.25)]
+        );
+        assert_eq!(shares_reaching(Vec::new()), []);
     }
 
     #[test]

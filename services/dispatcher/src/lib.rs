@@ -41,6 +41,7 @@ use tocsin_store::Store;
 use tocsin_wire::Names;
 
 pub use config::DispatcherConfig;
+pub use registry::topic_spec;
 pub use routes::{description, router};
 
 use telemetry::Metrics;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tocsin_log::{Append, Appender, Cleanup, Log, LogError, SharedLog, TopicPartition, TopicSpec};
+use tocsin_log::{Append, Appender, Cleanup, Compaction, Log, LogError, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::PartitionCount;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::PartyRecord;
@@ -73,7 +73,7 @@ impl Sync {
         let specs: Vec<TopicSpec> = changes
             .iter()
             .filter(|party| party.revoked_at.is_none())
-            .map(|party| spec(&topics::ingest(&party.name), self.partitions))
+            .map(|party| topic_spec(&topics::ingest(&party.name), self.partitions))
             .collect();
         // The party first, its topic second: intake reads the parties whenever it is given a new topic, so it knows whose it is.
         let appends = changes.iter().map(append).collect();
@@ -138,10 +138,11 @@ fn make_each(log: &dyn Log, specs: Vec<TopicSpec>) -> Result<Vec<(TopicSpec, Log
     Ok(refused)
 }
 
-fn spec(declaration: &TopicDeclaration, partitions: PartitionCount) -> TopicSpec {
+/// A topic as it is declared, in a deployment with so many partitions of sightings.
+pub fn topic_spec(declaration: &TopicDeclaration, sightings: PartitionCount) -> TopicSpec {
     TopicSpec {
         name: declaration.name.clone(),
-        partitions: declaration.partition_count(partitions),
+        partitions: declaration.partition_count(sightings),
         may_grow: declaration.may_grow,
         cleanup: match declaration.cleanup {
             TopicCleanup::Delete => Cleanup::Delete,
@@ -149,8 +150,11 @@ fn spec(declaration: &TopicDeclaration, partitions: PartitionCount) -> TopicSpec
         },
         retention_ms: declaration.retention_ms(),
         record_bytes_max: declaration.record_bytes_max,
-        // Ingest topics are deleted from, not compacted.
-        compaction: None,
+        compaction: declaration.compaction.map(|compaction| Compaction {
+            segment_ms: u64::from(compaction.segment_minutes) * 60_000,
+            lag_ms_max: u64::from(compaction.lag_minutes_max) * 60_000,
+            dirty_percent_min: compaction.dirty_percent_min,
+        }),
     }
 }
 

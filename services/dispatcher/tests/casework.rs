@@ -12,13 +12,15 @@ use tocsin_dispatcher::{DispatcherConfig, DispatcherParts};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, Record, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, AlertReason, Algorithm, ContentHash, ContentId, DeploymentKey, Estimate, FamilyId,
-    Interval, Milliseconds, Name, NextHour, PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId,
-    PriorityTerm, Quantiles, Scope, Timestamp, TriggerEvidence, Verdict,
+    Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, DeploymentKey, FamilyId, Name, PartitionCount,
+    PriorityTerm, Scope, Timestamp, Verdict,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{KeySubject, Role, Store};
 use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
+
+#[path = "../../lib/model/tests/example/mod.rs"]
+mod example;
 
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
@@ -46,72 +48,19 @@ fn name(text: &str) -> Name {
 }
 
 fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Alert {
-    let reach = Estimate {
-        estimate: 7.0,
-        low: 6.0,
-        high: 8.0,
-    };
     Alert {
         id: AlertId(family << 64 | u128::from(scope.own_class().number()) << 8 | level as u128),
         scope,
         family: FamilyId(ContentId(family)),
         hash: ContentHash::from_bytes(Algorithm::Sha256, vec![family as u8; 32], None).unwrap(),
         level,
-        episode: 1,
-        rule_version: 1,
-        at: Timestamp(1_800_000_000_000 + level as i64),
-        first_seen: Timestamp(1_800_000_000_000),
-        exact_since: Timestamp(1_800_000_000_000),
-        trigger: TriggerEvidence {
-            window: Milliseconds(60_000),
-            observed: 40,
-            expected: 2.5,
-            score: 12.0,
-            threshold: 8.0,
-            accounts: reach,
-        },
-        spread_5m: Interval::exact(40),
-        spread_1h: Interval::exact(41),
-        spread_24h: Interval { low: 41, high: 44 },
-        platforms: vec![PlatformFigures {
-            platform: PlatformId(1),
-            spread_1h: 41,
-            spread_24h: 41,
-            reach,
-        }],
-        forecast_1h: 90.0,
+        at: Timestamp(example::START.0 + level as i64),
         priority,
         priority_terms: vec![PriorityTerm {
             name: "exposure".to_owned(),
             value: priority,
         }],
-        members: 1,
-        forecast: Some(NextHour {
-            spread: Quantiles {
-                low: 20.0,
-                median: 90.0,
-                high: 400.0,
-            },
-            accounts: Quantiles {
-                low: 15.0,
-                median: 60.0,
-                high: 300.0,
-            },
-        }),
-        paged: true,
-        page_score: 3.5,
-        page_threshold: 2.0,
-        pages_per_day: 15.0,
-        influence: vec![PartyInfluence {
-            party: PartyId(1),
-            share: 1.0,
-            counted_share: 1.0,
-            capped: false,
-        }],
-        quarantined: false,
-        reason: AlertReason::Spread,
-        live: None,
-        score_terms: None,
+        ..example::alert()
     }
 }
 
@@ -358,7 +307,7 @@ async fn an_alert_becomes_a_case_and_its_decision_is_on_the_log() {
         (&queue[0]["priority"], &queue[0]["state"]),
         (&json!(20.0), &json!("open"))
     );
-    assert_eq!(queue[1]["alert"]["spread_24h"], json!({"low": 41, "high": 44}));
+    assert_eq!(queue[1]["alert"]["spread_24h"], json!({"low": 40, "high": 44}));
     let of_alpha = running.queue_of(1, &bench.alpha).await;
     assert_eq!(of_alpha[0]["team"], "alpha");
     assert_eq!(

@@ -4,7 +4,8 @@
 mod world;
 
 use tocsin_model::{Class, Scope, Sharing};
-use tocsin_query::answer::{family_answer, parse_instant};
+use tocsin_query::answer::family_answer;
+use tocsin_wire::document::parse_instant;
 use tocsin_wire::state::StateKey;
 use world::*;
 

@@ -6,12 +6,11 @@ mod world;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tocsin_model::{Class, Kind, PartyId, Scope, Sharing, Timestamp};
-use tocsin_query::answer::{
-    AnswerError, FamilyAnswer, SeriesQuestion, family_answer, parse_instant, series_answer, trending_answer,
-};
+use tocsin_query::answer::{AnswerError, FamilyAnswer, SeriesQuestion, family_answer, series_answer, trending_answer};
 use tocsin_query::replica::{ReplicaLimits, Skipped};
 use tocsin_velocity::Resolution;
 use tocsin_velocity::figures::WindowLength;
+use tocsin_wire::document::{instant, parse_instant};
 use tocsin_wire::state::StateKey;
 use world::*;
 
@@ -284,11 +283,7 @@ fn a_series_holds_the_bins_of_its_range_and_a_cold_content_has_none() {
         Some(Timestamp(START + 90_000)),
     );
     let minute = ask(1, minute).unwrap();
-    assert_eq!(
-        minute.from,
-        tocsin_query::answer::instant(Timestamp(START + 60_000)),
-        "rounded down to a bin"
-    );
+    assert_eq!(minute.from, instant(Timestamp(START + 60_000)), "rounded down to a bin");
     assert_eq!((minute.lines[0].bins.len(), sum(&minute)), (6, 30));
     assert_eq!(
         ask(3, question(Resolution::Minute1, None, None)),

@@ -48,8 +48,6 @@ pub enum Reader {
 const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// How often conditions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Records handed to the log at once.
-const APPEND_BATCH: usize = 2_000;
 
 const PUBLISHER: &str = "publisher";
 const OBSERVER: &str = "observer";
@@ -125,12 +123,12 @@ impl Rehearsal {
         }
     }
 
-    /// Publishes events in their order, all in one partition: one recorded order.
+    /// Publishes events in their order, all in one partition: one recorded order. Hands so many to the log at once.
     ///
     /// # Errors
     /// The log refuses them.
-    pub async fn publish(&mut self, recorded: &[Recorded]) -> Result<()> {
-        for batch in recorded.chunks(APPEND_BATCH) {
+    pub async fn publish(&mut self, recorded: &[Recorded], at_once: usize) -> Result<()> {
+        for batch in recorded.chunks(at_once.max(1)) {
             let appends = batch
                 .iter()
                 .map(|recorded| ingest_record(&self.ingest, recorded))

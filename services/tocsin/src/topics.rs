@@ -1,40 +1,23 @@
 //! Topics as the log makes them, from the declaration in `schemas/topics.toml`.
 
-use tocsin_log::{Cleanup, Compaction, TopicInfo, TopicSpec};
+pub use tocsin_dispatcher::topic_spec;
+use tocsin_log::{TopicInfo, TopicSpec};
 use tocsin_model::PartitionCount;
-use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
+use tocsin_wire::topics;
 
 /// The topics that stand by themselves. Those of the parties are made by the dispatcher when a party is added.
 pub fn specs(sightings: PartitionCount) -> Vec<TopicSpec> {
     topics::fixed()
-        .map(|declaration| spec(declaration, sightings))
+        .map(|declaration| topic_spec(declaration, sightings))
         .collect()
 }
 
 /// The ingest topics among those that exist, as they are declared. What is named like one without naming a party is nobody's.
 pub fn ingest_specs(standing: &[TopicInfo], sightings: PartitionCount) -> Vec<TopicSpec> {
     let parties = standing.iter().filter_map(|topic| topics::party_of(&topic.name));
-    parties.map(|party| spec(&topics::ingest(&party), sightings)).collect()
-}
-
-/// One topic as it is declared.
-pub fn spec(declaration: &TopicDeclaration, sightings: PartitionCount) -> TopicSpec {
-    TopicSpec {
-        name: declaration.name.clone(),
-        partitions: declaration.partition_count(sightings),
-        may_grow: declaration.may_grow,
-        cleanup: match declaration.cleanup {
-            TopicCleanup::Delete => Cleanup::Delete,
-            TopicCleanup::Compact => Cleanup::Compact,
-        },
-        retention_ms: declaration.retention_ms(),
-        record_bytes_max: declaration.record_bytes_max,
-        compaction: declaration.compaction.map(|compaction| Compaction {
-            segment_ms: u64::from(compaction.segment_minutes) * 60_000,
-            lag_ms_max: u64::from(compaction.lag_minutes_max) * 60_000,
-            dirty_percent_min: compaction.dirty_percent_min,
-        }),
-    }
+    parties
+        .map(|party| topic_spec(&topics::ingest(&party), sightings))
+        .collect()
 }
 
 #[cfg(test)]

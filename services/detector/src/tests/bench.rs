@@ -121,10 +121,16 @@ impl Bench {
         (0..).map(url).filter(here).nth(number).unwrap()
     }
 
-    /// A block of one share by one account for each of these contents.
+    /// A block of one share by one account for each of these contents, all at once.
     pub fn shares(&mut self, at: i64, contents: &[usize]) {
+        let shares: Vec<(i64, usize)> = contents.iter().map(|content| (at, *content)).collect();
+        self.block(&shares);
+    }
+
+    /// A block of shares at their times, each by an account of its own. How shares are dealt out to blocks changes nothing else of them.
+    pub fn block(&mut self, shares: &[(i64, usize)]) {
         let mut writer = BlockWriter::new(EPOCH);
-        for content in contents {
+        for (at, content) in shares {
             self.events += 1;
             let hash = self.content(*content);
             let sighting = Sighting {
@@ -140,8 +146,8 @@ impl Bench {
                 sharing: Sharing::All,
                 surface: Surface::Feed,
                 clock: ClockFlag::Plausible,
-                occurred_at: Timestamp(at),
-                received_at: Timestamp(at),
+                occurred_at: Timestamp(*at),
+                received_at: Timestamp(*at),
                 content: self.setup.key.content_id(&hash),
                 hash: HashRef {
                     algorithm: hash.algorithm(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audited;
+mod batched;
 mod bench;
 mod refused;
 mod restored;

@@ -11,6 +11,7 @@ use tocsin_store::casework::{Case, CaseId, Refusal};
 
 use super::access::Access;
 use super::documents::{CaseDocument, ClaimRequest, DecisionRequest, ReleaseRequest, RenewRequest};
+use super::refused::{NoSuchCase, NotModerated, NotRead};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
@@ -23,10 +24,8 @@ use crate::{Dispatcher, problems};
     params(("id" = String, Path, description = "The case")),
     responses(
         (status = 200, description = "The case", body = CaseDocument),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not read, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such case in this team's queue", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotRead,
+        NoSuchCase
     ),
     security(("api_key" = []))
 )]
@@ -53,13 +52,10 @@ pub(crate) async fn read_case(
     request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
     responses(
         (status = 200, description = "The case, held under a new `fencing` number", body = CaseDocument),
-        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such case in this team's queue", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Somebody holds it, or it is closed", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotModerated,
+        NoSuchCase
     ),
     security(("api_key" = []))
 )]
@@ -85,13 +81,10 @@ pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: As
     request_body = RenewRequest,
     responses(
         (status = 200, description = "The case", body = CaseDocument),
-        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such case in this team's queue", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotModerated,
+        NoSuchCase
     ),
     security(("api_key" = []))
 )]
@@ -121,12 +114,9 @@ pub(crate) async fn renew_lease(
     request_body = ReleaseRequest,
     responses(
         (status = 200, description = "The case", body = CaseDocument),
-        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such case in this team's queue", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotModerated,
+        NoSuchCase
     ),
     security(("api_key" = []))
 )]
@@ -156,14 +146,11 @@ pub(crate) async fn release_case(
     request_body = DecisionRequest,
     responses(
         (status = 200, description = "The case with its decision, which is stored and will be published", body = CaseDocument),
-        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such case in this team's queue", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is larger than 64 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The rationale is too long or malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotModerated,
+        NoSuchCase
     ),
     security(("api_key" = []))
 )]

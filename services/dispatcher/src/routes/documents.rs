@@ -1,11 +1,13 @@
 //! What the routes take and answer.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::macros::format_description;
-use tocsin_model::{Alert, Estimate, Interval, Quantiles, Scope, Timestamp};
+use tocsin_model::{Alert, Scope, Timestamp};
 use tocsin_store::KeyId;
 use tocsin_store::casework::Case;
+use tocsin_wire::document::{
+    AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
+    score_terms,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
@@ -96,11 +98,11 @@ pub struct CaseDocument {
     /// The family, 32 hexadecimal digits.
     pub family: String,
     /// The founding content's strongest hash.
-    pub hash: CaseHash,
+    pub hash: HashText,
     /// Orders the queue.
     pub priority: f64,
     /// The terms of the priority.
-    pub priority_terms: Vec<CaseTerm>,
+    pub priority_terms: Vec<TermAnswer>,
     /// When the case was opened, by the store's clock, RFC 3339.
     pub opened_at: Option<String>,
     /// When its first alert rang.
@@ -119,24 +121,6 @@ pub struct CaseDocument {
     /// The decision that stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<CaseDecisionDocument>,
-}
-
-/// A content hash.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseHash {
-    /// `sha256`, `md5`, `pdq`, `vpdq` or `url`.
-    pub algorithm: &'static str,
-    /// Hexadecimal, or the URL.
-    pub value: String,
-}
-
-/// One term of a priority, or of a score.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseTerm {
-    /// What it is: a stable name.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
 }
 
 /// The alert whose figures a case shows.
@@ -165,23 +149,23 @@ pub struct CaseAlert {
     /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
     pub score: f64,
     /// What the score is the sum of, in nats: `rarity`, `pace`, `growth`, `synchrony`, `reuploads`. Null in alerts of a version before.
-    pub score_terms: Option<Vec<CaseTerm>>,
+    pub score_terms: Option<Vec<TermAnswer>>,
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts since the family is counted exactly, summed over platforms.
-    pub accounts_sum_over_platforms: CaseEstimate,
+    pub accounts_sum_over_platforms: EstimateRange,
     /// Uploads, blocked uploads and shares of the last 5 minutes.
-    pub spread_5m: CaseRange,
+    pub spread_5m: Range,
     /// The same of the last hour.
-    pub spread_1h: CaseRange,
+    pub spread_1h: Range,
     /// The same of the last 24 hours.
-    pub spread_24h: CaseRange,
+    pub spread_24h: Range,
     /// Figures per platform.
-    pub platforms: Vec<CasePlatform>,
+    pub platforms: Vec<AlertPlatform>,
     /// Spread expected in the next hour, median.
     pub forecast_1h: f64,
     /// The next hour with quantiles. Null in alerts of an earlier version.
-    pub forecast: Option<CaseForecast>,
+    pub forecast: Option<ForecastAnswer>,
     /// How many contents the family has.
     pub members: u32,
     /// Whether the episode interrupts a person.
@@ -193,104 +177,13 @@ pub struct CaseAlert {
     /// The budget of pages a day that the threshold stands for.
     pub pages_per_day: f64,
     /// The parties that reported the family.
-    pub influence: Vec<CaseInfluence>,
+    pub influence: Vec<InfluenceAnswer>,
     /// Whether a content of the family is quarantined as a flood.
     pub quarantined: bool,
     /// Why the episode was raised, or a live stream escalated it: `spread`, `watch_list`, `live_match` or `live_audience`.
     pub reason: &'static str,
     /// The family's live streams. Null when it has none.
-    pub live: Option<CaseLive>,
-}
-
-/// The live streams of a family. A stream is one content on one platform.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseLive {
-    /// `running` while one of them runs, then `ended`.
-    pub state: &'static str,
-    /// How many streams are known.
-    pub streams: u32,
-    /// Of these, so many run.
-    pub running: u32,
-    /// When the first of those that run began; of all, where none runs.
-    pub started_at: Option<String>,
-    /// When the last one ended, or was last heard.
-    pub ended_at: Option<String>,
-    /// Concurrent viewers when the alert rang.
-    pub viewers: u64,
-    /// The most concurrent viewers of each stream, summed up.
-    pub peak_viewers: u64,
-    /// How long all viewers watched together, in minutes.
-    pub viewer_minutes: u64,
-    /// What speaks for an audience of a running stream that passes it on, in nats.
-    pub score: f64,
-    /// The score from which the rule rings.
-    pub threshold: f64,
-}
-
-/// What is expected of the next hour.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseForecast {
-    /// Uploads, blocked uploads and shares.
-    pub spread: CaseQuantiles,
-    /// The accounts these come from.
-    pub accounts: CaseQuantiles,
-}
-
-/// What is expected: with 90 % probability it lies between `low` and `high`.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseQuantiles {
-    /// With 5 % probability it is less.
-    pub low: f64,
-    /// It is as likely to be more as to be less.
-    pub median: f64,
-    /// With 5 % probability it is more.
-    pub high: f64,
-}
-
-/// One party's part in an alert.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseInfluence {
-    /// Its name; its number while the name is not known here.
-    pub party: String,
-    /// The part of the family's spread over the last hour that it reported, 0 to 1.
-    pub share: f64,
-    /// The part of the exposure in the priority that is its own after the cap, 0 to 1.
-    pub counted_share: f64,
-    /// Whether the cap on what one party adds holds it back.
-    pub capped: bool,
-}
-
-/// A count that lies in `low..=high`.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseRange {
-    /// The truth is at least this.
-    pub low: u64,
-    /// The truth is at most this.
-    pub high: u64,
-}
-
-/// An estimate with its 95 % interval.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseEstimate {
-    /// The estimate.
-    pub estimate: f64,
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-}
-
-/// One platform's share.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CasePlatform {
-    /// Its name; its number while the name is not known here.
-    pub platform: String,
-    /// Exact spread since promotion, over the last hour.
-    pub spread_1h: u64,
-    /// Exact spread since promotion, over the last 24 hours.
-    pub spread_24h: u64,
-    /// Distinct accounts since promotion.
-    pub accounts: CaseEstimate,
+    pub live: Option<LiveAnswer>,
 }
 
 /// Who holds a case.
@@ -328,20 +221,9 @@ impl Dispatcher {
             team: access.team_name(),
             state: case.state(now).name(),
             family: case.family.to_string(),
-            hash: CaseHash {
-                algorithm: case.alert.hash.algorithm().name(),
-                value: case.alert.hash.value_text(),
-            },
+            hash: HashText::from(&case.alert.hash),
             priority: case.priority,
-            priority_terms: case
-                .alert
-                .priority_terms
-                .iter()
-                .map(|term| CaseTerm {
-                    name: term.name.clone(),
-                    value: term.value,
-                })
-                .collect(),
+            priority_terms: case.alert.priority_terms.iter().map(TermAnswer::from).collect(),
             opened_at: instant(case.opened_at),
             first_alert_at: instant(case.first_alert_at),
             last_alert_at: instant(case.last_alert_at),
@@ -365,16 +247,16 @@ impl Dispatcher {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
-        let platforms = alert.platforms.iter().map(|figures| CasePlatform {
+        let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
             platform: match names.platforms.get(&figures.platform) {
                 Some(name) => name.to_string(),
                 None => figures.platform.0.to_string(),
             },
             spread_1h: figures.spread_1h,
             spread_24h: figures.spread_24h,
-            accounts: estimate(figures.reach),
+            accounts: figures.reach.into(),
         });
-        let influence = alert.influence.iter().map(|influence| CaseInfluence {
+        let influence = alert.influence.iter().map(|influence| InfluenceAnswer {
             party: match names.parties.get(&influence.party) {
                 Some(name) => name.to_string(),
                 None => influence.party.0.to_string(),
@@ -399,24 +281,15 @@ impl Dispatcher {
             observed: alert.trigger.observed,
             expected: alert.trigger.expected,
             score: alert.trigger.score,
-            score_terms: alert.score_terms.map(|terms| {
-                let term = |(name, value): (&str, f64)| CaseTerm {
-                    name: name.to_owned(),
-                    value,
-                };
-                terms.named().into_iter().map(term).collect()
-            }),
+            score_terms: alert.score_terms.map(score_terms),
             threshold: alert.trigger.threshold,
-            accounts_sum_over_platforms: estimate(alert.trigger.accounts),
-            spread_5m: range(alert.spread_5m),
-            spread_1h: range(alert.spread_1h),
-            spread_24h: range(alert.spread_24h),
+            accounts_sum_over_platforms: alert.trigger.accounts.into(),
+            spread_5m: alert.spread_5m.into(),
+            spread_1h: alert.spread_1h.into(),
+            spread_24h: alert.spread_24h.into(),
             platforms: platforms.collect(),
             forecast_1h: alert.forecast_1h,
-            forecast: alert.forecast.map(|forecast| CaseForecast {
-                spread: quantiles(forecast.spread),
-                accounts: quantiles(forecast.accounts),
-            }),
+            forecast: alert.forecast.map(ForecastAnswer::from),
             members: alert.members,
             paged: alert.paged,
             page_score: alert.page_score,
@@ -425,18 +298,7 @@ impl Dispatcher {
             influence: influence.collect(),
             quarantined: alert.quarantined,
             reason: alert.reason.name(),
-            live: alert.live.map(|live| CaseLive {
-                state: live.state(),
-                streams: live.streams,
-                running: live.running,
-                started_at: instant(live.started_at),
-                ended_at: live.ended_at.and_then(instant),
-                viewers: live.viewers,
-                peak_viewers: live.peak_viewers,
-                viewer_minutes: live.viewer_minutes,
-                score: live.score,
-                threshold: live.threshold,
-            }),
+            live: alert.live.map(LiveAnswer::from),
         }
     }
 }
@@ -447,51 +309,4 @@ fn lease_document(case: &Case, now: Timestamp, asker: KeyId) -> Option<CaseLease
         is_yours: lease.holder == asker,
         expires_at: instant(lease.expires_at),
     })
-}
-
-fn range(interval: Interval) -> CaseRange {
-    CaseRange {
-        low: interval.low,
-        high: interval.high,
-    }
-}
-
-fn quantiles(quantiles: Quantiles) -> CaseQuantiles {
-    CaseQuantiles {
-        low: quantiles.low,
-        median: quantiles.median,
-        high: quantiles.high,
-    }
-}
-
-fn estimate(estimate: Estimate) -> CaseEstimate {
-    CaseEstimate {
-        estimate: estimate.estimate,
-        low: estimate.low,
-        high: estimate.high,
-    }
-}
-
-/// RFC 3339 with milliseconds; `None` for a time outside the years 0 to 9999, which that form cannot say.
-pub(super) fn instant(at: Timestamp) -> Option<String> {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok()?;
-    if !(0..=9999).contains(&at.year()) {
-        return None;
-    }
-    at.format(format).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_written_as_rfc_3339_or_not_at_all() {
-        assert_eq!(
-            instant(Timestamp(1_800_000_000_123)).as_deref(),
-            Some("2027-01-15T08:00:00.123Z")
-        );
-        assert_eq!(instant(Timestamp::MIN), None);
-    }
 }

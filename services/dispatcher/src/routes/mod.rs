@@ -9,6 +9,7 @@ mod body;
 mod cases;
 mod documents;
 mod queue;
+mod refused;
 
 use std::sync::Arc;
 

@@ -8,8 +8,10 @@ use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::QueueQuery;
 use tocsin_store::casework::CaseState;
+use tocsin_wire::document::instant;
 
-use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters, instant};
+use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters};
+use super::refused::{NotModerated, NotRead};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
@@ -25,9 +27,7 @@ const LIMIT_DEFAULT: u32 = 50;
     responses(
         (status = 200, description = "A page of the queue", body = QueueDocument),
         (status = 400, description = "A parameter is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not read, or has no queue", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotRead
     ),
     security(("api_key" = []))
 )]
@@ -49,11 +49,8 @@ pub(crate) async fn read_queue(
     request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
     responses(
         (status = 200, description = "The case, or null", body = ClaimDocument),
-        (status = 400, description = "The body is malformed", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not moderate, or has no queue", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+        NotModerated
     ),
     security(("api_key" = []))
 )]

@@ -33,11 +33,12 @@ pub use topic::{
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync + 'static {
-    /// Creates the topics that are absent. A topic that exists in another shape ([`Log::check_topics`]) is an error.
+    /// Creates the topics that are absent. A topic that exists in another shape is an error: with another number of partitions, another clean-up
+    /// policy, or (on Kafka) another limit of a batch's bytes or stamps that are the senders'.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
 
-    /// What differs, in the order of `specs`: topics that are absent, and those with another number of partitions, another clean-up policy, or (on
-    /// Kafka) another limit of a batch's bytes or stamps that are the senders'. Changes nothing.
+    /// What differs, in the order of `specs`: topics that are absent, those of another shape, and those that keep records longer or shorter, or are
+    /// compacted at other times; on Kafka, what an operator sets for all topics is what is wanted. Changes nothing.
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError>;
 
     /// The topics that exist, ascending by name. The internal topics of Kafka are left out.

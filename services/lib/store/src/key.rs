@@ -7,7 +7,7 @@ use tocsin_model::{Name, PartyId, Scope, Timestamp};
 
 use crate::database::Row;
 use crate::key_cache::Remembered;
-use crate::party::name;
+use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
 
 /// The public half of an API key: it names the key in logs, leases and decisions.
@@ -219,20 +219,10 @@ impl Store {
         let id = KeyId(rand::random());
         let secret: [u8; SECRET_BYTES] = rand::random();
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        if let KeySubject::Party(party) = subject {
-            let rows = transaction
-                .fetch(
-                    "SELECT revoked_at FROM parties WHERE party_id = $1",
-                    &[i64::from(party.0).into()],
-                )
-                .await
-                .map_err(&failed)?;
-            let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
-                party: party.0.to_string(),
-            })?;
-            if row.integer_if_any("revoked_at").map_err(&failed)?.is_some() {
-                return Err(StoreError::PartyRevoked { party });
-            }
+        if let KeySubject::Party(party) = subject
+            && is_revoked(&mut transaction, party, &failed).await?
+        {
+            return Err(StoreError::PartyRevoked { party });
         }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         transaction

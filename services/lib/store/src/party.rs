@@ -145,17 +145,7 @@ impl Store {
         let failed = StoreError::database("revoke a party");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let version = raise_version(&mut transaction).await.map_err(&failed)?;
-        let rows = transaction
-            .fetch(
-                "SELECT revoked_at FROM parties WHERE party_id = $1",
-                &[i64::from(party.0).into()],
-            )
-            .await
-            .map_err(&failed)?;
-        let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
-            party: party.0.to_string(),
-        })?;
-        if row.integer_if_any("revoked_at").map_err(&failed)?.is_some() {
+        if is_revoked(&mut transaction, party, &failed).await? {
             return Ok(());
         }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
@@ -175,6 +165,28 @@ impl Store {
 const SELECT_PARTIES: &str = "SELECT a.party_id, a.name AS party_name, a.revoked_at, a.version, l.platform_id, l.name AS platform_name \
      FROM parties a JOIN platforms l ON l.party_id = a.party_id";
 const ORDER: &str = "ORDER BY a.party_id, l.platform_id";
+
+/// Whether a party is revoked; `failed` says in what the database failed.
+///
+/// # Errors
+/// [`StoreError::NoSuchParty`], or the database failed.
+pub(crate) async fn is_revoked(
+    transaction: &mut Transaction,
+    party: PartyId,
+    failed: impl Fn(sqlx::Error) -> StoreError,
+) -> Result<bool, StoreError> {
+    let rows = transaction
+        .fetch(
+            "SELECT revoked_at FROM parties WHERE party_id = $1",
+            &[i64::from(party.0).into()],
+        )
+        .await
+        .map_err(&failed)?;
+    let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
+        party: party.0.to_string(),
+    })?;
+    Ok(row.integer_if_any("revoked_at").map_err(&failed)?.is_some())
+}
 
 async fn raise_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
     let rows = transaction

@@ -2,7 +2,7 @@
 //! links, calibrations, changes of the watch list, state records, and the declaration of every topic.
 //!
 //! What this crate does not do: no I/O, no clock, no log or HTTP; it decides nothing about parties, clocks or duplicates (that is
-//! intake's), and it makes no views for readers (that is query's).
+//! intake's), and it makes no views for readers (that is query's): what several HTTP APIs answer alike has its shape in [`document`].
 //!
 //! Invariants:
 //! * No input makes it panic, and none makes it allocate more than a stated multiple of its own size.
@@ -18,6 +18,7 @@ pub mod block;
 pub mod calibration;
 mod compatibility;
 pub mod decision;
+pub mod document;
 mod error;
 pub mod event;
 pub mod family;

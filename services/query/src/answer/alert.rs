@@ -1,8 +1,12 @@
 use serde::Serialize;
-use tocsin_model::{Alert, Estimate, NextHour, Quantiles};
+use tocsin_model::Alert;
+use tocsin_wire::document::{
+    AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
+    score_terms,
+};
 use utoipa::ToSchema;
 
-use super::{EstimateRange, HashText, LiveAnswer, Range, instant, scope_name};
+use super::scope_name;
 use crate::replica::{HeldAlert, Names};
 
 /// An alert with the numbers that justify it.
@@ -67,39 +71,6 @@ pub struct AlertAnswer {
     pub live: Option<LiveAnswer>,
 }
 
-/// What is expected of the next hour.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ForecastAnswer {
-    /// Uploads, blocked uploads and shares.
-    pub spread: QuantilesAnswer,
-    /// The accounts these come from.
-    pub accounts: QuantilesAnswer,
-}
-
-/// What is expected: with 90 % probability it lies between `low` and `high`.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct QuantilesAnswer {
-    /// With 5 % probability it is less.
-    pub low: f64,
-    /// It is as likely to be more as to be less.
-    pub median: f64,
-    /// With 5 % probability it is more.
-    pub high: f64,
-}
-
-/// One party's part in an alert.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct InfluenceAnswer {
-    /// The party.
-    pub party: String,
-    /// The part of the family's spread over the last hour that it reported, 0 to 1.
-    pub share: f64,
-    /// The part of the exposure in the priority that is its own after the cap, 0 to 1.
-    pub counted_share: f64,
-    /// Whether the cap holds it back.
-    pub capped: bool,
-}
-
 /// The window that rang.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct AlertTrigger {
@@ -119,28 +90,6 @@ pub struct AlertTrigger {
     pub threshold: f64,
     /// Distinct accounts since the family is counted exactly, summed over platforms.
     pub accounts_sum_over_platforms: EstimateRange,
-}
-
-/// One platform's share in an alert.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct AlertPlatform {
-    /// The platform.
-    pub platform: String,
-    /// Exact spread since promotion, over the last hour.
-    pub spread_1h: u64,
-    /// Exact spread since promotion, over the last 24 hours.
-    pub spread_24h: u64,
-    /// Distinct accounts since promotion.
-    pub accounts: EstimateRange,
-}
-
-/// One term of a priority, or of a score.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct TermAnswer {
-    /// What it is: a stable name.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
 }
 
 /// A page of alerts in order of arrival.
@@ -182,15 +131,9 @@ impl AlertAnswer {
                 observed: alert.trigger.observed,
                 expected: alert.trigger.expected,
                 score: alert.trigger.score,
-                score_terms: alert.score_terms.map(|terms| {
-                    let term = |(name, value): (&str, f64)| TermAnswer {
-                        name: name.to_owned(),
-                        value,
-                    };
-                    terms.named().map(term).to_vec()
-                }),
+                score_terms: alert.score_terms.map(score_terms),
                 threshold: alert.trigger.threshold,
-                accounts_sum_over_platforms: estimate(alert.trigger.accounts),
+                accounts_sum_over_platforms: alert.trigger.accounts.into(),
             },
             spread_5m: alert.spread_5m.into(),
             spread_1h: alert.spread_1h.into(),
@@ -202,19 +145,12 @@ impl AlertAnswer {
                     platform: names.platform(figures.platform),
                     spread_1h: figures.spread_1h,
                     spread_24h: figures.spread_24h,
-                    accounts: estimate(figures.reach),
+                    accounts: figures.reach.into(),
                 })
                 .collect(),
             forecast_1h: alert.forecast_1h,
             priority: alert.priority,
-            priority_terms: alert
-                .priority_terms
-                .iter()
-                .map(|term| TermAnswer {
-                    name: term.name.clone(),
-                    value: term.value,
-                })
-                .collect(),
+            priority_terms: alert.priority_terms.iter().map(TermAnswer::from).collect(),
             members: alert.members,
             forecast: alert.forecast.map(ForecastAnswer::from),
             paged: alert.paged,
@@ -236,27 +172,4 @@ impl AlertAnswer {
             live: alert.live.map(LiveAnswer::from),
         }
     }
-}
-
-impl From<NextHour> for ForecastAnswer {
-    fn from(forecast: NextHour) -> Self {
-        ForecastAnswer {
-            spread: forecast.spread.into(),
-            accounts: forecast.accounts.into(),
-        }
-    }
-}
-
-impl From<Quantiles> for QuantilesAnswer {
-    fn from(quantiles: Quantiles) -> Self {
-        QuantilesAnswer {
-            low: quantiles.low,
-            median: quantiles.median,
-            high: quantiles.high,
-        }
-    }
-}
-
-fn estimate(estimate: Estimate) -> EstimateRange {
-    estimate.into()
 }

@@ -2,9 +2,10 @@ use serde::Serialize;
 use tocsin_model::{ContentHash, ContentId, FamilyId, Scope};
 use tocsin_velocity::Flood;
 use tocsin_velocity::figures::{WindowLength, window};
+use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
-use super::{AnswerError, Freshness, HashText, Range, instant, scope_name, window_name};
+use super::{AnswerError, Freshness, scope_name, window_name};
 use crate::replica::{ReplicaState, cold_sum};
 
 /// A content that is counted approximately.

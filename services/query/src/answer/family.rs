@@ -8,13 +8,11 @@ use tocsin_velocity::evidence::next_hour;
 use tocsin_velocity::figures::{CodeFigures, FamilyFigures, WindowFigures, family_figures};
 use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::record::Code;
+use tocsin_wire::document::{EstimateRange, ForecastAnswer, HashText, LiveAnswer, Range, instant};
 use utoipa::ToSchema;
 
 use super::cold::{ColdAnswer, cold_answer, quarantine_answer};
-use super::{
-    AnswerError, EstimateRange, ForecastAnswer, Freshness, HashText, LiveAnswer, Range, instant, scope_name,
-    window_name,
-};
+use super::{AnswerError, Freshness, scope_name, window_name};
 use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 
 /// What is known of a family inside the reader's scope.

@@ -4,29 +4,20 @@
 mod alert;
 mod cold;
 mod family;
-mod live;
 mod series;
 mod trending;
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use time::OffsetDateTime;
-use time::macros::format_description;
-use tocsin_model::{ContentHash, Estimate, FamilyId, GroupId, Interval, Scope, Timestamp};
+use tocsin_model::{FamilyId, GroupId, Scope, Timestamp};
 use tocsin_velocity::figures::WindowLength;
-use utoipa::ToSchema;
 
-pub use alert::{
-    AlertAnswer, AlertPlatform, AlertTrigger, AlertsAnswer, ForecastAnswer, InfluenceAnswer, QuantilesAnswer,
-    TermAnswer,
-};
+pub use alert::{AlertAnswer, AlertTrigger, AlertsAnswer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
-pub use live::LiveAnswer;
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 
@@ -119,81 +110,6 @@ fn lag_ms(now_ms: i64, appended_at_ms: i64) -> u64 {
     u64::try_from(now_ms.saturating_sub(appended_at_ms)).unwrap_or(0)
 }
 
-/// A count that is known to lie between two bounds, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Range {
-    /// The truth is at least this.
-    pub low: u64,
-    /// The truth is at most this.
-    pub high: u64,
-}
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
-pub struct EstimateRange {
-    /// The estimate.
-    pub estimate: f64,
-    /// The lower end of the 95 % interval.
-    pub low: f64,
-    /// The upper end of the 95 % interval.
-    pub high: f64,
-}
-
-/// A content hash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct HashText {
-    /// `sha256`, `md5`, `pdq`, `vpdq` or `url`.
-    pub algorithm: &'static str,
-    /// Lower-case hexadecimal, or the URL.
-    pub value: String,
-}
-
-impl From<Interval> for Range {
-    fn from(interval: Interval) -> Self {
-        Range {
-            low: interval.low,
-            high: interval.high,
-        }
-    }
-}
-
-impl From<Estimate> for EstimateRange {
-    fn from(estimate: Estimate) -> Self {
-        EstimateRange {
-            estimate: estimate.estimate,
-            low: estimate.low,
-            high: estimate.high,
-        }
-    }
-}
-
-impl From<&ContentHash> for HashText {
-    fn from(hash: &ContentHash) -> Self {
-        HashText {
-            algorithm: hash.algorithm().name(),
-            value: hash.value_text(),
-        }
-    }
-}
-
-/// A time as RFC 3339 text in UTC with milliseconds; `None` outside the years 0 to 9999.
-pub fn instant(at: Timestamp) -> Option<String> {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).ok()?;
-    (0..=9999)
-        .contains(&at.year())
-        .then(|| at.format(format).ok())
-        .flatten()
-}
-
-/// The time that RFC 3339 text says.
-pub fn parse_instant(text: &str) -> Option<Timestamp> {
-    let at = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
-    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
-        .ok()
-        .map(Timestamp)
-}
-
 /// The name of a scope in the API. A party's readers see one party's scope: their own.
 pub fn scope_name(scope: Scope) -> &'static str {
     match scope {
@@ -217,22 +133,4 @@ pub fn parse_window(name: &str) -> Option<WindowLength> {
     WindowLength::ALL
         .into_iter()
         .find(|length| window_name(*length) == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_with_milliseconds_and_read_back() {
-        let at = Timestamp(1_700_000_000_123);
-        assert_eq!(instant(at).as_deref(), Some("2023-11-14T22:13:20.123Z"));
-        assert_eq!(parse_instant("2023-11-14T22:13:20.123Z"), Some(at));
-        assert_eq!(parse_instant("2023-11-14T23:13:20.123+01:00"), Some(at));
-        assert_eq!(instant(Timestamp::MIN), None);
-        assert_eq!(instant(Timestamp(i64::MAX)), None);
-        for wrong in ["", "yesterday", "2023-11-14", "1700000000"] {
-            assert_eq!(parse_instant(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tocsin_model::{ContentId, Kind, Milliseconds, PlatformId, Scope, Timestamp};
 use tocsin_velocity::Resolution;
+use tocsin_wire::document::{HashText, instant};
 use utoipa::ToSchema;
 
 use super::family::founding_hash;
-use super::{AnswerError, Freshness, HashText, instant, scope_name};
+use super::{AnswerError, Freshness, scope_name};
 use crate::replica::ReplicaState;
 
 /// What is asked of a series.

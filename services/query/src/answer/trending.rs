@@ -5,10 +5,11 @@ use serde::Serialize;
 use tocsin_model::{FamilyId, Interval, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, family_figures, window};
+use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
 use super::family::{PlatformCounts, founding_hash, platform_counts};
-use super::{Freshness, HashText, Range, instant, scope_name, window_name};
+use super::{Freshness, scope_name, window_name};
 use crate::replica::{Held, ReplicaState};
 
 /// The most families in one answer.

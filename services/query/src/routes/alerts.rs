@@ -3,12 +3,13 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use tocsin_model::{AlertId, ContentId};
 use tocsin_runtime::{Problem, problem};
+use tocsin_wire::document::instant;
 use utoipa::IntoParams;
 
 use super::INVALID_CURSOR;
 use super::parameters::{self, Parameters};
 use super::reader::Reader;
-use crate::answer::{AlertAnswer, AlertsAnswer, Freshness, instant, scope_name};
+use crate::answer::{AlertAnswer, AlertsAnswer, Freshness, scope_name};
 use crate::cursor::Cursor;
 use crate::state::QueryState;
 use crate::tail::now_ms;

@@ -8,6 +8,7 @@ use tocsin_model::{Algorithm, ContentHash, ContentId, Timestamp};
 use tocsin_runtime::{Problem, problem};
 use tocsin_velocity::Resolution;
 use tocsin_velocity::figures::WindowLength;
+use tocsin_wire::document::parse_instant;
 
 use crate::answer;
 
@@ -63,7 +64,7 @@ pub(crate) fn resolution(text: Option<&str>) -> Result<Resolution, Problem> {
 /// A time, if there is one.
 pub(crate) fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     text.map(|text| {
-        answer::parse_instant(text).ok_or_else(|| {
+        parse_instant(text).ok_or_else(|| {
             refused(&format!(
                 "{name}: a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z"
             ))

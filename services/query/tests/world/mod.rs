@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{
-    AccountToken, Alert, AlertId, AlertLevel, AlertReason, Algorithm, Class, ClockFlag, ContentHash, ContentId,
-    DeploymentKey, Estimate, Evidence, FamilyId, GroupId, HashRef, Interval, Kind, Link, Milliseconds, NextHour,
-    PartitionCount, PartyId, PartyInfluence, PlatformFigures, PlatformId, PriorityTerm, Quantiles, Scope, Sharing,
-    Sighting, SourceCoordinate, SourceId, Surface, Timestamp, TriggerEvidence,
+    AccountToken, Alert, AlertId, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, Evidence,
+    FamilyId, GroupId, HashRef, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Sharing,
+    Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
 };
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_sketch::ColdConfig;
@@ -15,6 +14,9 @@ use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{Names, PartyRecord, PlatformRecord};
+
+#[path = "../../../lib/model/tests/example/mod.rs"]
+mod example;
 
 /// 2023-11-14T22:13:20Z, the start of a bin of every width.
 pub const START: i64 = 1_699_999_200_000;
@@ -288,72 +290,13 @@ pub fn party(number: u16, name: &str) -> Made {
 }
 
 pub fn alert(number: u128, scope: Scope) -> Alert {
-    let estimate = Estimate {
-        estimate: 12.0,
-        low: 12.0,
-        high: 12.0,
-    };
     Alert {
         id: AlertId(number),
         scope,
         family: FamilyId(id(1)),
         hash: hash(1),
-        level: AlertLevel::Raised,
-        episode: 1,
-        rule_version: 1,
         at: Timestamp(START + number as i64),
-        first_seen: Timestamp(START),
-        exact_since: Timestamp(START),
-        trigger: TriggerEvidence {
-            window: Milliseconds::from_minutes(1),
-            observed: 12,
-            expected: 0.5,
-            score: 25.0,
-            threshold: 18.0,
-            accounts: estimate,
-        },
-        spread_5m: Interval::exact(12),
-        spread_1h: Interval { low: 12, high: 14 },
-        spread_24h: Interval { low: 12, high: 20 },
-        platforms: vec![PlatformFigures {
-            platform: PlatformId(1),
-            spread_1h: 12,
-            spread_24h: 12,
-            reach: estimate,
-        }],
-        forecast_1h: 80.0,
-        priority: 3.5,
-        priority_terms: vec![PriorityTerm {
-            name: "probability".to_owned(),
-            value: 0.5,
-        }],
-        members: 1,
-        forecast: Some(NextHour {
-            spread: Quantiles {
-                low: 20.0,
-                median: 80.0,
-                high: 400.0,
-            },
-            accounts: Quantiles {
-                low: 15.0,
-                median: 60.0,
-                high: 300.0,
-            },
-        }),
-        paged: true,
-        page_score: 3.5,
-        page_threshold: 2.0,
-        pages_per_day: 15.0,
-        influence: vec![PartyInfluence {
-            party: PartyId(1),
-            share: 1.0,
-            counted_share: 1.0,
-            capped: false,
-        }],
-        quarantined: false,
-        reason: AlertReason::Spread,
-        live: None,
-        score_terms: None,
+        ..example::alert()
     }
 }
 

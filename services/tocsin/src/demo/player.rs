@@ -6,15 +6,15 @@ use anyhow::{Context as _, Result};
 use tocsin_loadtest::scenario::{DemoPlan, Generated};
 use tocsin_model::{Event, Name, Timestamp};
 
-use super::answers::Hash;
 use super::stage::Stage;
 use crate::replay::{Gateway, first_refusal, now};
+use tocsin_wire::document::HashText;
 
 /// Publishes the plan's events when they are due, each party its own, and counts them.
 pub struct Player {
     events: Vec<Generated>,
     gateways: BTreeMap<Name, Gateway>,
-    crisis: BTreeSet<Hash>,
+    crisis: BTreeSet<HashText>,
     start: Timestamp,
     /// Seconds of the plan that pass in a second.
     factor: f64,
@@ -52,7 +52,7 @@ impl Player {
         let of_crisis = events.iter().filter(|generated| generated.truth.is_some());
         let crisis = of_crisis
             .flat_map(|generated| &generated.event.content)
-            .map(|hash| Hash {
+            .map(|hash| HashText {
                 algorithm: hash.algorithm().name().to_owned(),
                 value: hash.value_text(),
             });
@@ -101,7 +101,7 @@ impl Player {
     }
 
     /// Whether a content belongs to the crisis, as the plan labels it.
-    pub fn is_crisis(&self, hash: &Hash) -> bool {
+    pub fn is_crisis(&self, hash: &HashText) -> bool {
         self.crisis.contains(hash)
     }
 

@@ -3,11 +3,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::answers::{Alert, Case, Queue, Series, Trending};
+use super::answers::{Case, Queue, Series, Trending};
 use super::player::Player;
 use super::reader::Reader;
 use super::screen::{Display, Panel};
 use super::words;
+use crate::explain::answer::Alert;
 
 /// What is known of the play so far, and what was said of it.
 pub struct Scene {

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::answers::Alert;
 use super::reader::Reader;
+use crate::explain::answer::Alert;
 
 /// Alerts that may wait to be shown; the server waits beyond that.
 const WAITING_MAX: usize = 64;

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Verdict;
-use super::answers::{Alert, Case, Hash, Term};
+use tocsin_wire::document::{HashText, TermAnswer};
+
+use super::answers::Case;
 use super::player::Player;
 use super::scene::{Alarm, Scene};
+use crate::explain::answer::Alert;
 
 /// Bars of one eighth to eight eighths.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -320,7 +323,7 @@ fn bars(counts: &[u64]) -> String {
         .collect()
 }
 
-fn short(hash: &Hash) -> String {
+fn short(hash: &HashText) -> String {
     let start: String = hash.value.chars().take(12).collect();
     format!("{} {start}…", hash.algorithm)
 }
@@ -370,7 +373,7 @@ fn term(alert: &Alert, name: &str) -> f64 {
 }
 
 /// The log-odds that make the probability, each with what it stands for.
-fn log_odds(terms: &[Term]) -> String {
+fn log_odds(terms: &[TermAnswer]) -> String {
     let meaning = |name: &str| match name {
         "prior" => Some("before anything is known"),
         "labels" => Some("the platforms' own classifiers"),
@@ -405,11 +408,12 @@ mod tests {
         assert_eq!(range(2, 5), "2-5");
         assert_eq!(last_full(&[4, 5, 6], 2), 5);
         assert_eq!(last_full(&[], 7), 0);
-        let terms =
-            [("prior", -2.0), ("reports", 0.0), ("labels", 3.2), ("probability", 0.8)].map(|(name, value)| Term {
+        let terms = [("prior", -2.0), ("reports", 0.0), ("labels", 3.2), ("probability", 0.8)].map(|(name, value)| {
+            TermAnswer {
                 name: name.to_owned(),
                 value,
-            });
+            }
+        });
         assert_eq!(
             log_odds(&terms),
             "-2.0 before anything is known, +3.2 the platforms' own classifiers"

@@ -3,6 +3,7 @@
 mod alarm;
 mod elections;
 mod forecast;
+mod output;
 mod reach;
 mod real;
 mod series;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use flate2::read::MultiGzDecoder;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use tocsin_loadtest::day::Scenario;
 
@@ -49,9 +50,9 @@ pub enum EvaluateCommand {
     /// One day on which somebody works against the alarm.
     Poisoning(alarm::AlarmArguments),
     /// Windowed counts of a day in the key groups, nine contents in ten seen once, against exact counts of a sample; and their bytes.
-    Windows(SuiteArguments),
+    Windows(EstimatorArguments),
     /// Distinct accounts: error and coverage over the whole range, merged sketches, and input crafted against an unkeyed sketch.
-    Reach(SuiteArguments),
+    Reach(EstimatorArguments),
     /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
     Forecast(ForecastArguments),
 }
@@ -70,12 +71,26 @@ pub struct SuiteArguments {
     pub out: PathBuf,
 }
 
+/// How to evaluate an estimator.
+#[derive(Debug, Args)]
+pub struct EstimatorArguments {
+    /// Seed, scale and output.
+    #[command(flatten)]
+    pub suite: SuiteArguments,
+    /// A directory for a file of rows, each an answer beside the truth: enough for anyone to score again.
+    #[arg(long, value_name = "DIR")]
+    pub rows: Option<PathBuf>,
+    /// A directory for the page with figures and plots.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+}
+
 /// How to evaluate forecasts.
 #[derive(Debug, Args)]
 pub struct ForecastArguments {
     /// Seed, scale and output.
     #[command(flatten)]
-    pub suite: SuiteArguments,
+    pub estimator: EstimatorArguments,
     /// The cascades, as CSV or gzip of it: `cascade` and `delay_s`, seconds after the root. Without it: those beside the checkout, or under
     /// TOCSIN_SHARED.
     #[arg(long, value_name = "FILE")]
@@ -103,6 +118,10 @@ pub struct ElectionsArguments {
     /// Partitions of the sightings.
     #[arg(long, default_value_t = 4)]
     pub partitions: u16,
+    /// Events handed to the log at once: the fewer, the smaller the blocks that intake makes of them. What a unit commits follows from
+    /// `--set detector.commit_interval_ms=...`.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub batch: usize,
     /// How often the replay stops and every content of the last day is read back.
     #[arg(long, default_value_t = 8)]
     pub stops: usize,
@@ -127,7 +146,7 @@ impl EvaluateCommand {
         match self {
             EvaluateCommand::Elections(arguments) => {
                 let figures = elections::run(arguments, config).await?;
-                write(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
+                output::document(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
             }
             EvaluateCommand::Posts(arguments) => write_suite("posts", &arguments.real.suite, &real::posts(arguments)?),
             EvaluateCommand::Cascades(arguments) => {
@@ -135,7 +154,7 @@ impl EvaluateCommand {
             }
             EvaluateCommand::Series(arguments) => {
                 let figures = series::run(arguments)?;
-                write(&arguments.out, &json!({ "suite": "series", "figures": figures }))
+                output::document(&arguments.out, &json!({ "suite": "series", "figures": figures }))
             }
             EvaluateCommand::Christchurch(arguments) => run_alarm(Scenario::Christchurch, arguments),
             EvaluateCommand::Halle(arguments) => run_alarm(Scenario::Halle, arguments),
@@ -143,13 +162,10 @@ impl EvaluateCommand {
             EvaluateCommand::Levittown(arguments) => run_alarm(Scenario::Levittown, arguments),
             EvaluateCommand::Benign(arguments) => run_alarm(Scenario::Benign, arguments),
             EvaluateCommand::Poisoning(arguments) => run_alarm(Scenario::Poisoning, arguments),
-            EvaluateCommand::Windows(arguments) => {
-                let figures = windows::run(arguments)?;
-                write_suite("windows", arguments, &figures)
-            }
-            EvaluateCommand::Reach(arguments) => write_suite("reach", arguments, &reach::run(arguments)),
+            EvaluateCommand::Windows(arguments) => write_suite("windows", &arguments.suite, &windows::run(arguments)?),
+            EvaluateCommand::Reach(arguments) => write_suite("reach", &arguments.suite, &reach::run(arguments)?),
             EvaluateCommand::Forecast(arguments) => {
-                write_suite("forecast", &arguments.suite, &forecast::run(arguments)?)
+                write_suite("forecast", &arguments.estimator.suite, &forecast::run(arguments)?)
             }
         }
     }
@@ -162,7 +178,7 @@ fn run_alarm(scenario: Scenario, arguments: &alarm::AlarmArguments) -> Result<()
 
 fn write_suite(suite: &str, arguments: &SuiteArguments, figures: &Figures) -> Result<()> {
     let (seed, scale) = (arguments.seed, arguments.scale);
-    write(
+    output::document(
         &arguments.out,
         &json!({ "suite": suite, "seed": seed, "scale": scale, "figures": figures }),
     )
@@ -199,29 +215,29 @@ fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
 }
 
-fn write(out: &Path, document: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(document)? + "\n";
-    std::fs::write(out, &text).with_context(|| format!("write {}", out.display()))?;
-    print!("{text}");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{SuiteArguments, reach, windows};
+    use super::output::tests::read_page;
+    use super::{EstimatorArguments, SuiteArguments, reach, windows};
 
-    fn small(scale: f64) -> SuiteArguments {
-        SuiteArguments {
-            seed: 7,
-            scale,
-            out: "-".into(),
+    /// At this scale, with rows and page in the directory.
+    fn small(scale: f64, directory: &std::path::Path) -> EstimatorArguments {
+        EstimatorArguments {
+            suite: SuiteArguments {
+                seed: 7,
+                scale,
+                out: "-".into(),
+            },
+            rows: Some(directory.join("rows")),
+            report: Some(directory.join("report")),
         }
     }
 
     #[test]
     fn windows_hold_the_truth_with_hot_contents_beside_them() {
-        let figures = windows::run(&small(0.002)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let figures = windows::run(&small(0.002, directory.path())).unwrap();
         for prefix in ["", "mixed_"] {
             let figure = |name: &str| figures[format!("{prefix}{name}").as_str()].as_f64().unwrap();
             assert_eq!(figure("undercounts"), 0.0);
@@ -232,11 +248,16 @@ mod tests {
                 "{figures:?}"
             );
         }
+        let rows = std::fs::read_to_string(directory.path().join("rows/windows.csv")).unwrap();
+        let compared = ["windows_compared", "mixed_windows_compared"].map(|name| figures[name].as_u64().unwrap());
+        assert_eq!(rows.lines().count() as u64, 1 + compared.iter().sum::<u64>());
+        read_page(&directory.path().join("report"), &figures);
     }
 
     #[test]
     fn reach_is_exact_up_to_64_and_within_its_interval_beyond() {
-        let figures = reach::run(&small(0.02));
+        let directory = tempfile::tempdir().unwrap();
+        let figures = reach::run(&small(0.02, directory.path())).unwrap();
         let figure = |name: &str| figures[name].as_f64().unwrap();
         assert_eq!(figure("exact_mismatches_up_to_64"), 0.0);
         assert!(figure("rmse_p14_merged") <= 0.0085, "{figures:?}");
@@ -246,5 +267,8 @@ mod tests {
             figure("crafted_error_unkeyed") > 1.0,
             "the crafted set is harmless: {figures:?}"
         );
+        let rows = std::fs::read_to_string(directory.path().join("rows/reach.csv")).unwrap();
+        assert_eq!(rows.lines().count(), 1 + 2 * 80);
+        read_page(&directory.path().join("report"), &figures);
     }
 }

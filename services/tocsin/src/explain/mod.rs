@@ -1,6 +1,6 @@
 //! Why an alert rang, what it is worth, and whom it called: for a person.
 
-mod answer;
+pub(crate) mod answer;
 mod text;
 
 use std::time::Duration;

@@ -3,7 +3,11 @@ use std::fmt::{Display, Write as _};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::answer::{Alert, Estimate, Forecast, Live, Range, Term};
+use tocsin_wire::document::{
+    EstimateRange as Estimate, ForecastAnswer as Forecast, LiveAnswer as Live, Range, TermAnswer as Term,
+};
+
+use super::answer::Alert;
 
 /// An alert in plain text of several lines.
 ///

@@ -10,7 +10,7 @@ use crate::config::{Config, LogKind};
 use crate::recorded::Recorded;
 use crate::rehearsal::ingest_record;
 use crate::serve::{open_log, open_store};
-use crate::topics::{spec, specs};
+use crate::topics::{specs, topic_spec};
 
 /// Appends events to the ingest topic of `party`, each with the recorded time of its receipt. A party that is absent is registered with
 /// `platforms`, and its topic made.
@@ -118,7 +118,7 @@ async fn prepare_topic(config: &Config, log: &SharedLog, party: &PartyRecord) ->
         .append(vec![announcement])
         .await
         .context("announce the party")?;
-    log.ensure_topics(&[spec(&declaration, config.sightings_partitions())])
+    log.ensure_topics(&[topic_spec(&declaration, config.sightings_partitions())])
         .context("make the party's topic")?;
     Ok(())
 }

@@ -264,7 +264,10 @@ impl<'a> Batch<'a> {
                 .map(|topic| &topic.row);
             let standing = self.catalogue.topic(&spec.name);
             match created.or(standing.as_ref().map(|topic| &topic.row)) {
-                Some(row) => difference(spec, row).map_or(Ok(()), |found| Err(LogError::from(found)))?,
+                Some(row) => in_shape(spec, row)
+                    .into_iter()
+                    .next()
+                    .map_or(Ok(()), |found| Err(LogError::from(found)))?,
                 None if absent.iter().any(|other| other.name == spec.name) => {}
                 None => absent.push(spec.clone()),
             }
@@ -376,15 +379,28 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// How a topic that stands differs from what is asked for.
-pub(super) fn difference(spec: &TopicSpec, row: &TopicRow) -> Option<TopicDifference> {
-    if let Some(difference) = spec.partitions_differ(row.partitions) {
-        Some(spec.differs(difference))
-    } else if row.cleanup != spec.cleanup {
-        Some(spec.differs(format!("its clean-up is {:?}, not {:?}", row.cleanup, spec.cleanup)))
-    } else {
-        None
+/// How a topic that stands differs in its shape from what is asked for: such a one is not used.
+pub(super) fn in_shape(spec: &TopicSpec, row: &TopicRow) -> Vec<TopicDifference> {
+    let mut found: Vec<String> = spec.partitions_differ(row.partitions).into_iter().collect();
+    if row.cleanup != spec.cleanup {
+        found.push(format!("its clean-up is {:?}, not {:?}", row.cleanup, spec.cleanup));
     }
+    found.into_iter().map(|found| spec.differs(found)).collect()
+}
+
+/// How it differs in what it keeps: such a one is used, and told of.
+pub(super) fn in_settings(spec: &TopicSpec, row: &TopicRow) -> Vec<TopicDifference> {
+    let kept = |retention_ms: Option<u64>| retention_ms.map_or_else(|| "for ever".to_owned(), |ms| format!("{ms} ms"));
+    let mut found = Vec::new();
+    if spec.cleanup == Cleanup::Delete && row.retention_ms != spec.retention_ms {
+        let (stands, wanted) = (kept(row.retention_ms), kept(spec.retention_ms));
+        found.push(format!("its records are kept {stands}, not {wanted}"));
+    }
+    if row.record_bytes_max != spec.record_bytes_max {
+        let (stands, wanted) = (row.record_bytes_max, spec.record_bytes_max);
+        found.push(format!("its records have {stands} bytes at most, not {wanted}"));
+    }
+    found.into_iter().map(|found| spec.differs(found)).collect()
 }
 
 impl Topic {

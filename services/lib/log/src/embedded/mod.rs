@@ -222,11 +222,13 @@ impl Log for EmbeddedLog {
 
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
         self.shared.refuse_closed()?;
-        let found = specs.iter().map(|spec| match self.shared.catalogue.topic(&spec.name) {
-            Some(topic) => batch::difference(spec, &topic.row),
-            None => Some(spec.differs("it is absent")),
-        });
-        Ok(found.flatten().collect())
+        let found = specs
+            .iter()
+            .flat_map(|spec| match self.shared.catalogue.topic(&spec.name) {
+                Some(topic) => [batch::in_shape(spec, &topic.row), batch::in_settings(spec, &topic.row)].concat(),
+                None => vec![spec.differs("it is absent")],
+            });
+        Ok(found.collect())
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {

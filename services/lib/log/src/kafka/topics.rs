@@ -58,7 +58,7 @@ pub(super) fn ensure(shared: &Shared, specs: &[TopicSpec]) -> Result<(), LogErro
         .iter()
         .map(|spec| Ok((spec, wait_for(shared, spec)?)))
         .collect::<Result<_, LogError>>()?;
-    if let Some(found) = compare(&admin, &counted)?.into_iter().next() {
+    if let Some(found) = compare(&admin, &counted, |_| Vec::new())?.into_iter().next() {
         return Err(found.into());
     }
     let mut declared = shared.record_bytes_max.lock().expect("no holder of this lock panics");
@@ -77,7 +77,8 @@ pub(super) fn check(shared: &Shared, specs: &[TopicSpec]) -> Result<Vec<TopicDif
         .iter()
         .filter_map(|spec| Some((spec, partitions(spec)?)))
         .collect();
-    let mut found = compare(&admin(shared)?, &counted)?;
+    let wanted = |spec: &TopicSpec| settings(shared, spec);
+    let mut found = compare(&admin(shared)?, &counted, wanted)?;
     let absent = specs.iter().filter(|spec| partitions(spec).is_none());
     found.extend(absent.map(|spec| spec.differs("it is absent")));
     found.sort_by_key(|found| specs.iter().position(|spec| spec.name == found.topic));
@@ -101,39 +102,32 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
     }
     let values: Vec<_> = specs
         .iter()
+        // The broker's limit goes by batches, and ours by records; see `settings`.
         .map(|spec| {
-            let retention_ms = spec
-                .retention_ms
-                .map_or("-1".to_owned(), |retention_ms| retention_ms.to_string());
-            // The broker's limit goes by batches, and ours by records; see `settings`.
             (
-                retention_ms,
                 (spec.record_bytes_max + BATCH_BYTES).to_string(),
-                compaction(spec),
+                settings(shared, spec),
             )
         })
         .collect();
     let topics: Vec<NewTopic<'_>> = specs
         .iter()
         .zip(&values)
-        .map(|(spec, (retention_ms, batch_bytes_max, compaction))| {
+        .map(|(spec, (batch_bytes_max, settings))| {
             let replication = TopicReplication::Fixed(i32::from(shared.options.replication_factor));
             let mut topic = NewTopic::new(&spec.name, spec.partitions as i32, replication);
             for (name, value) in &shared.options.topic_properties {
                 topic = topic.set(name, value);
             }
-            for (name, value) in compaction {
+            for (name, value) in settings {
                 if !shared.options.topic_properties.contains_key(*name) {
                     topic = topic.set(name, value);
                 }
             }
-            topic = topic
+            topic
                 .set("message.timestamp.type", LOG_APPEND_TIME)
-                .set("max.message.bytes", batch_bytes_max);
-            match spec.cleanup {
-                Cleanup::Delete => topic.set("cleanup.policy", "delete").set("retention.ms", retention_ms),
-                Cleanup::Compact => topic.set("cleanup.policy", "compact"),
-            }
+                .set("max.message.bytes", batch_bytes_max)
+                .set("cleanup.policy", cleanup(spec))
         })
         .collect();
     let created = block_on(admin.create_topics(&topics, &options())).map_err(failed("create topics"))?;
@@ -153,20 +147,46 @@ fn create(shared: &Shared, admin: &AdminClient<DefaultClientContext>, specs: &[&
     Ok(())
 }
 
-/// The settings of a topic's compaction. The defaults of a broker leave the newest segment alone for a week, and wait until half of the
-/// others is new: a restore would read everything written meanwhile.
-fn compaction(spec: &TopicSpec) -> Vec<(&'static str, String)> {
-    let Some(compaction) = spec.compaction else {
-        return Vec::new();
-    };
-    vec![
-        ("segment.ms", compaction.segment_ms.to_string()),
-        ("max.compaction.lag.ms", compaction.lag_ms_max.to_string()),
-        (
-            "min.cleanable.dirty.ratio",
-            (f64::from(compaction.dirty_percent_min) / 100.0).to_string(),
-        ),
-    ]
+fn cleanup(spec: &TopicSpec) -> &'static str {
+    match spec.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+    }
+}
+
+/// How long records stay, as this topic should have it: what is declared, and instead of that what the operator sets for all topics.
+fn settings(shared: &Shared, spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let mut settings = declared(spec);
+    for (name, value) in &mut settings {
+        if let Some(set) = shared.options.topic_properties.get(*name) {
+            value.clone_from(set);
+        }
+    }
+    settings
+}
+
+/// What is declared of how long records stay. The defaults of a broker leave the newest segment of a compacted topic alone for a week, and wait
+/// until half of the others is new: a restore would read everything written meanwhile.
+fn declared(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let mut settings = Vec::new();
+    if spec.cleanup == Cleanup::Delete {
+        let for_ever = || "-1".to_owned();
+        let retention_ms = spec
+            .retention_ms
+            .map_or_else(for_ever, |retention_ms| retention_ms.to_string());
+        settings.push(("retention.ms", retention_ms));
+    }
+    if let Some(compaction) = spec.compaction {
+        settings.extend([
+            ("segment.ms", compaction.segment_ms.to_string()),
+            ("max.compaction.lag.ms", compaction.lag_ms_max.to_string()),
+            (
+                "min.cleanable.dirty.ratio",
+                (f64::from(compaction.dirty_percent_min) / 100.0).to_string(),
+            ),
+        ]);
+    }
+    settings
 }
 
 /// Waits until the metadata shows the topic with a leader for each partition; returns how many.
@@ -200,10 +220,12 @@ const LOG_APPEND_TIME: &str = "LogAppendTime";
 /// How long a new topic may take to show.
 const TOPIC_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// How topics that stand, with so many partitions each, differ from what is asked for: the first difference of each.
+/// How topics that stand, with so many partitions each, differ from what is asked for: in their shape, and in the settings that are wanted of
+/// each.
 fn compare(
     admin: &AdminClient<DefaultClientContext>,
     counted: &[(&TopicSpec, u32)],
+    wanted: impl Fn(&TopicSpec) -> Vec<(&'static str, String)>,
 ) -> Result<Vec<TopicDifference>, LogError> {
     let mut found = Vec::new();
     let resources: Vec<ResourceSpecifier<'_>> = counted
@@ -225,28 +247,25 @@ fn compare(
             let entry = described.get(name).and_then(|entry| entry.value.clone());
             entry.unwrap_or_default()
         };
-        if let Some(difference) = difference(spec, *partitions, setting) {
-            found.push(spec.differs(difference));
-        }
+        let differences = in_shape(spec, *partitions, setting)
+            .into_iter()
+            .chain(in_settings(&wanted(spec), setting));
+        found.extend(differences.map(|difference| spec.differs(difference)));
     }
     Ok(found)
 }
 
-fn difference(spec: &TopicSpec, partitions: u32, setting: impl Fn(&str) -> String) -> Option<String> {
-    if let Some(difference) = spec.partitions_differ(partitions) {
-        return Some(difference);
-    }
-    let cleanup = setting("cleanup.policy");
-    let wanted = match spec.cleanup {
-        Cleanup::Delete => "delete",
-        Cleanup::Compact => "compact",
-    };
-    if cleanup != wanted {
-        return Some(format!("its clean-up is {cleanup}, not {wanted}"));
+/// What the rest of Tocsin counts on: a topic of another shape is not used.
+fn in_shape(spec: &TopicSpec, partitions: u32, setting: impl Fn(&str) -> String) -> Vec<String> {
+    let mut found: Vec<String> = spec.partitions_differ(partitions).into_iter().collect();
+    let stands = setting("cleanup.policy");
+    let wanted = cleanup(spec);
+    if stands != wanted {
+        found.push(format!("its clean-up is {stands}, not {wanted}"));
     }
     let stamps = setting("message.timestamp.type");
     if stamps != LOG_APPEND_TIME {
-        return Some(format!("its message.timestamp.type is {stamps}, not {LOG_APPEND_TIME}"));
+        found.push(format!("its message.timestamp.type is {stamps}, not {LOG_APPEND_TIME}"));
     }
     // Whoever makes a topic by hand may leave out what we add for batches.
     let batch_bytes_max = setting("max.message.bytes");
@@ -255,11 +274,26 @@ fn difference(spec: &TopicSpec, partitions: u32, setting: impl Fn(&str) -> Strin
         .parse()
         .is_ok_and(|bytes: u32| (low..=high).contains(&bytes))
     {
-        return Some(format!(
+        found.push(format!(
             "its max.message.bytes is {batch_bytes_max}, not {low} to {high}"
         ));
     }
-    None
+    found
+}
+
+/// What works otherwise than it should, or later: a topic with other settings is used, and told of.
+fn in_settings(wanted: &[(&'static str, String)], setting: impl Fn(&str) -> String) -> Vec<String> {
+    // A broker may write a number otherwise than we do.
+    let is_same = |one: &str, other: &str| match (one.parse::<f64>(), other.parse::<f64>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    };
+    wanted
+        .iter()
+        .map(|(name, wanted)| (name, setting(name), wanted))
+        .filter(|(_, stands, wanted)| !is_same(stands, wanted))
+        .map(|(name, stands, wanted)| format!("its {name} is {stands}, not {wanted}"))
+        .collect()
 }
 
 /// Waits for a future of the admin client, which its own thread completes. The callers are plain threads.
@@ -278,5 +312,116 @@ fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
         std::thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: everything that is declared of a topic is compared, and a difference says which.
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::Compaction;
+
+    fn compacted() -> TopicSpec {
+        TopicSpec {
+            name: "tocsin.state".to_owned(),
+            partitions: 16,
+            may_grow: false,
+            cleanup: Cleanup::Compact,
+            retention_ms: None,
+            record_bytes_max: 1_000,
+            compaction: Some(Compaction {
+                segment_ms: 600_000,
+                lag_ms_max: 1_800_000,
+                dirty_percent_min: 10,
+            }),
+        }
+    }
+
+    fn deleted() -> TopicSpec {
+        TopicSpec {
+            cleanup: Cleanup::Delete,
+            retention_ms: Some(604_800_000),
+            compaction: None,
+            ..compacted()
+        }
+    }
+
+    /// What a broker says of a topic that was made as it is declared.
+    fn as_declared(spec: &TopicSpec) -> BTreeMap<&'static str, String> {
+        let mut settings = BTreeMap::from([
+            ("cleanup.policy", cleanup(spec).to_owned()),
+            ("message.timestamp.type", LOG_APPEND_TIME.to_owned()),
+            ("max.message.bytes", (spec.record_bytes_max + BATCH_BYTES).to_string()),
+        ]);
+        settings.extend(declared(spec));
+        settings
+    }
+
+    fn found(spec: &TopicSpec, partitions: u32, settings: &BTreeMap<&'static str, String>) -> Vec<String> {
+        let setting = |name: &str| settings.get(name).cloned().unwrap_or_default();
+        let mut found = in_shape(spec, partitions, setting);
+        found.extend(in_settings(&declared(spec), setting));
+        found
+    }
+
+    #[test]
+    fn every_setting_that_is_declared_is_compared() {
+        let check = |spec: &TopicSpec, name: &'static str, stands: &str, told: &str| {
+            let mut settings = as_declared(spec);
+            assert_eq!(found(spec, 16, &settings), [""; 0], "as it is declared");
+            assert!(settings.insert(name, stands.to_owned()).is_some(), "{name}");
+            assert_eq!(found(spec, 16, &settings), [told]);
+        };
+        for (name, stands, told) in [
+            ("cleanup.policy", "delete", "its clean-up is delete, not compact"),
+            (
+                "message.timestamp.type",
+                "CreateTime",
+                "its message.timestamp.type is CreateTime, not LogAppendTime",
+            ),
+            ("segment.ms", "604800000", "its segment.ms is 604800000, not 600000"),
+            (
+                "max.compaction.lag.ms",
+                "9223372036854775807",
+                "its max.compaction.lag.ms is 9223372036854775807, not 1800000",
+            ),
+            (
+                "min.cleanable.dirty.ratio",
+                "0.5",
+                "its min.cleanable.dirty.ratio is 0.5, not 0.1",
+            ),
+        ] {
+            check(&compacted(), name, stands, told);
+        }
+        check(
+            &deleted(),
+            "retention.ms",
+            "86400000",
+            "its retention.ms is 86400000, not 604800000",
+        );
+        let for_ever = TopicSpec {
+            retention_ms: None,
+            ..deleted()
+        };
+        check(
+            &for_ever,
+            "retention.ms",
+            "86400000",
+            "its retention.ms is 86400000, not -1",
+        );
+    }
+
+    #[test]
+    fn all_differences_are_told_and_a_number_may_be_written_otherwise() {
+        let mut settings = as_declared(&compacted());
+        settings.insert("min.cleanable.dirty.ratio", "0.10".to_owned());
+        assert_eq!(found(&compacted(), 16, &settings), [""; 0]);
+        settings.insert("segment.ms", String::new());
+        assert_eq!(
+            found(&compacted(), 4, &settings),
+            ["it has 4 partitions, not 16", "its segment.ms is , not 600000"]
+        );
     }
 }

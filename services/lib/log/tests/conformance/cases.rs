@@ -686,6 +686,15 @@ pub fn topics_have_an_identity_and_a_shape(site: &mut Site) {
     let found: Vec<_> = found.iter().map(|found| (&*found.topic, &*found.difference)).collect();
     assert_eq!(found, [(&*absent, "it is absent"), (&*b, "it has 2 partitions, not 3")]);
     assert!(site.log().topics().unwrap().iter().all(|topic| topic.name != absent));
+    // Records that are kept for another time are told of, and no reason not to start.
+    let shorter = TopicSpec {
+        retention_ms: Some(86_400_000),
+        ..spec(&b, 2, Cleanup::Delete)
+    };
+    let found = site.log().check_topics(std::slice::from_ref(&shorter)).unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].difference.ends_with("86400000") || found[0].difference.ends_with("86400000 ms"));
+    site.log().ensure_topics(&[shorter]).unwrap();
     let refused = site.log().ensure_topics(&[spec("a b", 1, Cleanup::Delete)]);
     assert!(matches!(refused, Err(LogError::TopicRefused { .. })), "{refused:?}");
 }

@@ -140,68 +140,32 @@ fn finite(priority: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[path = "../../../model/tests/example/mod.rs"]
+mod example;
+
+#[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
-    use tocsin_model::{
-        AlertId, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval, Milliseconds, PlatformFigures,
-        TriggerEvidence,
-    };
+    use tocsin_model::{AlertId, PlatformFigures};
 
     use super::*;
     use crate::casework::CaseDecision;
     use crate::key::KeyId;
 
-    const ZERO: Estimate = Estimate {
-        estimate: 0.0,
-        low: 0.0,
-        high: 0.0,
-    };
-
     pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
+        let on_platform = |platform: u16| PlatformFigures {
+            platform: PlatformId(platform),
+            ..super::example::alert().platforms[0]
+        };
         Alert {
             id: AlertId(at as u128),
             scope,
-            family: FamilyId(ContentId(1)),
-            hash: ContentHash::from_bytes(Algorithm::Md5, vec![0; 16], None).unwrap(),
             level,
             episode,
-            rule_version: 1,
             at: Timestamp(at),
-            first_seen: Timestamp(0),
-            exact_since: Timestamp(0),
-            trigger: TriggerEvidence {
-                window: Milliseconds(5_000),
-                observed: 9,
-                expected: 1.0,
-                score: 3.0,
-                threshold: 2.0,
-                accounts: ZERO,
-            },
-            spread_5m: Interval::exact(9),
-            spread_1h: Interval::exact(9),
-            spread_24h: Interval::exact(9),
-            platforms: [3, 4, 9]
-                .map(|platform| PlatformFigures {
-                    platform: PlatformId(platform),
-                    spread_1h: 3,
-                    spread_24h: 3,
-                    reach: ZERO,
-                })
-                .to_vec(),
-            forecast_1h: 5.0,
+            platforms: [3, 4, 9].map(on_platform).to_vec(),
             priority: at as f64,
-            priority_terms: Vec::new(),
-            members: 1,
-            forecast: None,
-            paged: false,
-            page_score: 0.0,
-            page_threshold: 0.0,
-            pages_per_day: 0.0,
-            influence: Vec::new(),
-            quarantined: false,
-            reason: tocsin_model::AlertReason::Spread,
-            live: None,
-            score_terms: None,
+            ..super::example::alert()
         }
     }
 

@@ -59,6 +59,33 @@ fn a_snapshot_taken_and_restored_anywhere_changes_nothing() {
 }
 
 #[test]
+fn snapshots_at_random_events_and_what_units_take_change_nothing() {
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+    for seed in 0..4 {
+        let plain = run(seed, |_, _, _| {});
+        for unit in [1, 64, 512] {
+            let mut random = SmallRng::seed_from_u64(seed * 1_000 + unit);
+            let taken = run(seed, |deployment, place, _| {
+                // What a detector does once it has applied a batch, whatever its size: hand over what changed, and what was counted.
+                if (place as u64).is_multiple_of(unit) {
+                    for group in deployment.groups.values_mut() {
+                        group.take_changed();
+                        group.take_counters();
+                        group.take_comparison();
+                        group.touch(id(place as u8 % 60), place as u64);
+                    }
+                }
+                if random.random_ratio(1, 200) {
+                    deployment.restore();
+                }
+            });
+            assert_eq!(plain, taken, "seed {seed}, every {unit} events");
+        }
+    }
+}
+
+#[test]
 fn a_restored_group_asks_the_rule_no_sooner() {
     let mut deployment = Deployment::new(config());
     for copy in 0..4 {

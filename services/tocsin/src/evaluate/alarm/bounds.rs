@@ -7,6 +7,7 @@ use tocsin_model::{Class, ClockFlag, ContentId, Sighting, Timestamp};
 use tocsin_velocity::Group;
 use tocsin_velocity::figures::WindowLength;
 
+pub(super) use super::super::windows::Bound;
 use super::super::windows::{Answer, answer};
 
 /// The exact counts of a sample of contents.
@@ -14,18 +15,6 @@ use super::super::windows::{Answer, answer};
 pub(super) struct Sample {
     spread: HashMap<ContentId, Vec<Timestamp>>,
     numbers: HashSet<u64>,
-}
-
-/// An answer beside the truth.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bound {
-    /// How many there were in the stated window.
-    pub(super) exact: u64,
-    /// The ends of the interval that was answered.
-    pub(super) low: u64,
-    pub(super) high: u64,
-    /// Of a count by sketches: the error that is stated, and how likely it is to be no larger. `None` where it is counted exactly.
-    pub(super) stated: Option<(f64, f64)>,
 }
 
 /// One content in this many is in the sample, and each that spreads enough for people to ask about it.
@@ -72,17 +61,5 @@ impl Sample {
                 }
             })
             .collect()
-    }
-}
-
-impl Bound {
-    /// Whether the interval misses the truth.
-    pub(super) fn misses(&self) -> bool {
-        !(self.low..=self.high).contains(&self.exact)
-    }
-
-    /// By how much the upper end is too high.
-    pub(super) fn error(&self) -> u64 {
-        self.high.saturating_sub(self.exact)
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use tocsin_loadtest::day::{DayPlan, Scale, Scenario};
 use tocsin_loadtest::score::AlarmRow;
@@ -25,7 +25,7 @@ use self::paging::Paging;
 use self::play::{Exact, Play, Played};
 use self::poisoning::Poisoning;
 use self::queue::Queue;
-use super::SuiteArguments;
+use super::{SuiteArguments, output};
 use crate::rehearsal::Figures;
 
 /// How to evaluate the alarm.
@@ -95,10 +95,8 @@ pub fn run(scenario: Scenario, arguments: &AlarmArguments) -> Result<Figures> {
     }
     let figures = figures::of(&results);
     if let Some(directory) = &arguments.report {
-        std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
-        let file = directory.join("index.html");
         let page = page::of(scenario, &arguments.suite, &figures, &results);
-        std::fs::write(&file, page.to_html()).with_context(|| format!("write {}", file.display()))?;
+        output::page(directory, page, &figures)?;
     }
     Ok(figures)
 }
@@ -182,24 +180,12 @@ fn play_of(plan: &DayPlan, exact: bool) -> Play {
 }
 
 fn write_rows(directory: &Path, played: &[Played]) -> Result<()> {
-    std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
-    let write = |name: &str, header: &str, lines: Vec<String>| {
-        let file = directory.join(name);
-        let text = std::iter::once(header.to_owned())
-            .chain(lines)
-            .map(|line| line + "\n")
-            .collect::<String>();
-        std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
-    };
-    write(
-        "days.csv",
-        DayRow::HEADER,
-        played.iter().map(|played| played.day.to_csv()).collect(),
-    )?;
+    let days = played.iter().map(|played| played.day.to_csv());
+    output::rows(directory, "days.csv", DayRow::HEADER, days)?;
     let truths = played.iter().flat_map(|played| &played.truths);
-    write("truth.csv", TruthRow::HEADER, truths.map(TruthRow::to_csv).collect())?;
+    output::rows(directory, "truth.csv", TruthRow::HEADER, truths.map(TruthRow::to_csv))?;
     let alarms = played.iter().flat_map(|played| &played.alarms);
-    write("alarms.csv", AlarmRow::HEADER, alarms.map(AlarmRow::to_csv).collect())
+    output::rows(directory, "alarms.csv", AlarmRow::HEADER, alarms.map(AlarmRow::to_csv))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ use super::sample::Sample;
 /// A forecast that anyone would try first. All are fitted in the same folds.
 #[derive(Clone, Copy, Debug)]
 pub struct Rival {
+    /// For people.
+    pub title: &'static str,
     pub mape: &'static str,
     pub median_ape: &'static str,
     law: Law,
@@ -25,21 +27,25 @@ enum Law {
 /// Persistence, recent rate, log constant, log regression.
 pub const FLOORS: [Rival; 4] = [
     Rival {
+        title: "nothing more comes",
         mape: "mape_persistence",
         median_ape: "median_ape_persistence",
         law: Law::Nothing,
     },
     Rival {
+        title: "the pace of the last 5 minutes goes on",
         mape: "mape_recent_rate",
         median_ape: "median_ape_recent_rate",
         law: Law::RecentRate,
     },
     Rival {
+        title: "the last hour, times a constant",
         mape: "mape_log_constant",
         median_ape: "median_ape_log_constant",
         law: Law::LastHour,
     },
     Rival {
+        title: "a regression on the last hour",
         mape: "mape_log_regression",
         median_ape: "median_ape_log_regression",
         law: Law::LastHourLine,
@@ -48,6 +54,7 @@ pub const FLOORS: [Rival; 4] = [
 
 /// Not a floor, and hard to beat: it knows that the last half hour says more than the hour.
 pub const HALF_HOUR: Rival = Rival {
+    title: "the last half hour, times a constant",
     mape: "mape_half_hour_constant",
     median_ape: "median_ape_half_hour_constant",
     law: Law::LastHalfHour,

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::super::leak;
+use super::matching::{Aim, Match};
 use super::play::{Content, Detector, Half, Origin, Played, TOCSIN};
 use crate::rehearsal::Figures;
 
@@ -14,20 +15,20 @@ pub(super) const SHIPPED: usize = 0;
 
 /// How good alarms were.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Measured {
-    positives: u64,
-    alarmed: u64,
+pub(super) struct Measured {
+    pub(super) positives: u64,
+    pub(super) alarmed: u64,
     /// About real contents that are not positive.
-    false_alarms: u64,
+    pub(super) false_alarms: u64,
     /// About contents of the background that would not be.
-    background_false_alarms: u64,
+    pub(super) background_false_alarms: u64,
     /// Of each positive that was alarmed, ascending.
     shares: Vec<u32>,
 }
 
 impl Measured {
     /// Of the contents of one half, or of all.
-    fn of<'a>(
+    pub(super) fn of<'a>(
         contents: impl IntoIterator<Item = (usize, &'a Content)>,
         positive: u32,
         shares_at_alarm: impl Fn(usize, &Content) -> Option<u32>,
@@ -56,7 +57,7 @@ impl Measured {
     }
 
     /// Half of the alarmed positives had so many shares, or fewer, by their alarm.
-    fn shares_p50(&self) -> Option<u32> {
+    pub(super) fn shares_p50(&self) -> Option<u32> {
         self.shares.get(self.shares.len().saturating_sub(1) / 2).copied()
     }
 
@@ -115,96 +116,24 @@ pub(super) fn figures(played: &Played, matches: &[Match], positive: u32) -> Figu
 }
 
 /// The same rule with exact counts is no rival.
-fn is_rival(detector: &Detector) -> bool {
+pub(super) fn is_rival(detector: &Detector) -> bool {
     tocsin_loadtest::rival::all()
         .iter()
         .any(|rival| rival.name() == detector.name)
 }
 
-/// What of a rival is matched on the first half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aim {
-    /// No less recall, and no more shares at the alarm.
-    RecallAndShares,
-    /// No less recall, however late.
-    Recall,
-}
-
-impl Aim {
-    const ALL: [Aim; 2] = [Aim::RecallAndShares, Aim::Recall];
-
-    /// What the names of its figures and parameters begin with.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Aim::RecallAndShares => "",
-            Aim::Recall => "same_recall_",
-        }
-    }
-}
-
-/// The parameters at which Tocsin is compared with a rival.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Match {
-    pub(super) rival: &'static str,
-    pub(super) aim: Aim,
-    /// The place of the parameters but their threshold.
-    pub(super) candidate: usize,
-    pub(super) threshold: f64,
-}
-
-/// For each rival that is matched on the first half at all, what matches it there with the fewest false alarms: see the module's beginning.
-pub(super) fn matches(played: &Played, positive: u32) -> Vec<Match> {
-    let rivals = played.detectors.iter().filter(|detector| is_rival(detector));
-    rivals
-        .flat_map(|rival| Aim::ALL.map(|aim| matched(played, positive, rival, aim)))
-        .flatten()
-        .collect()
-}
-
-fn matched(played: &Played, positive: u32, rival: &Detector, aim: Aim) -> Option<Match> {
-    let theirs = of_rival(played, Half::First, positive, rival);
-    let is_early_enough = |ours: &Measured| match aim {
-        Aim::RecallAndShares => ours.shares_p50() <= theirs.shares_p50() || theirs.shares.is_empty(),
-        Aim::Recall => true,
-    };
-    let of_candidate = |candidate: usize| {
-        let positives = of_half(played, Half::First)
-            .filter(|(_, content)| content.origin == Origin::Real && content.busiest_day >= positive);
-        let mut thresholds: Vec<f64> = positives
-            .flat_map(|(_, content)| content.steps_of(candidate).map(|step| step.threshold))
-            .collect();
-        thresholds.sort_unstable_by(|one, other| other.total_cmp(one));
-        thresholds.dedup();
-        thresholds.into_iter().find_map(|threshold| {
-            let found = Match {
-                rival: rival.name,
-                aim,
-                candidate,
-                threshold,
-            };
-            let measured = of_match(played, Half::First, positive, &found);
-            let is_match = measured.alarmed >= theirs.alarmed && is_early_enough(&measured);
-            is_match.then_some(((measured.false_alarms, measured.background_false_alarms), found))
-        })
-    };
-    let found = (0..played.candidates.len()).filter_map(of_candidate);
-    found
-        .min_by_key(|(false_alarms, _)| *false_alarms)
-        .map(|(_, found)| found)
-}
-
-fn of_half(played: &Played, half: Half) -> impl Iterator<Item = (usize, &Content)> {
+pub(super) fn of_half(played: &Played, half: Half) -> impl Iterator<Item = (usize, &Content)> {
     let numbered = played.contents.iter().enumerate();
     numbered.filter(move |(_, content)| content.half == half)
 }
 
-fn of_rival(played: &Played, half: Half, positive: u32, rival: &Detector) -> Measured {
+pub(super) fn of_rival(played: &Played, half: Half, positive: u32, rival: &Detector) -> Measured {
     Measured::of(of_half(played, half), positive, |place, _| {
         Some(rival.alarms.get(&place)?.shares)
     })
 }
 
-fn of_match(played: &Played, half: Half, positive: u32, matched: &Match) -> Measured {
+pub(super) fn of_match(played: &Played, half: Half, positive: u32, matched: &Match) -> Measured {
     Measured::of(of_half(played, half), positive, |_, content| {
         Some(content.rings_at(matched.candidate, matched.threshold)?.shares)
     })
@@ -271,6 +200,7 @@ mod tests {
     use tocsin_model::Timestamp;
     use tocsin_velocity::TriggerParameters;
 
+    use super::super::matching::matches;
     use super::super::play::{Alarm, Step};
     use super::*;
 

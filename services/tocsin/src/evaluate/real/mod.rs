@@ -12,6 +12,8 @@
 //! Start reading at [`posts`] and [`cascades`].
 
 mod compare;
+mod matching;
+mod page;
 mod play;
 mod rows;
 mod set;
@@ -23,10 +25,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::json;
+use tocsin_loadtest::report::{Bar, Section};
 
 use self::play::Background;
 use self::set::RealSet;
-use super::{CASCADES, POSTS, SuiteArguments, shared};
+use super::{CASCADES, POSTS, SuiteArguments, output, shared};
 use crate::recorded::{PostContent, Recorded, election_posts};
 use crate::rehearsal::Figures;
 
@@ -56,6 +59,9 @@ pub struct JudgingArguments {
     /// A directory for contents.csv, alarms.csv and scores.csv: enough for anyone to score again.
     #[arg(long, value_name = "DIR")]
     pub rows: Option<PathBuf>,
+    /// A directory for the page with figures and plots.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
 }
 
 /// How to evaluate on the election posts.
@@ -69,31 +75,46 @@ pub struct PostsArguments {
     pub content: Vec<PostContent>,
 }
 
+/// A real set that is mixed into traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suite {
+    Posts,
+    Cascades,
+}
+
+/// How good alarms about a set were: the figures, and what a page says of them.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub figures: Figures,
+    pub bars: Vec<Bar>,
+    pub sections: Vec<Section>,
+}
+
 /// The posts of an election: every content they name.
 ///
 /// # Errors
-/// The file is absent or of another form, or rows cannot be written.
+/// The file is absent or of another form, or files cannot be written.
 pub fn posts(arguments: &PostsArguments) -> Result<Figures> {
     let real = &arguments.real;
     let input = input(real, POSTS);
     let recorded = election_posts(&input, &arguments.content)?;
-    run(&RealSet::of_posts(&recorded), &input, real)
+    run(Suite::Posts, &RealSet::of_posts(&recorded), &input, real)
 }
 
 /// Retweet cascades: each is a content.
 ///
 /// # Errors
-/// The file is absent or of another form, or rows cannot be written.
+/// The file is absent or of another form, or files cannot be written.
 pub fn cascades(arguments: &RealArguments) -> Result<Figures> {
     let input = input(arguments, CASCADES);
-    run(&RealSet::of_cascades(&input)?, &input, arguments)
+    run(Suite::Cascades, &RealSet::of_cascades(&input)?, &input, arguments)
 }
 
 /// Posts that were read already, without a background.
 ///
 /// # Errors
-/// There are none, or rows cannot be written.
-pub fn recorded_posts(recorded: &[Recorded], input: &Path, judging: &JudgingArguments) -> Result<Figures> {
+/// There are none, or files cannot be written.
+pub fn recorded_posts(recorded: &[Recorded], input: &Path, judging: &JudgingArguments) -> Result<Judged> {
     judge(&RealSet::of_posts(recorded), input, None, play::Exact::LeftOut, judging)
 }
 
@@ -101,7 +122,7 @@ fn input(arguments: &RealArguments, default: &str) -> PathBuf {
     arguments.input.clone().unwrap_or_else(|| shared(default))
 }
 
-fn run(set: &RealSet, input: &Path, arguments: &RealArguments) -> Result<Figures> {
+fn run(suite: Suite, set: &RealSet, input: &Path, arguments: &RealArguments) -> Result<Figures> {
     let SuiteArguments { seed, scale, .. } = arguments.suite;
     ensure!(
         (0.0..=1_000.0).contains(&scale),
@@ -113,7 +134,17 @@ fn run(set: &RealSet, input: &Path, arguments: &RealArguments) -> Result<Figures
     } else {
         play::Exact::LeftOut
     };
-    judge(set, input, background, exact, &arguments.judging)
+    let judged = judge(set, input, background, exact, &arguments.judging)?;
+    if let Some(directory) = &arguments.judging.report {
+        let Judged {
+            figures,
+            bars,
+            sections,
+        } = &judged;
+        let page = page::of(suite, &arguments.suite, figures, bars.clone(), sections.clone());
+        output::page(directory, page, figures)?;
+    }
+    Ok(judged.figures)
 }
 
 fn judge(
@@ -122,7 +153,7 @@ fn judge(
     background: Option<Background>,
     exact: play::Exact,
     judging: &JudgingArguments,
-) -> Result<Figures> {
+) -> Result<Judged> {
     let days = set.days().filter(|days| *days <= play::DAYS_MAX);
     ensure!(
         days.is_some(),
@@ -131,11 +162,15 @@ fn judge(
         play::DAYS_MAX
     );
     let played = play::play(set, background, exact);
-    let matches = compare::matches(&played, judging.positive);
+    let matches = matching::matches(&played, judging.positive);
     if let Some(directory) = &judging.rows {
         rows::write(directory, &played, &matches)?;
     }
     let mut figures = compare::figures(&played, &matches, judging.positive);
     figures.insert("positive", json!(judging.positive));
-    Ok(figures)
+    Ok(Judged {
+        bars: page::bars(&played, &figures),
+        sections: page::sections(&played, &figures, judging.positive),
+        figures,
+    })
 }

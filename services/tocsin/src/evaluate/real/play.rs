@@ -60,6 +60,8 @@ pub(super) struct Content {
     pub(super) half: Half,
     /// Uploads and shares.
     pub(super) shares: u32,
+    /// When they were made, in order.
+    pub(super) shared_at: Vec<Timestamp>,
     /// The most within 24 hours.
     pub(super) busiest_day: u32,
     /// Each time that the rule would ring at a higher threshold than ever before.
@@ -312,7 +314,8 @@ fn told(
     }
 }
 
-fn content(set: &RealSet, family: Family, spreading: Spreading) -> Content {
+fn content(set: &RealSet, family: Family, mut spreading: Spreading) -> Content {
+    spreading.shared_at.sort_unstable();
     let (name, origin) = if is_real(family) {
         (set.names[number(family)].clone(), Origin::Real)
     } else {
@@ -323,14 +326,14 @@ fn content(set: &RealSet, family: Family, spreading: Spreading) -> Content {
         name,
         origin,
         shares: spreading.shared_at.len() as u32,
-        busiest_day: busiest_day(spreading.shared_at),
+        busiest_day: busiest_day(&spreading.shared_at),
+        shared_at: spreading.shared_at,
         steps: spreading.steps,
     }
 }
 
-/// The most of these times within 24 hours.
-fn busiest_day(mut times: Vec<Timestamp>) -> u32 {
-    times.sort_unstable();
+/// The most of these times, which are in order, within 24 hours.
+fn busiest_day(times: &[Timestamp]) -> u32 {
     let within = |(last, time): (usize, &Timestamp)| {
         let first = times.partition_point(|earlier| *earlier <= *time - Milliseconds::from_hours(24));
         (last + 1 - first) as u32
@@ -385,9 +388,12 @@ mod tests {
 
     #[test]
     fn the_busiest_day_is_any_24_hours() {
-        let hours = |hours: &[i64]| busiest_day(hours.iter().map(|hour| Timestamp(hour * 3_600_000)).collect());
+        let hours = |hours: &[i64]| {
+            let times: Vec<Timestamp> = hours.iter().map(|hour| Timestamp(hour * 3_600_000)).collect();
+            busiest_day(&times)
+        };
         assert_eq!(hours(&[]), 0);
-        assert_eq!(hours(&[30, 7, 7]), 3, "in any order, across midnight");
+        assert_eq!(hours(&[7, 7, 30]), 3, "across midnight");
         assert_eq!(hours(&[0, 24, 47, 48]), 2, "24 hours later is another day");
     }
 }

@@ -1,22 +1,16 @@
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::compare::{Match, SHIPPED};
+use super::super::output;
+use super::compare::SHIPPED;
+use super::matching::Match;
 use super::play::{Content, Half, Origin, Played};
 
 /// Writes all that figures are made of: contents.csv, alarms.csv (the first of each detector about each content) and scores.csv (from when on
 /// the rule would ring at which threshold, where it is higher than before; with the shipped parameters, and with those that match a rival).
 pub(super) fn write(directory: &Path, played: &Played, matches: &[Match]) -> Result<()> {
-    std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
-    let write = |name: &str, header: &str, lines: Vec<String>| {
-        let file = directory.join(name);
-        let text: String = std::iter::once(header.to_owned())
-            .chain(lines)
-            .map(|line| line + "\n")
-            .collect();
-        std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
-    };
+    let write = |name: &str, header: &str, lines: Vec<String>| output::rows(directory, name, header, lines);
     let numbered = || played.contents.iter().enumerate();
     write(
         "contents.csv",

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 
+use super::super::output::tests::read_page;
 use super::*;
 
 /// Cascades that rise (their n-th copy after 20 log2(1 + n) minutes) or drip (a copy an hour), as a file.
@@ -23,7 +24,8 @@ fn cascades_file(rising: u64, dripping: u64) -> tempfile::NamedTempFile {
     file
 }
 
-fn arguments(input: &Path, scale: f64, rows: Option<PathBuf>) -> RealArguments {
+/// With rows and page in this directory.
+fn arguments(input: &Path, scale: f64, directory: Option<&Path>) -> RealArguments {
     RealArguments {
         suite: SuiteArguments {
             seed: 3,
@@ -31,7 +33,11 @@ fn arguments(input: &Path, scale: f64, rows: Option<PathBuf>) -> RealArguments {
             out: "-".into(),
         },
         input: Some(input.to_owned()),
-        judging: JudgingArguments { positive: 20, rows },
+        judging: JudgingArguments {
+            positive: 20,
+            rows: directory.map(|directory| directory.join("rows")),
+            report: directory.map(|directory| directory.join("report")),
+        },
         exact: true,
     }
 }
@@ -40,8 +46,7 @@ fn arguments(input: &Path, scale: f64, rows: Option<PathBuf>) -> RealArguments {
 fn what_rises_is_positive_and_alarmed_and_what_drips_is_neither() {
     let file = cascades_file(6, 4);
     let directory = tempfile::tempdir().unwrap();
-    let rows = Some(directory.path().join("rows"));
-    let figures = cascades(&arguments(file.path(), 0.02, rows.clone())).unwrap();
+    let figures = cascades(&arguments(file.path(), 0.02, Some(directory.path()))).unwrap();
     let figure = |name: &str| figures[name].as_f64().unwrap();
     assert_eq!((figure("contents"), figure("positives")), (10.0, 6.0));
     assert_eq!((figure("recall"), figure("false_alarms")), (1.0, 0.0), "{figures:?}");
@@ -51,12 +56,16 @@ fn what_rises_is_positive_and_alarmed_and_what_drips_is_neither() {
     assert!(figure("background_events") > 1_000.0, "{figures:?}");
     assert_eq!(figure("raised_otherwise_than_scored"), 0.0);
 
-    let alarms = std::fs::read_to_string(rows.as_ref().unwrap().join("alarms.csv")).unwrap();
+    let rows = directory.path().join("rows");
+    let alarms = std::fs::read_to_string(rows.join("alarms.csv")).unwrap();
     let by_tocsin = alarms.lines().filter(|line| line.starts_with("tocsin,")).count();
-    let contents = std::fs::read_to_string(rows.as_ref().unwrap().join("contents.csv")).unwrap();
+    let contents = std::fs::read_to_string(rows.join("contents.csv")).unwrap();
     let of_background = contents.lines().filter(|line| line.contains(",background,")).count();
     assert!(by_tocsin >= 6 && contents.lines().count() == 11 + of_background);
     assert!(contents.contains("\n0,cascade 0,real,"), "{contents}");
+
+    let page = read_page(&directory.path().join("report"), &figures);
+    assert!(page.contains("6 of 6") && page.contains("alarm after"), "{page}");
 
     let again = cascades(&arguments(file.path(), 0.02, None)).unwrap();
     assert_eq!(figures, again, "the same input gives the same figures");
@@ -66,11 +75,14 @@ fn what_rises_is_positive_and_alarmed_and_what_drips_is_neither() {
 fn posts_are_the_contents_they_name() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(crate::recorded::tests::POSTS.as_bytes()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let arguments = PostsArguments {
-        real: arguments(file.path(), 0.0, None),
+        real: arguments(file.path(), 0.0, Some(directory.path())),
         content: vec![PostContent::Url, PostContent::Hashtag],
     };
     let figures = posts(&arguments).unwrap();
+    let page = std::fs::read_to_string(directory.path().join("report/index.html")).unwrap();
+    assert!(page.contains("0 of 0"), "without a positive there is a page too");
     assert_eq!((&figures["contents"], &figures["events"]), (&json!(2), &json!(3)));
     assert_eq!(
         (&figures["positives"], &figures["background_events"]),

@@ -8,6 +8,7 @@
 //! Start reading at [`run`]; the detector is in `detect`, the score in `score`.
 
 mod detect;
+mod page;
 mod read;
 mod score;
 #[cfg(test)]
@@ -20,9 +21,10 @@ use clap::Args;
 use serde_json::json;
 
 use self::detect::{Detector, THRESHOLD};
+use self::page::Detected;
 use self::read::Series;
 use self::score::{PROFILES, Scored};
-use super::leak;
+use super::{leak, output};
 use crate::rehearsal::Figures;
 
 /// How to evaluate on series.
@@ -41,6 +43,9 @@ pub struct SeriesArguments {
     /// A directory for the detection files: `a/tocsin_b.csv` for `a/b.csv`, as in the benchmark's `results/tocsin`.
     #[arg(long, value_name = "DIR")]
     pub rows: Option<PathBuf>,
+    /// A directory for the page with figures and plots.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
 }
 
 /// Runs the detector over every series.
@@ -50,11 +55,11 @@ pub struct SeriesArguments {
 pub fn run(arguments: &SeriesArguments) -> Result<Figures> {
     let all = read::all(&arguments.input, arguments.labels.as_deref())?;
     let mut scored = Vec::with_capacity(all.len());
-    let mut detections = 0;
+    let mut detected: Vec<Vec<usize>> = Vec::with_capacity(all.len());
     for series in &all {
         let mut detector = Detector::default();
         let scores: Vec<f64> = series.values.iter().map(|value| detector.observe(*value)).collect();
-        detections += scores.iter().filter(|score| **score >= THRESHOLD).count();
+        detected.push((0..scores.len()).filter(|row| scores[*row] >= THRESHOLD).collect());
         if let Some(directory) = &arguments.rows {
             write(directory, series, &scores)?;
         }
@@ -73,7 +78,7 @@ pub fn run(arguments: &SeriesArguments) -> Result<Figures> {
             "windows_found",
             json!(scored.iter().map(|scored| scored.found(THRESHOLD)).sum::<usize>()),
         ),
-        ("detections", json!(detections)),
+        ("detections", json!(detected.iter().map(Vec::len).sum::<usize>())),
         (
             "detections_outside",
             json!(scored.iter().map(|scored| scored.outside(THRESHOLD)).sum::<usize>()),
@@ -93,6 +98,13 @@ pub fn run(arguments: &SeriesArguments) -> Result<Figures> {
             leak(format!("nab_{name}_best_threshold")),
             json!(best.map(|best| best.threshold)),
         );
+    }
+    if let Some(directory) = &arguments.report {
+        let of_series = all.iter().zip(&scored).zip(&detected);
+        let detected: Vec<Detected<'_>> = of_series
+            .map(|((series, scored), rows)| Detected { series, scored, rows })
+            .collect();
+        output::page(directory, page::of(&figures, &detected), &figures)?;
     }
     Ok(figures)
 }

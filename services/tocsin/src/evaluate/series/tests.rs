@@ -37,6 +37,7 @@ fn arguments(directory: &tempfile::TempDir) -> SeriesArguments {
         labels: None,
         out: "-".into(),
         rows: Some(directory.path().join("results")),
+        report: Some(directory.path().join("report")),
     }
 }
 
@@ -61,6 +62,8 @@ fn a_burst_is_found_at_its_beginning_and_a_calm_series_is_left_alone() {
     );
     assert!(figure("nab_standard") > 99.0, "{figures:?}");
     assert!(figure("nab_standard_best") >= figure("nab_standard"));
+    let page = super::super::output::tests::read_page(&directory.path().join("report"), &figures);
+    assert_eq!(page.matches("<svg").count(), 3, "each series is drawn");
 
     let file = directory.path().join("results/posts/tocsin_burst.csv");
     let text = std::fs::read_to_string(file).unwrap();

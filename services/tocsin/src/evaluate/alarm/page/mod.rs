@@ -5,7 +5,7 @@ mod runs;
 use std::collections::BTreeMap;
 
 use tocsin_loadtest::day::{Family, FamilyKind, Scenario};
-use tocsin_loadtest::report::{Axis, Bar, Chart, Line, Mark, Met, Report, Section, Style, short};
+use tocsin_loadtest::report::{Axis, Bar, Chart, Line, Mark, Report, Section, Style, short};
 use tocsin_loadtest::score::{AlarmRow, Verdict};
 use tocsin_loadtest::truth::TruthRow;
 use tocsin_model::Timestamp;
@@ -94,10 +94,10 @@ fn bars(scenario: Scenario, figures: &Figures) -> Vec<Bar> {
         ] {
             bars.push(match target {
                 Some(target) => Bar::at_most(meaning, figure(name), target),
-                None => reported(meaning, figure(name)),
+                None => Bar::reported(meaning, figure(name)),
             });
         }
-        bars.push(reported(
+        bars.push(Bar::reported(
             "seconds from the 10th account's re-upload to the alarm, median",
             figure("delay_seconds_p50"),
         ));
@@ -107,25 +107,16 @@ fn bars(scenario: Scenario, figures: &Figures) -> Vec<Bar> {
         figure("false_alarms_per_1e8_content_days"),
         10.0,
     ));
-    bars.push(reported(
+    bars.push(Bar::reported(
         "the most that this may be, with 95 % confidence",
         figure("false_alarms_per_1e8_content_days_upper95"),
     ));
-    bars.push(reported("alarms that were near", figure("near_alarms")));
-    bars.push(reported(
+    bars.push(Bar::reported("alarms that were near", figure("near_alarms")));
+    bars.push(Bar::reported(
         "alarms for harmless contents that did spike",
         figure("organic_spikes_alarmed"),
     ));
     bars
-}
-
-fn reported(meaning: &str, value: Option<f64>) -> Bar {
-    Bar {
-        meaning: meaning.to_owned(),
-        value: value.map_or_else(|| "none".to_owned(), short),
-        target: String::new(),
-        met: Met::Open,
-    }
 }
 
 /// The first right alarm of each crisis, by detector.

@@ -3,12 +3,11 @@
 use tocsin_loadtest::day::FamilyKind;
 use tocsin_loadtest::report::{Axis, Bar, Chart, Line, Section, Style, short};
 
-use super::super::bounds::Bound;
 use super::super::paging::{PAGES_PER_DAY, Paging};
 use super::super::play::Played;
 use super::super::poisoning::Poisoning;
 use super::super::queue::Queue;
-use super::reported;
+use crate::evaluate::windows::{Bound, errors_chart};
 use crate::rehearsal::Figures;
 
 /// What is asked of the runs that were played.
@@ -22,7 +21,7 @@ pub(super) fn bars(figures: &Figures) -> Vec<Bar> {
             figure("pages_per_day_max"),
             PAGES_PER_DAY,
         ));
-        bars.push(reported(
+        bars.push(Bar::reported(
             "seconds from the 10th account's re-upload to the interruption, median",
             figure("page_delay_seconds_p50"),
         ));
@@ -45,7 +44,7 @@ pub(super) fn bars(figures: &Figures) -> Vec<Bar> {
         }
     }
     if let Some(fifo) = figure("preventable_exposure_captured_20_fifo") {
-        bars.push(reported("the same, first in, first out", Some(fifo)));
+        bars.push(Bar::reported("the same, first in, first out", Some(fifo)));
     }
     if let Some(violations) = figure("influence_cap_violations") {
         bars.push(Bar::at_most(
@@ -214,29 +213,8 @@ pub(super) fn influence(poisoning: &Poisoning) -> Section {
 /// Errors of counts beside what is stated of them.
 pub(super) fn errors(played: &[Played]) -> Section {
     let answers: Vec<&Bound> = played.iter().flat_map(|day| &day.bounds).collect();
-    let sketched = || {
-        answers
-            .iter()
-            .filter_map(|bound| Some((bound.error(), bound.stated?.0)))
-    };
-    let mut errors: Vec<u64> = sketched().map(|(error, _)| error).collect();
-    let mut stated: Vec<f64> = sketched().map(|(_, stated)| stated).collect();
-    if errors.is_empty() {
+    let Some(chart) = errors_chart(answers.iter().copied()) else {
         return Section::default();
-    }
-    errors.sort_unstable();
-    stated.sort_by(f64::total_cmp);
-    // One is added, since half of the errors are zero and the axis is logarithmic.
-    let rarity = |place: usize, count: usize| 1.0 - place as f64 / count as f64;
-    let last_of = |values: Vec<f64>| -> Vec<(f64, f64)> {
-        let count = values.len();
-        let mut points: Vec<(f64, f64)> = Vec::new();
-        for (place, value) in values.into_iter().enumerate() {
-            if points.last().is_none_or(|point| point.0 < value) {
-                points.push((value, rarity(place, count)));
-            }
-        }
-        points
     };
     let misses = answers.iter().filter(|bound| bound.misses()).count();
     Section {
@@ -247,26 +225,7 @@ pub(super) fn errors(played: &[Played]) -> Section {
             answers.len(),
             misses
         ),
-        charts: vec![Chart {
-            caption: "The share of answers by sketches whose error is so large or larger: seen, and stated. The line of what was seen should stay on \
-                      the left."
-                .to_owned(),
-            x: Axis::log("error plus one"),
-            y: Axis::log("share of answers"),
-            lines: vec![
-                Line::new(
-                    "seen",
-                    Style::Steps,
-                    last_of(errors.iter().map(|error| *error as f64 + 1.0).collect()),
-                ),
-                Line::new(
-                    "stated",
-                    Style::Steps,
-                    last_of(stated.iter().map(|stated| stated + 1.0).collect()),
-                ),
-            ],
-            marks: Vec::new(),
-        }],
+        charts: vec![chart],
         table: Vec::new(),
     }
 }

@@ -1,3 +1,7 @@
+//! The posts around an election through a whole deployment: what its API answers, beside exact counts, and what no scope may see.
+
+mod page;
+
 use std::collections::BTreeMap;
 use std::pin::pin;
 
@@ -11,7 +15,7 @@ use tocsin_model::{ContentHash, Sharing, Timestamp};
 use tocsin_velocity::figures::{WindowLength, window};
 
 use super::truth::{ContentTruth, Truth};
-use super::{ElectionsArguments, real};
+use super::{ElectionsArguments, output, real};
 use crate::config::{Config, LogKind};
 use crate::recorded::{ELECTION_PLATFORMS, Recorded, election_posts};
 use crate::rehearsal::{Figures, Reader, Rehearsal};
@@ -46,6 +50,8 @@ struct Compared {
     windows: u64,
     window_undercounts: u64,
     window_errors: Vec<u64>,
+    /// Of the intervals.
+    window_widths: Vec<u64>,
     platform_count_mismatches: u64,
     reach_exact_mismatches: u64,
     reach_compared: u64,
@@ -68,7 +74,7 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
     let config = evaluation_config(arguments, config, directory.path());
     let mut rehearsal = Rehearsal::start(config.clone(), &ELECTION_PLATFORMS).await?;
     for segment in recorded.chunks(recorded.len().div_ceil(arguments.stops.max(1))) {
-        rehearsal.publish(segment).await?;
+        rehearsal.publish(segment, arguments.batch).await?;
         truth.add(segment);
         compared.ask_until_settled(&rehearsal, &truth, segment).await?;
         let now_ms = segment.last().map_or(0, |last| last.received_at.0);
@@ -79,6 +85,7 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
     let rejected = rehearsal.gauge_sum("tocsin_intake_rejects_total");
     rehearsal.stop().await?;
 
+    compared.window_errors.sort_unstable();
     let mut figures = compared.figures();
     figures.extend([
         ("events_read", json!(recorded.len())),
@@ -91,6 +98,8 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
             json!(hex::encode(Sha256::digest(ids.join("\n").as_bytes()))),
         ),
         ("partitions", json!(arguments.partitions)),
+        ("batch", json!(arguments.batch)),
+        ("commit_interval_ms", json!(config.detector.commit_interval_ms)),
         ("hot_limit", json!(arguments.hot_limit)),
     ]);
     if arguments.log == LogKind::Embedded && !arguments.without_scopes {
@@ -98,7 +107,12 @@ pub async fn run(arguments: &ElectionsArguments, config: Config) -> Result<Figur
         figures.insert("scope_leaks", json!(scope_leaks(arguments, &config, tail).await?));
     }
     // How many contents there are, both say.
-    figures.extend(real::recorded_posts(&recorded, &arguments.input, &arguments.judging)?);
+    let judged = real::recorded_posts(&recorded, &arguments.input, &arguments.judging)?;
+    figures.extend(judged.figures);
+    if let Some(directory) = &arguments.judging.report {
+        let page = page::of(&figures, &compared, judged.bars, judged.sections);
+        output::page(directory, page, &figures)?;
+    }
     Ok(figures)
 }
 
@@ -196,6 +210,7 @@ impl Compared {
             self.windows += 1;
             self.window_undercounts += u64::from(high < expected);
             self.window_errors.push(high.saturating_sub(expected));
+            self.window_widths.push(high.saturating_sub(low));
             holds &= low <= expected && expected <= high;
             if hot {
                 self.platform_count_mismatches +=
@@ -239,8 +254,8 @@ impl Compared {
         Ok(())
     }
 
-    fn figures(mut self) -> Figures {
-        self.window_errors.sort_unstable();
+    /// Once the errors are in order.
+    fn figures(&self) -> Figures {
         let rank = (self.window_errors.len() as f64 * 0.999) as usize;
         let p999 = self
             .window_errors
@@ -340,7 +355,7 @@ async fn observe(
     config.detector.hot_limit = 1_024;
     config.detector.promote_at = 2;
     let mut rehearsal = Rehearsal::start(config, &ELECTION_PLATFORMS).await?;
-    rehearsal.publish(published).await?;
+    rehearsal.publish(published, arguments.batch).await?;
     rehearsal.settle().await?;
     let mut truth = Truth::default();
     truth.add(asked);

@@ -1,5 +1,7 @@
 //! Windowed counts in whole key groups against exact counts of a sample.
 
+mod page;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,8 @@ use tocsin_model::{
 use tocsin_velocity::figures::{WindowLength, family_figures, window};
 use tocsin_velocity::{Group, HotKey, Input};
 
-use super::{SuiteArguments, leak};
+pub(super) use self::page::errors_chart;
+use super::{EstimatorArguments, SuiteArguments, leak, output};
 use crate::rehearsal::Figures;
 
 const EVENTS: f64 = 5e7;
@@ -27,23 +30,72 @@ const SAMPLE: u64 = 40;
 const START: Timestamp = Timestamp(1_552_600_800_000);
 const DAY_MS: i64 = 86_400_000;
 
+/// How the events of a day are shared, with what the names of its figures begin with.
+const RUNS: [(Option<Sharing>, &str); 2] = [(None, ""), (Some(Sharing::Coordinators), "mixed_")];
+
+/// A window of a content, answered.
+#[derive(Clone, Copy, Debug)]
+struct Compared {
+    content: u64,
+    class: Class,
+    length: WindowLength,
+    bound: Bound,
+}
+
+/// An answer beside the truth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// How many there were in the stated window.
+    pub(super) exact: u64,
+    /// The ends of the interval that was answered.
+    pub(super) low: u64,
+    pub(super) high: u64,
+    /// Of a count by sketches: the error that is stated, and how likely it is to be no larger. `None` where it is counted exactly.
+    pub(super) stated: Option<(f64, f64)>,
+}
+
+impl Bound {
+    /// Whether the interval misses the truth.
+    pub(super) fn misses(&self) -> bool {
+        !(self.low..=self.high).contains(&self.exact)
+    }
+
+    /// By how much the upper end is too high.
+    pub(super) fn error(&self) -> u64 {
+        self.high.saturating_sub(self.exact)
+    }
+}
+
 /// A day of all contents, with events of class `all` alone; then the same with every second event for coordinators.
 ///
 /// # Errors
-/// The scale leaves too few events for a figure.
-pub fn run(arguments: &SuiteArguments) -> Result<Figures> {
+/// The scale leaves too few events for a figure, or files cannot be written.
+pub fn run(arguments: &EstimatorArguments) -> Result<Figures> {
+    let suite = &arguments.suite;
     let mut figures = Figures::new();
-    for (sharing, prefix) in [(None, ""), (Some(Sharing::Coordinators), "mixed_")] {
-        let mut day = Day::new(arguments, sharing);
+    let mut runs = Vec::new();
+    for (sharing, prefix) in RUNS {
+        let mut day = Day::new(suite, sharing);
         ensure!(
             day.events >= 10_000,
             "a scale of {} leaves {} events",
-            arguments.scale,
+            suite.scale,
             day.events
         );
         day.play();
-        let measured = day.measure().into_iter();
+        let compared = day.compare();
+        let measured = day.measure(&compared).into_iter();
         figures.extend(measured.map(|(name, value)| (leak(format!("{prefix}{name}")), value)));
+        runs.push((prefix, compared));
+    }
+    if let Some(directory) = &arguments.rows {
+        let all = runs
+            .iter()
+            .flat_map(|(prefix, run)| run.iter().map(|row| row.to_csv(prefix)));
+        output::rows(directory, "windows.csv", Compared::HEADER, all)?;
+    }
+    if let Some(directory) = &arguments.report {
+        output::page(directory, page::of(suite, &figures, &runs), &figures)?;
     }
     Ok(figures)
 }
@@ -132,15 +184,17 @@ impl Day {
         }
     }
 
-    fn measure(&self) -> Figures {
+    /// Every window of the sampled contents, in their order.
+    fn compare(&self) -> Vec<Compared> {
         let classes: &[Class] = if self.second.is_some() {
             &[Class::All, Class::Coordinators]
         } else {
             &[Class::All]
         };
-        let mut errors = Vec::new();
-        let (mut undercounts, mut cold_answers, mut beyond, mut may_fail) = (0u64, 0u64, 0u64, 0.0);
-        for (number, events) in &self.truth {
+        let mut contents: Vec<_> = self.truth.iter().collect();
+        contents.sort_unstable_by_key(|(number, _)| **number);
+        let mut compared = Vec::with_capacity(contents.len() * classes.len() * WindowLength::ALL.len());
+        for (number, events) in contents {
             let id = content(self.seed, *number);
             let group = &self.groups[usize::from(id.group().0)];
             for (class, length) in classes
@@ -151,17 +205,32 @@ impl Day {
                 let inside = |(at, sharing): &&(Timestamp, Sharing)| {
                     sharing.classes(PartyId(1)).any(|of| of == class) && answer.from <= *at && *at < answer.to
                 };
-                let exact = events.iter().filter(inside).count() as u64;
-                undercounts += u64::from(answer.spread.high < exact);
-                let error = answer.spread.high.saturating_sub(exact);
-                errors.push(error);
-                if let Some((expected_error, confidence)) = answer.bound {
-                    cold_answers += 1;
-                    beyond += u64::from(error as f64 > expected_error);
-                    may_fail += 1.0 - confidence;
-                }
+                compared.push(Compared {
+                    content: *number,
+                    class,
+                    length,
+                    bound: Bound {
+                        exact: events.iter().filter(inside).count() as u64,
+                        low: answer.spread.low,
+                        high: answer.spread.high,
+                        stated: answer.bound,
+                    },
+                });
             }
         }
+        compared
+    }
+
+    fn measure(&self, compared: &[Compared]) -> Figures {
+        let bounds = || compared.iter().map(|compared| &compared.bound);
+        let mut errors: Vec<u64> = bounds().map(Bound::error).collect();
+        let undercounts = bounds().filter(|bound| bound.high < bound.exact).count();
+        let stated = || bounds().filter_map(|bound| Some((bound.error(), bound.stated?)));
+        let cold_answers = stated().count();
+        let beyond = stated()
+            .filter(|(error, (expected, _))| *error as f64 > *expected)
+            .count();
+        let may_fail: f64 = stated().map(|(_, (_, confidence))| 1.0 - confidence).sum();
         errors.sort_unstable();
         let at = |share: f64| errors.get((errors.len() as f64 * share) as usize).copied().unwrap_or(0);
         let live = self.live.iter().filter(|live| **live).count() as f64;
@@ -199,6 +268,42 @@ impl Day {
                 json!(self.busy.as_nanos() as f64 / self.events as f64),
             ),
         ])
+    }
+}
+
+impl Compared {
+    const HEADER: &str = "run,content,class,window,exact,low,high,stated_error,confidence";
+
+    /// As a row. What was counted exactly states no error.
+    fn to_csv(self, prefix: &str) -> String {
+        let run = if prefix.is_empty() {
+            "all"
+        } else {
+            prefix.trim_end_matches('_')
+        };
+        let class = match self.class {
+            Class::All => "all",
+            Class::Coordinators => "coordinators",
+            Class::Party(_) => "party",
+        };
+        let window = match self.length {
+            WindowLength::Minutes5 => "5m",
+            WindowLength::Hour1 => "1h",
+            WindowLength::Hours24 => "24h",
+        };
+        let Bound {
+            exact,
+            low,
+            high,
+            stated,
+        } = self.bound;
+        let (stated, confidence) = stated.map_or_else(Default::default, |(error, confidence)| {
+            (error.to_string(), confidence.to_string())
+        });
+        format!(
+            "{run},{},{class},{window},{exact},{low},{high},{stated},{confidence}",
+            self.content
+        )
     }
 }
 

@@ -1,12 +1,15 @@
 //! Distinct accounts: the estimator over its whole range.
 
+mod page;
+
+use anyhow::Result;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use tocsin_model::{AccountPseudonym, DeploymentKey, EpochKey, KeyEpoch, PlatformId};
 use tocsin_sketch::Reach;
 
-use super::SuiteArguments;
+use super::{EstimatorArguments, output};
 use crate::rehearsal::Figures;
 
 /// Sets per precision at scale 1.
@@ -18,44 +21,61 @@ const ACCOUNTS: (f64, f64) = (65.0, 1e6);
 /// Accounts in the set that is crafted against an unkeyed sketch.
 const CRAFTED: usize = 10_000;
 
-/// Relative errors and coverage of one precision.
-#[derive(Default)]
-struct Errors {
-    squares: f64,
-    sum: f64,
-    count: u64,
-    covered: u64,
+/// What is estimated: at one precision alone, and at the other as a family does, merged from parts.
+const SERIES: [Series; 2] = [
+    Series {
+        precision: 12,
+        parts: 1,
+        names: ["rmse_p12", "bias_p12", "coverage_95_p12", "sets_p12"],
+    },
+    Series {
+        precision: 14,
+        parts: PARTS,
+        names: [
+            "rmse_p14_merged",
+            "bias_p14_merged",
+            "coverage_95_p14_merged",
+            "sets_p14_merged",
+        ],
+    },
+];
+
+/// Sets of one kind.
+#[derive(Clone, Copy, Debug)]
+struct Series {
+    precision: u8,
+    parts: usize,
+    names: [&'static str; 4],
+}
+
+/// One set, estimated.
+#[derive(Clone, Copy, Debug)]
+struct Estimated {
+    accounts: u64,
+    estimate: f64,
+    low: f64,
+    high: f64,
 }
 
 /// Exact counts to 64, error and coverage beyond, at p = 12 alone and p = 14 merged from parts; and crafted input.
-pub fn run(arguments: &SuiteArguments) -> Figures {
-    let mut random = SmallRng::seed_from_u64(arguments.seed);
+///
+/// # Errors
+/// Files cannot be written.
+pub fn run(arguments: &EstimatorArguments) -> Result<Figures> {
+    let mut random = SmallRng::seed_from_u64(arguments.suite.seed);
     let mut figures = Figures::from([("exact_mismatches_up_to_64", json!(exact_mismatches(&mut random)))]);
-    for (precision, parts, names) in [
-        (12, 1, ["rmse_p12", "bias_p12", "coverage_95_p12", "sets_p12"]),
-        (
-            14,
-            PARTS,
-            [
-                "rmse_p14_merged",
-                "bias_p14_merged",
-                "coverage_95_p14_merged",
-                "sets_p14_merged",
-            ],
-        ),
-    ] {
-        let mut errors = Errors::default();
-        for _ in 0..((SETS * arguments.scale) as usize).max(20) {
-            let cardinality = (ACCOUNTS.0 * (ACCOUNTS.1 / ACCOUNTS.0).powf(random.random())) as u64;
-            errors.add(&merged(precision, parts, cardinality, &mut random), cardinality);
-        }
-        let count = errors.count as f64;
+    let sets = ((SETS * arguments.suite.scale) as usize).max(20);
+    let mut measured = Vec::new();
+    for series in SERIES {
+        let estimated: Vec<Estimated> = (0..sets).map(|_| series.estimated(&mut random)).collect();
+        let mean = |of: fn(&Estimated) -> f64| estimated.iter().map(of).sum::<f64>() / sets as f64;
         figures.extend([
-            (names[0], json!((errors.squares / count).sqrt())),
-            (names[1], json!(errors.sum / count)),
-            (names[2], json!(errors.covered as f64 / count)),
-            (names[3], json!(errors.count)),
+            (series.names[0], json!(mean(|set| set.error() * set.error()).sqrt())),
+            (series.names[1], json!(mean(Estimated::error))),
+            (series.names[2], json!(mean(|set| f64::from(set.is_covered())))),
+            (series.names[3], json!(sets)),
         ]);
+        measured.push((series, estimated));
     }
     let (keyed, unkeyed) = crafted(&mut random);
     figures.extend([
@@ -63,17 +83,52 @@ pub fn run(arguments: &SuiteArguments) -> Figures {
         ("crafted_error_sigmas", json!(keyed / (1.04 / 64.0))),
         ("crafted_error_unkeyed", json!(unkeyed)),
     ]);
-    figures
+    if let Some(directory) = &arguments.rows {
+        let rows = measured.iter().flat_map(|(series, estimated)| {
+            let Series { precision, parts, .. } = *series;
+            estimated
+                .iter()
+                .map(move |set| format!("{precision},{parts},{}", set.to_csv()))
+        });
+        output::rows(
+            directory,
+            "reach.csv",
+            "precision,parts,accounts,estimate,low,high",
+            rows,
+        )?;
+    }
+    if let Some(directory) = &arguments.report {
+        output::page(directory, page::of(&arguments.suite, &figures, &measured), &figures)?;
+    }
+    Ok(figures)
 }
 
-impl Errors {
-    fn add(&mut self, reach: &Reach, cardinality: u64) {
-        let estimate = reach.estimate();
-        let error = estimate.estimate / cardinality as f64 - 1.0;
-        self.squares += error * error;
-        self.sum += error;
-        self.count += 1;
-        self.covered += u64::from((estimate.low..=estimate.high).contains(&(cardinality as f64)));
+impl Series {
+    /// A set of a size drawn evenly over the logarithm.
+    fn estimated(&self, random: &mut SmallRng) -> Estimated {
+        let accounts = (ACCOUNTS.0 * (ACCOUNTS.1 / ACCOUNTS.0).powf(random.random())) as u64;
+        let estimate = merged(self.precision, self.parts, accounts, random).estimate();
+        Estimated {
+            accounts,
+            estimate: estimate.estimate,
+            low: estimate.low,
+            high: estimate.high,
+        }
+    }
+}
+
+impl Estimated {
+    /// As part of the truth.
+    fn error(&self) -> f64 {
+        self.estimate / self.accounts as f64 - 1.0
+    }
+
+    fn is_covered(&self) -> bool {
+        (self.low..=self.high).contains(&(self.accounts as f64))
+    }
+
+    fn to_csv(self) -> String {
+        format!("{},{},{},{}", self.accounts, self.estimate, self.low, self.high)
     }
 }
 

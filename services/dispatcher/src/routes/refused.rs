@@ -1,0 +1,68 @@
+//! How routes of one kind refuse, for their description: what really is answered stands in `problems`.
+#![expect(dead_code, reason = "no value is made: only the derived descriptions are used")]
+
+use tocsin_runtime::Problem;
+use utoipa::IntoResponses;
+
+/// A route that reads.
+#[derive(IntoResponses)]
+pub(super) enum NotRead {
+    #[response(
+        status = 401,
+        description = "No valid key",
+        content_type = "application/problem+json"
+    )]
+    Unauthenticated(Problem),
+    #[response(
+        status = 403,
+        description = "The key may not read, or has no queue",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(Problem),
+    #[response(
+        status = 503,
+        description = "The store does not answer",
+        content_type = "application/problem+json"
+    )]
+    Unavailable(Problem),
+}
+
+/// A route of moderators, with a body.
+#[derive(IntoResponses)]
+pub(super) enum NotModerated {
+    #[response(
+        status = 400,
+        description = "The body is malformed",
+        content_type = "application/problem+json"
+    )]
+    Malformed(Problem),
+    #[response(
+        status = 401,
+        description = "No valid key",
+        content_type = "application/problem+json"
+    )]
+    Unauthenticated(Problem),
+    #[response(
+        status = 403,
+        description = "The key may not moderate, or has no queue",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(Problem),
+    #[response(
+        status = 503,
+        description = "The store does not answer",
+        content_type = "application/problem+json"
+    )]
+    Unavailable(Problem),
+}
+
+/// A route about one case.
+#[derive(IntoResponses)]
+pub(super) enum NoSuchCase {
+    #[response(
+        status = 404,
+        description = "No such case in this team's queue",
+        content_type = "application/problem+json"
+    )]
+    NotFound(Problem),
+}
