@@ -21,6 +21,8 @@ pub const REJECTS: &str = "tocsin.rejects";
 pub const DECISIONS: &str = "tocsin.decisions";
 /// The topic of announced families.
 pub const FAMILIES: &str = "tocsin.families";
+/// The topic of what key groups have seen of ordinary contents.
+pub const POPULATIONS: &str = "tocsin.populations";
 /// The topic of the party registry.
 pub const PARTIES: &str = "tocsin.parties";
 /// The topic of intake's own state.
@@ -179,6 +181,7 @@ mod tests {
             REJECTS,
             DECISIONS,
             FAMILIES,
+            POPULATIONS,
             PARTIES,
             INTAKE,
             INGEST_TEMPLATE,
@@ -186,7 +189,7 @@ mod tests {
             let found = declared().iter().filter(|declaration| declaration.name == name).count();
             assert_eq!(found, 1, "{name}");
         }
-        assert_eq!(declared().len(), 9);
+        assert_eq!(declared().len(), 10);
     }
 
     #[test]

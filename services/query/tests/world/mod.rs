@@ -354,6 +354,7 @@ pub fn alert(number: u128, scope: Scope) -> Alert {
         reason: AlertReason::Spread,
         live: None,
         score_terms: None,
+        calibration: 0,
     }
 }
 

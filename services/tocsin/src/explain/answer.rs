@@ -36,6 +36,8 @@ pub struct Alert {
     #[serde(default)]
     pub pages_per_day: f64,
     #[serde(default)]
+    pub calibration: u64,
+    #[serde(default)]
     pub influence: Vec<Influence>,
     #[serde(default)]
     pub quarantined: bool,

@@ -202,6 +202,7 @@ pub(crate) mod tests {
             reason: tocsin_model::AlertReason::Spread,
             live: None,
             score_terms: None,
+            calibration: 0,
         }
     }
 
