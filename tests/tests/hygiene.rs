@@ -306,6 +306,7 @@ fn each_role_uses_the_topics_that_it_is_declared_for() {
         ("topics::DECISIONS", topics::DECISIONS),
         ("topics::FAMILIES", topics::FAMILIES),
         ("topics::PARTIES", topics::PARTIES),
+        ("topics::POPULATIONS", topics::POPULATIONS),
         ("topics::INTAKE", topics::INTAKE),
         // The dispatcher makes the ingest topics, by `topics::ingest`; it neither reads nor writes them.
         ("topics::INGEST_PREFIX", "tocsin.ingest.<party>"),

@@ -1,5 +1,5 @@
 use tocsin_log::RecordRef;
-use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Timestamp};
+use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Populations, Timestamp};
 use tocsin_runtime::Traceparent;
 use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::block::BlockReader;
@@ -198,6 +198,13 @@ impl Partition {
             sum.add(tracked.group.take_counters());
         }
         (sum, std::mem::take(&mut self.unreadable))
+    }
+
+    /// What the groups have seen of ordinary contents, of those in which an hour ended since this was last asked.
+    pub(crate) fn take_populations(&mut self) -> impl Iterator<Item = Populations> + '_ {
+        self.groups
+            .iter_mut()
+            .filter_map(|tracked| tracked.group.take_populations())
     }
 
     /// How the shadow's raises compared since this was last asked; `None` without one.

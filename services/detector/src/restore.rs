@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tocsin_log::{Log, LogError, TopicPartition, read_through};
 use tocsin_model::{Class, GroupId, KeyEpoch, PartitionCount, Timestamp};
-use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION};
+use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{PartyRecord, topics};
 
@@ -51,7 +51,7 @@ pub(crate) fn restore(
             configured: partitions.get(),
         });
     }
-    if header.state_version != SNAPSHOT_VERSION {
+    if !SNAPSHOT_VERSIONS_READ.contains(&header.state_version) {
         return Err(DetectorError::OtherStateVersion {
             written: header.state_version,
             known: SNAPSHOT_VERSION,

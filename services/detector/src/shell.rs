@@ -7,10 +7,10 @@ use tocsin_log::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
     GroupReader, Header, SharedLog, TopicPartition, Unit,
 };
-use tocsin_model::Timestamp;
+use tocsin_model::{Populations, Timestamp};
 use tocsin_runtime::{ReadinessFlag, Shutdown, Traceparent};
 use tocsin_velocity::{Counters, Output};
-use tocsin_wire::{SightingsRecord, topics};
+use tocsin_wire::{SightingsRecord, population, topics};
 
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
@@ -305,6 +305,8 @@ impl Shell<'_> {
             let mut state = StateUnit::new(*number);
             if extent != Extent::Outputs {
                 state.add_changed(partition);
+                unit.appends
+                    .extend(partition.take_populations().map(|seen| population_record(&seen)));
                 self.as_of.insert(*number, partition.now());
             }
             if let (Extent::Checkpoint, Some(round)) = (extent, &self.round) {
@@ -405,6 +407,12 @@ fn family_record(news: &FamilyNews) -> Append {
         Some(tocsin_wire::family::key(content, class)),
         value,
     )
+}
+
+/// A record of `tocsin.populations`.
+fn population_record(seen: &Populations) -> Append {
+    let (key, value) = (population::key(seen.group), population::encode(seen));
+    append(topics::POPULATIONS, 0, Some(key), Some(value))
 }
 
 fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Append {

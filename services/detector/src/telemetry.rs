@@ -37,7 +37,7 @@ impl Metrics {
             refused: IntCounterVec::new(
                 Opts::new(
                     "tocsin_detector_refused_total",
-                    "Links, deltas, families and changes of the watch list that were refused",
+                    "Links, deltas, families, changes of the watch list and calibrations that were refused",
                 ),
                 &["what"],
             )?,
@@ -163,6 +163,10 @@ impl UnitCommitted<'_> {
             .refused
             .with_label_values(&["watch"])
             .inc_by(counters.watches_refused);
+        metrics
+            .refused
+            .with_label_values(&["calibration"])
+            .inc_by(counters.calibrations_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts.len() as u64);
         self.alerts.iter().for_each(AlertCommitted::emit);

@@ -1,8 +1,10 @@
-//! Ordered inputs of the key groups that come from people and from what the alerts said: the watch list, and the page threshold.
+//! Ordered inputs of the key groups that come from people, from what the alerts said and from what the groups have seen: the watch list, and
+//! calibrations.
 //!
 //! One dispatcher does this at a time, under a lease of the store. It may still happen twice, or late: every record has a number, and of
 //! two the group goes by the higher one.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +12,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use tocsin_log::{Append, Appender, Log, LogError, SharedLog, TopicPartition, read_through};
-use tocsin_model::{Calibration, DeploymentKey, Milliseconds, PartitionCount, Timestamp, Watch};
+use tocsin_model::{
+    Calibration, DeploymentKey, GroupId, Milliseconds, PartitionCount, PlatformNull, Populations, Timestamp, Watch,
+};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{PageEpisode, Threshold, WatchChange};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
-use tocsin_wire::{SightingsRecord, TickTime, topics};
+use tocsin_velocity::null::{calibrate, differs};
+use tocsin_wire::{SightingsRecord, TickTime, population, topics};
 
-use crate::telemetry::{Calibrated, ControlFailed, PagesCounted, WatchListPublished};
+use crate::telemetry::{Calibrated, ControlFailed, NullsInForce, PagesCounted, PopulationsRead, WatchListPublished};
 use crate::{Dispatcher, pause};
 
 /// How often changes of the watch list are looked for.
@@ -29,11 +34,11 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many changes of the watch list are published at once.
 const CHANGES_MAX: u32 = 256;
 
-/// A threshold stands at least so long, unless the operator changes the budget: a new one makes every key group write a checkpoint.
+/// A calibration stands at least so long, unless the operator changes the budget: a new one makes every key group write a checkpoint.
 const STANDS_FOR: Milliseconds = Milliseconds::from_hours(1);
 /// A threshold that moved by less is left as it is.
 const MOVED_BY: f64 = 0.05;
-/// So long after the latest tick a new threshold holds: by then every partition has it.
+/// So long after the latest tick a new calibration holds: by then every partition has it.
 const AHEAD: Milliseconds = Milliseconds::from_minutes(1);
 /// What the threshold rests on: the episodes of so many days.
 const OBSERVED: Milliseconds = Milliseconds::from_hours(14 * 24);
@@ -103,7 +108,7 @@ impl Control {
         record(to, &SightingsRecord::Watch(watch))
     }
 
-    /// Counts pages, and sets another threshold where the one in force does not fit any more. `false`: the log has no tick yet.
+    /// Counts pages, and sets another threshold, and other nulls, where those in force do not fit any more. `false`: the log has no tick yet.
     async fn calibrate(&self) -> anyhow::Result<bool> {
         let Some(now) = self.latest_tick().await? else {
             return Ok(false);
@@ -113,34 +118,73 @@ impl Control {
         let since = store.observing_since(now).await?.max(now - OBSERVED);
         let episodes = store.page_episodes(since).await?;
         let mut latest = store.latest_calibration().await?;
-        let found = found(&episodes, since..now, budget);
-        if is_due(latest.map(|(latest, _)| latest).as_ref(), &found, now) && self.holds().await? {
+        let in_force = latest.as_ref().map(|(latest, _)| latest);
+        let mut found = found(&episodes, since..now, budget);
+        found.platforms = self.nulls(in_force, now).await;
+        if is_due(in_force, &found, now) && self.holds().await? {
             let made = store.add_calibration(&self.instance, found).await?;
             latest = made.map(|made| (made, false)).or(latest);
         }
-        if let Some((calibration, false)) = latest
+        if let Some((calibration, false)) = &latest
             && self.holds().await?
         {
-            self.publish(&calibration).await?;
+            self.publish(calibration).await?;
             store.forget_page_episodes(now - OBSERVED).await?;
         }
+        NullsInForce {
+            nulls: latest.as_ref().map_or(&[], |(latest, _)| &latest.platforms),
+            number: latest.as_ref().map_or(0, |(latest, _)| latest.number),
+            names: &self.dispatcher.names(),
+        }
+        .emit(&self.dispatcher.metrics);
         PagesCounted {
             budget,
             pages_last_day: pages_since(&episodes, now - DAY),
             episodes: episodes.len(),
-            page_threshold: latest.map_or(Prior::SHIPPED.page_threshold, |(latest, _)| latest.page_threshold),
+            page_threshold: latest
+                .as_ref()
+                .map_or(Prior::SHIPPED.page_threshold, |(latest, _)| latest.page_threshold),
         }
         .emit(&self.dispatcher.metrics);
         Ok(true)
     }
 
     async fn publish(&self, calibration: &Calibration) -> anyhow::Result<()> {
-        let value = SightingsRecord::Calibration(*calibration);
+        let value = SightingsRecord::Calibration(calibration.clone());
         let partitions = 0..u32::from(self.partitions.get());
         self.append(partitions.map(|to| record(to, &value)).collect()).await?;
         self.dispatcher.store.calibration_published(calibration.number).await?;
         Calibrated { calibration }.emit(&self.dispatcher.metrics);
         Ok(())
+    }
+
+    /// The nulls that are to follow those in force: the same while these must stand, or where the populations cannot be read.
+    async fn nulls(&self, in_force: Option<&Calibration>, now: Timestamp) -> Vec<PlatformNull> {
+        let nulls = in_force.map_or(&[][..], |latest| &latest.platforms);
+        if in_force.is_some_and(|latest| must_stand(latest, now)) {
+            return nulls.to_vec();
+        }
+        match self.populations().await {
+            Ok(seen) => {
+                PopulationsRead {
+                    groups: seen.groups.len(),
+                    refused: seen.refused,
+                }
+                .emit(&self.dispatcher.metrics);
+                let seen: Vec<Populations> = seen.groups.into_values().collect();
+                calibrate(nulls, &seen)
+            }
+            Err(error) => {
+                // The page threshold does not wait for them.
+                self.failed("read_populations", &error);
+                nulls.to_vec()
+            }
+        }
+    }
+
+    async fn populations(&self) -> anyhow::Result<Seen> {
+        let log = Arc::clone(&self.log);
+        Ok(tokio::task::spawn_blocking(move || populations(log.as_ref())).await??)
     }
 
     async fn holds(&self) -> anyhow::Result<bool> {
@@ -187,6 +231,31 @@ fn latest_tick(log: &dyn Log) -> Result<Option<Timestamp>, LogError> {
     Ok(latest)
 }
 
+/// What the key groups have seen.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The newest of each; ascending, so that every dispatcher sums them up in one order.
+    groups: BTreeMap<GroupId, Populations>,
+    /// Records that cannot be read, or that stand under the key of another group.
+    refused: u64,
+}
+
+/// The whole topic: a record of some hundred bytes of each platform and group, compacted.
+fn populations(log: &dyn Log) -> Result<Seen, LogError> {
+    let mut seen = Seen::default();
+    let place = TopicPartition::new(topics::POPULATIONS, 0);
+    read_through(log, &place, .., &|| false, &mut |record| {
+        let read = record.value.and_then(|value| population::decode(value).ok());
+        match read.filter(|read| record.key == Some(&population::key(read.group))) {
+            Some(read) => {
+                seen.groups.insert(read.group, read);
+            }
+            None => seen.refused += 1,
+        }
+    })?;
+    Ok(seen)
+}
+
 /// What the episodes of this time lead to.
 fn found(episodes: &[PageEpisode], observed: Range<Timestamp>, pages_per_day: f64) -> Threshold {
     let peaks: Vec<f64> = episodes.iter().map(|episode| episode.peak).collect();
@@ -202,10 +271,16 @@ fn found(episodes: &[PageEpisode], observed: Range<Timestamp>, pages_per_day: f6
         episodes: u32::try_from(peaks.len()).unwrap_or(u32::MAX),
         effective_from: now + AHEAD,
         at: now,
+        platforms: Vec::new(),
     }
 }
 
-/// Whether another threshold is to be set than the one in force, which is the shipped one before the first.
+/// Whether a calibration is too new to be replaced for anything but another budget.
+fn must_stand(latest: &Calibration, now: Timestamp) -> bool {
+    now - latest.at < STANDS_FOR
+}
+
+/// Whether another calibration is to be made than the one in force, which is what is shipped before the first.
 fn is_due(latest: Option<&Calibration>, found: &Threshold, now: Timestamp) -> bool {
     let (page_threshold, pages_per_day) = latest.map_or(
         (Prior::SHIPPED.page_threshold, Prior::SHIPPED.pages_per_day),
@@ -214,9 +289,10 @@ fn is_due(latest: Option<&Calibration>, found: &Threshold, now: Timestamp) -> bo
     if pages_per_day != found.pages_per_day {
         return true;
     }
-    let stands = latest.is_some_and(|latest| now - latest.at < STANDS_FOR);
+    let stands = latest.is_some_and(|latest| must_stand(latest, now));
     let moved = (found.page_threshold / page_threshold - 1.0).abs();
-    !stands && moved >= MOVED_BY
+    let nulls = latest.map_or(&[][..], |latest| &latest.platforms);
+    !stands && (moved >= MOVED_BY || differs(&found.platforms, nulls))
 }
 
 fn pages_since(episodes: &[PageEpisode], since: Timestamp) -> usize {
@@ -237,6 +313,9 @@ fn record(to: u32, value: &SightingsRecord<'_>) -> Append {
 
 #[cfg(test)]
 mod tests {
+    use tocsin_model::{BetaLaw, PlatformId};
+    use tocsin_velocity::null::shipped;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_770_000_000_000);
@@ -258,6 +337,7 @@ mod tests {
             pages_per_day: found.pages_per_day,
             episodes: 0,
             at,
+            platforms: found.platforms.clone(),
         }
     }
 
@@ -285,5 +365,18 @@ mod tests {
         assert!(is_due(Some(&stood), &moved, NOW));
         let same = calibration(&moved, NOW - STANDS_FOR);
         assert!(!is_due(Some(&same), &moved, NOW), "it has not moved");
+        let mut found = moved.clone();
+        found.platforms = vec![PlatformNull {
+            reuploads: BetaLaw::with(0.5, 4.0),
+            ..shipped(PlatformId(1))
+        }];
+        assert!(
+            is_due(Some(&same), &found, NOW),
+            "another platform has a null of its own"
+        );
+        let known = calibration(&found, NOW - STANDS_FOR);
+        assert!(!is_due(Some(&known), &found, NOW), "it has one already");
+        let new = calibration(&moved, NOW - Milliseconds::from_minutes(30));
+        assert!(!is_due(Some(&new), &found, NOW), "it is too new");
     }
 }

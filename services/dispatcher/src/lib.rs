@@ -1,6 +1,6 @@
 //! The dispatcher: from alerts to people and back. It turns alerts into cases, hands them out over HTTP, puts decisions on the log, and
 //! keeps the log's registry of parties and the groups' watch list in step with the store's. From what the alerts said it sets the score from
-//! which an episode interrupts a person.
+//! which an episode interrupts a person, and from what the key groups have seen what is ordinary on each platform.
 //!
 //! What this crate does not do: the rules of a case are `tocsin_store::casework`, pure; this crate carries them between the log, the
 //! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
@@ -10,7 +10,7 @@
 //! * An alert's position is committed only after the store has the alert; the store applies each alert once. So none is lost and none
 //!   counts twice.
 //! * A decision is published at least once, and leaves the outbox only when it is on disk in the log.
-//! * One dispatcher at a time sets the page threshold; the record goes to every partition and holds from a tick in the future.
+//! * One dispatcher at a time calibrates; the record goes to every partition and holds from a tick in the future.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -92,6 +92,14 @@ pub struct Dispatcher {
     names: RwLock<Arc<Names>>,
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
+}
+
+impl Dispatcher {
+    /// The names as they are known now.
+    fn names(&self) -> Arc<Names> {
+        let names = self.names.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(&names)
+    }
 }
 
 /// Starts the dispatcher's thread and tasks among `roles`, and returns what [`router`] serves. Inside a tokio runtime.

@@ -1,13 +1,17 @@
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 use tocsin_log::LogError;
-use tocsin_model::{AlertId, Calibration};
+use tocsin_model::{AlertId, Calibration, PlatformNull};
 use tocsin_store::casework::Team;
 use tocsin_store::{AlertEffects, QueueCounts};
+use tocsin_wire::Names;
 
-/// What the dispatcher counts. Labels are names of this file and codes of problems: bounded.
+/// What the dispatcher counts. Labels are names of this file, of platforms that an operator added, and codes of
+/// problems: bounded.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     alerts: IntCounterVec,
@@ -22,6 +26,11 @@ pub(crate) struct Metrics {
     registry_version: IntGauge,
     watch_published: IntCounter,
     calibrations: IntCounter,
+    calibration: IntGauge,
+    null_reuploads: GaugeVec,
+    null_rhythm: GaugeVec,
+    population_groups: IntGauge,
+    populations_refused: IntGauge,
     pages_budget: Gauge,
     pages_last_day: Gauge,
     page_threshold: Gauge,
@@ -90,7 +99,7 @@ pub(crate) struct WatchListPublished {
     pub count: usize,
 }
 
-/// A page threshold is on the log.
+/// A calibration is on the log.
 pub(crate) struct Calibrated<'a> {
     pub calibration: &'a Calibration,
 }
@@ -101,6 +110,19 @@ pub(crate) struct PagesCounted {
     pub pages_last_day: usize,
     pub episodes: usize,
     pub page_threshold: f64,
+}
+
+/// The nulls of platforms were looked at.
+pub(crate) struct NullsInForce<'a> {
+    pub number: u64,
+    pub nulls: &'a [PlatformNull],
+    pub names: &'a Names,
+}
+
+/// What the key groups have seen of ordinary contents was read.
+pub(crate) struct PopulationsRead {
+    pub groups: usize,
+    pub refused: u64,
 }
 
 /// Pages could not be counted, or a threshold or the watch list not be published; it is tried again.
@@ -183,7 +205,33 @@ impl Metrics {
             )?,
             calibrations: IntCounter::new(
                 "tocsin_dispatcher_calibrations_total",
-                "Page thresholds put on the log by this dispatcher",
+                "Calibrations put on the log by this dispatcher",
+            )?,
+            calibration: IntGauge::new(
+                "tocsin_dispatcher_calibration_number",
+                "The number of the latest calibration; 0 is what the version ships with",
+            )?,
+            null_reuploads: GaugeVec::new(
+                Opts::new(
+                    "tocsin_dispatcher_null_reuploads",
+                    "Of ordinary contents of a platform that was calibrated, the part of copies that is uploaded anew",
+                ),
+                &["platform"],
+            )?,
+            null_rhythm: GaugeVec::new(
+                Opts::new(
+                    "tocsin_dispatcher_null_rhythm",
+                    "Of a platform that was calibrated, how many times as busy the busiest hour of the day is as the quietest",
+                ),
+                &["platform"],
+            )?,
+            population_groups: IntGauge::new(
+                "tocsin_dispatcher_population_groups",
+                "Key groups whose populations the latest calibration was made from",
+            )?,
+            populations_refused: IntGauge::new(
+                "tocsin_dispatcher_populations_refused",
+                "Records of populations that could not be read at the latest look",
             )?,
             pages_budget: Gauge::new(
                 "tocsin_dispatcher_pages_per_day_target",
@@ -207,7 +255,7 @@ impl Metrics {
                 "operation",
             )?,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 17] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 22] = [
             Box::new(metrics.alerts.clone()),
             Box::new(metrics.alerts_refused.clone()),
             Box::new(metrics.alert_seconds.clone()),
@@ -220,6 +268,11 @@ impl Metrics {
             Box::new(metrics.registry_version.clone()),
             Box::new(metrics.watch_published.clone()),
             Box::new(metrics.calibrations.clone()),
+            Box::new(metrics.calibration.clone()),
+            Box::new(metrics.null_reuploads.clone()),
+            Box::new(metrics.null_rhythm.clone()),
+            Box::new(metrics.population_groups.clone()),
+            Box::new(metrics.populations_refused.clone()),
             Box::new(metrics.pages_budget.clone()),
             Box::new(metrics.pages_last_day.clone()),
             Box::new(metrics.page_threshold.clone()),
@@ -355,6 +408,7 @@ impl Calibrated<'_> {
             page_threshold,
             pages_per_day,
             episodes,
+            platforms,
             ..
         } = self.calibration;
         tracing::info!(
@@ -362,8 +416,41 @@ impl Calibrated<'_> {
             page_threshold,
             pages_per_day,
             episodes,
-            "set the page threshold"
+            platforms = platforms.len(),
+            "calibrated the key groups"
         );
+    }
+}
+
+impl NullsInForce<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.calibration.set(i64::try_from(self.number).unwrap_or(i64::MAX));
+        // A platform without a null of its own is shown no more.
+        metrics.null_reuploads.reset();
+        metrics.null_rhythm.reset();
+        for null in self.nulls {
+            let name = self.names.platforms.get(&null.platform);
+            let label = name.map_or_else(|| null.platform.0.to_string(), |name| name.as_str().to_owned());
+            metrics
+                .null_reuploads
+                .with_label_values(&[&label])
+                .set(null.reuploads.mean());
+            let busiest = null.hours.iter().copied().fold(0.0, f64::max);
+            let quietest = null.hours.iter().copied().fold(f64::INFINITY, f64::min);
+            metrics.null_rhythm.with_label_values(&[&label]).set(busiest / quietest);
+        }
+    }
+}
+
+impl PopulationsRead {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.population_groups.set(self.groups as i64);
+        metrics
+            .populations_refused
+            .set(i64::try_from(self.refused).unwrap_or(i64::MAX));
+        if self.refused > 0 {
+            tracing::warn!(records = self.refused, "passed over populations that could not be read");
+        }
     }
 }
 

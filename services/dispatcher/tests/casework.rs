@@ -12,12 +12,13 @@ use tocsin_dispatcher::{DispatcherConfig, DispatcherParts};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, Record, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{
-    Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, DeploymentKey, FamilyId, Name, PartitionCount,
-    PriorityTerm, Scope, Timestamp, Verdict,
+    Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, DeploymentKey, FamilyId, GroupId, Name,
+    PartitionCount, PlatformId, Population, Populations, PriorityTerm, Scope, Timestamp, Verdict,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{KeySubject, Role, Store};
-use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
+use tocsin_velocity::null::{STEP_PART, shipped};
+use tocsin_wire::{Names, SightingsRecord, TickTime, population, topics};
 
 #[path = "../../lib/model/tests/example/mod.rs"]
 mod example;
@@ -69,11 +70,15 @@ impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        for topic in [topics::ALERTS, topics::DECISIONS, topics::PARTIES, topics::SIGHTINGS] {
+        let compacted = [topics::PARTIES, topics::POPULATIONS];
+        for topic in [topics::ALERTS, topics::DECISIONS, topics::SIGHTINGS]
+            .into_iter()
+            .chain(compacted)
+        {
             let spec = TopicSpec {
                 name: topic.to_owned(),
                 partitions: if topic == topics::SIGHTINGS { 4 } else { 1 },
-                cleanup: if topic == topics::PARTIES {
+                cleanup: if compacted.contains(&topic) {
                     Cleanup::Compact
                 } else {
                     Cleanup::Delete
@@ -138,11 +143,16 @@ impl Bench {
     }
 
     fn append(&self, topic: &str, values: &[Vec<u8>]) {
-        let appends = values
+        let without_key: Vec<_> = values.iter().map(|value| (None, value.clone())).collect();
+        self.append_under(topic, &without_key);
+    }
+
+    fn append_under(&self, topic: &str, records: &[(Option<Vec<u8>>, Vec<u8>)]) {
+        let appends = records
             .iter()
-            .map(|value| Append {
+            .map(|(key, value)| Append {
                 to: TopicPartition::new(topic, 0),
-                key: None,
+                key: key.clone().map(Into::into),
                 value: Some(value.clone().into()),
                 headers: Vec::new(),
             })
@@ -646,6 +656,57 @@ async fn one_partys_topic_of_another_shape_keeps_no_other_party_waiting() {
     until("the next party has its topic", || has("tocsin.ingest.gamma")).await;
     let refused = "tocsin_dispatcher_failures_total{operation=\"make_ingest_topic\"}";
     running.metric(refused, |count| count == 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_groups_have_seen_makes_a_calibration_a_step_away_and_not_another_at_once() {
+    let bench = Bench::new().await;
+    let at = Timestamp(1_770_000_000_000);
+    let seen = |group: u16, uploads: u64| {
+        let mut population = Population::new(PlatformId(7));
+        (0..500).for_each(|_| population.reuploads.add(uploads, 10));
+        let seen = Populations {
+            group: GroupId(group),
+            at,
+            platforms: vec![population],
+        };
+        (Some(population::key(GroupId(group))), population::encode(&seen))
+    };
+    let elsewhere = (Some(population::key(GroupId(9))), seen(8, 0).1);
+    let broken = (Some(population::key(GroupId(10))), b"no population".to_vec());
+    // Of a group the newest counts.
+    let records = [seen(5, 0), seen(6, 10), elsewhere, broken, seen(5, 10)];
+    bench.append_under(topics::POPULATIONS, &records);
+    bench.append(topics::SIGHTINGS, &[SightingsRecord::Tick(TickTime::At(at)).encode()]);
+    let running = bench.start().await;
+    until("every partition is told", || bench.controls().len() == 4).await;
+    for (_, told) in bench.controls() {
+        let SightingsRecord::Calibration(told) = told else {
+            panic!("{told:?}")
+        };
+        let [null] = told.platforms[..] else { panic!("{told:?}") };
+        let before = shipped(PlatformId(7));
+        assert_eq!(
+            (told.number, null.platform, null.hours),
+            (1, PlatformId(7), before.hours)
+        );
+        let step = null.reuploads.mean() - before.reuploads.mean();
+        assert!((step - STEP_PART).abs() < 1e-9, "{null:?}");
+        assert!(told.effective_from > at && told.is_usable());
+    }
+    running
+        .metric("tocsin_dispatcher_calibration_number", |number| number == 1.0)
+        .await;
+    running
+        .metric("tocsin_dispatcher_population_groups", |groups| groups == 2.0)
+        .await;
+    running
+        .metric("tocsin_dispatcher_populations_refused", |refused| refused == 2.0)
+        .await;
+    running
+        .metric("tocsin_dispatcher_null_reuploads{platform=\"7\"}", |mean| mean > 0.29)
+        .await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,12 +114,13 @@ async fn check_calibration(ground: &Ground) -> Result<()> {
         pages_per_day: 40.0,
         episodes: 0,
         at: BEGIN,
+        platforms: Vec::new(),
     };
     // The older one comes last and says nothing.
     let older = Calibration {
         number: 6,
         page_threshold: 1e12,
-        ..calibration
+        ..calibration.clone()
     };
     let told = [calibration, older].into_iter().flat_map(|calibration| {
         let value = SightingsRecord::Calibration(calibration).encode();

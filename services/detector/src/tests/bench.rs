@@ -66,6 +66,7 @@ impl Bench {
             (topics::CHECKPOINTS, 2, Cleanup::Delete),
             (topics::ALERTS, 1, Cleanup::Delete),
             (topics::FAMILIES, 1, Cleanup::Compact),
+            (topics::POPULATIONS, 1, Cleanup::Compact),
             (topics::PARTIES, 1, Cleanup::Compact),
         ];
         log.ensure_topics(&specs.map(spec)).unwrap();

@@ -74,7 +74,9 @@ fn another_deployments_state_is_refused() {
         ),
         "{error:?}"
     );
-    change_header(&bench, |header| header.state_version += 1);
+    change_header(&bench, |header| header.state_version -= 1);
+    bench.restore().expect("the version before is read");
+    change_header(&bench, |header| header.state_version += 2);
     let error = refusal(&bench);
     assert!(
         matches!(error, DetectorError::OtherStateVersion { written, known: SNAPSHOT_VERSION } if written == SNAPSHOT_VERSION + 1),

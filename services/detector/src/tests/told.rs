@@ -1,6 +1,6 @@
 //! Goal: what the shell tells others beside alerts: which contents are hot, which are no more, and how late it is.
 
-use tocsin_model::{Class, ContentId};
+use tocsin_model::{Class, ContentId, Populations};
 use tocsin_wire::state::{StateHeader, StateKey};
 use tocsin_wire::topics;
 
@@ -40,6 +40,32 @@ fn a_content_that_makes_room_is_withdrawn_from_the_families() {
     };
     until("the louder one is announced", || newest(loud_id) == Some(true));
     assert_eq!(newest(quiet_id), Some(false), "its record has no value");
+    detector.stop().unwrap();
+}
+
+#[test]
+fn what_an_hour_has_seen_is_told_when_it_ends_and_never_in_the_middle_of_one() {
+    let mut bench = Bench::new();
+    let hour = 3_600 * SECOND;
+    let detector = start(&bench);
+    bench.tick(NOON - NOON % hour);
+    for share in 0..3 {
+        bench.shares(NOON + share * hour, &[1]);
+    }
+    bench.tick(NOON + 3 * hour);
+    let group = bench.setup.key.content_id(&bench.content(1)).group();
+    let newest = || {
+        let records = bench.records(topics::POPULATIONS, 0).into_iter();
+        let key = tocsin_wire::population::key(group);
+        let of_group = records.filter(|record| record.key.as_deref() == Some(&key));
+        let value = of_group.last().and_then(|record| record.value);
+        value.map(|value| tocsin_wire::population::decode(&value).unwrap())
+    };
+    let told = |newest: &Option<Populations>| newest.as_ref().map(|seen| seen.at.0);
+    let latest = (NOON + 3 * hour).div_euclid(hour) * hour;
+    until("the last hour is told", || told(&newest()) == Some(latest));
+    let seen = newest().unwrap();
+    assert_eq!((seen.group, seen.platforms.len()), (group, 1));
     detector.stop().unwrap();
 }
 

@@ -176,6 +176,8 @@ pub struct CaseAlert {
     pub page_threshold: f64,
     /// The budget of pages a day that the threshold stands for.
     pub pages_per_day: f64,
+    /// The number of the calibration that judged; 0 is what the version ships with.
+    pub calibration: u64,
     /// The parties that reported the family.
     pub influence: Vec<InfluenceAnswer>,
     /// Whether a content of the family is quarantined as a flood.
@@ -242,11 +244,7 @@ impl Dispatcher {
     }
 
     fn alert_document(&self, alert: &Alert) -> CaseAlert {
-        let names = self
-            .names
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
+        let names = self.names();
         let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
             platform: match names.platforms.get(&figures.platform) {
                 Some(name) => name.to_string(),
@@ -295,6 +293,7 @@ impl Dispatcher {
             page_score: alert.page_score,
             page_threshold: alert.page_threshold,
             pages_per_day: alert.pages_per_day,
+            calibration: alert.calibration,
             influence: influence.collect(),
             quarantined: alert.quarantined,
             reason: alert.reason.name(),

@@ -82,6 +82,9 @@ pub struct Alert {
     pub live: Option<LiveFigures>,
     /// What the score of the window that rang is made of. `None` in alerts of a version before.
     pub score_terms: Option<ScoreTerms>,
+    /// The number of the calibration that judged: of the page threshold, and of what is ordinary on each platform. 0 is what the version
+    /// ships with.
+    pub calibration: u64,
 }
 
 /// Why an episode was raised, or escalated by a live stream. The numbers are part of the wire formats and never change.

@@ -61,6 +61,8 @@ struct Stored {
     /// In the order of the fields.
     #[serde(default)]
     score_terms: Option<[f64; 5]>,
+    #[serde(default)]
+    calibration: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,6 +140,7 @@ pub(crate) fn to_json(alert: &Alert) -> String {
         score_terms: alert
             .score_terms
             .map(|terms| terms.named().map(|(_, value)| finite(value))),
+        calibration: alert.calibration,
     };
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
@@ -206,6 +209,7 @@ fn to_alert(stored: Stored) -> Option<Alert> {
                 synchrony,
                 reuploads,
             }),
+        calibration: stored.calibration,
     })
 }
 
@@ -322,6 +326,7 @@ mod tests {
                 score: -6.0,
                 threshold: 4.2,
             }),
+            calibration: 12,
             score_terms: Some(ScoreTerms {
                 rarity: -1.5,
                 synchrony: 4.0,
@@ -342,6 +347,7 @@ mod tests {
             "quarantined",
             "live",
             "score_terms",
+            "calibration",
         ] {
             assert!(fields.remove(added).is_some(), "{added}");
         }

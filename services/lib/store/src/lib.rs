@@ -27,6 +27,7 @@ mod error;
 mod key;
 mod key_cache;
 mod look_ups;
+mod nulls;
 mod outbox;
 mod paging;
 mod party;

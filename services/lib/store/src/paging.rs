@@ -1,7 +1,7 @@
-use tocsin_model::{Alert, AlertLevel, Calibration, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Calibration, Milliseconds, PlatformNull, Timestamp};
 
 use crate::database::{Row, Transaction, Value};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, nulls};
 
 /// What is kept of one episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub struct PageEpisode {
 }
 
 /// What a calibrator found.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     /// The page score from which an episode is to page.
     pub page_threshold: f64,
@@ -27,6 +27,8 @@ pub struct Threshold {
     pub effective_from: Timestamp,
     /// When it was made.
     pub at: Timestamp,
+    /// What is ordinary on each platform that was calibrated.
+    pub platforms: Vec<PlatformNull>,
 }
 
 /// Notes the page score of an alert, within the transaction that applies it. An alert of schema version 1 has none.
@@ -165,8 +167,8 @@ impl Store {
         let number = last.integer("number").map_err(&failed)? + 1;
         transaction
             .execute(
-                "INSERT INTO calibrations (number, effective_from, page_threshold, pages_per_day, episodes, made_at, published) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 0)",
+                "INSERT INTO calibrations (number, effective_from, page_threshold, pages_per_day, episodes, made_at, published, nulls) \
+                 VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
                 &[
                     number.into(),
                     made.effective_from.into(),
@@ -174,6 +176,7 @@ impl Store {
                     made.pages_per_day.into(),
                     i64::from(made.episodes).into(),
                     made.at.into(),
+                    nulls::to_bytes(&made.platforms).into(),
                 ],
             )
             .await
@@ -186,6 +189,7 @@ impl Store {
             pages_per_day: made.pages_per_day,
             episodes: made.episodes,
             at: made.at,
+            platforms: made.platforms,
         }))
     }
 
@@ -198,12 +202,14 @@ impl Store {
         let rows = self
             .database()
             .fetch(
-                "SELECT number, effective_from, page_threshold, pages_per_day, episodes, made_at, published \
+                "SELECT number, effective_from, page_threshold, pages_per_day, episodes, made_at, published, nulls \
                  FROM calibrations ORDER BY number DESC LIMIT 1",
                 &[],
             )
             .await
             .map_err(&failed)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let platforms = nulls::from_bytes(&row.bytes("nulls").map_err(&failed)?)?;
         let read = |row: &Row| {
             let calibration = Calibration {
                 number: row.integer("number")? as u64,
@@ -212,10 +218,11 @@ impl Store {
                 pages_per_day: row.real("pages_per_day")?,
                 episodes: u32::try_from(row.integer("episodes")?).unwrap_or(u32::MAX),
                 at: Timestamp(row.integer("made_at")?),
+                platforms,
             };
             Ok((calibration, row.integer("published")? != 0))
         };
-        rows.first().map(read).transpose().map_err(&failed)
+        read(row).map(Some).map_err(&failed)
     }
 
     /// Says that every partition of the log has this calibration.

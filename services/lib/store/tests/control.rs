@@ -5,7 +5,10 @@
 mod fixture;
 
 use fixture::{START, alert, n, on_both};
-use tocsin_model::{Alert, AlertId, AlertLevel, Algorithm, ContentHash, Milliseconds, Scope, Severity, Timestamp};
+use tocsin_model::{
+    Alert, AlertId, AlertLevel, Algorithm, BetaLaw, ContentHash, GammaLaw, Milliseconds, PlatformId, PlatformNull,
+    Scope, Severity, Timestamp,
+};
 use tocsin_store::{PageEpisode, Threshold};
 
 const LEASE: Milliseconds = Milliseconds::from_seconds(15);
@@ -28,6 +31,15 @@ fn threshold(page_threshold: f64) -> Threshold {
         episodes: 3,
         effective_from: Timestamp(START.0 + 60_000),
         at: START,
+        platforms: vec![PlatformNull {
+            platform: PlatformId(7),
+            hours: std::array::from_fn(|hour| page_threshold / (1.0 + hour as f64)),
+            reuploads: BetaLaw::with(0.3, 7.0),
+            base_rate: GammaLaw {
+                copies: 0.1,
+                hours: 3.7,
+            },
+        }],
     }
 }
 
@@ -79,6 +91,7 @@ async fn one_holder_calibrates_until_its_lease_is_over() {
         assert_eq!(other.add_calibration("b", threshold(9.0)).await.unwrap(), None);
         let made = f.store.add_calibration("a", threshold(3.5)).await.unwrap().unwrap();
         assert_eq!((made.number, made.page_threshold), (1, 3.5));
+        assert_eq!(made.platforms, threshold(3.5).platforms);
         f.clock.advance(LEASE);
         assert_eq!(
             f.store.add_calibration("a", threshold(1.0)).await.unwrap(),
@@ -87,7 +100,7 @@ async fn one_holder_calibrates_until_its_lease_is_over() {
         );
         assert!(other.hold_calibrator("b", LEASE).await.unwrap());
         // Whoever comes next finds what was made, and that it is still to be published.
-        assert_eq!(other.latest_calibration().await.unwrap(), Some((made, false)));
+        assert_eq!(other.latest_calibration().await.unwrap(), Some((made.clone(), false)));
         other.calibration_published(1).await.unwrap();
         assert_eq!(f.store.latest_calibration().await.unwrap(), Some((made, true)));
         let next = other.add_calibration("b", threshold(4.0)).await.unwrap().unwrap();

@@ -28,7 +28,7 @@ pub(crate) struct Subject<'a> {
     /// Whether a member is in quarantine.
     pub(crate) has_flood: bool,
     /// What came before the records.
-    pub(crate) past: Past,
+    pub(crate) past: Past<'a>,
 }
 
 /// The alert of an episode at `now`. `None` without records.
@@ -92,6 +92,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         reason: state.episode.reason,
         live: figures.live,
         score_terms: Some(judgement.terms),
+        calibration: policy.calibration,
     })
 }
 

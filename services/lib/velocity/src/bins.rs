@@ -55,7 +55,7 @@ pub(crate) struct Place {
 }
 
 /// A day in bins of fifteen minutes, and the open one.
-const DAY_BINS: i64 = 97;
+pub(crate) const DAY_BINS: i64 = 97;
 
 impl Resolution {
     /// All resolutions, finest first.

@@ -1,8 +1,28 @@
-use tocsin_model::{Calibration, Timestamp};
+use tocsin_model::{BetaLaw, Calibration, GammaLaw, PlatformId, PlatformNull, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 /// The most calibrations a group keeps: the one in force, and those to come. Beyond, the latest to come gives way to a later one.
 const KEPT_MAX: usize = 16;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is kept.
+    New,
+    /// It says nothing new.
+    Known,
+    /// Its figures cannot be used.
+    Refused,
+}
+
+/// How many of a calibration's fields bytes hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// The page threshold alone.
+    Threshold,
+    /// The nulls of platforms too.
+    Nulls,
+}
 
 /// The calibrations a group goes by. Which one is in force follows from the time alone, so a further tick changes nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,11 +32,14 @@ pub(crate) struct Calibrations {
 }
 
 impl Calibrations {
-    /// Takes a record. Whether it says anything new: one whose number is not above every known one does not.
-    pub(crate) fn take(&mut self, calibration: &Calibration, now: Timestamp) -> bool {
+    /// Takes a record. One whose number is not above every known one says nothing new.
+    pub(crate) fn take(&mut self, calibration: &Calibration, now: Timestamp) -> Taken {
+        if !calibration.is_usable() {
+            return Taken::Refused;
+        }
         let newest = self.kept.last().map_or(0, |kept| kept.number);
-        if calibration.number <= newest || !calibration.is_usable() {
-            return false;
+        if calibration.number <= newest {
+            return Taken::Known;
         }
         // What would begin later than a newer one never counts.
         self.kept
@@ -25,8 +48,8 @@ impl Calibrations {
         if self.kept.len() == KEPT_MAX {
             self.kept.pop();
         }
-        self.kept.push(*calibration);
-        true
+        self.kept.push(calibration.clone());
+        Taken::New
     }
 
     /// The one in force at `now`; `None` before the first.
@@ -48,10 +71,12 @@ impl Calibrations {
             out.float(kept.pages_per_day);
             out.number(u64::from(kept.episodes));
             out.signed(kept.at.0);
+            out.number(kept.platforms.len() as u64);
+            kept.platforms.iter().for_each(|null| encode_null(null, out));
         }
     }
 
-    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(layout: Layout, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut calibrations = Calibrations::default();
         for _ in 0..input.length(20)? {
             let kept = Calibration {
@@ -61,6 +86,10 @@ impl Calibrations {
                 pages_per_day: input.float()?,
                 episodes: input.narrow("count of episodes")?,
                 at: Timestamp(input.signed()?),
+                platforms: match layout {
+                    Layout::Threshold => Vec::new(),
+                    Layout::Nulls => decode_nulls(input)?,
+                },
             };
             if !kept.is_usable() {
                 return Err(DecodeError::Invalid("calibration"));
@@ -71,9 +100,54 @@ impl Calibrations {
     }
 }
 
+fn encode_null(null: &PlatformNull, out: &mut Encoder) {
+    out.number(u64::from(null.platform.0));
+    let PlatformNull {
+        reuploads, base_rate, ..
+    } = null;
+    let laws = [reuploads.uploads, reuploads.shares, base_rate.copies, base_rate.hours];
+    null.hours.into_iter().chain(laws).for_each(|figure| out.float(figure));
+}
+
+fn decode_nulls(input: &mut Decoder<'_>) -> Result<Vec<PlatformNull>, DecodeError> {
+    let mut nulls = Vec::new();
+    for _ in 0..input.length(225)? {
+        let platform = PlatformId(input.narrow("platform")?);
+        let mut hours = [0.0; 24];
+        for hour in &mut hours {
+            *hour = input.float()?;
+        }
+        nulls.push(PlatformNull {
+            platform,
+            hours,
+            reuploads: BetaLaw {
+                uploads: input.float()?,
+                shares: input.float()?,
+            },
+            base_rate: GammaLaw {
+                copies: input.float()?,
+                hours: input.float()?,
+            },
+        });
+    }
+    Ok(nulls)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn null(platform: u16) -> PlatformNull {
+        PlatformNull {
+            platform: PlatformId(platform),
+            hours: std::array::from_fn(|hour| 0.5 + hour as f64 / 10.0),
+            reuploads: BetaLaw::with(0.4, 7.0),
+            base_rate: GammaLaw {
+                copies: 0.25,
+                hours: 3.5,
+            },
+        }
+    }
 
     fn calibration(number: u64, from: i64) -> Calibration {
         Calibration {
@@ -83,6 +157,7 @@ mod tests {
             pages_per_day: 15.0,
             episodes: 3,
             at: Timestamp(from - 60),
+            platforms: vec![null(1), null(7)],
         }
     }
 
@@ -95,9 +170,9 @@ mod tests {
         // However late the group is told the time, the same one is in force at the same time.
         for told_at in [0, 150, 250] {
             let mut calibrations = Calibrations::default();
-            assert!(calibrations.take(&calibration(1, 100), Timestamp(0)));
-            assert!(calibrations.take(&calibration(2, 200), Timestamp(50)));
-            assert!(calibrations.take(&calibration(3, 300), Timestamp(told_at)));
+            assert_eq!(calibrations.take(&calibration(1, 100), Timestamp(0)), Taken::New);
+            assert_eq!(calibrations.take(&calibration(2, 200), Timestamp(50)), Taken::New);
+            assert_eq!(calibrations.take(&calibration(3, 300), Timestamp(told_at)), Taken::New);
             if told_at < 100 {
                 assert_eq!([number_at(&calibrations, 99), number_at(&calibrations, 100)], [0, 1]);
             }
@@ -108,16 +183,24 @@ mod tests {
     #[test]
     fn an_older_or_equal_number_says_nothing() {
         let mut calibrations = Calibrations::default();
-        assert!(calibrations.take(&calibration(5, 100), Timestamp(0)));
+        assert_eq!(calibrations.take(&calibration(5, 100), Timestamp(0)), Taken::New);
         let before = calibrations.clone();
         for number in [1, 4, 5] {
-            assert!(!calibrations.take(&calibration(number, 50), Timestamp(0)));
+            assert_eq!(calibrations.take(&calibration(number, 50), Timestamp(0)), Taken::Known);
         }
         let unusable = Calibration {
             page_threshold: f64::NAN,
             ..calibration(9, 50)
         };
-        assert!(!calibrations.take(&unusable, Timestamp(0)));
+        let twice = Calibration {
+            platforms: vec![null(1), null(1)],
+            ..calibration(9, 50)
+        };
+        let mut lying = calibration(9, 50);
+        lying.platforms[1].hours[4] = 50.0;
+        for refused in [unusable, twice, lying] {
+            assert_eq!(calibrations.take(&refused, Timestamp(0)), Taken::Refused);
+        }
         assert_eq!(calibrations, before);
     }
 
@@ -125,7 +208,7 @@ mod tests {
     fn a_newer_one_that_begins_earlier_takes_the_place_of_those_after_it() {
         let mut calibrations = Calibrations::default();
         for (number, from) in [(1, 100), (2, 300), (3, 200)] {
-            assert!(calibrations.take(&calibration(number, from), Timestamp(0)));
+            assert_eq!(calibrations.take(&calibration(number, from), Timestamp(0)), Taken::New);
         }
         assert_eq!([number_at(&calibrations, 150), number_at(&calibrations, 400)], [1, 3]);
     }
@@ -134,7 +217,10 @@ mod tests {
     fn it_stays_bounded_and_comes_back_from_its_bytes() {
         let mut calibrations = Calibrations::default();
         for number in 1..100 {
-            assert!(calibrations.take(&calibration(number, 1_000 + number as i64), Timestamp(0)));
+            assert_eq!(
+                calibrations.take(&calibration(number, 1_000 + number as i64), Timestamp(0)),
+                Taken::New
+            );
         }
         assert_eq!(calibrations.kept.len(), KEPT_MAX);
         assert_eq!(number_at(&calibrations, 5_000), 99);
@@ -142,7 +228,7 @@ mod tests {
         calibrations.encode(&mut out);
         let bytes = out.finish();
         let mut input = Decoder::new(&bytes);
-        assert_eq!(Calibrations::decode(&mut input).unwrap(), calibrations);
+        assert_eq!(Calibrations::decode(Layout::Nulls, &mut input).unwrap(), calibrations);
         input.finish().unwrap();
     }
 }

@@ -5,7 +5,7 @@ use tocsin_model::{
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
-use crate::calibrations::Calibrations;
+use crate::calibrations::{Calibrations, Taken};
 use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
@@ -13,6 +13,7 @@ use crate::flood::Quarantine;
 use crate::input::{Counters, GroupConfig, HotKey, Input, Output};
 use crate::learning::Outcomes;
 use crate::marks::Marks;
+use crate::populations::GroupPopulations;
 use crate::record::HotRecord;
 use crate::shadow::Shadow;
 use crate::watched::WatchList;
@@ -32,6 +33,7 @@ pub struct Group {
     pub(crate) watch_list: WatchList,
     pub(crate) delta_number: u64,
     pub(crate) outcomes: Outcomes,
+    pub(crate) populations: GroupPopulations,
     version: u64,
     /// Not part of the state.
     pub(crate) shadow: Option<Shadow>,
@@ -57,6 +59,7 @@ impl Group {
             watch_list: WatchList::default(),
             delta_number: 0,
             outcomes: Outcomes::default(),
+            populations: GroupPopulations::default(),
             version: 0,
             shadow: config.shadow.map(Shadow::new),
             changed: BTreeSet::new(),
@@ -77,9 +80,11 @@ impl Group {
             Input::Delta(delta) => self.delta(delta, out),
             Input::Tick(now) => self.pass(now, out),
             Input::Decision(decision) => self.decision(decision, out),
-            Input::Calibration(calibration) => {
-                self.version += u64::from(self.calibrations.take(calibration, self.now));
-            }
+            Input::Calibration(calibration) => match self.calibrations.take(calibration, self.now) {
+                Taken::New => self.version += 1,
+                Taken::Known => {}
+                Taken::Refused => self.counters.calibrations_refused += 1,
+            },
             Input::Watch(watch) => self.watch(watch, out),
         }
     }
@@ -190,6 +195,15 @@ impl Group {
         if self.now == Timestamp::MIN {
             self.now = now;
         }
+        if self.populations.is_due(now) {
+            self.close_hours(now, out);
+        }
+        self.do_what_is_due(now, out);
+        self.now = self.now.max(now);
+    }
+
+    /// Does what is due at or before `now`, each at its own time.
+    pub(crate) fn do_what_is_due(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         while let Some((at, duty)) = self.deadlines.take_due(now) {
             self.now = self.now.max(at);
             self.version += 1;
@@ -203,7 +217,6 @@ impl Group {
                 Duty::Learn(family, class) => self.learn(family, class, at),
             }
         }
-        self.now = self.now.max(now);
     }
 
     fn count(&mut self, sighting: &Sighting<'_>, class: Class, out: &mut Vec<Output>) {
@@ -240,6 +253,10 @@ impl Group {
                     return;
                 }
             }
+        }
+        // What is hot is left out: one content that spreads would make its hour look busy.
+        if class == Class::All && sighting.kind.is_spread() {
+            self.populations.count(sighting.platform, at);
         }
         // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
         let is_watched = self.watch_list.severity(content).is_some();

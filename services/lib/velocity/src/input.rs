@@ -41,7 +41,7 @@ pub enum Input<'a> {
     Tick(Timestamp),
     /// People decided about a family whose home this is.
     Decision(&'a Decision),
-    /// From when on which score interrupts a person. Every group is told.
+    /// From when on which score interrupts a person, and what is ordinary on each platform. Every group is told.
     Calibration(&'a Calibration),
     /// A content of this group was put on the watch list, or taken off.
     Watch(&'a Watch),
@@ -104,6 +104,8 @@ pub struct Counters {
     pub states_refused: u64,
     /// Changes of the watch list beyond its limit, or of a content of another group.
     pub watches_refused: u64,
+    /// Calibrations with figures beyond their limits.
+    pub calibrations_refused: u64,
 }
 
 impl Counters {
@@ -123,6 +125,7 @@ impl Counters {
         self.deltas_refused += other.deltas_refused;
         self.states_refused += other.states_refused;
         self.watches_refused += other.watches_refused;
+        self.calibrations_refused += other.calibrations_refused;
     }
 }
 

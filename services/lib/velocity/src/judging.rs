@@ -1,6 +1,6 @@
 //! When a group asks the rule, and what it then says.
 
-use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Milliseconds, PlatformNull, Timestamp};
 
 use crate::alert::{Subject, compose};
 use crate::class::{Question, Quiet};
@@ -128,14 +128,20 @@ impl Group {
     }
 
     /// What the rule must know of a family in a scope beside its records.
-    pub(crate) fn past(&self, family: FamilyId, class: Class) -> Past {
+    pub(crate) fn past(&self, family: FamilyId, class: Class) -> Past<'_> {
         let since = [Class::All, class]
             .into_iter()
             .filter_map(|class| self.classes.get(&class));
         let watched_since = since.map(|counts| counts.since).min().unwrap_or(self.now);
         let state = self.families.state(family, class);
         let settled_until = state.map_or(Timestamp::MIN, |state| state.episode.settled_until());
-        Past::new(watched_since, settled_until)
+        Past::new(watched_since, settled_until, self.nulls())
+    }
+
+    /// What is ordinary on the platforms, by the calibration in force.
+    fn nulls(&self) -> &[PlatformNull] {
+        let in_force = self.calibrations.in_force(self.now);
+        in_force.map_or(&[], |calibration| &calibration.platforms)
     }
 
     /// Asks the rule about a family in a scope. A scope beyond `all` is judged only where it holds more than scope `all` does.
@@ -213,7 +219,13 @@ impl Group {
             threshold: f64::NEG_INFINITY,
             ..*parameters
         };
-        trigger::judge(&[record], Past::new(since, Timestamp::MIN), self.now, &at_any).rings_up_to
+        trigger::judge(
+            &[record],
+            Past::new(since, Timestamp::MIN, self.nulls()),
+            self.now,
+            &at_any,
+        )
+        .rings_up_to
     }
 
     /// What was known of a content in a class says nothing any more: of the family it has become, of the level of its episode, of what is live.
@@ -343,6 +355,7 @@ impl Group {
     fn page_policy(&self) -> PagePolicy {
         let in_force = self.calibrations.in_force(self.now);
         in_force.map_or(PagePolicy::SHIPPED, |calibration| PagePolicy {
+            calibration: calibration.number,
             threshold: calibration.page_threshold,
             pages_per_day: calibration.pages_per_day,
         })

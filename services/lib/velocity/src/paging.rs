@@ -7,6 +7,8 @@ use tocsin_model::AlertLevel;
 pub(crate) struct PagePolicy {
     /// The page score from which an episode pages.
     pub(crate) threshold: f64,
+    /// The number of the calibration behind it; 0 is what the version ships with.
+    pub(crate) calibration: u64,
     /// How many pages a day the threshold is meant to lead to, over the whole deployment.
     pub(crate) pages_per_day: f64,
 }
@@ -25,6 +27,7 @@ impl PagePolicy {
     /// can answer some fifteen a day. It lies below what one party that reports alone can reach with labels, or a platform that runs its
     /// own deployment would never page.
     pub(crate) const SHIPPED: PagePolicy = PagePolicy {
+        calibration: 0,
         threshold: 1_500.0,
         pages_per_day: 15.0,
     };

@@ -134,7 +134,7 @@ impl Shadow {
     }
 
     /// Asks the shadow's rule, unless it is known that it cannot ring.
-    fn ask(&mut self, family: FamilyId, class: Class, (records, live): (&[&HotRecord], Past), now: Timestamp) {
+    fn ask(&mut self, family: FamilyId, class: Class, (records, live): (&[&HotRecord], Past<'_>), now: Timestamp) {
         let parameters = self.parameters;
         let watched = self.watched(family, class, now);
         watched.quiet.copies = watched.quiet.copies.saturating_sub(1);
@@ -148,7 +148,7 @@ impl Shadow {
             watched.episode.judged(Rings::No, hour, now);
             return;
         }
-        let past = Past::new(live.watched_since, watched.episode.settled_until());
+        let past = Past::new(live.watched_since, watched.episode.settled_until(), live.platforms);
         let judgement = trigger::judge(records, past, now, &parameters);
         if judgement.rings == Rings::Yes {
             if watched.episode.judged(Rings::Yes, hour, now) != Some(AlertLevel::Raised) {

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use tocsin_model::{Class, GroupId, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdCounts, RecentTokens};
 
-use crate::calibrations::Calibrations;
+use crate::calibrations::{Calibrations, Layout};
 use crate::class::ClassCounts;
 use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
@@ -12,10 +13,13 @@ use crate::group::Group;
 use crate::input::GroupConfig;
 use crate::learning::Outcomes;
 use crate::marks::Marks;
+use crate::populations::GroupPopulations;
 use crate::watched::WatchList;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 4;
+pub const SNAPSHOT_VERSION: u16 = 5;
+/// The layouts that are read. 4 knew no populations and no nulls: such a group begins to count them.
+pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
 
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.
@@ -32,6 +36,7 @@ impl Group {
         self.outcomes.encode(&mut out);
         self.calibrations.encode(&mut out);
         self.watch_list.encode(&mut out);
+        self.populations.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in &self.classes {
             out.number(u64::from(class.number()));
@@ -50,12 +55,14 @@ impl Group {
     /// The state from the bytes of [`Group::encode_core`] and of the cold counts of every class.
     ///
     /// # Errors
-    /// The bytes are not a state of this version, or a class's cold counts are missing.
+    /// The bytes are not a state of [`SNAPSHOT_VERSIONS_READ`], or a class's cold counts are missing.
     pub fn decode(config: GroupConfig, core: &[u8], cold: &BTreeMap<Class, Vec<u8>>) -> Result<Self, DecodeError> {
         let mut input = Decoder::new(core);
-        if input.number()? != u64::from(SNAPSHOT_VERSION) {
+        let version: u16 = input.narrow("snapshot version")?;
+        if !SNAPSHOT_VERSIONS_READ.contains(&version) {
             return Err(DecodeError::Invalid("snapshot version"));
         }
+        let has_populations = version >= 5;
         let mut group = Group::new(GroupId(input.narrow("group")?), config);
         group.now = Timestamp(input.signed()?);
         group.delta_number = input.number()?;
@@ -64,8 +71,16 @@ impl Group {
         group.families = Families::decode(&mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
         group.outcomes = Outcomes::decode(&mut input)?;
-        group.calibrations = Calibrations::decode(&mut input)?;
+        let layout = if has_populations {
+            Layout::Nulls
+        } else {
+            Layout::Threshold
+        };
+        group.calibrations = Calibrations::decode(layout, &mut input)?;
         group.watch_list = WatchList::decode(&mut input)?;
+        if has_populations {
+            group.populations = GroupPopulations::decode(&mut input)?;
+        }
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
             let mut counts = ClassCounts::new(group.config.cold, group.now);

@@ -92,6 +92,7 @@ pub fn encode(alert: &Alert, names: &Names) -> Vec<u8> {
             put_double(out, value);
         }
     });
+    put_count(&mut out, alert.calibration);
     out
 }
 
@@ -149,6 +150,7 @@ pub fn decode(bytes: &[u8]) -> Result<AlertRecord, RecordError> {
         reason: AlertReason::from_number(cursor.branch(1 + AlertReason::ALL.len() as u8)?).ok_or(invalid("reason"))?,
         live: cursor.present()?.then(|| read_live(cursor)).transpose()?,
         score_terms: cursor.present()?.then(|| read_score_terms(cursor)).transpose()?,
+        calibration: narrow(cursor, "calibration")?,
     };
     cursor.finish()?;
     Ok(AlertRecord { alert, names })

@@ -1,14 +1,14 @@
 //! Calibration records as they stand in `tocsin.sightings`, one in each partition.
 
-use tocsin_model::{Calibration, Timestamp};
+use tocsin_model::{BetaLaw, Calibration, GammaLaw, PlatformId, PlatformNull, Timestamp};
 
-use crate::avro::{Cursor, put_double, put_long};
+use crate::avro::{ArrayWalk, Cursor, put_array, put_double, put_long};
 use crate::record::{invalid, narrow, put_count};
 use crate::{RecordError, SchemaName, framing};
 
 /// A calibration in Avro single-object encoding.
 pub fn encode(calibration: &Calibration) -> Vec<u8> {
-    let mut out = Vec::with_capacity(56);
+    let mut out = Vec::with_capacity(56 + calibration.platforms.len() * 240);
     framing::begin(SchemaName::Calibration, &mut out);
     put_count(&mut out, calibration.number);
     put_long(&mut out, calibration.effective_from.0);
@@ -16,6 +16,7 @@ pub fn encode(calibration: &Calibration) -> Vec<u8> {
     put_double(&mut out, calibration.pages_per_day);
     put_long(&mut out, i64::from(calibration.episodes));
     put_long(&mut out, calibration.at.0);
+    put_array(&mut out, calibration.platforms.iter(), put_null);
     out
 }
 
@@ -33,10 +34,53 @@ pub fn decode(bytes: &[u8]) -> Result<Calibration, RecordError> {
         pages_per_day: cursor.double()?,
         episodes: narrow(cursor, "episodes")?,
         at: Timestamp(cursor.long()?),
+        platforms: read_nulls(cursor)?,
     };
     cursor.finish()?;
     match calibration.is_usable() {
         true => Ok(calibration),
-        false => Err(invalid("page_threshold")),
+        false => Err(invalid("figures of a calibration")),
+    }
+}
+
+fn put_null(out: &mut Vec<u8>, null: &PlatformNull) {
+    put_long(out, i64::from(null.platform.0));
+    put_array(out, null.hours.into_iter(), put_double);
+    put_double(out, null.reuploads.uploads);
+    put_double(out, null.reuploads.shares);
+    put_double(out, null.base_rate.copies);
+    put_double(out, null.base_rate.hours);
+}
+
+fn read_nulls(cursor: &mut Cursor<'_>) -> Result<Vec<PlatformNull>, RecordError> {
+    let mut nulls = Vec::new();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        nulls.push(PlatformNull {
+            platform: PlatformId(narrow(cursor, "platform")?),
+            hours: read_hours(cursor)?,
+            reuploads: BetaLaw {
+                uploads: cursor.double()?,
+                shares: cursor.double()?,
+            },
+            base_rate: GammaLaw {
+                copies: cursor.double()?,
+                hours: cursor.double()?,
+            },
+        });
+    }
+    Ok(nulls)
+}
+
+fn read_hours(cursor: &mut Cursor<'_>) -> Result<[f64; 24], RecordError> {
+    let mut hours = [0.0; 24];
+    let mut left = hours.iter_mut();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        *left.next().ok_or(invalid("hours"))? = cursor.double()?;
+    }
+    match left.next() {
+        None => Ok(hours),
+        Some(_) => Err(invalid("hours")),
     }
 }

@@ -1,5 +1,5 @@
 //! The bytes that Tocsin exchanges: events from outside (Avro and JSON), blocks of sightings, alerts, rejects, decisions, announcements,
-//! links, calibrations, changes of the watch list, state records, and the declaration of every topic.
+//! links, calibrations and what they are made from, changes of the watch list, state records, and the declaration of every topic.
 //!
 //! What this crate does not do: no I/O, no clock, no log or HTTP; it decides nothing about parties, clocks or duplicates (that is
 //! intake's), and it makes no views for readers (that is query's): what several HTTP APIs answer alike has its shape in [`document`].
@@ -26,6 +26,7 @@ mod framing;
 pub mod link;
 mod names;
 mod party;
+pub mod population;
 mod record;
 mod reject;
 mod schemas;

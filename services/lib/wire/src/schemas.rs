@@ -24,6 +24,7 @@ pub enum SchemaName {
     Party,
     Calibration,
     Watch,
+    Population,
 }
 
 /// The writer schemas that can be read: every version this project ever published, and those an operator registers.
@@ -68,7 +69,7 @@ pub enum SchemaError {
 
 impl SchemaName {
     /// All schemas.
-    pub const ALL: [SchemaName; 11] = [
+    pub const ALL: [SchemaName; 12] = [
         SchemaName::Event,
         SchemaName::EventBatch,
         SchemaName::Alert,
@@ -80,6 +81,7 @@ impl SchemaName {
         SchemaName::Party,
         SchemaName::Calibration,
         SchemaName::Watch,
+        SchemaName::Population,
     ];
 
     /// The name of its directory under `schemas/avro`.
@@ -96,6 +98,7 @@ impl SchemaName {
             SchemaName::Party => "party",
             SchemaName::Calibration => "calibration",
             SchemaName::Watch => "watch",
+            SchemaName::Population => "population",
         }
     }
 
@@ -113,6 +116,7 @@ impl SchemaName {
                 include_str!("../../../../schemas/avro/alert/1.avsc"),
                 include_str!("../../../../schemas/avro/alert/2.avsc"),
                 include_str!("../../../../schemas/avro/alert/3.avsc"),
+                include_str!("../../../../schemas/avro/alert/4.avsc"),
             ],
             SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
             SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],
@@ -120,8 +124,12 @@ impl SchemaName {
             SchemaName::Link => &[include_str!("../../../../schemas/avro/link/1.avsc")],
             SchemaName::State => &[include_str!("../../../../schemas/avro/state/1.avsc")],
             SchemaName::Party => &[include_str!("../../../../schemas/avro/party/1.avsc")],
-            SchemaName::Calibration => &[include_str!("../../../../schemas/avro/calibration/1.avsc")],
+            SchemaName::Calibration => &[
+                include_str!("../../../../schemas/avro/calibration/1.avsc"),
+                include_str!("../../../../schemas/avro/calibration/2.avsc"),
+            ],
             SchemaName::Watch => &[include_str!("../../../../schemas/avro/watch/1.avsc")],
+            SchemaName::Population => &[include_str!("../../../../schemas/avro/population/1.avsc")],
         }
     }
 
@@ -136,7 +144,7 @@ impl SchemaName {
     }
 }
 
-static NEWEST: LazyLock<[(Schema, u64); 11]> = LazyLock::new(|| {
+static NEWEST: LazyLock<[(Schema, u64); 12]> = LazyLock::new(|| {
     SchemaName::ALL.map(|name| {
         let text = name.versions().last().expect("every schema has a version");
         (parse_own(text), fingerprint_own(text))

@@ -30,7 +30,7 @@ pub enum SightingsRecord<'a> {
     Tick(TickTime),
     /// A person decided.
     Decision(Decision),
-    /// From when on which score interrupts a person.
+    /// From when on which score interrupts a person, and what is ordinary on each platform.
     Calibration(Calibration),
     /// The watch list changed.
     Watch(Watch),

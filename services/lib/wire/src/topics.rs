@@ -23,6 +23,8 @@ pub const REJECTS: &str = "tocsin.rejects";
 pub const DECISIONS: &str = "tocsin.decisions";
 /// The topic of announced families.
 pub const FAMILIES: &str = "tocsin.families";
+/// The topic of what key groups have seen of ordinary contents.
+pub const POPULATIONS: &str = "tocsin.populations";
 /// The topic of the party registry.
 pub const PARTIES: &str = "tocsin.parties";
 /// The topic of intake's own state.
@@ -182,6 +184,7 @@ mod tests {
             REJECTS,
             DECISIONS,
             FAMILIES,
+            POPULATIONS,
             PARTIES,
             INTAKE,
             INGEST_TEMPLATE,

@@ -86,6 +86,7 @@ fn read_and_write(name: SchemaName, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
         SchemaName::Party => PartyRecord::decode(bytes)?.encode(),
         SchemaName::Calibration => calibration::encode(&calibration::decode(bytes)?),
         SchemaName::Watch => watch::encode(&watch::decode(bytes)?),
+        SchemaName::Population => population::encode(&population::decode(bytes)?),
     })
 }
 
@@ -242,6 +243,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     synchrony: 4.0,
                     reuploads: 2.5,
                 }),
+                calibration: 12,
             };
             alert::encode(&alert, &names)
         }
@@ -306,6 +308,20 @@ fn example(schema: SchemaName) -> Vec<u8> {
             pages_per_day: 15.0,
             episodes: 1_840,
             at,
+            platforms: [7, 8]
+                .map(|id| PlatformNull {
+                    platform: PlatformId(id),
+                    hours: std::array::from_fn(|hour| 0.5 + hour as f64 / 16.0),
+                    reuploads: BetaLaw {
+                        uploads: 6.5,
+                        shares: 1.5,
+                    },
+                    base_rate: GammaLaw {
+                        copies: 0.25,
+                        hours: 2.5,
+                    },
+                })
+                .to_vec(),
         }),
         SchemaName::Watch => watch::encode(&Watch {
             number: 41,
@@ -315,6 +331,18 @@ fn example(schema: SchemaName) -> Vec<u8> {
             source: name("example"),
             at,
         }),
+        SchemaName::Population => {
+            let mut population = Population::new(PlatformId(7));
+            population.spread = std::array::from_fn(|hour| hour as u64 * Population::ONE);
+            population.watched = [7 * Population::ONE; 24];
+            population.reuploads.add(3, 12);
+            population.rates.add(9);
+            population::encode(&Populations {
+                group: GroupId(200),
+                at,
+                platforms: vec![population, Population::new(PlatformId(8))],
+            })
+        }
     }
 }
 

@@ -81,6 +81,15 @@ fn records_of_the_sightings_topic_come_back() {
     let content = ContentId(5);
     let at = Timestamp(1_770_000_000_250);
     let block = write(&sightings(&url));
+    let null = PlatformNull {
+        platform: PlatformId(3),
+        hours: [1.25; 24],
+        reuploads: BetaLaw::with(0.5, 4.0),
+        base_rate: GammaLaw {
+            copies: 0.5,
+            hours: 3.0,
+        },
+    };
     let calibration = Calibration {
         number: 1,
         effective_from: at,
@@ -88,6 +97,7 @@ fn records_of_the_sightings_topic_come_back() {
         pages_per_day: 15.0,
         episodes: 0,
         at,
+        platforms: vec![null],
     };
     let records = [
         SightingsRecord::Block(block.into()),
@@ -116,7 +126,7 @@ fn records_of_the_sightings_topic_come_back() {
             verdict: Verdict::Benign,
             at,
         }),
-        SightingsRecord::Calibration(calibration),
+        SightingsRecord::Calibration(calibration.clone()),
         SightingsRecord::Watch(Watch {
             number: 2,
             content,
@@ -143,21 +153,27 @@ fn records_of_the_sightings_topic_come_back() {
     }
     assert!(SightingsRecord::decode(&[]).is_err());
     assert!(SightingsRecord::decode(&[9]).is_err());
-    for unusable in [
-        Calibration {
-            number: 0,
-            ..calibration
+    let changes: [fn(&mut Calibration); 8] = [
+        |lie| lie.number = 0,
+        |lie| lie.page_threshold = f64::NAN,
+        |lie| lie.pages_per_day = 0.0,
+        |lie| lie.platforms.push(lie.platforms[0]),
+        |lie| lie.platforms[0].hours[23] = 1e6,
+        |lie| lie.platforms[0].reuploads.uploads = f64::NAN,
+        |lie| lie.platforms[0].base_rate.hours = -1.0,
+        |lie| {
+            lie.platforms = (0..300)
+                .map(|id| PlatformNull {
+                    platform: PlatformId(id),
+                    ..lie.platforms[0]
+                })
+                .collect()
         },
-        Calibration {
-            page_threshold: f64::NAN,
-            ..calibration
-        },
-        Calibration {
-            pages_per_day: 0.0,
-            ..calibration
-        },
-    ] {
-        let bytes = SightingsRecord::Calibration(unusable).encode();
+    ];
+    for change in changes {
+        let mut unusable = calibration.clone();
+        change(&mut unusable);
+        let bytes = SightingsRecord::Calibration(unusable.clone()).encode();
         assert!(SightingsRecord::decode(&bytes).is_err(), "{unusable:?}");
     }
     let mut begun = Vec::new();

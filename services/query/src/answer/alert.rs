@@ -60,6 +60,9 @@ pub struct AlertAnswer {
     pub page_threshold: f64,
     /// The budget of pages a day that the threshold stands for.
     pub pages_per_day: f64,
+    /// The number of the calibration that judged: of the page threshold, and of what is ordinary on each platform. 0 is what the version
+    /// ships with.
+    pub calibration: u64,
     /// The parties that reported the family. What one party adds to the priority is capped.
     pub influence: Vec<InfluenceAnswer>,
     /// Whether a content of the family is quarantined as a flood: its copies are in none of the exact counts.
@@ -157,6 +160,7 @@ impl AlertAnswer {
             page_score: alert.page_score,
             page_threshold: alert.page_threshold,
             pages_per_day: alert.pages_per_day,
+            calibration: alert.calibration,
             influence: alert
                 .influence
                 .iter()

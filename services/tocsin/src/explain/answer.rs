@@ -39,6 +39,8 @@ pub struct Alert {
     #[serde(default)]
     pub pages_per_day: f64,
     #[serde(default)]
+    pub calibration: u64,
+    #[serde(default)]
     pub influence: Vec<InfluenceAnswer>,
     #[serde(default)]
     pub quarantined: bool,

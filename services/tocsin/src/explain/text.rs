@@ -58,11 +58,12 @@ fn trigger(alert: &Alert) -> String {
         _ => "",
     };
     format!(
-        "Why it rang (rule {})\n{watched}  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
+        "Why it rang (rule {}, calibration {})\n{watched}  In the last {} {} copies were seen where {} would be ordinary{times}.\n  \
          The score, {}, {reached} the threshold, {}. It weighs what speaks for the beginning of a spike, 30 copies an hour or\n  \
          more by many accounts and ten times what is expected, against ordinary spread. A spike rings whatever its score.\n{}  \
          Accounts since it is counted exactly, a sum over platforms: {}. Of the copies by one account only one counts.\n",
         alert.rule_version,
+        alert.calibration,
         span(trigger.window_ms),
         number(trigger.observed as f64),
         number(trigger.expected),
@@ -376,7 +377,7 @@ mod tests {
                 {"name": "prior", "value": -2.0}, {"name": "labels", "value": 2.5}, {"name": "probability", "value": 0.622},
                 {"name": "forecast_1h", "value": 900.0}, {"name": "severity", "value": 1.5}, {"name": "of_a_later_version", "value": 3.0}
             ],
-            "members": 4, "paged": true, "page_score": 12500.0, "page_threshold": 1000.0, "pages_per_day": 15.0,
+            "members": 4, "paged": true, "page_score": 12500.0, "page_threshold": 1000.0, "pages_per_day": 15.0, "calibration": 12,
             "influence": [
                 {"party": "north", "share": 0.75, "counted_share": 0.5, "capped": true},
                 {"party": "south", "share": 0.25, "counted_share": 0.5, "capped": false}
@@ -405,6 +406,7 @@ mod tests {
             "page_score",
             "page_threshold",
             "pages_per_day",
+            "calibration",
             "influence",
             "quarantined",
         ] {

@@ -78,5 +78,6 @@ pub fn alert() -> Alert {
         reason: AlertReason::Spread,
         live: None,
         score_terms: None,
+        calibration: 0,
     }
 }

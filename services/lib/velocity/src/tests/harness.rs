@@ -6,8 +6,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tocsin_model::{
     AccountToken, Alert, Algorithm, Calibration, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, GroupId,
-    HashRef, Kind, Milliseconds, PartyId, PlatformId, Scope, Severity, Sharing, Sighting, SourceCoordinate, SourceId,
-    Surface, Timestamp, Watch,
+    HashRef, Kind, Milliseconds, PartyId, PlatformId, PlatformNull, Scope, Severity, Sharing, Sighting,
+    SourceCoordinate, SourceId, Surface, Timestamp, Watch,
 };
 use tocsin_sketch::ColdConfig;
 
@@ -186,6 +186,17 @@ impl Deployment {
 
     /// Tells the groups of all contents of [`stream`] from when on which page score interrupts a person.
     pub(crate) fn calibrate(&mut self, number: u64, from: i64, page_threshold: f64) {
+        self.calibrate_platforms(number, from, page_threshold, Vec::new());
+    }
+
+    /// The same, and what is ordinary on the platforms.
+    pub(crate) fn calibrate_platforms(
+        &mut self,
+        number: u64,
+        from: i64,
+        page_threshold: f64,
+        platforms: Vec<PlatformNull>,
+    ) {
         let calibration = Calibration {
             number,
             effective_from: Timestamp(START + from),
@@ -193,6 +204,7 @@ impl Deployment {
             pages_per_day: 15.0,
             episodes: 0,
             at: Timestamp(START),
+            platforms,
         };
         let groups: BTreeSet<GroupId> = (0..60).map(|content| id(content).group()).collect();
         for group in groups {

@@ -2,7 +2,8 @@
 
 use super::harness::*;
 use crate::class::Question;
-use tocsin_model::{Alert, Class, Timestamp};
+use crate::null::shipped;
+use tocsin_model::{Alert, BetaLaw, Class, GammaLaw, PlatformId, PlatformNull, Timestamp};
 
 /// Runs a stream; `between` may do to the deployment, before each event, what must change nothing.
 fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<Alert>, Vec<Vec<u8>>) {
@@ -24,14 +25,27 @@ fn run(seed: u64, mut between: impl FnMut(&mut Deployment, usize, i64)) -> (Vec<
 fn control(deployment: &mut Deployment, place: usize, at: i64) {
     match place {
         100 => deployment.watch_at(at, 1, 33, 2),
-        300 => deployment.calibrate(1, at + 1_800_000, -3.0),
-        400 => deployment.calibrate(2, at + 900_000, 3.0),
+        300 => deployment.calibrate_platforms(1, at + 1_800_000, -3.0, vec![null(1)]),
+        400 => deployment.calibrate_platforms(2, at + 900_000, 3.0, vec![null(1), null(3)]),
         600 => deployment.watch_at(at, 2, 44, 1),
         700 => deployment.calibrate(1, at, -9.0),
         900 => deployment.watch_at(at, 3, 33, 0),
         901 => deployment.watch_at(at, 1, 33, 4),
         1_000 => deployment.calibrate(3, at, 0.5),
         _ => {}
+    }
+}
+
+/// A platform that is a little different in everything.
+fn null(platform: u16) -> PlatformNull {
+    PlatformNull {
+        hours: std::array::from_fn(|hour| 0.4 + (hour * 7 % 24) as f64 / 20.0),
+        reuploads: BetaLaw::with(0.6, 7.0),
+        base_rate: GammaLaw {
+            copies: 0.3,
+            hours: 2.0,
+        },
+        ..shipped(PlatformId(platform))
     }
 }
 

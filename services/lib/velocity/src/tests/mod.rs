@@ -8,6 +8,7 @@ mod influence;
 mod invariance;
 mod live;
 mod paging;
+mod populations;
 mod scopes;
 mod shadow;
 mod watch;

@@ -33,6 +33,7 @@ mod tests {
     use super::*;
     use tocsin_model::Milliseconds;
 
+    use crate::null::SHIPPED_BASE_RATE;
     use crate::trigger::ordinary::Ordinary;
 
     fn of(ages_s: &[i64]) -> f64 {
@@ -50,7 +51,7 @@ mod tests {
             length: now - oldest,
             spread: bins.len() as u64,
             before: 0,
-            ordinary: Ordinary::before(0, Milliseconds::from_hours(25), now - oldest),
+            ordinary: Ordinary::before(SHIPPED_BASE_RATE, 0, Milliseconds::from_hours(25), now - oldest),
         };
         growth(&bins, &window, window.spread as f64, now, 4.0)
     }

@@ -2,6 +2,7 @@
 
 mod beta;
 mod growth;
+mod null;
 mod ordinary;
 mod pace;
 mod reuploads;
@@ -10,8 +11,9 @@ mod synchrony;
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, ScoreTerms, Timestamp, TriggerEvidence};
+use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, PlatformNull, ScoreTerms, Timestamp, TriggerEvidence};
 
+use self::null::Null;
 use self::ordinary::Ordinary;
 use self::scan::Window;
 use crate::bins::resolution_at;
@@ -74,21 +76,24 @@ pub(crate) struct Judgement {
 }
 
 /// What the rule must know beside the records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Past {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Past<'a> {
     /// Since when anything is counted at all: what was before is not known to have been nothing.
     pub(crate) watched_since: Timestamp,
     /// When the latest episode was over: its copies are ordinary now.
     pub(crate) settled_until: Timestamp,
+    /// What is ordinary on the platforms that were calibrated.
+    pub(crate) platforms: &'a [PlatformNull],
     /// Spread of the last day from before promotion, but for the hour before it.
     uncounted: u64,
 }
 
-impl Past {
-    pub(crate) fn new(watched_since: Timestamp, settled_until: Timestamp) -> Self {
+impl<'a> Past<'a> {
+    pub(crate) fn new(watched_since: Timestamp, settled_until: Timestamp, platforms: &'a [PlatformNull]) -> Self {
         Past {
             watched_since,
             settled_until,
+            platforms,
             uncounted: 0,
         }
     }
@@ -109,17 +114,23 @@ fn novelty(before: u64) -> f64 {
 /// Judges the records of one family in one scope.
 ///
 /// The score is a sum of log-odds for the beginning of a spike: first from the most telling of all windows that end now, as the chance that an ordinary
-/// content ([`Ordinary`]) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
+/// content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
 /// window say, as far as it holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
-pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, parameters: &TriggerParameters) -> Judgement {
+pub(crate) fn judge(
+    records: &[&HotRecord],
+    past: Past<'_>,
+    now: Timestamp,
+    parameters: &TriggerParameters,
+) -> Judgement {
     let bins = scan::bins(records, now);
     let spreaders = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
     let needed = Needed::to_ring(parameters);
-    for window in scan::windows(&bins, past.with(records, now), now) {
+    let null = Null::of(records, past.platforms, now);
+    for window in scan::windows(&bins, past.with(records, now), &null, now) {
         let copies = counted(&window);
         let rarity = window.ordinary.rarity(copies, window.length);
         if best.is_none_or(|(highest, _)| rarity > highest) {
@@ -153,8 +164,10 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
         let ways = Ways::since(records, resolution, window.from, counted);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
         terms.growth = excess * growth::growth(&bins, &window, copies, now, parameters.growth_max);
-        terms.synchrony = excess * synchrony::synchrony(ways.platforms, parameters.synchrony_max);
-        terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, parameters.reuploads_max);
+        let law = reuploads::ordinary_law(&ways.platforms, past.platforms);
+        let of_platforms = ways.platforms.iter().map(|(_, count)| *count).collect();
+        terms.synchrony = excess * synchrony::synchrony(of_platforms, parameters.synchrony_max);
+        terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, law, parameters.reuploads_max);
     }
     let score = terms.sum();
     // What is a spike already rings whatever else it shows.
@@ -173,8 +186,8 @@ pub(crate) fn judge(records: &[&HotRecord], past: Past, now: Timestamp, paramete
 /// How the copies of a window came: those that count, in the shares of all.
 #[derive(Default)]
 struct Ways {
-    /// How many each platform had, in no order that matters.
-    platforms: Vec<u64>,
+    /// How many each platform had, ascending by platform.
+    platforms: Vec<(PlatformId, u64)>,
     /// Uploads, blocked ones too.
     anew: u64,
     /// Shares.
@@ -199,7 +212,10 @@ impl Ways {
             *of_platform = of_platform.saturating_add(count);
         }
         Ways {
-            platforms: platforms.into_values().map(counted).collect(),
+            platforms: platforms
+                .into_iter()
+                .map(|(platform, count)| (platform, counted(count)))
+                .collect(),
             anew: counted(ways.anew),
             passed_on: counted(ways.passed_on),
         }

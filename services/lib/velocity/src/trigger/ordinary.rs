@@ -1,12 +1,9 @@
 //! What ordinary spread looks like.
 
-use tocsin_model::Milliseconds;
+use tocsin_model::{GammaLaw, Milliseconds};
 
-/// The gamma prior of a content's base rate: a tenth of a copy in six hours.
-const PRIOR_COPIES: f64 = 0.1;
-const PRIOR_HOURS: f64 = 6.0;
 /// How far back the bins reach.
-const DAY_HOURS: f64 = 24.25;
+pub(super) const DAY_HOURS: f64 = 24.25;
 /// How fast the share of contents that ever have so many copies in an hour falls: as the power -2.3 of their number. Fitted, as the
 /// exponent of time below, to the 17,300 addresses, images and hashtags of the German election posts.
 pub(super) const TAIL_INDEX: f64 = 2.3;
@@ -20,7 +17,7 @@ const SPIKE_TIMES: f64 = 10.0;
 
 /// The spread of an ordinary content: bursts have no typical size, so the tail is a power law and not exponential.
 ///
-/// The base rate comes from the day before the window, as far as it was watched, and a gamma prior. What counts is the excess of a window over
+/// The base rate comes from the day before the window, as far as it was watched, and the gamma prior of the platforms' contents. What counts is the excess of a window over
 /// what is expected in it. Bursts of n copies in a time L are as rare as bursts of n (L / l)^(-1/8) copies in a time l: so weakly does the time
 /// matter, for what spreads in an hour mostly does so within minutes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,10 +27,17 @@ pub(super) struct Ordinary {
 
 impl Ordinary {
     /// Of a content with so much spread in the day before a window of this length, of which so much was watched.
-    pub(super) fn before(spread: u64, watched: Milliseconds, length: Milliseconds) -> Self {
+    pub(super) fn before(prior: GammaLaw, spread: u64, watched: Milliseconds, length: Milliseconds) -> Self {
         let hours = (hours(watched).min(DAY_HOURS) - hours(length)).max(0.0);
         Ordinary {
-            per_hour: (PRIOR_COPIES + spread as f64) / (PRIOR_HOURS.min(1.0 + hours) + hours),
+            per_hour: (prior.copies + spread as f64) / (prior.hours.min(1.0 + hours) + hours),
+        }
+    }
+
+    /// The same at a time of day that is so many times as busy as that before it.
+    pub(super) fn at_times(self, times: f64) -> Self {
+        Ordinary {
+            per_hour: self.per_hour * times,
         }
     }
 
@@ -83,12 +87,15 @@ pub(super) fn hours(length: Milliseconds) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::null::SHIPPED_BASE_RATE;
 
     const HOUR: Milliseconds = Milliseconds::from_hours(1);
     const DAY: Milliseconds = Milliseconds::from_hours(25);
 
     fn chance(spread_before: u64, copies: u64, length: Milliseconds) -> f64 {
-        Ordinary::chance_of_spike(Ordinary::before(spread_before, DAY, length).rarity(copies as f64, length))
+        Ordinary::chance_of_spike(
+            Ordinary::before(SHIPPED_BASE_RATE, spread_before, DAY, length).rarity(copies as f64, length),
+        )
     }
 
     #[test]
@@ -135,7 +142,7 @@ mod tests {
     fn the_copies_at_a_chance_give_that_chance() {
         for spread_before in [0, 10, 5_000] {
             for length in [Milliseconds::from_minutes(1), HOUR, Milliseconds::from_hours(3)] {
-                let ordinary = Ordinary::before(spread_before, DAY, length);
+                let ordinary = Ordinary::before(SHIPPED_BASE_RATE, spread_before, DAY, length);
                 let copies = ordinary.copies_at(Ordinary::rarity_at(0.3), length);
                 let back = Ordinary::chance_of_spike(ordinary.rarity(copies, length));
                 assert!((back - 0.3).abs() < 1e-9, "{spread_before} {length:?}: {back}");
@@ -146,8 +153,8 @@ mod tests {
     #[test]
     fn the_busier_a_content_is_the_more_copies_it_takes() {
         for length in [Milliseconds::from_minutes(1), Milliseconds::from_minutes(10), HOUR] {
-            let copies =
-                [0, 10, 48, 240, 2_400].map(|spread| Ordinary::before(spread, DAY, length).copies_at(0.5, length));
+            let copies = [0, 10, 48, 240, 2_400]
+                .map(|spread| Ordinary::before(SHIPPED_BASE_RATE, spread, DAY, length).copies_at(0.5, length));
             assert!(copies.is_sorted(), "{length:?}: {copies:?}");
         }
     }
@@ -155,8 +162,8 @@ mod tests {
     #[test]
     fn what_was_never_watched_is_no_silence() {
         // Eight copies before the window: over a day that is little, over the two hours that were watched it is four an hour.
-        let short = Ordinary::before(8, Milliseconds::from_hours(3), HOUR);
-        let long = Ordinary::before(8, DAY, HOUR);
+        let short = Ordinary::before(SHIPPED_BASE_RATE, 8, Milliseconds::from_hours(3), HOUR);
+        let long = Ordinary::before(SHIPPED_BASE_RATE, 8, DAY, HOUR);
         assert!(
             short.expected(HOUR) > 1.5 && long.expected(HOUR) < 0.4,
             "{short:?} {long:?}"

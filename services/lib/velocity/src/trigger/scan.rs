@@ -3,6 +3,7 @@
 use tocsin_model::{Milliseconds, Timestamp};
 
 use super::Past;
+use super::null::Null;
 use super::ordinary::Ordinary;
 use crate::bins::Bin;
 use crate::record::HotRecord;
@@ -49,7 +50,12 @@ pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
 
 /// Every window of up to an hour that ends now and begins with one of these bins, which come latest first; the shortest first. There are
 /// at most some 390, and seldom more than there were copies. None begins before the latest episode was over.
-pub(super) fn windows(bins: &[Bin], past: Past, now: Timestamp) -> impl Iterator<Item = Window> + '_ {
+pub(super) fn windows<'a>(
+    bins: &'a [Bin],
+    past: Past<'a>,
+    null: &'a Null,
+    now: Timestamp,
+) -> impl Iterator<Item = Window> + 'a {
     let day: u64 = bins
         .iter()
         .fold(past.uncounted, |sum, bin| sum.saturating_add(bin.count));
@@ -66,7 +72,7 @@ pub(super) fn windows(bins: &[Bin], past: Past, now: Timestamp) -> impl Iterator
             length,
             spread: *spread,
             before,
-            ordinary: Ordinary::before(before, watched, length),
+            ordinary: null.ordinary(before, watched, length),
         })
     })
 }
@@ -75,9 +81,10 @@ pub(super) fn windows(bins: &[Bin], past: Past, now: Timestamp) -> impl Iterator
 mod tests {
     use super::*;
 
-    const LONG_WATCHED: Past = Past {
+    const LONG_WATCHED: Past<'_> = Past {
         watched_since: Timestamp(-1_000_000_000),
         settled_until: Timestamp::MIN,
+        platforms: &[],
         uncounted: 0,
     };
 
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn windows_begin_with_the_bins_and_know_what_came_before() {
         let bins = bins_of(&[(0, 2), (30, 1), (600, 4), (3_600, 40), (14_400, 1)]);
-        let windows: Vec<Window> = windows(&bins, LONG_WATCHED, Timestamp(0)).collect();
+        let windows: Vec<Window> = windows(&bins, LONG_WATCHED, &Null::SHIPPED, Timestamp(0)).collect();
         let spread: Vec<(u64, Milliseconds)> = windows.iter().map(|window| (window.spread, window.length)).collect();
         assert_eq!(
             spread,
@@ -117,7 +124,7 @@ mod tests {
             settled_until: Timestamp(-900_000),
             ..LONG_WATCHED
         };
-        let windows: Vec<Window> = windows(&bins, settled, Timestamp(0)).collect();
+        let windows: Vec<Window> = windows(&bins, settled, &Null::SHIPPED, Timestamp(0)).collect();
         assert_eq!(windows.len(), 2);
         assert_eq!(windows[1].before, 900, "what came then is what is ordinary now");
     }

@@ -236,6 +236,7 @@ impl Calibrator {
             pages_per_day: PAGES_PER_DAY,
             episodes: u32::try_from(self.before.len() + self.today.len()).unwrap_or(u32::MAX),
             at: now,
+            platforms: Vec::new(),
         }
     }
 
