@@ -140,7 +140,7 @@ pub struct PartyInfluence {
 pub struct TriggerEvidence {
     /// Its length.
     pub window: Milliseconds,
-    /// Spread observed in it.
+    /// Spread observed in it; from rule version 5 on, without what one account repeated within an hour.
     pub observed: u64,
     /// Spread expected in it.
     pub expected: f64,

@@ -6,7 +6,7 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
 use crate::flood::{Quarantine, longest_silent};
-use crate::record::{Before, HotRecord, Resolution};
+use crate::record::{Before, HotRecord, Repeats, Resolution};
 
 /// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
 #[derive(Clone, Debug)]
@@ -394,6 +394,7 @@ impl ClassCounts {
         for content in self.hot_contents() {
             let Hot { record, quiet, .. } = &self.hot[&content];
             record.encode(out);
+            record.repeats.encode(out);
             out.number(quiet.copies);
             out.signed(quiet.until.0);
         }
@@ -403,14 +404,18 @@ impl ClassCounts {
         }
     }
 
-    pub(crate) fn decode_hot(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+    /// The inverse of [`ClassCounts::encode_hot`]; before version 5 nobody noted what accounts repeated.
+    pub(crate) fn decode_hot(&mut self, has_repeats: bool, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
         self.since = Timestamp(input.signed()?);
         self.looked_at = Timestamp(input.signed()?);
         for _ in 0..input.length(17)? {
             self.quietest.push((input.number()?, ContentId(input.fixed128()?)));
         }
         for _ in 0..input.length(42)? {
-            let record = HotRecord::decode(input)?;
+            let mut record = HotRecord::decode(input)?;
+            if has_repeats {
+                record.repeats = Repeats::decode(input)?;
+            }
             let content = record.content();
             self.insert(record);
             let quiet = Quiet {

@@ -192,7 +192,7 @@ mod tests {
             let found = declared().iter().filter(|declaration| declaration.name == name).count();
             assert_eq!(found, 1, "{name}");
         }
-        assert_eq!(declared().len(), 10);
+        assert_eq!(declared().len(), 11);
     }
 
     #[test]

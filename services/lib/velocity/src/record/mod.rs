@@ -1,6 +1,7 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
 mod codec;
+mod repeats;
 
 use tocsin_model::{
     AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId, PlatformId,
@@ -15,6 +16,7 @@ use crate::breakdown::{Breakdown, UNSTATED};
 use crate::flood::Flood;
 use crate::live::Live;
 use crate::voice::Voice;
+pub(crate) use repeats::Repeats;
 
 /// One content in one visibility class, counted exactly since it became hot.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub struct HotRecord {
     languages: Breakdown<Code>,
     reach: Vec<PlatformReach>,
     pub(crate) signals: Signals,
+    /// What does not speak for a spread. Not part of the record's own bytes: only the trigger asks.
+    pub(crate) repeats: Repeats,
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,
     watched: Option<Severity>,
@@ -133,6 +137,7 @@ impl HotRecord {
             languages: Breakdown::default(),
             reach: Vec::new(),
             signals: Signals::default(),
+            repeats: Repeats::default(),
             flood: None,
             watched: None,
             live: None,
@@ -249,9 +254,9 @@ impl HotRecord {
         day.saturating_sub(self.before.high(hour_before, Timestamp(i64::MAX)))
     }
 
-    /// Exact spread of the last day, latest bin first.
+    /// Exact spread of the last day, latest bin first, without what an account repeated.
     pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
-        self.spread.latest_first(now)
+        self.repeats.taken_from(self.spread.latest_first(now), now)
     }
 
     /// How grave the content is, where it is on the watch list.
@@ -330,7 +335,12 @@ impl HotRecord {
             cell.voice.hear(sighting, at, removals);
         }
         match sighting.kind {
-            kind if kind.is_spread() => self.count_spread(sighting, &bins),
+            kind if kind.is_spread() => {
+                if let Some(account) = sighting.account {
+                    self.repeats.note(account, at, &bins);
+                }
+                self.count_spread(sighting, &bins);
+            }
             Kind::Removal => self.signals.removals += 1,
             kind if kind.is_live() => {
                 let live = self.live.get_or_insert_default();

@@ -98,6 +98,18 @@ fn one_loud_account_among_a_few_speaks_for_itself_alone() {
 }
 
 #[test]
+fn accounts_of_long_ago_speak_for_nobody_who_repeats_himself_now() {
+    // Forty accounts within twenty hours; then two that post sixty times within a quarter of an hour, and then as many of sixty accounts.
+    let evening = 20 * 3_600_000;
+    let known = || (0..40).map(|account| seen(1, account, account as i64 * 1_800_000));
+    let loud = (0..60u64).map(|copy| seen(1, 100 + copy % 2, evening + copy as i64 * 15_000));
+    let many = (0..60u64).map(|copy| seen(1, 100 + copy, evening + copy as i64 * 15_000));
+    let (loud_at, deployment) = rang_at(known().chain(loud));
+    assert_eq!(loud_at, None, "{:?}", deployment.alerts);
+    assert!(rang_at(known().chain(many)).0.is_some());
+}
+
+#[test]
 fn what_spreads_again_just_after_it_subsided_is_not_overheard() {
     let day = 24 * 3_600_000;
     let mut deployment = Deployment::new(config());

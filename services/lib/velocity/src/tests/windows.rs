@@ -156,7 +156,11 @@ proptest! {
                 let bytes = out.finish();
                 let mut input = tocsin_sketch::codec::Decoder::new(&bytes);
                 let decoded = crate::HotRecord::decode(&mut input).unwrap();
-                prop_assert_eq!(&decoded, group.hot(key).unwrap());
+                let without_repeats = crate::HotRecord {
+                    repeats: Default::default(),
+                    ..group.hot(key).unwrap().clone()
+                };
+                prop_assert_eq!(&decoded, &without_repeats);
                 prop_assert!(input.finish().is_ok());
                 let mut broken = bytes.clone();
                 let place = flip % broken.len();

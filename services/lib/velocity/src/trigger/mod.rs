@@ -21,7 +21,7 @@ use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
 /// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
-pub const RULE_VERSION: u16 = 4;
+pub const RULE_VERSION: u16 = 5;
 
 /// What the rule leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +115,7 @@ fn novelty(before: u64) -> f64 {
 ///
 /// The score is a sum of log-odds for the beginning of a spike: first from the most telling of all windows that end now, as the chance that an ordinary
 /// content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
-/// window say, as far as it holds more than expected. Of the copies by one account only one counts. Only counts since promotion are looked at, so that a count which
+/// window say, as far as it holds more than expected. Of the copies by one account within an hour only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
 pub(crate) fn judge(
     records: &[&HotRecord],
@@ -160,8 +160,7 @@ pub(crate) fn judge(
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if terms.rarity + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
-        let counted = copies / window.spread as f64;
-        let ways = Ways::since(records, resolution, window.from, counted);
+        let ways = Ways::since(records, resolution, window.from, copies);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
         terms.growth = excess * growth::growth(&bins, &window, copies, now, parameters.growth_max);
         let law = reuploads::ordinary_law(&ways.platforms, past.platforms);
@@ -195,9 +194,8 @@ struct Ways {
 }
 
 impl Ways {
-    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp, counted: f64) -> Self {
+    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp, copies: f64) -> Self {
         let mut ways = Ways::default();
-        let counted = |count: u64| libm::round(count as f64 * counted) as u64;
         let mut platforms: BTreeMap<PlatformId, u64> = BTreeMap::new();
         let counts = records
             .iter()
@@ -211,6 +209,8 @@ impl Ways {
             let of_platform = platforms.entry(platform).or_default();
             *of_platform = of_platform.saturating_add(count);
         }
+        let all = ways.anew as f64 + ways.passed_on as f64;
+        let counted = |count: u64| libm::round(count as f64 * (copies / all)) as u64;
         Ways {
             platforms: platforms
                 .into_iter()
