@@ -118,7 +118,7 @@ impl Site {
         log.ensure_topics(&tocsin::topics::specs(config.sightings_partitions()))?;
         for party in [ALPHA, BETA] {
             let declaration = ingest(&party.parse::<Name>()?);
-            log.ensure_topics(&[tocsin::topics::spec(&declaration, config.sightings_partitions())])?;
+            log.ensure_topics(&[tocsin::topics::topic_spec(&declaration, config.sightings_partitions())])?;
         }
         Ok(log)
     }
