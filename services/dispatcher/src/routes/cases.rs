@@ -11,7 +11,7 @@ use tocsin_store::casework::{Case, CaseId, Refusal};
 
 use super::access::Access;
 use super::documents::{CaseDocument, ClaimRequest, DecisionRequest, ReleaseRequest, RenewRequest};
-use super::refused::{NoSuchCase, NotModerated, NotRead};
+use super::refused::{NoSuchCase, NotModerated, NotRead, Refused};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
@@ -24,6 +24,7 @@ use crate::{Dispatcher, problems};
     params(("id" = String, Path, description = "The case")),
     responses(
         (status = 200, description = "The case", body = CaseDocument),
+        Refused,
         NotRead,
         NoSuchCase
     ),
@@ -54,6 +55,7 @@ pub(crate) async fn read_case(
         (status = 200, description = "The case, held under a new `fencing` number", body = CaseDocument),
         (status = 409, description = "Somebody holds it, or it is closed", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotModerated,
         NoSuchCase
     ),
@@ -83,6 +85,7 @@ pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: As
         (status = 200, description = "The case", body = CaseDocument),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotModerated,
         NoSuchCase
     ),
@@ -115,6 +118,7 @@ pub(crate) async fn renew_lease(
     responses(
         (status = 200, description = "The case", body = CaseDocument),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotModerated,
         NoSuchCase
     ),
@@ -149,6 +153,7 @@ pub(crate) async fn release_case(
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is larger than 64 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The rationale is too long or malformed", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotModerated,
         NoSuchCase
     ),

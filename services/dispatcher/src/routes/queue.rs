@@ -11,7 +11,7 @@ use tocsin_store::casework::CaseState;
 use tocsin_wire::document::instant;
 
 use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters};
-use super::refused::{NotModerated, NotRead};
+use super::refused::{NotModerated, NotRead, Refused};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
@@ -27,6 +27,7 @@ const LIMIT_DEFAULT: u32 = 50;
     responses(
         (status = 200, description = "A page of the queue", body = QueueDocument),
         (status = 400, description = "A parameter is malformed", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotRead
     ),
     security(("api_key" = []))
@@ -50,6 +51,7 @@ pub(crate) async fn read_queue(
     responses(
         (status = 200, description = "The case, or null", body = ClaimDocument),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
+        Refused,
         NotModerated
     ),
     security(("api_key" = []))

@@ -4,21 +4,15 @@
 use tocsin_runtime::Problem;
 use utoipa::IntoResponses;
 
-/// A route that reads.
+/// Every route.
 #[derive(IntoResponses)]
-pub(super) enum NotRead {
+pub(super) enum Refused {
     #[response(
         status = 401,
         description = "No valid key",
         content_type = "application/problem+json"
     )]
     Unauthenticated(Problem),
-    #[response(
-        status = 403,
-        description = "The key may not read, or has no queue",
-        content_type = "application/problem+json"
-    )]
-    Forbidden(Problem),
     #[response(
         status = 503,
         description = "The store does not answer",
@@ -27,7 +21,18 @@ pub(super) enum NotRead {
     Unavailable(Problem),
 }
 
-/// A route of moderators, with a body.
+/// A route that reads, beside [`Refused`].
+#[derive(IntoResponses)]
+pub(super) enum NotRead {
+    #[response(
+        status = 403,
+        description = "The key may not read, or has no queue",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(Problem),
+}
+
+/// A route of moderators, which has a body, beside [`Refused`].
 #[derive(IntoResponses)]
 pub(super) enum NotModerated {
     #[response(
@@ -37,26 +42,14 @@ pub(super) enum NotModerated {
     )]
     Malformed(Problem),
     #[response(
-        status = 401,
-        description = "No valid key",
-        content_type = "application/problem+json"
-    )]
-    Unauthenticated(Problem),
-    #[response(
         status = 403,
         description = "The key may not moderate, or has no queue",
         content_type = "application/problem+json"
     )]
     Forbidden(Problem),
-    #[response(
-        status = 503,
-        description = "The store does not answer",
-        content_type = "application/problem+json"
-    )]
-    Unavailable(Problem),
 }
 
-/// A route about one case.
+/// A route about one case, beside the others.
 #[derive(IntoResponses)]
 pub(super) enum NoSuchCase {
     #[response(
