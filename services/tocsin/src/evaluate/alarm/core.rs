@@ -5,8 +5,8 @@ use tocsin_intake::SourceClock;
 use tocsin_loadtest::day::{DayPlan, Family, Grouping, Identity, Occurrence};
 use tocsin_model::{
     AccountToken, Alert, Algorithm, Calibration, Class, ContentHash, ContentId, DeploymentKey, EpochKey, FamilyId,
-    GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Sharing, Sighting,
-    SourceCoordinate, SourceId, Timestamp,
+    GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Populations, Sharing,
+    Sighting, SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_velocity::{Group, HotKey, Input, Output, Standing, TriggerParameters};
 
@@ -144,11 +144,16 @@ impl Core {
         self.hand_over(alerts);
     }
 
-    /// Tells all groups from which page score on an episode interrupts a person.
+    /// Tells all groups from which page score on an episode interrupts a person, and what is ordinary on each platform.
     pub(super) fn calibrate(&mut self, calibration: &Calibration) {
         for group in &mut self.groups {
             group.apply(Input::Calibration(calibration), &mut self.outputs);
         }
+    }
+
+    /// What the groups have seen of ordinary contents, of those in which an hour ended since this was last asked.
+    pub(super) fn take_populations(&mut self) -> Vec<Populations> {
+        self.groups.iter_mut().filter_map(Group::take_populations).collect()
     }
 
     /// The families with an open episode and what each is worth, as of the latest tick, in the order of their groups.

@@ -1,14 +1,16 @@
 //! Who is interrupted on days with ten crises and twenty large cascades, when pages are budgeted.
 //!
-//! The threshold is learned as the dispatcher learns it: from the highest page scores of the episodes seen so far, once an hour. Before the days
-//! that count comes one of the same kind, which begins with what a version ships with: a deployment has its first day once.
+//! The threshold is learned as the dispatcher learns it: from the highest page scores of the episodes seen so far, once an hour. So are the nulls of
+//! the platforms, from what the groups have seen. Before the days that count comes one of the same kind, which begins with what a version ships
+//! with: a deployment has its first day once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_loadtest::day::{DayPlan, Family, FamilyKind, Scale};
 use tocsin_loadtest::truth::{Records, Truth};
-use tocsin_model::{Alert, AlertLevel, Calibration, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Calibration, GroupId, Milliseconds, PlatformNull, Populations, Timestamp};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
+use tocsin_velocity::null::{calibrate, differs};
 
 use super::core::{Core, Sizes};
 use super::steps::{Step, Steps};
@@ -31,6 +33,8 @@ pub(super) struct PagingDay {
     pub(super) peaks: Vec<(Family, f64)>,
     /// The threshold at the end of the day.
     pub(super) threshold: f64,
+    /// The nulls at the end of the day.
+    pub(super) nulls: Vec<PlatformNull>,
 }
 
 /// What the operator allows.
@@ -49,8 +53,12 @@ struct Calibrator {
     days_before: f64,
     /// Those of the day, and when each was raised.
     today: BTreeMap<(Family, u32), f64>,
+    /// What the groups had seen at the end of each earlier day, and what those of this day have seen so far.
+    seen_before: Vec<Populations>,
+    seen_today: BTreeMap<GroupId, Populations>,
     number: u64,
     threshold: f64,
+    nulls: Vec<PlatformNull>,
 }
 
 /// Plays so many days after a first one.
@@ -83,6 +91,7 @@ fn play(plan: &DayPlan, calibrator: &mut Calibrator) -> PagingDay {
                 core.tick(now, &mut alerts);
                 calibrator.observe(&alerts[told..], plan.begins_at);
                 told = alerts.len();
+                calibrator.see(core.take_populations());
                 let since = now - plan.begins_at;
                 if since.0 % (LOOKS_EVERY_MINUTES * 60_000) == 0
                     && let Some(calibration) = calibrator.look(now, since)
@@ -117,6 +126,7 @@ impl PagingDay {
                 .map(|((family, _), peak)| (*family, *peak))
                 .collect(),
             threshold: calibrator.threshold,
+            nulls: calibrator.nulls.clone(),
         }
     }
 
@@ -150,6 +160,7 @@ impl Paging {
             delays.get(rank.saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
         };
         let pages = || scored.iter().map(|day| day.pages.len());
+        let episodes = || scored.iter().map(|day| day.peaks.len()).sum::<usize>() as f64;
         let of_kind = |kind: FamilyKind| {
             let pages = scored.iter().flat_map(|day| &day.pages);
             pages.filter(|(_, family)| family.kind() == kind).count() as f64
@@ -164,6 +175,11 @@ impl Paging {
             ("page_delay_seconds_p50", at(50)),
             ("page_delay_seconds_max", at(100)),
             ("page_threshold", scored.last().map_or(f64::NAN, |day| day.threshold)),
+            ("episodes_per_day", episodes() / days),
+            (
+                "episodes_on_first_day",
+                self.days.first().map_or(0, |day| day.peaks.len()) as f64,
+            ),
             (
                 "pages_on_first_day",
                 self.days.first().map_or(0, |day| day.pages.len()) as f64,
@@ -173,6 +189,15 @@ impl Paging {
         .to_vec();
         for kind in FamilyKind::ALL {
             figures.push((format!("pages_{}", kind.name()), of_kind(kind)));
+        }
+        let nulls = scored.last().map_or(&[][..], |day| &day.nulls);
+        for null in nulls {
+            let platform = null.platform.0;
+            figures.push((format!("null_reuploads_{platform}"), null.reuploads.mean()));
+            figures.push((format!("null_base_rate_hours_{platform}"), null.base_rate.hours));
+            let busiest = null.hours.iter().copied().fold(0.0, f64::max);
+            let quietest = null.hours.iter().copied().fold(f64::INFINITY, f64::min);
+            figures.push((format!("null_rhythm_{platform}"), busiest / quietest));
         }
         figures
     }
@@ -184,7 +209,10 @@ impl Calibrator {
             before: Vec::new(),
             days_before: 0.0,
             today: BTreeMap::new(),
+            seen_before: Vec::new(),
+            seen_today: BTreeMap::new(),
             number: 0,
+            nulls: Vec::new(),
             threshold: Prior::SHIPPED.threshold(PAGES_PER_DAY),
         }
     }
@@ -211,7 +239,13 @@ impl Calibrator {
         }
     }
 
-    /// So much of the day is over: another threshold, if the one in force does not fit.
+    /// An hour may have ended.
+    fn see(&mut self, populations: Vec<Populations>) {
+        self.seen_today
+            .extend(populations.into_iter().map(|seen| (seen.group, seen)));
+    }
+
+    /// So much of the day is over: another calibration, if the one in force does not fit.
     fn look(&mut self, now: Timestamp, since: Milliseconds) -> Option<Calibration> {
         let peaks: Vec<f64> = self.before.iter().chain(self.today.values()).copied().collect();
         let observed = Observed {
@@ -219,14 +253,21 @@ impl Calibrator {
             days: self.days_before + since.0 as f64 / DAY_MS,
         };
         let found = page_threshold(&observed, &Prior::SHIPPED, PAGES_PER_DAY);
-        if (found / self.threshold - 1.0).abs() < MOVED_BY {
+        let seen: Vec<Populations> = self
+            .seen_before
+            .iter()
+            .chain(self.seen_today.values())
+            .cloned()
+            .collect();
+        let nulls = calibrate(&self.nulls, &seen);
+        if (found / self.threshold - 1.0).abs() < MOVED_BY && !differs(&nulls, &self.nulls) {
             return None;
         }
-        self.threshold = found;
+        (self.threshold, self.nulls) = (found, nulls);
         Some(self.calibration(now))
     }
 
-    /// A record of the threshold in force.
+    /// A record of what is in force.
     fn calibration(&mut self, now: Timestamp) -> Calibration {
         self.number += 1;
         Calibration {
@@ -236,12 +277,14 @@ impl Calibrator {
             pages_per_day: PAGES_PER_DAY,
             episodes: u32::try_from(self.before.len() + self.today.len()).unwrap_or(u32::MAX),
             at: now,
-            platforms: Vec::new(),
+            platforms: self.nulls.clone(),
         }
     }
 
     fn end_day(&mut self) {
         self.before.extend(std::mem::take(&mut self.today).into_values());
         self.days_before += 1.0;
+        self.seen_before
+            .extend(std::mem::take(&mut self.seen_today).into_values());
     }
 }
