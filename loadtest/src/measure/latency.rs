@@ -73,7 +73,7 @@ pub(super) fn measure(bootstrap: &str, rate: f64, lasts: Duration) -> anyhow::Re
             ended.store(true, Ordering::Relaxed);
         }
         let waited = Instant::now();
-        while lock(&heard).due_at.len() > 0 && waited.elapsed() < SILENCE_MAX && !listener.is_finished() {
+        while !lock(&heard).due_at.is_empty() && waited.elapsed() < SILENCE_MAX && !listener.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
         ended.store(true, Ordering::Relaxed);
@@ -144,7 +144,8 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
         let due = (since.as_secs_f64() * rate) as u64;
         let mut lot = Vec::new();
         // At most a tenth of a second's at a time, so that markers that are due wait for no more.
-        for _ in sent..due.min(sent + (rate / 10.0) as u64 + 1).min(ordinary) {
+        let lot_ends = due.min(sent + (rate / 10.0) as u64 + 1).min(ordinary);
+        while sent < lot_ends {
             let Some((party, event)) = events.next() else {
                 // The scenario has nearly as many as were asked for.
                 ordinary = sent;
