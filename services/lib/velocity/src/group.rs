@@ -1,10 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tocsin_model::{
-    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, Kind, Milliseconds, Sighting, Timestamp,
+    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, Kind, Milliseconds, Sighting, SightingKeys,
+    Timestamp,
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
+use crate::by_class::ByClass;
 use crate::calibrations::Calibrations;
 use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
 use crate::deadline::{Deadlines, Duty};
@@ -25,7 +27,7 @@ pub struct Group {
     pub(crate) now: Timestamp,
     pub(crate) marks: Marks,
     pub(crate) retries: RecentTokens,
-    pub(crate) classes: BTreeMap<Class, ClassCounts>,
+    pub(crate) classes: ByClass<ClassCounts>,
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
     pub(crate) calibrations: Calibrations,
@@ -50,7 +52,7 @@ impl Group {
             now: Timestamp::MIN,
             marks: Marks::default(),
             retries: RecentTokens::new(config.retry_horizon, config.retry_tokens_max),
-            classes: BTreeMap::new(),
+            classes: ByClass::default(),
             families: Families::default(),
             deadlines: Deadlines::default(),
             calibrations: Calibrations::default(),
@@ -89,7 +91,7 @@ impl Group {
     /// and not in turn: what is seen once is seldom near.
     #[inline]
     pub fn touch(&self, content: ContentId, event_token: u64) -> u8 {
-        let counts = self.classes.get(&Class::All);
+        let counts = self.classes.get(Class::All);
         self.retries.touch(event_token) ^ counts.map_or(0, |counts| counts.touch(content))
     }
 
@@ -105,7 +107,7 @@ impl Group {
 
     /// The hot record of a content in a class.
     pub fn hot(&self, key: HotKey) -> Option<&HotRecord> {
-        self.classes.get(&key.class)?.hot(key.content)
+        self.classes.get(key.class)?.hot(key.content)
     }
 
     /// All hot records' places, ascending.
@@ -114,7 +116,7 @@ impl Group {
             counts
                 .hot_contents()
                 .into_iter()
-                .map(|content| HotKey { content, class: *class })
+                .map(move |content| HotKey { content, class })
         });
         let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
@@ -123,12 +125,12 @@ impl Group {
 
     /// The cold counts of every class.
     pub fn cold(&self) -> impl Iterator<Item = (Class, &ColdCounts)> {
-        self.classes.iter().map(|(class, counts)| (*class, &counts.cold))
+        self.classes.iter().map(|(class, counts)| (class, &counts.cold))
     }
 
     /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::kept`] was dropped.
     pub fn take_changed(&mut self) -> BTreeSet<HotKey> {
-        self.classes.values_mut().for_each(ClassCounts::changes_taken);
+        self.classes.iter_mut().for_each(|(_, counts)| counts.changes_taken());
         std::mem::take(&mut self.changed)
     }
 
@@ -210,8 +212,7 @@ impl Group {
         let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
         let counts = self
             .classes
-            .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
+            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
         match counts.count_hot(sighting, at, now) {
             Counted::Not => {}
             counted => {
@@ -261,7 +262,7 @@ impl Group {
             spread: if is_live { live_worth(sighting) } else { spread },
         };
         if self.promote(content, class, hash, why, out)
-            && let Some(counts) = self.classes.get_mut(&class)
+            && let Some(counts) = self.classes.get_mut(class)
         {
             counts.count_hot(sighting, at, now);
             self.counters.live += u64::from(is_live);
@@ -280,8 +281,7 @@ impl Group {
         let watched = self.watch_list.severity(content);
         let counts = self
             .classes
-            .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
+            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
         let (spread, counted) = match why {
             // Nothing that merely spreads is worth more room than what somebody looks out for.
             Promotion::BySighting { counted, .. } if watched.is_some() => (u64::MAX, counted),

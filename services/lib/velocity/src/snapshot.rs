@@ -33,7 +33,7 @@ impl Group {
         self.calibrations.encode(&mut out);
         self.watch_list.encode(&mut out);
         out.number(self.classes.len() as u64);
-        for (class, counts) in &self.classes {
+        for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
             counts.encode_hot(&mut out);
         }

@@ -69,7 +69,7 @@ fn a_restored_group_asks_the_rule_no_sooner() {
     deployment.restore();
     let now = Timestamp(START + 240_000);
     for group in [&mut asked_before, deployment.group(group)] {
-        let counts = group.classes.get_mut(&Class::All).unwrap();
+        let counts = group.classes.get_mut(Class::All).unwrap();
         assert_eq!(counts.question(id(1), now), Question::Quiet);
     }
 }
