@@ -42,7 +42,7 @@ pub use live::LiveFigures;
 pub use null::{BetaLaw, GammaLaw, PlatformNull};
 pub use party::{Name, NameError, PartyId, PlatformId};
 pub use population::{CountSums, PartSums, Population, Populations};
-pub use sighting::{ClockFlag, HashRef, Sighting, SourceCoordinate, SourceId};
+pub use sighting::{ClockFlag, HashRef, Sighting, SightingKeys, SourceCoordinate, SourceId};
 pub use time::{Milliseconds, Timestamp};
 pub use visibility::{Class, Scope, Sharing};
 pub use watch::{Severity, Watch};

@@ -31,7 +31,7 @@ struct Wide {
     len: u8,
 }
 
-/// 21 entries of two bytes of key.
+/// 21 entries of two bytes of key: where in the line it lies ([`Place`]).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Narrow {
@@ -61,7 +61,7 @@ impl Wide {
 
     #[inline]
     fn find(&self, rest: u32) -> Option<usize> {
-        place(&self.rests, rest, self.len)
+        position(&self.rests, rest, self.len)
     }
 
     /// Whether there was room.
@@ -92,16 +92,17 @@ impl Narrow {
     }
 
     #[inline]
-    fn find(&self, rest: u32) -> Option<usize> {
-        place(&self.rests, rest as u16, self.len)
+    fn find(&self, rest: u16) -> Option<usize> {
+        position(&self.rests, rest, self.len)
     }
 
     /// Whether there was room.
-    fn push(&mut self, rest: u32, value: u8) -> bool {
+    #[inline]
+    fn push(&mut self, rest: u16, value: u8) -> bool {
         let place = usize::from(self.len);
         let room = place < self.rests.len();
         if room {
-            self.rests[place] = rest as u16;
+            self.rests[place] = rest;
             self.values[place] = value;
             self.len += 1;
         }
@@ -109,15 +110,13 @@ impl Narrow {
     }
 }
 
-/// Where among the first `len` the wanted one is. Looks at all of them, so that the compiler can do so at once.
+/// Where among the first `len` the wanted one is. Looks at all of them, so that the compiler can do so at once; mostly none is.
 #[inline]
-fn place<T: Copy + PartialEq, const N: usize>(rests: &[T; N], wanted: T, len: u8) -> Option<usize> {
-    let mut found = 0u32;
-    for (place, rest) in rests.iter().enumerate() {
-        found |= u32::from(*rest == wanted) << place;
+fn position<T: Copy + PartialEq, const N: usize>(rests: &[T; N], wanted: T, len: u8) -> Option<usize> {
+    if !rests.iter().fold(false, |any, rest| any | (*rest == wanted)) {
+        return None;
     }
-    found &= (1 << len) - 1;
-    (found != 0).then(|| found.trailing_zeros() as usize)
+    rests[..usize::from(len)].iter().position(|rest| *rest == wanted)
 }
 
 impl Lines {
@@ -153,15 +152,14 @@ impl Lines {
     pub fn get(&self, key: u32) -> Option<u8> {
         let (value, full) = match &self.table {
             Table::Wide(lines) => {
-                let line = lines.get(line_of(key, lines.len(), self.key_bits))?;
+                let line = lines.get(Place::of(key, lines.len(), self.key_bits).line)?;
                 let found = line.find(key).map(|place| line.values[place]);
                 (found, usize::from(line.len) == line.rests.len())
             }
             Table::Narrow(lines) => {
-                let number = line_of(key, lines.len(), self.key_bits);
-                let line = lines.get(number)?;
-                let rest = key - first_key(number, lines.len(), self.key_bits);
-                let found = line.find(rest).map(|place| line.values[place]);
+                let place = Place::of(key, lines.len(), self.key_bits);
+                let line = lines.get(place.line)?;
+                let found = line.find(place.rest).map(|place| line.values[place]);
                 (found, usize::from(line.len) == line.rests.len())
             }
         };
@@ -176,10 +174,10 @@ impl Lines {
     pub fn touch(&self, key: u32) -> u8 {
         match &self.table {
             Table::Wide(lines) => lines
-                .get(line_of(key, lines.len(), self.key_bits))
+                .get(Place::of(key, lines.len(), self.key_bits).line)
                 .map_or(0, |line| line.len),
             Table::Narrow(lines) => lines
-                .get(line_of(key, lines.len(), self.key_bits))
+                .get(Place::of(key, lines.len(), self.key_bits).line)
                 .map_or(0, |line| line.len),
         }
     }
@@ -221,12 +219,11 @@ impl Lines {
             entries.take(usize::from(line.len))
         });
         let (count, key_bits) = (narrow.len(), self.key_bits);
-        let narrow = narrow.iter().enumerate().flat_map(move |(number, line)| {
-            let first = first_key(number, count, key_bits);
-            let entries = line.rests.into_iter().zip(line.values);
-            entries
-                .take(usize::from(line.len))
-                .map(move |(rest, value)| (first + u32::from(rest), value))
+        let narrow = narrow.iter().enumerate().flat_map(move |(line, entries)| {
+            let pairs = entries.rests.into_iter().zip(entries.values);
+            pairs
+                .take(usize::from(entries.len))
+                .map(move |(rest, value)| (Place { line, rest }.key(count, key_bits), value))
         });
         wide.chain(narrow).chain(self.spilled.iter())
     }
@@ -260,11 +257,10 @@ impl Lines {
     fn put(&mut self, key: u32, value: u8) {
         debug_assert!(value != 0, "a value of 0 marks a free slot of the spilled");
         let put = match &mut self.table {
-            Table::Wide(lines) => lines[line_of(key, lines.len(), self.key_bits)].push(key, value),
+            Table::Wide(lines) => lines[Place::of(key, lines.len(), self.key_bits).line].push(key, value),
             Table::Narrow(lines) => {
-                let number = line_of(key, lines.len(), self.key_bits);
-                let rest = key - first_key(number, lines.len(), self.key_bits);
-                lines[number].push(rest, value)
+                let place = Place::of(key, lines.len(), self.key_bits);
+                lines[place.line].push(place.rest, value)
             }
         };
         if !put {
@@ -274,16 +270,37 @@ impl Lines {
     }
 }
 
-/// The line of a key: ascending with the keys, and as many keys in each.
-#[inline]
-fn line_of(key: u32, lines: usize, key_bits: u32) -> usize {
-    ((u64::from(key) * lines as u64) >> key_bits) as usize
+/// Where a key belongs among narrow lines. The product of the key and the number of lines, of twice the bits of a key, says both: its high
+/// half is the line, ascending with the keys and as many keys in each; of its low half, in which the keys of a line are as far apart as
+/// there are lines, the high bits tell them apart. So no key is divided by anything when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    rest: u16,
 }
 
-/// The lowest key of a line.
+impl Place {
+    #[inline]
+    fn of(key: u32, lines: usize, key_bits: u32) -> Self {
+        let product = u64::from(key) * lines as u64;
+        let low = product & ((1 << key_bits) - 1);
+        Place {
+            line: (product >> key_bits) as usize,
+            rest: (low >> dropped_bits(key_bits)) as u16,
+        }
+    }
+
+    /// The inverse of [`Place::of`], where the lines are so many that they may be narrow.
+    fn key(self, lines: usize, key_bits: u32) -> u32 {
+        let product = (self.line as u64) << key_bits | u64::from(self.rest) << dropped_bits(key_bits);
+        product.div_ceil(lines as u64) as u32
+    }
+}
+
+/// How many bits of the low half of a product a narrow line leaves out.
 #[inline]
-fn first_key(line: usize, lines: usize, key_bits: u32) -> u32 {
-    (((line as u64) << key_bits).div_ceil(lines as u64)) as u32
+fn dropped_bits(key_bits: u32) -> u32 {
+    key_bits.saturating_sub(NARROW_BITS)
 }
 
 /// Bits that tell apart the keys of one line.

@@ -115,6 +115,7 @@ impl Pane {
     }
 
     /// [`Pane::high`] with its error.
+    #[inline]
     pub fn count(&self, key: PaneKey) -> PaneCount {
         let (sketch_total, collision_probability) = match &self.counts {
             Counts::List(list) => (0, list.tally.len() as f64 / (1u64 << list.tally.key_bits()) as f64),

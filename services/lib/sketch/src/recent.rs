@@ -65,6 +65,17 @@ const LIMIT_MAX: usize = 1 << 30;
 /// No state has more: 13 that are full, 14 that time ended, and the open one.
 const SLICES_DECODED_MAX: usize = 2 * SLICES + 2;
 
+impl Line {
+    /// The first place that was never used: the lowest byte that is 0, of all of them in one number.
+    #[inline]
+    fn unused(&self) -> Option<usize> {
+        let [a, b, c, d, e, f, g] = self.slices;
+        let slices = u64::from_le_bytes([a, b, c, d, e, f, g, u8::MAX]);
+        let zeros = slices.wrapping_sub(0x0101_0101_0101_0101) & !slices & 0x8080_8080_8080_8080;
+        (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
+    }
+}
+
 impl RecentTokens {
     /// No token yet. `horizon` is at least 1 ms, `limit` is 13 to 2^30 tokens; other values are taken for the nearest of these. A token takes
     /// 9 bytes in a table that is 3/7 to 6/7 full.
@@ -284,11 +295,16 @@ impl RecentTokens {
 
     /// Puts in a token that is not there. At least one place in seven is free.
     fn put(&mut self, token: u64, number: u8) {
-        let alive = self.alive();
         let mut home = self.home(token);
         loop {
+            let line = &self.lines[home];
+            // What was never used is found at once; only then places are looked for whose slice is over.
+            let place = line.unused().or_else(|| {
+                let alive = self.alive();
+                line.slices.iter().position(|slice| !alive(*slice))
+            });
             let line = &mut self.lines[home];
-            if let Some(place) = line.slices.iter().position(|slice| !alive(*slice)) {
+            if let Some(place) = place {
                 line.tokens[place] = token;
                 line.slices[place] = number;
                 self.len += 1;
@@ -305,11 +321,11 @@ impl RecentTokens {
         let mut home = self.home(token);
         for _ in 0..self.lines.len() {
             let line = &self.lines[home];
-            let mut found = false;
-            for (other, slice) in line.tokens.iter().zip(&line.slices) {
-                // All places at once: a search that stops early is slower.
-                found |= *other == token && alive(*slice);
-            }
+            // All places at once: a search that stops early is slower. Whether what is equal is still alive is seldom asked.
+            let places = line.tokens.iter().enumerate();
+            let equal = places.fold(0u8, |equal, (place, other)| equal | u8::from(*other == token) << place);
+            let found = equal != 0
+                && (line.slices.iter().enumerate()).any(|(place, slice)| equal >> place & 1 == 1 && alive(*slice));
             if found || !line.continues {
                 return found;
             }

@@ -87,6 +87,7 @@ impl RecentQuarters {
     }
 
     /// At least how often the content spread in one quarter.
+    #[inline]
     pub fn count(&self, key: PaneKey, quarter: i64) -> PaneCount {
         let row = self
             .find(key.0)

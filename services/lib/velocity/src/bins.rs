@@ -83,6 +83,11 @@ impl Resolution {
     pub(crate) fn bin_of(self, at: Timestamp) -> i64 {
         at.0.div_euclid(self.width().0)
     }
+
+    /// The number of the first bin that begins at `at` or later.
+    fn bin_from(self, at: Timestamp) -> i64 {
+        self.bin_of(at) + i64::from(at.0.rem_euclid(self.width().0) > 0)
+    }
 }
 
 impl Place {
@@ -169,13 +174,25 @@ impl Bins {
         self.earlier.iter().copied().chain(latest)
     }
 
+    /// Those of these numbers that hold something, ascending. The edges are searched for, so that it costs what it finds.
+    fn range(&self, from: i64, to: i64) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
+        let holds_latest = self.latest.1 > 0 && (from..to).contains(&self.latest.0);
+        let place = |bin: i64| self.earlier.partition_point(|entry| entry.0 < bin);
+        let begins = place(from);
+        let ends = if self.latest.0 < to {
+            self.earlier.len()
+        } else {
+            place(to).max(begins)
+        };
+        let earlier = self.earlier.range(begins..ends).copied();
+        earlier.chain(holds_latest.then_some(self.latest))
+    }
+
     /// The sum of the bins from `first` on.
     fn sum_from(&self, first: i64) -> u64 {
-        self.iter()
-            .rev()
-            .take_while(|entry| entry.0 >= first)
-            .map(|entry| u64::from(entry.1))
-            .sum()
+        let latest = if self.latest.0 >= first { self.latest.1 } else { 0 };
+        let newer = self.earlier.iter().rev().take_while(|entry| entry.0 >= first);
+        newer.fold(u64::from(latest), |sum, entry| sum + u64::from(entry.1))
     }
 
     fn encode(&self, out: &mut Encoder) {
@@ -234,15 +251,13 @@ impl Series {
     /// The bins of the last day that hold something, latest first and without overlap: each time in the finest bin that is kept of it.
     pub(crate) fn latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
         let [minutes_to, quarters_to, from] = edges(now);
-        let between = move |resolution, from: Timestamp, to: Timestamp| {
-            let latest = self.bins(resolution).rev();
-            latest
-                .skip_while(move |(start, _)| *start >= to)
-                .take_while(move |(start, _)| *start >= from)
-                .map(|(start, count)| Bin {
-                    start,
-                    count: u64::from(count),
-                })
+        let between = move |resolution: Resolution, from: Timestamp, to: Timestamp| {
+            let width = resolution.width().0;
+            let bins = self.bins[resolution as usize].range(resolution.bin_from(from), resolution.bin_from(to));
+            bins.rev().map(move |(bin, count)| Bin {
+                start: Timestamp(bin * width),
+                count: u64::from(count),
+            })
         };
         between(Resolution::Seconds5, minutes_to, Timestamp(i64::MAX))
             .chain(between(Resolution::Minute1, quarters_to, minutes_to))

@@ -4,6 +4,7 @@ use tocsin_model::{Class, ContentId, Estimate, FamilyId, Timestamp, Verdict};
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
+use crate::by_class::ByClass;
 use crate::deadline::decode_class;
 use crate::episode::Episode;
 use crate::record::{HotRecord, PlatformReach};
@@ -13,7 +14,7 @@ use crate::record::{HotRecord, PlatformReach};
 /// must not move another's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Families {
-    classes: BTreeMap<Class, ClassFamilies>,
+    classes: ByClass<ClassFamilies>,
 }
 
 /// The families of the scope whose own class this is.
@@ -114,7 +115,7 @@ impl Families {
     pub(crate) fn linked_members(&self) -> Vec<(ContentId, Class)> {
         let classes = self.classes.iter();
         let mut members: Vec<_> = classes
-            .flat_map(|(class, own)| own.links.keys().map(|content| (*content, *class)))
+            .flat_map(|(class, own)| own.links.keys().map(move |content| (*content, class)))
             .collect();
         members.sort_unstable();
         members
@@ -135,7 +136,7 @@ impl Families {
         if family >= from {
             return Linked::Unchanged;
         }
-        let own = self.classes.entry(class).or_default();
+        let own = self.classes.get_or_insert_with(class, ClassFamilies::default);
         if !own.links.contains_key(&content) && own.links.len() >= links_max {
             let oldest = own.by_age.iter().find(|(_, content)| !is_hot(*content));
             let Some((_, oldest)) = oldest.copied() else {
@@ -172,10 +173,10 @@ impl Families {
 
     /// The own classes of the scopes beyond `all` in which this family has a state, ascending.
     pub(crate) fn scopes_with_state(&self, family: FamilyId) -> impl Iterator<Item = Class> + '_ {
-        let beyond = self.classes.iter().filter(|(class, _)| **class != Class::All);
+        let beyond = self.classes.iter().filter(|(class, _)| *class != Class::All);
         beyond
             .filter(move |(_, own)| own.states.contains_key(&family))
-            .map(|(class, _)| *class)
+            .map(|(class, _)| class)
     }
 
     /// The state of a family in a scope, made when absent. A new one may push out one with nothing open; `None` where everything is.
@@ -186,7 +187,7 @@ impl Families {
         now: Timestamp,
         states_max: usize,
     ) -> Option<&mut FamilyState> {
-        let own = self.classes.entry(class).or_default();
+        let own = self.classes.get_or_insert_with(class, ClassFamilies::default);
         if !own.states.contains_key(&family) && own.states.len() >= states_max {
             let dispensable = own.states.iter().filter(|(_, state)| !state.episode.open);
             // What people decided goes last.
@@ -208,7 +209,7 @@ impl Families {
 
     /// Takes note of what became of an episode's alert.
     pub(crate) fn set_paged(&mut self, family: FamilyId, class: Class, paged: bool) {
-        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
+        let state = self.classes.get_mut(class).and_then(|own| own.states.get_mut(&family));
         if let Some(state) = state {
             state.episode.paged = paged;
         }
@@ -216,7 +217,7 @@ impl Families {
 
     /// An alert told of the live streams that began up to this time.
     pub(crate) fn told_live(&mut self, family: FamilyId, class: Class, began_at: Timestamp) {
-        let state = self.classes.get_mut(&class).and_then(|own| own.states.get_mut(&family));
+        let state = self.classes.get_mut(class).and_then(|own| own.states.get_mut(&family));
         if let Some(state) = state {
             state.episode.told_live(began_at);
         }
@@ -224,7 +225,7 @@ impl Families {
 
     /// Takes the members in other groups out of a state.
     pub(crate) fn take_remote(&mut self, family: FamilyId, class: Class) -> BTreeMap<ContentId, (u64, Vec<HotRecord>)> {
-        let Some(own) = self.classes.get_mut(&class) else {
+        let Some(own) = self.classes.get_mut(class) else {
             return BTreeMap::new();
         };
         let state = own.states.get_mut(&family);
@@ -242,7 +243,7 @@ impl Families {
         (number, records): (u64, Vec<HotRecord>),
         limits: RemoteLimits,
     ) -> bool {
-        let Some(own) = self.classes.get_mut(&class) else {
+        let Some(own) = self.classes.get_mut(class) else {
             return false;
         };
         let Some(state) = own.states.get_mut(&family) else {
@@ -278,7 +279,7 @@ impl Families {
     }
 
     pub(crate) fn open_episodes(&self) -> usize {
-        let states = self.classes.values().flat_map(|own| own.states.values());
+        let states = self.classes.iter().flat_map(|(_, own)| own.states.values());
         states.filter(|state| state.episode.open).count()
     }
 
@@ -291,17 +292,22 @@ impl Families {
     }
 
     /// The classes in which anything is known, ascending.
-    pub(crate) fn classes(&self) -> impl DoubleEndedIterator<Item = Class> + '_ {
-        self.classes.keys().copied()
+    pub(crate) fn classes(&self) -> impl Iterator<Item = Class> + '_ {
+        self.classes.iter().map(|(class, _)| class)
+    }
+
+    /// The highest of them.
+    pub(crate) fn last_class(&self) -> Option<Class> {
+        self.classes.last()
     }
 
     fn class(&self, class: Class) -> Option<&ClassFamilies> {
-        self.classes.get(&class)
+        self.classes.get(class)
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
         out.number(self.classes.len() as u64);
-        for (class, own) in &self.classes {
+        for (class, own) in self.classes.iter() {
             out.number(u64::from(class.number()));
             own.encode(out);
         }

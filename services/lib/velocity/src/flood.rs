@@ -53,7 +53,7 @@ impl Group {
             return false;
         }
         let (now, limit) = (self.now, self.config.hot_max);
-        let Some(counts) = self.classes.get_mut(&class) else {
+        let Some(counts) = self.classes.get_mut(class) else {
             return false;
         };
         let left_out = counts.quarantine(family.0, limit, |record| {
@@ -69,7 +69,7 @@ impl Group {
 
     /// The record of a content in a class, hot or in quarantine: all that the state topic says of it.
     pub fn kept(&self, key: HotKey) -> Option<&HotRecord> {
-        let counts = self.classes.get(&key.class)?;
+        let counts = self.classes.get(key.class)?;
         counts.hot(key.content).or_else(|| counts.quarantined(key.content))
     }
 
@@ -77,7 +77,7 @@ impl Group {
     pub fn kept_keys(&self) -> Vec<HotKey> {
         let in_quarantine = self.classes.iter().flat_map(|(class, counts)| {
             let contents = counts.quarantined_contents();
-            contents.map(|content| HotKey { content, class: *class })
+            contents.map(move |content| HotKey { content, class })
         });
         let mut keys: Vec<HotKey> = self.hot_keys().into_iter().chain(in_quarantine).collect();
         keys.sort_unstable();

@@ -1,10 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tocsin_model::{
-    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, Kind, Milliseconds, Sighting, Timestamp,
+    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, Kind, Milliseconds, Sighting, SightingKeys,
+    Timestamp,
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
+use crate::by_class::ByClass;
 use crate::calibrations::{Calibrations, Taken};
 use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
 use crate::deadline::{Deadlines, Duty};
@@ -26,7 +28,7 @@ pub struct Group {
     pub(crate) now: Timestamp,
     pub(crate) marks: Marks,
     pub(crate) retries: RecentTokens,
-    pub(crate) classes: BTreeMap<Class, ClassCounts>,
+    pub(crate) classes: ByClass<ClassCounts>,
     pub(crate) families: Families,
     pub(crate) deadlines: Deadlines,
     pub(crate) calibrations: Calibrations,
@@ -52,7 +54,7 @@ impl Group {
             now: Timestamp::MIN,
             marks: Marks::default(),
             retries: RecentTokens::new(config.retry_horizon, config.retry_tokens_max),
-            classes: BTreeMap::new(),
+            classes: ByClass::default(),
             families: Families::default(),
             deadlines: Deadlines::default(),
             calibrations: Calibrations::default(),
@@ -93,9 +95,9 @@ impl Group {
     /// Changes nothing. Done for the sightings of a block before the first of them is applied, the memory of all of them is fetched at once
     /// and not in turn: what is seen once is seldom near.
     #[inline]
-    pub fn touch(&self, content: ContentId, event_token: u64) -> u8 {
-        let counts = self.classes.get(&Class::All);
-        self.retries.touch(event_token) ^ counts.map_or(0, |counts| counts.touch(content))
+    pub fn touch(&self, keys: SightingKeys) -> u8 {
+        let counts = self.classes.get(Class::All);
+        self.retries.touch(keys.event_token) ^ counts.map_or(0, |counts| counts.touch(keys))
     }
 
     /// The group.
@@ -110,7 +112,7 @@ impl Group {
 
     /// The hot record of a content in a class.
     pub fn hot(&self, key: HotKey) -> Option<&HotRecord> {
-        self.classes.get(&key.class)?.hot(key.content)
+        self.classes.get(key.class)?.hot(key.content)
     }
 
     /// All hot records' places, ascending.
@@ -119,7 +121,7 @@ impl Group {
             counts
                 .hot_contents()
                 .into_iter()
-                .map(|content| HotKey { content, class: *class })
+                .map(move |content| HotKey { content, class })
         });
         let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
@@ -128,12 +130,12 @@ impl Group {
 
     /// The cold counts of every class.
     pub fn cold(&self) -> impl Iterator<Item = (Class, &ColdCounts)> {
-        self.classes.iter().map(|(class, counts)| (*class, &counts.cold))
+        self.classes.iter().map(|(class, counts)| (class, &counts.cold))
     }
 
     /// The hot records that changed since this was last asked, ascending; one that is gone from [`Group::kept`] was dropped.
     pub fn take_changed(&mut self) -> BTreeSet<HotKey> {
-        self.classes.values_mut().for_each(ClassCounts::changes_taken);
+        self.classes.iter_mut().for_each(|(_, counts)| counts.changes_taken());
         std::mem::take(&mut self.changed)
     }
 
@@ -223,8 +225,7 @@ impl Group {
         let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
         let counts = self
             .classes
-            .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
+            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
         match counts.count_hot(sighting, at, now) {
             Counted::Not => {}
             counted => {
@@ -278,7 +279,7 @@ impl Group {
             spread: if is_live { live_worth(sighting) } else { spread },
         };
         if self.promote(content, class, hash, why, out)
-            && let Some(counts) = self.classes.get_mut(&class)
+            && let Some(counts) = self.classes.get_mut(class)
         {
             counts.count_hot(sighting, at, now);
             self.counters.live += u64::from(is_live);
@@ -297,8 +298,7 @@ impl Group {
         let watched = self.watch_list.severity(content);
         let counts = self
             .classes
-            .entry(class)
-            .or_insert_with(|| ClassCounts::new(self.config.cold, now));
+            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
         let (spread, counted) = match why {
             // Nothing that merely spreads is worth more room than what somebody looks out for.
             Promotion::BySighting { counted, .. } if watched.is_some() => (u64::MAX, counted),

@@ -43,7 +43,7 @@ impl Group {
     fn touched_for_all(&mut self, content: ContentId, out: &mut Vec<Output>) {
         let now = self.now;
         self.ask_shadow_alone(content);
-        let counts = self.classes.get_mut(&Class::All);
+        let counts = self.classes.get_mut(Class::All);
         match counts.map_or(Question::NoRecord, |counts| counts.question(content, now)) {
             Question::Quiet => {}
             Question::NoRecord if self.families.is_alone(content) => {}
@@ -54,7 +54,7 @@ impl Group {
     fn knows_scopes_beyond_all(&self) -> bool {
         let beyond = |class: Option<Class>| class.is_some_and(|class| class != Class::All);
         // Class `all` is the lowest.
-        beyond(self.classes.keys().next_back().copied()) || beyond(self.families.classes().next_back())
+        beyond(self.classes.last()) || beyond(self.families.last_class())
     }
 
     /// The scopes beyond `all` in which something is known of this content or its family.
@@ -64,8 +64,9 @@ impl Group {
                 || self.families.has_link(content, *class)
                 || self.families.state(self.families.of(content, *class), *class).is_some()
         };
-        let counted = self.classes.keys().copied().filter(|class| *class != Class::All);
-        let mut scopes: Vec<Class> = counted.filter(known).collect();
+        let counted = self.classes.iter().map(|(class, _)| class);
+        let beyond = counted.filter(|class| *class != Class::All);
+        let mut scopes: Vec<Class> = beyond.filter(known).collect();
         // A decision makes a scope of its own where nothing but events for all was ever counted.
         let decided = self.families.scopes_with_state(self.families.of(content, Class::All));
         scopes.extend(decided);
@@ -131,7 +132,7 @@ impl Group {
     pub(crate) fn past(&self, family: FamilyId, class: Class) -> Past<'_> {
         let since = [Class::All, class]
             .into_iter()
-            .filter_map(|class| self.classes.get(&class));
+            .filter_map(|class| self.classes.get(class));
         let watched_since = since.map(|counts| counts.since).min().unwrap_or(self.now);
         let state = self.families.state(family, class);
         let settled_until = state.map_or(Timestamp::MIN, |state| state.episode.settled_until());
@@ -231,7 +232,7 @@ impl Group {
     /// What was known of a content in a class says nothing any more: of the family it has become, of the level of its episode, of what is live.
     #[inline(never)]
     pub(crate) fn end_quiet(&mut self, content: ContentId, class: Class) {
-        if let Some(counts) = self.classes.get_mut(&class) {
+        if let Some(counts) = self.classes.get_mut(class) {
             counts.set_quiet(content, Quiet::default());
         }
     }
@@ -240,7 +241,7 @@ impl Group {
         let until = self.now.floor_to(QUIET_AT_MOST) + QUIET_AT_MOST;
         if class == Class::All
             && self.families.is_plain(family, class)
-            && let Some(counts) = self.classes.get_mut(&class)
+            && let Some(counts) = self.classes.get_mut(class)
         {
             counts.set_quiet(family.0, Quiet { copies, until });
         }
@@ -334,7 +335,7 @@ impl Group {
         let members = self.families.local_members(family, class);
         let is_quarantined = |content: ContentId| {
             [Class::All, class].iter().any(|class| {
-                let counts = self.classes.get(class);
+                let counts = self.classes.get(*class);
                 counts.is_some_and(|counts| counts.quarantined(content).is_some())
             })
         };

@@ -18,6 +18,7 @@ mod alert;
 mod bins;
 mod breakdown;
 pub mod budget;
+mod by_class;
 mod calibrations;
 mod class;
 mod deadline;

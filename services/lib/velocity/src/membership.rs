@@ -27,7 +27,7 @@ impl Group {
             return;
         }
         self.pass(link.at, out);
-        let hot = self.classes.get(&link.class);
+        let hot = self.classes.get(link.class);
         let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
         let links_max = self.config.links_max();
         match self
@@ -55,9 +55,9 @@ impl Group {
         } else {
             self.promote(content, class, link.hash.clone(), Promotion::ByLink, out);
         }
-        for (own, counts) in &mut self.classes {
-            if counts.set_family(content, self.families.of(content, *own)) {
-                self.changed.insert(HotKey { content, class: *own });
+        for (own, counts) in self.classes.iter_mut() {
+            if counts.set_family(content, self.families.of(content, own)) {
+                self.changed.insert(HotKey { content, class: own });
             }
         }
         if from == FamilyId(content) {

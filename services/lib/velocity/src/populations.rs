@@ -213,7 +213,7 @@ impl Group {
     /// spreads, it is no part of what is ordinary.
     fn add_ordinary_contents(&mut self) {
         let (ends_at, day) = (self.populations.closes_at, self.populations.day());
-        let Some(counts) = self.classes.get(&Class::All) else {
+        let Some(counts) = self.classes.get(Class::All) else {
             return;
         };
         let hour = hour_of(ends_at);

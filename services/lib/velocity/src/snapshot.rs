@@ -38,7 +38,7 @@ impl Group {
         self.watch_list.encode(&mut out);
         self.populations.encode(&mut out);
         out.number(self.classes.len() as u64);
-        for (class, counts) in &self.classes {
+        for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
             counts.encode_hot(&mut out);
         }

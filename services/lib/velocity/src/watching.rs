@@ -55,10 +55,10 @@ impl Group {
     /// What is hot already rings at its next sighting.
     fn mark_hot(&mut self, content: ContentId) {
         let severity = self.watch_list.severity(content);
-        for (class, counts) in &mut self.classes {
+        for (class, counts) in self.classes.iter_mut() {
             if counts.set_watched(content, severity) {
                 counts.set_quiet(content, Quiet::default());
-                self.changed.insert(HotKey { content, class: *class });
+                self.changed.insert(HotKey { content, class });
             }
         }
     }

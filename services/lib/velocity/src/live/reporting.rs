@@ -53,7 +53,7 @@ impl Group {
     pub(crate) fn set_live_told(&mut self, family: FamilyId, class: Class, told_at: Timestamp) {
         let now = self.now;
         for content in self.families.local_members(family, class) {
-            let counts = self.classes.get_mut(&class);
+            let counts = self.classes.get_mut(class);
             if counts.is_some_and(|counts| counts.set_live_told(content, told_at, now)) {
                 self.changed.insert(HotKey { content, class });
             }

@@ -87,7 +87,12 @@ fn snapshots_at_random_events_and_what_units_take_change_nothing() {
                         group.take_changed();
                         group.take_counters();
                         group.take_comparison();
-                        group.touch(id(place as u8 % 60), place as u64);
+                        group.touch(tocsin_model::SightingKeys {
+                            content: id(place as u8 % 60),
+                            event_token: place as u64,
+                            platform: tocsin_model::PlatformId(1),
+                            account: tocsin_model::AccountToken(place as u64),
+                        });
                     }
                 }
                 if random.random_ratio(1, 200) {
@@ -110,7 +115,7 @@ fn a_restored_group_asks_the_rule_no_sooner() {
     deployment.restore();
     let now = Timestamp(START + 240_000);
     for group in [&mut asked_before, deployment.group(group)] {
-        let counts = group.classes.get_mut(&Class::All).unwrap();
+        let counts = group.classes.get_mut(Class::All).unwrap();
         assert_eq!(counts.question(id(1), now), Question::Quiet);
     }
 }

@@ -31,10 +31,11 @@ const LENGTH_MAX: Milliseconds = Milliseconds::from_hours(1);
 
 /// The bins of several records, latest first, each start once.
 pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
-    let mut bins: Vec<Bin> = records
+    let mut bins: Vec<Bin> = Vec::new();
+    // One record at a time says how many bins it has: there is room for all at once.
+    records
         .iter()
-        .flat_map(|record| record.spread_latest_first(now))
-        .collect();
+        .for_each(|record| bins.extend(record.spread_latest_first(now)));
     if records.len() > 1 {
         bins.sort_unstable_by_key(|bin| std::cmp::Reverse(bin.start));
         bins.dedup_by(|later, kept| {
