@@ -275,9 +275,9 @@ impl Partition {
 
     /// Reads ahead what the sightings of a block will need: most of it is far away, and fetched together it comes sooner.
     fn touch(&self, block: &BlockReader<'_>) {
-        let near = block.keys().fold(0u8, |near, (content, token)| {
-            let tracked = self.groups.get(self.place(content.group()));
-            near.wrapping_add(tracked.map_or(0, |tracked| tracked.group.touch(content, token)))
+        let near = block.keys().fold(0u8, |near, keys| {
+            let tracked = self.groups.get(self.place(keys.content.group()));
+            near.wrapping_add(tracked.map_or(0, |tracked| tracked.group.touch(keys)))
         });
         std::hint::black_box(near);
     }

@@ -38,7 +38,7 @@ pub use kind::{Kind, Surface};
 pub use link::{Delta, Evidence, FamilyAnnouncement, Link};
 pub use live::LiveFigures;
 pub use party::{Name, NameError, PartyId, PlatformId};
-pub use sighting::{ClockFlag, HashRef, Sighting, SourceCoordinate, SourceId};
+pub use sighting::{ClockFlag, HashRef, Sighting, SightingKeys, SourceCoordinate, SourceId};
 pub use time::{Milliseconds, Timestamp};
 pub use visibility::{Class, Scope, Sharing};
 pub use watch::{Severity, Watch};

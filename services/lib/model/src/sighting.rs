@@ -45,6 +45,19 @@ pub struct HashRef<'a> {
     pub value: &'a [u8],
 }
 
+/// What of a sighting says where in memory its counters stand, for whoever reads ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SightingKeys {
+    /// The content.
+    pub content: ContentId,
+    /// [`Sighting::event_token`].
+    pub event_token: u64,
+    /// The platform it happened on.
+    pub platform: PlatformId,
+    /// The account, or anything where there is none.
+    pub account: AccountToken,
+}
+
 /// What the detector is told: an event after validation, binding to its party, clock correction and keyed hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting<'a> {

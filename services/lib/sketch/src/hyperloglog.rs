@@ -46,6 +46,12 @@ impl HyperLogLog {
         self.raise(index, rest.leading_zeros() as u8 + 1);
     }
 
+    /// Reads the register of a token.
+    #[inline]
+    pub fn touch(&self, token: u64) -> u8 {
+        self.registers[(token >> (64 - self.precision)) as usize]
+    }
+
     /// The sketch of the union. The other's precision is at least this one's.
     pub fn merge(&mut self, other: &HyperLogLog) {
         let dropped = other.precision - self.precision;

@@ -58,6 +58,15 @@ impl Reach {
         }
     }
 
+    /// Reads where an account would be, and gives some of it so that nobody leaves that out: it is near then when the account is added.
+    #[inline]
+    pub fn touch(&self, token: AccountToken) -> u8 {
+        match &self.accounts {
+            Accounts::Dense(sketch) => sketch.touch(token.0),
+            Accounts::Exact(tokens) => tokens.get(tokens.len() / 2).map_or(0, |middle| *middle as u8),
+        }
+    }
+
     /// The union of both sets. Of two precisions the lower remains.
     pub fn merge(&mut self, other: &Reach) {
         if other.precision < self.precision {

@@ -34,6 +34,7 @@ fn main() {
     core.measured();
     let (elapsed, busy) = (started.elapsed(), processor_time() - before);
     println!("contents, hot records, open episodes: {:?}", core.sizes());
+    println!("digest of the state: {:016x}", core.digest());
     println!(
         "{mix:?}: {:.0} ns an event, {:.0} ns of processor time",
         per(elapsed, events),

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use tocsin_model::{ContentId, FamilyId, Milliseconds, Severity, Sighting, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Severity, Sighting, SightingKeys, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
@@ -135,9 +135,9 @@ impl ClassCounts {
 
     /// Reads what the next sighting of this content will.
     #[inline]
-    pub(crate) fn touch(&self, content: ContentId) -> u8 {
-        let hot = self.hot.get(&content).map_or(0, |hot| hot.record.touch());
-        hot ^ self.cold.touch(content)
+    pub(crate) fn touch(&self, keys: SightingKeys) -> u8 {
+        let hot = self.hot.get(&keys.content).map_or(0, |hot| hot.record.touch(keys));
+        hot ^ self.cold.touch(keys.content)
     }
 
     pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {

@@ -90,9 +90,9 @@ impl Group {
     /// Changes nothing. Done for the sightings of a block before the first of them is applied, the memory of all of them is fetched at once
     /// and not in turn: what is seen once is seldom near.
     #[inline]
-    pub fn touch(&self, content: ContentId, event_token: u64) -> u8 {
+    pub fn touch(&self, keys: SightingKeys) -> u8 {
         let counts = self.classes.get(Class::All);
-        self.retries.touch(event_token) ^ counts.map_or(0, |counts| counts.touch(content))
+        self.retries.touch(keys.event_token) ^ counts.map_or(0, |counts| counts.touch(keys))
     }
 
     /// The group.

@@ -4,7 +4,7 @@ mod codec;
 
 use tocsin_model::{
     AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId, PlatformId,
-    Severity, Sighting, Surface, Timestamp,
+    Severity, Sighting, SightingKeys, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
 
@@ -274,13 +274,14 @@ impl HotRecord {
         self.watched = watched;
     }
 
-    /// Reads what most of its counters stand in.
+    /// Reads what most of its counters stand in: the first cell of the platform, the surfaces, and where the account is counted.
     #[inline]
-    pub(crate) fn touch(&self) -> u8 {
-        let cell = self.cells.first().map_or(0, |cell| cell.kind as u8);
+    pub(crate) fn touch(&self, keys: SightingKeys) -> u8 {
+        let cell = self.cells.partition_point(|cell| cell.platform < keys.platform);
+        let cell = self.cells.get(cell).map_or(0, |cell| cell.voice.events as u8);
         let surface = self.surfaces.touch();
-        let reach = self.reach.first().map_or(0, |entry| u8::from(entry.epochs_mixed));
-        cell ^ surface ^ reach
+        let reach = self.reach.iter().find(|entry| entry.platform == keys.platform);
+        cell ^ surface ^ reach.map_or(0, |entry| entry.accounts.touch(keys.account))
     }
 
     pub(crate) fn set_family(&mut self, family: FamilyId) {

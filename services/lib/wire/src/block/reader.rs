@@ -2,7 +2,7 @@ use std::collections::btree_map::Entry;
 
 use tocsin_model::{
     AccountToken, Algorithm, ClockFlag, ContentHash, ContentId, HashRef, KeyEpoch, Kind, Name, PartyId, PlatformId,
-    Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+    Sharing, Sighting, SightingKeys, SourceCoordinate, SourceId, Surface, Timestamp,
 };
 
 use super::columns::{self as column, COLUMN_BYTES, Column};
@@ -175,12 +175,20 @@ impl<'a> BlockReader<'a> {
         }
     }
 
-    /// Content and event token of each sighting, in their order, for whoever reads ahead.
-    pub fn keys(&self) -> impl Iterator<Item = (ContentId, u64)> + 'a {
-        self.keyed.chunks_exact(KEYED_BYTES).filter_map(|keyed| {
+    /// The keys of each sighting, in their order, for whoever reads ahead.
+    pub fn keys(&self) -> impl Iterator<Item = SightingKeys> + 'a {
+        let (columns, count) = (self.columns, self.count);
+        let keyed = self.keyed.chunks_exact(KEYED_BYTES).enumerate();
+        keyed.filter_map(move |(row, keyed)| {
             let (content, rest) = keyed.split_first_chunk::<16>()?;
-            let token = rest.first_chunk::<8>()?;
-            Some((ContentId(u128::from_le_bytes(*content)), u64::from_le_bytes(*token)))
+            let (event_token, rest) = rest.split_first_chunk::<8>()?;
+            let account = rest.first_chunk::<8>()?;
+            Some(SightingKeys {
+                content: ContentId(u128::from_le_bytes(*content)),
+                event_token: u64::from_le_bytes(*event_token),
+                platform: PlatformId(u16::from_le_bytes(column::PLATFORM.get(columns, count, row))),
+                account: AccountToken(u64::from_le_bytes(*account)),
+            })
         })
     }
 
