@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use tocsin_model::{
-    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, Kind, Milliseconds, Sighting, SightingKeys,
-    Timestamp,
+    Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, HashRef, Kind, Milliseconds, Sighting,
+    SightingKeys, Timestamp,
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
@@ -273,7 +273,12 @@ impl Group {
     fn count_first(&mut self, sighting: &Sighting<'_>, class: Class, spread: u32, out: &mut Vec<Output>) {
         let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
         let is_live = sighting.kind.is_live();
-        let Some(hash) = sighting.hash.to_hash() else { return };
+        let HashRef { algorithm, value } = sighting.hash;
+        if ContentHash::check(algorithm, value, None).is_err() {
+            return;
+        }
+        // Copied only when there is room: most of what a full table is asked for is refused.
+        let hash = || sighting.hash.to_hash().expect("it was checked");
         let why = Promotion::BySighting {
             counted: sighting.kind.is_spread().then_some(at),
             spread: if is_live { live_worth(sighting) } else { spread },
@@ -290,7 +295,7 @@ impl Group {
         &mut self,
         content: ContentId,
         class: Class,
-        hash: ContentHash,
+        hash: impl FnOnce() -> ContentHash,
         why: Promotion,
         out: &mut Vec<Output>,
     ) -> bool {
@@ -330,6 +335,7 @@ impl Group {
             }
             Admission::Admitted { evicted: None } => {}
         }
+        let hash = hash();
         let family = families.of(content, class);
         let mut record = HotRecord::new(content, class, family, hash.clone(), now);
         record.set_watched(watched);

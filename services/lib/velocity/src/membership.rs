@@ -53,7 +53,7 @@ impl Group {
                 at: self.now,
             }));
         } else {
-            self.promote(content, class, link.hash.clone(), Promotion::ByLink, out);
+            self.promote(content, class, || link.hash.clone(), Promotion::ByLink, out);
         }
         for (own, counts) in self.classes.iter_mut() {
             if counts.set_family(content, self.families.of(content, own)) {
