@@ -56,6 +56,12 @@ pub enum DetectorError {
         /// Why.
         reason: String,
     },
+    /// What a partition had to say to others cannot be read.
+    #[error("what partition {partition} had to say to other partitions cannot be used")]
+    BrokenOnward {
+        /// The partition.
+        partition: u32,
+    },
     /// A group's state cannot be read.
     #[error("the state of key group {group} cannot be used: {reason}")]
     BrokenState {
