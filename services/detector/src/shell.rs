@@ -173,14 +173,23 @@ impl Shell<'_> {
         for place in assigned {
             let began = (self.clock)();
             let config = self.setup.group_config(self.config);
-            let (partition, as_of) = restore(
+            let restored = restore(
                 self.log.as_ref(),
                 place.partition,
                 self.setup.partitions,
                 &config,
                 self.setup.epoch,
                 &|| shutdown.is_requested(),
-            )?;
+            );
+            // Who was away for longer than a session may read what its successor writes and compaction moves: no operator is needed.
+            let is_out = || matches!(reader.membership(), Membership::Absent(_));
+            let (partition, as_of) = restored.map_err(|error| match error.refuses_state() && is_out() {
+                true => DetectorError::GoneMeanwhile {
+                    partition: place.partition,
+                    source: Box::new(error),
+                },
+                false => error,
+            })?;
             tracing::info!(
                 partition = place.partition,
                 offset = partition.next_offset(),

@@ -98,6 +98,7 @@ fn is_explained(error: &DetectorError) -> bool {
             CommitError::NotApplied(error) => matches!(error, LogError::Closed),
         },
         DetectorError::Log(error) => matches!(**error, LogError::Closed),
+        DetectorError::GoneMeanwhile { .. } => true,
         _ => false,
     }
 }
