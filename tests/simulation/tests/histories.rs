@@ -60,7 +60,7 @@ fn what_is_broken_on_purpose_is_found() {
     for mutant in Mutant::BROKEN {
         let played = play(Seeds {
             from: 1,
-            count: 3_000,
+            count: 2_000,
             mutant,
         });
         let (seed, violations) = played
