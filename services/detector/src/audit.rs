@@ -323,7 +323,7 @@ fn each_copy(
         let (group, class) = match key {
             StateKey::Core { group, .. } => (group, None),
             StateKey::Cold { group, class, .. } => (group, Some(class)),
-            StateKey::Header { .. } | StateKey::Hot { .. } => return,
+            StateKey::Header { .. } | StateKey::Hot { .. } | StateKey::Onward { .. } => return,
         };
         let of = (group, state.applied_through);
         if parts.of != Some(of) {

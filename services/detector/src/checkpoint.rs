@@ -1,6 +1,7 @@
 //! What goes to the state topic: changed hot records, checkpoints of whole groups in chunks, and the header that says what they stand for.
 
 use bytes::Bytes;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
 use tocsin_sketch::codec::Encoder;
@@ -57,6 +58,7 @@ impl StateUnit {
                 }
             }
         }
+        reach(FailPoint::ChangesTaken);
     }
 
     /// Checkpoints of the groups whose state is newer than `round`, as many as fit, and of those that were not copied for audits for so long.
@@ -88,8 +90,29 @@ impl StateUnit {
                 tracked.copied_at = Some(now);
             }
             tracked.checkpointed = Some(Checkpointed { version, offset });
+            reach(FailPoint::GroupCut);
         }
         true
+    }
+
+    /// What the unit says to groups of other partitions, as the values of their log, and cannot say anew: figures are in the state itself, but
+    /// a link that follows a merge, or a decision that goes after a family, is said once. It stands until the next unit, which waits for it to
+    /// have arrived.
+    pub(crate) fn set_onward(&mut self, partition: &mut Partition, said: &[Vec<u8>]) {
+        let number = partition.number();
+        let key = |chunk| StateKey::Onward {
+            partition: number,
+            chunk,
+        };
+        if !said.is_empty() {
+            let mut body = Encoder::new();
+            body.number(said.len() as u64);
+            said.iter().for_each(|value| body.bytes(value));
+            self.put_chunks(key, partition.next_offset(), partition.now(), body.finish());
+        } else if partition.says_onward() {
+            self.remove(key(0));
+        }
+        partition.set_says_onward(!said.is_empty());
     }
 
     /// The header of the unit. `as_of` is the time through which every hot change has been written.

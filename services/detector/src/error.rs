@@ -64,6 +64,21 @@ pub enum DetectorError {
         /// Why.
         reason: String,
     },
+    /// The state of a partition was not whole, and the process is out of the group: whoever has the partition now writes there.
+    #[error("partition {partition} went to another process while it was restored")]
+    GoneMeanwhile {
+        /// The partition.
+        partition: u32,
+        /// What the restore met.
+        #[source]
+        source: Box<DetectorError>,
+    },
+    /// What a partition had to say to others cannot be read.
+    #[error("what partition {partition} had to say to other partitions cannot be used")]
+    BrokenOnward {
+        /// The partition.
+        partition: u32,
+    },
     /// A group's state cannot be read.
     #[error("the state of key group {group} cannot be used: {reason}")]
     BrokenState {
@@ -75,6 +90,15 @@ pub enum DetectorError {
 }
 
 impl DetectorError {
+    /// Whether a restore refused what it read: a state that another process writes meanwhile can look so.
+    pub(crate) fn refuses_state(&self) -> bool {
+        use DetectorError::{BrokenHeader, BrokenOnward, BrokenState, InputDeleted};
+        matches!(
+            self,
+            BrokenHeader { .. } | BrokenOnward { .. } | BrokenState { .. } | InputDeleted { .. }
+        )
+    }
+
     /// Whether a restore ended because the process is to stop.
     pub(crate) fn is_called_off(&self) -> bool {
         matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))

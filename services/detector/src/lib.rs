@@ -25,4 +25,5 @@ mod tests;
 pub use config::{DetectorConfig, DetectorSetup, ShadowConfig};
 pub use error::DetectorError;
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
-pub use shell::run;
+pub use restore::restore;
+pub use shell::{run, run_at};

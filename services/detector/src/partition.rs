@@ -20,6 +20,8 @@ pub struct Partition {
     /// The trace of the record behind each of `outputs`; those past its end have none.
     traces: Vec<Option<Traceparent>>,
     unreadable: u64,
+    /// Whether the state topic holds what a unit had to say to other partitions.
+    says_onward: bool,
 }
 
 /// A group and where its checkpoint stands.
@@ -103,6 +105,7 @@ impl Partition {
             outputs: Vec::new(),
             traces: Vec::new(),
             unreadable: 0,
+            says_onward: false,
         }
     }
 
@@ -219,6 +222,11 @@ impl Partition {
         })
     }
 
+    /// The state machines, ascending by their ids.
+    pub fn states(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().map(|tracked| &tracked.group)
+    }
+
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
         self.groups.iter()
     }
@@ -265,6 +273,21 @@ impl Partition {
     pub(crate) fn repeat_outbox(&mut self) {
         let outboxes = self.groups.iter().flat_map(|tracked| tracked.group.outbox());
         self.outputs.extend(outboxes);
+    }
+
+    /// Says again, after the outboxes, what the last unit before a crash had to say beside them.
+    pub(crate) fn repeat_onward(&mut self, said: impl IntoIterator<Item = Output>) {
+        self.outputs.extend(said);
+        self.says_onward = true;
+    }
+
+    /// Whether the state topic holds what a unit had to say to other partitions.
+    pub(crate) fn says_onward(&self) -> bool {
+        self.says_onward
+    }
+
+    pub(crate) fn set_says_onward(&mut self, says_onward: bool) {
+        self.says_onward = says_onward;
     }
 
     fn apply_to(&mut self, group: GroupId, input: Input<'_>, offset: u64) {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Log, LogError, TopicPartition, read_through};
 use tocsin_model::{Class, GroupId, KeyEpoch, PartitionCount, Timestamp};
-use tocsin_velocity::{Group, GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
+use tocsin_sketch::codec::Decoder;
+use tocsin_velocity::{Group, GroupConfig, Output, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
-use tocsin_wire::{PartyRecord, topics};
+use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
@@ -18,6 +20,8 @@ struct Collected {
     header: Option<Result<(StateHeader, Timestamp), String>>,
     core: BTreeMap<GroupId, Chunks>,
     cold: BTreeMap<(GroupId, Class), Chunks>,
+    /// `None`: the last unit had nothing to say to other partitions, or it has arrived.
+    onward: Option<Chunks>,
 }
 
 /// The chunks of one state, by number.
@@ -26,7 +30,10 @@ pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
 
 /// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
 /// still to be written. A partition without a header begins at the start of its log.
-pub(crate) fn restore(
+///
+/// # Errors
+/// The log cannot be read, or what stands there is not this deployment's state or not whole.
+pub fn restore(
     log: &dyn Log,
     number: u32,
     partitions: PartitionCount,
@@ -35,6 +42,7 @@ pub(crate) fn restore(
     is_called_off: &dyn Fn() -> bool,
 ) -> Result<(Partition, Timestamp), DetectorError> {
     let collected = collect(log, number, is_called_off)?;
+    reach(FailPoint::StateCollected);
     let (first_held, _) = log.bounds(&TopicPartition::new(topics::SIGHTINGS, number))?;
     let mut partition = Partition::new(number, partitions, config, first_held);
     learn_names(log, &mut partition, is_called_off)?;
@@ -91,18 +99,24 @@ pub(crate) fn restore(
         }
         let group = Group::decode(config.clone(), &core, &cold).map_err(|error| broken(&error.to_string()))?;
         partition.put(Tracked::restored(group, offset));
+        reach(FailPoint::GroupDecoded);
     }
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
     read_through(log, &sightings, since_the_checkpoint, is_called_off, &mut |record| {
         partition.apply(record)
     })?;
+    reach(FailPoint::InputReplayed);
     partition.set_position(header.next_offset);
     if as_of > Timestamp::MIN {
         partition.bring_to(as_of.max(partition.now()));
     }
     partition.forget_outputs();
     partition.repeat_outbox();
+    if let Some(chunks) = &collected.onward {
+        let said = chunks.join().and_then(|(body, _)| onward(&body));
+        partition.repeat_onward(said.ok_or(DetectorError::BrokenOnward { partition: number })?);
+    }
     Ok((partition, as_of))
 }
 
@@ -122,7 +136,13 @@ fn collect(log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Resu
             StateKey::Cold { group, class, chunk } => {
                 collected.cold.entry((group, class)).or_default().put(chunk, state);
             }
-            StateKey::Header { .. } | StateKey::Hot { .. } => {}
+            StateKey::Onward { partition, .. } if partition == number && record.value.is_none() => {
+                collected.onward = None;
+            }
+            StateKey::Onward { partition, chunk } if partition == number => {
+                collected.onward.get_or_insert_default().put(chunk, state);
+            }
+            StateKey::Header { .. } | StateKey::Hot { .. } | StateKey::Onward { .. } => {}
         }
     })?;
     Ok(collected)
@@ -136,6 +156,21 @@ fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), Strin
     }
     let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
     Ok((header, record.as_of))
+}
+
+/// What was to be said to other partitions; `None` if it cannot be read.
+fn onward(body: &[u8]) -> Option<Vec<Output>> {
+    let mut input = Decoder::new(body);
+    let mut said = Vec::new();
+    for _ in 0..input.length(1).ok()? {
+        said.push(match SightingsRecord::decode(input.bytes().ok()?).ok()? {
+            SightingsRecord::Link(link) => Output::Link(link),
+            SightingsRecord::Decision(decision) => Output::Decision(decision),
+            _ => return None,
+        });
+    }
+    input.finish().ok()?;
+    Some(said)
 }
 
 /// The names in the registry.

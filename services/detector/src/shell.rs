@@ -3,9 +3,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prometheus::Registry;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
-    GroupReader, Header, SharedLog, TopicPartition, Unit,
+    GroupReader, Header, LogError, Membership, SharedLog, TopicPartition, Unit,
 };
 use tocsin_model::{Populations, Timestamp};
 use tocsin_runtime::{ReadinessFlag, Shutdown, Traceparent};
@@ -28,6 +29,8 @@ const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// A unit that was not applied is tried again so often before the process gives up.
 const TRIES_MAX: u32 = 5;
+/// A unit is shown to the coordinator again so often when a rebalance was faster: each time in a generation of its own.
+const GENERATIONS_MAX: u32 = 20;
 /// How often it is told how the shadow compares.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
@@ -43,13 +46,31 @@ pub fn run(
     ready: &ReadinessFlag,
     shutdown: &Shutdown,
 ) -> Result<(), DetectorError> {
+    run_at(&Instant::now, config, setup, log, registry, ready, shutdown)
+}
+
+/// [`run`] by another clock: the simulation's. It says when a unit, a state or a checkpoint is due, and decides nothing else.
+///
+/// # Errors
+/// See [`run`].
+pub fn run_at(
+    clock: &dyn Fn() -> Instant,
+    config: &DetectorConfig,
+    setup: &DetectorSetup,
+    log: &SharedLog,
+    registry: &Registry,
+    ready: &ReadinessFlag,
+    shutdown: &Shutdown,
+) -> Result<(), DetectorError> {
     let metrics = Metrics::register(registry).map_err(DetectorError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
         group: GROUP.to_owned(),
         instance: setup.instance.clone(),
         topics: vec![topics::SIGHTINGS.to_owned()],
     })?;
+    let now = clock();
     let mut shell = Shell {
+        clock,
         config,
         setup,
         log,
@@ -64,11 +85,11 @@ pub fn run(
         onward: Vec::new(),
         counters: Counters::default(),
         unreadable: 0,
-        compared_at: Instant::now(),
-        committed_at: Instant::now(),
-        state_written_at: Instant::now(),
-        checkpointed_at: Instant::now(),
-        lag_shown_at: Instant::now(),
+        compared_at: now,
+        committed_at: now,
+        state_written_at: now,
+        checkpointed_at: now,
+        lag_shown_at: now,
         round: None,
         as_of: BTreeMap::new(),
         settled: BTreeMap::new(),
@@ -98,6 +119,7 @@ pub fn run(
 }
 
 struct Shell<'a> {
+    clock: &'a dyn Fn() -> Instant,
     config: &'a DetectorConfig,
     setup: &'a DetectorSetup,
     log: &'a SharedLog,
@@ -134,8 +156,12 @@ enum Extent {
 }
 
 impl Shell<'_> {
+    fn since(&self, earlier: Instant) -> Duration {
+        (self.clock)().saturating_duration_since(earlier)
+    }
+
     fn commit_due_in(&self) -> Duration {
-        Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.committed_at.elapsed())
+        Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.since(self.committed_at))
     }
 
     fn assigned(
@@ -145,23 +171,33 @@ impl Shell<'_> {
         shutdown: &Shutdown,
     ) -> Result<(), DetectorError> {
         for place in assigned {
-            let began = Instant::now();
+            let began = (self.clock)();
             let config = self.setup.group_config(self.config);
-            let (partition, as_of) = restore(
+            let restored = restore(
                 self.log.as_ref(),
                 place.partition,
                 self.setup.partitions,
                 &config,
                 self.setup.epoch,
                 &|| shutdown.is_requested(),
-            )?;
+            );
+            // Who was away for longer than a session may read what its successor writes and compaction moves: no operator is needed.
+            let is_out = || matches!(reader.membership(), Membership::Absent(_));
+            let (partition, as_of) = restored.map_err(|error| match error.refuses_state() && is_out() {
+                true => DetectorError::GoneMeanwhile {
+                    partition: place.partition,
+                    source: Box::new(error),
+                },
+                false => error,
+            })?;
             tracing::info!(
                 partition = place.partition,
                 offset = partition.next_offset(),
-                milliseconds = began.elapsed().as_millis() as u64,
+                milliseconds = self.since(began).as_millis() as u64,
                 "restored a partition"
             );
             reader.begin(place, partition.next_offset())?;
+            reach(FailPoint::PartitionBegun);
             self.as_of.insert(place.partition, as_of);
             self.settled.remove(&place.partition);
             self.partitions.insert(place.partition, partition);
@@ -172,6 +208,7 @@ impl Shell<'_> {
 
     fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
         self.commit(reader, Extent::State)?;
+        reach(FailPoint::LastUnitCommitted);
         for place in revoked {
             self.partitions.remove(&place.partition);
             self.as_of.remove(&place.partition);
@@ -186,10 +223,10 @@ impl Shell<'_> {
         if self.commit_due_in() > Duration::ZERO {
             return Ok(());
         }
-        self.committed_at = Instant::now();
+        self.committed_at = (self.clock)();
         // Before anything else: when ticks stop coming, the lag in seconds is what shows it.
-        if self.lag_shown_at.elapsed() >= LAG_EVERY {
-            self.lag_shown_at = Instant::now();
+        if self.since(self.lag_shown_at) >= LAG_EVERY {
+            self.lag_shown_at = (self.clock)();
             self.show_lag();
         }
         self.compare();
@@ -197,18 +234,19 @@ impl Shell<'_> {
             return Ok(());
         }
         if self.round.is_none()
-            && self.checkpointed_at.elapsed() >= Duration::from_secs(self.config.checkpoint_interval_s)
+            && self.since(self.checkpointed_at) >= Duration::from_secs(self.config.checkpoint_interval_s)
         {
-            self.checkpointed_at = Instant::now();
+            self.checkpointed_at = (self.clock)();
             self.round = Some(
                 self.partitions
                     .iter()
                     .map(|(number, partition)| (*number, partition.next_offset()))
                     .collect(),
             );
+            reach(FailPoint::RoundBegun);
         }
-        if self.state_written_at.elapsed() >= Duration::from_millis(self.config.state_interval_ms) {
-            self.state_written_at = Instant::now();
+        if self.since(self.state_written_at) >= Duration::from_millis(self.config.state_interval_ms) {
+            self.state_written_at = (self.clock)();
             let extent = if self.round.is_some() {
                 Extent::Checkpoint
             } else {
@@ -226,17 +264,18 @@ impl Shell<'_> {
     /// on Kafka its readers, for whom each unit ends in a marker, would never be level with it.
     fn is_settled(&self) -> bool {
         let level = |(number, partition): (&u32, &Partition)| {
-            self.settled.get(number) == Some(&partition.next_offset()) && !partition.has_outputs()
+            let is_quiet = !partition.has_outputs() && !partition.says_onward();
+            self.settled.get(number) == Some(&partition.next_offset()) && is_quiet
         };
         self.partitions.iter().all(level)
     }
 
     /// Tells now and then how the shadow compares with what is in force.
     fn compare(&mut self) {
-        if !self.config.shadow.enabled || self.compared_at.elapsed() < COMPARE_EVERY {
+        if !self.config.shadow.enabled || self.since(self.compared_at) < COMPARE_EVERY {
             return;
         }
-        self.compared_at = Instant::now();
+        self.compared_at = (self.clock)();
         let taken = self.partitions.values_mut().filter_map(Partition::take_comparison);
         let comparison = taken.reduce(|mut sum, one| {
             sum.add(one);
@@ -272,12 +311,14 @@ impl Shell<'_> {
         for completion in self.onward.drain(..) {
             completion.wait()?;
         }
+        reach(FailPoint::OnwardSettled);
         let mut unit = Unit::default();
         let mut onward = Vec::new();
         let mut alerts = Vec::new();
         let mut round_complete = true;
         for (number, partition) in &mut self.partitions {
             let outputs = partition.take_outputs();
+            reach(FailPoint::OutputsTaken);
             for Traced { said: alert, trace } in &outputs.alerts {
                 let value = tocsin_wire::alert::encode(alert, partition.names());
                 let key = Some(alert.id.0.to_be_bytes().to_vec());
@@ -289,20 +330,23 @@ impl Shell<'_> {
                 });
             }
             unit.appends.extend(outputs.families.iter().map(family_record));
+            let mut said_once = Vec::new();
             for Traced { said, trace } in outputs.onward {
+                let is_said_once = !matches!(said, Output::Delta(_));
                 let (group, record) = match said {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),
                     Output::Decision(decision) => (decision.family.home(), SightingsRecord::Decision(decision)),
                     Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => continue,
                 };
-                let to = self.setup.partitions.partition_of(group);
-                onward.push(traced(
-                    append(topics::SIGHTINGS, to, None, Some(record.encode())),
-                    trace,
-                ));
+                let (to, value) = (self.setup.partitions.partition_of(group), record.encode());
+                if is_said_once {
+                    said_once.push(value.clone());
+                }
+                onward.push(traced(append(topics::SIGHTINGS, to, None, Some(value)), trace));
             }
             let mut state = StateUnit::new(*number);
+            state.set_onward(partition, &said_once);
             if extent != Extent::Outputs {
                 state.add_changed(partition);
                 unit.appends
@@ -321,9 +365,12 @@ impl Shell<'_> {
             self.counters.add(counters);
             self.unreadable += unreadable;
         }
+        reach(FailPoint::UnitComposed);
         self.commit_unit(reader, unit)?;
+        reach(FailPoint::UnitCommitted);
         if extent == Extent::Checkpoint && round_complete {
             self.round = None;
+            reach(FailPoint::RoundEnded);
         }
         if extent != Extent::Outputs {
             let settled = self
@@ -336,6 +383,7 @@ impl Shell<'_> {
         }
         if !onward.is_empty() {
             self.onward.push(self.appender.append(onward));
+            reach(FailPoint::OnwardSent);
         }
         let (counters, unreadable) = (std::mem::take(&mut self.counters), std::mem::take(&mut self.unreadable));
         UnitCommitted {
@@ -348,7 +396,7 @@ impl Shell<'_> {
     }
 
     fn commit_unit(&mut self, reader: &mut dyn GroupReader, unit: Unit) -> Result<(), DetectorError> {
-        let mut tries = 0;
+        let (mut tries, mut generations) = (0, 0);
         loop {
             let again = Unit {
                 appends: unit.appends.clone(),
@@ -363,10 +411,23 @@ impl Shell<'_> {
                 CommitError::Unknown(_) => "unknown",
             };
             CommitFailed { kind, error: &error }.emit(&self.metrics);
-            tries += 1;
-            // A unit of unknown fate is not tried again here: the state in memory may be ahead of the log or level with it, and only a
-            // restore from the log tells which. The process ends and its successor restores.
-            if !matches!(error, CommitError::NotApplied(_)) || tries >= TRIES_MAX {
+            let is_tried_again = match &error {
+                CommitError::NotApplied(_) => {
+                    tries += 1;
+                    tries < TRIES_MAX
+                }
+                CommitError::Fenced(LogError::TakenOver { .. }) => false,
+                // A rebalance may end between the proof of membership and the commit. Whoever is still inside holds what it held, for
+                // nothing is let go but by the poll after `Revoked`; whoever is out has no membership to show.
+                CommitError::Fenced(_) => {
+                    generations += 1;
+                    generations < GENERATIONS_MAX && !matches!(reader.membership(), Membership::Absent(_))
+                }
+                // A unit of unknown fate is not tried again here: the state in memory may be ahead of the log or level with it, and only
+                // a restore from the log tells which. The process ends and its successor restores.
+                CommitError::Unknown(_) => false,
+            };
+            if !is_tried_again {
                 return Err(DetectorError::Commit(Box::new(error)));
             }
         }

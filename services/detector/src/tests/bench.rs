@@ -244,8 +244,19 @@ impl Bench {
                 "all groups fit into one unit"
             );
         }
+        self.commit(state.finish(partition, EPOCH, as_of));
+    }
+
+    /// A unit that has this to say to other partitions.
+    pub fn write_saying(&self, partition: &mut Partition, said: &[Vec<u8>]) {
+        let mut state = StateUnit::new(NUMBER);
+        state.set_onward(partition, said);
+        self.commit(state.finish(partition, EPOCH, Timestamp(NOON)));
+    }
+
+    fn commit(&self, appends: Vec<Append>) {
         let unit = Unit {
-            appends: state.finish(partition, EPOCH, as_of),
+            appends,
             positions: Vec::new(),
         };
         let member = self.member("writer");

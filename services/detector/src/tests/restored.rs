@@ -1,10 +1,14 @@
 //! Goal: a partition that was restored is the one that never stopped.
 
 use tocsin_log::LogError;
-use tocsin_model::Timestamp;
+use tocsin_model::{Decision, DecisionId, FamilyId, Scope, Timestamp, Verdict};
+use tocsin_velocity::Output;
+use tocsin_wire::state::StateKey;
+use tocsin_wire::{SightingsRecord, topics};
 
 use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, hot, states};
 use crate::error::DetectorError;
+use crate::partition::Partition;
 use crate::restore::restore;
 
 const EVERYTHING: [Part; 2] = [Part::Changed, Part::Checkpoints];
@@ -158,6 +162,44 @@ fn a_restore_is_called_off_when_the_process_is_to_stop() {
     let error = restored.map(drop).unwrap_err();
     assert!(
         matches!(&error, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_was_said_once_is_said_again_until_the_next_unit() {
+    let mut bench = Bench::new();
+    let mut partition = bench.fresh();
+    bench.shares(NOON, &[1]);
+    bench.apply(&mut partition);
+    let decision = Decision {
+        id: DecisionId(7),
+        family: FamilyId(bench.setup.key.content_id(&bench.content(1))),
+        scope: Scope::All,
+        verdict: Verdict::Violating,
+        at: Timestamp(NOON),
+    };
+    let said = SightingsRecord::Decision(decision.clone()).encode();
+    let onward = |partition: &mut Partition| -> Vec<Output> {
+        let said = partition.take_outputs().onward.into_iter();
+        said.map(|traced| traced.said).collect()
+    };
+    // A unit that decided so, and a crash before the decision was on its way.
+    bench.write_saying(&mut partition, &[said]);
+    let mut restored = bench.restore().unwrap();
+    assert_eq!(onward(&mut restored), [Output::Decision(decision)]);
+    // The next unit waits for it to have arrived.
+    bench.write_saying(&mut restored, &[]);
+    assert_eq!(onward(&mut bench.restore().unwrap()), []);
+
+    let key = StateKey::Onward {
+        partition: NUMBER,
+        chunk: 0,
+    };
+    bench.append(topics::STATE, Some(key), b"nonsense".to_vec());
+    let error = bench.restore().map(drop).unwrap_err();
+    assert!(
+        matches!(error, DetectorError::BrokenOnward { partition: NUMBER }),
         "{error:?}"
     );
 }

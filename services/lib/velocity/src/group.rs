@@ -149,10 +149,19 @@ impl Group {
         self.version
     }
 
-    /// The figures of every member whose family lives in another group. The state itself is the outbox: whoever restores a group sends
-    /// them again, and what the home had already changes nothing.
+    /// The figures of every member whose family lives in another group, in every scope that sees it there. The state itself is the outbox:
+    /// whoever restores a group sends them again, and what the home had already changes nothing.
     pub fn outbox(&self) -> Vec<Output> {
-        let deltas = self.families.linked_members().into_iter();
+        let mut members = BTreeSet::new();
+        for (member, class) in self.families.linked_members() {
+            members.insert((member, class));
+            if class == Class::All {
+                // A link that everybody sees joins the content in every scope.
+                let scopes = self.scopes_beyond_all(member).into_iter();
+                members.extend(scopes.map(|own| (member, own)));
+            }
+        }
+        let deltas = members.into_iter();
         deltas
             .filter_map(|(member, class)| self.compose_delta(member, class, self.delta_number))
             .map(Output::Delta)

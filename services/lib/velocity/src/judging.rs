@@ -57,16 +57,18 @@ impl Group {
         beyond(self.classes.last()) || beyond(self.families.last_class())
     }
 
+    /// Whether something is known of this content or its family in a scope beyond `all` that scope `all` does not know.
+    fn is_known_in(&self, content: ContentId, class: Class) -> bool {
+        self.hot(HotKey { content, class }).is_some()
+            || self.families.has_link(content, class)
+            || self.families.state(self.families.of(content, class), class).is_some()
+    }
+
     /// The scopes beyond `all` in which something is known of this content or its family.
-    fn scopes_beyond_all(&self, content: ContentId) -> Vec<Class> {
-        let known = |class: &Class| {
-            self.hot(HotKey { content, class: *class }).is_some()
-                || self.families.has_link(content, *class)
-                || self.families.state(self.families.of(content, *class), *class).is_some()
-        };
+    pub(crate) fn scopes_beyond_all(&self, content: ContentId) -> Vec<Class> {
         let counted = self.classes.iter().map(|(class, _)| class);
         let beyond = counted.filter(|class| *class != Class::All);
-        let mut scopes: Vec<Class> = beyond.filter(known).collect();
+        let mut scopes: Vec<Class> = beyond.filter(|class| self.is_known_in(content, *class)).collect();
         // A decision makes a scope of its own where nothing but events for all was ever counted.
         let decided = self.families.scopes_with_state(self.families.of(content, Class::All));
         scopes.extend(decided);
@@ -78,8 +80,11 @@ impl Group {
     fn touched_in_scope(&mut self, content: ContentId, class: Class, out: &mut Vec<Output>) {
         let family = self.families.of(content, class);
         if family.home() != self.id {
-            let at = self.next_settling();
-            self.deadlines.add(at, Duty::SendDelta(content, class));
+            // Of what a scope does not know by itself it hears with scope `all`'s figures, which go on; its own would stand still.
+            if class == Class::All || self.is_known_in(content, class) {
+                let at = self.next_settling();
+                self.deadlines.add(at, Duty::SendDelta(content, class));
+            }
         } else if class == Class::All && self.families.is_plain(family, class) {
             self.judge(family, class, out);
         } else {

@@ -78,7 +78,7 @@ fn state(record: &RecordRef<'_>) -> Result<Change, Skipped> {
         .value
         .map(|value| StateRecord::decode(value).map_err(|_| Skipped::Corrupt));
     match (key, value) {
-        (StateKey::Core { .. }, _) | (StateKey::Header { .. }, None) => Ok(Change::Nothing),
+        (StateKey::Core { .. } | StateKey::Onward { .. }, _) | (StateKey::Header { .. }, None) => Ok(Change::Nothing),
         (StateKey::Header { partition }, _) if partition != record.partition => Err(Skipped::Foreign),
         (StateKey::Header { .. }, Some(value)) => {
             let value = value?;

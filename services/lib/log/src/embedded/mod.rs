@@ -150,12 +150,15 @@ impl EmbeddedLog {
         let (queue, members) = (shared.queue.clone(), shared.members.clone());
         let writer = Writer::new(database, catalogue, queue, members, options, last_stamp_ms);
         let thread = std::thread::Builder::new().name("log-writer".to_owned());
-        let writer = thread
-            .spawn(move || writer.run())
-            .map_err(|source| LogError::Embedded {
-                operation: "start the writer",
-                source: Box::new(source),
-            })?;
+        let hook = tocsin_failpoint::inherited();
+        let work = move || {
+            let _adopted = tocsin_failpoint::adopt(hook);
+            writer.run();
+        };
+        let writer = thread.spawn(work).map_err(|source| LogError::Embedded {
+            operation: "start the writer",
+            source: Box::new(source),
+        })?;
         Ok(EmbeddedLog {
             shared,
             writer: Mutex::new(Some(writer)),

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redb::Database;
+use tocsin_failpoint::{FailPoint, reach};
 
 use super::batch::{Answer, Batch, Visible};
 use super::catalogue::Catalogue;
@@ -133,7 +134,9 @@ impl Writer {
         let result = self.commit(jobs, synced, &mut answers, &mut unit_error);
         match result {
             Ok(visible) => {
+                reach(FailPoint::BatchCommitted);
                 visible.show(&self.catalogue);
+                reach(FailPoint::BatchShown);
                 answers.into_iter().for_each(Answer::send);
             }
             Err(error) => {
@@ -207,10 +210,12 @@ impl Writer {
         let stamp_ms = self.last_stamp_ms.max((self.options.clock)());
         let catalogue = self.catalogue.clone();
         let mut batch = Batch::open(&transaction, &catalogue, stamp_ms)?;
+        reach(FailPoint::BatchOpened);
         for job in jobs {
             self.apply(&mut batch, job, answers)?;
         }
         let visible = batch.close()?;
+        reach(FailPoint::BatchApplied);
         Ok((transaction, visible, stamp_ms))
     }
 

@@ -7,6 +7,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use tocsin_failpoint::{FailPoint, reach};
 
 use super::append::record;
 use super::{Shared, client, failed, list, named_record};
@@ -63,7 +64,11 @@ impl Transactions {
         // One unit at a time: the committer waits for each.
         let (work, taken) = sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("commit-{instance}"));
-        let serve = move || serve(&shared, &producer, &taken);
+        let hook = tocsin_failpoint::inherited();
+        let serve = move || {
+            let _adopted = tocsin_failpoint::adopt(hook);
+            serve(&shared, &producer, &taken);
+        };
         thread.spawn(serve).map_err(|_| LogError::Closed)?;
         Ok(Transactions {
             instance: instance.to_owned(),
@@ -158,11 +163,20 @@ fn commit(
     }
     let transactional = |error| sort(producer, failed("begin a transaction")(error), Stage::Idle);
     producer.begin_transaction().map_err(transactional)?;
+    reach(FailPoint::TransactionBegun);
     producer.context().take_error();
     let deadline = Instant::now() + CALL_TIME_MAX;
     if let Err(error) = send_all(producer, unit, deadline) {
         return Err(sort(producer, error, Stage::Open));
     }
+    // The coordinator checks the member's generation when it is given the positions and not again. Records that arrive after that would be
+    // unseen by whoever restores the partitions in a newer generation, and stand there all the same; those that arrived before hold a restore
+    // up until this transaction ends. And the client's own commit would wait in steps of 100 ms: with nothing left under way it does not
+    // wait at all.
+    if let Err(error) = drain(producer, unit, deadline) {
+        return Err(sort(producer, error, Stage::Open));
+    }
+    reach(FailPoint::RecordsDelivered);
     if let Some(group) = group.filter(|_| !unit.positions.is_empty()) {
         let positions = list(
             unit.positions
@@ -180,14 +194,13 @@ fn commit(
             )
         })?;
     }
-    // The client's own commit would wait in steps of 100 ms: with nothing left under way it does not wait at all.
-    if let Err(error) = drain(producer, unit, deadline) {
-        return Err(sort(producer, error, Stage::Open));
-    }
+    reach(FailPoint::PositionsAdded);
     let ended = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
         producer.commit_transaction(timeout)
     });
-    ended.map_err(|error| sort(producer, failed("commit a transaction")(error), Stage::Ending))
+    ended.map_err(|error| sort(producer, failed("commit a transaction")(error), Stage::Ending))?;
+    reach(FailPoint::TransactionEnded);
+    Ok(())
 }
 
 fn send_all(producer: &BaseProducer<Reports>, unit: &Unit, deadline: Instant) -> Result<(), LogError> {

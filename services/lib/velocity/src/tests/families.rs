@@ -1,12 +1,14 @@
 //! Links, deltas and members in several groups.
 
+use std::collections::BTreeSet;
+
 use tocsin_model::{
-    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Link, PartyId, Scope,
+    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Kind, Link, PartyId, Scope,
     Sharing, Timestamp, Verdict,
 };
 
 use super::harness::*;
-use crate::Input;
+use crate::{GroupConfig, Input, Output};
 
 fn link(content: u8, family: u8, class: Class) -> Link {
     Link {
@@ -370,4 +372,70 @@ fn the_members_in_other_groups_of_all_families_of_a_class_have_one_limit() {
         .collect();
     let restored = crate::Group::decode(config(), &limited.encode_core(), &cold).unwrap();
     assert_eq!(figures(&restored), 1);
+}
+
+/// Runs copies of a content that everybody links to a family in another group; `sharing` and `kind` tell of each of them by its number. Gives
+/// the deltas that its group sent, and the group.
+fn deltas_of_a_linked_content(sharing: fn(u64) -> (Sharing, Kind)) -> (Vec<Delta>, crate::Group) {
+    let members = by_id(2);
+    let config = GroupConfig {
+        promote_at: 1,
+        ..config()
+    };
+    let mut group = crate::Group::new(id(members[1]).group(), config);
+    let mut out = Vec::new();
+    group.apply(Input::Link(&link(members[1], members[0], Class::All)), &mut out);
+    for copy in 0..6 {
+        let (sharing, kind) = sharing(copy);
+        let seen = Seen {
+            sharing,
+            kind,
+            ..seen(members[1], copy, copy as i64 * 5_000)
+        };
+        let value = [members[1]; 32];
+        group.apply(
+            Input::Sighting(&sighting(id(members[1]), &value, seen, copy + 1)),
+            &mut out,
+        );
+        group.apply(Input::Tick(Timestamp(START + copy as i64 * 5_000 + 4_000)), &mut out);
+    }
+    let deltas = out.into_iter().filter_map(|said| match said {
+        Output::Delta(delta) => Some(delta),
+        _ => None,
+    });
+    (deltas.collect(), group)
+}
+
+#[test]
+fn an_outbox_says_again_what_was_said_in_every_scope() {
+    let (said, group) = deltas_of_a_linked_content(|copy| {
+        let all = [Sharing::All, Sharing::Coordinators, Sharing::Party];
+        (all[copy as usize % 3], Kind::Upload)
+    });
+    let scopes = |deltas: &[Delta]| -> BTreeSet<Class> { deltas.iter().map(|delta| delta.class).collect() };
+    let own = [Class::All, Class::Coordinators, Class::Party(PartyId(1))];
+    assert_eq!(scopes(&said), BTreeSet::from(own));
+    let again: Vec<Delta> = group
+        .outbox()
+        .into_iter()
+        .map(|said| match said {
+            Output::Delta(delta) => delta,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        scopes(&again),
+        BTreeSet::from(own),
+        "whoever restores the group says as much"
+    );
+}
+
+#[test]
+fn a_report_for_coordinators_makes_no_figures_that_stand_still() {
+    let (said, _) = deltas_of_a_linked_content(|copy| match copy {
+        1 => (Sharing::Coordinators, Kind::Report),
+        _ => (Sharing::All, Kind::Upload),
+    });
+    assert!(said.iter().all(|delta| delta.class == Class::All), "{said:?}");
+    assert!(said.len() > 1, "figures for all go on: {said:?}");
 }

@@ -8,6 +8,7 @@ use tocsin_model::{Class, ContentId, GroupId, KEY_GROUPS};
 /// | `Hot` | 01, group (2), content (16), class number (4) |
 /// | `Cold` | 02, group (2), class number (4), chunk (4) |
 /// | `Core` | 03, group (2), chunk (4) |
+/// | `Onward` | 04, partition (4), chunk (4) |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateKey {
     /// The partition's header; its body is a [`StateHeader`](super::StateHeader).
@@ -40,6 +41,13 @@ pub enum StateKey {
         /// Which chunk, from 0.
         chunk: u32,
     },
+    /// What the partition's newest unit has to say to groups of other partitions and cannot say anew: until it is known to have arrived.
+    Onward {
+        /// The partition.
+        partition: u32,
+        /// Which chunk, from 0.
+        chunk: u32,
+    },
 }
 
 impl StateKey {
@@ -66,6 +74,11 @@ impl StateKey {
             StateKey::Core { group, chunk } => {
                 out.push(3);
                 out.extend_from_slice(&group.0.to_be_bytes());
+                out.extend_from_slice(&chunk.to_be_bytes());
+            }
+            StateKey::Onward { partition, chunk } => {
+                out.push(4);
+                out.extend_from_slice(&partition.to_be_bytes());
                 out.extend_from_slice(&chunk.to_be_bytes());
             }
         }
@@ -101,6 +114,13 @@ impl StateKey {
                 let (group, chunk) = split_group(rest)?;
                 Some(StateKey::Core {
                     group,
+                    chunk: u32::from_be_bytes(chunk.try_into().ok()?),
+                })
+            }
+            4 => {
+                let (partition, chunk) = rest.split_first_chunk::<4>()?;
+                Some(StateKey::Onward {
+                    partition: u32::from_be_bytes(*partition),
                     chunk: u32::from_be_bytes(chunk.try_into().ok()?),
                 })
             }
@@ -149,6 +169,7 @@ mod tests {
                 chunk
             }),
             (group(), any::<u32>()).prop_map(|(group, chunk)| StateKey::Core { group, chunk }),
+            any::<(u32, u32)>().prop_map(|(partition, chunk)| StateKey::Onward { partition, chunk }),
         ]
     }
 
