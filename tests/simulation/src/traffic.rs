@@ -148,7 +148,7 @@ impl Traffic {
     fn control(&self, number: u64, random: &mut SmallRng) -> Item {
         let (content, hash) = self.contents[random.random_range(0..self.contents.len())].clone();
         let at = self.last;
-        let (group, record) = match random.random_range(0..8) {
+        let (group, record) = match random.random_range(0..10) {
             0..=3 => {
                 let other = self.contents[random.random_range(0..self.contents.len())].0;
                 let (joins, family) = (content.max(other), content.min(other));
@@ -168,7 +168,7 @@ impl Traffic {
                 };
                 (joins.group(), SightingsRecord::Link(link))
             }
-            4 | 5 => {
+            4..=7 => {
                 let decision = Decision {
                     id: DecisionId(u128::from(number) + 1),
                     family: FamilyId(content),
@@ -178,7 +178,7 @@ impl Traffic {
                 };
                 (content.group(), SightingsRecord::Decision(decision))
             }
-            6 => {
+            8 => {
                 let calibration = Calibration {
                     number,
                     effective_from: Timestamp(at.0 + 60_000),

@@ -70,6 +70,9 @@ impl Faults {
 /// How much likelier a crash is at a fail-point than at a call of the log.
 const CRASH_WEIGHT: f64 = 4.0;
 
+/// How much likelier a process is stopped inside a transaction than elsewhere.
+const STOP_WEIGHT: f64 = 5.0;
+
 /// What unwinds a process that ended at once.
 pub struct Crashed;
 
@@ -219,7 +222,9 @@ impl World {
         let faults = state.faults;
         let weight = match site {
             // Between a unit and what it sends on a crash is rare and tells most.
-            Site::Point(FailPoint::UnitCommitted | FailPoint::OnwardSent) | Site::Call("append") => 2.0 * CRASH_WEIGHT,
+            Site::Point(FailPoint::UnitCommitted) | Site::Call("append") => 2.0 * CRASH_WEIGHT,
+            // These are seldom reached.
+            Site::Point(FailPoint::OnwardSent | FailPoint::LastUnitCommitted) => 8.0 * CRASH_WEIGHT,
             Site::Point(_) => CRASH_WEIGHT,
             Site::Call(_) => 1.0,
         };
@@ -228,7 +233,14 @@ impl World {
         }
         state.heartbeats(process);
         state.happen();
-        if state.chance(faults.stop) {
+        let weight = match site {
+            // Who is stopped between two steps of a transaction may find its partitions gone.
+            Site::Point(FailPoint::TransactionBegun | FailPoint::RecordsDelivered | FailPoint::PositionsAdded) => {
+                STOP_WEIGHT
+            }
+            Site::Point(_) | Site::Call(_) => 1.0,
+        };
+        if state.chance(faults.stop * weight) {
             let until = state.now_ms + state.random.random_range(10..2 * crate::broker::SESSION_MS);
             state.entry(process).stopped_until_ms = until;
             state.note(process, || format!("stopped until {until}"));
