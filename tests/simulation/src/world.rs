@@ -222,7 +222,9 @@ impl World {
         let faults = state.faults;
         let weight = match site {
             // Between a unit and what it sends on a crash is rare and tells most.
-            Site::Point(FailPoint::UnitCommitted | FailPoint::OnwardSent) | Site::Call("append") => 2.0 * CRASH_WEIGHT,
+            Site::Point(FailPoint::UnitCommitted) | Site::Call("append") => 2.0 * CRASH_WEIGHT,
+            // These are seldom reached.
+            Site::Point(FailPoint::OnwardSent | FailPoint::LastUnitCommitted) => 8.0 * CRASH_WEIGHT,
             Site::Point(_) => CRASH_WEIGHT,
             Site::Call(_) => 1.0,
         };
