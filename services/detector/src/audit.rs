@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use tocsin_log::{Log, LogError, TopicPartition, read_through};
 use tocsin_model::{AlertId, Class, GroupId, PartitionCount, Timestamp};
-use tocsin_velocity::{Group, GroupConfig};
+use tocsin_velocity::{Group, GroupConfig, RULE_VERSION, SNAPSHOT_VERSION};
 use tocsin_wire::state::{StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -79,6 +79,8 @@ pub enum Verdict {
     Unfounded,
     /// It follows and was not written.
     Missing,
+    /// Another version of the rule rang: this program cannot derive it.
+    OtherRule,
 }
 
 impl Audit {
@@ -100,7 +102,8 @@ type Digested = [u8; 32];
 ///
 /// # Errors
 /// [`DetectorError::NothingToBeginFrom`] where a group has no copy before the span and the log does not go back to its beginning;
-/// [`DetectorError::InputDeleted`]; [`DetectorError::BrokenState`], also of a copy that another version wrote; the log fails.
+/// [`DetectorError::OtherStateVersion`] of a copy from the span or just before it: its bytes say nothing to this program's; [`DetectorError::InputDeleted`];
+/// [`DetectorError::BrokenState`]; the log fails.
 pub fn audit(
     log: &dyn Log,
     partitions: PartitionCount,
@@ -125,6 +128,7 @@ pub fn audit(
         let verdict = match derived.get(&alert.id) {
             Some((_, digest)) if *digest == digested([value]) => Verdict::Equal,
             Some(_) => Verdict::Different,
+            None if alert.rule_version != RULE_VERSION => Verdict::OtherRule,
             None => Verdict::Unfounded,
         };
         let found = AlertAudit { at: alert.at, verdict };
@@ -164,6 +168,8 @@ struct GroupCopy {
     /// The next input offset of the group as it is here.
     cut_at: u64,
     as_of: Timestamp,
+    /// The version of the layout.
+    format: u16,
     core: Vec<u8>,
     cold: BTreeMap<Class, Vec<u8>>,
 }
@@ -209,19 +215,28 @@ fn derive(
         });
     }
     let mut later: BTreeMap<u64, Vec<(GroupId, Digested)>> = BTreeMap::new();
-    let mut broken = None;
+    let (mut broken, mut other_version) = (None, None);
     each_copy(log, number, is_called_off, &mut |copy| {
         let begins_at = begin.get(&copy.group).copied();
+        let counts = begins_at.is_none_or(|begins_at| copy.cut_at >= begins_at) && copy.as_of < span.to;
+        if counts && copy.format != SNAPSHOT_VERSION {
+            other_version = Some(copy.format);
+            return;
+        }
         if begins_at == Some(copy.cut_at) {
             match Group::decode(config.clone(), &copy.core, &copy.cold) {
                 Ok(group) => partition.put(Tracked::restored(group, copy.cut_at)),
                 Err(error) => broken = Some((copy.group, error.to_string())),
             }
-        } else if begins_at.is_none_or(|begins_at| copy.cut_at > begins_at) && copy.as_of < span.to {
+        } else if counts {
             let at = later.entry(copy.cut_at).or_default();
             at.push((copy.group, copy.digest()));
         }
     })?;
+    if let Some(written) = other_version {
+        let known = SNAPSHOT_VERSION;
+        return Err(DetectorError::OtherStateVersion { written, known });
+    }
     if let Some((group, reason)) = broken {
         return Err(DetectorError::BrokenState { group: group.0, reason });
     }
@@ -330,7 +345,7 @@ fn each_copy(
             parts.take().into_iter().for_each(&mut *take);
             parts.of = Some(of);
         }
-        parts.as_of = state.as_of;
+        (parts.as_of, parts.format) = (state.as_of, state.format);
         let chunks = match class {
             None => &mut parts.core,
             Some(class) => parts.cold.entry(class).or_default(),
@@ -346,6 +361,7 @@ fn each_copy(
 struct Parts {
     of: Option<(GroupId, u64)>,
     as_of: Timestamp,
+    format: u16,
     core: Chunks,
     cold: BTreeMap<Class, Chunks>,
 }
@@ -364,6 +380,7 @@ impl Parts {
             group,
             cut_at,
             as_of: parts.as_of,
+            format: parts.format,
             core,
             cold: cold.collect::<Option<_>>()?,
         })

@@ -95,6 +95,14 @@ fn an_alert_that_was_altered_made_up_or_lost_is_found() {
     assert_eq!(now.alerts[&alert.id].verdict, Verdict::Different);
     assert_eq!(now.alerts.len(), all.alerts.len() + 1);
 
+    // One that an earlier rule rang.
+    let mut earlier = invented.clone();
+    (earlier.id.0, earlier.rule_version) = (earlier.id.0 ^ 3, earlier.rule_version - 1);
+    bench.say(&earlier, &names);
+    let now = found(&bench, 0, 120).unwrap();
+    assert_eq!(now.alerts[&earlier.id].verdict, Verdict::OtherRule);
+    assert!(!now.holds());
+
     // A whole log of which nothing was said.
     let silent = played_in_silence();
     let lost = found(&silent, 0, 120).unwrap();
@@ -136,6 +144,26 @@ fn a_copy_that_does_not_follow_from_the_log_is_found() {
         [(group, state.applied_through)]
     );
     assert_eq!(now.count(Verdict::Equal), now.alerts.len());
+}
+
+#[test]
+fn copies_of_another_version_are_refused_where_they_would_count() {
+    let bench = played();
+    let copies = bench.records(topics::CHECKPOINTS, NUMBER);
+    let last = copies.last().unwrap();
+    let key = StateKey::from_bytes(last.key.as_deref().unwrap());
+    let mut state = StateRecord::decode(last.value.as_deref().unwrap()).unwrap();
+    let as_of = (state.as_of.0 - NOON) / MINUTE;
+    state.format -= 1;
+    state.applied_through += 1;
+    assert!(
+        matches!(key, Some(StateKey::Core { chunk: 0, .. })),
+        "whole by itself: {key:?}"
+    );
+    bench.append(topics::CHECKPOINTS, key, state.encode());
+    let error = found(&bench, 0, 120).unwrap_err();
+    assert!(matches!(error, DetectorError::OtherStateVersion { .. }), "{error}");
+    assert!(found(&bench, 0, as_of).unwrap().holds(), "it is behind the span");
 }
 
 #[test]

@@ -78,10 +78,17 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Different => "different",
         Verdict::Unfounded => "unfounded",
         Verdict::Missing => "missing",
+        Verdict::OtherRule => "of another rule",
     }
 }
 
-const VERDICTS: [Verdict; 4] = [Verdict::Equal, Verdict::Different, Verdict::Unfounded, Verdict::Missing];
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Equal,
+    Verdict::Different,
+    Verdict::Unfounded,
+    Verdict::Missing,
+    Verdict::OtherRule,
+];
 
 fn print(found: &Audit) {
     for partition in &found.partitions {
