@@ -301,6 +301,7 @@ fn each_role_uses_the_topics_that_it_is_declared_for() {
     let names = [
         ("topics::SIGHTINGS", topics::SIGHTINGS),
         ("topics::STATE", topics::STATE),
+        ("topics::CHECKPOINTS", topics::CHECKPOINTS),
         ("topics::ALERTS", topics::ALERTS),
         ("topics::REJECTS", topics::REJECTS),
         ("topics::DECISIONS", topics::DECISIONS),

@@ -187,6 +187,8 @@ fn specs() -> Vec<TopicSpec> {
     let specs = [
         (topics::SIGHTINGS, PLAYED, Cleanup::Delete),
         (topics::STATE, u32::from(PARTITIONS), Cleanup::Compact),
+        (topics::CHECKPOINTS, u32::from(PARTITIONS), Cleanup::Delete),
+        (topics::POPULATIONS, 1, Cleanup::Compact),
         (topics::ALERTS, 1, Cleanup::Delete),
         (topics::FAMILIES, 1, Cleanup::Compact),
         (topics::PARTIES, 1, Cleanup::Compact),

@@ -76,6 +76,8 @@ pub fn play(seed: u64, mutant: Mutant, is_traced: bool) -> Report {
     let topics = [
         (topics::SIGHTINGS, PLAYED),
         (topics::STATE, PLAYED),
+        (topics::CHECKPOINTS, PLAYED),
+        (topics::POPULATIONS, 1),
         (topics::ALERTS, 1),
         (topics::FAMILIES, 1),
         (topics::PARTIES, 1),
