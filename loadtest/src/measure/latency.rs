@@ -66,7 +66,7 @@ pub(super) fn measure(bootstrap: &str, rate: f64, lasts: Duration) -> anyhow::Re
         latencies: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?,
     });
     let ended = AtomicBool::new(false);
-    let (events, producer_behind_max) = std::thread::scope(|scope| {
+    let sent = std::thread::scope(|scope| {
         let listener = scope.spawn(|| listen(log.as_ref(), &heard, &ended));
         let sent = send(log.as_ref(), rate, lasts, &heard);
         if sent.is_err() {
@@ -84,14 +84,15 @@ pub(super) fn measure(bootstrap: &str, rate: f64, lasts: Duration) -> anyhow::Re
     detector.check()?;
     let counted = intake.stop()?;
     detector.stop()?;
-    ensure!(counted >= events, "intake took {counted} of {events} events");
+    let all = sent.events + sent.copies;
+    ensure!(counted == all, "intake took {counted} of {all} events");
     let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
     ensure!(heard.due_at.is_empty(), "{} markers did not ring", heard.due_at.len());
     Ok(Latency {
         rate,
-        events,
+        events: sent.events,
         alerts: heard.latencies,
-        producer_behind_max,
+        producer_behind_max: sent.behind_max,
     })
 }
 
@@ -121,8 +122,18 @@ fn listen(log: &dyn Log, heard: &Mutex<Heard>, ended: &AtomicBool) -> anyhow::Re
     Ok(())
 }
 
-/// Sends everything when it is due. How many events that were, and how far it was behind at most.
-fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyhow::Result<(u64, Duration)> {
+/// What was sent.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// Of ordinary traffic.
+    events: u64,
+    /// Of markers.
+    copies: u64,
+    behind_max: Duration,
+}
+
+/// Sends everything when it is due.
+fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyhow::Result<Sent> {
     let whole = WARM_UP + lasts;
     let mut ordinary = (rate * whole.as_secs_f64()) as u64;
     let span = Milliseconds(whole.as_millis() as i64);
@@ -137,7 +148,7 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
         headers: Vec::new(),
     };
     let mut on_their_way: std::collections::VecDeque<Completion> = std::collections::VecDeque::new();
-    let (mut sent, mut marked, mut behind_max) = (0, 0, Duration::ZERO);
+    let (mut sent, mut marked, mut copies_sent, mut behind_max) = (0, 0, 0, Duration::ZERO);
     let began = Instant::now();
     loop {
         let since = began.elapsed();
@@ -168,6 +179,7 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
                 if due_at >= began + WARM_UP {
                     lock(heard).due_at.insert(hash, due_at);
                 }
+                copies_sent += copies.len() as u64;
                 lot.extend(
                     copies
                         .iter()
@@ -197,8 +209,25 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
         }
         std::thread::sleep(SENT_EVERY.saturating_sub(began.elapsed() - since));
     }
+    // Once these have rung, everything before them on each partition was taken.
+    let mut last = Vec::new();
+    for (topic, party) in ingest.iter().zip(&scenario.parties) {
+        for partition in 0..topic.partitions {
+            let place = format!("latency end {partition}");
+            if let Some((hash, copies)) = corpus::markers(party, &place, now()).into_iter().next() {
+                lock(heard).due_at.insert(hash, Instant::now());
+                copies_sent += copies.len() as u64;
+                last.extend(copies.iter().map(|copy| record(&topic.name, partition, copy)));
+            }
+        }
+    }
+    on_their_way.push_back(appender.append(last));
     for completion in on_their_way {
         completion.wait()?;
     }
-    Ok((sent, behind_max))
+    Ok(Sent {
+        events: sent,
+        copies: copies_sent,
+        behind_max,
+    })
 }

@@ -4,21 +4,24 @@
 //! each group at the last copy before the span, applies the partition's input from there to the end of the span, and compares: each alert that was
 //! written with the one that follows, by id, and each later copy of a group with the group as it is then.
 //!
-//! Memory: the groups of one partition, and 64 bytes an alert of the span.
+//! An alert is compared in all but the names of platforms and parties: those are what the detector had heard by then.
+//!
+//! Memory: the groups of one partition, and some 200 bytes for each alert and each copy of a group in the span.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 use tocsin_log::{Log, LogError, TopicPartition, read_through};
-use tocsin_model::{AlertId, Class, GroupId, PartitionCount, Timestamp};
+use tocsin_model::{Alert, AlertId, Class, GroupId, PartitionCount, Timestamp};
 use tocsin_velocity::{Group, GroupConfig, RULE_VERSION, SNAPSHOT_VERSION};
+use tocsin_wire::alert::AlertRecord;
 use tocsin_wire::state::{StateKey, StateRecord};
-use tocsin_wire::topics;
+use tocsin_wire::{Names, topics};
 
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
-use crate::restore::{Chunks, learn_names};
+use crate::restore::Chunks;
 
 /// The span that is audited: from its first millisecond up to, not including, its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub struct PartitionAudit {
     pub reached: Timestamp,
     /// Later copies of groups that were compared.
     pub copies: u64,
-    /// Those that differ, with the offset at which they were cut.
+    /// Those that differ, with the offset at which they were cut; also those of an offset that the log does not reach.
     pub differing: Vec<(GroupId, u64)>,
 }
 
@@ -118,7 +121,7 @@ pub fn audit(
         audit.partitions.push(found);
     }
     let mut compare = |value: &[u8]| {
-        let Ok(tocsin_wire::alert::AlertRecord { alert, .. }) = tocsin_wire::alert::decode(value) else {
+        let Ok(AlertRecord { alert, .. }) = tocsin_wire::alert::decode(value) else {
             audit.unreadable += 1;
             return;
         };
@@ -126,7 +129,7 @@ pub fn audit(
             return;
         }
         let verdict = match derived.get(&alert.id) {
-            Some((_, digest)) if *digest == digested([value]) => Verdict::Equal,
+            Some((_, digest)) if *digest == digest_of_alert(&alert) => Verdict::Equal,
             Some(_) => Verdict::Different,
             None if alert.rule_version != RULE_VERSION => Verdict::OtherRule,
             None => Verdict::Unfounded,
@@ -160,6 +163,10 @@ fn digested<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digested {
         digest.update(part);
     }
     digest.finalize().into()
+}
+
+fn digest_of_alert(alert: &Alert) -> Digested {
+    digested([&tocsin_wire::alert::encode(alert, &Names::default())[..]])
 }
 
 /// A copy of a group.
@@ -199,7 +206,6 @@ fn derive(
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
     let (first_held, _) = log.bounds(&sightings)?;
     let mut partition = Partition::new(number, partitions, config, 0);
-    learn_names(log, &mut partition, is_called_off)?;
     if first_held > 0
         && let Some(group) = partitions.groups_of(number).find(|group| !begin.contains_key(group))
     {
@@ -264,10 +270,13 @@ fn derive(
             for alert in partition.take_outputs().alerts {
                 let alert = alert.said;
                 if (span.from..span.to).contains(&alert.at) {
-                    let value = tocsin_wire::alert::encode(&alert, partition.names());
-                    derived.insert(alert.id, (alert.at, digested([&value[..]])));
+                    derived.insert(alert.id, (alert.at, digest_of_alert(&alert)));
                 }
             }
+            // Nobody is told what changed.
+            partition
+                .groups_mut()
+                .for_each(|tracked| drop(tracked.group.take_changed()));
             ended.set(partition.now() >= span.to);
         },
     );
@@ -276,6 +285,11 @@ fn derive(
         read => read?,
     }
     found.compare(&partition, &mut later, partition.next_offset());
+    // A copy of what the log does not hold follows from nothing.
+    let beyond = later
+        .into_iter()
+        .flat_map(|(cut_at, copies)| copies.into_iter().map(move |(id, _)| (id, cut_at)));
+    found.differing.extend(beyond);
     found.reached = partition.now();
     Ok(found)
 }

@@ -86,7 +86,7 @@ impl StateUnit {
             let first = self.appends.len();
             bytes += self.checkpoint(tracked, offset);
             if copy_is_due {
-                self.copy(first);
+                bytes += self.copy(first);
                 tracked.copied_at = Some(now);
             }
             tracked.checkpointed = Some(Checkpointed { version, offset });
@@ -104,15 +104,17 @@ impl StateUnit {
             partition: number,
             chunk,
         };
+        let mut chunks = 0;
         if !said.is_empty() {
             let mut body = Encoder::new();
             body.number(said.len() as u64);
             said.iter().for_each(|value| body.bytes(value));
-            self.put_chunks(key, partition.next_offset(), partition.now(), body.finish());
-        } else if partition.says_onward() {
-            self.remove(key(0));
+            let body = body.finish();
+            chunks = chunks_of(body.len());
+            self.put_chunks(key, partition.next_offset(), partition.now(), body);
         }
-        partition.set_says_onward(!said.is_empty());
+        (chunks..partition.onward_chunks()).for_each(|chunk| self.remove(key(chunk)));
+        partition.set_onward_chunks(chunks);
     }
 
     /// The header of the unit. `as_of` is the time through which every hot change has been written.
@@ -139,15 +141,21 @@ impl StateUnit {
         self.appends
     }
 
-    /// The same records for audits, from the one of this number on.
-    fn copy(&mut self, first: usize) {
+    /// The same records for audits, from the one of this number on; how many bytes they are.
+    fn copy(&mut self, first: usize) -> usize {
         let to = &self.copies;
         let copies = self.appends[first..].iter().map(|record| Append {
             to: to.clone(),
             ..record.clone()
         });
         let copies: Vec<Append> = copies.collect();
+        let bytes = copies
+            .iter()
+            .filter_map(|copy| copy.value.as_ref())
+            .map(Bytes::len)
+            .sum();
         self.appends.extend(copies);
+        bytes
     }
 
     fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {
@@ -177,7 +185,7 @@ impl StateUnit {
 
     fn put_chunks(&mut self, key: impl Fn(u32) -> StateKey, offset: u64, as_of: Timestamp, body: Vec<u8>) -> usize {
         let bytes = body.len();
-        let chunks = bytes.div_ceil(CHUNK_BYTES).max(1) as u32;
+        let chunks = chunks_of(bytes);
         for chunk in 0..chunks {
             let from = chunk as usize * CHUNK_BYTES;
             let part = body[from..bytes.min(from + CHUNK_BYTES)].to_vec();
@@ -217,6 +225,10 @@ impl StateUnit {
             headers: Vec::new(),
         });
     }
+}
+
+fn chunks_of(bytes: usize) -> u32 {
+    bytes.div_ceil(CHUNK_BYTES).max(1) as u32
 }
 
 /// Whether a restore would find everything applied so far in checkpoints.

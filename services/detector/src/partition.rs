@@ -21,7 +21,7 @@ pub struct Partition {
     traces: Vec<Option<Traceparent>>,
     unreadable: u64,
     /// Whether the state topic holds what a unit had to say to other partitions.
-    says_onward: bool,
+    onward_chunks: u32,
 }
 
 /// A group and where its checkpoint stands.
@@ -105,7 +105,7 @@ impl Partition {
             outputs: Vec::new(),
             traces: Vec::new(),
             unreadable: 0,
-            says_onward: false,
+            onward_chunks: 0,
         }
     }
 
@@ -278,16 +278,15 @@ impl Partition {
     /// Says again, after the outboxes, what the last unit before a crash had to say beside them.
     pub(crate) fn repeat_onward(&mut self, said: impl IntoIterator<Item = Output>) {
         self.outputs.extend(said);
-        self.says_onward = true;
     }
 
-    /// Whether the state topic holds what a unit had to say to other partitions.
-    pub(crate) fn says_onward(&self) -> bool {
-        self.says_onward
+    /// In how many records the state topic holds what a unit had to say to other partitions.
+    pub(crate) fn onward_chunks(&self) -> u32 {
+        self.onward_chunks
     }
 
-    pub(crate) fn set_says_onward(&mut self, says_onward: bool) {
-        self.says_onward = says_onward;
+    pub(crate) fn set_onward_chunks(&mut self, onward_chunks: u32) {
+        self.onward_chunks = onward_chunks;
     }
 
     fn apply_to(&mut self, group: GroupId, input: Input<'_>, offset: u64) {

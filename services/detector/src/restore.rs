@@ -114,6 +114,7 @@ pub fn restore(
     partition.forget_outputs();
     partition.repeat_outbox();
     if let Some(chunks) = &collected.onward {
+        partition.set_onward_chunks(chunks.end());
         let said = chunks.join().and_then(|(body, _)| onward(&body));
         partition.repeat_onward(said.ok_or(DetectorError::BrokenOnward { partition: number })?);
     }
@@ -136,8 +137,11 @@ fn collect(log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Resu
             StateKey::Cold { group, class, chunk } => {
                 collected.cold.entry((group, class)).or_default().put(chunk, state);
             }
-            StateKey::Onward { partition, .. } if partition == number && record.value.is_none() => {
-                collected.onward = None;
+            StateKey::Onward { partition, chunk } if partition == number && record.value.is_none() => {
+                if let Some(chunks) = &mut collected.onward {
+                    chunks.put(chunk, None);
+                }
+                collected.onward.take_if(|chunks| chunks.end() == 0);
             }
             StateKey::Onward { partition, chunk } if partition == number => {
                 collected.onward.get_or_insert_default().put(chunk, state);
@@ -173,8 +177,7 @@ fn onward(body: &[u8]) -> Option<Vec<Output>> {
     Some(said)
 }
 
-/// The names in the registry.
-pub(crate) fn learn_names(
+fn learn_names(
     log: &dyn Log,
     partition: &mut Partition,
     is_called_off: &dyn Fn() -> bool,
@@ -198,6 +201,11 @@ impl Chunks {
             Some(record) => self.0.insert(chunk, record),
             None => self.0.remove(&chunk),
         };
+    }
+
+    /// The number after the highest chunk.
+    fn end(&self) -> u32 {
+        self.0.last_key_value().map_or(0, |(chunk, _)| chunk + 1)
     }
 
     /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.

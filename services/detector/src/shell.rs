@@ -264,7 +264,7 @@ impl Shell<'_> {
     /// on Kafka its readers, for whom each unit ends in a marker, would never be level with it.
     fn is_settled(&self) -> bool {
         let level = |(number, partition): (&u32, &Partition)| {
-            let is_quiet = !partition.has_outputs() && !partition.says_onward();
+            let is_quiet = !partition.has_outputs() && partition.onward_chunks() == 0;
             self.settled.get(number) == Some(&partition.next_offset()) && is_quiet
         };
         self.partitions.iter().all(level)

@@ -135,13 +135,16 @@ fn a_copy_that_does_not_follow_from_the_log_is_found() {
     };
     let config = bench.setup.group_config(&bench.config);
     state.body = Group::new(group, config).encode_core();
-    state.applied_through += 1;
-    bench.append(topics::CHECKPOINTS, Some(key), state.encode());
+    let (cut_at, beyond) = (state.applied_through + 1, 1_000_000);
+    for applied_through in [cut_at, beyond] {
+        state.applied_through = applied_through;
+        bench.append(topics::CHECKPOINTS, Some(key), state.encode());
+    }
     let now = found(&bench, 0, 120).unwrap();
     assert!(!now.holds());
     assert_eq!(
         now.partitions[NUMBER as usize].differing,
-        [(group, state.applied_through)]
+        [(group, cut_at), (group, beyond)]
     );
     assert_eq!(now.count(Verdict::Equal), now.alerts.len());
 }

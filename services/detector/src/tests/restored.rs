@@ -185,12 +185,26 @@ fn what_was_said_once_is_said_again_until_the_next_unit() {
         said.map(|traced| traced.said).collect()
     };
     // A unit that decided so, and a crash before the decision was on its way.
-    bench.write_saying(&mut partition, &[said]);
+    bench.write_saying(&mut partition, std::slice::from_ref(&said));
     let mut restored = bench.restore().unwrap();
     assert_eq!(onward(&mut restored), [Output::Decision(decision)]);
     // The next unit waits for it to have arrived.
     bench.write_saying(&mut restored, &[]);
     assert_eq!(onward(&mut bench.restore().unwrap()), []);
+
+    // So much that it takes several records, then little, then nothing; each time after a restart.
+    for (place, count) in [20_000, 1, 0].into_iter().enumerate() {
+        let mut partition = bench.restore().unwrap();
+        partition.forget_outputs();
+        bench.write_saying(&mut partition, &vec![said.clone(); count]);
+        assert_eq!(onward(&mut bench.restore().unwrap()).len(), count);
+        let state = bench.state();
+        let records = state
+            .keys()
+            .filter(|key| matches!(key, StateKey::Onward { .. }))
+            .count();
+        assert_eq!(records.min(2), [2, 1, 0][place], "{records}");
+    }
 
     let key = StateKey::Onward {
         partition: NUMBER,

@@ -36,7 +36,7 @@ pub struct HotRecord {
     languages: Breakdown<Code>,
     reach: Vec<PlatformReach>,
     pub(crate) signals: Signals,
-    /// What does not speak for a spread. Not part of the record's own bytes: only the trigger asks.
+    /// What does not speak for a spread. Not part of the record's own bytes: only the trigger of its own group asks.
     pub(crate) repeats: Repeats,
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,

@@ -5,16 +5,17 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::bins::{Bin, Place, Resolution, Series};
 
-/// Copies by accounts that had spread the content within the hour before. They are counted like any other; for the trigger one account is one
-/// spreader, however often it repeats itself.
+/// Copies by accounts of which one counted within the hour before. They are counted like any other; for the trigger one account is one
+/// spreader an hour, however often it repeats itself.
 ///
 /// The latest [`Repeats::ACCOUNTS_MAX`] accounts are remembered, by half of their token. So what more accounts than that repeat in turn is not told
-/// from a spread, and is one: so many accounts within an hour are.
+/// from a spread, and is one: so many accounts within an hour are. A content that is counted in another group than its family's home tells the home
+/// no repeats; there the accounts since promotion are the only gate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Repeats {
     /// Who, in the order in which they came, round and round.
     accounts: Vec<u32>,
-    /// The minute of the latest copy of each.
+    /// The minute of the latest copy of each that counted.
     minutes: Vec<i64>,
     /// Who is forgotten next, once the list is full.
     next: usize,
@@ -34,9 +35,11 @@ impl Repeats {
         let account = account.0 as u32;
         let minute = Resolution::Minute1.bin_of(at);
         if let Some(known) = self.accounts.iter().position(|known| *known == account) {
-            let before = std::mem::replace(&mut self.minutes[known], minute);
-            if (minute - before).abs() < FORGOTTEN_AFTER_MINUTES {
+            // What comes late is of no later hour than what came before it.
+            if minute < self.minutes[known].saturating_add(FORGOTTEN_AFTER_MINUTES) {
                 self.series.get_or_insert_default().add(place);
+            } else {
+                self.minutes[known] = minute;
             }
         } else if self.accounts.len() < Repeats::ACCOUNTS_MAX {
             self.accounts.push(account);
@@ -131,6 +134,7 @@ mod tests {
             4,
             "2 comes again after an hour, 1 before it is over"
         );
+        assert_eq!(counted([1; 7], 3_000), 4, "every fifty minutes: every second one");
         assert_eq!(counted([1, 2, 1, 2, 1], 1_800), 5, "an hour later it is new again");
         // One that repeats itself among many new ones is forgotten each time that 64 others came.
         let among = (0..1_000).map(|number| if number % 10 == 0 { 0 } else { number });
