@@ -6,9 +6,10 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{
-    AccountToken, Algorithm, Calibration, Class, ClockFlag, ContentHash, ContentId, Decision, DecisionId,
-    DeploymentKey, Evidence, FamilyId, HashRef, KeyEpoch, Kind, Link, Name, PartitionCount, PartyId, PlatformId, Scope,
-    Severity, Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, Verdict, Watch,
+    AccountToken, Algorithm, BetaLaw, Calibration, Class, ClockFlag, ContentHash, ContentId, Decision, DecisionId,
+    DeploymentKey, Evidence, FamilyId, GammaLaw, HashRef, KeyEpoch, Kind, Link, Name, PartitionCount, PartyId,
+    PlatformId, PlatformNull, Scope, Severity, Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+    Verdict, Watch,
 };
 use tocsin_wire::block::{BlockWriter, SightingNames};
 use tocsin_wire::{SightingsRecord, TickTime, topics};
@@ -20,7 +21,21 @@ pub const PLAYED: u32 = 3;
 /// The epoch of sketches and tokens.
 pub const EPOCH: KeyEpoch = KeyEpoch(3);
 const CONTENTS_PER_PARTITION: usize = 4;
-const BEGINS_AT: i64 = 1_773_576_000_000;
+/// Ten minutes before an hour is over, so that most histories see one end.
+const BEGINS_AT: i64 = 1_773_575_400_000;
+
+/// What may be ordinary on a platform.
+fn null(platform: PlatformId, random: &mut SmallRng) -> PlatformNull {
+    PlatformNull {
+        platform,
+        hours: std::array::from_fn(|_| random.random_range(0.2..4.0)),
+        reuploads: BetaLaw::with(random.random_range(0.1..0.9), random.random_range(3.0..15.0)),
+        base_rate: GammaLaw {
+            copies: random.random_range(0.05..0.9),
+            hours: random.random_range(1.0..10.0),
+        },
+    }
+}
 
 /// One thing an intake reads.
 #[derive(Clone, Debug)]
@@ -119,10 +134,13 @@ impl Traffic {
             1 => 8_000_000,
             _ => 0,
         };
+        // One in three is of a few that repeat themselves.
+        let accounts: u64 = if random.random_ratio(1, 3) { 6 } else { 500 };
+        let account = random.random_range(1..accounts);
         Event {
             token: (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             content,
-            account: random.random_range(1..500u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            account: account.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             party: random.random_range(1..=2),
             kind: [
                 Kind::Upload,
@@ -186,7 +204,9 @@ impl Traffic {
                     pages_per_day: 15.0,
                     episodes: 0,
                     at,
-                    platforms: Vec::new(),
+                    platforms: (1..=random.random_range(0..4))
+                        .map(|id| null(PlatformId(id), random))
+                        .collect(),
                 };
                 return Item::Record(None, SightingsRecord::Calibration(calibration).encode());
             }

@@ -1,9 +1,11 @@
 //! Goal: the same sightings ring the same and leave the same state, in whichever blocks intake packed them, whatever a unit commits, and wherever
 //! a restart falls between.
 
+use std::collections::BTreeMap;
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tocsin_model::{Alert, GroupId};
+use tocsin_model::{Alert, Class, GroupId};
 
 use super::bench::*;
 
@@ -20,10 +22,20 @@ struct Batches {
     restart_in: u32,
 }
 
-type States = Vec<(GroupId, Vec<u8>)>;
+/// Of each group: its core, and its cold counts by class.
+type States = BTreeMap<GroupId, (Vec<u8>, BTreeMap<Class, Vec<u8>>)>;
 
-/// Shares of a few contents, of which one after the other bursts.
-fn stream(seed: u64) -> Vec<(i64, usize)> {
+/// What intake puts on the log.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    /// A share, at a time and of a content.
+    Share(i64, usize),
+    /// A tick that tells this time.
+    Tick(i64),
+}
+
+/// Shares of a few contents, of which one after the other bursts, and a tick after every fiftieth.
+fn stream(seed: u64) -> Vec<Item> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut at = NOON;
     let mut share = |place: usize| {
@@ -35,7 +47,26 @@ fn stream(seed: u64) -> Vec<(i64, usize)> {
         };
         (at, content)
     };
-    (0..EVENTS).map(&mut share).collect()
+    let items = (0..EVENTS).flat_map(|place| {
+        let (at, content) = share(place);
+        let tick = (place % 50 == 49).then_some(Item::Tick(at));
+        std::iter::once(Item::Share(at, content)).chain(tick)
+    });
+    items.collect()
+}
+
+/// Blocks of so many shares at most: a tick ends one.
+fn records(stream: &[Item], block: usize) -> Vec<Vec<Item>> {
+    let mut records: Vec<Vec<Item>> = Vec::new();
+    for item in stream {
+        match (item, records.last_mut()) {
+            (Item::Share(..), Some(open)) if open.len() < block && matches!(open[0], Item::Share(..)) => {
+                open.push(*item)
+            }
+            _ => records.push(vec![*item]),
+        }
+    }
+    records
 }
 
 fn run(seed: u64, batches: Batches) -> (Vec<Alert>, States) {
@@ -43,14 +74,29 @@ fn run(seed: u64, batches: Batches) -> (Vec<Alert>, States) {
     let mut bench = Bench::new();
     let (mut partition, mut alerts) = (bench.fresh(), Vec::new());
     let stream = stream(seed);
-    let blocks: Vec<&[(i64, usize)]> = stream.chunks(batches.block).collect();
-    for unit in blocks.chunks(batches.unit) {
-        unit.iter().for_each(|block| bench.block(block));
+    for (number, unit) in records(&stream, batches.block).chunks(batches.unit).enumerate() {
+        for record in unit {
+            let shares = record.iter().filter_map(|item| match item {
+                Item::Share(at, content) => Some((*at, *content)),
+                Item::Tick(_) => None,
+            });
+            let shares: Vec<(i64, usize)> = shares.collect();
+            match record[0] {
+                Item::Tick(at) => bench.tick(at),
+                Item::Share(..) => bench.block(&shares),
+            }
+        }
         bench.apply(&mut partition);
         alerts.extend(partition.take_outputs().alerts.into_iter().map(|alert| alert.said));
         partition.take_counters();
         let now = partition.now();
-        bench.write(&mut partition, &[Part::Changed, Part::Checkpoints], now);
+        // A restore begins at a checkpoint that lies some units back, and applies what came since.
+        let parts: &[Part] = if number % 3 == 0 {
+            &[Part::Changed, Part::Checkpoints]
+        } else {
+            &[Part::Changed]
+        };
+        bench.write(&mut partition, parts, now);
         if batches.restart_in > 0 && random.random_ratio(1, batches.restart_in) {
             partition = bench.restore().unwrap();
         }
@@ -58,8 +104,7 @@ fn run(seed: u64, batches: Batches) -> (Vec<Alert>, States) {
     bench.tick(NOON + 24 * 3_600 * SECOND);
     bench.apply(&mut partition);
     alerts.extend(partition.take_outputs().alerts.into_iter().map(|alert| alert.said));
-    let states = states(&partition).into_iter().map(|(group, (core, _))| (group, core));
-    (alerts, states.collect())
+    (alerts, states(&partition))
 }
 
 #[test]
