@@ -135,7 +135,7 @@ impl Bench {
         tokio::spawn(http::serve(listener, router, shutdown.clone()));
         Running {
             address,
-            client: reqwest::Client::new(),
+            client: fresh_connections(),
             shutdown,
             roles,
             readiness,
@@ -214,6 +214,12 @@ impl Bench {
         }
         records
     }
+}
+
+/// A client with a connection for each request: the server closes one whose body it refused unread, and a request must not race with that.
+fn fresh_connections() -> reqwest::Client {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    client.build().expect("a client without TLS can be made")
 }
 
 impl Running {

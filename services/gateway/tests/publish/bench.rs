@@ -77,7 +77,8 @@ impl Bench {
             key_id,
             key: key.expose().to_owned(),
             address,
-            client: reqwest::Client::new(),
+            // A connection for each request: the server closes one whose body it refused unread, and a request must not race with that.
+            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             shutdown,
         }
     }
