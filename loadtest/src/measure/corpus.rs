@@ -37,7 +37,7 @@ const MARKER_COPIES: u64 = 64;
 /// by default): those of both framings leave room for the markers in every key group.
 const POPULAR_MAX: u32 = 4_096;
 /// Partitions of sightings.
-const PARTITIONS: u16 = 4;
+pub(super) const PARTITIONS: u16 = 4;
 
 /// The setup of the deployment that is measured. Its key is no secret: it guards synthetic data.
 pub(super) fn setup() -> IntakeSetup {

@@ -3,7 +3,7 @@
 //! The load is open: every event has a time at which it is due, whatever the path does meanwhile, and latency counts from that time. So a path
 //! that stalls is not spared what it should have taken meanwhile (no coordinated omission).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -147,7 +147,7 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
         value: Some(Bytes::from(event::encode_single_object(event))),
         headers: Vec::new(),
     };
-    let mut on_their_way: std::collections::VecDeque<Completion> = std::collections::VecDeque::new();
+    let mut on_their_way: VecDeque<Completion> = VecDeque::new();
     let (mut sent, mut marked, mut copies_sent, mut behind_max) = (0, 0, 0, Duration::ZERO);
     let began = Instant::now();
     loop {
@@ -174,7 +174,7 @@ fn send(log: &dyn Log, rate: f64, lasts: Duration, heard: &Mutex<Heard>) -> anyh
             let party = &scenario.parties[marked as usize % ingest.len()];
             if let Some((hash, copies)) = corpus::markers(party, &place, now())
                 .into_iter()
-                .nth(marked as usize % 4)
+                .nth(marked as usize % usize::from(corpus::PARTITIONS))
             {
                 if due_at >= began + WARM_UP {
                     lock(heard).due_at.insert(hash, due_at);

@@ -18,7 +18,8 @@ pub enum Mutant {
     LeavesOutColdCounts,
     /// Readers are shown what is not committed.
     ReadsUncommitted,
-    /// The coordinator is given the positions before the records have arrived.
+    /// The coordinator is given the positions before the records have arrived. On Kafka the committer does so: the decision kafka-client.md says why, and
+    /// what that leaves open.
     PositionsBeforeRecords,
     /// What goes to other groups is lost.
     LosesOnward,

@@ -62,7 +62,7 @@ impl Group {
         if !SNAPSHOT_VERSIONS_READ.contains(&version) {
             return Err(DecodeError::Invalid("snapshot version"));
         }
-        let (has_populations, has_repeats) = (version >= 5, version >= 5);
+        let has_populations = version >= 5;
         let mut group = Group::new(GroupId(input.narrow("group")?), config);
         group.now = Timestamp(input.signed()?);
         group.delta_number = input.number()?;
@@ -84,7 +84,7 @@ impl Group {
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
             let mut counts = ClassCounts::new(group.config.cold, group.now);
-            counts.decode_hot(has_repeats, &mut input)?;
+            counts.decode_hot(has_populations, &mut input)?;
             let bytes = cold.get(&class).ok_or(DecodeError::Invalid("set of cold counts"))?;
             let mut cold_input = Decoder::new(bytes);
             counts.cold = ColdCounts::decode(group.config.cold, &mut cold_input)?;

@@ -3,7 +3,7 @@
 use tocsin_model::{BetaLaw, Calibration, GammaLaw, PlatformId, PlatformNull, Timestamp};
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_double, put_long};
-use crate::record::{invalid, narrow, put_count};
+use crate::record::{invalid, narrow, put_count, read_hours};
 use crate::{RecordError, SchemaName, framing};
 
 /// A calibration in Avro single-object encoding.
@@ -58,7 +58,7 @@ fn read_nulls(cursor: &mut Cursor<'_>) -> Result<Vec<PlatformNull>, RecordError>
     while walk.step(cursor)? {
         nulls.push(PlatformNull {
             platform: PlatformId(narrow(cursor, "platform")?),
-            hours: read_hours(cursor)?,
+            hours: read_hours(cursor, |cursor| Ok(cursor.double()?))?,
             reuploads: BetaLaw {
                 uploads: cursor.double()?,
                 shares: cursor.double()?,
@@ -70,17 +70,4 @@ fn read_nulls(cursor: &mut Cursor<'_>) -> Result<Vec<PlatformNull>, RecordError>
         });
     }
     Ok(nulls)
-}
-
-fn read_hours(cursor: &mut Cursor<'_>) -> Result<[f64; 24], RecordError> {
-    let mut hours = [0.0; 24];
-    let mut left = hours.iter_mut();
-    let mut walk = ArrayWalk::default();
-    while walk.step(cursor)? {
-        *left.next().ok_or(invalid("hours"))? = cursor.double()?;
-    }
-    match left.next() {
-        None => Ok(hours),
-        Some(_) => Err(invalid("hours")),
-    }
 }

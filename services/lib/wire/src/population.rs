@@ -3,7 +3,7 @@
 use tocsin_model::{GroupId, KEY_GROUPS, PlatformId, Population, Populations, Timestamp};
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_long};
-use crate::record::{invalid, narrow, put_count};
+use crate::record::{invalid, narrow, put_count, read_hours};
 use crate::{RecordError, SchemaName, framing};
 
 /// The key of a group's record.
@@ -60,25 +60,12 @@ fn read_platforms(cursor: &mut Cursor<'_>) -> Result<Vec<Population>, RecordErro
     let mut walk = ArrayWalk::default();
     while walk.step(cursor)? {
         let mut population = Population::new(PlatformId(narrow(cursor, "platform")?));
-        population.spread = read_hours(cursor)?;
-        population.watched = read_hours(cursor)?;
+        population.spread = read_hours(cursor, |cursor| narrow(cursor, "count of an hour"))?;
+        population.watched = read_hours(cursor, |cursor| narrow(cursor, "count of an hour"))?;
         for number in population.numbers_mut() {
             *number = narrow(cursor, "sum")?;
         }
         platforms.push(population);
     }
     Ok(platforms)
-}
-
-fn read_hours(cursor: &mut Cursor<'_>) -> Result<[u64; 24], RecordError> {
-    let mut hours = [0; 24];
-    let mut left = hours.iter_mut();
-    let mut walk = ArrayWalk::default();
-    while walk.step(cursor)? {
-        *left.next().ok_or(invalid("hours"))? = narrow(cursor, "count of an hour")?;
-    }
-    match left.next() {
-        None => Ok(hours),
-        Some(_) => Err(invalid("hours")),
-    }
 }

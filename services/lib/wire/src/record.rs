@@ -3,7 +3,7 @@
 use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyId, Interval, PartyId, Scope};
 
 use crate::RecordError;
-use crate::avro::{Cursor, put_long, put_option};
+use crate::avro::{ArrayWalk, Cursor, put_long, put_option};
 
 pub(crate) fn invalid(field: &'static str) -> RecordError {
     RecordError::Invalid { field }
@@ -82,6 +82,23 @@ pub(crate) fn put_count(out: &mut Vec<u8>, count: u64) {
 pub(crate) fn put_interval(out: &mut Vec<u8>, interval: Interval) {
     put_count(out, interval.low);
     put_count(out, interval.high);
+}
+
+/// A figure for each hour of the day: an array of exactly so many.
+pub(crate) fn read_hours<T: Copy + Default>(
+    cursor: &mut Cursor<'_>,
+    mut read: impl FnMut(&mut Cursor<'_>) -> Result<T, RecordError>,
+) -> Result<[T; 24], RecordError> {
+    let mut hours = [T::default(); 24];
+    let mut left = hours.iter_mut();
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        *left.next().ok_or(invalid("hours"))? = read(cursor)?;
+    }
+    match left.next() {
+        None => Ok(hours),
+        Some(_) => Err(invalid("hours")),
+    }
 }
 
 pub(crate) fn read_interval(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Interval, RecordError> {
