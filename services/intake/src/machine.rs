@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tocsin_family::{Limits, LinkFinder, Seen};
+use tocsin_family::{Limits, LinkFinder, Pdq, Seen};
 use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
-    ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
+    Algorithm, ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
     SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_runtime::Traceparent;
@@ -48,6 +48,8 @@ pub struct Counted {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Links found.
     pub links: u64,
+    /// PDQ hashes that are not matched by distance: of low quality, or of no picture.
+    pub unmatchable: u64,
     /// Announcements and seen contents that the finder of links forgot before their time.
     pub forgotten_early: u64,
     /// Events whose time lay ahead, and events too old for any window.
@@ -315,7 +317,8 @@ impl Intake {
             self.traces[partition as usize] = Some(Bytes::copy_from_slice(trace));
         }
         self.counted.accepted += 1;
-        if event.content.len() > 1 || !event.same_as.is_empty() {
+        let is_pdq = event.strongest.algorithm == Algorithm::Pdq;
+        if is_pdq || event.content.len() > 1 || !event.same_as.is_empty() {
             let links = self.links(event, &sighting);
             self.append_links(links);
         }
@@ -333,14 +336,19 @@ impl Intake {
     fn links(&mut self, event: &EventRef<'_>, sighting: &Sighting<'_>) -> Vec<Link> {
         let key = &self.setup.key;
         let id_of = |hash: &ContentHash| key.content_id(hash);
-        let further: Vec<ContentId> = event
-            .content
-            .iter()
-            .map(|view| view.to_hash())
-            .filter(ContentHash::routes)
-            .map(|hash| id_of(&hash))
-            .filter(|id| *id != sighting.content)
-            .collect();
+        let (mut further, mut pdqs) = (Vec::new(), Vec::new());
+        for hash in event.content.iter().map(|view| view.to_hash()) {
+            if hash.algorithm() == Algorithm::Pdq {
+                match Pdq::of(&hash) {
+                    Ok(pdq) => pdqs.push(pdq),
+                    Err(_) => self.counted.unmatchable += 1,
+                }
+            }
+            let id = id_of(&hash);
+            if hash.routes() && id != sighting.content {
+                further.push(id);
+            }
+        }
         let same_as: Vec<(ContentId, ContentHash)> = event
             .same_as
             .iter()
@@ -355,6 +363,7 @@ impl Intake {
             content: sighting.content,
             hash: &hash,
             further: &further,
+            pdqs: &pdqs,
             same_as: &same_as,
             party: sighting.party,
             sharing: sighting.sharing,

@@ -8,6 +8,7 @@ pub(crate) struct Metrics {
     events: IntCounter,
     rejects: IntCounterVec,
     links: IntCounter,
+    unmatchable: IntCounter,
     forgotten_early: IntCounter,
     clocks: IntCounterVec,
     positions_not_stored: IntCounter,
@@ -24,6 +25,10 @@ impl Metrics {
                 &["code"],
             )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
+            unmatchable: IntCounter::new(
+                "tocsin_intake_unmatchable_total",
+                "PDQ hashes not matched by distance: of low quality, or with too few or too many bits set for a picture",
+            )?,
             forgotten_early: IntCounter::new(
                 "tocsin_intake_forgotten_early_total",
                 "Announced families and seen contents forgotten before their time: links may be missed",
@@ -48,6 +53,7 @@ impl Metrics {
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.rejects.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
+        registry.register(Box::new(metrics.unmatchable.clone()))?;
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
         registry.register(Box::new(metrics.positions_not_stored.clone()))?;
@@ -79,6 +85,7 @@ impl BatchRead {
         let counted = &self.counted;
         metrics.events.inc_by(counted.accepted);
         metrics.links.inc_by(counted.links);
+        metrics.unmatchable.inc_by(counted.unmatchable);
         metrics.forgotten_early.inc_by(counted.forgotten_early);
         metrics.clocks.with_label_values(&["ahead"]).inc_by(counted.ahead);
         metrics.clocks.with_label_values(&["late"]).inc_by(counted.late);

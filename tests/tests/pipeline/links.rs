@@ -1,8 +1,9 @@
-//! Goal: contents that a party says are the same spread as one family, for those who may see that they are.
+//! Goal: contents that a party says are the same, or whose pictures look the same, spread as one family, for those who may see that
+//! they are.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tocsin_model::{ContentId, Event, PartitionCount, Sharing};
+use tocsin_model::{Algorithm, ContentHash, ContentId, Event, PartitionCount, Sharing};
 use tocsin_tests::deployment::Deployment;
 use tocsin_tests::ground::{Ground, on_each_log};
 use tocsin_tests::records::{append, ingest};
@@ -51,6 +52,67 @@ async fn publish(deployment: &Deployment, from: u128, contents: &(String, String
     }
     append(&deployment.log, records).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_that_look_the_same_ring_as_one_family() {
+    on_each_log(async |ground| check_pictures(ground).await).await;
+}
+
+/// A picture's file and its PDQ hash with so many bits flipped, all in different chunks.
+fn picture(file: u8, flips: u8) -> Vec<ContentHash> {
+    let mut pdq = [0x1e; 32];
+    (0..flips).for_each(|flip| pdq[usize::from(flip)] ^= 0x10);
+    let hash =
+        |algorithm, value: [u8; 32], quality| ContentHash::from_bytes(algorithm, value.to_vec(), quality).unwrap();
+    let file = hash(Algorithm::Sha256, [file; 32], None);
+    vec![file, hash(Algorithm::Pdq, pdq, Some(80))]
+}
+
+/// Twelve copies each of three files: two pictures 31 bits apart, and one 32 from both. The first two together ring; the third alone does
+/// not.
+async fn check_pictures(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, Time::Live, PARTITIONS).await?;
+    let deployment = Deployment::start(&site).await?;
+    let (api, keys) = (&deployment.api, &site.keys);
+    let original = picture(1, 0);
+    let variant = picture(2, 31);
+    let mut other = picture(3, 0);
+    other[1] = ContentHash::from_bytes(Algorithm::Pdq, vec![0xe1; 32], Some(80)).unwrap();
+    let copies = [
+        (ALPHA, "alpha-video", &original),
+        (BETA, BETA_PLATFORM, &variant),
+        (ALPHA, "alpha-video", &other),
+    ];
+    let mut records = Vec::new();
+    for copy in 0..12 {
+        for (number, (party, platform, content)) in (0..).zip(copies) {
+            let event = Event {
+                content: content.clone(),
+                ..share(3_000 + number * 100 + copy, platform, "https://tests.invalid/", now())
+            };
+            records.push(ingest(party, Some(encode_single_object(&event)), None));
+        }
+    }
+    append(&deployment.log, records).await?;
+    let id = |content: &[ContentHash]| format!("{:032x}", deployment_key().content_id(&content[0]).0);
+    for key in [&keys.alpha, &keys.beta, &keys.coordinators] {
+        for (content, members, copies) in [(&original, 2, 24), (&variant, 2, 24), (&other, 1, 12)] {
+            until("all its copies are counted", async || {
+                let (status, answer) = api.get(key, &format!("/v1/families/{}", id(content)), &[]).await?;
+                let figures = (&answer["members"], &answer["windows"][1]["exact"]);
+                Ok((status == 200 && figures == (&Value::from(members), &Value::from(copies))).then_some(()))
+            })
+            .await?;
+        }
+    }
+    let alert = until("the pictures ring", async || {
+        Ok(api.alerts(&keys.coordinators).await?.into_iter().next())
+    })
+    .await?;
+    let families = [id(&original), id(&variant)];
+    assert!(families.iter().any(|family| alert["family"] == *family), "{alert}");
+    deployment.stop().await
 }
 
 async fn check(ground: &Ground) -> Result<()> {

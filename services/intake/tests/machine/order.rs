@@ -1,7 +1,9 @@
-//! Goal: ticks, links and decisions stand in every partition behind what was read before them.
+//! Goal: ticks, links and decisions stand in every partition behind what was read before them, and links follow from what was read.
 
 use tocsin_intake::{RECEIVED_AT_HEADER, TimeSource};
-use tocsin_model::{Decision, DecisionId, FamilyId, Scope, Timestamp, Verdict};
+use tocsin_model::{
+    Algorithm, Class, ContentHash, Decision, DecisionId, FamilyAnnouncement, FamilyId, Scope, Timestamp, Verdict,
+};
 use tocsin_wire::TickTime;
 use tocsin_wire::event::encode_single_object;
 
@@ -97,6 +99,33 @@ fn a_link_stands_behind_the_sighting_that_says_it() {
         let block = said.iter().position(|said| matches!(said, Said::Block { .. })).unwrap();
         assert!(partition != home(1) || block < place, "{said:?}");
     }
+}
+
+#[test]
+fn a_pdq_hash_that_no_picture_has_is_counted_and_matched_with_nothing() {
+    let mut bench = Bench::new(TimeSource::Log);
+    let pdq = |byte, quality| ContentHash::from_bytes(Algorithm::Pdq, vec![byte; 32], Some(quality)).unwrap();
+    for (id, pdq) in [
+        (1, pdq(0x0f, 80)),
+        (2, pdq(0x0f, 49)),
+        (3, pdq(0, 100)),
+        (4, pdq(0xff, 100)),
+    ] {
+        let mut event = share(id, id as usize, NOON);
+        event.content.push(pdq);
+        bench.read(NOON, Some(&encode_single_object(&event)));
+    }
+    let hash = content(9);
+    let announcement = FamilyAnnouncement {
+        content: key().content_id(&hash),
+        hash: pdq(0x0f, 80),
+        family: FamilyId(key().content_id(&hash)),
+        class: Class::All,
+        at: Timestamp(NOON),
+    };
+    bench.intake.announced(&announcement);
+    let counted = bench.intake.take_counted();
+    assert_eq!((counted.accepted, counted.unmatchable, counted.links), (4, 3, 1));
 }
 
 #[test]

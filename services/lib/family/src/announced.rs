@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
 
+use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
+
 /// A content that was announced, and the family it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Announced {
@@ -10,61 +12,145 @@ pub(crate) struct Announced {
     pub(crate) family: FamilyId,
 }
 
+/// What stands for a content: all its hashes by their ids, and its PDQ hashes to be matched by distance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) hashes: Vec<ContentId>,
+    pub(crate) pdqs: Vec<Pdq>,
+}
+
+impl Names {
+    /// So many hashes and so many PDQ hashes of a content are kept: those known first.
+    const MAX: usize = 64;
+
+    /// Takes up further names, each once.
+    pub(crate) fn add(&mut self, hashes: &[ContentId], pdqs: &[Pdq]) {
+        for hash in hashes {
+            if self.hashes.len() < Names::MAX && !self.hashes.contains(hash) {
+                self.hashes.push(*hash);
+            }
+        }
+        for pdq in pdqs {
+            if self.pdqs.len() < Names::MAX && !self.pdqs.contains(pdq) {
+                self.pdqs.push(*pdq);
+            }
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.hashes.len() + self.pdqs.len()
+    }
+}
+
 /// What was announced, until it is withdrawn. At the limit what was announced longest ago goes.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     /// By the id of any hash known to stand for a content, per class of the announcement.
-    by_hash: HashMap<ContentId, BTreeMap<Class, Announced>>,
-    /// The age and the hashes of each announcement.
-    announcements: HashMap<(ContentId, Class), (u64, Vec<ContentId>)>,
+    by_hash: HashMap<ContentId, BTreeMap<Class, ContentId>>,
+    by_pdq: PdqIndex<(Class, ContentId)>,
+    announcements: HashMap<(ContentId, Class), Announcement>,
     by_age: BTreeMap<u64, (ContentId, Class)>,
     next_age: u64,
-    /// Hashes of all announcements.
-    hashes: usize,
+    /// Names of all announcements.
+    names: usize,
     forgotten_early: u64,
+    lookup: Lookup,
+    near: Vec<Found<(Class, ContentId)>>,
+}
+
+#[derive(Debug)]
+struct Announcement {
+    age: u64,
+    known: Announced,
+    names: Names,
+    slots: Vec<Slot>,
 }
 
 impl Index {
     /// What is announced under a hash.
     pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = (Class, &Announced)> {
         let found = self.by_hash.get(&hash).into_iter().flatten();
-        found.map(|(class, known)| (*class, known))
+        found.filter_map(|(class, content)| Some((*class, &self.announcements.get(&(*content, *class))?.known)))
     }
 
-    /// Takes up an announcement in place of an earlier one of the same content and class. Of its hashes the first `hashes_max` count.
-    pub(crate) fn put(&mut self, class: Class, known: &Announced, mut hashes: Vec<ContentId>, hashes_max: usize) {
-        self.withdraw(known.content, class);
-        hashes.truncate(hashes_max);
-        while self.hashes + hashes.len() > hashes_max {
+    /// What is announced near a PDQ hash, at what distance: in each class the nearest that is wanted; of equally
+    /// near ones that of the lowest id.
+    pub(crate) fn nearest(
+        &mut self,
+        pdq: &Pdq,
+        wanted: impl Fn(Class, ContentId) -> bool,
+    ) -> Vec<(Class, u32, Announced)> {
+        let mut nearest: BTreeMap<Class, (u32, ContentId)> = BTreeMap::new();
+        // One class at a time, so that what is announced in one does not take the places of another.
+        loop {
+            let is_left =
+                |(class, content): &(Class, ContentId)| !nearest.contains_key(class) && wanted(*class, *content);
+            self.by_pdq.near(pdq, 1, is_left, &mut self.lookup, &mut self.near);
+            let Some(found) = self.near.first() else { break };
+            nearest.insert(found.value.0, (found.distance, found.value.1));
+        }
+        let known = nearest.into_iter().filter_map(|(class, (distance, content))| {
+            let announcement = self.announcements.get(&(content, class))?;
+            Some((class, distance, announcement.known.clone()))
+        });
+        known.collect()
+    }
+
+    /// What stands for an announced content, as far as it is known.
+    pub(crate) fn names(&self, content: ContentId, class: Class) -> Names {
+        let announcement = self.announcements.get(&(content, class));
+        announcement
+            .map(|announcement| announcement.names.clone())
+            .unwrap_or_default()
+    }
+
+    /// Takes up an announcement in place of an earlier one of the same content and class. Beyond `names_max` names of all announcements
+    /// the oldest go.
+    pub(crate) fn put(&mut self, class: Class, known: Announced, names: Names, names_max: usize) {
+        let content = known.content;
+        self.withdraw(content, class);
+        let count = names.count();
+        while self.names + count > names_max {
             let Some((_, (content, class))) = self.by_age.first_key_value() else {
                 break;
             };
             self.withdraw(*content, *class);
             self.forgotten_early += 1;
         }
-        for hash in &hashes {
-            self.by_hash.entry(*hash).or_default().insert(class, known.clone());
+        for hash in &names.hashes {
+            self.by_hash.entry(*hash).or_default().insert(class, content);
         }
+        let inserted = names.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
+        let slots = inserted.filter_map(Result::ok).collect();
         let age = self.next_age;
         self.next_age += 1;
-        self.hashes += hashes.len();
-        self.by_age.insert(age, (known.content, class));
-        self.announcements.insert((known.content, class), (age, hashes));
+        self.names += count;
+        self.by_age.insert(age, (content, class));
+        let announcement = Announcement {
+            age,
+            known,
+            names,
+            slots,
+        };
+        self.announcements.insert((content, class), announcement);
     }
 
     /// Forgets what was announced of a content in a class.
     pub(crate) fn withdraw(&mut self, content: ContentId, class: Class) {
-        let Some((age, hashes)) = self.announcements.remove(&(content, class)) else {
+        let Some(announcement) = self.announcements.remove(&(content, class)) else {
             return;
         };
-        self.by_age.remove(&age);
-        self.hashes -= hashes.len();
-        for hash in hashes {
+        self.by_age.remove(&announcement.age);
+        self.names -= announcement.names.count();
+        for slot in announcement.slots {
+            self.by_pdq.remove(slot);
+        }
+        for hash in announcement.names.hashes {
             let Some(known) = self.by_hash.get_mut(&hash) else {
                 continue;
             };
             // A content announced later under the same hash has taken the place.
-            if known.get(&class).is_some_and(|known| known.content == content) {
+            if known.get(&class) == Some(&content) {
                 known.remove(&class);
             }
             if known.is_empty() {
@@ -85,14 +171,15 @@ mod tests {
     use super::*;
     use tocsin_model::Algorithm;
 
-    fn put(index: &mut Index, content: u128, hashes: &[u128], hashes_max: usize) {
+    fn put(index: &mut Index, content: u128, hashes: &[u128], names_max: usize) {
         let known = Announced {
             content: ContentId(content),
             hash: ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).expect("32 bytes are a SHA-256"),
             family: FamilyId(ContentId(content)),
         };
-        let hashes = hashes.iter().copied().map(ContentId).collect();
-        index.put(Class::All, &known, hashes, hashes_max);
+        let mut names = Names::default();
+        names.add(&hashes.iter().copied().map(ContentId).collect::<Vec<_>>(), &[]);
+        index.put(Class::All, known, names, names_max);
     }
 
     fn under(index: &Index, hash: u128) -> Vec<u128> {
@@ -127,7 +214,7 @@ mod tests {
             index.by_hash.len(),
             index.announcements.len(),
             index.by_age.len(),
-            index.hashes,
+            index.names,
         );
         assert_eq!(left, (0, 0, 0, 0));
     }

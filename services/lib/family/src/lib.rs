@@ -8,12 +8,14 @@
 //! * Two contents that are linked in either order get the same link: the content with the higher id joins the family of the lower one.
 //! * Memory has a stated limit: what was seen longest ago is forgotten first, and counted.
 //!
-//! Start reading at [`LinkFinder`].
+//! Start reading at [`LinkFinder`]; pictures are compared by [`PdqIndex`].
 
 mod announced;
 mod finder;
+mod pdq;
 mod recent;
 mod told;
 
 pub use finder::{LinkFinder, Seen};
+pub use pdq::{Found, Full, Lookup, Pdq, PdqIndex, Slot, Unmatchable};
 pub use recent::Limits;

@@ -2,14 +2,16 @@ use std::collections::{HashMap, VecDeque};
 
 use tocsin_model::{ContentHash, ContentId, Milliseconds, PartyId, Sharing, Timestamp};
 
+use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
+
 /// How much the finder remembers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long a content's further hashes are remembered: two hours by default.
+    /// How long a content's further hashes and PDQ hashes are remembered: two hours by default.
     pub remembered: Milliseconds,
-    /// The most contents with further hashes remembered.
+    /// The most contents with further hashes or PDQ hashes remembered.
     pub contents_max: usize,
-    /// The most hashes of announced contents, over all classes.
+    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways.
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,
@@ -26,21 +28,27 @@ impl Default for Limits {
     }
 }
 
-/// A content that was seen with further hashes.
+/// A content that was seen with further hashes, or with PDQ hashes.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     pub(crate) content: ContentId,
     pub(crate) hash: ContentHash,
     pub(crate) further: Vec<ContentId>,
+    pub(crate) pdqs: Vec<Pdq>,
     pub(crate) party: PartyId,
     pub(crate) sharing: Sharing,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
-/// The contents with further hashes of the last hours, by each of their hashes.
+/// The contents with further hashes or PDQ hashes of the last hours, by each of their hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     by_arrival: VecDeque<(u64, Remembered)>,
+    /// Where the PDQ hashes of each entry of `by_arrival` stand.
+    slots: VecDeque<Vec<Slot>>,
+    by_pdq: PdqIndex<u64>,
+    lookup: Lookup,
+    near: Vec<Found<u64>>,
     first_number: u64,
     /// Ascending: the oldest first.
     by_hash: HashMap<ContentId, VecDeque<u64>>,
@@ -50,8 +58,8 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Remembers a content; what is too old, or too much, goes.
-    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) {
+    /// Remembers a content, unless it is remembered already: whether it was not. What is too old, or too much, goes.
+    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) -> bool {
         let now = entry.at;
         while let Some((_, oldest)) = self.by_arrival.front() {
             let expired = now - oldest.at > limits.remembered;
@@ -62,14 +70,35 @@ impl Recent {
             self.forget_oldest();
         }
         if self.is_remembered(&entry, limits) {
-            return;
+            return false;
         }
         let number = self.first_number + self.by_arrival.len() as u64;
         for hash in entry.further.iter().chain([&entry.content]) {
             self.by_hash.entry(*hash).or_default().push_back(number);
         }
         self.newest.insert(entry.whose(), number);
+        // There is always room: an event has 16 hashes at most.
+        let inserted = entry.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, number));
+        self.slots.push_back(inserted.filter_map(Result::ok).collect());
         self.by_arrival.push_back((number, entry));
+        true
+    }
+
+    /// Of the contents remembered near a PDQ hash, those that are wanted: the nearest `most`, with their distances.
+    pub(crate) fn near(
+        &mut self,
+        pdq: &Pdq,
+        most: usize,
+        wanted: impl Fn(&Remembered) -> bool,
+    ) -> impl Iterator<Item = (u32, &Remembered)> {
+        let (lookup, mut near) = (&mut self.lookup, std::mem::take(&mut self.near));
+        let (by_arrival, first_number) = (&self.by_arrival, self.first_number);
+        let is_wanted = |number: &u64| entry(by_arrival, first_number, *number).is_some_and(&wanted);
+        self.by_pdq.near(pdq, most, is_wanted, lookup, &mut near);
+        self.near = near;
+        self.near
+            .iter()
+            .filter_map(|found| Some((found.distance, self.entry(found.value)?)))
     }
 
     /// The contents remembered under a hash, in order of arrival.
@@ -79,15 +108,15 @@ impl Recent {
     }
 
     fn entry(&self, number: u64) -> Option<&Remembered> {
-        let place = usize::try_from(number.checked_sub(self.first_number)?).ok()?;
-        self.by_arrival.get(place).map(|(_, entry)| entry)
+        entry(&self.by_arrival, self.first_number, number)
     }
 
     /// Whether an entry says the same already and stays for half the time at least: of a content that spreads one entry is enough.
     fn is_remembered(&self, entry: &Remembered, limits: &Limits) -> bool {
         let newest = self.newest.get(&entry.whose()).and_then(|number| self.entry(*number));
         newest.is_some_and(|newest| {
-            newest.further == entry.further && (entry.at - newest.at).0 <= limits.remembered.0 / 2
+            (&newest.further, &newest.pdqs) == (&entry.further, &entry.pdqs)
+                && (entry.at - newest.at).0 <= limits.remembered.0 / 2
         })
     }
 
@@ -100,6 +129,9 @@ impl Recent {
             return;
         };
         self.first_number = number + 1;
+        for slot in self.slots.pop_front().into_iter().flatten() {
+            self.by_pdq.remove(slot);
+        }
         if self.newest.get(&entry.whose()) == Some(&number) {
             self.newest.remove(&entry.whose());
         }
@@ -114,25 +146,13 @@ impl Recent {
     }
 }
 
+fn entry(by_arrival: &VecDeque<(u64, Remembered)>, first_number: u64, number: u64) -> Option<&Remembered> {
+    let place = usize::try_from(number.checked_sub(first_number)?).ok()?;
+    by_arrival.get(place).map(|(_, entry)| entry)
+}
+
 impl Remembered {
     fn whose(&self) -> (ContentId, PartyId, Sharing) {
         (self.content, self.party, self.sharing)
-    }
-
-    pub(crate) fn new(
-        content: ContentId,
-        hash: ContentHash,
-        further: Vec<ContentId>,
-        (party, sharing): (PartyId, Sharing),
-        at: Timestamp,
-    ) -> Self {
-        Remembered {
-            content,
-            hash,
-            further,
-            party,
-            sharing,
-            at,
-        }
     }
 }

@@ -1,0 +1,186 @@
+use proptest::prelude::*;
+use tocsin_model::{Algorithm, ContentHash};
+
+use super::*;
+
+fn hash(bytes: [u8; 32], quality: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Pdq, bytes.to_vec(), Some(quality)).expect("32 bytes are a PDQ hash")
+}
+
+/// A picture's hash: half of its bits are set.
+fn picture(seed: u64) -> Pdq {
+    let mut state = seed;
+    let mut words = [0; 4];
+    for word in &mut words {
+        // SplitMix64 (Steele, Lea, Flood, 2014).
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        *word = mixed ^ (mixed >> 31);
+    }
+    Pdq(words)
+}
+
+fn flipped(mut pdq: Pdq, bits: &[u8]) -> Pdq {
+    for bit in bits {
+        pdq.0[usize::from(bit / 64)] ^= 1 << (bit % 64);
+    }
+    pdq
+}
+
+#[test]
+fn what_no_picture_has_is_refused() {
+    let mut half = [0x0f; 32];
+    assert!(Pdq::of(&hash(half, 50)).is_ok());
+    assert_eq!(Pdq::of(&hash(half, 49)), Err(Unmatchable::LowQuality));
+    assert_eq!(Pdq::of(&hash([0; 32], 100)), Err(Unmatchable::Degenerate));
+    assert_eq!(Pdq::of(&hash([0xff; 32], 100)), Err(Unmatchable::Degenerate));
+    half[8..].fill(0);
+    assert!(Pdq::of(&hash(half, 100)).is_ok(), "32 bits");
+    half[0] = 0x0e;
+    assert_eq!(Pdq::of(&hash(half, 100)), Err(Unmatchable::Degenerate), "31 bits");
+    let file = ContentHash::from_bytes(Algorithm::Sha256, vec![0x0f; 32], None).expect("32 bytes are a SHA-256");
+    assert_eq!(Pdq::of(&file), Err(Unmatchable::NotPdq));
+}
+
+#[test]
+fn chunks_are_the_hash_in_the_order_of_its_text() {
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = place as u8;
+    }
+    let pdq = Pdq::from_bytes(bytes);
+    let chunks: Vec<u8> = (0..16).flat_map(|chunk| pdq.chunk(chunk).to_be_bytes()).collect();
+    assert_eq!(chunks, bytes);
+}
+
+/// Two flips in each chunk but one, which has one: 31 bits, and the least that any chunk can have.
+#[test]
+fn the_worst_pattern_of_flips_is_found() {
+    for spared in 0..16_u8 {
+        let bits = |chunk: u8| [chunk * 16, chunk * 16 + 7];
+        let flips: Vec<u8> = (0..16).flat_map(bits).filter(|bit| *bit != spared * 16).collect();
+        let mut index = PdqIndex::default();
+        // Enough others, so that it is found by its buckets and not by a pass.
+        for other in 0..5_000 {
+            index.insert(picture(other), other).expect("it has room");
+        }
+        let wanted = picture(1 << 40);
+        index.insert(flipped(wanted, &flips), 1 << 40).expect("it has room");
+        index
+            .insert(flipped(wanted, &[flips.as_slice(), &[spared * 16]].concat()), 2 << 40)
+            .expect("it has room");
+        assert_eq!(near(&index, &wanted, 8), [(31, 1 << 40)]);
+    }
+}
+
+fn near(index: &PdqIndex<u64>, query: &Pdq, most: usize) -> Vec<(u32, u64)> {
+    let mut found = Vec::new();
+    index.near(query, most, |_| true, &mut Lookup::default(), &mut found);
+    found.iter().map(|found| (found.distance, found.value)).collect()
+}
+
+/// What a pass over a plain list finds.
+fn plain(kept: &[(Pdq, u64)], query: &Pdq, most: usize) -> Vec<(u32, u64)> {
+    let distances = kept.iter().map(|(hash, value)| (hash.distance(query), *value));
+    let mut found: Vec<(u32, u64)> = distances
+        .filter(|(distance, _)| *distance <= Pdq::DISTANCE_MAX)
+        .collect();
+    found.sort_unstable();
+    found.truncate(most);
+    found
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert { picture: u64, flips: Vec<u8> },
+    Remove { place: usize },
+    Look { picture: u64, flips: Vec<u8>, most: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let flips = || proptest::collection::vec(0_u8..=255, 0..40);
+    let step = prop_oneof![
+        4 => (0_u64..6, flips()).prop_map(|(picture, flips)| Step::Insert { picture, flips }),
+        3 => (0_usize..64).prop_map(|place| Step::Remove { place }),
+        3 => (0_u64..6, flips(), 1_usize..5).prop_map(|(picture, flips, most)| Step::Look { picture, flips, most }),
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Near and equal hashes, inserted and removed in any order, beside others that are far or none: the index finds what a plain list
+    /// finds, by its buckets and by the pass.
+    #[test]
+    fn the_index_finds_what_a_plain_list_finds(steps in steps(), others in prop_oneof![Just(0_u64), Just(3_000)]) {
+        let mut index = PdqIndex::default();
+        let mut kept: Vec<(Slot, Pdq, u64)> = Vec::new();
+        for other in 1_000..1_000 + others {
+            index.insert(picture(other), other).expect("it has room");
+        }
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Insert { picture: seed, flips } => {
+                    let (hash, value) = (flipped(picture(seed), &flips), number as u64);
+                    kept.push((index.insert(hash, value).expect("it has room"), hash, value));
+                }
+                Step::Remove { place } if !kept.is_empty() => {
+                    let (slot, _, value) = kept.swap_remove(place % kept.len());
+                    prop_assert_eq!(index.remove(slot), Some(value));
+                    prop_assert_eq!(index.remove(slot), None, "removed once");
+                }
+                Step::Remove { .. } => {}
+                Step::Look { picture: seed, flips, most } => {
+                    let query = flipped(picture(seed), &flips);
+                    let plainly: Vec<(Pdq, u64)> = kept.iter().map(|(_, hash, value)| (*hash, *value)).collect();
+                    prop_assert_eq!(near(&index, &query, most), plain(&plainly, &query, most));
+                }
+            }
+            prop_assert_eq!(index.len(), kept.len() + others as usize);
+        }
+    }
+}
+
+/// A list that comes and goes for ever: places are given again, and nothing that was removed is found.
+#[test]
+fn memory_stays_where_hashes_come_and_go() {
+    let mut index = PdqIndex::default();
+    let mut there = std::collections::VecDeque::new();
+    let mut bytes = 0;
+    for seed in 0..120_000 {
+        there.push_back((index.insert(picture(seed), seed).expect("it has room"), seed));
+        if there.len() > 2_000 {
+            let (slot, gone) = there.pop_front().expect("it holds 2,001");
+            assert_eq!(index.remove(slot), Some(gone));
+        }
+        if seed == 60_000 {
+            bytes = index.bytes();
+        }
+    }
+    assert!(index.bytes() <= bytes + bytes / 8, "{} after {bytes}", index.bytes());
+    for seed in (0..120_000).step_by(997) {
+        let expected = if seed < 118_000 { vec![] } else { vec![(0, seed)] };
+        assert_eq!(near(&index, &picture(seed), 8), expected, "{seed}");
+    }
+}
+
+/// A bank of near copies: all hashes in the same buckets, and a lookup costs a pass, and tells no more than was asked for.
+#[test]
+fn a_bank_of_near_copies_is_looked_through_once() {
+    let mut index = PdqIndex::default();
+    let base = picture(7);
+    let copies: Vec<(Pdq, u64)> = (0..4_000_u64)
+        .map(|copy| (flipped(base, &[(copy % 256) as u8, (copy / 16) as u8]), copy))
+        .collect();
+    let slots: Vec<Slot> = copies
+        .iter()
+        .map(|(hash, copy)| index.insert(*hash, *copy).expect("it has room"))
+        .collect();
+    assert_eq!(near(&index, &base, 20), plain(&copies, &base, 20));
+    for slot in &slots[..3_990] {
+        index.remove(*slot);
+    }
+    assert_eq!(near(&index, &base, 20), plain(&copies[3_990..], &base, 20));
+}
