@@ -55,6 +55,21 @@ enum Command {
         #[arg(long, default_value = "unknown")]
         commit: String,
     },
+    /// Measures the index of PDQ hashes on one thread.
+    Matcher {
+        /// Where the figures go, as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Hashes in it; one of the sets has ten times as many.
+        #[arg(long, default_value_t = 1_000_000)]
+        hashes: usize,
+        /// What other matchers said of themselves with as many hashes, a JSON object a line.
+        #[arg(long)]
+        peers: Option<PathBuf>,
+        /// What was built: goes into the file.
+        #[arg(long, default_value = "unknown")]
+        commit: String,
+    },
     /// Measures the core alone: what a profiler is pointed at.
     Core {
         /// Events applied in memory.
@@ -112,6 +127,12 @@ fn main() -> anyhow::Result<()> {
             let rate = rate.map_or(measure::LoadRate::HalfOfMaximum(events), measure::LoadRate::Stated);
             measure::run_latency(&plan, rate, Duration::from_secs(seconds))
         }
+        Command::Matcher {
+            out,
+            hashes,
+            peers,
+            commit,
+        } => measure::run_matcher(hashes, peers.as_deref(), &out, &commit),
         Command::Core { events } => {
             measure::Figures::default().with_core(events)?.print();
             Ok(())

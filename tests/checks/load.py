@@ -13,7 +13,7 @@ def figures(path):
     return found
 
 
-throughput, latency = map(figures, sys.argv[1:])
+throughput, latency, matcher = map(figures, sys.argv[1:])
 for name in ("core", "intake_core", "pipeline", "do_nothing"):
     assert throughput[f"{name}_events_per_second"] > 1_000, name
 for suffix in ("", "_batched"):
@@ -23,4 +23,6 @@ quantiles = [latency[f"alert_latency_ms_{name}"] for name in ("p50", "p99", "p99
 assert quantiles == sorted(quantiles) and quantiles[0] > 0.5, quantiles
 assert latency["alert_latency_samples"] >= 200, "a new content every 20 ms for five seconds"
 assert latency["latency_events"] > 0.9 * 8 * latency["latency_rate_events_per_second"], "the rate was not kept"
+for kind in ("random", "random_tenfold", "clustered", "skewed"):
+    assert matcher[f"lookups_per_second_{kind}"] > 1, kind
 print(f"alerts after {quantiles[0]} ms in the median, {quantiles[1]} ms at the 99th percentile, {quantiles[3]} ms at most")

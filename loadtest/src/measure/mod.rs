@@ -1,14 +1,15 @@
-//! What is measured on real Kafka, throughput and latency: one run, one file of figures.
+//! What is measured: throughput and latency on real Kafka, and the index of PDQ hashes. One run, one file of figures.
 
 mod core;
 mod corpus;
 mod latency;
+mod matcher;
 mod pipeline;
 mod process;
 mod report;
 mod role;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -73,4 +74,14 @@ pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration) -> anyhow::Resu
     figures.add_latency(&latency);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures the index of PDQ hashes with `hashes` and ten times as many, beside what other matchers said of themselves in a file.
+pub fn run_matcher(hashes: usize, peers: Option<&Path>, out: &Path, commit: &str) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let peers = peers.map(matcher::peers).transpose()?.unwrap_or_default();
+    let mut figures = Figures::default();
+    figures.add_matcher(&matcher::measure(hashes)?, &peers);
+    figures.print();
+    figures.write(out, &machine, commit)
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::core;
 use super::corpus::Framing;
 use super::latency::Latency;
+use super::matcher::{Measured, Peer};
 use super::pipeline::Path;
 
 /// The figures of a run, by name.
@@ -74,6 +75,35 @@ impl Figures {
             ),
         ] {
             self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_matcher(&mut self, measured: &[Measured], peers: &[Peer]) {
+        for set in measured {
+            let lookups = set.lookups as u64;
+            let name = &set.name;
+            self.set(&format!("lookups_per_second_{name}"), per_second(lookups, set.elapsed));
+            self.set(
+                &format!("lookups_per_cpu_second_{name}"),
+                per_second(lookups, set.processor_time),
+            );
+            self.set(&format!("bytes_per_hash_{name}"), set.bytes_per_hash);
+            let visible = set.insert_visible.as_secs_f64() * 1e6;
+            self.set(&format!("insert_visible_us_p99_{name}"), visible);
+        }
+        // Lookups one at a time are held to theirs one at a time, and to theirs of a thousand at once.
+        let own = measured
+            .first()
+            .map_or(0.0, |set| per_second(set.lookups as u64, set.elapsed));
+        for peer in peers {
+            let name: String = peer
+                .name
+                .chars()
+                .map(|letter| if letter.is_alphanumeric() { letter } else { '_' })
+                .collect();
+            let name = format!("{}_batch_{}", name.to_lowercase(), peer.batch);
+            self.set(&format!("lookups_per_second_{name}"), peer.lookups_per_second);
+            self.set(&format!("speedup_vs_{name}"), own / peer.lookups_per_second);
         }
     }
 

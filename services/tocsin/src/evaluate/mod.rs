@@ -2,6 +2,7 @@
 
 mod alarm;
 mod elections;
+mod families;
 mod forecast;
 mod output;
 mod reach;
@@ -53,6 +54,8 @@ pub enum EvaluateCommand {
     Windows(EstimatorArguments),
     /// Distinct accounts: error and coverage over the whole range, merged sketches, and input crafted against an unkeyed sketch.
     Reach(EstimatorArguments),
+    /// Which contents are one family: near pictures against brute force, and variants of generated crises.
+    Families(families::FamiliesArguments),
     /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
     Forecast(ForecastArguments),
 }
@@ -164,6 +167,9 @@ impl EvaluateCommand {
             EvaluateCommand::Poisoning(arguments) => run_alarm(Scenario::Poisoning, arguments),
             EvaluateCommand::Windows(arguments) => write_suite("windows", &arguments.suite, &windows::run(arguments)?),
             EvaluateCommand::Reach(arguments) => write_suite("reach", &arguments.suite, &reach::run(arguments)?),
+            EvaluateCommand::Families(arguments) => {
+                write_suite("families", &arguments.estimator.suite, &families::run(arguments)?)
+            }
             EvaluateCommand::Forecast(arguments) => {
                 write_suite("forecast", &arguments.estimator.suite, &forecast::run(arguments)?)
             }
@@ -218,8 +224,10 @@ fn leak(name: String) -> &'static str {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::io::Write as _;
+
     use super::output::tests::read_page;
-    use super::{EstimatorArguments, SuiteArguments, reach, windows};
+    use super::{EstimatorArguments, SuiteArguments, families, reach, windows};
 
     /// At this scale, with rows and page in the directory.
     fn small(scale: f64, directory: &std::path::Path) -> EstimatorArguments {
@@ -270,5 +278,48 @@ mod tests {
         let rows = std::fs::read_to_string(directory.path().join("rows/reach.csv")).unwrap();
         assert_eq!(rows.lines().count(), 1 + 2 * 80);
         read_page(&directory.path().join("report"), &figures);
+    }
+
+    #[test]
+    fn near_pictures_are_found_and_crises_keep_apart_from_look_alikes() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut haystack = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut needles = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        for number in 0..100_u8 {
+            let picture: [u8; 32] = std::array::from_fn(|place| number.wrapping_mul(place as u8 | 1) ^ 0x5a);
+            let hexadecimal = |bytes: [u8; 32]| bytes.map(|byte| format!("{byte:02x}")).concat();
+            writeln!(haystack, "{}", hexadecimal(picture)).unwrap();
+            let needle = std::array::from_fn(|place| picture[place] ^ u8::from(place < usize::from(number) / 3));
+            writeln!(needles, "{}", hexadecimal(needle)).unwrap();
+        }
+        std::fs::write(directory.path().join("haystack.txt.gz"), haystack.finish().unwrap()).unwrap();
+        std::fs::write(directory.path().join("needles.txt.gz"), needles.finish().unwrap()).unwrap();
+        let arguments = families::FamiliesArguments {
+            estimator: small(0.02, directory.path()),
+            input: Some(directory.path().to_owned()),
+        };
+        let figures = families::run(&arguments).unwrap();
+        let figure = |name: &str| figures[name].as_f64().unwrap();
+        assert!(figure("pairs_31") >= 96.0, "{figures:?}");
+        for name in [
+            "recall_31",
+            "precision_31",
+            "generated_recall_31",
+            "generated_precision_31",
+        ] {
+            assert_eq!(figure(name), 1.0, "{name}");
+        }
+        assert!(figure("family_recall_multi_signal") >= 0.9, "{figures:?}");
+        assert!(
+            figure("family_recall_no_signal") < 0.01,
+            "the truth is no input: {figures:?}"
+        );
+        assert_eq!(figure("benign_merges"), 0.0);
+        let rows = std::fs::read_to_string(directory.path().join("rows/families.csv")).unwrap();
+        assert_eq!(rows.lines().count(), 1 + 2 * 800);
+        read_page(&directory.path().join("report"), &figures);
+
+        std::fs::write(directory.path().join("needles.txt.gz"), "no gzip").unwrap();
+        assert!(families::run(&arguments).is_err());
     }
 }
