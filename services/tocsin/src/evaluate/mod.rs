@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn near_pictures_are_found_and_crises_keep_apart_from_look_alikes() {
+    fn near_pictures_are_found_and_crises_keep_apart_from_lookalikes() {
         let directory = tempfile::tempdir().unwrap();
         let mut haystack = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut needles = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
