@@ -240,6 +240,13 @@ pub fn pause_stops_the_flow_and_resume_loses_nothing(site: &mut Site) {
     let got = read(&mut *reader, 50);
     assert!(got.iter().all(|record| record.from == other));
     assert!(got.iter().map(|record| record.offset).eq(0..50));
+    // What was fetched and not handed over is not handed over after a new begin.
+    for (begin, count) in [(10, 5), (0, 3), (20, 30)] {
+        reader.begin(&other, begin).unwrap();
+        let got = read(&mut *reader, count);
+        assert!(got.iter().all(|record| record.from == other));
+        assert!(got.iter().map(|record| record.offset).eq(begin..begin + count as u64));
+    }
 }
 
 pub fn a_prefix_takes_in_topics_that_appear_later(site: &mut Site) {
