@@ -155,7 +155,8 @@ pub enum GroupEvent {
 /// Reads as a member of a group. Owned by one thread.
 pub trait GroupReader: Send {
     /// Waits at most `timeout` for records or an event, and hands at most `records_max` records and (but for the last record)
-    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it.
+    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it. Topics come in turn: what is
+    /// in one keeps the records of another waiting for some polls at most, however much it is.
     fn poll(
         &mut self,
         timeout: Duration,

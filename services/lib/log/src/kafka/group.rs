@@ -23,8 +23,8 @@ use crate::{GroupEvent, GroupOptions, GroupReader, LogError, Membership, RecordR
 /// assignment in `begin`, once, with its offset; so there is no seek, no second assign, and nothing is fetched before. Partitions that go
 /// leave it at the poll after [`GroupEvent::Revoked`], so the caller can still commit for them.
 ///
-/// Messages come from a queue of their own, many at a call, and events from the client's; see [`Batches`]. A message taken and not handed over
-/// is dropped when its partition goes or begins anew, so whatever is handed over belongs to a partition that is ours.
+/// Messages come from their partitions' queues, many at a call and the topics in turn, and events from the client's; see [`Batches`]. A message
+/// taken and not handed over is dropped when its partition goes or begins anew, so whatever is handed over belongs to a partition that is ours.
 pub(super) struct Member {
     shared: Arc<Shared>,
     options: GroupOptions,
@@ -34,7 +34,6 @@ pub(super) struct Member {
     partitions: HashMap<TopicPartition, Flow>,
     /// Revoked and shown to the caller, to be let go at the next poll.
     leaving: Option<Vec<TopicPartition>>,
-    renewed_at: Instant,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,8 +46,6 @@ struct Flow {
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
 /// While no message comes, events are looked for so often: what a rebalance waits for us at most.
 const EVENTS_EVERY: Duration = Duration::from_millis(20);
-/// While no message comes, it is made sure so often that none goes elsewhere.
-const RENEWED_EVERY: Duration = Duration::from_secs(1);
 
 impl Member {
     pub(super) fn join(shared: Arc<Shared>, options: GroupOptions) -> Result<Self, LogError> {
@@ -69,7 +66,6 @@ impl Member {
             batches: Some(Batches::new(consumer)),
             partitions: HashMap::new(),
             leaving: None,
-            renewed_at: Instant::now(),
         })
     }
 
@@ -119,16 +115,10 @@ impl Member {
             match message.error() {
                 Some(error) if ends(&error) => return Err(failed("read")(error)),
                 Some(error) => heard(&error, "while polling"),
-                None if self.is_paused(&message) => self.batches().park(message),
                 None => return Ok(Some(message)),
             }
         }
         Ok(None)
-    }
-
-    fn is_paused(&self, message: &Message) -> bool {
-        let mut paused = self.partitions.iter().filter(|(_, flow)| flow.paused);
-        paused.any(|(partition, _)| message.is_of(partition))
     }
 
     fn next_change(&mut self) -> Option<GroupEvent> {
@@ -170,30 +160,23 @@ impl GroupReader for Member {
             if let Some(change) = self.next_change() {
                 return Ok(change);
             }
-            if self.batches().is_empty() {
-                let left = if handed == 0 {
-                    deadline.saturating_duration_since(Instant::now()).min(EVENTS_EVERY)
-                } else {
-                    Duration::ZERO
-                };
-                self.batches().fill(left);
+            let mut is_idle = false;
+            while !budget.is_spent() && !is_idle {
+                match self.next_message()? {
+                    Some(message) => {
+                        let record = message.record();
+                        budget.spend(&record);
+                        sink(record);
+                        handed += 1;
+                    }
+                    None => is_idle = true,
+                }
             }
-            let is_idle = self.batches().is_empty();
-            while !budget.is_spent()
-                && let Some(message) = self.next_message()?
-            {
-                let record = message.record();
-                budget.spend(&record);
-                sink(record);
-                handed += 1;
-            }
-            if is_idle && self.renewed_at.elapsed() >= RENEWED_EVERY {
-                self.renewed_at = Instant::now();
-                self.batches().renew();
-            }
-            if budget.is_spent() || (is_idle && (handed > 0 || Instant::now() >= deadline)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if handed > 0 || left.is_zero() {
                 return Ok(self.next_change().unwrap_or(GroupEvent::Polled));
             }
+            self.batches().wait(left.min(EVENTS_EVERY));
         }
     }
 
@@ -201,19 +184,18 @@ impl GroupReader for Member {
         let flow = *self.flow(partition)?;
         let (first, end) = self.shared.bounds(partition)?;
         let start = list([(partition, Some(offset.clamp(first, end)))]);
-        let split = self.batches().split_off(partition);
-        split.map_err(|error| named(error, "split a partition off", partition))?;
         if flow.begun {
             let gone = self.consumer().incremental_unassign(&start);
             gone.map_err(|error| named(error, "stop a partition", partition))?;
         }
+        let split = self.batches().split_off(partition);
+        split.map_err(|error| named(error, "split a partition off", partition))?;
         let assigned = self.consumer().incremental_assign(&start);
         assigned.map_err(|error| named(error, "start a partition", partition))?;
-        self.batches().forget(partition);
-        self.batches().renew();
         if flow.paused {
             let paused = self.consumer().pause(&start);
             paused.map_err(|error| named(error, "pause a partition", partition))?;
+            self.batches().pause(partition);
         }
         self.flow(partition)?.begun = true;
         Ok(())
@@ -238,6 +220,7 @@ impl GroupReader for Member {
                 let paused = self.consumer().pause(&list([(partition, None)]));
                 paused.map_err(|error| named(error, "pause a partition", partition))?;
             }
+            self.batches().pause(partition);
         }
         Ok(())
     }
@@ -250,7 +233,7 @@ impl GroupReader for Member {
                 let resumed = self.consumer().resume(&list([(partition, None)]));
                 resumed.map_err(|error| named(error, "resume a partition", partition))?;
             }
-            self.batches().unpark(partition);
+            self.batches().resume(partition);
         }
         Ok(())
     }

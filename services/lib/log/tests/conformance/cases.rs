@@ -249,6 +249,32 @@ pub fn pause_stops_the_flow_and_resume_loses_nothing(site: &mut Site) {
     }
 }
 
+pub fn a_flood_in_one_topic_keeps_no_other_waiting(site: &mut Site) {
+    let (flood, other) = (
+        site.topic("flood", 4, Cleanup::Delete),
+        site.topic("other", 1, Cleanup::Delete),
+    );
+    site.append((0..20_000).map(|n| value(&at(&flood, n % 4), "flood")).collect());
+    site.append((0..50).map(|_| value(&at(&other, 0), "other")).collect());
+    let mut reader = site
+        .log()
+        .group_reader(site.group("g", &[flood.clone(), other.clone()]))
+        .unwrap();
+    let mut places = assigned(&mut *reader, 5);
+    places.sort_by_key(|place| *place.topic == *flood);
+    for place in &places {
+        reader.begin(place, 0).unwrap();
+    }
+    let mut is_other = Vec::new();
+    until("all records", || {
+        let sink = &mut |record: tocsin_log::RecordRef<'_>| is_other.push(record.topic == other);
+        reader.poll(STEP, 1_000, sink).unwrap();
+        is_other.len() == 20_050
+    });
+    let last = is_other.iter().rposition(|is_other| *is_other);
+    assert!(last.is_some_and(|last| last < 10_000), "{last:?}");
+}
+
 pub fn a_prefix_takes_in_topics_that_appear_later(site: &mut Site) {
     let first = site.topic("ingest.a", 1, Cleanup::Delete);
     site.topic("other.b", 1, Cleanup::Delete);

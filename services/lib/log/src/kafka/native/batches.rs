@@ -1,6 +1,9 @@
-//! The messages of a consumer, many at a call.
+//! The messages of a consumer, many at a call, and its topics in turn.
 
-use std::collections::{HashMap, VecDeque};
+mod bell;
+mod turns;
+
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -12,24 +15,22 @@ use rdkafka::message::BorrowedHeaders;
 
 use super::Freed;
 use crate::{Headers, RecordRef, StampedBy, TopicPartition};
+use bell::Bell;
+use turns::{Cost, Source, Turns};
 
-/// Messages taken with one call, and so held for the next poll at most. Twice as many made nothing cheaper.
+/// Messages taken with one call, and so held for a later poll at most, of each partition. Twice as many made nothing cheaper.
 const MESSAGES_MAX: usize = 256;
 
-/// A consumer and a queue of its partitions' messages, apart from its events.
+/// A consumer whose partitions' messages come apart from its events, and the topics' in turn.
 ///
 /// The consumer's own queue keeps what only rdkafka can answer: rebalances, above all. `rd_kafka_consume_batch_queue` on that one would answer a
-/// rebalance by itself, with an empty assignment. So each partition is split off before it is assigned, and its messages go to
-/// a queue that holds nothing else; librdkafka leaves such a partition alone when it is assigned.
+/// rebalance by itself, with an empty assignment. So each partition is split off before it is assigned: its messages stay in its own queue, and
+/// librdkafka leaves it so, through stops and starts.
 pub(in super::super) struct Batches<C: ConsumerContext + 'static> {
-    // Dropped in this order: librdkafka wants messages and queues gone before their client.
-    held: VecDeque<Message>,
-    /// Messages of paused partitions that were held when they were paused.
-    parked: VecDeque<Message>,
-    slots: Vec<*mut native::rd_kafka_message_t>,
-    split: HashMap<TopicPartition, Freed<native::rd_kafka_queue_t>>,
-    messages: Freed<native::rd_kafka_queue_t>,
+    // Dropped in this order: librdkafka wants messages and queues gone before their client, and rings the bell until its queues are gone.
+    turns: Turns<Queue>,
     consumer: BaseConsumer<C>,
+    bell: Box<Bell>,
 }
 
 // SAFETY: librdkafka's clients, queues and messages may be used from any thread, and none of them is shared: the owner moves them together.
@@ -37,15 +38,10 @@ unsafe impl<C: ConsumerContext + 'static> Send for Batches<C> {}
 
 impl<C: ConsumerContext + 'static> Batches<C> {
     pub(in super::super) fn new(consumer: BaseConsumer<C>) -> Self {
-        // SAFETY: the client lives longer than the queue, by the order of the fields.
-        let messages = unsafe { native::rd_kafka_queue_new(consumer.client().native_ptr()) };
         Batches {
-            held: VecDeque::new(),
-            parked: VecDeque::new(),
-            slots: vec![std::ptr::null_mut(); MESSAGES_MAX],
-            split: HashMap::new(),
-            messages: Freed(messages, native::rd_kafka_queue_destroy),
+            turns: Turns::default(),
             consumer,
+            bell: Box::default(),
         }
     }
 
@@ -53,91 +49,102 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         &self.consumer
     }
 
-    /// Sends a partition's messages here, from now on. To be called before the partition is assigned, so that none goes elsewhere, and again
-    /// after: a stop of an earlier assignment that was still under way ends the forwarding.
+    /// Keeps a partition's messages apart. To be called before the partition is assigned, so that none goes elsewhere. What was taken of it
+    /// before is dropped.
     pub(in super::super) fn split_off(&mut self, partition: &TopicPartition) -> Result<(), KafkaError> {
         let name = CString::new(&*partition.topic)?;
-        // SAFETY: the name lives through the call, and the client longer than the queue; a partition number is never negative.
+        // SAFETY: the name lives through the call, and the client longer than the queue; the number of a partition is never negative. The
+        // bell is rung only while the queue is there, which takes the bell away when it goes, and stays where it is in memory.
         let queue = unsafe {
-            native::rd_kafka_queue_get_partition(
+            let queue = native::rd_kafka_queue_get_partition(
                 self.consumer.client().native_ptr(),
                 name.as_ptr(),
                 partition.partition.cast_signed(),
-            )
+            );
+            if queue.is_null() {
+                return Err(KafkaError::MessageConsumption(
+                    rdkafka::error::RDKafkaErrorCode::UnknownPartition,
+                ));
+            }
+            native::rd_kafka_queue_forward(queue, std::ptr::null_mut());
+            native::rd_kafka_queue_cb_event_enable(queue, Some(bell::ring), (&raw const *self.bell).cast_mut().cast());
+            Freed(queue, native::rd_kafka_queue_destroy)
         };
-        let queue = Freed(queue, native::rd_kafka_queue_destroy);
-        self.forward(&queue);
-        self.split.insert(partition.clone(), queue);
+        self.turns.put(
+            partition,
+            Queue {
+                held: VecDeque::new(),
+                slots: Vec::new(),
+                queue,
+            },
+        );
         Ok(())
     }
 
-    /// Renews what [`Batches::split_off`] did, for all.
-    pub(in super::super) fn renew(&self) {
-        self.split.values().for_each(|queue| self.forward(queue));
-    }
-
-    fn forward(&self, queue: &Freed<native::rd_kafka_queue_t>) {
-        if !queue.0.is_null() {
-            // SAFETY: both queues are alive. What waits in the one is moved to the other, in order.
-            unsafe { native::rd_kafka_queue_forward(queue.0, self.messages.0) }
-        }
-    }
-
-    /// Drops what was taken of a partition and not handed over.
-    pub(in super::super) fn forget(&mut self, partition: &TopicPartition) {
-        self.held.retain(|message| !message.is_of(partition));
-        self.parked.retain(|message| !message.is_of(partition));
-    }
-
-    /// Takes no more of a partition: it is not ours any longer.
+    /// Takes no more of a partition, and drops what was taken: it is not ours any longer.
     pub(in super::super) fn let_go(&mut self, partition: &TopicPartition) {
-        self.forget(partition);
-        self.split.remove(partition);
+        self.turns.remove(partition);
     }
 
-    pub(in super::super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// A paused partition has no turn; what was taken of it waits.
+    pub(in super::super) fn pause(&mut self, partition: &TopicPartition) {
+        self.turns.set_flowing(partition, false);
     }
 
-    /// Takes what is there, and waits for the first message if there is none.
-    pub(in super::super) fn fill(&mut self, wait_max: Duration) {
-        // The call waits until it has as many as were asked for: so only one is waited for.
-        if self.take(Duration::ZERO, MESSAGES_MAX) == 0 && !wait_max.is_zero() {
-            self.take(wait_max, 1);
-        }
+    pub(in super::super) fn resume(&mut self, partition: &TopicPartition) {
+        self.turns.set_flowing(partition, true);
     }
 
-    fn take(&mut self, wait_max: Duration, count_max: usize) -> usize {
-        let milliseconds = wait_max.as_micros().div_ceil(1_000).min(i32::MAX as u128) as i32;
-        // SAFETY: there are at least so many slots, and what is put into them is ours to destroy, once.
-        let taken = unsafe {
-            native::rd_kafka_consume_batch_queue(self.messages.0, milliseconds, self.slots.as_mut_ptr(), count_max)
-        };
+    /// The next message, if one is there.
+    pub(in super::super) fn next(&mut self) -> Option<Message> {
+        let bell = &self.bell;
+        // Cleared before the queues are looked into: what comes behind the look rings again.
+        self.turns.next(|| bell.clear())
+    }
+
+    /// Waits until there may be a message: after [`Batches::next`] had none.
+    pub(in super::super) fn wait(&self, time_max: Duration) {
+        self.bell.wait(time_max);
+    }
+}
+
+/// The messages of one partition.
+struct Queue {
+    // Messages go before their queue.
+    held: VecDeque<Message>,
+    slots: Vec<*mut native::rd_kafka_message_t>,
+    queue: Freed<native::rd_kafka_queue_t>,
+}
+
+impl Source for Queue {
+    type Item = Message;
+
+    fn pop(&mut self) -> Option<Message> {
+        self.held.pop_front()
+    }
+
+    fn fill(&mut self) {
+        self.slots.resize(MESSAGES_MAX, std::ptr::null_mut());
+        // SAFETY: there are so many slots, and what is put into them is ours to destroy, once. Without a time-out nothing is waited for.
+        let taken =
+            unsafe { native::rd_kafka_consume_batch_queue(self.queue.0, 0, self.slots.as_mut_ptr(), self.slots.len()) };
         // Less than none is an error that the queue of a client does not have.
         let taken = usize::try_from(taken).unwrap_or(0);
         let messages = self.slots[..taken].iter().copied().filter_map(NonNull::new);
         self.held.extend(messages.map(Message));
-        taken
     }
+}
 
-    pub(in super::super) fn next(&mut self) -> Option<Message> {
-        self.held.pop_front()
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the queue is alive; behind this call it rings no more.
+        unsafe { native::rd_kafka_queue_cb_event_enable(self.queue.0, None, std::ptr::null_mut()) }
     }
+}
 
-    /// Keeps a message of a partition that is paused.
-    pub(in super::super) fn park(&mut self, message: Message) {
-        self.parked.push_back(message);
-    }
-
-    /// Lets the messages of a partition that is no longer paused come next.
-    pub(in super::super) fn unpark(&mut self, partition: &TopicPartition) {
-        let (resumed, parked) = self.parked.drain(..).partition(|message| message.is_of(partition));
-        self.parked = parked;
-        let resumed: VecDeque<Message> = resumed;
-        resumed
-            .into_iter()
-            .rev()
-            .for_each(|message| self.held.push_front(message));
+impl Cost for Message {
+    fn bytes(&self) -> usize {
+        self.native().key_len + self.native().len
     }
 }
 
@@ -166,10 +173,6 @@ impl Message {
         let name = unsafe { CStr::from_ptr(native::rd_kafka_topic_name(topic)) };
         // Letters, digits, `.`, `_` and `-`: the broker takes no other name.
         name.to_str().unwrap_or_default()
-    }
-
-    pub(in super::super) fn is_of(&self, partition: &TopicPartition) -> bool {
-        self.native().partition == partition.partition.cast_signed() && self.topic() == &*partition.topic
     }
 
     /// The record, if this is no error.
