@@ -33,6 +33,8 @@ pub(super) struct Latency {
     pub(super) alerts: Histogram<u64>,
     /// How far the producer was behind at most: beyond a few milliseconds it could not keep the rate.
     pub(super) producer_behind_max: Duration,
+    /// Events sent, and those that stood there before, less those that intake took. Without a loss 0; otherwise the run fails.
+    pub(super) lost: u64,
     /// What intake and the detector held meanwhile.
     pub(super) watched: [Vec<Sample>; 2],
 }
@@ -124,6 +126,7 @@ pub(super) fn measure(bootstrap: &str, load: &Load) -> anyhow::Result<Latency> {
         events: sent.events,
         alerts: heard.latencies,
         producer_behind_max: sent.behind_max,
+        lost: all.saturating_sub(counted),
         watched: watched.try_into().map_err(|_| anyhow!("two processes are watched"))?,
     })
 }

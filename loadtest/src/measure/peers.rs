@@ -48,8 +48,8 @@ pub struct PeersPlan {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ours {
     pub(super) elapsed: Duration,
-    /// Of intake and detector.
-    pub(super) processor_time: Duration,
+    pub(super) intake: Duration,
+    pub(super) detector: Duration,
     /// Resident memory of both when all was applied.
     pub(super) resident_bytes: u64,
 }
@@ -262,15 +262,13 @@ fn drain(bootstrap: &str, events: u64) -> anyhow::Result<Ours> {
     let mut intake = Played::start("intake", &arguments)?;
     intake.wait_for("began")?;
     let began = Instant::now();
-    let both = |intake: &Played, detector: &Played| -> anyhow::Result<Duration> {
-        Ok(intake.processor_time()? + detector.processor_time()?)
-    };
-    let before = both(&intake, &detector)?;
+    let (intake_before, detector_before) = (intake.processor_time()?, detector.processor_time()?);
     detector.wait_for("done")?;
     let resident = [&intake, &detector].map(|played| process::resources(played.id()));
     let mut ours = Ours {
         elapsed: began.elapsed(),
-        processor_time: both(&intake, &detector)?.saturating_sub(before),
+        intake: intake.processor_time()?.saturating_sub(intake_before),
+        detector: detector.processor_time()?.saturating_sub(detector_before),
         resident_bytes: 0,
     };
     for resources in resident {

@@ -97,6 +97,8 @@ pub(super) fn drain(
     shares: &[Share],
     more: &[&str],
 ) -> anyhow::Result<Drained> {
+    let directory = tempfile::tempdir()?;
+    let gate = directory.path().join("go");
     let mut processes = Vec::new();
     for (number, share) in shares.iter().enumerate() {
         let run = format!("{run}-{number}");
@@ -104,15 +106,28 @@ pub(super) fn drain(
             prepare(bootstrap, &run)?;
         }
         let until = share.until.to_string();
-        let stated = ["--bootstrap", bootstrap, "--run", &run, "--until", &until];
+        let gate = gate.display().to_string();
+        let stated = [
+            "--bootstrap",
+            bootstrap,
+            "--run",
+            &run,
+            "--until",
+            &until,
+            "--gate",
+            &gate,
+        ];
         let mut arguments: Vec<String> = stated.iter().chain(more).map(|&argument| argument.to_owned()).collect();
         for partition in &share.partitions {
             arguments.extend(["--partition".to_owned(), partition.to_string()]);
         }
         processes.push(Played::start(role, &arguments)?);
     }
-    let mut before = Vec::new();
-    let mut began = None;
+    for process in &mut processes {
+        process.wait_for("ready")?;
+    }
+    std::fs::write(&gate, "")?;
+    let (mut before, mut began) = (Vec::new(), None);
     for process in &mut processes {
         process.wait_for("began")?;
         began.get_or_insert_with(Instant::now);

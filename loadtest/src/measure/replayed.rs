@@ -1,5 +1,6 @@
 //! The log as a detector sees it that applies sightings once more: it reads them where they stand, and everything else is its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(super) struct Replayed {
     names: Names,
     /// The partitions to read. None: what the group gives.
     partitions: Vec<u32>,
+    /// Those are not read before this file is there.
+    gate: Option<PathBuf>,
     commits: Commits,
 }
 
@@ -67,13 +70,14 @@ impl Names {
 }
 
 impl Replayed {
-    pub(super) fn new(log: SharedLog, run: &str, partitions: &[u32], commits: Commits) -> Self {
+    pub(super) fn new(log: SharedLog, run: &str, partitions: &[u32], gate: Option<PathBuf>, commits: Commits) -> Self {
         Replayed {
             log,
             names: Names {
                 prefix: prefix(run).into(),
             },
             partitions: partitions.to_vec(),
+            gate,
             commits,
         }
     }
@@ -134,6 +138,7 @@ impl Log for Replayed {
             places: places
                 .map(|number| TopicPartition::new(topics::SIGHTINGS, *number))
                 .collect(),
+            gate: self.gate.clone(),
             is_told: false,
             begun: Vec::new(),
             reader: None,
@@ -230,6 +235,7 @@ struct Part {
     log: SharedLog,
     group: String,
     places: Vec<TopicPartition>,
+    gate: Option<PathBuf>,
     is_told: bool,
     begun: Vec<(TopicPartition, u64)>,
     reader: Option<Box<dyn TailReader>>,
@@ -246,6 +252,11 @@ impl GroupReader for Part {
             self.is_told = true;
             return Ok(GroupEvent::Assigned(self.places.clone()));
         }
+        if self.gate.as_ref().is_some_and(|gate| !gate.exists()) {
+            std::thread::sleep(Duration::from_millis(1));
+            return Ok(GroupEvent::Polled);
+        }
+        self.gate = None;
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => none.insert(self.log.tail_reader(&self.begun)?),

@@ -149,8 +149,7 @@ impl Figures {
         for (name, value) in [
             ("flood_events", overload.flood_events as f64),
             ("seconds_until_drained", overload.drained.as_secs_f64()),
-            // Fewer would have failed the run.
-            ("lost", 0.0),
+            ("lost", overload.others.lost as f64),
             ("drain_events_per_second", rate),
             ("drain_rate_of_maximum", rate / maximum.max(f64::MIN_POSITIVE)),
             ("resident_bytes_max_intake", intake as f64),
@@ -166,12 +165,11 @@ impl Figures {
         for (role, samples) in ["intake", "detector"].into_iter().zip(&soak.watched) {
             // What a process reaches for at its start is no slope.
             let samples = &samples[samples.len() / 3..];
-            let values: [(&str, fn(&Sample) -> f64); 3] = [
-                ("resident_bytes", |sample| sample.resources.resident_bytes as f64),
-                ("descriptors", |sample| sample.resources.descriptors as f64),
-                ("lag_records", |sample| sample.lag),
-            ];
-            for (name, value) in values {
+            let held = |sample: &Sample| sample.resources.resident_bytes as f64;
+            let open = |sample: &Sample| sample.resources.descriptors as f64;
+            let lag = |sample: &Sample| sample.lag;
+            let values: [&dyn Fn(&Sample) -> f64; 3] = [&held, &open, &lag];
+            for (name, value) in ["resident_bytes", "descriptors", "lag_records"].into_iter().zip(values) {
                 let slope = watch::slope_per_minute(samples, value);
                 self.set(&format!("soak_{name}_per_minute_{role}"), slope);
                 let last = samples.last().map_or(0.0, value);
@@ -197,8 +195,12 @@ impl Figures {
             }
         }
         for (suffix, ours) in [("", compared.single), ("_batched", compared.batched)] {
-            let cost = nanoseconds_each(ours.processor_time, events);
+            let cost = nanoseconds_each(ours.intake + ours.detector, events);
             self.set(&format!("cpu_ns_per_event{suffix}"), cost);
+            for (role, time) in [("intake", ours.intake), ("detector", ours.detector)] {
+                let name = format!("cpu_ns_per_event_{role}{suffix}");
+                self.set(&name, nanoseconds_each(time, events));
+            }
             self.set(&format!("events_per_second{suffix}"), per_second(events, ours.elapsed));
             self.set(&format!("resident_bytes{suffix}"), ours.resident_bytes as f64);
             for (peer, prefix) in [("kafka_streams", "ks-"), ("flink", "flink-")] {

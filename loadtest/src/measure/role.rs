@@ -51,6 +51,9 @@ pub struct Part {
     /// Of a replay and a consumer that does nothing: the partitions. None: what the group gives.
     #[arg(long)]
     partition: Vec<u32>,
+    /// Of the same: nothing is read before this file is there, so that several begin at once.
+    #[arg(long)]
+    gate: Option<std::path::PathBuf>,
     /// Of a replay: units are appended without transactions and positions.
     #[arg(long)]
     without_transactions: bool,
@@ -98,7 +101,7 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
             } else {
                 Commits::Transactions
             };
-            let replayed = Replayed::new(log, &part.run, &part.partition, commits);
+            let replayed = Replayed::new(log, &part.run, &part.partition, part.gate.clone(), commits);
             detect(&(Arc::new(replayed) as SharedLog))?;
         }
     }
@@ -191,6 +194,13 @@ fn counted(registry: &Registry, metric: &str) -> u64 {
     values.sum::<f64>() as u64
 }
 
+/// Waits until the file is there.
+pub(super) fn wait_at(gate: Option<&std::path::Path>, shutdown: &Shutdown) {
+    while gate.is_some_and(|gate| !gate.exists()) && !shutdown.is_requested() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// As the roles read: a member of a group, the same settings, the same calls.
 fn do_nothing(log: &dyn Log, part: &Part, shutdown: &Shutdown) -> anyhow::Result<()> {
     let mut reader = log.group_reader(GroupOptions {
@@ -199,6 +209,7 @@ fn do_nothing(log: &dyn Log, part: &Part, shutdown: &Shutdown) -> anyhow::Result
         topics: part.topic.clone(),
     })?;
     println!("ready");
+    wait_at(part.gate.as_deref(), shutdown);
     let mut read = 0;
     let mut has_begun = false;
     while read < part.until && !shutdown.is_requested() {
