@@ -119,6 +119,15 @@ impl Log for Replayed {
         self.log.ends(&partitions, time_max)
     }
 
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        self.log.positions(group, partitions, time_max)
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(Renamed {
             appender: self.log.appender(options)?,

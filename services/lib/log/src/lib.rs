@@ -51,6 +51,14 @@ pub trait Log: Send + Sync + 'static {
     /// a lag on a thread that has other work: they do without rather than wait for a broker.
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError>;
 
+    /// The positions stored for a group, of whoever reads as its member; `None` where none is. For those who look how far others are behind.
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError>;
+
     /// An appender outside any commit unit. Appends of one appender to one partition keep their order; a retry inside never doubles.
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError>;
 

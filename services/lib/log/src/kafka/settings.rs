@@ -51,6 +51,11 @@ impl KafkaOptions {
         self.client(&[], &[("isolation.level", "read_uncommitted")])
     }
 
+    /// A client that asks for a group's positions; it never joins.
+    pub(super) fn outsider(&self, group: &str) -> ClientConfig {
+        self.client(&[], &[("group.id", group), ("enable.auto.commit", "false")])
+    }
+
     pub(super) fn consumer(&self, group: &str, instance: &str) -> ClientConfig {
         let mut config = self.client(CONSUMER, CONSUMER_FIXED);
         config.set("group.id", group);

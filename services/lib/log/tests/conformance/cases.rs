@@ -162,6 +162,17 @@ pub fn positions_are_kept_per_group(site: &mut Site) {
     assert_eq!(one.committed(&at(&topic, 0)).unwrap(), Some(3));
     assert_eq!(one.committed(&at(&topic, 1)).unwrap(), Some(5));
     assert_eq!(other.committed(&at(&topic, 0)).unwrap(), None);
+    // And told to whoever asks.
+    let places = [at(&topic, 1), at(&topic, 0)];
+    for (group, positions) in [
+        ("one", [Some(5), Some(3)]),
+        ("other", [None, None]),
+        ("nobody", [None, None]),
+    ] {
+        let group = site.group(group, std::slice::from_ref(&topic)).group;
+        let told = site.log().positions(&group, &places, Duration::from_secs(15)).unwrap();
+        assert_eq!(told, positions, "{group}");
+    }
     one.close();
     // A position never makes a reader start: `begin` does.
     let mut again = site
