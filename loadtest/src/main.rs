@@ -2,10 +2,16 @@
 
 mod measure;
 
+use std::alloc::System;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts what is allocated; see [`measure`]. It costs an atomic addition or two for each.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[derive(Parser)]
 #[command(about = "Measures what Tocsin's core and its path through Kafka can carry")]
@@ -30,6 +36,9 @@ enum Command {
         /// Events applied in memory.
         #[arg(long, default_value_t = 2_000_000)]
         core_events: u64,
+        /// Units committed one after the other, ten in a second.
+        #[arg(long, default_value_t = 300)]
+        commits: u64,
         /// What was built: goes into the file.
         #[arg(long, default_value = "unknown")]
         commit: String,
@@ -70,6 +79,56 @@ enum Command {
         #[arg(long, default_value = "unknown")]
         commit: String,
     },
+    /// Measures what a second detector adds, and what an event costs with many live contents.
+    Scale {
+        #[command(flatten)]
+        run: Run,
+        /// Events through Kafka.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
+        /// Events in memory, for each number of live contents.
+        #[arg(long, default_value_t = 500_000)]
+        core_events: u64,
+        /// Numbers of live contents, ascending.
+        #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 10_000_000])]
+        live: Vec<u64>,
+    },
+    /// Measures what a flood by one party does to the others.
+    Overload {
+        #[command(flatten)]
+        run: Run,
+        /// Events to measure the maximum with.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// Events a second of the other parties.
+        #[arg(long, default_value_t = 2_000.0)]
+        rate: f64,
+        /// How long they send. The flood is what the path carries in three times as long.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+    /// Measures whether memory, descriptors and lag stay level.
+    Soak {
+        #[command(flatten)]
+        run: Run,
+        /// Events a second.
+        #[arg(long, default_value_t = 10_000.0)]
+        rate: f64,
+        /// How long.
+        #[arg(long, default_value_t = 1_200)]
+        seconds: u64,
+    },
+    /// Measures what the stream of `../shared/peers` takes beside what it took the peers. Started by `loadtest/peers`.
+    Peers {
+        #[command(flatten)]
+        run: Run,
+        /// Bootstrap servers of a second cluster: it takes the batches.
+        #[arg(long)]
+        bootstrap_batched: String,
+        /// What the peers' meter printed.
+        #[arg(long)]
+        results: PathBuf,
+    },
     /// Measures the core alone: what a profiler is pointed at.
     Core {
         /// Events applied in memory.
@@ -80,14 +139,36 @@ enum Command {
     #[command(hide = true)]
     Role {
         role: measure::Role,
-        #[arg(long)]
-        bootstrap: String,
-        /// Of a consumer that does nothing: how many records to read, and from which topics.
-        #[arg(long, default_value_t = 0)]
-        records: u64,
-        #[arg(long)]
-        topic: Vec<String>,
+        #[command(flatten)]
+        part: measure::Part,
     },
+}
+
+/// What every run is told.
+#[derive(clap::Args)]
+struct Run {
+    /// Bootstrap servers of a Kafka cluster that holds no records of Tocsin.
+    #[arg(long)]
+    bootstrap: String,
+    /// Where the figures go, as JSON.
+    #[arg(long)]
+    out: PathBuf,
+    /// What was built: goes into the file.
+    #[arg(long, default_value = "unknown")]
+    commit: String,
+}
+
+impl Run {
+    fn plan(self, events: u64, core_events: u64) -> measure::Plan {
+        measure::Plan {
+            bootstrap: self.bootstrap,
+            out: self.out,
+            events,
+            core_events,
+            commits: 0,
+            commit: self.commit,
+        }
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -101,12 +182,14 @@ fn main() -> anyhow::Result<()> {
             out,
             events,
             core_events,
+            commits,
             commit,
         } => measure::run(measure::Plan {
             bootstrap,
             out,
             events,
             core_events,
+            commits,
             commit,
         }),
         Command::Latency {
@@ -122,6 +205,7 @@ fn main() -> anyhow::Result<()> {
                 out,
                 events,
                 core_events: 0,
+                commits: 0,
                 commit,
             };
             let rate = rate.map_or(measure::LoadRate::HalfOfMaximum(events), measure::LoadRate::Stated);
@@ -133,15 +217,35 @@ fn main() -> anyhow::Result<()> {
             peers,
             commit,
         } => measure::run_matcher(hashes, peers.as_deref(), &out, &commit),
+        Command::Scale {
+            run,
+            events,
+            core_events,
+            live,
+        } => measure::run_scale(&run.plan(events, core_events), &live),
+        Command::Overload {
+            run,
+            events,
+            rate,
+            seconds,
+        } => measure::run_overload(&run.plan(events, 0), rate, Duration::from_secs(seconds)),
+        Command::Soak { run, rate, seconds } => measure::run_soak(&run.plan(0, 0), rate, Duration::from_secs(seconds)),
+        Command::Peers {
+            run,
+            bootstrap_batched,
+            results,
+        } => {
+            let plan = measure::PeersPlan {
+                bootstrap: run.bootstrap,
+                bootstrap_batched,
+                results,
+            };
+            measure::run_peers(&plan, &run.out, &run.commit)
+        }
         Command::Core { events } => {
             measure::Figures::default().with_core(events)?.print();
             Ok(())
         }
-        Command::Role {
-            role,
-            bootstrap,
-            records,
-            topic,
-        } => measure::play(role, &bootstrap, records, &topic),
+        Command::Role { role, part } => measure::play(role, &part),
     }
 }

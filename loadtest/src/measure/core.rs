@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tocsin_detector::{DetectorConfig, Partition};
+use tocsin_detector::Partition;
 use tocsin_intake::{Intake, IntakeConfig, TimeSource};
 use tocsin_loadtest::scenario::Scenario;
 use tocsin_log::{Header, Headers, RecordRef};
@@ -11,13 +11,16 @@ use tocsin_model::{Milliseconds, SourceId, Timestamp};
 use tocsin_wire::{Schemas, event};
 
 use super::corpus::{self, Framing, Run};
-use super::process;
+use super::{allocations, live, process};
 
 /// How much time the events span: ticks and panes go on as they would.
 const SPAN: Milliseconds = Milliseconds::from_minutes(5);
 const RUNS: usize = 3;
 /// Outputs are taken as often as the shell's records come: by polls of so many.
 const RECORDS_PER_POLL: usize = 500;
+
+/// When the stream begins.
+pub(super) const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// What one thread did.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,7 @@ pub(super) struct Work {
     pub(super) elapsed: Duration,
     /// Of the thread.
     pub(super) processor_time: Duration,
+    pub(super) allocations: u64,
 }
 
 /// What both halves of the core did.
@@ -52,19 +56,14 @@ pub(super) fn measure(events: u64) -> anyhow::Result<Core> {
 /// The records of the sightings topic, with their partitions, in order.
 type Records = Vec<(u32, Bytes)>;
 
-fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
+/// The stream, packed; and what packing it took.
+pub(super) fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
     let config = IntakeConfig {
         time_source: TimeSource::Supplied,
         ..IntakeConfig::default()
     };
     let mut intake = Intake::new(&config, corpus::setup(), Schemas::builtin().clone());
-    let scenario = corpus::ordinary(
-        Framing::Single,
-        Run::Throughput,
-        events,
-        Timestamp(1_700_000_000_000),
-        SPAN,
-    );
+    let scenario = corpus::ordinary(Framing::Single, Run::Throughput, events, START, SPAN);
     let mut sources = Vec::new();
     for record in corpus::party_records(Framing::Single, &scenario.parties) {
         sources.push((
@@ -79,6 +78,7 @@ fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
         events: 0,
         elapsed: Duration::ZERO,
         processor_time: Duration::ZERO,
+        allocations: 0,
     };
     let mut generated = Scenario::new(&scenario).take(events as usize).peekable();
     let mut offset = 0;
@@ -101,7 +101,7 @@ fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
                 )
             })
             .collect();
-        let (began, processor_time) = (Instant::now(), process::thread_time()?);
+        let (began, processor_time, allocations) = (Instant::now(), process::thread_time()?, allocations::count());
         for (source, topic, value, headers) in &chunk {
             intake.record(
                 *source,
@@ -120,6 +120,7 @@ fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
         }
         work.processor_time += process::thread_time()? - processor_time;
         work.elapsed += began.elapsed();
+        work.allocations += allocations::count() - allocations;
         take(&mut intake, &mut records);
     }
     intake.flush();
@@ -140,37 +141,50 @@ fn take(intake: &mut Intake, records: &mut Records) {
 }
 
 fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
-    let setup = corpus::detector_setup();
-    let group = setup.group_config(&DetectorConfig::default());
-    let mut partitions: Vec<Partition> = (0..u32::from(setup.partitions.get()))
-        .map(|number| Partition::new(number, setup.partitions, &group, 0))
-        .collect();
-    let (began, processor_time) = (Instant::now(), process::thread_time()?);
-    for (offset, (partition, value)) in (0_u64..).zip(records) {
-        partitions[*partition as usize].apply(RecordRef {
-            topic: tocsin_wire::topics::SIGHTINGS,
-            partition: *partition,
-            offset,
-            appended_at_ms: 0,
-            stamped_by: tocsin_log::StampedBy::Log,
-            key: None,
-            value: Some(value),
-            headers: Headers::Slice(&[]),
-        });
-        if (offset as usize).is_multiple_of(RECORDS_PER_POLL) {
-            for partition in &mut partitions {
-                std::hint::black_box(partition.take_outputs());
-            }
-        }
-    }
-    let work = Work {
+    let mut partitions = live::partitions(corpus::setup().partitions);
+    let (began, processor_time, allocations) = (Instant::now(), process::thread_time()?, allocations::count());
+    apply_to(&mut partitions, records)?;
+    Ok(Work {
         events,
         elapsed: began.elapsed(),
         processor_time: process::thread_time()? - processor_time,
-    };
-    for partition in &mut partitions {
+        allocations: allocations::count() - allocations,
+    })
+}
+
+/// Applies the stream, behind whatever was applied before.
+pub(super) fn apply_to(partitions: &mut [Partition], records: &Records) -> anyhow::Result<()> {
+    let first = partitions.iter().map(Partition::next_offset).max().unwrap_or(0);
+    for (offset, (partition, value)) in (first..).zip(records) {
+        apply_one(partitions, *partition, in_memory(*partition, offset, value));
+    }
+    for partition in partitions {
         let (_, unreadable) = partition.take_counters();
         anyhow::ensure!(unreadable == 0, "{unreadable} records could not be read");
     }
-    Ok(work)
+    Ok(())
+}
+
+/// Applies one record of sightings; outputs are taken as often as the shell does.
+pub(super) fn apply_one(partitions: &mut [Partition], partition: u32, record: RecordRef<'_>) {
+    partitions[partition as usize].apply(record);
+    if (record.offset as usize).is_multiple_of(RECORDS_PER_POLL) {
+        for partition in partitions {
+            std::hint::black_box(partition.take_outputs());
+        }
+    }
+}
+
+/// A record of sightings in memory.
+pub(super) fn in_memory(partition: u32, offset: u64, value: &[u8]) -> RecordRef<'_> {
+    RecordRef {
+        topic: tocsin_wire::topics::SIGHTINGS,
+        partition,
+        offset,
+        appended_at_ms: 0,
+        stamped_by: tocsin_log::StampedBy::Log,
+        key: None,
+        value: Some(value),
+        headers: Headers::Slice(&[]),
+    }
 }

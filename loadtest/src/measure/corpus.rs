@@ -27,6 +27,12 @@ pub(super) enum Run {
     Throughput,
     /// Sent when they are due.
     Latency,
+    /// One party's, all at once.
+    Flood,
+    /// The other parties', meanwhile.
+    Overload,
+    /// For long.
+    Soak,
 }
 
 /// Events in a batch record.
@@ -82,6 +88,15 @@ pub(super) fn ordinary(
         }
     }
     config
+}
+
+/// The ingest topics of a framing.
+pub(super) fn topic_names(framing: Framing) -> Vec<String> {
+    let scenario = ordinary(framing, Run::Throughput, 0, Timestamp(0), Milliseconds::from_minutes(1));
+    let parties = scenario.parties.iter();
+    parties
+        .map(|party| tocsin_wire::topics::ingest_name(&party.name))
+        .collect()
 }
 
 /// The parties as intake knows them. Their numbers differ between the framings.

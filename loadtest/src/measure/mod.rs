@@ -1,21 +1,31 @@
 //! What is measured: throughput and latency on real Kafka, and the index of PDQ hashes. One run, one file of figures.
 
+mod allocations;
+mod commits;
 mod core;
 mod corpus;
 mod latency;
+mod live;
 mod matcher;
+mod peers;
 mod pipeline;
 mod process;
+mod replay;
+mod replayed;
 mod report;
 mod role;
+mod scale;
+mod strain;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 
+pub use peers::PeersPlan;
 pub use report::Figures;
-pub use role::{Role, play};
+pub use role::{Part, Role, play};
 
 use corpus::Framing;
 
@@ -39,6 +49,8 @@ pub struct Plan {
     pub events: u64,
     /// Events in memory.
     pub core_events: u64,
+    /// Units committed one after the other.
+    pub commits: u64,
     /// What was built.
     pub commit: String,
 }
@@ -53,6 +65,9 @@ pub fn run(plan: Plan) -> anyhow::Result<()> {
             .with_context(|| format!("the path with {framing:?} records"))?;
         figures.add_path(framing, &path);
     }
+    figures.add_transactions(&replay::transactions(&plan.bootstrap)?);
+    // The brokers have nothing else to do by now.
+    figures.add_commits(&commits::measure(&plan.bootstrap, plan.commits)?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }
@@ -64,14 +79,17 @@ pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration) -> anyhow::Resu
     pipeline::prepare(&plan.bootstrap)?;
     let rate = match rate {
         LoadRate::Stated(rate) => rate,
-        LoadRate::HalfOfMaximum(events) => {
-            let path = pipeline::measure(&plan.bootstrap, Framing::Single, events).context("the maximum rate")?;
-            figures.add_path(Framing::Single, &path);
-            path.events as f64 / path.elapsed.as_secs_f64() / 2.0
-        }
+        LoadRate::HalfOfMaximum(events) => maximum(plan, events, &mut figures)? / 2.0,
     };
-    let latency = latency::measure(&plan.bootstrap, rate, lasts)?;
-    figures.add_latency(&latency);
+    let load = latency::Load {
+        rate,
+        lasts,
+        run: corpus::Run::Latency,
+        parties_from: 0,
+        already: 0,
+        silence_max: Duration::from_secs(60),
+    };
+    figures.add_latency("", &latency::measure(&plan.bootstrap, &load)?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }
@@ -82,6 +100,61 @@ pub fn run_matcher(hashes: usize, peers: Option<&Path>, out: &Path, commit: &str
     let peers = peers.map(matcher::peers).transpose()?.unwrap_or_default();
     let mut figures = Figures::default();
     figures.add_matcher(&matcher::measure(hashes)?, &peers);
+    figures.print();
+    figures.write(out, &machine, commit)
+}
+
+/// The rate at which the path drains single events.
+fn maximum(plan: &Plan, events: u64, figures: &mut Figures) -> anyhow::Result<f64> {
+    let path = pipeline::measure(&plan.bootstrap, Framing::Single, events).context("the maximum rate")?;
+    figures.add_path(Framing::Single, &path);
+    Ok(path.events as f64 / path.elapsed.as_secs_f64())
+}
+
+/// Measures what a second detector adds, and what an event costs with so many live contents; prints a table and writes the file.
+pub fn run_scale(plan: &Plan, live_contents: &[u64]) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_scale(&scale::measure(
+        &plan.bootstrap,
+        plan.events,
+        live_contents,
+        plan.core_events,
+    )?);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures what a flood by one party does to the others, prints a table and writes the file. The flood is three times what the path carries in
+/// `lasts`.
+pub fn run_overload(plan: &Plan, rate: f64, lasts: Duration) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    let maximum = maximum(plan, plan.events, &mut figures)?;
+    let flood = (3.0 * maximum * lasts.as_secs_f64()) as u64;
+    let overload = strain::overload(&plan.bootstrap, flood, rate, lasts)?;
+    figures.add_overload(&overload, maximum);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures whether memory, descriptors and lag stay level, prints a table and writes the file.
+pub fn run_soak(plan: &Plan, rate: f64, lasts: Duration) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_soak(&strain::soak(&plan.bootstrap, rate, lasts)?, lasts);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures what the peers' stream takes beside what it took the peers, prints a table and writes the file.
+pub fn run_peers(plan: &PeersPlan, out: &std::path::Path, commit: &str) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    figures.add_peers(&peers::measure(plan)?);
     figures.print();
     figures.write(out, &machine, commit)
 }

@@ -14,7 +14,7 @@ use tocsin_wire::event;
 use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
 
 use super::corpus::{self, BATCH_EVENTS, Framing, Run};
-use super::process::Played;
+use super::process::{Ended, Played};
 use super::role::connect;
 
 /// Within the two minutes that clock correction lets pass, so that no clock is corrected.
@@ -23,7 +23,7 @@ const SPAN: Milliseconds = Milliseconds::from_minutes(1);
 const LOT_RECORDS: usize = 2_000;
 const LOTS_ON_THEIR_WAY_MAX: usize = 8;
 /// The longest the path may take without an alert.
-const SILENCE_MAX: Duration = Duration::from_secs(180);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(180);
 
 /// What was measured of one framing.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,9 @@ pub(super) struct Path {
     pub(super) intake: Duration,
     pub(super) detector: Duration,
     pub(super) do_nothing: Duration,
+    /// Allocations of the processes from their first event to their last.
+    pub(super) intake_allocations: u64,
+    pub(super) detector_allocations: u64,
 }
 
 /// What stands in the ingest topics.
@@ -51,7 +54,7 @@ pub(super) fn measure(bootstrap: &str, framing: Framing, events: u64) -> anyhow:
     let address = ["--bootstrap".to_owned(), bootstrap.to_owned()];
 
     let mut arguments = address.to_vec();
-    arguments.extend(["--records".to_owned(), filled.records.to_string()]);
+    arguments.extend(["--until".to_owned(), filled.records.to_string()]);
     for topic in &filled.topics {
         arguments.extend(["--topic".to_owned(), topic.clone()]);
     }
@@ -60,7 +63,7 @@ pub(super) fn measure(bootstrap: &str, framing: Framing, events: u64) -> anyhow:
     let (began, before) = (Instant::now(), reader.processor_time()?);
     reader.wait_for("done")?;
     let (do_nothing_elapsed, do_nothing) = (began.elapsed(), reader.processor_time()? - before);
-    let read = reader.stop()?;
+    let read = reader.stop()?.counted;
     ensure!(read == filled.records, "{read} of {} records were read", filled.records);
 
     let mut detector = Played::start("detector", &address)?;
@@ -70,21 +73,31 @@ pub(super) fn measure(bootstrap: &str, framing: Framing, events: u64) -> anyhow:
     let began = Instant::now();
     let (intake_before, detector_before) = (intake.processor_time()?, detector.processor_time()?);
     wait_for_alerts(log.as_ref(), filled.markers, &mut [&mut intake, &mut detector])?;
-    let path = Path {
+    let mut path = Path {
         events: filled.events,
         elapsed: began.elapsed(),
         do_nothing_elapsed,
         intake: intake.processor_time()? - intake_before,
         detector: detector.processor_time()? - detector_before,
         do_nothing,
+        intake_allocations: 0,
+        detector_allocations: 0,
     };
-    let accepted = intake.stop()?;
+    let Ended {
+        counted: accepted,
+        allocated,
+    } = intake.stop()?;
+    path.intake_allocations = allocated;
     ensure!(
         accepted == filled.events,
         "intake took {accepted} of {} events",
         filled.events
     );
-    let applied = detector.stop()?;
+    let Ended {
+        counted: applied,
+        allocated,
+    } = detector.stop()?;
+    path.detector_allocations = allocated;
     ensure!(
         applied >= filled.events,
         "the detector took {applied} of {} events",
@@ -134,14 +147,7 @@ fn fill(log: &dyn Log, framing: Framing, events: u64) -> anyhow::Result<Filled> 
     let scenario = corpus::ordinary(framing, Run::Throughput, events, now(), SPAN);
     let ingest = ingest_topics(&scenario);
     let appender = log.appender(options())?;
-    let mut sender = Sender {
-        appender: appender.as_ref(),
-        framing,
-        lot: Vec::new(),
-        on_their_way: Vec::new(),
-        records: 0,
-        events: 0,
-    };
+    let mut sender = Sender::new(appender.as_ref(), framing);
     let mut open: Vec<(TopicPartition, Vec<Event>)> = ingest
         .iter()
         .flat_map(|topic| (0..topic.partitions).map(|partition| TopicPartition::new(topic.name.as_str(), partition)))
@@ -208,7 +214,7 @@ fn refuse_used(log: &dyn Log) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn spec(declaration: &TopicDeclaration) -> TopicSpec {
+pub(super) fn spec(declaration: &TopicDeclaration) -> TopicSpec {
     TopicSpec {
         name: declaration.name.clone(),
         partitions: declaration.partition_count(corpus::setup().partitions),
@@ -233,17 +239,28 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// Appends events in lots.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     appender: &'a dyn tocsin_log::Appender,
     framing: Framing,
     lot: Vec<Append>,
     on_their_way: Vec<Completion>,
     records: u64,
-    events: u64,
+    pub(super) events: u64,
 }
 
-impl Sender<'_> {
-    fn send(&mut self, place: &TopicPartition, events: Vec<Event>) -> anyhow::Result<()> {
+impl<'a> Sender<'a> {
+    pub(super) fn new(appender: &'a dyn tocsin_log::Appender, framing: Framing) -> Self {
+        Sender {
+            appender,
+            framing,
+            lot: Vec::new(),
+            on_their_way: Vec::new(),
+            records: 0,
+            events: 0,
+        }
+    }
+
+    pub(super) fn send(&mut self, place: &TopicPartition, events: Vec<Event>) -> anyhow::Result<()> {
         self.records += 1;
         self.events += events.len() as u64;
         let value = match self.framing {
@@ -266,7 +283,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.on_their_way
             .push(self.appender.append(std::mem::take(&mut self.lot)));
         for completion in self.on_their_way.drain(..) {

@@ -18,12 +18,41 @@ pub(super) fn thread_time() -> anyhow::Result<Duration> {
     ))
 }
 
+/// Resident memory and open files of a process now.
+pub(super) fn resources(process: u32) -> anyhow::Result<Resources> {
+    let path = format!("/proc/{process}");
+    let status = std::fs::read_to_string(format!("{path}/status")).with_context(|| format!("read {path}/status"))?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = kibibytes.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let descriptors = std::fs::read_dir(format!("{path}/fd")).with_context(|| format!("read {path}/fd"))?;
+    Ok(Resources {
+        resident_bytes: 1_024 * kibibytes.context("a process that runs has resident memory")?,
+        descriptors: descriptors.count() as u64,
+    })
+}
+
 /// A process of the pipeline: this program in a role. Stopped at the latest when this is dropped.
 pub(super) struct Played {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
     name: String,
+}
+
+/// What a process said at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// Events, or records of a consumer that does nothing.
+    pub(super) counted: u64,
+    /// Allocations from its first event to its last.
+    pub(super) allocated: u64,
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resources {
+    pub(super) resident_bytes: u64,
+    pub(super) descriptors: u64,
 }
 
 impl Played {
@@ -78,13 +107,20 @@ impl Played {
         }
     }
 
-    /// Asks it to stop, and gives what it said it counted.
-    pub(super) fn stop(mut self) -> anyhow::Result<u64> {
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, and gives what it said at its end.
+    pub(super) fn stop(mut self) -> anyhow::Result<Ended> {
         drop(self.stdin.take());
-        let counted = self.wait_for("counted")?.parse()?;
+        let ended = Ended {
+            allocated: self.wait_for("allocated")?.parse()?,
+            counted: self.wait_for("counted")?.parse()?,
+        };
         let status = self.child.wait()?;
         anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
-        Ok(counted)
+        Ok(ended)
     }
 }
 

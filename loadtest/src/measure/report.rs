@@ -5,13 +5,19 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use anyhow::Context;
+use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::core;
 use super::corpus::Framing;
 use super::latency::Latency;
 use super::matcher::{Measured, Peer};
+use super::peers::Compared;
 use super::pipeline::Path;
+use super::replay::TransactionCost;
+use super::scale::Scale;
+use super::strain::Overload;
+use super::watch::{self, Sample};
 
 /// The figures of a run, by name.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +38,9 @@ impl Figures {
         self.set("core_events", core.detector.events as f64);
         self.set("core_events_per_second", detector_rate);
         self.set("core_cpu_ns_per_event", detector_cost);
+        let each = |work: core::Work| work.allocations as f64 / work.events.max(1) as f64;
+        self.set("allocations_per_event_core", each(core.detector));
+        self.set("allocations_per_event_intake_core", each(core.intake));
         self.set("intake_core_events_per_second", intake_rate);
         self.set("intake_core_cpu_ns_per_event", intake_cost);
         Ok(self)
@@ -43,7 +52,23 @@ impl Figures {
             Framing::Batched => "_batched",
         };
         let Path { events, .. } = *path;
+        let both = path.intake + path.detector;
+        let each = |allocations: u64| allocations as f64 / events.max(1) as f64;
         for (name, value) in [
+            (
+                "own_ns_per_event",
+                nanoseconds_each(both.saturating_sub(path.do_nothing), events),
+            ),
+            ("events_per_cpu_second", per_second(events, both)),
+            ("events_per_cpu_second_intake", per_second(events, path.intake)),
+            ("events_per_cpu_second_detector", per_second(events, path.detector)),
+            ("events_per_cpu_second_do_nothing", per_second(events, path.do_nothing)),
+            (
+                "allocations_per_event",
+                each(path.intake_allocations + path.detector_allocations),
+            ),
+            ("allocations_per_event_intake", each(path.intake_allocations)),
+            ("allocations_per_event_detector", each(path.detector_allocations)),
             ("pipeline_events", events as f64),
             ("pipeline_events_per_second", per_second(events, path.elapsed)),
             (
@@ -58,7 +83,22 @@ impl Figures {
         }
     }
 
-    pub(super) fn add_latency(&mut self, latency: &Latency) {
+    pub(super) fn add_commits(&mut self, commits: &Histogram<u64>) {
+        for (name, quantile) in [("commit_ms_p50", 0.5), ("commit_ms_p99", 0.99)] {
+            self.set(name, commits.value_at_quantile(quantile) as f64 / 1_000.0);
+        }
+        self.set("commits", commits.len() as f64);
+    }
+
+    pub(super) fn add_transactions(&mut self, transactions: &TransactionCost) {
+        let TransactionCost { events, on, off } = *transactions;
+        self.set("cpu_ns_per_event_transactions_on", nanoseconds_each(on, events));
+        self.set("cpu_ns_per_event_transactions_off", nanoseconds_each(off, events));
+        let cost = on.as_secs_f64() / off.as_secs_f64().max(f64::MIN_POSITIVE) - 1.0;
+        self.set("transactions_cost_percent", 100.0 * cost);
+    }
+
+    pub(super) fn add_latency(&mut self, prefix: &str, latency: &Latency) {
         let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
         let alerts = &latency.alerts;
         for (name, value) in [
@@ -73,6 +113,115 @@ impl Figures {
                 "producer_behind_ms_max",
                 latency.producer_behind_max.as_secs_f64() * 1_000.0,
             ),
+        ] {
+            self.set(&format!("{prefix}{name}"), value);
+        }
+    }
+
+    pub(super) fn add_scale(&mut self, scale: &Scale) {
+        for (what, pair) in [("detector", scale.detectors), ("do_nothing", scale.do_nothing)] {
+            self.set(&format!("scale_speedup_{what}"), pair.speedup());
+            for (count, drained) in [("one", pair.one), ("two", pair.two)] {
+                let name = |figure: &str| format!("scale_{figure}_{what}_{count}");
+                let rate = per_second(drained.counted, drained.elapsed);
+                self.set(&name("events_per_second"), rate);
+                let cost = nanoseconds_each(drained.processor_time, drained.counted);
+                self.set(&name("cpu_ns_per_event"), cost);
+            }
+        }
+        let mut first = None;
+        for live in &scale.live {
+            let cost = nanoseconds_each(live.processor_time, live.events);
+            let name = |figure: &str| format!("{figure}_{}_live_contents", live.contents);
+            self.set(&name("core_cpu_ns_per_event"), cost);
+            self.set(
+                &name("core_bytes_per_content"),
+                live.bytes as f64 / live.contents as f64,
+            );
+            let first = *first.get_or_insert(cost);
+            self.set("core_cost_growth_ratio", cost / first.max(f64::MIN_POSITIVE));
+        }
+    }
+
+    pub(super) fn add_overload(&mut self, overload: &Overload, maximum: f64) {
+        self.add_latency("overload_", &overload.others);
+        let rate = per_second(overload.flood_events, overload.drained);
+        let [intake, detector] = overload.resident_bytes_max;
+        for (name, value) in [
+            ("flood_events", overload.flood_events as f64),
+            ("seconds_until_drained", overload.drained.as_secs_f64()),
+            ("lost", overload.others.lost as f64),
+            ("drain_events_per_second", rate),
+            ("drain_rate_of_maximum", rate / maximum.max(f64::MIN_POSITIVE)),
+            ("resident_bytes_max_intake", intake as f64),
+            ("resident_bytes_max_detector", detector as f64),
+        ] {
+            self.set(&format!("overload_{name}"), value);
+        }
+    }
+
+    pub(super) fn add_soak(&mut self, soak: &Latency, lasts: Duration) {
+        self.add_latency("soak_", soak);
+        self.set("soak_seconds", lasts.as_secs_f64());
+        for (role, samples) in ["intake", "detector"].into_iter().zip(&soak.watched) {
+            // What a process reaches for at its start is no slope.
+            let samples = &samples[samples.len() / 3..];
+            let held = |sample: &Sample| sample.resources.resident_bytes as f64;
+            let open = |sample: &Sample| sample.resources.descriptors as f64;
+            let lag = |sample: &Sample| sample.lag;
+            let values: [&dyn Fn(&Sample) -> f64; 3] = [&held, &open, &lag];
+            for (name, value) in ["resident_bytes", "descriptors", "lag_records"].into_iter().zip(values) {
+                let slope = watch::slope_per_minute(samples, value);
+                self.set(&format!("soak_{name}_per_minute_{role}"), slope);
+                let last = samples.last().map_or(0.0, value);
+                self.set(&format!("soak_{name}_last_{role}"), last);
+            }
+        }
+    }
+
+    pub(super) fn add_peers(&mut self, compared: &Compared) {
+        let (events, found) = (compared.events, compared.found);
+        let contents = found.contents.max(1) as f64;
+        // Of a peer the best of its variants, in each figure.
+        let best = |prefix: &str, figure: &str| {
+            let of = compared.peers.iter().filter(|(name, _)| name.starts_with(prefix));
+            of.filter_map(|(_, figures)| figures.get(figure).copied())
+                .fold(f64::INFINITY, f64::min)
+        };
+        for (name, figures) in &compared.peers {
+            for figure in ["cpu_us", "events_per_s", "alerts", "heap_per_content", "rss_mb"] {
+                if let Some(value) = figures.get(figure) {
+                    self.set(&format!("peer_{figure}_{name}"), *value);
+                }
+            }
+        }
+        for (suffix, ours) in [("", compared.single), ("_batched", compared.batched)] {
+            let cost = nanoseconds_each(ours.intake + ours.detector, events);
+            self.set(&format!("cpu_ns_per_event{suffix}"), cost);
+            for (role, time) in [("intake", ours.intake), ("detector", ours.detector)] {
+                let name = format!("cpu_ns_per_event_{role}{suffix}");
+                self.set(&name, nanoseconds_each(time, events));
+            }
+            self.set(&format!("events_per_second{suffix}"), per_second(events, ours.elapsed));
+            self.set(&format!("resident_bytes{suffix}"), ours.resident_bytes as f64);
+            for (peer, prefix) in [("kafka_streams", "ks-"), ("flink", "flink-")] {
+                let ratio = 1_000.0 * best(prefix, "cpu_us") / cost;
+                self.set(&format!("cpu_ratio_vs_{peer}{suffix}"), ratio);
+            }
+        }
+        let theirs = best("", "heap_per_content");
+        let cold = found.cold_bytes as f64 / contents;
+        let everything = compared.single.resident_bytes as f64 / contents;
+        for (name, value) in [
+            ("events", events as f64),
+            ("contents", contents),
+            ("bytes_per_content_cold", cold),
+            ("bytes_per_content_everything", everything),
+            ("bytes_per_content_ratio", theirs / cold),
+            ("bytes_per_content_ratio_everything", theirs / everything),
+            ("rule_crossing", found.crossing as f64),
+            ("rule_found", found.found as f64),
+            ("rule_excess", found.excess as f64),
         ] {
             self.set(name, value);
         }
@@ -110,16 +259,13 @@ impl Figures {
     /// Prints a table.
     pub fn print(&self) {
         for (name, value) in &self.0 {
-            println!("{name:<44} {value:>14.1}");
+            println!("{name:<44} {:>14}", rounded(*value));
         }
     }
 
     pub(super) fn write(&self, path: &FilePath, machine: &str, commit: &str) -> anyhow::Result<()> {
-        let tenths = self
-            .0
-            .iter()
-            .map(|(name, value)| (name.as_str(), (value * 10.0).round() / 10.0));
-        let figures: BTreeMap<&str, f64> = tenths.collect();
+        let rounded = self.0.iter().map(|(name, value)| (name.as_str(), rounded(*value)));
+        let figures: BTreeMap<&str, f64> = rounded.collect();
         let document = json!({ "figures": figures, "machine": machine, "commit": commit });
         let text = serde_json::to_string_pretty(&document)? + "\n";
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
@@ -151,8 +297,14 @@ pub(super) fn machine() -> anyhow::Result<String> {
     ))
 }
 
+/// To a tenth; what is small to three digits.
+fn rounded(value: f64) -> f64 {
+    let parts = if value.abs() < 100.0 { 1_000.0 } else { 10.0 };
+    (value * parts).round() / parts
+}
+
 fn per_second(events: u64, elapsed: Duration) -> f64 {
-    events as f64 / elapsed.as_secs_f64()
+    events as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
 fn nanoseconds_each(time: Duration, events: u64) -> f64 {

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prometheus::Registry;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 use tocsin_detector::DetectorConfig;
 use tocsin_intake::IntakeConfig;
-use tocsin_log::SharedLog;
 use tocsin_log::kafka::{KafkaLog, KafkaOptions};
+use tocsin_log::{GroupEvent, GroupOptions, Log, SharedLog};
 use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_wire::Schemas;
 
+use super::allocations::Span;
 use super::corpus;
+use super::replayed::{Commits, Replayed};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,46 +24,89 @@ pub enum Role {
     Intake,
     /// [`tocsin_detector::run`].
     Detector,
-    /// Reads stated topics and does nothing.
+    /// The detector on sightings that stand in the log, writing elsewhere; see [`Replayed`].
+    Replay,
+    /// Reads stated topics as a member of a group, as the roles do, and does nothing.
     DoNothing,
 }
 
-/// Plays a role. Says on standard output `ready`, `began` (with the first event) and, at the end, `counted` with the number of events.
-pub fn play(role: Role, bootstrap: &str, records: u64, topics: &[String]) -> anyhow::Result<()> {
+/// What a process is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Part {
+    /// Bootstrap servers.
+    #[arg(long)]
+    bootstrap: String,
+    /// How many records (of `do-nothing`) or events (of `replay`) make it say `done`.
+    #[arg(long, default_value_t = 0)]
+    until: u64,
+    /// Of a consumer that does nothing: the topics.
+    #[arg(long)]
+    topic: Vec<String>,
+    /// Where to write, every second, how many records are left to read.
+    #[arg(long)]
+    lag: Option<std::path::PathBuf>,
+    /// Of a replay: its name, which its topics bear.
+    #[arg(long, default_value = "replay")]
+    run: String,
+    /// Of a replay and a consumer that does nothing: the partitions. None: what the group gives.
+    #[arg(long)]
+    partition: Vec<u32>,
+    /// Of the same: nothing is read before this file is there, so that several begin at once.
+    #[arg(long)]
+    gate: Option<std::path::PathBuf>,
+    /// Of a replay: units are appended without transactions and positions.
+    #[arg(long)]
+    without_transactions: bool,
+}
+
+/// Plays a role. Says on standard output `ready`, `began` (with the first event), `done` and, at the end, `allocated` and `counted` with the
+/// number of events.
+pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
     let shutdown = stop_with_standard_input();
-    let registry = Registry::new();
+    let (registry, readiness) = (Registry::new(), Readiness::new());
+    let log = connect(&part.bootstrap)?;
+    let (metric, lag_metric) = match role {
+        Role::DoNothing => return do_nothing(log.as_ref(), part, &shutdown),
+        Role::Intake => ("tocsin_intake_events_total", "tocsin_intake_lag_offsets"),
+        Role::Detector | Role::Replay => ("tocsin_detector_sightings_total", "tocsin_detector_lag_offsets"),
+    };
+    let ready = readiness.flag("role", "starting");
+    let teller = Teller {
+        registry: registry.clone(),
+        readiness,
+        metric,
+        lag: part.lag.clone().map(|file| (file, lag_metric)),
+        until: part.until,
+        shutdown: shutdown.clone(),
+        span: Arc::default(),
+    };
+    let span = teller.span.clone();
+    std::thread::Builder::new()
+        .name("tell".to_owned())
+        .spawn(move || teller.tell())?;
+    let detect = |log: &SharedLog| {
+        let (config, setup) = (DetectorConfig::default(), corpus::detector_setup());
+        tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
+    };
     match role {
-        Role::DoNothing => return do_nothing(bootstrap, records, topics, &shutdown),
+        Role::DoNothing => {}
         Role::Intake => {
-            let readiness = Readiness::new();
-            let ready = readiness.flag("intake", "starting");
-            tell(&registry, readiness, "tocsin_intake_events_total", &shutdown)?;
-            tocsin_intake::run(
-                &IntakeConfig::default(),
-                corpus::setup(),
-                Schemas::builtin().clone(),
-                &connect(bootstrap)?,
-                &registry,
-                &ready,
-                &shutdown,
-            )?;
-            println!("counted {}", counted(&registry, "tocsin_intake_events_total"));
+            let (config, schemas) = (IntakeConfig::default(), Schemas::builtin().clone());
+            tocsin_intake::run(&config, corpus::setup(), schemas, &log, &registry, &ready, &shutdown)?;
         }
-        Role::Detector => {
-            let readiness = Readiness::new();
-            let ready = readiness.flag("detector", "starting");
-            tell(&registry, readiness, "tocsin_detector_sightings_total", &shutdown)?;
-            tocsin_detector::run(
-                &DetectorConfig::default(),
-                &corpus::detector_setup(),
-                &connect(bootstrap)?,
-                &registry,
-                &ready,
-                &shutdown,
-            )?;
-            println!("counted {}", counted(&registry, "tocsin_detector_sightings_total"));
+        Role::Detector => detect(&log)?,
+        Role::Replay => {
+            let commits = if part.without_transactions {
+                Commits::Appended
+            } else {
+                Commits::Transactions
+            };
+            let replayed = Replayed::new(log, &part.run, &part.partition, part.gate.clone(), commits);
+            detect(&(Arc::new(replayed) as SharedLog))?;
         }
     }
+    println!("allocated {}", span.allocated());
+    println!("counted {}", counted(&registry, metric));
     Ok(())
 }
 
@@ -84,21 +126,62 @@ fn stop_with_standard_input() -> Shutdown {
     shutdown
 }
 
-/// Says `ready` and `began` when it is so; looks every 5 ms, which costs less than a thousandth of a processor.
-fn tell(registry: &Registry, readiness: Readiness, metric: &'static str, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let (registry, shutdown) = (registry.clone(), shutdown.clone());
-    let wait_until = move |holds: &dyn Fn() -> bool| {
-        while !holds() && !shutdown.is_requested() {
+/// A second's looks.
+const LOOKS_PER_LAG: u64 = 200;
+
+/// Says how far a role is; looks every 5 ms, which costs less than a thousandth of a processor.
+struct Teller {
+    registry: Registry,
+    readiness: Readiness,
+    metric: &'static str,
+    /// Where the sum of this gauge goes.
+    lag: Option<(std::path::PathBuf, &'static str)>,
+    until: u64,
+    shutdown: Shutdown,
+    span: Arc<Span>,
+}
+
+impl Teller {
+    fn tell(&self) {
+        self.wait_until(|| self.readiness.parts().values().all(Option::is_none));
+        println!("ready");
+        self.wait_until(|| counted(&self.registry, self.metric) > 0);
+        self.span.begin();
+        println!("began");
+        let (mut last, mut is_done, mut looks) = (0, false, 0_u64);
+        self.wait_until(|| {
+            if let Some((file, metric)) = self.lag.as_ref().filter(|_| looks.is_multiple_of(LOOKS_PER_LAG)) {
+                // Whoever reads it takes the one before if this one is missing.
+                let _ = std::fs::write(file, gauged(&self.registry, metric).to_string());
+            }
+            looks += 1;
+            let now = counted(&self.registry, self.metric);
+            // What is allocated after the last event is the end's, not the events'.
+            if now > last {
+                self.span.look();
+                last = now;
+            }
+            if self.until > 0 && now >= self.until && !is_done {
+                is_done = true;
+                println!("done");
+            }
+            false
+        });
+    }
+
+    fn wait_until(&self, mut holds: impl FnMut() -> bool) {
+        while !holds() && !self.shutdown.is_requested() {
             std::thread::sleep(Duration::from_millis(5));
         }
-    };
-    std::thread::Builder::new().name("tell".to_owned()).spawn(move || {
-        wait_until(&|| readiness.parts().values().all(Option::is_none));
-        println!("ready");
-        wait_until(&|| counted(&registry, metric) > 0);
-        println!("began");
-    })?;
-    Ok(())
+    }
+}
+
+/// The sum of a gauge over its labels.
+fn gauged(registry: &Registry, metric: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().filter(|family| family.name() == metric);
+    let values = family.flat_map(|family| family.get_metric());
+    values.map(|metric| metric.get_gauge().get_value()).sum()
 }
 
 /// The sum of a counter over its labels.
@@ -111,37 +194,39 @@ fn counted(registry: &Registry, metric: &str) -> u64 {
     values.sum::<f64>() as u64
 }
 
-/// The settings of the log's consumers, so that only the work differs.
-fn do_nothing(bootstrap: &str, records: u64, topics: &[String], shutdown: &Shutdown) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "tocsin-loadtest")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("isolation.level", "read_committed")
-        .set("fetch.queue.backoff.ms", "2")
-        .set("fetch.wait.max.ms", "100")
-        .set("queued.min.messages", "100000")
-        .set("queued.max.messages.kbytes", "65536")
-        .create()?;
-    let mut places = TopicPartitionList::new();
-    for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(15))?;
-        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-        for partition in partitions {
-            places.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
-        }
+/// Waits until the file is there.
+pub(super) fn wait_at(gate: Option<&std::path::Path>, shutdown: &Shutdown) {
+    while gate.is_some_and(|gate| !gate.exists()) && !shutdown.is_requested() {
+        std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// As the roles read: a member of a group, the same settings, the same calls.
+fn do_nothing(log: &dyn Log, part: &Part, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mut reader = log.group_reader(GroupOptions {
+        group: format!("loadtest-{}", part.run),
+        instance: String::new(),
+        topics: part.topic.clone(),
+    })?;
     println!("ready");
-    consumer.assign(&places)?;
+    wait_at(part.gate.as_deref(), shutdown);
     let mut read = 0;
-    while read < records && !shutdown.is_requested() {
-        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            std::hint::black_box(message?);
-            if read == 0 {
-                println!("began");
-            }
+    let mut has_begun = false;
+    while read < part.until && !shutdown.is_requested() {
+        let event = reader.poll(Duration::from_millis(100), 2_000, &mut |record| {
+            std::hint::black_box(record);
             read += 1;
+        })?;
+        if let GroupEvent::Assigned(places) = event {
+            for place in places {
+                if part.partition.is_empty() || part.partition.contains(&place.partition) {
+                    reader.begin(&place, 0)?;
+                }
+            }
+        }
+        if read > 0 && !has_begun {
+            has_begun = true;
+            println!("began");
         }
     }
     println!("done");
@@ -149,6 +234,7 @@ fn do_nothing(bootstrap: &str, records: u64, topics: &[String], shutdown: &Shutd
     while !shutdown.is_requested() {
         std::thread::sleep(Duration::from_millis(5));
     }
+    println!("allocated 0");
     println!("counted {read}");
     Ok(())
 }

@@ -20,7 +20,6 @@ use crate::partition::{FamilyNews, Partition, Traced};
 use crate::restore::restore;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
-const GROUP: &str = "tocsin-detector";
 /// Records handed over by one poll at most.
 const RECORDS_PER_POLL: usize = 500;
 /// How long the brokers may take to say how far there is to go.
@@ -64,7 +63,7 @@ pub fn run_at(
 ) -> Result<(), DetectorError> {
     let metrics = Metrics::register(registry).map_err(DetectorError::Metrics)?;
     let mut reader = log.group_reader(GroupOptions {
-        group: GROUP.to_owned(),
+        group: topics::SIGHTINGS_GROUP.to_owned(),
         instance: setup.instance.clone(),
         topics: vec![topics::SIGHTINGS.to_owned()],
     })?;

@@ -88,6 +88,15 @@ impl Log for SlowLog {
         self.log.ends(partitions, time_max)
     }
 
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        self.log.positions(group, partitions, time_max)
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(SlowAppender {
             appender: self.log.appender(options)?,

@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod machine;
 mod on_their_way;
+mod pressure;
 mod registry;
 mod shell;
 mod source;

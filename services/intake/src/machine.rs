@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tocsin_family::{Limits, LinkFinder, Pdq, Seen};
 use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
-    Algorithm, ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, Sighting,
-    SourceCoordinate, SourceId, Timestamp,
+    Algorithm, ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds,
+    PartitionCount, Sighting, SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
@@ -96,6 +96,11 @@ impl Intake {
             forgotten_told: 0,
             setup,
         }
+    }
+
+    /// The partitions of sightings.
+    pub fn partitions(&self) -> PartitionCount {
+        self.setup.partitions
     }
 
     /// The parties.

@@ -14,6 +14,7 @@ use tocsin_wire::{Schemas, topics};
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::machine::Intake;
 use crate::on_their_way::OnTheirWay;
+use crate::pressure::Pressure;
 use crate::source::SourceState;
 use crate::sources::Sources;
 use crate::telemetry::{BatchRead, Metrics, PositionsNotStored};
@@ -90,6 +91,7 @@ pub(crate) struct Shell<'a> {
     news: Box<dyn TailReader>,
     appender: Box<dyn Appender>,
     on_their_way: OnTheirWay,
+    pressure: Pressure,
     sources: Sources,
     /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
     awaiting: BTreeMap<TopicPartition, Instant>,
@@ -110,6 +112,7 @@ impl<'a> Shell<'a> {
         registry: &MetricsRegistry,
         shutdown: &'a Shutdown,
     ) -> Result<Self, IntakeError> {
+        let partitions = intake.partitions();
         let news = [
             (TopicPartition::new(topics::PARTIES, 0), 0),
             (TopicPartition::new(topics::FAMILIES, 0), 0),
@@ -127,6 +130,7 @@ impl<'a> Shell<'a> {
                 gapless: true,
             })?,
             on_their_way: OnTheirWay::default(),
+            pressure: Pressure::watch(log, partitions)?,
             sources: Sources::default(),
             awaiting: BTreeMap::new(),
             decisions_position: None,
@@ -161,7 +165,11 @@ impl<'a> Shell<'a> {
             self.tick_due_in()
         };
         let (intake, sources, decisions) = (&mut self.intake, &self.sources, &mut self.decisions_position);
-        let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
+        // The group wants its member to go on polling.
+        let is_held_back = self.pressure.is_high();
+        self.metrics.held_back.set(i64::from(is_held_back));
+        let records_max = if is_held_back { 0 } else { RECORDS_PER_POLL };
+        let event = reader.poll(wait, records_max, &mut |record| {
             if record.topic == topics::DECISIONS {
                 if let Some(decision) = record.value.and_then(|value| tocsin_wire::decision::decode(value).ok()) {
                     intake.decided(decision);

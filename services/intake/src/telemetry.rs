@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     positions_not_stored: IntCounter,
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
+    pub(crate) held_back: IntGauge,
 }
 
 impl Metrics {
@@ -49,6 +50,10 @@ impl Metrics {
                 Opts::new("tocsin_intake_lag_offsets", "Records of ingest topics not yet read"),
                 &["topic"],
             )?,
+            held_back: IntGauge::new(
+                "tocsin_intake_held_back",
+                "1 while no events are read because the detectors are behind, else 0",
+            )?,
         };
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.rejects.clone()))?;
@@ -59,6 +64,7 @@ impl Metrics {
         registry.register(Box::new(metrics.positions_not_stored.clone()))?;
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
+        registry.register(Box::new(metrics.held_back.clone()))?;
         Ok(metrics)
     }
 }

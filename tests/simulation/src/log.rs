@@ -116,6 +116,17 @@ impl Log for ModelLog {
         Ok(places.iter().map(|place| state.broker.end(place)).collect())
     }
 
+    fn positions(
+        &self,
+        _group: &str,
+        places: &[TopicPartition],
+        _time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        let state = self.world.state();
+        let positions = &state.broker.positions;
+        Ok(places.iter().map(|place| positions.get(place).copied()).collect())
+    }
+
     fn appender(&self, _options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(self.clone()))
     }

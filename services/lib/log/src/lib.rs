@@ -51,6 +51,14 @@ pub trait Log: Send + Sync + 'static {
     /// a lag on a thread that has other work: they do without rather than wait for a broker.
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError>;
 
+    /// The positions stored for a group, of whoever reads as its member; `None` where none is. For those who look how far others are behind.
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError>;
+
     /// An appender outside any commit unit. Appends of one appender to one partition keep their order; a retry inside never doubles.
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError>;
 
@@ -155,7 +163,8 @@ pub enum GroupEvent {
 /// Reads as a member of a group. Owned by one thread.
 pub trait GroupReader: Send {
     /// Waits at most `timeout` for records or an event, and hands at most `records_max` records and (but for the last record)
-    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it.
+    /// [`POLL_BYTES_MAX`] bytes to `sink`, borrowed. An event is returned before any record that follows it. Topics come in turn: what is
+    /// in one keeps the records of another waiting for some polls at most, however much it is.
     fn poll(
         &mut self,
         timeout: Duration,

@@ -11,6 +11,8 @@ pub use asyncapi::asyncapi;
 
 /// The topic of sightings.
 pub const SIGHTINGS: &str = "tocsin.sightings";
+/// The group in which detectors read it: intake looks at its positions, so as not to run ahead of it.
+pub const SIGHTINGS_GROUP: &str = "tocsin-detector";
 /// The topic of state.
 pub const STATE: &str = "tocsin.state";
 /// The topic of copies of checkpoints, where audits begin.

@@ -109,6 +109,20 @@ impl Member {
     }
 }
 
+/// The position stored for a group.
+pub(super) fn position(shared: &Shared, group: &str, partition: &TopicPartition) -> Result<Option<u64>, LogError> {
+    let id = shared.catalogue.topic_of(partition)?.row.id;
+    let database = shared.database()?;
+    let transaction = database.begin_read().map_err(failed("begin to read"))?;
+    let positions = transaction
+        .open_table(tables::POSITIONS)
+        .map_err(failed("open the positions"))?;
+    let position = positions
+        .get((group, id, partition.partition))
+        .map_err(failed("read a position"))?;
+    Ok(position.map(|position| position.value()))
+}
+
 impl GroupReader for Member {
     fn poll(
         &mut self,
@@ -138,16 +152,7 @@ impl GroupReader for Member {
     }
 
     fn committed(&mut self, partition: &TopicPartition) -> Result<Option<u64>, LogError> {
-        let id = self.shared.catalogue.topic_of(partition)?.row.id;
-        let database = self.shared.database()?;
-        let transaction = database.begin_read().map_err(failed("begin to read"))?;
-        let positions = transaction
-            .open_table(tables::POSITIONS)
-            .map_err(failed("open the positions"))?;
-        let position = positions
-            .get((self.options.group.as_str(), id, partition.partition))
-            .map_err(failed("read a position"))?;
-        Ok(position.map(|position| position.value()))
+        position(&self.shared, &self.options.group, partition)
     }
 
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {

@@ -256,6 +256,18 @@ impl Log for EmbeddedLog {
         partitions.iter().map(end).collect()
     }
 
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        _time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        partitions
+            .iter()
+            .map(|partition| group::position(&self.shared, group, partition))
+            .collect()
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         self.shared.refuse_closed()?;
         Ok(Box::new(QueueAppender {

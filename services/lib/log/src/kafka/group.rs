@@ -8,9 +8,11 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::client::{at_most, borrow, ends, heard};
+use super::client::{ends, heard};
+use super::native::{Batches, Message};
 use super::{QUERY_TIME_MAX, Shared, failed, list, named, native, number};
 use crate::budget::Budget;
 use crate::{GroupEvent, GroupOptions, GroupReader, LogError, Membership, RecordRef, TopicPartition};
@@ -20,11 +22,14 @@ use crate::{GroupEvent, GroupOptions, GroupReader, LogError, Membership, RecordR
 /// The rebalance hook only notes what came and, for new partitions, answers with an empty assignment. A partition enters the client's
 /// assignment in `begin`, once, with its offset; so there is no seek, no second assign, and nothing is fetched before. Partitions that go
 /// leave it at the poll after [`GroupEvent::Revoked`], so the caller can still commit for them.
+///
+/// Messages come from their partitions' queues, many at a call and the topics in turn, and events from the client's; see [`Batches`]. A message
+/// taken and not handed over is dropped when its partition goes or begins anew, so whatever is handed over belongs to a partition that is ours.
 pub(super) struct Member {
     shared: Arc<Shared>,
     options: GroupOptions,
     /// `None` once closed.
-    consumer: Option<BaseConsumer<Hook>>,
+    batches: Option<Batches<Hook>>,
     /// Our partitions, and how each flows.
     partitions: HashMap<TopicPartition, Flow>,
     /// Revoked and shown to the caller, to be let go at the next poll.
@@ -39,6 +44,8 @@ struct Flow {
 
 /// How long a member may take to leave; then its thread is left behind (rust-rdkafka #453).
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
+/// While no message comes, events are looked for so often: what a rebalance waits for us at most.
+const EVENTS_EVERY: Duration = Duration::from_millis(20);
 
 impl Member {
     pub(super) fn join(shared: Arc<Shared>, options: GroupOptions) -> Result<Self, LogError> {
@@ -56,14 +63,18 @@ impl Member {
         Ok(Member {
             shared,
             options,
-            consumer: Some(consumer),
+            batches: Some(Batches::new(consumer)),
             partitions: HashMap::new(),
             leaving: None,
         })
     }
 
+    fn batches(&mut self) -> &mut Batches<Hook> {
+        self.batches.as_mut().expect("only the drop takes them")
+    }
+
     fn consumer(&self) -> &BaseConsumer<Hook> {
-        self.consumer.as_ref().expect("only the drop takes it")
+        self.batches.as_ref().expect("only the drop takes them").consumer()
     }
 
     /// Lets go of what was revoked at the last poll: this is what the group waits for.
@@ -75,10 +86,39 @@ impl Member {
         let begun = list(leaving.iter().filter(was_begun).map(|partition| (partition, None)));
         for partition in &leaving {
             self.partitions.remove(partition);
+            self.batches().let_go(partition);
         }
         self.consumer()
             .incremental_unassign(&begun)
             .map_err(failed("let partitions go"))
+    }
+
+    /// Serves what is no message. A message would be one of a partition that was not split off, and there is none.
+    fn serve_events(&self) -> Result<(), LogError> {
+        match self.consumer().poll(Duration::ZERO) {
+            Some(Err(error)) if ends(&error) => Err(failed("read")(error)),
+            Some(Err(error)) => {
+                heard(&error, "while polling");
+                Ok(())
+            }
+            Some(Ok(message)) => Err(LogError::NoSuchPartition {
+                topic: message.topic().to_owned(),
+                partition: message.partition().max(0).cast_unsigned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The next message to hand over, of those that were taken.
+    fn next_message(&mut self) -> Result<Option<Message>, LogError> {
+        while let Some(message) = self.batches().next() {
+            match message.error() {
+                Some(error) if ends(&error) => return Err(failed("read")(error)),
+                Some(error) => heard(&error, "while polling"),
+                None => return Ok(Some(message)),
+            }
+        }
+        Ok(None)
     }
 
     fn next_change(&mut self) -> Option<GroupEvent> {
@@ -116,31 +156,27 @@ impl GroupReader for Member {
         let mut handed = 0;
         let mut budget = Budget::of_poll(records_max);
         loop {
+            self.serve_events()?;
             if let Some(change) = self.next_change() {
                 return Ok(change);
             }
-            let left = if handed == 0 {
-                deadline.saturating_duration_since(Instant::now())
-            } else {
-                Duration::ZERO
-            };
-            match self.consumer().poll(at_most(left)) {
-                Some(Ok(message)) => {
-                    let record = borrow(&message);
-                    budget.spend(&record);
-                    sink(record);
-                    handed += 1;
-                    if !budget.is_spent() {
-                        continue;
+            let mut is_idle = false;
+            while !budget.is_spent() && !is_idle {
+                match self.next_message()? {
+                    Some(message) => {
+                        let record = message.record();
+                        budget.spend(&record);
+                        sink(record);
+                        handed += 1;
                     }
+                    None => is_idle = true,
                 }
-                Some(Err(error)) if ends(&error) => return Err(failed("read")(error)),
-                Some(Err(error)) => heard(&error, "while polling"),
-                None => {}
             }
-            if handed > 0 || Instant::now() >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if handed > 0 || left.is_zero() {
                 return Ok(self.next_change().unwrap_or(GroupEvent::Polled));
             }
+            self.batches().wait(left.min(EVENTS_EVERY));
         }
     }
 
@@ -152,11 +188,14 @@ impl GroupReader for Member {
             let gone = self.consumer().incremental_unassign(&start);
             gone.map_err(|error| named(error, "stop a partition", partition))?;
         }
+        let split = self.batches().split_off(partition);
+        split.map_err(|error| named(error, "split a partition off", partition))?;
         let assigned = self.consumer().incremental_assign(&start);
         assigned.map_err(|error| named(error, "start a partition", partition))?;
         if flow.paused {
             let paused = self.consumer().pause(&start);
             paused.map_err(|error| named(error, "pause a partition", partition))?;
+            self.batches().pause(partition);
         }
         self.flow(partition)?.begun = true;
         Ok(())
@@ -181,6 +220,7 @@ impl GroupReader for Member {
                 let paused = self.consumer().pause(&list([(partition, None)]));
                 paused.map_err(|error| named(error, "pause a partition", partition))?;
             }
+            self.batches().pause(partition);
         }
         Ok(())
     }
@@ -193,6 +233,7 @@ impl GroupReader for Member {
                 let resumed = self.consumer().resume(&list([(partition, None)]));
                 resumed.map_err(|error| named(error, "resume a partition", partition))?;
             }
+            self.batches().resume(partition);
         }
         Ok(())
     }
@@ -224,17 +265,17 @@ impl GroupReader for Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let Some(consumer) = self.consumer.take() else { return };
+        let Some(batches) = self.batches.take() else { return };
         let leaving = self.leaving.take();
-        consumer.context().closing.store(true, Ordering::Release);
+        batches.consumer().context().closing.store(true, Ordering::Release);
         let (done, closed) = sync_channel::<()>(1);
         let close = move || {
             if leaving.is_some() {
                 // The group still waits for this answer.
-                let _ = consumer.unassign();
+                let _ = batches.consumer().unassign();
             }
-            consumer.unsubscribe();
-            drop(consumer);
+            batches.consumer().unsubscribe();
+            drop(batches);
             drop(done);
         };
         let spawned = std::thread::Builder::new().name("leave-group".to_owned()).spawn(close);

@@ -19,6 +19,7 @@ mod tail;
 mod topics;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub struct KafkaLog {
 struct Shared {
     options: KafkaOptions,
     queries: BaseConsumer<Quiet>,
+    /// Clients that ask for the positions of a group and are no members of it, by group.
+    outsiders: Mutex<HashMap<String, BaseConsumer<Quiet>>>,
     /// The largest record of each topic this process declared, in bytes; of others the broker enforces its own limit.
     record_bytes_max: Mutex<HashMap<String, u32>>,
 }
@@ -67,6 +70,7 @@ impl KafkaLog {
             shared: Arc::new(Shared {
                 options,
                 queries,
+                outsiders: Mutex::default(),
                 record_bytes_max: Mutex::default(),
             }),
         })
@@ -139,6 +143,35 @@ impl Log for KafkaLog {
             Ok(self.shared.bounds_within(partition, left)?.1)
         };
         partitions.iter().map(end).collect()
+    }
+
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        let asked = list(partitions.iter().map(|partition| (partition, None)));
+        let mut outsiders = self.shared.outsiders.lock().expect("no holder of this lock panics");
+        let outsider = match outsiders.entry(group.to_owned()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let made = self.shared.options.outsider(group).create_with_context(Quiet);
+                entry.insert(made.map_err(failed("make a client"))?)
+            }
+        };
+        let answer = outsider.committed_offsets(asked, time_max);
+        while outsider.poll(Duration::ZERO).is_some() {}
+        let answer = answer.map_err(failed("ask for the positions of a group"))?;
+        let position = |partition: &TopicPartition| {
+            let found = answer.find_partition(&partition.topic, number(partition))?;
+            found
+                .offset()
+                .to_raw()
+                .filter(|offset| *offset >= 0)
+                .map(i64::cast_unsigned)
+        };
+        Ok(partitions.iter().map(position).collect())
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {

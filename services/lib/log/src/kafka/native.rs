@@ -1,5 +1,7 @@
-//! The calls of librdkafka that rdkafka does not wrap. The only unsafe code of the project; see the decision record "Kafka client mode".
+//! The calls of librdkafka that rdkafka does not wrap. With `batches` below it the only unsafe code of the project; see the decision "How the Kafka client is used".
 #![allow(unsafe_code)]
+
+mod batches;
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings as native;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::KafkaError;
+
+pub(super) use batches::{Batches, Message};
 
 /// Frees what librdkafka made, whichever way the function is left.
 struct Freed<T>(*mut T, unsafe extern "C" fn(*mut T));

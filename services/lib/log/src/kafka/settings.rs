@@ -51,6 +51,11 @@ impl KafkaOptions {
         self.client(&[], &[("isolation.level", "read_uncommitted")])
     }
 
+    /// A client that asks for a group's positions; it never joins.
+    pub(super) fn outsider(&self, group: &str) -> ClientConfig {
+        self.client(&[], &[("group.id", group), ("enable.auto.commit", "false")])
+    }
+
     pub(super) fn consumer(&self, group: &str, instance: &str) -> ClientConfig {
         let mut config = self.client(CONSUMER, CONSUMER_FIXED);
         config.set("group.id", group);
@@ -107,7 +112,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "2"),
     ("fetch.wait.max.ms", "100"),
     ("queued.min.messages", "100000"),
-    ("queued.max.messages.kbytes", "65536"),
+    // Of each partition, and some times as much in memory where messages are short. A twentieth of a second's work at full speed is enough.
+    ("queued.max.messages.kbytes", "4096"),
     ("session.timeout.ms", "6000"),
     ("heartbeat.interval.ms", "1000"),
     ("max.poll.interval.ms", "60000"),

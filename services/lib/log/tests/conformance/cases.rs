@@ -162,6 +162,17 @@ pub fn positions_are_kept_per_group(site: &mut Site) {
     assert_eq!(one.committed(&at(&topic, 0)).unwrap(), Some(3));
     assert_eq!(one.committed(&at(&topic, 1)).unwrap(), Some(5));
     assert_eq!(other.committed(&at(&topic, 0)).unwrap(), None);
+    // And told to whoever asks.
+    let places = [at(&topic, 1), at(&topic, 0)];
+    for (group, positions) in [
+        ("one", [Some(5), Some(3)]),
+        ("other", [None, None]),
+        ("nobody", [None, None]),
+    ] {
+        let group = site.group(group, std::slice::from_ref(&topic)).group;
+        let told = site.log().positions(&group, &places, Duration::from_secs(15)).unwrap();
+        assert_eq!(told, positions, "{group}");
+    }
     one.close();
     // A position never makes a reader start: `begin` does.
     let mut again = site
@@ -240,6 +251,39 @@ pub fn pause_stops_the_flow_and_resume_loses_nothing(site: &mut Site) {
     let got = read(&mut *reader, 50);
     assert!(got.iter().all(|record| record.from == other));
     assert!(got.iter().map(|record| record.offset).eq(0..50));
+    // What was fetched and not handed over is not handed over after a new begin.
+    for (begin, count) in [(10, 5), (0, 3), (20, 30)] {
+        reader.begin(&other, begin).unwrap();
+        let got = read(&mut *reader, count);
+        assert!(got.iter().all(|record| record.from == other));
+        assert!(got.iter().map(|record| record.offset).eq(begin..begin + count as u64));
+    }
+}
+
+pub fn a_flood_in_one_topic_keeps_no_other_waiting(site: &mut Site) {
+    let (flood, other) = (
+        site.topic("flood", 4, Cleanup::Delete),
+        site.topic("other", 1, Cleanup::Delete),
+    );
+    site.append((0..20_000).map(|n| value(&at(&flood, n % 4), "flood")).collect());
+    site.append((0..50).map(|_| value(&at(&other, 0), "other")).collect());
+    let mut reader = site
+        .log()
+        .group_reader(site.group("g", &[flood.clone(), other.clone()]))
+        .unwrap();
+    let mut places = assigned(&mut *reader, 5);
+    places.sort_by_key(|place| *place.topic == *flood);
+    for place in &places {
+        reader.begin(place, 0).unwrap();
+    }
+    let mut is_other = Vec::new();
+    until("all records", || {
+        let sink = &mut |record: tocsin_log::RecordRef<'_>| is_other.push(record.topic == other);
+        reader.poll(STEP, 1_000, sink).unwrap();
+        is_other.len() == 20_050
+    });
+    let last = is_other.iter().rposition(|is_other| *is_other);
+    assert!(last.is_some_and(|last| last < 10_000), "{last:?}");
 }
 
 pub fn a_prefix_takes_in_topics_that_appear_later(site: &mut Site) {

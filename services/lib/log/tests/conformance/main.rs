@@ -29,6 +29,7 @@ both_logs!(
     positions_are_kept_per_group,
     nothing_is_read_before_begin_and_begin_states_where,
     pause_stops_the_flow_and_resume_loses_nothing,
+    a_flood_in_one_topic_keeps_no_other_waiting,
     a_prefix_takes_in_topics_that_appear_later,
     the_newest_of_each_key_is_always_readable,
     a_tail_reader_gets_over_gaps_to_the_end,
