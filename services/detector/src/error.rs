@@ -98,9 +98,4 @@ impl DetectorError {
             BrokenHeader { .. } | BrokenOnward { .. } | BrokenState { .. } | InputDeleted { .. }
         )
     }
-
-    /// Whether a restore ended because the process is to stop.
-    pub(crate) fn is_called_off(&self) -> bool {
-        matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))
-    }
 }

@@ -11,12 +11,15 @@
 //! Start reading at [`run`], then `partition` (what one record does), then `checkpoint` (what is written and read back);
 //! `audit` derives a span of time again.
 
+mod appends;
 pub mod audit;
 mod checkpoint;
+mod collected;
 mod config;
 mod error;
 mod partition;
 mod restore;
+mod restorers;
 mod shell;
 mod telemetry;
 #[cfg(test)]

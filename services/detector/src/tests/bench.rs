@@ -23,7 +23,7 @@ use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::Partition;
-use crate::restore::restore;
+use crate::restore::{Restored, restore};
 
 /// 2026-03-15T12:00:00Z.
 pub const NOON: i64 = 1_773_576_000_000;
@@ -179,6 +179,16 @@ impl Bench {
         self.append(topics::SIGHTINGS, None, tick.encode());
     }
 
+    /// The configuration of a restore of partition `number`.
+    pub fn restored(&self, number: u32) -> Restored {
+        Restored {
+            number,
+            partitions: self.setup.partitions,
+            config: self.setup.group_config(&self.config),
+            epoch: EPOCH,
+        }
+    }
+
     pub fn append(&self, topic: &str, key: Option<StateKey>, value: Vec<u8>) {
         let key = key.map(|key| Bytes::from(key.to_bytes()));
         self.append_to(TopicPartition::new(topic, NUMBER), key, value);
@@ -198,7 +208,7 @@ impl Bench {
         records.map(|record| alert(&record.value.unwrap())).collect()
     }
 
-    fn append_to(&self, to: TopicPartition, key: Option<Bytes>, value: Vec<u8>) {
+    pub fn append_to(&self, to: TopicPartition, key: Option<Bytes>, value: Vec<u8>) {
         let options = AppenderOptions {
             name: "tests".to_owned(),
             durability: Durability::Synced,

@@ -5,6 +5,7 @@
 mod audited;
 mod batched;
 mod bench;
+mod beside;
 mod refused;
 mod restored;
 mod succeeded;

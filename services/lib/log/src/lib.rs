@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use budget::POLL_BYTES_MAX;
 pub use error::{CommitError, LogError};
-pub use read_through::{Progress, STALLED_TIME_MAX, read_through};
+pub use read_through::{Progress, ReadThrough, STALLED_TIME_MAX, read_through};
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
 pub use topic::{
     Cleanup, Compaction, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
