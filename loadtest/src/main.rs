@@ -55,6 +55,21 @@ enum Command {
         #[arg(long, default_value = "unknown")]
         commit: String,
     },
+    /// Measures how long a detector needs from its start until it holds so many contents again.
+    Restore {
+        /// Bootstrap servers of a Kafka cluster that holds no records of Tocsin.
+        #[arg(long)]
+        bootstrap: String,
+        /// Where the figures go, as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Live contents.
+        #[arg(long, default_value_t = 10_000_000)]
+        contents: u64,
+        /// What was built: goes into the file.
+        #[arg(long, default_value = "unknown")]
+        commit: String,
+    },
     /// Measures the core alone: what a profiler is pointed at.
     Core {
         /// Events applied in memory.
@@ -67,6 +82,9 @@ enum Command {
         role: measure::Role,
         #[arg(long)]
         bootstrap: String,
+        /// The name of this process among those of its role.
+        #[arg(long, default_value = "0")]
+        instance: String,
         /// Of a consumer that does nothing: how many records to read, and from which topics.
         #[arg(long, default_value_t = 0)]
         records: u64,
@@ -112,6 +130,21 @@ fn main() -> anyhow::Result<()> {
             let rate = rate.map_or(measure::LoadRate::HalfOfMaximum(events), measure::LoadRate::Stated);
             measure::run_latency(&plan, rate, Duration::from_secs(seconds))
         }
+        Command::Restore {
+            bootstrap,
+            out,
+            contents,
+            commit,
+        } => {
+            let plan = measure::Plan {
+                bootstrap,
+                out,
+                events: 0,
+                core_events: 0,
+                commit,
+            };
+            measure::run_restore(&plan, contents)
+        }
         Command::Core { events } => {
             measure::Figures::default().with_core(events)?.print();
             Ok(())
@@ -119,8 +152,9 @@ fn main() -> anyhow::Result<()> {
         Command::Role {
             role,
             bootstrap,
+            instance,
             records,
             topic,
-        } => measure::play(role, &bootstrap, records, &topic),
+        } => measure::play(role, &bootstrap, &instance, (records, &topic)),
     }
 }

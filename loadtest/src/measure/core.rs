@@ -140,7 +140,7 @@ fn take(intake: &mut Intake, records: &mut Records) {
 }
 
 fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
-    let setup = corpus::detector_setup();
+    let setup = corpus::detector_setup("0");
     let group = setup.group_config(&DetectorConfig::default());
     let mut partitions: Vec<Partition> = (0..u32::from(setup.partitions.get()))
         .map(|number| Partition::new(number, setup.partitions, &group, 0))

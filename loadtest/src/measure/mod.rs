@@ -5,7 +5,9 @@ mod corpus;
 mod latency;
 mod pipeline;
 mod process;
+mod rebalance;
 mod report;
+mod restore;
 mod role;
 
 use std::path::PathBuf;
@@ -71,6 +73,18 @@ pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration) -> anyhow::Resu
     };
     let latency = latency::measure(&plan.bootstrap, rate, lasts)?;
     figures.add_latency(&latency);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures how long a detector needs to hold so many contents again, prints a table and writes the file.
+pub fn run_restore(plan: &Plan, contents: u64) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_restore(&restore::measure(&plan.bootstrap, contents)?);
+    let log = role::connect(&plan.bootstrap)?;
+    figures.add_rebalance(&rebalance::measure(&plan.bootstrap, &log).context("the rebalances")?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }

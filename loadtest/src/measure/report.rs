@@ -11,6 +11,8 @@ use super::core;
 use super::corpus::Framing;
 use super::latency::Latency;
 use super::pipeline::Path;
+use super::rebalance::Rebalanced;
+use super::restore::Restored;
 
 /// The figures of a run, by name.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +76,40 @@ impl Figures {
             ),
         ] {
             self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_restore(&mut self, restored: &Restored) {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        for (name, value) in [
+            ("restore_contents", restored.contents as f64),
+            ("restore_events", restored.events as f64),
+            ("restore_records", restored.records as f64),
+            ("restore_megabytes", megabytes(restored.bytes)),
+            ("restore_megabytes_newest", megabytes(restored.bytes_newest)),
+            (
+                "restore_bytes_per_content",
+                restored.bytes_newest as f64 / restored.contents.max(1) as f64,
+            ),
+            ("restore_seconds", restored.elapsed.as_secs_f64()),
+            ("restore_cpu_seconds", restored.processor_time.as_secs_f64()),
+            ("restore_memory_megabytes_max", megabytes(restored.memory_bytes)),
+            ("restore_do_nothing_seconds", restored.do_nothing_elapsed.as_secs_f64()),
+            ("restore_do_nothing_cpu_seconds", restored.do_nothing.as_secs_f64()),
+        ] {
+            self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_rebalance(&mut self, rebalanced: &Rebalanced) {
+        for (name, gap) in [
+            ("steady", rebalanced.steady),
+            ("join", rebalanced.join),
+            ("leave", rebalanced.leave),
+            ("kill", rebalanced.kill),
+        ] {
+            self.set(&format!("gap_ms_{name}_moved"), gap.moved_ms as f64);
+            self.set(&format!("gap_ms_{name}_kept"), gap.kept_ms as f64);
         }
     }
 

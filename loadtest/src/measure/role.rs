@@ -30,7 +30,7 @@ pub enum Role {
 }
 
 /// Plays a role. Says on standard output `ready`, `began` (with the first event) and, at the end, `counted` with the number of events.
-pub fn play(role: Role, bootstrap: &str, records: u64, topics: &[String]) -> anyhow::Result<()> {
+pub fn play(role: Role, bootstrap: &str, instance: &str, (records, topics): (u64, &[String])) -> anyhow::Result<()> {
     let shutdown = stop_with_standard_input();
     let registry = Registry::new();
     match role {
@@ -56,7 +56,7 @@ pub fn play(role: Role, bootstrap: &str, records: u64, topics: &[String]) -> any
             tell(&registry, readiness, "tocsin_detector_sightings_total", &shutdown)?;
             tocsin_detector::run(
                 &DetectorConfig::default(),
-                &corpus::detector_setup(),
+                &corpus::detector_setup(instance),
                 &connect(bootstrap)?,
                 &registry,
                 &ready,
