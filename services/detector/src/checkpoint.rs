@@ -5,7 +5,7 @@ use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
 use tocsin_sketch::codec::Encoder;
-use tocsin_velocity::{Group, SNAPSHOT_VERSION};
+use tocsin_velocity::{Group, HotKey, SNAPSHOT_VERSION};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -40,25 +40,40 @@ impl StateUnit {
     pub(crate) fn add_changed(&mut self, partition: &mut Partition) {
         let applied_through = partition.next_offset();
         for tracked in partition.groups_mut() {
-            let group = &mut tracked.group;
-            for key in group.take_changed() {
-                let state_key = StateKey::Hot {
-                    group: group.id(),
-                    content: key.content,
-                    class: key.class,
-                };
-                let body = group.kept(key).map(|record| {
-                    let mut out = Encoder::new();
-                    record.encode(&mut out);
-                    out.finish()
-                });
-                match body {
-                    Some(body) => self.put(state_key, applied_through, group.now(), (HOT_FORMAT, 0, 1), body),
-                    None => self.remove(state_key),
-                }
+            for key in tracked.group.take_changed() {
+                self.hot(&tracked.group, key, applied_through);
             }
         }
         reach(FailPoint::ChangesTaken);
+    }
+
+    /// Everything of a group, as of the beginning of its input.
+    pub(crate) fn add_all(&mut self, group: &Group) {
+        for key in group.kept_keys() {
+            self.hot(group, key, 0);
+        }
+        self.checkpoint(group, 0);
+    }
+
+    pub(crate) fn into_appends(self) -> Vec<Append> {
+        self.appends
+    }
+
+    fn hot(&mut self, group: &Group, key: HotKey, applied_through: u64) {
+        let state_key = StateKey::Hot {
+            group: group.id(),
+            content: key.content,
+            class: key.class,
+        };
+        let body = group.kept(key).map(|record| {
+            let mut out = Encoder::new();
+            record.encode(&mut out);
+            out.finish()
+        });
+        match body {
+            Some(body) => self.put(state_key, applied_through, group.now(), (HOT_FORMAT, 0, 1), body),
+            None => self.remove(state_key),
+        }
     }
 
     /// Checkpoints of the groups whose state is newer than `round`, as many as fit, and of those that were not copied for audits for so long.
@@ -84,7 +99,7 @@ impl StateUnit {
                 return false;
             }
             let first = self.appends.len();
-            bytes += self.checkpoint(tracked, offset);
+            bytes += self.checkpoint(&tracked.group, offset);
             if copy_is_due {
                 bytes += self.copy(first);
                 tracked.copied_at = Some(now);
@@ -158,8 +173,7 @@ impl StateUnit {
         bytes
     }
 
-    fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {
-        let group = &tracked.group;
+    fn checkpoint(&mut self, group: &Group, offset: u64) -> usize {
         let id = group.id();
         let mut bytes = self.put_chunks(
             |chunk| StateKey::Core { group: id, chunk },

@@ -41,7 +41,7 @@ pub struct Bench {
 }
 
 /// What a group is: its state's bytes.
-type GroupState = (Vec<u8>, BTreeMap<Class, Vec<u8>>);
+pub type GroupState = (Vec<u8>, BTreeMap<Class, Vec<u8>>);
 
 impl Bench {
     pub fn new() -> Bench {
@@ -304,8 +304,12 @@ impl Bench {
 
     /// The state topic: the newest record of each key.
     pub fn state(&self) -> BTreeMap<StateKey, StateRecord> {
+        self.state_of(NUMBER)
+    }
+
+    fn state_of(&self, number: u32) -> BTreeMap<StateKey, StateRecord> {
         let mut state = BTreeMap::new();
-        for record in self.records(topics::STATE, NUMBER) {
+        for record in self.records(topics::STATE, number) {
             let key = StateKey::from_bytes(&record.key.unwrap()).unwrap();
             match record.value {
                 Some(value) => state.insert(key, StateRecord::decode(&value).unwrap()),
@@ -317,11 +321,16 @@ impl Bench {
 
     /// The hot records that readers of the state topic see, as bytes.
     pub fn hot_on_the_log(&self) -> BTreeMap<HotKey, Vec<u8>> {
+        self.hot_on_the_log_of(NUMBER)
+    }
+
+    /// The same of another partition.
+    pub fn hot_on_the_log_of(&self, number: u32) -> BTreeMap<HotKey, Vec<u8>> {
         let hot = |(key, record): (StateKey, StateRecord)| match key {
             StateKey::Hot { content, class, .. } => Some((HotKey { content, class }, record.body)),
             _ => None,
         };
-        self.state().into_iter().filter_map(hot).collect()
+        self.state_of(number).into_iter().filter_map(hot).collect()
     }
 }
 

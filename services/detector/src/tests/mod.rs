@@ -7,6 +7,7 @@ mod batched;
 mod bench;
 mod beside;
 mod refused;
+mod repartitioned;
 mod restored;
 mod succeeded;
 mod told;

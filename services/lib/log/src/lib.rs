@@ -37,6 +37,10 @@ pub trait Log: Send + Sync + 'static {
     /// policy, or (on Kafka) another limit of a batch's bytes or stamps that are the senders'.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
 
+    /// Deletes the topics of these names that exist, with everything in them, and returns once they are gone. A topic made anew under the name
+    /// is another one: it has another id, and its offsets begin at 0. For commands that nothing else runs beside.
+    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError>;
+
     /// What differs, in the order of `specs`: topics that are absent, those of another shape, and those that keep records longer or shorter, or are
     /// compacted at other times; on Kafka, what an operator sets for all topics is what is wanted. Changes nothing.
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError>;
