@@ -231,7 +231,7 @@ fn derive(
         }
         if begins_at == Some(copy.cut_at) {
             match Group::decode(config.clone(), &copy.core, &copy.cold) {
-                Ok(group) => partition.put(Tracked::restored(group, copy.cut_at)),
+                Ok(group) => partition.put(Tracked::restored(group, copy.cut_at, copy.format)),
                 Err(error) => broken = Some((copy.group, error.to_string())),
             }
         } else if counts {

@@ -5,7 +5,7 @@ use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
 use tocsin_sketch::codec::Encoder;
-use tocsin_velocity::{Group, HotKey, SNAPSHOT_VERSION};
+use tocsin_velocity::{Group, HotKey, SnapshotLayout};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -16,22 +16,21 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// One unit carries checkpoints of at most so many bytes, and at least one group's.
 const CHECKPOINT_BYTES_PER_UNIT: usize = 4 * 1024 * 1024;
 
-/// The version of a hot record's layout.
-const HOT_FORMAT: u16 = SNAPSHOT_VERSION;
-
 /// The state records of one partition in one unit.
 #[derive(Debug)]
 pub(crate) struct StateUnit {
     partition: TopicPartition,
     copies: TopicPartition,
+    layout: SnapshotLayout,
     appends: Vec<Append>,
 }
 
 impl StateUnit {
-    pub(crate) fn new(partition: u32) -> Self {
+    pub(crate) fn new(partition: u32, layout: SnapshotLayout) -> Self {
         StateUnit {
             partition: TopicPartition::new(topics::STATE, partition),
             copies: TopicPartition::new(topics::CHECKPOINTS, partition),
+            layout,
             appends: Vec::new(),
         }
     }
@@ -71,12 +70,19 @@ impl StateUnit {
             out.finish()
         });
         match body {
-            Some(body) => self.put(state_key, applied_through, group.now(), (HOT_FORMAT, 0, 1), body),
+            Some(body) => self.put(
+                state_key,
+                applied_through,
+                group.now(),
+                (self.layout.version(), 0, 1),
+                body,
+            ),
             None => self.remove(state_key),
         }
     }
 
-    /// Checkpoints of the groups whose state is newer than `round`, as many as fit, and of those that were not copied for audits for so long.
+    /// Checkpoints of the groups whose state is newer than `round`, as many as fit, of those that were not copied for audits for so long, and of
+    /// those that stand in another layout.
     /// Returns whether the round is complete.
     pub(crate) fn add_checkpoints(
         &mut self,
@@ -85,14 +91,16 @@ impl StateUnit {
         copied_every: Milliseconds,
     ) -> bool {
         let (offset, now) = (partition.next_offset(), partition.now());
+        let format = self.layout.version();
         let mut bytes = 0;
         for tracked in partition.groups_mut() {
             let version = tracked.group.version();
             let last = tracked.checkpointed.as_ref();
+            let is_in_layout = last.is_some_and(|last| last.format == format);
             let is_of_this_round = last.is_some_and(|last| last.offset >= round_began_at);
             let is_unchanged = last.is_some_and(|last| last.version == version);
             let copy_is_due = tracked.copied_at.is_none_or(|at| now - at >= copied_every);
-            if is_of_this_round || (is_unchanged && !copy_is_due) {
+            if is_in_layout && (is_of_this_round || (is_unchanged && !copy_is_due)) {
                 continue;
             }
             if bytes >= CHECKPOINT_BYTES_PER_UNIT {
@@ -104,7 +112,11 @@ impl StateUnit {
                 bytes += self.copy(first);
                 tracked.copied_at = Some(now);
             }
-            tracked.checkpointed = Some(Checkpointed { version, offset });
+            tracked.checkpointed = Some(Checkpointed {
+                version,
+                offset,
+                format,
+            });
             reach(FailPoint::GroupCut);
         }
         true
@@ -141,7 +153,7 @@ impl StateUnit {
             group_count: KEY_GROUPS,
             key_epoch: epoch.0,
             schema_version: StateHeader::SCHEMA_VERSION,
-            state_version: SNAPSHOT_VERSION,
+            state_version: state_version(partition, self.layout),
         };
         let key = StateKey::Header {
             partition: partition.number(),
@@ -179,7 +191,7 @@ impl StateUnit {
             |chunk| StateKey::Core { group: id, chunk },
             offset,
             group.now(),
-            group.encode_core(),
+            group.encode_core_in(self.layout),
         );
         for (class, cold) in group.cold() {
             let body = Group::encode_cold(cold);
@@ -203,7 +215,7 @@ impl StateUnit {
         for chunk in 0..chunks {
             let from = chunk as usize * CHUNK_BYTES;
             let part = body[from..bytes.min(from + CHUNK_BYTES)].to_vec();
-            self.put(key(chunk), offset, as_of, (SNAPSHOT_VERSION, chunk, chunks), part);
+            self.put(key(chunk), offset, as_of, (self.layout.version(), chunk, chunks), part);
         }
         bytes
     }
@@ -248,6 +260,15 @@ fn chunks_of(bytes: usize) -> u32 {
 /// Whether a restore would find everything applied so far in checkpoints.
 pub(crate) fn is_checkpointed(partition: &Partition) -> bool {
     checkpoint_offset(partition) == partition.next_offset()
+}
+
+/// The layout that a restore meets: the latest of any group's checkpoint.
+fn state_version(partition: &Partition, layout: SnapshotLayout) -> u16 {
+    let written = partition.groups().filter_map(|tracked| tracked.checkpointed.as_ref());
+    written
+        .map(|last| last.format)
+        .max()
+        .map_or(layout.version(), |last| last.max(layout.version()))
 }
 
 /// The offset from which a restore must apply input again: every group's checkpoint holds what came before.

@@ -68,6 +68,11 @@ impl Chunks {
         };
     }
 
+    /// The version of the body's layout, by its first chunk.
+    pub(crate) fn format(&self) -> u16 {
+        self.0.first_key_value().map_or(0, |(_, record)| record.format)
+    }
+
     /// The number after the highest chunk.
     pub(crate) fn end(&self) -> u32 {
         self.0.last_key_value().map_or(0, |(chunk, _)| chunk + 1)

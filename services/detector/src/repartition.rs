@@ -16,7 +16,7 @@ use tocsin_log::{
 };
 use tocsin_model::{GroupId, KEY_GROUPS, PartitionCount, Timestamp};
 use tocsin_runtime::{Readiness, Shutdown};
-use tocsin_velocity::SNAPSHOT_VERSION;
+use tocsin_velocity::SnapshotLayout;
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -186,7 +186,7 @@ fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<Staged, Detector
         }
         // A group is never brought to a time that no tick has told it: what is due then would be dropped.
         staged.as_of = staged.as_of.min(as_of);
-        let records = records_of(&partition);
+        let records = records_of(&partition, to.config.layout());
         append_all(appender.as_ref(), records)?;
     }
     // Who appended meanwhile would lose it.
@@ -316,8 +316,8 @@ fn look(headers: &mut dyn TailReader, left: &mut [Option<u64>]) -> Result<(), De
 }
 
 /// All that is kept of a partition's groups, as of the beginning of another input.
-fn records_of(partition: &Partition) -> Vec<Append> {
-    let mut unit = StateUnit::new(partition.number());
+fn records_of(partition: &Partition, layout: SnapshotLayout) -> Vec<Append> {
+    let mut unit = StateUnit::new(partition.number(), layout);
     for tracked in partition.groups() {
         unit.add_all(&tracked.group);
     }
@@ -375,7 +375,7 @@ fn unstage(log: &dyn Log, to: &Move<'_>, staged: Staged) -> Result<u64, Detector
         records += lot.len() as u64;
         append_all(appender.as_ref(), lot)?;
     }
-    let headers = (0..u32::from(partitions.get())).map(|number| header(number, to.setup, staged.as_of));
+    let headers = (0..u32::from(partitions.get())).map(|number| header(number, to, staged.as_of));
     let unit = Unit {
         appends: headers.collect(),
         positions: Vec::new(),
@@ -397,15 +397,15 @@ fn group_of(key: StateKey) -> Option<GroupId> {
 }
 
 /// The header of a partition that has everything, and whose input is still to come.
-fn header(number: u32, setup: &DetectorSetup, as_of: Timestamp) -> Append {
+fn header(number: u32, to: &Move<'_>, as_of: Timestamp) -> Append {
     let header = StateHeader {
         next_offset: 0,
         checkpoint_offset: 0,
-        partition_count: setup.partitions.get(),
+        partition_count: to.setup.partitions.get(),
         group_count: KEY_GROUPS,
-        key_epoch: setup.epoch.0,
+        key_epoch: to.setup.epoch.0,
         schema_version: StateHeader::SCHEMA_VERSION,
-        state_version: SNAPSHOT_VERSION,
+        state_version: to.config.layout().version(),
     };
     let record = StateRecord {
         applied_through: 0,

@@ -186,6 +186,7 @@ fn assemble(
             group: id.0,
             reason: reason.to_owned(),
         };
+        let format = chunks.format();
         let (core, offset) = chunks.join().ok_or_else(|| broken("its checkpoint is incomplete"))?;
         let mut of_classes = BTreeMap::new();
         // Groups ascend in both: what is taken here is freed before the next group is made.
@@ -201,7 +202,7 @@ fn assemble(
             of_classes.insert(class, bytes);
         }
         let group = Group::decode(of.config.clone(), &core, &of_classes).map_err(|error| broken(&error.to_string()))?;
-        partition.put(Tracked::restored(group, offset));
+        partition.put(Tracked::restored(group, offset, format));
         reach(FailPoint::GroupDecoded);
     }
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;

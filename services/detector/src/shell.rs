@@ -390,7 +390,7 @@ impl Shell<'_> {
                 }
                 onward.push(traced(append(topics::SIGHTINGS, to, None, Some(value)), trace));
             }
-            let mut state = StateUnit::new(*number);
+            let mut state = StateUnit::new(*number, self.config.layout());
             state.set_onward(partition, &said_once);
             if extent != Extent::Outputs {
                 state.add_changed(partition);

@@ -243,7 +243,7 @@ impl Bench {
 
     /// A unit as the shell commits it: always a header, hot changes and checkpoints as asked.
     pub fn write(&self, partition: &mut Partition, parts: &[Part], as_of: Timestamp) {
-        let mut state = StateUnit::new(NUMBER);
+        let mut state = StateUnit::new(NUMBER, self.config.layout());
         if parts.contains(&Part::Changed) {
             state.add_changed(partition);
         }
@@ -259,7 +259,7 @@ impl Bench {
 
     /// A unit that has this to say to other partitions.
     pub fn write_saying(&self, partition: &mut Partition, said: &[Vec<u8>]) {
-        let mut state = StateUnit::new(NUMBER);
+        let mut state = StateUnit::new(NUMBER, self.config.layout());
         state.set_onward(partition, said);
         self.commit(state.finish(partition, EPOCH, Timestamp(NOON)));
     }

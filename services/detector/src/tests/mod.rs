@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audited;
+mod back;
 mod batched;
 mod bench;
 mod beside;
