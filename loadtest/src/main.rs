@@ -85,6 +85,9 @@ enum Command {
         /// The name of this process among those of its role.
         #[arg(long, default_value = "0")]
         instance: String,
+        /// Of a detector: where it keeps local copies of the state.
+        #[arg(long, default_value = "")]
+        cache: PathBuf,
         /// Of a consumer that does nothing: how many records to read, and from which topics.
         #[arg(long, default_value_t = 0)]
         records: u64,
@@ -153,8 +156,9 @@ fn main() -> anyhow::Result<()> {
             role,
             bootstrap,
             instance,
+            cache,
             records,
             topic,
-        } => measure::play(role, &bootstrap, &instance, (records, &topic)),
+        } => measure::play(role, &bootstrap, &instance, (records, &topic), &cache),
     }
 }

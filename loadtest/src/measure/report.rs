@@ -93,6 +93,11 @@ impl Figures {
             ),
             ("restore_seconds", restored.elapsed.as_secs_f64()),
             ("restore_cpu_seconds", restored.processor_time.as_secs_f64()),
+            ("restore_cached_seconds", restored.cached_elapsed.as_secs_f64()),
+            (
+                "restore_cached_cpu_seconds",
+                restored.cached_processor_time.as_secs_f64(),
+            ),
             ("restore_memory_megabytes_max", megabytes(restored.memory_bytes)),
             ("restore_do_nothing_seconds", restored.do_nothing_elapsed.as_secs_f64()),
             ("restore_do_nothing_cpu_seconds", restored.do_nothing.as_secs_f64()),

@@ -46,6 +46,9 @@ pub(super) struct Restored {
     pub(super) elapsed: Duration,
     pub(super) processor_time: Duration,
     pub(super) memory_bytes: u64,
+    /// The same with local copies that are level with the topic.
+    pub(super) cached_elapsed: Duration,
+    pub(super) cached_processor_time: Duration,
     /// A reader that does nothing, over the same records.
     pub(super) do_nothing_elapsed: Duration,
     pub(super) do_nothing: Duration,
@@ -71,17 +74,14 @@ pub(super) fn measure(bootstrap: &str, contents: u64) -> anyhow::Result<Restored
     let (do_nothing_elapsed, do_nothing) = (began.elapsed(), reader.processor_time()? - before);
     drop(reader);
 
-    let mut runs = Vec::new();
-    for _ in 0..RUNS {
-        let began = Instant::now();
-        let mut detector = self::detector(bootstrap, "0")?;
-        detector.wait_for("ready")?;
-        let elapsed = began.elapsed();
-        runs.push((elapsed, detector.processor_time()?, detector.memory_bytes_max()?));
-        eprintln!("restored in {:.1} s", elapsed.as_secs_f64());
-    }
-    runs.sort();
-    let (elapsed, processor_time, memory_bytes) = runs[RUNS / 2];
+    let (elapsed, processor_time, memory_bytes) = median_restore(bootstrap, &[])?;
+    let cache = std::env::temp_dir().join(format!("tocsin-loadtest-{}", std::process::id()));
+    let cached = ["--cache".to_owned(), cache.display().to_string()];
+    // The first of them makes the copies.
+    start(bootstrap, "0", &cached)?.wait_for("ready")?;
+    let with_copies = median_restore(bootstrap, &cached);
+    std::fs::remove_dir_all(&cache)?;
+    let (cached_elapsed, cached_processor_time, _) = with_copies?;
     Ok(Restored {
         contents,
         events,
@@ -91,14 +91,35 @@ pub(super) fn measure(bootstrap: &str, contents: u64) -> anyhow::Result<Restored
         elapsed,
         processor_time,
         memory_bytes,
+        cached_elapsed,
+        cached_processor_time,
         do_nothing_elapsed,
         do_nothing,
     })
 }
 
+/// Starts a detector until it is ready and kills it, a few times: the median's time, processor time and largest memory.
+fn median_restore(bootstrap: &str, further: &[String]) -> anyhow::Result<(Duration, Duration, u64)> {
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        let mut detector = start(bootstrap, "0", further)?;
+        detector.wait_for("ready")?;
+        let elapsed = began.elapsed();
+        runs.push((elapsed, detector.processor_time()?, detector.memory_bytes_max()?));
+        eprintln!("restored in {:.1} s", elapsed.as_secs_f64());
+    }
+    runs.sort();
+    Ok(runs[RUNS / 2])
+}
+
 pub(super) fn detector(bootstrap: &str, instance: &str) -> anyhow::Result<Played> {
+    start(bootstrap, instance, &[])
+}
+
+fn start(bootstrap: &str, instance: &str, further: &[String]) -> anyhow::Result<Played> {
     let arguments = ["--bootstrap", bootstrap, "--instance", instance].map(str::to_owned);
-    Played::start("detector", &arguments)
+    Played::start("detector", &[&arguments[..], further].concat())
 }
 
 /// Blocks of sightings and ticks, as intake appends them. How many sightings.

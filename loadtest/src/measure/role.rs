@@ -1,6 +1,7 @@
 //! What the processes of the pipeline do.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,13 @@ pub enum Role {
 }
 
 /// Plays a role. Says on standard output `ready`, `began` (with the first event) and, at the end, `counted` with the number of events.
-pub fn play(role: Role, bootstrap: &str, instance: &str, (records, topics): (u64, &[String])) -> anyhow::Result<()> {
+pub fn play(
+    role: Role,
+    bootstrap: &str,
+    instance: &str,
+    (records, topics): (u64, &[String]),
+    cache: &Path,
+) -> anyhow::Result<()> {
     let shutdown = stop_with_standard_input();
     let registry = Registry::new();
     match role {
@@ -55,7 +62,10 @@ pub fn play(role: Role, bootstrap: &str, instance: &str, (records, topics): (u64
             let ready = readiness.flag("detector", "starting");
             tell(&registry, readiness, "tocsin_detector_sightings_total", &shutdown)?;
             tocsin_detector::run(
-                &DetectorConfig::default(),
+                &DetectorConfig {
+                    cache_directory: cache.to_owned(),
+                    ..DetectorConfig::default()
+                },
                 &corpus::detector_setup(instance),
                 &connect(bootstrap)?,
                 &registry,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_log::RecordRef;
 use tocsin_model::{Class, GroupId, Timestamp};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 
@@ -22,21 +21,61 @@ pub(crate) struct Collected {
 pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
 
 impl Collected {
+    /// The records that say the same; `None` where something was not to be read, is missing, or stands for a moment only.
+    pub(crate) fn kept(&self, number: u32) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let (header, as_of) = self.header.as_ref()?.as_ref().ok()?;
+        if self.onward.is_some() {
+            return None;
+        }
+        let header = StateRecord {
+            applied_through: header.next_offset,
+            as_of: *as_of,
+            format: StateHeader::FORMAT,
+            chunk: 0,
+            chunks: 1,
+            body: header.encode(),
+        };
+        let mut records = vec![(StateKey::Header { partition: number }.to_bytes(), header.encode())];
+        for (group, chunks) in &self.core {
+            let key = |chunk| StateKey::Core { group: *group, chunk };
+            records.extend(
+                chunks
+                    .0
+                    .iter()
+                    .map(|(chunk, record)| (key(*chunk).to_bytes(), record.encode())),
+            );
+        }
+        for ((group, class), chunks) in &self.cold {
+            let key = |chunk| StateKey::Cold {
+                group: *group,
+                class: *class,
+                chunk,
+            };
+            records.extend(
+                chunks
+                    .0
+                    .iter()
+                    .map(|(chunk, record)| (key(*chunk).to_bytes(), record.encode())),
+            );
+        }
+        Some(records)
+    }
+
     /// Takes one record of the state of partition `number`, behind those taken before.
-    pub(crate) fn take(&mut self, number: u32, record: &RecordRef<'_>) {
-        let Some(key) = record.key.and_then(StateKey::from_bytes) else {
+    pub(crate) fn take(&mut self, number: u32, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let Some(key) = key.and_then(StateKey::from_bytes) else {
             return;
         };
         // What cannot be read takes the place of what it replaced: a state is whole as of its newest records or refused, never patched up
         // with older ones.
-        let state = || record.value.and_then(|value| StateRecord::decode(value).ok());
+        let state = || value.and_then(|value| StateRecord::decode(value).ok());
         match key {
             StateKey::Header { partition } if partition == number => self.header = Some(header(state())),
             StateKey::Core { group, chunk } => self.core.entry(group).or_default().put(chunk, state()),
             StateKey::Cold { group, class, chunk } => {
                 self.cold.entry((group, class)).or_default().put(chunk, state());
             }
-            StateKey::Onward { partition, chunk } if partition == number && record.value.is_none() => {
+            StateKey::Onward { partition, chunk } if partition == number && value.is_none() => {
                 if let Some(chunks) = &mut self.onward {
                     chunks.put(chunk, None);
                 }

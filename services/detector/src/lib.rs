@@ -13,6 +13,7 @@
 
 mod appends;
 pub mod audit;
+mod cache;
 mod checkpoint;
 mod collected;
 mod config;

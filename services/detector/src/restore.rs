@@ -10,6 +10,7 @@ use tocsin_velocity::{Group, GroupConfig, Output, SNAPSHOT_VERSION, SNAPSHOT_VER
 use tocsin_wire::state::StateHeader;
 use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
+use crate::cache::{Cache, Found};
 use crate::collected::{Chunks, Collected};
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
@@ -32,6 +33,7 @@ pub fn restore(
         partitions,
         config: config.clone(),
         epoch,
+        cache: None,
     };
     let mut stepped = Stepped::Further(Box::new(Restore::begin(log, of)?));
     loop {
@@ -49,12 +51,15 @@ pub(crate) struct Restored {
     pub(crate) partitions: PartitionCount,
     pub(crate) config: GroupConfig,
     pub(crate) epoch: KeyEpoch,
+    pub(crate) cache: Option<Cache>,
 }
 
 /// [`restore`], one poll at a time: whoever has other work does it in between.
 pub(crate) struct Restore {
     of: Restored,
     stage: Stage,
+    /// What became of the local copy, if one is kept.
+    found: Option<Found>,
 }
 
 enum Stage {
@@ -91,6 +96,8 @@ pub(crate) struct Reached {
     /// The part of both that is of this topic.
     pub(crate) read_here: u64,
     pub(crate) to_read_here: u64,
+    /// What became of the local copy, if one is kept.
+    pub(crate) found: Option<Found>,
 }
 
 impl Reached {
@@ -105,22 +112,31 @@ impl Restore {
     pub(crate) fn begin(log: &dyn Log, of: Restored) -> Result<Self, DetectorError> {
         // The bound is the log's end with open transactions: the restore waits until they end, for one of them may be the last unit of
         // whoever had the partition before.
-        let reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, of.number), ..)?;
-        let stage = Stage::State(reading, Box::default());
-        Ok(Restore { of, stage })
+        let (found, through, collected) = match &of.cache {
+            Some(cache) => cache
+                .load(log, of.number)
+                .map(|(found, through, collected)| (Some(found), through, collected))?,
+            None => (None, 0, Collected::default()),
+        };
+        let reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, of.number), through..)?;
+        let stage = Stage::State(reading, Box::new(collected));
+        Ok(Restore { of, stage, found })
     }
 
     /// # Errors
     /// See [`restore`].
     pub(crate) fn step(self, log: &dyn Log, is_called_off: &dyn Fn() -> bool) -> Result<Stepped, DetectorError> {
-        let Restore { of, stage } = self;
+        let Restore { of, stage, found } = self;
         let stage = match stage {
             Stage::State(mut reading, mut collected) => {
                 if !reading.goes_on(is_called_off)? {
                     reach(FailPoint::StateCollected);
-                    return assemble(log, of, *collected, reading.length(), is_called_off);
+                    if let Some(cache) = &of.cache {
+                        cache.store(log, of.number, reading.end(), &collected)?;
+                    }
+                    return assemble(log, of, (*collected, found), reading.length(), is_called_off);
                 }
-                reading.poll(&mut |record| collected.take(of.number, &record))?;
+                reading.poll(&mut |record| collected.take(of.number, record.key, record.value))?;
                 Stage::State(reading, collected)
             }
             Stage::Input(mut reading, mut applying) => {
@@ -132,7 +148,7 @@ impl Restore {
                 Stage::Input(reading, applying)
             }
         };
-        Ok(Stepped::Further(Box::new(Restore { of, stage })))
+        Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
     }
 
     pub(crate) fn reached(&self) -> Reached {
@@ -147,6 +163,7 @@ impl Restore {
             to_read: before + to_read_here,
             read_here,
             to_read_here,
+            found: self.found,
         }
     }
 }
@@ -155,7 +172,7 @@ impl Restore {
 fn assemble(
     log: &dyn Log,
     of: Restored,
-    collected: Collected,
+    (collected, found): (Collected, Option<Found>),
     of_state: u64,
     is_called_off: &dyn Fn() -> bool,
 ) -> Result<Stepped, DetectorError> {
@@ -215,7 +232,7 @@ fn assemble(
         of_state,
     };
     let stage = Stage::Input(reading, Box::new(applying));
-    Ok(Stepped::Further(Box::new(Restore { of, stage })))
+    Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
 }
 
 impl Restored {

@@ -125,6 +125,9 @@ impl Restorers {
             let Some(outcome) = outcome else { continue };
             let job = self.jobs.remove(&number);
             metrics.hide_restore(number);
+            if let Some(found) = job.as_ref().and_then(|job| job.shared.reached().found) {
+                metrics.copies.with_label_values(&[found.name()]).inc();
+            }
             if let (Some(job), Ok((partition, _))) = (job, &outcome) {
                 let restored = PartitionRestored {
                     partition: number,
@@ -256,6 +259,7 @@ mod tests {
             to_read: 500 + to_read_here,
             read_here,
             to_read_here,
+            found: None,
         };
         let left = |seconds, reached| seconds_left(Duration::from_secs(seconds), reached);
         assert_eq!(left(10, reached(25, 100)), Some(30.0));

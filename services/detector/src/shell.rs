@@ -149,6 +149,9 @@ fn run_by(
     }
     shell.finish(reader.as_mut())?;
     reader.close();
+    if let Some(cache) = config.cache(setup) {
+        cache.refresh_all(log.as_ref(), shell.partitions.keys().copied());
+    }
     Ok(())
 }
 
@@ -208,6 +211,7 @@ impl Shell<'_> {
                 partitions: self.setup.partitions,
                 config: self.setup.group_config(self.config),
                 epoch: self.setup.epoch,
+                cache: self.config.cache(self.setup),
             };
             self.restorers.begin(of, (self.clock)());
         }
@@ -225,8 +229,7 @@ impl Shell<'_> {
                 },
                 false => error,
             })?;
-            let place = TopicPartition::new(topics::SIGHTINGS, number);
-            reader.begin(&place, partition.next_offset())?;
+            reader.begin(&TopicPartition::new(topics::SIGHTINGS, number), partition.next_offset())?;
             reach(FailPoint::PartitionBegun);
             self.as_of.insert(number, as_of);
             self.settled.remove(&number);

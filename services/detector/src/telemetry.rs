@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) lag_seconds: IntGaugeVec,
     pub(crate) partitions: IntGauge,
     pub(crate) restoring: IntGauge,
+    pub(crate) copies: IntCounterVec,
     restore_read: IntGaugeVec,
     restore_left: IntGaugeVec,
     restore_seconds_left: GaugeVec,
@@ -92,6 +93,13 @@ impl Metrics {
                 "tocsin_detector_partitions_restoring",
                 "Partitions that this process owns and has not restored yet",
             )?,
+            copies: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_detector_cached_states_total",
+                    "Restores by what became of the local copy of their state",
+                ),
+                &["outcome"],
+            )?,
             restore_read: IntGaugeVec::new(
                 Opts::new(
                     "tocsin_detector_restore_records_read",
@@ -127,6 +135,7 @@ impl Metrics {
         registry.register(Box::new(metrics.lag_seconds.clone()))?;
         registry.register(Box::new(metrics.partitions.clone()))?;
         registry.register(Box::new(metrics.restoring.clone()))?;
+        registry.register(Box::new(metrics.copies.clone()))?;
         registry.register(Box::new(metrics.restore_read.clone()))?;
         registry.register(Box::new(metrics.restore_left.clone()))?;
         registry.register(Box::new(metrics.restore_seconds_left.clone()))?;

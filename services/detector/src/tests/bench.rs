@@ -186,6 +186,7 @@ impl Bench {
             partitions: self.setup.partitions,
             config: self.setup.group_config(&self.config),
             epoch: EPOCH,
+            cache: self.config.cache(&self.setup),
         }
     }
 

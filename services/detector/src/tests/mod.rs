@@ -7,6 +7,7 @@ mod back;
 mod batched;
 mod bench;
 mod beside;
+mod cached;
 mod refused;
 mod repartitioned;
 mod restored;

@@ -93,6 +93,11 @@ impl ReadThrough {
         Ok(())
     }
 
+    /// The offset behind the last one.
+    pub fn end(&self) -> u64 {
+        self.progress.end.max(self.begin)
+    }
+
     /// How many offsets there are to read. Of a compacted topic not every one has a record.
     pub fn length(&self) -> u64 {
         self.progress.end.saturating_sub(self.begin)
