@@ -93,6 +93,14 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000, 10_000_000])]
         live: Vec<u64>,
     },
+    /// Measures how long a detector needs from its start until it holds so many contents again.
+    Restore {
+        #[command(flatten)]
+        run: Run,
+        /// Live contents.
+        #[arg(long, default_value_t = 10_000_000)]
+        contents: u64,
+    },
     /// Measures what a flood by one party does to the others.
     Overload {
         #[command(flatten)]
@@ -223,6 +231,7 @@ fn main() -> anyhow::Result<()> {
             core_events,
             live,
         } => measure::run_scale(&run.plan(events, core_events), &live),
+        Command::Restore { run, contents } => measure::run_restore(&run.plan(0, 0), contents),
         Command::Overload {
             run,
             events,

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use tocsin::config::Config;
 use tocsin::serve::{open_log, open_store};
+use tocsin_detector::Repartitioned;
 use tocsin_log::SharedLog;
 use tocsin_model::{DeploymentKey, Name};
 use tocsin_runtime::config::{Sources, load};
@@ -89,6 +90,16 @@ impl Site {
     /// The settings as flags.
     pub fn settings(&self) -> &[(String, String)] {
         &self.settings
+    }
+
+    /// Moves the key groups to another number of partitions, and configures that one. No process may have the log.
+    ///
+    /// # Errors
+    /// They cannot be moved.
+    pub fn repartition(&mut self, partitions: u16) -> Result<Repartitioned> {
+        self.settings
+            .push(("topics.sightings_partitions".to_owned(), partitions.to_string()));
+        tocsin::topics::repartition(&self.config()?)
     }
 
     /// The configuration they make.

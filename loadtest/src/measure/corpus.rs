@@ -54,11 +54,11 @@ pub(super) fn setup() -> IntakeSetup {
     }
 }
 
-/// The same for the detector.
-pub(super) fn detector_setup() -> DetectorSetup {
+/// The same for the detector of this name.
+pub(super) fn detector_setup(instance: &str) -> DetectorSetup {
     let setup = setup();
     DetectorSetup {
-        instance: "loadtest-detector".to_owned(),
+        instance: format!("loadtest-detector-{instance}"),
         key: setup.key,
         epoch: setup.epoch,
         partitions: setup.partitions,

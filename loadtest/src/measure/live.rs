@@ -97,7 +97,7 @@ pub(super) fn filled(contents: u64) -> anyhow::Result<Vec<Partition>> {
 
 /// Empty key groups of a whole deployment.
 pub(super) fn partitions(count: PartitionCount) -> Vec<Partition> {
-    let group = corpus::detector_setup().group_config(&DetectorConfig::default());
+    let group = corpus::detector_setup("0").group_config(&DetectorConfig::default());
     (0..u32::from(count.get()))
         .map(|number| Partition::new(number, count, &group, 0))
         .collect()

@@ -10,9 +10,11 @@ mod matcher;
 mod peers;
 mod pipeline;
 mod process;
+mod rebalance;
 mod replay;
 mod replayed;
 mod report;
+mod restore;
 mod role;
 mod scale;
 mod strain;
@@ -157,4 +159,16 @@ pub fn run_peers(plan: &PeersPlan, out: &std::path::Path, commit: &str) -> anyho
     figures.add_peers(&peers::measure(plan)?);
     figures.print();
     figures.write(out, &machine, commit)
+}
+
+/// Measures how long a detector needs to hold so many contents again, prints a table and writes the file.
+pub fn run_restore(plan: &Plan, contents: u64) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_restore(&restore::measure(&plan.bootstrap, contents)?);
+    let log = role::connect(&plan.bootstrap)?;
+    figures.add_rebalance(&rebalance::measure(&plan.bootstrap, &log).context("the rebalances")?);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
 }

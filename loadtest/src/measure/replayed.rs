@@ -102,6 +102,10 @@ impl Log for Replayed {
         self.log.ensure_topics(specs)
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
+        self.log.delete_topics(names)
+    }
+
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
         self.log.check_topics(specs)
     }

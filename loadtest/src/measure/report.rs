@@ -14,7 +14,9 @@ use super::latency::Latency;
 use super::matcher::{Measured, Peer};
 use super::peers::Compared;
 use super::pipeline::Path;
+use super::rebalance::Rebalanced;
 use super::replay::TransactionCost;
+use super::restore::Restored;
 use super::scale::Scale;
 use super::strain::Overload;
 use super::watch::{self, Sample};
@@ -253,6 +255,45 @@ impl Figures {
             let name = format!("{}_batch_{}", name.to_lowercase(), peer.batch);
             self.set(&format!("lookups_per_second_{name}"), peer.lookups_per_second);
             self.set(&format!("speedup_vs_{name}"), own / peer.lookups_per_second);
+        }
+    }
+
+    pub(super) fn add_restore(&mut self, restored: &Restored) {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        for (name, value) in [
+            ("restore_contents", restored.contents as f64),
+            ("restore_events", restored.events as f64),
+            ("restore_records", restored.records as f64),
+            ("restore_megabytes", megabytes(restored.bytes)),
+            ("restore_megabytes_newest", megabytes(restored.bytes_newest)),
+            (
+                "restore_bytes_per_content",
+                restored.bytes_newest as f64 / restored.contents.max(1) as f64,
+            ),
+            ("restore_seconds", restored.elapsed.as_secs_f64()),
+            ("restore_cpu_seconds", restored.processor_time.as_secs_f64()),
+            ("restore_cached_seconds", restored.cached_elapsed.as_secs_f64()),
+            (
+                "restore_cached_cpu_seconds",
+                restored.cached_processor_time.as_secs_f64(),
+            ),
+            ("restore_memory_megabytes_max", megabytes(restored.memory_bytes)),
+            ("restore_do_nothing_seconds", restored.do_nothing_elapsed.as_secs_f64()),
+            ("restore_do_nothing_cpu_seconds", restored.do_nothing.as_secs_f64()),
+        ] {
+            self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_rebalance(&mut self, rebalanced: &Rebalanced) {
+        for (name, gap) in [
+            ("steady", rebalanced.steady),
+            ("join", rebalanced.join),
+            ("leave", rebalanced.leave),
+            ("kill", rebalanced.kill),
+        ] {
+            self.set(&format!("gap_ms_{name}_moved"), gap.moved_ms as f64);
+            self.set(&format!("gap_ms_{name}_kept"), gap.kept_ms as f64);
         }
     }
 

@@ -39,6 +39,12 @@ pub struct Part {
     /// How many records (of `do-nothing`) or events (of `replay`) make it say `done`.
     #[arg(long, default_value_t = 0)]
     until: u64,
+    /// The name of this process among those of its role.
+    #[arg(long, default_value = "0")]
+    instance: String,
+    /// Of a detector: where it keeps local copies of the state.
+    #[arg(long, default_value = "")]
+    cache: std::path::PathBuf,
     /// Of a consumer that does nothing: the topics.
     #[arg(long)]
     topic: Vec<String>,
@@ -85,7 +91,11 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
         .name("tell".to_owned())
         .spawn(move || teller.tell())?;
     let detect = |log: &SharedLog| {
-        let (config, setup) = (DetectorConfig::default(), corpus::detector_setup());
+        let setup = corpus::detector_setup(&part.instance);
+        let config = DetectorConfig {
+            cache_directory: part.cache.clone(),
+            ..DetectorConfig::default()
+        };
         tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
     };
     match role {

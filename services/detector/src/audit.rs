@@ -19,9 +19,9 @@ use tocsin_wire::alert::AlertRecord;
 use tocsin_wire::state::{StateKey, StateRecord};
 use tocsin_wire::{Names, topics};
 
+use crate::collected::Chunks;
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
-use crate::restore::Chunks;
 
 /// The span that is audited: from its first millisecond up to, not including, its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ fn derive(
         }
         if begins_at == Some(copy.cut_at) {
             match Group::decode(config.clone(), &copy.core, &copy.cold) {
-                Ok(group) => partition.put(Tracked::restored(group, copy.cut_at)),
+                Ok(group) => partition.put(Tracked::restored(group, copy.cut_at, copy.format)),
                 Err(error) => broken = Some((copy.group, error.to_string())),
             }
         } else if counts {

@@ -5,7 +5,7 @@ use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
 use tocsin_sketch::codec::Encoder;
-use tocsin_velocity::{Group, SNAPSHOT_VERSION};
+use tocsin_velocity::{Group, HotKey, SnapshotLayout};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -16,22 +16,21 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// One unit carries checkpoints of at most so many bytes, and at least one group's.
 const CHECKPOINT_BYTES_PER_UNIT: usize = 4 * 1024 * 1024;
 
-/// The version of a hot record's layout.
-const HOT_FORMAT: u16 = SNAPSHOT_VERSION;
-
 /// The state records of one partition in one unit.
 #[derive(Debug)]
 pub(crate) struct StateUnit {
     partition: TopicPartition,
     copies: TopicPartition,
+    layout: SnapshotLayout,
     appends: Vec<Append>,
 }
 
 impl StateUnit {
-    pub(crate) fn new(partition: u32) -> Self {
+    pub(crate) fn new(partition: u32, layout: SnapshotLayout) -> Self {
         StateUnit {
             partition: TopicPartition::new(topics::STATE, partition),
             copies: TopicPartition::new(topics::CHECKPOINTS, partition),
+            layout,
             appends: Vec::new(),
         }
     }
@@ -40,28 +39,50 @@ impl StateUnit {
     pub(crate) fn add_changed(&mut self, partition: &mut Partition) {
         let applied_through = partition.next_offset();
         for tracked in partition.groups_mut() {
-            let group = &mut tracked.group;
-            for key in group.take_changed() {
-                let state_key = StateKey::Hot {
-                    group: group.id(),
-                    content: key.content,
-                    class: key.class,
-                };
-                let body = group.kept(key).map(|record| {
-                    let mut out = Encoder::new();
-                    record.encode(&mut out);
-                    out.finish()
-                });
-                match body {
-                    Some(body) => self.put(state_key, applied_through, group.now(), (HOT_FORMAT, 0, 1), body),
-                    None => self.remove(state_key),
-                }
+            for key in tracked.group.take_changed() {
+                self.hot(&tracked.group, key, applied_through);
             }
         }
         reach(FailPoint::ChangesTaken);
     }
 
-    /// Checkpoints of the groups whose state is newer than `round`, as many as fit, and of those that were not copied for audits for so long.
+    /// Everything of a group, as of the beginning of its input.
+    pub(crate) fn add_all(&mut self, group: &Group) {
+        for key in group.kept_keys() {
+            self.hot(group, key, 0);
+        }
+        self.checkpoint(group, 0);
+    }
+
+    pub(crate) fn into_appends(self) -> Vec<Append> {
+        self.appends
+    }
+
+    fn hot(&mut self, group: &Group, key: HotKey, applied_through: u64) {
+        let state_key = StateKey::Hot {
+            group: group.id(),
+            content: key.content,
+            class: key.class,
+        };
+        let body = group.kept(key).map(|record| {
+            let mut out = Encoder::new();
+            record.encode(&mut out);
+            out.finish()
+        });
+        match body {
+            Some(body) => self.put(
+                state_key,
+                applied_through,
+                group.now(),
+                (self.layout.version(), 0, 1),
+                body,
+            ),
+            None => self.remove(state_key),
+        }
+    }
+
+    /// Checkpoints of the groups whose state is newer than `round`, as many as fit, of those that were not copied for audits for so long, and of
+    /// those that stand in another layout.
     /// Returns whether the round is complete.
     pub(crate) fn add_checkpoints(
         &mut self,
@@ -70,26 +91,32 @@ impl StateUnit {
         copied_every: Milliseconds,
     ) -> bool {
         let (offset, now) = (partition.next_offset(), partition.now());
+        let format = self.layout.version();
         let mut bytes = 0;
         for tracked in partition.groups_mut() {
             let version = tracked.group.version();
             let last = tracked.checkpointed.as_ref();
+            let is_in_layout = last.is_some_and(|last| last.format == format);
             let is_of_this_round = last.is_some_and(|last| last.offset >= round_began_at);
             let is_unchanged = last.is_some_and(|last| last.version == version);
             let copy_is_due = tracked.copied_at.is_none_or(|at| now - at >= copied_every);
-            if is_of_this_round || (is_unchanged && !copy_is_due) {
+            if is_in_layout && (is_of_this_round || (is_unchanged && !copy_is_due)) {
                 continue;
             }
             if bytes >= CHECKPOINT_BYTES_PER_UNIT {
                 return false;
             }
             let first = self.appends.len();
-            bytes += self.checkpoint(tracked, offset);
+            bytes += self.checkpoint(&tracked.group, offset);
             if copy_is_due {
                 bytes += self.copy(first);
                 tracked.copied_at = Some(now);
             }
-            tracked.checkpointed = Some(Checkpointed { version, offset });
+            tracked.checkpointed = Some(Checkpointed {
+                version,
+                offset,
+                format,
+            });
             reach(FailPoint::GroupCut);
         }
         true
@@ -126,7 +153,7 @@ impl StateUnit {
             group_count: KEY_GROUPS,
             key_epoch: epoch.0,
             schema_version: StateHeader::SCHEMA_VERSION,
-            state_version: SNAPSHOT_VERSION,
+            state_version: state_version(partition, self.layout),
         };
         let key = StateKey::Header {
             partition: partition.number(),
@@ -158,14 +185,13 @@ impl StateUnit {
         bytes
     }
 
-    fn checkpoint(&mut self, tracked: &Tracked, offset: u64) -> usize {
-        let group = &tracked.group;
+    fn checkpoint(&mut self, group: &Group, offset: u64) -> usize {
         let id = group.id();
         let mut bytes = self.put_chunks(
             |chunk| StateKey::Core { group: id, chunk },
             offset,
             group.now(),
-            group.encode_core(),
+            group.encode_core_in(self.layout),
         );
         for (class, cold) in group.cold() {
             let body = Group::encode_cold(cold);
@@ -189,7 +215,7 @@ impl StateUnit {
         for chunk in 0..chunks {
             let from = chunk as usize * CHUNK_BYTES;
             let part = body[from..bytes.min(from + CHUNK_BYTES)].to_vec();
-            self.put(key(chunk), offset, as_of, (SNAPSHOT_VERSION, chunk, chunks), part);
+            self.put(key(chunk), offset, as_of, (self.layout.version(), chunk, chunks), part);
         }
         bytes
     }
@@ -234,6 +260,15 @@ fn chunks_of(bytes: usize) -> u32 {
 /// Whether a restore would find everything applied so far in checkpoints.
 pub(crate) fn is_checkpointed(partition: &Partition) -> bool {
     checkpoint_offset(partition) == partition.next_offset()
+}
+
+/// The layout that a restore meets: the latest of any group's checkpoint.
+fn state_version(partition: &Partition, layout: SnapshotLayout) -> u16 {
+    let written = partition.groups().filter_map(|tracked| tracked.checkpointed.as_ref());
+    written
+        .map(|last| last.format)
+        .max()
+        .map_or(layout.version(), |last| last.max(layout.version()))
 }
 
 /// The offset from which a restore must apply input again: every group's checkpoint holds what came before.

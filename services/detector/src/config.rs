@@ -1,8 +1,12 @@
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
 use tocsin_runtime::Refusal;
 use tocsin_sketch::ColdConfig;
-use tocsin_velocity::{GroupConfig, TriggerParameters};
+use tocsin_velocity::{GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ, SnapshotLayout, TriggerParameters};
+
+use crate::cache::Cache;
 
 /// How the detector works. Section `[detector]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +32,11 @@ pub struct DetectorConfig {
     pub audit_interval_s: u64,
     /// The most event ids each key group remembers against retries. Default 262,144.
     pub retry_tokens_max: u32,
+    /// A directory of this process alone for local copies of the state it restores, so that its next start reads only what follows. Default:
+    /// none. What is there may be lost at any time.
+    pub cache_directory: PathBuf,
+    /// The version of the layout that the state is written in, 4 or 5; default 5. 4 is for going back to the program before this one.
+    pub state_version: u16,
     /// Another set of parameters that runs beside the one in force, rings nothing, and is compared with it.
     pub shadow: ShadowConfig,
 }
@@ -103,6 +112,8 @@ impl Default for DetectorConfig {
             checkpoint_interval_s: 60,
             audit_interval_s: 3_600,
             retry_tokens_max: 262_144,
+            cache_directory: PathBuf::new(),
+            state_version: SNAPSHOT_VERSION,
             shadow: ShadowConfig::default(),
         }
     }
@@ -112,6 +123,19 @@ impl DetectorConfig {
     /// See `audit_interval_s`.
     pub(crate) fn audit_interval(&self) -> Milliseconds {
         Milliseconds::from_seconds(self.audit_interval_s as i64)
+    }
+
+    /// See `cache_directory`.
+    pub(crate) fn cache(&self, setup: &DetectorSetup) -> Option<Cache> {
+        (!self.cache_directory.as_os_str().is_empty()).then(|| Cache {
+            directory: self.cache_directory.clone(),
+            identity: setup.key.digest("cached state", &[]),
+        })
+    }
+
+    /// See `state_version`.
+    pub(crate) fn layout(&self) -> SnapshotLayout {
+        SnapshotLayout::of_version(self.state_version).unwrap_or_default()
     }
 
     /// What is wrong with it.
@@ -124,6 +148,7 @@ impl DetectorConfig {
             Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=60_000),
             Refusal::outside("detector.checkpoint_interval_s", self.checkpoint_interval_s, 1..=3_600),
             Refusal::outside("detector.audit_interval_s", self.audit_interval_s, 60..=86_400),
+            Refusal::outside("detector.state_version", self.state_version, SNAPSHOT_VERSIONS_READ),
             Refusal::outside("detector.retry_tokens_max", self.retry_tokens_max, 1_024..=1 << 28),
         ]
         .into_iter()

@@ -79,6 +79,28 @@ pub enum DetectorError {
         /// The partition.
         partition: u32,
     },
+    /// The topics of the key groups have different numbers of partitions, or are absent.
+    #[error(
+        "the topics of sightings, state and checkpoints do not have one number of partitions ({sightings}, {state})"
+    )]
+    UnevenTopics {
+        /// Of the sightings.
+        sightings: u32,
+        /// Of the state.
+        state: u32,
+    },
+    /// Something writes while the key groups are to move.
+    #[error("partition {partition} does not come to rest: every role must be stopped")]
+    NotAtRest {
+        /// The partition, or the first of several.
+        partition: u32,
+    },
+    /// The key groups are on their way to another number of partitions.
+    #[error("the key groups are on their way to {to} partitions: that number must be configured until they are there")]
+    OtherMove {
+        /// That number.
+        to: u32,
+    },
     /// A group's state cannot be read.
     #[error("the state of key group {group} cannot be used: {reason}")]
     BrokenState {
@@ -97,10 +119,5 @@ impl DetectorError {
             self,
             BrokenHeader { .. } | BrokenOnward { .. } | BrokenState { .. } | InputDeleted { .. }
         )
-    }
-
-    /// Whether a restore ended because the process is to stop.
-    pub(crate) fn is_called_off(&self) -> bool {
-        matches!(self, DetectorError::Log(error) if matches!(**error, LogError::CalledOff { .. }))
     }
 }

@@ -11,12 +11,17 @@
 //! Start reading at [`run`], then `partition` (what one record does), then `checkpoint` (what is written and read back);
 //! `audit` derives a span of time again.
 
+mod appends;
 pub mod audit;
+mod cache;
 mod checkpoint;
+mod collected;
 mod config;
 mod error;
 mod partition;
+mod repartition;
 mod restore;
+mod restorers;
 mod shell;
 mod telemetry;
 #[cfg(test)]
@@ -25,5 +30,6 @@ mod tests;
 pub use config::{DetectorConfig, DetectorSetup, ShadowConfig};
 pub use error::DetectorError;
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
+pub use repartition::{Move, Repartitioned, STAGING, repartition};
 pub use restore::restore;
 pub use shell::{run, run_at};

@@ -37,13 +37,17 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
-    /// A group as its checkpoint at this offset says.
-    pub(crate) fn restored(group: Group, offset: u64) -> Self {
+    /// A group as its checkpoint at this offset, in the layout of this version, says.
+    pub(crate) fn restored(group: Group, offset: u64, format: u16) -> Self {
         let version = group.version();
         Tracked {
             group,
             applied_from: offset,
-            checkpointed: Some(Checkpointed { version, offset }),
+            checkpointed: Some(Checkpointed {
+                version,
+                offset,
+                format,
+            }),
             copied_at: None,
         }
     }
@@ -54,6 +58,8 @@ impl Tracked {
 pub(crate) struct Checkpointed {
     pub(crate) version: u64,
     pub(crate) offset: u64,
+    /// The version of its layout.
+    pub(crate) format: u16,
 }
 
 /// What the groups said since this was last taken.

@@ -3,30 +3,17 @@
 use std::collections::BTreeMap;
 
 use tocsin_failpoint::{FailPoint, reach};
-use tocsin_log::{Log, LogError, TopicPartition, read_through};
-use tocsin_model::{Class, GroupId, KeyEpoch, PartitionCount, Timestamp};
+use tocsin_log::{Log, LogError, ReadThrough, TopicPartition, read_through};
+use tocsin_model::{KeyEpoch, PartitionCount, Timestamp};
 use tocsin_sketch::codec::Decoder;
 use tocsin_velocity::{Group, GroupConfig, Output, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
-use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::state::StateHeader;
 use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
+use crate::cache::{Cache, Found};
+use crate::collected::{Chunks, Collected};
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
-
-/// What the state topic holds of one partition.
-#[derive(Debug, Default)]
-struct Collected {
-    /// The newest one; or why it cannot be used.
-    header: Option<Result<(StateHeader, Timestamp), String>>,
-    core: BTreeMap<GroupId, Chunks>,
-    cold: BTreeMap<(GroupId, Class), Chunks>,
-    /// `None`: the last unit had nothing to say to other partitions, or it has arrived.
-    onward: Option<Chunks>,
-}
-
-/// The chunks of one state, by number.
-#[derive(Debug, Default)]
-pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
 
 /// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
 /// still to be written. A partition without a header begins at the start of its log.
@@ -41,125 +28,264 @@ pub fn restore(
     epoch: KeyEpoch,
     is_called_off: &dyn Fn() -> bool,
 ) -> Result<(Partition, Timestamp), DetectorError> {
-    let collected = collect(log, number, is_called_off)?;
-    reach(FailPoint::StateCollected);
-    let (first_held, _) = log.bounds(&TopicPartition::new(topics::SIGHTINGS, number))?;
-    let mut partition = Partition::new(number, partitions, config, first_held);
+    let of = Restored {
+        number,
+        partitions,
+        config: config.clone(),
+        epoch,
+        cache: None,
+    };
+    let mut stepped = Stepped::Further(Box::new(Restore::begin(log, of)?));
+    loop {
+        match stepped {
+            Stepped::Further(restore) => stepped = restore.step(log, is_called_off)?,
+            Stepped::Restored(partition, as_of) => return Ok((*partition, as_of)),
+        }
+    }
+}
+
+/// Which partition, and what its state must fit.
+#[derive(Clone, Debug)]
+pub(crate) struct Restored {
+    pub(crate) number: u32,
+    pub(crate) partitions: PartitionCount,
+    pub(crate) config: GroupConfig,
+    pub(crate) epoch: KeyEpoch,
+    pub(crate) cache: Option<Cache>,
+}
+
+/// [`restore`], one poll at a time: whoever has other work does it in between.
+pub(crate) struct Restore {
+    of: Restored,
+    stage: Stage,
+    /// What became of the local copy, if one is kept.
+    found: Option<Found>,
+}
+
+enum Stage {
+    /// The state topic is read.
+    State(ReadThrough, Box<Collected>),
+    /// The input since the checkpoints is applied.
+    Input(ReadThrough, Box<Applying>),
+}
+
+/// A partition on its way from its checkpoints to its header.
+struct Applying {
+    partition: Partition,
+    next_offset: u64,
+    as_of: Timestamp,
+    onward: Option<Chunks>,
+    /// How many offsets of the state topic were read before.
+    of_state: u64,
+}
+
+/// Where a step leads.
+pub(crate) enum Stepped {
+    Further(Box<Restore>),
+    Restored(Box<Partition>, Timestamp),
+}
+
+/// How far a restore is. Offsets stand for records: what compaction took, and the markers of transactions, take no time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// What is read now.
+    pub(crate) topic: &'static str,
+    /// Records read and to be read, of the state topic and of the input as far as that is known: it is once the state was read.
+    pub(crate) read: u64,
+    pub(crate) to_read: u64,
+    /// The part of both that is of this topic.
+    pub(crate) read_here: u64,
+    pub(crate) to_read_here: u64,
+    /// What became of the local copy, if one is kept.
+    pub(crate) found: Option<Found>,
+}
+
+impl Reached {
+    pub(crate) fn left(&self) -> u64 {
+        self.to_read.saturating_sub(self.read)
+    }
+}
+
+impl Restore {
+    /// # Errors
+    /// The log cannot be read.
+    pub(crate) fn begin(log: &dyn Log, of: Restored) -> Result<Self, DetectorError> {
+        // The bound is the log's end with open transactions: the restore waits until they end, for one of them may be the last unit of
+        // whoever had the partition before.
+        let (found, through, collected) = match &of.cache {
+            Some(cache) => cache
+                .load(log, of.number)
+                .map(|(found, through, collected)| (Some(found), through, collected))?,
+            None => (None, 0, Collected::default()),
+        };
+        let reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, of.number), through..)?;
+        let stage = Stage::State(reading, Box::new(collected));
+        Ok(Restore { of, stage, found })
+    }
+
+    /// # Errors
+    /// See [`restore`].
+    pub(crate) fn step(self, log: &dyn Log, is_called_off: &dyn Fn() -> bool) -> Result<Stepped, DetectorError> {
+        let Restore { of, stage, found } = self;
+        let stage = match stage {
+            Stage::State(mut reading, mut collected) => {
+                if !reading.goes_on(is_called_off)? {
+                    reach(FailPoint::StateCollected);
+                    if let Some(cache) = &of.cache {
+                        cache.store(log, of.number, reading.end(), &collected)?;
+                    }
+                    return assemble(log, of, (*collected, found), reading.length(), is_called_off);
+                }
+                reading.poll(&mut |record| collected.take(of.number, record.key, record.value))?;
+                Stage::State(reading, collected)
+            }
+            Stage::Input(mut reading, mut applying) => {
+                if !reading.goes_on(is_called_off)? {
+                    reach(FailPoint::InputReplayed);
+                    return applying.finish();
+                }
+                reading.poll(&mut |record| applying.partition.apply(record))?;
+                Stage::Input(reading, applying)
+            }
+        };
+        Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
+    }
+
+    pub(crate) fn reached(&self) -> Reached {
+        let (topic, reading, before) = match &self.stage {
+            Stage::State(reading, _) => (topics::STATE, reading, 0),
+            Stage::Input(reading, applying) => (topics::SIGHTINGS, reading, applying.of_state),
+        };
+        let (read_here, to_read_here) = (reading.read(), reading.length());
+        Reached {
+            topic,
+            read: before + read_here,
+            to_read: before + to_read_here,
+            read_here,
+            to_read_here,
+            found: self.found,
+        }
+    }
+}
+
+/// Makes the groups of their checkpoints.
+fn assemble(
+    log: &dyn Log,
+    of: Restored,
+    (collected, found): (Collected, Option<Found>),
+    of_state: u64,
+    is_called_off: &dyn Fn() -> bool,
+) -> Result<Stepped, DetectorError> {
+    let number = of.number;
+    let sightings = TopicPartition::new(topics::SIGHTINGS, number);
+    let (first_held, _) = log.bounds(&sightings)?;
+    let mut partition = Partition::new(number, of.partitions, &of.config, first_held);
     learn_names(log, &mut partition, is_called_off)?;
     let Some(header) = collected.header else {
-        return Ok((partition, Timestamp::MIN));
+        return Ok(Stepped::Restored(Box::new(partition), Timestamp::MIN));
     };
     let (header, as_of) = header.map_err(|reason| DetectorError::BrokenHeader {
         partition: number,
         reason,
     })?;
-    if header.partition_count != partitions.get() {
-        return Err(DetectorError::OtherPartitionCount {
-            written: header.partition_count,
-            configured: partitions.get(),
-        });
-    }
-    if !SNAPSHOT_VERSIONS_READ.contains(&header.state_version) {
-        return Err(DetectorError::OtherStateVersion {
-            written: header.state_version,
-            known: SNAPSHOT_VERSION,
-        });
-    }
-    if header.key_epoch != epoch.0 {
-        return Err(DetectorError::OtherKeyEpoch {
-            written: header.key_epoch,
-            configured: epoch.0,
-        });
-    }
-    if header.checkpoint_offset < first_held {
-        let needed = header.checkpoint_offset;
-        return Err(DetectorError::InputDeleted {
-            partition: number,
-            needed,
-            first_held,
-        });
-    }
-    for (id, chunks) in &collected.core {
+    of.check(&header, first_held)?;
+    let (mut core, mut cold) = (collected.core, collected.cold);
+    while let Some((id, chunks)) = core.pop_first() {
+        if is_called_off() {
+            let topic = topics::STATE.to_owned();
+            return Err(LogError::CalledOff {
+                topic,
+                partition: number,
+            }
+            .into());
+        }
         let broken = |reason: &str| DetectorError::BrokenState {
             group: id.0,
             reason: reason.to_owned(),
         };
+        let format = chunks.format();
         let (core, offset) = chunks.join().ok_or_else(|| broken("its checkpoint is incomplete"))?;
-        let mut cold = BTreeMap::new();
-        for ((_, class), chunks) in collected
-            .cold
-            .range((*id, Class::All)..)
-            .take_while(|((group, _), _)| group == id)
-        {
+        let mut of_classes = BTreeMap::new();
+        // Groups ascend in both: what is taken here is freed before the next group is made.
+        while let Some(entry) = cold.first_entry().filter(|entry| entry.key().0 <= id) {
+            let ((group, class), chunks) = entry.remove_entry();
+            if group < id {
+                continue;
+            }
             let (bytes, cut_at) = chunks.join().ok_or_else(|| broken("its cold counts are incomplete"))?;
             if cut_at != offset {
                 return Err(broken("its parts were cut at different offsets"));
             }
-            cold.insert(*class, bytes);
+            of_classes.insert(class, bytes);
         }
-        let group = Group::decode(config.clone(), &core, &cold).map_err(|error| broken(&error.to_string()))?;
-        partition.put(Tracked::restored(group, offset));
+        let group = Group::decode(of.config.clone(), &core, &of_classes).map_err(|error| broken(&error.to_string()))?;
+        partition.put(Tracked::restored(group, offset, format));
         reach(FailPoint::GroupDecoded);
     }
-    let sightings = TopicPartition::new(topics::SIGHTINGS, number);
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
-    read_through(log, &sightings, since_the_checkpoint, is_called_off, &mut |record| {
-        partition.apply(record)
-    })?;
-    reach(FailPoint::InputReplayed);
-    partition.set_position(header.next_offset);
-    if as_of > Timestamp::MIN {
-        partition.bring_to(as_of.max(partition.now()));
-    }
-    partition.forget_outputs();
-    partition.repeat_outbox();
-    if let Some(chunks) = &collected.onward {
-        partition.set_onward_chunks(chunks.end());
-        let said = chunks.join().and_then(|(body, _)| onward(&body));
-        partition.repeat_onward(said.ok_or(DetectorError::BrokenOnward { partition: number })?);
-    }
-    Ok((partition, as_of))
+    let reading = ReadThrough::new(log, &sightings, since_the_checkpoint)?;
+    let applying = Applying {
+        partition,
+        next_offset: header.next_offset,
+        as_of,
+        onward: collected.onward,
+        of_state,
+    };
+    let stage = Stage::Input(reading, Box::new(applying));
+    Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
 }
 
-fn collect(log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Result<Collected, DetectorError> {
-    let mut collected = Collected::default();
-    let state = TopicPartition::new(topics::STATE, number);
-    read_through(log, &state, .., is_called_off, &mut |record| {
-        let Some(key) = record.key.and_then(StateKey::from_bytes) else {
-            return;
-        };
-        // What cannot be read takes the place of what it replaced: a state is whole as of its newest records or refused, never patched up
-        // with older ones.
-        let state = record.value.and_then(|value| StateRecord::decode(value).ok());
-        match key {
-            StateKey::Header { partition } if partition == number => collected.header = Some(header(state)),
-            StateKey::Core { group, chunk } => collected.core.entry(group).or_default().put(chunk, state),
-            StateKey::Cold { group, class, chunk } => {
-                collected.cold.entry((group, class)).or_default().put(chunk, state);
-            }
-            StateKey::Onward { partition, chunk } if partition == number && record.value.is_none() => {
-                if let Some(chunks) = &mut collected.onward {
-                    chunks.put(chunk, None);
-                }
-                collected.onward.take_if(|chunks| chunks.end() == 0);
-            }
-            StateKey::Onward { partition, chunk } if partition == number => {
-                collected.onward.get_or_insert_default().put(chunk, state);
-            }
-            StateKey::Header { .. } | StateKey::Hot { .. } | StateKey::Onward { .. } => {}
+impl Restored {
+    /// Whether a state with this header is the one of this deployment, and the log holds what completes it.
+    fn check(&self, header: &StateHeader, first_held: u64) -> Result<(), DetectorError> {
+        if header.partition_count != self.partitions.get() {
+            return Err(DetectorError::OtherPartitionCount {
+                written: header.partition_count,
+                configured: self.partitions.get(),
+            });
         }
-    })?;
-    Ok(collected)
+        if !SNAPSHOT_VERSIONS_READ.contains(&header.state_version) {
+            return Err(DetectorError::OtherStateVersion {
+                written: header.state_version,
+                known: SNAPSHOT_VERSION,
+            });
+        }
+        if header.key_epoch != self.epoch.0 {
+            return Err(DetectorError::OtherKeyEpoch {
+                written: header.key_epoch,
+                configured: self.epoch.0,
+            });
+        }
+        if header.checkpoint_offset < first_held {
+            return Err(DetectorError::InputDeleted {
+                partition: self.number,
+                needed: header.checkpoint_offset,
+                first_held,
+            });
+        }
+        Ok(())
+    }
 }
 
-fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), String> {
-    let record = record.ok_or("it is no state record")?;
-    if record.format != StateHeader::FORMAT {
-        let (written, known) = (record.format, StateHeader::FORMAT);
-        return Err(format!("it has layout {written}, this program knows layout {known}"));
+impl Applying {
+    fn finish(self) -> Result<Stepped, DetectorError> {
+        let Applying {
+            mut partition, as_of, ..
+        } = self;
+        partition.set_position(self.next_offset);
+        if as_of > Timestamp::MIN {
+            partition.bring_to(as_of.max(partition.now()));
+        }
+        partition.forget_outputs();
+        partition.repeat_outbox();
+        if let Some(chunks) = &self.onward {
+            partition.set_onward_chunks(chunks.end());
+            let said = chunks.join().and_then(|(body, _)| onward(&body));
+            let number = partition.number();
+            partition.repeat_onward(said.ok_or(DetectorError::BrokenOnward { partition: number })?);
+        }
+        Ok(Stepped::Restored(Box::new(partition), as_of))
     }
-    let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
-    Ok((header, record.as_of))
 }
 
 /// What was to be said to other partitions; `None` if it cannot be read.
@@ -193,34 +319,6 @@ fn learn_names(
         }
     })?;
     Ok(())
-}
-
-impl Chunks {
-    pub(crate) fn put(&mut self, chunk: u32, record: Option<StateRecord>) {
-        match record {
-            Some(record) => self.0.insert(chunk, record),
-            None => self.0.remove(&chunk),
-        };
-    }
-
-    /// The number after the highest chunk.
-    fn end(&self) -> u32 {
-        self.0.last_key_value().map_or(0, |(chunk, _)| chunk + 1)
-    }
-
-    /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.
-    pub(crate) fn join(&self) -> Option<(Vec<u8>, u64)> {
-        let first = self.0.get(&0)?;
-        let mut body = Vec::new();
-        for chunk in 0..first.chunks {
-            let record = self.0.get(&chunk)?;
-            if record.applied_through != first.applied_through || record.chunks != first.chunks {
-                return None;
-            }
-            body.extend_from_slice(&record.body);
-        }
-        Some((body, first.applied_through))
-    }
 }
 
 impl From<LogError> for DetectorError {

@@ -1,23 +1,24 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use prometheus::Registry;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{
-    Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
-    GroupReader, Header, LogError, Membership, SharedLog, TopicPartition, Unit,
+    Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions, GroupReader,
+    LogError, Membership, SharedLog, TopicPartition, Unit,
 };
-use tocsin_model::{Populations, Timestamp};
-use tocsin_runtime::{ReadinessFlag, Shutdown, Traceparent};
+use tocsin_model::Timestamp;
+use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_velocity::{Counters, Output};
-use tocsin_wire::{SightingsRecord, population, topics};
+use tocsin_wire::{SightingsRecord, topics};
 
+use crate::appends::{append, family_record, population_record, traced};
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
-use crate::partition::{FamilyNews, Partition, Traced};
-use crate::restore::restore;
+use crate::partition::{Partition, Traced};
+use crate::restore::Restored;
+use crate::restorers::{Hands, Restorers};
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 /// Records handed over by one poll at most.
@@ -45,15 +46,42 @@ pub fn run(
     ready: &ReadinessFlag,
     shutdown: &Shutdown,
 ) -> Result<(), DetectorError> {
-    run_at(&Instant::now, config, setup, log, registry, ready, shutdown)
+    let by = Means {
+        clock: &Instant::now,
+        hands: Hands::Threads,
+    };
+    run_by(by, config, setup, log, registry, ready, shutdown)
 }
 
-/// [`run`] by another clock: the simulation's. It says when a unit, a state or a checkpoint is due, and decides nothing else.
+/// [`run`] by another clock and on the calling thread alone: the simulation's. The clock says when a unit, a state or a checkpoint is due, and
+/// decides nothing else; what is restored goes on by a step between two polls.
 ///
 /// # Errors
 /// See [`run`].
 pub fn run_at(
     clock: &dyn Fn() -> Instant,
+    config: &DetectorConfig,
+    setup: &DetectorSetup,
+    log: &SharedLog,
+    registry: &Registry,
+    ready: &ReadinessFlag,
+    shutdown: &Shutdown,
+) -> Result<(), DetectorError> {
+    let by = Means {
+        clock,
+        hands: Hands::Caller,
+    };
+    run_by(by, config, setup, log, registry, ready, shutdown)
+}
+
+/// By what a detector runs.
+struct Means<'a> {
+    clock: &'a dyn Fn() -> Instant,
+    hands: Hands,
+}
+
+fn run_by(
+    by: Means<'_>,
     config: &DetectorConfig,
     setup: &DetectorSetup,
     log: &SharedLog,
@@ -67,9 +95,9 @@ pub fn run_at(
         instance: setup.instance.clone(),
         topics: vec![topics::SIGHTINGS.to_owned()],
     })?;
-    let now = clock();
+    let now = (by.clock)();
     let mut shell = Shell {
-        clock,
+        clock: by.clock,
         config,
         setup,
         log,
@@ -81,6 +109,8 @@ pub fn run_at(
             gapless: false,
         })?,
         partitions: BTreeMap::new(),
+        restorers: Restorers::new(log.clone(), by.hands),
+        restores_shown_at: now,
         onward: Vec::new(),
         counters: Counters::default(),
         unreadable: 0,
@@ -93,6 +123,7 @@ pub fn run_at(
         as_of: BTreeMap::new(),
         settled: BTreeMap::new(),
     };
+    let mut has_assignment = false;
     while !shutdown.is_requested() {
         let wait = shell.commit_due_in();
         let partitions = &mut shell.partitions;
@@ -102,18 +133,24 @@ pub fn run_at(
             }
         })?;
         match event {
-            GroupEvent::Polled => {}
-            GroupEvent::Assigned(assigned) => match shell.assigned(&assigned, reader.as_mut(), shutdown) {
-                Ok(()) => ready.set_ready(),
-                Err(error) if error.is_called_off() => break,
-                Err(error) => return Err(error),
-            },
+            // Only now: an assignment that was lost is told before, and what was restored of it is nobody's.
+            GroupEvent::Polled => shell.take_restored(reader.as_mut())?,
+            GroupEvent::Assigned(assigned) => {
+                shell.assigned(&assigned);
+                has_assignment = true;
+            }
             GroupEvent::Revoked(revoked) => shell.revoked(&revoked, reader.as_mut())?,
+        }
+        if has_assignment {
+            shell.tell_readiness(ready);
         }
         shell.work(reader.as_mut())?;
     }
     shell.finish(reader.as_mut())?;
     reader.close();
+    if let Some(cache) = config.cache(setup) {
+        cache.refresh_all(log.as_ref(), shell.partitions.keys().copied());
+    }
     Ok(())
 }
 
@@ -126,6 +163,9 @@ struct Shell<'a> {
     committer: Box<dyn Committer>,
     appender: Box<dyn Appender>,
     partitions: BTreeMap<u32, Partition>,
+    /// Those of them that are not restored yet.
+    restorers: Restorers,
+    restores_shown_at: Instant,
     /// Appends to other groups that are on their way. At most one batch per unit; awaited before the next.
     onward: Vec<Completion>,
     counters: Counters,
@@ -163,52 +203,60 @@ impl Shell<'_> {
         Duration::from_millis(self.config.commit_interval_ms).saturating_sub(self.since(self.committed_at))
     }
 
-    fn assigned(
-        &mut self,
-        assigned: &[TopicPartition],
-        reader: &mut dyn GroupReader,
-        shutdown: &Shutdown,
-    ) -> Result<(), DetectorError> {
+    fn assigned(&mut self, assigned: &[TopicPartition]) {
         for place in assigned {
-            let began = (self.clock)();
-            let config = self.setup.group_config(self.config);
-            let restored = restore(
-                self.log.as_ref(),
-                place.partition,
-                self.setup.partitions,
-                &config,
-                self.setup.epoch,
-                &|| shutdown.is_requested(),
-            );
+            let of = Restored {
+                number: place.partition,
+                partitions: self.setup.partitions,
+                config: self.setup.group_config(self.config),
+                epoch: self.setup.epoch,
+                cache: self.config.cache(self.setup),
+            };
+            self.restorers.begin(of, (self.clock)());
+        }
+    }
+
+    /// Restores go on; partitions that are through are read from now on.
+    fn take_restored(&mut self, reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
+        for (number, restored) in self.restorers.advance((self.clock)(), &self.metrics) {
             // Who was away for longer than a session may read what its successor writes and compaction moves: no operator is needed.
             let is_out = || matches!(reader.membership(), Membership::Absent(_));
             let (partition, as_of) = restored.map_err(|error| match error.refuses_state() && is_out() {
                 true => DetectorError::GoneMeanwhile {
-                    partition: place.partition,
+                    partition: number,
                     source: Box::new(error),
                 },
                 false => error,
             })?;
-            tracing::info!(
-                partition = place.partition,
-                offset = partition.next_offset(),
-                milliseconds = self.since(began).as_millis() as u64,
-                "restored a partition"
-            );
-            reader.begin(place, partition.next_offset())?;
+            reader.begin(&TopicPartition::new(topics::SIGHTINGS, number), partition.next_offset())?;
             reach(FailPoint::PartitionBegun);
-            self.as_of.insert(place.partition, as_of);
-            self.settled.remove(&place.partition);
-            self.partitions.insert(place.partition, partition);
+            self.as_of.insert(number, as_of);
+            self.settled.remove(&number);
+            self.partitions.insert(number, *partition);
         }
         self.metrics.partitions.set(self.partitions.len() as i64);
+        if self.restorers.count() > 0 && self.since(self.restores_shown_at) >= LAG_EVERY {
+            self.restores_shown_at = (self.clock)();
+            self.restorers.show(self.restores_shown_at, &self.metrics);
+        }
         Ok(())
+    }
+
+    fn tell_readiness(&self, ready: &ReadinessFlag) {
+        self.metrics.restoring.set(self.restorers.count() as i64);
+        match self.restorers.count() {
+            0 => ready.set_ready(),
+            _ => ready.set_waiting("restoring key groups"),
+        }
     }
 
     fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), DetectorError> {
         self.commit(reader, Extent::State)?;
         reach(FailPoint::LastUnitCommitted);
         for place in revoked {
+            if self.restorers.call_off(place.partition) {
+                self.metrics.hide_restore(place.partition);
+            }
             self.partitions.remove(&place.partition);
             self.as_of.remove(&place.partition);
             self.metrics.hide_lag(place.partition);
@@ -344,7 +392,7 @@ impl Shell<'_> {
                 }
                 onward.push(traced(append(topics::SIGHTINGS, to, None, Some(value)), trace));
             }
-            let mut state = StateUnit::new(*number);
+            let mut state = StateUnit::new(*number, self.config.layout());
             state.set_onward(partition, &said_once);
             if extent != Extent::Outputs {
                 state.add_changed(partition);
@@ -404,12 +452,7 @@ impl Shell<'_> {
             let Err(error) = self.committer.commit(&reader.membership(), again) else {
                 return Ok(());
             };
-            let kind = match &error {
-                CommitError::NotApplied(_) => "not_applied",
-                CommitError::Fenced(_) => "fenced",
-                CommitError::Unknown(_) => "unknown",
-            };
-            CommitFailed { kind, error: &error }.emit(&self.metrics);
+            CommitFailed { error: &error }.emit(&self.metrics);
             let is_tried_again = match &error {
                 CommitError::NotApplied(_) => {
                     tries += 1;
@@ -452,46 +495,5 @@ impl Shell<'_> {
                 self.metrics.lag_seconds.with_label_values(&[&label]).set(lag);
             }
         }
-    }
-}
-
-/// A record of `tocsin.families`; one without a value takes the announcement away.
-fn family_record(news: &FamilyNews) -> Append {
-    let (content, class, value) = match news {
-        FamilyNews::Announced(said) => (said.content, said.class, Some(tocsin_wire::family::encode(said))),
-        FamilyNews::Withdrawn(key) => (key.content, key.class, None),
-    };
-    append(
-        topics::FAMILIES,
-        0,
-        Some(tocsin_wire::family::key(content, class)),
-        value,
-    )
-}
-
-/// A record of `tocsin.populations`.
-fn population_record(seen: &Populations) -> Append {
-    let (key, value) = (population::key(seen.group), population::encode(seen));
-    append(topics::POPULATIONS, 0, Some(key), Some(value))
-}
-
-fn append(topic: &str, partition: u32, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Append {
-    Append {
-        to: TopicPartition::new(topic, partition),
-        key: key.map(Bytes::from),
-        value: value.map(Bytes::from),
-        headers: Vec::new(),
-    }
-}
-
-/// The record with the trace it belongs to, one step further.
-fn traced(record: Append, trace: Option<Traceparent>) -> Append {
-    let headers = trace.map(|trace| Header {
-        name: Traceparent::HEADER.to_owned(),
-        value: Bytes::from(trace.child().to_string()),
-    });
-    Append {
-        headers: headers.into_iter().collect(),
-        ..record
     }
 }

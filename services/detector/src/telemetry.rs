@@ -1,7 +1,12 @@
-use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use std::time::Duration;
+
+use prometheus::{CounterVec, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use tocsin_log::CommitError;
 use tocsin_model::AlertId;
 use tocsin_runtime::Traceparent;
 use tocsin_velocity::{Comparison, Counters};
+
+use crate::restore::Reached;
 
 /// The detector's metrics. Labels are bounded by their definition.
 pub(crate) struct Metrics {
@@ -17,6 +22,11 @@ pub(crate) struct Metrics {
     pub(crate) lag_offsets: IntGaugeVec,
     pub(crate) lag_seconds: IntGaugeVec,
     pub(crate) partitions: IntGauge,
+    pub(crate) restoring: IntGauge,
+    pub(crate) copies: IntCounterVec,
+    restore_read: IntGaugeVec,
+    restore_left: IntGaugeVec,
+    restore_seconds_left: GaugeVec,
 }
 
 impl Metrics {
@@ -75,7 +85,42 @@ impl Metrics {
                 Opts::new("tocsin_detector_lag_seconds", "Age of the latest tick applied"),
                 &["partition"],
             )?,
-            partitions: IntGauge::new("tocsin_detector_partitions", "Partitions owned by this process")?,
+            partitions: IntGauge::new(
+                "tocsin_detector_partitions",
+                "Partitions that this process owns and has restored",
+            )?,
+            restoring: IntGauge::new(
+                "tocsin_detector_partitions_restoring",
+                "Partitions that this process owns and has not restored yet",
+            )?,
+            copies: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_detector_cached_states_total",
+                    "Restores by what became of the local copy of their state",
+                ),
+                &["outcome"],
+            )?,
+            restore_read: IntGaugeVec::new(
+                Opts::new(
+                    "tocsin_detector_restore_records_read",
+                    "Of a restore that goes on: records of state and input that were read",
+                ),
+                &["partition"],
+            )?,
+            restore_left: IntGaugeVec::new(
+                Opts::new(
+                    "tocsin_detector_restore_records_left",
+                    "Of a restore that goes on: records still to be read, those of the input once the state was read",
+                ),
+                &["partition"],
+            )?,
+            restore_seconds_left: GaugeVec::new(
+                Opts::new(
+                    "tocsin_detector_restore_seconds_left",
+                    "Of a restore that goes on: how long what is left of the topic that is read now will take at the pace so far",
+                ),
+                &["partition"],
+            )?,
         };
         registry.register(Box::new(metrics.sightings.clone()))?;
         registry.register(Box::new(metrics.unreadable.clone()))?;
@@ -89,6 +134,11 @@ impl Metrics {
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.lag_seconds.clone()))?;
         registry.register(Box::new(metrics.partitions.clone()))?;
+        registry.register(Box::new(metrics.restoring.clone()))?;
+        registry.register(Box::new(metrics.copies.clone()))?;
+        registry.register(Box::new(metrics.restore_read.clone()))?;
+        registry.register(Box::new(metrics.restore_left.clone()))?;
+        registry.register(Box::new(metrics.restore_seconds_left.clone()))?;
         Ok(metrics)
     }
 }
@@ -100,6 +150,67 @@ impl Metrics {
         // One that was never shown is absent already.
         let _ = self.lag_offsets.remove_label_values(&[&label]);
         let _ = self.lag_seconds.remove_label_values(&[&label]);
+    }
+}
+
+impl Metrics {
+    /// A restore is through, or called off.
+    pub(crate) fn hide_restore(&self, partition: u32) {
+        let label = partition.to_string();
+        // One that was never shown is absent already.
+        let _ = self.restore_read.remove_label_values(&[&label]);
+        let _ = self.restore_left.remove_label_values(&[&label]);
+        let _ = self.restore_seconds_left.remove_label_values(&[&label]);
+    }
+}
+
+/// A restore is not through yet.
+pub(crate) struct RestoreWentOn {
+    pub(crate) partition: u32,
+    pub(crate) reached: Reached,
+    pub(crate) seconds_left: Option<f64>,
+}
+
+impl RestoreWentOn {
+    pub(crate) fn show(&self, metrics: &Metrics) {
+        let label = self.partition.to_string();
+        let (read, left) = (self.reached.read, self.reached.left());
+        metrics.restore_read.with_label_values(&[&label]).set(read as i64);
+        metrics.restore_left.with_label_values(&[&label]).set(left as i64);
+        if let Some(seconds) = self.seconds_left {
+            metrics.restore_seconds_left.with_label_values(&[&label]).set(seconds);
+        }
+    }
+
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            partition = self.partition,
+            topic = self.reached.topic,
+            records_read = self.reached.read,
+            records_left = self.reached.left(),
+            seconds_left = self.seconds_left.map(|seconds| seconds.ceil() as u64),
+            "restoring a partition"
+        );
+    }
+}
+
+/// A restore is through.
+pub(crate) struct PartitionRestored {
+    pub(crate) partition: u32,
+    pub(crate) offset: u64,
+    pub(crate) records: u64,
+    pub(crate) took: Duration,
+}
+
+impl PartitionRestored {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            partition = self.partition,
+            offset = self.offset,
+            records = self.records,
+            milliseconds = self.took.as_millis() as u64,
+            "restored a partition"
+        );
     }
 }
 
@@ -218,13 +329,17 @@ impl ShadowCompared {
 
 /// A unit was not committed.
 pub(crate) struct CommitFailed<'a> {
-    pub(crate) kind: &'static str,
-    pub(crate) error: &'a tocsin_log::CommitError,
+    pub(crate) error: &'a CommitError,
 }
 
 impl CommitFailed<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
-        metrics.commit_failures.with_label_values(&[self.kind]).inc();
-        tracing::warn!(kind = self.kind, error = %tocsin_runtime::roles::chain(self.error), "a commit unit failed");
+        let kind = match self.error {
+            CommitError::NotApplied(_) => "not_applied",
+            CommitError::Fenced(_) => "fenced",
+            CommitError::Unknown(_) => "unknown",
+        };
+        metrics.commit_failures.with_label_values(&[kind]).inc();
+        tracing::warn!(kind, error = %tocsin_runtime::roles::chain(self.error), "a commit unit failed");
     }
 }

@@ -1,9 +1,14 @@
 //! Topics as the log makes them, from the declaration in `schemas/topics.toml`.
 
+use anyhow::Context as _;
+use tocsin_detector::{Move, Repartitioned, STAGING};
 pub use tocsin_dispatcher::topic_spec;
-use tocsin_log::{TopicInfo, TopicSpec};
+use tocsin_log::{Log, TopicInfo, TopicSpec};
 use tocsin_model::PartitionCount;
-use tocsin_wire::topics;
+use tocsin_wire::topics::{self, Configured, Partitions};
+
+use crate::config::Config;
+use crate::serve::{deployment_key, detector_setup, open_log};
 
 /// The topics that stand by themselves. Those of the parties are made by the dispatcher when a party is added.
 pub fn specs(sightings: PartitionCount) -> Vec<TopicSpec> {
@@ -18,6 +23,37 @@ pub fn ingest_specs(standing: &[TopicInfo], sightings: PartitionCount) -> Vec<To
     parties
         .map(|party| topic_spec(&topics::ingest(&party), sightings))
         .collect()
+}
+
+/// Moves the key groups to the configured number of partitions; see [`tocsin_detector::repartition`]. No role may run meanwhile.
+///
+/// # Errors
+/// The log cannot be opened; a role still writes; the log fails.
+pub fn repartition(config: &Config) -> anyhow::Result<Repartitioned> {
+    let log = open_log(config).context("open the log")?;
+    let (key, _) = deployment_key(config)?;
+    let setup = detector_setup(config, &key);
+    let of_groups = topics::fixed().filter(|topic| topic.partitions == Partitions::Configured(Configured::Sightings));
+    let specs: Vec<TopicSpec> = of_groups.map(|topic| topic_spec(topic, setup.partitions)).collect();
+    let to = Move {
+        config: &config.detector,
+        setup: &setup,
+        specs: &specs,
+    };
+    tocsin_detector::repartition(&log, &to).context("move the key groups")
+}
+
+/// Refuses a log whose key groups are on their way: half of them would begin anew.
+///
+/// # Errors
+/// They are, or the log fails.
+pub fn refuse_on_the_way(log: &dyn Log) -> anyhow::Result<()> {
+    let is_on_the_way = log.topics()?.iter().any(|topic| topic.name == STAGING);
+    anyhow::ensure!(
+        !is_on_the_way,
+        "the key groups are on their way to another number of partitions: run `tocsin topics repartition` to its end"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

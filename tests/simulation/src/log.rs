@@ -97,6 +97,11 @@ impl Log for ModelLog {
         Ok(())
     }
 
+    /// No history deletes a topic: the model's stand from its beginning to its end.
+    fn delete_topics(&self, _names: &[&str]) -> Result<(), LogError> {
+        Err(LogError::Closed)
+    }
+
     fn check_topics(&self, _specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
         Ok(Vec::new())
     }

@@ -23,7 +23,7 @@ use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::Partition;
-use crate::restore::restore;
+use crate::restore::{Restored, restore};
 
 /// 2026-03-15T12:00:00Z.
 pub const NOON: i64 = 1_773_576_000_000;
@@ -41,7 +41,7 @@ pub struct Bench {
 }
 
 /// What a group is: its state's bytes.
-type GroupState = (Vec<u8>, BTreeMap<Class, Vec<u8>>);
+pub type GroupState = (Vec<u8>, BTreeMap<Class, Vec<u8>>);
 
 impl Bench {
     pub fn new() -> Bench {
@@ -179,6 +179,17 @@ impl Bench {
         self.append(topics::SIGHTINGS, None, tick.encode());
     }
 
+    /// The configuration of a restore of partition `number`.
+    pub fn restored(&self, number: u32) -> Restored {
+        Restored {
+            number,
+            partitions: self.setup.partitions,
+            config: self.setup.group_config(&self.config),
+            epoch: EPOCH,
+            cache: self.config.cache(&self.setup),
+        }
+    }
+
     pub fn append(&self, topic: &str, key: Option<StateKey>, value: Vec<u8>) {
         let key = key.map(|key| Bytes::from(key.to_bytes()));
         self.append_to(TopicPartition::new(topic, NUMBER), key, value);
@@ -198,7 +209,7 @@ impl Bench {
         records.map(|record| alert(&record.value.unwrap())).collect()
     }
 
-    fn append_to(&self, to: TopicPartition, key: Option<Bytes>, value: Vec<u8>) {
+    pub fn append_to(&self, to: TopicPartition, key: Option<Bytes>, value: Vec<u8>) {
         let options = AppenderOptions {
             name: "tests".to_owned(),
             durability: Durability::Synced,
@@ -233,7 +244,7 @@ impl Bench {
 
     /// A unit as the shell commits it: always a header, hot changes and checkpoints as asked.
     pub fn write(&self, partition: &mut Partition, parts: &[Part], as_of: Timestamp) {
-        let mut state = StateUnit::new(NUMBER);
+        let mut state = StateUnit::new(NUMBER, self.config.layout());
         if parts.contains(&Part::Changed) {
             state.add_changed(partition);
         }
@@ -249,7 +260,7 @@ impl Bench {
 
     /// A unit that has this to say to other partitions.
     pub fn write_saying(&self, partition: &mut Partition, said: &[Vec<u8>]) {
-        let mut state = StateUnit::new(NUMBER);
+        let mut state = StateUnit::new(NUMBER, self.config.layout());
         state.set_onward(partition, said);
         self.commit(state.finish(partition, EPOCH, Timestamp(NOON)));
     }
@@ -294,8 +305,12 @@ impl Bench {
 
     /// The state topic: the newest record of each key.
     pub fn state(&self) -> BTreeMap<StateKey, StateRecord> {
+        self.state_of(NUMBER)
+    }
+
+    fn state_of(&self, number: u32) -> BTreeMap<StateKey, StateRecord> {
         let mut state = BTreeMap::new();
-        for record in self.records(topics::STATE, NUMBER) {
+        for record in self.records(topics::STATE, number) {
             let key = StateKey::from_bytes(&record.key.unwrap()).unwrap();
             match record.value {
                 Some(value) => state.insert(key, StateRecord::decode(&value).unwrap()),
@@ -307,11 +322,16 @@ impl Bench {
 
     /// The hot records that readers of the state topic see, as bytes.
     pub fn hot_on_the_log(&self) -> BTreeMap<HotKey, Vec<u8>> {
+        self.hot_on_the_log_of(NUMBER)
+    }
+
+    /// The same of another partition.
+    pub fn hot_on_the_log_of(&self, number: u32) -> BTreeMap<HotKey, Vec<u8>> {
         let hot = |(key, record): (StateKey, StateRecord)| match key {
             StateKey::Hot { content, class, .. } => Some((HotKey { content, class }, record.body)),
             _ => None,
         };
-        self.state().into_iter().filter_map(hot).collect()
+        self.state_of(number).into_iter().filter_map(hot).collect()
     }
 }
 

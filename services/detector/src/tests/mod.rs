@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod audited;
+mod back;
 mod batched;
 mod bench;
+mod beside;
+mod cached;
 mod refused;
+mod repartitioned;
 mod restored;
 mod succeeded;
 mod told;

@@ -14,14 +14,18 @@ use crate::shell::run;
 pub struct Running {
     shutdown: Shutdown,
     thread: JoinHandle<Result<(), DetectorError>>,
-    readiness: Readiness,
+    pub readiness: Readiness,
     pub registry: Registry,
 }
 
 pub fn start(bench: &Bench) -> Running {
+    start_on(bench, bench.log.clone())
+}
+
+/// On this log instead of the bench's.
+pub fn start_on(bench: &Bench, log: SharedLog) -> Running {
     let (shutdown, readiness, registry) = (Shutdown::new(), Readiness::new(), Registry::new());
     let ready = readiness.flag("detector", "restoring");
-    let log: SharedLog = bench.log.clone();
     let (config, setup, stop) = (bench.config.clone(), bench.setup.clone(), shutdown.clone());
     let metrics = registry.clone();
     let work = move || run(&config, &setup, &log, &metrics, &ready, &stop);
@@ -41,13 +45,13 @@ impl Running {
 }
 
 /// Enough shares of one content to ring.
-fn burst(bench: &mut Bench, content: usize, at: i64) {
+pub fn burst(bench: &mut Bench, content: usize, at: i64) {
     for second in 0..35 {
         bench.shares(at + second * SECOND, &[content]);
     }
 }
 
-fn alerts(bench: &Bench) -> usize {
+pub fn alerts(bench: &Bench) -> usize {
     bench.records(topics::ALERTS, 0).len()
 }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use budget::POLL_BYTES_MAX;
 pub use error::{CommitError, LogError};
-pub use read_through::{Progress, STALLED_TIME_MAX, read_through};
+pub use read_through::{Progress, ReadThrough, STALLED_TIME_MAX, read_through};
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
 pub use topic::{
     Cleanup, Compaction, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
@@ -36,6 +36,10 @@ pub trait Log: Send + Sync + 'static {
     /// Creates the topics that are absent. A topic that exists in another shape is an error: with another number of partitions, another clean-up
     /// policy, or (on Kafka) another limit of a batch's bytes or stamps that are the senders'.
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError>;
+
+    /// Deletes the topics of these names that exist, with everything in them, and returns once they are gone. A topic made anew under the name
+    /// is another one: it has another id, and its offsets begin at 0. For commands that nothing else runs beside.
+    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError>;
 
     /// What differs, in the order of `specs`: topics that are absent, those of another shape, and those that keep records longer or shorter, or are
     /// compacted at other times; on Kafka, what an operator sets for all topics is what is wanted. Changes nothing.

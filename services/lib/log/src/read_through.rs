@@ -21,49 +21,116 @@ pub fn read_through(
     is_called_off: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(RecordRef<'_>),
 ) -> Result<(), LogError> {
-    let (first_held, written) = log.bounds(partition)?;
-    let begin = match offsets.start_bound() {
-        Bound::Included(offset) => *offset,
-        Bound::Excluded(offset) => offset.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let end = match offsets.end_bound() {
-        Bound::Included(offset) => offset.saturating_add(1),
-        Bound::Excluded(offset) => *offset,
-        Bound::Unbounded => u64::MAX,
-    };
-    let (begin, end) = (begin.max(first_held), end.min(written));
-    if begin >= end {
-        return Ok(());
+    let mut reading = ReadThrough::new(log, partition, offsets)?;
+    while reading.goes_on(is_called_off)? {
+        reading.poll(sink)?;
     }
-    let mut reader = log.tail_reader(&[(partition.clone(), begin)])?;
-    let mut progress = Progress::new(partition, end, STALLED_TIME_MAX);
-    while progress.goes_on(reader.as_ref(), is_called_off)? {
+    Ok(())
+}
+
+/// [`read_through`], one poll at a time.
+pub struct ReadThrough {
+    /// `None`: there is nothing to read.
+    reader: Option<Box<dyn TailReader>>,
+    begin: u64,
+    progress: Progress,
+}
+
+impl ReadThrough {
+    /// Of the records within `offsets` that are held and written now.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn new(log: &dyn Log, partition: &TopicPartition, offsets: impl RangeBounds<u64>) -> Result<Self, LogError> {
+        let (first_held, written) = log.bounds(partition)?;
+        let begin = match offsets.start_bound() {
+            Bound::Included(offset) => *offset,
+            Bound::Excluded(offset) => offset.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match offsets.end_bound() {
+            Bound::Included(offset) => offset.saturating_add(1),
+            Bound::Excluded(offset) => *offset,
+            Bound::Unbounded => u64::MAX,
+        };
+        let (begin, end) = (begin.max(first_held), end.min(written));
+        let reader = match begin < end {
+            true => Some(log.tail_reader(&[(partition.clone(), begin)])?),
+            false => None,
+        };
+        Ok(ReadThrough {
+            reader,
+            begin,
+            progress: Progress::new(partition, end, STALLED_TIME_MAX),
+        })
+    }
+
+    /// Whether the end is still to be reached.
+    ///
+    /// # Errors
+    /// [`LogError::CalledOff`] and [`LogError::Stalled`].
+    pub fn goes_on(&mut self, is_called_off: &dyn Fn() -> bool) -> Result<bool, LogError> {
+        match &self.reader {
+            Some(reader) => self.progress.goes_on(reader.as_ref(), is_called_off),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits for records, not long, and hands over what came.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn poll(&mut self, sink: &mut dyn FnMut(RecordRef<'_>)) -> Result<(), LogError> {
+        let (end, Some(reader)) = (self.progress.end, &mut self.reader) else {
+            return Ok(());
+        };
         reader.poll(POLL, RECORDS_PER_POLL, &mut |record| {
             // More may have been written, or asked for, than the end.
             if record.offset < end {
                 sink(record);
             }
         })?;
+        Ok(())
     }
-    Ok(())
+
+    /// The offset behind the last one.
+    pub fn end(&self) -> u64 {
+        self.progress.end.max(self.begin)
+    }
+
+    /// How many offsets there are to read. Of a compacted topic not every one has a record.
+    pub fn length(&self) -> u64 {
+        self.progress.end.saturating_sub(self.begin)
+    }
+
+    /// How many of them are read.
+    pub fn read(&self) -> u64 {
+        let position = self
+            .reader
+            .as_ref()
+            .and_then(|reader| reader.position(&self.progress.partition));
+        position
+            .unwrap_or(self.begin)
+            .clamp(self.begin, self.begin + self.length())
+            - self.begin
+    }
 }
 
 /// Watches over a reader that is to reach an end.
 #[derive(Debug)]
-pub struct Progress<'a> {
-    partition: &'a TopicPartition,
+pub struct Progress {
+    partition: TopicPartition,
     end: u64,
     stalled_time_max: Duration,
     position: Option<u64>,
     came_further_at: Instant,
 }
 
-impl<'a> Progress<'a> {
+impl Progress {
     /// Of a reader of `partition` that is to reach `end`, and comes further at least every `stalled_time_max`.
-    pub fn new(partition: &'a TopicPartition, end: u64, stalled_time_max: Duration) -> Self {
+    pub fn new(partition: &TopicPartition, end: u64, stalled_time_max: Duration) -> Self {
         Progress {
-            partition,
+            partition: partition.clone(),
             end,
             stalled_time_max,
             position: None,
@@ -76,7 +143,7 @@ impl<'a> Progress<'a> {
     /// # Errors
     /// [`LogError::CalledOff`] and [`LogError::Stalled`].
     pub fn goes_on(&mut self, reader: &dyn TailReader, is_called_off: &dyn Fn() -> bool) -> Result<bool, LogError> {
-        let position = reader.position(self.partition);
+        let position = reader.position(&self.partition);
         if position.is_some_and(|position| position >= self.end) {
             return Ok(false);
         }

@@ -62,7 +62,7 @@ impl Calibrations {
         self.kept.drain(..begun.saturating_sub(1));
     }
 
-    pub(crate) fn encode(&self, out: &mut Encoder) {
+    pub(crate) fn encode(&self, layout: Layout, out: &mut Encoder) {
         out.number(self.kept.len() as u64);
         for kept in &self.kept {
             out.number(kept.number);
@@ -71,8 +71,10 @@ impl Calibrations {
             out.float(kept.pages_per_day);
             out.number(u64::from(kept.episodes));
             out.signed(kept.at.0);
-            out.number(kept.platforms.len() as u64);
-            kept.platforms.iter().for_each(|null| encode_null(null, out));
+            if layout == Layout::Nulls {
+                out.number(kept.platforms.len() as u64);
+                kept.platforms.iter().for_each(|null| encode_null(null, out));
+            }
         }
     }
 
@@ -225,7 +227,7 @@ mod tests {
         assert_eq!(calibrations.kept.len(), KEPT_MAX);
         assert_eq!(number_at(&calibrations, 5_000), 99);
         let mut out = Encoder::new();
-        calibrations.encode(&mut out);
+        calibrations.encode(Layout::Nulls, &mut out);
         let bytes = out.finish();
         let mut input = Decoder::new(&bytes);
         assert_eq!(Calibrations::decode(Layout::Nulls, &mut input).unwrap(), calibrations);

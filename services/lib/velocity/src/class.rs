@@ -382,7 +382,7 @@ impl ClassCounts {
         record.is_some_and(|record| record.set_live_told(told_at, now))
     }
 
-    pub(crate) fn encode_hot(&self, out: &mut Encoder) {
+    pub(crate) fn encode_hot(&self, has_repeats: bool, out: &mut Encoder) {
         out.signed(self.since.0);
         out.signed(self.looked_at.0);
         out.number(self.quietest.len() as u64);
@@ -394,7 +394,9 @@ impl ClassCounts {
         for content in self.hot_contents() {
             let Hot { record, quiet, .. } = &self.hot[&content];
             record.encode(out);
-            record.repeats.encode(out);
+            if has_repeats {
+                record.repeats.encode(out);
+            }
             out.number(quiet.copies);
             out.signed(quiet.until.0);
         }

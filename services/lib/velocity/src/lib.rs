@@ -60,6 +60,6 @@ pub use group::Group;
 pub use input::{Counters, GroupConfig, HotKey, Input, Output};
 pub use record::HotRecord;
 pub use shadow::Comparison;
-pub use snapshot::{SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
+pub use snapshot::{SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ, SnapshotLayout};
 pub use standing::Standing;
 pub use trigger::{RULE_VERSION, TriggerParameters};

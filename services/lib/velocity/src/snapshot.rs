@@ -21,11 +21,44 @@ pub const SNAPSHOT_VERSION: u16 = 5;
 /// The layouts that are read. 4 knew no populations, no nulls and no repeats: such a group begins to count them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
 
+/// A layout that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SnapshotLayout {
+    /// 4, for going back to a program that knows no later one: without populations, nulls and repeats.
+    Before,
+    /// [`SNAPSHOT_VERSION`].
+    #[default]
+    Current,
+}
+
+impl SnapshotLayout {
+    /// Its version.
+    pub fn version(self) -> u16 {
+        match self {
+            SnapshotLayout::Before => SNAPSHOT_VERSION - 1,
+            SnapshotLayout::Current => SNAPSHOT_VERSION,
+        }
+    }
+
+    /// The layout of this version, if it is written.
+    pub fn of_version(version: u16) -> Option<Self> {
+        [SnapshotLayout::Before, SnapshotLayout::Current]
+            .into_iter()
+            .find(|layout| layout.version() == version)
+    }
+}
+
 impl Group {
     /// The state without its cold counts. Equal states have equal bytes.
     pub fn encode_core(&self) -> Vec<u8> {
+        self.encode_core_in(SnapshotLayout::Current)
+    }
+
+    /// The same in a stated layout.
+    pub fn encode_core_in(&self, layout: SnapshotLayout) -> Vec<u8> {
+        let is_current = layout == SnapshotLayout::Current;
         let mut out = Encoder::new();
-        out.number(u64::from(SNAPSHOT_VERSION));
+        out.number(u64::from(layout.version()));
         out.number(u64::from(self.id.0));
         out.signed(self.now.0);
         out.number(self.delta_number);
@@ -34,13 +67,16 @@ impl Group {
         self.families.encode(&mut out);
         self.deadlines.encode(&mut out);
         self.outcomes.encode(&mut out);
-        self.calibrations.encode(&mut out);
+        let calibrations = if is_current { Layout::Nulls } else { Layout::Threshold };
+        self.calibrations.encode(calibrations, &mut out);
         self.watch_list.encode(&mut out);
-        self.populations.encode(&mut out);
+        if is_current {
+            self.populations.encode(&mut out);
+        }
         out.number(self.classes.len() as u64);
         for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            counts.encode_hot(&mut out);
+            counts.encode_hot(is_current, &mut out);
         }
         out.finish()
     }

@@ -2,10 +2,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
+use tocsin_detector::Repartitioned;
 
 use crate::config::Config;
 use crate::serve::open_log;
-use crate::topics::{ingest_specs, specs};
+use crate::topics::{ingest_specs, repartition as move_key_groups, specs};
 
 /// The topics of the log.
 #[derive(Debug, Subcommand)]
@@ -14,10 +15,15 @@ pub enum TopicsCommand {
     Apply,
     /// Say what is absent or of another shape, the parties' ingest topics included, and change nothing.
     Check,
+    /// Move the key groups to the configured number of partitions (topics.sightings_partitions) with all they hold. No role may run meanwhile.
+    Repartition,
 }
 
 impl TopicsCommand {
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
+        if let TopicsCommand::Repartition = self {
+            return repartition(config);
+        }
         let log = open_log(config).context("open the log")?;
         let mut wanted = specs(config.sightings_partitions());
         if let TopicsCommand::Apply = self {
@@ -35,4 +41,21 @@ impl TopicsCommand {
             false => ExitCode::FAILURE,
         })
     }
+}
+
+fn repartition(config: &Config) -> Result<ExitCode> {
+    let count = config.sightings_partitions().get();
+    match move_key_groups(config)? {
+        Repartitioned::AsItWas => println!("There are {count} partitions already."),
+        Repartitioned::Moved {
+            from: Some(from),
+            records,
+        } => {
+            println!("The key groups moved from {from} to {count} partitions: {records} records.");
+        }
+        Repartitioned::Moved { from: None, .. } => {
+            println!("The key groups are in {count} partitions: the move that was begun before is done.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

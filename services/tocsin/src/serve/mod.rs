@@ -18,7 +18,7 @@ use tocsin_store::Store;
 use utoipa::openapi::OpenApi;
 
 use crate::config::Config;
-use crate::topics::specs;
+use crate::topics::{refuse_on_the_way, specs};
 
 pub use open::{FirstStart, deployment_key, open_log, open_store};
 pub use start::detector_setup;
@@ -91,6 +91,7 @@ impl Process {
         shutdown: Shutdown,
     ) -> anyhow::Result<Process> {
         let log = open_log(&config).context("open the log")?;
+        refuse_on_the_way(log.as_ref())?;
         // A process that is the whole deployment makes its topics; roles by themselves find them made by `tocsin topics apply`.
         if Role::ALL.iter().all(|role| roles.contains(role)) {
             log.ensure_topics(&specs(config.sightings_partitions()))

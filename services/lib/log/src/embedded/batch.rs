@@ -22,6 +22,7 @@ pub(super) struct Batch<'a> {
     /// By topic id and partition.
     moved: HashMap<(u64, u32), Moved>,
     created: Vec<Topic>,
+    deleted: Vec<Arc<str>>,
     stamp_ms: i64,
     encoded: Vec<u8>,
 }
@@ -37,6 +38,7 @@ struct Moved {
 pub(super) struct Visible {
     moved: Vec<(Arc<Topic>, u32, (u64, u64))>,
     created: Vec<Topic>,
+    deleted: Vec<Arc<str>>,
 }
 
 impl Visible {
@@ -44,6 +46,7 @@ impl Visible {
         for (topic, partition, bounds) in self.moved {
             topic.set_bounds(partition, bounds);
         }
+        catalogue.remove(&self.deleted);
         catalogue.add(self.created);
         catalogue.announce();
     }
@@ -69,6 +72,7 @@ impl<'a> Batch<'a> {
                 meta: transaction.open_table(tables::META)?,
                 moved: HashMap::new(),
                 created: Vec::new(),
+                deleted: Vec::new(),
                 stamp_ms,
                 encoded: Vec::new(),
             })
@@ -94,6 +98,7 @@ impl<'a> Batch<'a> {
                 .map(|((_, partition), moved)| (moved.topic, partition, (moved.first, moved.end)))
                 .collect(),
             created: self.created,
+            deleted: self.deleted,
         })
     }
 
@@ -251,6 +256,28 @@ impl<'a> Batch<'a> {
             self.created.push(Topic::new(spec.name.into(), row));
         }
         Ok(Ok(()))
+    }
+
+    /// Deletes the topics of these names that exist, and all that hangs on their ids, which are never used again.
+    pub(super) fn delete_topics(&mut self, names: &[String]) -> Result<(), LogError> {
+        let standing: Vec<Arc<Topic>> = names.iter().filter_map(|name| self.catalogue.topic(name)).collect();
+        for topic in standing {
+            let id = topic.row.id;
+            self.delete_all(&topic.name, id).map_err(failed("delete a topic"))?;
+            self.moved.retain(|(moved, _), _| *moved != id);
+            self.deleted.push(topic.name.clone());
+        }
+        Ok(())
+    }
+
+    fn delete_all(&mut self, name: &str, id: u64) -> Result<(), redb::StorageError> {
+        self.topics.remove(name)?;
+        self.records.retain_in((id, 0, 0)..(id + 1, 0, 0), |_, _| false)?;
+        self.keys
+            .retain_in((id, 0, &[][..])..(id + 1, 0, &[][..]), |_, _| false)?;
+        self.tombstones.retain_in((id, 0, 0)..(id + 1, 0, 0), |_, _| false)?;
+        self.ends.retain_in((id, 0)..(id + 1, 0), |_, _| false)?;
+        self.positions.retain(|(_, of, _), _| of != id)
     }
 
     fn absent(&self, specs: &[TopicSpec]) -> Result<Vec<TopicSpec>, LogError> {

@@ -57,6 +57,13 @@ impl Catalogue {
         }
     }
 
+    pub(super) fn remove(&self, names: &[Arc<str>]) {
+        let mut all = self.topics.write().expect("no holder of this lock panics");
+        for name in names {
+            all.remove(name);
+        }
+    }
+
     pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
         let all = self.topics.read().expect("no holder of this lock panics");
         all.values().cloned().collect()

@@ -223,6 +223,11 @@ impl Log for EmbeddedLog {
         self.shared.ask(|done| Job::EnsureTopics { specs, done })
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        self.shared.ask(|done| Job::DeleteTopics { names, done })
+    }
+
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
         self.shared.refuse_closed()?;
         let found = specs

@@ -31,6 +31,10 @@ pub(super) enum Job {
         specs: Vec<TopicSpec>,
         done: SyncSender<Result<(), LogError>>,
     },
+    DeleteTopics {
+        names: Vec<String>,
+        done: SyncSender<Result<(), LogError>>,
+    },
     /// A newer committer of this instance stands: answers its epoch once all older units are applied or refused.
     TakeOver {
         instance: String,

@@ -267,6 +267,11 @@ impl Writer {
                 answers.push(Answer::Done(done, result.unwrap_or_else(Err)));
                 error
             }
+            Job::DeleteTopics { names, done } => {
+                let (result, error) = split(batch.delete_topics(&names).map(Ok), void);
+                answers.push(Answer::Done(done, result.unwrap_or_else(Err)));
+                error
+            }
             Job::TakeOver { instance, done } => {
                 let epoch = self.epochs.entry(instance).or_insert(0);
                 *epoch += 1;
@@ -297,7 +302,9 @@ fn untried(job: Job) -> Answer {
     match job {
         Job::Append { done, .. } => Answer::Offsets(done, Err(LogError::Closed)),
         Job::Unit { done, .. } => Answer::Unit(done, Err(CommitError::NotApplied(LogError::Closed))),
-        Job::Positions { done, .. } | Job::EnsureTopics { done, .. } => Answer::Done(done, Err(LogError::Closed)),
+        Job::Positions { done, .. } | Job::EnsureTopics { done, .. } | Job::DeleteTopics { done, .. } => {
+            Answer::Done(done, Err(LogError::Closed))
+        }
         Job::TakeOver { done, .. } | Job::Retain { done, .. } => Answer::Number(done, Err(LogError::Closed)),
     }
 }
@@ -305,7 +312,7 @@ fn untried(job: Job) -> Answer {
 fn needs_sync(job: &Job) -> bool {
     match job {
         Job::Append { durability, .. } => *durability == Durability::Synced,
-        Job::Unit { .. } | Job::EnsureTopics { .. } => true,
+        Job::Unit { .. } | Job::EnsureTopics { .. } | Job::DeleteTopics { .. } => true,
         Job::Positions { .. } | Job::TakeOver { .. } | Job::Retain { .. } => false,
     }
 }

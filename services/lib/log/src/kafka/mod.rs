@@ -120,6 +120,10 @@ impl Log for KafkaLog {
         topics::ensure(&self.shared, specs)
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
+        topics::delete(&self.shared, names)
+    }
+
     fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
         topics::check(&self.shared, specs)
     }

@@ -66,6 +66,42 @@ pub(super) fn ensure(shared: &Shared, specs: &[TopicSpec]) -> Result<(), LogErro
     Ok(())
 }
 
+/// See [`Log::delete_topics`](crate::Log::delete_topics).
+pub(super) fn delete(shared: &Shared, names: &[&str]) -> Result<(), LogError> {
+    let standing = list(shared)?;
+    let is_standing = |name: &&&str| standing.iter().any(|topic| topic.name == **name);
+    let names: Vec<&str> = names.iter().filter(is_standing).copied().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let deleted = block_on(admin(shared)?.delete_topics(&names, &options())).map_err(failed("delete topics"))?;
+    for result in deleted {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
+            Err((topic, code)) => {
+                return Err(LogError::Kafka {
+                    operation: "delete a topic",
+                    topic: Some(topic),
+                    source: KafkaError::AdminOp(code),
+                });
+            }
+        }
+    }
+    // The controller knows at once, the brokers' metadata a moment later.
+    let deadline = Instant::now() + TOPIC_TIME_MAX;
+    while let Some(left) = list(shared)?.into_iter().find(|topic| names.contains(&&*topic.name)) {
+        if Instant::now() >= deadline {
+            return Err(LogError::Kafka {
+                operation: "wait until a topic is deleted",
+                topic: Some(left.name),
+                source: KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut),
+            });
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// See [`Log::check_topics`](crate::Log::check_topics).
 pub(super) fn check(shared: &Shared, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
     let standing = list(shared)?;

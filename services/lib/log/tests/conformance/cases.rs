@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tocsin_log::*;
 
+pub use super::deleted::*;
 use super::site::*;
 
 pub fn appends_keep_their_order_and_tell_their_offsets(site: &mut Site) {

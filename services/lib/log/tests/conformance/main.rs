@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod deleted;
 mod kafka_only;
 mod site;
 
@@ -46,4 +47,5 @@ both_logs!(
     a_log_closed_and_opened_again_is_the_same,
     topics_have_an_identity_and_a_shape,
     many_threads_append_at_once,
+    a_deleted_topic_leaves_nothing_to_its_successor,
 );

@@ -10,7 +10,7 @@ use tocsin_sketch::ColdConfig;
 use super::harness::*;
 use crate::null::{calibrate, shipped};
 use crate::trigger::TriggerParameters;
-use crate::{Group, HotKey, Input, Resolution};
+use crate::{Group, HotKey, Input, Resolution, SnapshotLayout};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -329,6 +329,10 @@ fn a_snapshot_of_the_version_before_is_read_and_begins_to_count() {
     };
     let cold = [(Class::All, cold.clone())].into();
     let mut group = Group::decode(config(), core, &cold).unwrap();
+    assert!(
+        group.encode_core_in(SnapshotLayout::Before) == *core,
+        "the way back: the bytes that the program before wrote"
+    );
     let key = HotKey {
         content: id(1),
         class: Class::All,

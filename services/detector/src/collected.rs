@@ -1,0 +1,133 @@
+//! What the state topic holds of one partition: the newest records of its keys, as far as a restore needs them.
+
+use std::collections::BTreeMap;
+
+use tocsin_model::{Class, GroupId, Timestamp};
+use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+
+/// What the state topic holds of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    /// The newest one; or why it cannot be used.
+    pub(crate) header: Option<Result<(StateHeader, Timestamp), String>>,
+    pub(crate) core: BTreeMap<GroupId, Chunks>,
+    pub(crate) cold: BTreeMap<(GroupId, Class), Chunks>,
+    /// `None`: the last unit had nothing to say to other partitions, or it has arrived.
+    pub(crate) onward: Option<Chunks>,
+}
+
+/// The chunks of one state, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
+
+impl Collected {
+    /// The records that say the same; `None` where something was not to be read, is missing, or stands for a moment only.
+    pub(crate) fn kept(&self, number: u32) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let (header, as_of) = self.header.as_ref()?.as_ref().ok()?;
+        if self.onward.is_some() {
+            return None;
+        }
+        let header = StateRecord {
+            applied_through: header.next_offset,
+            as_of: *as_of,
+            format: StateHeader::FORMAT,
+            chunk: 0,
+            chunks: 1,
+            body: header.encode(),
+        };
+        let mut records = vec![(StateKey::Header { partition: number }.to_bytes(), header.encode())];
+        for (group, chunks) in &self.core {
+            let key = |chunk| StateKey::Core { group: *group, chunk };
+            records.extend(
+                chunks
+                    .0
+                    .iter()
+                    .map(|(chunk, record)| (key(*chunk).to_bytes(), record.encode())),
+            );
+        }
+        for ((group, class), chunks) in &self.cold {
+            let key = |chunk| StateKey::Cold {
+                group: *group,
+                class: *class,
+                chunk,
+            };
+            records.extend(
+                chunks
+                    .0
+                    .iter()
+                    .map(|(chunk, record)| (key(*chunk).to_bytes(), record.encode())),
+            );
+        }
+        Some(records)
+    }
+
+    /// Takes one record of the state of partition `number`, behind those taken before.
+    pub(crate) fn take(&mut self, number: u32, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let Some(key) = key.and_then(StateKey::from_bytes) else {
+            return;
+        };
+        // What cannot be read takes the place of what it replaced: a state is whole as of its newest records or refused, never patched up
+        // with older ones.
+        let state = || value.and_then(|value| StateRecord::decode(value).ok());
+        match key {
+            StateKey::Header { partition } if partition == number => self.header = Some(header(state())),
+            StateKey::Core { group, chunk } => self.core.entry(group).or_default().put(chunk, state()),
+            StateKey::Cold { group, class, chunk } => {
+                self.cold.entry((group, class)).or_default().put(chunk, state());
+            }
+            StateKey::Onward { partition, chunk } if partition == number && value.is_none() => {
+                if let Some(chunks) = &mut self.onward {
+                    chunks.put(chunk, None);
+                }
+                self.onward.take_if(|chunks| chunks.end() == 0);
+            }
+            StateKey::Onward { partition, chunk } if partition == number => {
+                self.onward.get_or_insert_default().put(chunk, state());
+            }
+            StateKey::Header { .. } | StateKey::Hot { .. } | StateKey::Onward { .. } => {}
+        }
+    }
+}
+
+fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), String> {
+    let record = record.ok_or("it is no state record")?;
+    if record.format != StateHeader::FORMAT {
+        let (written, known) = (record.format, StateHeader::FORMAT);
+        return Err(format!("it has layout {written}, this program knows layout {known}"));
+    }
+    let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
+    Ok((header, record.as_of))
+}
+
+impl Chunks {
+    pub(crate) fn put(&mut self, chunk: u32, record: Option<StateRecord>) {
+        match record {
+            Some(record) => self.0.insert(chunk, record),
+            None => self.0.remove(&chunk),
+        };
+    }
+
+    /// The version of the body's layout, by its first chunk.
+    pub(crate) fn format(&self) -> u16 {
+        self.0.first_key_value().map_or(0, |(_, record)| record.format)
+    }
+
+    /// The number after the highest chunk.
+    pub(crate) fn end(&self) -> u32 {
+        self.0.last_key_value().map_or(0, |(chunk, _)| chunk + 1)
+    }
+
+    /// The whole body and the offset it was cut at. Chunks left over from a longer state before are passed over.
+    pub(crate) fn join(&self) -> Option<(Vec<u8>, u64)> {
+        let first = self.0.get(&0)?;
+        let mut body = Vec::new();
+        for chunk in 0..first.chunks {
+            let record = self.0.get(&chunk)?;
+            if record.applied_through != first.applied_through || record.chunks != first.chunks {
+                return None;
+            }
+            body.extend_from_slice(&record.body);
+        }
+        Some((body, first.applied_through))
+    }
+}
