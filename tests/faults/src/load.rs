@@ -16,7 +16,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use tocsin_model::{AccountPseudonym, ContentHash, Event, Kind, PartitionCount, Timestamp};
 use tocsin_tests::site::{ALPHA, ALPHA_PLATFORMS, BETA, BETA_PLATFORM, deployment_key, ingest_topic};
 use tocsin_tests::traffic::{content, share, url};
-use tocsin_wire::event::encode_single_object;
+use tocsin_wire::event::{encode_batch, encode_single_object};
 use tokio::task::JoinHandle;
 
 /// Contents of ordinary events.
@@ -26,6 +26,10 @@ const RATE: u32 = 100;
 /// A marker is due this often.
 const MARKER_EVERY: Duration = Duration::from_millis(400);
 const MARKER_COPIES: usize = 40;
+/// Events after which intake knows that no clock is wrong.
+const CLOCKS_KNOWN_AFTER: u64 = 2_000;
+/// Events of one record in a flood.
+const FLOOD_BATCH: usize = 100;
 const STEP: Duration = Duration::from_millis(20);
 /// Partitions of each ingest topic, and of the sightings.
 pub const PARTITIONS: u16 = 4;
@@ -179,12 +183,16 @@ impl Publisher {
                 owed -= 1.0;
                 self.publish_ordinary();
             }
-            while owed_flood >= 1.0 {
-                owed_flood -= 1.0;
-                let number = self.random.random_range(0..CONTENTS);
-                let event = self.event(&url(number), BETA_PLATFORM);
-                self.publish(event, BETA, false);
-                self.shared.flooded.fetch_add(1, Ordering::Relaxed);
+            while owed_flood >= FLOOD_BATCH as f64 {
+                owed_flood -= FLOOD_BATCH as f64;
+                let events = (0..FLOOD_BATCH).map(|_| {
+                    let number = self.random.random_range(0..CONTENTS);
+                    self.event(&url(number), BETA_PLATFORM)
+                });
+                let events: Vec<Event> = events.collect();
+                let value = encode_batch(&events);
+                self.send(events, BETA, false, &value);
+                self.shared.flooded.fetch_add(FLOOD_BATCH as u64, Ordering::Relaxed);
             }
             while MARKER_EVERY * markers <= now - began {
                 self.publish_marker(markers, began + MARKER_EVERY * markers);
@@ -213,7 +221,11 @@ impl Publisher {
             let minutes = match self.random.random_range(0..10) {
                 0 => -self.random.random_range(1..90), // late, and counted
                 1 => -self.random.random_range(180..300),
-                2 => self.random.random_range(10..600), // ahead: counted when it is received
+                // Ahead: counted when it is received. A clock's fault is estimated from the lowest twentieth, so they are fewer, and begin
+                // once it is known that the clocks are right.
+                _ if self.number > CLOCKS_KNOWN_AFTER && self.number.is_multiple_of(40) => {
+                    self.random.random_range(10..600)
+                }
                 _ => 0,
             };
             is_late = minutes <= -180;
@@ -259,21 +271,27 @@ impl Publisher {
             let id = CONFLUENT_ID.to_be_bytes();
             value.splice(..10, [0].into_iter().chain(id));
         }
-        let index = {
+        self.send(vec![event], party, is_late, &value);
+    }
+
+    /// Sends these events as one record.
+    fn send(&mut self, events: Vec<Event>, party: &'static str, is_late: bool, value: &[u8]) {
+        let indexes = {
             let mut sent = lock(&self.shared.sent);
-            sent.push(Sent {
+            let first = sent.len();
+            sent.extend(events.into_iter().map(|event| Sent {
                 event,
                 party,
                 is_acknowledged: false,
                 is_late,
-            });
-            sent.len() - 1
+            }));
+            first..sent.len()
         };
         let topic = ingest_topic(party);
         let partition = self.random.random_range(0..i32::from(PARTITIONS));
         let record = FutureRecord::<[u8], [u8]>::to(&topic)
             .partition(partition)
-            .payload(&value);
+            .payload(value);
         // A full queue refuses it: it was never sent, and is not acknowledged.
         let Ok(delivered) = self.producer.send_result(record) else {
             return;
@@ -282,7 +300,9 @@ impl Publisher {
         shared.outstanding.fetch_add(1, Ordering::AcqRel);
         tokio::spawn(async move {
             if let Ok(Ok(_)) = delivered.await {
-                lock(&shared.sent)[index].is_acknowledged = true;
+                for sent in &mut lock(&shared.sent)[indexes] {
+                    sent.is_acknowledged = true;
+                }
             }
             shared.outstanding.fetch_sub(1, Ordering::AcqRel);
         });

@@ -25,7 +25,7 @@ mod wait;
 mod watch;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -106,8 +106,11 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
         arguments.program.display()
     );
     let mut figures = Figures::open(&arguments.out)?;
-    let mut server = None;
-    let mut standing: Option<(Cluster, Brokers)> = None;
+    let mut servers = Servers {
+        arguments,
+        store: None,
+        brokers: None,
+    };
     let mut failed = 0;
     for fault in faults {
         let name = fault.name();
@@ -122,30 +125,13 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
                 continue;
             }
             println!("{name} {number}: seed {seed}");
-            if standing.as_ref().is_none_or(|(cluster, _)| *cluster != fault.cluster()) {
-                drop(standing.take());
-                standing = Some((fault.cluster(), start(arguments, fault.cluster()).await?));
-            }
-            if server.is_none() {
-                server = Some(Server::start(&arguments.root, &arguments.work.join("postgres")).await?);
-            }
-            let store = server.as_ref().context("it was started")?.database().await?;
-            let (_, brokers) = standing.as_mut().context("brokers were started")?;
             let evidence = arguments.work.join(format!("evidence-{name}-{number}-{seed}"));
             std::fs::create_dir_all(&evidence).context("make a directory for the evidence")?;
-            let place = Place {
-                program: &arguments.program,
-                store: &store,
-                shim: arguments.shim.as_deref(),
-                soak: std::time::Duration::from_secs(arguments.seconds),
-                evidence: &evidence,
-                seed,
-            };
-            let outcome = match Box::pin(play(*fault, brokers, place, number)).await {
+            let outcome = match Box::pin(servers.play(*fault, &evidence, round)).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     // Brokers in an unknown state serve no further round.
-                    standing = None;
+                    servers.brokers = None;
                     let violations = vec![format!("the round did not come to its end: {error:#}")];
                     let figures = [("violations", 1.0)].into();
                     Outcome { violations, figures }
@@ -170,6 +156,48 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
+/// What rounds stand on: started when the first needs it, and kept for the next.
+struct Servers<'a> {
+    arguments: &'a Arguments,
+    store: Option<Server>,
+    brokers: Option<(Cluster, Brokers)>,
+}
+
+impl Servers<'_> {
+    async fn play(&mut self, fault: Fault, evidence: &Path, round: Round<'_>) -> Result<Outcome> {
+        let arguments = self.arguments;
+        let mut random = SmallRng::seed_from_u64(round.seed);
+        let mut place = Place {
+            program: &arguments.program,
+            store: "",
+            shim: arguments.shim.as_deref(),
+            soak: std::time::Duration::from_secs(arguments.seconds),
+            evidence,
+            seed: round.seed,
+        };
+        if fault.cluster() == Cluster::Embedded {
+            return Box::pin(fault.play_alone(place, &mut random)).await;
+        }
+        if self.store.is_none() {
+            self.store = Some(Server::start(&arguments.root, &arguments.work.join("postgres")).await?);
+        }
+        let store = self.store.as_ref().context("it was started")?.database().await?;
+        place.store = &store;
+        if self
+            .brokers
+            .as_ref()
+            .is_none_or(|(cluster, _)| *cluster != fault.cluster())
+        {
+            drop(self.brokers.take());
+            self.brokers = Some((fault.cluster(), start(arguments, fault.cluster()).await?));
+        }
+        let (_, brokers) = self.brokers.as_mut().context("brokers were started")?;
+        let mut world = Box::pin(World::begin(brokers, place, fault.order(), fault.settings())).await?;
+        Box::pin(fault.play(&mut world, &mut random, round.number)).await?;
+        Box::pin(world.conclude()).await
+    }
+}
+
 async fn start(arguments: &Arguments, cluster: Cluster) -> Result<Brokers> {
     let data = arguments
         .work
@@ -180,13 +208,6 @@ async fn start(arguments: &Arguments, cluster: Cluster) -> Result<Brokers> {
         brokers.front().await?;
     }
     Ok(brokers)
-}
-
-async fn play(fault: Fault, brokers: &mut Brokers, place: Place<'_>, number: u32) -> Result<Outcome> {
-    let mut random = SmallRng::seed_from_u64(place.seed);
-    let mut world = Box::pin(World::begin(brokers, place, fault.order(), fault.settings())).await?;
-    Box::pin(fault.play(&mut world, &mut random, number)).await?;
-    Box::pin(world.conclude()).await
 }
 
 /// Of a round, from that of the run: adding a fault to the list changes no other.

@@ -47,6 +47,14 @@ pub struct Outcome {
     pub figures: BTreeMap<&'static str, f64>,
 }
 
+impl Outcome {
+    /// Adds what was found besides.
+    pub fn add(&mut self, violations: Vec<String>) {
+        self.violations.extend(violations);
+        self.figures.insert("violations", self.violations.len() as f64);
+    }
+}
+
 /// A round at work.
 pub struct World<'a> {
     /// The brokers it runs on.
@@ -316,7 +324,8 @@ impl<'a> World<'a> {
             stop(&mut self.members, &name, &mut wrong).await;
         }
         let seen = self.watch.stop();
-        let verdict = tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, &seen))?;
+        let verdict =
+            tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, Some(&seen)))?;
         tokio::task::block_in_place(|| drop(log));
         wrong.extend(verdict.violations.iter().cloned());
         let mut figures = figures(&seen, &markers, load_ended, &verdict);
@@ -346,7 +355,11 @@ async fn stop(members: &mut BTreeMap<String, Process>, name: &str, wrong: &mut V
     }
 }
 
-async fn parties(site: &Site) -> Result<BTreeMap<&'static str, tocsin_model::PartyId>> {
+/// The numbers of the parties, by name.
+///
+/// # Errors
+/// The store does not know them.
+pub async fn parties(site: &Site) -> Result<BTreeMap<&'static str, tocsin_model::PartyId>> {
     let store = open_store(&site.config()?).await?;
     let mut parties = BTreeMap::new();
     for name in [ALPHA, BETA] {

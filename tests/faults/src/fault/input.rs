@@ -17,6 +17,7 @@ use tocsin_wire::event::{encode_batch, encode_single_object};
 use tocsin_wire::{Reject, topics};
 
 use crate::load::{PARTITIONS, now};
+use crate::signal::Signal;
 use crate::wait::{LONG, pass, until_within};
 use crate::world::World;
 
@@ -190,38 +191,57 @@ pub async fn disorder(world: &mut World<'_>, random: &mut SmallRng) -> Result<()
     Ok(())
 }
 
-/// One party floods its topic, far beyond what the path takes in. The other's alerts stay timely, and the backlog drains.
+/// One party floods its topic, far beyond what the path takes in, for the intakes run a tenth of the time only. The other's alerts stay timely, and
+/// the backlog drains.
 pub async fn overload(world: &mut World<'_>) -> Result<()> {
-    const FLOOD_PER_SECOND: u32 = 6_000;
-    const LASTS: Duration = Duration::from_secs(10);
+    const FLOOD_PER_SECOND: u32 = 40_000;
+    const LASTS: Duration = Duration::from_secs(8);
+    /// Of each turn an intake runs so long, and stands still for the rest.
+    const RUNS: Duration = Duration::from_millis(10);
+    const STANDS: Duration = Duration::from_millis(90);
     /// The other parties' alarms, at the latest.
     const ALERT_SECONDS_MAX: f64 = 3.0;
-    let began = Instant::now();
-    world.load.flood(FLOOD_PER_SECOND);
-    pass(LASTS).await;
-    world.load.flood(0);
-    let flooded = world.load.flooded();
-    let mut lag_max = 0.0_f64;
+    let intakes = ["intake-1", "intake-2"];
     let mut apis = Vec::new();
-    for name in ["intake-1", "intake-2"] {
+    for name in intakes {
         apis.push(world.member(name)?.api().await?);
     }
-    until_within(LONG, "the backlog is drained", async || {
-        let mut lag = 0.0;
+    let total = async |metric: &str| -> Result<f64> {
+        let mut total = 0.0;
         for api in &apis {
-            lag += api.metric("tocsin_intake_lag_offsets").await?.unwrap_or(0.0);
+            total += api.metric(metric).await?.unwrap_or(0.0);
         }
-        lag_max = lag_max.max(lag);
-        Ok((lag < 500.0).then_some(()))
+        Ok(total)
+    };
+    let before = total("tocsin_intake_events_total").await?;
+    let began = Instant::now();
+    world.load.flood(FLOOD_PER_SECOND);
+    while began.elapsed() < LASTS {
+        for (signal, time) in [(Signal::Stop, STANDS), (Signal::Continue, RUNS)] {
+            for name in intakes {
+                world.member(name)?.signal(signal)?;
+            }
+            pass(time).await;
+        }
+    }
+    world.load.flood(0);
+    let taken = total("tocsin_intake_events_total").await? - before;
+    let lag = total("tocsin_intake_lag_offsets").await?;
+    let flooded = world.load.flooded();
+    let drains_since = Instant::now();
+    until_within(LONG * 2, "the backlog is drained", async || {
+        Ok((total("tocsin_intake_lag_offsets").await? < 50.0).then_some(()))
     })
     .await?;
-    let drained = began.elapsed().as_secs_f64();
+    let drain = drains_since.elapsed().as_secs_f64();
+    world.heals().await?;
     let alerts = world.longest_since(began).as_secs_f64();
     world.figures.insert("flooded_events", flooded as f64);
-    world.figures.insert("lag_offsets_level", lag_max);
     world
         .figures
-        .insert("drained_per_second_level", flooded as f64 / drained);
+        .insert("flood_of_capacity_level", flooded as f64 / taken.max(1.0));
+    world.figures.insert("lag_records_level", lag);
+    world.figures.insert("drain_seconds", drain);
     world.figures.insert("alerts_of_others_seconds", alerts);
     for (name, figure) in [
         ("intake-1", "intake_resident_bytes"),

@@ -28,7 +28,7 @@ pub async fn readers(world: &mut World<'_>) -> Result<()> {
     let mut streams = Vec::new();
     for _ in 0..READERS {
         // A server may refuse one too many; it must not wait for any.
-        streams.extend(api.stream(&key, Some("0")).await.ok());
+        streams.extend(api.stream(&key, None).await.ok());
     }
     let mut asking = JoinSet::new();
     for reader in 0..READERS {

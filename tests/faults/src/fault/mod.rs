@@ -1,17 +1,18 @@
 //! The faults, each a function that plays one round of it on a deployment at work.
 
 mod brokers;
+mod disk;
 mod input;
 mod lasting;
 mod network;
 mod processes;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use rand::rngs::SmallRng;
 
 use crate::load::Order;
-use crate::world::World;
+use crate::world::{Outcome, Place, World};
 
 /// A fault. The numbers are those of the project's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,6 +40,10 @@ pub enum Fault {
     SlowNetwork,
     /// 9: every process has a wrong clock, by up to an hour.
     Clocks,
+    /// 10: the disk below the embedded log is full, and later read-only.
+    FullDisk,
+    /// 11: the file of the embedded log is cut at any length, or a bit of it is turned.
+    DamagedLog,
     /// 12: records that are none stand among the events, and an intake is killed.
     Poison,
     /// 13: schema ids that nobody configured, or that name another schema than the record has.
@@ -62,6 +67,8 @@ pub enum Cluster {
     Three,
     /// One broker with a second listener, before which a proxy can stand.
     Fronted,
+    /// None: one process with all roles, on the embedded log.
+    Embedded,
 }
 
 impl Fault {
@@ -90,6 +97,7 @@ impl Fault {
         match self {
             Fault::OneBroker | Fault::TwoBrokers => Cluster::Three,
             Fault::TransactionCalls | Fault::LateRecords | Fault::CutNetwork | Fault::SlowNetwork => Cluster::Fronted,
+            Fault::FullDisk | Fault::DamagedLog => Cluster::Embedded,
             _ => Cluster::One,
         }
     }
@@ -114,7 +122,19 @@ impl Fault {
         }
     }
 
-    /// Plays one round. `number` counts from 1.
+    /// Plays one round on the embedded log.
+    ///
+    /// # Errors
+    /// The process does not come back.
+    pub async fn play_alone(self, place: Place<'_>, random: &mut SmallRng) -> Result<Outcome> {
+        match self {
+            Fault::FullDisk => disk::full(place, random).await,
+            Fault::DamagedLog => disk::damaged(place, random).await,
+            other => bail!("{} is played on brokers", other.name()),
+        }
+    }
+
+    /// Plays one round on brokers. `number` counts from 1.
     ///
     /// # Errors
     /// The deployment does not come back.
@@ -135,6 +155,7 @@ impl Fault {
             Fault::Clocks => lasting::clocks(world, random).await,
             Fault::Readers => lasting::readers(world).await,
             Fault::Soak => lasting::soak(world).await,
+            Fault::FullDisk | Fault::DamagedLog => bail!("{} is played without brokers", self.name()),
             Fault::OneBroker => brokers::one(world, random).await,
             Fault::TwoBrokers => brokers::two(world, random).await,
         }

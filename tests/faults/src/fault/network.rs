@@ -91,7 +91,8 @@ pub async fn late_records(world: &mut World<'_>, random: &mut SmallRng) -> Resul
     proxy(world)?.rule(vec![rule(&[call::HEARTBEAT])]);
     pass(Duration::from_secs(1)).await;
     proxy(world)?.mend();
-    pass(SESSION).await;
+    // Until the member has heard that it is out, and joined again or ended.
+    pass(SESSION * 3).await;
     world.heals().await?;
     Ok(())
 }
