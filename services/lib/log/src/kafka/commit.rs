@@ -36,6 +36,8 @@ enum Over {
 
 /// The longest a commit may take before its outcome counts as unknown. Above the transaction's own time-out of 6 s.
 const COMMIT_TIME_MAX: Duration = Duration::from_secs(20);
+/// The longest the records of a unit may take to arrive: beyond the time-outs of records and transaction, 6 s each, they do not any more.
+const RECORDS_TIME_MAX: Duration = Duration::from_secs(7);
 /// The longest one call to the transaction coordinator may take.
 const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest taking over from an older producer may take; it waits for that one's open transaction to be aborted.
@@ -202,17 +204,17 @@ fn commit(
     producer.begin_transaction().map_err(transactional)?;
     reach(FailPoint::TransactionBegun);
     producer.context().take_error();
-    let deadline = Instant::now() + CALL_TIME_MAX;
+    let deadline = Instant::now() + RECORDS_TIME_MAX;
     // The client's own commit would wait in steps of 100 ms: with nothing left under way it does not wait at all.
     let delivered = send_all(producer, unit, deadline).and_then(|()| drain(producer, unit, deadline));
-    delivered.map_err(|error| sort(producer, error, Stage::Open))?;
+    delivered.map_err(|error| undelivered(producer, error))?;
     reach(FailPoint::RecordsDelivered);
     if let Some(group) = group.filter(|_| !unit.positions.is_empty()) {
         let positions = unit.positions.iter();
         let positions = list(positions.map(|(partition, offset)| (partition, Some(*offset))));
         // The coordinator checks the member's generation here and not again. So every record stands by now: a restore of the partition by its
         // next owner waits for this transaction, and sees what becomes of it.
-        let sent = retried(deadline, |timeout| {
+        let sent = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
             producer.send_offsets_to_transaction(&positions, group, timeout)
         });
         sent.map_err(|error| refused(producer, failed("add the positions to a transaction")(error)))?;
@@ -336,6 +338,26 @@ fn sort(producer: &BaseProducer<Reports>, error: LogError, stage: Stage) -> Comm
     }
 }
 
+/// The records did not all arrive. Where time ran out, an abort would wait for them once more: when a broker dies, librdkafka 2.12 may keep records
+/// of the partitions that it led for ever (tests/faults, one_broker). Another producer aborts what is open within a second, and the unit is known
+/// not to be applied, for its end was never asked for.
+fn undelivered(producer: &BaseProducer<Reports>, error: LogError) -> Box<Failed> {
+    let is_late = match &error {
+        LogError::Kafka { source, .. } => matches!(
+            source.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::MessageTimedOut)
+        ),
+        _ => false,
+    };
+    if is_late && producer.client().fatal_error().is_none() {
+        return Box::new(Failed {
+            known: CommitError::NotApplied(error),
+            producer_is_lost: true,
+        });
+    }
+    sort(producer, error, Stage::Open).into()
+}
+
 /// The positions were not taken. A member that merely lost its partitions is to go on, yet librdkafka 2.12 cannot end what it began: its abort
 /// fails as fenced on Kafka 4.3, after some ten seconds, and the producer with it. So another producer aborts what is open. It may: the
 /// coordinator had just taken the group into the transaction, so no other process has this name. The unit is known not to be applied.
@@ -356,7 +378,12 @@ fn is_out_of_group(error: &LogError) -> bool {
     };
     matches!(
         source.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::UnknownMemberId)
+        // The last: the member has joined anew under its name, and this proof is of before.
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::FencedInstanceId
+        )
     )
 }
 
