@@ -166,7 +166,7 @@ impl Brokers {
     /// They do not come.
     pub async fn whole(&self) -> Result<()> {
         let count = self.nodes.len();
-        until_within(LONG, "all replicas are in step", async || {
+        until_within(LONG * 2, "all replicas are in step", async || {
             let mut config = ClientConfig::new();
             config.set("bootstrap.servers", &self.bootstrap);
             let asked = tokio::task::block_in_place(|| {

@@ -258,7 +258,7 @@ impl Publisher {
     /// A new event, of somebody else each time.
     fn event(&mut self, url: &str, platform: &str) -> Event {
         self.number += 1;
-        let id = u128::from(self.random.random::<u64>()) << 64 | u128::from(self.number);
+        let id = (u128::from(self.random.random::<u64>()) << 64) | u128::from(self.number);
         let mut event = share(id, platform, url, now());
         event.account = Some(AccountPseudonym(id.to_be_bytes()));
         event

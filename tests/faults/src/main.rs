@@ -28,10 +28,11 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use tokio::signal::unix::SignalKind;
 
 use brokers::Brokers;
 use fault::{Cluster, Fault};
@@ -78,7 +79,15 @@ fn main() -> Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(Box::pin(run(&arguments, &faults)))
+    runtime.block_on(async {
+        let mut terminated = tokio::signal::unix::signal(SignalKind::terminate()).context("hear of signals")?;
+        // Whoever is called off stops what it started: that goes with the future.
+        tokio::select! {
+            ended = Box::pin(run(&arguments, &faults)) => ended,
+            _ = tokio::signal::ctrl_c() => bail!("called off"),
+            _ = terminated.recv() => bail!("called off"),
+        }
+    })
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Fault>> {
@@ -176,7 +185,7 @@ impl Servers<'_> {
             seed: round.seed,
         };
         if fault.cluster() == Cluster::Embedded {
-            return Box::pin(fault.play_alone(place, &mut random)).await;
+            return Box::pin(fault.play_alone(place, &mut random, round.number)).await;
         }
         if self.store.is_none() {
             self.store = Some(Server::start(&arguments.root, &arguments.work.join("postgres")).await?);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
+use tocsin_failpoint::{FailPoint, VARIABLE};
 use tocsin_log::embedded::FILE_NAME;
 use tocsin_model::{AccountPseudonym, Kind};
 use tocsin_tests::child::{Tocsin, command};
@@ -118,7 +119,7 @@ impl<'a> Alone<'a> {
         let mut bodies = Vec::new();
         let first = self.sent.len();
         for _ in 0..REQUEST_EVENTS {
-            let id = u128::from(random.random::<u64>()) << 64 | self.sent.len() as u128 + 1;
+            let id = (u128::from(random.random::<u64>()) << 64) | (self.sent.len() as u128 + 1);
             let platform = ALPHA_PLATFORMS[random.random_range(0..2)];
             let mut event = share(id, platform, &url(random.random_range(0..CONTENTS)), now());
             event.kind = [Kind::Upload, Kind::Share, Kind::BlockedUpload][random.random_range(0..3)];
@@ -251,6 +252,46 @@ pub async fn full(place: Place<'_>, random: &mut SmallRng) -> Result<Outcome> {
     let mut outcome = alone
         .conclude(tocsin, [("refused_requests", f64::from(refused))].into())
         .await?;
+    outcome.add(violations);
+    Ok(outcome)
+}
+
+/// The points that only the embedded log comes to; each round takes the next.
+pub const POINTS: [FailPoint; 4] = [
+    FailPoint::BatchOpened,
+    FailPoint::BatchApplied,
+    FailPoint::BatchCommitted,
+    FailPoint::BatchShown,
+];
+
+/// The process ends at a named point of the embedded log's writes while events come in, and is started again.
+pub async fn ended_at_point(place: Place<'_>, random: &mut SmallRng, number: u32) -> Result<Outcome> {
+    let point = POINTS[(number as usize - 1) % POINTS.len()];
+    let mut alone = Alone::new(place, place.evidence.join("data")).await?;
+    // A start writes some batches itself; a later one is among those of the events.
+    let times = random.random_range(40..200);
+    println!("  end at {}, time {times}", point.name());
+    let ends_at = format!("{}:{times}", point.name());
+    let tocsin = Tocsin::start_in(place.program, &alone.site, &[], &[(VARIABLE, &ends_at)]).await?;
+    tocsin.api.ready().await?;
+    let mut requests = 0;
+    while alone.publish(&tocsin, random).await {
+        requests += 1;
+        ensure!(requests < FILLING_REQUESTS_MAX, "it does not come to {ends_at}");
+    }
+    tocsin.kill().await?;
+    let said = alone.keep_words("ended.log");
+    ensure!(said.contains(VARIABLE), "it ended elsewhere: {said}");
+    let tocsin = Tocsin::start(place.program, &alone.site).await?;
+    tocsin.api.ready().await?;
+    let mut violations = Vec::new();
+    for _ in 0..REQUESTS {
+        ensure!(alone.publish(&tocsin, random).await, "it takes events again");
+    }
+    if let Err(error) = alone.counted(&tocsin).await {
+        violations.push(format!("I1: {error:#}"));
+    }
+    let mut outcome = alone.conclude(tocsin, [("requests", requests as f64)].into()).await?;
     outcome.add(violations);
     Ok(outcome)
 }
