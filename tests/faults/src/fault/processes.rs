@@ -121,8 +121,9 @@ pub async fn stand_still(world: &mut World<'_>, random: &mut SmallRng) -> Result
     world.member(name)?.signal(Signal::Continue)?;
     took_over.context("the others take over")?;
     world.note_longest("take_over_seconds", world.longest_since(frozen_at));
-    // It may go on, or end to be started again: both are right, wrong counts are not.
-    pass(SESSION).await;
+    // It may go on, or end to be started again: both are right, wrong counts are not. A member that the group has put out hears of it when it polls,
+    // and until then tries its last unit for some twelve seconds.
+    pass(SESSION * 3).await;
     world.heals().await?;
     Ok(())
 }
