@@ -64,10 +64,25 @@ impl Tocsin {
     /// # Errors
     /// It ends before it listens.
     pub async fn start_with(program: &Path, site: &Site, settings: &[&str]) -> Result<Tocsin> {
+        Tocsin::start_in(program, site, settings, &[]).await
+    }
+
+    /// The same with variables of its environment.
+    ///
+    /// # Errors
+    /// It ends before it listens.
+    pub async fn start_in(
+        program: &Path,
+        site: &Site,
+        settings: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Tocsin> {
         let said = site.directory().join("stderr");
         let mut arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
         arguments.push("up");
-        let mut child = spawn(command(program, site, &arguments), &said)?;
+        let mut command = command(program, site, &arguments);
+        command.envs(environment.iter().copied());
+        let mut child = spawn(command, &said)?;
         let mut lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();
         while let Some(line) = lines.next_line().await? {
             let address = line

@@ -36,6 +36,8 @@ enum Over {
 
 /// The longest a commit may take before its outcome counts as unknown. Above the transaction's own time-out of 6 s.
 const COMMIT_TIME_MAX: Duration = Duration::from_secs(20);
+/// The longest the records of a unit may take to arrive: beyond the time-outs of records and transaction, 6 s each, they do not any more.
+const RECORDS_TIME_MAX: Duration = Duration::from_secs(7);
 /// The longest one call to the transaction coordinator may take.
 const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest taking over from an older producer may take; it waits for that one's open transaction to be aborted.
@@ -51,25 +53,14 @@ const SENDS_PER_SERVE: usize = 16;
 
 impl Transactions {
     pub(super) fn new(shared: Arc<Shared>, instance: &str) -> Result<Self, LogError> {
-        let made = shared.options.committer(instance).create_with_context(Reports {
-            instance: instance.to_owned(),
-            first: Mutex::new(None),
-        });
-        let producer: BaseProducer<Reports> = made.map_err(failed("make a transactional producer"))?;
-        let deadline = Instant::now() + TAKE_OVER_TIME_MAX;
-        while let Err(error) = producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
-            let again = matches!(&error, KafkaError::Transaction(cause) if cause.is_retriable());
-            if !again || Instant::now() >= deadline {
-                return Err(failed("take over the transactions")(error));
-            }
-        }
+        let producer = take_over(&shared, instance)?;
         // One unit at a time: the committer waits for each.
         let (work, taken) = sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("commit-{instance}"));
         let hook = tocsin_failpoint::inherited();
         let serve = move || {
             let _adopted = tocsin_failpoint::adopt(hook);
-            serve(&shared, &producer, &taken);
+            serve(&shared, producer, &taken);
         };
         thread.spawn(serve).map_err(|_| LogError::Closed)?;
         Ok(Transactions {
@@ -131,17 +122,65 @@ impl Committer for Transactions {
     }
 }
 
-fn serve(shared: &Shared, producer: &BaseProducer<Reports>, work: &Receiver<Work>) {
+/// A producer that has the transactions of this name to itself: what another, or the same before, had left open is aborted.
+fn take_over(shared: &Shared, instance: &str) -> Result<BaseProducer<Reports>, LogError> {
+    let made = shared.options.committer(instance).create_with_context(Reports {
+        instance: instance.to_owned(),
+        first: Mutex::new(None),
+    });
+    let producer: BaseProducer<Reports> = made.map_err(failed("make a transactional producer"))?;
+    let deadline = Instant::now() + TAKE_OVER_TIME_MAX;
+    while let Err(error) = producer.init_transactions(deadline.saturating_duration_since(Instant::now())) {
+        let again = matches!(&error, KafkaError::Transaction(cause) if cause.is_retriable());
+        if !again || Instant::now() >= deadline {
+            return Err(failed("take over the transactions")(error));
+        }
+    }
+    Ok(producer)
+}
+
+/// A unit that was not committed.
+struct Failed {
+    /// What is known of it.
+    known: CommitError,
+    /// Whether its producer can do nothing more, and another of the same name is to abort what it left open.
+    producer_is_lost: bool,
+}
+
+impl From<CommitError> for Box<Failed> {
+    fn from(known: CommitError) -> Box<Failed> {
+        Box::new(Failed {
+            known,
+            producer_is_lost: false,
+        })
+    }
+}
+
+fn serve(shared: &Shared, mut producer: BaseProducer<Reports>, work: &Receiver<Work>) {
     loop {
         match work.recv_timeout(Duration::from_secs(1)) {
             Ok(Work { unit, group, done }) => {
-                let mut result = commit(shared, producer, &unit, group.as_deref());
+                let mut result = commit(shared, &producer, &unit, group.as_deref());
                 for _ in 0..ECHOES_MAX {
-                    if !matches!(&result, Err(CommitError::NotApplied(error)) if is_echo(error)) {
+                    let known = result.as_ref().map_err(|failed| &failed.known);
+                    if !matches!(known, Err(CommitError::NotApplied(error)) if is_echo(error)) {
                         break;
                     }
-                    result = commit(shared, producer, &unit, group.as_deref());
+                    result = commit(shared, &producer, &unit, group.as_deref());
                 }
+                let result = result.map_err(|failed| {
+                    if !failed.producer_is_lost {
+                        return failed.known;
+                    }
+                    let instance = producer.context().instance.clone();
+                    match take_over(shared, &instance) {
+                        Ok(another) => {
+                            producer = another;
+                            failed.known
+                        }
+                        Err(error) => CommitError::Unknown(error),
+                    }
+                });
                 // A caller that gave up counts the outcome as unknown.
                 let _ = done.send(result);
             }
@@ -159,7 +198,7 @@ fn commit(
     producer: &BaseProducer<Reports>,
     unit: &Unit,
     group: Option<&ConsumerGroupMetadata>,
-) -> Result<(), CommitError> {
+) -> Result<(), Box<Failed>> {
     for append in &unit.appends {
         shared.check(append).map_err(CommitError::NotApplied)?;
     }
@@ -167,31 +206,22 @@ fn commit(
     producer.begin_transaction().map_err(transactional)?;
     reach(FailPoint::TransactionBegun);
     producer.context().take_error();
-    let deadline = Instant::now() + CALL_TIME_MAX;
-    if let Err(error) = send_all(producer, unit, deadline) {
-        return Err(sort(producer, error, Stage::Open));
-    }
+    let deadline = Instant::now() + RECORDS_TIME_MAX;
+    // The client's own commit would wait in steps of 100 ms: with nothing left under way it does not wait at all.
+    let delivered = send_all(producer, unit, deadline).and_then(|()| drain(producer, unit, deadline));
+    delivered.map_err(|error| undelivered(producer, error))?;
+    reach(FailPoint::RecordsDelivered);
     if let Some(group) = group.filter(|_| !unit.positions.is_empty()) {
         let positions = unit.positions.iter();
         let positions = list(positions.map(|(partition, offset)| (partition, Some(*offset))));
-        // The coordinator checks the member's generation here and not again: see the decision kafka-client.md for what that leaves open.
-        let sent = retried(deadline, |timeout| {
+        // The coordinator checks the member's generation here and not again. So every record stands by now: a restore of the partition by its
+        // next owner waits for this transaction, and sees what becomes of it.
+        let sent = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
             producer.send_offsets_to_transaction(&positions, group, timeout)
         });
-        sent.map_err(|error| {
-            sort(
-                producer,
-                failed("add the positions to a transaction")(error),
-                Stage::Open,
-            )
-        })?;
+        sent.map_err(|error| refused(producer, failed("add the positions to a transaction")(error)))?;
     }
     reach(FailPoint::PositionsAdded);
-    // The client's own commit would wait in steps of 100 ms: with nothing left under way it does not wait at all.
-    if let Err(error) = drain(producer, unit, deadline) {
-        return Err(sort(producer, error, Stage::Open));
-    }
-    reach(FailPoint::RecordsDelivered);
     let ended = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
         producer.commit_transaction(timeout)
     });
@@ -308,6 +338,55 @@ fn sort(producer: &BaseProducer<Reports>, error: LogError, stage: Stage) -> Comm
         ) => CommitError::Fenced(error),
         _ => CommitError::NotApplied(error),
     }
+}
+
+/// The records did not all arrive. Where time ran out, an abort would wait for them once more: when a broker dies, librdkafka 2.12 may keep records
+/// of the partitions that it led for ever (tests/faults, one_broker). Another producer aborts what is open within a second, and the unit is known
+/// not to be applied, for its end was never asked for.
+fn undelivered(producer: &BaseProducer<Reports>, error: LogError) -> Box<Failed> {
+    let is_late = match &error {
+        LogError::Kafka { source, .. } => matches!(
+            source.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::MessageTimedOut)
+        ),
+        _ => false,
+    };
+    if is_late && producer.client().fatal_error().is_none() {
+        return Box::new(Failed {
+            known: CommitError::NotApplied(error),
+            producer_is_lost: true,
+        });
+    }
+    sort(producer, error, Stage::Open).into()
+}
+
+/// The positions were not taken. A member that merely lost its partitions is to go on, yet librdkafka 2.12 cannot end what it began: its abort
+/// fails as fenced on Kafka 4.3, after some ten seconds, and the producer with it. So another producer aborts what is open. It may: the
+/// coordinator had just taken the group into the transaction, so no other process has this name. The unit is known not to be applied.
+fn refused(producer: &BaseProducer<Reports>, error: LogError) -> Box<Failed> {
+    if is_out_of_group(&error) {
+        return Box::new(Failed {
+            known: CommitError::Fenced(error),
+            producer_is_lost: true,
+        });
+    }
+    sort(producer, error, Stage::Open).into()
+}
+
+/// Whether the group has gone on without this member.
+fn is_out_of_group(error: &LogError) -> bool {
+    let LogError::Kafka { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.rdkafka_error_code(),
+        // The last: the member has joined anew under its name, and this proof is of before.
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::FencedInstanceId
+        )
+    )
 }
 
 /// After an abort the producer takes a new epoch, and librdkafka may call the next transaction off for the failure of the one before. Such a

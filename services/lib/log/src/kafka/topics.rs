@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResourceResult, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -271,9 +271,7 @@ fn compare(
     if resources.is_empty() {
         return Ok(found);
     }
-    let described =
-        block_on(admin.describe_configs(&resources, &options())).map_err(failed("ask for the settings of topics"))?;
-    for ((spec, partitions), described) in counted.iter().zip(described) {
+    for ((spec, partitions), described) in counted.iter().zip(describe(admin, &resources)?) {
         let described = described.map_err(|code| LogError::Kafka {
             operation: "ask for the settings of a topic",
             topic: Some(spec.name.clone()),
@@ -289,6 +287,24 @@ fn compare(
         found.extend(differences.map(|difference| spec.differs(difference)));
     }
     Ok(found)
+}
+
+/// Asks until every topic has settings: one that stands has some, and a broker that has not heard of a new topic yet tells of none. (Which of
+/// several brokers is asked is up to the client.)
+fn describe(
+    admin: &AdminClient<DefaultClientContext>,
+    resources: &[ResourceSpecifier<'_>],
+) -> Result<Vec<ConfigResourceResult>, LogError> {
+    let deadline = Instant::now() + TOPIC_TIME_MAX;
+    loop {
+        let asked = block_on(admin.describe_configs(resources, &options()));
+        let described = asked.map_err(failed("ask for the settings of topics"))?;
+        let mut told = described.iter().flatten();
+        if told.all(|topic| !topic.entries.is_empty()) || Instant::now() > deadline {
+            return Ok(described);
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// What the rest of Tocsin counts on: a topic of another shape is not used.

@@ -1,0 +1,487 @@
+//! One round: a new deployment of real processes on the brokers, its load, those who look on, and what it has come to in the end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tocsin::serve::{Role, open_log, open_store};
+use tocsin_log::{SharedLog, TopicPartition};
+use tocsin_model::ContentHash;
+use tocsin_tests::api::Api;
+use tocsin_tests::ground::Ground;
+use tocsin_tests::site::{ALPHA, BETA, Site, Time};
+use tocsin_wire::topics;
+
+use crate::brokers::Brokers;
+use crate::check::{self, Exact, Sightings, Tokens, Verdict};
+use crate::load::{Load, Order, PARTITIONS, Sent};
+use crate::process::{Plan, Process};
+use crate::proxy::Proxy;
+use crate::wait::{LONG, until_within};
+use crate::watch::{Seen, Watch};
+
+/// Where a round takes place.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The program under test.
+    pub program: &'a Path,
+    /// The casework store.
+    pub store: &'a str,
+    /// What gives a process a wrong clock, if it could be built.
+    pub shim: Option<&'a Path>,
+    /// How long a soak lasts.
+    pub soak: Duration,
+    /// What is kept of a round that fails.
+    pub evidence: &'a Path,
+    /// What decides everything that is not up to the machine.
+    pub seed: u64,
+}
+
+/// What a round shows.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is wrong.
+    pub violations: Vec<String>,
+    /// By name.
+    pub figures: BTreeMap<&'static str, f64>,
+}
+
+impl Outcome {
+    /// Adds what was found besides.
+    pub fn add(&mut self, violations: Vec<String>) {
+        self.violations.extend(violations);
+        self.figures.insert("violations", self.violations.len() as f64);
+    }
+}
+
+/// A round at work.
+pub struct World<'a> {
+    /// The brokers it runs on.
+    pub brokers: &'a mut Brokers,
+    /// Where it takes place.
+    pub place: Place<'a>,
+    /// Settings, parties and keys.
+    pub site: Site,
+    /// The processes that were started, by name.
+    pub members: BTreeMap<String, Process>,
+    /// What is published.
+    pub load: Load,
+    /// Who looks on.
+    pub watch: Watch,
+    /// What stands before the broker, if anything does.
+    pub proxy: Option<Proxy>,
+    /// Figures of the fault itself.
+    pub figures: BTreeMap<&'static str, f64>,
+    /// What the fault itself found wrong.
+    pub violations: Vec<String>,
+    starts: usize,
+    /// When members were started again that had ended by themselves.
+    restarted: BTreeMap<String, Instant>,
+}
+
+/// What was published so long before a fault may not have rung before it.
+const SHORTLY: Duration = Duration::from_millis(500);
+
+/// Between two starts of a process that ends by itself.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// The processes of a deployment, in the order in which they start.
+pub const MEMBERS: [(Role, &str); 6] = [
+    (Role::Dispatcher, "dispatcher-1"),
+    (Role::Query, "query-1"),
+    (Role::Detector, "detector-1"),
+    (Role::Detector, "detector-2"),
+    (Role::Intake, "intake-1"),
+    (Role::Intake, "intake-2"),
+];
+
+/// The role of the members of this name.
+pub fn role_of(name: &str) -> Role {
+    let known = MEMBERS
+        .iter()
+        .find(|(_, member)| member.split('-').next() == name.split('-').next());
+    known.map_or(Role::Detector, |(role, _)| *role)
+}
+
+impl<'a> World<'a> {
+    /// A new deployment with these members and further settings, ready and under load.
+    ///
+    /// # Errors
+    /// It does not come to work.
+    pub async fn begin(
+        brokers: &'a mut Brokers,
+        place: Place<'a>,
+        order: Order,
+        settings: &[(&str, &str)],
+    ) -> Result<World<'a>> {
+        let bootstrap = brokers.bootstrap.clone();
+        let ground = Ground::Kafka {
+            bootstrap: bootstrap.clone(),
+        };
+        let replicas = brokers.count().to_string();
+        let mut all = vec![("store.url", place.store), ("topics.replication_factor", &replicas)];
+        all.extend(settings);
+        let site = Site::with(&ground, Time::Live, PARTITIONS, &all).await?;
+        let log = tokio::task::block_in_place(|| site.log()).context("make the topics")?;
+        tokio::task::block_in_place(|| drop(log));
+        brokers.whole().await?;
+        let config = site.config()?;
+        let watch = Watch::start(&config, &site.keys.coordinators)?;
+        let load = Load::start(&bootstrap, place.seed, order)?;
+        let proxy = match brokers.fronted {
+            Some(fronted) => Some(Proxy::start(fronted).await?),
+            None => None,
+        };
+        let mut world = World {
+            brokers,
+            proxy,
+            place,
+            site,
+            members: BTreeMap::new(),
+            load,
+            watch,
+            figures: BTreeMap::new(),
+            violations: Vec::new(),
+            starts: 0,
+            restarted: BTreeMap::new(),
+        };
+        for (role, instance) in MEMBERS {
+            world.spawn(world.plan(role, instance))?;
+        }
+        for (_, instance) in MEMBERS {
+            world.ready(instance).await?;
+        }
+        world.heals().await.context("the path works before anything happens")?;
+        Ok(world)
+    }
+
+    /// How a process of this deployment is started: where a proxy stands before the broker, by way of it.
+    pub fn plan(&self, role: Role, instance: &str) -> Plan {
+        let plan = Plan::new(role, instance);
+        match self.brokers.fronted {
+            Some(fronted) => plan.with(&format!("log.bootstrap=127.0.0.1:{}", fronted.front)),
+            None => plan,
+        }
+    }
+
+    /// Starts a process and waits for nothing.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn(&mut self, plan: Plan) -> Result<()> {
+        self.starts += 1;
+        let said = self
+            .place
+            .evidence
+            .join(format!("{:02}-{}.log", self.starts, plan.instance));
+        let name = plan.instance.clone();
+        let process = Process::spawn(self.place.program, &self.site, plan, said)?;
+        self.members.insert(name, process);
+        Ok(())
+    }
+
+    /// Starts a process in the place of one of this name.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn start(&mut self, plan: Plan) -> Result<Api> {
+        let name = plan.instance.clone();
+        self.spawn(plan)?;
+        self.ready(&name).await
+    }
+
+    /// Waits until a member is ready; the query node is asked from then on.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn ready(&mut self, name: &str) -> Result<Api> {
+        let api = self.member(name)?.ready().await?;
+        if role_of(name) == Role::Query {
+            self.watch.ask(Some(api.clone()));
+        }
+        Ok(api)
+    }
+
+    /// A member.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn member(&mut self, name: &str) -> Result<&mut Process> {
+        self.members
+            .get_mut(name)
+            .with_context(|| format!("there is no {name}"))
+    }
+
+    /// Waits until what is published from now on rings in every partition, and tells how long that took.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn heals(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        until_within(LONG, "what is published now rings in every partition", async || {
+            let markers = self.load.markers();
+            let mut later = markers
+                .iter()
+                .filter(|(_, due_at)| **due_at > began)
+                .collect::<Vec<_>>();
+            later.sort_by_key(|(_, due_at)| **due_at);
+            later.truncate(usize::from(PARTITIONS));
+            let rang = self.watch.look(|seen| {
+                let mut hashes = later.iter().map(|(hash, _)| *hash);
+                hashes.all(|hash| seen.alerts.iter().any(|alert| alert.hash.as_ref() == Some(hash)))
+            });
+            self.supervise()?;
+            Ok((later.len() == usize::from(PARTITIONS) && rang).then_some(()))
+        })
+        .await?;
+        Ok(began.elapsed())
+    }
+
+    /// The longest that an alert has taken of what was published since shortly before `begin`.
+    pub fn longest_since(&self, begin: Instant) -> Duration {
+        let markers = self.load.markers();
+        self.watch.look(|seen| {
+            let took = |(hash, due_at): (&ContentHash, &Instant)| {
+                let shown = seen.alerts.iter().find(|alert| alert.hash.as_ref() == Some(hash))?;
+                Some(shown.at.saturating_duration_since(*due_at))
+            };
+            let since = markers.iter().filter(|(_, due_at)| **due_at + SHORTLY >= begin);
+            since.filter_map(took).max().unwrap_or_default()
+        })
+    }
+
+    /// Adds a figure of which the round's largest counts.
+    pub fn note_longest(&mut self, figure: &'static str, took: Duration) {
+        let longest = self.figures.entry(figure).or_insert(0.0);
+        *longest = longest.max(took.as_secs_f64());
+    }
+
+    /// Starts members again that have ended by themselves, as a supervisor would do it: that they end is right where the fate of a commit is
+    /// not known, or the brokers are gone. It is counted, and is no violation.
+    fn supervise(&mut self) -> Result<()> {
+        let mut ended = Vec::new();
+        for (name, process) in &mut self.members {
+            if process.ended()?.is_some() {
+                ended.push((name.clone(), process.plan.clone(), process.last_words()));
+            } else if role_of(name) == Role::Query
+                && let Some(api) = process.address()
+            {
+                self.watch.ask(Some(api));
+            }
+        }
+        for (name, plan, said) in ended {
+            if self.restarted.get(&name).is_some_and(|at| at.elapsed() < RESTART_PAUSE) {
+                continue;
+            }
+            let reason = said.lines().last().unwrap_or_default();
+            println!(
+                "  {name} ended and is started again: {}",
+                reason.chars().take(200).collect::<String>()
+            );
+            *self.figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+            self.restarted.insert(name, Instant::now());
+            self.spawn(plan)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants.
+    ///
+    /// # Errors
+    /// It cannot be looked at. What is wrong with it is no error.
+    pub async fn conclude(mut self) -> Result<Outcome> {
+        let load_ended = Instant::now();
+        let markers = self.load.markers();
+        let config = self.site.config()?;
+        let log = tokio::task::block_in_place(|| open_log(&config)).context("reach the log")?;
+        let sent = self.load.stop().await?;
+        let tokens = Tokens::new(&config, parties(&self.site).await?)?;
+        let mut wrong = std::mem::take(&mut self.violations);
+        let mut sightings = Sightings::default();
+        if let Err(error) = arrive(&log, &sent, &tokens, &mut sightings).await {
+            wrong.push(format!("I1: {error:#}"));
+        }
+        // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
+        for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
+            stop(&mut self.members, &name, &mut wrong).await;
+        }
+        if let Err(error) = applied(&log, &self.watch).await {
+            wrong.push(format!("I1: {error:#}"));
+        }
+        tokio::task::block_in_place(|| sightings.read_on(log.as_ref()))?;
+        let exact = Exact::new(&sent, &tokens, &sightings);
+        let known: std::collections::BTreeSet<u64> = sent.iter().map(|sent| tokens.of(sent)).collect();
+        let invented = sightings.tokens.iter().filter(|token| !known.contains(token)).count();
+        if invented > 0 {
+            wrong.push(format!("I1: {invented} events are counted that nobody sent"));
+        }
+        if let Some(query) = self.members.get_mut("query-1") {
+            let api = query.api().await?;
+            wrong.extend(answers(&api, &self.site, &exact).await);
+        }
+        for name in names(&self.members, &[Role::Detector, Role::Query]) {
+            stop(&mut self.members, &name, &mut wrong).await;
+        }
+        let seen = self.watch.stop();
+        let verdict =
+            tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, Some(&seen)))?;
+        tokio::task::block_in_place(|| drop(log));
+        wrong.extend(verdict.violations.iter().cloned());
+        let mut figures = figures(&seen, &markers, load_ended, &verdict);
+        figures.extend(self.figures);
+        figures.insert("violations", wrong.len() as f64);
+        Ok(Outcome {
+            violations: wrong,
+            figures,
+        })
+    }
+}
+
+fn names(members: &BTreeMap<String, Process>, roles: &[Role]) -> Vec<String> {
+    members
+        .keys()
+        .filter(|name| roles.contains(&role_of(name)))
+        .cloned()
+        .collect()
+}
+
+async fn stop(members: &mut BTreeMap<String, Process>, name: &str, wrong: &mut Vec<String>) {
+    let Some(mut process) = members.remove(name) else {
+        return;
+    };
+    if let Err(error) = process.terminate().await {
+        wrong.push(format!("end: {error:#}"));
+    }
+}
+
+/// The numbers of the parties, by name.
+///
+/// # Errors
+/// The store does not know them.
+pub async fn parties(site: &Site) -> Result<BTreeMap<&'static str, tocsin_model::PartyId>> {
+    let store = open_store(&site.config()?).await?;
+    let mut parties = BTreeMap::new();
+    for name in [ALPHA, BETA] {
+        parties.insert(name, store.party_named(&name.parse()?).await?.id);
+    }
+    store.close().await;
+    Ok(parties)
+}
+
+/// Waits until all acknowledged events are in the sightings.
+async fn arrive(log: &SharedLog, sent: &[Sent], tokens: &Tokens, sightings: &mut Sightings) -> Result<()> {
+    let acknowledged: Vec<u64> = sent
+        .iter()
+        .filter(|sent| sent.is_acknowledged)
+        .map(|sent| tokens.of(sent))
+        .collect();
+    let mut missing = 0;
+    let arrived = until_within(LONG, "every acknowledged event is in the sightings", async || {
+        // A broker that is away for a moment is asked again.
+        let _ = tokio::task::block_in_place(|| sightings.read_on(log.as_ref()));
+        missing = acknowledged
+            .iter()
+            .filter(|token| !sightings.tokens.contains(token))
+            .count();
+        Ok((missing == 0).then_some(()))
+    })
+    .await;
+    arrived.with_context(|| format!("{missing} of {} acknowledged events are missing", acknowledged.len()))
+}
+
+/// Waits until the units of all partitions end where the sightings end, and those end there still.
+async fn applied(log: &SharedLog, watch: &Watch) -> Result<()> {
+    let mut told = String::new();
+    let applied = until_within(LONG, "all sightings are applied", async || {
+        let headers = watch.newest_headers();
+        let mut all = true;
+        told.clear();
+        for number in 0..u32::from(PARTITIONS) {
+            let place = TopicPartition::new(topics::SIGHTINGS, number);
+            let Ok((_, end)) = tokio::task::block_in_place(|| log.bounds(&place)) else {
+                return Ok(None);
+            };
+            let header = headers.get(&number).copied().unwrap_or(0);
+            told += &format!(" {number}: {header} of {end}");
+            all &= header == end;
+        }
+        Ok(all.then_some(()))
+    })
+    .await;
+    applied.with_context(|| format!("the newest units end at{told}"))
+}
+
+/// What a query node says that differs from the exact counts.
+async fn answers(api: &Api, site: &Site, exact: &Exact) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (hash, count) in exact.by_hash() {
+        let mut said = String::new();
+        let answer = until_within(Duration::from_secs(20), "the query node counts it", async || {
+            let answer = api
+                .look_up(&site.keys.coordinators, &String::from_utf8_lossy(hash.value()))
+                .await;
+            said = format!("{answer:?}");
+            let Ok(Some(answer)) = answer else { return Ok(None) };
+            Ok((answer["windows"][2]["exact"].as_u64() == Some(count)).then_some(()))
+        });
+        if answer.await.is_err() {
+            said.truncate(600);
+            wrong.push(format!(
+                "I1: the query node does not count {count} copies of {hash:?}: {said}"
+            ));
+        }
+        if wrong.len() >= 3 {
+            break;
+        }
+    }
+    wrong
+}
+
+fn figures(
+    seen: &Seen,
+    markers: &BTreeMap<ContentHash, Instant>,
+    load_ended: Instant,
+    verdict: &Verdict,
+) -> BTreeMap<&'static str, f64> {
+    let mut first_shown = BTreeMap::new();
+    for alert in &seen.alerts {
+        if let Some(hash) = alert.hash.as_ref().filter(|hash| markers.contains_key(*hash)) {
+            first_shown.entry(hash.clone()).or_insert(alert.at);
+        }
+    }
+    // The first markers waited for the deployment to start.
+    let begun = seen.alerts.first().map(|alert| alert.at);
+    let counted = |due_at: &&Instant| begun.is_some_and(|begun| **due_at >= begun);
+    let mut delays = Vec::new();
+    let mut silent = 0;
+    for (hash, due_at) in markers.iter().filter(|(_, due_at)| counted(due_at)) {
+        match first_shown.get(hash) {
+            Some(at) => delays.push(at.saturating_duration_since(*due_at)),
+            None => silent += 1,
+        }
+    }
+    let shown: Vec<Instant> = seen
+        .alerts
+        .iter()
+        .map(|alert| alert.at)
+        .filter(|at| *at <= load_ended)
+        .collect();
+    let gaps = shown.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0]));
+    let gap = gaps
+        .chain(shown.last().map(|last| load_ended - *last))
+        .max()
+        .unwrap_or_default();
+    BTreeMap::from([
+        (
+            "recovery_seconds",
+            delays.iter().max().copied().unwrap_or_default().as_secs_f64(),
+        ),
+        ("alert_gap_seconds", gap.as_secs_f64()),
+        ("markers_silent", f64::from(silent)),
+        ("zombie_writes_accepted", verdict.zombie_writes as f64),
+        ("events", verdict.events as f64),
+        ("alerts", verdict.alerts as f64),
+        ("answers", seen.answers as f64),
+    ])
+}
