@@ -86,8 +86,8 @@ enum Command {
         #[arg(long, default_value = "0")]
         instance: String,
         /// Of a detector: where it keeps local copies of the state.
-        #[arg(long, default_value = "")]
-        cache: PathBuf,
+        #[arg(long)]
+        cache: Option<PathBuf>,
         /// Of a consumer that does nothing: how many records to read, and from which topics.
         #[arg(long, default_value_t = 0)]
         records: u64,
@@ -159,6 +159,6 @@ fn main() -> anyhow::Result<()> {
             cache,
             records,
             topic,
-        } => measure::play(role, &bootstrap, &instance, (records, &topic), &cache),
+        } => measure::play(role, &bootstrap, &instance, (records, &topic), cache),
     }
 }

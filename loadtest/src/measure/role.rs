@@ -1,7 +1,7 @@
 //! What the processes of the pipeline do.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub fn play(
     bootstrap: &str,
     instance: &str,
     (records, topics): (u64, &[String]),
-    cache: &Path,
+    cache: Option<PathBuf>,
 ) -> anyhow::Result<()> {
     let shutdown = stop_with_standard_input();
     let registry = Registry::new();
@@ -63,7 +63,7 @@ pub fn play(
             tell(&registry, readiness, "tocsin_detector_sightings_total", &shutdown)?;
             tocsin_detector::run(
                 &DetectorConfig {
-                    cache_directory: cache.to_owned(),
+                    cache_directory: cache.unwrap_or_default(),
                     ..DetectorConfig::default()
                 },
                 &corpus::detector_setup(instance),
