@@ -43,8 +43,8 @@ pub struct Part {
     #[arg(long, default_value = "0")]
     instance: String,
     /// Of a detector: where it keeps local copies of the state.
-    #[arg(long, default_value = "")]
-    cache: std::path::PathBuf,
+    #[arg(long)]
+    cache: Option<std::path::PathBuf>,
     /// Of a consumer that does nothing: the topics.
     #[arg(long)]
     topic: Vec<String>,
@@ -93,7 +93,7 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
     let detect = |log: &SharedLog| {
         let setup = corpus::detector_setup(&part.instance);
         let config = DetectorConfig {
-            cache_directory: part.cache.clone(),
+            cache_directory: part.cache.clone().unwrap_or_default(),
             ..DetectorConfig::default()
         };
         tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
