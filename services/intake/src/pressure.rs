@@ -14,6 +14,9 @@ const LOOKED_EVERY: Duration = Duration::from_millis(100);
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 /// Intake runs ahead of the detectors by at most this, and what one look misses. A detector that keeps up stores its positions twice a second.
 pub(crate) const AHEAD_MAX: Duration = Duration::from_millis(1_200);
+/// A partition whose position has not moved for so long is read by nobody, or by a detector that restores it. To wait for that would hold up
+/// the others, and during an outage keep events where they are kept for less time.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(3);
 /// Ends of the log remembered: more than looks within [`AHEAD_MAX`].
 const ENDS_MAX: usize = 64;
 
@@ -76,17 +79,29 @@ impl Drop for Pressure {
 /// How long ago the log ended where a group is now.
 #[derive(Debug, Default)]
 struct Behind {
+    /// The position of each partition, and since when it is there.
+    moved: Vec<(Option<u64>, Instant)>,
     /// Ends of all partitions, and when they were seen; the oldest first.
     seen: VecDeque<(Instant, Vec<u64>)>,
 }
 
 impl Behind {
-    /// The time by which the group is behind, of the partition where it is most. A partition without a position is read by nobody yet, and does not
-    /// count.
+    /// The time by which the group is behind, of the partition where it is most. A partition without a position, or whose position stands still,
+    /// does not count.
     fn time(&mut self, now: Instant, ends: Vec<u64>, positions: &[Option<u64>]) -> Duration {
+        self.moved.resize(positions.len(), (None, now));
+        for ((was, since), position) in self.moved.iter_mut().zip(positions) {
+            if was != position {
+                (*was, *since) = (*position, now);
+            }
+        }
+        let moved = &self.moved;
         let is_read = |ends: &[u64]| {
-            let mut places = ends.iter().zip(positions);
-            places.all(|(end, position)| position.is_none_or(|position| position >= *end))
+            let mut places = ends.iter().zip(moved);
+            places.all(|(end, (position, since))| {
+                let stands_still = now.saturating_duration_since(*since) > STANDS_STILL_AFTER;
+                stands_still || position.is_none_or(|position| position >= *end)
+            })
         };
         self.seen.push_back((now, ends));
         // Of what is read by now only the latest tells anything.
@@ -127,6 +142,29 @@ mod tests {
             // Stands still while the log grows, and while it does not.
             (&[(10, Some(10)), (20, Some(10)), (30, Some(10)), (40, Some(10))], 3),
             (&[(10, Some(5)), (10, Some(5)), (10, Some(5))], 2),
+            // Stands still for too long to be at work, and then goes on far behind.
+            (
+                &[
+                    (10, Some(5)),
+                    (20, Some(5)),
+                    (30, Some(5)),
+                    (40, Some(5)),
+                    (50, Some(5)),
+                ],
+                0,
+            ),
+            (
+                &[
+                    (10, Some(5)),
+                    (20, Some(5)),
+                    (30, Some(5)),
+                    (40, Some(5)),
+                    (50, Some(5)),
+                    (60, Some(6)),
+                    (70, Some(7)),
+                ],
+                2,
+            ),
             // Has caught up.
             (&[(10, Some(0)), (20, Some(0)), (20, Some(20))], 0),
             // Nobody reads.
@@ -146,7 +184,12 @@ mod tests {
         let start = Instant::now();
         let mut behind = Behind::default();
         for second in 0..1_000 {
-            let time = behind.time(start + Duration::from_secs(second), vec![second + 10], &[Some(3)]);
+            // It moves, and never gets anywhere near.
+            let time = behind.time(
+                start + Duration::from_secs(second),
+                vec![second * 10 + 2_000],
+                &[Some(second)],
+            );
             assert_eq!(time, Duration::from_secs(second));
             assert!(behind.seen.len() <= ENDS_MAX);
         }
