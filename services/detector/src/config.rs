@@ -20,9 +20,10 @@ pub struct DetectorConfig {
     pub sketch_width: u32,
     /// A content becomes hot when its spread in the last hour may have reached this. 1 to 1,000; default 3.
     pub promote_at: u32,
-    /// How often outputs are committed, in milliseconds. 10 to 10,000; default 100.
+    /// How often outputs are committed, in milliseconds. 10 to 1,000; default 100.
     pub commit_interval_ms: u64,
-    /// How often changed hot records go to the state topic, in milliseconds: what a reader's figures lag at most. 100 to 60,000; default 500.
+    /// How often changed hot records go to the state topic, in milliseconds: what a reader's figures lag at most. 100 to
+    /// 1,000, for intake sees by these commits how far detectors are behind; default 500.
     pub state_interval_ms: u64,
     /// How often each changed key group is checkpointed, in seconds: what a restart applies again at most, and how old a cold answer may
     /// be. 1 to 3,600; default 60.
@@ -144,8 +145,8 @@ impl DetectorConfig {
             Refusal::outside("detector.hot_limit", self.hot_limit, 256..=1 << 20),
             Refusal::outside("detector.sketch_width", self.sketch_width, 16..=1 << 20),
             Refusal::outside("detector.promote_at", self.promote_at, 1..=1_000),
-            Refusal::outside("detector.commit_interval_ms", self.commit_interval_ms, 10..=10_000),
-            Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=60_000),
+            Refusal::outside("detector.commit_interval_ms", self.commit_interval_ms, 10..=1_000),
+            Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=1_000),
             Refusal::outside("detector.checkpoint_interval_s", self.checkpoint_interval_s, 1..=3_600),
             Refusal::outside("detector.audit_interval_s", self.audit_interval_s, 60..=86_400),
             Refusal::outside("detector.state_version", self.state_version, SNAPSHOT_VERSIONS_READ),

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,8 @@ use tocsin_wire::topics;
 
 /// How often it is looked how far the detectors are behind.
 const LOOKED_EVERY: Duration = Duration::from_millis(100);
+/// How often it is said that looks fail.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 /// How long a look may take.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 /// Intake runs ahead of the detectors by at most this, and what one look misses. A detector that keeps up stores its positions twice a second.
@@ -26,6 +28,7 @@ const ENDS_MAX: usize = 64;
 /// intake help against that. So the flood waits in the party's own ingest topic, and the sightings topic holds about a second's work.
 pub(crate) struct Pressure {
     is_high: Arc<AtomicBool>,
+    failed: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     watcher: Option<JoinHandle<()>>,
 }
@@ -34,12 +37,14 @@ impl Pressure {
     /// Watches on a thread of its own: a look asks the brokers, and may take its time.
     pub(crate) fn watch(log: &SharedLog, partitions: PartitionCount) -> Result<Self, LogError> {
         let (is_high, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (log, high, stopped) = (log.clone(), is_high.clone(), stop.clone());
+        let failed = Arc::<AtomicU64>::default();
+        let (log, high, stopped, failures) = (log.clone(), is_high.clone(), stop.clone(), failed.clone());
         let places: Vec<TopicPartition> = (0..u32::from(partitions.get()))
             .map(|number| TopicPartition::new(topics::SIGHTINGS, number))
             .collect();
         let watch = move || {
             let mut behind = Behind::default();
+            let mut warned_at: Option<Instant> = None;
             while !stopped.load(Ordering::Acquire) {
                 let began = Instant::now();
                 let looked = log.ends(&places, LOOK_TIME_MAX).and_then(|ends| {
@@ -47,7 +52,20 @@ impl Pressure {
                     Ok((ends, positions))
                 });
                 // Who cannot be asked holds nobody up: what is appended then fails or waits by itself.
-                let is_high = looked.is_ok_and(|(ends, positions)| behind.time(began, ends, &positions) > AHEAD_MAX);
+                let is_high = match looked {
+                    Ok((ends, positions)) => behind.time(began, ends, &positions) > AHEAD_MAX,
+                    Err(error) => {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                        if warned_at.is_none_or(|at| at.elapsed() >= WARNED_EVERY) {
+                            warned_at = Some(Instant::now());
+                            tracing::warn!(
+                                error = %tocsin_runtime::roles::chain(&error),
+                                "how far the detectors are behind cannot be asked: a flood by one party would delay all"
+                            );
+                        }
+                        false
+                    }
+                };
                 high.store(is_high, Ordering::Release);
                 std::thread::park_timeout(LOOKED_EVERY.saturating_sub(began.elapsed()));
             }
@@ -55,9 +73,15 @@ impl Pressure {
         let spawned = std::thread::Builder::new().name("pressure".to_owned()).spawn(watch);
         Ok(Pressure {
             is_high,
+            failed,
             stop,
             watcher: Some(spawned.map_err(|_| LogError::Closed)?),
         })
+    }
+
+    /// Looks that failed since this was last asked.
+    pub(crate) fn take_failed(&self) -> u64 {
+        self.failed.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn is_high(&self) -> bool {

@@ -168,6 +168,7 @@ impl<'a> Shell<'a> {
         // The group wants its member to go on polling.
         let is_held_back = self.pressure.is_high();
         self.metrics.held_back.set(i64::from(is_held_back));
+        self.metrics.pressure_unknown.inc_by(self.pressure.take_failed());
         let records_max = if is_held_back { 0 } else { RECORDS_PER_POLL };
         let event = reader.poll(wait, records_max, &mut |record| {
             if record.topic == topics::DECISIONS {

@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
     pub(crate) held_back: IntGauge,
+    pub(crate) pressure_unknown: IntCounter,
 }
 
 impl Metrics {
@@ -50,6 +51,10 @@ impl Metrics {
                 Opts::new("tocsin_intake_lag_offsets", "Records of ingest topics not yet read"),
                 &["topic"],
             )?,
+            pressure_unknown: IntCounter::new(
+                "tocsin_intake_pressure_unknown_total",
+                "Times that intake could not see how far the detectors are behind, and held nothing back",
+            )?,
             held_back: IntGauge::new(
                 "tocsin_intake_held_back",
                 "1 while no events are read because the detectors are behind, else 0",
@@ -65,6 +70,7 @@ impl Metrics {
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.held_back.clone()))?;
+        registry.register(Box::new(metrics.pressure_unknown.clone()))?;
         Ok(metrics)
     }
 }

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
 
+use crate::names::Names;
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
 
 /// A content that was announced, and the family it belongs to.
@@ -10,36 +11,6 @@ pub(crate) struct Announced {
     pub(crate) content: ContentId,
     pub(crate) hash: ContentHash,
     pub(crate) family: FamilyId,
-}
-
-/// What stands for a content: all its hashes by their ids, and its PDQ hashes to be matched by distance.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
-    pub(crate) hashes: Vec<ContentId>,
-    pub(crate) pdqs: Vec<Pdq>,
-}
-
-impl Names {
-    /// So many hashes and so many PDQ hashes of a content are kept: those known first.
-    const MAX: usize = 64;
-
-    /// Takes up further names, each once.
-    pub(crate) fn add(&mut self, hashes: &[ContentId], pdqs: &[Pdq]) {
-        for hash in hashes {
-            if self.hashes.len() < Names::MAX && !self.hashes.contains(hash) {
-                self.hashes.push(*hash);
-            }
-        }
-        for pdq in pdqs {
-            if self.pdqs.len() < Names::MAX && !self.pdqs.contains(pdq) {
-                self.pdqs.push(*pdq);
-            }
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.hashes.len() + self.pdqs.len()
-    }
 }
 
 /// What was announced, until it is withdrawn. At the limit what was announced longest ago goes.
@@ -133,6 +104,28 @@ impl Index {
             slots,
         };
         self.announcements.insert((content, class), announcement);
+    }
+
+    /// Further names of an announced content: those of them that it did not have, as far as there is room for them.
+    pub(crate) fn add(&mut self, content: ContentId, class: Class, further: &Names, names_max: usize) -> Names {
+        let Some(announcement) = self.announcements.get_mut(&(content, class)) else {
+            return Names::default();
+        };
+        let added = announcement.names.add(&further.hashes, &further.pdqs);
+        let inserted = added.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
+        announcement.slots.extend(inserted.filter_map(Result::ok));
+        for hash in &added.hashes {
+            self.by_hash.entry(*hash).or_default().insert(class, content);
+        }
+        self.names += added.count();
+        while self.names > names_max {
+            let Some((_, (oldest, class))) = self.by_age.first_key_value() else {
+                break;
+            };
+            self.withdraw(*oldest, *class);
+            self.forgotten_early += 1;
+        }
+        added
     }
 
     /// Forgets what was announced of a content in a class.

@@ -1,23 +1,26 @@
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use tocsin_model::{
     Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, Link, PartyId, Sharing, Timestamp,
 };
 
 use crate::announced::{Announced, Index};
+use crate::names::Names;
 use crate::pdq::Pdq;
 use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
 
 /// Finds links: between what an event says is the same, and between the hashes of a content and those of announced families, where they
-/// are equal or, of PDQ hashes, near: a content that is seen joins the nearest one of each class, and what is announced is joined by all
-/// near ones that were seen lately.
+/// are equal or, of PDQ hashes, near: a content that is seen joins the nearest one of each class, and what is announced is joined by those
+/// seen lately that are near nothing else.
 #[derive(Debug)]
 pub struct LinkFinder {
     limits: Limits,
     announced: Index,
     recent: Recent,
     told: Told,
+    left_out: u64,
 }
 
 /// One event's content, as the finder looks at it.
@@ -49,6 +52,7 @@ impl LinkFinder {
             announced: Index::default(),
             recent: Recent::default(),
             told: Told::default(),
+            left_out: 0,
         }
     }
 
@@ -93,16 +97,16 @@ impl LinkFinder {
                         .flat_map(|(class, known)| links_between(&entry, known, class, seen.at, Evidence::EqualHash)),
                 );
             }
-            if self.recent.add(entry.clone(), &self.limits) {
-                self.seen_first(&entry, &mut links);
+            if let Some(new) = self.recent.add(entry.clone(), &self.limits) {
+                self.seen_first(&entry, &new, &mut links);
             }
         }
         self.untold(links)
     }
 
-    /// A content is seen with these hashes for the first time in a while.
-    fn seen_first(&mut self, entry: &Remembered, links: &mut Vec<Link>) {
-        for pdq in &entry.pdqs {
+    /// A content is seen, with names that events of late did not say of it.
+    fn seen_first(&mut self, entry: &Remembered, new: &Names, links: &mut Vec<Link>) {
+        for pdq in &new.pdqs {
             let is_wanted = |class, content| content != entry.content && entry.is_seen_with(class);
             let near = self.announced.nearest(pdq, is_wanted);
             links.extend(near.into_iter().flat_map(|(class, distance, known)| {
@@ -110,12 +114,13 @@ impl LinkFinder {
                 links_between(entry, &known, class, entry.at, evidence)
             }));
         }
-        // If it is announced itself, its names stand for its family too.
+        // If it is announced itself, what names it stands for its family too.
         let own = self.announced.with_hash(entry.content);
         let own = own.filter(|(class, known)| known.content == entry.content && entry.is_in(*class));
         let own: Vec<(Class, Announced)> = own.map(|(class, known)| (class, known.clone())).collect();
         for (class, known) in own {
-            links.extend(self.stands_for(known, class, entry.at));
+            let added = self.announced.add(known.content, class, new, self.limits.announced_max);
+            links.extend(self.joining(&known, &added, class, entry.at));
         }
     }
 
@@ -134,34 +139,54 @@ impl LinkFinder {
             hash,
             family: announcement.family,
         };
-        let links = self.stands_for(known, class, at);
-        self.untold(links)
-    }
-
-    /// All that is known to name this content stands for its family: the links of contents seen before that share a name or are near.
-    fn stands_for(&mut self, known: Announced, class: Class, at: Timestamp) -> Vec<Link> {
         let mut names = self.announced.names(known.content, class);
-        let own = Pdq::of(&known.hash).ok();
-        names.add(&[known.content], own.as_slice());
+        names.add(&[known.content], Pdq::of(&known.hash).ok().as_slice());
         // Only events that the announcement's scope sees may tell.
-        let told = self.recent.with_hash(known.content);
+        let told = self.recent.with_hash(known.content).rev().take(LATEST_MAX);
         for entry in told.filter(|entry| entry.content == known.content && entry.is_in(class)) {
             names.add(&entry.further, &entry.pdqs);
         }
+        let links = self.joining(&known, &names, class, at);
+        self.announced.put(class, known, names, self.limits.announced_max);
+        self.untold(links)
+    }
+
+    /// The contents seen lately that join what is announced under these names: those that share one, and those near one that no other
+    /// announced content is near to. So a picture between two families, a logo or a frame of the news, does not make them one.
+    fn joining(&mut self, known: &Announced, names: &Names, class: Class, at: Timestamp) -> Vec<Link> {
         let mut links = Vec::new();
+        let mut told: HashSet<(ContentId, PartyId, Sharing)> = HashSet::new();
         for hash in &names.hashes {
-            let entries = self.recent.with_hash(*hash);
-            links.extend(entries.flat_map(|entry| links_between(entry, &known, class, at, Evidence::EqualHash)));
+            let entries = self.recent.with_hash(*hash).rev().take(LATEST_MAX);
+            for entry in entries.filter(|entry| entry.content != known.content) {
+                if told.insert(entry.whose()) {
+                    links.extend(links_between(entry, known, class, at, Evidence::EqualHash));
+                }
+            }
         }
         for pdq in &names.pdqs {
             let is_wanted = |entry: &Remembered| entry.content != known.content && entry.is_seen_with(class);
-            let entries = self.recent.near(pdq, NEAR_MAX, is_wanted);
-            links.extend(entries.flat_map(|(distance, entry)| {
-                links_between(entry, &known, class, at, Evidence::PdqDistance(distance as u16))
-            }));
+            let near = self.recent.near(pdq, NEAR_MAX, is_wanted);
+            let near: Vec<(u32, Remembered)> = near.map(|(distance, entry)| (distance, entry.clone())).collect();
+            for (distance, entry) in near {
+                if told.insert(entry.whose()) && !self.is_near_another(&entry, known.content, class) {
+                    let evidence = Evidence::PdqDistance(distance as u16);
+                    links.extend(links_between(&entry, known, class, at, evidence));
+                }
+            }
         }
-        self.announced.put(class, known, names, self.limits.announced_max);
+        if links.len() > LINKS_MAX {
+            self.left_out += (links.len() - LINKS_MAX) as u64;
+            links.truncate(LINKS_MAX);
+        }
         links
+    }
+
+    /// Whether a content is near something announced in this class, but for itself and `known`.
+    fn is_near_another(&mut self, entry: &Remembered, known: ContentId, class: Class) -> bool {
+        let is_wanted = |own, content| own == class && content != entry.content && content != known;
+        let mut pdqs = entry.pdqs.iter();
+        pdqs.any(|pdq| !self.announced.nearest(pdq, is_wanted).is_empty())
     }
 
     /// A content is hot no more: what was announced of it in this class holds no longer.
@@ -170,13 +195,18 @@ impl LinkFinder {
     }
 
     /// Announcements and seen contents that were forgotten before their time, since there was no room.
+    /// Links that were left out since one announcement would have made too many count too.
     pub fn limits_reached(&self) -> u64 {
-        self.announced.forgotten_early() + self.recent.forgotten_early()
+        self.announced.forgotten_early() + self.recent.forgotten_early() + self.left_out
     }
 }
 
-/// Of the contents seen lately so many at most are linked to one PDQ hash of an announcement: the nearest.
-const NEAR_MAX: usize = 4_096;
+/// Of the contents seen lately so many at most are looked at for one PDQ hash of an announcement: the nearest.
+const NEAR_MAX: usize = 1_024;
+/// Of what was seen under one hash so much is looked at: the latest.
+const LATEST_MAX: usize = 4_096;
+/// The most links that follow from one announcement, or from one event of what is announced.
+const LINKS_MAX: usize = 4_096;
 
 impl Remembered {
     /// Whether the scope of this class sees the event.

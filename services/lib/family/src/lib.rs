@@ -12,6 +12,7 @@
 
 mod announced;
 mod finder;
+mod names;
 mod pdq;
 mod recent;
 mod told;

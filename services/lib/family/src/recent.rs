@@ -2,6 +2,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tocsin_model::{ContentHash, ContentId, Milliseconds, PartyId, Sharing, Timestamp};
 
+use crate::names::Names;
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
 
 /// How much the finder remembers.
@@ -52,14 +53,15 @@ pub(crate) struct Recent {
     first_number: u64,
     /// Ascending: the oldest first.
     by_hash: HashMap<ContentId, VecDeque<u64>>,
-    /// The newest entry of a content of one party and sharing.
-    newest: HashMap<(ContentId, PartyId, Sharing), u64>,
+    /// The latest entries of a content of one party and sharing, ascending.
+    latest: HashMap<(ContentId, PartyId, Sharing), VecDeque<u64>>,
     forgotten_early: u64,
 }
 
 impl Recent {
-    /// Remembers a content, unless it is remembered already: whether it was not. What is too old, or too much, goes.
-    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) -> bool {
+    /// Remembers a content, unless it is remembered already; then its names that the latest events of it did not say. What is too old, or
+    /// too much, goes.
+    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) -> Option<Names> {
         let now = entry.at;
         while let Some((_, oldest)) = self.by_arrival.front() {
             let expired = now - oldest.at > limits.remembered;
@@ -69,19 +71,35 @@ impl Recent {
             self.forgotten_early += u64::from(!expired);
             self.forget_oldest();
         }
-        if self.is_remembered(&entry, limits) {
-            return false;
-        }
+        let new = self.new_names(&entry, limits)?;
         let number = self.first_number + self.by_arrival.len() as u64;
         for hash in entry.further.iter().chain([&entry.content]) {
             self.by_hash.entry(*hash).or_default().push_back(number);
         }
-        self.newest.insert(entry.whose(), number);
+        let latest = self.latest.entry(entry.whose()).or_default();
+        if latest.len() == LATEST_MAX {
+            latest.pop_front();
+        }
+        latest.push_back(number);
         // There is always room: an event has 16 hashes at most.
         let inserted = entry.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, number));
         self.slots.push_back(inserted.filter_map(Result::ok).collect());
         self.by_arrival.push_back((number, entry));
-        true
+        Some(new)
+    }
+
+    /// The names of an entry that none of the latest ones says which stay for half the time at least; `None` where one says them all: of a
+    /// content that spreads one entry is enough.
+    fn new_names(&self, entry: &Remembered, limits: &Limits) -> Option<Names> {
+        let numbers = self.latest.get(&entry.whose()).into_iter().flatten();
+        let latest = numbers.filter_map(|number| self.entry(*number));
+        let latest = latest.filter(|latest| (entry.at - latest.at).0 <= limits.remembered.0 / 2);
+        let (mut said, mut is_remembered) = (Names::default(), false);
+        for latest in latest {
+            is_remembered |= (&latest.further, &latest.pdqs) == (&entry.further, &entry.pdqs);
+            said.add(&latest.further, &latest.pdqs);
+        }
+        (!is_remembered).then(|| said.add(&entry.further, &entry.pdqs))
     }
 
     /// Of the contents remembered near a PDQ hash, those that are wanted: the nearest `most`, with their distances.
@@ -102,22 +120,13 @@ impl Recent {
     }
 
     /// The contents remembered under a hash, in order of arrival.
-    pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = &Remembered> {
+    pub(crate) fn with_hash(&self, hash: ContentId) -> impl DoubleEndedIterator<Item = &Remembered> {
         let numbers = self.by_hash.get(&hash).into_iter().flatten();
         numbers.filter_map(|number| self.entry(*number))
     }
 
     fn entry(&self, number: u64) -> Option<&Remembered> {
         entry(&self.by_arrival, self.first_number, number)
-    }
-
-    /// Whether an entry says the same already and stays for half the time at least: of a content that spreads one entry is enough.
-    fn is_remembered(&self, entry: &Remembered, limits: &Limits) -> bool {
-        let newest = self.newest.get(&entry.whose()).and_then(|number| self.entry(*number));
-        newest.is_some_and(|newest| {
-            (&newest.further, &newest.pdqs) == (&entry.further, &entry.pdqs)
-                && (entry.at - newest.at).0 <= limits.remembered.0 / 2
-        })
     }
 
     pub(crate) fn forgotten_early(&self) -> u64 {
@@ -132,8 +141,11 @@ impl Recent {
         for slot in self.slots.pop_front().into_iter().flatten() {
             self.by_pdq.remove(slot);
         }
-        if self.newest.get(&entry.whose()) == Some(&number) {
-            self.newest.remove(&entry.whose());
+        if let Some(latest) = self.latest.get_mut(&entry.whose()) {
+            latest.pop_front_if(|oldest| *oldest == number);
+            if latest.is_empty() {
+                self.latest.remove(&entry.whose());
+            }
         }
         for hash in entry.further.iter().chain([&entry.content]) {
             if let Some(numbers) = self.by_hash.get_mut(hash) {
@@ -146,13 +158,16 @@ impl Recent {
     }
 }
 
+/// Of a content of one party and sharing so many entries are looked at for what is new.
+const LATEST_MAX: usize = 4;
+
 fn entry(by_arrival: &VecDeque<(u64, Remembered)>, first_number: u64, number: u64) -> Option<&Remembered> {
     let place = usize::try_from(number.checked_sub(first_number)?).ok()?;
     by_arrival.get(place).map(|(_, entry)| entry)
 }
 
 impl Remembered {
-    fn whose(&self) -> (ContentId, PartyId, Sharing) {
+    pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {
         (self.content, self.party, self.sharing)
     }
 }

@@ -278,3 +278,40 @@ fn a_picture_joins_the_nearest_in_each_scope_that_sees_both() {
         "the event's party alone sees it"
     );
 }
+
+#[test]
+fn a_picture_between_two_families_does_not_make_them_one() {
+    let own = hash(1);
+    // 40 bits from one another, and the one between them 20 from both.
+    let (one, between, other) = ([picture(7, 0)], [picture(7, 20)], [picture(7, 40)]);
+    assert_eq!((one[0].distance(&other[0]), between[0].distance(&other[0])), (40, 20));
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+        let mut finder = LinkFinder::new(Limits::default());
+        let mut links = Vec::new();
+        for step in order {
+            let (id, pdqs) = [(5, &one), (6, &between), (7, &other)][step];
+            links.extend(finder.seen(with_pdq(event(id, &own, &[], Sharing::All), pdqs)));
+            if id != 6 {
+                links.extend(finder.announced(&announcement(id, Class::All)));
+            }
+        }
+        assert_eq!(links.len(), 1, "{order:?}: {links:?}");
+    }
+}
+
+#[test]
+fn a_content_that_is_called_something_new_in_each_event_has_so_many_names_and_no_more() {
+    let (own, other) = (hash(1), hash(2));
+    let mut finder = announced(5, Class::All);
+    for name in 1_000..6_000 {
+        assert_eq!(finder.seen(event(5, &own, &[ContentId(name)], Sharing::All)), []);
+    }
+    assert_eq!(finder.announced.names(ContentId(5), Class::All).hashes.len(), 64);
+    for (name, links) in [(1_010, 1), (5_990, 0)] {
+        let found = finder.seen(event(8, &other, &[ContentId(name)], Sharing::All));
+        assert_eq!(found.len(), links, "{name}");
+    }
+    // Said again, it is looked for under these names alone, and its own events are no links.
+    let found = finder.announced(&announcement(5, Class::All));
+    assert_eq!(found, []);
+}

@@ -176,7 +176,12 @@ impl GroupReader for Member {
             if handed > 0 || left.is_zero() {
                 return Ok(self.next_change().unwrap_or(GroupEvent::Polled));
             }
-            self.batches().wait(left.min(EVENTS_EVERY));
+            if budget.is_spent() {
+                // Who wants no records is not to be woken by them.
+                std::thread::sleep(left.min(EVENTS_EVERY));
+            } else {
+                self.batches().wait(left.min(EVENTS_EVERY));
+            }
         }
     }
 

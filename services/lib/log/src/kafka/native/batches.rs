@@ -6,6 +6,7 @@ mod turns;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as native;
@@ -30,7 +31,7 @@ pub(in super::super) struct Batches<C: ConsumerContext + 'static> {
     // Dropped in this order: librdkafka wants messages and queues gone before their client, and rings the bell until its queues are gone.
     turns: Turns<Queue>,
     consumer: BaseConsumer<C>,
-    bell: Box<Bell>,
+    bell: Arc<Bell>,
 }
 
 // SAFETY: librdkafka's clients, queues and messages may be used from any thread, and none of them is shared: the owner moves them together.
@@ -41,7 +42,7 @@ impl<C: ConsumerContext + 'static> Batches<C> {
         Batches {
             turns: Turns::default(),
             consumer,
-            bell: Box::default(),
+            bell: Arc::default(),
         }
     }
 
@@ -53,6 +54,8 @@ impl<C: ConsumerContext + 'static> Batches<C> {
     /// before is dropped.
     pub(in super::super) fn split_off(&mut self, partition: &TopicPartition) -> Result<(), KafkaError> {
         let name = CString::new(&*partition.topic)?;
+        // The queue of before takes its bell away when it goes, and it is the same queue.
+        self.turns.remove(partition);
         // SAFETY: the name lives through the call, and the client longer than the queue; the number of a partition is never negative. The
         // bell is rung only while the queue is there, which takes the bell away when it goes, and stays where it is in memory.
         let queue = unsafe {
@@ -67,7 +70,7 @@ impl<C: ConsumerContext + 'static> Batches<C> {
                 ));
             }
             native::rd_kafka_queue_forward(queue, std::ptr::null_mut());
-            native::rd_kafka_queue_cb_event_enable(queue, Some(bell::ring), (&raw const *self.bell).cast_mut().cast());
+            native::rd_kafka_queue_cb_event_enable(queue, Some(bell::ring), Arc::as_ptr(&self.bell).cast_mut().cast());
             Freed(queue, native::rd_kafka_queue_destroy)
         };
         self.turns.put(
