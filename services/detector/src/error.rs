@@ -101,6 +101,17 @@ pub enum DetectorError {
         /// That number.
         to: u32,
     },
+    /// Not everything that was put into the staging topic is there.
+    #[error(
+        "of {put} records put into tocsin.repartition {found} are there: nothing was deleted on their account. Let the broker keep the topic \
+         (retention.ms and retention.bytes of -1), delete it if tocsin.state is whole, and run the command again"
+    )]
+    StagingIncomplete {
+        /// Records that were put there.
+        put: u64,
+        /// Records that are there.
+        found: u64,
+    },
     /// A group's state cannot be read.
     #[error("the state of key group {group} cannot be used: {reason}")]
     BrokenState {

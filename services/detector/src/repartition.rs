@@ -77,7 +77,9 @@ pub fn repartition(log: &SharedLog, to: &Move<'_>) -> Result<Repartitioned, Dete
         if before == u32::from(to.setup.partitions.get()) {
             return Ok(Repartitioned::AsItWas);
         }
-        staged = Some(stage(log, to, before)?);
+        stage(log, to, before)?;
+        // Read back before anything is deleted.
+        staged = self::staged(log.as_ref())?;
         from = Some(before);
     }
     let staged = staged.unwrap_or_default();
@@ -102,18 +104,23 @@ struct Staged {
     to: u32,
     /// Through which the hot records of every partition are those of the groups.
     as_of: Timestamp,
+    /// Records before this one.
+    records: u64,
 }
 
 impl Staged {
     fn encode(self) -> Vec<u8> {
-        [&self.to.to_be_bytes()[..], &self.as_of.0.to_be_bytes()[..]].concat()
+        let Staged { to, as_of, records } = self;
+        [&to.to_be_bytes()[..], &as_of.0.to_be_bytes(), &records.to_be_bytes()].concat()
     }
 
     fn decode(bytes: &[u8]) -> Option<Staged> {
-        let (to, as_of) = bytes.split_first_chunk::<4>()?;
+        let (to, bytes) = bytes.split_first_chunk::<4>()?;
+        let (as_of, records) = bytes.split_first_chunk::<8>()?;
         Some(Staged {
             to: u32::from_be_bytes(*to),
-            as_of: Timestamp(i64::from_be_bytes(as_of.try_into().ok()?)),
+            as_of: Timestamp(i64::from_be_bytes(*as_of)),
+            records: u64::from_be_bytes(records.try_into().ok()?),
         })
     }
 }
@@ -123,17 +130,27 @@ fn staging() -> TopicPartition {
 }
 
 /// What is staged, if all is.
+///
+/// # Errors
+/// [`DetectorError::StagingIncomplete`] where it was all there, and no longer is: the broker keeps no topic beyond its own limits.
 fn staged(log: &dyn Log) -> Result<Option<Staged>, DetectorError> {
     if !log.topics()?.iter().any(|topic| topic.name == STAGING) {
         return Ok(None);
     }
-    let mut staged = None;
+    let (mut staged, mut records) = (None, 0);
     read_through(log, &staging(), .., &|| false, &mut |record| {
         if record.key == Some(WHOLE) {
             staged = record.value.and_then(Staged::decode);
+        } else {
+            records += 1;
         }
     })?;
-    Ok(staged)
+    match staged {
+        Some(Staged { records: put, .. }) if put != records => {
+            Err(DetectorError::StagingIncomplete { put, found: records })
+        }
+        staged => Ok(staged),
+    }
 }
 
 /// The number of partitions that the topics of the key groups have.
@@ -151,7 +168,7 @@ fn partitions_of(log: &dyn Log) -> Result<u32, DetectorError> {
 }
 
 /// Applies what is still to be applied, and puts every group into the staging topic.
-fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<Staged, DetectorError> {
+fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<(), DetectorError> {
     let uneven = DetectorError::UnevenTopics {
         sightings: before,
         state: before,
@@ -176,6 +193,7 @@ fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<Staged, Detector
     let mut staged = Staged {
         to: u32::from(to.setup.partitions.get()),
         as_of: Timestamp(i64::MAX),
+        records: 0,
     };
     let group_config = setup.group_config(to.config);
     for number in 0..before {
@@ -187,6 +205,7 @@ fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<Staged, Detector
         // A group is never brought to a time that no tick has told it: what is due then would be dropped.
         staged.as_of = staged.as_of.min(as_of);
         let records = records_of(&partition, to.config.layout());
+        staged.records += records.len() as u64;
         append_all(appender.as_ref(), records)?;
     }
     // Who appended meanwhile would lose it.
@@ -201,8 +220,7 @@ fn stage(log: &SharedLog, to: &Move<'_>, before: u32) -> Result<Staged, Detector
             value: Some(Bytes::from(staged.encode())),
             headers: Vec::new(),
         }],
-    )?;
-    Ok(staged)
+    )
 }
 
 fn appender(log: &dyn Log) -> Result<Box<dyn Appender>, DetectorError> {

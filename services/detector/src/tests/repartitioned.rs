@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tocsin_log::embedded::EmbeddedLog;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Cleanup, CommitError, Committer, Completion, GroupOptions, GroupReader, Log,
-    LogError, Membership, SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec, Unit,
+    Append, Appender, AppenderOptions, Cleanup, CommitError, Committer, Completion, Durability, GroupOptions,
+    GroupReader, Log, LogError, Membership, SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition,
+    TopicSpec, Unit,
 };
 use tocsin_model::PartitionCount;
 use tocsin_wire::topics;
@@ -253,7 +254,34 @@ fn what_still_runs_and_another_number_are_refused() {
     assert!((0..).any(|steps| is_staged(&steps)));
     let other = move_to(&bench, bench.log.clone(), 8).unwrap_err();
     assert!(matches!(other, DetectorError::OtherMove { to: 4 }), "{other:?}");
-    move_to(&bench, bench.log.clone(), 4).unwrap();
+
+    // What is staged has to be what was put there, or nothing is deleted.
+    let further = Append {
+        to: TopicPartition::new(STAGING, 0),
+        key: None,
+        value: Some(vec![1].into()),
+        headers: Vec::new(),
+    };
+    let options = AppenderOptions {
+        name: "tests".to_owned(),
+        durability: Durability::Synced,
+        gapless: false,
+    };
+    let before = bench.log.topics().unwrap();
+    bench
+        .log
+        .appender(options)
+        .unwrap()
+        .append(vec![further])
+        .wait()
+        .unwrap();
+    let refused = move_to(&bench, bench.log.clone(), 4).unwrap_err();
+    let is_incomplete = |put: u64, found: u64| found == put + 1;
+    assert!(
+        matches!(refused, DetectorError::StagingIncomplete { put, found } if is_incomplete(put, found)),
+        "{refused:?}"
+    );
+    assert_eq!(bench.log.topics().unwrap().len(), before.len());
 
     let bench = Bench::new();
     let running = super::succeeded::start(&bench);
