@@ -23,6 +23,10 @@ const EXPONENT: f64 = 1.0;
 const LOOKALIKES: usize = 10;
 const LOOKALIKE_VARIANTS: usize = 20;
 const LOOKALIKE_COPIES: usize = 10;
+/// Every second crisis has a source so many bits from that of the one before, and there are pictures in the middle, near to both.
+const APART: usize = 50;
+const BRIDGES: usize = 5;
+const BRIDGE_COPIES: usize = 20;
 /// The groups announce a content with so many copies: the shipped setting.
 const PROMOTE_AT: u32 = 3;
 const BETWEEN_COPIES: Milliseconds = Milliseconds(500);
@@ -55,6 +59,8 @@ pub(super) struct Crises {
     pub(super) variants: Vec<Variant>,
     crises: usize,
     lookalikes: usize,
+    /// Crises in one family with another one.
+    crises_merged: usize,
     /// Lookalikes in one family with a variant of a crisis, or with another lookalike.
     benign_merges: usize,
 }
@@ -72,19 +78,38 @@ struct File {
 enum Source {
     Crisis(usize),
     Lookalike(usize),
+    /// Near to two crises: it may be taken for either.
+    Bridge,
 }
 
 /// Plays crises in one stream of copies.
 pub(super) fn play(scale: f64, random: &mut SmallRng) -> Crises {
     let crises = ((CRISES * scale) as usize).max(2);
     let (mut files, mut variants, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut before = [0; 32];
     for crisis in 0..crises {
-        let source: [u8; 32] = random.random();
+        let mut source: [u8; 32] = random.random();
+        if crisis % 2 == 1 {
+            let apart = bits(random);
+            source = with_flips(before, &apart[..APART]);
+            for _ in 0..BRIDGES {
+                let bridge = with_flips(before, &apart[..APART / 2]);
+                files.push(File::new(
+                    flipped(bridge, 2, random),
+                    Vec::new(),
+                    Source::Bridge,
+                    random,
+                ));
+                copies.extend(std::iter::repeat_n(files.len() - 1, BRIDGE_COPIES));
+            }
+        }
+        before = source;
         let shared = ContentId(random.random());
         let first = files.len();
         for place in 0..VARIANTS {
             let (signal, flips) = match (place, random.random_range(0..100)) {
-                (0, _) => (Signal::Further, 0),
+                // Of every second crisis the source itself is about, and leads.
+                (0, _) if crisis % 2 == 0 => (Signal::Further, 0),
                 (_, 0..60) => (Signal::Near, random.random_range(0..=31)),
                 (_, 60..85) => (Signal::Further, random.random_range(32..=76)),
                 _ => (Signal::None, 128),
@@ -188,15 +213,23 @@ fn judge(crises: usize, files: &[File], mut variants: Vec<Variant>, families: &[
     for (file, family) in files.iter().zip(families) {
         sources.entry(*family).or_default().push(file.source);
     }
-    let mut merged: Vec<usize> = Vec::new();
+    let (mut merged, mut crises_merged) = (Vec::new(), 0);
     for sources in sources.values_mut() {
         sources.sort_unstable();
         sources.dedup();
         let lookalikes = sources.iter().filter_map(|source| match source {
             Source::Lookalike(number) => Some(*number),
-            Source::Crisis(_) => None,
+            Source::Crisis(_) | Source::Bridge => None,
         });
-        if sources.len() > 1 {
+        let of_crises = sources
+            .iter()
+            .filter(|source| matches!(source, Source::Crisis(_)))
+            .count();
+        if of_crises > 1 {
+            crises_merged += of_crises;
+        }
+        let of_something = sources.iter().filter(|source| **source != Source::Bridge).count();
+        if of_something > 1 {
             merged.extend(lookalikes);
         }
     }
@@ -226,6 +259,7 @@ fn judge(crises: usize, files: &[File], mut variants: Vec<Variant>, families: &[
         variants,
         crises,
         lookalikes: crises * LOOKALIKES,
+        crises_merged,
         benign_merges: merged.len(),
     }
 }
@@ -301,6 +335,7 @@ impl Crises {
                 json!(copies(|variant| variant.joined) / copies(|_| true)),
             ),
             ("lookalikes", json!(self.lookalikes)),
+            ("crises_merged", json!(self.crises_merged)),
             ("benign_merges", json!(self.benign_merges)),
         ])
     }
@@ -311,11 +346,18 @@ impl Crises {
 }
 
 /// A hash with so many bits flipped, each another one.
-pub(super) fn flipped(mut hash: [u8; 32], flips: u32, random: &mut SmallRng) -> [u8; 32] {
-    let mut bits: [u8; 256] = std::array::from_fn(|bit| bit as u8);
-    for flip in 0..flips as usize {
-        bits.swap(flip, random.random_range(flip..256));
-        hash[usize::from(bits[flip] / 8)] ^= 1 << (bits[flip] % 8);
-    }
+pub(super) fn flipped(hash: [u8; 32], flips: u32, random: &mut SmallRng) -> [u8; 32] {
+    with_flips(hash, &bits(random)[..flips as usize])
+}
+
+/// All bits of a hash, in any order.
+fn bits(random: &mut SmallRng) -> [u8; 256] {
+    let mut bits = std::array::from_fn(|bit| bit as u8);
+    bits.shuffle(random);
+    bits
+}
+
+fn with_flips(mut hash: [u8; 32], bits: &[u8]) -> [u8; 32] {
+    bits.iter().for_each(|bit| hash[usize::from(bit / 8)] ^= 1 << (bit % 8));
     hash
 }

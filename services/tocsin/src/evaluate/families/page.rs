@@ -29,6 +29,7 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, crises: &Crises) -> 
                 "family_recall_multi_signal",
                 0.9,
             ),
+            Bar::at_most("crises in one family with another", figure("crises_merged"), 0.0),
             Bar::at_most("lookalikes drawn into another family", figure("benign_merges"), 0.0),
         ],
         sections: vec![of_crises(crises)],
