@@ -8,10 +8,6 @@ use std::process::Command;
 /// Rust files over [`LINES_MAX`] lines, each with the reason why it is one idea nonetheless.
 const LONG_FILES: &[(&str, &str)] = &[
     (
-        "services/dispatcher/tests/casework.rs",
-        "all cases of the dispatcher, against one deployment",
-    ),
-    (
         "services/lib/log/tests/conformance/cases.rs",
         "the one conformance suite, run on both logs",
     ),
