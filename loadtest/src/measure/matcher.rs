@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 use tocsin_family::{Found, Lookup, Pdq, PdqIndex};
+use tocsin_loadtest::picture::flipped;
 
 use super::process;
 
@@ -125,16 +126,6 @@ fn measure_set(name: &str, kind: Kind, count: usize) -> anyhow::Result<Measured>
         bytes_per_hash: index.bytes() as f64 / index.len() as f64,
         insert_visible: visible[INSERTS * 99 / 100],
     })
-}
-
-/// A hash with so many bits flipped, each another one.
-fn flipped(mut hash: [u8; 32], flips: u32, random: &mut SmallRng) -> [u8; 32] {
-    let mut bits: [u8; 256] = std::array::from_fn(|bit| bit as u8);
-    for flip in 0..flips as usize {
-        bits.swap(flip, random.random_range(flip..256));
-        hash[usize::from(bits[flip] / 8)] ^= 1 << (bits[flip] % 8);
-    }
-    hash
 }
 
 /// What other matchers said of themselves: one JSON object a line.

@@ -77,33 +77,20 @@ impl Index {
 
     /// Takes up an announcement in place of an earlier one of the same content and class. Beyond `names_max` names of all announcements
     /// the oldest go.
-    pub(crate) fn put(&mut self, class: Class, known: Announced, names: Names, names_max: usize) {
+    pub(crate) fn put(&mut self, class: Class, known: Announced, names: &Names, names_max: usize) {
         let content = known.content;
         self.withdraw(content, class);
-        let count = names.count();
-        while self.names + count > names_max {
-            let Some((_, (content, class))) = self.by_age.first_key_value() else {
-                break;
-            };
-            self.withdraw(*content, *class);
-            self.forgotten_early += 1;
-        }
-        for hash in &names.hashes {
-            self.by_hash.entry(*hash).or_default().insert(class, content);
-        }
-        let inserted = names.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
-        let slots = inserted.filter_map(Result::ok).collect();
         let age = self.next_age;
         self.next_age += 1;
-        self.names += count;
         self.by_age.insert(age, (content, class));
         let announcement = Announcement {
             age,
             known,
-            names,
-            slots,
+            names: Names::default(),
+            slots: Vec::new(),
         };
         self.announcements.insert((content, class), announcement);
+        self.add(content, class, names, names_max);
     }
 
     /// Further names of an announced content: those of them that it did not have, as far as there is room for them.
@@ -172,7 +159,7 @@ mod tests {
         };
         let mut names = Names::default();
         names.add(&hashes.iter().copied().map(ContentId).collect::<Vec<_>>(), &[]);
-        index.put(Class::All, known, names, names_max);
+        index.put(Class::All, known, &names, names_max);
     }
 
     fn under(index: &Index, hash: u128) -> Vec<u128> {

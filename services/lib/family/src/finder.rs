@@ -97,8 +97,10 @@ impl LinkFinder {
                         .flat_map(|(class, known)| links_between(&entry, known, class, seen.at, Evidence::EqualHash)),
                 );
             }
-            if let Some(new) = self.recent.add(entry.clone(), &self.limits) {
+            self.recent.make_room(seen.at, &self.limits);
+            if let Some(new) = self.recent.new_names(&entry, &self.limits) {
                 self.seen_first(&entry, &new, &mut links);
+                self.recent.add(entry);
             }
         }
         self.untold(links)
@@ -147,7 +149,7 @@ impl LinkFinder {
             names.add(&entry.further, &entry.pdqs);
         }
         let links = self.joining(&known, &names, class, at);
-        self.announced.put(class, known, names, self.limits.announced_max);
+        self.announced.put(class, known, &names, self.limits.announced_max);
         self.untold(links)
     }
 

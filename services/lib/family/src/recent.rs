@@ -44,9 +44,8 @@ pub(crate) struct Remembered {
 /// The contents with further hashes or PDQ hashes of the last hours, by each of their hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    by_arrival: VecDeque<(u64, Remembered)>,
-    /// Where the PDQ hashes of each entry of `by_arrival` stand.
-    slots: VecDeque<Vec<Slot>>,
+    /// Each with where its PDQ hashes stand.
+    by_arrival: VecDeque<(Remembered, Vec<Slot>)>,
     by_pdq: PdqIndex<u64>,
     lookup: Lookup,
     near: Vec<Found<u64>>,
@@ -59,11 +58,9 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// Remembers a content, unless it is remembered already; then its names that the latest events of it did not say. What is too old, or
-    /// too much, goes.
-    pub(crate) fn add(&mut self, entry: Remembered, limits: &Limits) -> Option<Names> {
-        let now = entry.at;
-        while let Some((_, oldest)) = self.by_arrival.front() {
+    /// What is too old goes, or too much for one more.
+    pub(crate) fn make_room(&mut self, now: Timestamp, limits: &Limits) {
+        while let Some((oldest, _)) = self.by_arrival.front() {
             let expired = now - oldest.at > limits.remembered;
             if !expired && self.by_arrival.len() < limits.contents_max {
                 break;
@@ -71,7 +68,10 @@ impl Recent {
             self.forgotten_early += u64::from(!expired);
             self.forget_oldest();
         }
-        let new = self.new_names(&entry, limits)?;
+    }
+
+    /// Remembers a content.
+    pub(crate) fn add(&mut self, entry: Remembered) {
         let number = self.first_number + self.by_arrival.len() as u64;
         for hash in entry.further.iter().chain([&entry.content]) {
             self.by_hash.entry(*hash).or_default().push_back(number);
@@ -83,23 +83,25 @@ impl Recent {
         latest.push_back(number);
         // There is always room: an event has 16 hashes at most.
         let inserted = entry.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, number));
-        self.slots.push_back(inserted.filter_map(Result::ok).collect());
-        self.by_arrival.push_back((number, entry));
-        Some(new)
+        let slots = inserted.filter_map(Result::ok).collect();
+        self.by_arrival.push_back((entry, slots));
     }
 
     /// The names of an entry that none of the latest ones says which stay for half the time at least; `None` where one says them all: of a
     /// content that spreads one entry is enough.
-    fn new_names(&self, entry: &Remembered, limits: &Limits) -> Option<Names> {
+    pub(crate) fn new_names(&self, entry: &Remembered, limits: &Limits) -> Option<Names> {
         let numbers = self.latest.get(&entry.whose()).into_iter().flatten();
         let latest = numbers.filter_map(|number| self.entry(*number));
         let latest = latest.filter(|latest| (entry.at - latest.at).0 <= limits.remembered.0 / 2);
-        let (mut said, mut is_remembered) = (Names::default(), false);
+        let is_same = |latest: &Remembered| (&latest.further, &latest.pdqs) == (&entry.further, &entry.pdqs);
+        if latest.clone().any(is_same) {
+            return None;
+        }
+        let mut said = Names::default();
         for latest in latest {
-            is_remembered |= (&latest.further, &latest.pdqs) == (&entry.further, &entry.pdqs);
             said.add(&latest.further, &latest.pdqs);
         }
-        (!is_remembered).then(|| said.add(&entry.further, &entry.pdqs))
+        Some(said.add(&entry.further, &entry.pdqs))
     }
 
     /// Of the contents remembered near a PDQ hash, those that are wanted: the nearest `most`, with their distances.
@@ -134,11 +136,12 @@ impl Recent {
     }
 
     fn forget_oldest(&mut self) {
-        let Some((number, entry)) = self.by_arrival.pop_front() else {
+        let Some((entry, slots)) = self.by_arrival.pop_front() else {
             return;
         };
-        self.first_number = number + 1;
-        for slot in self.slots.pop_front().into_iter().flatten() {
+        let number = self.first_number;
+        self.first_number += 1;
+        for slot in slots {
             self.by_pdq.remove(slot);
         }
         if let Some(latest) = self.latest.get_mut(&entry.whose()) {
@@ -161,9 +164,9 @@ impl Recent {
 /// Of a content of one party and sharing so many entries are looked at for what is new.
 const LATEST_MAX: usize = 4;
 
-fn entry(by_arrival: &VecDeque<(u64, Remembered)>, first_number: u64, number: u64) -> Option<&Remembered> {
+fn entry(by_arrival: &VecDeque<(Remembered, Vec<Slot>)>, first_number: u64, number: u64) -> Option<&Remembered> {
     let place = usize::try_from(number.checked_sub(first_number)?).ok()?;
-    by_arrival.get(place).map(|(_, entry)| entry)
+    by_arrival.get(place).map(|(entry, _)| entry)
 }
 
 impl Remembered {

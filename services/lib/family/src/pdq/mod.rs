@@ -5,7 +5,7 @@ mod index;
 
 pub use index::{Found, Full, Lookup, PdqIndex, Slot};
 
-use tocsin_model::{Algorithm, ContentHash, HashRef};
+use tocsin_model::{Algorithm, ContentHash};
 
 /// A PDQ hash that may be matched: 256 bits, compared by Hamming distance.
 ///
@@ -41,21 +41,13 @@ impl Pdq {
     /// # Errors
     /// See [`Unmatchable`].
     pub fn of(hash: &ContentHash) -> Result<Pdq, Unmatchable> {
+        if hash.algorithm() != Algorithm::Pdq {
+            return Err(Unmatchable::NotPdq);
+        }
         if !hash.routes() {
             return Err(Unmatchable::LowQuality);
         }
-        Pdq::of_view(hash.view())
-    }
-
-    /// The same of a borrowed hash, whose quality is not looked at.
-    ///
-    /// # Errors
-    /// See [`Unmatchable`].
-    pub fn of_view(hash: HashRef<'_>) -> Result<Pdq, Unmatchable> {
-        let bytes: [u8; 32] = match hash.algorithm {
-            Algorithm::Pdq => hash.value.try_into().map_err(|_| Unmatchable::NotPdq)?,
-            _ => return Err(Unmatchable::NotPdq),
-        };
+        let bytes: [u8; 32] = hash.value().try_into().map_err(|_| Unmatchable::NotPdq)?;
         let pdq = Pdq::from_bytes(bytes);
         let set: u32 = pdq.0.iter().map(|word| word.count_ones()).sum();
         if Pdq::BITS_SET.contains(&set) {

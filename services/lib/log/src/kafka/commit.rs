@@ -330,13 +330,10 @@ fn sort(producer: &BaseProducer<Reports>, error: LogError, stage: Stage) -> Comm
         );
         return CommitError::Unknown(error);
     }
-    match code {
-        Some(
-            RDKafkaErrorCode::IllegalGeneration
-            | RDKafkaErrorCode::UnknownMemberId
-            | RDKafkaErrorCode::FencedInstanceId,
-        ) => CommitError::Fenced(error),
-        _ => CommitError::NotApplied(error),
+    if is_out_of_group(&error) {
+        CommitError::Fenced(error)
+    } else {
+        CommitError::NotApplied(error)
     }
 }
 

@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use serde_json::json;
 use tocsin_family::{Limits, LinkFinder, Pdq, Seen};
+use tocsin_loadtest::picture::{bits, flipped, with_flips};
 use tocsin_model::{
     Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FamilyId, Milliseconds, PartyId, Sharing, Timestamp,
 };
@@ -140,7 +141,6 @@ pub(super) fn play(scale: f64, random: &mut SmallRng) -> Crises {
             copies.extend(std::iter::repeat_n(first + place, count));
             variants[first_variant(crisis) + place].copies = count as u32;
         }
-        // The crisis' variants are not in the order of the lookalikes' files: `variants` has them alone.
         for number in 0..LOOKALIKES {
             let flips = random.random_range(63..=90);
             let lookalike = flipped(source, flips, random);
@@ -343,21 +343,4 @@ impl Crises {
     pub(super) fn rows(&self) -> impl Iterator<Item = String> {
         self.variants.iter().map(|variant| variant.to_csv())
     }
-}
-
-/// A hash with so many bits flipped, each another one.
-pub(super) fn flipped(hash: [u8; 32], flips: u32, random: &mut SmallRng) -> [u8; 32] {
-    with_flips(hash, &bits(random)[..flips as usize])
-}
-
-/// All bits of a hash, in any order.
-fn bits(random: &mut SmallRng) -> [u8; 256] {
-    let mut bits = std::array::from_fn(|bit| bit as u8);
-    bits.shuffle(random);
-    bits
-}
-
-fn with_flips(mut hash: [u8; 32], bits: &[u8]) -> [u8; 32] {
-    bits.iter().for_each(|bit| hash[usize::from(bit / 8)] ^= 1 << (bit % 8));
-    hash
 }

@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 use tocsin_family::{Found, Lookup, Pdq, PdqIndex};
+use tocsin_loadtest::picture::flipped;
 use tocsin_model::{Algorithm, ContentHash};
 
 use super::{EstimatorArguments, open, output, shared};
@@ -98,7 +99,7 @@ fn generated(count: usize, random: &mut SmallRng) -> (Vec<Pdq>, Vec<Pdq>) {
     let query = |number: usize| match number % 2 {
         0 => {
             let flips = random.random_range(0..=40);
-            crisis::flipped(stored[random.random_range(0..stored.len())], flips, random)
+            flipped(stored[random.random_range(0..stored.len())], flips, random)
         }
         _ => random.random(),
     };
