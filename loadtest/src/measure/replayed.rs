@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tocsin_log::{
     Append, Appender, AppenderOptions, CommitError, Committer, Completion, Durability, GroupEvent, GroupOptions,
-    GroupReader, Log, LogError, Membership, RecordRef, SharedLog, TailReader, TopicDifference, TopicInfo,
-    TopicPartition, TopicSpec, Unit,
+    GroupReader, Log, LogDecorator, LogError, Membership, RecordRef, SharedLog, TailReader, TopicPartition, TopicSpec,
+    Unit,
 };
 use tocsin_wire::topics;
 
@@ -97,21 +97,9 @@ fn prefix(run: &str) -> String {
     format!("loadtest.{run}.")
 }
 
-impl Log for Replayed {
-    fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
-        self.log.ensure_topics(specs)
-    }
-
-    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
-        self.log.delete_topics(names)
-    }
-
-    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
-        self.log.check_topics(specs)
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        self.log.topics()
+impl LogDecorator for Replayed {
+    fn inner(&self) -> &dyn Log {
+        self.log.as_ref()
     }
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
@@ -121,15 +109,6 @@ impl Log for Replayed {
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
         let partitions: Vec<TopicPartition> = partitions.iter().map(|place| self.names.read(place)).collect();
         self.log.ends(&partitions, time_max)
-    }
-
-    fn positions(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-        time_max: Duration,
-    ) -> Result<Vec<Option<u64>>, LogError> {
-        self.log.positions(group, partitions, time_max)
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {

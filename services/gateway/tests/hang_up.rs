@@ -12,8 +12,7 @@ use prometheus::Registry;
 use tocsin_gateway::{Gateway, GatewayConfig};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Cleanup, Committer, Completion, GroupOptions, GroupReader, Log, LogError,
-    SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition, TopicSpec,
+    Append, Appender, AppenderOptions, Cleanup, Completion, Log, LogDecorator, LogError, SharedLog, TopicSpec,
 };
 use tocsin_model::Name;
 use tocsin_store::{KeySubject, Role, Roles, Store};
@@ -67,38 +66,9 @@ impl Appender for SlowAppender {
     }
 }
 
-impl Log for SlowLog {
-    fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
-        self.log.ensure_topics(specs)
-    }
-
-    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
-        self.log.delete_topics(names)
-    }
-
-    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
-        self.log.check_topics(specs)
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        self.log.topics()
-    }
-
-    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
-        self.log.bounds(partition)
-    }
-
-    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
-        self.log.ends(partitions, time_max)
-    }
-
-    fn positions(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-        time_max: Duration,
-    ) -> Result<Vec<Option<u64>>, LogError> {
-        self.log.positions(group, partitions, time_max)
+impl LogDecorator for SlowLog {
+    fn inner(&self) -> &dyn Log {
+        &self.log
     }
 
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
@@ -106,18 +76,6 @@ impl Log for SlowLog {
             appender: self.log.appender(options)?,
             gate: Arc::clone(&self.gate),
         }))
-    }
-
-    fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {
-        self.log.group_reader(options)
-    }
-
-    fn tail_reader(&self, starts: &[(TopicPartition, u64)]) -> Result<Box<dyn TailReader>, LogError> {
-        self.log.tail_reader(starts)
-    }
-
-    fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {
-        self.log.committer(instance)
     }
 }
 

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prometheus::Registry;
 use tocsin_log::embedded::EmbeddedLog;
-use tocsin_log::{
-    Appender, AppenderOptions, Committer, GroupOptions, GroupReader, Log, LogError, RecordRef, TailReader,
-    TopicDifference, TopicInfo, TopicPartition, TopicSpec,
-};
+use tocsin_log::{Log, LogDecorator, LogError, RecordRef, TailReader, TopicPartition};
 use tocsin_wire::state::StateKey;
 use tocsin_wire::topics;
 
@@ -51,46 +48,9 @@ impl TailReader for HeldUp {
     }
 }
 
-impl Log for HoldUp {
-    fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
-        self.log.ensure_topics(specs)
-    }
-
-    fn delete_topics(&self, names: &[&str]) -> Result<(), LogError> {
-        self.log.delete_topics(names)
-    }
-
-    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
-        self.log.check_topics(specs)
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        self.log.topics()
-    }
-
-    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
-        self.log.bounds(partition)
-    }
-
-    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
-        self.log.ends(partitions, time_max)
-    }
-
-    fn positions(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-        time_max: Duration,
-    ) -> Result<Vec<Option<u64>>, LogError> {
-        self.log.positions(group, partitions, time_max)
-    }
-
-    fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
-        self.log.appender(options)
-    }
-
-    fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {
-        self.log.group_reader(options)
+impl LogDecorator for HoldUp {
+    fn inner(&self) -> &dyn Log {
+        self.log.as_ref()
     }
 
     fn tail_reader(&self, starts: &[(TopicPartition, u64)]) -> Result<Box<dyn TailReader>, LogError> {
@@ -101,10 +61,6 @@ impl Log for HoldUp {
             true => Box::new(HeldUp(reader, self.is_through.clone())),
             false => reader,
         })
-    }
-
-    fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {
-        self.log.committer(instance)
     }
 }
 

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use tocsin_log::embedded::EmbeddedLog;
 use tocsin_log::{
-    Append, Appender, AppenderOptions, Cleanup, CommitError, Committer, Completion, Durability, GroupOptions,
-    GroupReader, Log, LogError, Membership, SharedLog, TailReader, TopicDifference, TopicInfo, TopicPartition,
-    TopicSpec, Unit,
+    Append, Appender, AppenderOptions, Cleanup, CommitError, Committer, Completion, Durability, Log, LogDecorator,
+    LogError, Membership, SharedLog, TopicPartition, TopicSpec, Unit,
 };
 use tocsin_model::PartitionCount;
 use tocsin_wire::topics;
@@ -85,7 +83,11 @@ impl Committer for EndingCommitter {
     }
 }
 
-impl Log for Ending {
+impl LogDecorator for Ending {
+    fn inner(&self) -> &dyn Log {
+        self.log.as_ref()
+    }
+
     fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), LogError> {
         self.step(|| self.log.ensure_topics(specs))
     }
@@ -94,41 +96,8 @@ impl Log for Ending {
         self.step(|| self.log.delete_topics(names))
     }
 
-    fn check_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicDifference>, LogError> {
-        self.log.check_topics(specs)
-    }
-
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        self.log.topics()
-    }
-
-    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
-        self.log.bounds(partition)
-    }
-
-    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
-        self.log.ends(partitions, time_max)
-    }
-
-    fn positions(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-        time_max: Duration,
-    ) -> Result<Vec<Option<u64>>, LogError> {
-        self.log.positions(group, partitions, time_max)
-    }
-
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(EndingAppender(self.clone(), self.log.appender(options)?)))
-    }
-
-    fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {
-        self.log.group_reader(options)
-    }
-
-    fn tail_reader(&self, starts: &[(TopicPartition, u64)]) -> Result<Box<dyn TailReader>, LogError> {
-        self.log.tail_reader(starts)
     }
 
     fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {

@@ -13,6 +13,7 @@
 //! Start reading at [`Log`].
 
 mod budget;
+mod decorator;
 pub mod embedded;
 mod error;
 pub mod kafka;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use budget::POLL_BYTES_MAX;
+pub use decorator::LogDecorator;
 pub use error::{CommitError, LogError};
 pub use read_through::{Progress, ReadThrough, STALLED_TIME_MAX, read_through};
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
