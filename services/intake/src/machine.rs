@@ -11,6 +11,7 @@ use tocsin_model::{
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
+use tocsin_wire::family::FamilyRecord;
 use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
@@ -157,11 +158,11 @@ impl Intake {
             (topics::PARTIES, Some(value)) => self.registry.put(PartyRecord::decode(value).ok()?),
             // A party is never taken away: it is revoked, and its record says so.
             (topics::PARTIES, None) => {}
-            (_, Some(value)) => self.announced(&tocsin_wire::family::decode(value).ok()?),
-            (_, None) => {
-                let (content, class) = tocsin_wire::family::place_of_key(record.key?)?;
-                self.finder.withdrawn(content, class);
-            }
+            (_, value) => match tocsin_wire::family::read(record.key, value).ok()? {
+                FamilyRecord::Announcement(announcement) => self.announced(&announcement),
+                FamilyRecord::FurtherHash(_) | FamilyRecord::FurtherHashGone => {}
+                FamilyRecord::Withdrawal(content, class) => self.finder.withdrawn(content, class),
+            },
         }
         Some(())
     }

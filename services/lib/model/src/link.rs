@@ -64,3 +64,17 @@ pub struct FamilyAnnouncement {
     /// When.
     pub at: Timestamp,
 }
+
+/// A further hash of an announced content, said by an event that every reader of the class sees: all instances of intake look for it too, and
+/// replicas find the content by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FurtherHash {
+    /// The content.
+    pub content: ContentId,
+    /// The hash.
+    pub hash: ContentHash,
+    /// The class in which the content is announced.
+    pub class: Class,
+    /// When it was first said.
+    pub at: Timestamp,
+}

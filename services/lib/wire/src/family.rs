@@ -1,11 +1,24 @@
-//! Announcements as they stand in `tocsin.families`, compacted by [`key`].
+//! Announcements and further hashes of what is announced, as they stand in `tocsin.families`, compacted by their keys.
 
-use tocsin_model::{Class, ContentId, FamilyAnnouncement, Timestamp};
+use tocsin_model::{Class, ContentId, FamilyAnnouncement, FurtherHash, Timestamp};
 
 use crate::avro::{Cursor, put_long};
 use crate::event::put_hash;
 use crate::record::{put_class, put_id, read_class, read_content, read_family, read_hash};
 use crate::{RecordError, SchemaName, framing};
+
+/// What a record of `tocsin.families` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FamilyRecord {
+    /// A content became hot or watch-listed, or belongs to another family now.
+    Announcement(FamilyAnnouncement),
+    /// An announced content has a further hash.
+    FurtherHash(FurtherHash),
+    /// A content is hot no more: its announcement in the class holds no longer, and neither do its further hashes there.
+    Withdrawal(ContentId, Class),
+    /// The further hash of a withdrawn content may be forgotten by the log.
+    FurtherHashGone,
+}
 
 /// The key under which an announcement is compacted: content (big-endian) and class number (big-endian), 20 bytes.
 pub fn key(content: ContentId, class: Class) -> Vec<u8> {
@@ -14,8 +27,34 @@ pub fn key(content: ContentId, class: Class) -> Vec<u8> {
     key
 }
 
-/// The content and class that a key of `tocsin.families` speaks of: a record without a value withdraws what was announced of them.
-pub fn place_of_key(key: &[u8]) -> Option<(ContentId, Class)> {
+/// The key under which a further hash is compacted: that of its content's announcement and the content id of the hash itself (big-endian), 36
+/// bytes.
+pub fn further_hash_key(content: ContentId, class: Class, hash: ContentId) -> Vec<u8> {
+    let mut key = key(content, class);
+    key.extend_from_slice(&hash.0.to_be_bytes());
+    key
+}
+
+/// What a record of `tocsin.families` says, of any version.
+///
+/// # Errors
+/// The value is neither an announcement nor a further hash, or there is none and the key is neither's.
+pub fn read(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<FamilyRecord, RecordError> {
+    let Some(value) = value else {
+        let key = key.unwrap_or_default();
+        return match place_of_key(key) {
+            Some((content, class)) => Ok(FamilyRecord::Withdrawal(content, class)),
+            None if key.len() == 36 => Ok(FamilyRecord::FurtherHashGone),
+            None => Err(RecordError::Invalid { field: "key" }),
+        };
+    };
+    match framing::open(SchemaName::FurtherHash, value) {
+        Ok(_) => decode_further_hash(value).map(FamilyRecord::FurtherHash),
+        Err(_) => decode(value).map(FamilyRecord::Announcement),
+    }
+}
+
+fn place_of_key(key: &[u8]) -> Option<(ContentId, Class)> {
     let (content, class) = key.split_first_chunk::<16>()?;
     let class = Class::from_number(u32::from_be_bytes(class.try_into().ok()?))?;
     Some((ContentId(u128::from_be_bytes(*content)), class))
@@ -51,6 +90,34 @@ pub fn decode(bytes: &[u8]) -> Result<FamilyAnnouncement, RecordError> {
     Ok(announcement)
 }
 
+/// A further hash as a record value.
+pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
+    let mut out = Vec::with_capacity(80);
+    framing::begin(SchemaName::FurtherHash, &mut out);
+    put_id(&mut out, further.content.0);
+    put_hash(&mut out, &further.hash);
+    put_class(&mut out, further.class);
+    put_long(&mut out, further.at.0);
+    out
+}
+
+/// The further hash in a record value of any version.
+///
+/// # Errors
+/// The bytes are not a further hash.
+pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
+    let datum = framing::open(SchemaName::FurtherHash, bytes)?;
+    let cursor = &mut Cursor::new(&datum);
+    let further = FurtherHash {
+        content: read_content(cursor)?,
+        hash: read_hash(cursor)?,
+        class: read_class(cursor)?,
+        at: Timestamp(cursor.long()?),
+    };
+    cursor.finish()?;
+    Ok(further)
+}
+
 #[cfg(test)]
 mod tests {
     use tocsin_model::PartyId;
@@ -58,14 +125,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_back_and_anything_else_is_none() {
+    fn a_record_without_value_says_by_its_key_what_is_gone() {
+        let content = ContentId(1 << 100);
         for class in [Class::All, Class::Coordinators, Class::Party(PartyId(7))] {
-            let key = key(ContentId(1 << 100), class);
-            assert_eq!(key.len(), 20);
-            assert_eq!(place_of_key(&key), Some((ContentId(1 << 100), class)));
-            assert_eq!(place_of_key(&key[..19]), None);
-            assert_eq!(place_of_key(&[key, vec![0]].concat()), None);
+            let key = key(content, class);
+            assert_eq!(
+                read(Some(&key), None).expect("a key"),
+                FamilyRecord::Withdrawal(content, class)
+            );
+            let further = further_hash_key(content, class, ContentId(3));
+            assert_eq!(
+                read(Some(&further), None).expect("a key"),
+                FamilyRecord::FurtherHashGone
+            );
+            for wrong in [&key[..19], &further[..21], &[]] {
+                assert!(read(Some(wrong), None).is_err(), "{wrong:?}");
+            }
         }
-        assert_eq!(place_of_key(&[255; 20]), None, "no class has this number");
+        assert!(read(Some(&[255; 20]), None).is_err(), "no class has this number");
+        assert!(read(None, None).is_err());
     }
 }

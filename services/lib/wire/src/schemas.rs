@@ -25,6 +25,7 @@ pub enum SchemaName {
     Calibration,
     Watch,
     Population,
+    FurtherHash,
 }
 
 /// The writer schemas that can be read: every version this project ever published, and those an operator registers.
@@ -69,7 +70,7 @@ pub enum SchemaError {
 
 impl SchemaName {
     /// All schemas.
-    pub const ALL: [SchemaName; 12] = [
+    pub const ALL: [SchemaName; 13] = [
         SchemaName::Event,
         SchemaName::EventBatch,
         SchemaName::Alert,
@@ -82,6 +83,7 @@ impl SchemaName {
         SchemaName::Calibration,
         SchemaName::Watch,
         SchemaName::Population,
+        SchemaName::FurtherHash,
     ];
 
     /// The name of its directory under `schemas/avro`.
@@ -99,6 +101,7 @@ impl SchemaName {
             SchemaName::Calibration => "calibration",
             SchemaName::Watch => "watch",
             SchemaName::Population => "population",
+            SchemaName::FurtherHash => "further_hash",
         }
     }
 
@@ -130,6 +133,7 @@ impl SchemaName {
             ],
             SchemaName::Watch => &[include_str!("../../../../schemas/avro/watch/1.avsc")],
             SchemaName::Population => &[include_str!("../../../../schemas/avro/population/1.avsc")],
+            SchemaName::FurtherHash => &[include_str!("../../../../schemas/avro/further_hash/1.avsc")],
         }
     }
 
@@ -144,7 +148,7 @@ impl SchemaName {
     }
 }
 
-static NEWEST: LazyLock<[(Schema, u64); 12]> = LazyLock::new(|| {
+static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
     SchemaName::ALL.map(|name| {
         let text = name.versions().last().expect("every schema has a version");
         (parse_own(text), fingerprint_own(text))

@@ -87,6 +87,7 @@ fn read_and_write(name: SchemaName, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
         SchemaName::Calibration => calibration::encode(&calibration::decode(bytes)?),
         SchemaName::Watch => watch::encode(&watch::decode(bytes)?),
         SchemaName::Population => population::encode(&population::decode(bytes)?),
+        SchemaName::FurtherHash => family::encode_further_hash(&family::decode_further_hash(bytes)?),
     })
 }
 
@@ -264,6 +265,12 @@ fn example(schema: SchemaName) -> Vec<u8> {
             family,
             scope: Scope::Coordinators,
             verdict: Verdict::Newsworthy,
+            at,
+        }),
+        SchemaName::FurtherHash => family::encode_further_hash(&FurtherHash {
+            content: family.0,
+            hash: hash(),
+            class: Class::Coordinators,
             at,
         }),
         SchemaName::Family => family::encode(&FamilyAnnouncement {
