@@ -66,7 +66,7 @@ impl StateUnit {
         };
         let body = group.kept(key).map(|record| {
             let mut out = Encoder::new();
-            record.encode(&mut out);
+            record.encode_in(self.layout, &mut out);
             out.finish()
         });
         match body {

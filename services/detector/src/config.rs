@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
 use tocsin_runtime::Refusal;
 use tocsin_sketch::ColdConfig;
-use tocsin_velocity::{GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ, SnapshotLayout, TriggerParameters};
+use tocsin_velocity::{GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout, TriggerParameters};
 
 use crate::cache::Cache;
 
@@ -36,7 +36,7 @@ pub struct DetectorConfig {
     /// A directory of this process alone for local copies of the state it restores, so that its next start reads only what follows. Default:
     /// none. What is there may be lost at any time.
     pub cache_directory: PathBuf,
-    /// The version of the layout that the state is written in, 4 or 5; default 5. 4 is for going back to the program before this one.
+    /// The version of the layout that the state is written in, 5 or 6; default 6. 5 is for going back to the program before this one.
     pub state_version: u16,
     /// Another set of parameters that runs beside the one in force, rings nothing, and is compared with it.
     pub shadow: ShadowConfig,
@@ -149,7 +149,7 @@ impl DetectorConfig {
             Refusal::outside("detector.state_interval_ms", self.state_interval_ms, 100..=1_000),
             Refusal::outside("detector.checkpoint_interval_s", self.checkpoint_interval_s, 1..=3_600),
             Refusal::outside("detector.audit_interval_s", self.audit_interval_s, 60..=86_400),
-            Refusal::outside("detector.state_version", self.state_version, SNAPSHOT_VERSIONS_READ),
+            Refusal::outside("detector.state_version", self.state_version, SNAPSHOT_VERSIONS_WRITTEN),
             Refusal::outside("detector.retry_tokens_max", self.retry_tokens_max, 1_024..=1 << 28),
         ]
         .into_iter()

@@ -37,7 +37,7 @@ pub use event::{Event, EventId, Label};
 pub use interval::Interval;
 pub use key::{AccountPseudonym, AccountToken, DeploymentKey, EpochKey, KeyEpoch};
 pub use kind::{Kind, Surface};
-pub use link::{Delta, Evidence, FamilyAnnouncement, FurtherHash, Link};
+pub use link::{Delta, Evidence, FamilyAnnouncement, FurtherHash, Joined, Link};
 pub use live::LiveFigures;
 pub use null::{BetaLaw, GammaLaw, PlatformNull};
 pub use party::{Name, NameError, PartyId, PlatformId};

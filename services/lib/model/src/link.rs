@@ -15,6 +15,17 @@ pub enum Evidence {
     Moderator,
 }
 
+/// How a content came into its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Why. Where its founder was linked in turn, still why it joined that founder.
+    pub evidence: Evidence,
+    /// The party whose event gave the evidence, where it was an event.
+    pub party: Option<PartyId>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A content joins a family. Goes to the content's group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {

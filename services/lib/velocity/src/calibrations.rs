@@ -15,15 +15,6 @@ pub(crate) enum Taken {
     Refused,
 }
 
-/// How many of a calibration's fields bytes hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
-    /// The page threshold alone.
-    Threshold,
-    /// The nulls of platforms too.
-    Nulls,
-}
-
 /// The calibrations a group goes by. Which one is in force follows from the time alone, so a further tick changes nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Calibrations {
@@ -62,7 +53,7 @@ impl Calibrations {
         self.kept.drain(..begun.saturating_sub(1));
     }
 
-    pub(crate) fn encode(&self, layout: Layout, out: &mut Encoder) {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         out.number(self.kept.len() as u64);
         for kept in &self.kept {
             out.number(kept.number);
@@ -71,14 +62,13 @@ impl Calibrations {
             out.float(kept.pages_per_day);
             out.number(u64::from(kept.episodes));
             out.signed(kept.at.0);
-            if layout == Layout::Nulls {
-                out.number(kept.platforms.len() as u64);
-                kept.platforms.iter().for_each(|null| encode_null(null, out));
-            }
+            out.number(kept.platforms.len() as u64);
+            kept.platforms.iter().for_each(|null| encode_null(null, out));
         }
     }
 
-    pub(crate) fn decode(layout: Layout, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// The inverse of [`Calibrations::encode`]; before version 5 there were no nulls of platforms.
+    pub(crate) fn decode(has_nulls: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut calibrations = Calibrations::default();
         for _ in 0..input.length(20)? {
             let kept = Calibration {
@@ -88,9 +78,9 @@ impl Calibrations {
                 pages_per_day: input.float()?,
                 episodes: input.narrow("count of episodes")?,
                 at: Timestamp(input.signed()?),
-                platforms: match layout {
-                    Layout::Threshold => Vec::new(),
-                    Layout::Nulls => decode_nulls(input)?,
+                platforms: match has_nulls {
+                    false => Vec::new(),
+                    true => decode_nulls(input)?,
                 },
             };
             if !kept.is_usable() {
@@ -227,10 +217,10 @@ mod tests {
         assert_eq!(calibrations.kept.len(), KEPT_MAX);
         assert_eq!(number_at(&calibrations, 5_000), 99);
         let mut out = Encoder::new();
-        calibrations.encode(Layout::Nulls, &mut out);
+        calibrations.encode(&mut out);
         let bytes = out.finish();
         let mut input = Decoder::new(&bytes);
-        assert_eq!(Calibrations::decode(Layout::Nulls, &mut input).unwrap(), calibrations);
+        assert_eq!(Calibrations::decode(true, &mut input).unwrap(), calibrations);
         input.finish().unwrap();
     }
 }

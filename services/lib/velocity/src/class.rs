@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use tocsin_model::{ContentId, FamilyId, Milliseconds, Severity, Sighting, SightingKeys, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Joined, Milliseconds, Severity, Sighting, SightingKeys, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
 use crate::flood::{Quarantine, longest_silent};
 use crate::record::{Before, HotRecord, Repeats, Resolution};
+use crate::snapshot::SnapshotLayout;
 
 /// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
 #[derive(Clone, Debug)]
@@ -350,11 +351,11 @@ impl ClassCounts {
         self.taken += 1;
     }
 
-    pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId) -> bool {
+    pub(crate) fn set_family(&mut self, content: ContentId, family: FamilyId, joined: Option<Joined>) -> bool {
         let hot = self.hot.get_mut(&content).map(|hot| &mut hot.record);
         match hot.or_else(|| self.quarantined.get_mut(&content)) {
             Some(record) if record.family() != family => {
-                record.set_family(family);
+                record.set_family(family, joined);
                 true
             }
             _ => false,
@@ -362,14 +363,14 @@ impl ClassCounts {
     }
 
     /// Says in the content's record how grave it is. Whether it has a record that said otherwise.
-    pub(crate) fn set_watched(&mut self, content: ContentId, severity: Option<Severity>) -> bool {
+    pub(crate) fn set_watched(&mut self, content: ContentId, watched: Option<(Severity, Timestamp)>) -> bool {
         // What floods is to ring as well: its record goes, so that the next sighting begins a new one.
-        if severity.is_some() && self.quarantined.remove(&content).is_some() {
+        if watched.is_some() && self.quarantined.remove(&content).is_some() {
             return true;
         }
         match self.hot.get_mut(&content) {
-            Some(hot) if hot.record.watched() != severity => {
-                hot.record.set_watched(severity);
+            Some(hot) if hot.record.watched() != watched.map(|(severity, _)| severity) => {
+                hot.record.set_watched(watched);
                 true
             }
             _ => false,
@@ -382,7 +383,7 @@ impl ClassCounts {
         record.is_some_and(|record| record.set_live_told(told_at, now))
     }
 
-    pub(crate) fn encode_hot(&self, has_repeats: bool, out: &mut Encoder) {
+    pub(crate) fn encode_hot(&self, layout: SnapshotLayout, out: &mut Encoder) {
         out.signed(self.since.0);
         out.signed(self.looked_at.0);
         out.number(self.quietest.len() as u64);
@@ -393,21 +394,25 @@ impl ClassCounts {
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
             let Hot { record, quiet, .. } = &self.hot[&content];
-            record.encode(out);
-            if has_repeats {
-                record.repeats.encode(out);
-            }
+            record.encode_in(layout, out);
+            record.repeats.encode(out);
             out.number(quiet.copies);
             out.signed(quiet.until.0);
         }
         out.number(self.quarantined.len() as u64);
         for record in self.quarantined.values() {
-            record.encode(out);
+            record.encode_in(layout, out);
         }
     }
 
-    /// The inverse of [`ClassCounts::encode_hot`]; before version 5 nobody noted what accounts repeated.
-    pub(crate) fn decode_hot(&mut self, has_repeats: bool, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+    /// The inverse of [`ClassCounts::encode_hot`]; before version 5 nobody noted what accounts repeated, and before 6 since when a content is
+    /// watched: since `now`, then.
+    pub(crate) fn decode_hot(
+        &mut self,
+        has_repeats: bool,
+        now: Timestamp,
+        input: &mut Decoder<'_>,
+    ) -> Result<(), DecodeError> {
         self.since = Timestamp(input.signed()?);
         self.looked_at = Timestamp(input.signed()?);
         for _ in 0..input.length(17)? {
@@ -418,6 +423,7 @@ impl ClassCounts {
             if has_repeats {
                 record.repeats = Repeats::decode(input)?;
             }
+            record.set_watched(record.watched().map(|severity| (severity, now)));
             let content = record.content();
             self.insert(record);
             let quiet = Quiet {

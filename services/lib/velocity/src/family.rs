@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_model::{Class, ContentId, Estimate, FamilyId, Timestamp, Verdict};
+use tocsin_model::{Class, ContentId, Estimate, Evidence, FamilyId, Joined, Link, Timestamp, Verdict};
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::by_class::ByClass;
 use crate::deadline::decode_class;
 use crate::episode::Episode;
+use crate::joined;
 use crate::record::{HotRecord, PlatformReach};
+use crate::snapshot::SnapshotLayout;
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
 /// party alone may see joins contents for that party alone. Nothing is shared between classes, limits included: what one party fills up
@@ -20,8 +22,8 @@ pub(crate) struct Families {
 /// The families of the scope whose own class this is.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct ClassFamilies {
-    /// Links of contents of this group, and since when they hold. A link of class `all` holds in every scope.
-    links: BTreeMap<ContentId, (FamilyId, Timestamp)>,
+    /// Links of contents of this group. A link of class `all` holds in every scope.
+    links: BTreeMap<ContentId, Edge>,
     /// The same by age. Derived from `links`.
     by_age: BTreeSet<(Timestamp, ContentId)>,
     /// The same by family. Derived from `links`.
@@ -31,6 +33,16 @@ struct ClassFamilies {
     remote_members: usize,
     /// The highest episode number of a state that was dropped: later episodes go on from there, so that no alert id comes twice.
     episode_floor: u32,
+}
+
+/// A content's link to its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Edge {
+    family: FamilyId,
+    /// Since when it holds.
+    since: Timestamp,
+    /// How the content came to it; `None` of links that a program made which did not keep it.
+    joined: Option<Joined>,
 }
 
 /// What the home of a family keeps for one scope.
@@ -81,11 +93,18 @@ pub(crate) struct Accounts {
 impl Families {
     /// The family of a content for readers of the scope whose own class is `class`.
     pub(crate) fn of(&self, content: ContentId, class: Class) -> FamilyId {
+        self.edge(content, class).map_or(FamilyId(content), |edge| edge.family)
+    }
+
+    /// How a content came into that family; `None` of its founder, and where it was not kept.
+    pub(crate) fn joined(&self, content: ContentId, class: Class) -> Option<Joined> {
+        self.edge(content, class)?.joined
+    }
+
+    fn edge(&self, content: ContentId, class: Class) -> Option<&Edge> {
         let linked = |class| self.class(class).and_then(|own| own.links.get(&content));
         let for_all = || if class == Class::All { None } else { linked(Class::All) };
-        linked(class)
-            .or_else(for_all)
-            .map_or(FamilyId(content), |(family, _)| *family)
+        linked(class).or_else(for_all)
     }
 
     /// Whether nothing beyond the founder itself is known of this family in this scope.
@@ -125,17 +144,31 @@ impl Families {
     /// limit the oldest link of a content that is not hot gives way.
     pub(crate) fn link(
         &mut self,
-        content: ContentId,
-        class: Class,
-        family: FamilyId,
+        link: &Link,
         now: Timestamp,
         links_max: usize,
         is_hot: impl Fn(ContentId) -> bool,
     ) -> Linked {
-        let from = self.of(content, class);
-        if family >= from {
+        let (content, class, family) = (link.content, link.class, link.family);
+        let before = self.edge(content, class).copied();
+        let from = before.map_or(FamilyId(content), |edge| edge.family);
+        // By its looks a content comes into one family: a picture between two does not make them one.
+        let is_by_looks = matches!(link.evidence, Evidence::PdqDistance(_));
+        if family >= from || (is_by_looks && before.is_some()) {
             return Linked::Unchanged;
         }
+        let found = Joined {
+            evidence: link.evidence,
+            party: link.party,
+            at: now,
+        };
+        let follows = link.evidence == Evidence::FounderLinked;
+        let kept = before.and_then(|edge| edge.joined).filter(|_| follows);
+        let edge = Edge {
+            family,
+            since: now,
+            joined: kept.or(Some(found)),
+        };
         let own = self.classes.get_or_insert_with(class, ClassFamilies::default);
         if !own.links.contains_key(&content) && own.links.len() >= links_max {
             let oldest = own.by_age.iter().find(|(_, content)| !is_hot(*content));
@@ -145,7 +178,7 @@ impl Families {
             own.unlink(oldest);
         }
         own.unlink(content);
-        own.insert_link(content, family, now);
+        own.insert_link(content, edge);
         Linked::Joined { from }
     }
 
@@ -305,33 +338,36 @@ impl Families {
         self.classes.get(class)
     }
 
-    pub(crate) fn encode(&self, out: &mut Encoder) {
+    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
         out.number(self.classes.len() as u64);
         for (class, own) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            own.encode(out);
+            own.encode(layout, out);
         }
     }
 
-    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined.
+    pub(crate) fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut families = Families::default();
         for _ in 0..input.length(4)? {
             let class = decode_class(input)?;
-            families.classes.insert(class, ClassFamilies::decode(input)?);
+            families
+                .classes
+                .insert(class, ClassFamilies::decode(has_joined, input)?);
         }
         Ok(families)
     }
 }
 
 impl ClassFamilies {
-    fn insert_link(&mut self, content: ContentId, family: FamilyId, since: Timestamp) {
-        self.links.insert(content, (family, since));
-        self.by_age.insert((since, content));
-        self.linked.entry(family).or_default().insert(content);
+    fn insert_link(&mut self, content: ContentId, edge: Edge) {
+        self.links.insert(content, edge);
+        self.by_age.insert((edge.since, content));
+        self.linked.entry(edge.family).or_default().insert(content);
     }
 
     fn unlink(&mut self, content: ContentId) {
-        let Some((family, since)) = self.links.remove(&content) else {
+        let Some(Edge { family, since, .. }) = self.links.remove(&content) else {
             return;
         };
         self.by_age.remove(&(since, content));
@@ -352,13 +388,16 @@ impl ClassFamilies {
         self.remote_members = self.states.values().map(|state| state.remote.len()).sum();
     }
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
         out.number(u64::from(self.episode_floor));
         out.number(self.links.len() as u64);
-        for (content, (family, since)) in &self.links {
+        for (content, edge) in &self.links {
             out.fixed128(content.0);
-            out.fixed128(family.0.0);
-            out.signed(since.0);
+            out.fixed128(edge.family.0.0);
+            out.signed(edge.since.0);
+            if layout == SnapshotLayout::Current {
+                joined::encode(edge.joined.as_ref(), out);
+            }
         }
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
@@ -367,7 +406,7 @@ impl ClassFamilies {
         }
     }
 
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut own = ClassFamilies {
             episode_floor: input.narrow("number of an episode")?,
             ..ClassFamilies::default()
@@ -376,7 +415,12 @@ impl ClassFamilies {
             let content = ContentId(input.fixed128()?);
             let family = FamilyId(ContentId(input.fixed128()?));
             own.unlink(content);
-            own.insert_link(content, family, Timestamp(input.signed()?));
+            let edge = Edge {
+                family,
+                since: Timestamp(input.signed()?),
+                joined: if has_joined { joined::decode(input)? } else { None },
+            };
+            own.insert_link(content, edge);
         }
         for _ in 0..input.length(20)? {
             let family = FamilyId(ContentId(input.fixed128()?));
@@ -469,11 +513,11 @@ fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
     })
 }
 
-/// The records of a delta.
+/// The records of a delta. How their contents joined, and what came of them since they were listed, is of no use elsewhere and left out.
 pub(crate) fn encode_records<'a>(records: impl ExactSizeIterator<Item = &'a HotRecord>, out: &mut Encoder) {
     out.number(records.len() as u64);
     for record in records {
-        record.encode(out);
+        record.encode_in(SnapshotLayout::Before, out);
     }
 }
 

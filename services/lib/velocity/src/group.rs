@@ -309,7 +309,7 @@ impl Group {
         out: &mut Vec<Output>,
     ) -> bool {
         let now = self.now;
-        let watched = self.watch_list.severity(content);
+        let watched = self.watch_list.watched(content);
         let counts = self
             .classes
             .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
@@ -347,6 +347,7 @@ impl Group {
         let hash = hash();
         let family = families.of(content, class);
         let mut record = HotRecord::new(content, class, family, hash.clone(), now);
+        record.set_family(family, families.joined(content, class));
         record.set_watched(watched);
         counts.promote(record, counted, now);
         self.counters.promoted += 1;

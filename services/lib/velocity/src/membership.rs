@@ -30,10 +30,7 @@ impl Group {
         let hot = self.classes.get(link.class);
         let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
         let links_max = self.config.links_max();
-        match self
-            .families
-            .link(link.content, link.class, link.family, self.now, links_max, is_hot)
-        {
+        match self.families.link(link, self.now, links_max, is_hot) {
             Linked::Joined { from } => self.joined(link, from, out),
             Linked::Unchanged => {}
             Linked::Refused => self.counters.links_refused += 1,
@@ -56,7 +53,8 @@ impl Group {
             self.promote(content, class, || link.hash.clone(), Promotion::ByLink, out);
         }
         for (own, counts) in self.classes.iter_mut() {
-            if counts.set_family(content, self.families.of(content, own)) {
+            let (family, joined) = (self.families.of(content, own), self.families.joined(content, own));
+            if counts.set_family(content, family, joined) {
                 self.changed.insert(HotKey { content, class: own });
             }
         }

@@ -5,7 +5,7 @@ use tocsin_model::{Class, GroupId, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdCounts, RecentTokens};
 
-use crate::calibrations::{Calibrations, Layout};
+use crate::calibrations::Calibrations;
 use crate::class::ClassCounts;
 use crate::deadline::{Deadlines, decode_class};
 use crate::family::Families;
@@ -17,14 +17,17 @@ use crate::populations::GroupPopulations;
 use crate::watched::WatchList;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 5;
-/// The layouts that are read. 4 knew no populations, no nulls and no repeats: such a group begins to count them.
+pub const SNAPSHOT_VERSION: u16 = 6;
+/// The layouts that are read. 5 kept neither how a content joined its family nor since when it is watched; 4 knew no populations, no nulls and
+/// no repeats either: such a group begins to keep them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
+/// The layouts that are written: see [`SnapshotLayout`].
+pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1..=SNAPSHOT_VERSION;
 
 /// A layout that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotLayout {
-    /// 4, for going back to a program that knows no later one: without populations, nulls and repeats.
+    /// 5, for going back to a program that knows no later one: without how contents joined and since when they are watched.
     Before,
     /// [`SNAPSHOT_VERSION`].
     #[default]
@@ -56,7 +59,6 @@ impl Group {
 
     /// The same in a stated layout.
     pub fn encode_core_in(&self, layout: SnapshotLayout) -> Vec<u8> {
-        let is_current = layout == SnapshotLayout::Current;
         let mut out = Encoder::new();
         out.number(u64::from(layout.version()));
         out.number(u64::from(self.id.0));
@@ -64,19 +66,16 @@ impl Group {
         out.number(self.delta_number);
         self.marks.encode(&mut out);
         self.retries.encode(&mut out);
-        self.families.encode(&mut out);
+        self.families.encode(layout, &mut out);
         self.deadlines.encode(&mut out);
         self.outcomes.encode(&mut out);
-        let calibrations = if is_current { Layout::Nulls } else { Layout::Threshold };
-        self.calibrations.encode(calibrations, &mut out);
-        self.watch_list.encode(&mut out);
-        if is_current {
-            self.populations.encode(&mut out);
-        }
+        self.calibrations.encode(&mut out);
+        self.watch_list.encode(layout, &mut out);
+        self.populations.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            counts.encode_hot(is_current, &mut out);
+            counts.encode_hot(layout, &mut out);
         }
         out.finish()
     }
@@ -98,29 +97,24 @@ impl Group {
         if !SNAPSHOT_VERSIONS_READ.contains(&version) {
             return Err(DecodeError::Invalid("snapshot version"));
         }
-        let has_populations = version >= 5;
+        let (has_populations, has_joined) = (version >= 5, version >= 6);
         let mut group = Group::new(GroupId(input.narrow("group")?), config);
         group.now = Timestamp(input.signed()?);
         group.delta_number = input.number()?;
         group.marks = Marks::decode(&mut input)?;
         group.retries = RecentTokens::decode(group.config.retry_horizon, group.config.retry_tokens_max, &mut input)?;
-        group.families = Families::decode(&mut input)?;
+        group.families = Families::decode(has_joined, &mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
         group.outcomes = Outcomes::decode(&mut input)?;
-        let layout = if has_populations {
-            Layout::Nulls
-        } else {
-            Layout::Threshold
-        };
-        group.calibrations = Calibrations::decode(layout, &mut input)?;
-        group.watch_list = WatchList::decode(&mut input)?;
+        group.calibrations = Calibrations::decode(has_populations, &mut input)?;
+        group.watch_list = WatchList::decode(has_joined, group.now, &mut input)?;
         if has_populations {
             group.populations = GroupPopulations::decode(&mut input)?;
         }
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
             let mut counts = ClassCounts::new(group.config.cold, group.now);
-            counts.decode_hot(has_populations, &mut input)?;
+            counts.decode_hot(has_populations, group.now, &mut input)?;
             let bytes = cold.get(&class).ok_or(DecodeError::Invalid("set of cold counts"))?;
             let mut cold_input = Decoder::new(bytes);
             counts.cold = ColdCounts::decode(group.config.cold, &mut cold_input)?;

@@ -1,10 +1,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 
-use tocsin_model::{ContentId, Severity, Watch};
+use tocsin_model::{ContentId, Severity, Timestamp, Watch};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::class::IdHasher;
+use crate::snapshot::SnapshotLayout;
 
 /// The contents of one group that are on the watch list, up to a stated number; and those that were taken off lately, so that an older
 /// record that comes behind does not bring them back.
@@ -19,6 +20,8 @@ pub(crate) struct WatchList {
 struct Entry {
     number: u64,
     listed: Option<Severity>,
+    /// Since when it is listed, or not.
+    since: Timestamp,
 }
 
 /// What became of a record.
@@ -35,11 +38,13 @@ pub(crate) enum Listed {
 impl WatchList {
     /// Takes a record. At the limit the one that was taken off longest ago gives way.
     pub(crate) fn take(&mut self, watch: &Watch, entries_max: usize) -> Listed {
+        let known = self.entries.get(&watch.content).copied();
+        let was_listed = known.filter(|known| known.listed.is_some() && watch.listed.is_some());
         let new = Entry {
             number: watch.number,
             listed: watch.listed,
+            since: was_listed.map_or(watch.at, |known| known.since),
         };
-        let known = self.entries.get(&watch.content).copied();
         if known.is_some_and(|known| known.number >= new.number) {
             return Listed::Unchanged;
         }
@@ -69,6 +74,12 @@ impl WatchList {
         self.entries.get(&content)?.listed
     }
 
+    /// How grave a content is that is listed, and since when.
+    pub(crate) fn watched(&self, content: ContentId) -> Option<(Severity, Timestamp)> {
+        let entry = self.entries.get(&content)?;
+        Some((entry.listed?, entry.since))
+    }
+
     /// How many contents are listed.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.taken_off.len()
@@ -81,7 +92,7 @@ impl WatchList {
         self.entries.insert(content, entry);
     }
 
-    pub(crate) fn encode(&self, out: &mut Encoder) {
+    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
         let mut contents: Vec<ContentId> = self.entries.keys().copied().collect();
         contents.sort_unstable();
         out.number(contents.len() as u64);
@@ -90,16 +101,22 @@ impl WatchList {
             out.fixed128(content.0);
             out.number(entry.number);
             out.byte(encode_severity(entry.listed));
+            if layout == SnapshotLayout::Current {
+                out.signed(entry.since.0);
+            }
         }
     }
 
-    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// The inverse of [`WatchList::encode`]. Before version 6 nobody kept since when: since `now`, then.
+    pub(crate) fn decode(has_since: bool, now: Timestamp, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut list = WatchList::default();
         for _ in 0..input.length(18)? {
             let content = ContentId(input.fixed128()?);
             let number = input.number()?;
             let listed = decode_severity(input)?;
-            list.insert(content, Entry { number, listed });
+            let since = if has_since { Timestamp(input.signed()?) } else { now };
+            let entry = Entry { number, listed, since };
+            list.insert(content, entry);
         }
         Ok(list)
     }
@@ -175,8 +192,11 @@ mod tests {
         assert_eq!(list.take(&watch(11, 9, 1), 4), Listed::Changed);
         assert_eq!(list.len(), 4);
         let mut out = Encoder::new();
-        list.encode(&mut out);
+        list.encode(SnapshotLayout::Current, &mut out);
         let bytes = out.finish();
-        assert_eq!(WatchList::decode(&mut Decoder::new(&bytes)).unwrap(), list);
+        assert_eq!(
+            WatchList::decode(true, Timestamp(0), &mut Decoder::new(&bytes)).unwrap(),
+            list
+        );
     }
 }

@@ -54,9 +54,9 @@ impl Group {
 
     /// What is hot already rings at its next sighting.
     fn mark_hot(&mut self, content: ContentId) {
-        let severity = self.watch_list.severity(content);
+        let watched = self.watch_list.watched(content);
         for (class, counts) in self.classes.iter_mut() {
-            if counts.set_watched(content, severity) {
+            if counts.set_watched(content, watched) {
                 counts.set_quiet(content, Quiet::default());
                 self.changed.insert(HotKey { content, class });
             }

@@ -2,14 +2,21 @@ use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId, Kind, PartyId, P
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
-use super::{Before, Cell, HotRecord, PlatformReach, Signals};
+use super::{Before, Cell, HotRecord, Listing, PlatformReach, Signals};
 use crate::bins::Series;
 use crate::breakdown::Breakdown;
 use crate::deadline::decode_class;
 use crate::flood::Flood;
+use crate::joined;
 use crate::live::Live;
+use crate::snapshot::SnapshotLayout;
 use crate::voice::Voice;
 use crate::watched::{decode_severity, encode_severity};
+
+/// What stands behind the rest of a record.
+const LIVE: u8 = 1;
+const JOINED: u8 = 2;
+const LISTING: u8 = 4;
 
 impl Before {
     fn encode(&self, out: &mut Encoder) {
@@ -34,6 +41,13 @@ impl Before {
 impl HotRecord {
     /// The record's bytes: one encoding per record.
     pub fn encode(&self, out: &mut Encoder) {
+        self.encode_in(SnapshotLayout::Current, out);
+    }
+
+    /// The same in a stated layout. What version 5 did not know stands behind the rest and is announced in the last flags, so that a record
+    /// without it has the same bytes in both.
+    pub fn encode_in(&self, layout: SnapshotLayout, out: &mut Encoder) {
+        let is_current = layout == SnapshotLayout::Current;
         out.fixed128(self.content.0);
         out.number(u64::from(self.class.number()));
         out.fixed128(self.family.0.0);
@@ -69,9 +83,18 @@ impl HotRecord {
             flood.encode(out);
         }
         out.byte(encode_severity(self.watched));
-        out.byte(u8::from(self.live.is_some()));
+        let joined = self.joined.as_ref().filter(|_| is_current);
+        let listing = self.listing.as_deref().filter(|_| is_current);
+        let flag = |bit: u8, is_set: bool| if is_set { bit } else { 0 };
+        out.byte(flag(LIVE, self.live.is_some()) | flag(JOINED, joined.is_some()) | flag(LISTING, listing.is_some()));
         if let Some(live) = self.live() {
             live.encode(out);
+        }
+        if joined.is_some() {
+            joined::encode(joined, out);
+        }
+        if let Some(listing) = listing {
+            listing.encode(out);
         }
     }
 
@@ -125,8 +148,18 @@ impl HotRecord {
             record.flood = Some(Flood::decode(input)?);
         }
         record.watched = decode_severity(input)?;
-        if input.byte()? != 0 {
+        let flags = input.byte()?;
+        if flags > LIVE | JOINED | LISTING {
+            return Err(DecodeError::Invalid("flags of a record"));
+        }
+        if flags & LIVE != 0 {
             record.live = Some(Box::new(Live::decode(input)?));
+        }
+        if flags & JOINED != 0 {
+            record.joined = joined::decode(input)?;
+        }
+        if flags & LISTING != 0 {
+            record.listing = Some(Box::new(Listing::decode(input)?));
         }
         Ok(record)
     }

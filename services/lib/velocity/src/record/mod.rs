@@ -1,11 +1,12 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
 mod codec;
+mod listing;
 mod repeats;
 
 use tocsin_model::{
-    AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Kind, Milliseconds, PartyId, PlatformId,
-    Severity, Sighting, SightingKeys, Surface, Timestamp,
+    AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Joined, Kind, Milliseconds, PartyId,
+    PlatformId, Severity, Sighting, SightingKeys, Surface, Timestamp,
 };
 use tocsin_sketch::Reach;
 
@@ -16,6 +17,7 @@ use crate::breakdown::{Breakdown, UNSTATED};
 use crate::flood::Flood;
 use crate::live::Live;
 use crate::voice::Voice;
+pub use listing::{Listing, SinceListing};
 pub(crate) use repeats::Repeats;
 
 /// One content in one visibility class, counted exactly since it became hot.
@@ -41,6 +43,10 @@ pub struct HotRecord {
     /// In quarantine nothing else is counted here than accounts.
     flood: Option<Flood>,
     watched: Option<Severity>,
+    /// Since when it is watched, and what came since. Few contents are.
+    listing: Option<Box<Listing>>,
+    /// How it came into its family, unless it founded it.
+    joined: Option<Joined>,
     /// Its live streams. Few contents have any.
     live: Option<Box<Live>>,
 }
@@ -140,6 +146,8 @@ impl HotRecord {
             repeats: Repeats::default(),
             flood: None,
             watched: None,
+            listing: None,
+            joined: None,
             live: None,
         }
     }
@@ -275,8 +283,32 @@ impl HotRecord {
         running.map(|live| live.told_at = told_at).is_some()
     }
 
-    pub(crate) fn set_watched(&mut self, watched: Option<Severity>) {
-        self.watched = watched;
+    /// What came since the content is on the watch list, where it is.
+    pub fn listing(&self) -> Option<&Listing> {
+        self.listing.as_deref()
+    }
+
+    /// How the content came into its family; `None` of a founder, and where a program that did not keep it made the link.
+    pub fn joined(&self) -> Option<&Joined> {
+        self.joined.as_ref()
+    }
+
+    /// When the earliest event of each platform and kind occurred since promotion, ascending by platform and kind.
+    pub fn first_of_each(&self) -> impl Iterator<Item = (PlatformId, Kind, Timestamp)> + '_ {
+        self.cells
+            .iter()
+            .map(|cell| (cell.platform, cell.kind, cell.voice.first_at))
+    }
+
+    /// Takes note that the content is watched, since when; or not any more.
+    pub(crate) fn set_watched(&mut self, watched: Option<(Severity, Timestamp)>) {
+        self.watched = watched.map(|(severity, _)| severity);
+        match watched {
+            None => self.listing = None,
+            Some((_, at)) => {
+                self.listing.get_or_insert_with(|| Box::new(Listing::begun(at)));
+            }
+        }
     }
 
     /// Reads what most of its counters stand in: the first cell of the platform, the surfaces, and where the account is counted.
@@ -289,8 +321,9 @@ impl HotRecord {
         cell ^ surface ^ reach.map_or(0, |entry| entry.accounts.touch(keys.account))
     }
 
-    pub(crate) fn set_family(&mut self, family: FamilyId) {
+    pub(crate) fn set_family(&mut self, family: FamilyId, joined: Option<Joined>) {
         self.family = family;
+        self.joined = joined;
     }
 
     /// What may have come before promotion may have come in the same millisecond: counts are exact from the next one on.
@@ -314,6 +347,7 @@ impl HotRecord {
         emptied.exact_since = self.exact_since;
         emptied.reach = std::mem::take(&mut self.reach);
         emptied.signals = self.signals;
+        emptied.joined = self.joined;
         emptied.flood = Some(flood);
         *self = emptied;
     }
@@ -334,6 +368,9 @@ impl HotRecord {
         if let Some(cell) = self.cell(sighting) {
             cell.series.add(&bins);
             cell.voice.hear(sighting, at, removals);
+        }
+        if let Some(listing) = &mut self.listing {
+            listing.hear(sighting.platform, sighting.kind, at);
         }
         match sighting.kind {
             kind if kind.is_spread() => {

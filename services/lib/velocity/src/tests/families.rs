@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use tocsin_model::{
-    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Kind, Link, PartyId, Scope,
-    Sharing, Timestamp, Verdict,
+    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Joined, Kind, Link, PartyId,
+    Scope, Sharing, Timestamp, Verdict,
 };
 
 use super::harness::*;
@@ -438,4 +438,40 @@ fn a_report_for_coordinators_makes_no_figures_that_stand_still() {
     });
     assert!(said.iter().all(|delta| delta.class == Class::All), "{said:?}");
     assert!(said.len() > 1, "figures for all go on: {said:?}");
+}
+
+#[test]
+fn it_is_kept_how_a_content_joined_also_where_its_founder_joined_another_later() {
+    let members = by_id(3);
+    let mut deployment = Deployment::new(config());
+    for copy in 0..9u64 {
+        deployment.see(seen(members[copy as usize % 3], copy, copy as i64 * 1_000));
+    }
+    let joins = |content: u8, family: u8, evidence, at| Link {
+        evidence,
+        at: Timestamp(START + at),
+        ..link(content, family, Class::All)
+    };
+    let near = joins(members[2], members[1], Evidence::PdqDistance(12), 20_000);
+    deployment.apply(near.content.group(), Input::Link(&near));
+    // The founder's home hears of the member with its figures.
+    deployment.tick(20_300);
+    deployment.tick(21_000);
+    let joined = |deployment: &Deployment, member: usize| {
+        let record = deployment.record(members[member], Class::All).unwrap();
+        (record.family(), record.joined().copied())
+    };
+    let expected = Joined {
+        evidence: Evidence::PdqDistance(12),
+        party: Some(PartyId(1)),
+        at: Timestamp(START + 20_000),
+    };
+    assert_eq!(joined(&deployment, 2), (FamilyId(id(members[1])), Some(expected)));
+    let founder = joins(members[1], members[0], Evidence::EqualHash, 40_000);
+    deployment.apply(founder.content.group(), Input::Link(&founder));
+    assert_eq!(joined(&deployment, 2), (FamilyId(id(members[0])), Some(expected)));
+    assert_eq!(joined(&deployment, 1).1.unwrap().evidence, Evidence::EqualHash);
+    assert_eq!(joined(&deployment, 0), (FamilyId(id(members[0])), None));
+    deployment.restore();
+    assert_eq!(joined(&deployment, 2).1, Some(expected));
 }

@@ -11,5 +11,6 @@ mod paging;
 mod populations;
 mod scopes;
 mod shadow;
+mod snapshots;
 mod watch;
 mod windows;

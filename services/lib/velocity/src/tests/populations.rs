@@ -10,7 +10,7 @@ use tocsin_sketch::ColdConfig;
 use super::harness::*;
 use crate::null::{calibrate, shipped};
 use crate::trigger::TriggerParameters;
-use crate::{Group, HotKey, Input, Resolution, SnapshotLayout};
+use crate::{Group, HotKey, Input};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -31,7 +31,7 @@ struct Town {
 }
 
 /// A content of the group; every one has another number.
-fn content(number: u64) -> ContentId {
+pub(super) fn content(number: u64) -> ContentId {
     let scattered = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     ContentId(u128::from(GROUP.0) << 120 | u128::from(number) << 64 | scattered)
 }
@@ -316,53 +316,6 @@ fn ticks_and_restores_change_no_population_however_far_time_goes() {
     assert!(plain == ticked);
     let restored = run(&mut |town, _| town.deployment.restore());
     assert!(plain == restored);
-}
-
-#[test]
-fn a_snapshot_of_the_version_before_is_read_and_begins_to_count() {
-    let bytes: Vec<Vec<u8>> = include_str!("snapshot_4.hex")
-        .lines()
-        .map(|line| hex::decode(line).unwrap())
-        .collect();
-    let [core, cold] = &bytes[..] else {
-        panic!("a core and the cold counts of one class")
-    };
-    let cold = [(Class::All, cold.clone())].into();
-    let mut group = Group::decode(config(), core, &cold).unwrap();
-    assert!(
-        group.encode_core_in(SnapshotLayout::Before) == *core,
-        "the way back: the bytes that the program before wrote"
-    );
-    let key = HotKey {
-        content: id(1),
-        class: Class::All,
-    };
-    let spread = group
-        .hot(key)
-        .unwrap()
-        .spread(Resolution::Minute1, Timestamp(0), Timestamp(i64::MAX));
-    assert_eq!(spread.high, 12);
-    let in_force = group.calibrations.in_force(group.now()).unwrap();
-    assert_eq!((in_force.number, in_force.platforms.len()), (3, 0));
-    let mut out = Vec::new();
-    for hour in 1..4 {
-        let value = [9; 32];
-        let event = seen(9, hour, hour as i64 * HOUR);
-        let sighting = sighting(content(hour), &value, event, 1_000 + hour);
-        group.apply(Input::Sighting(&sighting), &mut out);
-    }
-    let told = group.take_populations().unwrap();
-    // The hour in which it began was not watched as a whole, and the last is open.
-    assert_eq!(told.platforms[0].spread.iter().sum::<u64>(), Population::ONE);
-    let again = Group::decode(config(), &group.encode_core(), &cold_of(&group)).unwrap();
-    assert!(again.encode_core() == group.encode_core());
-}
-
-fn cold_of(group: &Group) -> std::collections::BTreeMap<Class, Vec<u8>> {
-    group
-        .cold()
-        .map(|(class, cold)| (class, Group::encode_cold(cold)))
-        .collect()
 }
 
 #[test]

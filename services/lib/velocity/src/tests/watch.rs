@@ -193,3 +193,61 @@ fn the_list_is_bounded_and_refusals_are_counted() {
     assert_eq!(deployment.group(group).watched_contents(), WATCHED_MAX);
     assert_eq!(deployment.group(group).take_counters().watches_refused, 1);
 }
+
+#[test]
+fn what_comes_after_the_listing_is_counted_apart() {
+    let mut deployment = Deployment::new(config());
+    let copy = |kind, party, at| Seen {
+        kind,
+        party,
+        ..seen(1, at as u64, at)
+    };
+    let of = |deployment: &Deployment| {
+        let listing = deployment.record(1, Class::All).unwrap().listing().cloned();
+        listing.map(|listing| {
+            let since = listing.since.iter();
+            let since = since.map(|of| (of.platform.0, of.kind, of.events, of.first_at.0 - START));
+            (listing.at.0 - START, since.collect::<Vec<_>>())
+        })
+    };
+    for at in [1_000, 2_000, 3_000, 4_000] {
+        deployment.see(copy(Kind::Upload, 1, at));
+    }
+    assert_eq!(of(&deployment), None);
+    deployment.watch_at(10_000, 1, 1, 2);
+    // One that comes late is of before.
+    deployment.see(Seen {
+        late_by: 5_000,
+        ..copy(Kind::Upload, 1, 12_000)
+    });
+    for (kind, party, at) in [
+        (Kind::Upload, 2, 15_000),
+        (Kind::BlockedUpload, 1, 20_000),
+        (Kind::BlockedUpload, 1, 21_000),
+        (Kind::Removal, 2, 22_000),
+    ] {
+        deployment.see(copy(kind, party, at));
+    }
+    let since = vec![
+        (1, Kind::BlockedUpload, 2, 20_000),
+        (2, Kind::Upload, 1, 15_000),
+        (2, Kind::Removal, 1, 22_000),
+    ];
+    assert_eq!(of(&deployment), Some((10_000, since.clone())));
+    // Graver now, listed since the same time; nothing is lost by a restore.
+    deployment.watch_at(30_000, 2, 1, 4);
+    deployment.restore();
+    assert_eq!(of(&deployment), Some((10_000, since)));
+    deployment.watch_at(40_000, 3, 1, 0);
+    assert_eq!(of(&deployment), None);
+}
+
+#[test]
+fn a_content_that_is_first_seen_when_it_is_listed_already_is_counted_since_the_listing() {
+    let mut deployment = Deployment::new(config());
+    deployment.watch_at(10_000, 1, 1, 2);
+    deployment.restore();
+    deployment.see(seen(1, 7, 50_000));
+    let listing = deployment.record(1, Class::All).unwrap().listing().unwrap();
+    assert_eq!((listing.at.0 - START, listing.since[0].events), (10_000, 1));
+}

@@ -1,0 +1,132 @@
+//! States of versions before: they are read, and the one before is written for the way back.
+
+use std::collections::BTreeMap;
+
+use tocsin_model::{Class, Evidence, FamilyId, Kind, Link, PartyId, PlatformId, Population, Timestamp};
+
+use super::harness::*;
+use super::populations::content;
+use crate::null::shipped;
+use crate::{Group, HotKey, Input, Resolution, SnapshotLayout};
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Two contents in different groups, that of the lower id first.
+fn two() -> [u8; 2] {
+    let mut contents = [1, 2];
+    contents.sort_by_key(|content| id(*content));
+    assert_ne!(id(1).group(), id(2).group());
+    contents
+}
+
+/// A group with something of each kind: a member of a family elsewhere that is watched, spreads, is blocked, removed and live.
+fn of_each_kind() -> Group {
+    let [founder, member] = two();
+    let mut deployment = Deployment::new(config());
+    deployment.calibrate_platforms(1, 0, 9.5, vec![shipped(PlatformId(1))]);
+    for copy in 0..40u64 {
+        let at = copy as i64 * MINUTE;
+        let kind = match copy % 8 {
+            5 => Kind::BlockedUpload,
+            6 => Kind::LiveHeartbeat,
+            7 => Kind::Removal,
+            _ => Kind::Upload,
+        };
+        deployment.see(Seen {
+            kind,
+            party: 1 + (copy % 2) as u16,
+            audience: 50,
+            ..seen(member, copy, at)
+        });
+        match copy {
+            10 => {
+                let link = Link {
+                    content: id(member),
+                    hash: hash(member),
+                    family: FamilyId(id(founder)),
+                    evidence: Evidence::PdqDistance(17),
+                    party: Some(PartyId(2)),
+                    class: Class::All,
+                    at: Timestamp(START + at),
+                };
+                deployment.apply(link.content.group(), Input::Link(&link));
+            }
+            20 => deployment.watch_at(at, 1, member, 3),
+            _ => {}
+        }
+        deployment.tick(at + 300);
+    }
+    deployment.groups.remove(&id(member).group()).unwrap()
+}
+
+fn cold_of(group: &Group) -> BTreeMap<Class, Vec<u8>> {
+    let cold = group.cold();
+    cold.map(|(class, cold)| (class, Group::encode_cold(cold))).collect()
+}
+
+/// The bytes of a group with contents of class `all` alone.
+fn golden(text: &str) -> (Vec<u8>, BTreeMap<Class, Vec<u8>>) {
+    let bytes: Vec<Vec<u8>> = text.lines().map(|line| hex::decode(line).unwrap()).collect();
+    let [core, cold] = &bytes[..] else {
+        panic!("a core and the cold counts of one class")
+    };
+    (core.clone(), [(Class::All, cold.clone())].into())
+}
+
+#[test]
+fn a_state_of_version_5_is_read_and_written_for_the_way_back() {
+    let (core, cold) = golden(include_str!("snapshot_5.hex"));
+    let now = of_each_kind();
+    assert!(
+        now.encode_core_in(SnapshotLayout::Before) == core,
+        "what the program before made of the same events"
+    );
+    let group = Group::decode(config(), &core, &cold).unwrap();
+    assert!(group.encode_core_in(SnapshotLayout::Before) == core);
+    let key = HotKey {
+        content: id(two()[1]),
+        class: Class::All,
+    };
+    let record = group.hot(key).unwrap();
+    assert_eq!(record.joined(), None);
+    let listing = record.listing().unwrap();
+    assert_eq!(
+        (listing.at, listing.since.len()),
+        (group.now(), 0),
+        "watched since it is known when"
+    );
+    let again = Group::decode(config(), &group.encode_core(), &cold_of(&group)).unwrap();
+    assert!(again.encode_core() == group.encode_core());
+    let again = Group::decode(config(), &now.encode_core(), &cold_of(&now)).unwrap();
+    assert!(again.encode_core() == now.encode_core());
+}
+
+#[test]
+fn a_state_of_version_4_is_read_and_begins_to_count() {
+    let (core, cold) = golden(include_str!("snapshot_4.hex"));
+    let mut group = Group::decode(config(), &core, &cold).unwrap();
+    let key = HotKey {
+        content: id(1),
+        class: Class::All,
+    };
+    let spread = group
+        .hot(key)
+        .unwrap()
+        .spread(Resolution::Minute1, Timestamp(0), Timestamp(i64::MAX));
+    assert_eq!(spread.high, 12);
+    let in_force = group.calibrations.in_force(group.now()).unwrap();
+    assert_eq!((in_force.number, in_force.platforms.len()), (3, 0));
+    let mut out = Vec::new();
+    for hour in 1..4 {
+        let value = [9; 32];
+        let event = seen(9, hour, hour as i64 * HOUR);
+        let sighting = sighting(content(hour), &value, event, 1_000 + hour);
+        group.apply(Input::Sighting(&sighting), &mut out);
+    }
+    let told = group.take_populations().unwrap();
+    // The hour in which it began was not watched as a whole, and the last is open.
+    assert_eq!(told.platforms[0].spread.iter().sum::<u64>(), Population::ONE);
+    let again = Group::decode(config(), &group.encode_core(), &cold_of(&group)).unwrap();
+    assert!(again.encode_core() == group.encode_core());
+}
