@@ -2,16 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tocsin_family::{Limits, LinkFinder, Pdq, Seen};
+use tocsin_family::{Limits, LinkFinder, Name, Seen};
 use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
-    Algorithm, ContentHash, ContentId, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds,
-    PartitionCount, Sighting, SourceCoordinate, SourceId, Timestamp,
+    Algorithm, ContentHash, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, PartitionCount,
+    Sighting, SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
-use tocsin_wire::family::FamilyRecord;
+use tocsin_wire::family::{self, FamilyRecord};
 use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
@@ -158,10 +158,19 @@ impl Intake {
             (topics::PARTIES, Some(value)) => self.registry.put(PartyRecord::decode(value).ok()?),
             // A party is never taken away: it is revoked, and its record says so.
             (topics::PARTIES, None) => {}
-            (_, value) => match tocsin_wire::family::read(record.key, value).ok()? {
+            (_, value) => match family::read(record.key, value).ok()? {
                 FamilyRecord::Announcement(announcement) => self.announced(&announcement),
-                FamilyRecord::FurtherHash(_) | FamilyRecord::FurtherHashGone => {}
-                FamilyRecord::Withdrawal(content, class) => self.finder.withdrawn(content, class),
+                FamilyRecord::FurtherHash(further) => {
+                    let name = Name::new(self.setup.key.content_id(&further.hash), further.hash);
+                    let links = self.finder.further(further.content, further.class, &name, further.at);
+                    self.append_links(links);
+                }
+                FamilyRecord::FurtherHashGone => {}
+                FamilyRecord::Withdrawal(content, class) => {
+                    for hash in self.finder.withdrawn(content, class) {
+                        self.append_family(family::further_hash_key(content, class, hash), None);
+                    }
+                }
             },
         }
         Some(())
@@ -171,6 +180,14 @@ impl Intake {
     pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
         let links = self.finder.announced(announcement);
         self.append_links(links);
+    }
+
+    /// `tocsin.families` was read as far as it was written at the start. Further hashes of what is announced no more are taken out of it:
+    /// whoever read the withdrawal may have ended before it did.
+    pub fn caught_up(&mut self) {
+        for (content, class, hash) in self.finder.caught_up() {
+            self.append_family(family::further_hash_key(content, class, hash), None);
+        }
     }
 
     /// People decided: the family's home is told.
@@ -341,35 +358,25 @@ impl Intake {
 
     fn links(&mut self, event: &EventRef<'_>, sighting: &Sighting<'_>) -> Vec<Link> {
         let key = &self.setup.key;
-        let id_of = |hash: &ContentHash| key.content_id(hash);
-        let (mut further, mut pdqs) = (Vec::new(), Vec::new());
-        for hash in event.content.iter().map(|view| view.to_hash()) {
-            if hash.algorithm() == Algorithm::Pdq {
-                match Pdq::of(&hash) {
-                    Ok(pdq) => pdqs.push(pdq),
-                    Err(_) => self.counted.unmatchable += 1,
-                }
-            }
-            let id = id_of(&hash);
-            if hash.routes() && id != sighting.content {
-                further.push(id);
-            }
-        }
-        let same_as: Vec<(ContentId, ContentHash)> = event
-            .same_as
-            .iter()
-            .map(|view| view.to_hash())
-            .filter(ContentHash::routes)
-            .map(|hash| (id_of(&hash), hash))
-            .collect();
-        let Some(hash) = sighting.hash.to_hash() else {
+        let name_of = |hash: ContentHash| Name::new(key.content_id(&hash), hash);
+        let Some(own) = sighting.hash.to_hash() else {
             return Vec::new();
         };
+        let own = Name::new(sighting.content, own);
+        let mut further = Vec::new();
+        for hash in event.content.iter().map(|view| view.to_hash()) {
+            let is_pdq = hash.algorithm() == Algorithm::Pdq;
+            let name = name_of(hash);
+            self.counted.unmatchable += u64::from(is_pdq && name.pdq.is_none());
+            if name.hash.routes() && name.id != own.id {
+                further.push(name);
+            }
+        }
+        let same_as = event.same_as.iter().map(|view| view.to_hash());
+        let same_as: Vec<Name> = same_as.filter(ContentHash::routes).map(name_of).collect();
         self.finder.seen(Seen {
-            content: sighting.content,
-            hash: &hash,
-            further: &further,
-            pdqs: &pdqs,
+            own,
+            further,
             same_as: &same_as,
             party: sighting.party,
             sharing: sighting.sharing,
@@ -384,6 +391,20 @@ impl Intake {
             self.counted.links += 1;
             self.append(partition, SightingsRecord::Link(link).encode(), None);
         }
+        for further in self.finder.take_further() {
+            let hash = self.setup.key.content_id(&further.hash);
+            let key = family::further_hash_key(further.content, further.class, hash);
+            self.append_family(key, Some(family::encode_further_hash(&further)));
+        }
+    }
+
+    fn append_family(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.out.push(Append {
+            to: TopicPartition::new(topics::FAMILIES, 0),
+            key: Some(Bytes::from(key)),
+            value: value.map(Bytes::from),
+            headers: Vec::new(),
+        });
     }
 
     /// In a replay: one tick per interval of the supplied time, before the first event that lies beyond it.

@@ -144,6 +144,7 @@ impl<'a> Shell<'a> {
     /// Works until shutdown is requested.
     fn work_on(&mut self, reader: &mut dyn GroupReader, ready: &ReadinessFlag) -> Result<(), IntakeError> {
         self.read_news_through()?;
+        self.intake.caught_up();
         ready.set_ready();
         while !self.shutdown.is_requested() {
             self.read_news(Duration::ZERO)?;

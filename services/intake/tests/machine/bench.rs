@@ -36,6 +36,8 @@ pub enum Said {
     Tick(u32, TickTime),
     Decision(u32, u128),
     Reject(Reject),
+    /// A record of `tocsin.families`: key and value.
+    Family(Vec<u8>, Option<Vec<u8>>),
 }
 
 /// What a sighting says, without what the tests do not look at.
@@ -105,6 +107,21 @@ impl Bench {
         };
         self.intake.record(SOURCE, record);
         self.next_offset += 1;
+    }
+
+    /// Reads a record of `tocsin.families`.
+    pub fn read_family(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let record = RecordRef {
+            topic: topics::FAMILIES,
+            partition: 0,
+            offset: 0,
+            appended_at_ms: NOON,
+            stamped_by: StampedBy::Log,
+            key: Some(key),
+            value,
+            headers: Headers::Slice(&[]),
+        };
+        self.intake.news(&record).unwrap();
     }
 
     /// Closes the open blocks and takes everything said.
@@ -183,6 +200,10 @@ pub fn home(number: usize) -> u32 {
 }
 
 fn said(append: &Append) -> Said {
+    if &*append.to.topic == topics::FAMILIES {
+        let key = append.key.as_ref().unwrap().to_vec();
+        return Said::Family(key, append.value.as_ref().map(|value| value.to_vec()));
+    }
     let value = append.value.as_deref().unwrap();
     if &*append.to.topic == topics::REJECTS {
         return Said::Reject(Reject::decode(value).unwrap());

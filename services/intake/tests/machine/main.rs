@@ -3,6 +3,7 @@
 
 mod bench;
 mod clocks;
+mod families;
 mod framing;
 mod order;
 mod parties;

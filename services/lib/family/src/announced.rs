@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
 
-use crate::names::Names;
+use crate::centres::Centres;
+use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
 
 /// A content that was announced, and the family it belongs to.
@@ -17,9 +18,11 @@ pub(crate) struct Announced {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     /// By the id of any hash known to stand for a content, per class of the announcement.
-    by_hash: HashMap<ContentId, BTreeMap<Class, ContentId>>,
+    by_hash: HashMap<ContentId, Vec<(Class, ContentId)>>,
     by_pdq: PdqIndex<(Class, ContentId)>,
     announcements: HashMap<(ContentId, Class), Announcement>,
+    centres: Centres,
+    early: Early,
     by_age: BTreeMap<u64, (ContentId, Class)>,
     next_age: u64,
     /// Names of all announcements.
@@ -37,48 +40,81 @@ struct Announcement {
     slots: Vec<Slot>,
 }
 
+/// Further hashes that stand in the log before their announcement, which compaction leaves where it was said last.
+#[derive(Debug, Default)]
+struct Early {
+    names: HashMap<(ContentId, Class), Names>,
+    is_over: bool,
+}
+
 impl Index {
     /// What is announced under a hash.
     pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = (Class, &Announced)> {
         let found = self.by_hash.get(&hash).into_iter().flatten();
-        found.filter_map(|(class, content)| Some((*class, &self.announcements.get(&(*content, *class))?.known)))
+        found.filter_map(|(class, content)| Some((*class, self.get(*content, *class)?)))
     }
 
-    /// What is announced near a PDQ hash, at what distance: in each class the nearest that is wanted; of equally
-    /// near ones that of the lowest id.
+    /// What was announced of a content in a class.
+    pub(crate) fn get(&self, content: ContentId, class: Class) -> Option<&Announced> {
+        Some(&self.announcements.get(&(content, class))?.known)
+    }
+
+    /// The family of a content, as far as it is known: its own unless it is announced of another.
+    pub(crate) fn family(&self, content: ContentId, class: Class) -> FamilyId {
+        self.get(content, class).map_or(FamilyId(content), |known| known.family)
+    }
+
+    /// Whether a content may come into a family by the looks of one of its pictures: that is not too far from the family's centre, nor is the
+    /// centre of the family that the content is announced of.
+    pub(crate) fn may_join(&self, content: ContentId, pdq: &Pdq, family: FamilyId, class: Class) -> bool {
+        match self.get(content, class) {
+            Some(own) => own.family == family || self.centres.are_near(own.family, family, class),
+            None => self.centres.is_within(pdq, family, class),
+        }
+    }
+
+    /// What is announced near a PDQ hash of a content, at what distance: in each class the nearest that is wanted and whose family it may join;
+    /// of equally near ones that of the lowest id.
     pub(crate) fn nearest(
         &mut self,
+        own: ContentId,
         pdq: &Pdq,
         wanted: impl Fn(Class, ContentId) -> bool,
     ) -> Vec<(Class, u32, Announced)> {
         let mut nearest: BTreeMap<Class, (u32, ContentId)> = BTreeMap::new();
+        let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
         // One class at a time, so that what is announced in one does not take the places of another.
         loop {
-            let is_left =
-                |(class, content): &(Class, ContentId)| !nearest.contains_key(class) && wanted(*class, *content);
-            self.by_pdq.near(pdq, 1, is_left, &mut self.lookup, &mut self.near);
-            let Some(found) = self.near.first() else { break };
+            let is_left = |(class, content): &(Class, ContentId)| {
+                !nearest.contains_key(class)
+                    && wanted(*class, *content)
+                    && self.may_join(own, pdq, self.family(*content, *class), *class)
+            };
+            self.by_pdq.near(pdq, 1, is_left, &mut lookup, &mut near);
+            let Some(found) = near.first() else { break };
             nearest.insert(found.value.0, (found.distance, found.value.1));
         }
-        let known = nearest.into_iter().filter_map(|(class, (distance, content))| {
-            let announcement = self.announcements.get(&(content, class))?;
-            Some((class, distance, announcement.known.clone()))
-        });
+        (self.lookup, self.near) = (lookup, near);
+        let known = nearest
+            .into_iter()
+            .filter_map(|(class, (distance, content))| Some((class, distance, self.get(content, class)?.clone())));
         known.collect()
     }
 
     /// What stands for an announced content, as far as it is known.
     pub(crate) fn names(&self, content: ContentId, class: Class) -> Names {
         let announcement = self.announcements.get(&(content, class));
-        announcement
-            .map(|announcement| announcement.names.clone())
-            .unwrap_or_default()
+        let early = || self.early.names.get(&(content, class));
+        let names = announcement.map(|announcement| &announcement.names).or_else(early);
+        names.cloned().unwrap_or_default()
     }
 
     /// Takes up an announcement in place of an earlier one of the same content and class. Beyond `names_max` names of all announcements
     /// the oldest go.
     pub(crate) fn put(&mut self, class: Class, known: Announced, names: &Names, names_max: usize) {
-        let content = known.content;
+        let (content, family) = (known.content, known.family);
+        let before = self.get(content, class).map(|before| before.family);
+        self.centres.enter(family, class, before);
         self.withdraw(content, class);
         let age = self.next_age;
         self.next_age += 1;
@@ -90,19 +126,33 @@ impl Index {
             slots: Vec::new(),
         };
         self.announcements.insert((content, class), announcement);
-        self.add(content, class, names, names_max);
+        self.add(content, class, names.iter(), names_max);
     }
 
     /// Further names of an announced content: those of them that it did not have, as far as there is room for them.
-    pub(crate) fn add(&mut self, content: ContentId, class: Class, further: &Names, names_max: usize) -> Names {
+    pub(crate) fn add<'a>(
+        &mut self,
+        content: ContentId,
+        class: Class,
+        further: impl IntoIterator<Item = &'a Name>,
+        names_max: usize,
+    ) -> Names {
         let Some(announcement) = self.announcements.get_mut(&(content, class)) else {
+            self.forgotten_early += self.early.add(content, class, further, names_max);
             return Names::default();
         };
-        let added = announcement.names.add(&further.hashes, &further.pdqs);
-        let inserted = added.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
+        let added = announcement.names.add(further);
+        let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
         announcement.slots.extend(inserted.filter_map(Result::ok));
-        for hash in &added.hashes {
-            self.by_hash.entry(*hash).or_default().insert(class, content);
+        if let Some(pdq) = added.pdqs().next() {
+            self.centres.set(announcement.known.family, class, *pdq);
+        }
+        for name in added.iter() {
+            let known = self.by_hash.entry(name.id).or_default();
+            match known.binary_search_by_key(&class, |(class, _)| *class) {
+                Ok(place) => known[place].1 = content,
+                Err(place) => known.insert(place, (class, content)),
+            }
         }
         self.names += added.count();
         while self.names > names_max {
@@ -115,32 +165,68 @@ impl Index {
         added
     }
 
-    /// Forgets what was announced of a content in a class.
-    pub(crate) fn withdraw(&mut self, content: ContentId, class: Class) {
+    /// Forgets what was announced of a content in a class, and returns what it was found by.
+    pub(crate) fn withdraw(&mut self, content: ContentId, class: Class) -> Names {
+        self.early.names.remove(&(content, class));
         let Some(announcement) = self.announcements.remove(&(content, class)) else {
-            return;
+            return Names::default();
         };
+        self.centres.leave(announcement.known.family, class);
         self.by_age.remove(&announcement.age);
         self.names -= announcement.names.count();
         for slot in announcement.slots {
             self.by_pdq.remove(slot);
         }
-        for hash in announcement.names.hashes {
-            let Some(known) = self.by_hash.get_mut(&hash) else {
+        for name in announcement.names.iter() {
+            let Some(known) = self.by_hash.get_mut(&name.id) else {
                 continue;
             };
             // A content announced later under the same hash has taken the place.
-            if known.get(&class) == Some(&content) {
-                known.remove(&class);
-            }
+            known.retain(|place| *place != (class, content));
             if known.is_empty() {
-                self.by_hash.remove(&hash);
+                self.by_hash.remove(&name.id);
             }
         }
+        announcement.names
+    }
+
+    /// All that the log held at the start was read: names of what is not announced are given back, and none is kept any more.
+    pub(crate) fn caught_up(&mut self) -> Vec<(ContentId, Class, ContentId)> {
+        self.early.is_over = true;
+        let early = std::mem::take(&mut self.early.names).into_iter();
+        let mut without: Vec<_> = early
+            .flat_map(|((content, class), names)| {
+                let ids: Vec<ContentId> = names.iter().map(|name| name.id).collect();
+                ids.into_iter().map(move |id| (content, class, id))
+            })
+            .collect();
+        without.sort_unstable();
+        without
     }
 
     pub(crate) fn forgotten_early(&self) -> u64 {
         self.forgotten_early
+    }
+}
+
+impl Early {
+    /// Keeps names of a content that is not announced, as long as that may still come. Returns how many there was no room for.
+    fn add<'a>(
+        &mut self,
+        content: ContentId,
+        class: Class,
+        names: impl IntoIterator<Item = &'a Name>,
+        contents_max: usize,
+    ) -> u64 {
+        let is_known = self.names.contains_key(&(content, class));
+        if self.is_over {
+            return 0;
+        }
+        if !is_known && self.names.len() >= contents_max {
+            return 1;
+        }
+        self.names.entry((content, class)).or_default().add(names);
+        0
     }
 }
 
@@ -151,14 +237,21 @@ mod tests {
     use super::*;
     use tocsin_model::Algorithm;
 
+    fn name(id: u128) -> Name {
+        let value = id.to_be_bytes().repeat(2);
+        let hash = ContentHash::from_bytes(Algorithm::Sha256, value, None).expect("32 bytes are a SHA-256");
+        Name::new(ContentId(id), hash)
+    }
+
     fn put(index: &mut Index, content: u128, hashes: &[u128], names_max: usize) {
         let known = Announced {
             content: ContentId(content),
-            hash: ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).expect("32 bytes are a SHA-256"),
+            hash: name(content).hash,
             family: FamilyId(ContentId(content)),
         };
         let mut names = Names::default();
-        names.add(&hashes.iter().copied().map(ContentId).collect::<Vec<_>>(), &[]);
+        let hashes: Vec<Name> = hashes.iter().copied().map(name).collect();
+        names.add(&hashes);
         index.put(Class::All, known, &names, names_max);
     }
 
@@ -195,7 +288,25 @@ mod tests {
             index.announcements.len(),
             index.by_age.len(),
             index.names,
+            index.centres.len(),
         );
-        assert_eq!(left, (0, 0, 0, 0));
+        assert_eq!(left, (0, 0, 0, 0, 0));
+    }
+
+    #[test]
+    fn names_that_stand_before_their_announcement_are_kept_until_the_log_was_read() {
+        let mut index = Index::default();
+        index.add(ContentId(1), Class::All, [&name(11)], 100);
+        index.add(ContentId(2), Class::All, [&name(12)], 100);
+        index.add(ContentId(3), Class::All, [&name(13)], 100);
+        index.withdraw(ContentId(3), Class::All);
+        let names = index.names(ContentId(1), Class::All);
+        let known: Vec<u128> = names.iter().map(|name| name.id.0).collect();
+        assert_eq!(known, [11]);
+        put(&mut index, 1, &[1, 11], 100);
+        assert_eq!(index.caught_up(), [(ContentId(2), Class::All, ContentId(12))]);
+        index.add(ContentId(2), Class::All, [&name(12)], 100);
+        assert_eq!((under(&index, 11), under(&index, 12)), (vec![1], vec![]));
+        assert_eq!(index.caught_up(), []);
     }
 }

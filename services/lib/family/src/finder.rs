@@ -2,12 +2,13 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use tocsin_model::{
-    Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, Link, PartyId, Sharing, Timestamp,
+    Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId, Sharing,
+    Timestamp,
 };
 
 use crate::announced::{Announced, Index};
-use crate::names::Names;
-use crate::pdq::Pdq;
+use crate::asserted::Asserted;
+use crate::names::{Name, Names};
 use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
 
@@ -20,22 +21,20 @@ pub struct LinkFinder {
     announced: Index,
     recent: Recent,
     told: Told,
+    asserted: Asserted,
+    further: Vec<FurtherHash>,
     left_out: u64,
 }
 
 /// One event's content, as the finder looks at it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Seen<'a> {
-    /// The content.
-    pub content: ContentId,
-    /// Its strongest hash.
-    pub hash: &'a ContentHash,
-    /// The ids of its further hashes.
-    pub further: &'a [ContentId],
-    /// Its PDQ hashes that may be matched by distance.
-    pub pdqs: &'a [Pdq],
-    /// Contents the party says are the same: their ids and hashes.
-    pub same_as: &'a [(ContentId, ContentHash)],
+    /// The content, by its strongest hash.
+    pub own: Name,
+    /// Its further hashes.
+    pub further: Vec<Name>,
+    /// Contents the party says are the same.
+    pub same_as: &'a [Name],
     /// The party.
     pub party: PartyId,
     /// Who may see the event.
@@ -52,6 +51,8 @@ impl LinkFinder {
             announced: Index::default(),
             recent: Recent::default(),
             told: Told::default(),
+            asserted: Asserted::default(),
+            further: Vec::new(),
             left_out: 0,
         }
     }
@@ -59,19 +60,19 @@ impl LinkFinder {
     /// An event goes by: the links that follow from it.
     pub fn seen(&mut self, seen: Seen<'_>) -> Vec<Link> {
         let mut links = Vec::new();
-        for (other, hash) in seen.same_as {
-            let (joins, family) = if *other > seen.content {
-                ((*other, hash), seen.content)
+        for other in seen.same_as {
+            let (joins, family) = if other.id > seen.own.id {
+                (other, seen.own.id)
             } else {
-                ((seen.content, seen.hash), *other)
+                (&seen.own, other.id)
             };
-            if joins.0 == family {
+            if joins.id == family {
                 continue;
             }
             for class in seen.sharing.classes(seen.party) {
                 links.push(Link {
-                    content: joins.0,
-                    hash: joins.1.clone(),
+                    content: joins.id,
+                    hash: joins.hash.clone(),
                     family: FamilyId(family),
                     evidence: Evidence::PartyLink,
                     party: Some(seen.party),
@@ -80,24 +81,21 @@ impl LinkFinder {
                 });
             }
         }
-        if !seen.further.is_empty() || !seen.pdqs.is_empty() {
+        if !seen.further.is_empty() || seen.own.pdq.is_some() {
             let entry = Remembered {
-                content: seen.content,
-                hash: seen.hash.clone(),
-                further: seen.further.to_vec(),
-                pdqs: seen.pdqs.to_vec(),
+                own: seen.own,
+                further: seen.further,
                 party: seen.party,
                 sharing: seen.sharing,
                 at: seen.at,
             };
-            for hash in seen.further.iter().chain([&seen.content]) {
-                let families = self.announced.with_hash(*hash);
-                links.extend(
-                    families
-                        .flat_map(|(class, known)| links_between(&entry, known, class, seen.at, Evidence::EqualHash)),
-                );
+            for name in entry.names() {
+                let families = self.announced.with_hash(name.id);
+                links.extend(families.flat_map(|(class, known)| {
+                    self.links_between(&entry, known, class, entry.at, Evidence::EqualHash)
+                }));
             }
-            self.recent.make_room(seen.at, &self.limits);
+            self.recent.make_room(entry.at, &self.limits);
             if let Some(new) = self.recent.new_names(&entry, &self.limits) {
                 self.seen_first(&entry, &new, &mut links);
                 self.recent.add(entry);
@@ -108,49 +106,85 @@ impl LinkFinder {
 
     /// A content is seen, with names that events of late did not say of it.
     fn seen_first(&mut self, entry: &Remembered, new: &Names, links: &mut Vec<Link>) {
-        for pdq in &new.pdqs {
-            let is_wanted = |class, content| content != entry.content && entry.is_seen_with(class);
-            let near = self.announced.nearest(pdq, is_wanted);
+        for pdq in new.pdqs() {
+            let is_wanted = |class, content| content != entry.content() && entry.is_seen_with(class);
+            let near = self.announced.nearest(entry.content(), pdq, is_wanted);
             links.extend(near.into_iter().flat_map(|(class, distance, known)| {
                 let evidence = Evidence::PdqDistance(distance as u16);
-                links_between(entry, &known, class, entry.at, evidence)
+                self.links_between(entry, &known, class, entry.at, evidence)
             }));
         }
         // If it is announced itself, what names it stands for its family too.
-        let own = self.announced.with_hash(entry.content);
-        let own = own.filter(|(class, known)| known.content == entry.content && entry.is_in(*class));
+        let own = self.announced.with_hash(entry.content());
+        let own = own.filter(|(class, known)| known.content == entry.content() && entry.is_in(*class));
         let own: Vec<(Class, Announced)> = own.map(|(class, known)| (class, known.clone())).collect();
         for (class, known) in own {
-            let added = self.announced.add(known.content, class, new, self.limits.announced_max);
+            let names_max = self.limits.announced_max;
+            let added = self.announced.add(known.content, class, new.iter(), names_max);
+            self.tell(known.content, class, &added, entry.at);
             links.extend(self.joining(&known, &added, class, entry.at));
         }
     }
 
-    /// Leaves out what was said lately.
+    /// Notes further hashes of what is announced, to be said to everyone who looks for it.
+    fn tell(&mut self, content: ContentId, class: Class, names: &Names, at: Timestamp) {
+        let further = names.iter().filter(|name| name.id != content);
+        self.further.extend(further.map(|name| FurtherHash {
+            content,
+            hash: name.hash.clone(),
+            class,
+            at,
+        }));
+    }
+
+    /// Takes the further hashes of announced contents that events have told since: for `tocsin.families`.
+    pub fn take_further(&mut self) -> Vec<FurtherHash> {
+        std::mem::take(&mut self.further)
+    }
+
+    /// Leaves out what was said lately, and what a party asserts beyond its share.
     fn untold(&mut self, mut links: Vec<Link>) -> Vec<Link> {
-        links.retain(|link| self.told.is_new(link, self.limits.links_max));
+        let party_links_max = self.limits.party_links_max;
+        links.retain(|link| {
+            if !self.told.is_new(link, self.limits.links_max) {
+                return false;
+            }
+            let by_word_alone = link.party.filter(|_| link.evidence == Evidence::PartyLink);
+            by_word_alone.is_none_or(|party| self.asserted.has_room(party, link.at, party_links_max))
+        });
         links
     }
 
     /// A family was announced: the links of contents seen before.
     pub fn announced(&mut self, announcement: &FamilyAnnouncement) -> Vec<Link> {
         let (class, at) = (announcement.class, announcement.at);
-        let (content, hash) = (announcement.content, announcement.hash.clone());
         let known = Announced {
-            content,
-            hash,
+            content: announcement.content,
+            hash: announcement.hash.clone(),
             family: announcement.family,
         };
+        let own = Name::new(known.content, known.hash.clone());
         let mut names = self.announced.names(known.content, class);
-        names.add(&[known.content], Pdq::of(&known.hash).ok().as_slice());
+        names.add([&own]);
         // Only events that the announcement's scope sees may tell.
         let told = self.recent.with_hash(known.content).rev().take(LATEST_MAX);
-        for entry in told.filter(|entry| entry.content == known.content && entry.is_in(class)) {
-            names.add(&entry.further, &entry.pdqs);
-        }
-        let links = self.joining(&known, &names, class, at);
+        let told = told.filter(|entry| entry.content() == known.content && entry.is_in(class));
+        let told = names.add(told.flat_map(Remembered::names));
+        self.tell(known.content, class, &told, at);
+        // What joined it before follows its founder into another family; only new names find more.
+        let is_known = self.announced.get(known.content, class).is_some();
+        let links = self.joining(&known, if is_known { &told } else { &names }, class, at);
         self.announced.put(class, known, &names, self.limits.announced_max);
         self.untold(links)
+    }
+
+    /// An announced content has a further hash, as an event told that another instance saw: the links of contents seen before. `name` is
+    /// the hash under its own id.
+    pub fn further(&mut self, content: ContentId, class: Class, name: &Name, at: Timestamp) -> Vec<Link> {
+        let added = self.announced.add(content, class, [name], self.limits.announced_max);
+        let known = self.announced.get(content, class).cloned();
+        let links = known.map(|known| self.joining(&known, &added, class, at));
+        self.untold(links.unwrap_or_default())
     }
 
     /// The contents seen lately that join what is announced under these names: those that share one, and those near one that no other
@@ -158,22 +192,28 @@ impl LinkFinder {
     fn joining(&mut self, known: &Announced, names: &Names, class: Class, at: Timestamp) -> Vec<Link> {
         let mut links = Vec::new();
         let mut told: HashSet<(ContentId, PartyId, Sharing)> = HashSet::new();
-        for hash in &names.hashes {
-            let entries = self.recent.with_hash(*hash).rev().take(LATEST_MAX);
-            for entry in entries.filter(|entry| entry.content != known.content) {
+        for name in names.iter() {
+            let entries = self.recent.with_hash(name.id).rev().take(LATEST_MAX);
+            for entry in entries.filter(|entry| entry.content() != known.content) {
                 if told.insert(entry.whose()) {
-                    links.extend(links_between(entry, known, class, at, Evidence::EqualHash));
+                    links.extend(self.links_between(entry, known, class, at, Evidence::EqualHash));
                 }
             }
         }
-        for pdq in &names.pdqs {
-            let is_wanted = |entry: &Remembered| entry.content != known.content && entry.is_seen_with(class);
+        for pdq in names.pdqs() {
+            let is_wanted = |entry: &Remembered| {
+                entry.content() != known.content
+                    && entry.is_seen_with(class)
+                    && entry
+                        .pdqs()
+                        .any(|pdq| self.announced.may_join(entry.content(), pdq, known.family, class))
+            };
             let near = self.recent.near(pdq, NEAR_MAX, is_wanted);
             let near: Vec<(u32, Remembered)> = near.map(|(distance, entry)| (distance, entry.clone())).collect();
             for (distance, entry) in near {
                 if told.insert(entry.whose()) && !self.is_near_another(&entry, known.content, class) {
                     let evidence = Evidence::PdqDistance(distance as u16);
-                    links.extend(links_between(&entry, known, class, at, evidence));
+                    links.extend(self.links_between(&entry, known, class, at, evidence));
                 }
             }
         }
@@ -184,22 +224,70 @@ impl LinkFinder {
         links
     }
 
-    /// Whether a content is near something announced in this class, but for itself and `known`.
-    fn is_near_another(&mut self, entry: &Remembered, known: ContentId, class: Class) -> bool {
-        let is_wanted = |own, content| own == class && content != entry.content && content != known;
-        let mut pdqs = entry.pdqs.iter();
-        pdqs.any(|pdq| !self.announced.nearest(pdq, is_wanted).is_empty())
+    /// The links between a remembered content and an announced one: one per class whose scope sees both. Of their families that of the
+    /// higher id joins the other: its founder does, and its members follow; or, while nobody knows the founder, the member alone.
+    fn links_between(
+        &self,
+        entry: &Remembered,
+        known: &Announced,
+        class: Class,
+        at: Timestamp,
+        evidence: Evidence,
+    ) -> Vec<Link> {
+        let own = self.announced.family(entry.content(), class);
+        let (joins, member, family) = match own.cmp(&known.family) {
+            Ordering::Equal => return Vec::new(),
+            Ordering::Greater => (own, (entry.content(), &entry.own.hash), known.family),
+            Ordering::Less => (known.family, (known.content, &known.hash), own),
+        };
+        let (content, hash) = self.founder(joins, class).unwrap_or(member);
+        let link = |class| Link {
+            content,
+            hash: hash.clone(),
+            family,
+            evidence,
+            party: Some(entry.party),
+            class,
+            at,
+        };
+        entry.classes_with(class).map(link).collect()
     }
 
-    /// A content is hot no more: what was announced of it in this class holds no longer.
-    pub fn withdrawn(&mut self, content: ContentId, class: Class) {
-        self.announced.withdraw(content, class);
+    /// The founder of a family, if it is announced, or was seen lately by an event that the class's scope sees.
+    fn founder(&self, family: FamilyId, class: Class) -> Option<(ContentId, &ContentHash)> {
+        if let Some(founder) = self.announced.get(family.0, class) {
+            return Some((founder.content, &founder.hash));
+        }
+        let mut seen = self.recent.with_hash(family.0);
+        let founder = seen.find(|entry| entry.content() == family.0 && entry.is_in(class))?;
+        Some((founder.content(), &founder.own.hash))
+    }
+
+    /// Whether a content is near something announced in this class, but for itself and `known`.
+    fn is_near_another(&mut self, entry: &Remembered, known: ContentId, class: Class) -> bool {
+        let is_wanted = |own, content| own == class && content != entry.content() && content != known;
+        let mut pdqs = entry.pdqs();
+        pdqs.any(|pdq| !self.announced.nearest(entry.content(), pdq, is_wanted).is_empty())
+    }
+
+    /// A content is hot no more: what was announced of it in this class holds no longer. Returns the ids of its further hashes, of which
+    /// `tocsin.families` need not know any more.
+    pub fn withdrawn(&mut self, content: ContentId, class: Class) -> Vec<ContentId> {
+        let names = self.announced.withdraw(content, class);
+        let further = names.iter().filter(|name| name.id != content);
+        further.map(|name| name.id).collect()
+    }
+
+    /// Everything was read that `tocsin.families` held at the start, where a further hash may stand before its announcement: from now on
+    /// it stands behind. Returns those without one: content, class and id.
+    pub fn caught_up(&mut self) -> Vec<(ContentId, Class, ContentId)> {
+        self.announced.caught_up()
     }
 
     /// Announcements and seen contents that were forgotten before their time, since there was no room.
-    /// Links that were left out since one announcement would have made too many count too.
+    /// Links that were left out since one announcement would have made too many, or one party asserted too many, count too.
     pub fn limits_reached(&self) -> u64 {
-        self.announced.forgotten_early() + self.recent.forgotten_early() + self.left_out
+        self.announced.forgotten_early() + self.recent.forgotten_early() + self.left_out + self.asserted.refused()
     }
 }
 
@@ -228,25 +316,6 @@ impl Remembered {
         let own = own.filter(move |own| !is_for_all && own.scope().contains(class));
         is_for_all.then_some(class).into_iter().chain(own)
     }
-}
-
-/// The links between a remembered content and an announced one: one per class whose scope sees both. The one with the higher id joins.
-fn links_between(entry: &Remembered, known: &Announced, class: Class, at: Timestamp, evidence: Evidence) -> Vec<Link> {
-    let (content, hash, family) = match entry.content.cmp(&known.family.0) {
-        Ordering::Greater => (entry.content, &entry.hash, known.family),
-        Ordering::Less => (known.content, &known.hash, FamilyId(entry.content)),
-        Ordering::Equal => return Vec::new(),
-    };
-    let link = |class| Link {
-        content,
-        hash: hash.clone(),
-        family,
-        evidence,
-        party: Some(entry.party),
-        class,
-        at,
-    };
-    entry.classes_with(class).map(link).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! Start reading at [`LinkFinder`]; pictures are compared by [`PdqIndex`].
 
 mod announced;
+mod asserted;
+mod centres;
 mod finder;
 mod names;
 mod pdq;
@@ -18,5 +20,6 @@ mod recent;
 mod told;
 
 pub use finder::{LinkFinder, Seen};
+pub use names::Name;
 pub use pdq::{Found, Full, Lookup, Pdq, PdqIndex, Slot, Unmatchable};
 pub use recent::Limits;

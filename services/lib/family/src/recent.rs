@@ -1,8 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 
-use tocsin_model::{ContentHash, ContentId, Milliseconds, PartyId, Sharing, Timestamp};
+use tocsin_model::{ContentId, Milliseconds, PartyId, Sharing, Timestamp};
 
-use crate::names::Names;
+use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
 
 /// How much the finder remembers.
@@ -16,6 +16,8 @@ pub struct Limits {
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,
+    /// The most links that one party may assert in an hour by its word alone (`same_as`). A crisis has some thousand variants.
+    pub party_links_max: usize,
 }
 
 impl Default for Limits {
@@ -25,6 +27,7 @@ impl Default for Limits {
             contents_max: 200_000,
             announced_max: 1_000_000,
             links_max: 200_000,
+            party_links_max: 4_096,
         }
     }
 }
@@ -32,10 +35,9 @@ impl Default for Limits {
 /// A content that was seen with further hashes, or with PDQ hashes.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
-    pub(crate) content: ContentId,
-    pub(crate) hash: ContentHash,
-    pub(crate) further: Vec<ContentId>,
-    pub(crate) pdqs: Vec<Pdq>,
+    /// The content, by its strongest hash.
+    pub(crate) own: Name,
+    pub(crate) further: Vec<Name>,
     pub(crate) party: PartyId,
     pub(crate) sharing: Sharing,
     pub(crate) at: Timestamp,
@@ -73,8 +75,8 @@ impl Recent {
     /// Remembers a content.
     pub(crate) fn add(&mut self, entry: Remembered) {
         let number = self.first_number + self.by_arrival.len() as u64;
-        for hash in entry.further.iter().chain([&entry.content]) {
-            self.by_hash.entry(*hash).or_default().push_back(number);
+        for name in entry.names() {
+            self.by_hash.entry(name.id).or_default().push_back(number);
         }
         let latest = self.latest.entry(entry.whose()).or_default();
         if latest.len() == LATEST_MAX {
@@ -82,7 +84,7 @@ impl Recent {
         }
         latest.push_back(number);
         // There is always room: an event has 16 hashes at most.
-        let inserted = entry.pdqs.iter().map(|pdq| self.by_pdq.insert(*pdq, number));
+        let inserted = entry.pdqs().map(|pdq| self.by_pdq.insert(*pdq, number));
         let slots = inserted.filter_map(Result::ok).collect();
         self.by_arrival.push_back((entry, slots));
     }
@@ -93,15 +95,15 @@ impl Recent {
         let numbers = self.latest.get(&entry.whose()).into_iter().flatten();
         let latest = numbers.filter_map(|number| self.entry(*number));
         let latest = latest.filter(|latest| (entry.at - latest.at).0 <= limits.remembered.0 / 2);
-        let is_same = |latest: &Remembered| (&latest.further, &latest.pdqs) == (&entry.further, &entry.pdqs);
+        let is_same = |latest: &Remembered| latest.further == entry.further;
         if latest.clone().any(is_same) {
             return None;
         }
         let mut said = Names::default();
         for latest in latest {
-            said.add(&latest.further, &latest.pdqs);
+            said.add(latest.names());
         }
-        Some(said.add(&entry.further, &entry.pdqs))
+        Some(said.add(entry.names()))
     }
 
     /// Of the contents remembered near a PDQ hash, those that are wanted: the nearest `most`, with their distances.
@@ -150,11 +152,11 @@ impl Recent {
                 self.latest.remove(&entry.whose());
             }
         }
-        for hash in entry.further.iter().chain([&entry.content]) {
-            if let Some(numbers) = self.by_hash.get_mut(hash) {
+        for name in entry.names() {
+            if let Some(numbers) = self.by_hash.get_mut(&name.id) {
                 numbers.pop_front_if(|oldest| *oldest == number);
                 if numbers.is_empty() {
-                    self.by_hash.remove(hash);
+                    self.by_hash.remove(&name.id);
                 }
             }
         }
@@ -170,7 +172,20 @@ fn entry(by_arrival: &VecDeque<(Remembered, Vec<Slot>)>, first_number: u64, numb
 }
 
 impl Remembered {
+    pub(crate) fn content(&self) -> ContentId {
+        self.own.id
+    }
+
+    /// All its hashes, the strongest first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        [&self.own].into_iter().chain(&self.further)
+    }
+
+    pub(crate) fn pdqs(&self) -> impl Iterator<Item = &Pdq> {
+        self.names().filter_map(|name| name.pdq.as_ref())
+    }
+
     pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {
-        (self.content, self.party, self.sharing)
+        (self.content(), self.party, self.sharing)
     }
 }

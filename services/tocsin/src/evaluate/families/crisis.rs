@@ -6,10 +6,11 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use serde_json::json;
-use tocsin_family::{Limits, LinkFinder, Pdq, Seen};
+use tocsin_family::{Limits, LinkFinder, Name, Seen};
 use tocsin_loadtest::picture::{bits, flipped, with_flips};
 use tocsin_model::{
-    Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FamilyId, Milliseconds, PartyId, Sharing, Timestamp,
+    Algorithm, Class, ContentHash, ContentId, DeploymentKey, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link,
+    Milliseconds, PartyId, Sharing, Timestamp,
 };
 
 use crate::rehearsal::Figures;
@@ -30,6 +31,8 @@ const BRIDGES: usize = 5;
 const BRIDGE_COPIES: usize = 20;
 /// The groups announce a content with so many copies: the shipped setting.
 const PROMOTE_AT: u32 = 3;
+/// So many instances of intake read the copies.
+const INSTANCES: usize = 3;
 const BETWEEN_COPIES: Milliseconds = Milliseconds(500);
 
 /// How a variant differs from the source of its family.
@@ -68,10 +71,8 @@ pub(super) struct Crises {
 
 /// A file: its hashes, and whose it is.
 struct File {
-    hash: ContentHash,
-    content: ContentId,
-    further: Vec<ContentId>,
-    pdq: Pdq,
+    own: Name,
+    further: Vec<Name>,
     source: Source,
 }
 
@@ -105,7 +106,7 @@ pub(super) fn play(scale: f64, random: &mut SmallRng) -> Crises {
             }
         }
         before = source;
-        let shared = ContentId(random.random());
+        let shared = name(hash(Algorithm::Md5, &random.random::<[u8; 16]>()));
         let first = files.len();
         for place in 0..VARIANTS {
             let (signal, flips) = match (place, random.random_range(0..100)) {
@@ -116,7 +117,7 @@ pub(super) fn play(scale: f64, random: &mut SmallRng) -> Crises {
                 _ => (Signal::None, 128),
             };
             let further = if signal == Signal::Further {
-                vec![shared]
+                vec![shared.clone()]
             } else {
                 Vec::new()
             };
@@ -161,20 +162,18 @@ fn first_variant(crisis: usize) -> usize {
     crisis * VARIANTS
 }
 
-/// The family of each file, as links join them.
+/// The family of each file, as links join them. Copies are read by several instances of intake in turn, and all of them read what is announced.
 fn link(files: &[File], copies: &[usize]) -> Vec<ContentId> {
-    let mut finder = LinkFinder::new(Limits::default());
-    let mut joined: HashMap<ContentId, ContentId> = HashMap::new();
+    let mut finders: Vec<LinkFinder> = (0..INSTANCES).map(|_| LinkFinder::new(Limits::default())).collect();
+    let mut groups = Groups::default();
     let mut counted = vec![0_u32; files.len()];
     let mut at = Timestamp(0);
-    for place in copies {
+    for (copy, place) in copies.iter().enumerate() {
         let file = &files[*place];
         at = at + BETWEEN_COPIES;
-        let mut links = finder.seen(Seen {
-            content: file.content,
-            hash: &file.hash,
-            further: &file.further,
-            pdqs: std::slice::from_ref(&file.pdq),
+        let mut links = finders[copy % INSTANCES].seen(Seen {
+            own: file.own.clone(),
+            further: file.further.clone(),
             same_as: &[],
             party: PartyId(1),
             sharing: Sharing::All,
@@ -182,30 +181,81 @@ fn link(files: &[File], copies: &[usize]) -> Vec<ContentId> {
         });
         counted[*place] += 1;
         if counted[*place] == PROMOTE_AT {
-            links.extend(finder.announced(&FamilyAnnouncement {
-                content: file.content,
-                hash: file.hash.clone(),
-                family: FamilyId(root(&joined, file.content)),
-                class: Class::All,
-                at,
-            }));
+            groups.announce(file.own.id, &file.own.hash);
         }
-        for link in links {
-            let (one, other) = (root(&joined, link.content), root(&joined, link.family.0));
-            if one != other {
-                joined.insert(one.max(other), one.min(other));
+        // What follows from a copy may make further things follow.
+        loop {
+            links.drain(..).for_each(|link| groups.link(&link));
+            let announced = std::mem::take(&mut groups.news);
+            for (content, hash) in announced {
+                let announcement = FamilyAnnouncement {
+                    content,
+                    hash,
+                    family: FamilyId(groups.family(content)),
+                    class: Class::All,
+                    at,
+                };
+                links.extend(finders.iter_mut().flat_map(|finder| finder.announced(&announcement)));
+            }
+            let further: Vec<FurtherHash> = finders.iter_mut().flat_map(LinkFinder::take_further).collect();
+            for further in further {
+                let name = name(further.hash);
+                let told = finders.iter_mut();
+                links.extend(told.flat_map(|finder| finder.further(further.content, Class::All, &name, at)));
+            }
+            if links.is_empty() && groups.news.is_empty() {
+                break;
             }
         }
     }
-    files.iter().map(|file| root(&joined, file.content)).collect()
+    files.iter().map(|file| groups.family(file.own.id)).collect()
 }
 
-/// The content that founded a content's family.
-fn root(joined: &HashMap<ContentId, ContentId>, mut content: ContentId) -> ContentId {
-    while let Some(founder) = joined.get(&content) {
-        content = *founder;
+/// What the key groups make of links: the rules of `tocsin-velocity` without figures.
+#[derive(Default)]
+struct Groups {
+    /// Of each content that is not the founder of its family, that founder.
+    founders: HashMap<ContentId, ContentId>,
+    members: HashMap<ContentId, Vec<ContentId>>,
+    announced: HashMap<ContentId, ContentHash>,
+    /// What is to be announced, or announced anew.
+    news: Vec<(ContentId, ContentHash)>,
+}
+
+impl Groups {
+    fn family(&self, content: ContentId) -> ContentId {
+        self.founders.get(&content).copied().unwrap_or(content)
     }
-    content
+
+    fn announce(&mut self, content: ContentId, hash: &ContentHash) {
+        self.announced.insert(content, hash.clone());
+        self.news.push((content, hash.clone()));
+    }
+
+    fn link(&mut self, link: &Link) {
+        let (from, to) = (self.family(link.content), self.family(link.family.0));
+        let is_member = from != link.content;
+        let is_by_looks = matches!(link.evidence, Evidence::PdqDistance(_));
+        if to >= from || (is_member && is_by_looks) {
+            return;
+        }
+        let followers = if is_member {
+            if let Some(members) = self.members.get_mut(&from) {
+                members.retain(|member| *member != link.content);
+            }
+            Vec::new()
+        } else {
+            self.members.remove(&from).unwrap_or_default()
+        };
+        // A link makes a content hot.
+        self.announced.entry(link.content).or_insert_with(|| link.hash.clone());
+        for content in followers.into_iter().chain([link.content]) {
+            self.founders.insert(content, to);
+            self.members.entry(to).or_default().push(content);
+            let hash = self.announced.get(&content).cloned();
+            self.news.extend(hash.map(|hash| (content, hash)));
+        }
+    }
 }
 
 fn judge(crises: usize, files: &[File], mut variants: Vec<Variant>, families: &[ContentId]) -> Crises {
@@ -265,16 +315,24 @@ fn judge(crises: usize, files: &[File], mut variants: Vec<Variant>, families: &[
 }
 
 impl File {
-    fn new(pdq: [u8; 32], further: Vec<ContentId>, source: Source, random: &mut SmallRng) -> File {
+    fn new(pdq: [u8; 32], mut further: Vec<Name>, source: Source, random: &mut SmallRng) -> File {
+        further.push(name(hash(Algorithm::Pdq, &pdq)));
         let value: [u8; 32] = random.random();
         File {
-            hash: ContentHash::from_bytes(Algorithm::Sha256, value.to_vec(), None).expect("32 bytes are a SHA-256"),
-            content: ContentId(random.random()),
+            own: name(hash(Algorithm::Sha256, &value)),
             further,
-            pdq: Pdq::from_bytes(pdq),
             source,
         }
     }
+}
+
+fn hash(algorithm: Algorithm, value: &[u8]) -> ContentHash {
+    ContentHash::from_bytes(algorithm, value.to_vec(), None).expect("a value of that algorithm")
+}
+
+fn name(hash: ContentHash) -> Name {
+    let key = DeploymentKey::from_bytes([7; 32]);
+    Name::new(key.content_id(&hash), hash)
 }
 
 impl Variant {

@@ -1,0 +1,112 @@
+//! Goal: what one intake reads of an announced content is said to all, and taken back with the announcement.
+
+use tocsin_intake::TimeSource;
+use tocsin_model::{Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Link, Timestamp};
+use tocsin_wire::event::encode_single_object;
+use tocsin_wire::family;
+
+use crate::bench::{Bench, NOON, Said, key, share};
+
+type Record = (Vec<u8>, Option<Vec<u8>>);
+
+/// A picture with so many bits of its hash flipped.
+fn picture(flips: usize) -> ContentHash {
+    let mut value = [0x1e; 32];
+    (0..flips).for_each(|flip| value[flip] ^= 0x10);
+    ContentHash::from_bytes(Algorithm::Pdq, value.to_vec(), Some(80)).unwrap()
+}
+
+fn read(bench: &mut Bench, id: u128, number: usize, picture: ContentHash) {
+    let event = Event {
+        content: vec![
+            ContentHash::from_bytes(Algorithm::Sha256, vec![number as u8; 32], None).unwrap(),
+            picture,
+        ],
+        ..share(id, number, NOON)
+    };
+    bench.read(NOON, Some(&encode_single_object(&event)));
+}
+
+fn file(number: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![number; 32], None).unwrap()
+}
+
+fn announcement(number: u8) -> Record {
+    let content = key().content_id(&file(number));
+    let announcement = FamilyAnnouncement {
+        content,
+        hash: file(number),
+        family: FamilyId(content),
+        class: Class::All,
+        at: Timestamp(NOON),
+    };
+    (family::key(content, Class::All), Some(family::encode(&announcement)))
+}
+
+fn families(said: &[Said]) -> Vec<Record> {
+    let record = |said: &Said| match said {
+        Said::Family(key, value) => Some((key.clone(), value.clone())),
+        _ => None,
+    };
+    said.iter().filter_map(record).collect()
+}
+
+fn links(said: &[Said]) -> Vec<Link> {
+    let link = |said: &Said| match said {
+        Said::Link(_, link) => Some(link.clone()),
+        _ => None,
+    };
+    said.iter().filter_map(link).collect()
+}
+
+#[test]
+fn a_variant_that_another_intake_reads_joins_by_a_further_hash_and_not_after_the_withdrawal() {
+    let [mut one, mut other, mut late] = [(); 3].map(|()| Bench::new(TimeSource::Log));
+    let (key_of, announced) = announcement(1);
+    for bench in [&mut one, &mut other] {
+        bench.read_family(&key_of, announced.as_deref());
+    }
+    read(&mut one, 1, 1, picture(0));
+    let told = families(&one.said());
+    assert_eq!(told.len(), 1);
+    let hash = family::decode_further_hash(told[0].1.as_ref().unwrap()).unwrap().hash;
+    // Qualities say nothing in a look-up, and stand beside the hash.
+    assert_eq!(hash, picture(0));
+
+    read(&mut other, 2, 2, picture(20));
+    assert_eq!(links(&other.said()), []);
+    // It comes back to the one who said it, too.
+    for bench in [&mut one, &mut other] {
+        bench.read_family(&told[0].0, told[0].1.as_deref());
+    }
+    let found = links(&other.said());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].evidence, Evidence::PdqDistance(20));
+    assert_eq!(one.said(), []);
+
+    // Who starts later may read the further hash first.
+    late.read_family(&told[0].0, told[0].1.as_deref());
+    late.read_family(&key_of, announced.as_deref());
+    late.intake.caught_up();
+    assert_eq!(late.said(), []);
+    read(&mut late, 3, 3, picture(5));
+    assert_eq!(links(&late.said()).len(), 1);
+
+    late.read_family(&key_of, None);
+    assert_eq!(families(&late.said()), [(told[0].0.clone(), None)]);
+    read(&mut late, 4, 4, picture(6));
+    assert_eq!(links(&late.said()), []);
+}
+
+#[test]
+fn a_further_hash_without_an_announcement_is_taken_out_of_the_topic_once_it_was_read() {
+    let mut one = Bench::new(TimeSource::Log);
+    let (key_of, announced) = announcement(1);
+    one.read_family(&key_of, announced.as_deref());
+    read(&mut one, 1, 1, picture(0));
+    let told = families(&one.said());
+    let mut late = Bench::new(TimeSource::Log);
+    late.read_family(&told[0].0, told[0].1.as_deref());
+    late.intake.caught_up();
+    assert_eq!(families(&late.said()), [(told[0].0.clone(), None)]);
+}
