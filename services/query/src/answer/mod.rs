@@ -4,6 +4,7 @@
 mod alert;
 mod cold;
 mod family;
+mod members;
 mod series;
 mod trending;
 
@@ -18,6 +19,7 @@ pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
+pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 

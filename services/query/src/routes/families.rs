@@ -7,7 +7,9 @@ use utoipa::IntoParams;
 use super::parameters::{self, Parameters, refused};
 use super::reader::Reader;
 use super::unanswered;
-use crate::answer::{FamilyAnswer, SeriesAnswer, SeriesQuestion, family_answer, series_answer};
+use crate::answer::{
+    FamilyAnswer, MembersAnswer, SeriesAnswer, SeriesQuestion, family_answer, members_answer, series_answer,
+};
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
@@ -57,6 +59,30 @@ pub(crate) async fn family(
 ) -> Result<Json<FamilyAnswer>, Problem> {
     let content = parameters::content_id(&id)?;
     family_answer(state.replica(), reader.scope, content, None, now_ms())
+        .map(Json)
+        .map_err(unanswered)
+}
+
+/// The contents of a hot family
+///
+/// How each came into it, when it was first seen on each platform, which one leads and which were posted although the family was on the watch
+/// list; and of listed contents, what came since on each platform: posted or blocked, how soon, and what comes again.
+#[utoipa::path(get, path = "/v1/families/{id}/members", tag = "query", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits")),
+    responses(
+        (status = 200, body = MembersAnswer),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn members(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Path(id): Path<String>,
+) -> Result<Json<MembersAnswer>, Problem> {
+    let content = parameters::content_id(&id)?;
+    members_answer(state.replica(), reader.scope, content, now_ms())
         .map(Json)
         .map_err(unanswered)
 }

@@ -65,6 +65,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(families::family))
+        .routes(routes!(families::members))
         .routes(routes!(families::series))
         .routes(routes!(families::lookup))
         .routes(routes!(trending::trending))

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{
     AccountToken, Alert, AlertId, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, Evidence,
-    FamilyId, GroupId, HashRef, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Sharing,
-    Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
+    FamilyId, GroupId, HashRef, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Severity,
+    Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, Watch,
 };
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_sketch::ColdConfig;
@@ -164,16 +164,33 @@ impl World {
     }
 
     pub fn link(&mut self, content: u8, family: u8, class: Class) {
+        self.link_by(content, family, class, Evidence::PartyLink);
+    }
+
+    pub fn link_by(&mut self, content: u8, family: u8, class: Class, evidence: Evidence) {
         let link = Link {
             content: id(content),
             hash: hash(content),
             family: FamilyId(id(family)),
-            evidence: Evidence::PartyLink,
+            evidence,
             party: Some(PartyId(1)),
             class,
             at: Timestamp(START),
         };
         self.apply(link.content.group(), Input::Link(&link));
+    }
+
+    /// Puts a content on the watch list.
+    pub fn list(&mut self, content: u8, at: i64) {
+        let watch = Watch {
+            number: 1,
+            content: id(content),
+            hash: hash(content),
+            listed: Severity::new(2),
+            source: "example".parse().unwrap(),
+            at: Timestamp(START + at),
+        };
+        self.apply(watch.content.group(), Input::Watch(&watch));
     }
 
     pub fn tick(&mut self, at: i64) {

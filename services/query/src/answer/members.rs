@@ -1,0 +1,312 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tocsin_model::{ContentId, Evidence, Joined, Kind, PlatformId, Scope, Timestamp};
+use tocsin_velocity::HotRecord;
+use tocsin_velocity::figures::{WindowLength, window};
+use tocsin_velocity::record::{Listing, Resolution};
+use tocsin_wire::document::{HashText, Range, instant};
+use utoipa::ToSchema;
+
+use super::{AnswerError, Freshness, scope_name};
+use crate::replica::{Held, Names, ReplicaState};
+
+/// The most members told: those that spread most in the last hour.
+const MEMBERS_MAX: usize = 1_000;
+
+/// The contents of a family, how they came into it, and what came of them on each platform.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MembersAnswer {
+    /// The family, 32 hexadecimal digits.
+    pub family: String,
+    /// The reader's scope: `all`, `coordinators` or `party`.
+    pub scope: &'static str,
+    /// The time up to which everything is counted, RFC 3339.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: u64,
+    /// When the first member was put on the watch list that is on it still, as far as the reader's records tell.
+    pub listed_at: Option<String>,
+    /// What came since the listing of each member that is listed, over all of them, by platform.
+    pub since_listing: Vec<SinceListingAnswer>,
+    /// The members, by spread in the last hour, at most 1,000: the first leads.
+    pub members: Vec<MemberAnswer>,
+    /// How many members are left out.
+    pub members_left_out: u64,
+}
+
+/// One content of a family.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MemberAnswer {
+    /// Its id, 32 hexadecimal digits.
+    pub content: String,
+    /// Its strongest hash.
+    pub hash: HashText,
+    /// How it came into the family. Null of the founder, and of links made before this was kept.
+    pub joined: Option<JoinedAnswer>,
+    /// The earliest event that is known.
+    pub first_seen: Option<String>,
+    /// The latest event.
+    pub last_seen: Option<String>,
+    /// Uploads, blocked uploads and shares in the last hour.
+    pub spread_1h: Range,
+    /// And in the last 24 hours.
+    pub spread_24h: Range,
+    /// How grave it is, 1 to 4, where it is on the watch list.
+    pub severity: Option<u8>,
+    /// Since when.
+    pub listed_at: Option<String>,
+    /// Whether it was posted, and not blocked, after the first member was listed.
+    pub escaped: bool,
+    /// When each kind of event was first known on each platform since the content became hot.
+    pub platforms: Vec<MemberPlatform>,
+}
+
+/// Why a content belongs to a family.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct JoinedAnswer {
+    /// `party_link` (a party said so), `equal_hash` (another of its hashes is one of the family's), `pdq_distance` (its picture is near to one),
+    /// `founder_linked` (the content that founded its family joined) or `moderator`.
+    pub evidence: &'static str,
+    /// Of `pdq_distance`: in how many of 256 bits the pictures differ.
+    pub distance: Option<u16>,
+    /// Whose event gave the evidence.
+    pub party: Option<String>,
+    /// When.
+    pub at: Option<String>,
+}
+
+/// A member on one platform.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MemberPlatform {
+    /// The platform.
+    pub platform: String,
+    /// The earliest event of any kind.
+    pub first_seen: Option<String>,
+    /// The earliest copy that was posted: upload, share or live stream.
+    pub first_posted: Option<String>,
+    /// The earliest upload that was blocked.
+    pub first_blocked: Option<String>,
+    /// The earliest removal.
+    pub first_removed: Option<String>,
+}
+
+/// What came of listed contents on one platform since they were listed.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SinceListingAnswer {
+    /// The platform.
+    pub platform: String,
+    /// Copies that were posted all the same.
+    pub posted: u64,
+    /// Uploads that were blocked.
+    pub blocked: u64,
+    /// Removals.
+    pub removed: u64,
+    /// Restored copies.
+    pub restored: u64,
+    /// The part of the attempts that was posted, 0 to 1. Null without an attempt.
+    pub leak_through: Option<f64>,
+    /// From the listing to the first blocked upload, in seconds: the shortest of all listed members.
+    pub first_block_after_s: Option<f64>,
+    /// From the listing to the first removal, in seconds: the shortest of all listed members.
+    pub first_removal_after_s: Option<f64>,
+    /// Copies posted in the last hour by the listed members: what comes again.
+    pub reposted_1h: u64,
+}
+
+/// The members of a family, as a reader may know them.
+///
+/// # Errors
+/// Nothing of it is hot inside the reader's scope, or a partition has not told its time yet.
+pub fn members_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    content: ContentId,
+    now_ms: i64,
+) -> Result<MembersAnswer, AnswerError> {
+    let family = replica.hot.family_of(content, scope).ok_or(AnswerError::NotHot)?;
+    let records = replica.hot.records_of(family, scope);
+    let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
+    let now = freshness.as_of;
+    let mut contents: BTreeMap<ContentId, Vec<&HotRecord>> = BTreeMap::new();
+    for held in &records {
+        contents.entry(held.content()).or_default().push(held);
+    }
+    let listed_at = listings(&records).map(|listing| listing.at).min();
+    let mut members: Vec<MemberAnswer> = contents
+        .values()
+        .map(|records| member(records, listed_at, now, &replica.names))
+        .collect();
+    members.sort_by(|one, other| {
+        let rank = |member: &MemberAnswer| (member.spread_1h.low, member.spread_24h.low);
+        rank(other)
+            .cmp(&rank(one))
+            .then_with(|| one.content.cmp(&other.content))
+    });
+    let members_left_out = members.len().saturating_sub(MEMBERS_MAX) as u64;
+    members.truncate(MEMBERS_MAX);
+    Ok(MembersAnswer {
+        family: family.to_string(),
+        scope: scope_name(scope),
+        as_of: instant(now),
+        lag_ms: freshness.lag_ms,
+        listed_at: listed_at.and_then(instant),
+        since_listing: since_listing(&records, now, &replica.names),
+        members,
+        members_left_out,
+    })
+}
+
+fn listings(records: &[Arc<Held>]) -> impl Iterator<Item = &Listing> {
+    records.iter().filter_map(|record| record.listing())
+}
+
+/// The records of one content, the scope's own class first.
+fn member(records: &[&HotRecord], listed_at: Option<Timestamp>, now: Timestamp, names: &Names) -> MemberAnswer {
+    let joined = records.iter().find_map(|record| record.joined());
+    let spread = |length: WindowLength| {
+        let window = window(length, now);
+        let spread = records
+            .iter()
+            .map(|record| record.spread(length.resolution(), window.from, window.to));
+        Range::from(spread.reduce(|sum, more| sum.plus(more)).unwrap_or_default())
+    };
+    let listing = records
+        .iter()
+        .filter_map(|record| record.listing())
+        .map(|listing| listing.at);
+    MemberAnswer {
+        content: records[0].content().to_string(),
+        hash: HashText::from(records[0].hash()),
+        joined: joined.map(|joined| joined_answer(joined, names)),
+        first_seen: records.iter().map(|record| record.first_seen()).min().and_then(instant),
+        last_seen: records.iter().map(|record| record.last_seen()).max().and_then(instant),
+        spread_1h: spread(WindowLength::Hour1),
+        spread_24h: spread(WindowLength::Hours24),
+        severity: records
+            .iter()
+            .filter_map(|record| record.watched())
+            .max()
+            .map(|severity| severity.get()),
+        listed_at: listing.min().and_then(instant),
+        escaped: listed_at.is_some_and(|listed_at| records.iter().any(|record| was_posted_after(record, listed_at))),
+        platforms: platforms(records, names),
+    }
+}
+
+fn joined_answer(joined: &Joined, names: &Names) -> JoinedAnswer {
+    let (evidence, distance) = match joined.evidence {
+        Evidence::PartyLink => ("party_link", None),
+        Evidence::EqualHash => ("equal_hash", None),
+        Evidence::PdqDistance(distance) => ("pdq_distance", Some(distance)),
+        Evidence::FounderLinked => ("founder_linked", None),
+        Evidence::Moderator => ("moderator", None),
+    };
+    JoinedAnswer {
+        evidence,
+        distance,
+        party: joined.party.map(|party| names.party(party)),
+        at: instant(joined.at),
+    }
+}
+
+/// Whether a copy was seen by people.
+fn is_posted(kind: Kind) -> bool {
+    matches!(kind, Kind::Upload | Kind::Share | Kind::LiveStart)
+}
+
+/// Exact of a listed content; of another one by its first copies, and by bins of a quarter of an hour that lie behind the listing as a whole.
+fn was_posted_after(record: &HotRecord, listed_at: Timestamp) -> bool {
+    if let Some(listing) = record.listing()
+        && listing.at <= listed_at
+    {
+        return listing.since.iter().any(|since| is_posted(since.kind));
+    }
+    let quarter = Resolution::Minutes15.width();
+    let behind = listed_at.floor_to(quarter) + quarter;
+    let first = record.first_of_each().filter(|(_, kind, _)| is_posted(*kind));
+    let in_bins = record.counts(Resolution::Minutes15, behind, Timestamp(i64::MAX));
+    first.map(|(_, _, at)| at).any(|at| at >= listed_at)
+        || in_bins.into_iter().any(|(_, kind, count)| is_posted(kind) && count > 0)
+}
+
+fn platforms(records: &[&HotRecord], names: &Names) -> Vec<MemberPlatform> {
+    let mut firsts: BTreeMap<PlatformId, Vec<(Kind, Timestamp)>> = BTreeMap::new();
+    for (platform, kind, at) in records.iter().flat_map(|record| record.first_of_each()) {
+        firsts.entry(platform).or_default().push((kind, at));
+    }
+    let platform = |(platform, firsts): (PlatformId, Vec<(Kind, Timestamp)>)| {
+        let first = |wanted: fn(Kind) -> bool| {
+            let of = firsts.iter().filter(|(kind, _)| wanted(*kind));
+            of.map(|(_, at)| *at).min().and_then(instant)
+        };
+        MemberPlatform {
+            platform: names.platform(platform),
+            first_seen: first(|_| true),
+            first_posted: first(is_posted),
+            first_blocked: first(|kind| kind == Kind::BlockedUpload),
+            first_removed: first(|kind| kind == Kind::Removal),
+        }
+    };
+    firsts.into_iter().map(platform).collect()
+}
+
+#[derive(Default)]
+struct Since {
+    posted: u64,
+    blocked: u64,
+    removed: u64,
+    restored: u64,
+    first_block_after_ms: Option<i64>,
+    first_removal_after_ms: Option<i64>,
+    reposted_1h: u64,
+}
+
+fn since_listing(records: &[Arc<Held>], now: Timestamp, names: &Names) -> Vec<SinceListingAnswer> {
+    let mut platforms: BTreeMap<PlatformId, Since> = BTreeMap::new();
+    let hour = window(WindowLength::Hour1, now);
+    for record in records {
+        let Some(listing) = record.listing() else { continue };
+        for since in &listing.since {
+            let of = platforms.entry(since.platform).or_default();
+            let after = since.first_at.0 - listing.at.0;
+            let earliest = |known: Option<i64>| Some(known.map_or(after, |known| known.min(after)));
+            match since.kind {
+                kind if is_posted(kind) => of.posted += since.events,
+                Kind::BlockedUpload => {
+                    of.blocked += since.events;
+                    of.first_block_after_ms = earliest(of.first_block_after_ms);
+                }
+                Kind::Removal => {
+                    of.removed += since.events;
+                    of.first_removal_after_ms = earliest(of.first_removal_after_ms);
+                }
+                Kind::Restore => of.restored += since.events,
+                _ => {}
+            }
+        }
+        let from = hour.from.max(listing.at);
+        for (platform, kind, count) in record.counts(WindowLength::Hour1.resolution(), from, hour.to) {
+            if is_posted(kind) && count > 0 {
+                platforms.entry(platform).or_default().reposted_1h += count;
+            }
+        }
+    }
+    let seconds = |milliseconds: i64| milliseconds as f64 / 1_000.0;
+    let answer = |(platform, since): (PlatformId, Since)| {
+        let attempts = since.posted + since.blocked;
+        SinceListingAnswer {
+            platform: names.platform(platform),
+            posted: since.posted,
+            blocked: since.blocked,
+            removed: since.removed,
+            restored: since.restored,
+            leak_through: (attempts > 0).then(|| since.posted as f64 / attempts as f64),
+            first_block_after_s: since.first_block_after_ms.map(seconds),
+            first_removal_after_s: since.first_removal_after_ms.map(seconds),
+            reposted_1h: since.reposted_1h,
+        }
+    };
+    platforms.into_iter().map(answer).collect()
+}
