@@ -123,8 +123,8 @@ impl StateUnit {
     }
 
     /// What the unit says to groups of other partitions, as the values of their log, and cannot say anew: figures are in the state itself, but
-    /// a link that follows a merge, or a decision that goes after a family, is said once. It stands until the next unit, which waits for it to
-    /// have arrived.
+    /// a link that follows a merge, a decision that goes after a family, or that a member is gone, is said once. It stands until the next unit,
+    /// which waits for it to have arrived.
     pub(crate) fn set_onward(&mut self, partition: &mut Partition, said: &[Vec<u8>]) {
         let number = partition.number();
         let key = |chunk| StateKey::Onward {

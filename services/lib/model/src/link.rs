@@ -61,6 +61,16 @@ pub struct Delta {
     pub records: Vec<u8>,
 }
 
+impl Delta {
+    /// The records of a member that belongs to another family now: none.
+    pub const GONE: [u8; 1] = [0];
+
+    /// Whether the member is gone. Figures can be composed again from the state; this is said once.
+    pub fn is_gone(&self) -> bool {
+        self.records == Delta::GONE
+    }
+}
+
 /// A content became hot or watch-listed: what intake instances index to find links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyAnnouncement {

@@ -1,5 +1,7 @@
 //! Families over several groups: links, figures of members that live elsewhere, decisions.
 
+use std::collections::BTreeMap;
+
 use tocsin_model::{
     Class, ContentHash, ContentId, Decision, Delta, Evidence, FamilyAnnouncement, FamilyId, Link, Milliseconds,
     Timestamp, Verdict,
@@ -30,8 +32,12 @@ impl Group {
         let hot = self.classes.get(link.class);
         let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
         let links_max = self.config.links_max();
+        let before = self.families_of(link.content);
         match self.families.link(link, self.now, links_max, is_hot) {
-            Linked::Joined { from } => self.joined(link, from, out),
+            Linked::Joined { from } => {
+                self.joined(link, from, out);
+                self.leave(link, &before, out);
+            }
             Linked::Unchanged => {}
             Linked::Refused => self.counters.links_refused += 1,
         }
@@ -63,6 +69,35 @@ impl Group {
             self.relink_members(from, class, out);
         }
         self.touched(content, class, out);
+    }
+
+    /// The family of a content in each scope that counts or links it.
+    fn families_of(&self, content: ContentId) -> BTreeMap<Class, FamilyId> {
+        let counted = self.scopes_beyond_all(content).into_iter();
+        let classes = counted.chain([Class::All]).chain(self.families.classes());
+        classes.map(|class| (class, self.families.of(content, class))).collect()
+    }
+
+    /// The homes of families that a content belonged to hear that it is gone: what it said of its figures there would stand until no window
+    /// holds it. A founder's home needs no telling, nor does one whose founder was linked itself: it sent this link.
+    fn leave(&mut self, link: &Link, before: &BTreeMap<Class, FamilyId>, out: &mut Vec<Output>) {
+        if link.evidence == Evidence::FounderLinked {
+            return;
+        }
+        for (class, family) in before {
+            let stays = self.families.of(link.content, *class) == *family;
+            if stays || *family == FamilyId(link.content) || family.home() == self.id {
+                continue;
+            }
+            self.delta_number += 1;
+            out.push(Output::Delta(Delta {
+                family: *family,
+                member: link.content,
+                class: *class,
+                number: self.delta_number,
+                records: Delta::GONE.to_vec(),
+            }));
+        }
     }
 
     /// A family that joined another rings no more on its own: its episode ends here and goes on in the family it joins.

@@ -475,3 +475,46 @@ fn it_is_kept_how_a_content_joined_also_where_its_founder_joined_another_later()
     deployment.restore();
     assert_eq!(joined(&deployment, 2).1, Some(expected));
 }
+
+#[test]
+fn a_member_that_a_better_link_moves_takes_its_figures_along() {
+    let members = by_id(3);
+    for sharing in [Sharing::All, Sharing::Coordinators] {
+        let mut deployment = Deployment::new(config());
+        for copy in 0..12u64 {
+            deployment.see(Seen {
+                sharing,
+                ..seen(members[copy as usize % 3], copy, copy as i64 * 1_000)
+            });
+        }
+        let scope = Class::Coordinators;
+        let mut joins = |family: u8, at| {
+            for class in [Class::All, scope] {
+                let link = Link {
+                    at: Timestamp(START + at),
+                    ..link(members[2], family, class)
+                };
+                deployment.apply(link.content.group(), Input::Link(&link));
+                deployment.tick(at + 300);
+                deployment.tick(at + 900);
+            }
+            [0, 1].map(|founder| {
+                let family = FamilyId(id(members[founder]));
+                let home = deployment.group(family.home());
+                home.records(family, scope)
+                    .iter()
+                    .map(|record| record.content())
+                    .collect::<BTreeSet<_>>()
+                    .len()
+            })
+        };
+        assert_eq!(joins(members[1], 20_000), [1, 2], "{sharing:?}");
+        assert_eq!(joins(members[0], 40_000), [2, 1], "{sharing:?}");
+        let in_homes = deployment
+            .groups
+            .values()
+            .map(|group| group.families.remote_members(scope))
+            .sum::<usize>();
+        assert!(in_homes <= 2, "what is left says that it is gone: {in_homes}");
+    }
+}
