@@ -45,6 +45,30 @@ struct Edge {
     joined: Option<Joined>,
 }
 
+impl Edge {
+    fn is_by_person(&self) -> bool {
+        self.joined.is_some_and(|joined| joined.evidence == Evidence::Moderator)
+    }
+}
+
+/// Whether a link says something that is to hold, of a content that has this edge, or none and founds its own family.
+fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
+    let alone = FamilyId(link.content);
+    let from = before.map_or(alone, |edge| edge.family);
+    let is_kept = before.is_some_and(Edge::is_by_person);
+    match link.evidence {
+        // A person takes a content out of a family, or says that it is alone and is to stay so.
+        Evidence::Moderator if link.family == alone => !is_kept || from != alone,
+        Evidence::Moderator => link.family < from,
+        // Where a person put it, it stays, and goes along with the family it was put into.
+        Evidence::FounderLinked => link.family < from && !(is_kept && from == alone),
+        _ if is_kept => false,
+        // By its looks a content comes into one family: a picture between two does not make them one.
+        Evidence::PdqDistance(_) => link.family < from && before.is_none(),
+        Evidence::PartyLink | Evidence::EqualHash => link.family < from,
+    }
+}
+
 /// What the home of a family keeps for one scope.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FamilyState {
@@ -130,6 +154,12 @@ impl Families {
         self.class(class).is_some_and(|own| own.links.contains_key(&content))
     }
 
+    /// The own classes of the scopes beyond `all` in which the content has a link of its own.
+    pub(crate) fn classes_beyond_all_with_link(&self, content: ContentId) -> Vec<Class> {
+        let classes = self.classes().filter(|class| *class != Class::All);
+        classes.filter(|class| self.has_link(content, *class)).collect()
+    }
+
     /// Every linked content of this group with the class of its link, ascending.
     pub(crate) fn linked_members(&self) -> Vec<(ContentId, Class)> {
         let classes = self.classes.iter();
@@ -152,9 +182,7 @@ impl Families {
         let (content, class, family) = (link.content, link.class, link.family);
         let before = self.edge(content, class).copied();
         let from = before.map_or(FamilyId(content), |edge| edge.family);
-        // By its looks a content comes into one family: a picture between two does not make them one.
-        let is_by_looks = matches!(link.evidence, Evidence::PdqDistance(_));
-        if family >= from || (is_by_looks && before.is_some()) {
+        if !is_wanted(link, before.as_ref()) {
             return Linked::Unchanged;
         }
         let found = Joined {
@@ -171,15 +199,22 @@ impl Families {
         };
         let own = self.classes.get_or_insert_with(class, ClassFamilies::default);
         if !own.links.contains_key(&content) && own.links.len() >= links_max {
-            let oldest = own.by_age.iter().find(|(_, content)| !is_hot(*content));
-            let Some((_, oldest)) = oldest.copied() else {
+            let oldest = own.by_age.iter().filter(|(_, content)| !is_hot(*content));
+            // What people said goes last.
+            let Some((_, oldest)) = oldest
+                .min_by_key(|place| (own.links[&place.1].is_by_person(), **place))
+                .copied()
+            else {
                 return Linked::Refused;
             };
             own.unlink(oldest);
         }
         own.unlink(content);
         own.insert_link(content, edge);
-        Linked::Joined { from }
+        match from == family {
+            true => Linked::Unchanged,
+            false => Linked::Joined { from },
+        }
     }
 
     /// The members of a family in a scope whose records live in this group, ascending.

@@ -29,6 +29,16 @@ impl Group {
             return;
         }
         self.pass(link.at, out);
+        self.take_link(link, out);
+        // What a person says for everyone goes before what was found in one scope.
+        if link.evidence == Evidence::Moderator && link.class == Class::All {
+            for class in self.families.classes_beyond_all_with_link(link.content) {
+                self.take_link(&Link { class, ..link.clone() }, out);
+            }
+        }
+    }
+
+    fn take_link(&mut self, link: &Link, out: &mut Vec<Output>) {
         let hot = self.classes.get(link.class);
         let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
         let links_max = self.config.links_max();

@@ -518,3 +518,60 @@ fn a_member_that_a_better_link_moves_takes_its_figures_along() {
         assert!(in_homes <= 2, "what is left says that it is gone: {in_homes}");
     }
 }
+
+#[test]
+fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
+    let members = by_id(3);
+    let mut deployment = Deployment::new(config());
+    for copy in 0..12u64 {
+        deployment.see(seen(members[copy as usize % 3], copy, copy as i64 * 1_000));
+    }
+    let mut at = 20_000;
+    let mut say = |deployment: &mut Deployment, content: usize, family: usize, evidence| {
+        at += 10_000;
+        let link = Link {
+            evidence,
+            at: Timestamp(START + at),
+            ..link(members[content], members[family], Class::All)
+        };
+        // Said twice is said once.
+        for _ in 0..2 {
+            deployment.apply(link.content.group(), Input::Link(&link));
+        }
+        deployment.tick(at + 300);
+        deployment.tick(at + 900);
+        deployment.restore();
+    };
+    let families = |deployment: &mut Deployment| {
+        let of = [0, 1, 2].map(|member| deployment.record(members[member], Class::All).unwrap().family());
+        let counted = [0, 1].map(|founder| {
+            let family = FamilyId(id(members[founder]));
+            deployment.group(family.home()).records(family, Class::All).len()
+        });
+        let founder_of = |family: FamilyId| members.iter().position(|member| id(*member) == family.0).unwrap();
+        (of.map(founder_of), counted)
+    };
+    say(&mut deployment, 2, 1, Evidence::EqualHash);
+    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
+    say(&mut deployment, 2, 2, Evidence::Moderator);
+    assert_eq!(families(&mut deployment), ([0, 1, 2], [1, 1]));
+    for evidence in [
+        Evidence::EqualHash,
+        Evidence::PartyLink,
+        Evidence::PdqDistance(1),
+        Evidence::FounderLinked,
+    ] {
+        say(&mut deployment, 2, 1, evidence);
+        assert_eq!(families(&mut deployment), ([0, 1, 2], [1, 1]), "{evidence:?}");
+    }
+    say(&mut deployment, 2, 1, Evidence::Moderator);
+    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]), "taken back");
+    // Where a person put it, it stays, and follows the family.
+    say(&mut deployment, 2, 0, Evidence::EqualHash);
+    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
+    say(&mut deployment, 1, 0, Evidence::EqualHash);
+    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
+    // A founder that is alone may be told to stay so.
+    say(&mut deployment, 0, 0, Evidence::Moderator);
+    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
+}
