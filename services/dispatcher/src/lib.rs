@@ -92,6 +92,7 @@ pub struct Dispatcher {
     names: RwLock<Arc<Names>>,
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
+    links: routes::Links,
 }
 
 impl Dispatcher {
@@ -108,19 +109,24 @@ impl Dispatcher {
 /// See [`DispatcherError`].
 pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher>, DispatcherError> {
     let shutdown = roles.shutdown().clone();
-    let dispatcher = Arc::new(Dispatcher {
-        config: parts.config,
-        store: parts.store,
-        metrics: Metrics::register(&parts.registry)?,
-        names: RwLock::default(),
-        decided: tokio::sync::Notify::new(),
-    });
     let appender = parts.log.appender(AppenderOptions {
         name: "dispatcher".to_owned(),
         durability: Durability::Synced,
         gapless: false,
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
+    let dispatcher = Arc::new(Dispatcher {
+        config: parts.config,
+        store: parts.store,
+        metrics: Metrics::register(&parts.registry)?,
+        names: RwLock::default(),
+        decided: tokio::sync::Notify::new(),
+        links: routes::Links {
+            appender: appender.clone(),
+            key: parts.key.clone(),
+            partitions: parts.partitions,
+        },
+    });
     let reader = parts.log.group_reader(membership())?;
 
     let (handed_over, batches) = tokio::sync::mpsc::channel(1);

@@ -11,6 +11,13 @@ pub const NO_QUEUE: ProblemKind = ProblemKind {
     title: "Parties and coordinators have queues; this key is of neither",
 };
 
+/// The key is not the coordinators'.
+pub const COORDINATORS_ONLY: ProblemKind = ProblemKind {
+    status: 403,
+    code: "coordinators_only",
+    title: "What this changes holds for everyone, so only coordinators may",
+};
+
 /// The kind of problem of a refusal by the rules of casework.
 pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     let (status, title) = match refusal {
@@ -53,7 +60,7 @@ mod tests {
     fn every_code_is_documented() {
         let shared = problem::SHARED.iter().map(|kind| kind.code);
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
-        for code in shared.chain(refusals).chain([NO_QUEUE.code]) {
+        for code in shared.chain(refusals).chain([NO_QUEUE.code, COORDINATORS_ONLY.code]) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

@@ -8,6 +8,7 @@ mod access;
 mod body;
 mod cases;
 mod documents;
+mod families;
 mod queue;
 mod refused;
 
@@ -23,6 +24,8 @@ use utoipa_axum::routes;
 
 use crate::Dispatcher;
 use crate::telemetry::CommandAnswered;
+
+pub(crate) use families::Links;
 
 /// The routes of the dispatcher and their description.
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
@@ -43,6 +46,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(cases::renew_lease))
         .routes(routes!(cases::release_case))
         .routes(routes!(cases::decide_case))
+        .routes(routes!(families::link_contents))
 }
 
 /// Counts the command and makes its response.

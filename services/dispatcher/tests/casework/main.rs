@@ -7,3 +7,4 @@ mod cases;
 mod control;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
+mod links;

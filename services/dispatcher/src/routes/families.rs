@@ -1,0 +1,142 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tocsin_log::{Append, Appender, TopicPartition};
+use tocsin_model::{
+    Algorithm, Class, ContentHash, ContentId, DeploymentKey, Evidence, FamilyId, Link, PartitionCount, Timestamp,
+};
+use tocsin_runtime::{Problem, problem};
+use tocsin_store::casework::Team;
+use tocsin_wire::document::HashText;
+use tocsin_wire::{SightingsRecord, topics};
+use utoipa::ToSchema;
+
+use super::refused::{NotModerated, Refused};
+use super::{answered, body};
+use crate::{Dispatcher, problems};
+
+const APPEND_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Which contents are one family, or are not.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkRequest {
+    /// The content, by its strongest hash.
+    pub content: HashText,
+    /// A content that is the same, by its strongest hash. Absent: the content is taken out of its family, and stays alone.
+    #[serde(rename = "with")]
+    pub with: Option<HashText>,
+}
+
+/// The link that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkAnswer {
+    /// The content that was linked, 32 hexadecimal digits: of two contents that of the higher id.
+    pub content: String,
+    /// The family it belongs to from now on; its own id where it is alone.
+    pub family: String,
+}
+
+/// Says that two contents are variants of one another, or that one is none of its family
+///
+/// For everyone, and before what is found by hashes, now and later; for coordinators. It holds within a second or two. The content that
+/// gave a family its id is its founder: it cannot be taken out of it, the others can. What was taken out is put back by saying that it is
+/// the same as a member.
+#[utoipa::path(
+    post,
+    path = "/v1/links",
+    tag = "casework",
+    operation_id = "link_contents",
+    request_body = LinkRequest,
+    responses(
+        (status = 200, description = "The link is on disk in the log", body = LinkAnswer),
+        Refused,
+        NotModerated
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn link_contents(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
+    let link = async {
+        let access = dispatcher.moderator(request.headers()).await?;
+        if access.team != Team::Coordinators {
+            return Err(problems::COORDINATORS_ONLY.into());
+        }
+        let request: LinkRequest = body::read(request).await?;
+        let content = hash("content", &request.content)?;
+        let with = request.with.as_ref().map(|with| hash("with", with)).transpose()?;
+        let link = dispatcher.links.link(content, with)?;
+        dispatcher.links.append(&link).await?;
+        tracing::info!(
+            key = %access.principal.key_id,
+            content = %link.content,
+            family = %link.family,
+            "a coordinator linked a content"
+        );
+        Ok(LinkAnswer {
+            content: link.content.to_string(),
+            family: link.family.to_string(),
+        })
+    };
+    answered(&dispatcher, "link_contents", link.await)
+}
+
+fn hash(field: &str, text: &HashText) -> Result<ContentHash, Problem> {
+    let refused = |reason: String| Problem::new(problem::INVALID_BODY).with_detail(format!("{field}: {reason}"));
+    let algorithm = Algorithm::from_name(&text.algorithm).ok_or_else(|| refused("unknown algorithm".to_owned()))?;
+    ContentHash::parse(algorithm, &text.value, None).map_err(|error| refused(error.to_string()))
+}
+
+/// Puts people's links into the input of the key groups.
+pub(crate) struct Links {
+    pub(crate) appender: Arc<dyn Appender>,
+    pub(crate) key: DeploymentKey,
+    pub(crate) partitions: PartitionCount,
+}
+
+impl Links {
+    fn link(&self, content: ContentHash, with: Option<ContentHash>) -> Result<Link, Problem> {
+        let id = |hash: &ContentHash| self.key.content_id(hash);
+        let (hash, family) = match with {
+            None => (content.clone(), id(&content)),
+            Some(with) if id(&with) == id(&content) => {
+                return Err(Problem::new(problem::INVALID_BODY).with_detail("with: the content itself"));
+            }
+            // As everywhere, the higher id joins the lower.
+            Some(with) if id(&with) > id(&content) => (with, id(&content)),
+            Some(with) => (content, id(&with)),
+        };
+        Ok(Link {
+            content: id(&hash),
+            hash,
+            family: FamilyId(family),
+            evidence: Evidence::Moderator,
+            party: None,
+            class: Class::All,
+            // The group's own time is later than this: it takes the link when it comes.
+            at: Timestamp(0),
+        })
+    }
+
+    async fn append(&self, link: &Link) -> Result<(), Problem> {
+        let content: ContentId = link.content;
+        let record = Append {
+            to: TopicPartition::new(topics::SIGHTINGS, self.partitions.partition_of(content.group())),
+            key: None,
+            value: Some(Bytes::from(SightingsRecord::Link(link.clone()).encode())),
+            headers: Vec::new(),
+        };
+        let unavailable = || Problem::new(problem::UNAVAILABLE).with_retry_after_s(1);
+        match tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(vec![record])).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the log did not take a link");
+                Err(unavailable())
+            }
+            Err(_) => Err(unavailable()),
+        }
+    }
+}
