@@ -311,7 +311,15 @@ mod tests {
                 "intake.confluent_schema_ids.18",
             ),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
+            (
+                vec![("intake.osprey_mappings.north", "nowhere/mapping.toml")],
+                "intake.osprey_mappings.north",
+            ),
             (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
+            (
+                vec![("dispatcher.endpoint_networks", "10.0.0.0/8,localhost")],
+                "dispatcher.endpoint_networks",
+            ),
             (vec![("query.hot_records_max", "0")], "query.hot_records_max"),
         ];
         for (flags, key) in cases {
