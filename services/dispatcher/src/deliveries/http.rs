@@ -110,7 +110,12 @@ impl HttpClient {
                 let _ = tokio::time::timeout(BODY_TIMEOUT, read_off(response)).await;
                 answer
             }
-            Err(error) => Answer::None(reason(&error)),
+            Err(error) => {
+                // The reason is a name for many causes: what a certificate lacks stands here alone.
+                let error = error.without_url();
+                tracing::info!(error = %tocsin_runtime::roles::chain(&error), "an endpoint was not reached");
+                Answer::None(reason(&error))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@ use tocsin_model::{Alert, Decision, Milliseconds, Name, Timestamp};
 
 use crate::casework::{Team, concerns};
 use crate::database::{Locked, Row, Transaction};
-use crate::endpoint::{DeliveryEventKind, open_endpoints};
+use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
 use crate::{EndpointKind, Store, StoreError, alert_json, decision_json};
 
 /// What is delivered.
@@ -192,11 +192,21 @@ impl Store {
     /// kept for a while, and so are dead ones: see [`Store::forget_deliveries`].
     ///
     /// # Errors
-    /// The database failed.
+    /// [`StoreError::EndpointDisabled`], or the database failed.
     pub async fn replay_deliveries(&self, endpoint: &Name, which: &Replay) -> Result<u64, StoreError> {
         let failed = StoreError::database("replay deliveries");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let disabled = "SELECT 1 FROM endpoints WHERE endpoint = $1 AND disabled_at IS NOT NULL";
+        let disabled = transaction
+            .fetch(disabled, &[endpoint.as_str().into()])
+            .await
+            .map_err(&failed)?;
+        if !disabled.is_empty() {
+            return Err(StoreError::EndpointDisabled {
+                endpoint: endpoint.clone(),
+            });
+        }
         let (chosen, value) = match which {
             Replay::Dead => ("state = 3 AND $3 = 0", 0.into()),
             Replay::One(id) => ("state IN (2, 3) AND delivery_id = $3", id.as_str().into()),
@@ -213,21 +223,18 @@ impl Store {
         Ok(replayed)
     }
 
-    /// How the deliveries stand.
+    /// How the deliveries stand. Those of endpoints that get nothing do not wait.
     ///
     /// # Errors
     /// The database failed.
     pub async fn delivery_counts(&self) -> Result<DeliveryCounts, StoreError> {
         let failed = StoreError::database("count deliveries");
         let now = self.now().await.map_err(&failed)?;
-        let rows = self
-            .database()
-            .fetch(
-                "SELECT state, count(*) AS deliveries, min(added_at) AS oldest FROM deliveries WHERE state IN (1, 3) GROUP BY state",
-                &[],
-            )
-            .await
-            .map_err(&failed)?;
+        let sql = format!(
+            "SELECT d.state, count(*) AS deliveries, min(d.added_at) AS oldest FROM deliveries d \
+             JOIN endpoints e ON e.endpoint = d.endpoint WHERE d.state = 3 OR (d.state = 1 AND {OPEN}) GROUP BY d.state"
+        );
+        let rows = self.database().fetch(&sql, &[]).await.map_err(&failed)?;
         let mut counts = DeliveryCounts::default();
         for row in &rows {
             let count = row.integer("deliveries").map_err(&failed)? as u64;
@@ -243,8 +250,9 @@ impl Store {
         Ok(counts)
     }
 
-    /// Forgets deliveries that were settled longer than `age` ago, and the events that nothing waits for; how many deliveries. `age` must
-    /// be longer than the log keeps alerts, or an alert that is read again could be delivered again.
+    /// Forgets deliveries that were settled longer than `age` ago, those that are older and whose endpoint gets nothing, and the events that
+    /// are of no delivery; how many deliveries. `age` must be longer than the log keeps alerts, or an alert that is read again could be
+    /// delivered again.
     ///
     /// # Errors
     /// The database failed.
@@ -252,11 +260,12 @@ impl Store {
         let failed = StoreError::database("forget deliveries");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let sql = format!(
+            "DELETE FROM deliveries WHERE (state IN (2, 3) AND settled_at < $1) OR (state = 1 AND added_at < $1 \
+             AND NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.endpoint = deliveries.endpoint AND {OPEN}))"
+        );
         let forgotten = transaction
-            .execute(
-                "DELETE FROM deliveries WHERE state IN (2, 3) AND settled_at < $1",
-                &[(now - age).into()],
-            )
+            .execute(&sql, &[(now - age).into()])
             .await
             .map_err(&failed)?;
         transaction

@@ -291,7 +291,7 @@ async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreE
 }
 
 /// Which endpoints (`endpoints e`) get anything: those that are not disabled, of the coordinators or of a party that is not revoked.
-const OPEN: &str = "e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
+pub(crate) const OPEN: &str = "e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
      (SELECT 1 FROM parties p WHERE p.party_id = e.team - 2 AND p.revoked_at IS NULL))";
 
 const SELECT_ENDPOINTS: &str = "SELECT e.endpoint, e.team, e.kind, e.target, e.settings, e.secret, e.former_secret, e.former_until, \

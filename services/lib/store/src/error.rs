@@ -66,6 +66,12 @@ pub enum StoreError {
         /// Its name.
         endpoint: Name,
     },
+    /// The endpoint is disabled.
+    #[error("endpoint {endpoint} is disabled: enable it first")]
+    EndpointDisabled {
+        /// Its name.
+        endpoint: Name,
+    },
     /// There are as many endpoints as there may be.
     #[error("a deployment has at most {} endpoints", crate::ENDPOINTS_MAX)]
     EndpointCount,
@@ -92,6 +98,7 @@ impl StoreError {
             StoreError::PartyRevoked { .. } => "party_revoked",
             StoreError::NoSuchKey { .. } => "key_unknown",
             StoreError::NoSuchEndpoint { .. } => "endpoint_unknown",
+            StoreError::EndpointDisabled { .. } => "endpoint_disabled",
             StoreError::EndpointCount => "endpoint_count",
             StoreError::NoRoles => "roles_missing",
             StoreError::Refused(refusal) => refusal.code(),

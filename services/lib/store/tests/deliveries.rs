@@ -220,8 +220,20 @@ async fn a_disabled_endpoint_and_a_revoked_party_get_nothing() {
         let listed = f.store.endpoints().await.unwrap();
         assert_eq!(listed[0].disabled, Some((START, "gone".to_owned())));
         assert_eq!(listed[0].settings["policy"], "7");
+        let refused = f.store.replay_deliveries(&n("hook"), &Replay::Dead).await;
+        assert!(matches!(refused, Err(StoreError::EndpointDisabled { .. })));
+        let counts = f.store.delivery_counts().await.unwrap();
+        assert_eq!(
+            (counts.waiting, counts.dead),
+            (0, 1),
+            "nobody waits for what north will not get"
+        );
         f.store.enable_endpoint(&n("hook")).await.unwrap();
         f.store.replay_deliveries(&n("hook"), &Replay::Dead).await.unwrap();
+        assert_eq!(f.due().await, ["hook"]);
+        f.clock.advance(Milliseconds::from_hours(1));
+        let age = Milliseconds::from_minutes(30);
+        assert_eq!(f.store.forget_deliveries(age).await.unwrap(), 1, "north's");
         assert_eq!(f.due().await, ["hook"]);
         let later = endpoint("later", Team::Party(north.id), EndpointKind::Kafka);
         let refused = f.store.add_endpoint(&later).await;
