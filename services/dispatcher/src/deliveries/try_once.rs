@@ -23,6 +23,9 @@ use crate::telemetry::StoreFailed;
 const SETTLE_TRIES: u32 = 5;
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// The largest record, with room for what the log itself adds to the limit of the topics, a mebibyte.
+const RECORD_BYTES_MAX: usize = (1 << 20) - 4_096;
+
 /// What a try came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tried {
@@ -103,6 +106,13 @@ impl Deliveries {
             Target::Webhook { .. } | Target::Coop { .. } | Target::Ozone { .. } => None,
         };
         if let Some(appends) = appends {
+            // The log refuses all of an append for one record that is too large.
+            let fits: Vec<bool> = appends
+                .iter()
+                .map(|append| append.bytes() <= RECORD_BYTES_MAX)
+                .collect();
+            let appends = appends.into_iter().zip(&fits).filter(|(_, fits)| **fits);
+            let appends = appends.map(|(append, _)| append).collect();
             let tried = match self.append(endpoint, target, appends, names).await {
                 Ok(()) => Tried::Delivered,
                 Err(error) => {
@@ -110,7 +120,9 @@ impl Deliveries {
                     Tried::Failed("append_failed".to_owned(), None)
                 }
             };
-            return vec![tried; taken.len()];
+            let too_large = Tried::Failed("too_large".to_owned(), None);
+            let tried = fits.into_iter().map(|fits| if fits { &tried } else { &too_large });
+            return tried.cloned().collect();
         }
         let requests = taken
             .iter()

@@ -87,7 +87,8 @@ pub struct DeliveryCounts {
 
 impl Store {
     /// Takes at most `limit` deliveries of an endpoint that are due, oldest first. Nobody else gets them for `length`; those of which
-    /// nothing is said by then are given out again, so an event is delivered at least once (its id makes a second time harmless).
+    /// nothing is said by then are given out again, so an event is delivered at least once (its id makes a second time harmless). One whose
+    /// event cannot be read becomes a dead letter.
     ///
     /// # Errors
     /// The database failed.
@@ -110,7 +111,24 @@ impl Store {
             .fetch(&sql, &[endpoint.as_str().into(), now.into(), i64::from(limit).into()])
             .await
             .map_err(&failed)?;
-        let taken: Vec<Delivery> = rows.iter().map(delivery).collect::<Result<_, _>>()?;
+        let mut taken = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match delivery(row) {
+                Ok(delivery) => taken.push(delivery),
+                // What only a later version knows holds up nothing behind it.
+                Err(StoreError::Malformed { field }) => {
+                    let id = row.text("delivery_id").map_err(&failed)?;
+                    transaction
+                        .execute(
+                            "UPDATE deliveries SET state = 3, settled_at = $2, reason = $3 WHERE delivery_id = $1",
+                            &[id.into(), now.into(), format!("malformed_{field}").into()],
+                        )
+                        .await
+                        .map_err(&failed)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         for delivery in &taken {
             transaction
                 .execute(

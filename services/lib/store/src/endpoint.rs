@@ -290,8 +290,9 @@ async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreE
     }
 }
 
-/// Which endpoints (`endpoints e`) get anything: those that are not disabled, of the coordinators or of a party that is not revoked.
-pub(crate) const OPEN: &str = "e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
+/// Which endpoints (`endpoints e`) get anything: those of a kind that this version knows, not disabled, of the coordinators or of a party that is
+/// not revoked.
+pub(crate) const OPEN: &str = "e.kind BETWEEN 1 AND 5 AND e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
      (SELECT 1 FROM parties p WHERE p.party_id = e.team - 2 AND p.revoked_at IS NULL))";
 
 const SELECT_ENDPOINTS: &str = "SELECT e.endpoint, e.team, e.kind, e.target, e.settings, e.secret, e.former_secret, e.former_until, \

@@ -271,3 +271,43 @@ async fn two_secrets_are_good_while_one_rotates() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_later_version_knows_holds_up_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("store.db").display());
+    let store = Store::open(&url).await.unwrap();
+    store
+        .add_endpoint(&endpoint("hook", COORDINATORS, EndpointKind::Webhook))
+        .await
+        .unwrap();
+    store
+        .add_endpoint(&endpoint("later", COORDINATORS, EndpointKind::Ozone))
+        .await
+        .unwrap();
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let change = async |sql: &'static str| sqlx::query(sql).execute(&pool).await.unwrap().rows_affected();
+    assert_eq!(
+        change("UPDATE endpoints SET kind = 99 WHERE endpoint = 'later'").await,
+        1
+    );
+    let alerts = [1, 2].map(|family| alert(family, Scope::All, AlertLevel::Raised, 1));
+    store.apply_alerts(&alerts).await.unwrap();
+    let first = "UPDATE delivery_events SET document = '{}' WHERE event_id = \
+         (SELECT event_id FROM deliveries ORDER BY sequence LIMIT 1)";
+    assert_eq!(change(first).await, 1);
+    let due = store.endpoints_due().await.unwrap();
+    assert_eq!(
+        due.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>(),
+        ["hook"]
+    );
+    let taken = take(&store, "hook").await;
+    assert_eq!(taken.len(), 1);
+    let letters = store.dead_letters(&n("hook"), 10).await.unwrap();
+    assert_eq!(
+        letters.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(),
+        ["malformed_alert"]
+    );
+    pool.close().await;
+    store.close().await;
+}
