@@ -157,16 +157,24 @@ async fn a_decision_reaches_the_team_that_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_hangs_delays_no_other() {
+async fn an_endpoint_that_hangs_or_answers_without_end_delays_no_other() {
     let bench = Bench::new().await;
-    let (hanging, quick) = (Receiver::start().await, Receiver::start().await);
+    let [hanging, endless, quick] = [
+        Receiver::start().await,
+        Receiver::start().await,
+        Receiver::start().await,
+    ];
     hanging.hang();
+    endless.pour();
     bench.add(&webhook("hanging", Team::Coordinators, &hanging.url)).await;
     bench.add(&webhook("quick", Team::Coordinators, &quick.url)).await;
+    bench.add(&webhook("endless", Team::Coordinators, &endless.url)).await;
     let running = bench.start_with(loopback()).await;
     bench.raise(1..=40);
     until("all forty, beside those that hang", || quick.count() == 40).await;
     assert!(hanging.count() <= 4, "a few at a time: {}", hanging.count());
+    until("all forty, whatever comes behind the status", || endless.count() == 40).await;
+    outcome(&running, "webhook", "delivered", 80.0).await;
     running.shutdown.request();
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct Came {
 pub enum Answering {
     /// This status with these headers.
     With(u16, Vec<(&'static str, String)>),
+    /// Well, with a body that does not end.
+    Endless,
     /// Never.
     Never,
 }
@@ -49,6 +51,10 @@ impl Receiver {
         *self.answering.lock().unwrap() = Answering::With(status, headers);
     }
 
+    pub fn pour(&self) {
+        *self.answering.lock().unwrap() = Answering::Endless;
+    }
+
     pub fn hang(&self) {
         *self.answering.lock().unwrap() = Answering::Never;
     }
@@ -72,16 +78,22 @@ impl Came {
     }
 }
 
-async fn receive(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<String> {
+async fn receive(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let path = uri.path().to_owned();
     receiver.came.lock().unwrap().push(Came { path, headers, body });
     let answering = receiver.answering.lock().unwrap().clone();
-    let Answering::With(status, headers) = answering else {
-        return std::future::pending().await;
+    let (status, headers) = match answering {
+        Answering::With(status, headers) => (status, headers),
+        Answering::Never => return std::future::pending().await,
+        Answering::Endless => {
+            let chunk = || Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b' '; 4_096]));
+            let chunks = futures::stream::repeat_with(chunk);
+            return Response::new(Body::from_stream(chunks));
+        }
     };
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);
     }
-    response.body(String::new()).unwrap()
+    response.body(Body::empty()).unwrap()
 }
