@@ -170,6 +170,7 @@ impl EndpointCommand {
                 secret.show();
             }
             EndpointCommand::Dead { name } => {
+                find(&store, name).await?;
                 for letter in store.dead_letters(name, DEAD_LETTERS_SHOWN).await? {
                     let at = instant(letter.settled_at).unwrap_or_default();
                     let (id, event, reason) = (&letter.id, &letter.event_id, &letter.reason);

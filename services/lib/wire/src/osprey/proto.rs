@@ -9,6 +9,11 @@ use super::{Action, malformed};
 use crate::EventError;
 use crate::document::instant;
 
+/// A message with its id alone has so many bytes.
+const ID_BYTES: usize = 9;
+/// The name of an action whose kind is not known.
+const UNKNOWN: &str = "unknown";
+
 #[derive(Clone, PartialEq, Message)]
 struct ActionMessage {
     #[prost(fixed64, tag = "1")]
@@ -127,8 +132,12 @@ struct Time {
 /// The data has the names of the message's fields. Of a field with its default value, which protobuf does not send, nothing stands there.
 pub(super) fn decode(value: &[u8]) -> Result<Action, EventError> {
     let message = ActionMessage::decode(value).map_err(|_| malformed("no osprey.rpc.actions.v1.Action"))?;
-    let data = message.data.ok_or(malformed("an action of protobuf without data"))?;
-    let (name, sent_at, data) = data.read();
+    let (name, sent_at, data) = match message.data {
+        Some(data) => data.read(),
+        // A kind that this version, or Osprey's own schema, does not know: a platform may have its own.
+        None if value.len() > ID_BYTES => (UNKNOWN, None, Value::Object(Map::new())),
+        None => return Err(malformed("an action of protobuf without data")),
+    };
     Ok(Action {
         id: Some(message.id).filter(|id| *id != 0),
         name: name.to_owned(),

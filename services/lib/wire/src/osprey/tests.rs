@@ -261,6 +261,10 @@ fn protobuf_is_read_by_the_names_of_its_fields() {
     assert_eq!((mapped.event.kind, mapped.event.occurred_at.0), (Kind::Report, AT.0));
     let unread = decode(&[0x09, 1, 0, 0, 0, 0, 0, 0, 0, 0x32, 1, 0xff], Some(b"proto")).unwrap();
     assert_eq!((unread.name.as_str(), unread.data), ("guild_created", json!({})));
+    let own_kind = decode(&[0x09, 1, 0, 0, 0, 0, 0, 0, 0, 0xa2, 0x01, 1, 0x08], Some(b"proto")).unwrap();
+    assert_eq!((own_kind.id, own_kind.name.as_str()), (Some(1), "unknown"));
+    let hollow = [0x09, 1, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(decode(&hollow, Some(b"proto")).unwrap_err().code(), "malformed_action");
     for wrong in [&b""[..], &[0x09, 1], &[0x62, 2, 0x0a], &[0xff; 20]] {
         assert_eq!(
             decode(wrong, Some(b"proto")).unwrap_err().code(),
