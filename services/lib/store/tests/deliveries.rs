@@ -311,3 +311,36 @@ async fn what_only_a_later_version_knows_holds_up_nothing() {
     pool.close().await;
     store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_take_at_once_one_gets_each() {
+    on_both(async |f| {
+        f.add("hook", COORDINATORS, EndpointKind::Webhook).await;
+        let alerts: Vec<_> = (1..=60)
+            .map(|family| alert(family, Scope::All, AlertLevel::Raised, 1))
+            .collect();
+        f.store.apply_alerts(&alerts).await.unwrap();
+        let take_all = async |store: Store| {
+            let mut ids = Vec::new();
+            loop {
+                let taken = store.take_deliveries(&n("hook"), 4, TRY).await.unwrap();
+                if taken.is_empty() {
+                    return ids;
+                }
+                ids.extend(taken.into_iter().map(|delivery| delivery.id));
+            }
+        };
+        let other = f.another().await;
+        let takers = [&f.store, &other, &f.store, &other].map(|store| tokio::spawn(take_all(store.clone())));
+        let mut ids = Vec::new();
+        for taker in takers {
+            ids.extend(taker.await.unwrap());
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((count, ids.len()), (60, 60));
+        other.close().await;
+    })
+    .await;
+}

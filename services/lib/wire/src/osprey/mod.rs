@@ -6,6 +6,7 @@
 //!
 //! An action is whatever a platform names so; a [`Mapping`] says which of them are events, and where in their data an event's fields stand.
 
+mod file;
 mod mapping;
 mod proto;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use tocsin_model::Timestamp;
 use crate::EventError;
 use crate::document::{instant, parse_instant};
 
-pub use mapping::{Mapped, Mapping, MappingError};
+pub use file::MappingError;
+pub use mapping::{Mapped, Mapping};
 
 /// The header that tells protobuf from the others, and its value.
 pub const ENCODING_HEADER: &str = "encoding";
