@@ -2,7 +2,7 @@ use sha2::{Digest as _, Sha256};
 use tocsin_model::{Alert, Decision, Milliseconds, Name, Timestamp};
 
 use crate::casework::{Team, concerns};
-use crate::database::{Locked, Row, Transaction};
+use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
 use crate::{EndpointKind, Store, StoreError, alert_json, decision_json};
 
@@ -343,37 +343,35 @@ impl Readers {
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("make deliveries");
         let told = self.0.iter().filter(|(_, team, kind)| is_told(*team, *kind));
-        for (index, (endpoint, ..)) in told.enumerate() {
-            if index == 0 {
-                transaction
-                    .execute(
-                        "INSERT INTO delivery_events (event_id, kind, document, added_at) VALUES ($1, $2, $3, $4) \
-                         ON CONFLICT (event_id) DO NOTHING",
-                        &[
-                            event_id.as_str().into(),
-                            (kind as i64).into(),
-                            document().into(),
-                            now.into(),
-                        ],
-                    )
-                    .await
-                    .map_err(&failed)?;
-            }
-            transaction
-                .execute(
-                    "INSERT INTO deliveries (delivery_id, endpoint, event_id, added_at, state, attempts, due_at) \
-                     VALUES ($1, $2, $3, $4, 1, 0, $4) ON CONFLICT (delivery_id) DO NOTHING",
-                    &[
-                        delivery_id(endpoint, &event_id).into(),
-                        endpoint.as_str().into(),
-                        event_id.as_str().into(),
-                        now.into(),
-                    ],
-                )
-                .await
-                .map_err(&failed)?;
+        let told: Vec<&Name> = told.map(|(endpoint, ..)| endpoint).collect();
+        if told.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        transaction
+            .execute(
+                "INSERT INTO delivery_events (event_id, kind, document, added_at) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (event_id) DO NOTHING",
+                &[
+                    event_id.as_str().into(),
+                    (kind as i64).into(),
+                    document().into(),
+                    now.into(),
+                ],
+            )
+            .await
+            .map_err(&failed)?;
+        // One statement for all of them: alerts wait for it.
+        let rows = (0..told.len()).map(|index| format!("(${}, ${}, $1, $2, 1, 0, $2)", 3 + 2 * index, 4 + 2 * index));
+        let sql = format!(
+            "INSERT INTO deliveries (delivery_id, endpoint, event_id, added_at, state, attempts, due_at) VALUES {} \
+             ON CONFLICT (delivery_id) DO NOTHING",
+            rows.collect::<Vec<_>>().join(", ")
+        );
+        let mut values: Vec<Value> = vec![event_id.as_str().into(), now.into()];
+        for endpoint in told {
+            values.extend([delivery_id(endpoint, &event_id).into(), endpoint.as_str().into()]);
+        }
+        transaction.execute(&sql, &values).await.map_err(&failed).map(drop)
     }
 }
 

@@ -268,6 +268,9 @@ async fn two_secrets_are_good_while_one_rotates() {
             .add_endpoint(&endpoint("too-many", COORDINATORS, EndpointKind::Webhook))
             .await;
         assert!(matches!(full, Err(StoreError::EndpointCount)));
+        let raised = alert(1, Scope::All, AlertLevel::Raised, 1);
+        f.store.apply_alert(&raised).await.unwrap();
+        assert_eq!(f.due().await.len(), ENDPOINTS_MAX, "one statement takes them all");
     })
     .await;
 }
