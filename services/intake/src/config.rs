@@ -74,12 +74,21 @@ impl IntakeConfig {
             Refusal::outside("intake.tick_interval_ms", self.tick_interval_ms, 10..=10_000),
         ];
         let ids = self.map_confluent_ids().err().unwrap_or_default();
-        let mappings = self.mappings().err();
-        let mappings = mappings.map(|refused| {
+        let parties = self.osprey_mappings.keys();
+        let nobody = parties.filter(|party| Name::check(party).is_err()).map(|party| {
+            let key = format!("intake.osprey_mappings.{party}");
+            Refusal::new(key, "the key is the name of a party")
+        });
+        numbers.into_iter().flatten().chain(ids).chain(nobody).collect()
+    }
+
+    /// What is wrong with the files of the mappings, which only intake needs to have.
+    pub fn mapping_refusals(&self) -> Vec<Refusal> {
+        let refused = self.mappings().err().map(|refused| {
             let key = format!("intake.osprey_mappings.{}", refused.party);
             Refusal::new(key, format!("{}: {}", refused.file, refused.reason))
         });
-        numbers.into_iter().flatten().chain(ids).chain(mappings).collect()
+        refused.into_iter().collect()
     }
 
     /// The schemas that intake reads: those of the project, with the configured ids.
@@ -102,7 +111,6 @@ impl IntakeConfig {
                 file: file.clone(),
                 reason,
             };
-            Name::check(party).map_err(|_| refused("the key is the name of a party".to_owned()))?;
             let text = read_file(file).map_err(refused)?;
             let text = String::from_utf8(text).map_err(|_| refused("no text".to_owned()))?;
             let mapping = Mapping::parse(&text, read_file).map_err(|error| refused(error.to_string()))?;

@@ -188,6 +188,9 @@ impl Config {
                 "roles in processes of their own share a store: postgres://...",
             ));
         }
+        if role == Role::Intake {
+            refusals.extend(self.intake.mapping_refusals());
+        }
         if self.keys.deployment_key.is_empty() {
             let reason = "every process of a deployment needs the same key: give keys.deployment_key_file";
             refusals.push(Refusal::new("keys.deployment_key", reason));
@@ -312,8 +315,8 @@ mod tests {
             ),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
             (
-                vec![("intake.osprey_mappings.north", "nowhere/mapping.toml")],
-                "intake.osprey_mappings.north",
+                vec![("intake.osprey_mappings.North", "mapping.toml")],
+                "intake.osprey_mappings.North",
             ),
             (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
             (

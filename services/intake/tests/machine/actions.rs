@@ -110,7 +110,7 @@ fn a_topic_carries_events_and_actions() {
 fn a_mapping_that_points_nowhere_is_refused_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let refused = |mapping: &str| -> Vec<(String, String)> {
-        let refusals = config(directory.path(), mapping).refusals().into_iter();
+        let refusals = config(directory.path(), mapping).mapping_refusals().into_iter();
         refusals.map(|refusal| (refusal.key, refusal.reason)).collect()
     };
     assert_eq!(refused(MAPPING), []);
@@ -136,5 +136,6 @@ fn a_mapping_that_points_nowhere_is_refused_at_the_start() {
         time_source: TimeSource::Log,
         ..IntakeConfig::default()
     };
-    assert!(absent.refusals()[0].reason.contains("cannot be read"));
+    assert!(absent.mapping_refusals()[0].reason.contains("cannot be read"));
+    assert_eq!(absent.refusals(), [], "other roles and commands have no such file");
 }
