@@ -308,6 +308,7 @@ fn each_role_uses_the_topics_that_it_is_declared_for() {
         // The dispatcher makes the ingest topics, by `topics::ingest`; it neither reads nor writes them.
         ("topics::INGEST_PREFIX", "tocsin.ingest.<party>"),
         ("topics::ingest_name", "tocsin.ingest.<party>"),
+        ("topics::deliveries", "tocsin.deliveries.<party>"),
     ];
     let mut found = Vec::new();
     for role in ["gateway", "intake", "detector", "dispatcher", "query"] {

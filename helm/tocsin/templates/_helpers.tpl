@@ -176,12 +176,22 @@ spec:
         - name: config
           mountPath: /etc/tocsin
           readOnly: true
+        {{- if and (eq .role "intake") .root.Values.secrets.ospreyMappings.name }}
+        - name: osprey
+          mountPath: /etc/tocsin-osprey
+          readOnly: true
+        {{- end }}
         - name: scratch
           mountPath: /tmp
   volumes:
     - name: config
       configMap:
         name: {{ include "tocsin.name" .root }}
+    {{- if and (eq .role "intake") .root.Values.secrets.ospreyMappings.name }}
+    - name: osprey
+      secret:
+        secretName: {{ .root.Values.secrets.ospreyMappings.name }}
+    {{- end }}
     - name: scratch
       emptyDir:
         sizeLimit: 64Mi

@@ -31,6 +31,7 @@ pub(crate) async fn run(
             appended_at_ms: batch.alerts.iter().map(|waiting| waiting.appended_at_ms).collect(),
         }
         .emit(&dispatcher.metrics);
+        dispatcher.told.notify_one();
         if applied.send(batch.positions).is_err() {
             break;
         }

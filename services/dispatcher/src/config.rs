@@ -2,6 +2,8 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::Refusal;
 
+use crate::deliveries::Networks;
+
 /// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,6 +13,9 @@ pub struct DispatcherConfig {
     /// How many episodes a day are to interrupt a person, over the whole deployment: the threshold follows from it. 1 to 1,000; default 15.
     /// Must be the same for every dispatcher.
     pub pages_per_day: u32,
+    /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
+    /// of a host resolves to; plain `http` goes to these alone. Default: none.
+    pub endpoint_networks: Vec<String>,
 }
 
 impl Default for DispatcherConfig {
@@ -18,6 +23,7 @@ impl Default for DispatcherConfig {
         DispatcherConfig {
             lease_s: 300,
             pages_per_day: 15,
+            endpoint_networks: Vec::new(),
         }
     }
 }
@@ -29,7 +35,9 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
         ];
-        refusals.into_iter().flatten().collect()
+        let networks = Networks::parse(&self.endpoint_networks).err();
+        let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
+        refusals.into_iter().flatten().chain(networks).collect()
     }
 
     pub(crate) fn lease(&self) -> Milliseconds {
@@ -47,7 +55,8 @@ mod tests {
         let wrong = DispatcherConfig {
             lease_s: 0,
             pages_per_day: 0,
+            endpoint_networks: vec!["everywhere".to_owned()],
         };
-        assert_eq!(wrong.refusals().len(), 2);
+        assert_eq!(wrong.refusals().len(), 3);
     }
 }

@@ -42,7 +42,8 @@ async fn count(dispatcher: &Dispatcher) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn remembered_for() -> Milliseconds {
+/// How long alerts, and what was delivered of them, are remembered.
+pub(crate) fn remembered_for() -> Milliseconds {
     let declaration = topics::fixed().find(|declaration| declaration.name == topics::ALERTS);
     let kept_ms = declaration
         .and_then(|declaration| declaration.retention_ms())

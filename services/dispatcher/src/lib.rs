@@ -2,6 +2,8 @@
 //! keeps the log's registry of parties and the groups' watch list in step with the store's. From what the alerts said it sets the score from
 //! which an episode interrupts a person, and from what the key groups have seen what is ordinary on each platform.
 //!
+//! It delivers alerts and decisions to the endpoints of those who may see them.
+//!
 //! What this crate does not do: the rules of a case are `tocsin_store::casework`, pure; this crate carries them between the log, the
 //! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
 //! anything by itself.
@@ -11,6 +13,8 @@
 //!   counts twice.
 //! * A decision is published at least once, and leaves the outbox only when it is on disk in the log.
 //! * One dispatcher at a time calibrates; the record goes to every partition and holds from a tick in the future.
+//! * A delivery is made at least once, under one id; one endpoint that hangs delays no other; no address of a private network is called that
+//!   an operator did not name.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -22,6 +26,7 @@ mod alert_reader;
 mod alerts;
 mod config;
 mod control;
+mod deliveries;
 mod housekeeping;
 pub mod problems;
 mod publisher;
@@ -41,6 +46,7 @@ use tocsin_store::Store;
 use tocsin_wire::Names;
 
 pub use config::DispatcherConfig;
+pub use deliveries::{EndpointRefused, check_endpoint, new_signing_secret};
 pub use registry::topic_spec;
 pub use routes::{description, router};
 
@@ -78,6 +84,9 @@ pub enum DispatcherError {
     /// A metric of this name is registered already.
     #[error("register the metrics of the dispatcher")]
     Metrics(#[from] prometheus::Error),
+    /// The HTTP client of deliveries could not be made.
+    #[error("make the HTTP client of deliveries")]
+    Client(#[source] reqwest::Error),
     /// The thread could not be started.
     #[error("start the thread that reads alerts")]
     Thread(#[from] RolesError),
@@ -93,6 +102,8 @@ pub struct Dispatcher {
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
     links: routes::Links,
+    /// Wakes deliveries after alerts and decisions.
+    told: tokio::sync::Notify,
 }
 
 impl Dispatcher {
@@ -126,7 +137,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             key: parts.key.clone(),
             partitions: parts.partitions,
         },
+        told: tokio::sync::Notify::new(),
     });
+    let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
+    let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;
+    let delivery_metrics = deliveries::DeliveryMetrics::register(&parts.registry)?;
     let reader = parts.log.group_reader(membership())?;
 
     let (handed_over, batches) = tokio::sync::mpsc::channel(1);
@@ -151,6 +166,16 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         instance: parts.instance,
     };
     roles.spawn_task("control key groups", control.run(shutdown.clone()));
+    let deliveries = deliveries::Deliveries {
+        dispatcher: dispatcher.clone(),
+        log: parts.log.clone(),
+        appender: appender.clone(),
+        client,
+        metrics: delivery_metrics,
+        partitions: parts.partitions,
+        topics: std::sync::Mutex::default(),
+    };
+    roles.spawn_task("deliver", deliveries.run(shutdown.clone()));
     let sync = registry::Sync {
         dispatcher: dispatcher.clone(),
         log: parts.log,

@@ -120,6 +120,7 @@ impl Sync {
             all.platforms.extend(party.platforms.iter().cloned());
         }
         *names = Arc::new(all);
+        self.dispatcher.told.notify_one();
     }
 }
 

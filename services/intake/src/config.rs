@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 
 use serde::{Deserialize, Serialize};
-use tocsin_model::{DeploymentKey, KeyEpoch, Milliseconds, PartitionCount};
+use tocsin_model::{DeploymentKey, KeyEpoch, Milliseconds, Name, PartitionCount};
 use tocsin_runtime::Refusal;
+use tocsin_wire::osprey::Mapping;
 use tocsin_wire::{SchemaName, Schemas};
 
 /// How intake works. Section `[intake]`.
@@ -19,7 +22,25 @@ pub struct IntakeConfig {
     /// Which schema a Confluent schema id stands for, by id: `event/1` or `event_batch/1`, the name and the version under `schemas/avro`. A
     /// record with another id is rejected (`unknown_schema_id`). Default: none. Should be the same for every intake.
     pub confluent_schema_ids: BTreeMap<String, String>,
+    /// Parties whose ingest topics carry actions of Osprey beside events, each with the file (TOML) that says which actions are events and
+    /// where their fields stand. Default: none. Should be the same for every intake.
+    pub osprey_mappings: BTreeMap<String, String>,
 }
+
+/// A mapping of actions that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("party {party}, file {file}: {reason}")]
+pub struct MappingRefused {
+    /// Whose.
+    pub party: String,
+    /// The file.
+    pub file: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The largest mapping, and the largest key of one, in bytes.
+const MAPPING_BYTES_MAX: u64 = 1 << 20;
 
 /// Whose time counts as the time of receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +61,7 @@ impl Default for IntakeConfig {
             lateness_minutes: 120,
             tick_interval_ms: 250,
             confluent_schema_ids: BTreeMap::new(),
+            osprey_mappings: BTreeMap::new(),
         }
     }
 }
@@ -52,7 +74,21 @@ impl IntakeConfig {
             Refusal::outside("intake.tick_interval_ms", self.tick_interval_ms, 10..=10_000),
         ];
         let ids = self.map_confluent_ids().err().unwrap_or_default();
-        numbers.into_iter().flatten().chain(ids).collect()
+        let parties = self.osprey_mappings.keys();
+        let nobody = parties.filter(|party| Name::check(party).is_err()).map(|party| {
+            let key = format!("intake.osprey_mappings.{party}");
+            Refusal::new(key, "the key is the name of a party")
+        });
+        numbers.into_iter().flatten().chain(ids).chain(nobody).collect()
+    }
+
+    /// What is wrong with the files of the mappings, which only intake needs to have.
+    pub fn mapping_refusals(&self) -> Vec<Refusal> {
+        let refused = self.mappings().err().map(|refused| {
+            let key = format!("intake.osprey_mappings.{}", refused.party);
+            Refusal::new(key, format!("{}: {}", refused.file, refused.reason))
+        });
+        refused.into_iter().collect()
     }
 
     /// The schemas that intake reads: those of the project, with the configured ids.
@@ -62,6 +98,25 @@ impl IntakeConfig {
     pub fn schemas(&self) -> Schemas {
         self.map_confluent_ids()
             .expect("a configuration is validated before it is used")
+    }
+
+    /// The mappings of actions, read from their files.
+    ///
+    /// # Errors
+    /// The first that cannot be read, or maps what is nowhere.
+    pub fn mappings(&self) -> Result<BTreeMap<String, Mapping>, MappingRefused> {
+        let read = |(party, file): (&String, &String)| {
+            let refused = |reason| MappingRefused {
+                party: party.clone(),
+                file: file.clone(),
+                reason,
+            };
+            let text = read_file(file).map_err(refused)?;
+            let text = String::from_utf8(text).map_err(|_| refused("no text".to_owned()))?;
+            let mapping = Mapping::parse(&text, read_file).map_err(|error| refused(error.to_string()))?;
+            Ok((party.clone(), mapping))
+        };
+        self.osprey_mappings.iter().map(read).collect()
     }
 
     fn map_confluent_ids(&self) -> Result<Schemas, Vec<Refusal>> {
@@ -98,6 +153,19 @@ fn map_confluent_id(schemas: &mut Schemas, id: &str, schema: &str) -> Result<(),
         named.ok_or_else(|| format!("{schema:?} is no schema of events: event/1 or event_batch/1 is wanted"))?;
     let mapped = schemas.map_confluent_id_to_version(number, name, version);
     mapped.map_err(|error| error.to_string())
+}
+
+fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{path} cannot be read: {error}");
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAPPING_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAPPING_BYTES_MAX {
+        return Err(format!("{path} is larger than {MAPPING_BYTES_MAX} bytes"));
+    }
+    Ok(bytes)
 }
 
 /// What all intakes of a deployment share.

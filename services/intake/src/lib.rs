@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`Intake::record`], then [`run`].
 
+mod actions;
 mod clock;
 mod config;
 mod machine;
@@ -25,7 +26,7 @@ mod telemetry;
 mod tests;
 
 pub use clock::{Corrected, SourceClock};
-pub use config::{IntakeConfig, IntakeSetup, TimeSource};
+pub use config::{IntakeConfig, IntakeSetup, MappingRefused, TimeSource};
 pub use machine::{Counted, Intake, RECEIVED_AT_HEADER, REJECTS_PER_RECORD_MAX};
 pub use registry::Registry;
 pub use shell::{IntakeError, run};

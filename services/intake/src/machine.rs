@@ -12,8 +12,10 @@ use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
 use tocsin_wire::event::{self, EventRef};
 use tocsin_wire::family::{self, FamilyRecord};
+use tocsin_wire::osprey::Mapping;
 use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, SightingsRecord, TickTime, topics};
 
+use crate::actions::Actions;
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::registry::{Party, Registry};
 use crate::source::SourceState;
@@ -27,6 +29,7 @@ pub struct Intake {
     tick_interval: Milliseconds,
     epoch_key: EpochKey,
     schemas: Arc<Schemas>,
+    actions: Actions,
     registry: Registry,
     finder: LinkFinder,
     sources: BTreeMap<SourceId, SourceState>,
@@ -47,6 +50,10 @@ pub struct Counted {
     pub accepted: u64,
     /// Events and records rejected, by code.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Actions of Osprey that are no events.
+    pub actions_ignored: u64,
+    /// Fields that stood not where the mapping of actions says, in events all the same.
+    pub fields_absent: BTreeMap<&'static str, u64>,
     /// Links found.
     pub links: u64,
     /// PDQ hashes that are not matched by distance: of low quality, or of no picture.
@@ -86,6 +93,7 @@ impl Intake {
             tick_interval: Milliseconds(config.tick_interval_ms as i64),
             epoch_key: setup.key.epoch_key(setup.epoch),
             schemas: Arc::new(schemas),
+            actions: Actions::default(),
             registry: Registry::new(),
             finder: LinkFinder::new(Limits::default()),
             sources: BTreeMap::new(),
@@ -97,6 +105,13 @@ impl Intake {
             forgotten_told: 0,
             setup,
         }
+    }
+
+    /// The same, for parties whose topics carry actions of Osprey: by the party's name.
+    #[must_use]
+    pub fn with_mappings(mut self, mappings: BTreeMap<String, Mapping>) -> Self {
+        self.actions = Actions::new(mappings);
+        self
     }
 
     /// The partitions of sightings.
@@ -249,7 +264,11 @@ impl Intake {
         let schemas = Arc::clone(&self.schemas);
         let read = (|| {
             let party = registry.party(party_name)?;
-            let decoded = event::decode(value, &schemas)?;
+            let actions = &self.actions;
+            let Some(value) = actions.avro(value, record, received_at, &mut self.counted)? else {
+                return Ok(());
+            };
+            let decoded = event::decode(&value, &schemas)?;
             let mut refused = Refused::default();
             for (index, event) in decoded.events().enumerate() {
                 let index = index as u32;

@@ -11,7 +11,7 @@ use tocsin_model::SourceId;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_wire::{Schemas, topics};
 
-use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
+use crate::config::{IntakeConfig, IntakeSetup, MappingRefused, TimeSource};
 use crate::machine::Intake;
 use crate::on_their_way::OnTheirWay;
 use crate::pressure::Pressure;
@@ -38,6 +38,9 @@ pub enum IntakeError {
     /// The log failed.
     #[error("the log failed")]
     Log(#[source] Box<LogError>),
+    /// A mapping of actions is no longer what it was when the configuration was checked.
+    #[error("a mapping of actions cannot be used")]
+    Mapping(#[source] MappingRefused),
     /// A metric could not be registered.
     #[error("a metric could not be registered")]
     Metrics(#[source] prometheus::Error),
@@ -69,7 +72,8 @@ pub fn run(
         instance: String::new(),
         topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
-    let intake = Intake::new(config, setup, schemas);
+    let mappings = config.mappings().map_err(IntakeError::Mapping)?;
+    let intake = Intake::new(config, setup, schemas).with_mappings(mappings);
     let mut shell = Shell::new(config, intake, log, registry, shutdown)?;
     let worked = shell.work_on(reader.as_mut(), ready);
     match worked {

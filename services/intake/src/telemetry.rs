@@ -7,6 +7,8 @@ use crate::machine::Counted;
 pub(crate) struct Metrics {
     events: IntCounter,
     rejects: IntCounterVec,
+    actions_ignored: IntCounter,
+    fields_absent: IntCounterVec,
     links: IntCounter,
     unmatchable: IntCounter,
     forgotten_early: IntCounter,
@@ -25,6 +27,17 @@ impl Metrics {
             rejects: IntCounterVec::new(
                 Opts::new("tocsin_intake_rejects_total", "Events and records rejected"),
                 &["code"],
+            )?,
+            actions_ignored: IntCounter::new(
+                "tocsin_intake_actions_ignored_total",
+                "Actions of Osprey that are no events by their party's mapping",
+            )?,
+            fields_absent: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_intake_fields_absent_total",
+                    "Fields that stood not where the mapping of actions says, in events accepted without them",
+                ),
+                &["field"],
             )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
             unmatchable: IntCounter::new(
@@ -62,6 +75,8 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.events.clone()))?;
         registry.register(Box::new(metrics.rejects.clone()))?;
+        registry.register(Box::new(metrics.actions_ignored.clone()))?;
+        registry.register(Box::new(metrics.fields_absent.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
         registry.register(Box::new(metrics.unmatchable.clone()))?;
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
@@ -96,6 +111,10 @@ impl BatchRead {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         let counted = &self.counted;
         metrics.events.inc_by(counted.accepted);
+        metrics.actions_ignored.inc_by(counted.actions_ignored);
+        for (field, count) in &counted.fields_absent {
+            metrics.fields_absent.with_label_values(&[field]).inc_by(*count);
+        }
         metrics.links.inc_by(counted.links);
         metrics.unmatchable.inc_by(counted.unmatchable);
         metrics.forgotten_early.inc_by(counted.forgotten_early);

@@ -188,6 +188,9 @@ impl Config {
                 "roles in processes of their own share a store: postgres://...",
             ));
         }
+        if role == Role::Intake {
+            refusals.extend(self.intake.mapping_refusals());
+        }
         if self.keys.deployment_key.is_empty() {
             let reason = "every process of a deployment needs the same key: give keys.deployment_key_file";
             refusals.push(Refusal::new("keys.deployment_key", reason));
@@ -311,7 +314,15 @@ mod tests {
                 "intake.confluent_schema_ids.18",
             ),
             (vec![("detector.sketch_width", "100")], "detector.sketch_width"),
+            (
+                vec![("intake.osprey_mappings.North", "mapping.toml")],
+                "intake.osprey_mappings.North",
+            ),
             (vec![("dispatcher.lease_s", "0")], "dispatcher.lease_s"),
+            (
+                vec![("dispatcher.endpoint_networks", "10.0.0.0/8,localhost")],
+                "dispatcher.endpoint_networks",
+            ),
             (vec![("query.hot_records_max", "0")], "query.hot_records_max"),
         ];
         for (flags, key) in cases {

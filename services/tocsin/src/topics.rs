@@ -17,11 +17,14 @@ pub fn specs(sightings: PartitionCount) -> Vec<TopicSpec> {
         .collect()
 }
 
-/// The ingest topics among those that exist, as they are declared. What is named like one without naming a party is nobody's.
-pub fn ingest_specs(standing: &[TopicInfo], sightings: PartitionCount) -> Vec<TopicSpec> {
-    let parties = standing.iter().filter_map(|topic| topics::party_of(&topic.name));
-    parties
-        .map(|party| topic_spec(&topics::ingest(&party), sightings))
+/// The parties' topics among those that exist, as they are declared. What is named like one without naming a party is nobody's.
+pub fn party_specs(standing: &[TopicInfo], sightings: PartitionCount) -> Vec<TopicSpec> {
+    let declared = standing.iter().filter_map(|topic| {
+        let ingest = topics::party_of(&topic.name).map(|party| topics::ingest(&party));
+        ingest.or_else(|| topics::party_of_deliveries(&topic.name).map(|party| topics::deliveries(&party)))
+    });
+    declared
+        .map(|declaration| topic_spec(&declaration, sightings))
         .collect()
 }
 
@@ -64,20 +67,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_ingest_topic_that_exists_is_looked_at() {
+    fn every_partys_topic_that_exists_is_looked_at() {
         let names = [
             "tocsin.alerts",
             "tocsin.ingest.alpha",
             "tocsin.ingest.Not A Name",
             "tocsin.ingest.beta",
+            "tocsin.deliveries.beta",
         ];
         let standing = names.map(|name| TopicInfo {
             name: name.to_owned(),
             id: 1,
             partitions: 1,
         });
-        let specs = ingest_specs(&standing, PartitionCount::new(16).unwrap());
+        let specs = party_specs(&standing, PartitionCount::new(16).unwrap());
         let found: Vec<_> = specs.iter().map(|spec| (&*spec.name, spec.partitions)).collect();
-        assert_eq!(found, [("tocsin.ingest.alpha", 4), ("tocsin.ingest.beta", 4)]);
+        assert_eq!(
+            found,
+            [
+                ("tocsin.ingest.alpha", 4),
+                ("tocsin.ingest.beta", 4),
+                ("tocsin.deliveries.beta", 1)
+            ]
+        );
     }
 }

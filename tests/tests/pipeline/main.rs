@@ -5,6 +5,7 @@ mod casework;
 mod cluster;
 mod control;
 mod crashes;
+mod doors;
 mod links;
 mod live;
 mod partitions;

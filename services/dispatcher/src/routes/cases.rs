@@ -175,6 +175,7 @@ pub(crate) async fn decide_case(
         let ruling = (verdict, decision.rationale.as_str());
         let decided = dispatcher.store.decide(access.team, case_id(id)?, holder, ruling).await;
         dispatcher.decided.notify_one();
+        dispatcher.told.notify_one();
         dispatcher.told(decided, &access)
     };
     answered(&dispatcher, "decide_case", decide.await)

@@ -14,7 +14,7 @@ use tocsin_model::{
     PriorityTerm, Scope, Timestamp,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
-use tocsin_store::{KeySubject, Role, Store};
+use tocsin_store::{Clock, KeySubject, Role, Store};
 use tocsin_wire::{Names, SightingsRecord, topics};
 
 pub const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -62,6 +62,11 @@ pub fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Al
 impl Bench {
     /// A log with its fixed topics, and a store with two parties and their keys.
     pub async fn new() -> Bench {
+        Bench::with_clock(Clock::Database).await
+    }
+
+    /// As [`Bench::new`], its store timed by `clock`.
+    pub async fn with_clock(clock: Clock) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
         let compacted = [topics::PARTIES, topics::POPULATIONS];
@@ -85,7 +90,7 @@ impl Bench {
             log.ensure_topics(&[spec]).unwrap();
         }
         let url = format!("sqlite:{}", directory.path().join("store.sqlite").display());
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open_with_clock(&url, clock).await.unwrap();
         let alpha = store.add_party(&name("alpha"), &[name("alpha-video")]).await.unwrap();
         let beta = store.add_party(&name("beta"), &[name("beta-chat")]).await.unwrap();
         let key = async |subject, roles: &[Role]| {
@@ -202,7 +207,7 @@ impl Bench {
                     appended_at_ms: record.appended_at_ms,
                     key: record.key.map(|key| key.to_vec().into()),
                     value: record.value.map(|value| value.to_vec().into()),
-                    headers: Vec::new(),
+                    headers: record.headers.to_vec(),
                 });
             };
             reader.poll(Duration::from_millis(100), 1_000, &mut sink).unwrap();

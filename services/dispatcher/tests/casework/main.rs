@@ -1,10 +1,13 @@
 //! Goal: over a real log, a real store and real HTTP: an alert becomes a case, the case is claimed and decided, the decision is on the
-//! log; other teams see nothing of it, and bad input gets its documented code. Parties, calibrations and the watch list reach the log.
+//! log; other teams see nothing of it, and bad input gets its documented code. Parties, calibrations and the watch list reach the log, and
+//! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bench;
 mod cases;
 mod control;
+mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod links;
+mod receiver;

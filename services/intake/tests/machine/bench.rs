@@ -69,7 +69,7 @@ impl Bench {
             epoch: KeyEpoch(0),
             partitions: PartitionCount::new(PARTITIONS).unwrap(),
         };
-        let mut intake = Intake::new(config, setup, config.schemas());
+        let mut intake = Intake::new(config, setup, config.schemas()).with_mappings(config.mappings().unwrap());
         for (id, name, platforms) in [
             (1, "alpha", &["alpha-video", "alpha-chat"][..]),
             (2, "beta", &["beta-social"]),

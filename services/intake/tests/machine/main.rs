@@ -1,10 +1,12 @@
 //! Goal: what intake makes of the records of parties: whose an event is, when it happened, what is refused and where it stood.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod actions;
 mod bench;
 mod clocks;
 mod families;
 mod framing;
 mod order;
 mod parties;
+mod peers;
 mod reread;

@@ -5,6 +5,7 @@ use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 use crate::cases::{SELECT_CASES, case, insert, update};
 use crate::casework::{AlertEffect, Case, CaseId, Team, concerns, opens_for};
 use crate::database::{Locked, Transaction};
+use crate::delivery::Readers;
 use crate::paging::note_page_score;
 use crate::party::number;
 use crate::{Store, StoreError};
@@ -60,7 +61,7 @@ impl Store {
     }
 
     /// Opens, updates and closes the cases that these alerts concern, in their order. An alert that was applied before (by its id) does
-    /// nothing. All of them are applied or, on an error, none.
+    /// nothing. A new one becomes a delivery for the endpoints of those who may see it. All of them are applied or, on an error, none.
     ///
     /// # Errors
     /// The database failed; the same alerts may be tried again.
@@ -72,6 +73,7 @@ impl Store {
             true => parties_by_platform(&mut transaction).await?,
             false => HashMap::new(),
         };
+        let readers = Readers::find(&mut transaction).await?;
         for alert in alerts {
             let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
             let is_new = transaction
@@ -85,6 +87,7 @@ impl Store {
                 effects.duplicates += 1;
                 continue;
             }
+            readers.tell_alert(&mut transaction, alert, now).await?;
             note_page_score(&mut transaction, alert).await.map_err(&failed)?;
             let mut cases = cases_of_family(&mut transaction, alert).await?;
             let mut to_open = opens_for(alert, |platform| parties.get(&platform).copied());

@@ -7,6 +7,7 @@ use crate::alert_json;
 use crate::casework::{Case, CaseDecision, CaseId, CaseState, Episode, Lease, Refusal, Resting, Ruling, Team};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::key::{IdError, KeyId, parse_hex_id};
+use crate::outbox::write_decision;
 use crate::{Store, StoreError};
 
 /// Which cases of which team, and how many.
@@ -246,9 +247,7 @@ impl Store {
             Err(refusal) => return refuse(transaction, refusal).await,
             Ok(Ruling::MadeBefore(_)) => {}
             Ok(Ruling::Made(decision)) => {
-                write_decision(&mut transaction, &decided, &decision)
-                    .await
-                    .map_err(&failed)?;
+                write_decision(&mut transaction, &decided, &decision).await?;
                 update(&mut transaction, &decided).await.map_err(&failed)?;
             }
         }
@@ -358,36 +357,6 @@ fn changing(case: &Case) -> [Value; 14] {
         case.lease.map(|lease| lease.expires_at.0).into(),
         case.decision.as_ref().map(|decision| id_text(decision.id)).into(),
     ]
-}
-
-async fn write_decision(
-    transaction: &mut Transaction,
-    case: &Case,
-    decision: &CaseDecision,
-) -> Result<(), sqlx::Error> {
-    let id = format!("{:032x}", decision.id.0);
-    transaction
-        .execute(
-            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            &[
-                id.as_str().into(),
-                case.id.to_string().into(),
-                (decision.verdict as i64).into(),
-                decision.rationale.as_str().into(),
-                decision.decided_by.to_string().into(),
-                decision.decided_at.into(),
-                (decision.fencing as i64).into(),
-            ],
-        )
-        .await?;
-    transaction
-        .execute(
-            "INSERT INTO decision_outbox (decision_id, taken_until) VALUES ($1, 0)",
-            &[id.as_str().into()],
-        )
-        .await
-        .map(drop)
 }
 
 /// A case from a row of [`SELECT_CASES`].

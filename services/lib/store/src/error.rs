@@ -60,6 +60,21 @@ pub enum StoreError {
         /// Its id.
         key: KeyId,
     },
+    /// There is no such endpoint.
+    #[error("there is no endpoint {endpoint}")]
+    NoSuchEndpoint {
+        /// Its name.
+        endpoint: Name,
+    },
+    /// The endpoint is disabled.
+    #[error("endpoint {endpoint} is disabled: enable it first")]
+    EndpointDisabled {
+        /// Its name.
+        endpoint: Name,
+    },
+    /// There are as many endpoints as there may be.
+    #[error("a deployment has at most {} endpoints", crate::ENDPOINTS_MAX)]
+    EndpointCount,
     /// A key has at least one role.
     #[error("a key has at least one role")]
     NoRoles,
@@ -82,6 +97,9 @@ impl StoreError {
             StoreError::NoSuchParty { .. } => "party_unknown",
             StoreError::PartyRevoked { .. } => "party_revoked",
             StoreError::NoSuchKey { .. } => "key_unknown",
+            StoreError::NoSuchEndpoint { .. } => "endpoint_unknown",
+            StoreError::EndpointDisabled { .. } => "endpoint_disabled",
+            StoreError::EndpointCount => "endpoint_count",
             StoreError::NoRoles => "roles_missing",
             StoreError::Refused(refusal) => refusal.code(),
         }

@@ -1,5 +1,5 @@
-//! The casework store: parties and their keys, cases and their decisions, the watch list, and what page thresholds rest on, in an SQLite
-//! file or in PostgreSQL.
+//! The casework store: parties and their keys, cases and their decisions, endpoints and what is on its way to them, the watch list, and what
+//! page thresholds rest on, in an SQLite file or in PostgreSQL.
 //!
 //! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
 //! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
@@ -11,6 +11,8 @@
 //! * An alert changes the cases at most once, by its id.
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
 //!   written together or not at all.
+//! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
+//!   latest is believed.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
@@ -23,6 +25,9 @@ mod cases;
 pub mod casework;
 mod clock;
 mod database;
+mod decision_json;
+mod delivery;
+mod endpoint;
 mod error;
 mod key;
 mod key_cache;
@@ -38,6 +43,8 @@ use std::sync::Arc;
 pub use applied::AlertEffects;
 pub use cases::{Cursor, QueueCounts, QueuePage, QueueQuery};
 pub use clock::Clock;
+pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
+pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};

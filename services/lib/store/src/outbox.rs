@@ -1,8 +1,9 @@
 use tocsin_model::{ContentId, Decision, FamilyId, Milliseconds, Timestamp};
 
 use crate::cases::{decision_id, team, verdict};
-use crate::casework::Team;
-use crate::database::{Locked, Row};
+use crate::casework::{Case, CaseDecision, Team};
+use crate::database::{Locked, Row, Transaction};
+use crate::delivery::Readers;
 use crate::{Store, StoreError};
 
 /// A decision that is not yet on the log.
@@ -80,6 +81,48 @@ impl Store {
         let row = rows.first().ok_or(StoreError::Malformed { field: "entries" })?;
         Ok(row.integer("entries").map_err(&failed)? as u64)
     }
+}
+
+/// Writes a decision with its outbox row, and a delivery for each endpoint of its team.
+pub(crate) async fn write_decision(
+    transaction: &mut Transaction,
+    case: &Case,
+    decision: &CaseDecision,
+) -> Result<(), StoreError> {
+    let failed = StoreError::database("write a decision");
+    let id = format!("{:032x}", decision.id.0);
+    transaction
+        .execute(
+            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                id.as_str().into(),
+                case.id.to_string().into(),
+                (decision.verdict as i64).into(),
+                decision.rationale.as_str().into(),
+                decision.decided_by.to_string().into(),
+                decision.decided_at.into(),
+                (decision.fencing as i64).into(),
+            ],
+        )
+        .await
+        .map_err(&failed)?;
+    transaction
+        .execute(
+            "INSERT INTO decision_outbox (decision_id, taken_until) VALUES ($1, 0)",
+            &[id.as_str().into()],
+        )
+        .await
+        .map_err(&failed)?;
+    let told = Decision {
+        id: decision.id,
+        family: case.family,
+        scope: case.team.scope(),
+        verdict: decision.verdict,
+        at: decision.decided_at,
+    };
+    let readers = Readers::find(transaction).await?;
+    readers.tell_decision(transaction, &told, decision.decided_at).await
 }
 
 fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {

@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tocsin_model::*;
 use tocsin_wire::block::{BlockReader, BlockWriter, SIGHTINGS_MAX, SightingNames};
 use tocsin_wire::event::{decode, encode_batch, encode_single_object, from_json, to_json};
+use tocsin_wire::osprey::{self, Mapping, NewAction, encode_coordinator, encode_worker};
 use tocsin_wire::{SchemaName, Schemas};
 
 /// An ordinary event: sha256 and pdq, an account, a region, no labels.
@@ -123,6 +124,40 @@ fn events(c: &mut Criterion) {
     group.finish();
 }
 
+/// Actions of Osprey with the hash, the account and the time of an event each, as intake takes them: read, mapped, written as an event.
+fn actions(c: &mut Criterion) {
+    let mapping = "sharing = \"all\"\naccount_key_file = \"key\"\n[[action]]\nname = \"media_uploaded\"\nkind = \"upload\"\n\
+         platform = \"example-video\"\ntime_at = \"/created_at\"\naccount_at = \"/user/id\"\n[[action.hash]]\n\
+         algorithm = \"sha256\"\nat = \"/media/sha256\"\n";
+    let mapping = Mapping::parse(mapping, |_| Ok(vec![7; 32])).unwrap();
+    let action = |name| NewAction {
+        id: 1 << 62,
+        name,
+        at: Timestamp(1_770_000_000_000),
+        data: serde_json::json!({
+            "created_at": "2026-02-02T02:40:00Z",
+            "user": {"id": 1_u64 << 60, "name": "example"},
+            "media": {"sha256": "ab".repeat(32), "width": 1_920, "height": 1_080},
+        }),
+    };
+    let mut group = c.benchmark_group("action");
+    for (form, value) in [
+        ("worker", encode_worker(action("media_uploaded"))),
+        ("coordinator", encode_coordinator(action("media_uploaded"))),
+        ("ignored", encode_worker(action("user_logged_in"))),
+    ] {
+        println!("an action ({form}) has {} bytes", value.len());
+        group.bench_function(form, |b| {
+            b.iter(|| {
+                let action = osprey::decode(black_box(&value), None).unwrap();
+                let mapped = mapping.event(&action, Timestamp(0), "place").unwrap();
+                mapped.map(|mapped| encode_single_object(&mapped.event))
+            })
+        });
+    }
+    group.finish();
+}
+
 fn blocks(c: &mut Criterion) {
     let events: Vec<Event> = (0..SIGHTINGS_MAX as u64).map(event).collect();
     let sightings = sightings(&events);
@@ -162,6 +197,6 @@ fn blocks(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
-    targets = events, blocks
+    targets = events, actions, blocks
 }
 criterion_main!(benches);

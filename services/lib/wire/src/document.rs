@@ -1,11 +1,15 @@
 //! What the HTTP APIs of several roles answer alike, and the commands read: the same shape under the same name. Times are RFC 3339 text in UTC.
 
+mod alert;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use tocsin_model::{ContentHash, Estimate, Interval, LiveFigures, NextHour, Quantiles, ScoreTerms, Timestamp};
 use utoipa::ToSchema;
+
+pub use alert::{AlertAnswer, AlertTrigger, scope_name};
 
 /// A count that is known to lie between two bounds, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

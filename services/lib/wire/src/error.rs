@@ -39,6 +39,18 @@ pub enum EventError {
         /// What is wrong, and where.
         reason: String,
     },
+    /// The record is no action of Osprey.
+    #[error("malformed action: {reason}")]
+    MalformedAction {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Where the mapping of actions says that a field stands, nothing does.
+    #[error("nothing stands where the mapping of actions says that {field} does")]
+    NothingMapped {
+        /// The field of the event.
+        field: &'static str,
+    },
     /// The record or line is too large.
     #[error("a record or line has at most {bytes_max} bytes")]
     TooLarge {
@@ -179,6 +191,14 @@ impl EventError {
             "The bytes are no datum of their schema; of a batch, nothing after this event can be read.",
         ),
         ("malformed_json", "The text is not JSON of the expected form."),
+        (
+            "malformed_action",
+            "The record is no action of Osprey: neither JSON of its worker, nor its coordinator's, nor its protobuf.",
+        ),
+        (
+            "nothing_mapped",
+            "Nothing stands where the operator's mapping of actions says that a field without which there is no event does.",
+        ),
         ("too_large", "A record or line is larger than its limit."),
         (
             "too_many_events",
@@ -240,6 +260,8 @@ impl EventError {
             EventError::NotEvents { .. } => "not_events",
             EventError::MalformedAvro { .. } => "malformed_avro",
             EventError::MalformedJson { .. } => "malformed_json",
+            EventError::MalformedAction { .. } => "malformed_action",
+            EventError::NothingMapped { .. } => "nothing_mapped",
             EventError::TooLarge { .. } => "too_large",
             EventError::TooManyEvents { .. } => "too_many_events",
             EventError::UnknownField { .. } => "unknown_field",

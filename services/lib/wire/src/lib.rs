@@ -1,4 +1,4 @@
-//! The bytes that Tocsin exchanges: events from outside (Avro and JSON), blocks of sightings, alerts, rejects, decisions, announcements,
+//! The bytes that Tocsin exchanges: events from outside (Avro, JSON, actions of Osprey), blocks of sightings, alerts, rejects, decisions, announcements,
 //! links, calibrations and what they are made from, changes of the watch list, state records, and the declaration of every topic.
 //!
 //! What this crate does not do: no I/O, no clock, no log or HTTP; it decides nothing about parties, clocks or duplicates (that is
@@ -25,6 +25,7 @@ pub mod family;
 mod framing;
 pub mod link;
 mod names;
+pub mod osprey;
 mod party;
 pub mod population;
 mod record;

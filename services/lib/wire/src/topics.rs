@@ -34,14 +34,19 @@ pub const INTAKE: &str = "tocsin.intake";
 /// What the name of every ingest topic begins with; the party's name follows.
 pub const INGEST_PREFIX: &str = "tocsin.ingest.";
 
+/// What the name of every topic of deliveries begins with; the party's name follows.
+pub const DELIVERIES_PREFIX: &str = "tocsin.deliveries.";
+
 /// The name of the declaration that stands for every party's ingest topic.
 const INGEST_TEMPLATE: &str = "tocsin.ingest.<party>";
+/// The name of the declaration that stands for every party's topic of deliveries.
+const DELIVERIES_TEMPLATE: &str = "tocsin.deliveries.<party>";
 
-/// One topic, or the ingest topics of all parties.
+/// One topic, or those of all parties.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicDeclaration {
-    /// Its name; of the ingest topics, with `<party>` in the party's place.
+    /// Its name; of the parties' topics, with `<party>` in the party's place.
     pub name: String,
     /// What it is for.
     pub purpose: String,
@@ -120,26 +125,35 @@ static DECLARED: LazyLock<Vec<TopicDeclaration>> = LazyLock::new(|| {
     file.topic
 });
 
-/// Every declaration, the ingest topics' one included.
+/// Every declaration, those of the parties' topics included.
 pub fn declared() -> &'static [TopicDeclaration] {
     &DECLARED
 }
 
-/// The declarations of the topics that stand by themselves: all but the ingest topics.
+/// The declarations of the topics that stand by themselves: all but the parties'.
 pub fn fixed() -> impl Iterator<Item = &'static TopicDeclaration> {
     declared()
         .iter()
-        .filter(|declaration| declaration.name != INGEST_TEMPLATE)
+        .filter(|declaration| ![INGEST_TEMPLATE, DELIVERIES_TEMPLATE].contains(&declaration.name.as_str()))
 }
 
 /// The declaration of a party's ingest topic, with its own name.
 pub fn ingest(party: &Name) -> TopicDeclaration {
+    of_party(INGEST_TEMPLATE, ingest_name(party))
+}
+
+/// The declaration of a party's topic of deliveries, with its own name.
+pub fn deliveries(party: &Name) -> TopicDeclaration {
+    of_party(DELIVERIES_TEMPLATE, deliveries_name(party))
+}
+
+fn of_party(template: &str, name: String) -> TopicDeclaration {
     let template = declared()
         .iter()
-        .find(|declaration| declaration.name == INGEST_TEMPLATE)
+        .find(|declaration| declaration.name == template)
         .expect("the declaration is parsed in every test run");
     TopicDeclaration {
-        name: ingest_name(party),
+        name,
         ..template.clone()
     }
 }
@@ -147,6 +161,16 @@ pub fn ingest(party: &Name) -> TopicDeclaration {
 /// The name of a party's ingest topic.
 pub fn ingest_name(party: &Name) -> String {
     format!("{INGEST_PREFIX}{party}")
+}
+
+/// The name of a party's topic of deliveries.
+pub fn deliveries_name(party: &Name) -> String {
+    format!("{DELIVERIES_PREFIX}{party}")
+}
+
+/// The party whose topic of deliveries this is.
+pub fn party_of_deliveries(topic: &str) -> Option<Name> {
+    topic.strip_prefix(DELIVERIES_PREFIX)?.parse().ok()
 }
 
 /// The party whose ingest topic this is.
@@ -190,11 +214,12 @@ mod tests {
             PARTIES,
             INTAKE,
             INGEST_TEMPLATE,
+            DELIVERIES_TEMPLATE,
         ] {
             let found = declared().iter().filter(|declaration| declaration.name == name).count();
             assert_eq!(found, 1, "{name}");
         }
-        assert_eq!(declared().len(), 11);
+        assert_eq!(declared().len(), 12);
     }
 
     #[test]
@@ -215,7 +240,10 @@ mod tests {
             );
             for payload in &declaration.payload {
                 let known = SchemaName::from_name(payload).is_some()
-                    || matches!(payload.as_str(), "sightings_record" | "intake_state");
+                    || matches!(
+                        payload.as_str(),
+                        "sightings_record" | "intake_state" | "osprey_action" | "cloud_event"
+                    );
                 assert!(known, "{name}: {payload}");
             }
         }
@@ -229,6 +257,11 @@ mod tests {
         assert_eq!(party_of(&declaration.name), Some(party));
         assert_eq!(party_of("tocsin.ingest.Not A Name"), None);
         assert_eq!(party_of("tocsin.alerts"), None);
+        assert_eq!(
+            party_of_deliveries(&deliveries(&"north".parse().unwrap()).name),
+            Some("north".parse().unwrap())
+        );
+        assert_eq!(party_of_deliveries("tocsin.ingest.north"), None);
         let count = PartitionCount::new(16).unwrap();
         assert_eq!(declaration.partition_count(count), 4);
         assert!(declaration.may_grow);

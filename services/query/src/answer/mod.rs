@@ -10,10 +10,10 @@ mod trending;
 
 use std::sync::Arc;
 
-use tocsin_model::{FamilyId, GroupId, Scope, Timestamp};
+use tocsin_model::{FamilyId, GroupId, Timestamp};
 use tocsin_velocity::figures::WindowLength;
 
-pub use alert::{AlertAnswer, AlertTrigger, AlertsAnswer};
+pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
@@ -22,6 +22,8 @@ pub use family::{
 pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
+
+pub use tocsin_wire::document::scope_name;
 
 use crate::replica::{Held, ReplicaState};
 
@@ -110,15 +112,6 @@ impl Freshness {
 
 fn lag_ms(now_ms: i64, appended_at_ms: i64) -> u64 {
     u64::try_from(now_ms.saturating_sub(appended_at_ms)).unwrap_or(0)
-}
-
-/// The name of a scope in the API. A party's readers see one party's scope: their own.
-pub fn scope_name(scope: Scope) -> &'static str {
-    match scope {
-        Scope::All => "all",
-        Scope::Coordinators => "coordinators",
-        Scope::Party(_) => "party",
-    }
 }
 
 /// The name of a window in the API.

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::INVALID_CURSOR;
 use super::parameters::{self, Parameters};
 use super::reader::Reader;
-use crate::answer::{AlertAnswer, AlertsAnswer, Freshness, scope_name};
+use crate::answer::{AlertAnswer, AlertsAnswer, Freshness, alert_answer, scope_name};
 use crate::cursor::Cursor;
 use crate::state::QueryState;
 use crate::tail::now_ms;
@@ -67,7 +67,7 @@ pub(crate) async fn alerts(
         alerts: page
             .alerts
             .iter()
-            .map(|held| AlertAnswer::new(held, &replica.names))
+            .map(|held| alert_answer(held, &replica.names))
             .collect(),
         next: next.seal(state.key(), reader.scope, state.alert_partitions()),
         more: page.more,
@@ -95,7 +95,7 @@ pub(crate) async fn alert(
     // An alert's id has the form of a content's.
     let held = ContentId::parse(&id).and_then(|id| state.replica().alerts.get(reader.scope, AlertId(id.0)));
     match held {
-        Some(held) => Ok(Json(AlertAnswer::new(&held, &state.replica().names))),
+        Some(held) => Ok(Json(alert_answer(&held, &state.replica().names))),
         None => Err(Problem::new(problem::NOT_FOUND)),
     }
 }

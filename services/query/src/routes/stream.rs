@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::reader::Reader;
 use super::stream_slots::StreamSlot;
 use super::{INVALID_CURSOR, TOO_MANY_STREAMS};
-use crate::answer::AlertAnswer;
+use crate::answer::{AlertAnswer, alert_answer};
 use crate::cursor::Cursor;
 use crate::replica::HeldAlert;
 use crate::state::QueryState;
@@ -186,7 +186,7 @@ impl Follower {
 
     fn alert(&mut self, held: &HeldAlert) -> Event {
         self.cursor.pass(held.partition, held.offset);
-        let answer = AlertAnswer::new(held, &self.state.replica().names);
+        let answer = alert_answer(held, &self.state.replica().names);
         let data = serde_json::to_string(&answer).expect("an alert's answer is plain data");
         Event::default().event("alert").id(self.sealed()).data(data)
     }

@@ -4,6 +4,7 @@ mod audit;
 mod completions;
 mod config;
 mod demo;
+mod endpoint;
 mod explain;
 mod key;
 mod party;
@@ -75,6 +76,9 @@ pub enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Where alerts and decisions are delivered to.
+    #[command(subcommand)]
+    Endpoint(endpoint::EndpointCommand),
     /// Contents that ring at their first sighting.
     #[command(subcommand)]
     Watch(watch::WatchCommand),
@@ -115,6 +119,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Endpoint(command) => command.run(&settings.load()?.config).await?,
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Explain(command) => command.run().await?,

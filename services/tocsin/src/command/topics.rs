@@ -6,7 +6,7 @@ use tocsin_detector::Repartitioned;
 
 use crate::config::Config;
 use crate::serve::open_log;
-use crate::topics::{ingest_specs, repartition as move_key_groups, specs};
+use crate::topics::{party_specs, repartition as move_key_groups, specs};
 
 /// The topics of the log.
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,7 @@ impl TopicsCommand {
             println!("{} topics are there.", wanted.len());
             return Ok(ExitCode::SUCCESS);
         }
-        wanted.extend(ingest_specs(&log.topics()?, config.sightings_partitions()));
+        wanted.extend(party_specs(&log.topics()?, config.sightings_partitions()));
         let found = log.check_topics(&wanted)?;
         for found in &found {
             println!("{}: {}", found.topic, found.difference);

@@ -45,6 +45,9 @@ fn gateway(process: &mut Process) -> anyhow::Result<()> {
 }
 
 fn intake(process: &mut Process) -> anyhow::Result<()> {
+    // Before a port is bound: a mapping that points nowhere would show only when events are missing.
+    let mappings = process.config.intake.mappings();
+    mappings.context("read the mappings of actions")?;
     let setup = IntakeSetup {
         key: process.deployment_key.clone(),
         epoch: process.config.epoch(),

@@ -97,6 +97,11 @@ fn operation(topic: &TopicDeclaration, action: &str, who: &str, roles: &[String]
 }
 
 fn message(payload: &str) -> Value {
+    match payload {
+        "cloud_event" => return cloud_event(),
+        "osprey_action" => return osprey_action(),
+        _ => {}
+    }
     let Some(name) = SchemaName::from_name(payload) else {
         return json!({
             "name": payload,
@@ -112,6 +117,39 @@ fn message(payload: &str) -> Value {
         "summary": schema["doc"],
         "description": "Avro single-object encoding: C3 01, the CRC-64-AVRO fingerprint of the schema, the datum.",
         "payload": { "schemaFormat": "application/vnd.apache.avro+json;version=1.9.0", "schema": schema },
+    })
+}
+
+/// A CloudEvent in Kafka's binary mode.
+fn cloud_event() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "name": "cloud_event",
+        "contentType": "application/json",
+        "summary": "An alert or a decision as a CloudEvent 1.0 in Kafka's binary mode.",
+        "description": "The value is the document: an alert as /v1/alerts/{id} shows it, or a decision. Delivered at least once: drop what has a ce_id that you had.",
+        "headers": {
+            "type": "object",
+            "required": ["ce_specversion", "ce_id", "ce_source", "ce_type"],
+            "properties": {
+                "ce_specversion": { "const": "1.0" },
+                "ce_id": text("The alert's or the decision's id, 32 hexadecimal digits."),
+                "ce_source": { "const": "urn:tocsin" },
+                "ce_type": text("tocsin.alert.raised, .escalated, .sustained or .subsided; or tocsin.decision."),
+                "ce_subject": text("The family, 32 hexadecimal digits."),
+                "ce_time": text("When it happened, RFC 3339."),
+                "content-type": { "const": "application/json" },
+            },
+        },
+    })
+}
+
+fn osprey_action() -> Value {
+    json!({
+        "name": "osprey_action",
+        "contentType": "application/octet-stream",
+        "summary": "An action of Osprey, of a party whose mapping the operator configured.",
+        "description": "Its worker's JSON, its coordinator's JSON inside a text of MessagePack, or, with the header encoding=proto, osprey.rpc.actions.v1.Action.",
     })
 }
 

@@ -1,0 +1,115 @@
+//! Alerts and decisions as CloudEvents 1.0: attributes beside a JSON document.
+
+use serde::Serialize;
+use tocsin_model::{Alert, Decision, FamilyId, Timestamp};
+use tocsin_store::DeliveryEvent;
+use tocsin_wire::Names;
+use tocsin_wire::document::{AlertAnswer, instant, scope_name};
+
+/// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
+pub(crate) const SOURCE: &str = "urn:tocsin";
+pub(crate) const SPEC_VERSION: &str = "1.0";
+pub(crate) const CONTENT_TYPE: &str = "application/json";
+
+/// An event to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CloudEvent {
+    /// The alert's or the decision's id, 32 hexadecimal digits.
+    pub id: String,
+    /// `tocsin.alert.LEVEL` or `tocsin.decision`.
+    pub kind: String,
+    /// The family.
+    pub subject: String,
+    /// When it happened, RFC 3339.
+    pub time: Option<String>,
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, or [`DecisionDocument`].
+    pub data: Vec<u8>,
+}
+
+/// What people decided about a family.
+#[derive(Debug, Serialize)]
+struct DecisionDocument {
+    /// 32 hexadecimal digits.
+    id: String,
+    /// 32 hexadecimal digits.
+    family: String,
+    /// `coordinators` or `party`: whose decision it is.
+    scope: &'static str,
+    /// `violating`, `benign`, `newsworthy`, `disputed` or `needs_expert`.
+    verdict: &'static str,
+    /// When, RFC 3339.
+    at: Option<String>,
+}
+
+impl CloudEvent {
+    pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
+        match event {
+            DeliveryEvent::Alert(alert) => {
+                let kind = format!("tocsin.alert.{}", alert.level.name());
+                made(
+                    &alert.id.to_string(),
+                    kind,
+                    (alert.family, alert.at),
+                    &answer(alert, names),
+                )
+            }
+            DeliveryEvent::Decision(decision) => {
+                let document = DecisionDocument::of(decision);
+                let about = (decision.family, decision.at);
+                made(&document.id, "tocsin.decision".to_owned(), about, &document)
+            }
+        }
+    }
+
+    /// The attributes under their names, `datacontenttype` left out: HTTP and Kafka have headers of their own for it.
+    pub(crate) fn attributes(&self) -> Vec<(&'static str, &str)> {
+        let always = [
+            ("specversion", SPEC_VERSION),
+            ("id", &self.id),
+            ("source", SOURCE),
+            ("type", &self.kind),
+            ("subject", &self.subject),
+        ];
+        let time = self.time.as_deref().map(|time| ("time", time));
+        always.into_iter().chain(time).collect()
+    }
+}
+
+impl DecisionDocument {
+    fn of(decision: &Decision) -> DecisionDocument {
+        DecisionDocument {
+            id: format!("{:032x}", decision.id.0),
+            family: decision.family.to_string(),
+            scope: scope_name(decision.scope),
+            verdict: decision.verdict.name(),
+            at: instant(decision.at),
+        }
+    }
+}
+
+/// The alert as the query API shows it.
+pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
+    AlertAnswer::new(
+        alert,
+        |party| {
+            names
+                .parties
+                .get(&party)
+                .map_or_else(|| format!("party-{}", party.0), ToString::to_string)
+        },
+        |platform| {
+            let name = names.platforms.get(&platform);
+            name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
+        },
+    )
+}
+
+fn made(id: &str, kind: String, (family, at): (FamilyId, Timestamp), document: &impl Serialize) -> CloudEvent {
+    CloudEvent {
+        id: id.to_owned(),
+        kind,
+        subject: family.to_string(),
+        time: instant(at),
+        data: serde_json::to_vec(document).expect("text, numbers and lists are always JSON"),
+    }
+}

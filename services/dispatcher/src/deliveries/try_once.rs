@@ -1,0 +1,236 @@
+//! One try of some deliveries of one endpoint.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tocsin_log::Append;
+use tocsin_model::Alert;
+use tocsin_store::casework::Team;
+use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
+use tocsin_wire::{Names, topics};
+
+use super::event::CloudEvent;
+use super::http::{Answer, Request};
+use super::target::Target;
+use super::telemetry::{DeliveryTried, EndpointGone};
+use super::{APPEND_TIMEOUT, Deliveries, RECORDS_AT_ONCE, REQUESTS_AT_ONCE, TAKEN_FOR, backoff};
+use super::{coop, ozone, records, webhook};
+use crate::registry::topic_spec;
+use crate::telemetry::StoreFailed;
+
+/// How often the store is asked to settle a try. It waits five seconds for a connection each time: all of them fit into
+/// [`TAKEN_FOR`](super::TAKEN_FOR) behind a try.
+const SETTLE_TRIES: u32 = 5;
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The largest record, with room for what the log itself adds to the limit of the topics, a mebibyte.
+const RECORD_BYTES_MAX: usize = (1 << 20) - 4_096;
+
+/// What a try came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tried {
+    Delivered,
+    /// Not taken; for how long the endpoint wants to be left alone.
+    Failed(String, Option<tocsin_model::Milliseconds>),
+    /// The endpoint wants nothing more.
+    Gone,
+}
+
+impl Deliveries {
+    pub(super) async fn try_some(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let store = &self.dispatcher.store;
+        let target = Target::of(endpoint.kind, &endpoint.target, &endpoint.settings, &endpoint.secrets);
+        let at_once = match &target {
+            Ok(Target::Kafka { .. } | Target::Osprey { .. }) => RECORDS_AT_ONCE,
+            _ => REQUESTS_AT_ONCE,
+        };
+        let taken = store.take_deliveries(&endpoint.name, at_once, TAKEN_FOR).await?;
+        // Tried so often that whoever tried it last must have died each time.
+        let (spent, taken): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .partition(|delivery| delivery.attempt > backoff::ATTEMPTS_MAX);
+        let names = self.dispatcher.names();
+        let tried = match &target {
+            Ok(target) => self.send(endpoint, target, &taken, &names).await,
+            Err(error) => vec![Tried::Failed(format!("endpoint_refused: {error}"), None); taken.len()],
+        };
+        let is_gone = tried.contains(&Tried::Gone);
+        let mut settled: Vec<(&Delivery, DeliveryOutcome)> = Vec::with_capacity(taken.len() + spent.len());
+        for (delivery, tried) in taken.iter().zip(tried) {
+            settled.push((delivery, outcome(delivery, tried)));
+        }
+        for delivery in &spent {
+            let reason = "attempts_spent".to_owned();
+            settled.push((delivery, DeliveryOutcome::Dead { reason }));
+        }
+        self.settle(&settled).await?;
+        for (delivery, outcome) in &settled {
+            self.tell(endpoint, delivery, outcome);
+        }
+        if is_gone {
+            store.disable_endpoint(&endpoint.name, "gone").await?;
+            EndpointGone {
+                endpoint: &endpoint.name,
+                kind: endpoint.kind,
+            }
+            .emit(&self.metrics);
+        }
+        Ok(())
+    }
+
+    /// Asks the store again while it does not answer: what is not settled is sent once more.
+    async fn settle(&self, settled: &[(&Delivery, DeliveryOutcome)]) -> Result<(), StoreError> {
+        for _ in 1..SETTLE_TRIES {
+            match self.dispatcher.store.settle_deliveries(settled).await {
+                Err(error @ StoreError::Database { .. }) => {
+                    StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
+                    tokio::time::sleep(SETTLE_PAUSE).await;
+                }
+                settled => return settled,
+            }
+        }
+        self.dispatcher.store.settle_deliveries(settled).await
+    }
+
+    /// What became of each, in order.
+    async fn send(&self, endpoint: &Endpoint, target: &Target, taken: &[Delivery], names: &Names) -> Vec<Tried> {
+        let appends: Option<Vec<Append>> = match target {
+            Target::Kafka { topic } => {
+                let event = |delivery: &Delivery| records::cloud_event(topic, &CloudEvent::of(&delivery.event, names));
+                Some(taken.iter().map(event).collect())
+            }
+            Target::Osprey { topic, shape } => {
+                let action = |delivery: &Delivery| Some(records::action(topic, *shape, alert(delivery)?, names));
+                taken.iter().map(action).collect()
+            }
+            Target::Webhook { .. } | Target::Coop { .. } | Target::Ozone { .. } => None,
+        };
+        if let Some(appends) = appends {
+            // The log refuses all of an append for one record that is too large.
+            let fits: Vec<bool> = appends
+                .iter()
+                .map(|append| append.bytes() <= RECORD_BYTES_MAX)
+                .collect();
+            let appends = appends.into_iter().zip(&fits).filter(|(_, fits)| **fits);
+            let appends = appends.map(|(append, _)| append).collect();
+            let tried = match self.append(endpoint, target, appends, names).await {
+                Ok(()) => Tried::Delivered,
+                Err(error) => {
+                    tracing::warn!(endpoint = %endpoint.name, error = %format_args!("{error:#}"), "a topic took no deliveries");
+                    Tried::Failed("append_failed".to_owned(), None)
+                }
+            };
+            let too_large = Tried::Failed("too_large".to_owned(), None);
+            let tried = fits.into_iter().map(|fits| if fits { &tried } else { &too_large });
+            return tried.cloned().collect();
+        }
+        let requests = taken
+            .iter()
+            .map(async |delivery| match request(target, delivery, names) {
+                Some(request) => tried(self.client.post(request).await),
+                None => Tried::Failed("not_of_this_kind".to_owned(), None),
+            });
+        futures::future::join_all(requests).await
+    }
+
+    async fn append(
+        &self,
+        endpoint: &Endpoint,
+        target: &Target,
+        appends: Vec<Append>,
+        names: &Names,
+    ) -> anyhow::Result<()> {
+        if let Target::Kafka { topic } = target {
+            self.make_topic(endpoint, topic, names).await?;
+        }
+        tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends))
+            .await
+            .context("the log did not take the records in time")??;
+        Ok(())
+    }
+
+    /// A party's topic is made when it is first written to. It must be that of the endpoint's own party.
+    async fn make_topic(&self, endpoint: &Endpoint, topic: &str, names: &Names) -> anyhow::Result<()> {
+        let party = topics::party_of_deliveries(topic).context("no topic of deliveries")?;
+        let is_own = match endpoint.team {
+            Team::Party(id) => names.parties.get(&id) == Some(&party),
+            Team::Coordinators => false,
+        };
+        anyhow::ensure!(
+            is_own,
+            "the topic {topic} is not, or not yet known to be, of the endpoint's party"
+        );
+        if self.knows_topic(topic) {
+            return Ok(());
+        }
+        let spec = topic_spec(&topics::deliveries(&party), self.partitions);
+        let log = self.log.clone();
+        tokio::task::spawn_blocking(move || log.ensure_topics(&[spec])).await??;
+        self.learn_topic(topic);
+        Ok(())
+    }
+
+    fn tell(&self, endpoint: &Endpoint, delivery: &Delivery, outcome: &DeliveryOutcome) {
+        let (outcome, reason) = match outcome {
+            DeliveryOutcome::Delivered => ("delivered", ""),
+            DeliveryOutcome::Retry { reason, .. } => ("retried", reason.as_str()),
+            DeliveryOutcome::Dead { reason } => ("dead", reason.as_str()),
+        };
+        DeliveryTried {
+            endpoint: &endpoint.name,
+            kind: endpoint.kind,
+            outcome,
+            delivery: &delivery.id,
+            attempt: delivery.attempt,
+            reason,
+        }
+        .emit(&self.metrics);
+    }
+}
+
+fn request(target: &Target, delivery: &Delivery, names: &Names) -> Option<Request> {
+    match target {
+        Target::Webhook { url, secrets } => {
+            let event = CloudEvent::of(&delivery.event, names);
+            webhook::request((url, secrets), &delivery.id, &event, now_s())
+        }
+        Target::Coop { url, api_key, settings } => coop::request(url, api_key, settings, alert(delivery)?, names),
+        Target::Ozone { url, secret, settings } => ozone::request(url, secret, settings, alert(delivery)?),
+        Target::Kafka { .. } | Target::Osprey { .. } => None,
+    }
+}
+
+fn alert(delivery: &Delivery) -> Option<&Alert> {
+    match &delivery.event {
+        DeliveryEvent::Alert(alert) => Some(alert),
+        DeliveryEvent::Decision(_) => None,
+    }
+}
+
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
+fn tried(answer: Answer) -> Tried {
+    match answer {
+        Answer::Status { code: 200..=299, .. } => Tried::Delivered,
+        Answer::Status { code: 410, .. } => Tried::Gone,
+        Answer::Status { code, retry_after } => Tried::Failed(format!("status_{code}"), retry_after),
+        Answer::None(reason) => Tried::Failed(reason.to_owned(), None),
+    }
+}
+
+fn outcome(delivery: &Delivery, tried: Tried) -> DeliveryOutcome {
+    match tried {
+        Tried::Delivered => DeliveryOutcome::Delivered,
+        Tried::Gone => {
+            let reason = "gone".to_owned();
+            DeliveryOutcome::Dead { reason }
+        }
+        Tried::Failed(reason, retry_after) => match backoff::wait_after(delivery.attempt, &delivery.id, retry_after) {
+            Some(after) => DeliveryOutcome::Retry { after, reason },
+            None => DeliveryOutcome::Dead { reason },
+        },
+    }
+}
