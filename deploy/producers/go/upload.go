@@ -1,0 +1,166 @@
+// Upload publishes one upload to Tocsin by Kafka.
+//
+//	upload FILE|SHA256 ACCOUNT [SURFACE]
+//
+// ACCOUNT is the platform's own id of the account; it never leaves this program. The settings stand in the environment, as ../README.md says.
+// Prints the event's id once the brokers have the event. Anything else is said on standard error, with status 1.
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+const deliveryMax = 30 * time.Second
+
+// Event is schemas/avro/event/1.avsc. What is left out takes the schema's default.
+type Event struct {
+	EventID      uuid.UUID `avro:"event_id"`
+	Platform     string    `avro:"platform"`
+	Kind         string    `avro:"kind"`
+	OccurredAt   time.Time `avro:"occurred_at"`
+	Content      []Hash    `avro:"content"`
+	SameAs       []Hash    `avro:"same_as"`
+	Account      *[16]byte `avro:"account"`
+	AccountEpoch uint32    `avro:"account_epoch"`
+	Region       *string   `avro:"region"`
+	Language     *string   `avro:"language"`
+	Audience     *uint32   `avro:"audience"`
+	Surface      string    `avro:"surface,omitzero"`
+	Labels       []Label   `avro:"labels"`
+	Sharing      string    `avro:"sharing,omitzero"`
+}
+
+// Hash is one hash of a content, raw.
+type Hash struct {
+	Algorithm string `avro:"algorithm"`
+	Value     []byte `avro:"value"`
+	Quality   *int32 `avro:"quality"`
+}
+
+// Label is the platform's own classification.
+type Label struct {
+	Name       string  `avro:"name"`
+	Confidence float32 `avro:"confidence"`
+}
+
+// Pseudonym is what Tocsin may know of an account: the first 16 bytes of HMAC-SHA-256 (RFC 2104) of its id under the epoch's key.
+func Pseudonym(key []byte, account string) [16]byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(account))
+	return [16]byte(mac.Sum(nil))
+}
+
+// FileHash is the SHA-256 of a file. One in hexadecimal stands for a file that is elsewhere.
+func FileHash(given string) (Hash, error) {
+	if value, err := hex.DecodeString(given); err == nil && len(value) == sha256.Size {
+		return Hash{Algorithm: "sha256", Value: value}, nil
+	}
+	file, err := os.Open(given)
+	if err != nil {
+		return Hash{}, err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	_, err = io.Copy(hash, file)
+	return Hash{Algorithm: "sha256", Value: hash.Sum(nil)}, err
+}
+
+// Registered is Confluent's framing with the id that the registry gave the schema. It registers nothing: intake must know the id beforehand.
+func Registered(ctx context.Context, url, topic, text string, schema *avro.Schema, event *Event) ([]byte, error) {
+	registry, err := sr.NewClient(sr.URLs(url))
+	if err != nil {
+		return nil, err
+	}
+	found, err := registry.LookupSchema(ctx, topic+"-value", sr.Schema{Schema: text, Type: sr.TypeAvro})
+	if err != nil {
+		return nil, fmt.Errorf("look up the schema: %w", err)
+	}
+	framed, err := new(sr.ConfluentHeader).AppendEncode(nil, found.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	return schema.AppendEncode(framed, event)
+}
+
+// Publish appends a record once, however often it has to be sent, and waits until it is on all in-sync replicas.
+func Publish(ctx context.Context, brokers, topic string, value []byte) error {
+	// Idempotent is what this client is, unless it is told otherwise. TLS and SASL are further options here.
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(brokers, ",")...),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).FirstErr()
+}
+
+// check gives a value back, or ends the program with what went wrong.
+func check[T any](value T, err error) T {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "upload:", err)
+		os.Exit(1)
+	}
+	return value
+}
+
+// setting is one of the environment, or what stands for it where it is absent or empty.
+func setting(name string, otherwise ...string) string {
+	value := os.Getenv(name)
+	if value == "" && len(otherwise) == 0 {
+		check(0, fmt.Errorf("%s is not set", name))
+	}
+	if value == "" {
+		return otherwise[0]
+	}
+	return value
+}
+
+func main() {
+	if len(os.Args) < 3 || len(os.Args) > 4 {
+		check(0, errors.New("usage: upload FILE|SHA256 ACCOUNT [SURFACE]"))
+	}
+	keyText := check(os.ReadFile(setting("TOCSIN_ACCOUNT_KEY_FILE")))
+	account := Pseudonym(check(hex.DecodeString(strings.TrimSpace(string(keyText)))), os.Args[2])
+	event := &Event{
+		EventID:      check(uuid.Parse(setting("TOCSIN_EVENT_ID", check(uuid.NewV7()).String()))),
+		Platform:     setting("TOCSIN_PLATFORM"),
+		Kind:         "upload",
+		OccurredAt:   time.Now(),
+		Content:      []Hash{check(FileHash(os.Args[1]))},
+		Account:      &account,
+		AccountEpoch: uint32(check(strconv.ParseUint(setting("TOCSIN_ACCOUNT_EPOCH"), 10, 32))),
+		Surface:      strings.Join(os.Args[3:], ""),
+		Sharing:      setting("TOCSIN_SHARING", "party"),
+	}
+	topic := "tocsin.ingest." + setting("TOCSIN_PARTY")
+	text := string(check(os.ReadFile(setting("TOCSIN_SCHEMA", "../../../schemas/avro/event/1.avsc"))))
+	schema := check(avro.Parse(text))
+
+	ctx, cancel := context.WithTimeout(context.Background(), deliveryMax)
+	defer cancel()
+	var value []byte
+	if registry := setting("TOCSIN_REGISTRY", ""); registry != "" {
+		value = check(Registered(ctx, registry, topic, text, schema, event))
+	} else {
+		value = check(schema.AppendSingleObject(nil, event))
+	}
+	check(0, Publish(ctx, setting("TOCSIN_BROKERS"), topic, value))
+	fmt.Println(event.EventID)
+}
