@@ -3,7 +3,9 @@ the account's pseudonym that the shared vectors say; what cannot be sent ends it
 
     tests/checks/producers.py BINARY BUILT WORK
 
-BUILT is what tests/tools/producers made, whose Python runs this. TOCSIN_TEST_KAFKA, _POSTGRES and _REGISTRY say where these are.
+BUILT is what tests/tools/producers made, whose Python runs this. TOCSIN_TEST_KAFKA (what deploy/kafka/start made for the user north),
+_POSTGRES and _REGISTRY say where these are. What goes without the registry goes by TLS and SASL, as a user who may do no more than write to
+the party's topic.
 """
 
 import io
@@ -25,12 +27,15 @@ from pathlib import Path
 
 import fastavro
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
 from PIL import Image
 
 BINARY, BUILT, WORK = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-KAFKA, POSTGRES, REGISTRY = (os.environ[f"TOCSIN_TEST_{name}"] for name in ("KAFKA", "POSTGRES", "REGISTRY"))
+BROKER, POSTGRES, REGISTRY = (os.environ[f"TOCSIN_TEST_{name}"] for name in ("KAFKA", "POSTGRES", "REGISTRY"))
+KAFKA, SECURE = (Path(BROKER) / "bootstrap").read_text().strip(), Path(BROKER) / "secure"
 SCHEMAS, PRODUCERS = BUILT / "schemas", BUILT / "deploy/producers"
 PARTY, PLATFORM, TOPIC, EPOCH = "north", "north-video", "tocsin.ingest.north", 7
+OTHER_PARTY, OTHER_TOPIC = "south", "tocsin.ingest.south"
 ROLES = ("dispatcher", "query", "detector", "intake", "gateway")
 DEADLINE_S = 90
 COMMANDS = {
@@ -83,6 +88,7 @@ class Deployment:
         self.urls = {}
         self.run("topics", "apply")
         self.key = self.run("party", "add", PARTY, "--platform", PLATFORM).strip()
+        self.run("party", "add", OTHER_PARTY, "--platform", "south-video")
 
     def run(self, *arguments: str) -> str:
         return subprocess.run([BINARY, "--config", self.config, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -163,6 +169,11 @@ class Trial:
         }
         if self.registry:
             settings["TOCSIN_REGISTRY"] = REGISTRY
+        else:
+            settings["TOCSIN_BROKERS"] = (SECURE / "bootstrap").read_text().strip()
+            settings["TOCSIN_KAFKA_USER"] = PARTY
+            settings["TOCSIN_KAFKA_PASSWORD_FILE"] = str(SECURE / "password")
+            settings["TOCSIN_KAFKA_CA_FILE"] = str(SECURE / "ca.pem")
         return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **settings, **further}
 
     def run(self, deployment: Deployment, surface: str = "feed", **further: str) -> subprocess.CompletedProcess:
@@ -302,9 +313,11 @@ def main() -> int:
     tried = trials()
     try:
         deployment.start()
-        admin = Consumer({"bootstrap.servers": KAFKA, "group.id": "check"})
-        wait_for("the party's topic", lambda: admin.list_topics().topics.get(TOPIC))
-        admin.close()
+        admin = AdminClient({"bootstrap.servers": KAFKA})
+        wait_for("the parties' topics", lambda: {TOPIC, OTHER_TOPIC} <= set(admin.list_topics().topics) or None)
+        may = (ResourceType.TOPIC, TOPIC, ResourcePatternType.LITERAL, f"User:{PARTY}", "*", AclOperation.WRITE, AclPermissionType.ALLOW)
+        for result in admin.create_acls([AclBinding(*may)]).values():
+            result.result(30)
 
         for trial in tried:
             trial.prepare(deployment)
@@ -344,8 +357,12 @@ def refusable(trial: Trial) -> dict[str, dict[str, str]]:
             "no gateway": {"TOCSIN_URL": "http://127.0.0.1:9"},
         }
     if trial.registry:
-        return {"a subject that is not registered": {"TOCSIN_PARTY": "nobody"}, "no registry": {"TOCSIN_REGISTRY": "http://127.0.0.1:9"}}
-    return {"a party without a topic": {"TOCSIN_PARTY": "nobody"}, "no brokers": {"TOCSIN_BROKERS": "127.0.0.1:9"}}
+        return {
+            "a subject that is not registered": {"TOCSIN_PARTY": "nobody"},
+            "no registry": {"TOCSIN_REGISTRY": "http://127.0.0.1:9"},
+            "a party without a topic": {"TOCSIN_PARTY": "nobody", "TOCSIN_REGISTRY": ""},
+        }
+    return {"the topic of another party": {"TOCSIN_PARTY": OTHER_PARTY}, "no brokers": {"TOCSIN_BROKERS": "127.0.0.1:9"}}
 
 
 if __name__ == "__main__":

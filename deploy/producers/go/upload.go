@@ -10,6 +10,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
@@ -98,12 +101,14 @@ func Registered(ctx context.Context, url, topic, text string, schema *avro.Schem
 }
 
 // Publish appends a record once, however often it has to be sent, and waits until it is on all in-sync replicas.
-func Publish(ctx context.Context, brokers, topic string, value []byte) error {
-	// Idempotent is what this client is, unless it is told otherwise. TLS and SASL are further options here.
-	client, err := kgo.NewClient(
+func Publish(ctx context.Context, brokers, topic string, value []byte, security ...kgo.Opt) error {
+	// Idempotent is what this client is, unless it is told otherwise.
+	client, err := kgo.NewClient(append(security,
 		kgo.SeedBrokers(strings.Split(brokers, ",")...),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-	)
+		// What the client goes through: the error at the end may say no more than that time is up.
+		kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelWarn, nil)),
+	)...)
 	if err != nil {
 		return err
 	}
@@ -130,6 +135,24 @@ func setting(name string, otherwise ...string) string {
 		return otherwise[0]
 	}
 	return value
+}
+
+// security is TLS and SASL, where there is a user; plain text is for a broker on the same machine.
+func security() []kgo.Opt {
+	user := setting("TOCSIN_KAFKA_USER", "")
+	if user == "" {
+		return nil
+	}
+	config := &tls.Config{}
+	if authority := setting("TOCSIN_KAFKA_CA_FILE", ""); authority != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(check(os.ReadFile(authority))) {
+			check(0, fmt.Errorf("%s holds no certificate", authority))
+		}
+	}
+	password := strings.TrimSpace(string(check(os.ReadFile(setting("TOCSIN_KAFKA_PASSWORD_FILE")))))
+	login := scram.Auth{User: user, Pass: password}
+	return []kgo.Opt{kgo.DialTLSConfig(config), kgo.SASL(login.AsSha512Mechanism())}
 }
 
 func main() {
@@ -161,6 +184,6 @@ func main() {
 	} else {
 		value = check(schema.AppendSingleObject(nil, event))
 	}
-	check(0, Publish(ctx, setting("TOCSIN_BROKERS"), topic, value))
+	check(0, Publish(ctx, setting("TOCSIN_BROKERS"), topic, value, security()...))
 	fmt.Println(event.EventID)
 }

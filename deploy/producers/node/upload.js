@@ -61,9 +61,18 @@ export async function registered(url, topic, schema, type, event) {
   return Buffer.concat([framing, type.toBuffer(event)]);
 }
 
+/** The client's settings for TLS and SASL, where there is a user; plain text is for a broker on the same machine. */
+function security() {
+  const username = setting('TOCSIN_KAFKA_USER', '');
+  if (!username) return {};
+  const authority = setting('TOCSIN_KAFKA_CA_FILE', '');
+  const password = readFileSync(setting('TOCSIN_KAFKA_PASSWORD_FILE'), 'utf8').trim();
+  return { ssl: authority ? { ca: readFileSync(authority) } : true, sasl: { mechanism: 'scram-sha-512', username, password } };
+}
+
 /** Appends a record once, however often it has to be sent, and waits until it is on all in-sync replicas. */
 export async function publish(brokers, topic, value) {
-  const kafka = new Kafka({ brokers: brokers.split(','), clientId: 'tocsin-producer', logLevel: logLevel.NOTHING });
+  const kafka = new Kafka({ brokers: brokers.split(','), clientId: 'tocsin-producer', logLevel: logLevel.NOTHING, ...security() });
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   const late = new Promise((_, reject) => {
     const error = new Error('the brokers did not say whether they have the event; send it again with the same id');

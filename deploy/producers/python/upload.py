@@ -66,6 +66,22 @@ def registered(url: str, topic: str, schema: str, event: dict) -> bytes:
         return serializer(event, SerializationContext(topic, MessageField.VALUE))
 
 
+def security() -> dict[str, str]:
+    """The client's settings for TLS and SASL, where there is a user; plain text is for a broker on the same machine."""
+    user = setting("TOCSIN_KAFKA_USER", "")
+    if not user:
+        return {}
+    settings = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": Path(setting("TOCSIN_KAFKA_PASSWORD_FILE")).read_text().strip(),
+    }
+    if authority := setting("TOCSIN_KAFKA_CA_FILE", ""):
+        settings["ssl.ca.location"] = authority
+    return settings
+
+
 def publish(brokers: str, topic: str, value: bytes) -> None:
     """Appends a record once, however often it has to be sent, and waits until it is on all in-sync replicas."""
     failed, said = [], []
@@ -74,6 +90,7 @@ def publish(brokers: str, topic: str, value: bytes) -> None:
             "bootstrap.servers": brokers,
             "acks": "all",
             "enable.idempotence": True,
+            **security(),
             "delivery.timeout.ms": DELIVERY_S_MAX * 1000,
             # A party's topic is there before the party has its key: one that is not is a wrong name.
             "topic.metadata.propagation.max.ms": 5000,

@@ -18,6 +18,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,7 @@ import org.apache.avro.util.ClassSecurityValidator;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.security.scram.ScramLoginModule;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import tocsin.AccountPseudonym;
 import tocsin.Algorithm;
@@ -113,16 +115,38 @@ public final class Upload {
             .array();
     }
 
+    /** The client's settings for TLS and SASL, where there is a user; plain text is for a broker on the same machine. */
+    private static Map<String, Object> security() throws IOException {
+        Map<String, Object> settings = new HashMap<>();
+        Optional<String> user = setting("TOCSIN_KAFKA_USER");
+        if (user.isPresent()) {
+            String password = Files.readString(Path.of(required("TOCSIN_KAFKA_PASSWORD_FILE"))).strip();
+            settings.put("security.protocol", "SASL_SSL");
+            settings.put("sasl.mechanism", "SCRAM-SHA-512");
+            settings.put("sasl.jaas.config", ScramLoginModule.class.getName() + " required username=" + quoted(user.get())
+                + " password=" + quoted(password) + ";");
+        }
+        setting("TOCSIN_KAFKA_CA_FILE").ifPresent(authority -> {
+            settings.put("ssl.truststore.type", "PEM");
+            settings.put("ssl.truststore.location", authority);
+        });
+        return settings;
+    }
+
+    private static String quoted(String value) {
+        return '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+    }
+
     /** Appends a record once, however often it has to be sent, and waits until it is on all in-sync replicas. */
     public static void publish(String brokers, String topic, byte[] value) throws Exception {
-        Map<String, Object> settings = Map.of(
-            ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers,
-            ProducerConfig.ACKS_CONFIG, "all",
-            ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true,
-            // A party's topic is there before the party has its key: one that is not is a wrong name.
-            ProducerConfig.MAX_BLOCK_MS_CONFIG, DELIVERY_MAX.toMillis() / 3,
-            ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) DELIVERY_MAX.toMillis() / 3,
-            ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, (int) DELIVERY_MAX.toMillis());
+        Map<String, Object> settings = security();
+        settings.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers);
+        settings.put(ProducerConfig.ACKS_CONFIG, "all");
+        settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
+        settings.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, (int) DELIVERY_MAX.toMillis());
+        settings.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) DELIVERY_MAX.toMillis() / 3);
+        // A party's topic is there before the party has its key: one that is not is a wrong name.
+        settings.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, DELIVERY_MAX.toMillis() / 3);
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
             producer.send(new ProducerRecord<>(topic, value)).get();
         }
