@@ -362,7 +362,8 @@ def refusable(trial: Trial) -> dict[str, dict[str, str]]:
             "no registry": {"TOCSIN_REGISTRY": "http://127.0.0.1:9"},
             "a party without a topic": {"TOCSIN_PARTY": "nobody", "TOCSIN_REGISTRY": ""},
         }
-    return {"the topic of another party": {"TOCSIN_PARTY": OTHER_PARTY}, "no brokers": {"TOCSIN_BROKERS": "127.0.0.1:9"}}
+    locale = {"a locale that does not read the account": {"LC_ALL": "C"}} if trial.language == "java" else {}
+    return {"the topic of another party": {"TOCSIN_PARTY": OTHER_PARTY}, "no brokers": {"TOCSIN_BROKERS": "127.0.0.1:9"}, **locale}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 //
 //     upload.js FILE|SHA256 ACCOUNT [SURFACE]
 //
-// ACCOUNT is the platform's own id of the account; it never leaves this program. The settings stand in the environment, as ../README.md says.
+// ACCOUNT is the platform's own id of the account; it is not sent. The settings stand in the environment, as ../README.md says.
 // Prints the event's id once the brokers have the event. Anything else is said on standard error, with status 1.
 
 import { createHash, createHmac, randomUUID } from 'node:crypto';

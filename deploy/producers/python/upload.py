@@ -3,7 +3,7 @@
 
     upload.py FILE|SHA256 ACCOUNT [SURFACE]
 
-ACCOUNT is the platform's own id of the account; it never leaves this program. The settings stand in the environment, as ../README.md says.
+ACCOUNT is the platform's own id of the account; it is not sent. The settings stand in the environment, as ../README.md says.
 Prints the event's id once the brokers have the event. Anything else is said on standard error, with status 1.
 """
 
@@ -48,6 +48,9 @@ def content(given: str) -> list[dict]:
             hashes.append({"algorithm": "pdq", "value": numpy.packbits(bits).tobytes(), "quality": int(quality)})
         except UnidentifiedImageError:
             pass
+        except Exception as error:
+            # Whatever is wrong with a picture, it was uploaded.
+            print(f"upload.py: no PDQ of {given}: {error}", file=sys.stderr)
     return hashes
 
 

@@ -45,8 +45,8 @@ import tocsin.Surface;
 /**
  * Publishes one upload to Tocsin by Kafka: {@code Upload FILE|SHA256 ACCOUNT [SURFACE]}.
  *
- * <p>ACCOUNT is the platform's own id of the account; it never leaves this program. The settings stand in the environment, as ../README.md
- * says. Prints the event's id once the brokers have the event. Anything else is said on standard error, with status 1.
+ * <p>ACCOUNT is the platform's own id of the account; it is not sent. The settings stand in the environment, as the producers' README says.
+ * Prints the event's id once the brokers have the event. Anything else is said on standard error, with status 1.
  */
 public final class Upload {
     private static final Duration DELIVERY_MAX = Duration.ofSeconds(30);
@@ -164,6 +164,11 @@ public final class Upload {
         if (arguments.length < 2 || arguments.length > 3) {
             throw new IllegalArgumentException("usage: Upload FILE|SHA256 ACCOUNT [SURFACE]");
         }
+        String account = arguments[1];
+        // Java reads arguments by the locale: in another one two accounts could come out as the same question marks.
+        if (!account.chars().allMatch(letter -> letter < 0x80) && !"UTF-8".equals(System.getProperty("sun.jnu.encoding"))) {
+            throw new IllegalArgumentException("ACCOUNT has letters that this locale does not read: use one of UTF-8, as LC_ALL=C.UTF-8");
+        }
         byte[] key = HexFormat.of().parseHex(Files.readString(Path.of(required("TOCSIN_ACCOUNT_KEY_FILE"))).strip());
         UUID id = setting("TOCSIN_EVENT_ID").map(UUID::fromString).orElseGet(UUID::randomUUID);
         ByteBuffer idBytes = ByteBuffer.allocate(16).putLong(id.getMostSignificantBits()).putLong(id.getLeastSignificantBits());
@@ -173,7 +178,7 @@ public final class Upload {
             .setKind(Kind.upload)
             .setOccurredAt(Instant.now())
             .setContent(List.of(fileHash(arguments[0])))
-            .setAccount(new AccountPseudonym(pseudonym(key, arguments[1])))
+            .setAccount(new AccountPseudonym(pseudonym(key, account)))
             .setAccountEpoch(Long.parseLong(required("TOCSIN_ACCOUNT_EPOCH")))
             .setSurface(arguments.length == 3 ? Surface.valueOf(arguments[2]) : Surface.unknown)
             .setSharing(Sharing.valueOf(setting("TOCSIN_SHARING").orElse("party")))
