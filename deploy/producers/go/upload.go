@@ -28,7 +28,11 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-const deliveryMax = 30 * time.Second
+const (
+	deliveryMax = 30 * time.Second
+	// Who can guess the key can try all accounts.
+	keyBytesMin = 32
+)
 
 // Event is schemas/avro/event/1.avsc. What is left out takes the schema's default.
 type Event struct {
@@ -160,7 +164,11 @@ func main() {
 		check(0, errors.New("usage: upload FILE|SHA256 ACCOUNT [SURFACE]"))
 	}
 	keyText := check(os.ReadFile(setting("TOCSIN_ACCOUNT_KEY_FILE")))
-	account := Pseudonym(check(hex.DecodeString(strings.TrimSpace(string(keyText)))), os.Args[2])
+	key := check(hex.DecodeString(strings.TrimSpace(string(keyText))))
+	if len(key) < keyBytesMin {
+		check(0, fmt.Errorf("the key of pseudonyms has fewer than %d bytes", keyBytesMin))
+	}
+	account := Pseudonym(key, os.Args[2])
 	event := &Event{
 		EventID:      check(uuid.Parse(setting("TOCSIN_EVENT_ID", check(uuid.NewV7()).String()))),
 		Platform:     setting("TOCSIN_PLATFORM"),

@@ -96,7 +96,7 @@ async function main([given, account, surface = 'unknown', ...more]) {
   if (account === undefined || more.length > 0) throw new Error('usage: upload.js FILE|SHA256 ACCOUNT [SURFACE]');
   const keyFile = setting('TOCSIN_ACCOUNT_KEY_FILE');
   const keyText = readFileSync(keyFile, 'utf8').trim();
-  if (!/^([0-9a-f]{2})+$/i.test(keyText)) throw new Error(`${keyFile} is not hexadecimal`);
+  if (!/^([0-9a-f]{2}){32,}$/i.test(keyText)) throw new Error(`${keyFile} does not hold 32 bytes or more in hexadecimal`);
   const eventId = setting('TOCSIN_EVENT_ID', randomUUID());
   const event = {
     event_id: Buffer.from(eventId.replaceAll('-', ''), 'hex'),
@@ -122,7 +122,7 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   main(process.argv.slice(2)).then(
     () => process.exit(0),
     (error) => {
-      console.error(`upload.js: ${error.message}`);
+      console.error(`upload.js: ${error.message}${error.cause ? `: ${error.cause.message}` : ''}`);
       process.exit(1);
     },
   );

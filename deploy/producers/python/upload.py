@@ -29,6 +29,8 @@ from PIL import Image, UnidentifiedImageError
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas/avro/event/1.avsc"
 DELIVERY_S_MAX = 30
+# Who can guess the key can try all accounts.
+KEY_BYTES_MIN = 32
 
 
 def pseudonym(key: bytes, account: str) -> bytes:
@@ -121,6 +123,8 @@ def main() -> None:
     if not 3 <= len(sys.argv) <= 4:
         sys.exit("usage: upload.py FILE|SHA256 ACCOUNT [SURFACE]")
     key = bytes.fromhex(Path(setting("TOCSIN_ACCOUNT_KEY_FILE")).read_text())
+    if len(key) < KEY_BYTES_MIN:
+        sys.exit(f"upload.py: the key of pseudonyms has fewer than {KEY_BYTES_MIN} bytes")
     event_id = uuid.UUID(setting("TOCSIN_EVENT_ID", str(uuid.uuid4())))
     event = {
         "event_id": event_id.bytes,

@@ -51,6 +51,9 @@ import tocsin.Surface;
 public final class Upload {
     private static final Duration DELIVERY_MAX = Duration.ofSeconds(30);
 
+    /** Who can guess the key can try all accounts. */
+    private static final int KEY_BYTES_MIN = 32;
+
     /** How many bytes stand before the datum in single-object encoding. */
     private static final int HEADER = 10;
 
@@ -170,6 +173,9 @@ public final class Upload {
             throw new IllegalArgumentException("ACCOUNT has letters that this locale does not read: use one of UTF-8, as LC_ALL=C.UTF-8");
         }
         byte[] key = HexFormat.of().parseHex(Files.readString(Path.of(required("TOCSIN_ACCOUNT_KEY_FILE"))).strip());
+        if (key.length < KEY_BYTES_MIN) {
+            throw new IllegalArgumentException("the key of pseudonyms has fewer than " + KEY_BYTES_MIN + " bytes");
+        }
         UUID id = setting("TOCSIN_EVENT_ID").map(UUID::fromString).orElseGet(UUID::randomUUID);
         ByteBuffer idBytes = ByteBuffer.allocate(16).putLong(id.getMostSignificantBits()).putLong(id.getLeastSignificantBits());
         Event event = Event.newBuilder()
