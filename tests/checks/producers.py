@@ -358,12 +358,14 @@ def main() -> int:
 def refusable(trial: Trial) -> list[tuple[str, str, dict[str, str]]]:
     """What a program cannot send: what is wrong, what it has to say of that (a pattern), and the settings."""
     short = ("a short key", "32 bytes", {"TOCSIN_ACCOUNT_KEY_FILE": str(trial.path("short"))})
+    # With it the event can be sent again.
+    event = "event [0-9a-f]{8}-[0-9a-f-]{27}: "
     if trial.language == "curl":
         return [
             short,
             ("a wrong API key", "unauthenticated", {"TOCSIN_API_KEY_FILE": str(trial.path("short"))}),
             ("a platform of nobody", "platform_not_of_party", {"TOCSIN_PLATFORM": "nowhere"}),
-            ("no gateway", "(?i)failed to connect|refused", {"TOCSIN_URL": f"http://{NOWHERE}"}),
+            ("no gateway", f"(?is)(failed to connect|refused).*{event}", {"TOCSIN_URL": f"http://{NOWHERE}"}),
         ]
     if trial.registry:
         return [
@@ -374,7 +376,7 @@ def refusable(trial: Trial) -> list[tuple[str, str, dict[str, str]]]:
     wrong = [
         short,
         ("the topic of another party", "(?i)authoriz", {"TOCSIN_PARTY": OTHER_PARTY}),
-        ("no brokers", NOWHERE, {"TOCSIN_BROKERS": NOWHERE}),
+        ("no brokers", f"(?s)(?=.*{NOWHERE}).*{event}", {"TOCSIN_BROKERS": NOWHERE}),
     ]
     if trial.language == "java":
         wrong.append(("a locale that does not read the account", "locale", {"LC_ALL": "C", "account": "käthe"}))

@@ -192,6 +192,8 @@ func main() {
 	} else {
 		value = check(schema.AppendSingleObject(nil, event))
 	}
-	check(0, Publish(ctx, setting("TOCSIN_BROKERS"), topic, value, security()...))
+	if err := Publish(ctx, setting("TOCSIN_BROKERS"), topic, value, security()...); err != nil {
+		check(0, fmt.Errorf("event %s: %w", event.EventID, err))
+	}
 	fmt.Println(event.EventID)
 }

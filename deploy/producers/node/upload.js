@@ -114,7 +114,9 @@ async function main([given, account, surface = 'unknown', ...more]) {
   const type = avro.Type.forSchema(JSON.parse(schema));
   const registry = process.env.TOCSIN_REGISTRY;
   const value = registry ? await registered(registry, topic, schema, type, event) : singleObject(type, event);
-  await publish(setting('TOCSIN_BROKERS'), topic, value);
+  await publish(setting('TOCSIN_BROKERS'), topic, value).catch((error) => {
+    throw new Error(`event ${eventId}: ${error.message}`);
+  });
   console.log(eventId);
 }
 

@@ -143,7 +143,10 @@ def main() -> None:
         value = registered(registry, topic, schema, event)
     else:
         value = single_object(json.loads(schema), event)
-    publish(setting("TOCSIN_BROKERS"), topic, value)
+    try:
+        publish(setting("TOCSIN_BROKERS"), topic, value)
+    except Exception as error:
+        raise RuntimeError(f"event {event_id}: {error}") from error
     print(event_id)
 
 

@@ -192,7 +192,11 @@ public final class Upload {
         String topic = "tocsin.ingest." + required("TOCSIN_PARTY");
         Optional<String> registry = setting("TOCSIN_REGISTRY");
         byte[] value = registry.isPresent() ? registered(registry.get(), topic, event) : singleObject(event);
-        publish(required("TOCSIN_BROKERS"), topic, value);
+        try {
+            publish(required("TOCSIN_BROKERS"), topic, value);
+        } catch (ExecutionException failed) {
+            throw new IOException("event " + id + ": " + failed.getCause(), failed);
+        }
         return id;
     }
 
@@ -201,7 +205,7 @@ public final class Upload {
         try {
             System.out.println(run(arguments));
         } catch (Exception error) {
-            System.err.println("Upload: " + (error instanceof ExecutionException ? error.getCause() : error));
+            System.err.println("Upload: " + error);
             System.exit(1);
         }
     }
