@@ -26,6 +26,7 @@ mod database;
 mod error;
 mod key;
 mod key_cache;
+mod listed;
 mod look_ups;
 mod nulls;
 mod outbox;
