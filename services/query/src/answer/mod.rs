@@ -3,7 +3,9 @@
 
 mod alert;
 mod cold;
+mod counts;
 mod family;
+mod matches;
 mod series;
 mod trending;
 
@@ -14,9 +16,14 @@ use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertTrigger, AlertsAnswer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
+pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_answer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
+};
+pub use matches::{
+    FoundContent, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
+    VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
