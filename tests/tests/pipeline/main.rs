@@ -7,6 +7,7 @@ mod control;
 mod crashes;
 mod links;
 mod live;
+mod look_ups;
 mod partitions;
 mod poison;
 mod retries;
