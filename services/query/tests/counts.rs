@@ -10,8 +10,9 @@ use api::*;
 use axum::http::StatusCode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tocsin_model::{Algorithm, Class, ContentHash, PartyId, Scope, Sharing};
+use tocsin_model::{Algorithm, Class, ContentHash, PartyId, Scope, Sharing, Timestamp};
 use tocsin_query::answer::{COUNTS_MAX, count_answer};
+use tocsin_wire::document::instant;
 use world::*;
 
 const PARTY_1: Scope = Scope::Party(PartyId(1));
@@ -63,6 +64,25 @@ fn a_content_is_counted_by_itself_whatever_family_it_is_in() {
     let unseen = count(&fed, PARTY_2, &hash(9));
     assert_eq!((&unseen["state"], &unseen["windows"]), (&json!("unseen"), &json!([])));
     assert!(unseen["as_of"].is_string());
+}
+
+#[test]
+fn what_is_unseen_is_so_as_of_the_checkpoint() {
+    let mut fed = Fed::default();
+    let headers = |checkpoint_offset, next_offset, at| {
+        let header = move |partition| header_since(partition, checkpoint_offset, next_offset, at);
+        (0..u32::from(PARTITIONS)).map(header).collect::<Vec<_>>()
+    };
+    fed.feed_all(&headers(0, 5, 10_000));
+    let before = count(&fed, PARTY_2, &hash(9));
+    assert_eq!(
+        (&before["state"], &before["as_of"], &before["lag_ms"]),
+        (&json!("unseen"), &Value::Null, &Value::Null)
+    );
+    fed.feed_all(&headers(5, 9, 40_000));
+    let after = count(&fed, PARTY_2, &hash(9));
+    assert_eq!(after["as_of"], json!(instant(Timestamp(START + 10_000))));
+    assert!(after["lag_ms"].as_u64().unwrap() >= 30_000);
 }
 
 #[test]

@@ -29,16 +29,17 @@ pub struct CountsAnswer {
 pub struct CountAnswer {
     /// The hash that was asked about.
     pub hash: HashText,
-    /// `hot`: exact since promotion; `cold`: approximate; `unseen`: nothing inside the reader's scope in the last 24 hours.
+    /// `hot`: exact since promotion; `cold`: approximate; `unseen`: nothing inside the reader's scope in the 24 hours before
+    /// `as_of`.
     pub state: &'static str,
     /// The content that was counted, 32 hexadecimal digits: that of this hash, or an announced one that has it as a further hash.
     pub content: String,
     /// The family it belongs to in the reader's scope: what is told here is of the content alone.
     pub family: String,
-    /// The time up to which everything is counted, RFC 3339. Null while nothing was counted.
+    /// The time up to which everything is counted, RFC 3339: of what is not hot at most a minute old. Null while that is not told yet.
     pub as_of: Option<String>,
     /// How far that is behind, in milliseconds.
-    pub lag_ms: u64,
+    pub lag_ms: Option<u64>,
     /// The last 5 minutes, hour and 24 hours. Empty when it is unseen.
     pub windows: Vec<ColdWindow>,
     /// The content is a flood: one account, or a few, repeat it. Null when it is none.
@@ -67,15 +68,24 @@ pub fn count_answer(
         }
     }
     let group = Freshness::of_group(replica, id.group(), now_ms)?;
-    let as_of = replica.cold_as_of(id, scope).unwrap_or(group.as_of);
-    let behind_group = u64::try_from((group.as_of - as_of).0).unwrap_or(0);
+    // What is cold is told by checkpoints: what came since the latest one may be of this content.
+    let checkpointed = replica.partitions.checkpointed(id.group());
+    let as_of = checkpointed.map(|at| {
+        replica
+            .cold_as_of(id, scope)
+            .map_or(at, |of_classes| of_classes.min(at))
+    });
+    let lag_ms = as_of.map(|as_of| {
+        let behind_group = u64::try_from((group.as_of - as_of).0).unwrap_or(0);
+        group.lag_ms.saturating_add(behind_group)
+    });
     Ok(CountAnswer {
         hash: HashText::from(hash),
         state: "unseen",
         content: id.to_string(),
         family: FamilyId(id).to_string(),
-        as_of: instant(as_of),
-        lag_ms: group.lag_ms.saturating_add(behind_group),
+        as_of: as_of.and_then(instant),
+        lag_ms,
         windows: Vec::new(),
         quarantined: None,
     })
@@ -116,7 +126,7 @@ fn count_of(
             content: content.to_string(),
             family: family.to_string(),
             as_of: cold.as_of,
-            lag_ms: cold.lag_ms,
+            lag_ms: Some(cold.lag_ms),
             windows: cold.windows,
             quarantined,
         }));
@@ -145,7 +155,7 @@ fn count_of(
         content: content.to_string(),
         family: family.to_string(),
         as_of: instant(freshness.as_of),
-        lag_ms: freshness.lag_ms,
+        lag_ms: Some(freshness.lag_ms),
         windows: windows.collect(),
         quarantined,
     }))

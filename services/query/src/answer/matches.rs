@@ -51,7 +51,7 @@ pub struct MatchDetails {
     pub content: String,
     /// The family it belongs to in the reader's scope.
     pub family: String,
-    /// How fast that family is spread. Null when nothing was seen of it in the reader's scope.
+    /// How fast that family is spread. Null while nothing of it is told in the reader's scope.
     pub velocity: Option<VelocityAnswer>,
     /// Who listed it. Empty when it is in `HOT_FAMILIES` alone.
     pub listed: Vec<ListingAnswer>,

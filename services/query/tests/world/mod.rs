@@ -269,9 +269,14 @@ impl World {
 }
 
 pub fn header(partition: u32, next_offset: u64, at: i64) -> Made {
+    header_since(partition, next_offset, next_offset, at)
+}
+
+/// A header whose partition was checkpointed before some of what it counts.
+pub fn header_since(partition: u32, checkpoint_offset: u64, next_offset: u64, at: i64) -> Made {
     let body = StateHeader {
         next_offset,
-        checkpoint_offset: next_offset,
+        checkpoint_offset,
         partition_count: PARTITIONS,
         group_count: tocsin_model::KEY_GROUPS,
         key_epoch: 0,
