@@ -8,6 +8,9 @@ pub struct QueryConfig {
     /// The most hot records (one content, one visibility class) held in memory, some KiB each. Records beyond it are left out and
     /// counted. 1 to 100,000,000. Default: 2,000,000.
     pub hot_records_max: usize,
+    /// The most hashes of announced contents held, for look-ups: 365 bytes each at most. Those beyond it are left out and counted. 1 to
+    /// 16,000,000. Default: 2,000,000.
+    pub announced_hashes_max: usize,
     /// The most alerts held per scope; the oldest go first. 1 to 1,000,000. Default: 4,096.
     pub alerts_per_scope_max: usize,
     /// How long alerts are held, in hours of the log's append stamps. 1 to 8,760. Default: 168.
@@ -16,16 +19,20 @@ pub struct QueryConfig {
     pub streams_max: usize,
     /// The most streams that the readers of one scope (a party, or the coordinators) may hold open. 1 to `streams_max`. Default: 64.
     pub streams_per_scope_max: usize,
+    /// How many hashes one key may look up in a minute: `/m`, `/c`, `/h` and `/v1/counts`. 1 to 1,000,000. Default: 6,000.
+    pub look_ups_per_minute: u32,
 }
 
 impl Default for QueryConfig {
     fn default() -> Self {
         QueryConfig {
             hot_records_max: 2_000_000,
+            announced_hashes_max: 2_000_000,
             alerts_per_scope_max: 4_096,
             alerts_retention_hours: 168,
             streams_max: 1_024,
             streams_per_scope_max: 64,
+            look_ups_per_minute: 6_000,
         }
     }
 }
@@ -35,6 +42,11 @@ impl QueryConfig {
     pub fn refusals(&self) -> Vec<Refusal> {
         let ranges = [
             ("query.hot_records_max", self.hot_records_max as u64, 100_000_000),
+            (
+                "query.announced_hashes_max",
+                self.announced_hashes_max as u64,
+                16_000_000,
+            ),
             (
                 "query.alerts_per_scope_max",
                 self.alerts_per_scope_max as u64,
@@ -50,6 +62,11 @@ impl QueryConfig {
                 "query.streams_per_scope_max",
                 self.streams_per_scope_max as u64,
                 self.streams_max as u64,
+            ),
+            (
+                "query.look_ups_per_minute",
+                u64::from(self.look_ups_per_minute),
+                1_000_000,
             ),
         ];
         ranges

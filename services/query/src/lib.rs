@@ -18,6 +18,7 @@
 pub mod replica;
 
 pub mod answer;
+pub mod banks;
 pub mod cursor;
 
 mod config;
@@ -30,8 +31,9 @@ mod tail;
 pub use config::QueryConfig;
 pub use metrics::Metrics;
 pub use routes::{
-    HEARTBEAT_INTERVAL, INVALID_CURSOR, NOT_HOT, NOT_READY, PROBLEMS, STALL_MAX, StreamSlots, TOO_MANY_STREAMS,
-    TRENDING_AGE_MAX, description, router,
+    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, MALFORMED_SIGNAL,
+    Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX,
+    UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL, description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts};

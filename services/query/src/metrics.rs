@@ -4,6 +4,46 @@ use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opt
 
 use crate::replica::{Position, Skipped};
 
+/// What became of a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookUp {
+    /// Something was found.
+    Matched,
+    /// Nothing was found.
+    Unmatched,
+    /// Refused, as the problem of this name says.
+    UnknownSignalType,
+    MalformedSignal,
+    UnmatchableSignal,
+    UnknownBank,
+    RateLimited,
+}
+
+impl LookUp {
+    pub(crate) const ALL: [LookUp; 7] = [
+        LookUp::Matched,
+        LookUp::Unmatched,
+        LookUp::UnknownSignalType,
+        LookUp::MalformedSignal,
+        LookUp::UnmatchableSignal,
+        LookUp::UnknownBank,
+        LookUp::RateLimited,
+    ];
+
+    /// The name in metrics: of a refusal that of its problem.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            LookUp::Matched => "matched",
+            LookUp::Unmatched => "unmatched",
+            LookUp::UnknownSignalType => "unknown_signal_type",
+            LookUp::MalformedSignal => "malformed_signal",
+            LookUp::UnmatchableSignal => "unmatchable_signal",
+            LookUp::UnknownBank => "unknown_bank",
+            LookUp::RateLimited => "rate_limited",
+        }
+    }
+}
+
 /// The metrics of one replica. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -20,6 +60,11 @@ pub struct Metrics {
     pub(crate) hot_records: IntGauge,
     /// Checkpoints of cold counts held.
     pub(crate) cold_states: IntGauge,
+    /// Announced contents held.
+    pub(crate) announced_contents: IntGauge,
+    /// Hashes of announced contents held.
+    pub(crate) announced_hashes: IntGauge,
+    look_ups: IntCounterVec,
     /// Alerts held.
     pub(crate) alerts: IntGauge,
     /// 1 once the replica had caught up.
@@ -77,6 +122,18 @@ impl Metrics {
             hot_records: IntGauge::new("tocsin_query_hot_records", "Hot records held")?,
             cold_states: IntGauge::new("tocsin_query_cold_states", "Checkpoints of cold counts held")?,
             alerts: IntGauge::new("tocsin_query_alerts", "Alerts held")?,
+            announced_contents: IntGauge::new(
+                "tocsin_query_announced_contents",
+                "Announced contents held, each once for each class of an announcement",
+            )?,
+            announced_hashes: IntGauge::new("tocsin_query_announced_hashes", "Hashes of announced contents held")?,
+            look_ups: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_query_look_ups_total",
+                    "Look-ups of hashes, by what became of them",
+                ),
+                &["outcome"],
+            )?,
             ready: IntGauge::new("tocsin_query_ready", "1 once the replica caught up with the log")?,
             read_failures: IntCounter::new(
                 "tocsin_query_read_failures_total",
@@ -97,14 +154,22 @@ impl Metrics {
             &metrics.hot_records,
             &metrics.cold_states,
             &metrics.alerts,
+            &metrics.announced_contents,
+            &metrics.announced_hashes,
             &metrics.ready,
             &metrics.streams,
         ] {
             registry.register(Box::new(gauge.clone()))?;
         }
+        registry.register(Box::new(metrics.look_ups.clone()))?;
         registry.register(Box::new(metrics.read_failures.clone()))?;
         registry.register(Box::new(metrics.streams_evicted.clone()))?;
         Ok(metrics)
+    }
+
+    /// A hash was looked up.
+    pub(crate) fn look_up(&self, outcome: LookUp) {
+        self.look_ups.with_label_values(&[outcome.name()]).inc();
     }
 
     /// A record was left out.

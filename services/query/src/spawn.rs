@@ -11,7 +11,7 @@ use crate::config::QueryConfig;
 use crate::cursor::Cursor;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
-use crate::routes::{STALL_MAX, StreamSlots};
+use crate::routes::{Meter, STALL_MAX, StreamSlots};
 use crate::state::{QueryState, QueryStateParts};
 use crate::tail::Tail;
 
@@ -82,6 +82,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
     let config = &parts.config;
     let limits = ReplicaLimits {
         hot_records_max: config.hot_records_max,
+        announced_hashes_max: config.announced_hashes_max,
         alerts: AlertLimits {
             count_max: config.alerts_per_scope_max,
             age_ms_max: i64::from(config.alerts_retention_hours) * 3_600_000,
@@ -97,6 +98,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
             config.streams_per_scope_max,
             metrics.streams.clone(),
         ),
+        meter: Meter::new(config.look_ups_per_minute),
         metrics,
         shutdown: roles.shutdown().clone(),
         readiness: parts.readiness,

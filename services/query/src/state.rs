@@ -5,11 +5,12 @@ use std::time::Duration;
 use tocsin_model::DeploymentKey;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::banks::Banks;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{StreamSlots, TrendingCache};
+use crate::routes::{Meter, StreamSlots, TrendingCache};
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +31,13 @@ struct Shared {
     slots: Arc<StreamSlots>,
     stall_max: Duration,
     trending: TrendingCache,
+    meter: Meter,
+    look_up_turns: Semaphore,
+    banks: Banks,
 }
+
+/// So many look-ups are made at a time.
+const LOOK_UPS_AT_ONCE: usize = 4;
 
 /// What a [`QueryState`] is made of.
 pub struct QueryStateParts {
@@ -50,6 +57,8 @@ pub struct QueryStateParts {
     pub readiness: ReadinessFlag,
     /// The streams that may be open.
     pub slots: StreamSlots,
+    /// How much each key may look up.
+    pub meter: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
 }
@@ -71,6 +80,9 @@ impl QueryState {
                 slots: Arc::new(parts.slots),
                 stall_max: parts.stall_max,
                 trending: TrendingCache::default(),
+                meter: parts.meter,
+                look_up_turns: Semaphore::new(LOOK_UPS_AT_ONCE),
+                banks: Banks::default(),
             }),
         }
     }
@@ -130,6 +142,18 @@ impl QueryState {
 
     pub(crate) fn stall_max(&self) -> Duration {
         self.shared.stall_max
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.shared.meter
+    }
+
+    pub(crate) fn look_up_turns(&self) -> &Semaphore {
+        &self.shared.look_up_turns
+    }
+
+    pub(crate) fn banks(&self) -> &Banks {
+        &self.shared.banks
     }
 
     pub(crate) fn trending(&self) -> &TrendingCache {

@@ -1,4 +1,4 @@
-//! Follows the log: a plain thread that reads the state, alerts and parties topics from their beginning and applies them.
+//! Follows the log: a plain thread that reads the state, alerts, families and parties topics from their beginning and applies them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -157,6 +157,8 @@ impl Tail {
         metrics.hot_records.set(replica.hot.count() as i64);
         metrics.cold_states.set(replica.cold.count() as i64);
         metrics.alerts.set(replica.alerts.count() as i64);
+        metrics.announced_contents.set(replica.announced.count() as i64);
+        metrics.announced_hashes.set(replica.announced.hashes() as i64);
     }
 
     fn wait(&self, pause: Duration) {

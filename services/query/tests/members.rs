@@ -49,7 +49,7 @@ fn family() -> (World, [u8; 3]) {
     }
     world.link_by(before, founder, Class::All, Evidence::PdqDistance(9));
     world.link_by(after, founder, Class::All, Evidence::EqualHash);
-    world.list(founder, 6 * MINUTE);
+    world.watch_at(1, founder, Some(2), 6 * MINUTE);
     for (party, kind, at) in [
         (1, Kind::BlockedUpload, 8 * MINUTE),
         (1, Kind::BlockedUpload, 9 * MINUTE),

@@ -399,7 +399,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_applied_or_left_out(
-        feed in 0usize..3, tag in 0u8..5, key in proptest::collection::vec(any::<u8>(), 0..24),
+        feed in 0usize..4, tag in 0u8..5, key in proptest::collection::vec(any::<u8>(), 0..24),
         value in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200)),
     ) {
         let mut fed = Fed::default();

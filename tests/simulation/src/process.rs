@@ -207,6 +207,7 @@ fn as_of(change: &tocsin_query::replica::Change) -> Option<tocsin_model::Timesta
 fn replica(setting: &Setting) -> ReplicaState {
     let limits = ReplicaLimits {
         hot_records_max: 10_000,
+        announced_hashes_max: 10_000,
         alerts: AlertLimits {
             count_max: 10_000,
             age_ms_max: i64::MAX,

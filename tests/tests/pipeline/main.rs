@@ -8,6 +8,7 @@ mod crashes;
 mod doors;
 mod links;
 mod live;
+mod look_ups;
 mod partitions;
 mod poison;
 mod retries;

@@ -31,6 +31,7 @@ mod endpoint;
 mod error;
 mod key;
 mod key_cache;
+mod listed;
 mod look_ups;
 mod nulls;
 mod outbox;

@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-fn place(hash: &ContentHash) -> [Value; 2] {
+pub(crate) fn place(hash: &ContentHash) -> [Value; 2] {
     [i64::from(hash.algorithm() as u8).into(), hash.value().to_vec().into()]
 }
 
@@ -193,7 +193,7 @@ fn hash(row: &Row) -> Result<ContentHash, StoreError> {
         .map_err(|_| StoreError::Malformed { field: "value" })
 }
 
-fn severity(row: &Row) -> Result<Option<Severity>, StoreError> {
+pub(crate) fn severity(row: &Row) -> Result<Option<Severity>, StoreError> {
     let number = row
         .integer_if_any("severity")
         .map_err(StoreError::database("read a severity"))?;

@@ -139,6 +139,16 @@ async fn a_content_is_listed_while_any_source_lists_it() {
         store.watch_published(&changes).await.unwrap();
         assert_eq!(store.watch_changes(10).await.unwrap(), []);
         assert_eq!(store.watch_listings().await.unwrap().len(), 2);
+        let listings = store.listings_of(&hash, 9).await.unwrap();
+        assert_eq!(listings, store.watch_listings().await.unwrap());
+        assert_eq!(store.listings_of(&hash, 1).await.unwrap(), listings[..1]);
+        let other = ContentHash::from_bytes(Algorithm::Md5, vec![7; 16], None).unwrap();
+        assert_eq!(store.listings_of(&other, 9).await.unwrap(), []);
+        assert_eq!(
+            store.watch_list_sources(9).await.unwrap(),
+            [north.clone(), south.clone()]
+        );
+        assert_eq!(store.watch_list_sources(1).await.unwrap(), std::slice::from_ref(&north));
 
         assert!(store.unwatch(&hash, &south).await.unwrap());
         assert_eq!(store.watch_changes(10).await.unwrap()[0].listed, Some(grave(2)));

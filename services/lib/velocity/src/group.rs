@@ -340,7 +340,10 @@ impl Group {
                 };
                 self.counters.evicted += 1;
                 self.changed.insert(evicted);
-                out.push(Output::Withdrawal(evicted));
+                // What is watched stays announced, hot or not: others join it by its hashes.
+                if class != Class::All || self.watch_list.severity(evicted.content).is_none() {
+                    out.push(Output::Withdrawal(evicted));
+                }
             }
             Admission::Admitted { evicted: None } => {}
         }

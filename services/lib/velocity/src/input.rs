@@ -54,7 +54,8 @@ pub enum Output {
     Alert(Box<tocsin_model::Alert>),
     /// A content became hot.
     Announcement(FamilyAnnouncement),
-    /// A content made room for another and is hot no more: it was announced, and that holds no longer.
+    /// A content made room for another and is hot no more, or it was taken off the watch list and is not hot: it was announced, and that holds
+    /// no longer.
     Withdrawal(HotKey),
     /// Figures for the home of a family in another group.
     Delta(Delta),

@@ -28,8 +28,14 @@ impl Group {
             Listed::Refused => self.counters.watches_refused += 1,
             Listed::Unchanged => {}
             Listed::Changed => {
+                let listing = HotKey {
+                    content,
+                    class: Class::All,
+                };
                 if watch.listed.is_some() {
                     out.push(Output::Announcement(self.watch_announcement(watch)));
+                } else if self.kept(listing).is_none() {
+                    out.push(Output::Withdrawal(listing));
                 }
                 self.mark_hot(content);
             }

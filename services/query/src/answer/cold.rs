@@ -38,7 +38,7 @@ pub struct QuarantineAnswer {
     pub copies: u64,
 }
 
-/// One window of a cold content.
+/// One window of a content that is counted approximately, at least in part.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ColdWindow {
     /// `5m`, `1h` or `24h`.

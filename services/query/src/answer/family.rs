@@ -331,13 +331,13 @@ fn reach_answer(figures: &FamilyFigures, names: &Names) -> ReachAnswer {
 }
 
 /// Cold counts of the classes of a family's members that have no hot record.
-struct NotHotClasses {
+pub(super) struct NotHotClasses {
     states: Vec<(ContentId, Arc<ColdState>)>,
     as_of: Option<Timestamp>,
 }
 
 impl NotHotClasses {
-    fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<Held>]) -> Self {
+    pub(super) fn new(replica: &ReplicaState, scope: Scope, records: &[Arc<Held>]) -> Self {
         let hot: BTreeSet<(ContentId, Class)> = records
             .iter()
             .filter(|record| record.flood().is_none())
@@ -360,7 +360,7 @@ impl NotHotClasses {
     }
 
     /// `None` when there is nothing to add.
-    fn sum(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, ColdSum)> {
+    pub(super) fn sum(&self, from: Timestamp, to: Timestamp) -> Option<(Timestamp, ColdSum)> {
         let states = self.states.iter().map(|(content, state)| (*content, state.as_ref()));
         let sum = cold_sum(states, from, to)?;
         (sum.spread.high > 0).then_some((self.as_of?, sum))

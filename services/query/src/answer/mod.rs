@@ -3,7 +3,9 @@
 
 mod alert;
 mod cold;
+mod counts;
 mod family;
+mod matches;
 mod members;
 mod series;
 mod trending;
@@ -15,9 +17,14 @@ use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
+pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_answer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
+};
+pub use matches::{
+    FoundContent, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
+    VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
 pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};

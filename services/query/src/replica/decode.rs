@@ -1,8 +1,10 @@
 //! From a record of the log to what it changes. Trusts no byte.
 
 use tocsin_log::RecordRef;
+use tocsin_model::ContentId;
 use tocsin_sketch::codec::Decoder;
 use tocsin_velocity::HotRecord;
+use tocsin_wire::family::{self, FamilyRecord};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{PartyRecord, alert as wire_alert, topics};
 
@@ -15,6 +17,8 @@ pub enum Feed {
     State,
     /// Alerts.
     Alerts,
+    /// Announced contents and their further hashes.
+    Families,
     /// The registry of parties.
     Parties,
 }
@@ -32,13 +36,14 @@ pub struct Position {
 
 impl Feed {
     /// All feeds.
-    pub const ALL: [Feed; 3] = [Feed::State, Feed::Alerts, Feed::Parties];
+    pub const ALL: [Feed; 4] = [Feed::State, Feed::Alerts, Feed::Families, Feed::Parties];
 
     /// The topic's name.
     pub fn topic(self) -> &'static str {
         match self {
             Feed::State => topics::STATE,
             Feed::Alerts => topics::ALERTS,
+            Feed::Families => topics::FAMILIES,
             Feed::Parties => topics::PARTIES,
         }
     }
@@ -68,6 +73,7 @@ pub fn decode(feed: Feed, record: &RecordRef<'_>) -> Result<Change, Skipped> {
     match feed {
         Feed::State => state(record),
         Feed::Alerts => alert(record.value.ok_or(Skipped::Corrupt)?),
+        Feed::Families => families(record.key.unwrap_or_default(), record.value),
         Feed::Parties => party(record.value),
     }
 }
@@ -128,6 +134,40 @@ fn hot_record(body: &[u8]) -> Result<HotRecord, Skipped> {
 fn alert(value: &[u8]) -> Result<Change, Skipped> {
     let record = wire_alert::decode(value).map_err(|_| Skipped::Corrupt)?;
     Ok(Change::Alert(Box::new(record.alert)))
+}
+
+/// A record whose key says something else than its value would never be withdrawn: it is taken for broken.
+fn families(key: &[u8], value: Option<&[u8]>) -> Result<Change, Skipped> {
+    match family::read(Some(key), value).map_err(|_| Skipped::Corrupt)? {
+        FamilyRecord::Announcement(announcement) => {
+            match key == family::key(announcement.content, announcement.class) {
+                true => Ok(Change::Announced(announcement)),
+                false => Err(Skipped::Corrupt),
+            }
+        }
+        FamilyRecord::FurtherHash(further) => {
+            let (place, id) = key.split_last_chunk::<16>().ok_or(Skipped::Corrupt)?;
+            match place == family::key(further.content, further.class) {
+                true => Ok(Change::FurtherHash(further, ContentId(u128::from_be_bytes(*id)))),
+                false => Err(Skipped::Corrupt),
+            }
+        }
+        FamilyRecord::Withdrawal(content, class) => Ok(Change::Withdrawn(content, class)),
+        FamilyRecord::FurtherHashGone => {
+            let (place, id) = key.split_last_chunk::<16>().ok_or(Skipped::Corrupt)?;
+            let gone = |record| match record {
+                FamilyRecord::Withdrawal(content, class) => Some((content, class)),
+                _ => None,
+            };
+            let place = family::read(Some(place), None).ok().and_then(gone);
+            let (content, class) = place.ok_or(Skipped::Corrupt)?;
+            Ok(Change::FurtherHashGone(
+                content,
+                class,
+                ContentId(u128::from_be_bytes(*id)),
+            ))
+        }
+    }
 }
 
 fn party(value: Option<&[u8]>) -> Result<Change, Skipped> {

@@ -1,6 +1,7 @@
-//! The replica: what the state, alerts and parties topics say, as of the records applied. No I/O and no clock in here.
+//! The replica: what the state, alerts, families and parties topics say, as of the records applied. No I/O and no clock in here.
 
 mod alerts;
+mod announced;
 mod cold;
 mod decode;
 mod hot;
@@ -9,12 +10,15 @@ mod partitions;
 
 use std::sync::Arc;
 
-use tocsin_model::{Alert, Class, ContentId, GroupId, PartitionCount, Scope, Timestamp};
+use tocsin_model::{
+    Alert, Class, ContentId, FamilyAnnouncement, FurtherHash, GroupId, PartitionCount, Scope, Timestamp,
+};
 use tocsin_sketch::ColdConfig;
 use tocsin_velocity::HotRecord;
 use tocsin_wire::PartyRecord;
 
 pub use alerts::{AlertLimits, AlertPage, AlertRings, HeldAlert};
+pub use announced::{Announced, AnnouncedTable, IndexSize, MatchedHash};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
 pub use decode::{Feed, Position, decode};
 pub use hot::{Held, HotTable, classes_of};
@@ -26,6 +30,8 @@ pub use partitions::{PartitionView, Partitions};
 pub struct ReplicaLimits {
     /// The most hot records.
     pub hot_records_max: usize,
+    /// The most hashes of announced contents.
+    pub announced_hashes_max: usize,
     /// Alerts, per scope.
     pub alerts: AlertLimits,
 }
@@ -39,6 +45,8 @@ pub struct ReplicaState {
     pub hot: HotTable,
     /// Cold counts.
     pub cold: ColdTable,
+    /// Announced contents by their hashes.
+    pub announced: AnnouncedTable,
     /// Alerts.
     pub alerts: AlertRings,
     /// Names of platforms and parties.
@@ -62,6 +70,14 @@ pub enum Change {
     ColdGone(GroupId, Class),
     /// An alert.
     Alert(Box<Alert>),
+    /// A content became hot or watch-listed in a class.
+    Announced(FamilyAnnouncement),
+    /// An announced content has a further hash, which has this id.
+    FurtherHash(FurtherHash, ContentId),
+    /// A content is announced no more in this class.
+    Withdrawn(ContentId, Class),
+    /// The further hash of this id is none of the content in this class any more.
+    FurtherHashGone(ContentId, Class, ContentId),
     /// A party and its platforms.
     Party(PartyRecord),
     /// Nothing a reader asks for.
@@ -103,6 +119,7 @@ impl ReplicaState {
             partitions: Partitions::new(partitions),
             hot: HotTable::new(limits.hot_records_max),
             cold: ColdTable::new(cold),
+            announced: AnnouncedTable::new(limits.announced_hashes_max),
             alerts: AlertRings::new(limits.alerts),
             names: Names::default(),
         }
@@ -160,6 +177,16 @@ impl ReplicaState {
             Change::Alert(alert) => {
                 self.alerts
                     .push(position.partition, position.offset, position.appended_at_ms, *alert);
+                Ok(())
+            }
+            Change::Announced(announcement) => self.announced.announce(announcement).map_err(|_| Skipped::Full),
+            Change::FurtherHash(further, id) => self.announced.add(&further, id).map_err(|_| Skipped::Full),
+            Change::Withdrawn(content, class) => {
+                self.announced.withdraw(content, class);
+                Ok(())
+            }
+            Change::FurtherHashGone(content, class, id) => {
+                self.announced.remove(content, class, id);
                 Ok(())
             }
             Change::Party(party) => {

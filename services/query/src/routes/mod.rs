@@ -1,7 +1,10 @@
 //! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
 
 mod alerts;
+mod counts;
 mod families;
+mod hma;
+mod meter;
 mod parameters;
 mod reader;
 mod stream;
@@ -17,6 +20,11 @@ use utoipa_axum::routes;
 use crate::answer::AnswerError;
 use crate::state::QueryState;
 
+pub use hma::{
+    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, MALFORMED_SIGNAL, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
+    UNMATCHABLE_SIGNAL,
+};
+pub use meter::Meter;
 pub use stream::{HEARTBEAT_INTERVAL, STALL_MAX};
 pub use stream_slots::StreamSlots;
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
@@ -49,8 +57,29 @@ pub const TOO_MANY_STREAMS: ProblemKind = ProblemKind {
     title: "As many streams are open as may be",
 };
 
+/// The key has looked up as much as it may in a minute.
+pub const RATE_LIMITED: ProblemKind = ProblemKind {
+    status: 429,
+    code: "rate_limited",
+    title: "The key has looked up as many hashes as it may in a minute",
+};
+
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 4] = [NOT_READY, NOT_HOT, INVALID_CURSOR, TOO_MANY_STREAMS];
+pub const PROBLEMS: [ProblemKind; 10] = {
+    let [type_unknown, malformed, unmatchable, bank_unknown, no_hashing] = hma::PROBLEMS;
+    [
+        NOT_READY,
+        NOT_HOT,
+        INVALID_CURSOR,
+        TOO_MANY_STREAMS,
+        RATE_LIMITED,
+        type_unknown,
+        malformed,
+        unmatchable,
+        bank_unknown,
+        no_hashing,
+    ]
+};
 
 /// The routes, and the description of them.
 pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
@@ -72,10 +101,22 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))
+        .merge(metered())
+}
+
+/// The routes on which a key's look-ups are counted.
+fn metered() -> OpenApiRouter<QueryState> {
+    OpenApiRouter::new()
+        .routes(routes!(counts::counts))
+        .merge(hma::routes())
+        .layer(axum::middleware::from_fn(meter::tell_quota))
 }
 
 #[derive(OpenApi)]
-#[openapi(modifiers(&BearerKey), tags((name = "query", description = "Figures and alerts inside the reader's scope")))]
+#[openapi(modifiers(&BearerKey), tags(
+    (name = "query", description = "Figures and alerts inside the reader's scope"),
+    (name = "hma", description = "Look-ups in the shape of the open matcher HMA"),
+))]
 struct Description;
 
 struct BearerKey;
@@ -119,6 +160,8 @@ mod tests {
             problem::NOT_FOUND,
             problem::METHOD_NOT_ALLOWED,
             problem::INVALID_PARAMETER,
+            problem::INVALID_BODY,
+            problem::BODY_TOO_LARGE,
             problem::UNAVAILABLE,
             problem::INTERNAL,
         ];

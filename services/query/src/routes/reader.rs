@@ -3,7 +3,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tocsin_model::Scope;
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::{Principal, Role};
+use tocsin_store::{KeyId, Principal, Role};
 
 use super::NOT_READY;
 use crate::state::QueryState;
@@ -11,6 +11,7 @@ use crate::state::QueryState;
 /// Who asks: a key that was checked, on a replica that caught up.
 pub(crate) struct Reader {
     pub(crate) scope: Scope,
+    pub(crate) key_id: KeyId,
     /// The key as it was shown, to check it again during a stream.
     token: String,
 }
@@ -31,6 +32,7 @@ impl FromRequestParts<QueryState> for Reader {
         }
         Ok(Reader {
             scope: principal.scope(),
+            key_id: principal.key_id,
             token: token.to_owned(),
         })
     }

@@ -13,7 +13,7 @@ use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, Appender, AppenderOptions, Cleanup, Durability, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{Kind, PartitionCount, Sharing};
 use tocsin_query::replica::{Feed, ReplicaState};
-use tocsin_query::{Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, StreamSlots, router, spawn};
+use tocsin_query::{Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, StreamSlots, router, spawn};
 use tocsin_runtime::{Readiness, Roles, Shutdown};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles, Store};
 use tower::ServiceExt as _;
@@ -92,6 +92,7 @@ impl Api {
         log.ensure_topics(&[
             topic(Feed::State, u32::from(PARTITIONS), Cleanup::Compact),
             topic(Feed::Alerts, ALERT_PARTITIONS, Cleanup::Delete),
+            topic(Feed::Families, 1, Cleanup::Compact),
             topic(Feed::Parties, 1, Cleanup::Compact),
         ])
         .unwrap();
@@ -259,25 +260,34 @@ pub struct Bare {
     pub router: Router,
     pub state: QueryState,
     pub readiness: Readiness,
+    pub registry: prometheus::Registry,
+    pub store: Store,
     pub keys: Keys,
     _directory: tempfile::TempDir,
 }
 
 impl Bare {
     pub async fn start(replica: ReplicaState, stall_max: Duration) -> Bare {
+        Bare::metered(replica, stall_max, 6_000).await
+    }
+
+    /// One whose keys may look up so many hashes a minute.
+    pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", directory.path().join("store").display()))
             .await
             .unwrap();
         let keys = keys(&store).await;
         let readiness = Readiness::new();
+        let registry = prometheus::Registry::new();
         let state = QueryState::new(QueryStateParts {
             replica,
-            store,
+            store: store.clone(),
             key: key(),
             alert_partitions: 1,
             slots: StreamSlots::new(9, 9, prometheus::IntGauge::new("streams", "streams").unwrap()),
-            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+            meter: Meter::new(per_minute),
+            metrics: Metrics::new(&registry).unwrap(),
             shutdown: Shutdown::new(),
             readiness: readiness.flag("query", "catching up"),
             stall_max,
@@ -286,6 +296,8 @@ impl Bare {
             router: router(state.clone()).0,
             state,
             readiness,
+            registry,
+            store,
             keys,
             _directory: directory,
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{
     AccountToken, Alert, AlertId, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, Evidence,
-    FamilyId, GroupId, HashRef, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Severity,
+    FamilyId, FurtherHash, GroupId, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Severity,
     Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, Watch,
 };
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
@@ -13,7 +13,7 @@ use tocsin_sketch::ColdConfig;
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
-use tocsin_wire::{Names, PartyRecord, PlatformRecord};
+use tocsin_wire::{Names, PartyRecord, PlatformRecord, family as wire_family};
 
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
@@ -37,6 +37,7 @@ pub fn cold_config() -> ColdConfig {
 pub fn limits() -> ReplicaLimits {
     ReplicaLimits {
         hot_records_max: 10_000,
+        announced_hashes_max: 10_000,
         alerts: AlertLimits {
             count_max: 100,
             age_ms_max: 3_600_000,
@@ -44,7 +45,17 @@ pub fn limits() -> ReplicaLimits {
     }
 }
 
+/// Contents from this number on are pictures; each differs from the one before in five bits.
+pub const PICTURES: u8 = 200;
+
 pub fn hash(content: u8) -> ContentHash {
+    if let Some(variant) = content.checked_sub(PICTURES) {
+        let mut bytes = [0x5a; 32];
+        for bit in 0..usize::from(variant) * 5 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        return ContentHash::from_bytes(Algorithm::Pdq, bytes.to_vec(), Some(100)).unwrap();
+    }
     ContentHash::from_bytes(Algorithm::Sha256, vec![content; 32], None).unwrap()
 }
 
@@ -93,6 +104,7 @@ pub struct Made {
 pub struct World {
     groups: BTreeMap<GroupId, Group>,
     offset: u64,
+    families: Vec<Made>,
 }
 
 impl Default for World {
@@ -102,6 +114,7 @@ impl Default for World {
                 .map(|group| (GroupId(group), Group::new(GroupId(group), group_config())))
                 .collect(),
             offset: 0,
+            families: Vec::new(),
         }
     }
 }
@@ -120,7 +133,7 @@ fn group_config() -> GroupConfig {
 
 impl World {
     pub fn see(&mut self, seen: Seen) {
-        let value = [seen.content; 32];
+        let hash = hash(seen.content);
         self.offset += 1;
         let sighting = Sighting {
             // Each party publishes into its own topic.
@@ -139,10 +152,7 @@ impl World {
             occurred_at: Timestamp(START + seen.at),
             received_at: Timestamp(START + seen.at),
             content: id(seen.content),
-            hash: HashRef {
-                algorithm: Algorithm::Sha256,
-                value: &value,
-            },
+            hash: hash.view(),
             account: Some(AccountToken((seen.account + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             account_epoch: 0,
             audience: seen.audience,
@@ -180,14 +190,18 @@ impl World {
         self.apply(link.content.group(), Input::Link(&link));
     }
 
-    /// Puts a content on the watch list.
-    pub fn list(&mut self, content: u8, at: i64) {
+    /// Puts a content on the watch list, or takes it off.
+    pub fn watch(&mut self, number: u64, content: u8, listed: Option<u8>) {
+        self.watch_at(number, content, listed, 0);
+    }
+
+    pub fn watch_at(&mut self, number: u64, content: u8, listed: Option<u8>, at: i64) {
         let watch = Watch {
-            number: 1,
+            number,
             content: id(content),
             hash: hash(content),
-            listed: Severity::new(2),
-            source: "example".parse().unwrap(),
+            listed: listed.and_then(Severity::new),
+            source: "north".parse().unwrap(),
             at: Timestamp(START + at),
         };
         self.apply(watch.content.group(), Input::Watch(&watch));
@@ -204,7 +218,16 @@ impl World {
         self.groups.get_mut(&group).unwrap().apply(input, &mut out);
         for output in out {
             match output {
-                Output::Alert(_) | Output::Announcement(_) | Output::Withdrawal(_) => {}
+                Output::Alert(_) => {}
+                Output::Announcement(announcement) => {
+                    let key = wire_family::key(announcement.content, announcement.class);
+                    let value = wire_family::encode(&announcement);
+                    self.families.push(family_record(key, Some(value)));
+                }
+                Output::Withdrawal(HotKey { content, class }) => {
+                    self.families
+                        .push(family_record(wire_family::key(content, class), None));
+                }
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),
@@ -212,12 +235,12 @@ impl World {
         }
     }
 
-    /// What changed since the last time, then the cold counts in chunks, then a header for each partition.
+    /// What was announced since the last time, what changed, then the cold counts in chunks, then a header for each partition.
     pub fn records(&mut self, at: i64) -> Vec<Made> {
         self.tick(at);
         let partitions = PartitionCount::new(PARTITIONS).unwrap();
         let applied_through = self.offset;
-        let mut made = Vec::new();
+        let mut made = std::mem::take(&mut self.families);
         for (group, state) in &mut self.groups {
             let partition = partitions.partition_of(*group);
             for HotKey { content, class } in state.take_changed() {
@@ -254,9 +277,14 @@ impl World {
 }
 
 pub fn header(partition: u32, next_offset: u64, at: i64) -> Made {
+    header_since(partition, next_offset, next_offset, at)
+}
+
+/// A header whose partition was checkpointed before some of what it counts.
+pub fn header_since(partition: u32, checkpoint_offset: u64, next_offset: u64, at: i64) -> Made {
     let body = StateHeader {
         next_offset,
-        checkpoint_offset: next_offset,
+        checkpoint_offset,
         partition_count: PARTITIONS,
         group_count: tocsin_model::KEY_GROUPS,
         key_epoch: 0,
@@ -286,6 +314,27 @@ pub fn state_record(partition: u32, key: StateKey, value: Option<Vec<u8>>) -> Ma
         key: key.to_bytes(),
         value,
     }
+}
+
+pub fn family_record(key: Vec<u8>, value: Option<Vec<u8>>) -> Made {
+    Made {
+        feed: Feed::Families,
+        partition: 0,
+        key,
+        value,
+    }
+}
+
+/// A further hash of a content, as intake says it.
+pub fn further_hash(content: u8, class: Class, hash: &ContentHash) -> Made {
+    let further = FurtherHash {
+        content: id(content),
+        hash: hash.clone(),
+        class,
+        at: Timestamp(START),
+    };
+    let key = wire_family::further_hash_key(further.content, class, key().content_id(hash));
+    family_record(key, Some(wire_family::encode_further_hash(&further)))
 }
 
 pub fn party(number: u16, name: &str) -> Made {

@@ -113,6 +113,8 @@ fn code(account: u64, codes: u64) -> [u8; 2] {
 pub(crate) struct Deployment {
     pub(crate) groups: BTreeMap<GroupId, Group>,
     pub(crate) alerts: Vec<Alert>,
+    /// What was announced and not withdrawn.
+    pub(crate) announced: BTreeSet<(ContentId, Class)>,
     config: GroupConfig,
     offset: u64,
 }
@@ -122,6 +124,7 @@ impl Deployment {
         Deployment {
             groups: BTreeMap::new(),
             alerts: Vec::new(),
+            announced: BTreeSet::new(),
             config,
             offset: 0,
         }
@@ -158,7 +161,8 @@ impl Deployment {
         for output in out {
             match output {
                 Output::Alert(alert) => self.alerts.push(*alert),
-                Output::Announcement(_) | Output::Withdrawal(_) => {}
+                Output::Announcement(told) => drop(self.announced.insert((told.content, told.class))),
+                Output::Withdrawal(gone) => drop(self.announced.remove(&(gone.content, gone.class))),
                 Output::Delta(delta) => self.apply(delta.family.home(), Input::Delta(&delta)),
                 Output::Link(link) => self.apply(link.content.group(), Input::Link(&link)),
                 Output::Decision(decision) => self.apply(decision.family.home(), Input::Decision(&decision)),

@@ -1,6 +1,8 @@
 //! What is watch-listed rings at its first sighting, and nothing else changes by it.
 
-use tocsin_model::{AlertLevel, AlertReason, Class, FamilyId, Kind, Link, PartyId, Scope, Sharing, Timestamp};
+use tocsin_model::{
+    AlertLevel, AlertReason, Class, ContentId, FamilyId, Kind, Link, PartyId, Scope, Sharing, Timestamp,
+};
 
 use super::harness::*;
 use crate::input::WATCHED_MAX;
@@ -173,6 +175,38 @@ fn a_full_table_makes_room_for_what_is_watched() {
     deployment.watch(1, 7, 1);
     deployment.see(seen(7, 1, 2_000));
     assert_eq!(levels(&deployment, Scope::All), [AlertLevel::Raised]);
+}
+
+#[test]
+fn what_is_watched_stays_announced_until_it_is_neither_listed_nor_hot() {
+    let mut deployment = Deployment::new(GroupConfig {
+        promote_at: 1,
+        hot_max: 1,
+        ..config()
+    });
+    let other = ContentId(id(7).0 ^ 1);
+    let is_announced = |deployment: &Deployment, content| deployment.announced.contains(&(content, Class::All));
+    deployment.watch(1, 7, 2);
+    assert!(is_announced(&deployment, id(7)), "listed and never seen");
+    deployment.see(seen(7, 1, 0));
+    // Its episode keeps it in the table for as long as it is open.
+    let later = 25 * HOUR;
+    deployment.tick(later);
+    for copy in 0..5 {
+        deployment.see_as(other, seen(8, copy, later));
+    }
+    assert!(deployment.record(7, Class::All).is_none(), "it made room");
+    assert!(is_announced(&deployment, id(7)) && is_announced(&deployment, other));
+    deployment.watch_at(later, 2, 7, 0);
+    assert!(!is_announced(&deployment, id(7)), "neither listed nor hot");
+
+    let again = later + 25 * HOUR;
+    deployment.tick(again);
+    deployment.watch_at(again, 3, 7, 2);
+    deployment.see(seen(7, 2, again));
+    assert!(deployment.record(7, Class::All).is_some() && !is_announced(&deployment, other));
+    deployment.watch_at(again, 4, 7, 0);
+    assert!(is_announced(&deployment, id(7)), "hot, and listed no more");
 }
 
 #[test]

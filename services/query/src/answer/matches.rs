@@ -1,0 +1,253 @@
+//! What a look-up of a signal finds: announced contents with their velocity and provenance, bank by bank, in the shape of the open matcher HMA.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tocsin_family::Pdq;
+use tocsin_model::{ContentId, FamilyId, Scope};
+use tocsin_store::WatchListing;
+use tocsin_velocity::figures::WindowLength;
+use tocsin_wire::document::{Range, instant};
+use utoipa::ToSchema;
+
+use super::{AnswerError, FamilyAnswer, QuarantineAnswer, family_answer, window_name};
+use crate::banks::banks_of;
+use crate::replica::{Announced, MatchedHash, ReplicaState};
+
+/// The most contents that one look-up finds: the nearest.
+pub const MATCHES_MAX: usize = 64;
+
+/// The matches of each bank, the nearest first. Banks without a match are not named.
+pub type MatchesByBank = BTreeMap<String, Vec<MatchAnswer>>;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Sought {
+    /// What is announced under exactly this hash.
+    Equal(ContentId),
+    /// What is announced at most [`Pdq::DISTANCE_MAX`] bits away.
+    Near(Pdq),
+}
+
+/// One match.
+///
+/// `bank_content_id` and `distance` are HMA's own fields with HMA's types, a number and text: `MatchWithDistance` in
+/// `hasher-matcher-actioner/src/OpenMediaMatch/schemas/matching.py` and `lookup` in `blueprints/matching.py` beside it, 2026. Its guide shows
+/// `distance` as a number; its code, and what Coop declares, is text.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MatchAnswer {
+    /// The first 53 of the content's 128 bits, so that every JSON reader takes it whole.
+    pub bank_content_id: u64,
+    /// Of PDQ hashes, in how many of 256 bits they differ, `0` to `31`; `-` where hashes are equal.
+    pub distance: String,
+    /// What HMA does not tell.
+    pub tocsin: MatchDetails,
+}
+
+/// What Tocsin knows of a matched content.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MatchDetails {
+    /// The content, 32 hexadecimal digits: ask `/v1/families/{id}` for more.
+    pub content: String,
+    /// The family it belongs to in the reader's scope.
+    pub family: String,
+    /// How fast that family is spread. Null while nothing of it is told in the reader's scope.
+    pub velocity: Option<VelocityAnswer>,
+    /// Who listed it. Empty when it is in `HOT_FAMILIES` alone.
+    pub listed: Vec<ListingAnswer>,
+    /// Why it matched.
+    pub evidence: MatchEvidence,
+}
+
+/// How fast a family is spread, inside the reader's scope.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct VelocityAnswer {
+    /// `hot`: counted exactly since it became hot; `cold`: counted approximately.
+    pub state: &'static str,
+    /// Uploads, blocked uploads and shares of the last 5 minutes.
+    pub spread_5m: Range,
+    /// The same of the last hour.
+    pub spread_1h: Range,
+    /// The same of the last 24 hours.
+    pub spread_24h: Range,
+    /// Why it is not counted exactly although it comes so often. Null when it is no flood.
+    pub quarantined: Option<QuarantineAnswer>,
+    /// The time up to which everything is counted, RFC 3339.
+    pub as_of: Option<String>,
+    /// How far that is behind, in milliseconds.
+    pub lag_ms: u64,
+}
+
+/// One source's listing of a content.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ListingAnswer {
+    /// Who listed it.
+    pub source: String,
+    /// How grave it is, 1 to 4.
+    pub severity: u8,
+    /// When, RFC 3339.
+    pub listed_at: Option<String>,
+}
+
+/// Why a content matched.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MatchEvidence {
+    /// `equal`: the same hash; `near`: a PDQ hash at most 31 bits away.
+    pub kind: &'static str,
+    /// In how many of 256 bits the PDQ hashes differ. Null where hashes are equal.
+    pub distance: Option<u32>,
+    /// Which hash of the content matched: `strongest`, the one that names it, or `further`, another one that its events carried.
+    pub hash: &'static str,
+}
+
+/// A content that a look-up found, before it is known who lists it.
+#[derive(Clone, Debug)]
+pub struct FoundContent {
+    /// What was found.
+    pub announced: Announced,
+    /// Its family in the reader's scope, where one of its records is hot there.
+    pub hot_family: Option<FamilyId>,
+    /// Whether a watch list may have it: nothing else can hold what is not hot.
+    pub may_be_listed: bool,
+    velocity: Option<VelocityAnswer>,
+}
+
+/// The announced contents inside a scope that a look-up finds, the nearest first.
+///
+/// # Errors
+/// A partition has not told its time yet.
+pub fn find(
+    replica: &ReplicaState,
+    scope: Scope,
+    sought: Sought,
+    now_ms: i64,
+) -> Result<Vec<FoundContent>, AnswerError> {
+    let announced = match sought {
+        Sought::Equal(id) => replica.announced.equal(id, scope, MATCHES_MAX),
+        Sought::Near(pdq) => replica.announced.near(&pdq, scope, MATCHES_MAX),
+    };
+    // Variants are mostly of one family, whose figures are made once.
+    let mut velocities: BTreeMap<FamilyId, Option<VelocityAnswer>> = BTreeMap::new();
+    let found = announced.into_iter().map(|announced| {
+        let content = announced.content;
+        let hot_family = replica.hot.family_of(content, scope);
+        let family = hot_family.unwrap_or(FamilyId(content));
+        let velocity = match velocities.get(&family) {
+            Some(known) => known.clone(),
+            None => {
+                let made = velocity(replica, scope, content, now_ms)?;
+                velocities.insert(family, made.clone());
+                made
+            }
+        };
+        let records = replica.hot.visible(content, scope);
+        Ok(FoundContent {
+            may_be_listed: records.is_empty() || records.iter().any(|record| record.watched().is_some()),
+            announced,
+            hot_family,
+            velocity,
+        })
+    });
+    found.collect()
+}
+
+/// The answer, with who lists each of the contents found. What is neither hot nor listed any more is in no bank; `wanted` says which banks
+/// were asked for.
+pub fn matches_by_bank(found: &[(FoundContent, Vec<WatchListing>)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
+    let mut banks = MatchesByBank::new();
+    for (content, listings) in found {
+        for bank in banks_of(content.hot_family.is_some(), listings) {
+            if wanted(&bank) {
+                banks.entry(bank).or_default().push(match_answer(content, listings));
+            }
+        }
+    }
+    banks
+}
+
+/// The contents found that stand in a bank that was asked for, each once, the nearest first.
+pub fn matches_in_any_bank(
+    found: &[(FoundContent, Vec<WatchListing>)],
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<MatchAnswer> {
+    let stands = |content: &FoundContent, listings: &[WatchListing]| {
+        let banks = banks_of(content.hot_family.is_some(), listings);
+        banks.iter().any(|bank| wanted(bank))
+    };
+    let matches = found.iter().filter(|(content, listings)| stands(content, listings));
+    matches
+        .map(|(content, listings)| match_answer(content, listings))
+        .collect()
+}
+
+/// The number by which HMA's clients know a content: its first 53 bits. Content ids are keyed hashes, so two of 10^6 contents share a number
+/// with a probability of one in 18,000.
+pub fn bank_content_id(content: ContentId) -> u64 {
+    (content.0 >> 75) as u64
+}
+
+fn match_answer(found: &FoundContent, listings: &[WatchListing]) -> MatchAnswer {
+    let Announced {
+        content, distance, by, ..
+    } = &found.announced;
+    MatchAnswer {
+        bank_content_id: bank_content_id(*content),
+        distance: distance.map_or_else(|| "-".to_owned(), |distance| distance.to_string()),
+        tocsin: MatchDetails {
+            content: content.to_string(),
+            family: found.hot_family.unwrap_or(FamilyId(*content)).to_string(),
+            velocity: found.velocity.clone(),
+            listed: listings
+                .iter()
+                .map(|listing| ListingAnswer {
+                    source: listing.source.to_string(),
+                    severity: listing.severity.get(),
+                    listed_at: instant(listing.listed_at),
+                })
+                .collect(),
+            evidence: MatchEvidence {
+                kind: match distance {
+                    Some(_) => "near",
+                    None => "equal",
+                },
+                distance: *distance,
+                hash: match by {
+                    MatchedHash::Strongest => "strongest",
+                    MatchedHash::Further => "further",
+                },
+            },
+        },
+    }
+}
+
+fn velocity(
+    replica: &ReplicaState,
+    scope: Scope,
+    content: ContentId,
+    now_ms: i64,
+) -> Result<Option<VelocityAnswer>, AnswerError> {
+    let nothing = |length| (window_name(length), Range { low: 0, high: 0 });
+    let mut spread: BTreeMap<&str, Range> = WindowLength::ALL.map(nothing).into();
+    let (state, quarantined, as_of, lag_ms) = match family_answer(replica, scope, content, None, now_ms) {
+        Err(AnswerError::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(FamilyAnswer::Hot(hot)) => {
+            spread.extend(hot.windows.iter().map(|window| (window.window, window.spread)));
+            ("hot", None, hot.as_of, hot.lag_ms)
+        }
+        Ok(FamilyAnswer::Cold(cold)) => {
+            spread.extend(cold.windows.iter().map(|window| (window.window, window.spread)));
+            ("cold", cold.quarantined, cold.as_of, cold.lag_ms)
+        }
+    };
+    let of = |length| spread[window_name(length)];
+    Ok(Some(VelocityAnswer {
+        state,
+        spread_5m: of(WindowLength::Minutes5),
+        spread_1h: of(WindowLength::Hour1),
+        spread_24h: of(WindowLength::Hours24),
+        quarantined,
+        as_of,
+        lag_ms,
+    }))
+}

@@ -1,0 +1,334 @@
+//! The contents that were announced, by every hash that is known of them: what a look-up is answered from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::Included;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tocsin_family::{Lookup, Pdq, PdqIndex, Slot};
+use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp};
+
+use crate::replica::hot::{TableFull, classes_of};
+
+/// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
+///
+/// Memory, measured at 10^6 contents of one hash: 365 bytes for each where it is a PDQ hash, 194 where it is a SHA-256.
+#[derive(Debug)]
+pub struct AnnouncedTable {
+    hashes_max: usize,
+    tables: RwLock<Tables>,
+}
+
+/// An announced content that a look-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The content.
+    pub content: ContentId,
+    /// Its strongest hash.
+    pub hash: ContentHash,
+    /// In how many of 256 bits the PDQ hash found differs from the one looked up; `None` where hashes were compared for equality.
+    pub distance: Option<u32>,
+    /// Which of the content's hashes was found.
+    pub by: MatchedHash,
+}
+
+/// Which hash of a content was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchedHash {
+    /// The one that names the content.
+    Strongest,
+    /// Another one that an event of the content carried.
+    Further,
+}
+
+/// What a look-up inside a scope is answered from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexSize {
+    /// How many hashes. What is announced in both classes of a scope counts twice.
+    pub hashes: u64,
+    /// When the latest of the contents was announced.
+    pub newest: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    contents: BTreeMap<(ContentId, Class), Content>,
+    /// Further hashes of announced contents: the hash's id, the class, the content.
+    further: BTreeSet<(ContentId, Class, ContentId)>,
+    by_pdq: PdqIndex<(ContentId, Class)>,
+    sizes: BTreeMap<(Class, Algorithm), IndexSize>,
+    /// All hashes that are held.
+    hashes: usize,
+    /// The contents that are announced.
+    announced: usize,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    /// `None`: further hashes came before the announcement, as they do when the log was compacted. They are found once it came.
+    announced: Option<Strongest>,
+    further: Vec<Further>,
+}
+
+#[derive(Debug)]
+struct Strongest {
+    hash: ContentHash,
+    slot: Option<Slot>,
+}
+
+#[derive(Debug)]
+struct Further {
+    id: ContentId,
+    algorithm: Algorithm,
+    pdq: Option<Pdq>,
+    slot: Option<Slot>,
+}
+
+impl AnnouncedTable {
+    /// The most further hashes of one content and class.
+    pub const FURTHER_MAX: usize = 64;
+
+    /// An empty table for so many hashes.
+    pub fn new(hashes_max: usize) -> Self {
+        AnnouncedTable {
+            hashes_max,
+            tables: RwLock::default(),
+        }
+    }
+
+    /// Takes an announcement, in place of an earlier one of the same content and class.
+    ///
+    /// # Errors
+    /// The content is new in this class, and the table is full.
+    pub fn announce(&self, announcement: FamilyAnnouncement) -> Result<(), TableFull> {
+        let FamilyAnnouncement {
+            content,
+            hash,
+            class,
+            at,
+            ..
+        } = announcement;
+        let mut guard = self.write();
+        let tables = &mut *guard;
+        let held = tables.contents.get(&(content, class));
+        if tables.hashes >= self.hashes_max && held.is_none_or(|held| held.announced.is_none()) {
+            return Err(TableFull);
+        }
+        let entry = tables.contents.entry((content, class)).or_default();
+        let size = tables.sizes.entry((class, hash.algorithm())).or_default();
+        size.newest = size.newest.max(Some(at));
+        // A content is named by its strongest hash: an announcement said again has the same one.
+        if entry.announced.is_some() {
+            return Ok(());
+        }
+        size.hashes += 1;
+        tables.hashes += 1;
+        tables.announced += 1;
+        let pdq = Pdq::of(&hash).ok();
+        let slot = pdq.and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
+        entry.announced = Some(Strongest { hash, slot });
+        for further in &mut entry.further {
+            tables.further.insert((further.id, class, content));
+            tables.sizes.entry((class, further.algorithm)).or_default().hashes += 1;
+            further.slot = further
+                .pdq
+                .and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
+        }
+        Ok(())
+    }
+
+    /// Takes a further hash of a content, whose id is `id`.
+    ///
+    /// # Errors
+    /// The hash is new, and the table is full or the content has [`AnnouncedTable::FURTHER_MAX`] of them.
+    pub fn add(&self, further: &FurtherHash, id: ContentId) -> Result<(), TableFull> {
+        let (content, class) = (further.content, further.class);
+        let mut guard = self.write();
+        let tables = &mut *guard;
+        let held = tables.contents.get(&(content, class));
+        if id == content || held.is_some_and(|held| held.further.iter().any(|known| known.id == id)) {
+            return Ok(());
+        }
+        if tables.hashes >= self.hashes_max || held.is_some_and(|held| held.further.len() >= Self::FURTHER_MAX) {
+            return Err(TableFull);
+        }
+        let entry = tables.contents.entry((content, class)).or_default();
+        let pdq = Pdq::of(&further.hash).ok();
+        let mut known = Further {
+            id,
+            algorithm: further.hash.algorithm(),
+            pdq,
+            slot: None,
+        };
+        if entry.announced.is_some() {
+            tables.further.insert((id, class, content));
+            tables.sizes.entry((class, known.algorithm)).or_default().hashes += 1;
+            known.slot = pdq.and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
+        }
+        entry.further.reserve_exact(1);
+        entry.further.push(known);
+        tables.hashes += 1;
+        Ok(())
+    }
+
+    /// The announcement of a content in a class holds no longer, and neither do its further hashes there.
+    pub fn withdraw(&self, content: ContentId, class: Class) {
+        let mut guard = self.write();
+        let tables = &mut *guard;
+        let Some(gone) = tables.contents.remove(&(content, class)) else {
+            return;
+        };
+        let was_announced = gone.announced.is_some();
+        if let Some(strongest) = gone.announced {
+            tables.announced -= 1;
+            tables.forget(class, strongest.hash.algorithm(), strongest.slot);
+        }
+        for further in gone.further {
+            tables.forget_further(class, content, &further, was_announced);
+        }
+    }
+
+    /// The log has forgotten a further hash.
+    pub fn remove(&self, content: ContentId, class: Class, id: ContentId) {
+        let mut guard = self.write();
+        let tables = &mut *guard;
+        let Some(entry) = tables.contents.get_mut(&(content, class)) else {
+            return;
+        };
+        let Some(place) = entry.further.iter().position(|further| further.id == id) else {
+            return;
+        };
+        let further = entry.further.swap_remove(place);
+        let is_announced = entry.announced.is_some();
+        if !is_announced && entry.further.is_empty() {
+            tables.contents.remove(&(content, class));
+        }
+        tables.forget_further(class, content, &further, is_announced);
+    }
+
+    /// What is announced inside `scope` under the hash of this id: at most `most` contents, ascending.
+    pub fn equal(&self, id: ContentId, scope: Scope, most: usize) -> Vec<Announced> {
+        let tables = self.read();
+        let mut found: BTreeMap<ContentId, Announced> = BTreeMap::new();
+        for class in classes_of(scope) {
+            let strongest = tables.announced(id, class);
+            found.extend(strongest.map(|strongest| (id, strongest.found(id, None, MatchedHash::Strongest))));
+            let range = (
+                Included((id, class, ContentId(0))),
+                Included((id, class, ContentId(u128::MAX))),
+            );
+            for (_, _, content) in tables.further.range(range).take(most) {
+                let Some(strongest) = tables.announced(*content, class) else {
+                    continue;
+                };
+                let further = strongest.found(*content, None, MatchedHash::Further);
+                found.entry(*content).or_insert(further);
+            }
+        }
+        found.into_values().take(most).collect()
+    }
+
+    /// What is announced inside `scope` at most [`Pdq::DISTANCE_MAX`] bits from `pdq`: at most `most` contents, the nearest first, equally near
+    /// ones ascending.
+    pub fn near(&self, pdq: &Pdq, scope: Scope, most: usize) -> Vec<Announced> {
+        let tables = self.read();
+        let (mut lookup, mut slots) = (Lookup::default(), Vec::new());
+        let mut nearest: BTreeMap<ContentId, (u32, Class)> = BTreeMap::new();
+        // A content may be found by several of its hashes: what was found is passed over until there is enough, or nothing more.
+        while nearest.len() < most {
+            let wanted =
+                |(content, class): &(ContentId, Class)| scope.contains(*class) && !nearest.contains_key(content);
+            tables.by_pdq.near(pdq, most, wanted, &mut lookup, &mut slots);
+            let is_all = slots.len() < most;
+            for found in &slots {
+                let (content, class) = found.value;
+                if nearest.len() < most {
+                    nearest.entry(content).or_insert((found.distance, class));
+                }
+            }
+            if is_all {
+                break;
+            }
+        }
+        let mut found: Vec<Announced> = nearest
+            .into_iter()
+            .filter_map(|(content, (distance, class))| {
+                let strongest = tables.announced(content, class)?;
+                let of_strongest = Pdq::of(&strongest.hash).ok().map(|strongest| strongest.distance(pdq));
+                let by = match of_strongest == Some(distance) {
+                    true => MatchedHash::Strongest,
+                    false => MatchedHash::Further,
+                };
+                Some(strongest.found(content, Some(distance), by))
+            })
+            .collect();
+        found.sort_by_key(|found| (found.distance, found.content));
+        found
+    }
+
+    /// How much of one algorithm is announced inside a scope.
+    pub fn size(&self, algorithm: Algorithm, scope: Scope) -> IndexSize {
+        let tables = self.read();
+        let sizes = classes_of(scope).filter_map(|class| tables.sizes.get(&(class, algorithm)));
+        sizes.fold(IndexSize::default(), |sum, size| IndexSize {
+            hashes: sum.hashes + size.hashes,
+            newest: sum.newest.max(size.newest),
+        })
+    }
+
+    /// How many contents are announced. In two classes it is two.
+    pub fn count(&self) -> usize {
+        self.read().announced
+    }
+
+    /// How many hashes are held.
+    pub fn hashes(&self) -> usize {
+        self.read().hashes
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn announced(&self, content: ContentId, class: Class) -> Option<&Strongest> {
+        self.contents.get(&(content, class))?.announced.as_ref()
+    }
+
+    fn forget_further(&mut self, class: Class, content: ContentId, further: &Further, was_announced: bool) {
+        if was_announced {
+            self.further.remove(&(further.id, class, content));
+            self.forget(class, further.algorithm, further.slot);
+        } else {
+            self.hashes -= 1;
+        }
+    }
+
+    fn forget(&mut self, class: Class, algorithm: Algorithm, slot: Option<Slot>) {
+        self.hashes -= 1;
+        if let Some(size) = self.sizes.get_mut(&(class, algorithm)) {
+            size.hashes -= 1;
+        }
+        if let Some(slot) = slot {
+            self.by_pdq.remove(slot);
+        }
+    }
+}
+
+impl Strongest {
+    fn found(&self, content: ContentId, distance: Option<u32>, by: MatchedHash) -> Announced {
+        Announced {
+            content,
+            hash: self.hash.clone(),
+            distance,
+            by,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Goal: a look-up finds what a plain list of what was announced and not withdrawn finds, inside the scope alone, in whatever order records
+//! come.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use tocsin_model::{DeploymentKey, FamilyId, PartyId};
+
+use super::*;
+
+const SCOPES: [Scope; 3] = [Scope::All, Scope::Coordinators, Scope::Party(PartyId(1))];
+const CLASSES: [Class; 3] = [Class::All, Class::Coordinators, Class::Party(PartyId(1))];
+
+fn id(hash: &ContentHash) -> ContentId {
+    DeploymentKey::from_bytes([7; 32]).content_id(hash)
+}
+
+/// Files below 8, pictures from 8 on: four of each of which the hashes are near one another.
+fn hash(number: u8) -> ContentHash {
+    if number < 8 {
+        return ContentHash::from_bytes(Algorithm::Sha256, vec![number; 32], None).unwrap();
+    }
+    let mut bytes = [if number < 12 { 0x5a } else { 0x3c }; 32];
+    for bit in 0..number % 4 * 5 {
+        bytes[usize::from(bit)] ^= 1;
+    }
+    ContentHash::from_bytes(Algorithm::Pdq, bytes.to_vec(), Some(100)).unwrap()
+}
+
+fn announcement(content: u8, class: Class, at: i64) -> FamilyAnnouncement {
+    let hash = hash(content);
+    FamilyAnnouncement {
+        content: id(&hash),
+        family: FamilyId(id(&hash)),
+        hash,
+        class,
+        at: Timestamp(at),
+    }
+}
+
+fn further(content: u8, class: Class, other: u8) -> (FurtherHash, ContentId) {
+    let further = FurtherHash {
+        content: id(&hash(content)),
+        hash: hash(other),
+        class,
+        at: Timestamp(0),
+    };
+    let id = id(&further.hash);
+    (further, id)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Announce { content: u8, class: usize },
+    Add { content: u8, class: usize, other: u8 },
+    Withdraw { content: u8, class: usize },
+    Remove { content: u8, class: usize, other: u8 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (content, class) = (|| 0_u8..16, || 0_usize..3);
+    let step = prop_oneof![
+        3 => (content(), class()).prop_map(|(content, class)| Step::Announce { content, class }),
+        4 => (content(), class(), content()).prop_map(|(content, class, other)| Step::Add { content, class, other }),
+        1 => (content(), class()).prop_map(|(content, class)| Step::Withdraw { content, class }),
+        1 => (content(), class(), content()).prop_map(|(content, class, other)| Step::Remove { content, class, other }),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+/// What is held of one content in one class: whether it is announced, and its further hashes.
+type Plain = BTreeMap<(u8, usize), (bool, BTreeSet<u8>)>;
+
+fn plain(steps: &[Step]) -> Plain {
+    let mut plain = Plain::new();
+    for step in steps {
+        match *step {
+            Step::Announce { content, class } => plain.entry((content, class)).or_default().0 = true,
+            Step::Add { content, class, other } if content != other => {
+                plain.entry((content, class)).or_default().1.insert(other);
+            }
+            Step::Add { .. } => {}
+            Step::Withdraw { content, class } => drop(plain.remove(&(content, class))),
+            Step::Remove { content, class, other } => {
+                if let Some(held) = plain.get_mut(&(content, class)) {
+                    held.1.remove(&other);
+                }
+            }
+        }
+    }
+    plain
+}
+
+fn table(steps: &[Step]) -> AnnouncedTable {
+    let table = AnnouncedTable::new(10_000);
+    for step in steps {
+        match *step {
+            Step::Announce { content, class } => table.announce(announcement(content, CLASSES[class], 5)).unwrap(),
+            Step::Add { content, class, other } => {
+                let (further, id) = further(content, CLASSES[class], other);
+                table.add(&further, id).unwrap();
+            }
+            Step::Withdraw { content, class } => table.withdraw(id(&hash(content)), CLASSES[class]),
+            Step::Remove { content, class, other } => {
+                table.remove(id(&hash(content)), CLASSES[class], id(&hash(other)))
+            }
+        }
+    }
+    table
+}
+
+/// The names of what is announced inside a scope: the content, its hash, whether that is the strongest.
+fn names(plain: &Plain, scope: Scope) -> Vec<(u8, u8, MatchedHash)> {
+    let inside = plain
+        .iter()
+        .filter(|((_, class), (announced, _))| *announced && scope.contains(CLASSES[*class]));
+    let names = inside.flat_map(|((content, _), (_, others))| {
+        let further = others.iter().map(|other| (*content, *other, MatchedHash::Further));
+        std::iter::once((*content, *content, MatchedHash::Strongest)).chain(further)
+    });
+    names.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_look_up_finds_what_a_plain_list_finds(steps in steps(), sought in 0_u8..16, most in 1_usize..20) {
+        let (table, plain) = (table(&steps), plain(&steps));
+        let query = hash(sought);
+        for scope in SCOPES {
+            let names = names(&plain, scope);
+            let mut equal: Vec<ContentId> = names.iter().filter(|name| name.1 == sought).map(|name| id(&hash(name.0))).collect();
+            equal.sort_unstable();
+            equal.dedup();
+            equal.truncate(most);
+            let found = table.equal(id(&query), scope, most);
+            prop_assert_eq!(found.iter().map(|found| found.content).collect::<Vec<_>>(), equal);
+            for algorithm in [Algorithm::Sha256, Algorithm::Pdq] {
+                let size = table.size(algorithm, scope);
+                let of_algorithm = |name: &&(u8, u8, MatchedHash)| hash(name.1).algorithm() == algorithm;
+                prop_assert_eq!(size.hashes, names.iter().filter(of_algorithm).count() as u64);
+            }
+            let Ok(pdq) = Pdq::of(&query) else { continue };
+            let mut near: BTreeMap<ContentId, u32> = BTreeMap::new();
+            for (content, other, _) in &names {
+                let distance = Pdq::of(&hash(*other)).map_or(256, |other| other.distance(&pdq));
+                if distance <= Pdq::DISTANCE_MAX {
+                    let known = near.entry(id(&hash(*content))).or_insert(distance);
+                    *known = distance.min(*known);
+                }
+            }
+            let mut near: Vec<_> = near.into_iter().map(|(content, distance)| (Some(distance), content)).collect();
+            near.sort_unstable();
+            near.truncate(most);
+            let found = table.near(&pdq, scope, most);
+            prop_assert_eq!(found.iter().map(|found| (found.distance, found.content)).collect::<Vec<_>>(), near);
+        }
+        let held: usize = plain.values().map(|(announced, others)| usize::from(*announced) + others.len()).sum();
+        prop_assert_eq!(table.hashes(), held);
+        prop_assert_eq!(table.count(), plain.values().filter(|(announced, _)| *announced).count());
+    }
+}
+
+#[test]
+fn a_further_hash_that_came_first_is_found_once_its_content_is_announced() {
+    let table = AnnouncedTable::new(10);
+    let (known, id_of_picture) = further(1, Class::All, 9);
+    table.add(&known, id_of_picture).unwrap();
+    let pdq = Pdq::of(&hash(9)).unwrap();
+    assert_eq!(table.near(&pdq, Scope::All, 8), []);
+    assert_eq!(table.equal(id_of_picture, Scope::All, 8), []);
+    table.announce(announcement(1, Class::All, 5)).unwrap();
+    let expected = Announced {
+        content: id(&hash(1)),
+        hash: hash(1),
+        distance: Some(0),
+        by: MatchedHash::Further,
+    };
+    assert_eq!(table.near(&pdq, Scope::All, 8), [expected]);
+    assert_eq!(table.equal(id_of_picture, Scope::All, 8).len(), 1);
+    let (_, by_strongest) = further(2, Class::All, 1);
+    assert_eq!(table.equal(by_strongest, Scope::All, 8)[0].by, MatchedHash::Strongest);
+}
+
+#[test]
+fn a_full_table_leaves_out_what_is_new_and_keeps_what_it_has() {
+    let table = AnnouncedTable::new(2);
+    table.announce(announcement(1, Class::All, 5)).unwrap();
+    let (other, id_of_other) = further(1, Class::All, 2);
+    table.add(&other, id_of_other).unwrap();
+    assert_eq!(table.announce(announcement(3, Class::All, 5)), Err(TableFull));
+    let (surplus, id_of_surplus) = further(1, Class::All, 4);
+    assert_eq!(table.add(&surplus, id_of_surplus), Err(TableFull));
+    assert_eq!(table.add(&other, id_of_other), Ok(()), "known already");
+    assert_eq!(table.announce(announcement(1, Class::All, 9)), Ok(()), "said again");
+    assert_eq!(table.size(Algorithm::Sha256, Scope::All).newest, Some(Timestamp(9)));
+    table.withdraw(id(&hash(1)), Class::All);
+    assert_eq!((table.hashes(), table.count()), (0, 0));
+    table.announce(announcement(3, Class::All, 5)).unwrap();
+}
+
+#[test]
+fn one_content_takes_no_more_places_than_its_own() {
+    let table = AnnouncedTable::new(10_000);
+    let content = id(&hash(1));
+    for number in 0..AnnouncedTable::FURTHER_MAX as u8 + 1 {
+        let hash = ContentHash::from_bytes(Algorithm::Md5, vec![number; 16], None).unwrap();
+        let id = id(&hash);
+        let class = Class::All;
+        let at = Timestamp(0);
+        let taken = table.add(
+            &FurtherHash {
+                content,
+                hash,
+                class,
+                at,
+            },
+            id,
+        );
+        assert_eq!(
+            taken.is_ok(),
+            usize::from(number) < AnnouncedTable::FURTHER_MAX,
+            "{number}"
+        );
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tocsin_model::Scope;
+use tocsin_runtime::{Problem, problem};
+use tocsin_store::WatchListing;
+use utoipa::{IntoParams, ToSchema};
+
+use super::signal::{sought, turn_down};
+use super::{HASHING_NOT_OFFERED, UNKNOWN_BANK};
+use crate::answer::{FoundContent, MatchAnswer, MatchesByBank, Sought, find, matches_by_bank, matches_in_any_bank};
+use crate::banks::LISTINGS_MAX;
+use crate::metrics::LookUp;
+use crate::routes::meter::MeteredReader;
+use crate::routes::parameters::{Parameters, refused};
+use crate::routes::unanswered;
+use crate::state::QueryState;
+use crate::tail::now_ms;
+
+/// The most banks that one look-up names.
+pub const BANKS_ASKED_MAX: usize = 64;
+
+/// Which signal. Parameters of HMA that stand for nothing here (`seed`, `bypass_coinflip`, `content_type`, `types`) are passed over.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LookupParameters {
+    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    #[param(required = true)]
+    signal_type: Option<String>,
+    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    #[param(required = true)]
+    signal: Option<String>,
+    /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
+    #[param(value_type = Option<u8>)]
+    quality: Option<String>,
+    /// Banks to look in, separated by commas; all when absent.
+    banks: Option<String>,
+    /// Not offered: media is hashed elsewhere.
+    url: Option<String>,
+}
+
+/// Which signal, and how it is answered.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RawLookupParameters {
+    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    #[param(required = true)]
+    signal_type: Option<String>,
+    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    #[param(required = true)]
+    signal: Option<String>,
+    /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
+    #[param(value_type = Option<u8>)]
+    quality: Option<String>,
+    /// Banks to look in, separated by commas; all when absent.
+    banks: Option<String>,
+    /// Whether each match is told with its distance, velocity and provenance, or as its number alone, which is the default.
+    #[param(value_type = Option<bool>)]
+    include_distance: Option<String>,
+}
+
+/// The contents found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RawLookupAnswer {
+    /// The nearest first, 64 at most.
+    matches: Vec<RawMatch>,
+}
+
+/// A content found.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum RawMatch {
+    /// Its `bank_content_id`.
+    Number(u64),
+    /// With its distance, velocity and provenance.
+    Match(Box<MatchAnswer>),
+}
+
+/// Which banks have a signal, as HMA answers, with velocity and provenance
+///
+/// `pdq` signals are matched within 31 of 256 bits, the others by equality, against what is announced inside the reader's scope: families that
+/// are hot there (bank `HOT_FAMILIES`) and watch lists (a bank for each source). At most 64 contents, the nearest. Banks without a match are
+/// not named. A look-up never changes a count: send an event to `/v1/events` for what is uploaded.
+#[utoipa::path(get, path = "/m/lookup", tag = "hma", security(("api_key" = [])), params(LookupParameters),
+    responses(
+        (status = 200, description = "Matches by bank", body = std::collections::BTreeMap<String, Vec<MatchAnswer>>),
+        (status = 400, description = "`invalid_parameter`, `unknown_signal_type`, `malformed_signal`, `unmatchable_signal`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
+        (status = 501, description = "`hashing_not_offered`: a `url` was given", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn lookup(
+    State(state): State<QueryState>,
+    metered: MeteredReader,
+    Parameters(parameters): Parameters<LookupParameters>,
+) -> Result<Json<MatchesByBank>, Problem> {
+    if parameters.url.is_some() {
+        return Err(Problem::new(HASHING_NOT_OFFERED));
+    }
+    let sought = sought(
+        &state,
+        parameters.signal_type.as_deref(),
+        parameters.signal.as_deref(),
+        parameters.quality.as_deref(),
+    )?;
+    let banks = Banks::parse(&state, parameters.banks.as_deref()).await?;
+    let found = look_up(&state, metered.reader.scope, sought).await?;
+    let answer = matches_by_bank(&found, |bank| banks.has(bank));
+    tell(&state, !answer.is_empty());
+    Ok(Json(answer))
+}
+
+/// Which contents have a signal, as HMA answers, with velocity and provenance
+///
+/// As `/m/lookup`, each content once, whatever banks it is in.
+#[utoipa::path(get, path = "/m/raw_lookup", tag = "hma", security(("api_key" = [])), params(RawLookupParameters),
+    responses(
+        (status = 200, body = RawLookupAnswer),
+        (status = 400, description = "`invalid_parameter`, `unknown_signal_type`, `malformed_signal`, `unmatchable_signal`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn raw_lookup(
+    State(state): State<QueryState>,
+    metered: MeteredReader,
+    Parameters(parameters): Parameters<RawLookupParameters>,
+) -> Result<Json<RawLookupAnswer>, Problem> {
+    let with_distance = is_true("include_distance", parameters.include_distance.as_deref())?;
+    let sought = sought(
+        &state,
+        parameters.signal_type.as_deref(),
+        parameters.signal.as_deref(),
+        parameters.quality.as_deref(),
+    )?;
+    let banks = Banks::parse(&state, parameters.banks.as_deref()).await?;
+    let found = look_up(&state, metered.reader.scope, sought).await?;
+    let matches = matches_in_any_bank(&found, |bank| banks.has(bank)).into_iter();
+    let matches: Vec<RawMatch> = match with_distance {
+        true => matches.map(|found| RawMatch::Match(Box::new(found))).collect(),
+        false => matches.map(|found| RawMatch::Number(found.bank_content_id)).collect(),
+    };
+    tell(&state, !matches.is_empty());
+    Ok(Json(RawLookupAnswer { matches }))
+}
+
+/// What is announced of a signal, and who lists it. A look-up among alike hashes may take milliseconds, so few are made at a time, on threads
+/// of their own.
+async fn look_up(
+    state: &QueryState,
+    scope: Scope,
+    sought: Sought,
+) -> Result<Vec<(FoundContent, Vec<WatchListing>)>, Problem> {
+    let turn = state.look_up_turns().acquire().await;
+    let turn = turn.map_err(|error| Problem::internal(&error))?;
+    let worker = state.clone();
+    let made = tokio::task::spawn_blocking(move || find(worker.replica(), scope, sought, now_ms()));
+    let contents = made.await.map_err(|error| Problem::internal(&error))?;
+    drop(turn);
+    let mut found = Vec::new();
+    for content in contents.map_err(unanswered)? {
+        let listings = match content.may_be_listed {
+            true => state.store().listings_of(&content.announced.hash, LISTINGS_MAX).await,
+            false => Ok(Vec::new()),
+        };
+        found.push((content, listings.map_err(|error| unavailable(&error))?));
+    }
+    Ok(found)
+}
+
+/// The banks that a look-up asks for.
+enum Banks {
+    All,
+    These(BTreeSet<String>),
+}
+
+impl Banks {
+    async fn parse(state: &QueryState, text: Option<&str>) -> Result<Banks, Problem> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return Ok(Banks::All);
+        };
+        let names: BTreeSet<String> = text.split(',').map(str::to_owned).take(BANKS_ASKED_MAX + 1).collect();
+        if names.len() > BANKS_ASKED_MAX {
+            return Err(refused(&format!("banks: {BANKS_ASKED_MAX} at most")));
+        }
+        let known = all_banks(state).await?;
+        match names.iter().find(|name| !known.contains(name)) {
+            None => Ok(Banks::These(names)),
+            Some(name) => Err(unknown_bank(state, name)),
+        }
+    }
+
+    fn has(&self, bank: &str) -> bool {
+        match self {
+            Banks::All => true,
+            Banks::These(names) => names.contains(bank),
+        }
+    }
+}
+
+/// All banks, ascending.
+pub(super) async fn all_banks(state: &QueryState) -> Result<std::sync::Arc<Vec<String>>, Problem> {
+    state
+        .banks()
+        .all(state.store())
+        .await
+        .map_err(|error| unavailable(&error))
+}
+
+/// A refusal, counted.
+pub(super) fn unknown_bank(state: &QueryState, name: &str) -> Problem {
+    let name: String = name.chars().take(64).collect();
+    turn_down(state, UNKNOWN_BANK, &format!("bank: {name}"))
+}
+
+fn unavailable(error: &tocsin_store::StoreError) -> Problem {
+    tracing::error!(
+        error = tocsin_runtime::roles::chain(error),
+        "the watch list could not be asked"
+    );
+    Problem::new(problem::UNAVAILABLE).with_retry_after_s(1)
+}
+
+fn tell(state: &QueryState, is_matched: bool) {
+    state.metrics().look_up(match is_matched {
+        true => LookUp::Matched,
+        false => LookUp::Unmatched,
+    });
+}
+
+/// Yes and no as HMA takes them, `True` of Python's clients among them.
+fn is_true(name: &str, text: Option<&str>) -> Result<bool, Problem> {
+    match text.unwrap_or("false").to_ascii_lowercase().as_str() {
+        "true" | "1" | "t" | "yes" | "y" | "on" => Ok(true),
+        "false" | "0" | "f" | "no" | "n" | "off" => Ok(false),
+        _ => Err(refused(&format!("{name}: true or false"))),
+    }
+}
