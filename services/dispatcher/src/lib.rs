@@ -28,6 +28,7 @@ mod publisher;
 mod registry;
 mod routes;
 mod telemetry;
+mod watch_list;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;

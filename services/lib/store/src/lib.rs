@@ -11,6 +11,7 @@
 //! * An alert changes the cases at most once, by its id.
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
 //!   written together or not at all.
+//! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
@@ -44,7 +45,10 @@ pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
-pub use watch::{WatchChange, WatchListing};
+pub use watch::{
+    BANKS_MAX, BankRecord, BankSettings, FollowState, STAGED_MAX, StagedList, Switched, UPDATES_MAX, WatchBatch,
+    WatchChange, WatchCursor, WatchListing,
+};
 
 use database::Database;
 use key_cache::KeyCache;
