@@ -2,6 +2,8 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::Refusal;
 
+use crate::follow::FollowConfig;
+
 /// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,6 +13,8 @@ pub struct DispatcherConfig {
     /// How many episodes a day are to interrupt a person, over the whole deployment: the threshold follows from it. 1 to 1,000; default 15.
     /// Must be the same for every dispatcher.
     pub pages_per_day: u32,
+    /// Lists elsewhere that are followed into banks, each in a section `[[dispatcher.follow]]`. Default: none.
+    pub follow: Vec<FollowConfig>,
 }
 
 impl Default for DispatcherConfig {
@@ -18,6 +22,7 @@ impl Default for DispatcherConfig {
         DispatcherConfig {
             lease_s: 300,
             pages_per_day: 15,
+            follow: Vec::new(),
         }
     }
 }
@@ -29,7 +34,8 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
         ];
-        refusals.into_iter().flatten().collect()
+        let follow = FollowConfig::refusals(&self.follow);
+        refusals.into_iter().flatten().chain(follow).collect()
     }
 
     pub(crate) fn lease(&self) -> Milliseconds {
@@ -47,6 +53,7 @@ mod tests {
         let wrong = DispatcherConfig {
             lease_s: 0,
             pages_per_day: 0,
+            ..DispatcherConfig::default()
         };
         assert_eq!(wrong.refusals().len(), 2);
     }

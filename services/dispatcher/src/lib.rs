@@ -22,6 +22,7 @@ mod alert_reader;
 mod alerts;
 mod config;
 mod control;
+mod follow;
 mod housekeeping;
 pub mod problems;
 mod publisher;
@@ -42,6 +43,7 @@ use tocsin_store::Store;
 use tocsin_wire::Names;
 
 pub use config::DispatcherConfig;
+pub use follow::{FollowConfig, FollowError, FollowKind};
 pub use registry::topic_spec;
 pub use routes::{description, router};
 
@@ -79,6 +81,9 @@ pub enum DispatcherError {
     /// A metric of this name is registered already.
     #[error("register the metrics of the dispatcher")]
     Metrics(#[from] prometheus::Error),
+    /// Lists elsewhere cannot be followed.
+    #[error("follow lists")]
+    Follow(#[from] FollowError),
     /// The thread could not be started.
     #[error("start the thread that reads alerts")]
     Thread(#[from] RolesError),
@@ -137,6 +142,13 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "publish decisions",
         publisher::run(dispatcher.clone(), appender.clone(), shutdown.clone()),
     );
+    let following = follow::Following::new(
+        &dispatcher.config.follow,
+        dispatcher.store.clone(),
+        parts.instance.clone(),
+        &parts.registry,
+    )?;
+    roles.spawn_task("follow lists", following.run(shutdown.clone()));
     let control = control::Control {
         dispatcher: dispatcher.clone(),
         log: parts.log.clone(),

@@ -15,7 +15,7 @@ use super::sorted::{Merged, RUN_BYTES, Sorter};
 /// Puts a list in the place of a bank's.
 ///
 /// The list is read and sorted first, then written beside the one in force, then put in its place in one transaction: whoever ends in between
-/// leaves the old list. Takes about 100 MB of memory whatever its length, and temporary files of about its own size.
+/// leaves the old list. Takes about 110 MB of memory whatever its length, and temporary files of about its own size.
 #[derive(Debug, Args)]
 pub struct ImportCommand {
     /// Its form: local-file, csv, threatexchange, tech-against-terrorism, stopncii or hma.

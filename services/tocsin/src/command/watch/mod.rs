@@ -4,6 +4,8 @@ mod sorted;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tocsin_model::{Algorithm, BankName, ContentHash, Name, Opinion, Severity};
 use tocsin_store::Store;
 
@@ -51,6 +53,12 @@ pub enum WatchCommand {
     Banks,
     /// Make a bank, or change its settings.
     Bank(bank::BankCommand),
+    /// Show how far lists elsewhere were followed, and what was wrong with them at the last attempt.
+    Follows {
+        /// Forget how far the list of this bank was followed: it is read from its beginning.
+        #[arg(long)]
+        forget: Option<BankName>,
+    },
     /// Put a list in the place of a bank's: all of it, or nothing.
     Import(import::ImportCommand),
 }
@@ -112,11 +120,34 @@ impl WatchCommand {
             WatchCommand::List { source, bank } => list(&store, source.as_ref(), bank.as_ref()).await?,
             WatchCommand::Banks => bank::list(&store).await?,
             WatchCommand::Bank(command) => command.run(&store).await?,
+            WatchCommand::Follows { forget } => follows(&store, forget.as_ref()).await?,
             WatchCommand::Import(command) => command.run(&store).await?,
         }
         store.close().await;
         Ok(())
     }
+}
+
+async fn follows(store: &Store, forget: Option<&BankName>) -> Result<()> {
+    if let Some(bank) = forget {
+        let was_known = store.forget_follow(bank.as_str()).await?;
+        let (known, unknown) = ("It is read from its beginning.", "Nothing was followed into that bank.");
+        println!("{}", if was_known { known } else { unknown });
+        return Ok(());
+    }
+    for state in store.follow_states().await? {
+        let advanced = state.advanced_at.map_or("never".to_owned(), |at| utc(at.0));
+        let (asked, problem) = (utc(state.attempted_at.0), state.problem.as_deref().unwrap_or("well"));
+        println!("{}  asked {asked}  told something {advanced}  {problem}", state.name);
+    }
+    Ok(())
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+fn utc(at_ms: i64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000)).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_else(|| at_ms.to_string())
 }
 
 async fn list(store: &Store, source: Option<&Name>, bank: Option<&BankName>) -> Result<()> {
