@@ -8,7 +8,7 @@
 //! * A tombstone is an update, not a reject: what is withdrawn elsewhere is withdrawn here.
 //! * No input makes a reader hold more than [`RECORD_BYTES_MAX`] or [`PAGE_BYTES_MAX`] of it.
 //!
-//! Start reading at [`Format`], then `signal.rs`.
+//! Start reading at [`Format`], then `signal.rs`; what goes out: [`write`].
 
 mod hma;
 mod json;
@@ -21,6 +21,7 @@ mod stopncii;
 mod table;
 mod tech_against_terrorism;
 mod threat_exchange;
+pub mod write;
 
 pub use page::{Page, PageError};
 pub use read::{Format, ListReader, PAGE_BYTES_MAX, RECORD_BYTES_MAX, ReadError};

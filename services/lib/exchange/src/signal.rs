@@ -136,7 +136,8 @@ mod tests {
         let upper = pdq.to_uppercase();
         let url = "https://example.org/a";
         let long = "u".repeat(2_049);
-        let cases: [(&str, &str, Option<u8>, Result<(), RejectCode>); 17] = [
+        type Case<'a> = (&'a str, &'a str, Option<u8>, Result<(), RejectCode>);
+        let cases: [Case<'_>; 17] = [
             ("pdq", &pdq, None, Ok(())),
             ("HASH_PDQ", &upper, Some(50), Ok(())),
             ("ImagePDQ", &pdq, Some(49), Err(RejectCode::QualityLow)),

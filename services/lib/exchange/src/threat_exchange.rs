@@ -49,6 +49,8 @@ struct Descriptors<'a> {
 #[derive(Deserialize)]
 struct Descriptor<'a> {
     #[serde(borrow)]
+    id: Option<Scalar<'a>>,
+    #[serde(borrow)]
     owner: Option<Owner<'a>>,
     status: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "json::tags")]
@@ -98,6 +100,9 @@ fn read(update: Update<'_>) -> Result<ListUpdate, RejectCode> {
         return Ok(ListUpdate::Withdrawn(hash));
     };
     let mut tags: Vec<String> = update.tags.iter().map(|text| signal::tag(text)).collect();
+    // A reaction is one to a descriptor, not to the indicator.
+    let descriptor = descriptors.data.iter().find_map(|descriptor| descriptor.id.as_ref());
+    tags.extend(descriptor.map(|id| signal::tag(&format!("{DESCRIPTOR_TAG}{}", id.text()))));
     for tag in descriptors.data.iter().flat_map(|descriptor| &descriptor.tags) {
         let tag = signal::tag(tag);
         if !tags.contains(&tag) && tags.len() < TAGS_MAX {
@@ -115,6 +120,8 @@ fn read(update: Update<'_>) -> Result<ListUpdate, RejectCode> {
     })))
 }
 
+/// Begins the tag that names a descriptor of the indicator.
+pub(crate) const DESCRIPTOR_TAG: &str = "descriptor:";
 /// So many tags are looked at; fewer are kept.
 const TAGS_MAX: usize = 256;
 
@@ -191,7 +198,7 @@ mod tests {
             panic!("{page:?}")
         };
         assert_eq!(entry.source_id.as_deref(), Some("101"));
-        assert_eq!(entry.tags, ["group:x", "media_priority_s1", "source_y"]);
+        assert_eq!(entry.tags, ["group:x", "media_priority_s1", "descriptor:1", "source_y"]);
         assert_eq!(entry.severity, Severity::new(3));
         assert_eq!(entry.listed_at, Some(Timestamp(1_593_631_875_000)));
         let opinions: Vec<(&str, Opinion)> = entry

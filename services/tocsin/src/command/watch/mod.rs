@@ -1,5 +1,7 @@
 mod bank;
+mod export;
 mod import;
+mod push;
 mod sorted;
 
 use anyhow::{Context as _, Result};
@@ -61,6 +63,10 @@ pub enum WatchCommand {
     },
     /// Put a list in the place of a bank's: all of it, or nothing.
     Import(import::ImportCommand),
+    /// Write a bank, or how its entries fared, for others.
+    Export(export::ExportCommand),
+    /// Push a bank into a bank of the open matcher HMA.
+    Push(push::PushCommand),
 }
 
 /// Who lists what.
@@ -122,6 +128,8 @@ impl WatchCommand {
             WatchCommand::Bank(command) => command.run(&store).await?,
             WatchCommand::Follows { forget } => follows(&store, forget.as_ref()).await?,
             WatchCommand::Import(command) => command.run(&store).await?,
+            WatchCommand::Export(command) => command.run(&store).await?,
+            WatchCommand::Push(command) => command.run(&store).await?,
         }
         store.close().await;
         Ok(())
