@@ -172,7 +172,7 @@ impl Store {
         })
     }
 
-    /// Takes away at most `limit` entries of lists that stand for nothing: those that were replaced and whose difference is published, and
+    /// Takes away at most `limit` entries, and about as many opinions, of lists that stand for nothing: those that were replaced and whose difference is published, and
     /// those that nobody wrote to for `abandoned_after`. How many; 0: there is nothing to take away.
     ///
     /// # Errors
@@ -197,33 +197,33 @@ impl Store {
             .execute("UPDATE watch_lists SET state = 2 WHERE list = $1", &[list.into()])
             .await
             .map_err(&failed)?;
-        let rows = transaction
-            .fetch(
-                "SELECT algorithm, value FROM watch_entries WHERE list = $1 ORDER BY algorithm, value LIMIT 1 OFFSET $2",
-                &[list.into(), i64::from(limit).into()],
-            )
-            .await
-            .map_err(&failed)?;
-        let forgotten = match rows.first() {
-            Some(row) => {
+        let mut forgotten = 0;
+        let mut is_empty = true;
+        // One hash has several opinions, which go together.
+        let opinions = limit.max(2 * tocsin_model::BankEntry::OPINIONS_MAX as u32);
+        for (table, limit) in [("watch_entries", limit), ("watch_opinions", opinions)] {
+            let first_kept = format!(
+                "SELECT algorithm, value FROM {table} WHERE list = $1 ORDER BY algorithm, value LIMIT 1 OFFSET $2"
+            );
+            let rows = transaction
+                .fetch(&first_kept, &[list.into(), i64::from(limit).into()])
+                .await
+                .map_err(&failed)?;
+            let mut which = "list = $1".to_owned();
+            let mut values = vec![list.into()];
+            if let Some(row) = rows.first() {
                 let (algorithm, value) = place_of(row)?;
-                transaction
-                    .execute(
-                        "DELETE FROM watch_entries WHERE list = $1 AND (algorithm, value) < ($2, $3)",
-                        &[list.into(), algorithm.into(), value.into()],
-                    )
-                    .await
-                    .map_err(&failed)?
+                which += " AND (algorithm, value) < ($2, $3)";
+                values.extend([algorithm.into(), value.into()]);
+                is_empty = false;
             }
-            None => {
-                let mut forgotten = 0;
-                for table in ["watch_entries", "watch_opinions", "watch_lists"] {
-                    let sql = format!("DELETE FROM {table} WHERE list = $1");
-                    forgotten += transaction.execute(&sql, &[list.into()]).await.map_err(&failed)?;
-                }
-                forgotten
-            }
-        };
+            let delete = format!("DELETE FROM {table} WHERE {which}");
+            forgotten += transaction.execute(&delete, &values).await.map_err(&failed)?;
+        }
+        if is_empty {
+            let delete = "DELETE FROM watch_lists WHERE list = $1";
+            forgotten += transaction.execute(delete, &[list.into()]).await.map_err(&failed)?;
+        }
         transaction.commit().await.map_err(&failed)?;
         Ok(forgotten)
     }
