@@ -106,7 +106,7 @@ impl Following {
     }
 
     pub(crate) async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
-        while !shutdown.is_requested() && !self.lists.is_empty() {
+        while !shutdown.is_requested() {
             for place in 0..self.lists.len() {
                 if self.lists[place].due_at <= Instant::now() && !shutdown.is_requested() {
                     let round = tokio::select! {

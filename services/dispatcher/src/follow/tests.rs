@@ -342,3 +342,17 @@ async fn one_dispatcher_follows_and_a_list_left_alone_for_too_long_is_not_gone_o
     stage.reply([ok(threat_updates(&[(1, 100)], &[], None))]);
     assert_eq!(stage.round().await.0, Ok(()), "from the beginning");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_nothing_runs_on_until_it_is_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("store.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let following = Following::new(&[], store, "a".to_owned(), &Registry::new()).unwrap();
+    let shutdown = Shutdown::new();
+    // A role that ends by itself ends the process.
+    let mut running = Box::pin(following.run(shutdown.clone()));
+    assert!(futures::poll!(&mut running).is_pending());
+    shutdown.request();
+    running.await.unwrap();
+}
