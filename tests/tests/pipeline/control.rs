@@ -25,7 +25,7 @@ async fn a_watched_content_rings_at_its_first_sighting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_takes_anothers_place_rings_in_its_place() {
+async fn a_list_in_the_place_of_another_rings_alone() {
     on_each_log(async |ground| check_bank(ground).await).await;
 }
 
