@@ -3,6 +3,7 @@ use tocsin_model::Milliseconds;
 use tocsin_runtime::Refusal;
 
 use crate::deliveries::Networks;
+use crate::follow::FollowConfig;
 
 /// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct DispatcherConfig {
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
+    /// Lists elsewhere that are followed into banks, each in a section `[[dispatcher.follow]]`. Default: none.
+    pub follow: Vec<FollowConfig>,
 }
 
 impl Default for DispatcherConfig {
@@ -24,6 +27,7 @@ impl Default for DispatcherConfig {
             lease_s: 300,
             pages_per_day: 15,
             endpoint_networks: Vec::new(),
+            follow: Vec::new(),
         }
     }
 }
@@ -37,7 +41,8 @@ impl DispatcherConfig {
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
-        refusals.into_iter().flatten().chain(networks).collect()
+        let follow = FollowConfig::refusals(&self.follow);
+        refusals.into_iter().flatten().chain(networks).chain(follow).collect()
     }
 
     pub(crate) fn lease(&self) -> Milliseconds {
@@ -56,6 +61,7 @@ mod tests {
             lease_s: 0,
             pages_per_day: 0,
             endpoint_networks: vec!["everywhere".to_owned()],
+            ..DispatcherConfig::default()
         };
         assert_eq!(wrong.refusals().len(), 3);
     }

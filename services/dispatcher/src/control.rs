@@ -13,15 +13,15 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use tocsin_log::{Append, Appender, Log, LogError, SharedLog, TopicPartition, read_through};
 use tocsin_model::{
-    Calibration, DeploymentKey, GroupId, Milliseconds, PartitionCount, PlatformNull, Populations, Timestamp, Watch,
+    Calibration, DeploymentKey, GroupId, Milliseconds, PartitionCount, PlatformNull, Populations, Timestamp,
 };
 use tocsin_runtime::Shutdown;
-use tocsin_store::{PageEpisode, Threshold, WatchChange};
+use tocsin_store::{PageEpisode, Threshold};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
 use tocsin_velocity::null::{calibrate, differs};
 use tocsin_wire::{SightingsRecord, TickTime, population, topics};
 
-use crate::telemetry::{Calibrated, ControlFailed, NullsInForce, PagesCounted, PopulationsRead, WatchListPublished};
+use crate::telemetry::{Calibrated, ControlFailed, NullsInForce, PagesCounted, PopulationsRead};
 use crate::{Dispatcher, pause};
 
 /// How often changes of the watch list are looked for.
@@ -31,8 +31,6 @@ const CALIBRATE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long one dispatcher acts alone. Longer than everything that it does under one lease.
 const LEASE: Milliseconds = Milliseconds::from_seconds(60);
 const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many changes of the watch list are published at once.
-const CHANGES_MAX: u32 = 256;
 
 /// A calibration stands at least so long, unless the operator changes the budget: a new one makes every key group write a checkpoint.
 const STANDS_FOR: Milliseconds = Milliseconds::from_hours(1);
@@ -43,8 +41,9 @@ const AHEAD: Milliseconds = Milliseconds::from_minutes(1);
 /// What the threshold rests on: the episodes of so many days.
 const OBSERVED: Milliseconds = Milliseconds::from_hours(14 * 24);
 const DAY: Milliseconds = Milliseconds::from_hours(24);
-/// The latest tick stands among so many of the latest records: four come each second, and a block at most each ten milliseconds.
-const TICK_WITHIN: u64 = 1_024;
+/// The latest tick stands among so many of the latest records: four come each second, and a block at most each ten milliseconds. Behind much
+/// that changed on the watch list it stands among more.
+const TICK_WITHIN: [u64; 3] = [1_024, 16_384, 65_536];
 
 pub(crate) struct Control {
     pub dispatcher: Arc<Dispatcher>,
@@ -63,6 +62,9 @@ impl Control {
             if let Err(error) = self.publish_watch_list().await {
                 self.failed("publish_watch_list", &error);
             }
+            if let Err(error) = self.forget_lists().await {
+                self.failed("forget_lists", &error);
+            }
             if calibrated_at.is_none_or(|at| at.elapsed() >= CALIBRATE_INTERVAL) {
                 match self.calibrate().await {
                     // Without a tick there is no time yet: the next look may find one.
@@ -77,35 +79,6 @@ impl Control {
             pause(LOOK_INTERVAL, &shutdown).await;
         }
         Ok(())
-    }
-
-    async fn publish_watch_list(&self) -> anyhow::Result<()> {
-        let store = &self.dispatcher.store;
-        // Looking costs a read; only who finds something asks for the lease.
-        if store.watch_changes(1).await?.is_empty() || !store.hold_calibrator(&self.instance, LEASE).await? {
-            return Ok(());
-        }
-        let changes = store.watch_changes(CHANGES_MAX).await?;
-        let at = self.latest_tick().await?.unwrap_or(Timestamp(0));
-        let appends = changes.iter().map(|change| self.watch_record(change, at)).collect();
-        self.append(appends).await?;
-        store.watch_published(&changes).await?;
-        WatchListPublished { count: changes.len() }.emit(&self.dispatcher.metrics);
-        Ok(())
-    }
-
-    fn watch_record(&self, change: &WatchChange, at: Timestamp) -> Append {
-        let content = self.key.content_id(&change.hash);
-        let watch = Watch {
-            number: change.number,
-            content,
-            hash: change.hash.clone(),
-            listed: change.listed,
-            source: change.source.clone(),
-            at,
-        };
-        let to = self.partitions.partition_of(content.group());
-        record(to, &SightingsRecord::Watch(watch))
     }
 
     /// Counts pages, and sets another threshold, and other nulls, where those in force do not fit any more. `false`: the log has no tick yet.
@@ -187,11 +160,11 @@ impl Control {
         Ok(tokio::task::spawn_blocking(move || populations(log.as_ref())).await??)
     }
 
-    async fn holds(&self) -> anyhow::Result<bool> {
+    pub(crate) async fn holds(&self) -> anyhow::Result<bool> {
         Ok(self.dispatcher.store.hold_calibrator(&self.instance, LEASE).await?)
     }
 
-    async fn append(&self, appends: Vec<Append>) -> anyhow::Result<()> {
+    pub(crate) async fn append(&self, appends: Vec<Append>) -> anyhow::Result<()> {
         tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends))
             .await
             .context("the log did not take the records in time")??;
@@ -199,7 +172,7 @@ impl Control {
     }
 
     /// The time of the latest tick of the first partition: the only clock that the groups know.
-    async fn latest_tick(&self) -> anyhow::Result<Option<Timestamp>> {
+    pub(crate) async fn latest_tick(&self) -> anyhow::Result<Option<Timestamp>> {
         let log = Arc::clone(&self.log);
         Ok(tokio::task::spawn_blocking(move || latest_tick(log.as_ref())).await??)
     }
@@ -211,23 +184,28 @@ impl Control {
 
 fn latest_tick(log: &dyn Log) -> Result<Option<Timestamp>, LogError> {
     let place = TopicPartition::new(topics::SIGHTINGS, 0);
-    let (first, end) = log.bounds(&place)?;
+    for within in TICK_WITHIN {
+        let (first, end) = log.bounds(&place)?;
+        let from = first.max(end.saturating_sub(within));
+        let latest = latest_tick_in(log, &place, from..end)?;
+        if latest.is_some() || from == first {
+            return Ok(latest);
+        }
+    }
+    Ok(None)
+}
+
+fn latest_tick_in(log: &dyn Log, place: &TopicPartition, offsets: Range<u64>) -> Result<Option<Timestamp>, LogError> {
     let mut latest = None;
-    read_through(
-        log,
-        &place,
-        first.max(end.saturating_sub(TICK_WITHIN))..end,
-        &|| false,
-        &mut |record| {
-            let is_tick = record.value.and_then(|value| SightingsRecord::decode(value).ok());
-            let at = match is_tick {
-                Some(SightingsRecord::Tick(TickTime::AppendStamp)) => Some(Timestamp(record.appended_at_ms)),
-                Some(SightingsRecord::Tick(TickTime::At(at))) => Some(at),
-                _ => None,
-            };
-            latest = latest.max(at);
-        },
-    )?;
+    read_through(log, place, offsets, &|| false, &mut |record| {
+        let is_tick = record.value.and_then(|value| SightingsRecord::decode(value).ok());
+        let at = match is_tick {
+            Some(SightingsRecord::Tick(TickTime::AppendStamp)) => Some(Timestamp(record.appended_at_ms)),
+            Some(SightingsRecord::Tick(TickTime::At(at))) => Some(at),
+            _ => None,
+        };
+        latest = latest.max(at);
+    })?;
     Ok(latest)
 }
 
@@ -302,7 +280,7 @@ fn pages_since(episodes: &[PageEpisode], since: Timestamp) -> usize {
     paged.count()
 }
 
-fn record(to: u32, value: &SightingsRecord<'_>) -> Append {
+pub(crate) fn record(to: u32, value: &SightingsRecord<'_>) -> Append {
     Append {
         to: TopicPartition::new(topics::SIGHTINGS, to),
         key: None,

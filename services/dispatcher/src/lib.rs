@@ -27,12 +27,14 @@ mod alerts;
 mod config;
 mod control;
 mod deliveries;
+mod follow;
 mod housekeeping;
 pub mod problems;
 mod publisher;
 mod registry;
 mod routes;
 mod telemetry;
+mod watch_list;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -47,6 +49,7 @@ use tocsin_wire::Names;
 
 pub use config::DispatcherConfig;
 pub use deliveries::{EndpointRefused, check_endpoint, new_signing_secret};
+pub use follow::{FollowConfig, FollowError, FollowKind};
 pub use registry::topic_spec;
 pub use routes::{description, router};
 
@@ -87,6 +90,9 @@ pub enum DispatcherError {
     /// The HTTP client of deliveries could not be made.
     #[error("make the HTTP client of deliveries")]
     Client(#[source] reqwest::Error),
+    /// Lists elsewhere cannot be followed.
+    #[error("follow lists")]
+    Follow(#[from] FollowError),
     /// The thread could not be started.
     #[error("start the thread that reads alerts")]
     Thread(#[from] RolesError),
@@ -157,6 +163,13 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "publish decisions",
         publisher::run(dispatcher.clone(), appender.clone(), shutdown.clone()),
     );
+    let following = follow::Following::new(
+        &dispatcher.config.follow,
+        dispatcher.store.clone(),
+        parts.instance.clone(),
+        &parts.registry,
+    )?;
+    roles.spawn_task("follow lists", following.run(shutdown.clone()));
     let control = control::Control {
         dispatcher: dispatcher.clone(),
         log: parts.log.clone(),

@@ -1,10 +1,11 @@
-//! Goal: what is watch-listed rings at its first sighting, and a calibration changes what pages from its stated tick on.
+//! Goal: what is watch-listed rings at its first sighting, whoever lists it and as long as it is listed; and a calibration changes what pages from its stated tick on.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tocsin::serve::open_store;
 use tocsin_log::{Append, TopicPartition};
-use tocsin_model::{Calibration, Milliseconds, Severity, Timestamp};
+use tocsin_model::{BankEntry, BankName, Calibration, Milliseconds, Sampled, Severity, Timestamp};
+use tocsin_store::{BankSettings, Store};
 use tocsin_tests::deployment::Deployment;
 use tocsin_tests::ground::{Ground, on_each_log};
 use tocsin_tests::records::{append, ingest};
@@ -21,6 +22,11 @@ const BEGIN: Timestamp = Timestamp(1_770_000_000_000);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watched_content_rings_at_its_first_sighting() {
     on_each_log(async |ground| check_watch(ground).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_in_the_place_of_another_rings_alone() {
+    on_each_log(async |ground| check_bank(ground).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,6 +107,56 @@ async fn check_watch(ground: &Ground) -> Result<()> {
     let raised = alerts.iter().filter(|alert| alert["level"] == "raised");
     let raised: Vec<&Value> = raised.map(|alert| &alert["hash"]["value"]).collect();
     assert_eq!(raised, [&watched, &url(3)]);
+    deployment.stop().await
+}
+
+/// Puts a list of one URL in the place of a bank's.
+async fn replace(store: &Store, bank: &BankName, url: &str) -> Result<()> {
+    let mut staged = store.begin_list(bank).await?;
+    store.stage(&mut staged, &[BankEntry::new(content(url))]).await?;
+    store.switch_list(staged).await?;
+    Ok(())
+}
+
+async fn check_bank(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, Time::Supplied, PARTITIONS).await?;
+    let deployment = Deployment::start(&site).await?;
+    let published = async |count: f64| {
+        until("the watch list is published", async || {
+            let metric = "tocsin_dispatcher_watch_changes_published_total";
+            Ok((deployment.api.metric(metric).await? == Some(count)).then_some(()))
+        })
+        .await
+    };
+    let store = open_store(&site.config()?).await?;
+    let bank: BankName = "EXAMPLE".parse()?;
+    let settings = BankSettings {
+        source: "example".parse()?,
+        severity: Severity::MAX,
+        enabled: true,
+        sampled: Sampled::ALL,
+    };
+    store.set_bank(&bank, &settings).await?;
+    replace(&store, &bank, &url(1)).await?;
+    published(1.0).await?;
+    replace(&store, &bank, &url(2)).await?;
+    store.close().await;
+    published(3.0).await?;
+    publish(&deployment, &url(1), BEGIN, 1).await?;
+    publish(&deployment, &url(2), BEGIN + Milliseconds::from_minutes(1), 1).await?;
+    let alert = first_alert(&deployment, &site.keys.beta, &url(2)).await?;
+    let terms = alert["priority_terms"].as_array().context("terms are a list")?;
+    let severity = terms.iter().find(|term| term["name"] == "severity");
+    assert_eq!(
+        severity.map(|term| &term["value"]),
+        Some(&4.0.into()),
+        "the bank's: {alert}"
+    );
+    let alerts = deployment.api.alerts(&site.keys.beta).await?;
+    assert!(
+        alerts.iter().all(|alert| alert["hash"]["value"] == url(2)),
+        "{alerts:?}"
+    );
     deployment.stop().await
 }
 

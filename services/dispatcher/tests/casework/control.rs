@@ -172,3 +172,47 @@ async fn a_threshold_and_the_watch_list_reach_the_key_groups_once() {
     assert_eq!(bench.controls().len(), 5);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_list_reaches_the_key_groups_in_batches_and_the_time_is_still_known_behind_it() {
+    const ENTRIES: u32 = 9_000;
+    let bench = Bench::new().await;
+    let at = Timestamp(1_770_000_000_000);
+    bench.append(topics::SIGHTINGS, &[SightingsRecord::Tick(TickTime::At(at)).encode()]);
+    let md5 = |number: u32| {
+        let value = [number.to_be_bytes(); 4].concat();
+        ContentHash::from_bytes(Algorithm::Md5, value, None).unwrap()
+    };
+    let settings = tocsin_store::BankSettings {
+        source: name("north"),
+        severity: tocsin_model::Severity::MAX,
+        enabled: true,
+        sampled: tocsin_model::Sampled::ALL,
+    };
+    let bank = "NORTH".parse().unwrap();
+    bench.store.set_bank(&bank, &settings).await.unwrap();
+    let mut staged = bench.store.begin_list(&bank).await.unwrap();
+    let entries: Vec<_> = (0..ENTRIES)
+        .map(|number| tocsin_model::BankEntry::new(md5(number)))
+        .collect();
+    bench.store.stage(&mut staged, &entries).await.unwrap();
+    bench.store.switch_list(staged).await.unwrap();
+    let running = bench.start().await;
+    let published = "tocsin_dispatcher_watch_changes_published_total";
+    running.metric(published, |count| count == f64::from(ENTRIES)).await;
+    // A single change behind thousands of records of each partition finds the tick before them.
+    bench
+        .store
+        .watch(&md5(ENTRIES), &name("south"), tocsin_model::Severity::MIN)
+        .await
+        .unwrap();
+    running.metric(published, |count| count == f64::from(ENTRIES + 1)).await;
+    let mut contents = std::collections::BTreeSet::new();
+    for (_, told) in bench.controls() {
+        let SightingsRecord::Watch(told) = told else { continue };
+        assert_eq!(told.at, at);
+        contents.insert(told.content);
+    }
+    assert_eq!(contents.len(), ENTRIES as usize + 1);
+    running.stop().await;
+}

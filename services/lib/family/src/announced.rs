@@ -64,6 +64,11 @@ impl Index {
         self.get(content, class).map_or(FamilyId(content), |known| known.family)
     }
 
+    /// Whether a picture is not too far from a family's centre.
+    pub(crate) fn is_within(&self, pdq: &Pdq, family: FamilyId, class: Class) -> bool {
+        self.centres.is_within(pdq, family, class)
+    }
+
     /// Whether a content may come into a family by the looks of one of its pictures: that is not too far from the family's centre, nor is the
     /// centre of the family that the content is announced of.
     pub(crate) fn may_join(&self, content: ContentId, pdq: &Pdq, family: FamilyId, class: Class) -> bool {
@@ -79,7 +84,7 @@ impl Index {
         &mut self,
         own: ContentId,
         pdq: &Pdq,
-        wanted: impl Fn(Class, ContentId) -> bool,
+        wanted: impl Fn(Class, &Announced) -> bool,
     ) -> Vec<(Class, u32, Announced)> {
         let mut nearest: BTreeMap<Class, (u32, ContentId)> = BTreeMap::new();
         let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
@@ -87,8 +92,9 @@ impl Index {
         loop {
             let is_left = |(class, content): &(Class, ContentId)| {
                 !nearest.contains_key(class)
-                    && wanted(*class, *content)
-                    && self.may_join(own, pdq, self.family(*content, *class), *class)
+                    && self
+                        .get(*content, *class)
+                        .is_some_and(|known| wanted(*class, known) && self.may_join(own, pdq, known.family, *class))
             };
             self.by_pdq.near(pdq, 1, is_left, &mut lookup, &mut near);
             let Some(found) = near.first() else { break };

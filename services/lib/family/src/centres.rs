@@ -5,41 +5,47 @@ use tocsin_model::{Class, FamilyId};
 use crate::pdq::Pdq;
 
 /// The centre of each family that something is announced of: the first picture that was. What joins by its looks stays near to it, so that
-/// a chain of pictures, each near to the one before, does not end at another picture.
+/// a chain of pictures, each near to the one before, does not end at another picture. A family that grew together with one that looks
+/// otherwise, by what they shared, has the centres of both.
 #[derive(Debug, Default)]
 pub(crate) struct Centres(HashMap<(FamilyId, Class), Centre>);
 
 #[derive(Debug, Default)]
 struct Centre {
-    pdq: Option<Pdq>,
+    /// All further apart than [`Centres::DISTANCE_MAX`].
+    pdqs: Vec<Pdq>,
     announcements: usize,
 }
 
 impl Centres {
     /// No picture joins a family whose centre is further away, in bits.
     pub(crate) const DISTANCE_MAX: u32 = 48;
+    /// So many centres of a family are known at most: the first.
+    const CENTRES_MAX: usize = 4;
 
     /// Whether a picture may join a family by its looks; any may as long as no centre is known.
     pub(crate) fn is_within(&self, pdq: &Pdq, family: FamilyId, class: Class) -> bool {
-        let centre = self.0.get(&(family, class)).and_then(|centre| centre.pdq);
-        centre.is_none_or(|centre| centre.distance(pdq) <= Centres::DISTANCE_MAX)
+        self.0
+            .get(&(family, class))
+            .is_none_or(|centre| centre.pdqs.is_empty() || centre.is_near(pdq))
     }
 
     /// Whether two families may become one by the looks of a content; they may as long as one's centre is not known.
     pub(crate) fn are_near(&self, one: FamilyId, other: FamilyId, class: Class) -> bool {
-        let centre = self.0.get(&(one, class)).and_then(|centre| centre.pdq);
-        centre.is_none_or(|centre| self.is_within(&centre, other, class))
+        let centres = self.0.get(&(one, class)).map_or(&[][..], |centre| &centre.pdqs);
+        centres.is_empty() || centres.iter().any(|centre| self.is_within(centre, other, class))
     }
 
-    /// A content of the family is announced that belonged to another one before, whose centre is the new one's unless that has its own.
+    /// A content of the family is announced that belonged to another one before, whose centres are the new one's too.
     pub(crate) fn enter(&mut self, family: FamilyId, class: Class, before: Option<FamilyId>) {
-        let before = before.and_then(|before| self.0.get(&(before, class))?.pdq);
+        let before = before.filter(|before| *before != family);
+        let before = before.and_then(|before| Some(self.0.get(&(before, class))?.pdqs.clone()));
         let centre = self.0.entry((family, class)).or_default();
         centre.announcements += 1;
-        centre.pdq = centre.pdq.or(before);
+        before.iter().flatten().for_each(|pdq| centre.add(*pdq));
     }
 
-    /// A content of the family is announced no more; with the last one its centre goes.
+    /// A content of the family is announced no more; with the last one its centres go.
     pub(crate) fn leave(&mut self, family: FamilyId, class: Class) {
         if let Some(centre) = self.0.get_mut(&(family, class)) {
             centre.announcements -= 1;
@@ -51,13 +57,30 @@ impl Centres {
 
     /// The first picture of a family is its centre.
     pub(crate) fn set(&mut self, family: FamilyId, class: Class, pdq: Pdq) {
-        if let Some(centre) = self.0.get_mut(&(family, class)) {
-            centre.pdq.get_or_insert(pdq);
+        if let Some(centre) = self.0.get_mut(&(family, class))
+            && centre.pdqs.is_empty()
+        {
+            centre.pdqs.push(pdq);
         }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl Centre {
+    fn is_near(&self, pdq: &Pdq) -> bool {
+        self.pdqs
+            .iter()
+            .any(|centre| centre.distance(pdq) <= Centres::DISTANCE_MAX)
+    }
+
+    /// What is near to a centre is none of its own: it came by its looks.
+    fn add(&mut self, pdq: Pdq) {
+        if self.pdqs.len() < Centres::CENTRES_MAX && !self.is_near(&pdq) {
+            self.pdqs.push(pdq);
+        }
     }
 }

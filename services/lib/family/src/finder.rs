@@ -1,5 +1,5 @@
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tocsin_model::{
     Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId, Sharing,
@@ -89,29 +89,41 @@ impl LinkFinder {
                 sharing: seen.sharing,
                 at: seen.at,
             };
+            let mut equal: BTreeMap<Class, FamilyId> = BTreeMap::new();
             for name in entry.names() {
-                let families = self.announced.with_hash(name.id);
-                links.extend(families.flat_map(|(class, known)| {
-                    self.links_between(&entry, known, class, entry.at, Evidence::EqualHash)
-                }));
+                for (class, known) in self.announced.with_hash(name.id) {
+                    let own = self.announced.family(entry.content(), class);
+                    links.extend(self.links_between(&entry, own, known, class, entry.at, Evidence::EqualHash));
+                    let family = equal.entry(class).or_insert(known.family);
+                    *family = known.family.min(*family);
+                }
             }
             self.recent.make_room(entry.at, &self.limits);
             if let Some(new) = self.recent.new_names(&entry, &self.limits) {
-                self.seen_first(&entry, &new, &mut links);
+                self.seen_first(&entry, &new, &equal, &mut links);
                 self.recent.add(entry);
             }
         }
         self.untold(links)
     }
 
-    /// A content is seen, with names that events of late did not say of it.
-    fn seen_first(&mut self, entry: &Remembered, new: &Names, links: &mut Vec<Link>) {
+    /// A content is seen, with names that events of late did not say of it. `equal` are the families that it shares a hash with: what looks like
+    /// one family and shares a hash with another makes them one, if it is not far from the centre.
+    fn seen_first(
+        &mut self,
+        entry: &Remembered,
+        new: &Names,
+        equal: &BTreeMap<Class, FamilyId>,
+        links: &mut Vec<Link>,
+    ) {
         for pdq in new.pdqs() {
-            let is_wanted = |class, content| content != entry.content() && entry.is_seen_with(class);
+            let is_wanted = |class, known: &Announced| known.content != entry.content() && entry.is_seen_with(class);
             let near = self.announced.nearest(entry.content(), pdq, is_wanted);
             links.extend(near.into_iter().flat_map(|(class, distance, known)| {
                 let evidence = Evidence::PdqDistance(distance as u16);
-                self.links_between(entry, &known, class, entry.at, evidence)
+                let own = self.announced.family(entry.content(), class);
+                let own = equal.get(&class).copied().unwrap_or(own);
+                self.links_between(entry, own, &known, class, entry.at, evidence)
             }));
         }
         // If it is announced itself, what names it stands for its family too.
@@ -196,24 +208,25 @@ impl LinkFinder {
             let entries = self.recent.with_hash(name.id).rev().take(LATEST_MAX);
             for entry in entries.filter(|entry| entry.content() != known.content) {
                 if told.insert(entry.whose()) {
-                    links.extend(self.links_between(entry, known, class, at, Evidence::EqualHash));
+                    let own = self.announced.family(entry.content(), class);
+                    links.extend(self.links_between(entry, own, known, class, at, Evidence::EqualHash));
                 }
             }
         }
         for pdq in names.pdqs() {
             let is_wanted = |entry: &Remembered| {
-                entry.content() != known.content
-                    && entry.is_seen_with(class)
-                    && entry
-                        .pdqs()
-                        .any(|pdq| self.announced.may_join(entry.content(), pdq, known.family, class))
+                let is_within = |pdq| self.announced.is_within(pdq, known.family, class);
+                entry.content() != known.content && entry.is_seen_with(class) && entry.pdqs().any(is_within)
             };
             let near = self.recent.near(pdq, NEAR_MAX, is_wanted);
             let near: Vec<(u32, Remembered)> = near.map(|(distance, entry)| (distance, entry.clone())).collect();
             for (distance, entry) in near {
-                if told.insert(entry.whose()) && !self.is_near_another(&entry, known.content, class) {
+                let may_join = |pdq| self.announced.may_join(entry.content(), pdq, known.family, class);
+                let is_one_family = entry.pdqs().any(may_join) || self.shares_hash(&entry, class);
+                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
                     let evidence = Evidence::PdqDistance(distance as u16);
-                    links.extend(self.links_between(&entry, known, class, at, evidence));
+                    let own = self.announced.family(entry.content(), class);
+                    links.extend(self.links_between(&entry, own, known, class, at, evidence));
                 }
             }
         }
@@ -224,17 +237,17 @@ impl LinkFinder {
         links
     }
 
-    /// The links between a remembered content and an announced one: one per class whose scope sees both. Of their families that of the
+    /// The links between a remembered content, of the family `own`, and an announced one: one per class whose scope sees both. Of their families that of the
     /// higher id joins the other: its founder does, and its members follow; or, while nobody knows the founder, the member alone.
     fn links_between(
         &self,
         entry: &Remembered,
+        own: FamilyId,
         known: &Announced,
         class: Class,
         at: Timestamp,
         evidence: Evidence,
     ) -> Vec<Link> {
-        let own = self.announced.family(entry.content(), class);
         let (joins, member, family) = match own.cmp(&known.family) {
             Ordering::Equal => return Vec::new(),
             Ordering::Greater => (own, (entry.content(), &entry.own.hash), known.family),
@@ -263,11 +276,22 @@ impl LinkFinder {
         Some((founder.content(), &founder.own.hash))
     }
 
-    /// Whether a content is near something announced in this class, but for itself and `known`.
-    fn is_near_another(&mut self, entry: &Remembered, known: ContentId, class: Class) -> bool {
-        let is_wanted = |own, content| own == class && content != entry.content() && content != known;
+    /// Whether a content is near something announced in this class of a family that is neither its own nor that of `known`.
+    fn is_near_another(&mut self, entry: &Remembered, known: &Announced, class: Class) -> bool {
+        let own = self.announced.family(entry.content(), class);
+        let is_wanted = |of, other: &Announced| of == class && other.family != own && other.family != known.family;
         let mut pdqs = entry.pdqs();
         pdqs.any(|pdq| !self.announced.nearest(entry.content(), pdq, is_wanted).is_empty())
+    }
+
+    /// Whether another content has a hash of this one, as far as the class's scope can tell.
+    fn shares_hash(&self, entry: &Remembered, class: Class) -> bool {
+        entry.names().any(|name| {
+            let mut announced = self.announced.with_hash(name.id);
+            let mut seen = self.recent.with_hash(name.id).take(SHARED_MAX);
+            announced.any(|(of, other)| of == class && other.content != entry.content())
+                || seen.any(|other| other.content() != entry.content() && other.is_in(class))
+        })
     }
 
     /// A content is hot no more: what was announced of it in this class holds no longer. Returns the ids of its further hashes, of which
@@ -295,6 +319,8 @@ impl LinkFinder {
 const NEAR_MAX: usize = 1_024;
 /// Of what was seen under one hash so much is looked at: the latest.
 const LATEST_MAX: usize = 4_096;
+/// Of what was seen under one hash so much is looked at to see whether contents share it.
+const SHARED_MAX: usize = 8;
 /// The most links that follow from one announcement, or from one event of what is announced.
 const LINKS_MAX: usize = 4_096;
 

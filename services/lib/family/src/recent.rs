@@ -25,7 +25,7 @@ impl Default for Limits {
         Limits {
             remembered: Milliseconds::from_hours(2),
             contents_max: 200_000,
-            announced_max: 1_000_000,
+            announced_max: 8_000_000,
             links_max: 200_000,
             party_links_max: 4_096,
         }

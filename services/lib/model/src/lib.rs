@@ -9,6 +9,7 @@
 //! Start reading at [`Event`] (what a platform tells us), then [`Sighting`] (what the detector is told), then [`Alert`].
 
 mod alert;
+mod bank;
 mod calibration;
 mod content;
 mod decision;
@@ -30,6 +31,7 @@ pub use alert::{
     Alert, AlertId, AlertLevel, AlertReason, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm,
     Quantiles, ScoreTerms, TriggerEvidence,
 };
+pub use bank::{Aggregate, BankEntry, BankName, BankNameError, ListUpdate, Opinion, Sampled};
 pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
 pub use decision::{Decision, DecisionId, Verdict};

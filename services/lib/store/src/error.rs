@@ -1,4 +1,4 @@
-use tocsin_model::{Name, PartyId};
+use tocsin_model::{BankName, Name, PartyId};
 
 use crate::casework::Refusal;
 use crate::key::KeyId;
@@ -78,6 +78,21 @@ pub enum StoreError {
     /// A key has at least one role.
     #[error("a key has at least one role")]
     NoRoles,
+    /// There is no such bank.
+    #[error("there is no bank {bank}")]
+    NoSuchBank {
+        /// Its name.
+        bank: BankName,
+    },
+    /// There are as many banks as there may be.
+    #[error("there are {} banks, and no more may be made", crate::BANKS_MAX)]
+    BanksExhausted,
+    /// Entries of a list come ascending, each once, and only so many at a time.
+    #[error("the entries of a list are too many at a time, or not ascending")]
+    ListOutOfOrder,
+    /// A list was left alone for so long that it was taken for abandoned.
+    #[error("the list that was being written was taken for abandoned; begin again")]
+    ListForgotten,
     /// The rules of casework forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -101,6 +116,10 @@ impl StoreError {
             StoreError::EndpointDisabled { .. } => "endpoint_disabled",
             StoreError::EndpointCount => "endpoint_count",
             StoreError::NoRoles => "roles_missing",
+            StoreError::NoSuchBank { .. } => "bank_unknown",
+            StoreError::BanksExhausted => "banks_exhausted",
+            StoreError::ListOutOfOrder => "list_out_of_order",
+            StoreError::ListForgotten => "list_forgotten",
             StoreError::Refused(refusal) => refusal.code(),
         }
     }

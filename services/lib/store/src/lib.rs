@@ -13,6 +13,7 @@
 //!   written together or not at all.
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
 //!   latest is believed.
+//! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
@@ -31,7 +32,6 @@ mod endpoint;
 mod error;
 mod key;
 mod key_cache;
-mod listed;
 mod look_ups;
 mod nulls;
 mod outbox;
@@ -52,7 +52,10 @@ pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
-pub use watch::{WatchChange, WatchListing};
+pub use watch::{
+    BANKS_MAX, BankRecord, BankSettings, FollowState, STAGED_MAX, StagedList, Switched, UPDATES_MAX, WatchBatch,
+    WatchChange, WatchCursor, WatchListing,
+};
 
 use database::Database;
 use key_cache::KeyCache;

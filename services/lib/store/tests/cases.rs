@@ -1,6 +1,6 @@
 //! Goal: every alert counts once, two claimers never get one case, a lease that is over binds nobody, and a decision is written with its
 //! outbox row.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
 
 mod fixture;
 

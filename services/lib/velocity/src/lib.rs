@@ -58,7 +58,7 @@ mod tests;
 pub use bins::Resolution;
 pub use flood::Flood;
 pub use group::Group;
-pub use input::{Counters, GroupConfig, HotKey, Input, Output};
+pub use input::{Counters, GroupConfig, HotKey, Input, Output, WATCHED_MAX};
 pub use record::HotRecord;
 pub use shadow::Comparison;
 pub use snapshot::{SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout};

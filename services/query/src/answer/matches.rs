@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tocsin_family::Pdq;
-use tocsin_model::{ContentId, FamilyId, Scope};
+use tocsin_model::{Aggregate, ContentId, FamilyId, Scope};
 use tocsin_store::WatchListing;
 use tocsin_velocity::figures::WindowLength;
 use tocsin_wire::document::{Range, instant};
@@ -19,6 +19,9 @@ pub const MATCHES_MAX: usize = 64;
 
 /// The matches of each bank, the nearest first. Banks without a match are not named.
 pub type MatchesByBank = BTreeMap<String, Vec<MatchAnswer>>;
+
+/// The entries of a content in the banks that list it, and what parties hold of it together.
+pub type Listed = (Vec<WatchListing>, Option<Aggregate>);
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,8 @@ pub struct MatchDetails {
     pub velocity: Option<VelocityAnswer>,
     /// Who listed it. Empty when it is in `HOT_FAMILIES` alone.
     pub listed: Vec<ListingAnswer>,
+    /// What parties hold of it together, where they said so: `negative`, `investigation_seed`, `positive` or `disputed`.
+    pub opinion: Option<&'static str>,
     /// Why it matched.
     pub evidence: MatchEvidence,
 }
@@ -78,13 +83,17 @@ pub struct VelocityAnswer {
     pub lag_ms: u64,
 }
 
-/// One source's listing of a content.
+/// One bank's entry of a content.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ListingAnswer {
+    /// The bank.
+    pub bank: String,
     /// Who listed it.
     pub source: String,
     /// How grave it is, 1 to 4.
     pub severity: u8,
+    /// The source's own name of it.
+    pub source_id: Option<String>,
     /// When, RFC 3339.
     pub listed_at: Option<String>,
 }
@@ -153,12 +162,12 @@ pub fn find(
 
 /// The answer, with who lists each of the contents found. What is neither hot nor listed any more is in no bank; `wanted` says which banks
 /// were asked for.
-pub fn matches_by_bank(found: &[(FoundContent, Vec<WatchListing>)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
+pub fn matches_by_bank(found: &[(FoundContent, Listed)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
     let mut banks = MatchesByBank::new();
-    for (content, listings) in found {
-        for bank in banks_of(content.hot_family.is_some(), listings) {
+    for (content, listed) in found {
+        for bank in banks_of(content.hot_family.is_some(), &listed.0) {
             if wanted(&bank) {
-                banks.entry(bank).or_default().push(match_answer(content, listings));
+                banks.entry(bank).or_default().push(match_answer(content, listed));
             }
         }
     }
@@ -166,18 +175,13 @@ pub fn matches_by_bank(found: &[(FoundContent, Vec<WatchListing>)], wanted: impl
 }
 
 /// The contents found that stand in a bank that was asked for, each once, the nearest first.
-pub fn matches_in_any_bank(
-    found: &[(FoundContent, Vec<WatchListing>)],
-    wanted: impl Fn(&str) -> bool,
-) -> Vec<MatchAnswer> {
-    let stands = |content: &FoundContent, listings: &[WatchListing]| {
-        let banks = banks_of(content.hot_family.is_some(), listings);
+pub fn matches_in_any_bank(found: &[(FoundContent, Listed)], wanted: impl Fn(&str) -> bool) -> Vec<MatchAnswer> {
+    let stands = |content: &FoundContent, listed: &Listed| {
+        let banks = banks_of(content.hot_family.is_some(), &listed.0);
         banks.iter().any(|bank| wanted(bank))
     };
-    let matches = found.iter().filter(|(content, listings)| stands(content, listings));
-    matches
-        .map(|(content, listings)| match_answer(content, listings))
-        .collect()
+    let matches = found.iter().filter(|(content, listed)| stands(content, listed));
+    matches.map(|(content, listed)| match_answer(content, listed)).collect()
 }
 
 /// The number by which HMA's clients know a content: its first 53 bits. Content ids are keyed hashes, so two of 10^6 contents share a number
@@ -186,7 +190,7 @@ pub fn bank_content_id(content: ContentId) -> u64 {
     (content.0 >> 75) as u64
 }
 
-fn match_answer(found: &FoundContent, listings: &[WatchListing]) -> MatchAnswer {
+fn match_answer(found: &FoundContent, (listings, opinion): &Listed) -> MatchAnswer {
     let Announced {
         content, distance, by, ..
     } = &found.announced;
@@ -200,11 +204,14 @@ fn match_answer(found: &FoundContent, listings: &[WatchListing]) -> MatchAnswer 
             listed: listings
                 .iter()
                 .map(|listing| ListingAnswer {
+                    bank: listing.bank.to_string(),
                     source: listing.source.to_string(),
                     severity: listing.severity.get(),
+                    source_id: listing.source_id.clone(),
                     listed_at: instant(listing.listed_at),
                 })
                 .collect(),
+            opinion: opinion.map(Aggregate::name),
             evidence: MatchEvidence {
                 kind: match distance {
                     Some(_) => "near",

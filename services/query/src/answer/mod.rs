@@ -23,7 +23,7 @@ pub use family::{
     ReachAnswer, SurfaceCount, family_answer,
 };
 pub use matches::{
-    FoundContent, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
+    FoundContent, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
     VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
 pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};

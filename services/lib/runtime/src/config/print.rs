@@ -40,7 +40,7 @@ fn print_table(text: &mut String, path: &[String], value: &Value, origins: &BTre
             .join(".");
         let _ = match shown(&path, value, origin) {
             Value::Null => writeln!(text, "# {key} is not set"),
-            value => writeln!(text, "{key} = {value}  # {origin}"),
+            value => writeln!(text, "{key} = {}  # {origin}", inline(&value)),
         };
     }
 }
@@ -52,7 +52,31 @@ fn shown(path: &[String], value: &Value, origin: &Origin) -> Value {
     match value {
         Value::String(text) if is_secret && !text.is_empty() => Value::String(MASK.to_owned()),
         Value::String(text) => Value::String(without_password(text)),
+        Value::Array(values) => Value::Array(values.iter().map(|value| shown(path, value, origin)).collect()),
+        Value::Object(table) => {
+            let inner = |(key, value): (&String, &Value)| {
+                let path: Vec<String> = path.iter().cloned().chain([key.clone()]).collect();
+                (key.clone(), shown(&path, value, origin))
+            };
+            Value::Object(table.iter().map(inner).collect())
+        }
         value => value.clone(),
+    }
+}
+
+/// A value as TOML in one line; what is not set within a table is left out.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(inline).collect();
+            format!("[{}]", values.join(", "))
+        }
+        Value::Object(table) => {
+            let entries = table.iter().filter(|(_, value)| !value.is_null());
+            let entry = |(key, value): (&String, &Value)| format!("{} = {}", quoted_key(key), inline(value));
+            format!("{{ {} }}", entries.map(entry).collect::<Vec<_>>().join(", "))
+        }
+        value => value.to_string(),
     }
 }
 

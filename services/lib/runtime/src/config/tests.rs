@@ -30,6 +30,7 @@ struct Log {
     kind: Kind,
     url: String,
     properties: BTreeMap<String, String>,
+    copies: Vec<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
@@ -199,4 +200,17 @@ fn passwords_in_urls_and_properties_are_masked_and_the_print_is_toml() {
     assert!(printed.contains("postgres://tocsin:***@db/tocsin?x=1"), "{printed}");
     let again: toml::Table = toml::from_str(&printed).unwrap();
     assert_eq!(again["http"]["listen"].as_str(), Some("127.0.0.1:8340"));
+}
+
+#[test]
+fn an_array_of_tables_is_read_and_printed_as_toml_with_its_secrets_masked() {
+    let toml = "[log]\nurl = 'a'\n[[log.copies]]\nurl = 'https://tocsin:hunter2@a.example'\ntoken = 'hunter2'\n[[log.copies]]\n'x.y' = 'z'\n";
+    let loaded = read(toml, &[], &[]).unwrap();
+    assert_eq!(loaded.config.log.copies[1]["x.y"], "z");
+    let printed = loaded.print();
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let again: toml::Table = toml::from_str(&printed).unwrap();
+    let copies = again["log"]["copies"].as_array().unwrap();
+    assert_eq!(copies[0]["url"].as_str(), Some("https://tocsin:***@a.example"));
+    assert_eq!(copies[1]["x.y"].as_str(), Some("z"));
 }

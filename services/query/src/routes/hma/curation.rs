@@ -16,9 +16,9 @@ use crate::state::QueryState;
 /// A bank.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BankAnswer {
-    /// Its name: `HOT_FAMILIES`, or that of a source of the watch list.
+    /// Its name: `HOT_FAMILIES`, or that of a bank of the watch list.
     name: String,
-    /// Which part of look-ups it is asked in: all, 1.
+    /// Which part of its hashes is looked up, 0 to 1; 0 where it is not in use.
     matching_enabled_ratio: f64,
 }
 
@@ -104,7 +104,8 @@ pub(crate) async fn banks(
     _metered: MeteredReader,
 ) -> Result<Json<Vec<BankAnswer>>, Problem> {
     let banks = all_banks(&state).await?;
-    Ok(Json(banks.iter().cloned().map(bank_answer).collect()))
+    let answer = |(name, ratio): (&String, &f64)| bank_answer(name.clone(), *ratio);
+    Ok(Json(banks.iter().map(answer).collect()))
 }
 
 /// One bank
@@ -123,9 +124,9 @@ pub(crate) async fn bank(
     _metered: MeteredReader,
     Path(name): Path<String>,
 ) -> Result<Json<BankAnswer>, Problem> {
-    match all_banks(&state).await?.contains(&name) {
-        true => Ok(Json(bank_answer(name))),
-        false => Err(unknown_bank(&state, &name)),
+    match all_banks(&state).await?.get(&name) {
+        Some(ratio) => Ok(Json(bank_answer(name, *ratio))),
+        None => Err(unknown_bank(&state, &name)),
     }
 }
 
@@ -146,9 +147,9 @@ pub(crate) async fn signal_types(_metered: MeteredReader) -> Json<Vec<SignalType
     Json(SignalType::ALL.map(answer).into())
 }
 
-fn bank_answer(name: String) -> BankAnswer {
+fn bank_answer(name: String, matching_enabled_ratio: f64) -> BankAnswer {
     BankAnswer {
         name,
-        matching_enabled_ratio: 1.0,
+        matching_enabled_ratio,
     }
 }

@@ -5,13 +5,14 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tocsin_model::Scope;
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::WatchListing;
 use utoipa::{IntoParams, ToSchema};
 
 use super::signal::{sought, turn_down};
 use super::{HASHING_NOT_OFFERED, UNKNOWN_BANK};
-use crate::answer::{FoundContent, MatchAnswer, MatchesByBank, Sought, find, matches_by_bank, matches_in_any_bank};
-use crate::banks::LISTINGS_MAX;
+use crate::answer::{
+    FoundContent, Listed, MatchAnswer, MatchesByBank, Sought, find, matches_by_bank, matches_in_any_bank,
+};
+use crate::banks::BankRatios;
 use crate::metrics::LookUp;
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::{Parameters, refused};
@@ -81,7 +82,7 @@ pub(crate) enum RawMatch {
 /// Which banks have a signal, as HMA answers, with velocity and provenance
 ///
 /// `pdq` signals are matched within 31 of 256 bits, the others by equality, against what is announced inside the reader's scope: families that
-/// are hot there (bank `HOT_FAMILIES`) and watch lists (a bank for each source). At most 64 contents, the nearest. Banks without a match are
+/// are hot there (bank `HOT_FAMILIES`) and the watch list's banks. At most 64 contents, the nearest. Banks without a match are
 /// not named. A look-up never changes a count: send an event to `/v1/events` for what is uploaded.
 #[utoipa::path(get, path = "/m/lookup", tag = "hma", security(("api_key" = [])), params(LookupParameters),
     responses(
@@ -153,11 +154,7 @@ pub(crate) async fn raw_lookup(
 
 /// What is announced of a signal, and who lists it. A look-up among alike hashes may take milliseconds, so few are made at a time, on threads
 /// of their own.
-async fn look_up(
-    state: &QueryState,
-    scope: Scope,
-    sought: Sought,
-) -> Result<Vec<(FoundContent, Vec<WatchListing>)>, Problem> {
+async fn look_up(state: &QueryState, scope: Scope, sought: Sought) -> Result<Vec<(FoundContent, Listed)>, Problem> {
     let turn = state.look_up_turns().acquire().await;
     let turn = turn.map_err(|error| Problem::internal(&error))?;
     let worker = state.clone();
@@ -167,8 +164,8 @@ async fn look_up(
     let mut found = Vec::new();
     for content in contents.map_err(unanswered)? {
         let listings = match content.may_be_listed {
-            true => state.store().listings_of(&content.announced.hash, LISTINGS_MAX).await,
-            false => Ok(Vec::new()),
+            true => state.store().listings_of(&content.announced.hash).await,
+            false => Ok(Listed::default()),
         };
         found.push((content, listings.map_err(|error| unavailable(&error))?));
     }
@@ -191,7 +188,7 @@ impl Banks {
             return Err(refused(&format!("banks: {BANKS_ASKED_MAX} at most")));
         }
         let known = all_banks(state).await?;
-        match names.iter().find(|name| !known.contains(name)) {
+        match names.iter().find(|name| !known.contains_key(*name)) {
             None => Ok(Banks::These(names)),
             Some(name) => Err(unknown_bank(state, name)),
         }
@@ -205,8 +202,8 @@ impl Banks {
     }
 }
 
-/// All banks, ascending.
-pub(super) async fn all_banks(state: &QueryState) -> Result<std::sync::Arc<Vec<String>>, Problem> {
+/// All banks.
+pub(super) async fn all_banks(state: &QueryState) -> Result<std::sync::Arc<BankRatios>, Problem> {
     state
         .banks()
         .all(state.store())

@@ -1,0 +1,123 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tocsin_model::{BankName, Name};
+use tocsin_runtime::Refusal;
+
+/// What speaks at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FollowKind {
+    /// ThreatExchange's `threat_updates`. `url`: that of the privacy group; credentials: an access token.
+    ThreatExchange,
+    /// The hash list of Tech Against Terrorism, version 2. `url`: where `token-auth/tcap/` and `api/` are; credentials: `user:password`.
+    TechAgainstTerrorism,
+    /// StopNCII. `url`: where `FetchHashes` is; credentials: `function key,subscription key`.
+    #[serde(rename = "stopncii")]
+    StopNcii,
+}
+
+/// A list elsewhere that is followed into a bank. An entry of `[[dispatcher.follow]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowConfig {
+    /// `threat-exchange`, `tech-against-terrorism` or `stopncii`.
+    pub kind: FollowKind,
+    /// Where: see [`FollowKind`]. `https://...`; `http://` for a server on the same machine.
+    pub url: String,
+    /// Into which bank; made when it is not there. No two lists share one.
+    pub bank: String,
+    /// The file that holds the credentials. It is read at each round, so they may be replaced.
+    #[serde(default)]
+    pub credentials_file: PathBuf,
+    /// Or the variable of the environment.
+    #[serde(default)]
+    pub credentials_env: String,
+    /// How long after a round the next begins, in seconds. 60 to 604,800; default 900.
+    #[serde(default = "interval_default")]
+    pub interval_s: u64,
+}
+
+/// The longest list of followed lists.
+const FOLLOWS_MAX: usize = 64;
+
+fn interval_default() -> u64 {
+    900
+}
+
+impl FollowKind {
+    /// The name of the source of a bank that is made for it.
+    pub(super) fn source(self) -> Name {
+        let name = match self {
+            FollowKind::ThreatExchange => "threatexchange",
+            FollowKind::TechAgainstTerrorism => "tech-against-terrorism",
+            FollowKind::StopNcii => "stopncii",
+        };
+        name.parse().expect("these are names")
+    }
+}
+
+impl FollowConfig {
+    /// What is wrong with these.
+    pub(crate) fn refusals(follows: &[FollowConfig]) -> Vec<Refusal> {
+        let key = "dispatcher.follow";
+        let mut refusals = Vec::new();
+        if follows.len() > FOLLOWS_MAX {
+            refusals.push(Refusal::new(key, format!("at most {FOLLOWS_MAX} lists are followed")));
+        }
+        for (place, follow) in follows.iter().enumerate() {
+            let bank = &follow.bank;
+            if bank.parse::<BankName>().is_err() {
+                refusals.push(Refusal::new(key, "bank: 1 to 64 of A-Z, 0-9 and '_' are wanted"));
+            }
+            if follows[..place].iter().any(|other| other.bank == *bank) {
+                refusals.push(Refusal::new(key, format!("two lists are followed into bank {bank}")));
+            }
+            let url = reqwest::Url::parse(&follow.url).ok();
+            let is_web = |url: &reqwest::Url| matches!(url.scheme(), "https" | "http") && url.query().is_none();
+            if !url.as_ref().is_some_and(is_web) {
+                refusals.push(Refusal::new(key, "url: https://... without a query is wanted"));
+            }
+            if follow.credentials_file.as_os_str().is_empty() == follow.credentials_env.is_empty() {
+                let reason = "one of credentials_file and credentials_env is wanted";
+                refusals.push(Refusal::new(key, reason));
+            }
+            refusals.extend(Refusal::outside("dispatcher.follow", follow.interval_s, 60..=604_800));
+        }
+        refusals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_is_checked() {
+        let good = FollowConfig {
+            kind: FollowKind::StopNcii,
+            url: "https://lists.example/v1".to_owned(),
+            bank: "NCII".to_owned(),
+            credentials_file: PathBuf::from("keys"),
+            credentials_env: String::new(),
+            interval_s: 60,
+        };
+        assert_eq!(FollowConfig::refusals(std::slice::from_ref(&good)), []);
+        let wrong = FollowConfig {
+            url: "ftp://lists.example".to_owned(),
+            bank: "ncii".to_owned(),
+            credentials_env: "KEYS".to_owned(),
+            interval_s: 1,
+            ..good.clone()
+        };
+        assert_eq!(FollowConfig::refusals(&[wrong]).len(), 4);
+        assert_eq!(
+            FollowConfig::refusals(&[good.clone(), good]).len(),
+            1,
+            "one bank, two lists"
+        );
+        let text = "kind = 'threat-exchange'\nurl = 'https://a.example/1'\nbank = 'A'\ncredentials_env = 'T'";
+        let read: FollowConfig = toml::from_str(text).unwrap();
+        assert_eq!((read.kind, read.interval_s), (FollowKind::ThreatExchange, 900));
+    }
+}

@@ -1,0 +1,139 @@
+//! What was listed before there were banks, and banks to which anything happens in any order.
+
+use rand::{Rng as _, SeedableRng as _};
+
+use super::*;
+
+/// What an earlier version listed for sources stands in banks of their names, and what it had not published is still to come.
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_of_an_earlier_version_become_banks() {
+    fixture::on_empty(async |url| {
+        let kind = if url.starts_with("sqlite") { "sqlite" } else { "postgres" };
+        let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(kind);
+        let earlier = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(&migrations).unwrap().map(|file| file.unwrap()) {
+            if file.file_name().to_str().unwrap() < "0004" {
+                std::fs::copy(file.path(), earlier.path().join(file.file_name())).unwrap();
+            }
+        }
+        let migrator = sqlx::migrate::Migrator::new(earlier.path()).await.unwrap();
+        let value = md5(1).value_text();
+        let bytes = if kind == "sqlite" { format!("x'{value}'") } else { format!("'\\x{value}'::bytea") };
+        let rows = format!(
+            "INSERT INTO watch_sources VALUES (2, {bytes}, 'far-north', 3, 50); INSERT INTO watch_sources VALUES (2, {bytes}, 'far_north', 2, 40); \
+             INSERT INTO watch_sources VALUES (2, {bytes}, 'south', 1, 60); INSERT INTO watch_changes VALUES (2, {bytes}, 9, 'south', 0); \
+             UPDATE watch_list SET number = 9;"
+        );
+        if kind == "sqlite" {
+            let pool = sqlx::SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+            migrator.run(&pool).await.unwrap();
+            sqlx::raw_sql(&rows).execute(&pool).await.unwrap();
+            pool.close().await;
+        } else {
+            let pool = sqlx::PgPool::connect(&url).await.unwrap();
+            migrator.run(&pool).await.unwrap();
+            sqlx::raw_sql(&rows).execute(&pool).await.unwrap();
+            pool.close().await;
+        }
+        let store = Store::open(&url).await.unwrap();
+        let banks = store.banks().await.unwrap();
+        let figures: Vec<_> = banks.iter().map(|bank| (bank.name.as_str(), bank.entries)).collect();
+        assert_eq!(figures, [("FAR_NORTH", 1), ("SOUTH", 1)]);
+        let (listings, _) = store.listings_of(&md5(1)).await.unwrap();
+        assert_eq!((listings[0].severity, listings[0].listed_at), (grave(3), Timestamp(40)));
+        let batch = store.watch_batch(10).await.unwrap().unwrap();
+        assert_eq!((batch.changes[0].number, batch.changes[0].listed), (9, Some(grave(3))));
+        assert!(store.unwatch(&md5(1), &n("far-north")).await.unwrap());
+        assert_eq!(store.watch_batch(10).await.unwrap().unwrap().changes[0].listed, Some(grave(1)));
+        store.close().await;
+    })
+    .await;
+}
+
+/// A list, whatever was published in between and however short the batches are, ends up at the groups as it stands in the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_to_banks_the_groups_end_with_what_is_listed() {
+    for seed in 0..12_u64 {
+        on_both_once(seed, async |f| {
+            eprintln!("seed {seed}");
+            let mut random = rand::rngs::SmallRng::seed_from_u64(seed);
+            let (store, mut told) = (&f.store, Told::default());
+            let names = ["A", "B", "SOUTH"].map(bank);
+            for name in &names {
+                store.set_bank(name, &settings(2)).await.unwrap();
+            }
+            for _ in 0..25 {
+                let name = &names[random.random_range(0..3)];
+                let number = random.random_range(0..24);
+                match random.random_range(0..7) {
+                    0 => import(store, name, &entries((0..24).filter(|_| random.random_bool(0.4)))).await,
+                    1 => drop(
+                        store
+                            .watch(&md5(number), &n("south"), grave(random.random_range(1..=4)))
+                            .await
+                            .unwrap(),
+                    ),
+                    2 => drop(store.unwatch(&md5(number), &n("south")).await.unwrap()),
+                    3 => drop(
+                        store
+                            .hold_opinion(
+                                &md5(number),
+                                &n("east"),
+                                Opinion::from_number(random.random_range(0..4)),
+                            )
+                            .await
+                            .unwrap(),
+                    ),
+                    4 => {
+                        let other = BankSettings {
+                            enabled: random.random_bool(0.7),
+                            sampled: Sampled::from_fraction(random.random_range(0.3..=1.0)).unwrap(),
+                            ..settings(random.random_range(1..=4))
+                        };
+                        store.set_bank(name, &other).await.unwrap();
+                    }
+                    5 => drop(
+                        store
+                            .update_list(name, &[ListUpdate::Withdrawn(md5(number))], None)
+                            .await
+                            .unwrap(),
+                    ),
+                    _ => {
+                        // A batch is published, and perhaps told twice.
+                        if let Some(batch) = store.watch_batch(random.random_range(1..6)).await.unwrap() {
+                            for change in &batch.changes {
+                                let known = told.known.entry(change.hash.clone()).or_insert((0, None));
+                                if change.number > known.0 {
+                                    *known = (change.number, change.listed);
+                                }
+                            }
+                            if random.random_bool(0.7) {
+                                store.watch_published(&batch).await.unwrap();
+                            }
+                        }
+                        store.forget_lists(4, HOUR).await.unwrap();
+                    }
+                }
+            }
+            told.publish(store, random.random_range(1..6)).await;
+            let mut expected = Vec::new();
+            for number in 0..24 {
+                let (listings, aggregate) = store.listings_of(&md5(number)).await.unwrap();
+                let gravest = listings.iter().map(|listing| listing.severity).max();
+                if let Some(severity) = gravest.and_then(|gravest| aggregate?.severity(gravest)) {
+                    expected.push((md5(number), severity.get()));
+                }
+            }
+            assert_eq!(told.listed(), expected, "seed {seed}");
+        })
+        .await;
+    }
+}
+
+/// PostgreSQL in one of four rounds: a database is made for each.
+async fn on_both_once(seed: u64, test: impl AsyncFn(&Fixture)) {
+    match seed % 4 {
+        0 => on_both(test).await,
+        _ => fixture::on_sqlite(test).await,
+    }
+}

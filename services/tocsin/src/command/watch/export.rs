@@ -1,0 +1,234 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write as _};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
+use tocsin_exchange::write::{self, Reaction, Sighted, TlpMark};
+use tocsin_model::{BankName, PlatformId, Timestamp, Verdict};
+use tocsin_store::casework::{Case, CaseState, Team};
+use tocsin_store::{QueueQuery, Store, WatchListing};
+
+use super::PAGE;
+
+/// Writes a bank, or how its entries fared, for others, to the standard output.
+///
+/// What was seen of an entry is what the cases of one team say whose family the entry's hash founded, so nothing leaves the team's scope: its
+/// first and last sighting, and as the count the least spread of the 24 hours before the last alert.
+#[derive(Debug, Args)]
+pub struct ExportCommand {
+    /// In which form.
+    #[arg(long)]
+    format: ExportFormat,
+    /// Of which bank.
+    #[arg(long)]
+    bank: BankName,
+    /// Whose cases say what was seen: coordinators, or the name of a party.
+    #[arg(long, default_value = "coordinators")]
+    team: String,
+    /// Who speaks, in STIX.
+    #[arg(long, default_value = "Tocsin")]
+    name: String,
+    /// Who may be told, in STIX: red, amber, green or white.
+    #[arg(long, default_value = "amber", value_parser = tlp)]
+    tlp: TlpMark,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// Lines `signal_type signal` of all entries.
+    LocalFile,
+    /// A STIX 2.1 bundle: an indicator and a sighting for each entry that was seen.
+    Stix,
+    /// A line of JSON for each reaction: SAW_THIS_TOO of what was seen, HELPFUL and NOT_HELPFUL as was decided.
+    ThreatexchangeReactions,
+}
+
+fn tlp(name: &str) -> Result<TlpMark, String> {
+    TlpMark::from_name(name).ok_or_else(|| "red, amber, green or white".to_owned())
+}
+
+type Out = BufWriter<io::StdoutLock<'static>>;
+
+impl ExportCommand {
+    pub async fn run(&self, store: &Store) -> Result<()> {
+        let banks = store.banks().await?;
+        ensure!(
+            banks.iter().any(|bank| bank.name == self.bank),
+            "there is no bank {}",
+            self.bank
+        );
+        match self.format {
+            ExportFormat::LocalFile => self.local_file(store).await,
+            ExportFormat::Stix => self.stix(store).await,
+            ExportFormat::ThreatexchangeReactions => self.reactions(store).await,
+        }
+    }
+
+    async fn local_file(&self, store: &Store) -> Result<()> {
+        let mut after = None;
+        let mut left_out = 0_u64;
+        loop {
+            let (listings, next) = store.watch_listings(Some(&self.bank), after.as_ref(), PAGE).await?;
+            let mut out = stdout();
+            for listing in listings {
+                match write::local_file_line(&listing.hash) {
+                    Some(line) => writeln!(out, "{line}")?,
+                    None => left_out += 1,
+                }
+            }
+            out.flush()?;
+            let Some(next) = next else { break };
+            after = Some(next);
+        }
+        if left_out > 0 {
+            eprintln!("left out {left_out} entries: the format has no name for their kind of hash");
+        }
+        Ok(())
+    }
+
+    async fn reactions(&self, store: &Store) -> Result<()> {
+        let mut cases = Cases::of(store, &self.team).await?;
+        while let Some((case, listing)) = cases.next(&self.bank).await? {
+            let reactions = match case.decision.map(|decision| decision.verdict) {
+                Some(Verdict::Violating) => vec![Reaction::SawThisToo, Reaction::Helpful],
+                Some(Verdict::Benign) => vec![Reaction::SawThisToo, Reaction::NotHelpful],
+                _ => vec![Reaction::SawThisToo],
+            };
+            let mut out = stdout();
+            for request in write::reactions(listing.source_id.as_deref(), &listing.tags, &reactions) {
+                writeln!(out, "{request}")?;
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    async fn stix(&self, store: &Store) -> Result<()> {
+        let mut cases = Cases::of(store, &self.team).await?;
+        let platforms = platforms(store).await?;
+        // The same speaker has the same id in every bundle, so it does not say when this one was made.
+        let speaker = write::identity(&self.name, "organization", Timestamp(0));
+        let id = speaker["id"].as_str().unwrap_or_default().to_owned();
+        let by = (id.as_str(), self.tlp);
+        let mut named = BTreeSet::new();
+        let mut text = write::bundle_begin(self.bank.as_str()) + &speaker.to_string();
+        while let Some((case, listing)) = cases.next(&self.bank).await? {
+            let Some(indicator) = write::indicator(&listing.hash, listing.listed_at, by) else {
+                continue;
+            };
+            let mut objects = Vec::new();
+            let mut seen_at = Vec::new();
+            for figures in case.alert.platforms.iter().filter(|figures| figures.spread_24h > 0) {
+                let Some(name) = platforms.get(&figures.platform) else {
+                    continue;
+                };
+                let platform = write::identity(name, "system", Timestamp(0));
+                seen_at.push(platform["id"].as_str().unwrap_or_default().to_owned());
+                if named.insert(figures.platform) {
+                    objects.push(platform);
+                }
+            }
+            if seen_at.is_empty() {
+                seen_at.push(id.clone());
+            }
+            objects.push(indicator);
+            objects.push(write::sighting(
+                &Sighted {
+                    hash: &listing.hash,
+                    first_seen: case.alert.first_seen,
+                    last_seen: case.last_alert_at,
+                    count: case.alert.spread_24h.low,
+                    about_count: "at least: uploads, blocked uploads and shares of the family in the 24 hours before the last alert",
+                    seen_at: &seen_at,
+                },
+                by,
+            ));
+            for object in objects {
+                text += ",\n";
+                text += &object.to_string();
+            }
+            write_out(&mut text)?;
+        }
+        text += write::bundle_end();
+        write_out(&mut text)
+    }
+}
+
+fn stdout() -> Out {
+    BufWriter::new(io::stdout().lock())
+}
+
+fn write_out(text: &mut String) -> Result<()> {
+    let mut out = stdout();
+    out.write_all(text.as_bytes())?;
+    text.clear();
+    Ok(out.flush()?)
+}
+
+/// The names of all platforms.
+async fn platforms(store: &Store) -> Result<BTreeMap<PlatformId, String>> {
+    let parties = store.party_changes_since(0).await?;
+    let platforms = parties.into_iter().flat_map(|party| party.platforms);
+    Ok(platforms.map(|(id, name)| (id, name.to_string())).collect())
+}
+
+/// The cases of a team, state by state and page by page: none is held longer than it is written.
+struct Cases<'a> {
+    store: &'a Store,
+    query: QueueQuery,
+    states: std::vec::IntoIter<CaseState>,
+    page: std::vec::IntoIter<Case>,
+    is_last: bool,
+}
+
+impl<'a> Cases<'a> {
+    async fn of(store: &'a Store, team: &str) -> Result<Cases<'a>> {
+        let team = match team {
+            "coordinators" => Team::Coordinators,
+            name => Team::Party(
+                store
+                    .party_named(&name.parse().context("a team is coordinators or a party")?)
+                    .await?
+                    .id,
+            ),
+        };
+        let states = vec![CaseState::Claimed, CaseState::Decided, CaseState::Closed];
+        Ok(Cases {
+            store,
+            query: QueueQuery {
+                team,
+                state: CaseState::Open,
+                limit: QueueQuery::LIMIT_MAX,
+                after: None,
+            },
+            states: states.into_iter(),
+            page: Vec::new().into_iter(),
+            is_last: false,
+        })
+    }
+
+    /// The next case that is about an entry of a bank, and the entry.
+    async fn next(&mut self, bank: &BankName) -> Result<Option<(Case, WatchListing)>> {
+        loop {
+            let Some(case) = self.page.next() else {
+                if self.is_last {
+                    let Some(state) = self.states.next() else {
+                        return Ok(None);
+                    };
+                    self.query.state = state;
+                    self.query.after = None;
+                }
+                let page = self.store.queue(&self.query).await?;
+                self.is_last = page.next.is_none();
+                self.query.after = page.next;
+                self.page = page.cases.into_iter();
+                continue;
+            };
+            let (listings, _) = self.store.listings_of(&case.alert.hash).await?;
+            if let Some(listing) = listings.into_iter().find(|listing| listing.bank == *bank) {
+                return Ok(Some((case, listing)));
+            }
+        }
+    }
+}

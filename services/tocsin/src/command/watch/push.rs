@@ -1,0 +1,200 @@
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use tocsin_exchange::write;
+use tocsin_model::BankName;
+use tocsin_store::Store;
+
+use super::PAGE;
+
+/// Pushes the entries of a bank into a bank of the open matcher HMA, one request for each.
+///
+/// HMA knows no request that it had before: what is pushed twice stands there twice. What a push that failed got through is said by it.
+#[derive(Debug, Args)]
+pub struct PushCommand {
+    /// Of which bank.
+    #[arg(long)]
+    bank: BankName,
+    /// Where HMA is: https://hma.example
+    #[arg(long)]
+    url: Url,
+    /// Into which of its banks, which must be there.
+    #[arg(long)]
+    to: BankName,
+    /// Pass over so many entries: those that a push before got through.
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// So often one entry is tried.
+const ATTEMPTS: u32 = 5;
+/// So long a server that says nothing of it is left alone, and then twice as long, and so on.
+const WAIT: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Default)]
+struct Pushed {
+    done: u64,
+    left_out: u64,
+    refused: u64,
+}
+
+impl PushCommand {
+    pub async fn run(&self, store: &Store) -> Result<()> {
+        let client = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .build()?;
+        let base = self.url.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/c/bank/{}/signal", self.to))?;
+        let mut pushed = Pushed::default();
+        let (mut seen, mut after) = (0, None);
+        loop {
+            let (listings, next) = store.watch_listings(Some(&self.bank), after.as_ref(), PAGE).await?;
+            for listing in listings {
+                seen += 1;
+                if seen <= self.skip {
+                    continue;
+                }
+                let Some(body) = write::bank_signal(&listing.hash) else {
+                    pushed.left_out += 1;
+                    continue;
+                };
+                let told = push(&client, &url, &body.to_string()).await;
+                match told
+                    .with_context(|| format!("stopped behind {} entries: go on with --skip {}", seen - 1, seen - 1))?
+                {
+                    true => pushed.done += 1,
+                    false => pushed.refused += 1,
+                }
+            }
+            let Some(next) = next else { break };
+            after = Some(next);
+        }
+        let Pushed {
+            done,
+            left_out,
+            refused,
+        } = pushed;
+        println!("pushed {done}, refused {refused}, without a name for their kind of hash {left_out}");
+        Ok(())
+    }
+}
+
+/// Whether it was taken: it may be of a kind that this HMA does not match.
+async fn push(client: &Client, url: &Url, body: &str) -> Result<bool> {
+    for attempt in 0..ATTEMPTS {
+        let request = client.post(url.clone()).header("content-type", "application/json");
+        let wait = match request.body(body.to_owned()).send().await {
+            Ok(response) => match response.status() {
+                status if status.is_success() => return Ok(true),
+                StatusCode::BAD_REQUEST => return Ok(false),
+                StatusCode::NOT_FOUND => bail!("there is no such bank"),
+                status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => retry_after(&response),
+                status => bail!("HMA answers {status}"),
+            },
+            Err(error) if attempt + 1 == ATTEMPTS => return Err(error.into()),
+            Err(_) => None,
+        };
+        if attempt + 1 < ATTEMPTS {
+            let wait = wait.unwrap_or(WAIT * (1 << attempt)).min(WAIT_MAX);
+            tokio::time::sleep(wait).await;
+        }
+    }
+    bail!("HMA failed {ATTEMPTS} times")
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: every entry is pushed once, in HMA's own form, and a server that fails is asked again.
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use axum::extract::{Request, State};
+    use tocsin_model::{Algorithm, ContentHash, Severity};
+
+    use super::*;
+
+    type Told = Arc<Mutex<(VecDeque<u16>, Vec<(String, String)>)>>;
+
+    async fn hma(State(told): State<Told>, request: Request) -> axum::response::Response {
+        let path = request.uri().path().to_owned();
+        let body = axum::body::to_bytes(request.into_body(), 1_000).await.unwrap();
+        let mut told = told.lock().unwrap();
+        let status = told.0.pop_front().unwrap_or(200);
+        if status == 200 {
+            told.1.push((path, String::from_utf8(body.to_vec()).unwrap()));
+        }
+        let response = axum::response::Response::builder()
+            .status(status)
+            .header("retry-after", "0");
+        response.body(axum::body::Body::empty()).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bank_is_pushed() {
+        let told = Told::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(hma).with_state(told.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", directory.path().join("s.db").display()))
+            .await
+            .unwrap();
+        let hash = |algorithm, byte: u8| {
+            let length = if algorithm == Algorithm::Md5 { 16 } else { 32 };
+            ContentHash::from_bytes(algorithm, vec![byte; length], None).unwrap()
+        };
+        for hash in [
+            hash(Algorithm::Md5, 1),
+            hash(Algorithm::Pdq, 2),
+            hash(Algorithm::Vpdq, 3),
+        ] {
+            store
+                .watch(&hash, &"north".parse().unwrap(), Severity::MIN)
+                .await
+                .unwrap();
+        }
+        let command = |skip| PushCommand {
+            bank: "NORTH".parse().unwrap(),
+            url: url.parse().unwrap(),
+            to: "THEIRS".parse().unwrap(),
+            skip,
+        };
+        told.lock().unwrap().0.extend([429, 503, 200, 400]);
+        command(0).run(&store).await.unwrap();
+        let path = "/c/bank/THEIRS/signal".to_owned();
+        let md5 = format!(r#"{{"video_md5":"{}"}}"#, "01".repeat(16));
+        assert_eq!(
+            told.lock().unwrap().1,
+            [(path.clone(), md5.clone())],
+            "the second was refused"
+        );
+        command(1).run(&store).await.unwrap();
+        let pdq = format!(r#"{{"pdq":"{}"}}"#, "02".repeat(32));
+        assert_eq!(told.lock().unwrap().1, [(path.clone(), md5), (path, pdq)]);
+        told.lock().unwrap().0.extend([200, 404]);
+        let error = command(0).run(&store).await.unwrap_err();
+        assert!(error.to_string().contains("--skip 1"), "{error:#}");
+        store.close().await;
+    }
+}

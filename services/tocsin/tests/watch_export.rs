@@ -1,0 +1,189 @@
+//! Goal: what is exported is what others' own libraries read, and says no more than the cases of one team.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tocsin_model::{
+    Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
+    Milliseconds, PlatformFigures, Scope, Verdict,
+};
+use tocsin_store::casework::Team;
+use tocsin_store::{BankSettings, Clock, KeySubject, Roles, Store};
+
+#[path = "../../lib/model/tests/example/mod.rs"]
+mod example;
+
+/// What a check in Python ends with where its library is not installed.
+const SKIPPED: i32 = 77;
+
+fn md5(number: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Md5, vec![number; 16], None).unwrap()
+}
+
+fn export(directory: &Path, format: &str, more: &[&str]) -> String {
+    let url = format!("sqlite:{}", directory.join("store.db").display());
+    let output = Command::new(env!("CARGO_BIN_EXE_tocsin"))
+        .args(["watch", "export", "--bank", "NORTH", "--format", format])
+        .args(more)
+        .env("TOCSIN_STORE__URL", url)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Has the libraries of those who read it read a text.
+fn check(directory: &Path, kind: &str, text: &str, expected: &[String]) {
+    let file = directory.join(kind);
+    std::fs::write(&file, text).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/checks/exchange.py");
+    let output = Command::new("python3")
+        .arg(script)
+        .arg(kind)
+        .arg(&file)
+        .args(expected)
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(SKIPPED) => eprintln!("{kind}: {said}"),
+        code => assert_eq!(code, Some(0), "{kind}: {said}\n{text}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_and_how_it_fared_is_read_by_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let clock = Clock::standing_at(example::START);
+    let url = format!("sqlite:{}", at.join("store.db").display());
+    let store = Store::open_with_clock(&url, clock).await.unwrap();
+    let name = |text: &str| text.parse().unwrap();
+    let party = store.add_party(&name("alpha"), &[name("alpha-app")]).await.unwrap();
+    let bank: BankName = "NORTH".parse().unwrap();
+    let settings = BankSettings {
+        source: name("north"),
+        severity: tocsin_model::Severity::MAX,
+        enabled: true,
+        sampled: tocsin_model::Sampled::ALL,
+    };
+    store.set_bank(&bank, &settings).await.unwrap();
+    let pdq = ContentHash::from_bytes(Algorithm::Pdq, [1, 2, 3, 4].repeat(8), None).unwrap();
+    let listed = |hash: ContentHash, id: &str| {
+        ListUpdate::Listed(BankEntry {
+            source_id: Some(id.to_owned()),
+            tags: vec![format!("descriptor:9{id}")],
+            ..BankEntry::new(hash)
+        })
+    };
+    let link = ContentHash::parse(Algorithm::Url, "https://example.org/it's", None).unwrap();
+    let all = [
+        listed(md5(1), "1"),
+        listed(md5(2), "2"),
+        listed(pdq.clone(), "3"),
+        listed(link.clone(), "4"),
+    ];
+    store.update_list(&bank, &all, None).await.unwrap();
+
+    // 1 violates, pdq is benign, the link waits, 2 was not seen; 7 is in no bank, and one was seen by a party alone.
+    let alert = |family: u128, hash: &ContentHash, scope| Alert {
+        id: AlertId(family),
+        scope,
+        family: FamilyId(ContentId(family)),
+        hash: hash.clone(),
+        spread_24h: Interval {
+            low: family as u64,
+            high: 99,
+        },
+        platforms: vec![PlatformFigures {
+            platform: party.platforms[0].0,
+            spread_24h: family as u64,
+            ..example::alert().platforms[0]
+        }],
+        ..example::alert()
+    };
+    let coordinators = Scope::Coordinators;
+    let alerts = [
+        alert(11, &md5(1), coordinators),
+        alert(13, &pdq, coordinators),
+        alert(14, &link, coordinators),
+        alert(17, &md5(7), coordinators),
+        alert(12, &md5(2), Scope::Party(party.id)),
+    ];
+    store.apply_alerts(&alerts).await.unwrap();
+    let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
+    for (family, verdict) in [(11, Verdict::Violating), (13, Verdict::Benign)] {
+        decide(&store, key, family, verdict).await;
+    }
+
+    let lines = export(at, "local-file", &[]);
+    let texts =
+        [md5(1), md5(2), pdq.clone(), link.clone()].map(|hash| tocsin_exchange::write::local_file_line(&hash).unwrap());
+    assert_eq!(lines.lines().collect::<Vec<_>>(), texts);
+    check(at, "local-file", &lines, &texts);
+
+    let bundle = export(at, "stix", &["--name", "North"]);
+    let expected = [
+        format!("[file:hashes.MD5 = '{}'] 11", md5(1).value_text()),
+        format!("[file:hashes.PDQ = '{}'] 13", pdq.value_text()),
+        "[url:value = 'https://example.org/it\\'s'] 14".to_owned(),
+    ];
+    check(at, "stix", &bundle, &expected);
+    let read: Value = serde_json::from_str(&bundle).unwrap();
+    let of = |kind: &str| {
+        read["objects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|object| object["type"] == kind)
+            .count()
+    };
+    assert_eq!(
+        (of("indicator"), of("sighting"), of("identity")),
+        (3, 3, 2),
+        "the speaker and a platform"
+    );
+
+    let reactions = export(at, "threatexchange-reactions", &[]);
+    let mut lines: Vec<&str> = reactions.lines().collect();
+    lines.sort_unstable();
+    let expected = [
+        r#"{"id":"91","reactions":"HELPFUL"}"#,
+        r#"{"id":"91","reactions":"SAW_THIS_TOO"}"#,
+        r#"{"id":"93","reactions":"NOT_HELPFUL"}"#,
+        r#"{"id":"93","reactions":"SAW_THIS_TOO"}"#,
+        r#"{"id":"94","reactions":"SAW_THIS_TOO"}"#,
+    ];
+    assert_eq!(lines, expected);
+    let own = export(at, "threatexchange-reactions", &["--team", "alpha"]);
+    assert_eq!(
+        own.trim(),
+        r#"{"id":"92","reactions":"SAW_THIS_TOO"}"#,
+        "a party's own cases"
+    );
+    store.close().await;
+}
+
+async fn decide(store: &Store, key: tocsin_store::KeyId, family: u128, verdict: Verdict) {
+    let team = Team::Coordinators;
+    let query = tocsin_store::QueueQuery {
+        team,
+        state: tocsin_store::casework::CaseState::Open,
+        limit: 100,
+        after: None,
+    };
+    let page = store.queue(&query).await.unwrap();
+    let case = page.cases.iter().find(|case| case.family.0.0 == family).unwrap();
+    let length = Milliseconds::from_minutes(5);
+    let (held, _) = store.claim(team, case.id, key, length).await.unwrap();
+    store
+        .decide(team, case.id, (key, held.fencing), (verdict, ""))
+        .await
+        .unwrap();
+}
