@@ -3,6 +3,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use serde::{Deserialize, Serialize};
+use tocsin_family::Limits;
 use tocsin_model::{DeploymentKey, KeyEpoch, Milliseconds, Name, PartitionCount};
 use tocsin_runtime::Refusal;
 use tocsin_wire::osprey::Mapping;
@@ -25,6 +26,9 @@ pub struct IntakeConfig {
     /// Parties whose ingest topics carry actions of Osprey beside events, each with the file (TOML) that says which actions are events and
     /// where their fields stand. Default: none. Should be the same for every intake.
     pub osprey_mappings: BTreeMap<String, String>,
+    /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice; what was announced
+    /// longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many pictures set it higher.
+    pub announced_hashes_max: u32,
 }
 
 /// A mapping of actions that cannot be used.
@@ -62,6 +66,7 @@ impl Default for IntakeConfig {
             tick_interval_ms: 250,
             confluent_schema_ids: BTreeMap::new(),
             osprey_mappings: BTreeMap::new(),
+            announced_hashes_max: 1_000_000,
         }
     }
 }
@@ -72,6 +77,11 @@ impl IntakeConfig {
         let numbers = [
             Refusal::outside("intake.lateness_minutes", self.lateness_minutes, 1..=720),
             Refusal::outside("intake.tick_interval_ms", self.tick_interval_ms, 10..=10_000),
+            Refusal::outside(
+                "intake.announced_hashes_max",
+                self.announced_hashes_max,
+                10_000..=16_000_000,
+            ),
         ];
         let ids = self.map_confluent_ids().err().unwrap_or_default();
         let parties = self.osprey_mappings.keys();
@@ -80,6 +90,14 @@ impl IntakeConfig {
             Refusal::new(key, "the key is the name of a party")
         });
         numbers.into_iter().flatten().chain(ids).chain(nobody).collect()
+    }
+
+    /// How much the finder of links holds.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            announced_max: self.announced_hashes_max as usize,
+            ..Limits::default()
+        }
     }
 
     /// What is wrong with the files of the mappings, which only intake needs to have.

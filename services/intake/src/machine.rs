@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tocsin_family::{Limits, LinkFinder, Name, Seen};
+use tocsin_family::{LinkFinder, Name, Seen};
 use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
     Algorithm, ContentHash, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, PartitionCount,
@@ -95,7 +95,7 @@ impl Intake {
             schemas: Arc::new(schemas),
             actions: Actions::default(),
             registry: Registry::new(),
-            finder: LinkFinder::new(Limits::default()),
+            finder: LinkFinder::new(config.limits()),
             sources: BTreeMap::new(),
             writers: (0..partitions).map(|_| BlockWriter::new(setup.epoch)).collect(),
             traces: vec![None; partitions],

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tocsin_model::BankName;
 use tocsin_store::{Store, StoreError, WatchListing};
 
-/// The bank of contents that are counted exactly because they spread.
-pub const HOT_FAMILIES: &str = "HOT_FAMILIES";
+/// The bank of contents that are counted exactly because they spread. No bank of the watch list has this name.
+pub const HOT_FAMILIES: &str = BankName::RESERVED;
 
 /// The banks in which a content stands, ascending, each once.
 pub fn banks_of(is_hot: bool, listings: &[WatchListing]) -> Vec<String> {
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_content_stands_once_in_each_of_its_banks() {
-        let listings = ["TAT_LIST", "9_LIVES", "HOT_FAMILIES"].map(listing);
+        let listings = ["TAT_LIST", "9_LIVES", "TAT_LIST"].map(listing);
         assert_eq!(banks_of(true, &listings), ["9_LIVES", "HOT_FAMILIES", "TAT_LIST"]);
         assert_eq!(banks_of(false, &listings[..1]), ["TAT_LIST"]);
         assert_eq!(banks_of(true, &[]), ["HOT_FAMILIES"]);

@@ -233,6 +233,7 @@ async fn the_description_names_every_route() {
             "/v1/alerts/{id}",
             "/v1/counts",
             "/v1/families/{id}",
+            "/v1/families/{id}/members",
             "/v1/families/{id}/series",
             "/v1/lookup",
             "/v1/stream",

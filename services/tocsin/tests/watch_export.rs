@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
-    Milliseconds, PlatformFigures, Scope, Verdict,
+    Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
 };
 use tocsin_store::casework::Team;
 use tocsin_store::{BankSettings, Clock, KeySubject, Roles, Store};
@@ -186,4 +186,46 @@ async fn decide(store: &Store, key: tocsin_store::KeyId, family: u128, verdict: 
         .decide(team, case.id, (key, held.fencing), (verdict, ""))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_parties_dispute_or_call_harmless_is_not_handed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("store.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let (bank, source): (BankName, _) = ("NORTH".parse().unwrap(), "north".parse().unwrap());
+    let settings = BankSettings {
+        source,
+        severity: tocsin_model::Severity::MAX,
+        enabled: true,
+        sampled: tocsin_model::Sampled::ALL,
+    };
+    store.set_bank(&bank, &settings).await.unwrap();
+    let opinions = [
+        None,
+        Some(Opinion::Positive),
+        Some(Opinion::InvestigationSeed),
+        Some(Opinion::Negative),
+    ];
+    let entry = |(number, opinion): (u8, Option<Opinion>)| {
+        ListUpdate::Listed(BankEntry {
+            opinions: opinion
+                .map(|opinion| ("north".parse().unwrap(), opinion))
+                .into_iter()
+                .collect(),
+            ..BankEntry::new(md5(number))
+        })
+    };
+    let all: Vec<ListUpdate> = (1..).zip(opinions).map(entry).collect();
+    store.update_list(&bank, &all, None).await.unwrap();
+    let text = export(directory.path(), "local-file", &[]);
+    let expected = [1, 2].map(|number| format!("video_md5 {}", md5(number).value_text()));
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    let south = "south".parse().unwrap();
+    store
+        .hold_opinion(&md5(2), &south, Some(Opinion::Negative))
+        .await
+        .unwrap();
+    let text = export(directory.path(), "local-file", &[]);
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected[..1], "disputed now");
 }

@@ -172,7 +172,7 @@ impl Target {
         };
         settings.end()?;
         Ok(Target::Coop {
-            url: url(target)?.join("api/v1/report").map_err(|_| URL_MALFORMED)?,
+            url: below(target, "api/v1/report")?,
             api_key: secret(secrets, "Coop's API key")?,
             settings: coop,
         })
@@ -193,7 +193,7 @@ impl Target {
         }
         let method = "xrpc/tools.ozone.moderation.emitEvent";
         Ok(Target::Ozone {
-            url: url(target)?.join(method).map_err(|_| URL_MALFORMED)?,
+            url: below(target, method)?,
             secret: secret(secrets, "Ozone's admin password")?,
             settings: ozone,
         })
@@ -222,6 +222,15 @@ impl Settings {
             None => Ok(()),
         }
     }
+}
+
+/// A route below a base URL, whose path stays as it is whether it ends with a slash or not.
+fn below(base: &str, route: &str) -> Result<Url, EndpointRefused> {
+    let mut base = url(base)?;
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base.join(route).map_err(|_| URL_MALFORMED)
 }
 
 fn url(text: &str) -> Result<Url, EndpointRefused> {
@@ -317,15 +326,17 @@ mod tests {
                 "{target}"
             );
         }
-        let Ok(Target::Coop { url, .. }) = Target::of(
-            Coop,
-            "https://coop.example",
-            &endpoint(Coop, "", COOP).settings,
-            &["key".to_owned()],
-        ) else {
-            panic!("no Coop");
-        };
-        assert_eq!(url.as_str(), "https://coop.example/api/v1/report");
+        for (base, called) in [
+            ("https://coop.example", "https://coop.example/api/v1/report"),
+            ("https://example.org/coop", "https://example.org/coop/api/v1/report"),
+            ("https://example.org/coop/", "https://example.org/coop/api/v1/report"),
+        ] {
+            let target = Target::of(Coop, base, &endpoint(Coop, "", COOP).settings, &["key".to_owned()]);
+            let Ok(Target::Coop { url, .. }) = target else {
+                panic!("no Coop");
+            };
+            assert_eq!(url.as_str(), called);
+        }
     }
 
     #[test]

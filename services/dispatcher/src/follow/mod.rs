@@ -13,6 +13,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use prometheus::Registry;
 use reqwest::{Client, Url};
 use tocsin_model::{BankName, Milliseconds, Sampled, Severity, Timestamp};
@@ -33,6 +34,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const LEASE: Milliseconds = Milliseconds::from_seconds(60);
 /// A list that could not be followed is tried again after this, then after twice as long, and so on up to its interval.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// So many lists are read at once.
+const ROUNDS_AT_ONCE: usize = 8;
+/// A round that takes longer goes on in the next one, from the place that stands with the last page.
+const ROUND_TIME_MAX: Duration = Duration::from_secs(600);
 /// ThreatExchange keeps what was withdrawn for 90 days; the `threatexchange` library trusts 85 of them, and 30 of StopNCII's.
 const STALE_AFTER: [(FollowKind, Milliseconds); 2] = [
     (FollowKind::ThreatExchange, Milliseconds::from_hours(85 * 24)),
@@ -107,14 +112,20 @@ impl Following {
 
     pub(crate) async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_requested() {
-            for place in 0..self.lists.len() {
-                if self.lists[place].due_at <= Instant::now() && !shutdown.is_requested() {
-                    let round = tokio::select! {
-                        round = self.round(&self.lists[place]) => round,
-                        () = shutdown.requested() => Ok(Round::NotNow),
-                    };
-                    self.rest(place, round);
-                }
+            let is_due = |place: &usize| self.lists[*place].due_at <= Instant::now();
+            let due = (0..self.lists.len()).filter(is_due);
+            // One that hangs, or is long, keeps none of the others waiting for more than the time of a round.
+            let rounds = futures::stream::iter(due).map(|place| {
+                let round = tokio::time::timeout(ROUND_TIME_MAX, self.round(&self.lists[place]));
+                async move { (place, round.await.unwrap_or(Ok(Round::NotNow))) }
+            });
+            let rounds = rounds.buffer_unordered(ROUNDS_AT_ONCE).collect::<Vec<_>>();
+            let rounds = tokio::select! {
+                rounds = rounds => rounds,
+                () = shutdown.requested() => Vec::new(),
+            };
+            for (place, round) in rounds {
+                self.rest(place, round);
             }
             pause(LOOK_INTERVAL, &shutdown).await;
         }
@@ -136,8 +147,10 @@ impl Following {
                 list.due_at = Instant::now() + RETRY_AFTER;
                 return;
             }
+            // A server may ask for more time, never for less than it is given anyway.
             Ok(Round::Stopped(NoPage { problem, retry_after })) => {
-                (retry_after.unwrap_or(doubled.min(interval)), problem.code())
+                let wait = retry_after.map_or(doubled.min(interval), |asked| asked.max(RETRY_AFTER));
+                (wait, problem.code())
             }
             Err(error) => (doubled.min(interval), error.code()),
         };

@@ -356,3 +356,40 @@ async fn who_follows_nothing_runs_on_until_it_is_stopped() {
     shutdown.request();
     running.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_whose_server_hangs_keeps_no_other_waiting() {
+    let [hanging, good] = [(); 2].map(|()| Stage::new(FollowKind::ThreatExchange, "secret"));
+    let (mut hanging, mut good) = futures::join!(hanging, good);
+    hanging.reply([Reply::Never]);
+    good.reply([ok(threat_updates(&[(1, 100)], &[], None))]);
+    // One dispatcher reads both; nothing ends the wait for the one that hangs.
+    let mut second = good.following.lists.remove(0);
+    second.bank = "GOOD".parse().unwrap();
+    let following = &mut hanging.following;
+    following.lists.push(second);
+    following.client = fetch::client(Duration::from_secs(3_600)).unwrap();
+    let store = following.store.clone();
+    let (shutdown, following) = (Shutdown::new(), hanging.following);
+    let running = tokio::spawn(following.run(shutdown.clone()));
+    while store.watch_listings(None, None, 1).await.unwrap().0.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hanging.script.lock().unwrap().asked.len(), 1, "the one still hangs");
+    shutdown.request();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_no_pause_gets_one() {
+    let mut stage = Stage::new(FollowKind::ThreatExchange, "secret").await;
+    for asked in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        stage.reply([Reply::Answer(
+            429,
+            vec![("retry-after", asked.to_owned())],
+            String::new(),
+        )]);
+        assert!(stage.round().await.0.is_err());
+        assert!(stage.wait() > RETRY_AFTER / 2, "{asked}: {:?}", stage.wait());
+    }
+}

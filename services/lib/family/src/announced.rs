@@ -149,6 +149,7 @@ impl Index {
         };
         let added = announcement.names.add(further);
         let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
+        announcement.slots.reserve_exact(added.pdqs().count());
         announcement.slots.extend(inserted.filter_map(Result::ok));
         if let Some(pdq) = added.pdqs().next() {
             self.centres.set(announcement.known.family, class, *pdq);
@@ -157,7 +158,10 @@ impl Index {
             let known = self.by_hash.entry(name.id).or_default();
             match known.binary_search_by_key(&class, |(class, _)| *class) {
                 Ok(place) => known[place].1 = content,
-                Err(place) => known.insert(place, (class, content)),
+                Err(place) => {
+                    known.reserve_exact(1);
+                    known.insert(place, (class, content));
+                }
             }
         }
         self.names += added.count();

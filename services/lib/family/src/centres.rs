@@ -60,7 +60,7 @@ impl Centres {
         if let Some(centre) = self.0.get_mut(&(family, class))
             && centre.pdqs.is_empty()
         {
-            centre.pdqs.push(pdq);
+            centre.add(pdq);
         }
     }
 
@@ -80,6 +80,7 @@ impl Centre {
     /// What is near to a centre is none of its own: it came by its looks.
     fn add(&mut self, pdq: Pdq) {
         if self.pdqs.len() < Centres::CENTRES_MAX && !self.is_near(&pdq) {
+            self.pdqs.reserve_exact(1);
             self.pdqs.push(pdq);
         }
     }

@@ -154,15 +154,21 @@ impl LinkFinder {
         std::mem::take(&mut self.further)
     }
 
-    /// Leaves out what was said lately, and what a party asserts beyond its share.
+    /// Leaves out what was said lately, and what a party asserts beyond its share: links by its word alone, and those by which hashes that
+    /// it names together make two families one.
     fn untold(&mut self, mut links: Vec<Link>) -> Vec<Link> {
         let party_links_max = self.limits.party_links_max;
         links.retain(|link| {
             if !self.told.is_new(link, self.limits.links_max) {
                 return false;
             }
-            let by_word_alone = link.party.filter(|_| link.evidence == Evidence::PartyLink);
-            by_word_alone.is_none_or(|party| self.asserted.has_room(party, link.at, party_links_max))
+            let is_asserted = match link.evidence {
+                Evidence::PartyLink => true,
+                Evidence::EqualHash => self.announced.get(link.content, link.class).is_some(),
+                _ => false,
+            };
+            let party = link.party.filter(|_| is_asserted);
+            party.is_none_or(|party| self.asserted.has_room(party, link.at, party_links_max))
         });
         links
     }

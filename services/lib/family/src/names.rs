@@ -34,6 +34,8 @@ impl Names {
         let mut added = Names::default();
         for name in names {
             if self.0.len() < Names::MAX && self.0.iter().all(|known| known.id != name.id) {
+                // Most contents have one or two: room for more would be most of what a long watch list takes.
+                self.0.reserve_exact(1);
                 self.0.push(name.clone());
                 added.0.push(name.clone());
             }

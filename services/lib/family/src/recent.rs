@@ -16,7 +16,8 @@ pub struct Limits {
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,
-    /// The most links that one party may assert in an hour by its word alone (`same_as`). A crisis has some thousand variants.
+    /// The most links that one party may assert in an hour: by its word alone (`same_as`), or of announced contents, by hashes that it names
+    /// together. A crisis has some thousand variants.
     pub party_links_max: usize,
 }
 
@@ -25,7 +26,7 @@ impl Default for Limits {
         Limits {
             remembered: Milliseconds::from_hours(2),
             contents_max: 200_000,
-            announced_max: 8_000_000,
+            announced_max: 1_000_000,
             links_max: 200_000,
             party_links_max: 4_096,
         }

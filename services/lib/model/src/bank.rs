@@ -8,27 +8,35 @@ use siphasher::sip::SipHasher24;
 
 use crate::{ContentHash, Name, Severity, Timestamp};
 
-/// The name of a bank: 1 to 64 of `A-Z`, `0-9` and `_`, as the open matcher HMA has it.
+/// The name of a bank: 1 to 64 of `A-Z`, `0-9` and `_`, as the open matcher HMA has it, but for [`BankName::RESERVED`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BankName(String);
 
 /// The text is not a [`BankName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a bank's name has 1 to 64 of A-Z, 0-9 and '_'")]
+#[error("a bank's name has 1 to 64 of A-Z, 0-9 and '_', and is not HOT_FAMILIES")]
 pub struct BankNameError;
 
 impl BankName {
     /// The longest name, in bytes.
     pub const LENGTH_MAX: usize = 64;
+    /// What look-ups call the families that are hot.
+    pub const RESERVED: &str = "HOT_FAMILIES";
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The bank of what a source lists one by one: its name in capitals, '-' as '_'. Sources that differ in nothing else share it.
+    /// The bank of what a source lists one by one: its name in capitals, '-' as '_'. Sources that differ in nothing else share it. One that
+    /// would be reserved has a '_' behind it.
     pub fn of_source(source: &Name) -> BankName {
-        BankName(source.as_str().to_ascii_uppercase().replace('-', "_"))
+        let name = source.as_str().to_ascii_uppercase().replace('-', "_");
+        BankName(if name == BankName::RESERVED {
+            format!("{name}_")
+        } else {
+            name
+        })
     }
 }
 
@@ -36,7 +44,11 @@ impl FromStr for BankName {
     type Err = BankNameError;
     fn from_str(text: &str) -> Result<Self, BankNameError> {
         let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-        match !text.is_empty() && text.len() <= BankName::LENGTH_MAX && text.bytes().all(allowed) {
+        match !text.is_empty()
+            && text.len() <= BankName::LENGTH_MAX
+            && text.bytes().all(allowed)
+            && text != BankName::RESERVED
+        {
             true => Ok(BankName(text.to_owned())),
             false => Err(BankNameError),
         }

@@ -127,6 +127,14 @@ impl Database {
         }
     }
 
+    /// A transaction that only reads: it sees one state, and on SQLite waits for no writer and holds none up.
+    pub(crate) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Database::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
+            Database::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+        }
+    }
+
     /// Rows outside any transaction.
     pub(crate) async fn fetch(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
         match self {

@@ -4,8 +4,9 @@ use tocsin_model::{
     Alert, AlertId, AlertLevel, DeploymentKey, FamilyId, PlatformFigures, PlatformId, Scope, Timestamp,
 };
 
+use crate::accounts::accounts;
 use crate::evidence::{evidence as parties_evidence, next_hour};
-use crate::family::{FamilyState, accounts};
+use crate::family::FamilyState;
 use crate::figures::{FamilyFigures, family_figures};
 use crate::forecast::Calibration;
 use crate::live::{Stream, streams};

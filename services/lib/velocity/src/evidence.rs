@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{Kind, NextHour, PartyId, PlatformId, Quantiles, Timestamp};
 
-use crate::family::accounts;
+use crate::accounts::accounts;
 use crate::forecast::{Calibration, Course, Forecast, Model};
 use crate::live::streams;
 use crate::record::{HotRecord, Resolution};

@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_model::{Class, ContentId, Estimate, Evidence, FamilyId, Joined, Link, Timestamp, Verdict};
-use tocsin_sketch::Reach;
+use tocsin_model::{Class, ContentId, Evidence, FamilyId, Joined, Link, Timestamp, Verdict};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::by_class::ByClass;
 use crate::deadline::decode_class;
+use crate::edge::{Edge, decode_joined, encode_joined, is_wanted};
 use crate::episode::Episode;
-use crate::joined;
-use crate::record::{HotRecord, PlatformReach};
+use crate::record::HotRecord;
 use crate::snapshot::SnapshotLayout;
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
@@ -33,40 +32,6 @@ struct ClassFamilies {
     remote_members: usize,
     /// The highest episode number of a state that was dropped: later episodes go on from there, so that no alert id comes twice.
     episode_floor: u32,
-}
-
-/// A content's link to its family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Edge {
-    family: FamilyId,
-    /// Since when it holds.
-    since: Timestamp,
-    /// How the content came to it; `None` of links that a program made which did not keep it.
-    joined: Option<Joined>,
-}
-
-impl Edge {
-    fn is_by_person(&self) -> bool {
-        self.joined.is_some_and(|joined| joined.evidence == Evidence::Moderator)
-    }
-}
-
-/// Whether a link says something that is to hold, of a content that has this edge, or none and founds its own family.
-fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
-    let alone = FamilyId(link.content);
-    let from = before.map_or(alone, |edge| edge.family);
-    let is_kept = before.is_some_and(Edge::is_by_person);
-    match link.evidence {
-        // A person takes a content out of a family, or says that it is alone and is to stay so.
-        Evidence::Moderator if link.family == alone => !is_kept || from != alone,
-        Evidence::Moderator => link.family < from,
-        // Where a person put it, it stays, and goes along with the family it was put into.
-        Evidence::FounderLinked => link.family < from && !(is_kept && from == alone),
-        _ if is_kept => false,
-        // By its looks a content comes into one family: a picture between two does not make them one.
-        Evidence::PdqDistance(_) => link.family < from && before.is_none(),
-        Evidence::PartyLink | Evidence::EqualHash => link.family < from,
-    }
 }
 
 /// What the home of a family keeps for one scope.
@@ -103,15 +68,6 @@ pub(crate) struct RemoteLimits {
     pub(crate) per_class: usize,
     /// At a limit, those whose latest event lies before this give way.
     pub(crate) oldest: Timestamp,
-}
-
-/// Accounts of several records.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Accounts {
-    /// Distinct accounts, summed over platforms.
-    pub(crate) estimate: Estimate,
-    /// Spread events that named no account.
-    pub(crate) without_account: u64,
 }
 
 impl Families {
@@ -431,7 +387,7 @@ impl ClassFamilies {
             out.fixed128(edge.family.0.0);
             out.signed(edge.since.0);
             if layout == SnapshotLayout::Current {
-                joined::encode(edge.joined.as_ref(), out);
+                encode_joined(edge.joined.as_ref(), out);
             }
         }
         out.number(self.states.len() as u64);
@@ -453,7 +409,7 @@ impl ClassFamilies {
             let edge = Edge {
                 family,
                 since: Timestamp(input.signed()?),
-                joined: if has_joined { joined::decode(input)? } else { None },
+                joined: if has_joined { decode_joined(input)? } else { None },
             };
             own.insert_link(content, edge);
         }
@@ -510,42 +466,6 @@ impl FamilyState {
         }
         Ok(state)
     }
-}
-
-/// The accounts of several records: a union per platform, summed over platforms.
-pub(crate) fn accounts(records: &[&HotRecord]) -> Accounts {
-    let without_account = records.iter().map(|record| record.signals.without_account).sum();
-    let estimate = match records {
-        // Nothing to unite, so nothing is copied.
-        [only] => sum(only.reach().iter().map(PlatformReach::estimate)),
-        _ => {
-            let mut merged: BTreeMap<_, Reach> = BTreeMap::new();
-            for entry in records.iter().flat_map(|record| record.reach()) {
-                merged
-                    .entry(entry.platform)
-                    .and_modify(|reach| reach.merge(&entry.accounts))
-                    .or_insert_with(|| entry.accounts.clone());
-            }
-            sum(merged.values().map(Reach::estimate))
-        }
-    };
-    Accounts {
-        estimate,
-        without_account,
-    }
-}
-
-fn sum(estimates: impl Iterator<Item = Estimate>) -> Estimate {
-    let nothing = Estimate {
-        estimate: 0.0,
-        low: 0.0,
-        high: 0.0,
-    };
-    estimates.fold(nothing, |sum, estimate| Estimate {
-        estimate: sum.estimate + estimate.estimate,
-        low: sum.low + estimate.low,
-        high: sum.high + estimate.high,
-    })
 }
 
 /// The records of a delta. How their contents joined, and what came of them since they were listed, is of no use elsewhere and left out.

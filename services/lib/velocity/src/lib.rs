@@ -14,6 +14,7 @@
 //!
 //! Start reading at [`Group::apply`].
 
+mod accounts;
 mod alert;
 mod bins;
 mod breakdown;
@@ -22,6 +23,7 @@ mod by_class;
 mod calibrations;
 mod class;
 mod deadline;
+mod edge;
 mod episode;
 pub mod evidence;
 mod exposure;
@@ -32,7 +34,6 @@ pub mod forecast;
 mod gathered;
 mod group;
 mod input;
-mod joined;
 mod judging;
 mod learning;
 mod live;

@@ -397,3 +397,31 @@ fn a_party_that_asserts_that_everything_is_the_same_is_believed_so_often_and_oth
     assert_eq!(assert(1, 20_001, 3_600_000), 1, "the next hour");
     assert_eq!(finder.limits_reached(), 9_998 - 4_096);
 }
+
+#[test]
+fn a_party_that_names_hashes_of_two_families_together_makes_them_one_so_often_and_no_more() {
+    let mut finder = LinkFinder::new(Limits {
+        party_links_max: 10,
+        ..Limits::default()
+    });
+    for id in 0..100 {
+        finder.announced(&announcement(1_000 + id, Class::All));
+    }
+    // Each event says that it is two of them.
+    let merged = |links: &[Link]| {
+        links
+            .iter()
+            .filter(|link| (1_000..1_100).contains(&link.content.0))
+            .count()
+    };
+    let said: usize = (0..50)
+        .map(|event_of| {
+            let (one, other) = (1_000 + event_of * 2, 1_001 + event_of * 2);
+            merged(&finder.seen(event(event_of, &[one, other], Sharing::All)))
+        })
+        .sum();
+    assert_eq!(said, 10);
+    // What joins by a hash that it shares is no merge, and not held back.
+    let links = finder.seen(event(9_000, &[1_000], Sharing::All));
+    assert_eq!(links.len(), 1);
+}

@@ -89,6 +89,20 @@ impl Store {
         Ok((listings, next))
     }
 
+    /// What parties hold together of each of these hashes, in their order; `None` where nobody in a bank that is in use says anything of it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn opinions_of(&self, hashes: &[ContentHash]) -> Result<Vec<Option<Aggregate>>, StoreError> {
+        let failed = StoreError::database("read what parties hold of hashes");
+        let banks = self.banks().await?;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let places: Vec<Place> = hashes.iter().map(place).collect();
+        let standings = standings(&mut transaction, &banks, &places).await?;
+        transaction.rollback().await.map_err(&failed)?;
+        Ok(standings.iter().map(|standing| standing.aggregate).collect())
+    }
+
     /// The entries of a hash in the banks that are in use and sample it, by bank, and what parties hold of it together: what a look-up
     /// answers from.
     ///
@@ -120,7 +134,7 @@ impl Store {
                 listings.push(listing(row, (&bank, &name(row, "source")?))?);
             }
         }
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
         let places = [place(hash)];
         let standing = standings(&mut transaction, &banks, &places).await?;
         transaction.rollback().await.map_err(&failed)?;

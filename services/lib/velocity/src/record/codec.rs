@@ -6,8 +6,8 @@ use super::{Before, Cell, HotRecord, Listing, PlatformReach, Signals};
 use crate::bins::Series;
 use crate::breakdown::Breakdown;
 use crate::deadline::decode_class;
+use crate::edge::{decode_joined, encode_joined};
 use crate::flood::Flood;
-use crate::joined;
 use crate::live::Live;
 use crate::snapshot::SnapshotLayout;
 use crate::voice::Voice;
@@ -91,7 +91,7 @@ impl HotRecord {
             live.encode(out);
         }
         if joined.is_some() {
-            joined::encode(joined, out);
+            encode_joined(joined, out);
         }
         if let Some(listing) = listing {
             listing.encode(out);
@@ -156,7 +156,7 @@ impl HotRecord {
             record.live = Some(Box::new(Live::decode(input)?));
         }
         if flags & JOINED != 0 {
-            record.joined = joined::decode(input)?;
+            record.joined = decode_joined(input)?;
         }
         if flags & LISTING != 0 {
             record.listing = Some(Box::new(Listing::decode(input)?));

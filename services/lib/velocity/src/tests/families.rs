@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use tocsin_model::{
-    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Joined, Kind, Link, PartyId,
-    Scope, Sharing, Timestamp, Verdict,
+    Alert, AlertLevel, Class, ContentId, Decision, DecisionId, Delta, Evidence, FamilyId, Kind, Link, PartyId, Scope,
+    Sharing, Timestamp, Verdict,
 };
 
 use super::harness::*;
 use crate::{GroupConfig, Input, Output};
 
-fn link(content: u8, family: u8, class: Class) -> Link {
+pub(super) fn link(content: u8, family: u8, class: Class) -> Link {
     Link {
         content: id(content),
         hash: hash(content),
@@ -23,7 +23,7 @@ fn link(content: u8, family: u8, class: Class) -> Link {
 }
 
 /// Contents by ascending id, so that the first may found the family of all; all in different groups.
-fn by_id(count: usize) -> Vec<u8> {
+pub(super) fn by_id(count: usize) -> Vec<u8> {
     let mut contents: Vec<u8> = (0..=255).collect();
     contents.sort_by_key(|content| id(*content));
     let mut groups = std::collections::BTreeSet::new();
@@ -438,140 +438,4 @@ fn a_report_for_coordinators_makes_no_figures_that_stand_still() {
     });
     assert!(said.iter().all(|delta| delta.class == Class::All), "{said:?}");
     assert!(said.len() > 1, "figures for all go on: {said:?}");
-}
-
-#[test]
-fn it_is_kept_how_a_content_joined_also_where_its_founder_joined_another_later() {
-    let members = by_id(3);
-    let mut deployment = Deployment::new(config());
-    for copy in 0..9u64 {
-        deployment.see(seen(members[copy as usize % 3], copy, copy as i64 * 1_000));
-    }
-    let joins = |content: u8, family: u8, evidence, at| Link {
-        evidence,
-        at: Timestamp(START + at),
-        ..link(content, family, Class::All)
-    };
-    let near = joins(members[2], members[1], Evidence::PdqDistance(12), 20_000);
-    deployment.apply(near.content.group(), Input::Link(&near));
-    // The founder's home hears of the member with its figures.
-    deployment.tick(20_300);
-    deployment.tick(21_000);
-    let joined = |deployment: &Deployment, member: usize| {
-        let record = deployment.record(members[member], Class::All).unwrap();
-        (record.family(), record.joined().copied())
-    };
-    let expected = Joined {
-        evidence: Evidence::PdqDistance(12),
-        party: Some(PartyId(1)),
-        at: Timestamp(START + 20_000),
-    };
-    assert_eq!(joined(&deployment, 2), (FamilyId(id(members[1])), Some(expected)));
-    let founder = joins(members[1], members[0], Evidence::EqualHash, 40_000);
-    deployment.apply(founder.content.group(), Input::Link(&founder));
-    assert_eq!(joined(&deployment, 2), (FamilyId(id(members[0])), Some(expected)));
-    assert_eq!(joined(&deployment, 1).1.unwrap().evidence, Evidence::EqualHash);
-    assert_eq!(joined(&deployment, 0), (FamilyId(id(members[0])), None));
-    deployment.restore();
-    assert_eq!(joined(&deployment, 2).1, Some(expected));
-}
-
-#[test]
-fn a_member_that_a_better_link_moves_takes_its_figures_along() {
-    let members = by_id(3);
-    for sharing in [Sharing::All, Sharing::Coordinators] {
-        let mut deployment = Deployment::new(config());
-        for copy in 0..12u64 {
-            deployment.see(Seen {
-                sharing,
-                ..seen(members[copy as usize % 3], copy, copy as i64 * 1_000)
-            });
-        }
-        let scope = Class::Coordinators;
-        let mut joins = |family: u8, at| {
-            for class in [Class::All, scope] {
-                let link = Link {
-                    at: Timestamp(START + at),
-                    ..link(members[2], family, class)
-                };
-                deployment.apply(link.content.group(), Input::Link(&link));
-                deployment.tick(at + 300);
-                deployment.tick(at + 900);
-            }
-            [0, 1].map(|founder| {
-                let family = FamilyId(id(members[founder]));
-                let home = deployment.group(family.home());
-                home.records(family, scope)
-                    .iter()
-                    .map(|record| record.content())
-                    .collect::<BTreeSet<_>>()
-                    .len()
-            })
-        };
-        assert_eq!(joins(members[1], 20_000), [1, 2], "{sharing:?}");
-        assert_eq!(joins(members[0], 40_000), [2, 1], "{sharing:?}");
-        let in_homes = deployment
-            .groups
-            .values()
-            .map(|group| group.families.remote_members(scope))
-            .sum::<usize>();
-        assert!(in_homes <= 2, "what is left says that it is gone: {in_homes}");
-    }
-}
-
-#[test]
-fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
-    let members = by_id(3);
-    let mut deployment = Deployment::new(config());
-    for copy in 0..12u64 {
-        deployment.see(seen(members[copy as usize % 3], copy, copy as i64 * 1_000));
-    }
-    let mut at = 20_000;
-    let mut say = |deployment: &mut Deployment, content: usize, family: usize, evidence| {
-        at += 10_000;
-        let link = Link {
-            evidence,
-            at: Timestamp(START + at),
-            ..link(members[content], members[family], Class::All)
-        };
-        // Said twice is said once.
-        for _ in 0..2 {
-            deployment.apply(link.content.group(), Input::Link(&link));
-        }
-        deployment.tick(at + 300);
-        deployment.tick(at + 900);
-        deployment.restore();
-    };
-    let families = |deployment: &mut Deployment| {
-        let of = [0, 1, 2].map(|member| deployment.record(members[member], Class::All).unwrap().family());
-        let counted = [0, 1].map(|founder| {
-            let family = FamilyId(id(members[founder]));
-            deployment.group(family.home()).records(family, Class::All).len()
-        });
-        let founder_of = |family: FamilyId| members.iter().position(|member| id(*member) == family.0).unwrap();
-        (of.map(founder_of), counted)
-    };
-    say(&mut deployment, 2, 1, Evidence::EqualHash);
-    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
-    say(&mut deployment, 2, 2, Evidence::Moderator);
-    assert_eq!(families(&mut deployment), ([0, 1, 2], [1, 1]));
-    for evidence in [
-        Evidence::EqualHash,
-        Evidence::PartyLink,
-        Evidence::PdqDistance(1),
-        Evidence::FounderLinked,
-    ] {
-        say(&mut deployment, 2, 1, evidence);
-        assert_eq!(families(&mut deployment), ([0, 1, 2], [1, 1]), "{evidence:?}");
-    }
-    say(&mut deployment, 2, 1, Evidence::Moderator);
-    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]), "taken back");
-    // Where a person put it, it stays, and follows the family.
-    say(&mut deployment, 2, 0, Evidence::EqualHash);
-    assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
-    say(&mut deployment, 1, 0, Evidence::EqualHash);
-    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
-    // A founder that is alone may be told to stay so.
-    say(&mut deployment, 0, 0, Evidence::Moderator);
-    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
 }

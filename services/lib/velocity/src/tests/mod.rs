@@ -7,6 +7,7 @@ pub(crate) mod harness;
 mod influence;
 mod invariance;
 mod live;
+mod members;
 mod paging;
 mod populations;
 mod scopes;

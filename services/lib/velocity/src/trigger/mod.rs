@@ -285,7 +285,7 @@ fn evidence(
 
 /// Distinct accounts. An event without an account counts as one of its own: nothing better is known.
 fn spreaders(records: &[&HotRecord]) -> f64 {
-    let accounts = crate::family::accounts(records);
+    let accounts = crate::accounts::accounts(records);
     accounts.estimate.estimate + accounts.without_account as f64
 }
 

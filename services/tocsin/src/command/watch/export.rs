@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write as _};
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use tocsin_exchange::write::{self, Reaction, Sighted, TlpMark};
-use tocsin_model::{BankName, PlatformId, Timestamp, Verdict};
+use tocsin_model::{Aggregate, BankName, ContentHash, PlatformId, Timestamp, Verdict};
 use tocsin_store::casework::{Case, CaseState, Team};
 use tocsin_store::{QueueQuery, Store, WatchListing};
 
@@ -50,6 +50,27 @@ fn tlp(name: &str) -> Result<TlpMark, String> {
 
 type Out = BufWriter<io::StdoutLock<'static>>;
 
+/// Entries that may be handed on.
+pub(super) struct Held {
+    pub listings: Vec<WatchListing>,
+    /// How many are not.
+    pub left_out: u64,
+}
+
+/// What nobody disputes, calls harmless or only wants to be looked at: the rest is not for others to match by.
+pub(super) async fn held(store: &Store, listings: Vec<WatchListing>) -> Result<Held> {
+    let hashes: Vec<ContentHash> = listings.iter().map(|listing| listing.hash.clone()).collect();
+    let opinions = store.opinions_of(&hashes).await?;
+    let entries = listings.len();
+    let held = listings.into_iter().zip(opinions);
+    let held = held.filter(|(_, opinion)| matches!(opinion, None | Some(Aggregate::Positive)));
+    let listings: Vec<WatchListing> = held.map(|(listing, _)| listing).collect();
+    Ok(Held {
+        left_out: (entries - listings.len()) as u64,
+        listings,
+    })
+}
+
 impl ExportCommand {
     pub async fn run(&self, store: &Store) -> Result<()> {
         let banks = store.banks().await?;
@@ -67,11 +88,13 @@ impl ExportCommand {
 
     async fn local_file(&self, store: &Store) -> Result<()> {
         let mut after = None;
-        let mut left_out = 0_u64;
+        let (mut left_out, mut not_held) = (0_u64, 0);
         loop {
             let (listings, next) = store.watch_listings(Some(&self.bank), after.as_ref(), PAGE).await?;
+            let held = held(store, listings).await?;
+            not_held += held.left_out;
             let mut out = stdout();
-            for listing in listings {
+            for listing in held.listings {
                 match write::local_file_line(&listing.hash) {
                     Some(line) => writeln!(out, "{line}")?,
                     None => left_out += 1,
@@ -83,6 +106,11 @@ impl ExportCommand {
         }
         if left_out > 0 {
             eprintln!("left out {left_out} entries: the format has no name for their kind of hash");
+        }
+        if not_held > 0 {
+            eprintln!(
+                "left out {not_held} entries: parties dispute them, call them harmless, or only want them looked at"
+            );
         }
         Ok(())
     }

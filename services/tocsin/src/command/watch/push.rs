@@ -9,6 +9,7 @@ use tocsin_model::BankName;
 use tocsin_store::Store;
 
 use super::PAGE;
+use super::export::held;
 
 /// Pushes the entries of a bank into a bank of the open matcher HMA, one request for each.
 ///
@@ -40,6 +41,8 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 struct Pushed {
     done: u64,
     left_out: u64,
+    /// Disputed, called harmless, or only to be looked at.
+    not_held: u64,
     refused: u64,
 }
 
@@ -55,7 +58,9 @@ impl PushCommand {
         let (mut seen, mut after) = (0, None);
         loop {
             let (listings, next) = store.watch_listings(Some(&self.bank), after.as_ref(), PAGE).await?;
-            for listing in listings {
+            let held = held(store, listings).await?;
+            pushed.not_held += held.left_out;
+            for listing in held.listings {
                 seen += 1;
                 if seen <= self.skip {
                     continue;
@@ -78,9 +83,12 @@ impl PushCommand {
         let Pushed {
             done,
             left_out,
+            not_held,
             refused,
         } = pushed;
-        println!("pushed {done}, refused {refused}, without a name for their kind of hash {left_out}");
+        println!(
+            "pushed {done}, refused {refused}, without a name for their kind of hash {left_out}, not held by all {not_held}"
+        );
         Ok(())
     }
 }

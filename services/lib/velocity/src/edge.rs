@@ -1,0 +1,78 @@
+//! The link between a content and its family: why it holds, and what may take its place.
+
+use tocsin_model::{Evidence, FamilyId, Joined, Link, PartyId, Timestamp};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+/// A content's link to its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) family: FamilyId,
+    /// Since when it holds.
+    pub(crate) since: Timestamp,
+    /// How the content came to it; `None` of links that a program made which did not keep it.
+    pub(crate) joined: Option<Joined>,
+}
+
+impl Edge {
+    pub(crate) fn is_by_person(&self) -> bool {
+        self.joined.is_some_and(|joined| joined.evidence == Evidence::Moderator)
+    }
+}
+
+/// Whether a link says something that is to hold, of a content that has this edge, or none and founds its own family.
+pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
+    let alone = FamilyId(link.content);
+    let from = before.map_or(alone, |edge| edge.family);
+    let is_kept = before.is_some_and(Edge::is_by_person);
+    match link.evidence {
+        // A person takes a content out of a family, or says that it is alone and is to stay so.
+        Evidence::Moderator if link.family == alone => !is_kept || from != alone,
+        Evidence::Moderator => link.family < from,
+        // Where a person put it, it stays, and goes along with the family it was put into.
+        Evidence::FounderLinked => link.family < from && !(is_kept && from == alone),
+        _ if is_kept => false,
+        // By its looks a content comes into one family: a picture between two does not make them one.
+        Evidence::PdqDistance(_) => link.family < from && before.is_none(),
+        Evidence::PartyLink | Evidence::EqualHash => link.family < from,
+    }
+}
+
+/// How a content came into its family, as bytes.
+pub(crate) fn encode_joined(joined: Option<&Joined>, out: &mut Encoder) {
+    let Some(joined) = joined else {
+        out.byte(0);
+        return;
+    };
+    match joined.evidence {
+        Evidence::PartyLink => out.byte(1),
+        Evidence::EqualHash => out.byte(2),
+        Evidence::PdqDistance(distance) => {
+            out.byte(3);
+            out.number(u64::from(distance));
+        }
+        Evidence::FounderLinked => out.byte(4),
+        Evidence::Moderator => out.byte(5),
+    }
+    // Party 0 is nobody's number plus one.
+    out.number(joined.party.map_or(0, |party| u64::from(party.0) + 1));
+    out.signed(joined.at.0);
+}
+
+pub(crate) fn decode_joined(input: &mut Decoder<'_>) -> Result<Option<Joined>, DecodeError> {
+    let evidence = match input.byte()? {
+        0 => return Ok(None),
+        1 => Evidence::PartyLink,
+        2 => Evidence::EqualHash,
+        3 => Evidence::PdqDistance(input.narrow("distance")?),
+        4 => Evidence::FounderLinked,
+        5 => Evidence::Moderator,
+        _ => return Err(DecodeError::Invalid("evidence")),
+    };
+    let party: u32 = input.narrow("party")?;
+    let party = party.checked_sub(1).map(u16::try_from).transpose();
+    Ok(Some(Joined {
+        evidence,
+        party: party.map_err(|_| DecodeError::Invalid("party"))?.map(PartyId),
+        at: Timestamp(input.signed()?),
+    }))
+}
