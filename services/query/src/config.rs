@@ -8,7 +8,7 @@ pub struct QueryConfig {
     /// The most hot records (one content, one visibility class) held in memory, some KiB each. Records beyond it are left out and
     /// counted. 1 to 100,000,000. Default: 2,000,000.
     pub hot_records_max: usize,
-    /// The most hashes of announced contents held, for look-ups: 365 bytes each at most. Those beyond it are left out and counted. 1 to
+    /// The most hashes of announced contents held, for look-ups: 400 bytes each at most. Beyond it what was announced longest ago is left out, and counted. 1 to
     /// 16,000,000. Default: 2,000,000.
     pub announced_hashes_max: usize,
     /// The most alerts held per scope; the oldest go first. 1 to 1,000,000. Default: 4,096.

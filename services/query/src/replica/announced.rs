@@ -11,7 +11,7 @@ use crate::replica::hot::{TableFull, classes_of};
 
 /// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
 ///
-/// Memory, measured at 10^6 contents of one hash: 365 bytes for each where it is a PDQ hash, 194 where it is a SHA-256.
+/// Memory, measured at 10^6 contents of one hash: 365 bytes for each where it is a PDQ hash, 194 where it is a SHA-256, and some 30 for its age.
 #[derive(Debug)]
 pub struct AnnouncedTable {
     hashes_max: usize,
@@ -60,6 +60,9 @@ struct Tables {
     hashes: usize,
     /// The contents that are announced.
     announced: usize,
+    /// The same by age: when they were announced last.
+    by_age: BTreeMap<u64, (ContentId, Class)>,
+    next_age: u64,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +76,7 @@ struct Content {
 struct Strongest {
     hash: ContentHash,
     slot: Option<Slot>,
+    age: u64,
 }
 
 #[derive(Debug)]
@@ -95,10 +99,11 @@ impl AnnouncedTable {
         }
     }
 
-    /// Takes an announcement, in place of an earlier one of the same content and class.
+    /// Takes an announcement, in place of an earlier one of the same content and class. At the limit what was announced longest ago goes, so that a
+    /// long watch list never hides what becomes hot.
     ///
     /// # Errors
-    /// The content is new in this class, and the table is full.
+    /// The table was full: the announcement is held, and older ones are not any more.
     pub fn announce(&self, announcement: FamilyAnnouncement) -> Result<(), TableFull> {
         let FamilyAnnouncement {
             content,
@@ -109,23 +114,35 @@ impl AnnouncedTable {
         } = announcement;
         let mut guard = self.write();
         let tables = &mut *guard;
-        let held = tables.contents.get(&(content, class));
-        if tables.hashes >= self.hashes_max && held.is_none_or(|held| held.announced.is_none()) {
-            return Err(TableFull);
-        }
-        let entry = tables.contents.entry((content, class)).or_default();
+        let age = tables.next_age;
+        tables.next_age += 1;
         let size = tables.sizes.entry((class, hash.algorithm())).or_default();
         size.newest = size.newest.max(Some(at));
+        let held = tables.contents.get_mut(&(content, class));
         // A content is named by its strongest hash: an announcement said again has the same one.
-        if entry.announced.is_some() {
+        if let Some(known) = held.and_then(|held| held.announced.as_mut()) {
+            tables.by_age.remove(&std::mem::replace(&mut known.age, age));
+            tables.by_age.insert(age, (content, class));
             return Ok(());
         }
+        let mut made_room = false;
+        while tables.hashes >= self.hashes_max {
+            let Some((_, (oldest, class))) = tables.by_age.pop_first() else {
+                // Nothing but further hashes that came before their announcements.
+                return Err(TableFull);
+            };
+            tables.withdraw(oldest, class);
+            made_room = true;
+        }
+        tables.by_age.insert(age, (content, class));
+        let entry = tables.contents.entry((content, class)).or_default();
+        let size = tables.sizes.entry((class, hash.algorithm())).or_default();
         size.hashes += 1;
         tables.hashes += 1;
         tables.announced += 1;
         let pdq = Pdq::of(&hash).ok();
         let slot = pdq.and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
-        entry.announced = Some(Strongest { hash, slot });
+        entry.announced = Some(Strongest { hash, slot, age });
         for further in &mut entry.further {
             tables.further.insert((further.id, class, content));
             tables.sizes.entry((class, further.algorithm)).or_default().hashes += 1;
@@ -133,7 +150,10 @@ impl AnnouncedTable {
                 .pdq
                 .and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
         }
-        Ok(())
+        match made_room {
+            true => Err(TableFull),
+            false => Ok(()),
+        }
     }
 
     /// Takes a further hash of a content, whose id is `id`.
@@ -172,19 +192,7 @@ impl AnnouncedTable {
 
     /// The announcement of a content in a class holds no longer, and neither do its further hashes there.
     pub fn withdraw(&self, content: ContentId, class: Class) {
-        let mut guard = self.write();
-        let tables = &mut *guard;
-        let Some(gone) = tables.contents.remove(&(content, class)) else {
-            return;
-        };
-        let was_announced = gone.announced.is_some();
-        if let Some(strongest) = gone.announced {
-            tables.announced -= 1;
-            tables.forget(class, strongest.hash.algorithm(), strongest.slot);
-        }
-        for further in gone.further {
-            tables.forget_further(class, content, &further, was_announced);
-        }
+        self.write().withdraw(content, class);
     }
 
     /// The log has forgotten a further hash.
@@ -297,6 +305,21 @@ impl AnnouncedTable {
 impl Tables {
     fn announced(&self, content: ContentId, class: Class) -> Option<&Strongest> {
         self.contents.get(&(content, class))?.announced.as_ref()
+    }
+
+    fn withdraw(&mut self, content: ContentId, class: Class) {
+        let Some(gone) = self.contents.remove(&(content, class)) else {
+            return;
+        };
+        let was_announced = gone.announced.is_some();
+        if let Some(strongest) = gone.announced {
+            self.announced -= 1;
+            self.by_age.remove(&strongest.age);
+            self.forget(class, strongest.hash.algorithm(), strongest.slot);
+        }
+        for further in gone.further {
+            self.forget_further(class, content, &further, was_announced);
+        }
     }
 
     fn forget_further(&mut self, class: Class, content: ContentId, further: &Further, was_announced: bool) {

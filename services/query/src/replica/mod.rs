@@ -93,7 +93,7 @@ pub enum Skipped {
     Foreign,
     /// A header older than the one held.
     Stale,
-    /// The replica is full.
+    /// The replica is full: the record was left out, or older announcements for it.
     Full,
 }
 

@@ -183,20 +183,35 @@ fn a_further_hash_that_came_first_is_found_once_its_content_is_announced() {
 }
 
 #[test]
-fn a_full_table_leaves_out_what_is_new_and_keeps_what_it_has() {
-    let table = AnnouncedTable::new(2);
+fn in_a_full_table_what_was_announced_longest_ago_gives_way() {
+    let table = AnnouncedTable::new(3);
     table.announce(announcement(1, Class::All, 5)).unwrap();
-    let (other, id_of_other) = further(1, Class::All, 2);
+    table.announce(announcement(2, Class::All, 6)).unwrap();
+    let (other, id_of_other) = further(1, Class::All, 4);
     table.add(&other, id_of_other).unwrap();
-    assert_eq!(table.announce(announcement(3, Class::All, 5)), Err(TableFull));
-    let (surplus, id_of_surplus) = further(1, Class::All, 4);
-    assert_eq!(table.add(&surplus, id_of_surplus), Err(TableFull));
+    let (surplus, id_of_surplus) = further(1, Class::All, 5);
+    assert_eq!(table.add(&surplus, id_of_surplus), Err(TableFull), "left out");
     assert_eq!(table.add(&other, id_of_other), Ok(()), "known already");
+    // Said again it is young, and the other one goes.
     assert_eq!(table.announce(announcement(1, Class::All, 9)), Ok(()), "said again");
     assert_eq!(table.size(Algorithm::Sha256, Scope::All).newest, Some(Timestamp(9)));
-    table.withdraw(id(&hash(1)), Class::All);
+    assert_eq!(
+        table.announce(announcement(3, Class::All, 10)),
+        Err(TableFull),
+        "held all the same"
+    );
+    let is_held = |content| !table.equal(id(&hash(content)), Scope::All, 8).is_empty();
+    assert_eq!([1, 2, 3].map(is_held), [true, false, true]);
+    assert_eq!((table.hashes(), table.count()), (3, 2));
+    // The one with two hashes goes as a whole.
+    assert_eq!(table.announce(announcement(6, Class::All, 11)), Err(TableFull));
+    assert_eq!([1, 3, 6].map(is_held), [false, true, true]);
+    assert!(table.equal(id_of_other, Scope::All, 8).is_empty());
+    assert_eq!((table.hashes(), table.count()), (2, 2));
+    for content in [3, 6] {
+        table.withdraw(id(&hash(content)), Class::All);
+    }
     assert_eq!((table.hashes(), table.count()), (0, 0));
-    table.announce(announcement(3, Class::All, 5)).unwrap();
 }
 
 #[test]
