@@ -344,8 +344,11 @@ fn rounded(value: f64) -> f64 {
     (value * parts).round() / parts
 }
 
-fn per_second(events: u64, elapsed: Duration) -> f64 {
-    events as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+/// Processor time comes in hundredths of a second: what took less is as fast as what took one, and never infinitely so.
+const TIME_MIN: Duration = Duration::from_millis(10);
+
+pub(super) fn per_second(events: u64, elapsed: Duration) -> f64 {
+    events as f64 / elapsed.max(TIME_MIN).as_secs_f64()
 }
 
 fn nanoseconds_each(time: Duration, events: u64) -> f64 {

@@ -7,6 +7,7 @@ use super::corpus::{self, Framing};
 use super::live::{self, Live};
 use super::pipeline;
 use super::replay::{self, Drained, Share};
+use super::report::per_second;
 use super::role::connect;
 
 /// One process with all partitions, and two with a half each.
@@ -28,7 +29,7 @@ pub(super) struct Scale {
 impl Pair {
     /// How many times the rate of one process two have.
     pub(super) fn speedup(&self) -> f64 {
-        let rate = |drained: Drained| drained.counted as f64 / drained.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let rate = |drained: Drained| per_second(drained.counted, drained.elapsed);
         rate(self.two) / rate(self.one).max(f64::MIN_POSITIVE)
     }
 }
