@@ -372,9 +372,13 @@ async fn a_list_whose_server_hangs_keeps_no_other_waiting() {
     let store = following.store.clone();
     let (shutdown, following) = (Shutdown::new(), hanging.following);
     let running = tokio::spawn(following.run(shutdown.clone()));
-    while store.watch_listings(None, None, 1).await.unwrap().0.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let taken = async {
+        while store.watch_listings(None, None, 1).await.unwrap().0.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let taken = tokio::time::timeout(Duration::from_secs(20), taken).await;
+    assert!(taken.is_ok(), "the good list waits for the one that hangs");
     assert_eq!(hanging.script.lock().unwrap().asked.len(), 1, "the one still hangs");
     shutdown.request();
     running.await.unwrap().unwrap();

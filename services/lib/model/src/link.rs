@@ -15,6 +15,42 @@ pub enum Evidence {
     Moderator,
 }
 
+impl Evidence {
+    /// Its number and, of PDQ hashes, their distance: what stands in records.
+    pub fn code(self) -> (u8, Option<u16>) {
+        match self {
+            Evidence::PartyLink => (1, None),
+            Evidence::EqualHash => (2, None),
+            Evidence::PdqDistance(distance) => (3, Some(distance)),
+            Evidence::FounderLinked => (4, None),
+            Evidence::Moderator => (5, None),
+        }
+    }
+
+    /// The inverse of [`Evidence::code`].
+    pub fn from_code(number: u8, distance: Option<u16>) -> Option<Evidence> {
+        match (number, distance) {
+            (1, None) => Some(Evidence::PartyLink),
+            (2, None) => Some(Evidence::EqualHash),
+            (3, Some(distance)) => Some(Evidence::PdqDistance(distance)),
+            (4, None) => Some(Evidence::FounderLinked),
+            (5, None) => Some(Evidence::Moderator),
+            _ => None,
+        }
+    }
+
+    /// Its name, without the distance.
+    pub fn name(self) -> &'static str {
+        match self {
+            Evidence::PartyLink => "party_link",
+            Evidence::EqualHash => "equal_hash",
+            Evidence::PdqDistance(_) => "pdq_distance",
+            Evidence::FounderLinked => "founder_linked",
+            Evidence::Moderator => "moderator",
+        }
+    }
+}
+
 /// How a content came into its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joined {

@@ -43,15 +43,10 @@ pub(crate) fn encode_joined(joined: Option<&Joined>, out: &mut Encoder) {
         out.byte(0);
         return;
     };
-    match joined.evidence {
-        Evidence::PartyLink => out.byte(1),
-        Evidence::EqualHash => out.byte(2),
-        Evidence::PdqDistance(distance) => {
-            out.byte(3);
-            out.number(u64::from(distance));
-        }
-        Evidence::FounderLinked => out.byte(4),
-        Evidence::Moderator => out.byte(5),
+    let (number, distance) = joined.evidence.code();
+    out.byte(number);
+    if let Some(distance) = distance {
+        out.number(u64::from(distance));
     }
     // Party 0 is nobody's number plus one.
     out.number(joined.party.map_or(0, |party| u64::from(party.0) + 1));
@@ -59,15 +54,13 @@ pub(crate) fn encode_joined(joined: Option<&Joined>, out: &mut Encoder) {
 }
 
 pub(crate) fn decode_joined(input: &mut Decoder<'_>) -> Result<Option<Joined>, DecodeError> {
-    let evidence = match input.byte()? {
-        0 => return Ok(None),
-        1 => Evidence::PartyLink,
-        2 => Evidence::EqualHash,
-        3 => Evidence::PdqDistance(input.narrow("distance")?),
-        4 => Evidence::FounderLinked,
-        5 => Evidence::Moderator,
-        _ => return Err(DecodeError::Invalid("evidence")),
-    };
+    let number = input.byte()?;
+    if number == 0 {
+        return Ok(None);
+    }
+    let (near, _) = Evidence::PdqDistance(0).code();
+    let distance = (number == near).then(|| input.narrow("distance")).transpose()?;
+    let evidence = Evidence::from_code(number, distance).ok_or(DecodeError::Invalid("evidence"))?;
     let party: u32 = input.narrow("party")?;
     let party = party.checked_sub(1).map(u16::try_from).transpose();
     Ok(Some(Joined {

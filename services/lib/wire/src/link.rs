@@ -14,14 +14,8 @@ pub fn encode(link: &Link) -> Vec<u8> {
     put_id(&mut out, link.content.0);
     put_hash(&mut out, &link.hash);
     put_id(&mut out, link.family.0.0);
-    let (symbol, distance) = match link.evidence {
-        Evidence::PartyLink => (1, None),
-        Evidence::EqualHash => (2, None),
-        Evidence::PdqDistance(distance) => (3, Some(distance)),
-        Evidence::FounderLinked => (4, None),
-        Evidence::Moderator => (5, None),
-    };
-    put_long(&mut out, symbol);
+    let (symbol, distance) = link.evidence.code();
+    put_long(&mut out, i64::from(symbol));
     put_option(&mut out, distance, |out, distance| put_long(out, i64::from(distance)));
     put_option(&mut out, link.party, |out, party| put_long(out, i64::from(party.0)));
     put_class(&mut out, link.class);
@@ -41,14 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
     let family = read_family(cursor)?;
     let symbol = cursor.branch(6)?;
     let distance = cursor.present()?.then(|| narrow(cursor, "distance")).transpose()?;
-    let evidence = match (symbol, distance) {
-        (1, None) => Evidence::PartyLink,
-        (2, None) => Evidence::EqualHash,
-        (3, Some(distance)) => Evidence::PdqDistance(distance),
-        (4, None) => Evidence::FounderLinked,
-        (5, None) => Evidence::Moderator,
-        _ => return Err(invalid("evidence")),
-    };
+    let evidence = Evidence::from_code(symbol, distance).ok_or(invalid("evidence"))?;
     let link = Link {
         content,
         hash,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{ContentId, Evidence, Joined, Kind, PlatformId, Scope, Timestamp};
+use tocsin_model::{ContentId, Joined, Kind, PlatformId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_velocity::record::{Listing, Resolution};
@@ -196,16 +196,9 @@ fn member(records: &[&HotRecord], listed_at: Option<Timestamp>, now: Timestamp, 
 }
 
 fn joined_answer(joined: &Joined, names: &Names) -> JoinedAnswer {
-    let (evidence, distance) = match joined.evidence {
-        Evidence::PartyLink => ("party_link", None),
-        Evidence::EqualHash => ("equal_hash", None),
-        Evidence::PdqDistance(distance) => ("pdq_distance", Some(distance)),
-        Evidence::FounderLinked => ("founder_linked", None),
-        Evidence::Moderator => ("moderator", None),
-    };
     JoinedAnswer {
-        evidence,
-        distance,
+        evidence: joined.evidence.name(),
+        distance: joined.evidence.code().1,
         party: joined.party.map(|party| names.party(party)),
         at: instant(joined.at),
     }
