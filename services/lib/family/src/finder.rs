@@ -89,33 +89,29 @@ impl LinkFinder {
                 sharing: seen.sharing,
                 at: seen.at,
             };
-            let mut equal: BTreeMap<Class, FamilyId> = BTreeMap::new();
             for name in entry.names() {
                 for (class, known) in self.announced.with_hash(name.id) {
                     let own = self.announced.family(entry.content(), class);
                     links.extend(self.links_between(&entry, own, known, class, entry.at, Evidence::EqualHash));
-                    let family = equal.entry(class).or_insert(known.family);
-                    *family = known.family.min(*family);
                 }
             }
             self.recent.make_room(entry.at, &self.limits);
             if let Some(new) = self.recent.new_names(&entry, &self.limits) {
-                self.seen_first(&entry, &new, &equal, &mut links);
+                self.seen_first(&entry, &new, &mut links);
                 self.recent.add(entry);
             }
         }
         self.untold(links)
     }
 
-    /// A content is seen, with names that events of late did not say of it. `equal` are the families that it shares a hash with: what looks like
-    /// one family and shares a hash with another makes them one, if it is not far from the centre.
-    fn seen_first(
-        &mut self,
-        entry: &Remembered,
-        new: &Names,
-        equal: &BTreeMap<Class, FamilyId>,
-        links: &mut Vec<Link>,
-    ) {
+    /// A content is seen, with names that events of late did not say of it. What looks like one family and shares a hash with another makes
+    /// them one, if it is not far from the centre.
+    fn seen_first(&mut self, entry: &Remembered, new: &Names, links: &mut Vec<Link>) {
+        let mut equal: BTreeMap<Class, FamilyId> = BTreeMap::new();
+        for (class, known) in entry.names().flat_map(|name| self.announced.with_hash(name.id)) {
+            let family = equal.entry(class).or_insert(known.family);
+            *family = known.family.min(*family);
+        }
         for pdq in new.pdqs() {
             let is_wanted = |class, known: &Announced| known.content != entry.content() && entry.is_seen_with(class);
             let near = self.announced.nearest(entry.content(), pdq, is_wanted);
@@ -164,7 +160,10 @@ impl LinkFinder {
             }
             let is_asserted = match link.evidence {
                 Evidence::PartyLink => true,
-                Evidence::EqualHash => self.announced.get(link.content, link.class).is_some(),
+                // A link of a narrower class may rest on what is announced to all.
+                Evidence::EqualHash => [link.class, Class::All]
+                    .iter()
+                    .any(|class| self.announced.get(link.content, *class).is_some()),
                 _ => false,
             };
             let party = link.party.filter(|_| is_asserted);
@@ -243,8 +242,9 @@ impl LinkFinder {
         links
     }
 
-    /// The links between a remembered content, of the family `own`, and an announced one: one per class whose scope sees both. Of their families that of the
-    /// higher id joins the other: its founder does, and its members follow; or, while nobody knows the founder, the member alone.
+    /// The links between a remembered content, of the family `own`, and an announced one: one per class whose scope sees both. Of their
+    /// families that of the higher id joins the other: its founder does, and its members follow; or, while nobody knows the founder, the
+    /// member alone.
     fn links_between(
         &self,
         entry: &Remembered,

@@ -400,6 +400,13 @@ fn a_party_that_asserts_that_everything_is_the_same_is_believed_so_often_and_oth
 
 #[test]
 fn a_party_that_names_hashes_of_two_families_together_makes_them_one_so_often_and_no_more() {
+    for (sharing, classes) in [(Sharing::All, 1), (Sharing::Coordinators, 2)] {
+        merges_of_one_party(sharing, classes);
+    }
+}
+
+/// Of each merge there is a link for each class that the event is seen in.
+fn merges_of_one_party(sharing: Sharing, classes: usize) {
     let mut finder = LinkFinder::new(Limits {
         party_links_max: 10,
         ..Limits::default()
@@ -417,11 +424,11 @@ fn a_party_that_names_hashes_of_two_families_together_makes_them_one_so_often_an
     let said: usize = (0..50)
         .map(|event_of| {
             let (one, other) = (1_000 + event_of * 2, 1_001 + event_of * 2);
-            merged(&finder.seen(event(event_of, &[one, other], Sharing::All)))
+            merged(&finder.seen(event(event_of, &[one, other], sharing)))
         })
         .sum();
     assert_eq!(said, 10);
     // What joins by a hash that it shares is no merge, and not held back.
-    let links = finder.seen(event(9_000, &[1_000], Sharing::All));
-    assert_eq!(links.len(), 1);
+    let links = finder.seen(event(9_000, &[1_000], sharing));
+    assert_eq!(links.len(), classes);
 }
