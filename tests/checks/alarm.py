@@ -40,6 +40,28 @@ def runs(figures: dict[str, float], poisoning: dict[str, float]) -> list[str]:
     return [f"not so: {claim}" for claim, holds in kept.items() if not holds]
 
 
+def casework(directory: Path) -> list[str]:
+    """What is wrong with the order of the queue at work, pooled again from the rows."""
+    figures = read_figures(directory / "casework.json")
+    rows = read_rows(directory / "casework-rows/casework.csv")
+    prevented = {}
+    for row in rows:
+        prevented[row["order"]] = prevented.get(row["order"], 0) + int(row["prevented"])
+    found = []
+    for rival in ("fifo", "report_count", "clairvoyant"):
+        expected = prevented["priority"] / prevented[rival] if prevented[rival] else None
+        found += differs(figures, f"exposure_prevented_vs_{rival}", expected)
+    kept = {
+        "all crises become a case": figures["crises_raised"] == figures["crises"] > 0,
+        "decisions prevent what can be prevented": figures["exposure_prevented_vs_clairvoyant"] >= CAPTURED_MIN,
+        "more than first in, first out": prevented["priority"] > prevented["fifo"],
+        "more than by the number of reports": prevented["priority"] > prevented["report_count"],
+        "no case waits for more than ten times those ahead": figures["waits_beyond_limit"] == 0 < figures["wait_share_of_limit_max"],
+    }
+    found += [f"casework, not so: {claim}" for claim, holds in kept.items() if not holds]
+    return found + page_problems(directory / "casework", 2, figures)
+
+
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
     directory = Path(sys.argv[1])
@@ -74,6 +96,7 @@ def main() -> int:
     if reuploads and reuploads[-1] > REUPLOADS_MAX:
         found.append(f"an alarm came after {reuploads[-1]} re-uploads, {REUPLOADS_MAX} at most are let pass")
     found += runs(figures, poisoning)
+    found += casework(directory)
     found += page_problems(directory / "report", 8, figures)
     found += page_problems(directory / "poisoning", 5, poisoning)
     return tell(found, f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")

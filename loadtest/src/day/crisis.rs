@@ -4,7 +4,7 @@ use super::alias::Alias;
 use super::course::{Arriving, Course};
 use super::occurrence::{Account, Family, FamilyKind};
 use super::plan::{CrisisPlan, SourcePlan};
-use super::society::{self, Deed, Society};
+use super::society::{self, Deed, REPORTED_AFTER_MS, Society};
 use crate::scenario::draw::Draw;
 
 /// `copies` of a plan are what is expected in this time after T.
@@ -17,8 +17,7 @@ const RECENT_ACCOUNTS: usize = 64;
 const VIEW_SAMPLES: i64 = 10;
 /// The re-upload that is seen most.
 const MOST_SEEN: u64 = 50;
-/// Mean delays from a visible copy to its report and to its removal.
-const REPORTED_AFTER_MS: f64 = 10.0 * 60_000.0;
+/// The mean delay from a visible copy to its removal.
 const REMOVED_AFTER_MS: f64 = 45.0 * 60_000.0;
 
 /// One crisis. Times are in milliseconds from the beginning of the stream.

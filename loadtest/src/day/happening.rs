@@ -264,6 +264,9 @@ impl Happening {
     }
 
     fn copied(&mut self, copied: Copied) -> Deed {
+        if let Some((at_ms, report)) = copied.report {
+            self.push(at_ms, Coming::Later(report));
+        }
         for (at_ms, brood) in copied.broods.into_iter().flatten() {
             self.push(at_ms, Coming::Brood(brood));
         }

@@ -96,7 +96,7 @@ impl FamilyKind {
 
 impl Family {
     /// The number of a family: its kind in the highest byte.
-    pub(crate) const fn of(kind: FamilyKind, index: u64) -> Self {
+    pub const fn of(kind: FamilyKind, index: u64) -> Self {
         Family((kind as u64) << 56 | index)
     }
 

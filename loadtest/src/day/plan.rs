@@ -111,6 +111,8 @@ pub struct SpreadPlan {
     pub hasty_share: f64,
     /// The share that comes from one to five accounts that repeat themselves.
     pub few_accounts_share: f64,
+    /// The share of visible copies that a user reports, some minutes later.
+    pub reported_share: f64,
     /// The share of copies that carry the label `tvec`.
     pub labelled_share: f64,
 }

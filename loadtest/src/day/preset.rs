@@ -47,6 +47,21 @@ const CASCADES_PER_DAY: f64 = 2_000.0;
 const QUEUE_CASCADES_PER_DAY: f64 = 5_000.0;
 const QUEUE_THINNED: f64 = 0.1;
 const QUEUE_CRISES: u32 = 8;
+/// Cascades of a day of casework, whatever its scale: they are most of what a team decides about.
+const CASEWORK_CASCADES_PER_DAY: f64 = 2_500.0;
+/// A crisis whose source appears at a time of the day; some of it is drawn.
+type CrisisShape = fn(Milliseconds, &mut Draw) -> CrisisPlan;
+/// Of the ten crises of such a day so many have this shape.
+const CASEWORK_CRISES: [(CrisisShape, u32); 4] = [
+    (CrisisPlan::christchurch, 3),
+    (CrisisPlan::halle, 2),
+    (CrisisPlan::buffalo, 3),
+    (CrisisPlan::levittown, 2),
+];
+/// Users report harmless copies a tenth as often as those of a crisis. Assumed.
+const HARMLESS_REPORTED_SHARE: f64 = 0.002;
+/// The highest rate of a crisis on such a day.
+const CASEWORK_PEAK_PER_SECOND: f64 = 5.0;
 
 const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
 const DAY: Milliseconds = Milliseconds::from_hours(24);
@@ -101,7 +116,7 @@ impl DayPlan {
             Scenario::Levittown => {
                 // From noon to noon, since it begins at ten in the evening.
                 plan.begins_at = MIDNIGHT + Milliseconds::from_hours(12);
-                plan.add_crisis(CrisisPlan::levittown(Milliseconds::from_hours(10)));
+                plan.add_crisis(CrisisPlan::levittown(Milliseconds::from_hours(10), &mut draw));
             }
             Scenario::Poisoning => {
                 let at = Milliseconds::from_hours(9);
@@ -169,6 +184,36 @@ impl DayPlan {
         plan
     }
 
+    /// A day of casework: some 2,500 cascades over thinned traffic, ten crises of all scenarios at any time of the day, labels, and users who report
+    /// harmless copies too.
+    pub fn casework(scale: Scale, seed: u64, number: u32) -> Self {
+        let mut plan = DayPlan::ordinary(Scale(scale.0 * QUEUE_THINNED), seed, number);
+        plan.cascades = SpreadPlan {
+            per_day: CASEWORK_CASCADES_PER_DAY,
+            size_min: 200.0,
+            size_max: 2e5,
+            index: 1.0,
+            reported_share: HARMLESS_REPORTED_SHARE,
+            ..plan.cascades
+        };
+        plan.bursts.reported_share = HARMLESS_REPORTED_SHARE;
+        let mut draw = Draw::of(seed, "casework", u64::from(number));
+        for (shape, count) in CASEWORK_CRISES {
+            for _ in 0..count {
+                let at = Milliseconds(draw.below(DAY.0 as u64) as i64);
+                let crisis = shape(at, &mut draw);
+                // As on a day of the queue: the largest crises would be half of the day's records.
+                plan.add_crisis(CrisisPlan {
+                    peak_per_second: crisis.peak_per_second.min(CASEWORK_PEAK_PER_SECOND),
+                    copies: crisis.copies.min(1e5),
+                    ..crisis
+                });
+            }
+        }
+        plan.put_labels();
+        plan
+    }
+
     /// Ordinary traffic of five platforms of three parties with benign virality, hard negatives and disorder. No crisis, no label.
     pub fn ordinary(scale: Scale, seed: u64, number: u32) -> Self {
         let s = scale.0;
@@ -219,6 +264,7 @@ impl DayPlan {
                 // As of the election posts that reach ten in an hour: one in four does within a minute, one in three within five.
                 hasty_share: 0.25,
                 few_accounts_share: 0.03,
+                reported_share: 0.0,
                 labelled_share: 0.0,
             },
             cascades: SpreadPlan {
@@ -230,6 +276,7 @@ impl DayPlan {
                 several_platforms_share: 0.3,
                 hasty_share: 0.1,
                 few_accounts_share: 0.0,
+                reported_share: 0.0,
                 labelled_share: 0.0,
             },
             news: Vec::new(),
@@ -414,7 +461,7 @@ impl CrisisPlan {
 
     /// Uploaded about 22:00, the protocol activated at 00:41, up for about 5 h with over 5,000 views: stated. Slow, on one platform; how slow is
     /// assumed.
-    fn levittown(at: Milliseconds) -> Self {
+    fn levittown(at: Milliseconds, _: &mut Draw) -> Self {
         CrisisPlan {
             source: SourcePlan {
                 platform: 0,

@@ -30,6 +30,9 @@ pub(crate) struct Deed {
     pub(crate) way: u64,
 }
 
+/// The mean delay from a visible copy to its report.
+pub(crate) const REPORTED_AFTER_MS: f64 = 10.0 * 60_000.0;
+
 impl Society {
     pub(crate) fn new(plan: &DayPlan) -> Self {
         let total: f64 = plan.platforms.iter().map(|platform| platform.size).sum();

@@ -4,7 +4,7 @@ use tocsin_model::Kind;
 
 use super::occurrence::{Account, Family};
 use super::plan::SpreadPlan;
-use super::society::{self, Deed, Society};
+use super::society::{self, Deed, REPORTED_AFTER_MS, Society};
 use crate::scenario::draw::Draw;
 
 /// The kernel: constant up to here, then falling by this power beyond the first.
@@ -52,6 +52,7 @@ struct Spread {
     /// 0: anybody's.
     few_accounts: u8,
     labelled_share: f64,
+    reported_share: f64,
     uploaded_share: f64,
     /// Copies of a copy, at the beginning.
     catching: f64,
@@ -75,9 +76,10 @@ pub(crate) struct Brood {
     mass: f64,
 }
 
-/// What a moment in a family's life leads to: a copy, and up to two broods with the times of their next copies.
+/// What a moment in a family's life leads to: a copy, its report if there is one, and up to two broods with the times of their next copies.
 pub(crate) struct Copied {
     pub(crate) deed: Deed,
+    pub(crate) report: Option<(i64, Deed)>,
     pub(crate) broods: [Option<(i64, Brood)>; 2],
 }
 
@@ -106,6 +108,7 @@ impl Spreads {
             on_several: draw.happens(plan.several_platforms_share),
             few_accounts: if few { 1 + draw.below(5) as u8 } else { 0 },
             labelled_share: plan.labelled_share,
+            reported_share: plan.reported_share,
             uploaded_share: (0..UPLOADED_SMALLEST_OF).map(|_| draw.unit()).fold(1.0, f64::min),
             catching,
             fades_after_ms: log_normal(FADES_AFTER_MS, &mut draw),
@@ -136,9 +139,11 @@ impl Spreads {
             mass: 0.0,
         };
         let first = spread.advance(first);
+        let report = spread.report(at_ms, deed, society);
         self.bury(slot);
         Copied {
             deed,
+            report,
             broods: [first, None],
         }
     }
@@ -160,9 +165,11 @@ impl Spreads {
             mass: 0.0,
         };
         let own = spread.advance(own);
+        let report = spread.report(at_ms, deed, society);
         self.bury(brood.slot);
         Copied {
             deed,
+            report,
             broods: [next, own],
         }
     }
@@ -188,6 +195,24 @@ impl Spread {
         }
         self.broods += 1;
         Some(((brood.parent_ms + delay_ms) as i64, brood))
+    }
+
+    /// The report of a copy. Where nobody reports nothing is drawn, so that such a day stays what it was.
+    fn report(&mut self, at_ms: i64, copy: Deed, society: &Society) -> Option<(i64, Deed)> {
+        let is_visible = copy.kind != Kind::BlockedUpload;
+        if self.reported_share == 0.0 || !is_visible || !self.draw.happens(self.reported_share) {
+            return None;
+        }
+        let later_ms = at_ms + 1 + (self.draw.exponential() * REPORTED_AFTER_MS) as i64;
+        let report = Deed {
+            kind: Kind::Report,
+            account: society.account(copy.platform, &mut self.draw),
+            audience: 0,
+            tvec_confidence: None,
+            way: self.draw.next(),
+            ..copy
+        };
+        Some((later_ms, report))
     }
 
     fn deed(&mut self, society: &Society) -> Deed {

@@ -85,6 +85,8 @@ const SHORTLY: Duration = Duration::from_millis(500);
 
 /// Between two starts of a process that ends by itself.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+/// What a detector says at its end where it is not known whether a unit was applied, or others own its partitions.
+const GAVE_UP: &str = "a unit could not be committed";
 
 /// The processes of a deployment, in the order in which they start.
 pub const MEMBERS: [(Role, &str); 6] = [
@@ -304,7 +306,7 @@ impl<'a> World<'a> {
         }
         // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
         for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
-            stop(&mut self.members, &name, &mut wrong).await;
+            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
         }
         if let Err(error) = applied(&log, &self.watch).await {
             wrong.push(format!("I1: {error:#}"));
@@ -321,7 +323,7 @@ impl<'a> World<'a> {
             wrong.extend(answers(&api, &self.site, &exact).await);
         }
         for name in names(&self.members, &[Role::Detector, Role::Query]) {
-            stop(&mut self.members, &name, &mut wrong).await;
+            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
         }
         let seen = self.watch.stop();
         let verdict =
@@ -338,21 +340,32 @@ impl<'a> World<'a> {
     }
 }
 
+/// Asks a member to stop. One that was about to end by itself, as it should where the fate of a unit is not known, ends with that failure and is
+/// counted.
+async fn stop(
+    members: &mut BTreeMap<String, Process>,
+    name: &str,
+    wrong: &mut Vec<String>,
+    figures: &mut BTreeMap<&'static str, f64>,
+) {
+    let Some(mut process) = members.remove(name) else {
+        return;
+    };
+    match process.terminate().await {
+        Ok(()) => {}
+        Err(error) if format!("{error:#}").contains(GAVE_UP) => {
+            *figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+        }
+        Err(error) => wrong.push(format!("end: {error:#}")),
+    }
+}
+
 fn names(members: &BTreeMap<String, Process>, roles: &[Role]) -> Vec<String> {
     members
         .keys()
         .filter(|name| roles.contains(&role_of(name)))
         .cloned()
         .collect()
-}
-
-async fn stop(members: &mut BTreeMap<String, Process>, name: &str, wrong: &mut Vec<String>) {
-    let Some(mut process) = members.remove(name) else {
-        return;
-    };
-    if let Err(error) = process.terminate().await {
-        wrong.push(format!("end: {error:#}"));
-    }
 }
 
 /// The numbers of the parties, by name.

@@ -1,6 +1,8 @@
 //! Evaluations: the whole path, or one estimator over its range, against exact counts.
 
 mod alarm;
+mod casework;
+mod days;
 mod elections;
 mod families;
 mod forecast;
@@ -56,6 +58,9 @@ pub enum EvaluateCommand {
     Reach(EstimatorArguments),
     /// Which contents are one family: near pictures against brute force, and variants of generated crises.
     Families(families::FamiliesArguments),
+    /// The order of the queue at work: days with ten crises among more cases than a team can decide about, beside the orders of today's tools and
+    /// one that knows the future. Scale 1 is 20 days.
+    Casework(EstimatorArguments),
     /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
     Forecast(ForecastArguments),
 }
@@ -167,6 +172,9 @@ impl EvaluateCommand {
             EvaluateCommand::Poisoning(arguments) => run_alarm(Scenario::Poisoning, arguments),
             EvaluateCommand::Windows(arguments) => write_suite("windows", &arguments.suite, &windows::run(arguments)?),
             EvaluateCommand::Reach(arguments) => write_suite("reach", &arguments.suite, &reach::run(arguments)?),
+            EvaluateCommand::Casework(arguments) => {
+                write_suite("casework", &arguments.suite, &casework::run(arguments)?)
+            }
             EvaluateCommand::Families(arguments) => {
                 write_suite("families", &arguments.estimator.suite, &families::run(arguments)?)
             }

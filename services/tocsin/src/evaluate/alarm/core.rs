@@ -57,7 +57,7 @@ impl Sizes {
     }
 
     /// Those of a deployment for what the plan has of ordinary contents.
-    pub(super) fn for_day(plan: &DayPlan) -> Self {
+    pub(in crate::evaluate) fn for_day(plan: &DayPlan) -> Self {
         Sizes::for_contents(plan.ordinary.once_per_day + f64::from(plan.ordinary.popular))
     }
 
@@ -157,7 +157,7 @@ impl Core {
     }
 
     /// The families with an open episode and what each is worth, as of the latest tick, in the order of their groups.
-    pub(super) fn standings(&self) -> Vec<(Family, f64)> {
+    pub(in crate::evaluate) fn standings(&self) -> Vec<(Family, f64)> {
         let standings = |group: &Group| {
             let standings = group.standings(Class::All).into_iter();
             let family = |standing: Standing| Some((self.family(group, standing.family)?, standing.priority));

@@ -8,11 +8,9 @@ mod paging;
 mod play;
 mod poisoning;
 mod queue;
-mod steps;
+pub(super) mod steps;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -25,6 +23,7 @@ use self::paging::Paging;
 use self::play::{Exact, Play, Played};
 use self::poisoning::Poisoning;
 use self::queue::Queue;
+use super::days::{each_day, processors};
 use super::{SuiteArguments, output};
 use crate::rehearsal::Figures;
 
@@ -144,32 +143,11 @@ fn plans(scenario: Scenario, arguments: &AlarmArguments) -> Vec<DayPlan> {
     (0..days).map(|day| DayPlan::headline(scale, suite.seed, day)).collect()
 }
 
-/// As many days are played at a time.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, |count| count.get())
-}
-
-/// Plays all days, so many at a time. In the order of the plans, whatever the threads.
+/// Plays all days, so many at a time.
 fn play_all(plans: &[DayPlan], exact_days: usize, threads: usize) -> Vec<Played> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(plans.len()) {
-            scope.spawn(|| {
-                while let place = next.fetch_add(1, Ordering::Relaxed)
-                    && let Some(plan) = plans.get(place)
-                {
-                    let played = play::play(plan, play_of(plan, place < exact_days));
-                    let mut done = done.lock().expect("no thread panics while it holds this");
-                    done.push((place, played));
-                    tracing::info!(day = place, done = done.len(), of = plans.len(), "played a day");
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("all threads have ended");
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, played)| played).collect()
+    each_day(plans, threads, |place, plan| {
+        play::play(plan, play_of(plan, place < exact_days))
+    })
 }
 
 fn play_of(plan: &DayPlan, exact: bool) -> Play {

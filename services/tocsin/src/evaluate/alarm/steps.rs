@@ -3,7 +3,7 @@ use tocsin_model::{Milliseconds, Timestamp};
 
 /// A day for whoever looks at something every minute: its records in the order of their receipt, and between them the minutes, from the beginning
 /// of the judged part to its end. A minute comes before all that is received at it or later.
-pub(super) struct Steps {
+pub(in crate::evaluate) struct Steps {
     day: Day,
     next: Option<Occurrence>,
     minute: Timestamp,
@@ -12,7 +12,7 @@ pub(super) struct Steps {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(in crate::evaluate) enum Step {
     /// A record is received.
     Record(Occurrence),
     /// This minute begins.
@@ -22,7 +22,7 @@ pub(super) enum Step {
 const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
 
 impl Steps {
-    pub(super) fn new(plan: &DayPlan) -> Self {
+    pub(in crate::evaluate) fn new(plan: &DayPlan) -> Self {
         let mut day = Day::new(plan);
         Steps {
             next: day.next(),

@@ -1,0 +1,128 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use tocsin_loadtest::day::{DayPlan, Family, FamilyKind};
+use tocsin_loadtest::truth::{Records, Truth};
+use tocsin_model::{Alert, AlertLevel, Kind, Timestamp};
+
+use super::super::alarm::core::{Core, Sizes};
+use super::super::alarm::steps::{Step, Steps};
+
+/// What a team sees of a day, minute by minute, if nobody decides: the same for every order.
+#[derive(Debug)]
+pub(super) struct CaseDay {
+    /// The minutes of the day, in order.
+    pub(super) minutes: Vec<Minute>,
+    /// What truly happened.
+    pub(super) truth: Truth,
+    /// When reports of families that were ever open were received, ascending.
+    pub(super) reports: BTreeMap<Family, Vec<Timestamp>>,
+    /// Cases that came, if nobody decides: a family that rings again counts again, unless one decision was enough.
+    pub(super) arrivals: u64,
+}
+
+/// What is open in a minute.
+#[derive(Debug)]
+pub(super) struct Minute {
+    pub(super) at: Timestamp,
+    /// By priority, highest first.
+    pub(super) open: Vec<Family>,
+    /// Those that were not open a minute ago, in the order in which they came.
+    pub(super) came: Vec<(Timestamp, Family)>,
+}
+
+impl CaseDay {
+    /// Plays the day to key groups.
+    pub(super) fn play(plan: &DayPlan) -> Self {
+        let mut core = Core::new(Sizes::for_day(plan), plan);
+        let mut records = Records::new(plan.judged());
+        let mut reports: BTreeMap<Family, Vec<Timestamp>> = BTreeMap::new();
+        let mut alerts: Vec<Alert> = Vec::new();
+        let mut raised = Raised::default();
+        let mut minutes: Vec<Minute> = Vec::new();
+        for step in Steps::new(plan) {
+            match step {
+                Step::Record(record) => {
+                    core.take(&record, &mut alerts);
+                    records.add(&record);
+                    if record.kind == Kind::Report {
+                        reports.entry(record.family).or_default().push(record.received_at);
+                    }
+                }
+                Step::Minute(now) => {
+                    core.tick(now, &mut alerts);
+                    raised.take(&alerts);
+                    alerts.clear();
+                    minutes.push(raised.minute(now, core.standings()));
+                }
+            }
+        }
+        reports.retain(|family, _| raised.ever.contains(family));
+        let mut day = CaseDay {
+            minutes,
+            truth: records.judge(),
+            reports,
+            arrivals: 0,
+        };
+        day.arrivals = day.count_arrivals();
+        day
+    }
+
+    /// How often a family had been reported, as far as anybody knew.
+    pub(super) fn reports_before(&self, family: Family, at: Timestamp) -> usize {
+        let reports = self.reports.get(&family).map_or(&[][..], Vec::as_slice);
+        reports.partition_point(|received_at| *received_at <= at)
+    }
+
+    pub(super) fn count_arrivals(&self) -> u64 {
+        let mut settled = BTreeSet::new();
+        let came = self.minutes.iter().flat_map(|minute| &minute.came);
+        let counts = came.filter(|(_, family)| !is_settled_for_good(*family) || settled.insert(*family));
+        counts.count() as u64
+    }
+}
+
+/// What became open, and when.
+#[derive(Debug, Default)]
+struct Raised {
+    at: BTreeMap<Family, Timestamp>,
+    ever: BTreeSet<Family>,
+    open: BTreeSet<Family>,
+}
+
+impl Raised {
+    fn take(&mut self, alerts: &[Alert]) {
+        for alert in alerts {
+            let family = Core::family_of(alert);
+            if alert.level == AlertLevel::Raised {
+                self.at.insert(family, alert.at);
+                self.ever.insert(family);
+            }
+        }
+    }
+
+    fn minute(&mut self, at: Timestamp, mut standings: Vec<(Family, f64)>) -> Minute {
+        standings.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+        let open: Vec<Family> = standings.into_iter().map(|(family, _)| family).collect();
+        let new = open.iter().filter(|family| !self.open.contains(family));
+        let mut came: Vec<(Timestamp, Family)> = new
+            .map(|family| (self.at.get(family).copied().unwrap_or(at), *family))
+            .collect();
+        came.sort_unstable();
+        self.open = open.iter().copied().collect();
+        Minute { at, open, came }
+    }
+}
+
+/// What a decision about a family prevents is prevented for good; only what was decided to be harmless does not come back when it rings again,
+/// as in the casework of a deployment.
+pub(super) fn is_settled_for_good(family: Family) -> bool {
+    !matches!(
+        family.kind(),
+        FamilyKind::Crisis | FamilyKind::News | FamilyKind::Attack
+    )
+}
+
+/// Whether people decide that it violates.
+pub(super) fn is_violating(family: Family) -> bool {
+    family.kind() == FamilyKind::Crisis
+}
