@@ -407,6 +407,7 @@ mod tests {
             partition: *partition,
             offset: offset as u64,
             next_offset: *next_offset,
+            state_version: tocsin_velocity::SNAPSHOT_VERSION,
         };
         Seen {
             headers: ends.iter().enumerate().map(header).collect(),

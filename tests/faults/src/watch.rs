@@ -61,6 +61,8 @@ pub struct SeenHeader {
     pub offset: u64,
     /// The input that the unit ends at.
     pub next_offset: u64,
+    /// The layout of the state that it says all of it is in.
+    pub state_version: u16,
 }
 
 /// The readers of a round.
@@ -178,6 +180,7 @@ fn note(record: &RecordRef<'_>, seen: &mut Seen) {
             partition: record.partition,
             offset: record.offset,
             next_offset: header.next_offset,
+            state_version: header.state_version,
         });
     }
 }

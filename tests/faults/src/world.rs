@@ -240,6 +240,25 @@ impl<'a> World<'a> {
         Ok(began.elapsed())
     }
 
+    /// Waits until the newest header of every partition says that all of the state is in this version.
+    ///
+    /// # Errors
+    /// It does not come to be.
+    pub async fn state_is_written_in(&mut self, version: u16) -> Result<()> {
+        until_within(LONG, "every partition's state is in one version", async || {
+            let versions = self.watch.look(|seen| {
+                let headers = seen.headers.iter();
+                headers
+                    .map(|header| (header.partition, header.state_version))
+                    .collect::<BTreeMap<_, _>>()
+            });
+            self.supervise()?;
+            let all = versions.len() == usize::from(PARTITIONS) && versions.values().all(|written| *written == version);
+            Ok(all.then_some(()))
+        })
+        .await
+    }
+
     /// The longest that an alert has taken of what was published since shortly before `begin`.
     pub fn longest_since(&self, begin: Instant) -> Duration {
         let markers = self.load.markers();

@@ -54,6 +54,8 @@ pub enum Fault {
     Disorder,
     /// 15: one party floods its topic.
     Overload,
+    /// 19: detectors go on with the program before, with this one, and back, in turn.
+    Upgrade,
     /// 21: readers are slow and many.
     Readers,
     /// 23: nothing happens for a long time, and nothing grows.
@@ -120,6 +122,8 @@ impl Fault {
                 ("intake.confluent_schema_ids.17", "event/1"),
                 ("intake.confluent_schema_ids.18", "event_batch/1"),
             ],
+            // What a layout is kept for, a round of checkpoints, ends soon.
+            Fault::Upgrade => &[("detector.checkpoint_interval_s", "1")],
             _ => &[],
         }
     }
@@ -147,6 +151,7 @@ impl Fault {
             Fault::KillAtPoint => processes::kill_at_point(world, random, number).await,
             Fault::StandStill => processes::stand_still(world, random).await,
             Fault::RollingRestart => processes::rolling_restart(world, random).await,
+            Fault::Upgrade => processes::upgrade(world, random).await,
             Fault::TransactionCalls => network::transaction_calls(world, random).await,
             Fault::LateRecords => network::late_records(world, random).await,
             Fault::CutNetwork => network::cut(world, random).await,

@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use tocsin::serve::Role;
 use tocsin_failpoint::{FailPoint, VARIABLE};
+use tocsin_velocity::SNAPSHOT_VERSION;
 
 use crate::process::Plan;
 use crate::signal::Signal;
@@ -152,6 +153,35 @@ pub async fn rolling_restart(world: &mut World<'_>, random: &mut SmallRng) -> Re
         .context("there are three")?;
     leave(world, leaving).await?;
     world.heals().await.context("with two detectors")?;
+    Ok(())
+}
+
+/// Detectors are restarted in turn as the program before, which writes the layout of state before, as this one, and back again, one of them each time
+/// without being asked to stop. While some are the one and some the other partitions go from each to each.
+pub async fn upgrade(world: &mut World<'_>, random: &mut SmallRng) -> Result<()> {
+    for version in [
+        SNAPSHOT_VERSION - 1,
+        SNAPSHOT_VERSION,
+        SNAPSHOT_VERSION - 1,
+        SNAPSHOT_VERSION,
+    ] {
+        println!("  detectors write version {version}");
+        let mut names = ["detector-1", "detector-2"];
+        rand::seq::SliceRandom::shuffle(&mut names[..], random);
+        for (place, name) in names.into_iter().enumerate() {
+            match place {
+                0 => world.member(name)?.terminate().await?,
+                _ => world.member(name)?.kill().await?,
+            }
+            let plan = world.plan(Role::Detector, name);
+            world
+                .start(plan.with(&format!("detector.state_version={version}")))
+                .await?;
+        }
+        world.heals().await?;
+        let written = world.state_is_written_in(version).await;
+        written.with_context(|| format!("the state is written in version {version}"))?;
+    }
     Ok(())
 }
 
