@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tocsin_loadtest::day::Scenario;
 
 /// Counts what is allocated; see [`measure`]. It costs an atomic addition or two for each.
 #[global_allocator]
@@ -57,12 +58,24 @@ enum Command {
         /// Events to measure the maximum with.
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
-        /// How long the rate is kept.
-        #[arg(long, default_value_t = 60)]
-        seconds: u64,
+        #[command(flatten)]
+        load: OpenLoad,
         /// What was built: goes into the file.
         #[arg(long, default_value = "unknown")]
         commit: String,
+    },
+    /// Measures the same where events are published over HTTP, and how soon the gateway answers.
+    Http {
+        #[command(flatten)]
+        run: Run,
+        #[command(flatten)]
+        load: OpenLoad,
+        /// Events a second.
+        #[arg(long, default_value_t = 5_000.0)]
+        rate: f64,
+        /// Events in a request at most.
+        #[arg(long, default_value_t = 100)]
+        per_request: usize,
     },
     /// Measures the index of PDQ hashes on one thread.
     Matcher {
@@ -166,6 +179,38 @@ struct Run {
     commit: String,
 }
 
+/// A load that does not wait for the path.
+#[derive(clap::Args)]
+struct OpenLoad {
+    /// How long the rate is kept.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// A scenario of the Christchurch test, from its crisis on, instead of ordinary traffic.
+    #[arg(long, value_parser = scenario)]
+    scenario: Option<Scenario>,
+    /// What the scenario is drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn scenario(name: &str) -> Result<Scenario, String> {
+    let names = Scenario::ALL.map(Scenario::name).join(", ");
+    Scenario::from_name(name).ok_or_else(|| format!("one of {names}"))
+}
+
+impl OpenLoad {
+    fn lasts(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    fn traffic(&self) -> measure::Traffic {
+        match self.scenario {
+            Some(scenario) => measure::Traffic::Scenario(scenario, self.seed),
+            None => measure::Traffic::Ordinary,
+        }
+    }
+}
+
 impl Run {
     fn plan(self, events: u64, core_events: u64) -> measure::Plan {
         measure::Plan {
@@ -205,7 +250,7 @@ fn main() -> anyhow::Result<()> {
             out,
             rate,
             events,
-            seconds,
+            load,
             commit,
         } => {
             let plan = measure::Plan {
@@ -217,8 +262,14 @@ fn main() -> anyhow::Result<()> {
                 commit,
             };
             let rate = rate.map_or(measure::LoadRate::HalfOfMaximum(events), measure::LoadRate::Stated);
-            measure::run_latency(&plan, rate, Duration::from_secs(seconds))
+            measure::run_latency(&plan, rate, load.lasts(), load.traffic())
         }
+        Command::Http {
+            run,
+            load,
+            rate,
+            per_request,
+        } => measure::run_http(&run.plan(0, 0), rate, load.lasts(), load.traffic(), per_request),
         Command::Matcher {
             out,
             hashes,

@@ -15,7 +15,7 @@ def figures(path):
     return found
 
 
-throughput, latency, scale, overload, soak, matcher = map(figures, sys.argv[1:])
+throughput, latency, scale, overload, soak, matcher, http = map(figures, sys.argv[1:])
 for name in ("core", "intake_core", "pipeline", "do_nothing"):
     assert throughput[f"{name}_events_per_second"] > 1_000, name
 for suffix in ("", "_batched"):
@@ -43,4 +43,9 @@ for role in ("intake", "detector"):
     assert overload[f"overload_resident_bytes_max_{role}"] > 1 << 20
     assert soak[f"soak_descriptors_last_{role}"] > 3
 assert soak["soak_latency_events"] > 0.9 * soak["soak_seconds"] * soak["soak_latency_rate_events_per_second"]
+answers = [http[f"http_answer_ms_{name}"] for name in ("p50", "p99", "p999", "max")]
+assert answers == sorted(answers) and answers[0] > 0.5, answers
+assert http["alert_latency_samples"] >= 200 and http["http_events"] > http["latency_events"] > 0
+assert 10 < http["http_requests"] < http["http_events"] / 2, "events share requests"
+assert http["cpu_ns_per_event_gateway"] > 0
 print(f"alerts after {quantiles[0]} ms in the median, {quantiles[1]} ms at the 99th percentile, {quantiles[3]} ms at most")

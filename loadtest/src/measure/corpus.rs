@@ -33,6 +33,8 @@ pub(super) enum Run {
     Overload,
     /// For long.
     Soak,
+    /// Over HTTP, sent when they are due.
+    Http,
 }
 
 /// Events in a batch record.

@@ -3,23 +3,23 @@
 //! The load is open: every event has a time at which it is due, whatever the path does meanwhile, and latency counts from that time. So a path
 //! that stalls is not spared what it should have taken meanwhile (no coordinated omission).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
-use bytes::Bytes;
 use hdrhistogram::Histogram;
-use tocsin_loadtest::scenario::Scenario;
-use tocsin_log::{Append, Completion, Log, TopicPartition};
-use tocsin_model::{ContentHash, Event, Milliseconds};
-use tocsin_wire::{event, topics};
+use tocsin_loadtest::day::Scenario;
+use tocsin_log::{Log, TopicPartition};
+use tocsin_model::ContentHash;
+use tocsin_wire::topics;
 
-use super::corpus::{self, Framing, Run};
-use super::pipeline::{ingest_topics, now, options};
+use super::corpus::Run;
 use super::process::Played;
 use super::role::connect;
+use super::schedule::Schedule;
+use super::sink::{Ingest, Sink};
 use super::strain::lag_file;
 use super::watch::{Sample, Subject, watch};
 
@@ -46,6 +46,7 @@ pub(super) struct Load {
     pub(super) rate: f64,
     pub(super) lasts: Duration,
     pub(super) run: Run,
+    pub(super) traffic: Traffic,
     /// The first party that sends; those before it do not.
     pub(super) parties_from: usize,
     /// Events that stand in the ingest topics and were not taken yet.
@@ -54,18 +55,23 @@ pub(super) struct Load {
     pub(super) silence_max: Duration,
 }
 
+/// What the events are about.
+#[derive(Clone, Copy, Debug)]
+pub enum Traffic {
+    /// Ordinary contents.
+    Ordinary,
+    /// A day of a scenario with this seed, from the beginning of its crisis on.
+    Scenario(Scenario, u64),
+}
+
 /// What is due is handed to the producer this often.
 const SENT_EVERY: Duration = Duration::from_millis(2);
-/// A marker is due this often: all its copies at once.
-const MARKER_EVERY: Duration = Duration::from_millis(20);
 /// The processes are looked at so often.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
-/// Lots that are not acknowledged yet; with more of them the producer waits, and falls behind.
-const LOTS_ON_THEIR_WAY_MAX: usize = 2_000;
 /// What is longer is counted as so long: ten minutes.
-const LATENCY_MAX_US: u64 = 600_000_000;
+pub(super) const LATENCY_MAX_US: u64 = 600_000_000;
 /// Not measured: connections are made, caches are cold.
-const WARM_UP: Duration = Duration::from_secs(3);
+pub(super) const WARM_UP: Duration = Duration::from_secs(3);
 
 /// Markers whose alert was not read yet, and the alerts' latencies.
 #[derive(Debug)]
@@ -75,7 +81,13 @@ struct Heard {
     latencies: Histogram<u64>,
 }
 
+/// Sends the load to the ingest topics.
 pub(super) fn measure(bootstrap: &str, load: &Load) -> anyhow::Result<Latency> {
+    measure_through(bootstrap, load, None)
+}
+
+/// Sends the load to `sink`, or to the ingest topics.
+pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dyn Sink>) -> anyhow::Result<Latency> {
     let rate = load.rate;
     ensure!(rate >= 1.0, "a rate of {rate} events a second is none");
     let log = connect(bootstrap)?;
@@ -100,7 +112,7 @@ pub(super) fn measure(bootstrap: &str, load: &Load) -> anyhow::Result<Latency> {
     let (sent, watched) = std::thread::scope(|scope| {
         let listener = scope.spawn(|| listen(log.as_ref(), &heard, &ended));
         let watcher = scope.spawn(|| watch(&subjects, WATCHED_EVERY, &ended));
-        let sent = send(log.as_ref(), load, &heard);
+        let sent = send(log.as_ref(), load, sink, &heard);
         if sent.is_err() {
             ended.store(true, Ordering::Relaxed);
         }
@@ -117,7 +129,7 @@ pub(super) fn measure(bootstrap: &str, load: &Load) -> anyhow::Result<Latency> {
     detector.check()?;
     let counted = intake.stop()?.counted;
     detector.stop()?;
-    let all = load.already + sent.events + sent.copies;
+    let all = load.already + sent.arrived;
     ensure!(counted == all, "intake took {counted} of {all} events");
     let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
     ensure!(heard.due_at.is_empty(), "{} markers did not ring", heard.due_at.len());
@@ -160,113 +172,50 @@ fn listen(log: &dyn Log, heard: &Mutex<Heard>, ended: &AtomicBool) -> anyhow::Re
 /// What was sent.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    /// Of ordinary traffic.
+    /// Markers not counted.
     events: u64,
-    /// Of markers.
-    copies: u64,
+    /// All that came to the log.
+    arrived: u64,
     behind_max: Duration,
 }
 
-/// Sends everything when it is due.
-fn send(log: &dyn Log, load: &Load, heard: &Mutex<Heard>) -> anyhow::Result<Sent> {
-    let rate = load.rate;
-    let whole = WARM_UP + load.lasts;
-    let mut ordinary = (rate * whole.as_secs_f64()) as u64;
-    let span = Milliseconds(whole.as_millis() as i64);
-    let mut scenario = corpus::ordinary(Framing::Single, load.run, ordinary, now(), span);
-    // Those that do not send have their topics all the same.
-    let (all_parties, all_topics) = (scenario.parties.clone(), ingest_topics(&scenario));
-    scenario.parties.drain(..load.parties_from);
-    let ingest = ingest_topics(&scenario);
-    let appender = log.appender(options())?;
-    let mut events = Scenario::new(&scenario).map(|generated| (generated.party, generated.event));
-    let record = |topic: &str, partition: u32, event: &Event| Append {
-        to: TopicPartition::new(topic, partition),
-        key: None,
-        value: Some(Bytes::from(event::encode_single_object(event))),
-        headers: Vec::new(),
-    };
-    let mut on_their_way: VecDeque<Completion> = VecDeque::new();
-    let (mut sent, mut marked, mut copies_sent, mut behind_max) = (0, 0, 0, Duration::ZERO);
+/// Sends everything when it is due. What ends the load goes straight to the ingest topics, for it has to reach every partition.
+fn send(log: &dyn Log, load: &Load, sink: Option<&mut dyn Sink>, heard: &Mutex<Heard>) -> anyhow::Result<Sent> {
+    let mut schedule = Schedule::new(load);
+    let mut ingest = Ingest::open(log, schedule.parties())?;
+    let mut behind_max = Duration::ZERO;
     let began = Instant::now();
+    let hear = |markers: Vec<(ContentHash, Option<Duration>)>| {
+        let markers = markers.into_iter().map(|(hash, at)| (hash, at.map(|at| began + at)));
+        lock(heard).due_at.extend(markers);
+    };
+    let sink: &mut dyn Sink = match sink {
+        Some(sink) => sink,
+        None => &mut ingest,
+    };
     loop {
         let since = began.elapsed();
-        let due = (since.as_secs_f64() * rate) as u64;
-        let mut lot = Vec::new();
-        // At most a tenth of a second's at a time, so that markers that are due wait for no more.
-        let lot_ends = due.min(sent + (rate / 10.0) as u64 + 1).min(ordinary);
-        while sent < lot_ends {
-            let Some((party, event)) = events.next() else {
-                // The scenario has nearly as many as were asked for.
-                ordinary = sent;
-                break;
-            };
-            let topic = ingest.iter().find(|topic| *topic.name == *topics::ingest_name(&party));
-            let topic = topic.context("every party has a topic")?;
-            lot.push(record(&topic.name, (sent % u64::from(topic.partitions)) as u32, &event));
-            sent += 1;
+        let lot = schedule.due(since)?;
+        hear(lot.markers);
+        if let Some(last) = lot.due.last()
+            && since >= WARM_UP
+        {
+            behind_max = behind_max.max(began.elapsed().saturating_sub(last.at));
         }
-        while MARKER_EVERY * marked <= since.min(whole) {
-            let due_at = began + MARKER_EVERY * marked;
-            let topic = &ingest[marked as usize % ingest.len()];
-            let place = format!("{:?} {marked}", load.run);
-            let party = &scenario.parties[marked as usize % ingest.len()];
-            if let Some((hash, copies)) = corpus::markers(party, &place, now())
-                .into_iter()
-                .nth(marked as usize % usize::from(corpus::PARTITIONS))
-            {
-                if due_at >= began + WARM_UP {
-                    lock(heard).due_at.insert(hash, Some(due_at));
-                }
-                copies_sent += copies.len() as u64;
-                lot.extend(
-                    copies
-                        .iter()
-                        .map(|copy| record(&topic.name, marked % topic.partitions, copy)),
-                );
-            }
-            marked += 1;
-        }
-        if !lot.is_empty() {
-            let behind = began
-                .elapsed()
-                .saturating_sub(Duration::from_secs_f64(sent as f64 / rate));
-            if since >= WARM_UP {
-                behind_max = behind_max.max(behind);
-            }
-            on_their_way.push_back(appender.append(lot));
-        }
-        while let Some(result) = on_their_way.front_mut().and_then(Completion::poll_now) {
-            result?;
-            on_their_way.pop_front();
-        }
-        while on_their_way.len() > LOTS_ON_THEIR_WAY_MAX {
-            on_their_way.pop_front().context("there are many")?.wait()?;
-        }
-        if since >= whole && sent >= due.min(ordinary) {
+        sink.send(lot.due, began)?;
+        if schedule.is_over(since) {
             break;
         }
         std::thread::sleep(SENT_EVERY.saturating_sub(began.elapsed() - since));
     }
-    // Once these have rung, everything before them on each partition was taken.
-    let mut last = Vec::new();
-    for (topic, party) in all_topics.iter().zip(&all_parties) {
-        for partition in 0..topic.partitions {
-            let place = format!("{:?} end {partition}", load.run);
-            if let Some((hash, copies)) = corpus::markers(party, &place, now()).into_iter().next() {
-                lock(heard).due_at.insert(hash, None);
-                copies_sent += copies.len() as u64;
-                last.extend(copies.iter().map(|copy| record(&topic.name, partition, copy)));
-            }
-        }
-    }
-    on_their_way.push_back(appender.append(last));
-    for completion in on_their_way {
-        completion.wait()?;
-    }
+    let arrived = sink.finish()?;
+    let lot = schedule.last(began.elapsed());
+    hear(lot.markers);
+    let mut ends = Ingest::open(log, schedule.parties())?;
+    ends.send(lot.due, began)?;
     Ok(Sent {
-        events: sent,
-        copies: copies_sent,
+        events: schedule.sent(),
+        arrived: arrived + ends.finish()?,
         behind_max,
     })
 }

@@ -4,6 +4,7 @@ mod allocations;
 mod commits;
 mod core;
 mod corpus;
+mod http;
 mod latency;
 mod live;
 mod matcher;
@@ -17,6 +18,8 @@ mod report;
 mod restore;
 mod role;
 mod scale;
+mod schedule;
+mod sink;
 mod strain;
 mod watch;
 
@@ -25,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+pub use latency::Traffic;
 pub use peers::PeersPlan;
 pub use report::Figures;
 pub use role::{Part, Role, play};
@@ -75,7 +79,7 @@ pub fn run(plan: Plan) -> anyhow::Result<()> {
 }
 
 /// Measures how soon alerts come at a rate, prints a table and writes the file.
-pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration) -> anyhow::Result<()> {
+pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration, traffic: Traffic) -> anyhow::Result<()> {
     let machine = report::machine()?;
     let mut figures = Figures::default();
     pipeline::prepare(&plan.bootstrap)?;
@@ -87,11 +91,35 @@ pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration) -> anyhow::Resu
         rate,
         lasts,
         run: corpus::Run::Latency,
+        traffic,
         parties_from: 0,
         already: 0,
         silence_max: Duration::from_secs(60),
     };
     figures.add_latency("", &latency::measure(&plan.bootstrap, &load)?);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures how soon a gateway answers and alerts come where events are published over HTTP, prints a table and writes the file.
+pub fn run_http(plan: &Plan, rate: f64, lasts: Duration, traffic: Traffic, per_request: usize) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    let load = latency::Load {
+        rate,
+        lasts,
+        run: corpus::Run::Http,
+        traffic,
+        parties_from: 0,
+        already: 0,
+        silence_max: Duration::from_secs(60),
+    };
+    let gathering = http::Gathering {
+        events_max: per_request,
+        linger: Duration::from_millis(50),
+    };
+    figures.add_http(&http::measure(&plan.bootstrap, &load, gathering)?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::core;
 use super::corpus::Framing;
+use super::http::Http;
 use super::latency::Latency;
 use super::matcher::{Measured, Peer};
 use super::peers::Compared;
@@ -117,6 +118,24 @@ impl Figures {
             ),
         ] {
             self.set(&format!("{prefix}{name}"), value);
+        }
+    }
+
+    pub(super) fn add_http(&mut self, http: &Http) {
+        let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
+        let answers = &http.answers;
+        self.add_latency("", &http.path);
+        for (name, value) in [
+            ("http_requests", http.requests as f64),
+            ("http_events", http.events as f64),
+            ("http_requests_put_off", http.put_off as f64),
+            ("http_answer_ms_p50", milliseconds(answers.value_at_quantile(0.5))),
+            ("http_answer_ms_p99", milliseconds(answers.value_at_quantile(0.99))),
+            ("http_answer_ms_p999", milliseconds(answers.value_at_quantile(0.999))),
+            ("http_answer_ms_max", milliseconds(answers.max())),
+            ("cpu_ns_per_event_gateway", nanoseconds_each(http.gateway, http.events)),
+        ] {
+            self.set(name, value);
         }
     }
 

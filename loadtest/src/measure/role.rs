@@ -15,11 +15,14 @@ use tocsin_wire::Schemas;
 
 use super::allocations::Span;
 use super::corpus;
+use super::http;
 use super::replayed::{Commits, Replayed};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
+    /// [`tocsin_gateway::Gateway`], on a port of its own.
+    Gateway,
     /// [`tocsin_intake::run`].
     Intake,
     /// [`tocsin_detector::run`].
@@ -42,6 +45,9 @@ pub struct Part {
     /// The name of this process among those of its role.
     #[arg(long, default_value = "0")]
     instance: String,
+    /// Of a gateway: where parties and keys stand.
+    #[arg(long, default_value = "")]
+    store: String,
     /// Of a detector: where it keeps local copies of the state.
     #[arg(long)]
     cache: Option<std::path::PathBuf>,
@@ -73,6 +79,12 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
     let log = connect(&part.bootstrap)?;
     let (metric, lag_metric) = match role {
         Role::DoNothing => return do_nothing(log.as_ref(), part, &shutdown),
+        Role::Gateway => {
+            http::serve_gateway(log, &part.store, &registry, &shutdown)?;
+            println!("allocated 0");
+            println!("counted {}", counted(&registry, "tocsin_gateway_events_total"));
+            return Ok(());
+        }
         Role::Intake => ("tocsin_intake_events_total", "tocsin_intake_lag_offsets"),
         Role::Detector | Role::Replay => ("tocsin_detector_sightings_total", "tocsin_detector_lag_offsets"),
     };
@@ -99,7 +111,7 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
         tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
     };
     match role {
-        Role::DoNothing => {}
+        Role::DoNothing | Role::Gateway => {}
         Role::Intake => {
             let (config, schemas) = (IntakeConfig::default(), Schemas::builtin().clone());
             tocsin_intake::run(&config, corpus::setup(), schemas, &log, &registry, &ready, &shutdown)?;

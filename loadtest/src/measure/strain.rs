@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tocsin_model::Milliseconds;
 
 use super::corpus::{self, Framing, Run};
-use super::latency::{self, Latency, Load};
+use super::latency::{self, Latency, Load, Traffic};
 use super::pipeline::{self, Sender, ingest_topics, now, options};
 use super::role::connect;
 use super::watch::Sample;
@@ -40,6 +40,7 @@ pub(super) fn overload(bootstrap: &str, flood_events: u64, rate: f64, lasts: Dur
             rate,
             lasts,
             run: Run::Overload,
+            traffic: Traffic::Ordinary,
             parties_from: 1,
             already: flood_events,
             silence_max: DRAINED_MAX,
@@ -84,6 +85,7 @@ pub(super) fn soak(bootstrap: &str, rate: f64, lasts: Duration) -> anyhow::Resul
             rate,
             lasts,
             run: Run::Soak,
+            traffic: Traffic::Ordinary,
             parties_from: 0,
             already: 0,
             silence_max: pipeline::SILENCE_MAX,
