@@ -172,15 +172,23 @@ impl<'a> World<'a> {
     /// # Errors
     /// It cannot be started.
     pub fn spawn(&mut self, plan: Plan) -> Result<()> {
+        let name = plan.instance.clone();
+        let process = self.twin(plan)?;
+        self.members.insert(name, process);
+        Ok(())
+    }
+
+    /// Starts a process that takes no other's place among the members, and waits for nothing.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn twin(&mut self, plan: Plan) -> Result<Process> {
         self.starts += 1;
         let said = self
             .place
             .evidence
             .join(format!("{:02}-{}.log", self.starts, plan.instance));
-        let name = plan.instance.clone();
-        let process = Process::spawn(self.place.program, &self.site, plan, said)?;
-        self.members.insert(name, process);
-        Ok(())
+        Process::spawn(self.place.program, &self.site, plan, said)
     }
 
     /// Starts a process in the place of one of this name.

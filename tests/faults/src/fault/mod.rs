@@ -26,6 +26,8 @@ pub enum Fault {
     KillAlone,
     /// 3: a process stands still for three session time-outs, and goes on.
     StandStill,
+    /// 3: a second process starts under the name of one that runs.
+    Twins,
     /// 4: all processes are restarted in turn, and detectors go from one to three to two.
     RollingRestart,
     /// 5: calls of transactions arrive late, twice, or without their connection.
@@ -150,6 +152,7 @@ impl Fault {
             Fault::KillAtRandom => processes::kill_at_random(world, random).await,
             Fault::KillAtPoint => processes::kill_at_point(world, random, number).await,
             Fault::StandStill => processes::stand_still(world, random).await,
+            Fault::Twins => processes::twins(world, random).await,
             Fault::RollingRestart => processes::rolling_restart(world, random).await,
             Fault::Upgrade => processes::upgrade(world, random).await,
             Fault::TransactionCalls => network::transaction_calls(world, random).await,

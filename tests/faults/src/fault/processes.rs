@@ -129,6 +129,28 @@ pub async fn stand_still(world: &mut World<'_>, random: &mut SmallRng) -> Result
     Ok(())
 }
 
+/// A detector is started while one of its name runs, as by an orchestrator that took it for dead. One of the two has to end, whichever it is, and
+/// the other goes on.
+pub async fn twins(world: &mut World<'_>, random: &mut SmallRng) -> Result<()> {
+    let name = *["detector-1", "detector-2"].choose(random).context("there are two")?;
+    pass(Duration::from_millis(random.random_range(0..1_500))).await;
+    println!("  another {name} starts");
+    let began_at = Instant::now();
+    let mut twin = world.twin(world.plan(Role::Detector, name))?;
+    let first_ended = until_within(LONG, "one of two processes of one name ends", async || {
+        let first = world.member(name)?.ended()?.map(|_| true);
+        Ok(first.or(twin.ended()?.map(|_| false)))
+    })
+    .await?;
+    world.note_longest("one_of_two_ended_seconds", began_at.elapsed());
+    println!("  the {} ends", if first_ended { "first" } else { "second" });
+    if first_ended {
+        world.members.insert(name.to_owned(), twin);
+    }
+    world.heals().await?;
+    Ok(())
+}
+
 /// Every process is restarted in turn, then detectors go from one to three to two.
 pub async fn rolling_restart(world: &mut World<'_>, random: &mut SmallRng) -> Result<()> {
     let mut order = MEMBERS;
