@@ -77,6 +77,26 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         per_request: usize,
     },
+    /// Lets moderators contend for cases while dispatchers are killed.
+    Casework {
+        #[command(flatten)]
+        run: Run,
+        /// The URL of an empty PostgreSQL database.
+        #[arg(long)]
+        postgres: String,
+        /// Claims at least.
+        #[arg(long, default_value_t = 100_000)]
+        claims: u64,
+        /// People at work at a time.
+        #[arg(long, default_value_t = 200)]
+        moderators: usize,
+        /// How often a dispatcher is killed.
+        #[arg(long, default_value_t = 10)]
+        kills: u32,
+        /// Decides who does what.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Measures the index of PDQ hashes on one thread.
     Matcher {
         /// Where the figures go, as JSON.
@@ -270,6 +290,23 @@ fn main() -> anyhow::Result<()> {
             rate,
             per_request,
         } => measure::run_http(&run.plan(0, 0), rate, load.lasts(), load.traffic(), per_request),
+        Command::Casework {
+            run,
+            postgres,
+            claims,
+            moderators,
+            kills,
+            seed,
+        } => {
+            let contest = measure::Contest {
+                claims,
+                moderators,
+                dispatchers: 2,
+                kills,
+                seed,
+            };
+            measure::run_casework(&run.plan(0, 0), &postgres, contest)
+        }
         Command::Matcher {
             out,
             hashes,

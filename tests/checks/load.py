@@ -15,7 +15,7 @@ def figures(path):
     return found
 
 
-throughput, latency, scale, overload, soak, matcher, http = map(figures, sys.argv[1:])
+throughput, latency, scale, overload, soak, matcher, http, casework = map(figures, sys.argv[1:])
 for name in ("core", "intake_core", "pipeline", "do_nothing"):
     assert throughput[f"{name}_events_per_second"] > 1_000, name
 for suffix in ("", "_batched"):
@@ -48,4 +48,10 @@ assert answers == sorted(answers) and answers[0] > 0.5, answers
 assert http["alert_latency_samples"] >= 200 and http["http_events"] > http["latency_events"] > 0
 assert 10 < http["http_requests"] < http["http_events"] / 2, "events share requests"
 assert http["cpu_ns_per_event_gateway"] > 0
+for prefix in ("", "sqlite_"):
+    found = {name: casework[f"{prefix}{name}"] for name in ("claims", "cases", "decisions", "dispatchers_killed")}
+    assert found["claims"] >= found["cases"] == found["decisions"] > 1_000 and found["dispatchers_killed"] == 3, found
+    for name in ("double_leases", "lost_cases", "lost_decisions", "unpublished_decisions"):
+        assert casework[f"{prefix}{name}"] == 0, prefix + name
+assert casework["unanswered"] > 0, "a dispatcher was killed while people asked it"
 print(f"alerts after {quantiles[0]} ms in the median, {quantiles[1]} ms at the 99th percentile, {quantiles[3]} ms at most")

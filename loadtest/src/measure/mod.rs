@@ -1,6 +1,7 @@
 //! What is measured: throughput and latency on real Kafka, and the index of PDQ hashes. One run, one file of figures.
 
 mod allocations;
+mod casework;
 mod commits;
 mod core;
 mod corpus;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+pub use casework::Contest;
 pub use latency::Traffic;
 pub use peers::PeersPlan;
 pub use report::Figures;
@@ -120,6 +122,24 @@ pub fn run_http(plan: &Plan, rate: f64, lasts: Duration, traffic: Traffic, per_r
         linger: Duration::from_millis(50),
     };
     figures.add_http(&http::measure(&plan.bootstrap, &load, gathering)?);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Lets moderators contend for cases, on PostgreSQL with two dispatchers where one of them is killed again and again, and on SQLite with one; prints
+/// a table and writes the file.
+pub fn run_casework(plan: &Plan, postgres: &str, contest: Contest) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_casework("", &casework::contest(&plan.bootstrap, postgres, contest)?);
+    let directory = tempfile::tempdir()?;
+    let alone = Contest {
+        dispatchers: 1,
+        ..contest
+    };
+    let file = casework::in_file(directory.path());
+    figures.add_casework("sqlite_", &casework::contest(&plan.bootstrap, &file, alone)?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }

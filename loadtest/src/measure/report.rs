@@ -8,6 +8,7 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
+use super::casework::Outcome as Casework;
 use super::core;
 use super::corpus::Framing;
 use super::http::Http;
@@ -136,6 +137,33 @@ impl Figures {
             ("cpu_ns_per_event_gateway", nanoseconds_each(http.gateway, http.events)),
         ] {
             self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_casework(&mut self, prefix: &str, outcome: &Casework) {
+        let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
+        for (name, value) in [
+            ("cases", outcome.cases as f64),
+            ("claims", outcome.claims as f64),
+            ("decisions", outcome.decisions as f64),
+            ("moderators", outcome.contest.moderators as f64),
+            ("dispatchers_killed", f64::from(outcome.contest.kills)),
+            ("unanswered", outcome.unanswered as f64),
+            ("double_leases", outcome.double_leases as f64),
+            ("lost_cases", outcome.lost_cases as f64),
+            ("lost_decisions", outcome.lost_decisions as f64),
+            ("unpublished_decisions", outcome.unpublished as f64),
+            ("claims_per_second", per_second(outcome.claims, outcome.elapsed)),
+            (
+                "contended_claim_ms_p50",
+                milliseconds(outcome.claim.value_at_quantile(0.5)),
+            ),
+            (
+                "contended_claim_ms_p99",
+                milliseconds(outcome.claim.value_at_quantile(0.99)),
+            ),
+        ] {
+            self.set(&format!("{prefix}{name}"), value);
         }
     }
 

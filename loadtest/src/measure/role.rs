@@ -14,6 +14,7 @@ use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_wire::Schemas;
 
 use super::allocations::Span;
+use super::casework;
 use super::corpus;
 use super::http;
 use super::replayed::{Commits, Replayed};
@@ -23,6 +24,8 @@ use super::replayed::{Commits, Replayed};
 pub enum Role {
     /// [`tocsin_gateway::Gateway`], on a port of its own.
     Gateway,
+    /// [`tocsin_dispatcher::spawn`], on a port of its own.
+    Dispatcher,
     /// [`tocsin_intake::run`].
     Intake,
     /// [`tocsin_detector::run`].
@@ -45,7 +48,7 @@ pub struct Part {
     /// The name of this process among those of its role.
     #[arg(long, default_value = "0")]
     instance: String,
-    /// Of a gateway: where parties and keys stand.
+    /// Of a gateway and a dispatcher: the casework store.
     #[arg(long, default_value = "")]
     store: String,
     /// Of a detector: where it keeps local copies of the state.
@@ -85,6 +88,12 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
             println!("counted {}", counted(&registry, "tocsin_gateway_events_total"));
             return Ok(());
         }
+        Role::Dispatcher => {
+            casework::serve_dispatcher(log, (&part.store, &part.instance), &registry, &shutdown)?;
+            println!("allocated 0");
+            println!("counted 0");
+            return Ok(());
+        }
         Role::Intake => ("tocsin_intake_events_total", "tocsin_intake_lag_offsets"),
         Role::Detector | Role::Replay => ("tocsin_detector_sightings_total", "tocsin_detector_lag_offsets"),
     };
@@ -111,7 +120,7 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
         tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
     };
     match role {
-        Role::DoNothing | Role::Gateway => {}
+        Role::DoNothing | Role::Gateway | Role::Dispatcher => {}
         Role::Intake => {
             let (config, schemas) = (IntakeConfig::default(), Schemas::builtin().clone());
             tocsin_intake::run(&config, corpus::setup(), schemas, &log, &registry, &ready, &shutdown)?;

@@ -1,0 +1,220 @@
+//! What a round has come to in the end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tocsin::serve::{Role, open_log};
+use tocsin_log::{SharedLog, TopicPartition};
+use tocsin_model::ContentHash;
+use tocsin_tests::api::Api;
+use tocsin_tests::site::Site;
+use tocsin_wire::topics;
+
+use super::{Outcome, World, parties, role_of};
+use crate::check::{self, Exact, Sightings, Tokens, Verdict};
+use crate::load::{PARTITIONS, Sent};
+use crate::process::Process;
+use crate::wait::{LONG, until_within};
+use crate::watch::{Seen, Watch};
+
+/// What a detector says at its end where it is not known whether a unit was applied, or others own its partitions.
+const GAVE_UP: &str = "a unit could not be committed";
+
+impl World<'_> {
+    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants.
+    ///
+    /// # Errors
+    /// It cannot be looked at. What is wrong with it is no error.
+    pub async fn conclude(mut self) -> Result<Outcome> {
+        let load_ended = Instant::now();
+        let markers = self.load.markers();
+        let config = self.site.config()?;
+        let log = tokio::task::block_in_place(|| open_log(&config)).context("reach the log")?;
+        let sent = self.load.stop().await?;
+        let tokens = Tokens::new(&config, parties(&self.site).await?)?;
+        let mut wrong = std::mem::take(&mut self.violations);
+        let mut sightings = Sightings::default();
+        if let Err(error) = arrive(&log, &sent, &tokens, &mut sightings).await {
+            wrong.push(format!("I1: {error:#}"));
+        }
+        // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
+        for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
+            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
+        }
+        if let Err(error) = applied(&log, &self.watch).await {
+            wrong.push(format!("I1: {error:#}"));
+        }
+        tokio::task::block_in_place(|| sightings.read_on(log.as_ref()))?;
+        let exact = Exact::new(&sent, &tokens, &sightings);
+        let known: std::collections::BTreeSet<u64> = sent.iter().map(|sent| tokens.of(sent)).collect();
+        let invented = sightings.tokens.iter().filter(|token| !known.contains(token)).count();
+        if invented > 0 {
+            wrong.push(format!("I1: {invented} events are counted that nobody sent"));
+        }
+        if let Some(query) = self.members.get_mut("query-1") {
+            let api = query.api().await?;
+            wrong.extend(answers(&api, &self.site, &exact).await);
+        }
+        for name in names(&self.members, &[Role::Detector, Role::Query]) {
+            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
+        }
+        let seen = self.watch.stop();
+        let verdict =
+            tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, Some(&seen)))?;
+        tokio::task::block_in_place(|| drop(log));
+        wrong.extend(verdict.violations.iter().cloned());
+        let mut figures = figures(&seen, &markers, load_ended, &verdict);
+        figures.extend(self.figures);
+        figures.insert("violations", wrong.len() as f64);
+        Ok(Outcome {
+            violations: wrong,
+            figures,
+        })
+    }
+}
+
+/// Asks a member to stop. One that was about to end by itself, as it should where the fate of a unit is not known, ends with that failure and is
+/// counted.
+async fn stop(
+    members: &mut BTreeMap<String, Process>,
+    name: &str,
+    wrong: &mut Vec<String>,
+    figures: &mut BTreeMap<&'static str, f64>,
+) {
+    let Some(mut process) = members.remove(name) else {
+        return;
+    };
+    match process.terminate().await {
+        Ok(()) => {}
+        Err(error) if format!("{error:#}").contains(GAVE_UP) => {
+            *figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+        }
+        Err(error) => wrong.push(format!("end: {error:#}")),
+    }
+}
+
+fn names(members: &BTreeMap<String, Process>, roles: &[Role]) -> Vec<String> {
+    members
+        .keys()
+        .filter(|name| roles.contains(&role_of(name)))
+        .cloned()
+        .collect()
+}
+
+/// Waits until all acknowledged events are in the sightings.
+async fn arrive(log: &SharedLog, sent: &[Sent], tokens: &Tokens, sightings: &mut Sightings) -> Result<()> {
+    let acknowledged: Vec<u64> = sent
+        .iter()
+        .filter(|sent| sent.is_acknowledged)
+        .map(|sent| tokens.of(sent))
+        .collect();
+    let mut missing = 0;
+    let arrived = until_within(LONG, "every acknowledged event is in the sightings", async || {
+        // A broker that is away for a moment is asked again.
+        let _ = tokio::task::block_in_place(|| sightings.read_on(log.as_ref()));
+        missing = acknowledged
+            .iter()
+            .filter(|token| !sightings.tokens.contains(token))
+            .count();
+        Ok((missing == 0).then_some(()))
+    })
+    .await;
+    arrived.with_context(|| format!("{missing} of {} acknowledged events are missing", acknowledged.len()))
+}
+
+/// Waits until the units of all partitions end where the sightings end, and those end there still.
+async fn applied(log: &SharedLog, watch: &Watch) -> Result<()> {
+    let mut told = String::new();
+    let applied = until_within(LONG, "all sightings are applied", async || {
+        let headers = watch.newest_headers();
+        let mut all = true;
+        told.clear();
+        for number in 0..u32::from(PARTITIONS) {
+            let place = TopicPartition::new(topics::SIGHTINGS, number);
+            let Ok((_, end)) = tokio::task::block_in_place(|| log.bounds(&place)) else {
+                return Ok(None);
+            };
+            let header = headers.get(&number).copied().unwrap_or(0);
+            told += &format!(" {number}: {header} of {end}");
+            all &= header == end;
+        }
+        Ok(all.then_some(()))
+    })
+    .await;
+    applied.with_context(|| format!("the newest units end at{told}"))
+}
+
+/// What a query node says that differs from the exact counts.
+async fn answers(api: &Api, site: &Site, exact: &Exact) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (hash, count) in exact.by_hash() {
+        let mut said = String::new();
+        let answer = until_within(Duration::from_secs(20), "the query node counts it", async || {
+            let answer = api
+                .look_up(&site.keys.coordinators, &String::from_utf8_lossy(hash.value()))
+                .await;
+            said = format!("{answer:?}");
+            let Ok(Some(answer)) = answer else { return Ok(None) };
+            Ok((answer["windows"][2]["exact"].as_u64() == Some(count)).then_some(()))
+        });
+        if answer.await.is_err() {
+            said.truncate(600);
+            wrong.push(format!(
+                "I1: the query node does not count {count} copies of {hash:?}: {said}"
+            ));
+        }
+        if wrong.len() >= 3 {
+            break;
+        }
+    }
+    wrong
+}
+
+fn figures(
+    seen: &Seen,
+    markers: &BTreeMap<ContentHash, Instant>,
+    load_ended: Instant,
+    verdict: &Verdict,
+) -> BTreeMap<&'static str, f64> {
+    let mut first_shown = BTreeMap::new();
+    for alert in &seen.alerts {
+        if let Some(hash) = alert.hash.as_ref().filter(|hash| markers.contains_key(*hash)) {
+            first_shown.entry(hash.clone()).or_insert(alert.at);
+        }
+    }
+    // The first markers waited for the deployment to start.
+    let begun = seen.alerts.first().map(|alert| alert.at);
+    let counted = |due_at: &&Instant| begun.is_some_and(|begun| **due_at >= begun);
+    let mut delays = Vec::new();
+    let mut silent = 0;
+    for (hash, due_at) in markers.iter().filter(|(_, due_at)| counted(due_at)) {
+        match first_shown.get(hash) {
+            Some(at) => delays.push(at.saturating_duration_since(*due_at)),
+            None => silent += 1,
+        }
+    }
+    let shown: Vec<Instant> = seen
+        .alerts
+        .iter()
+        .map(|alert| alert.at)
+        .filter(|at| *at <= load_ended)
+        .collect();
+    let gaps = shown.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0]));
+    let gap = gaps
+        .chain(shown.last().map(|last| load_ended - *last))
+        .max()
+        .unwrap_or_default();
+    BTreeMap::from([
+        (
+            "recovery_seconds",
+            delays.iter().max().copied().unwrap_or_default().as_secs_f64(),
+        ),
+        ("alert_gap_seconds", gap.as_secs_f64()),
+        ("markers_silent", f64::from(silent)),
+        ("zombie_writes_accepted", verdict.zombie_writes as f64),
+        ("events", verdict.events as f64),
+        ("alerts", verdict.alerts as f64),
+        ("answers", seen.answers as f64),
+    ])
+}
