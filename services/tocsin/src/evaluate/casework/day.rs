@@ -7,6 +7,9 @@ use tocsin_model::{Alert, AlertLevel, Kind, Timestamp};
 use super::super::alarm::core::{Core, Sizes};
 use super::super::alarm::steps::{Step, Steps};
 
+/// As a deployment's casework has it.
+const UNREVIEWED_BELOW: f64 = 100.0;
+
 /// What a team sees of a day, minute by minute, if nobody decides: the same for every order.
 #[derive(Debug)]
 pub(super) struct CaseDay {
@@ -16,7 +19,7 @@ pub(super) struct CaseDay {
     pub(super) truth: Truth,
     /// When reports of families that were ever open were received, ascending.
     pub(super) reports: BTreeMap<Family, Vec<Timestamp>>,
-    /// Cases that came, if nobody decides: a family that rings again counts again, unless one decision was enough.
+    /// Cases that came, if nobody decides: a family that rings again counts again once its case was closed.
     pub(super) arrivals: u64,
 }
 
@@ -24,10 +27,12 @@ pub(super) struct CaseDay {
 #[derive(Debug)]
 pub(super) struct Minute {
     pub(super) at: Timestamp,
-    /// By priority, highest first.
-    pub(super) open: Vec<Family>,
-    /// Those that were not open a minute ago, in the order in which they came.
+    /// Families whose spread goes on, with their priorities, ascending.
+    pub(super) open: BTreeMap<Family, f64>,
+    /// Those that were not among them a minute ago, in the order in which they came.
     pub(super) came: Vec<(Timestamp, Family)>,
+    /// Those that were and are not any more, with the priority of the alert that said so.
+    pub(super) subsided: BTreeMap<Family, f64>,
 }
 
 impl CaseDay {
@@ -74,11 +79,22 @@ impl CaseDay {
     }
 
     pub(super) fn count_arrivals(&self) -> u64 {
-        let mut settled = BTreeSet::new();
-        let came = self.minutes.iter().flat_map(|minute| &minute.came);
-        let counts = came.filter(|(_, family)| !is_settled_for_good(*family) || settled.insert(*family));
-        counts.count() as u64
+        let (mut cases, mut arrivals) = (BTreeSet::new(), 0);
+        for minute in &self.minutes {
+            for (family, priority) in &minute.subsided {
+                if closes(*priority) {
+                    cases.remove(family);
+                }
+            }
+            arrivals += minute.came.iter().filter(|(_, family)| cases.insert(*family)).count() as u64;
+        }
+        arrivals
     }
+}
+
+/// Whether a case that nobody looked at closes when its spread subsides at this priority.
+pub(super) fn closes(priority: f64) -> bool {
+    priority < UNREVIEWED_BELOW
 }
 
 /// What became open, and when.
@@ -87,6 +103,8 @@ struct Raised {
     at: BTreeMap<Family, Timestamp>,
     ever: BTreeSet<Family>,
     open: BTreeSet<Family>,
+    /// The priorities of the latest alerts that said that a spread is over.
+    over: BTreeMap<Family, f64>,
 }
 
 impl Raised {
@@ -96,20 +114,30 @@ impl Raised {
             if alert.level == AlertLevel::Raised {
                 self.at.insert(family, alert.at);
                 self.ever.insert(family);
+            } else if alert.level == AlertLevel::Subsided {
+                self.over.insert(family, alert.priority);
             }
         }
     }
 
-    fn minute(&mut self, at: Timestamp, mut standings: Vec<(Family, f64)>) -> Minute {
-        standings.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-        let open: Vec<Family> = standings.into_iter().map(|(family, _)| family).collect();
-        let new = open.iter().filter(|family| !self.open.contains(family));
+    fn minute(&mut self, at: Timestamp, standings: Vec<(Family, f64)>) -> Minute {
+        let open: BTreeMap<Family, f64> = standings.into_iter().collect();
+        let new = open.keys().filter(|family| !self.open.contains(family));
         let mut came: Vec<(Timestamp, Family)> = new
             .map(|family| (self.at.get(family).copied().unwrap_or(at), *family))
             .collect();
         came.sort_unstable();
-        self.open = open.iter().copied().collect();
-        Minute { at, open, came }
+        let gone = self.open.iter().filter(|family| !open.contains_key(family));
+        let subsided = gone
+            .map(|family| (*family, self.over.remove(family).unwrap_or(0.0)))
+            .collect();
+        self.open = open.keys().copied().collect();
+        Minute {
+            at,
+            open,
+            came,
+            subsided,
+        }
     }
 }
 

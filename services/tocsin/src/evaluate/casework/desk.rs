@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tocsin_loadtest::day::Family;
 use tocsin_model::{Milliseconds, Timestamp};
 
-use super::day::{CaseDay, is_settled_for_good, is_violating};
+use super::day::{CaseDay, closes, is_settled_for_good, is_violating};
 
 /// In which order a team takes cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +61,8 @@ pub(super) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     came_at: Timestamp,
+    /// The live one; once the spread has subsided, that of the alert that said so.
+    priority: f64,
     /// Those that waited when it came, and itself.
     ahead: u64,
     claims_before: u64,
@@ -111,22 +113,32 @@ pub(super) fn work(day: &CaseDay, order: Order, per_minute: f64) -> Outcome {
 impl Desk<'_> {
     fn come_and_go(&mut self, place: usize) {
         let minute = &self.day.minutes[place];
-        let open: BTreeSet<Family> = minute.open.iter().copied().collect();
-        let before = self.waiting.len();
-        self.waiting.retain(|family, _| open.contains(family));
-        self.outcome.unreviewed += (before - self.waiting.len()) as u64;
-        self.decided.retain(|family| open.contains(family));
+        for (family, priority) in &minute.subsided {
+            self.decided.remove(family);
+            match self.waiting.get_mut(family) {
+                Some(_) if closes(*priority) => {
+                    self.waiting.remove(family);
+                    self.outcome.unreviewed += 1;
+                }
+                Some(case) => case.priority = *priority,
+                None => {}
+            }
+        }
         for (came_at, family) in &minute.came {
-            if self.settled.contains(family) {
+            if self.settled.contains(family) || self.waiting.contains_key(family) {
                 continue;
             }
             self.first_came_at.entry(*family).or_insert(*came_at);
             let case = Waiting {
                 came_at: *came_at,
+                priority: 0.0,
                 ahead: self.waiting.len() as u64 + 1,
                 claims_before: self.claims,
             };
             self.waiting.insert(*family, case);
+        }
+        for (family, case) in &mut self.waiting {
+            case.priority = minute.open.get(family).copied().unwrap_or(case.priority);
         }
     }
 
@@ -170,11 +182,14 @@ impl Desk<'_> {
         };
         match self.order {
             Order::Priority if (self.claims + 1).is_multiple_of(OLDEST_EVERY) => oldest(),
-            Order::Priority => minute
-                .open
-                .iter()
-                .copied()
-                .find(|family| self.waiting.contains_key(family)),
+            Order::Priority => {
+                let cases = self.waiting.iter();
+                let best = cases.max_by(|one, other| {
+                    let priorities = one.1.priority.total_cmp(&other.1.priority);
+                    priorities.then_with(|| by_age(*one).cmp(&by_age(*other)))
+                });
+                best.map(|(family, _)| *family)
+            }
             Order::Entry => oldest(),
             Order::Reports => most(&|family| self.day.reports_before(family, minute.at) as u64),
             Order::Clairvoyant => most(
@@ -223,6 +238,11 @@ mod tests {
     /// A day on which these families are open from one minute to another, those that are named first have the highest priority, and each is
     /// seen by `audience` people every minute until the day ends.
     fn day(minutes: i64, families: &[(Family, std::ops::Range<i64>, u32)]) -> CaseDay {
+        day_subsiding(minutes, families, 0.0)
+    }
+
+    /// The same; spreads subside at so many times their priority.
+    fn day_subsiding(minutes: i64, families: &[(Family, std::ops::Range<i64>, u32)], subsides_at: f64) -> CaseDay {
         let end = Timestamp(minutes * MINUTE_MS);
         let mut records = Records::new(Judged {
             stream_begins_at: Timestamp(0),
@@ -236,12 +256,18 @@ mod tests {
                 number += 1;
             }
         }
+        let priority = |place: usize| (families.len() - place) as f64;
         let minute = |minute: i64| Minute {
             at: Timestamp(minute * MINUTE_MS),
-            open: families
-                .iter()
-                .filter(|(_, open, _)| open.contains(&minute))
-                .map(|(family, ..)| *family)
+            open: (0..)
+                .zip(families)
+                .filter(|(_, (_, open, _))| open.contains(&minute))
+                .map(|(place, (family, ..))| (*family, priority(place)))
+                .collect(),
+            subsided: (0..)
+                .zip(families)
+                .filter(|(_, (_, open, _))| open.end == minute)
+                .map(|(place, (family, ..))| (*family, subsides_at * priority(place)))
                 .collect(),
             came: families
                 .iter()
@@ -287,6 +313,9 @@ mod tests {
             .collect();
         let outcome = work(&day(5, &families), Order::Priority, 0.5);
         assert_eq!((outcome.decisions, outcome.unreviewed), (1, 4));
+        // What was grave enough is looked at although it is over.
+        let outcome = work(&day_subsiding(12, &families, 1_000.0), Order::Priority, 0.5);
+        assert_eq!((outcome.decisions, outcome.unreviewed), (5, 0));
     }
 
     #[test]

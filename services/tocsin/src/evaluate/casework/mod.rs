@@ -160,17 +160,21 @@ fn figures(worked: &[Worked], seed: u64) -> Figures {
             figures.insert(leak(format!("{name}_{}", order.name())), value);
         }
     }
+    let pairs = |one: Order, other: Order| -> Vec<(f64, f64)> {
+        let prevented = |day: &Worked, order| day.outcomes[&order].prevented as f64;
+        let days = worked.iter();
+        days.map(|day| (prevented(day, one), prevented(day, other))).collect()
+    };
     for rival in [Order::Entry, Order::Reports, Order::Clairvoyant] {
-        let pairs: Vec<(f64, f64)> = worked
-            .iter()
-            .map(|day| {
-                let prevented = |order| day.outcomes[&order].prevented as f64;
-                (prevented(Order::Priority), prevented(rival))
-            })
-            .collect();
+        let pairs = pairs(Order::Priority, rival);
         let name = format!("exposure_prevented_vs_{}", rival.name());
         figures.insert(leak(format!("{name}_lower95")), told(lower95(&pairs, seed)));
         figures.insert(leak(name), told(ratio(pairs.iter().copied())));
+    }
+    // No order can come to more.
+    for rival in [Order::Entry, Order::Reports] {
+        let most = ratio(pairs(Order::Clairvoyant, rival).into_iter());
+        figures.insert(leak(format!("exposure_prevented_most_vs_{}", rival.name())), told(most));
     }
     figures
 }
