@@ -42,6 +42,14 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, worked: &[Worked]) -
                 figure("waits_beyond_limit"),
                 0.0,
             ),
+            Bar::reported(
+                "times as much as first in, first out that any order could prevent",
+                figure("exposure_prevented_most_vs_fifo"),
+            ),
+            Bar::reported(
+                "the same beside the number of reports",
+                figure("exposure_prevented_most_vs_report_count"),
+            ),
             Bar::reported("attacks that became a case", figure("crises_raised")),
         ],
         sections: vec![prevented(worked), over_the_day(worked)],
@@ -113,7 +121,7 @@ fn over_the_day(worked: &[Worked]) -> Section {
     });
     Section {
         heading: "The queue over a day".to_owned(),
-        text: "Cases that nobody looked at while their spread went on leave the queue when it has subsided, unreviewed and counted.".to_owned(),
+        text: "Cases that nobody looked at leave the queue when their spread has subsided and little can be prevented any more, unreviewed and counted.".to_owned(),
         charts: vec![Chart {
             caption: "Cases that wait, on the first day.".to_owned(),
             x: Axis::linear("hours since the day began"),
