@@ -301,6 +301,11 @@ impl ColdCounts {
         self.filter.len()
     }
 
+    /// The most that it holds: what is new beyond goes into the panes, whose bounds grow by it.
+    pub fn first_sightings_max(&self) -> usize {
+        self.shape.len_max
+    }
+
     /// Bytes on the heap and of this value.
     pub fn memory_bytes(&self) -> usize {
         let lanes = [&self.minutes, &self.quarters, &self.hours];

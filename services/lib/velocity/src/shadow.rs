@@ -149,7 +149,7 @@ impl Shadow {
             return;
         }
         let past = Past::new(live.watched_since, watched.episode.settled_until(), live.platforms);
-        let judgement = trigger::judge(records, past, now, &parameters);
+        let judgement = trigger::judge(records, past, now, &parameters, &mut Vec::new());
         if judgement.rings == Rings::Yes {
             if watched.episode.judged(Rings::Yes, hour, now) != Some(AlertLevel::Raised) {
                 return;

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, PlatformNull, ScoreTerms, Timestamp, TriggerEvidence};
 
 use self::null::Null;
-use self::ordinary::Ordinary;
+use self::ordinary::{Ordinary, Scale};
 use self::scan::Window;
-use crate::bins::resolution_at;
+use crate::bins::{Bin, resolution_at};
 use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
@@ -117,26 +117,31 @@ fn novelty(before: u64) -> f64 {
 /// content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
 /// window say, as far as it holds more than expected. Of the copies by one account within an hour only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
+///
+/// `bins` is room for the list of what is looked at: whoever asks often keeps it.
 pub(crate) fn judge(
     records: &[&HotRecord],
     past: Past<'_>,
     now: Timestamp,
     parameters: &TriggerParameters,
+    bins: &mut Vec<Bin>,
 ) -> Judgement {
-    let bins = scan::bins(records, now);
+    scan::put_bins(records, now, bins);
+    let bins: &[Bin] = bins;
     let spreaders = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
     let needed = Needed::to_ring(parameters);
     let null = Null::of(records, past.platforms, now);
-    for window in scan::windows(&bins, past.with(records, now), &null, now) {
+    for window in scan::windows(bins, past.with(records, now), &null, now) {
         let copies = counted(&window);
-        let rarity = window.ordinary.rarity(copies, window.length);
+        let scale = window.ordinary.scale(window.length);
+        let rarity = scale.rarity(copies);
         if best.is_none_or(|(highest, _)| rarity > highest) {
             best = Some((rarity, window));
         }
-        copies_missing = copies_missing.min(needed.copies_to_ring(&window) - copies);
+        copies_missing = copies_missing.min(needed.copies_to_ring(&scale) - copies);
     }
     let Some((rarity, window)) = best else {
         return Judgement {
@@ -162,7 +167,7 @@ pub(crate) fn judge(
         let resolution = resolution_at(window.from, now);
         let ways = Ways::since(records, resolution, window.from, copies);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
-        terms.growth = excess * growth::growth(&bins, &window, copies, now, parameters.growth_max);
+        terms.growth = excess * growth::growth(bins, &window, copies, now, parameters.growth_max);
         let law = reuploads::ordinary_law(&ways.platforms, past.platforms);
         let of_platforms = ways.platforms.iter().map(|(_, count)| *count).collect();
         terms.synchrony = excess * synchrony::synchrony(of_platforms, parameters.synchrony_max);
@@ -244,11 +249,11 @@ impl Needed {
 
     /// With fewer copies than this the window cannot ring, whatever else it shows; nor can one that begins later, for it
     /// holds no more than what is still to come.
-    fn copies_to_ring(&self, window: &Window) -> f64 {
-        let at = |rarity: f64| window.ordinary.copies_at(rarity, window.length);
+    fn copies_to_ring(&self, scale: &Scale) -> f64 {
         // Up to twice the expected copies only half of the evidence counts.
-        let twice = 2.0 * window.ordinary.expected(window.length);
-        let copies = at(self.with_half).min(at(self.with_all).max(twice));
+        let twice = 2.0 * scale.expected;
+        let with_all = scale.copies_at(self.with_all).max(twice);
+        let copies = scale.copies_at(self.with_half).min(with_all);
         copies.max(self.copies_min)
     }
 }
