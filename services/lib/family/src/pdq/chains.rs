@@ -15,8 +15,8 @@ pub(super) struct Wanted {
     pub(super) distance_max: u8,
 }
 
-/// Buckets of entries: each a chain of blocks, of which the first alone has empty places, at its end. While that one holds [`NARROW`] at most
-/// it is a narrow one: of random hashes half of the buckets end so, and it saves a tenth of all memory.
+/// Buckets of entries: each a chain of blocks, of which the first alone has empty places, at its end. While that one holds [`NARROW`] at most, and
+/// is not the only one, it is a narrow one: of 10^6 random hashes half of the buckets end so, and it saves a tenth of all memory.
 #[derive(Debug, Default)]
 pub(super) struct Chains {
     buckets: Vec<Bucket>,
@@ -62,6 +62,7 @@ struct Line<T>(T);
 pub(super) struct Followed {
     block: u32,
     filled: u8,
+    is_narrow: bool,
     distance_max: u8,
     bits: u16,
 }
@@ -161,7 +162,12 @@ impl<const N: usize> Pool<N> {
 impl Bucket {
     const EMPTY: Bucket = Bucket { first: NONE, length: 0 };
 
-    /// The entries of the first block: at most [`NARROW`] if that is a narrow one.
+    /// Whether the first block is a narrow one.
+    fn is_narrow(self) -> bool {
+        self.length as usize > WIDE && self.filled() <= NARROW
+    }
+
+    /// The entries of the first block.
     fn filled(self) -> usize {
         match self.length as usize % WIDE {
             0 if self.length > 0 => WIDE,
@@ -183,9 +189,11 @@ impl Chains {
     pub(super) fn push(&mut self, bucket: usize, entry: Entry) {
         let Bucket { first, length } = self.buckets[bucket];
         let place = length as usize % WIDE;
+        let is_only = (length as usize) < WIDE;
         let block = match place {
+            0 if is_only => self.wide.add(first),
             0 => self.narrow.add(first),
-            NARROW => {
+            NARROW if !is_only => {
                 let grown = *self.narrow.at(first);
                 let block = self.wide.add(grown.next);
                 for (place, entry) in grown.entries(NARROW).enumerate() {
@@ -196,7 +204,7 @@ impl Chains {
             }
             _ => first,
         };
-        match place < NARROW {
+        match place < NARROW && !is_only {
             true => self.narrow.at_mut(block).put(place, entry),
             false => self.wide.at_mut(block).put(place, entry),
         }
@@ -211,7 +219,7 @@ impl Chains {
         let whole = self.buckets[bucket];
         let (mut all, mut blocks) = (Vec::new(), Vec::new());
         let (mut at, mut filled) = (whole.first, whole.filled());
-        let narrow = (1..=NARROW).contains(&filled).then_some(at);
+        let narrow = whole.is_narrow().then_some(at);
         if let Some(first) = narrow {
             let block = self.narrow.at(first);
             all.extend(block.entries(filled));
@@ -245,6 +253,7 @@ impl Chains {
             (bucket.length > 0).then(|| Followed {
                 block: bucket.first,
                 filled: bucket.filled() as u8,
+                is_narrow: bucket.is_narrow(),
                 bits: wanted.bits,
                 distance_max: wanted.distance_max,
             })
@@ -253,7 +262,7 @@ impl Chains {
             let mut going_on = 0;
             for place in 0..chains.len() {
                 let chain = chains[place];
-                let next = if usize::from(chain.filled) <= NARROW {
+                let next = if chain.is_narrow {
                     let block = self.narrow.at(chain.block);
                     block.look(chain, slots);
                     block.next
@@ -265,6 +274,7 @@ impl Chains {
                 chains[going_on] = Followed {
                     block: next,
                     filled: WIDE as u8,
+                    is_narrow: false,
                     ..chain
                 };
                 going_on += usize::from(next != NONE);
