@@ -13,7 +13,7 @@ use crate::live::{Stream, streams};
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
-use crate::trigger::{self, Past, RULE_VERSION, TriggerParameters};
+use crate::trigger::{self, Past, RULE_VERSION, Room, TriggerParameters};
 use crate::watching::watched;
 
 /// What an alert is about.
@@ -49,7 +49,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED, &mut Vec::new());
+    let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED, &mut Room::default());
     let mut evidence = judgement.evidence;
     evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);

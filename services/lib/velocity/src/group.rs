@@ -7,7 +7,6 @@ use tocsin_model::{
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
-use crate::bins::Bin;
 use crate::by_class::ByClass;
 use crate::calibrations::{Calibrations, Taken};
 use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
@@ -20,6 +19,7 @@ use crate::marks::Marks;
 use crate::populations::GroupPopulations;
 use crate::record::HotRecord;
 use crate::shadow::Shadow;
+use crate::trigger::Room;
 use crate::watched::WatchList;
 
 /// The state machine of one key group.
@@ -40,7 +40,7 @@ pub struct Group {
     pub(crate) populations: GroupPopulations,
     version: u64,
     /// Room for what a judgement looks at. Not part of the state, as all that follows.
-    pub(crate) judged: RefCell<Vec<Bin>>,
+    pub(crate) judged: RefCell<Room>,
     pub(crate) shadow: Option<Shadow>,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,

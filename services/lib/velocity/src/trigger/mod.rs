@@ -9,8 +9,6 @@ mod reuploads;
 mod scan;
 mod synchrony;
 
-use std::collections::BTreeMap;
-
 use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, PlatformNull, ScoreTerms, Timestamp, TriggerEvidence};
 
 use self::null::Null;
@@ -118,14 +116,15 @@ fn novelty(before: u64) -> f64 {
 /// window say, as far as it holds more than expected. Of the copies by one account within an hour only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
 ///
-/// `bins` is room for the list of what is looked at: whoever asks often keeps it.
+/// What is in `room` is of no account: whoever asks often keeps it.
 pub(crate) fn judge(
     records: &[&HotRecord],
     past: Past<'_>,
     now: Timestamp,
     parameters: &TriggerParameters,
-    bins: &mut Vec<Bin>,
+    room: &mut Room,
 ) -> Judgement {
+    let Room { bins, platforms } = room;
     scan::put_bins(records, now, bins);
     let bins: &[Bin] = bins;
     let spreaders = spreaders(records);
@@ -165,12 +164,11 @@ pub(crate) fn judge(
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if terms.rarity + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
-        let ways = Ways::since(records, resolution, window.from, copies);
+        let ways = Ways::since(records, resolution, window.from, copies, platforms);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
         terms.growth = excess * growth::growth(bins, &window, copies, now, parameters.growth_max);
-        let law = reuploads::ordinary_law(&ways.platforms, past.platforms);
-        let of_platforms = ways.platforms.iter().map(|(_, count)| *count).collect();
-        terms.synchrony = excess * synchrony::synchrony(of_platforms, parameters.synchrony_max);
+        let law = reuploads::ordinary_law(platforms, past.platforms);
+        terms.synchrony = excess * synchrony::synchrony(platforms, parameters.synchrony_max);
         terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, law, parameters.reuploads_max);
     }
     let score = terms.sum();
@@ -187,11 +185,16 @@ pub(crate) fn judge(
     }
 }
 
+/// Room for the lists of a judgement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Room {
+    bins: Vec<Bin>,
+    platforms: Vec<(PlatformId, u64)>,
+}
+
 /// How the copies of a window came: those that count, in the shares of all.
 #[derive(Default)]
 struct Ways {
-    /// How many each platform had, ascending by platform.
-    platforms: Vec<(PlatformId, u64)>,
     /// Uploads, blocked ones too.
     anew: u64,
     /// Shares.
@@ -199,9 +202,16 @@ struct Ways {
 }
 
 impl Ways {
-    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp, copies: f64) -> Self {
+    /// Puts how many each platform had into `platforms`, ascending by platform.
+    fn since(
+        records: &[&HotRecord],
+        resolution: Resolution,
+        from: Timestamp,
+        copies: f64,
+        platforms: &mut Vec<(PlatformId, u64)>,
+    ) -> Self {
         let mut ways = Ways::default();
-        let mut platforms: BTreeMap<PlatformId, u64> = BTreeMap::new();
+        platforms.clear();
         let counts = records
             .iter()
             .flat_map(|record| record.counts(resolution, from, Timestamp(i64::MAX)));
@@ -211,16 +221,15 @@ impl Ways {
                 _ => &mut ways.anew,
             };
             *way = way.saturating_add(count);
-            let of_platform = platforms.entry(platform).or_default();
-            *of_platform = of_platform.saturating_add(count);
+            match platforms.binary_search_by_key(&platform, |entry| entry.0) {
+                Ok(place) => platforms[place].1 = platforms[place].1.saturating_add(count),
+                Err(place) => platforms.insert(place, (platform, count)),
+            }
         }
         let all = ways.anew as f64 + ways.passed_on as f64;
         let counted = |count: u64| libm::round(count as f64 * (copies / all)) as u64;
+        platforms.iter_mut().for_each(|entry| entry.1 = counted(entry.1));
         Ways {
-            platforms: platforms
-                .into_iter()
-                .map(|(platform, count)| (platform, counted(count)))
-                .collect(),
             anew: counted(ways.anew),
             passed_on: counted(ways.passed_on),
         }
