@@ -21,16 +21,28 @@ pub(super) fn bytes() -> u64 {
 pub(super) struct Span {
     first: AtomicU64,
     latest: AtomicU64,
+    aside: AtomicU64,
 }
 
 impl Span {
     pub(super) fn begin(&self) {
         self.first.store(count(), Ordering::Relaxed);
+        self.aside.store(0, Ordering::Relaxed);
         self.look();
     }
 
+    /// Does what whoever measures does, and what the process itself would not: what is allocated meanwhile is not counted. That of other threads is
+    /// left out with it, so it must be short.
+    pub(super) fn aside<T>(&self, measure: impl FnOnce() -> T) -> T {
+        let before = count();
+        let measured = measure();
+        self.aside.fetch_add(count() - before, Ordering::Relaxed);
+        measured
+    }
+
     pub(super) fn look(&self) {
-        self.latest.store(count(), Ordering::Relaxed);
+        let own = count().saturating_sub(self.aside.load(Ordering::Relaxed));
+        self.latest.store(own, Ordering::Relaxed);
     }
 
     pub(super) fn allocated(&self) -> u64 {

@@ -141,7 +141,7 @@ fn take(intake: &mut Intake, records: &mut Records) {
 }
 
 fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
-    let mut partitions = live::partitions(corpus::setup().partitions);
+    let mut partitions = live::partitions(corpus::setup().partitions, 0);
     let (began, processor_time, allocations) = (Instant::now(), process::thread_time()?, allocations::count());
     apply_to(&mut partitions, records)?;
     Ok(Work {

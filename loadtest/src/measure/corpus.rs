@@ -53,6 +53,7 @@ pub(super) fn setup() -> IntakeSetup {
         key: DeploymentKey::from_bytes(*b"a key for a load test, no secret"),
         epoch: KeyEpoch(1),
         partitions: PartitionCount::new(PARTITIONS).expect("four is a number of partitions"),
+        memory: Default::default(),
     }
 }
 

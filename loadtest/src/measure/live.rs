@@ -19,6 +19,8 @@ use super::{allocations, process};
 const FILLED_IN: Milliseconds = Milliseconds::from_minutes(30);
 /// Contents packed and applied at a time.
 const LOT: u64 = 10_000;
+/// What `detector.sketch_width` says of its default.
+const CONTENTS_OF_DEFAULT_WIDTH: u64 = 2_500_000;
 
 /// What an event costs with so many live contents.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ pub(super) fn filled(contents: u64) -> anyhow::Result<Vec<Partition>> {
     let topic = tocsin_wire::topics::ingest_name(&party.name);
     // Not a partition that the stream after it comes from: its events would be blocks sent again.
     let source = intake.source_id(u64::MAX, 0);
-    let mut partitions = partitions(corpus::setup().partitions);
+    let mut partitions = partitions(corpus::setup().partitions, contents);
     let mut applied = 0;
     for number in 0..contents {
         let at = Timestamp(START.0 - FILLED_IN.0 + (number as i64 * FILLED_IN.0) / contents as i64);
@@ -95,9 +97,15 @@ pub(super) fn filled(contents: u64) -> anyhow::Result<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Empty key groups of a whole deployment.
-pub(super) fn partitions(count: PartitionCount) -> Vec<Partition> {
-    let group = corpus::detector_setup("0").group_config(&DetectorConfig::default());
+/// Empty key groups of a whole deployment for so many contents a day, as its operator must have it: with the width that its size is for.
+pub(super) fn partitions(count: PartitionCount, contents: u64) -> Vec<Partition> {
+    let defaults = DetectorConfig::default();
+    let times = contents.div_ceil(CONTENTS_OF_DEFAULT_WIDTH).next_power_of_two();
+    let config = DetectorConfig {
+        sketch_width: defaults.sketch_width * times as u32,
+        ..defaults
+    };
+    let group = corpus::detector_setup("0").group_config(&config);
     (0..u32::from(count.get()))
         .map(|number| Partition::new(number, count, &group, 0))
         .collect()

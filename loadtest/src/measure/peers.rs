@@ -285,7 +285,7 @@ fn drain(bootstrap: &str, events: u64) -> anyhow::Result<Ours> {
 fn apply_rule(bootstrap: &str, counts: &HashMap<[u8; 32], u64>) -> anyhow::Result<Found> {
     let log = connect(bootstrap)?;
     let setup = corpus::setup();
-    let mut partitions = live::partitions(setup.partitions);
+    let mut partitions = live::partitions(setup.partitions, 0);
     for number in 0..u32::from(setup.partitions.get()) {
         read_through(
             log.as_ref(),

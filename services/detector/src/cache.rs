@@ -63,13 +63,18 @@ impl Found {
 }
 
 impl Cache {
-    /// What was collected of a partition, and up to which offset of the state topic; nothing and 0 unless it can be used.
+    /// What was collected of a partition, and up to which offset of the state topic, of which `topic` is the id; nothing and 0 unless it can be
+    /// used.
     ///
     /// # Errors
     /// The log cannot be asked.
-    pub(crate) fn load(&self, log: &dyn Log, number: u32) -> Result<(Found, u64, Collected), DetectorError> {
+    pub(crate) fn load(
+        &self,
+        log: &dyn Log,
+        topic: u64,
+        number: u32,
+    ) -> Result<(Found, u64, Collected), DetectorError> {
         let bounds = log.bounds(&TopicPartition::new(topics::STATE, number))?;
-        let topic = topic_id(log)?;
         let read = match std::fs::read(self.path(number)) {
             Ok(bytes) => self.decode(&bytes, (topic, number), bounds),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Found::Absent),
@@ -81,25 +86,16 @@ impl Cache {
         })
     }
 
-    /// Keeps what was collected up to an offset, if all of it can be kept.
-    ///
-    /// # Errors
-    /// The log cannot be asked. That a file cannot be written is told in the log and no error.
-    pub(crate) fn store(
-        &self,
-        log: &dyn Log,
-        number: u32,
-        through: u64,
-        collected: &Collected,
-    ) -> Result<(), DetectorError> {
+    /// Keeps what was collected up to an offset of the topic with this id, if all of it can be kept. That a file cannot be written is told in the
+    /// log and no error.
+    pub(crate) fn store(&self, topic: u64, number: u32, through: u64, collected: &Collected) {
         let Some(records) = collected.kept(number) else {
-            return Ok(());
+            return;
         };
-        let bytes = self.encode((topic_id(log)?, number), through, &records);
+        let bytes = self.encode((topic, number), through, &records);
         if let Err(error) = self.write(number, &bytes) {
             tracing::warn!(partition = number, error = %error, "the local copy of a partition's state was not written");
         }
-        Ok(())
     }
 
     /// Brings the copies of these partitions level with the topic, so that the next start has little to read.
@@ -118,12 +114,14 @@ impl Cache {
     }
 
     fn refresh(&self, log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Result<(), DetectorError> {
-        let (_, through, mut collected) = self.load(log, number)?;
+        let topic = topic_id(log)?;
+        let (_, through, mut collected) = self.load(log, topic, number)?;
         let mut reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, number), through..)?;
         while reading.goes_on(is_called_off)? {
             reading.poll(&mut |record| collected.take(number, record.key, record.value))?;
         }
-        self.store(log, number, reading.end(), &collected)
+        self.store(topic, number, reading.end(), &collected);
+        Ok(())
     }
 
     fn path(&self, number: u32) -> PathBuf {
@@ -195,7 +193,8 @@ impl Cache {
     }
 }
 
-fn topic_id(log: &dyn Log) -> Result<u64, DetectorError> {
+/// The id of the state topic as it stands now: asked before anything is read of it, so that a copy never names a topic that was made since.
+pub(crate) fn topic_id(log: &dyn Log) -> Result<u64, DetectorError> {
     let standing = log.topics()?;
     let state = standing.iter().find(|topic| topic.name == topics::STATE);
     Ok(state.map_or(0, |topic| topic.id))

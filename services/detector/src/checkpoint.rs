@@ -1,5 +1,7 @@
 //! What goes to the state topic: changed hot records, checkpoints of whole groups in chunks, and the header that says what they stand for.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
@@ -22,7 +24,20 @@ pub(crate) struct StateUnit {
     partition: TopicPartition,
     copies: TopicPartition,
     layout: SnapshotLayout,
-    appends: Vec<Append>,
+    records: Vec<Placed>,
+    /// Keys and values, one behind the other: a unit has thousands, twice a second, and they share one piece of memory.
+    bytes: Vec<u8>,
+    /// Where a body is written before its length is known.
+    body: Encoder,
+}
+
+/// Where a record stands in the bytes of its unit.
+#[derive(Clone, Debug)]
+struct Placed {
+    is_copy: bool,
+    key: Range<usize>,
+    /// `None` removes the key.
+    value: Option<Range<usize>>,
 }
 
 impl StateUnit {
@@ -31,7 +46,9 @@ impl StateUnit {
             partition: TopicPartition::new(topics::STATE, partition),
             copies: TopicPartition::new(topics::CHECKPOINTS, partition),
             layout,
-            appends: Vec::new(),
+            records: Vec::new(),
+            bytes: Vec::new(),
+            body: Encoder::new(),
         }
     }
 
@@ -55,7 +72,14 @@ impl StateUnit {
     }
 
     pub(crate) fn into_appends(self) -> Vec<Append> {
-        self.appends
+        let bytes = Bytes::from(self.bytes);
+        let append = |placed: Placed| Append {
+            to: if placed.is_copy { &self.copies } else { &self.partition }.clone(),
+            key: Some(bytes.slice(placed.key)),
+            value: placed.value.map(|value| bytes.slice(value)),
+            headers: Vec::new(),
+        };
+        self.records.into_iter().map(append).collect()
     }
 
     fn hot(&mut self, group: &Group, key: HotKey, applied_through: u64) {
@@ -64,21 +88,15 @@ impl StateUnit {
             content: key.content,
             class: key.class,
         };
-        let body = group.kept(key).map(|record| {
-            let mut out = Encoder::new();
-            record.encode_in(self.layout, &mut out);
-            out.finish()
-        });
-        match body {
-            Some(body) => self.put(
-                state_key,
-                applied_through,
-                group.now(),
-                (self.layout.version(), 0, 1),
-                body,
-            ),
-            None => self.remove(state_key),
-        }
+        let Some(record) = group.kept(key) else {
+            return self.remove(state_key);
+        };
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        record.encode_in(self.layout, &mut body);
+        let (now, whole) = (group.now(), (self.layout.version(), 0, 1));
+        self.put(state_key, applied_through, now, whole, body.written());
+        self.body = body;
     }
 
     /// Checkpoints of the groups whose state is newer than `round`, as many as fit, of those that were not copied for audits for so long, and of
@@ -106,7 +124,7 @@ impl StateUnit {
             if bytes >= CHECKPOINT_BYTES_PER_UNIT {
                 return false;
             }
-            let first = self.appends.len();
+            let first = self.records.len();
             bytes += self.checkpoint(&tracked.group, offset);
             if copy_is_due {
                 bytes += self.copy(first);
@@ -163,25 +181,21 @@ impl StateUnit {
             partition.next_offset(),
             as_of,
             (StateHeader::FORMAT, 0, 1),
-            header.encode(),
+            &header.encode(),
         );
-        self.appends
+        self.into_appends()
     }
 
     /// The same records for audits, from the one of this number on; how many bytes they are.
     fn copy(&mut self, first: usize) -> usize {
-        let to = &self.copies;
-        let copies = self.appends[first..].iter().map(|record| Append {
-            to: to.clone(),
+        let copies = self.records[first..].iter().map(|record| Placed {
+            is_copy: true,
             ..record.clone()
         });
-        let copies: Vec<Append> = copies.collect();
-        let bytes = copies
-            .iter()
-            .filter_map(|copy| copy.value.as_ref())
-            .map(Bytes::len)
-            .sum();
-        self.appends.extend(copies);
+        let copies: Vec<Placed> = copies.collect();
+        let bytes = copies.iter().filter_map(|copy| copy.value.clone());
+        let bytes = bytes.map(|value| value.len()).sum();
+        self.records.extend(copies);
         bytes
     }
 
@@ -214,7 +228,7 @@ impl StateUnit {
         let chunks = chunks_of(bytes);
         for chunk in 0..chunks {
             let from = chunk as usize * CHUNK_BYTES;
-            let part = body[from..bytes.min(from + CHUNK_BYTES)].to_vec();
+            let part = &body[from..bytes.min(from + CHUNK_BYTES)];
             self.put(key(chunk), offset, as_of, (self.layout.version(), chunk, chunks), part);
         }
         bytes
@@ -226,7 +240,7 @@ impl StateUnit {
         applied_through: u64,
         as_of: Timestamp,
         (format, chunk, chunks): (u16, u32, u32),
-        body: Vec<u8>,
+        body: &[u8],
     ) {
         let record = StateRecord {
             applied_through,
@@ -234,22 +248,30 @@ impl StateUnit {
             format,
             chunk,
             chunks,
-            body,
+            body: Vec::new(),
         };
-        self.append(key, Some(record.encode()));
+        let key = self.put_key(key);
+        record.encode_around(body, &mut self.bytes);
+        self.records.push(Placed {
+            is_copy: false,
+            value: Some(key.end..self.bytes.len()),
+            key,
+        });
     }
 
     fn remove(&mut self, key: StateKey) {
-        self.append(key, None);
+        let key = self.put_key(key);
+        self.records.push(Placed {
+            is_copy: false,
+            key,
+            value: None,
+        });
     }
 
-    fn append(&mut self, key: StateKey, value: Option<Vec<u8>>) {
-        self.appends.push(Append {
-            to: self.partition.clone(),
-            key: Some(Bytes::from(key.to_bytes())),
-            value: value.map(Bytes::from),
-            headers: Vec::new(),
-        });
+    fn put_key(&mut self, key: StateKey) -> Range<usize> {
+        let from = self.bytes.len();
+        key.put(&mut self.bytes);
+        from..self.bytes.len()
     }
 }
 

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
-use tocsin_runtime::Refusal;
-use tocsin_sketch::ColdConfig;
+use tocsin_runtime::{MemoryPart, Refusal};
+use tocsin_sketch::{ColdConfig, RecentTokens};
 use tocsin_velocity::{GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout, TriggerParameters};
 
 use crate::cache::Cache;
@@ -15,8 +15,9 @@ pub struct DetectorConfig {
     /// The most hot records per visibility class, of the whole deployment; each key group gets an equal part, at least one. 256 to
     /// 1,048,576; default 16,384. Must be the same for every detector.
     pub hot_limit: u32,
-    /// Cells per row of a count-min pane of one key group, a power of two from 16 to 1,048,576. Default 256. Must be the same for every
-    /// detector.
+    /// Cells per row of a count-min pane of one key group, a power of two from 16 to 1,048,576. Default 256, which is for 2.5 million contents a
+    /// day: 256 groups remember 16,384 first sightings each for each cell, 4.2 million, and what is new beyond them makes every bound wider, until all
+    /// that is new is taken for hot. Must be the same for every detector, and the state is of one width.
     pub sketch_width: u32,
     /// A content becomes hot when its spread in the last hour may have reached this. 1 to 1,000; default 3.
     pub promote_at: u32,
@@ -120,6 +121,9 @@ impl Default for DetectorConfig {
     }
 }
 
+/// A busy record: five platforms with three kinds of events each, and their accounts counted by sketches. Those of a few crises take several times as much.
+const HOT_RECORD_BYTES: u64 = 32 << 10;
+
 impl DetectorConfig {
     /// See `audit_interval_s`.
     pub(crate) fn audit_interval(&self) -> Milliseconds {
@@ -137,6 +141,32 @@ impl DetectorConfig {
     /// See `state_version`.
     pub(crate) fn layout(&self) -> SnapshotLayout {
         SnapshotLayout::of_version(self.state_version).unwrap_or_default()
+    }
+
+    /// What the groups of a whole deployment may come to hold by these settings, of what all may see: what few see comes besides, and is
+    /// seldom much.
+    pub fn memory_parts(&self, lateness: Milliseconds) -> Vec<MemoryPart> {
+        let groups = u64::from(KEY_GROUPS);
+        let cold = ColdConfig {
+            width: self.sketch_width,
+            seed: 0,
+            lateness,
+        };
+        let tokens = RecentTokens::memory_bytes_max(self.retry_tokens_max as usize);
+        vec![
+            MemoryPart {
+                of: "detector.retry_tokens_max",
+                bytes: groups * tokens as u64,
+            },
+            MemoryPart {
+                of: "detector.sketch_width",
+                bytes: groups * cold.memory_bytes_max() as u64,
+            },
+            MemoryPart {
+                of: "detector.hot_limit",
+                bytes: u64::from(self.hot_limit) * HOT_RECORD_BYTES,
+            },
+        ]
     }
 
     /// What is wrong with it.

@@ -103,8 +103,9 @@ pub enum DetectorError {
     },
     /// Not everything that was put into the staging topic is there.
     #[error(
-        "of {put} records put into tocsin.repartition {found} are there: nothing was deleted on their account. Let the broker keep the topic \
-         (retention.ms and retention.bytes of -1), delete it if tocsin.state is whole, and run the command again"
+        "of {put} records put into tocsin.repartition {found} are there, and this run deleted nothing. Let the broker keep the topic \
+         (retention.ms and retention.bytes of -1). If tocsin.state is whole, delete tocsin.repartition and run the command again; if a run before \
+         this one had deleted tocsin.state already, what is missing is lost"
     )]
     StagingIncomplete {
         /// Records that were put there.

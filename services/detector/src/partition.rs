@@ -228,6 +228,13 @@ impl Partition {
         })
     }
 
+    /// How full the fullest filter of first sightings is, in percent.
+    pub(crate) fn first_sightings_percent(&self) -> usize {
+        let cold = self.states().flat_map(Group::cold);
+        let percent = cold.map(|(_, cold)| 100 * cold.first_sightings() / cold.first_sightings_max());
+        percent.max().unwrap_or(0)
+    }
+
     /// The state machines, ascending by their ids.
     pub fn states(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().map(|tracked| &tracked.group)

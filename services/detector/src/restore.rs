@@ -10,7 +10,7 @@ use tocsin_velocity::{Group, GroupConfig, Output, SNAPSHOT_VERSION, SNAPSHOT_VER
 use tocsin_wire::state::StateHeader;
 use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
-use crate::cache::{Cache, Found};
+use crate::cache::{Cache, Found, topic_id};
 use crate::collected::{Chunks, Collected};
 use crate::error::DetectorError;
 use crate::partition::{Partition, Tracked};
@@ -64,7 +64,8 @@ pub(crate) struct Restore {
 
 enum Stage {
     /// The state topic is read.
-    State(ReadThrough, Box<Collected>),
+    /// With the id of the state topic, where a local copy is kept.
+    State(ReadThrough, Box<Collected>, u64),
     /// The input since the checkpoints is applied.
     Input(ReadThrough, Box<Applying>),
 }
@@ -112,14 +113,14 @@ impl Restore {
     pub(crate) fn begin(log: &dyn Log, of: Restored) -> Result<Self, DetectorError> {
         // The bound is the log's end with open transactions: the restore waits until they end, for one of them may be the last unit of
         // whoever had the partition before.
-        let (found, through, collected) = match &of.cache {
-            Some(cache) => cache
-                .load(log, of.number)
-                .map(|(found, through, collected)| (Some(found), through, collected))?,
-            None => (None, 0, Collected::default()),
-        };
+        let (mut topic, mut found, mut through, mut collected) = (0, None, 0, Collected::default());
+        if let Some(cache) = &of.cache {
+            topic = topic_id(log)?;
+            let loaded = cache.load(log, topic, of.number)?;
+            (found, through, collected) = (Some(loaded.0), loaded.1, loaded.2);
+        }
         let reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, of.number), through..)?;
-        let stage = Stage::State(reading, Box::new(collected));
+        let stage = Stage::State(reading, Box::new(collected), topic);
         Ok(Restore { of, stage, found })
     }
 
@@ -128,16 +129,16 @@ impl Restore {
     pub(crate) fn step(self, log: &dyn Log, is_called_off: &dyn Fn() -> bool) -> Result<Stepped, DetectorError> {
         let Restore { of, stage, found } = self;
         let stage = match stage {
-            Stage::State(mut reading, mut collected) => {
+            Stage::State(mut reading, mut collected, topic) => {
                 if !reading.goes_on(is_called_off)? {
                     reach(FailPoint::StateCollected);
                     if let Some(cache) = &of.cache {
-                        cache.store(log, of.number, reading.end(), &collected)?;
+                        cache.store(topic, of.number, reading.end(), &collected);
                     }
                     return assemble(log, of, (*collected, found), reading.length(), is_called_off);
                 }
                 reading.poll(&mut |record| collected.take(of.number, record.key, record.value))?;
-                Stage::State(reading, collected)
+                Stage::State(reading, collected, topic)
             }
             Stage::Input(mut reading, mut applying) => {
                 if !reading.goes_on(is_called_off)? {
@@ -153,7 +154,7 @@ impl Restore {
 
     pub(crate) fn reached(&self) -> Reached {
         let (topic, reading, before) = match &self.stage {
-            Stage::State(reading, _) => (topics::STATE, reading, 0),
+            Stage::State(reading, ..) => (topics::STATE, reading, 0),
             Stage::Input(reading, applying) => (topics::SIGHTINGS, reading, applying.of_state),
         };
         let (read_here, to_read_here) = (reading.read(), reading.length());

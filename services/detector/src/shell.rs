@@ -488,6 +488,7 @@ impl Shell<'_> {
             let label = partition.number().to_string();
             self.metrics.lag_offsets.with_label_values(&[&label]).set(lag as i64);
         }
+        self.metrics.show_first_sightings(&self.partitions);
         for (number, partition) in &self.partitions {
             let label = number.to_string();
             if partition.now() > Timestamp::MIN {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{CounterVec, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -6,6 +7,7 @@ use tocsin_model::AlertId;
 use tocsin_runtime::Traceparent;
 use tocsin_velocity::{Comparison, Counters};
 
+use crate::partition::Partition;
 use crate::restore::Reached;
 
 /// The detector's metrics. Labels are bounded by their definition.
@@ -21,6 +23,7 @@ pub(crate) struct Metrics {
     commit_failures: IntCounterVec,
     pub(crate) lag_offsets: IntGaugeVec,
     pub(crate) lag_seconds: IntGaugeVec,
+    first_sightings_percent: IntGauge,
     pub(crate) partitions: IntGauge,
     pub(crate) restoring: IntGauge,
     pub(crate) copies: IntCounterVec,
@@ -85,6 +88,10 @@ impl Metrics {
                 Opts::new("tocsin_detector_lag_seconds", "Age of the latest tick applied"),
                 &["partition"],
             )?,
+            first_sightings_percent: IntGauge::new(
+                "tocsin_detector_first_sightings_percent",
+                "How full the fullest filter of first sightings is: what is new beyond it makes the bounds of all counts wider",
+            )?,
             partitions: IntGauge::new(
                 "tocsin_detector_partitions",
                 "Partitions that this process owns and has restored",
@@ -133,6 +140,7 @@ impl Metrics {
         registry.register(Box::new(metrics.commit_failures.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.lag_seconds.clone()))?;
+        registry.register(Box::new(metrics.first_sightings_percent.clone()))?;
         registry.register(Box::new(metrics.partitions.clone()))?;
         registry.register(Box::new(metrics.restoring.clone()))?;
         registry.register(Box::new(metrics.copies.clone()))?;
@@ -144,6 +152,12 @@ impl Metrics {
 }
 
 impl Metrics {
+    /// How full the filters of first sightings of each partition are: the fullest is shown.
+    pub(crate) fn show_first_sightings(&self, partitions: &BTreeMap<u32, Partition>) {
+        let percents = partitions.values().map(Partition::first_sightings_percent);
+        self.first_sightings_percent.set(percents.max().unwrap_or(0) as i64);
+    }
+
     /// A partition is another process's now: its lag is told there, and would stand still here.
     pub(crate) fn hide_lag(&self, partition: u32) {
         let label = partition.to_string();

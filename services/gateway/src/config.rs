@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tocsin_runtime::Refusal;
+use tocsin_runtime::{MemoryPart, Refusal};
 
 /// The limits of the gateway. Section `[gateway]`.
 ///
@@ -35,7 +35,31 @@ impl Default for GatewayConfig {
     }
 }
 
+/// The answer to the largest request, and the events read from an unpacked body while that is in hand too.
+const ANSWER_BYTES: usize = 1 << 20;
+const EVENTS_BYTES: usize = 10 << 20;
+/// Bodies that are unpacked at a time.
+const UNPACKED_MAX: usize = 4;
+/// Records that wait in the client.
+const CLIENT_BYTES: u64 = 64 << 20;
+
 impl GatewayConfig {
+    /// What the gateway may come to hold, at most.
+    pub fn memory_parts(&self) -> Vec<MemoryPart> {
+        let in_hand = self.requests_max.saturating_mul(self.inflated_bytes_max + ANSWER_BYTES);
+        let unpacked = UNPACKED_MAX * (self.inflated_bytes_max + EVENTS_BYTES);
+        vec![
+            MemoryPart {
+                of: "gateway.requests_max by gateway.inflated_bytes_max",
+                bytes: (in_hand + unpacked) as u64,
+            },
+            MemoryPart {
+                of: "what is on its way in the gateway",
+                bytes: CLIENT_BYTES,
+            },
+        ]
+    }
+
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
         [

@@ -7,14 +7,30 @@ use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 ///
 /// A clock that is right delivers some of its events at once, so its low quantile is near zero, however long an outage delays the others. A
 /// wrong clock never comes near zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct SourceClock {
     hours: VecDeque<Hour>,
     /// The sum of the hours.
     day: Hour,
+    /// Delays of the latest hour that are in neither yet: so many of so many minutes. Nearly all events of a source are as late as the one before.
+    waiting: (i32, u32),
     samples_until_estimate: u32,
     correction: Milliseconds,
 }
+
+/// Two clocks that decide the same are the same, whatever waits.
+impl PartialEq for SourceClock {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |clock: &SourceClock| {
+            let mut clock = clock.clone();
+            clock.add_waiting();
+            (clock.hours, clock.day, clock.samples_until_estimate, clock.correction)
+        };
+        all(self) == all(other)
+    }
+}
+
+impl Eq for SourceClock {}
 
 /// Delays of one hour, by whole minutes (rounded down).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +110,7 @@ impl SourceClock {
     fn learn(&mut self, delay: Milliseconds, received_at: Timestamp) {
         let number = received_at.0.div_euclid(Milliseconds::from_hours(1).0);
         if self.hours.back().is_none_or(|hour| hour.number < number) {
+            self.add_waiting();
             self.hours.push_back(Hour {
                 number,
                 ..Hour::default()
@@ -109,16 +126,30 @@ impl SourceClock {
                 self.day.take_away(&over);
             }
         }
-        if let Some(hour) = self.hours.back_mut() {
-            let minutes = delay.0.div_euclid(60_000).clamp(-MINUTES_MAX, MINUTES_MAX) as i32;
-            hour.add(minutes, 1);
-            self.day.add(minutes, 1);
+        let minutes = delay.0.div_euclid(60_000).clamp(-MINUTES_MAX, MINUTES_MAX) as i32;
+        if self.waiting.0 != minutes {
+            self.add_waiting();
+            self.waiting.0 = minutes;
         }
+        self.waiting.1 += 1;
         self.samples_until_estimate = self.samples_until_estimate.saturating_sub(1);
         if self.samples_until_estimate == 0 {
+            self.add_waiting();
             self.samples_until_estimate = ESTIMATE_EVERY;
             self.correction = self.estimate();
         }
+    }
+
+    /// Adds what waits to the latest hour and to the day.
+    fn add_waiting(&mut self) {
+        let (minutes, count) = self.waiting;
+        if count > 0
+            && let Some(hour) = self.hours.back_mut()
+        {
+            hour.add(minutes, u64::from(count));
+            self.day.add(minutes, u64::from(count));
+        }
+        self.waiting.1 = 0;
     }
 
     fn estimate(&self) -> Milliseconds {
@@ -141,10 +172,15 @@ impl SourceClock {
 
     /// Writes the clock for intake's own state.
     pub fn encode(&self, out: &mut Encoder) {
-        out.number(u64::from(self.samples_until_estimate));
-        out.signed(self.correction.0);
-        out.number(self.hours.len() as u64);
-        for hour in &self.hours {
+        let whole = {
+            let mut whole = self.clone();
+            whole.add_waiting();
+            whole
+        };
+        out.number(u64::from(whole.samples_until_estimate));
+        out.signed(whole.correction.0);
+        out.number(whole.hours.len() as u64);
+        for hour in &whole.hours {
             out.signed(hour.number);
             out.number(hour.delays.len() as u64);
             for (minutes, count) in &hour.delays {
@@ -266,6 +302,7 @@ mod tests {
             if step % 97 != 0 {
                 continue;
             }
+            clock.add_waiting();
             let mut hours = Hour::default();
             for (minutes, count) in clock.hours.iter().flat_map(|hour| &hour.delays) {
                 hours.add(*minutes, *count);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde::{Deserialize, Serialize};
 use tocsin_family::Limits;
 use tocsin_model::{DeploymentKey, KeyEpoch, Milliseconds, Name, PartitionCount};
-use tocsin_runtime::Refusal;
+use tocsin_runtime::{MemoryPart, MemoryPressure, Refusal};
 use tocsin_wire::osprey::Mapping;
 use tocsin_wire::{SchemaName, Schemas};
 
@@ -43,6 +43,10 @@ pub struct MappingRefused {
     pub reason: String,
 }
 
+/// What a name of an announced content takes (measured: `loadtest/RECORD.md`).
+const ANNOUNCED_BYTES: u64 = 583;
+/// Appends that are waited for at most, and as much in the client's queues.
+const ON_ITS_WAY_BYTES: u64 = 64 << 20;
 /// The largest mapping, and the largest key of one, in bytes.
 const MAPPING_BYTES_MAX: u64 = 1 << 20;
 
@@ -90,6 +94,20 @@ impl IntakeConfig {
             Refusal::new(key, "the key is the name of a party")
         });
         numbers.into_iter().flatten().chain(ids).chain(nobody).collect()
+    }
+
+    /// What intake may come to hold, at most.
+    pub fn memory_parts(&self) -> Vec<MemoryPart> {
+        vec![
+            MemoryPart {
+                of: "intake.announced_hashes_max",
+                bytes: u64::from(self.announced_hashes_max) * ANNOUNCED_BYTES,
+            },
+            MemoryPart {
+                of: "what is on its way in intake",
+                bytes: ON_ITS_WAY_BYTES,
+            },
+        ]
     }
 
     /// How much the finder of links holds.
@@ -186,7 +204,7 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// What all intakes of a deployment share.
+/// What an intake is handed beside its configuration; all but the last is shared by all intakes of a deployment.
 #[derive(Clone, Debug)]
 pub struct IntakeSetup {
     /// The permanent key.
@@ -195,6 +213,8 @@ pub struct IntakeSetup {
     pub epoch: KeyEpoch,
     /// The partitions of sightings.
     pub partitions: PartitionCount,
+    /// Whether the process is short of memory: then events wait in their topics.
+    pub memory: MemoryPressure,
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub struct Intake {
     finder: LinkFinder,
     sources: BTreeMap<SourceId, SourceState>,
     writers: Vec<BlockWriter>,
+    sightings: Arc<str>,
     /// The trace of the latest event in each writer.
     traces: Vec<Option<Bytes>>,
     last_tick: Timestamp,
@@ -98,6 +99,7 @@ impl Intake {
             finder: LinkFinder::new(config.limits()),
             sources: BTreeMap::new(),
             writers: (0..partitions).map(|_| BlockWriter::new(setup.epoch)).collect(),
+            sightings: topics::SIGHTINGS.into(),
             traces: vec![None; partitions],
             last_tick: Timestamp::MIN,
             out: Vec::new(),
@@ -214,9 +216,7 @@ impl Intake {
 
     /// Closes every block.
     pub fn flush(&mut self) {
-        for partition in 0..self.writers.len() {
-            self.flush_partition(partition as u32);
-        }
+        (0..self.writers.len()).for_each(|partition| self.flush_partition(partition as u32));
     }
 
     /// Whether sightings wait for their block to be closed.
@@ -449,7 +449,7 @@ impl Intake {
         if self.writers[place].is_empty() {
             return;
         }
-        let mut value = Vec::new();
+        let mut value = Vec::with_capacity(1 + self.writers[place].bytes_max());
         SightingsRecord::begin_block(&mut value);
         self.writers[place].finish(&mut value);
         let trace = self.traces[place].take();
@@ -458,7 +458,7 @@ impl Intake {
 
     fn append(&mut self, partition: u32, value: Vec<u8>, trace: Option<Bytes>) {
         self.out.push(Append {
-            to: TopicPartition::new(topics::SIGHTINGS, partition),
+            to: TopicPartition::new(self.sightings.clone(), partition),
             key: None,
             value: Some(Bytes::from(value)),
             headers: trace

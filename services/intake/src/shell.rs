@@ -8,7 +8,7 @@ use tocsin_log::{
     STALLED_TIME_MAX, SharedLog, TailReader, TopicPartition, read_through,
 };
 use tocsin_model::SourceId;
-use tocsin_runtime::{ReadinessFlag, Shutdown};
+use tocsin_runtime::{MemoryPressure, ReadinessFlag, Shutdown};
 use tocsin_wire::{Schemas, topics};
 
 use crate::config::{IntakeConfig, IntakeSetup, MappingRefused, TimeSource};
@@ -73,8 +73,10 @@ pub fn run(
         topics: vec![format!("{}*", topics::INGEST_PREFIX), topics::DECISIONS.to_owned()],
     })?;
     let mappings = config.mappings().map_err(IntakeError::Mapping)?;
+    let memory = setup.memory.clone();
     let intake = Intake::new(config, setup, schemas).with_mappings(mappings);
     let mut shell = Shell::new(config, intake, log, registry, shutdown)?;
+    shell.memory = memory;
     let worked = shell.work_on(reader.as_mut(), ready);
     match worked {
         Err(IntakeError::Log(error)) if matches!(*error, LogError::CalledOff { .. }) => {}
@@ -96,6 +98,7 @@ pub(crate) struct Shell<'a> {
     appender: Box<dyn Appender>,
     on_their_way: OnTheirWay,
     pressure: Pressure,
+    memory: MemoryPressure,
     sources: Sources,
     /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
     awaiting: BTreeMap<TopicPartition, Instant>,
@@ -135,6 +138,7 @@ impl<'a> Shell<'a> {
             })?,
             on_their_way: OnTheirWay::default(),
             pressure: Pressure::watch(log, partitions)?,
+            memory: MemoryPressure::default(),
             sources: Sources::default(),
             awaiting: BTreeMap::new(),
             decisions_position: None,
@@ -171,7 +175,7 @@ impl<'a> Shell<'a> {
         };
         let (intake, sources, decisions) = (&mut self.intake, &self.sources, &mut self.decisions_position);
         // The group wants its member to go on polling.
-        let is_held_back = self.pressure.is_high();
+        let is_held_back = self.pressure.is_high() || self.memory.holds_back();
         self.metrics.held_back.set(i64::from(is_held_back));
         self.metrics.pressure_unknown.inc_by(self.pressure.take_failed());
         let records_max = if is_held_back { 0 } else { RECORDS_PER_POLL };

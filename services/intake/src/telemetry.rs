@@ -70,7 +70,7 @@ impl Metrics {
             )?,
             held_back: IntGauge::new(
                 "tocsin_intake_held_back",
-                "1 while no events are read because the detectors are behind, else 0",
+                "1 while no events are read because the detectors are behind or memory is short, else 0",
             )?,
         };
         registry.register(Box::new(metrics.events.clone()))?;

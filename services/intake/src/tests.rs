@@ -72,6 +72,7 @@ fn intake(config: &IntakeConfig) -> Intake {
         key: DeploymentKey::from_bytes([7; 32]),
         epoch: KeyEpoch(0),
         partitions: PartitionCount::new(1).unwrap(),
+        memory: Default::default(),
     };
     Intake::new(config, setup, config.schemas())
 }

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tocsin_runtime::Refusal;
+use tocsin_runtime::{MemoryPart, Refusal};
 
 /// What an operator may choose about the query role. Section `[query]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,26 @@ impl Default for QueryConfig {
     }
 }
 
+/// A hot record: a content on some platforms, with the accounts of one of them counted by a sketch.
+const HOT_RECORD_BYTES: u64 = 4 << 10;
+/// A hash of an announced content, at most.
+const ANNOUNCED_BYTES: u64 = 400;
+
 impl QueryConfig {
+    /// What the replica may come to hold.
+    pub fn memory_parts(&self) -> Vec<MemoryPart> {
+        vec![
+            MemoryPart {
+                of: "query.hot_records_max",
+                bytes: self.hot_records_max as u64 * HOT_RECORD_BYTES,
+            },
+            MemoryPart {
+                of: "query.announced_hashes_max",
+                bytes: self.announced_hashes_max as u64 * ANNOUNCED_BYTES,
+            },
+        ]
+    }
+
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
         let ranges = [

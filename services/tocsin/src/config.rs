@@ -11,9 +11,9 @@ use tocsin_gateway::GatewayConfig;
 use tocsin_intake::IntakeConfig;
 use tocsin_model::{DeploymentKey, KeyEpoch, PartitionCount};
 use tocsin_query::QueryConfig;
-use tocsin_runtime::Refusal;
 use tocsin_runtime::http::HttpConfig;
 use tocsin_runtime::telemetry::TelemetryConfig;
+use tocsin_runtime::{MemoryConfig, MemoryPart, Refusal};
 
 use crate::serve::Role;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
+    /// What the process may hold.
+    pub memory: MemoryConfig,
     /// The gateway role.
     pub gateway: GatewayConfig,
     /// The intake role.
@@ -167,12 +169,31 @@ impl Config {
         ));
         refusals.extend(self.http.refusals());
         refusals.extend(self.telemetry.refusals());
+        refusals.extend(self.memory.refusals());
         refusals.extend(self.gateway.refusals());
         refusals.extend(self.intake.refusals());
         refusals.extend(self.detector.refusals());
         refusals.extend(self.dispatcher.refusals());
         refusals.extend(self.query.refusals());
         refusals
+    }
+
+    /// The refusal of a limit to memory below what these roles may come to hold together by their settings, if it is.
+    pub fn memory_refusal(&self, roles: &[Role]) -> Option<Refusal> {
+        let of_role = |role: &Role| match role {
+            Role::Gateway => self.gateway.memory_parts(),
+            Role::Intake => self.intake.memory_parts(),
+            Role::Detector => self.detector.memory_parts(self.intake.lateness()),
+            Role::Query => self.query.memory_parts(),
+            // It holds pages of the store and no more.
+            Role::Dispatcher => Vec::new(),
+        };
+        let mut parts: Vec<MemoryPart> = roles.iter().flat_map(of_role).collect();
+        parts.push(MemoryPart {
+            of: "the process itself",
+            bytes: PROCESS_BYTES,
+        });
+        self.memory.exceeded_by(parts)
     }
 
     /// What is missing to run one role as a process of its own.
@@ -191,6 +212,7 @@ impl Config {
         if role == Role::Intake {
             refusals.extend(self.intake.mapping_refusals());
         }
+        refusals.extend(self.memory_refusal(&[role]));
         if self.keys.deployment_key.is_empty() {
             let reason = "every process of a deployment needs the same key: give keys.deployment_key_file";
             refusals.push(Refusal::new("keys.deployment_key", reason));
@@ -226,6 +248,9 @@ impl Config {
         }
     }
 }
+
+/// Program, threads, and clients that do nothing.
+const PROCESS_BYTES: u64 = 64 << 20;
 
 /// A deployment key from its text.
 pub fn parse_deployment_key(text: &str) -> Option<DeploymentKey> {
@@ -286,6 +311,24 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_allow_more_memory_than_is_stated_are_refused() {
+        let refused = |limit: &str, hot: &str, roles: &[Role]| {
+            let config = with(&[("memory.limit_bytes", limit), ("detector.hot_limit", hot)]);
+            config.memory_refusal(roles).map(|refusal| refusal.to_string())
+        };
+        // As the chart has it, 4 GiB for a detector and 1 GiB for intake.
+        assert_eq!(refused("4294967296", "16384", &[Role::Detector]), None);
+        assert_eq!(refused("1073741824", "16384", &[Role::Intake]), None);
+        assert_eq!(refused("0", "1048576", &Role::ALL), None);
+        let reason = refused("4294967296", "1048576", &[Role::Detector]).unwrap();
+        assert!(
+            reason.starts_with("memory.limit_bytes: 4096 MiB are less than")
+                && reason.contains("allow: detector.hot_limit 32768 MiB, "),
+            "{reason}"
+        );
+    }
+
+    #[test]
     fn each_value_is_checked() {
         let cases = [
             (vec![("log.kind", "kafka")], "log.bootstrap"),
@@ -304,6 +347,7 @@ mod tests {
             (vec![("topics.replication_factor", "0")], "topics.replication_factor"),
             (vec![("http.listen", "localhost")], "http.listen"),
             (vec![("telemetry.filter", "a=b=c")], "telemetry.filter"),
+            (vec![("memory.limit_bytes", "1024")], "memory.limit_bytes"),
             (vec![("gateway.body_bytes_max", "1")], "gateway.body_bytes_max"),
             (vec![("intake.lateness_minutes", "0")], "intake.lateness_minutes"),
             (

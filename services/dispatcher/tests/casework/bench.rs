@@ -52,7 +52,7 @@ pub fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Al
         at: Timestamp(crate::example::START.0 + level as i64),
         priority,
         priority_terms: vec![PriorityTerm {
-            name: "exposure".to_owned(),
+            name: "exposure".into(),
             value: priority,
         }],
         ..crate::example::alert()

@@ -68,6 +68,7 @@ impl Bench {
             key: key(),
             epoch: KeyEpoch(0),
             partitions: PartitionCount::new(PARTITIONS).unwrap(),
+            memory: Default::default(),
         };
         let mut intake = Intake::new(config, setup, config.schemas()).with_mappings(config.mappings().unwrap());
         for (id, name, platforms) in [

@@ -212,8 +212,8 @@ pub struct PlatformFigures {
 /// One term of a priority.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PriorityTerm {
-    /// What it is: a stable name.
-    pub name: String,
+    /// What it is: a stable name. This program's own need no memory: every alert tells a dozen.
+    pub name: std::borrow::Cow<'static, str>,
     /// Its value.
     pub value: f64,
 }

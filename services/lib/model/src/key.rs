@@ -43,8 +43,18 @@ impl DeploymentKey {
     /// [`DeploymentKey::content_id`] of a borrowed hash.
     pub fn content_id_of(&self, hash: HashRef<'_>) -> ContentId {
         let mut hasher = SipHasher24Wide::new_with_key(self.half(0));
-        hasher.write(&[hash.algorithm as u8]);
-        hasher.write(hash.value);
+        // In one piece where it fits: the hasher puts words together from pieces byte by byte.
+        let mut whole = [hash.algorithm as u8; 1 + WHOLE_HASH_BYTES];
+        match whole.get_mut(1..=hash.value.len()) {
+            Some(value) => {
+                value.copy_from_slice(hash.value);
+                hasher.write(&whole[..=hash.value.len()]);
+            }
+            None => {
+                hasher.write(&whole[..1]);
+                hasher.write(hash.value);
+            }
+        }
         ContentId(hasher.finish128().as_u128())
     }
 
@@ -52,8 +62,7 @@ impl DeploymentKey {
     /// half of this key.
     pub fn event_token(&self, party: PartyId, event_id: EventId) -> u64 {
         let mut hasher = SipHasher24::new_with_key(self.half(1));
-        hasher.write(&party.0.to_le_bytes());
-        hasher.write(&event_id.0);
+        hasher.write(&numbered(party.0, event_id.0));
         hasher.finish()
     }
 
@@ -94,8 +103,7 @@ impl EpochKey {
     /// The token of an account: SipHash-2-4 of the platform's number and the pseudonym.
     pub fn account_token(&self, platform: PlatformId, account: AccountPseudonym) -> AccountToken {
         let mut hasher = SipHasher24::new_with_key(&self.bytes);
-        hasher.write(&platform.0.to_le_bytes());
-        hasher.write(&account.0);
+        hasher.write(&numbered(platform.0, account.0));
         AccountToken(hasher.finish())
     }
 
@@ -106,6 +114,18 @@ impl EpochKey {
         hasher.write(purpose.as_bytes());
         hasher.finish()
     }
+}
+
+/// Hashes up to this long are hashed in one piece: all but addresses.
+const WHOLE_HASH_BYTES: usize = 32;
+
+/// A number before sixteen bytes.
+#[inline]
+fn numbered(number: u16, bytes: [u8; 16]) -> [u8; 18] {
+    let mut whole = [0; 18];
+    whole[..2].copy_from_slice(&number.to_le_bytes());
+    whole[2..].copy_from_slice(&bytes);
+    whole
 }
 
 /// Shows no byte of the secret.
@@ -119,5 +139,24 @@ impl std::fmt::Debug for DeploymentKey {
 impl std::fmt::Debug for EpochKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "EpochKey({}, secret)", self.epoch.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_in_one_piece_has_the_id_of_its_parts() {
+        let key = DeploymentKey::from_bytes(std::array::from_fn(|place| place as u8));
+        let bytes: [u8; 80] = std::array::from_fn(|place| place as u8 * 3);
+        for length in 0..=bytes.len() {
+            let (algorithm, value) = (crate::Algorithm::Url, &bytes[..length]);
+            let mut parts = SipHasher24Wide::new_with_key(key.half(0));
+            parts.write(&[algorithm as u8]);
+            parts.write(value);
+            let expected = ContentId(parts.finish128().as_u128());
+            assert_eq!(key.content_id_of(HashRef { algorithm, value }), expected, "{length}");
+        }
     }
 }

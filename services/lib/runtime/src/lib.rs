@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod http;
+pub mod memory;
 pub mod problem;
 pub mod readiness;
 pub mod roles;
@@ -22,6 +23,7 @@ pub mod telemetry;
 mod traceparent;
 
 pub use config::{ConfigError, Loaded, Refusal};
+pub use memory::{MemoryConfig, MemoryPart, MemoryPressure};
 pub use problem::{Problem, ProblemKind};
 pub use readiness::{Readiness, ReadinessFlag};
 pub use roles::Roles;

@@ -39,12 +39,23 @@ impl Encoder {
     }
 
     /// A number, small ones in few bytes (LEB128).
-    pub fn number(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes.push(value as u8 | 0x80);
-            value >>= 7;
+    #[inline]
+    pub fn number(&mut self, value: u64) {
+        match value {
+            0..0x80 => self.bytes.push(value as u8),
+            _ => self.large_number(value),
         }
-        self.bytes.push(value as u8);
+    }
+
+    fn large_number(&mut self, mut value: u64) {
+        let (mut bytes, mut length) = ([0; 10], 0);
+        while value >= 0x80 {
+            bytes[length] = value as u8 | 0x80;
+            value >>= 7;
+            length += 1;
+        }
+        bytes[length] = value as u8;
+        self.bytes.extend_from_slice(&bytes[..=length]);
     }
 
     /// A signed number, zigzag.
@@ -81,6 +92,16 @@ impl Encoder {
     /// What was written.
     pub fn finish(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// The same, borrowed.
+    pub fn written(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Begins anew in the same memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
     }
 }
 
@@ -270,6 +291,16 @@ mod tests {
             prop_assert_eq!(input.fixed64(), Ok(number));
             prop_assert_eq!(input.raw(text.len()), Ok(&text[..]));
             prop_assert_eq!(input.finish(), Ok(()));
+        }
+
+        #[test]
+        fn an_encoder_that_begins_anew_writes_as_a_new_one(before: u64, after: u64) {
+            let mut out = Encoder::new();
+            out.number(before);
+            out.clear();
+            out.number(after);
+            let new = written(|out| out.number(after));
+            prop_assert_eq!(out.written(), &new[..]);
         }
 
         #[test]

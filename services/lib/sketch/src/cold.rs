@@ -83,10 +83,31 @@ const WIDTH_MIN: u32 = 16;
 const WIDTH_MAX: u32 = 1 << 16;
 /// First sightings the filter holds, per cell of a row.
 const FIRST_SIGHTINGS_PER_CELL: usize = 64;
+/// Bytes of a first sighting in the filter, of a pane for each cell of a row (two listed contents with the room to grow, or four rows), and of the
+/// recent quarters for the same: at most.
+const FIRST_SIGHTING_BYTES: usize = 5;
+const PANE_BYTES_PER_CELL: usize = 20;
+const PANE_BYTES: usize = 256;
+const ROW_BYTES_PER_CELL: usize = 128;
 /// Probability that a count-min sketch of four rows errs by more than e / width: exp(-4).
 const SKETCH_FAILURE: f64 = 0.018_315_638_888_734_18;
 /// The version of the encoded form.
 const FORMAT: u8 = 2;
+
+impl ColdConfig {
+    /// The most bytes that [`ColdCounts`] of this take, but for counts of 255 and more, which have a list of their own.
+    pub fn memory_bytes_max(&self) -> usize {
+        let width = self.width.clamp(WIDTH_MIN, WIDTH_MAX).next_power_of_two() as usize;
+        let lateness = self.lateness.0.clamp(0, DAY.0);
+        let stretches = |behind: Milliseconds, length: Milliseconds| (behind.0 / length.0 + 2) as usize;
+        let panes = stretches(HOUR + QUARTER + AHEAD_MAX, MINUTE)
+            + stretches(Milliseconds(lateness) + HOUR, QUARTER)
+            + stretches(Milliseconds(lateness) + DAY + HOUR, HOUR);
+        let filter = width * FIRST_SIGHTINGS_PER_CELL * FIRST_SIGHTING_BYTES;
+        let panes = (panes + COLUMNS) * (width * PANE_BYTES_PER_CELL + PANE_BYTES);
+        size_of::<ColdCounts>() + panes + width * ROW_BYTES_PER_CELL + filter
+    }
+}
 
 impl ColdCounts {
     /// Nothing counted yet; takes no memory to speak of.
@@ -299,6 +320,11 @@ impl ColdCounts {
     /// Contents in the filter of first sightings.
     pub fn first_sightings(&self) -> usize {
         self.filter.len()
+    }
+
+    /// The most that it holds: what is new beyond goes into the panes, whose bounds grow by it.
+    pub fn first_sightings_max(&self) -> usize {
+        self.shape.len_max
     }
 
     /// Bytes on the heap and of this value.

@@ -119,7 +119,9 @@ impl FirstSightings {
         let until_now = self.shape.number(newest_until_now);
         if sweep(newest) > sweep(newest_until_now) {
             let age_max = self.shape.steps - (sweep(newest) * STEPS_PER_SWEEP - until_now);
-            self.entries.retain(|stamp| age_of(stamp, until_now) <= age_max);
+            // Asked once for each stamp there is, and not for each of the entries: all of them are looked at, in every group at once.
+            let is_kept: [bool; 256] = std::array::from_fn(|stamp| age_of(stamp as u8, until_now) <= age_max);
+            self.entries.retain(|stamp| is_kept[usize::from(stamp)]);
         }
     }
 

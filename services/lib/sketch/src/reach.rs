@@ -17,10 +17,18 @@ pub struct Reach {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Accounts {
-    /// Ascending.
+    /// The first ones, ascending: most sets have no more, and need no memory of their own for them. What lies beyond `len` is 0.
+    Few {
+        len: u8,
+        tokens: [u64; FEW],
+    },
+    /// More than [`FEW`], ascending.
     Exact(Vec<u64>),
     Dense(Box<HyperLogLog>),
 }
+
+/// So many accounts stand in the set itself.
+const FEW: usize = 7;
 
 impl Reach {
     /// The most accounts counted exactly.
@@ -35,7 +43,10 @@ impl Reach {
     pub fn new(precision: u8) -> Self {
         Reach {
             precision: precision.clamp(Self::PRECISION_MIN, Self::PRECISION_MAX),
-            accounts: Accounts::Exact(Vec::new()),
+            accounts: Accounts::Few {
+                len: 0,
+                tokens: [0; FEW],
+            },
         }
     }
 
@@ -44,6 +55,23 @@ impl Reach {
     pub fn insert(&mut self, token: AccountToken) {
         match &mut self.accounts {
             Accounts::Dense(sketch) => sketch.insert(token.0),
+            Accounts::Few { len, tokens } => {
+                let used = usize::from(*len);
+                let place = tokens[..used].iter().take_while(|other| **other < token.0).count();
+                if place < used && tokens[place] == token.0 {
+                    return;
+                }
+                if used < FEW {
+                    tokens.copy_within(place..used, place + 1);
+                    tokens[place] = token.0;
+                    *len += 1;
+                    return;
+                }
+                let mut exact = Vec::with_capacity(Self::EXACT_MAX);
+                exact.extend_from_slice(tokens);
+                exact.insert(place, token.0);
+                self.accounts = Accounts::Exact(exact);
+            }
             Accounts::Exact(tokens) => {
                 if let Err(place) = tokens.binary_search(&token.0) {
                     if tokens.len() < Self::EXACT_MAX {
@@ -64,6 +92,7 @@ impl Reach {
         match &self.accounts {
             Accounts::Dense(sketch) => sketch.touch(token.0),
             Accounts::Exact(tokens) => tokens.get(tokens.len() / 2).map_or(0, |middle| *middle as u8),
+            Accounts::Few { len, .. } => *len,
         }
     }
 
@@ -75,18 +104,27 @@ impl Reach {
                 **sketch = sketch.reduced(other.precision);
             }
         }
-        match (&mut self.accounts, &other.accounts) {
-            (_, Accounts::Exact(tokens)) => {
-                for token in tokens {
-                    self.insert(AccountToken(*token));
-                }
-            }
-            (Accounts::Dense(sketch), Accounts::Dense(others)) => sketch.merge(others),
-            (Accounts::Exact(tokens), Accounts::Dense(others)) => {
-                let mut sketch = densified(self.precision, tokens);
+        let tokens = match (&mut self.accounts, &other.accounts) {
+            (Accounts::Dense(sketch), Accounts::Dense(others)) => return sketch.merge(others),
+            (_, Accounts::Dense(others)) => {
+                let mut sketch = densified(self.precision, self.exact().unwrap_or_default());
                 sketch.merge(others);
                 self.accounts = Accounts::Dense(Box::new(sketch));
+                return;
             }
+            _ => other.exact().unwrap_or_default(),
+        };
+        for token in tokens {
+            self.insert(AccountToken(*token));
+        }
+    }
+
+    /// The accounts themselves, ascending, while they are counted exactly.
+    fn exact(&self) -> Option<&[u64]> {
+        match &self.accounts {
+            Accounts::Few { len, tokens } => Some(&tokens[..usize::from(*len)]),
+            Accounts::Exact(tokens) => Some(tokens),
+            Accounts::Dense(_) => None,
         }
     }
 
@@ -94,15 +132,14 @@ impl Reach {
     ///
     /// Costs some 60 steps, whatever the number of accounts and registers.
     pub fn estimate(&self) -> Estimate {
+        let exactly = |count: usize| Estimate {
+            estimate: count as f64,
+            low: count as f64,
+            high: count as f64,
+        };
         match &self.accounts {
-            Accounts::Exact(tokens) => {
-                let count = tokens.len() as f64;
-                Estimate {
-                    estimate: count,
-                    low: count,
-                    high: count,
-                }
-            }
+            Accounts::Few { len, .. } => exactly(usize::from(*len)),
+            Accounts::Exact(tokens) => exactly(tokens.len()),
             Accounts::Dense(sketch) => {
                 // A dense sketch has seen more accounts than the exact set holds, and as many as it has registers in use.
                 let certain = (Self::EXACT_MAX + 1).max(sketch.registers_used()) as f64;
@@ -119,12 +156,12 @@ impl Reach {
 
     /// Whether the estimate is a count.
     pub fn is_exact(&self) -> bool {
-        matches!(self.accounts, Accounts::Exact(_))
+        self.exact().is_some()
     }
 
     /// Whether no account was added.
     pub fn is_empty(&self) -> bool {
-        matches!(&self.accounts, Accounts::Exact(tokens) if tokens.is_empty())
+        self.exact().is_some_and(<[u64]>::is_empty)
     }
 
     /// The precision of the sketch beyond the exact set.
@@ -136,6 +173,7 @@ impl Reach {
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + match &self.accounts {
+                Accounts::Few { .. } => 0,
                 Accounts::Exact(tokens) => tokens.capacity() * size_of::<u64>(),
                 Accounts::Dense(sketch) => size_of::<HyperLogLog>() + sketch.memory_bytes(),
             }
@@ -144,8 +182,8 @@ impl Reach {
     /// Writes the set: precision, then 1 + the number of tokens and the distances between them, or 0 and the registers.
     pub fn encode(&self, out: &mut Encoder) {
         out.byte(self.precision);
-        match &self.accounts {
-            Accounts::Exact(tokens) => {
+        match (&self.accounts, self.exact().unwrap_or_default()) {
+            (Accounts::Few { .. } | Accounts::Exact(_), tokens) => {
                 out.byte(tokens.len() as u8 + 1);
                 let mut before = 0;
                 for (index, token) in tokens.iter().enumerate() {
@@ -154,7 +192,7 @@ impl Reach {
                     before = *token;
                 }
             }
-            Accounts::Dense(sketch) => {
+            (Accounts::Dense(sketch), _) => {
                 out.byte(0);
                 sketch.encode(out);
             }
@@ -170,23 +208,25 @@ impl Reach {
         if !(Self::PRECISION_MIN..=Self::PRECISION_MAX).contains(&precision) {
             return Err(DecodeError::Invalid("precision"));
         }
-        let accounts = match usize::from(input.byte()?) {
-            0 => Accounts::Dense(Box::new(HyperLogLog::decode(precision, input)?)),
+        let mut reach = Reach::new(precision);
+        match usize::from(input.byte()?) {
+            0 => reach.accounts = Accounts::Dense(Box::new(HyperLogLog::decode(precision, input)?)),
             count if count <= Self::EXACT_MAX + 1 => {
-                let mut tokens: Vec<u64> = Vec::with_capacity(count - 1);
+                let mut last: Option<u64> = None;
                 for _ in 1..count {
                     let distance = input.number()?;
-                    let token = match tokens.last() {
+                    let token = match last {
                         None => Some(distance),
                         Some(before) => before.checked_add(1).and_then(|next| next.checked_add(distance)),
                     };
-                    tokens.push(token.ok_or(DecodeError::Invalid("token"))?);
+                    let token = token.ok_or(DecodeError::Invalid("token"))?;
+                    reach.insert(AccountToken(token));
+                    last = Some(token);
                 }
-                Accounts::Exact(tokens)
             }
             _ => return Err(DecodeError::Invalid("number of accounts")),
-        };
-        Ok(Reach { precision, accounts })
+        }
+        Ok(reach)
     }
 }
 

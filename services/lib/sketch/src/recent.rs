@@ -92,6 +92,12 @@ impl RecentTokens {
         }
     }
 
+    /// The most bytes that so many tokens take.
+    pub fn memory_bytes_max(limit: usize) -> usize {
+        let lines = (limit.clamp(SLICES, LIMIT_MAX) / FILL + 1).next_power_of_two();
+        size_of::<Self>() + lines * size_of::<Line>() + 2 * SLICES_DECODED_MAX * size_of::<Slice>()
+    }
+
     /// Remembers a token at the group's time `now`, which is at least every `now` before. A known token keeps its first time.
     #[inline]
     pub fn insert(&mut self, token: u64, now: Timestamp) -> Inserted {

@@ -157,3 +157,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn however_much_is_counted_the_memory_stays_within_what_is_stated() {
+    for width in [16, 64] {
+        let mut counts = ColdCounts::new(config(width));
+        let mut most = 0;
+        // Thirty hours of contents of which each comes twice, the second time up to the lateness before now.
+        for number in 0..400_000_u64 {
+            let now = START + Milliseconds(number as i64 * 270);
+            counts.record(content(number), now, now);
+            counts.record(
+                content(number),
+                now - Milliseconds((number * 7_919 % 7_200_000) as i64),
+                now,
+            );
+            if number % 1_000 == 0 {
+                most = most.max(counts.memory_bytes());
+            }
+        }
+        let stated = config(width).memory_bytes_max();
+        assert!(most <= stated && 4 * most > stated, "{most} of {stated}");
+    }
+}

@@ -105,3 +105,17 @@ fn a_flood_pushes_out_the_oldest_slice_and_is_counted() {
     recent.advance(Timestamp(0) + HORIZON + Milliseconds(2));
     assert!(recent.is_empty());
 }
+
+#[test]
+fn however_many_come_the_memory_stays_within_what_is_stated() {
+    for limit in [1_024, 5_000, 20_000] {
+        let mut recent = RecentTokens::new(HORIZON, limit);
+        let mut most = 0;
+        for token in 0..100_000_u64 {
+            recent.insert(token.wrapping_mul(0x9e37_79b9_7f4a_7c15), Timestamp(token as i64 * 500));
+            most = most.max(recent.memory_bytes());
+        }
+        let stated = RecentTokens::memory_bytes_max(limit);
+        assert!(most <= stated && 4 * most > stated, "{most} of {stated}");
+    }
+}

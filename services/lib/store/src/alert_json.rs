@@ -123,7 +123,7 @@ pub(crate) fn to_json(alert: &Alert) -> String {
         priority_terms: alert
             .priority_terms
             .iter()
-            .map(|term| (term.name.clone(), finite(term.value)))
+            .map(|term| (term.name.to_string(), finite(term.value)))
             .collect(),
         members: alert.members,
         forecast: alert
@@ -183,7 +183,10 @@ fn to_alert(stored: Stored) -> Option<Alert> {
         priority_terms: stored
             .priority_terms
             .into_iter()
-            .map(|(name, value)| PriorityTerm { name, value })
+            .map(|(name, value)| PriorityTerm {
+                name: name.into(),
+                value,
+            })
             .collect(),
         members: stored.members,
         forecast: stored.forecast.map(|[spread, accounts]| NextHour {

@@ -7,13 +7,13 @@ use tocsin_model::{
 use crate::accounts::accounts;
 use crate::evidence::{evidence as parties_evidence, next_hour};
 use crate::family::FamilyState;
-use crate::figures::{FamilyFigures, family_figures};
+use crate::figures::{FamilyFigures, undivided_figures};
 use crate::forecast::Calibration;
 use crate::live::{Stream, streams};
 use crate::paging::PagePolicy;
 use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
-use crate::trigger::{self, Past, RULE_VERSION, TriggerParameters};
+use crate::trigger::{self, Past, RULE_VERSION, Room, TriggerParameters};
 use crate::watching::watched;
 
 /// What an alert is about.
@@ -44,12 +44,12 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         has_flood,
         past,
     } = subject;
-    let figures = family_figures(records, now)?;
+    let figures = undivided_figures(records, now)?;
     let founder = records
         .iter()
         .find(|record| record.content() == family.0)
         .or(records.first())?;
-    let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED);
+    let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED, &mut Room::default());
     let mut evidence = judgement.evidence;
     evidence.accounts = accounts(records).estimate;
     let said = parties_evidence(records, now);

@@ -1,7 +1,11 @@
-use std::collections::{BTreeMap, VecDeque};
+mod earlier;
+
+use std::collections::BTreeMap;
 
 use tocsin_model::{Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+use self::earlier::Earlier;
 
 /// The three widths of an exact bin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,7 @@ pub(crate) struct Bin {
 
 /// How often something happened, per bin of one resolution. Bins without an event take no space.
 ///
-/// Nearly every event falls into the latest bin, so that one stands here and not with the earlier ones on the heap: to count an event and
+/// Nearly every event falls into the latest bin, so that one stands here and not with the earlier ones: to count an event and
 /// to see that no bin has grown too old costs no look at those.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bins {
@@ -31,8 +35,8 @@ pub(crate) struct Bins {
     latest: (i64, u32),
     /// Number of the oldest one; 0 if there is none.
     oldest: i64,
-    /// All but the latest: (number, count above 0), ascending.
-    earlier: VecDeque<(i64, u32)>,
+    /// All but the latest, with counts above 0.
+    earlier: Earlier,
 }
 
 /// The same happenings at all three resolutions.
@@ -121,19 +125,11 @@ impl Bins {
         if self.latest.1 == 0 {
             (self.latest, self.oldest) = ((bin, 1), bin);
         } else if bin > self.latest.0 {
-            self.earlier.push_back(self.latest);
+            self.earlier.push(self.latest.0, self.latest.1);
             self.latest = (bin, 1);
-        } else if let Some(before) = self.earlier.back_mut()
-            && before.0 == bin
-        {
-            // Events come a little out of order.
-            before.1 = before.1.saturating_add(1);
         } else {
             self.oldest = self.oldest.min(bin);
-            match self.earlier.binary_search_by_key(&bin, |entry| entry.0) {
-                Ok(place) => self.earlier[place].1 = self.earlier[place].1.saturating_add(1),
-                Err(place) => self.earlier.insert(place, (bin, 1)),
-            }
+            self.earlier.add(bin);
         }
     }
 
@@ -142,7 +138,7 @@ impl Bins {
         if self.latest.1 == 0 {
             self.oldest = bin;
         } else {
-            self.earlier.push_back(self.latest);
+            self.earlier.push(self.latest.0, self.latest.1);
         }
         self.latest = (bin, count);
     }
@@ -155,11 +151,9 @@ impl Bins {
     }
 
     fn drop_some_before(&mut self, bin: i64) {
-        while self.earlier.front().is_some_and(|entry| entry.0 < bin) {
-            self.earlier.pop_front();
-        }
-        match self.earlier.front() {
-            Some((oldest, _)) => self.oldest = *oldest,
+        self.earlier.drop_before(bin);
+        match self.earlier.first() {
+            Some((oldest, _)) => self.oldest = oldest,
             None if self.latest.0 >= bin => self.oldest = self.latest.0,
             None => *self = Bins::default(),
         }
@@ -171,20 +165,19 @@ impl Bins {
 
     fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
         let latest = (self.latest.1 > 0).then_some(self.latest);
-        self.earlier.iter().copied().chain(latest)
+        self.earlier.iter().chain(latest)
     }
 
     /// Those of these numbers that hold something, ascending. The edges are searched for, so that it costs what it finds.
     fn range(&self, from: i64, to: i64) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
         let holds_latest = self.latest.1 > 0 && (from..to).contains(&self.latest.0);
-        let place = |bin: i64| self.earlier.partition_point(|entry| entry.0 < bin);
-        let begins = place(from);
+        let begins = self.earlier.before(from);
         let ends = if self.latest.0 < to {
             self.earlier.len()
         } else {
-            place(to).max(begins)
+            self.earlier.before(to).max(begins)
         };
-        let earlier = self.earlier.range(begins..ends).copied();
+        let earlier = self.earlier.range(begins..ends);
         earlier.chain(holds_latest.then_some(self.latest))
     }
 

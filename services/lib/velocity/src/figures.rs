@@ -126,6 +126,17 @@ pub fn window(length: WindowLength, as_of: Timestamp) -> Window {
 
 /// The figures of a family, from the records of its members in the classes of one scope. `None` without records.
 pub fn family_figures(records: &[&HotRecord], as_of: Timestamp) -> Option<FamilyFigures> {
+    let figures = undivided_figures(records, as_of)?;
+    Some(FamilyFigures {
+        surfaces: surfaces(records, as_of),
+        regions: codes(records, as_of, HotRecord::regions),
+        languages: codes(records, as_of, HotRecord::languages),
+        ..figures
+    })
+}
+
+/// The same without surfaces, regions and languages, which no alert tells.
+pub(crate) fn undivided_figures(records: &[&HotRecord], as_of: Timestamp) -> Option<FamilyFigures> {
     let first_seen = records.iter().map(|record| record.first_seen()).min()?;
     let last_seen = records.iter().map(|record| record.last_seen()).max()?;
     let exact_since = records.iter().map(|record| record.exact_since()).max()?;
@@ -134,9 +145,9 @@ pub fn family_figures(records: &[&HotRecord], as_of: Timestamp) -> Option<Family
     contents.dedup();
     Some(FamilyFigures {
         windows: WindowLength::ALL.map(|length| window_figures(records, length, as_of)),
-        surfaces: surfaces(records, as_of),
-        regions: codes(records, as_of, HotRecord::regions),
-        languages: codes(records, as_of, HotRecord::languages),
+        surfaces: BTreeMap::new(),
+        regions: CodeFigures::default(),
+        languages: CodeFigures::default(),
         live: live_figures(records, as_of),
         reach: reach(records),
         first_seen,
@@ -209,6 +220,17 @@ fn codes(
 }
 
 fn reach(records: &[&HotRecord]) -> BTreeMap<PlatformId, ReachFigures> {
+    let figures = |accounts: &Reach, epochs_mixed| ReachFigures {
+        accounts: accounts.estimate(),
+        epochs_mixed,
+    };
+    if let [only] = records {
+        // Nothing to unite, so nothing is copied.
+        let each = only.reach().iter();
+        return each
+            .map(|entry| (entry.platform, figures(&entry.accounts, entry.epochs_mixed)))
+            .collect();
+    }
     let mut merged: BTreeMap<PlatformId, (Reach, bool)> = BTreeMap::new();
     for entry in records.iter().flat_map(|record| record.reach()) {
         merged
@@ -219,16 +241,8 @@ fn reach(records: &[&HotRecord]) -> BTreeMap<PlatformId, ReachFigures> {
             })
             .or_insert_with(|| (entry.accounts.clone(), entry.epochs_mixed));
     }
+    let merged = merged.iter();
     merged
-        .into_iter()
-        .map(|(platform, (reach, epochs_mixed))| {
-            (
-                platform,
-                ReachFigures {
-                    accounts: reach.estimate(),
-                    epochs_mixed,
-                },
-            )
-        })
+        .map(|(platform, (reach, epochs_mixed))| (*platform, figures(reach, *epochs_mixed)))
         .collect()
 }

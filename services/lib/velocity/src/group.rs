@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use tocsin_model::{
@@ -18,6 +19,7 @@ use crate::marks::Marks;
 use crate::populations::GroupPopulations;
 use crate::record::HotRecord;
 use crate::shadow::Shadow;
+use crate::trigger::Room;
 use crate::watched::WatchList;
 
 /// The state machine of one key group.
@@ -37,7 +39,8 @@ pub struct Group {
     pub(crate) outcomes: Outcomes,
     pub(crate) populations: GroupPopulations,
     version: u64,
-    /// Not part of the state.
+    /// Room for what a judgement looks at. Not part of the state, as all that follows.
+    pub(crate) judged: RefCell<Room>,
     pub(crate) shadow: Option<Shadow>,
     pub(crate) changed: BTreeSet<HotKey>,
     pub(crate) counters: Counters,
@@ -63,6 +66,7 @@ impl Group {
             outcomes: Outcomes::default(),
             populations: GroupPopulations::default(),
             version: 0,
+            judged: RefCell::default(),
             shadow: config.shadow.map(Shadow::new),
             changed: BTreeSet::new(),
             counters: Counters::default(),

@@ -179,7 +179,8 @@ impl Group {
                 (rings, copies)
             }
             None => {
-                let judgement = trigger::judge(records, self.past(family, class), now, &TriggerParameters::SHIPPED);
+                let (past, rule) = (self.past(family, class), &TriggerParameters::SHIPPED);
+                let judgement = trigger::judge(records, past, now, rule, &mut self.judged.borrow_mut());
                 let rings = match judgement.rings {
                     Rings::No if self.rings_by_watch(family, class, records) => Rings::ByWatch,
                     Rings::No => self.rings_by_live(family, class, records).unwrap_or(Rings::No),
@@ -230,6 +231,7 @@ impl Group {
             Past::new(since, Timestamp::MIN, self.nulls()),
             self.now,
             &at_any,
+            &mut self.judged.borrow_mut(),
         )
         .rings_up_to
     }

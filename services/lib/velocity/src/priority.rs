@@ -64,7 +64,7 @@ pub fn priority(evidence: &[PartyEvidence], setting: Setting<'_>) -> Priority {
     ];
     let terms = odds.into_iter().chain(factors).chain(live).chain(weighed);
     let terms = terms.map(|(name, value)| PriorityTerm {
-        name: name.to_owned(),
+        name: name.into(),
         value,
     });
     Priority {
@@ -226,7 +226,7 @@ mod tests {
             party(2, 60),
         ];
         let priority = of(&said);
-        let names: Vec<&str> = priority.terms.iter().map(|term| term.name.as_str()).collect();
+        let names: Vec<&str> = priority.terms.iter().map(|term| &*term.name).collect();
         assert_eq!(
             names,
             [

@@ -8,7 +8,7 @@ use crate::class::Quiet;
 use crate::episode::{Episode, Rings};
 use crate::group::Group;
 use crate::record::{HotRecord, Resolution};
-use crate::trigger::{self, Past, TriggerParameters, total};
+use crate::trigger::{self, Past, Room, TriggerParameters, total};
 
 /// The most families that one group compares at a time. Beyond, the one asked about longest ago gives way, and its comparison with it.
 const FAMILIES_MAX: usize = 4_096;
@@ -149,7 +149,7 @@ impl Shadow {
             return;
         }
         let past = Past::new(live.watched_since, watched.episode.settled_until(), live.platforms);
-        let judgement = trigger::judge(records, past, now, &parameters);
+        let judgement = trigger::judge(records, past, now, &parameters, &mut Room::default());
         if judgement.rings == Rings::Yes {
             if watched.episode.judged(Rings::Yes, hour, now) != Some(AlertLevel::Raised) {
                 return;

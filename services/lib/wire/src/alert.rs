@@ -181,7 +181,7 @@ fn read_terms(cursor: &mut Cursor<'_>) -> Result<Vec<PriorityTerm>, RecordError>
     let mut walk = ArrayWalk::default();
     while walk.step(cursor)? {
         terms.push(PriorityTerm {
-            name: cursor.string()?.to_owned(),
+            name: cursor.string()?.to_owned().into(),
             value: cursor.double()?,
         });
     }

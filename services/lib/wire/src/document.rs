@@ -178,7 +178,7 @@ impl From<&ContentHash> for HashText {
 impl From<&tocsin_model::PriorityTerm> for TermAnswer {
     fn from(term: &tocsin_model::PriorityTerm) -> Self {
         TermAnswer {
-            name: term.name.clone(),
+            name: term.name.to_string(),
             value: term.value,
         }
     }

@@ -33,14 +33,19 @@ impl StateRecord {
     /// The record value.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48 + self.body.len());
-        framing::begin(SchemaName::State, &mut out);
-        put_count(&mut out, self.applied_through);
-        put_long(&mut out, self.as_of.0);
-        put_long(&mut out, i64::from(self.format));
-        put_long(&mut out, i64::from(self.chunk));
-        put_long(&mut out, i64::from(self.chunks));
-        put_bytes(&mut out, &self.body);
+        self.encode_around(&self.body, &mut out);
         out
+    }
+
+    /// The value of the same record with another body, appended to `out`: for a body that stands elsewhere, and is not to be copied twice.
+    pub fn encode_around(&self, body: &[u8], out: &mut Vec<u8>) {
+        framing::begin(SchemaName::State, out);
+        put_count(out, self.applied_through);
+        put_long(out, self.as_of.0);
+        put_long(out, i64::from(self.format));
+        put_long(out, i64::from(self.chunk));
+        put_long(out, i64::from(self.chunks));
+        put_bytes(out, body);
     }
 
     /// The state record in a record value of any version.

@@ -190,7 +190,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
                 forecast_1h: 900.0,
                 priority: 12.5,
                 priority_terms: vec![PriorityTerm {
-                    name: "labels".to_owned(),
+                    name: "labels".into(),
                     value: 1.5,
                 }],
                 members: 4,

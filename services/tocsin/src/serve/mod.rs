@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use prometheus::Registry;
 use tocsin_log::SharedLog;
 use tocsin_model::DeploymentKey;
-use tocsin_runtime::{Readiness, Roles, Shutdown, http, telemetry};
+use tocsin_runtime::{ConfigError, MemoryPressure, Readiness, Roles, Shutdown, http, telemetry};
 use tocsin_store::Store;
 use utoipa::openapi::OpenApi;
 
@@ -58,6 +58,8 @@ pub struct Process {
     pub registry: Registry,
     /// What all roles must have reached.
     pub readiness: Readiness,
+    /// Whether the process is short of memory.
+    pub memory: MemoryPressure,
     /// The tasks and threads.
     pub roles: Roles,
     router: Router,
@@ -90,6 +92,9 @@ impl Process {
         roles: &[Role],
         shutdown: Shutdown,
     ) -> anyhow::Result<Process> {
+        if let Some(refusal) = config.memory_refusal(roles) {
+            return Err(ConfigError::Refused(vec![refusal]).into());
+        }
         let log = open_log(&config).context("open the log")?;
         refuse_on_the_way(log.as_ref())?;
         // A process that is the whole deployment makes its topics; roles by themselves find them made by `tocsin topics apply`.
@@ -101,14 +106,20 @@ impl Process {
             true => Some(open_store(&config).await.context("open the store")?),
             false => None,
         };
+        let (registry, mut threads) = (telemetry::registry(), Roles::new(shutdown));
+        let memory = config
+            .memory
+            .watch(&registry, &mut threads)
+            .context("watch the memory")?;
         let mut process = Process {
             config,
             log,
             store,
             deployment_key,
-            registry: telemetry::registry(),
+            registry,
             readiness: Readiness::new(),
-            roles: Roles::new(shutdown),
+            memory,
+            roles: threads,
             router: Router::new(),
         };
         for role in Role::ALL.into_iter().filter(|role| roles.contains(role)) {

@@ -52,6 +52,7 @@ fn intake(process: &mut Process) -> anyhow::Result<()> {
         key: process.deployment_key.clone(),
         epoch: process.config.epoch(),
         partitions: process.config.sightings_partitions(),
+        memory: process.memory.clone(),
     };
     let ready = process.readiness.flag("intake", "reading parties and families");
     let (config, log, registry) = (

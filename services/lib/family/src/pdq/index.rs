@@ -5,14 +5,14 @@ use super::chains::{Chains, Entry, Followed, Wanted};
 ///
 /// Multi-index hashing (Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012): of 16 chunks of 16
 /// bits, two hashes at most 31 bits apart have one in which they differ in one bit at most, so that 17 buckets in each of 16 tables hold
-/// every hash to compare with: of n random hashes n / 241. Of them six in seven are left out by eight bits that stand in the bucket: if
-/// two hashes are at most 31 bits apart, there is such a chunk that differs in three bits at most together with the next one (Qin, Xiao,
+/// every hash to compare with: of n random hashes n / 241. Of them all but one in 390 are left out by the chunk that follows, which stands in the
+/// bucket: if two hashes are at most 31 bits apart, there is such a chunk that differs in three bits at most together with the next one (Qin, Xiao,
 /// "Pigeonring: A Principle for Faster Thresholded Similarity Search", VLDB 2018).
 ///
 /// Where the chunks are so alike that the buckets hold more than a pass over all hashes costs, the pass is made; no set of hashes makes
 /// a lookup dearer than one.
 ///
-/// Memory: 16 times 64 bytes for each 15 hashes, and 32 bytes and the size of `T` for each; 8 MiB from the first one on.
+/// Memory: 16 times 64 bytes for each 12 hashes, and 32 bytes and the size of `T` for each; 8 MiB from the first one on.
 #[derive(Debug)]
 pub struct PdqIndex<T> {
     chains: Chains,
@@ -287,10 +287,10 @@ fn buckets(query: &Pdq) -> impl Iterator<Item = Wanted> {
     })
 }
 
-/// The first eight bits of the chunk that follows.
+/// The chunk that follows.
 #[inline]
-fn next_bits(hash: &Pdq, chunk: usize) -> u8 {
-    (hash.chunk((chunk + 1) % CHUNKS) >> 8) as u8
+fn next_bits(hash: &Pdq, chunk: usize) -> u16 {
+    hash.chunk((chunk + 1) % CHUNKS)
 }
 
 #[inline]

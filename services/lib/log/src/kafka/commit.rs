@@ -232,7 +232,7 @@ fn commit(
 
 fn send_all(producer: &BaseProducer<Reports>, unit: &Unit, deadline: Instant) -> Result<(), LogError> {
     for (index, append) in unit.appends.iter().enumerate() {
-        let mut queued = producer.send(record(append, Box::new(index)));
+        let mut queued = producer.send(record(append, index));
         while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued {
             if Instant::now() > deadline {
                 let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
@@ -450,12 +450,12 @@ impl ClientContext for Reports {
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<usize>;
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, index: Box<usize>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         if let Err((error, _)) = result {
             let mut first = self.first.lock().expect("no holder of this lock panics");
-            first.get_or_insert((*index, error.clone()));
+            first.get_or_insert((index, error.clone()));
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn alert() -> Alert {
         forecast_1h: 90.0,
         priority: 3.5,
         priority_terms: vec![PriorityTerm {
-            name: "exposure".to_owned(),
+            name: "exposure".into(),
             value: 90.0,
         }],
         members: 1,

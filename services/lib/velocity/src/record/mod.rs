@@ -262,9 +262,14 @@ impl HotRecord {
         day.saturating_sub(self.before.high(hour_before, Timestamp(i64::MAX)))
     }
 
-    /// Exact spread of the last day, latest bin first, without what an account repeated.
-    pub(crate) fn spread_latest_first(&self, now: Timestamp) -> impl Iterator<Item = Bin> + '_ {
-        self.repeats.taken_from(self.spread.latest_first(now), now)
+    /// Calls `visit` with the bins of exact spread of the last day, latest first, without what an account repeated. Not an iterator: whoever
+    /// walks through it by steps asks at each one in which of the resolutions it is.
+    pub(crate) fn each_spread_latest_first(&self, now: Timestamp, visit: impl FnMut(Bin)) {
+        let spread = self.spread.latest_first(now);
+        match self.repeats.is_none() {
+            true => spread.for_each(visit),
+            false => self.repeats.taken_from(spread, now).for_each(visit),
+        }
     }
 
     /// How grave the content is, where it is on the watch list.

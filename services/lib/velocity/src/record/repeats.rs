@@ -13,13 +13,54 @@ use crate::bins::{Bin, Place, Resolution, Series};
 /// no repeats; there the accounts since promotion are the only gate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Repeats {
-    /// Who, in the order in which they came, round and round.
-    accounts: Vec<u32>,
+    accounts: Option<Box<Accounts>>,
+    series: Option<Box<Series>>,
+}
+
+/// Accounts in the order in which they came, round and round.
+#[derive(Clone, Debug, PartialEq)]
+struct Accounts {
+    /// Who; those from `len` on are nobody.
+    who: [u32; Repeats::ACCOUNTS_MAX],
     /// The minute of the latest copy of each that counted.
-    minutes: Vec<i64>,
+    minutes: [i64; Repeats::ACCOUNTS_MAX],
+    len: usize,
     /// Who is forgotten next, once the list is full.
     next: usize,
-    series: Option<Box<Series>>,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Accounts {
+            who: [0; Repeats::ACCOUNTS_MAX],
+            minutes: [0; Repeats::ACCOUNTS_MAX],
+            len: 0,
+            next: 0,
+        }
+    }
+}
+
+impl Accounts {
+    /// Where an account stands. All are looked at, so that the compiler can do so at once; mostly it is none of them.
+    #[inline]
+    fn find(&self, account: u32) -> Option<usize> {
+        if !self.who.iter().fold(false, |any, who| any | (*who == account)) {
+            return None;
+        }
+        self.who[..self.len].iter().position(|who| *who == account)
+    }
+
+    fn push(&mut self, account: u32, minute: i64) {
+        let place = if self.len < Repeats::ACCOUNTS_MAX {
+            self.len += 1;
+            self.len - 1
+        } else {
+            let place = self.next;
+            self.next = (place + 1) % Repeats::ACCOUNTS_MAX;
+            place
+        };
+        (self.who[place], self.minutes[place]) = (account, minute);
+    }
 }
 
 /// An account is new again after so many minutes: the longest window that is looked at.
@@ -34,21 +75,20 @@ impl Repeats {
     pub(crate) fn note(&mut self, account: AccountToken, at: Timestamp, place: &Place) {
         let account = account.0 as u32;
         let minute = Resolution::Minute1.bin_of(at);
-        if let Some(known) = self.accounts.iter().position(|known| *known == account) {
+        let accounts = self.accounts.get_or_insert_default();
+        match accounts.find(account) {
+            None => accounts.push(account, minute),
             // What comes late is of no later hour than what came before it.
-            if minute < self.minutes[known].saturating_add(FORGOTTEN_AFTER_MINUTES) {
+            Some(known) if minute < accounts.minutes[known].saturating_add(FORGOTTEN_AFTER_MINUTES) => {
                 self.series.get_or_insert_default().add(place);
-            } else {
-                self.minutes[known] = minute;
             }
-        } else if self.accounts.len() < Repeats::ACCOUNTS_MAX {
-            self.accounts.push(account);
-            self.minutes.push(minute);
-        } else {
-            self.accounts[self.next] = account;
-            self.minutes[self.next] = minute;
-            self.next = (self.next + 1) % Repeats::ACCOUNTS_MAX;
+            Some(known) => accounts.minutes[known] = minute,
         }
+    }
+
+    /// Whether no account repeated anything.
+    pub(crate) fn is_none(&self) -> bool {
+        self.series.is_none()
     }
 
     /// Without the repeats: what is left of these bins, which come latest first.
@@ -64,12 +104,18 @@ impl Repeats {
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
-        out.number(self.accounts.len() as u64);
-        for (account, minute) in self.accounts.iter().zip(&self.minutes) {
-            out.number(u64::from(*account));
-            out.signed(*minute);
+        let (len, next) = self
+            .accounts
+            .as_ref()
+            .map_or((0, 0), |accounts| (accounts.len, accounts.next));
+        out.number(len as u64);
+        if let Some(accounts) = &self.accounts {
+            for (account, minute) in accounts.who.iter().zip(&accounts.minutes).take(len) {
+                out.number(u64::from(*account));
+                out.signed(*minute);
+            }
         }
-        out.number(self.next as u64);
+        out.number(next as u64);
         out.byte(u8::from(self.series.is_some()));
         if let Some(series) = &self.series {
             series.encode(out);
@@ -78,13 +124,20 @@ impl Repeats {
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut repeats = Repeats::default();
-        for _ in 0..input.length(2)? {
-            repeats.accounts.push(input.narrow("account")?);
-            repeats.minutes.push(input.signed()?);
-        }
-        repeats.next = input.narrow("place of an account")?;
-        if repeats.accounts.len() > Repeats::ACCOUNTS_MAX || repeats.next >= Repeats::ACCOUNTS_MAX {
+        let len = input.length(2)?;
+        if len > Repeats::ACCOUNTS_MAX {
             return Err(DecodeError::Invalid("list of accounts"));
+        }
+        for _ in 0..len {
+            let (account, minute) = (input.narrow("account")?, input.signed()?);
+            repeats.accounts.get_or_insert_default().push(account, minute);
+        }
+        let next: usize = input.narrow("place of an account")?;
+        if next >= Repeats::ACCOUNTS_MAX || (next > 0 && len < Repeats::ACCOUNTS_MAX) {
+            return Err(DecodeError::Invalid("list of accounts"));
+        }
+        if let Some(accounts) = &mut repeats.accounts {
+            accounts.next = next;
         }
         if input.byte()? != 0 {
             repeats.series = Some(Box::new(Series::decode(input)?));

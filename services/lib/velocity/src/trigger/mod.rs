@@ -9,14 +9,12 @@ mod reuploads;
 mod scan;
 mod synchrony;
 
-use std::collections::BTreeMap;
-
 use tocsin_model::{Estimate, Kind, Milliseconds, PlatformId, PlatformNull, ScoreTerms, Timestamp, TriggerEvidence};
 
 use self::null::Null;
-use self::ordinary::Ordinary;
+use self::ordinary::{Ordinary, Scale};
 use self::scan::Window;
-use crate::bins::resolution_at;
+use crate::bins::{Bin, resolution_at};
 use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
@@ -117,26 +115,32 @@ fn novelty(before: u64) -> f64 {
 /// content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
 /// window say, as far as it holds more than expected. Of the copies by one account within an hour only one counts. Only counts since promotion are looked at, so that a count which
 /// is merely possible never rings.
+///
+/// What is in `room` is of no account: whoever asks often keeps it.
 pub(crate) fn judge(
     records: &[&HotRecord],
     past: Past<'_>,
     now: Timestamp,
     parameters: &TriggerParameters,
+    room: &mut Room,
 ) -> Judgement {
-    let bins = scan::bins(records, now);
+    let Room { bins, platforms } = room;
+    scan::put_bins(records, now, bins);
+    let bins: &[Bin] = bins;
     let spreaders = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
     let needed = Needed::to_ring(parameters);
     let null = Null::of(records, past.platforms, now);
-    for window in scan::windows(&bins, past.with(records, now), &null, now) {
+    for window in scan::windows(bins, past.with(records, now), &null, now) {
         let copies = counted(&window);
-        let rarity = window.ordinary.rarity(copies, window.length);
+        let scale = window.ordinary.scale(window.length);
+        let rarity = scale.rarity(copies);
         if best.is_none_or(|(highest, _)| rarity > highest) {
             best = Some((rarity, window));
         }
-        copies_missing = copies_missing.min(needed.copies_to_ring(&window) - copies);
+        copies_missing = copies_missing.min(needed.copies_to_ring(&scale) - copies);
     }
     let Some((rarity, window)) = best else {
         return Judgement {
@@ -160,12 +164,11 @@ pub(crate) fn judge(
     let excess = (1.0 - expected / copies).max(0.0) * novelty(window.before);
     if terms.rarity + excess * parameters.extras_max() >= parameters.threshold {
         let resolution = resolution_at(window.from, now);
-        let ways = Ways::since(records, resolution, window.from, copies);
+        let ways = Ways::since(records, resolution, window.from, copies, platforms);
         terms.pace = excess * pace::pace(window.length, parameters.pace_max);
-        terms.growth = excess * growth::growth(&bins, &window, copies, now, parameters.growth_max);
-        let law = reuploads::ordinary_law(&ways.platforms, past.platforms);
-        let of_platforms = ways.platforms.iter().map(|(_, count)| *count).collect();
-        terms.synchrony = excess * synchrony::synchrony(of_platforms, parameters.synchrony_max);
+        terms.growth = excess * growth::growth(bins, &window, copies, now, parameters.growth_max);
+        let law = reuploads::ordinary_law(platforms, past.platforms);
+        terms.synchrony = excess * synchrony::synchrony(platforms, parameters.synchrony_max);
         terms.reuploads = excess * reuploads::reuploads(ways.anew, ways.passed_on, law, parameters.reuploads_max);
     }
     let score = terms.sum();
@@ -182,11 +185,16 @@ pub(crate) fn judge(
     }
 }
 
+/// Room for the lists of a judgement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Room {
+    bins: Vec<Bin>,
+    platforms: Vec<(PlatformId, u64)>,
+}
+
 /// How the copies of a window came: those that count, in the shares of all.
 #[derive(Default)]
 struct Ways {
-    /// How many each platform had, ascending by platform.
-    platforms: Vec<(PlatformId, u64)>,
     /// Uploads, blocked ones too.
     anew: u64,
     /// Shares.
@@ -194,9 +202,16 @@ struct Ways {
 }
 
 impl Ways {
-    fn since(records: &[&HotRecord], resolution: Resolution, from: Timestamp, copies: f64) -> Self {
+    /// Puts how many each platform had into `platforms`, ascending by platform.
+    fn since(
+        records: &[&HotRecord],
+        resolution: Resolution,
+        from: Timestamp,
+        copies: f64,
+        platforms: &mut Vec<(PlatformId, u64)>,
+    ) -> Self {
         let mut ways = Ways::default();
-        let mut platforms: BTreeMap<PlatformId, u64> = BTreeMap::new();
+        platforms.clear();
         let counts = records
             .iter()
             .flat_map(|record| record.counts(resolution, from, Timestamp(i64::MAX)));
@@ -206,16 +221,15 @@ impl Ways {
                 _ => &mut ways.anew,
             };
             *way = way.saturating_add(count);
-            let of_platform = platforms.entry(platform).or_default();
-            *of_platform = of_platform.saturating_add(count);
+            match platforms.binary_search_by_key(&platform, |entry| entry.0) {
+                Ok(place) => platforms[place].1 = platforms[place].1.saturating_add(count),
+                Err(place) => platforms.insert(place, (platform, count)),
+            }
         }
         let all = ways.anew as f64 + ways.passed_on as f64;
         let counted = |count: u64| libm::round(count as f64 * (copies / all)) as u64;
+        platforms.iter_mut().for_each(|entry| entry.1 = counted(entry.1));
         Ways {
-            platforms: platforms
-                .into_iter()
-                .map(|(platform, count)| (platform, counted(count)))
-                .collect(),
             anew: counted(ways.anew),
             passed_on: counted(ways.passed_on),
         }
@@ -244,11 +258,11 @@ impl Needed {
 
     /// With fewer copies than this the window cannot ring, whatever else it shows; nor can one that begins later, for it
     /// holds no more than what is still to come.
-    fn copies_to_ring(&self, window: &Window) -> f64 {
-        let at = |rarity: f64| window.ordinary.copies_at(rarity, window.length);
+    fn copies_to_ring(&self, scale: &Scale) -> f64 {
         // Up to twice the expected copies only half of the evidence counts.
-        let twice = 2.0 * window.ordinary.expected(window.length);
-        let copies = at(self.with_half).min(at(self.with_all).max(twice));
+        let twice = 2.0 * scale.expected;
+        let with_all = scale.copies_at(self.with_all).max(twice);
+        let copies = scale.copies_at(self.with_half).min(with_all);
         copies.max(self.copies_min)
     }
 }

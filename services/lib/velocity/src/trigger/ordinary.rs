@@ -46,10 +46,15 @@ impl Ordinary {
         self.per_hour * hours(length)
     }
 
-    /// How rare a window of this length with so many copies is, as a part of how rare a spike is.
+    /// How rare windows of this length are.
     #[inline]
-    pub(super) fn rarity(self, copies: f64, length: Milliseconds) -> f64 {
-        (COPIES_FREE + (copies - self.expected(length)).max(0.0)) / self.spike(length)
+    pub(super) fn scale(self, length: Milliseconds) -> Scale {
+        let expected = self.expected(length);
+        let copies = SPIKE_COPIES.max(SPIKE_TIMES * self.per_hour);
+        Scale {
+            expected,
+            spike: (COPIES_FREE + copies - expected) * stretch(length),
+        }
     }
 
     /// The probability that an ordinary content that is as rare as this becomes as rare as a spike: what the tail leaves of it.
@@ -61,17 +66,28 @@ impl Ordinary {
     pub(super) fn rarity_at(chance: f64) -> f64 {
         libm::pow(chance, 1.0 / TAIL_INDEX)
     }
+}
 
-    /// The copies from which on a window of this length is at least so rare.
+/// How rare windows of one length are: found once for all that is asked of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Scale {
+    /// The expected spread.
+    pub(super) expected: f64,
+    /// The rarity of a spike, as that of such a window.
+    spike: f64,
+}
+
+impl Scale {
+    /// How rare a window with so many copies is, as a part of how rare a spike is.
     #[inline]
-    pub(super) fn copies_at(self, rarity: f64, length: Milliseconds) -> f64 {
-        rarity * self.spike(length) - COPIES_FREE + self.expected(length)
+    pub(super) fn rarity(self, copies: f64) -> f64 {
+        (COPIES_FREE + (copies - self.expected).max(0.0)) / self.spike
     }
 
-    /// The rarity of a spike, as that of a window of this length.
-    fn spike(self, length: Milliseconds) -> f64 {
-        let copies = SPIKE_COPIES.max(SPIKE_TIMES * self.per_hour);
-        (COPIES_FREE + copies - self.expected(length)) * stretch(length)
+    /// The copies from which on a window is at least so rare.
+    #[inline]
+    pub(super) fn copies_at(self, rarity: f64) -> f64 {
+        rarity * self.spike - COPIES_FREE + self.expected
     }
 }
 
@@ -94,7 +110,9 @@ mod tests {
 
     fn chance(spread_before: u64, copies: u64, length: Milliseconds) -> f64 {
         Ordinary::chance_of_spike(
-            Ordinary::before(SHIPPED_BASE_RATE, spread_before, DAY, length).rarity(copies as f64, length),
+            Ordinary::before(SHIPPED_BASE_RATE, spread_before, DAY, length)
+                .scale(length)
+                .rarity(copies as f64),
         )
     }
 
@@ -143,8 +161,9 @@ mod tests {
         for spread_before in [0, 10, 5_000] {
             for length in [Milliseconds::from_minutes(1), HOUR, Milliseconds::from_hours(3)] {
                 let ordinary = Ordinary::before(SHIPPED_BASE_RATE, spread_before, DAY, length);
-                let copies = ordinary.copies_at(Ordinary::rarity_at(0.3), length);
-                let back = Ordinary::chance_of_spike(ordinary.rarity(copies, length));
+                let scale = ordinary.scale(length);
+                let copies = scale.copies_at(Ordinary::rarity_at(0.3));
+                let back = Ordinary::chance_of_spike(scale.rarity(copies));
                 assert!((back - 0.3).abs() < 1e-9, "{spread_before} {length:?}: {back}");
             }
         }
@@ -153,8 +172,11 @@ mod tests {
     #[test]
     fn the_busier_a_content_is_the_more_copies_it_takes() {
         for length in [Milliseconds::from_minutes(1), Milliseconds::from_minutes(10), HOUR] {
-            let copies = [0, 10, 48, 240, 2_400]
-                .map(|spread| Ordinary::before(SHIPPED_BASE_RATE, spread, DAY, length).copies_at(0.5, length));
+            let copies = [0, 10, 48, 240, 2_400].map(|spread| {
+                Ordinary::before(SHIPPED_BASE_RATE, spread, DAY, length)
+                    .scale(length)
+                    .copies_at(0.5)
+            });
             assert!(copies.is_sorted(), "{length:?}: {copies:?}");
         }
     }

@@ -29,13 +29,12 @@ pub(super) const LENGTH_MIN: Milliseconds = Milliseconds::from_minutes(1);
 /// A spike is an hour: in longer windows a content becomes popular and no spike.
 const LENGTH_MAX: Milliseconds = Milliseconds::from_hours(1);
 
-/// The bins of several records, latest first, each start once.
-pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
-    let mut bins: Vec<Bin> = Vec::new();
-    // One record at a time says how many bins it has: there is room for all at once.
-    records
-        .iter()
-        .for_each(|record| bins.extend(record.spread_latest_first(now)));
+/// Puts the bins of several records into `bins`, in place of what is there: latest first, each start once.
+pub(super) fn put_bins(records: &[&HotRecord], now: Timestamp, bins: &mut Vec<Bin>) {
+    bins.clear();
+    for record in records {
+        record.each_spread_latest_first(now, |bin| bins.push(bin));
+    }
     if records.len() > 1 {
         bins.sort_unstable_by_key(|bin| std::cmp::Reverse(bin.start));
         bins.dedup_by(|later, kept| {
@@ -46,7 +45,6 @@ pub(super) fn bins(records: &[&HotRecord], now: Timestamp) -> Vec<Bin> {
             same
         });
     }
-    bins
 }
 
 /// Every window of up to an hour that ends now and begins with one of these bins, which come latest first; the shortest first. There are

@@ -88,19 +88,24 @@ fn pack(sightings: &[Owned]) -> Vec<Vec<u8>> {
             platform: &platform,
         };
         if writer.push(&sighting.borrow(), names).is_err() {
-            let mut block = Vec::new();
-            writer.finish(&mut block);
-            blocks.push(block);
+            blocks.push(finished(&mut writer));
             writer.push(&sighting.borrow(), names).unwrap();
         }
     }
-    let mut block = Vec::new();
-    writer.finish(&mut block);
+    let block = finished(&mut writer);
     if !block.is_empty() {
         blocks.push(block);
     }
     assert!(writer.is_empty());
     blocks
+}
+
+fn finished(writer: &mut BlockWriter) -> Vec<u8> {
+    let mut block = Vec::with_capacity(writer.bytes_max());
+    let room = block.capacity();
+    writer.finish(&mut block);
+    assert_eq!(block.capacity(), room, "it was said how much room a block needs");
+    block
 }
 
 proptest! {

@@ -55,6 +55,9 @@ pub struct SightingNames<'a> {
 #[error("the block is full")]
 pub struct BlockFull;
 
+/// Bytes of a block that are there whatever it holds: magic, flags, number, epoch, lengths and checksum.
+const FIXED_BYTES: usize = 5 + 1 + 2 + 4 + 2 + 8 + 4 + 8;
+
 impl BlockWriter {
     /// An empty writer; the account tokens of its sightings are of `key_epoch`.
     pub fn new(key_epoch: KeyEpoch) -> Self {
@@ -143,6 +146,12 @@ impl BlockWriter {
             self.names.platforms.insert(sighting.platform, names.platform.clone());
         }
         Ok(())
+    }
+
+    /// At most how many bytes the block has that is made of what it holds.
+    pub fn bytes_max(&self) -> usize {
+        let columns = lz4_flex::block::get_maximum_output_size(self.rows.len() * COLUMN_BYTES);
+        FIXED_BYTES + self.name_bytes + columns + self.keyed.len() + self.hashes.len()
     }
 
     /// The block of everything pushed since the last one, appended to `out`; the writer is empty afterwards.

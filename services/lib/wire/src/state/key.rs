@@ -54,6 +54,12 @@ impl StateKey {
     /// The key's bytes.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(23);
+        self.put(&mut out);
+        out
+    }
+
+    /// Appends the key's bytes.
+    pub fn put(self, out: &mut Vec<u8>) {
         match self {
             StateKey::Header { partition } => {
                 out.push(0);
@@ -82,7 +88,6 @@ impl StateKey {
                 out.extend_from_slice(&chunk.to_be_bytes());
             }
         }
-        out
     }
 
     /// The key with these bytes.
