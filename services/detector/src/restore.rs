@@ -297,7 +297,7 @@ fn onward(body: &[u8]) -> Option<Vec<Output>> {
         said.push(match SightingsRecord::decode(input.bytes().ok()?).ok()? {
             SightingsRecord::Link(link) => Output::Link(link),
             SightingsRecord::Decision(decision) => Output::Decision(decision),
-            SightingsRecord::Delta(delta) if delta.is_gone() => Output::Delta(delta),
+            SightingsRecord::Delta(delta) if delta.is_said_once() => Output::Delta(delta),
             _ => return None,
         });
     }

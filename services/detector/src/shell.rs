@@ -379,7 +379,7 @@ impl Shell<'_> {
             unit.appends.extend(outputs.families.iter().map(family_record));
             let mut said_once = Vec::new();
             for Traced { said, trace } in outputs.onward {
-                let is_said_once = !matches!(&said, Output::Delta(delta) if !delta.is_gone());
+                let is_said_once = !matches!(&said, Output::Delta(delta) if !delta.is_said_once());
                 let (group, record) = match said {
                     Output::Delta(delta) => (delta.family.home(), SightingsRecord::Delta(delta)),
                     Output::Link(link) => (link.content.group(), SightingsRecord::Link(link)),

@@ -182,7 +182,11 @@ impl Intake {
                     let links = self.finder.further(further.content, further.class, &name, further.at);
                     self.append_links(links);
                 }
-                FamilyRecord::FurtherHashGone => {}
+                FamilyRecord::FurtherHashGone(content, class, hash) => {
+                    let at = Timestamp(record.appended_at_ms);
+                    self.finder.taken_out(content, class, hash, at);
+                    self.append_links(Vec::new());
+                }
                 FamilyRecord::Withdrawal(content, class) => {
                     for hash in self.finder.withdrawn(content, class) {
                         self.append_family(family::further_hash_key(content, class, hash), None);
@@ -195,7 +199,12 @@ impl Intake {
 
     /// A family was announced.
     pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
-        let links = self.finder.announced(announcement);
+        let mut links = self.finder.announced(announcement);
+        if let Some(normal) = announcement.hash.normal() {
+            let name = Name::new(self.setup.key.content_id(&normal), normal);
+            let FamilyAnnouncement { content, class, at, .. } = *announcement;
+            links.extend(self.finder.further(content, class, &name, at));
+        }
         self.append_links(links);
     }
 
@@ -359,8 +368,8 @@ impl Intake {
             self.traces[partition as usize] = Some(Bytes::copy_from_slice(trace));
         }
         self.counted.accepted += 1;
-        let is_pdq = event.strongest.algorithm == Algorithm::Pdq;
-        if is_pdq || event.content.len() > 1 || !event.same_as.is_empty() {
+        let is_matched = matches!(event.strongest.algorithm, Algorithm::Pdq | Algorithm::Url);
+        if is_matched || event.content.len() > 1 || !event.same_as.is_empty() {
             let links = self.links(event, &sighting);
             self.append_links(links);
         }
@@ -385,6 +394,7 @@ impl Intake {
         let mut further = Vec::new();
         for hash in event.content.iter().map(|view| view.to_hash()) {
             let is_pdq = hash.algorithm() == Algorithm::Pdq;
+            further.extend(hash.normal().map(name_of));
             let name = name_of(hash);
             self.counted.unmatchable += u64::from(is_pdq && name.pdq.is_none());
             if name.hash.routes() && name.id != own.id {

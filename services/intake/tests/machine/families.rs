@@ -59,6 +59,58 @@ fn links(said: &[Said]) -> Vec<Link> {
     said.iter().filter_map(link).collect()
 }
 
+fn url(text: &str) -> ContentHash {
+    ContentHash::parse(Algorithm::Url, text, None).unwrap()
+}
+
+/// Whichever spelling is announced, whether the other was seen before or after, and by whichever intake; another page is another content.
+#[test]
+fn two_spellings_of_a_url_become_one_family() {
+    let normal = "https://example.org/watch?v=1";
+    let spelled = "HTTPS://Example.org:443/a/../watch?v=1&utm_source=b#t=3";
+    let other_page = "https://example.org/watch?v=2&utm_source=b";
+    for (announced, seen) in [
+        (normal, spelled),
+        (spelled, normal),
+        (spelled, "https://example.org/watch?v=1&fbclid=c"),
+    ] {
+        for is_before in [false, true] {
+            let mut bench = Bench::new(TimeSource::Log);
+            let see = |bench: &mut Bench| {
+                for (id, text) in [(1, seen), (2, other_page)] {
+                    let event = Event {
+                        content: vec![url(text)],
+                        ..share(id, 1, NOON)
+                    };
+                    bench.read(NOON, Some(&encode_single_object(&event)));
+                }
+            };
+            if is_before {
+                see(&mut bench);
+            }
+            let content = key().content_id(&url(announced));
+            bench.intake.announced(&FamilyAnnouncement {
+                content,
+                hash: url(announced),
+                family: FamilyId(content),
+                class: Class::All,
+                at: Timestamp(NOON),
+            });
+            if !is_before {
+                see(&mut bench);
+            }
+            let links = links(&bench.said());
+            let ids = [announced, seen].map(|text| key().content_id(&url(text)));
+            let [one] = &links[..] else {
+                panic!("{announced} {seen} {is_before}: {links:?}")
+            };
+            let joined = (one.content, one.family.0, one.evidence);
+            let expected = (ids[0].max(ids[1]), ids[0].min(ids[1]), Evidence::EqualHash);
+            assert_eq!(joined, expected, "{announced} {seen} {is_before}");
+        }
+    }
+}
+
 #[test]
 fn a_variant_that_another_intake_reads_joins_by_a_further_hash_and_not_after_the_withdrawal() {
     let [mut one, mut other, mut late] = [(); 3].map(|()| Bench::new(TimeSource::Log));
@@ -96,6 +148,32 @@ fn a_variant_that_another_intake_reads_joins_by_a_further_hash_and_not_after_the
     assert_eq!(families(&late.said()), [(told[0].0.clone(), None)]);
     read(&mut late, 4, 4, picture(6));
     assert_eq!(links(&late.said()), []);
+}
+
+/// An instance that reads slowly takes out what another one told again meanwhile.
+#[test]
+fn a_further_hash_that_is_taken_out_late_is_told_again() {
+    let [mut one, mut slow] = [(); 2].map(|()| Bench::new(TimeSource::Log));
+    let (key_of, announced) = announcement(1);
+    for bench in [&mut one, &mut slow] {
+        bench.read_family(&key_of, announced.as_deref());
+    }
+    read(&mut one, 1, 1, picture(0));
+    let told = families(&one.said());
+    slow.read_family(&told[0].0, told[0].1.as_deref());
+    one.read_family(&key_of, None);
+    assert_eq!(families(&one.said()), [(told[0].0.clone(), None)]);
+    one.read_family(&told[0].0, None);
+    assert_eq!(one.said(), [], "nothing is announced");
+    one.read_family(&key_of, announced.as_deref());
+    read(&mut one, 2, 1, picture(0));
+    assert_eq!(families(&one.said()), told, "it is announced again");
+
+    slow.read_family(&key_of, None);
+    let late = families(&slow.said());
+    assert_eq!(late, [(told[0].0.clone(), None)]);
+    one.read_family(&late[0].0, None);
+    assert_eq!(families(&one.said()), told, "the topic must not end without it");
 }
 
 #[test]

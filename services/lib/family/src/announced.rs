@@ -64,6 +64,12 @@ impl Index {
         self.get(content, class).map_or(FamilyId(content), |known| known.family)
     }
 
+    /// The same for readers of the class's scope: of what is announced to all where nothing is in the class itself.
+    pub(crate) fn family_in(&self, content: ContentId, class: Class) -> FamilyId {
+        let known = self.get(content, class).or_else(|| self.get(content, Class::All));
+        known.map_or(FamilyId(content), |known| known.family)
+    }
+
     /// Whether a picture is not too far from a family's centre.
     pub(crate) fn is_within(&self, pdq: &Pdq, family: FamilyId, class: Class) -> bool {
         self.centres.is_within(pdq, family, class)

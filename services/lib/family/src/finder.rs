@@ -2,8 +2,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use tocsin_model::{
-    Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId, Sharing,
-    Timestamp,
+    Algorithm, Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId,
+    Sharing, Timestamp,
 };
 
 use crate::announced::{Announced, Index};
@@ -61,19 +61,20 @@ impl LinkFinder {
     pub fn seen(&mut self, seen: Seen<'_>) -> Vec<Link> {
         let mut links = Vec::new();
         for other in seen.same_as {
-            let (joins, family) = if other.id > seen.own.id {
-                (other, seen.own.id)
-            } else {
-                (&seen.own, other.id)
-            };
-            if joins.id == family {
-                continue;
-            }
             for class in seen.sharing.classes(seen.party) {
+                // Of the families that both are known to be in one joins the other: the content said to be the same may be in one of a lower id
+                // already, and a link of that content to a higher one would say nothing.
+                let [own, said] = [&seen.own, other].map(|name| (self.announced.family_in(name.id, class), name));
+                let ((joins, member), family) = match own.0.cmp(&said.0) {
+                    Ordering::Equal => continue,
+                    Ordering::Greater => (own, said.0),
+                    Ordering::Less => (said, own.0),
+                };
+                let (content, hash) = self.founder(joins, class).unwrap_or((member.id, &member.hash));
                 links.push(Link {
-                    content: joins.id,
-                    hash: joins.hash.clone(),
-                    family: FamilyId(family),
+                    content,
+                    hash: hash.clone(),
+                    family,
                     evidence: Evidence::PartyLink,
                     party: Some(seen.party),
                     class,
@@ -81,7 +82,9 @@ impl LinkFinder {
                 });
             }
         }
-        if !seen.further.is_empty() || seen.own.pdq.is_some() {
+        // A URL in its normal form has no further hash, and is one of those that are written otherwise.
+        let is_url = seen.own.hash.algorithm() == Algorithm::Url;
+        if !seen.further.is_empty() || seen.own.pdq.is_some() || is_url {
             let entry = Remembered {
                 own: seen.own,
                 further: seen.further,
@@ -306,6 +309,22 @@ impl LinkFinder {
         let names = self.announced.withdraw(content, class);
         let further = names.iter().filter(|name| name.id != content);
         further.map(|name| name.id).collect()
+    }
+
+    /// A further hash was taken out of `tocsin.families`. Whoever did that may have read late that its content was withdrawn: if the content is
+    /// announced again, and has that hash, everyone is told again.
+    pub fn taken_out(&mut self, content: ContentId, class: Class, hash: ContentId, at: Timestamp) {
+        if self.announced.get(content, class).is_none() {
+            return;
+        }
+        let mut names = Names::default();
+        names.add(
+            self.announced
+                .names(content, class)
+                .iter()
+                .filter(|name| name.id == hash),
+        );
+        self.tell(content, class, &names, at);
     }
 
     /// Everything was read that `tocsin.families` held at the start, where a further hash may stand before its announcement: from now on

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::HashRef;
+use crate::{HashRef, normal_url};
 
 /// How many key groups a deployment has. Fixed when a deployment is created; part of the routing, so it never changes.
 pub const KEY_GROUPS: u16 = 256;
@@ -18,7 +18,7 @@ pub enum Algorithm {
     Pdq = 3,
     /// A digest of a video's PDQ frames: 32 bytes.
     Vpdq = 4,
-    /// A canonical URL: 1 to 2,048 bytes of text.
+    /// A URL: 1 to 2,048 bytes of text, as it was reported. See [`ContentHash::normal`].
     Url = 5,
 }
 
@@ -196,6 +196,17 @@ impl ContentHash {
             Algorithm::Url => String::from_utf8_lossy(&self.value).into_owned(),
             _ => encode_hex(&self.value),
         }
+    }
+
+    /// Of a URL its normal form ([`normal_url`]), where it has one that differs: a further hash of the same content. The content keeps its own id, since
+    /// routing never changes.
+    pub fn normal(&self) -> Option<ContentHash> {
+        if self.algorithm != Algorithm::Url {
+            return None;
+        }
+        let text = std::str::from_utf8(&self.value).ok()?;
+        let normal = normal_url(text).filter(|normal| normal != text)?;
+        ContentHash::from_bytes(Algorithm::Url, normal.into_bytes(), None).ok()
     }
 
     /// Whether this hash may route a content: every hash but a PDQ of low (or no stated) quality below 50.

@@ -24,6 +24,7 @@ mod party;
 mod population;
 mod sighting;
 mod time;
+mod url;
 mod visibility;
 mod watch;
 
@@ -46,5 +47,6 @@ pub use party::{Name, NameError, PartyId, PlatformId};
 pub use population::{CountSums, PartSums, Population, Populations};
 pub use sighting::{ClockFlag, HashRef, Sighting, SightingKeys, SourceCoordinate, SourceId};
 pub use time::{Milliseconds, Timestamp};
+pub use url::{TRACKING_PARAMETERS, normal_url};
 pub use visibility::{Class, Scope, Sharing};
 pub use watch::{Severity, Watch};

@@ -13,6 +13,8 @@ pub enum Evidence {
     FounderLinked,
     /// A person said so.
     Moderator,
+    /// A person said that a family is none of the one it joined: its founder is alone again, and those that came by it go with it.
+    FamilyParted,
 }
 
 impl Evidence {
@@ -24,6 +26,7 @@ impl Evidence {
             Evidence::PdqDistance(distance) => (3, Some(distance)),
             Evidence::FounderLinked => (4, None),
             Evidence::Moderator => (5, None),
+            Evidence::FamilyParted => (6, None),
         }
     }
 
@@ -35,6 +38,7 @@ impl Evidence {
             (3, Some(distance)) => Some(Evidence::PdqDistance(distance)),
             (4, None) => Some(Evidence::FounderLinked),
             (5, None) => Some(Evidence::Moderator),
+            (6, None) => Some(Evidence::FamilyParted),
             _ => None,
         }
     }
@@ -47,6 +51,7 @@ impl Evidence {
             Evidence::PdqDistance(_) => "pdq_distance",
             Evidence::FounderLinked => "founder_linked",
             Evidence::Moderator => "moderator",
+            Evidence::FamilyParted => "family_parted",
         }
     }
 }
@@ -101,9 +106,10 @@ impl Delta {
     /// The records of a member that belongs to another family now: none.
     pub const GONE: [u8; 1] = [0];
 
-    /// Whether the member is gone. Figures can be composed again from the state; this is said once.
-    pub fn is_gone(&self) -> bool {
-        self.records == Delta::GONE
+    /// Whether there are no figures in it: that the member is gone, with those that came by it or alone, or which episode its family brings along. Figures can be composed again from
+    /// the state; this is said once.
+    pub fn is_said_once(&self) -> bool {
+        self.records.first() == Some(&0)
     }
 }
 

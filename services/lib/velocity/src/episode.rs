@@ -176,6 +176,26 @@ impl Episode {
         Some(self.alerted(AlertLevel::Subsided, now))
     }
 
+    /// A family that rings, or rang within the day, joined this one: its episode goes on here, under this family's next number, unless one rings
+    /// here already. To be told so again changes nothing: what was taken over is known by when it was raised.
+    pub(crate) fn taken_over(&mut self, joined: &Episode, now: Timestamp) -> Option<AlertLevel> {
+        let is_taken = self.alerts > 0 && self.raised_at == joined.raised_at;
+        if is_taken || (self.is_known(now) && (self.open || !joined.open)) {
+            return None;
+        }
+        let number = match self.is_known(now) {
+            true => self.number,
+            false => self.number + 1,
+        };
+        let alerts = self.alerts.max(joined.alerts);
+        *self = Episode {
+            number,
+            alerts,
+            ..joined.clone()
+        };
+        self.reasserted(now)
+    }
+
     fn alerted(&mut self, level: AlertLevel, now: Timestamp) -> AlertLevel {
         self.alerts += 1;
         self.last_alert_at = now;
@@ -270,6 +290,40 @@ mod tests {
         let next_day = minute(1 + 24 * 60);
         assert_eq!(episode.judged(Rings::Yes, 10, next_day), Some(AlertLevel::Raised));
         assert_eq!(episode.number, 2);
+    }
+
+    #[test]
+    fn an_episode_goes_on_in_the_family_that_its_own_joins_unless_one_rings_there() {
+        let mut joined = Episode::default();
+        joined.judged(Rings::Yes, 40, minute(1));
+        let mut quiet = Episode::after(4);
+        assert_eq!(quiet.taken_over(&joined, minute(5)), Some(AlertLevel::Sustained));
+        assert_eq!((quiet.number, quiet.alerts, quiet.open), (5, 2, true));
+        assert_eq!(quiet.judged(Rings::Yes, 41, minute(6)), None, "it is raised already");
+        assert_eq!(
+            quiet.reviewed(3, minute(7)),
+            Some(AlertLevel::Subsided),
+            "its busiest hour came along"
+        );
+        assert_eq!(quiet.taken_over(&joined, minute(8)), None, "told again when it is over");
+        assert_eq!(
+            quiet.judged(Rings::Yes, 40, minute(9)),
+            Some(AlertLevel::Escalated),
+            "the same story"
+        );
+
+        let mut rings = Episode::default();
+        rings.judged(Rings::Yes, 10, minute(2));
+        assert_eq!(rings.taken_over(&joined, minute(5)), None);
+        rings.closed(minute(6));
+        assert_eq!(rings.taken_over(&joined, minute(7)), Some(AlertLevel::Sustained));
+        assert_eq!(rings.number, 1, "it rang within the day");
+
+        joined.closed(minute(10));
+        let mut quiet = Episode::default();
+        assert_eq!(quiet.taken_over(&joined, minute(11)), None);
+        assert_eq!(quiet.judged(Rings::Yes, 40, minute(12)), Some(AlertLevel::Escalated));
+        assert_eq!(quiet.judged(Rings::No, 40, minute(12)), None);
     }
 
     #[test]

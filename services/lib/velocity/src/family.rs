@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_model::{Class, ContentId, Evidence, FamilyId, Joined, Link, Timestamp, Verdict};
+use tocsin_model::{Class, ContentId, FamilyId, Joined, Link, Timestamp, Verdict};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::by_class::ByClass;
 use crate::deadline::decode_class;
-use crate::edge::{Edge, decode_joined, encode_joined, is_wanted};
+use crate::edge::{Edge, decode_joined, decode_via, encode_joined, encode_via, is_wanted};
 use crate::episode::Episode;
 use crate::record::HotRecord;
 use crate::snapshot::SnapshotLayout;
@@ -81,6 +81,11 @@ impl Families {
         self.edge(content, class)?.joined
     }
 
+    /// Whether a link says something that is to hold.
+    pub(crate) fn is_news(&self, link: &Link) -> bool {
+        is_wanted(link, self.edge(link.content, link.class))
+    }
+
     fn edge(&self, content: ContentId, class: Class) -> Option<&Edge> {
         let linked = |class| self.class(class).and_then(|own| own.links.get(&content));
         let for_all = || if class == Class::All { None } else { linked(Class::All) };
@@ -136,23 +141,12 @@ impl Families {
         is_hot: impl Fn(ContentId) -> bool,
     ) -> Linked {
         let (content, class, family) = (link.content, link.class, link.family);
-        let before = self.edge(content, class).copied();
-        let from = before.map_or(FamilyId(content), |edge| edge.family);
-        if !is_wanted(link, before.as_ref()) {
+        if !self.is_news(link) {
             return Linked::Unchanged;
         }
-        let found = Joined {
-            evidence: link.evidence,
-            party: link.party,
-            at: now,
-        };
-        let follows = link.evidence == Evidence::FounderLinked;
-        let kept = before.and_then(|edge| edge.joined).filter(|_| follows);
-        let edge = Edge {
-            family,
-            since: now,
-            joined: kept.or(Some(found)),
-        };
+        let before = self.edge(content, class);
+        let from = before.map_or(FamilyId(content), |edge| edge.family);
+        let edge = Edge::new(link, before, now);
         let own = self.classes.get_or_insert_with(class, ClassFamilies::default);
         if !own.links.contains_key(&content) && own.links.len() >= links_max {
             let oldest = own.by_age.iter().filter(|(_, content)| !is_hot(*content));
@@ -352,9 +346,9 @@ impl Families {
 
 impl ClassFamilies {
     fn insert_link(&mut self, content: ContentId, edge: Edge) {
-        self.links.insert(content, edge);
         self.by_age.insert((edge.since, content));
         self.linked.entry(edge.family).or_default().insert(content);
+        self.links.insert(content, edge);
     }
 
     fn unlink(&mut self, content: ContentId) {
@@ -388,6 +382,7 @@ impl ClassFamilies {
             out.signed(edge.since.0);
             if layout == SnapshotLayout::Current {
                 encode_joined(edge.joined.as_ref(), out);
+                encode_via(&edge.via, out);
             }
         }
         out.number(self.states.len() as u64);
@@ -410,6 +405,7 @@ impl ClassFamilies {
                 family,
                 since: Timestamp(input.signed()?),
                 joined: if has_joined { decode_joined(input)? } else { None },
+                via: if has_joined { decode_via(input)? } else { Vec::new() },
             };
             own.insert_link(content, edge);
         }

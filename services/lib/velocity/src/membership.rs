@@ -7,15 +7,49 @@ use tocsin_model::{
     Timestamp, Verdict,
 };
 use tocsin_sketch::Inserted;
-use tocsin_sketch::codec::{Decoder, Encoder};
+use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::deadline::Duty;
-use crate::episode::Rings;
+use crate::episode::{Episode, REVIEW_EVERY, Rings};
 use crate::family::{Linked, RemoteLimits, decode_records, encode_records};
 use crate::group::{Group, Promotion};
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
 use crate::trigger::total;
+
+fn is_harmless(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Benign | Verdict::Newsworthy)
+}
+
+/// What the home of a family is told of a member beside its figures. Stands behind an empty list of records: a program that does not know it
+/// refuses the delta.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tidings {
+    /// The family that the member founded brings its episode along.
+    Episode(Episode),
+    /// The member is gone, and those that came by it are to follow it.
+    Parted,
+}
+
+impl Tidings {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Tidings::Episode(episode) => {
+                out.byte(1);
+                episode.encode(out);
+            }
+            Tidings::Parted => out.byte(2),
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match input.byte()? {
+            1 => Episode::decode(input).map(Tidings::Episode),
+            2 => Ok(Tidings::Parted),
+            _ => Err(DecodeError::Invalid("tidings of a member")),
+        }
+    }
+}
 
 /// The most members of one family that live in other groups.
 pub(crate) const REMOTE_MEMBERS_MAX: usize = 4_096;
@@ -29,9 +63,15 @@ impl Group {
             return;
         }
         self.pass(link.at, out);
+        // What holds in a scope because it holds for everyone is parted for everyone.
+        let goes_back = link.evidence == Evidence::FamilyParted && link.family.0 != link.content;
+        if goes_back && !self.families.has_link(link.content, link.class) {
+            return;
+        }
         self.take_link(link, out);
         // What a person says for everyone goes before what was found in one scope.
-        if link.evidence == Evidence::Moderator && link.class == Class::All {
+        let is_by_person = matches!(link.evidence, Evidence::Moderator | Evidence::FamilyParted);
+        if is_by_person && !goes_back && link.class == Class::All {
             for class in self.families.classes_beyond_all_with_link(link.content) {
                 self.take_link(&Link { class, ..link.clone() }, out);
             }
@@ -39,6 +79,10 @@ impl Group {
     }
 
     fn take_link(&mut self, link: &Link, out: &mut Vec<Output>) {
+        // Most links say what is known: nothing is gathered for them.
+        if !self.families.is_news(link) {
+            return;
+        }
         let hot = self.classes.get(link.class);
         let is_hot = |content| hot.is_some_and(|counts| counts.hot(content).is_some());
         let links_max = self.config.links_max();
@@ -76,6 +120,12 @@ impl Group {
         }
         if from == FamilyId(content) {
             self.close_joined(content, class, out);
+            if class == Class::All {
+                let narrower: Vec<Class> = self.families.scopes_with_state(from).collect();
+                narrower
+                    .into_iter()
+                    .for_each(|own| self.close_joined(content, own, out));
+            }
             self.relink_members(from, class, out);
         }
         self.touched(content, class, out);
@@ -94,36 +144,120 @@ impl Group {
         if link.evidence == Evidence::FounderLinked {
             return;
         }
+        let is_parted = link.evidence == Evidence::FamilyParted && link.family.0 == link.content;
         for (class, family) in before {
             let stays = self.families.of(link.content, *class) == *family;
-            if stays || *family == FamilyId(link.content) || family.home() == self.id {
+            if stays || *family == FamilyId(link.content) {
                 continue;
             }
-            self.delta_number += 1;
-            out.push(Output::Delta(Delta {
-                family: *family,
-                member: link.content,
-                class: *class,
-                number: self.delta_number,
-                records: Delta::GONE.to_vec(),
-            }));
+            match (is_parted, family.home() == self.id) {
+                (true, true) => self.part(*family, *class, link.content, out),
+                (false, true) => {}
+                (true, false) => self.say_once((*family, *class), link.content, Some(&Tidings::Parted), out),
+                (false, false) => self.say_once((*family, *class), link.content, None, out),
+            }
         }
+    }
+
+    /// Says of a content of this group what has no figures: that it is gone, or what else the home of a family must know.
+    fn say_once(
+        &mut self,
+        (family, class): (FamilyId, Class),
+        member: ContentId,
+        tidings: Option<&Tidings>,
+        out: &mut Vec<Output>,
+    ) {
+        let mut records = Encoder::new();
+        encode_records([].into_iter(), &mut records);
+        if let Some(tidings) = tidings {
+            tidings.encode(&mut records);
+        }
+        self.delta_number += 1;
+        out.push(Output::Delta(Delta {
+            family,
+            member,
+            class,
+            number: self.delta_number,
+            records: records.finish(),
+        }));
+    }
+
+    /// A founder is parted from this family: those that came by it are told to go back. Who did is known to each of them alone.
+    fn part(&self, family: FamilyId, class: Class, founder: ContentId, out: &mut Vec<Output>) {
+        let members = self.known_members(family, class).into_iter();
+        let others = members.filter(|(member, _)| *member != founder);
+        out.extend(others.map(|(content, hash)| {
+            Output::Link(Link {
+                content,
+                hash,
+                family: FamilyId(founder),
+                evidence: Evidence::FamilyParted,
+                party: None,
+                class,
+                at: self.now,
+            })
+        }));
+    }
+
+    /// The members of a family by links of this very class, founder aside, of which hot records are known: here and in other groups.
+    fn known_members(&self, family: FamilyId, class: Class) -> Vec<(ContentId, ContentHash)> {
+        let hash = |content: ContentId| {
+            let keys = [class, Class::All].map(|class| HotKey { content, class });
+            let record = keys.into_iter().find_map(|key| self.hot(key));
+            record.map(|record| (content, record.hash().clone()))
+        };
+        let state = self.families.state(family, class);
+        let remote = state.into_iter().flat_map(|state| &state.remote);
+        let remote = remote.filter_map(|(member, (_, records))| Some((*member, records.first()?.hash().clone())));
+        self.families
+            .linked_to(family, class)
+            .filter_map(hash)
+            .chain(remote)
+            .collect()
     }
 
     /// A family that joined another rings no more on its own: its episode ends here and goes on in the family it joins.
     fn close_joined(&mut self, founder: ContentId, class: Class, out: &mut Vec<Output>) {
         let (family, now) = (FamilyId(founder), self.now);
-        if self.families.state(family, class).is_none() {
+        if self.families.state(family, class).is_none() || self.families.of(founder, class) == family {
             return;
         }
-        let state = self.families.state_mut(family, class, now, self.config.links_max());
-        let Some(level) = state.and_then(|state| state.episode.closed(now)) else {
+        let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
             return;
         };
-        // The family has no member left here, so the alert is composed from what was its founder.
-        let records = self.own_records(founder, class);
-        let alert = self.compose_alert(family, class, level, &records);
-        out.extend(alert.map(|alert| Output::Alert(Box::new(alert))));
+        let is_harmless = state.verdict.is_some_and(is_harmless);
+        let episode = state.episode.clone();
+        if let Some(level) = state.episode.closed(now) {
+            // The family has no member left here, so the alert is composed from what was its founder.
+            let records = self.own_records(founder, class);
+            let alert = self.compose_alert(family, class, level, &records);
+            out.extend(alert.map(|alert| Output::Alert(Box::new(alert))));
+        }
+        // What people found harmless rings nobody in another family either.
+        if episode.is_known(now) && !is_harmless {
+            self.hand_over(founder, class, &episode, out);
+        }
+    }
+
+    /// Tells the home of the family that a founder joined which episode comes along, behind the founder's figures: what rings is rung for once.
+    fn hand_over(&mut self, founder: ContentId, class: Class, episode: &Episode, out: &mut Vec<Output>) {
+        self.send_delta(founder, class, out);
+        let family = self.families.of(founder, class);
+        self.say_once((family, class), founder, Some(&Tidings::Episode(episode.clone())), out);
+    }
+
+    /// A family that joined this one brings its episode along.
+    fn take_over(&mut self, (family, class): (FamilyId, Class), joined: &Episode, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Some(state) = self.families.state_mut(family, class, now, self.config.links_max()) else {
+            self.counters.states_refused += 1;
+            return;
+        };
+        if let Some(level) = state.episode.taken_over(joined, now) {
+            self.deadlines.add(now + REVIEW_EVERY, Duty::Review(family, class));
+            self.end_quiet(family.0, Class::All);
+            self.alert(family, class, level, out);
+        }
     }
 
     /// The founder of this family joined another: its members are told to follow, those that links of one class alone made members too.
@@ -134,26 +268,10 @@ impl Group {
             if (own != class && class != Class::All) || family == joined {
                 continue;
             }
-            for member in self.families.linked_to(joined, own) {
-                let record = self.hot(HotKey {
-                    content: member,
-                    class: own,
-                });
-                let hash = record.or_else(|| {
-                    self.hot(HotKey {
-                        content: member,
-                        class: Class::All,
-                    })
-                });
-                if let Some(hash) = hash.map(|record| record.hash().clone()) {
-                    out.push(self.follow(member, hash, own, family));
-                }
+            for (member, hash) in self.known_members(joined, own) {
+                out.push(self.follow(member, hash, own, family));
             }
-            for (member, (_, records)) in self.families.take_remote(joined, own) {
-                if let Some(record) = records.first() {
-                    out.push(self.follow(member, record.hash().clone(), own, family));
-                }
-            }
+            self.families.take_remote(joined, own);
         }
     }
 
@@ -206,11 +324,26 @@ impl Group {
             self.counters.deltas_refused += 1;
             return;
         };
-        if delta.family.home() != self.id || input.finish().is_err() {
+        let has_tidings = records.is_empty() && input.remaining() > 0;
+        let tidings = has_tidings.then(|| Tidings::decode(&mut input)).transpose();
+        let (Ok(tidings), true, Ok(())) = (tidings, delta.family.home() == self.id, input.finish()) else {
             self.counters.deltas_refused += 1;
             return;
-        }
+        };
         let joined = self.families.of(delta.family.0, delta.class);
+        if tidings.is_some() && joined != delta.family {
+            // What joined another one meanwhile passes them on.
+            out.push(Output::Delta(Delta {
+                family: joined,
+                ..delta.clone()
+            }));
+            return;
+        }
+        match tidings {
+            Some(Tidings::Episode(episode)) => return self.take_over((joined, delta.class), &episode, out),
+            Some(Tidings::Parted) => self.part(joined, delta.class, delta.member, out),
+            None => {}
+        }
         if joined != delta.family {
             let hash = records.first().map(|record| record.hash().clone());
             out.extend(hash.map(|hash| self.follow(delta.member, hash, delta.class, joined)));
@@ -274,7 +407,7 @@ impl Group {
             return;
         };
         state.verdict = Some(decision.verdict);
-        let is_harmless = matches!(decision.verdict, Verdict::Benign | Verdict::Newsworthy);
+        let is_harmless = is_harmless(decision.verdict);
         let level = match state.episode.reasserted(now) {
             // Readers of this scope have seen scope `all`'s alert so far. From now on the scope has an episode of its own.
             None if open_for_all && class != Class::All => state.episode.judged(Rings::Yes, hour, now),

@@ -3,6 +3,7 @@
 use tocsin_model::{Class, FamilyId, PartyId};
 
 use crate::evidence::{PartyEvidence, evidence};
+use crate::figures::{FamilyFigures, family_figures};
 use crate::forecast::Calibration;
 use crate::group::Group;
 use crate::priority::{Setting, influence_cap, priority};
@@ -30,6 +31,12 @@ impl Group {
             })
         })
         .collect()
+    }
+
+    /// What is known of a family at its home and at the group's time, members in other groups included: what its alerts are made of. `None` when it
+    /// has no hot record in this scope.
+    pub fn figures(&self, family: FamilyId, class: Class) -> Option<FamilyFigures> {
+        family_figures(&self.records(family, class), self.now)
     }
 
     /// What it is worth to act on a family at the group's time, whether it rings or not. `None` when it has no hot record in this scope.

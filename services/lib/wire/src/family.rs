@@ -16,8 +16,8 @@ pub enum FamilyRecord {
     FurtherHash(FurtherHash),
     /// A content is hot no more: its announcement in the class holds no longer, and neither do its further hashes there.
     Withdrawal(ContentId, Class),
-    /// The further hash of a withdrawn content may be forgotten by the log.
-    FurtherHashGone,
+    /// The further hash of a withdrawn content may be forgotten by the log: content, class, and the content id of the hash itself.
+    FurtherHashGone(ContentId, Class, ContentId),
 }
 
 /// The key under which an announcement is compacted: content (big-endian) and class number (big-endian), 20 bytes.
@@ -42,10 +42,13 @@ pub fn further_hash_key(content: ContentId, class: Class, hash: ContentId) -> Ve
 pub fn read(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<FamilyRecord, RecordError> {
     let Some(value) = value else {
         let key = key.unwrap_or_default();
-        return match place_of_key(key) {
-            Some((content, class)) => Ok(FamilyRecord::Withdrawal(content, class)),
-            None if key.len() == 36 => Ok(FamilyRecord::FurtherHashGone),
-            None => Err(RecordError::Invalid { field: "key" }),
+        let further = key.split_last_chunk::<16>();
+        let further =
+            further.and_then(|(place, hash)| Some((place_of_key(place)?, ContentId(u128::from_be_bytes(*hash)))));
+        return match (place_of_key(key), further) {
+            (Some((content, class)), _) => Ok(FamilyRecord::Withdrawal(content, class)),
+            (None, Some(((content, class), hash))) => Ok(FamilyRecord::FurtherHashGone(content, class, hash)),
+            (None, None) => Err(RecordError::Invalid { field: "key" }),
         };
     };
     match framing::open(SchemaName::FurtherHash, value) {
@@ -136,7 +139,7 @@ mod tests {
             let further = further_hash_key(content, class, ContentId(3));
             assert_eq!(
                 read(Some(&further), None).expect("a key"),
-                FamilyRecord::FurtherHashGone
+                FamilyRecord::FurtherHashGone(content, class, ContentId(3))
             );
             for wrong in [&key[..19], &further[..21], &[]] {
                 assert!(read(Some(wrong), None).is_err(), "{wrong:?}");

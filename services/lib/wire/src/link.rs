@@ -33,7 +33,7 @@ pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
     let content = read_content(cursor)?;
     let hash = read_hash(cursor)?;
     let family = read_family(cursor)?;
-    let symbol = cursor.branch(6)?;
+    let symbol = cursor.branch(7)?;
     let distance = cursor.present()?.then(|| narrow(cursor, "distance")).transpose()?;
     let evidence = Evidence::from_code(symbol, distance).ok_or(invalid("evidence"))?;
     let link = Link {

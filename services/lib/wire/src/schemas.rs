@@ -124,7 +124,10 @@ impl SchemaName {
             SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
             SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],
             SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],
-            SchemaName::Link => &[include_str!("../../../../schemas/avro/link/1.avsc")],
+            SchemaName::Link => &[
+                include_str!("../../../../schemas/avro/link/1.avsc"),
+                include_str!("../../../../schemas/avro/link/2.avsc"),
+            ],
             SchemaName::State => &[include_str!("../../../../schemas/avro/state/1.avsc")],
             SchemaName::Party => &[include_str!("../../../../schemas/avro/party/1.avsc")],
             SchemaName::Calibration => &[

@@ -153,20 +153,7 @@ fn families(key: &[u8], value: Option<&[u8]>) -> Result<Change, Skipped> {
             }
         }
         FamilyRecord::Withdrawal(content, class) => Ok(Change::Withdrawn(content, class)),
-        FamilyRecord::FurtherHashGone => {
-            let (place, id) = key.split_last_chunk::<16>().ok_or(Skipped::Corrupt)?;
-            let gone = |record| match record {
-                FamilyRecord::Withdrawal(content, class) => Some((content, class)),
-                _ => None,
-            };
-            let place = family::read(Some(place), None).ok().and_then(gone);
-            let (content, class) = place.ok_or(Skipped::Corrupt)?;
-            Ok(Change::FurtherHashGone(
-                content,
-                class,
-                ContentId(u128::from_be_bytes(*id)),
-            ))
-        }
+        FamilyRecord::FurtherHashGone(content, class, hash) => Ok(Change::FurtherHashGone(content, class, hash)),
     }
 }
 

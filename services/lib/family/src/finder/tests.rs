@@ -106,6 +106,31 @@ fn same_as_links_the_higher_id_to_the_lower_in_either_direction() {
 }
 
 #[test]
+fn same_as_leads_to_the_family_that_the_other_content_is_in() {
+    for (own, expected) in [
+        // The other content, 8, is in the family of 3.
+        (9, vec![(9, 3)]),
+        (5, vec![(5, 3)]),
+        // The founder brings its members along.
+        (2, vec![(3, 2)]),
+        (3, vec![]),
+    ] {
+        let mut finder = announced(3, Class::All);
+        finder.announced(&FamilyAnnouncement {
+            family: FamilyId(ContentId(3)),
+            ..announcement(8, Class::All)
+        });
+        let same_as = [name(8)];
+        let links = finder.seen(Seen {
+            same_as: &same_as,
+            ..event(own, &[], Sharing::All)
+        });
+        let told: Vec<(u128, u128)> = links.iter().map(|link| (link.content.0, link.family.0.0)).collect();
+        assert_eq!(told, expected, "{own}");
+    }
+}
+
+#[test]
 fn a_further_hash_that_is_announced_links() {
     let links = seen(8, &[5], Sharing::All);
     assert_eq!(links.len(), 1);

@@ -197,6 +197,50 @@ fn a_family_that_joins_another_says_that_its_own_episode_is_over() {
 }
 
 #[test]
+fn a_family_that_rings_goes_on_ringing_in_the_one_it_joins_and_is_raised_once() {
+    let members = by_id(4);
+    for restarts in [false, true] {
+        let mut deployment = Deployment::new(config());
+        let mut at = 0;
+        let mut copies = |deployment: &mut Deployment, members: &[u8], count: usize| {
+            for copy in 0..count {
+                at += 1_000;
+                deployment.see(seen(members[copy % members.len()], at as u64, at));
+                deployment.tick(at + 600);
+            }
+        };
+        // All have heard the time.
+        copies(&mut deployment, &members, 4);
+        copies(&mut deployment, &members[3..], 40);
+        // From one family to the next, each of a lower id, the last two at once.
+        for joins in [&[(3, 2)][..], &[(2, 1), (1, 0)]] {
+            for (content, family) in joins {
+                let link = link(members[*content], members[*family], Class::All);
+                deployment.apply(link.content.group(), Input::Link(&link));
+                if restarts {
+                    deployment.restore();
+                }
+            }
+            copies(&mut deployment, &members, 40);
+        }
+        let of = |place: usize| {
+            let own = FamilyId(id(members[place]));
+            let alerts = deployment.alerts.iter().filter(|alert| alert.family == own);
+            alerts.map(|alert| alert.level).collect::<Vec<AlertLevel>>()
+        };
+        use AlertLevel::*;
+        assert_eq!(of(3), [Raised, Subsided]);
+        assert_eq!(of(2), [Sustained, Subsided]);
+        assert_eq!(of(1), [Sustained, Subsided], "it passes on what it hears");
+        assert_eq!(of(0), [Sustained]);
+        let last = deployment.alerts.last().unwrap();
+        assert!(last.members >= 2, "its figures came before: {last:?}");
+        let families: BTreeSet<_> = deployment.alerts.iter().map(|alert| alert.id).collect();
+        assert_eq!(families.len(), deployment.alerts.len(), "no id comes twice");
+    }
+}
+
+#[test]
 fn a_family_that_joins_another_takes_its_members_along_and_its_decisions() {
     let members = by_id(4);
     let (target, founder) = (members[0], members[1]);

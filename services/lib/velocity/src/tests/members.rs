@@ -87,6 +87,75 @@ fn a_member_that_a_better_link_moves_takes_its_figures_along() {
     }
 }
 
+/// Three families become one in two steps, each in other groups; then one of them is parted with all that came by it.
+#[test]
+fn a_family_is_parted_from_the_one_it_joined_with_all_that_came_by_it() {
+    let members = by_id(6);
+    for (parted, expected) in [
+        (2, [0, 0, 2, 2, 2, 0]),
+        (1, [0, 1, 1, 1, 1, 0]),
+        // What never founded a family has nobody to take along.
+        (5, [0, 0, 0, 0, 0, 5]),
+    ] {
+        let mut deployment = Deployment::new(config());
+        let mut at = 0;
+        let mut see = |deployment: &mut Deployment| {
+            for member in &members {
+                for copy in 0..3 {
+                    at += 100;
+                    deployment.see(seen(*member, (at + copy) as u64, at));
+                }
+                deployment.tick(at + 50);
+            }
+            at += 1_000;
+            deployment.tick(at);
+            deployment.restore();
+        };
+        let say = |deployment: &mut Deployment, content: usize, family: usize, evidence| {
+            let link = Link {
+                evidence,
+                ..link(members[content], members[family], Class::All)
+            };
+            // Said twice is said once.
+            for _ in 0..2 {
+                deployment.apply(link.content.group(), Input::Link(&link));
+            }
+        };
+        let families = |deployment: &mut Deployment| {
+            let of = std::array::from_fn::<usize, 6, _>(|member| {
+                let family = deployment.record(members[member], Class::All).unwrap().family();
+                members.iter().position(|member| id(*member) == family.0).unwrap()
+            });
+            for founder in 0..6 {
+                let family = FamilyId(id(members[founder]));
+                let counted = deployment.group(family.home()).records(family, Class::All).len();
+                let truly = of.iter().filter(|of| **of == founder).count();
+                assert_eq!(counted, truly, "what the home of {founder} counts, of {of:?}");
+            }
+            of
+        };
+        see(&mut deployment);
+        for (content, family) in [(3, 2), (4, 2), (2, 1), (5, 0), (1, 0)] {
+            say(&mut deployment, content, family, Evidence::EqualHash);
+            see(&mut deployment);
+        }
+        assert_eq!(families(&mut deployment), [0; 6]);
+        say(&mut deployment, parted, parted, Evidence::FamilyParted);
+        see(&mut deployment);
+        assert_eq!(families(&mut deployment), expected, "{parted} is parted");
+        say(&mut deployment, parted, 0, Evidence::EqualHash);
+        say(&mut deployment, parted, 0, Evidence::FounderLinked);
+        see(&mut deployment);
+        assert_eq!(families(&mut deployment), expected, "a person's word stays");
+        say(&mut deployment, parted, 0, Evidence::Moderator);
+        see(&mut deployment);
+        assert_eq!(families(&mut deployment), [0; 6], "until a person puts it back");
+        say(&mut deployment, parted, parted, Evidence::FamilyParted);
+        see(&mut deployment);
+        assert_eq!(families(&mut deployment), expected, "and parts it again");
+    }
+}
+
 #[test]
 fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
     let members = by_id(3);

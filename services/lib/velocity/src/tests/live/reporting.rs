@@ -236,7 +236,7 @@ fn a_stream_that_rang_and_joins_the_family_of_a_copy_goes_on_ringing_there() {
         deployment.tick(17 * MINUTE + 2_000);
         let of_family = |alert: &&Alert| alert.family == FamilyId(id(copy));
         let goes_on: Vec<Alert> = deployment.alerts[told..].iter().filter(of_family).cloned().collect();
-        let expected = [(AlertLevel::Raised, AlertReason::LiveMatch, 1)];
+        let expected = [(AlertLevel::Sustained, AlertReason::LiveAudience, 1)];
         assert_eq!(said(&goes_on), expected[..usize::from(reported)], "{verdict:?}");
     }
 }
