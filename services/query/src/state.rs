@@ -8,6 +8,7 @@ use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use crate::banks::Banks;
+use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
 use crate::routes::{Meter, StreamSlots, TrendingCache};
@@ -30,10 +31,12 @@ struct Shared {
     arrivals: watch::Sender<u64>,
     slots: Arc<StreamSlots>,
     stall_max: Duration,
+    look_up_time_max: Duration,
     trending: TrendingCache,
     meter: Meter,
-    look_up_turns: Semaphore,
+    look_up_turns: Arc<Semaphore>,
     banks: Banks,
+    listings: Listings,
 }
 
 /// So many look-ups are made at a time.
@@ -61,6 +64,8 @@ pub struct QueryStateParts {
     pub meter: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
+    /// How long a look-up may take.
+    pub look_up_time_max: Duration,
 }
 
 impl QueryState {
@@ -79,10 +84,12 @@ impl QueryState {
                 arrivals: watch::Sender::new(0),
                 slots: Arc::new(parts.slots),
                 stall_max: parts.stall_max,
+                look_up_time_max: parts.look_up_time_max,
                 trending: TrendingCache::default(),
                 meter: parts.meter,
-                look_up_turns: Semaphore::new(LOOK_UPS_AT_ONCE),
+                look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
+                listings: Listings::default(),
             }),
         }
     }
@@ -144,16 +151,24 @@ impl QueryState {
         self.shared.stall_max
     }
 
+    pub(crate) fn look_up_time_max(&self) -> Duration {
+        self.shared.look_up_time_max
+    }
+
     pub(crate) fn meter(&self) -> &Meter {
         &self.shared.meter
     }
 
-    pub(crate) fn look_up_turns(&self) -> &Semaphore {
+    pub(crate) fn look_up_turns(&self) -> &Arc<Semaphore> {
         &self.shared.look_up_turns
     }
 
     pub(crate) fn banks(&self) -> &Banks {
         &self.shared.banks
+    }
+
+    pub(crate) fn listings(&self) -> &Listings {
+        &self.shared.listings
     }
 
     pub(crate) fn trending(&self) -> &TrendingCache {

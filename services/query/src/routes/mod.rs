@@ -21,8 +21,8 @@ use crate::answer::AnswerError;
 use crate::state::QueryState;
 
 pub use hma::{
-    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, MALFORMED_SIGNAL, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
-    UNMATCHABLE_SIGNAL,
+    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
+    UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
 pub use meter::Meter;
 pub use stream::{HEARTBEAT_INTERVAL, STALL_MAX};
@@ -65,8 +65,15 @@ pub const RATE_LIMITED: ProblemKind = ProblemKind {
 };
 
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 10] = {
-    let [type_unknown, malformed, unmatchable, bank_unknown, no_hashing] = hma::PROBLEMS;
+pub const PROBLEMS: [ProblemKind; 11] = {
+    let [
+        type_unknown,
+        malformed,
+        unmatchable,
+        bank_unknown,
+        no_hashing,
+        timed_out,
+    ] = hma::PROBLEMS;
     [
         NOT_READY,
         NOT_HOT,
@@ -78,6 +85,7 @@ pub const PROBLEMS: [ProblemKind; 10] = {
         unmatchable,
         bank_unknown,
         no_hashing,
+        timed_out,
     ]
 };
 

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::state::QueryState;
 
 pub use compare::COMPARE_BYTES_MAX;
-pub use look_up::BANKS_ASKED_MAX;
+pub use look_up::{BANKS_ASKED_MAX, LOOK_UP_TIME_MAX};
 
 /// The signal type is none that is answered here.
 pub const UNKNOWN_SIGNAL_TYPE: ProblemKind = ProblemKind {
@@ -58,13 +58,21 @@ pub const HASHING_NOT_OFFERED: ProblemKind = ProblemKind {
     title: "Tocsin takes hashes, never media: hash it where it is and look the hash up",
 };
 
+/// The look-up took too long: the store is slow, or too many are made.
+pub const LOOK_UP_TIMED_OUT: ProblemKind = ProblemKind {
+    status: 503,
+    code: "look_up_timed_out",
+    title: "The look-up took too long",
+};
+
 /// The kinds of problems of these routes.
-pub(super) const PROBLEMS: [ProblemKind; 5] = [
+pub(super) const PROBLEMS: [ProblemKind; 6] = [
     UNKNOWN_SIGNAL_TYPE,
     MALFORMED_SIGNAL,
     UNMATCHABLE_SIGNAL,
     UNKNOWN_BANK,
     HASHING_NOT_OFFERED,
+    LOOK_UP_TIMED_OUT,
 ];
 
 pub(super) fn routes() -> OpenApiRouter<QueryState> {
