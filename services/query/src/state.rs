@@ -11,7 +11,7 @@ use crate::banks::Banks;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{Meter, StreamSlots, TrendingCache};
+use crate::routes::{LeakThroughCache, Meter, StreamSlots, TrendingCache};
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +33,7 @@ struct Shared {
     stall_max: Duration,
     look_up_time_max: Duration,
     trending: TrendingCache,
+    leak_through: LeakThroughCache,
     meter: Meter,
     look_up_turns: Arc<Semaphore>,
     banks: Banks,
@@ -86,6 +87,7 @@ impl QueryState {
                 stall_max: parts.stall_max,
                 look_up_time_max: parts.look_up_time_max,
                 trending: TrendingCache::default(),
+                leak_through: LeakThroughCache::default(),
                 meter: parts.meter,
                 look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
@@ -169,6 +171,10 @@ impl QueryState {
 
     pub(crate) fn listings(&self) -> &Listings {
         &self.shared.listings
+    }
+
+    pub(crate) fn leak_through(&self) -> &LeakThroughCache {
+        &self.shared.leak_through
     }
 
     pub(crate) fn trending(&self) -> &TrendingCache {

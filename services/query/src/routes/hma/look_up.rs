@@ -35,10 +35,10 @@ pub const BANKS_ASKED_MAX: usize = 64;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LookupParameters {
-    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -54,10 +54,10 @@ pub(crate) struct LookupParameters {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RawLookupParameters {
-    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -239,7 +239,8 @@ pub(super) fn unknown_bank(state: &QueryState, name: &str) -> Problem {
     turn_down(state, UNKNOWN_BANK, &format!("bank: {name}"))
 }
 
-fn unavailable(error: &tocsin_store::StoreError) -> Problem {
+/// The store failed.
+pub(in crate::routes) fn unavailable(error: &tocsin_store::StoreError) -> Problem {
     tracing::error!(
         error = tocsin_runtime::roles::chain(error),
         "the watch list could not be asked"

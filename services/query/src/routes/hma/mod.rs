@@ -21,13 +21,14 @@ use utoipa_axum::routes;
 use crate::state::QueryState;
 
 pub use compare::COMPARE_BYTES_MAX;
+pub(super) use look_up::unavailable;
 pub use look_up::{BANKS_ASKED_MAX, LOOK_UP_TIME_MAX};
 
 /// The signal type is none that is answered here.
 pub const UNKNOWN_SIGNAL_TYPE: ProblemKind = ProblemKind {
     status: 400,
     code: "unknown_signal_type",
-    title: "The signal type is none that is looked up here: pdq, sha256, video_md5 and video_sha256 are",
+    title: "The signal type is none that is looked up here: pdq, sha256, video_sha256, md5, photo_md5, video_md5 and url are",
 };
 
 /// The signal is not one of its type.
