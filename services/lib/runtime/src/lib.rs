@@ -15,6 +15,7 @@ pub mod config;
 pub mod http;
 pub mod problem;
 pub mod readiness;
+mod retry_after;
 pub mod roles;
 mod server;
 mod shutdown;

@@ -44,6 +44,16 @@ pub type ListingsOf = (Vec<WatchListing>, Option<Aggregate>);
 const LISTED: &str = "SELECT b.name, e.algorithm, e.value, COALESCE(e.severity, b.severity) AS severity, e.source_id, e.tags, e.listed_at, \
                       e.updated_at FROM watch_banks b JOIN watch_entries e ON e.list = b.list WHERE b.enabled = 1 AND e.algorithm = $1";
 
+impl WatchCursor {
+    /// A page that ended with this hash of this bank, whether it is listed there still or not.
+    pub fn behind(bank: &BankName, hash: &ContentHash) -> Self {
+        WatchCursor {
+            bank: bank.clone(),
+            place: place(hash),
+        }
+    }
+}
+
 impl Store {
     /// At most `limit` entries of a bank, or of all banks one after the other, by hash within a bank; and where to go on, if there may be
     /// more. Banks that are not in use are told of too.
