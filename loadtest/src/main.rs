@@ -112,6 +112,18 @@ enum Command {
         #[arg(long, default_value = "unknown")]
         commit: String,
     },
+    /// Measures what long lists of pictures cost intake, on one thread.
+    Listed {
+        /// Where the figures go, as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Hashes in each list.
+        #[arg(long, default_value_t = 1_000_000)]
+        hashes: usize,
+        /// What was built: goes into the file.
+        #[arg(long, default_value = "unknown")]
+        commit: String,
+    },
     /// Measures what a second detector adds, and what an event costs with many live contents.
     Scale {
         #[command(flatten)]
@@ -313,6 +325,7 @@ fn main() -> anyhow::Result<()> {
             peers,
             commit,
         } => measure::run_matcher(hashes, peers.as_deref(), &out, &commit),
+        Command::Listed { out, hashes, commit } => measure::run_listed(hashes, &out, &commit),
         Command::Scale {
             run,
             events,

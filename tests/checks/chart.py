@@ -82,10 +82,25 @@ def check_config(text: str, wanted: dict) -> None:
             check(isinstance(got, dict), f"the configuration lost {path}")
             for key, value in want.items():
                 compare(f"{path}.{key}", value, got.get(key))
+        elif isinstance(want, list) and any(isinstance(item, dict) for item in want):
+            check(isinstance(got, list) and len(got) == len(want), f"the configuration lost some of {path}")
+            for place, (one, other) in enumerate(zip(want, got)):
+                compare(f"{path}[{place}]", one, other)
         else:
             check(type(want) is type(got) and want == got, f"the configuration says {path} = {got!r}, not {want!r}")
 
     compare("config", wanted, config)
+
+
+def check_secret_files(role: str, pod: dict, secrets: dict) -> None:
+    """Files of secrets stand in the pods of the one role that reads them."""
+    for value, owner in (("ospreyMappings", "intake"), ("followCredentials", "dispatcher")):
+        name = secrets.get(value, {}).get("name")
+        mounted = [volume["name"] for volume in pod["volumes"] if name and volume.get("secret", {}).get("secretName") == name]
+        check(len(mounted) == (1 if name and role == owner else 0), f"{role}: {value} is not where it is read, or elsewhere")
+        for volume in mounted:
+            mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == volume]
+            check(len(mounts) == 1 and mounts[0]["readOnly"], f"{role}: {value} is not mounted to be read")
 
 
 def check_objects(objects: list[dict], values: dict) -> None:
@@ -115,6 +130,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
         check(service["selector"].items() <= pod["metadata"]["labels"].items(), f"{role}: the service misses its pods")
         if kind == "StatefulSet":
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
+        check_secret_files(role, pod["spec"], values["secrets"])
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     check(len(names) == len(set(names)), "two objects have one name")
     check(any(kind == "Job" for kind, _ in names) == values.get("topicsJob", {}).get("enabled", True), "the topics job is wrong")

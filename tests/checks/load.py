@@ -15,7 +15,7 @@ def figures(path):
     return found
 
 
-throughput, latency, scale, overload, soak, matcher, http, casework = map(figures, sys.argv[1:])
+throughput, latency, scale, overload, soak, matcher, http, casework, listed = map(figures, sys.argv[1:])
 for name in ("core", "intake_core", "pipeline", "do_nothing"):
     assert throughput[f"{name}_events_per_second"] > 1_000, name
 for suffix in ("", "_batched"):
@@ -31,6 +31,10 @@ assert latency["alert_latency_samples"] >= 200, "a new content every 20 ms for f
 assert latency["latency_events"] > 0.9 * 8 * latency["latency_rate_events_per_second"], "the rate was not kept"
 for kind in ("random", "random_tenfold", "clustered", "skewed"):
     assert matcher[f"lookups_per_second_{kind}"] > 1, kind
+for kind in ("random", "clustered", "skewed"):
+    assert all(0 < listed[f"listed_rate_kept_{what}{kind}"] for what in ("", "pictures_", "mixed_")), kind
+    assert listed[f"link_lag_ms_p99_{kind}"] <= listed[f"link_lag_ms_max_{kind}"], kind
+    assert listed[f"listed_links_{kind}"] >= 200, "of 400 copies of listed pictures"
 for what in ("detector", "do_nothing"):
     one, two = (scale[f"scale_events_per_second_{what}_{count}"] for count in ("one", "two"))
     # Figures are rounded.

@@ -37,7 +37,7 @@ app.kubernetes.io/component: {{ . }}
 {{/* One table of TOML and the tables below it. Takes a dict with path and table. */}}
 {{- define "tocsin.table" -}}
 {{- range $key, $value := .table }}
-{{- if not (kindIs "map" $value) }}
+{{- if not (or (kindIs "map" $value) (include "tocsin.tables" $value)) }}
 {{ toJson $key }} = {{ include "tocsin.scalar" $value }}
 {{- end }}
 {{- end }}
@@ -48,8 +48,24 @@ app.kubernetes.io/component: {{ . }}
 
 [{{ $below }}]
 {{- include "tocsin.table" (dict "path" $below "table" $value) }}
+{{- else if include "tocsin.tables" $value }}
+{{- $below := ternary (toJson $key) (printf "%s.%s" $path (toJson $key)) (eq $path "") }}
+{{- range $value }}
+
+[[{{ $below }}]]
+{{- include "tocsin.table" (dict "path" $below "table" .) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether a value is a list of tables: followed lists are one. Nothing where it is not. */}}
+{{- define "tocsin.tables" -}}
+{{- if and (kindIs "slice" .) . -}}
+{{- if kindIs "map" (first .) -}}
+yes
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A value of TOML: JSON writes text, switches and lists the same way; a whole number loses its fraction. */}}
@@ -181,6 +197,11 @@ spec:
           mountPath: /etc/tocsin-osprey
           readOnly: true
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.secrets.followCredentials.name }}
+        - name: follow
+          mountPath: /etc/tocsin-follow
+          readOnly: true
+        {{- end }}
         - name: scratch
           mountPath: /tmp
   volumes:
@@ -191,6 +212,11 @@ spec:
     - name: osprey
       secret:
         secretName: {{ .root.Values.secrets.ospreyMappings.name }}
+    {{- end }}
+    {{- if and (eq .role "dispatcher") .root.Values.secrets.followCredentials.name }}
+    - name: follow
+      secret:
+        secretName: {{ .root.Values.secrets.followCredentials.name }}
     {{- end }}
     - name: scratch
       emptyDir:

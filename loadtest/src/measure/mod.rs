@@ -7,6 +7,7 @@ mod core;
 mod corpus;
 mod http;
 mod latency;
+mod listed;
 mod live;
 mod matcher;
 mod peers;
@@ -150,6 +151,15 @@ pub fn run_matcher(hashes: usize, peers: Option<&Path>, out: &Path, commit: &str
     let peers = peers.map(matcher::peers).transpose()?.unwrap_or_default();
     let mut figures = Figures::default();
     figures.add_matcher(&matcher::measure(hashes)?, &peers);
+    figures.print();
+    figures.write(out, &machine, commit)
+}
+
+/// Measures what lists of so many pictures cost intake, prints a table and writes the file.
+pub fn run_listed(hashes: usize, out: &Path, commit: &str) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    figures.add_listed(&listed::measure(hashes)?);
     figures.print();
     figures.write(out, &machine, commit)
 }

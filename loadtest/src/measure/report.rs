@@ -13,6 +13,7 @@ use super::core;
 use super::corpus::Framing;
 use super::http::Http;
 use super::latency::Latency;
+use super::listed::Listed;
 use super::matcher::{Measured, Peer};
 use super::peers::Compared;
 use super::pipeline::Path;
@@ -302,6 +303,24 @@ impl Figures {
             let name = format!("{}_batch_{}", name.to_lowercase(), peer.batch);
             self.set(&format!("lookups_per_second_{name}"), peer.lookups_per_second);
             self.set(&format!("speedup_vs_{name}"), own / peer.lookups_per_second);
+        }
+    }
+
+    pub(super) fn add_listed(&mut self, measured: &[Listed]) {
+        for list in measured {
+            let name = list.name;
+            let ratio = |[without, with]: [Duration; 2]| without.as_secs_f64() / with.as_secs_f64().max(f64::EPSILON);
+            let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+            self.set(&format!("listed_rate_kept_{name}"), ratio(list.ordinary));
+            self.set(&format!("listed_rate_kept_pictures_{name}"), ratio(list.picture));
+            self.set(&format!("listed_rate_kept_mixed_{name}"), list.rate_kept_mixed());
+            for (of, [without, with]) in [("ordinary", list.ordinary), ("picture", list.picture)] {
+                self.set(&format!("listed_ns_{of}_without_{name}"), without.as_nanos() as f64);
+                self.set(&format!("listed_ns_{of}_{name}"), with.as_nanos() as f64);
+            }
+            self.set(&format!("link_lag_ms_p99_{name}"), milliseconds(list.link_lag_p99));
+            self.set(&format!("link_lag_ms_max_{name}"), milliseconds(list.link_lag_max));
+            self.set(&format!("listed_links_{name}"), list.links as f64);
         }
     }
 

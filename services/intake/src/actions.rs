@@ -47,6 +47,9 @@ impl Actions {
         for field in mapped.absent {
             *counted.fields_absent.entry(field).or_insert(0) += 1;
         }
+        for field in mapped.malformed {
+            *counted.fields_malformed.entry(field).or_insert(0) += 1;
+        }
         Ok(Some(Cow::Owned(encode_single_object(&mapped.event))))
     }
 }

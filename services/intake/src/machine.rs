@@ -53,8 +53,10 @@ pub struct Counted {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Actions of Osprey that are no events.
     pub actions_ignored: u64,
-    /// Fields that stood not where the mapping of actions says, in events all the same.
+    /// Fields that stood not where the mapping of actions says, and those of another form, in events all the same.
     pub fields_absent: BTreeMap<&'static str, u64>,
+    /// See `fields_absent`.
+    pub fields_malformed: BTreeMap<&'static str, u64>,
     /// Links found.
     pub links: u64,
     /// PDQ hashes that are not matched by distance: of low quality, or of no picture.
@@ -80,8 +82,7 @@ struct Refused {
 /// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
 pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
 
-/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones, how many there were.
-/// Otherwise one record could make ten thousand.
+/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones how many: one record could make ten thousand.
 pub const REJECTS_PER_RECORD_MAX: usize = 100;
 
 impl Intake {

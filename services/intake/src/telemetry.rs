@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     rejects: IntCounterVec,
     actions_ignored: IntCounter,
     fields_absent: IntCounterVec,
+    fields_malformed: IntCounterVec,
     links: IntCounter,
     unmatchable: IntCounter,
     forgotten_early: IntCounter,
@@ -36,6 +37,13 @@ impl Metrics {
                 Opts::new(
                     "tocsin_intake_fields_absent_total",
                     "Fields that stood not where the mapping of actions says, in events accepted without them",
+                ),
+                &["field"],
+            )?,
+            fields_malformed: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_intake_fields_malformed_total",
+                    "Fields of actions that had another form than theirs, in events accepted without them",
                 ),
                 &["field"],
             )?,
@@ -77,6 +85,7 @@ impl Metrics {
         registry.register(Box::new(metrics.rejects.clone()))?;
         registry.register(Box::new(metrics.actions_ignored.clone()))?;
         registry.register(Box::new(metrics.fields_absent.clone()))?;
+        registry.register(Box::new(metrics.fields_malformed.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
         registry.register(Box::new(metrics.unmatchable.clone()))?;
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
@@ -114,6 +123,9 @@ impl BatchRead {
         metrics.actions_ignored.inc_by(counted.actions_ignored);
         for (field, count) in &counted.fields_absent {
             metrics.fields_absent.with_label_values(&[field]).inc_by(*count);
+        }
+        for (field, count) in &counted.fields_malformed {
+            metrics.fields_malformed.with_label_values(&[field]).inc_by(*count);
         }
         metrics.links.inc_by(counted.links);
         metrics.unmatchable.inc_by(counted.unmatchable);

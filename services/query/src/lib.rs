@@ -22,6 +22,7 @@ pub mod banks;
 pub mod cursor;
 
 mod config;
+mod listings;
 mod metrics;
 mod routes;
 mod spawn;
@@ -29,11 +30,13 @@ mod state;
 mod tail;
 
 pub use config::QueryConfig;
+pub use listings::{LISTINGS_AGE_MAX, LISTINGS_MAX};
 pub use metrics::Metrics;
 pub use routes::{
-    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, MALFORMED_SIGNAL,
-    Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX,
-    UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL, description, router,
+    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX,
+    LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL, Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED,
+    STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
+    description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts};

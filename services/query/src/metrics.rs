@@ -17,10 +17,11 @@ pub(crate) enum LookUp {
     UnmatchableSignal,
     UnknownBank,
     RateLimited,
+    TimedOut,
 }
 
 impl LookUp {
-    pub(crate) const ALL: [LookUp; 7] = [
+    pub(crate) const ALL: [LookUp; 8] = [
         LookUp::Matched,
         LookUp::Unmatched,
         LookUp::UnknownSignalType,
@@ -28,6 +29,7 @@ impl LookUp {
         LookUp::UnmatchableSignal,
         LookUp::UnknownBank,
         LookUp::RateLimited,
+        LookUp::TimedOut,
     ];
 
     /// The name in metrics: of a refusal that of its problem.
@@ -40,6 +42,7 @@ impl LookUp {
             LookUp::UnmatchableSignal => "unmatchable_signal",
             LookUp::UnknownBank => "unknown_bank",
             LookUp::RateLimited => "rate_limited",
+            LookUp::TimedOut => "look_up_timed_out",
         }
     }
 }
@@ -65,6 +68,10 @@ pub struct Metrics {
     /// Hashes of announced contents held.
     pub(crate) announced_hashes: IntGauge,
     look_ups: IntCounterVec,
+    /// Contents of which the store was asked who lists them.
+    pub(crate) listings_asked: IntCounter,
+    /// Contents of which it was known from a moment ago.
+    pub(crate) listings_remembered: IntCounter,
     /// Alerts held.
     pub(crate) alerts: IntGauge,
     /// 1 once the replica had caught up.
@@ -134,6 +141,14 @@ impl Metrics {
                 ),
                 &["outcome"],
             )?,
+            listings_asked: IntCounter::new(
+                "tocsin_query_listings_asked_total",
+                "Contents of look-ups of which the store was asked who lists them",
+            )?,
+            listings_remembered: IntCounter::new(
+                "tocsin_query_listings_remembered_total",
+                "Contents of look-ups of which it was known from a moment ago who lists them",
+            )?,
             ready: IntGauge::new("tocsin_query_ready", "1 once the replica caught up with the log")?,
             read_failures: IntCounter::new(
                 "tocsin_query_read_failures_total",
@@ -162,8 +177,14 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
         }
         registry.register(Box::new(metrics.look_ups.clone()))?;
-        registry.register(Box::new(metrics.read_failures.clone()))?;
-        registry.register(Box::new(metrics.streams_evicted.clone()))?;
+        for counter in [
+            &metrics.listings_asked,
+            &metrics.listings_remembered,
+            &metrics.read_failures,
+            &metrics.streams_evicted,
+        ] {
+            registry.register(Box::new(counter.clone()))?;
+        }
         Ok(metrics)
     }
 

@@ -8,9 +8,10 @@ use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use crate::banks::Banks;
+use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{Meter, StreamSlots, TrendingCache};
+use crate::routes::{LeakThroughCache, Meter, StreamSlots, TrendingCache};
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -30,10 +31,13 @@ struct Shared {
     arrivals: watch::Sender<u64>,
     slots: Arc<StreamSlots>,
     stall_max: Duration,
+    look_up_time_max: Duration,
     trending: TrendingCache,
+    leak_through: LeakThroughCache,
     meter: Meter,
-    look_up_turns: Semaphore,
+    look_up_turns: Arc<Semaphore>,
     banks: Banks,
+    listings: Listings,
 }
 
 /// So many look-ups are made at a time.
@@ -61,6 +65,8 @@ pub struct QueryStateParts {
     pub meter: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
+    /// How long a look-up may take.
+    pub look_up_time_max: Duration,
 }
 
 impl QueryState {
@@ -79,10 +85,13 @@ impl QueryState {
                 arrivals: watch::Sender::new(0),
                 slots: Arc::new(parts.slots),
                 stall_max: parts.stall_max,
+                look_up_time_max: parts.look_up_time_max,
                 trending: TrendingCache::default(),
+                leak_through: LeakThroughCache::default(),
                 meter: parts.meter,
-                look_up_turns: Semaphore::new(LOOK_UPS_AT_ONCE),
+                look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
+                listings: Listings::default(),
             }),
         }
     }
@@ -144,16 +153,28 @@ impl QueryState {
         self.shared.stall_max
     }
 
+    pub(crate) fn look_up_time_max(&self) -> Duration {
+        self.shared.look_up_time_max
+    }
+
     pub(crate) fn meter(&self) -> &Meter {
         &self.shared.meter
     }
 
-    pub(crate) fn look_up_turns(&self) -> &Semaphore {
+    pub(crate) fn look_up_turns(&self) -> &Arc<Semaphore> {
         &self.shared.look_up_turns
     }
 
     pub(crate) fn banks(&self) -> &Banks {
         &self.shared.banks
+    }
+
+    pub(crate) fn listings(&self) -> &Listings {
+        &self.shared.listings
+    }
+
+    pub(crate) fn leak_through(&self) -> &LeakThroughCache {
+        &self.shared.leak_through
     }
 
     pub(crate) fn trending(&self) -> &TrendingCache {

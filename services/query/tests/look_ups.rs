@@ -256,3 +256,40 @@ async fn the_other_routes_have_the_shapes_of_hma() {
         )
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_is_asked_once_for_all_that_is_found() {
+    let mut world = World::default();
+    for number in 0..3 {
+        world.watch(u64::from(number) + 1, PICTURES + number, Some(2));
+    }
+    let mut fed = Fed::default();
+    fed.feed_all(&world.records(60_000));
+    let bare = ready(fed).await;
+    list(&bare, PICTURES, "north", 3).await;
+    list(&bare, PICTURES + 2, "north", 3).await;
+    let ask = async |content| {
+        let (_, answer) = get(
+            &bare.router,
+            Some(&bare.keys.party_1),
+            &format!("/m/lookup?{}", signal(content)),
+        )
+        .await;
+        let found = banks(&answer)
+            .into_iter()
+            .map(|(bank, matches)| (bank.to_owned(), matches.len()));
+        let found: Vec<(String, usize)> = found.collect();
+        let counted = |name| counted(&bare.registry, name, None) as u64;
+        let (asked, remembered) = (
+            counted("tocsin_query_listings_asked_total"),
+            counted("tocsin_query_listings_remembered_total"),
+        );
+        (found, asked, remembered)
+    };
+    let of_north = |count| vec![("NORTH".to_owned(), count)];
+    assert_eq!(ask(PICTURES + 1).await, (of_north(2), 3, 0));
+    assert_eq!(ask(PICTURES).await, (of_north(2), 3, 3), "within ten seconds");
+    // What is listed meanwhile is told of when what is remembered is old.
+    list(&bare, PICTURES + 1, "north", 3).await;
+    assert_eq!(ask(PICTURES).await, (of_north(2), 3, 6));
+}

@@ -5,6 +5,8 @@ mod announced;
 mod api;
 mod world;
 
+use std::time::Duration;
+
 use announced::*;
 use api::*;
 use axum::body::Body;
@@ -150,18 +152,7 @@ async fn what_is_wrong_with_a_signal_is_told_by_a_code_and_counted() {
             "{path}"
         );
     }
-    let counted = |outcome: &str| {
-        let families = bare.registry.gather();
-        let family = families
-            .iter()
-            .find(|family| family.name() == "tocsin_query_look_ups_total")
-            .unwrap();
-        let of_outcome = family
-            .get_metric()
-            .iter()
-            .filter(|metric| metric.get_label()[0].value() == outcome);
-        of_outcome.map(|metric| metric.get_counter().get_value()).sum::<f64>()
-    };
+    let counted = |outcome: &str| counted(&bare.registry, "tocsin_query_look_ups_total", Some(outcome));
     for outcome in [
         "unknown_signal_type",
         "malformed_signal",
@@ -227,4 +218,27 @@ async fn a_key_that_looked_up_enough_waits_and_no_other_does() {
     assert_eq!(ask(&bare.keys.party_2, "/c/banks").await, (200, told("2")));
     // What is no look-up is not counted.
     assert_eq!(ask(&bare.keys.party_1, "/v1/trending").await, (200, [None, None, None]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_would_wait_too_long_is_told_so() {
+    let (_, fed) = announced();
+    let bare = Bare::hurried(fed.replica, Duration::ZERO).await;
+    bare.state.set_ready();
+    let key = Some(&*bare.keys.party_1);
+    let mut timed_out = 0;
+    // A look-up may be done before it is looked at the first time.
+    for _ in 0..100 {
+        let (status, answer) = get(&bare.router, key, &format!("/m/lookup?{}", signal(OF_ALL))).await;
+        match status {
+            StatusCode::OK => assert!(answer["HOT_FAMILIES"].is_array()),
+            _ => {
+                assert_eq!((status.as_u16(), &answer["code"]), (503, &"look_up_timed_out".into()));
+                timed_out += 1;
+            }
+        }
+    }
+    assert!(timed_out > 0);
+    let told = counted(&bare.registry, "tocsin_query_look_ups_total", Some("look_up_timed_out"));
+    assert_eq!(told, f64::from(timed_out));
 }

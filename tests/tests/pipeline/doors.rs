@@ -18,6 +18,7 @@ use tocsin_tests::wait::until;
 use tocsin_wire::event::encode_batch;
 use tocsin_wire::osprey::{self, NewAction};
 
+use crate::osprey::write_mapping;
 use crate::retries::now;
 
 const MAPPING: &str = r#"
@@ -45,10 +46,7 @@ async fn actions_come_in_and_alerts_go_out_to_those_who_may_see_them() {
 
 async fn check(ground: &Ground) -> Result<()> {
     let files = tempfile::tempdir()?;
-    let (mapping, key) = (files.path().join("mapping.toml"), files.path().join("key"));
-    std::fs::write(&key, "a key of 32 bytes that is secret")?;
-    std::fs::write(&mapping, MAPPING.replace("KEY", &key.display().to_string()))?;
-    let mapping = mapping.display().to_string();
+    let mapping = write_mapping(files.path(), MAPPING);
     let site = Site::with(ground, Time::Live, 4, &[("intake.osprey_mappings.alpha", &mapping)]).await?;
     add_endpoints(&site).await?;
     let deployment = Deployment::start(&site).await?;

@@ -9,6 +9,8 @@ mod doors;
 mod links;
 mod live;
 mod look_ups;
+#[path = "../../../services/lib/wire/tests/osprey/mod.rs"]
+mod osprey;
 mod partitions;
 mod poison;
 mod retries;

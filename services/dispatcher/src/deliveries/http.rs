@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, Url, redirect};
 use tocsin_model::Milliseconds;
+use tocsin_runtime::http::retry_after;
 
 use super::address::{Networks, is_public};
 
@@ -104,7 +105,7 @@ impl HttpClient {
             Ok(response) => {
                 let answer = Answer::Status {
                     code: response.status().as_u16(),
-                    retry_after: retry_after(response.headers(), SystemTime::now()),
+                    retry_after: retry_after(response.headers(), SystemTime::now()).map(milliseconds),
                 };
                 // The status says it all; whether the body ends well changes nothing.
                 let _ = tokio::time::timeout(BODY_TIMEOUT, read_off(response)).await;
@@ -157,14 +158,8 @@ async fn read_off(mut response: Response) {
     }
 }
 
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Milliseconds> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Milliseconds::from_seconds(i64::from(seconds)));
-    }
-    let until = httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?;
-    i64::try_from(until.as_millis()).ok().map(Milliseconds)
+fn milliseconds(wait: Duration) -> Milliseconds {
+    Milliseconds(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn reason(error: &reqwest::Error) -> &'static str {
@@ -184,10 +179,8 @@ fn reason(error: &reqwest::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    //! Goal: names and addresses that must not be called are not; what an endpoint says of a later time is understood.
+    //! Goal: names and addresses that must not be called are not.
     #![allow(clippy::unwrap_used)]
-
-    use std::time::UNIX_EPOCH;
 
     use super::*;
 
@@ -231,22 +224,5 @@ mod tests {
         let named = HttpClient::new(Networks::parse(&["127.0.0.0/8".to_owned()]).unwrap()).unwrap();
         let url = format!("http://127.0.0.1:{port}/");
         assert_eq!(named.post(request(&url)).await, Answer::None("connect"));
-    }
-
-    #[test]
-    fn a_later_time_is_seconds_or_a_date() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        for (text, expected) in [
-            ("120", Some(120_000)),
-            ("Tue, 14 Nov 2023 22:13:50 GMT", Some(30_000)),
-            ("Tue, 14 Nov 2000 22:13:50 GMT", None),
-            ("-1", None),
-            ("soon", None),
-            ("99999999999", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), expected.map(Milliseconds), "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

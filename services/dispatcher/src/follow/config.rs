@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,11 @@ pub enum FollowKind {
 pub struct FollowConfig {
     /// `threat-exchange`, `tech-against-terrorism` or `stopncii`.
     pub kind: FollowKind,
-    /// Where: see [`FollowKind`]. `https://...`; `http://` for a server on the same machine.
+    /// Where: see [`FollowKind`]. `https://...`; `http://` for a server on the same machine, or with `plain_http`.
     pub url: String,
+    /// Whether credentials and hashes may cross a network in the open. Default: false.
+    #[serde(default)]
+    pub plain_http: bool,
     /// Into which bank; made when it is not there. No two lists share one.
     pub bank: String,
     /// The file that holds the credentials. It is read at each round, so they may be replaced.
@@ -78,6 +82,11 @@ impl FollowConfig {
             if !url.as_ref().is_some_and(is_web) {
                 refusals.push(Refusal::new(key, "url: https://... without a query is wanted"));
             }
+            let is_open = |url: &reqwest::Url| url.scheme() == "http" && !is_here(url);
+            if url.as_ref().is_some_and(is_open) && !follow.plain_http {
+                let reason = "url: http:// is for this machine alone; plain_http = true lets credentials cross a network in the open";
+                refusals.push(Refusal::new(key, reason));
+            }
             if follow.credentials_file.as_os_str().is_empty() == follow.credentials_env.is_empty() {
                 let reason = "one of credentials_file and credentials_env is wanted";
                 refusals.push(Refusal::new(key, reason));
@@ -86,6 +95,13 @@ impl FollowConfig {
         }
         refusals
     }
+}
+
+/// Whether a URL names this machine: by an address of the loopback, or as `localhost` (RFC 6761, section 6.3).
+fn is_here(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -97,6 +113,7 @@ mod tests {
         let good = FollowConfig {
             kind: FollowKind::StopNcii,
             url: "https://lists.example/v1".to_owned(),
+            plain_http: false,
             bank: "NCII".to_owned(),
             credentials_file: PathBuf::from("keys"),
             credentials_env: String::new(),
@@ -112,10 +129,26 @@ mod tests {
         };
         assert_eq!(FollowConfig::refusals(&[wrong]).len(), 4);
         assert_eq!(
-            FollowConfig::refusals(&[good.clone(), good]).len(),
+            FollowConfig::refusals(&[good.clone(), good.clone()]).len(),
             1,
             "one bank, two lists"
         );
+        let with = |url: &str, plain_http| FollowConfig {
+            url: url.to_owned(),
+            plain_http,
+            ..good.clone()
+        };
+        for (url, plain_http, refused) in [
+            ("http://127.0.0.1:8080/v1", false, 0),
+            ("http://[::1]/v1", false, 0),
+            ("http://localhost/v1", false, 0),
+            ("http://lists.example/v1", false, 1),
+            ("http://10.1.2.3/v1", false, 1),
+            ("http://lists.example/v1", true, 0),
+            ("ftp://lists.example/v1", true, 1),
+        ] {
+            assert_eq!(FollowConfig::refusals(&[with(url, plain_http)]).len(), refused, "{url}");
+        }
         let text = "kind = 'threat-exchange'\nurl = 'https://a.example/1'\nbank = 'A'\ncredentials_env = 'T'";
         let read: FollowConfig = toml::from_str(text).unwrap();
         assert_eq!((read.kind, read.interval_s), (FollowKind::ThreatExchange, 900));

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tocsin_exchange::{Page, PageError, fetch_hashes, hash_list, threat_updates};
+use tocsin_runtime::http::retry_after;
 
 use super::config::FollowKind;
 use super::position::Position;
@@ -172,7 +173,7 @@ async fn answer(request: RequestBuilder) -> Result<(Vec<u8>, i64), NoPage> {
     if let Some(problem) = of_status(response.status()) {
         return Err(NoPage {
             problem,
-            retry_after: retry_after(response.headers(), now),
+            retry_after: retry_after(response.headers(), SystemTime::now()).map(|wait| wait.min(RETRY_AFTER_MAX)),
         });
     }
     Ok((body(response).await.map_err(no_page)?, server_time))
@@ -212,21 +213,6 @@ fn of_status(status: StatusCode) -> Option<Problem> {
     }
 }
 
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = match text.trim().parse::<u64>() {
-        Ok(seconds) => seconds,
-        // By the server's clock, if it tells it.
-        Err(_) => {
-            let until = header_time(headers, RETRY_AFTER.as_str())?;
-            let from = header_time(headers, DATE.as_str()).unwrap_or(now);
-            u64::try_from(until - from).unwrap_or(0)
-        }
-    };
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
 fn header_time(headers: &HeaderMap, name: &str) -> Option<i64> {
     let text = headers.get(name)?.to_str().ok()?;
     let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
@@ -236,25 +222,4 @@ fn header_time(headers: &HeaderMap, name: &str) -> Option<i64> {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_says_how_long_to_wait_in_seconds_or_by_a_date_of_its_own_clock() {
-        let wait = |retry: &str, date: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, retry.parse().unwrap());
-            headers.insert(DATE, date.parse().unwrap());
-            retry_after(&headers, 0).map(|wait| wait.as_secs())
-        };
-        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-        assert_eq!(wait("17", date), Some(17));
-        assert_eq!(wait("Wed, 21 Oct 2015 07:28:30 GMT", date), Some(30));
-        assert_eq!(wait("Wed, 21 Oct 2015 07:27:30 GMT", date), Some(0));
-        assert_eq!(wait("99999999999", date), Some(RETRY_AFTER_MAX.as_secs()));
-        assert_eq!(wait("later", date), None);
-    }
 }

@@ -78,6 +78,7 @@ impl Stage {
             bank: "LIST".to_owned(),
             credentials_file: secrets,
             credentials_env: String::new(),
+            plain_http: false,
             interval_s: 900,
         };
         let store = Store::open(&format!("sqlite:{}", directory.path().join("store.db").display()))

@@ -352,7 +352,7 @@ async fn what_is_delivered_is_verified_by_the_libraries_of_receivers() {
     });
     let file = bench.directory.path().join("sent.json");
     std::fs::write(&file, sent.to_string()).unwrap();
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/deliveries.py");
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/checks/deliveries.py");
     let checked = std::process::Command::new("python3")
         .arg(script)
         .arg(&file)

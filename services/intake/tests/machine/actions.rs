@@ -11,6 +11,7 @@ use tocsin_wire::event::encode_single_object;
 use tocsin_wire::osprey::{NewAction, encode_coordinator, encode_worker};
 
 use crate::bench::{ALPHA, Bench, NOON, places, share};
+use crate::osprey::write_mapping;
 
 const MAPPING: &str = r#"
 sharing = "coordinators"
@@ -28,12 +29,9 @@ algorithm = "sha256"
 at = "/media/sha256"
 "#;
 
-fn config(directory: &Path, mapping: &str) -> IntakeConfig {
-    let (file, key) = (directory.join("mapping.toml"), directory.join("key"));
-    std::fs::write(&key, "a key of 32 bytes that is secret").unwrap();
-    std::fs::write(&file, mapping.replace("KEY", key.to_str().unwrap())).unwrap();
+pub fn config(directory: &Path, mapping: &str) -> IntakeConfig {
     IntakeConfig {
-        osprey_mappings: BTreeMap::from([("alpha".to_owned(), file.to_str().unwrap().to_owned())]),
+        osprey_mappings: BTreeMap::from([("alpha".to_owned(), write_mapping(directory, mapping))]),
         ..IntakeConfig::default()
     }
 }

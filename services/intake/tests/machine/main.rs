@@ -7,6 +7,8 @@ mod clocks;
 mod families;
 mod framing;
 mod order;
+#[path = "../../../lib/wire/tests/osprey/mod.rs"]
+mod osprey;
 mod parties;
 mod peers;
 mod reread;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tocsin_intake::IntakeConfig;
 use tocsin_model::{PlatformId, Timestamp};
 
+use crate::actions::config;
 use crate::bench::{Bench, NOON, places};
 
 const MAPPING: &str = r#"
@@ -46,7 +46,7 @@ at = "/md5_hash"
 
 #[test]
 fn actions_of_other_libraries_are_events() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/actions.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/checks/actions.py");
     let made = Command::new("python3").arg(script).output().unwrap();
     let text = String::from_utf8(made.stdout).unwrap();
     if made.status.code() == Some(77) {
@@ -55,13 +55,7 @@ fn actions_of_other_libraries_are_events() {
     }
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let directory = tempfile::tempdir().unwrap();
-    let (file, key) = (directory.path().join("mapping.toml"), directory.path().join("key"));
-    std::fs::write(&key, "a key of 32 bytes that is secret").unwrap();
-    std::fs::write(&file, MAPPING.replace("KEY", key.to_str().unwrap())).unwrap();
-    let mut bench = Bench::with(&IntakeConfig {
-        osprey_mappings: BTreeMap::from([("alpha".to_owned(), file.to_str().unwrap().to_owned())]),
-        ..IntakeConfig::default()
-    });
+    let mut bench = Bench::with(&config(directory.path(), MAPPING));
     let mut forms = Vec::new();
     for line in text.lines() {
         let action: Value = serde_json::from_str(line).unwrap();

@@ -26,7 +26,7 @@ pub mod write;
 pub use page::{Page, PageError};
 pub use read::{Format, ListReader, PAGE_BYTES_MAX, RECORD_BYTES_MAX, ReadError};
 pub use reject::{RejectCode, Rejects};
-pub use signal::{local_file_type, threat_exchange_type};
+pub use signal::{SignalType, local_file_type, threat_exchange_type};
 
 /// Reads a page of ThreatExchange's `threat_updates`.
 ///

@@ -4,16 +4,49 @@ use tocsin_model::{Algorithm, BankEntry, ContentHash, Name, Opinion, Severity};
 
 use crate::RejectCode;
 
-/// The names of kinds of hashes: those of the `threatexchange` library and of HMA, of ThreatExchange, of Tech Against Terrorism, of StopNCII,
-/// and Tocsin's own. A `vpdq` signal of HMA is a list of frames and none of these.
-const TYPES: [(&str, Algorithm); 17] = [
-    ("pdq", Algorithm::Pdq),
-    ("video_md5", Algorithm::Md5),
-    ("photo_md5", Algorithm::Md5),
-    ("md5", Algorithm::Md5),
-    ("sha256", Algorithm::Sha256),
-    ("video_sha256", Algorithm::Sha256),
-    ("url", Algorithm::Url),
+/// A type of signal, as HMA and the `threatexchange` library name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalType {
+    name: &'static str,
+    algorithm: Option<Algorithm>,
+}
+
+impl SignalType {
+    /// All that are known. `sha256`, `video_sha256`, `photo_md5` and `md5` are none of theirs by this name, but what such hashes are called in lists; a
+    /// `vpdq` signal is a list of frames, which events do not carry: it is known and not matched.
+    pub const ALL: [SignalType; 8] = [
+        SignalType::new("pdq", Some(Algorithm::Pdq)),
+        SignalType::new("sha256", Some(Algorithm::Sha256)),
+        SignalType::new("video_md5", Some(Algorithm::Md5)),
+        SignalType::new("video_sha256", Some(Algorithm::Sha256)),
+        SignalType::new("vpdq", None),
+        SignalType::new("photo_md5", Some(Algorithm::Md5)),
+        SignalType::new("md5", Some(Algorithm::Md5)),
+        SignalType::new("url", Some(Algorithm::Url)),
+    ];
+
+    const fn new(name: &'static str, algorithm: Option<Algorithm>) -> Self {
+        SignalType { name, algorithm }
+    }
+
+    /// The type of this name.
+    pub fn from_name(name: &str) -> Option<SignalType> {
+        SignalType::ALL.into_iter().find(|known| known.name == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// What its signals are; `None` where they are not matched.
+    pub fn algorithm(self) -> Option<Algorithm> {
+        self.algorithm
+    }
+}
+
+/// What ThreatExchange, Tech Against Terrorism and StopNCII call kinds of hashes, beside the names of [`SignalType`].
+const OTHER_NAMES: [(&str, Algorithm); 10] = [
     ("HASH_PDQ", Algorithm::Pdq),
     ("HASH_VIDEO_MD5", Algorithm::Md5),
     ("HASH_MD5", Algorithm::Md5),
@@ -53,8 +86,9 @@ pub fn threat_exchange_type(algorithm: Algorithm) -> Option<&'static str> {
 /// # Errors
 /// Its kind is none that is matched here, or it is no usable hash of it.
 pub(crate) fn hash(kind: &str, text: &str, quality: Option<u8>) -> Result<ContentHash, RejectCode> {
-    let known = TYPES.iter().find(|(name, _)| *name == kind);
-    let (_, algorithm) = *known.ok_or(RejectCode::AlgorithmUnsupported)?;
+    let other = || OTHER_NAMES.iter().find(|(name, _)| *name == kind).map(|(_, of)| *of);
+    let known = SignalType::from_name(kind).and_then(SignalType::algorithm);
+    let algorithm = known.or_else(other).ok_or(RejectCode::AlgorithmUnsupported)?;
     let parsed = ContentHash::parse(algorithm, text.trim(), None).map_err(|_| RejectCode::HashMalformed)?;
     if algorithm == Algorithm::Pdq {
         let value = parsed.value();

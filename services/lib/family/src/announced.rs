@@ -21,6 +21,8 @@ pub(crate) struct Index {
     by_hash: HashMap<ContentId, Vec<(Class, ContentId)>>,
     by_pdq: PdqIndex<(Class, ContentId)>,
     announcements: HashMap<(ContentId, Class), Announcement>,
+    /// How many announcements there are of each class: those of none need not be looked for.
+    classes: BTreeMap<Class, usize>,
     centres: Centres,
     early: Early,
     by_age: BTreeMap<u64, (ContentId, Class)>,
@@ -95,7 +97,7 @@ impl Index {
         let mut nearest: BTreeMap<Class, (u32, ContentId)> = BTreeMap::new();
         let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
         // One class at a time, so that what is announced in one does not take the places of another.
-        loop {
+        while nearest.len() < self.classes.len() {
             let is_left = |(class, content): &(Class, ContentId)| {
                 !nearest.contains_key(class)
                     && self
@@ -138,6 +140,7 @@ impl Index {
             slots: Vec::new(),
         };
         self.announcements.insert((content, class), announcement);
+        *self.classes.entry(class).or_default() += 1;
         self.add(content, class, names.iter(), names_max);
     }
 
@@ -187,6 +190,10 @@ impl Index {
         let Some(announcement) = self.announcements.remove(&(content, class)) else {
             return Names::default();
         };
+        if let Some(count) = self.classes.get_mut(&class) {
+            *count -= 1;
+        }
+        self.classes.retain(|_, count| *count > 0);
         self.centres.leave(announcement.known.family, class);
         self.by_age.remove(&announcement.age);
         self.names -= announcement.names.count();

@@ -28,15 +28,55 @@ impl BankName {
         &self.0
     }
 
-    /// The bank of what a source lists one by one: its name in capitals, '-' as '_'. Sources that differ in nothing else share it. One that
-    /// would be reserved has a '_' behind it.
+    /// The bank of what a source lists one by one: its name in capitals, '-' as '_'. No two sources have one: where the name holds a '_', or would be
+    /// reserved, or end as one that is told apart so, `__` stands behind it and a number in base 36 that says which of its '_' are one.
     pub fn of_source(source: &Name) -> BankName {
+        let separators = source.as_str().bytes().filter(|byte| matches!(byte, b'-' | b'_'));
+        // A name has 48 bytes at most, so its separators fit.
+        let own = separators
+            .enumerate()
+            .fold(0_u64, |own, (place, byte)| own | u64::from(byte == b'_') << place);
         let name = source.as_str().to_ascii_uppercase().replace('-', "_");
-        BankName(if name == BankName::RESERVED {
-            format!("{name}_")
-        } else {
-            name
+        let seems_told_apart = name
+            .rsplit_once("__")
+            .is_some_and(|(_, last)| last.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        BankName(match own != 0 || seems_told_apart || name == BankName::RESERVED {
+            true => format!("{name}__{}", base_36(own)),
+            false => name,
         })
+    }
+
+    /// The source of which this is the bank ([`BankName::of_source`]), if there can be one.
+    pub fn own_source(&self) -> Option<Name> {
+        let told_apart = self.0.rsplit_once("__");
+        let told_apart = told_apart.and_then(|(name, own)| Some((name, u64::from_str_radix(own, 36).ok()?)));
+        let (name, own) = told_apart.unwrap_or((&self.0, 0));
+        let mut place = 0;
+        let separated = |letter: char| match letter {
+            '_' => {
+                place += 1;
+                if (own >> (place - 1)) & 1 == 1 { '_' } else { '-' }
+            }
+            letter => letter.to_ascii_lowercase(),
+        };
+        let source: Name = name.chars().map(separated).collect::<String>().parse().ok()?;
+        (BankName::of_source(&source) == *self).then_some(source)
+    }
+}
+
+/// A number in the digits 0 to 9 and A to Z.
+fn base_36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(
+            char::from_digit((number % 36) as u32, 36)
+                .unwrap_or('0')
+                .to_ascii_uppercase(),
+        );
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
     }
 }
 
@@ -263,9 +303,47 @@ mod tests {
         for name in ["", "a", "A-B", "Ä", "A B", long.as_str()] {
             assert_eq!(name.parse::<BankName>(), Err(BankNameError), "{name}");
         }
-        let source = "tech-against_terrorism".parse().unwrap();
-        assert_eq!(BankName::of_source(&source).as_str(), "TECH_AGAINST_TERRORISM");
-        assert!(BankName::of_source(&source).as_str().parse::<BankName>().is_ok());
+    }
+
+    #[test]
+    fn no_two_sources_have_one_bank() {
+        for (source, bank) in [
+            ("tech-against-terrorism", "TECH_AGAINST_TERRORISM"),
+            ("tech-against_terrorism", "TECH_AGAINST_TERRORISM__2"),
+            ("hot-families", "HOT_FAMILIES__0"),
+            ("hot_families", "HOT_FAMILIES__1"),
+            ("a--1", "A__1__0"),
+        ] {
+            assert_eq!(BankName::of_source(&source.parse().unwrap()).as_str(), bank);
+        }
+        // All short names, and the longest.
+        let mut names = vec![String::new()];
+        for _ in 0..7 {
+            let longer = names
+                .iter()
+                .flat_map(|name| ["a", "1", "-", "_"].map(|letter| format!("{name}{letter}")));
+            names = longer.collect::<Vec<_>>().into_iter().chain(names).collect();
+            names.sort_unstable();
+            names.dedup();
+        }
+        names.push(format!("a{}", "_".repeat(Name::LENGTH_MAX - 1)));
+        let sources: Vec<Name> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        assert!(sources.len() > 4_000);
+        let banks: std::collections::BTreeSet<BankName> = sources
+            .iter()
+            .map(|source| BankName::of_source(source).as_str().parse().unwrap())
+            .collect();
+        assert_eq!(banks.len(), sources.len());
+        for source in sources {
+            assert_eq!(BankName::of_source(&source).own_source(), Some(source));
+        }
+        for bank in [
+            "A__3",
+            "_A",
+            "A____________________________________________________________1",
+        ] {
+            assert_eq!(bank.parse::<BankName>().unwrap().own_source(), None, "{bank}");
+        }
     }
 
     #[test]

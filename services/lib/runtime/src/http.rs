@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::problem::Problem;
 use crate::{Readiness, Refusal};
 
+pub use crate::retry_after::retry_after;
 pub use crate::server::serve;
 
 /// Where to listen. Section `[http]`.

@@ -16,6 +16,7 @@ pub mod http;
 pub mod memory;
 pub mod problem;
 pub mod readiness;
+mod retry_after;
 pub mod roles;
 mod server;
 mod shutdown;

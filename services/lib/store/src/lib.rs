@@ -53,8 +53,8 @@ pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 pub use watch::{
-    BANKS_MAX, BankRecord, BankSettings, FollowState, STAGED_MAX, StagedList, Switched, UPDATES_MAX, WatchBatch,
-    WatchChange, WatchCursor, WatchListing,
+    BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
+    WatchBatch, WatchChange, WatchCursor, WatchListing,
 };
 
 use database::Database;

@@ -1,11 +1,12 @@
 //! What a look-up of a signal finds: announced contents with their velocity and provenance, bank by bank, in the shape of the open matcher HMA.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tocsin_family::Pdq;
 use tocsin_model::{Aggregate, ContentId, FamilyId, Scope};
-use tocsin_store::WatchListing;
+use tocsin_store::ListingsOf;
 use tocsin_velocity::figures::WindowLength;
 use tocsin_wire::document::{Range, instant};
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ pub const MATCHES_MAX: usize = 64;
 pub type MatchesByBank = BTreeMap<String, Vec<MatchAnswer>>;
 
 /// The entries of a content in the banks that list it, and what parties hold of it together.
-pub type Listed = (Vec<WatchListing>, Option<Aggregate>);
+pub type Listed = ListingsOf;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +163,7 @@ pub fn find(
 
 /// The answer, with who lists each of the contents found. What is neither hot nor listed any more is in no bank; `wanted` says which banks
 /// were asked for.
-pub fn matches_by_bank(found: &[(FoundContent, Listed)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
+pub fn matches_by_bank(found: &[(FoundContent, Arc<Listed>)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
     let mut banks = MatchesByBank::new();
     for (content, listed) in found {
         for bank in banks_of(content.hot_family.is_some(), &listed.0) {
@@ -175,7 +176,7 @@ pub fn matches_by_bank(found: &[(FoundContent, Listed)], wanted: impl Fn(&str) -
 }
 
 /// The contents found that stand in a bank that was asked for, each once, the nearest first.
-pub fn matches_in_any_bank(found: &[(FoundContent, Listed)], wanted: impl Fn(&str) -> bool) -> Vec<MatchAnswer> {
+pub fn matches_in_any_bank(found: &[(FoundContent, Arc<Listed>)], wanted: impl Fn(&str) -> bool) -> Vec<MatchAnswer> {
     let stands = |content: &FoundContent, listed: &Listed| {
         let banks = banks_of(content.hot_family.is_some(), &listed.0);
         banks.iter().any(|bank| wanted(bank))

@@ -9,6 +9,7 @@ use tocsin_velocity::record::{Listing, Resolution};
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
+use super::since::{self, Since, is_posted};
 use super::{AnswerError, Freshness, scope_name};
 use crate::replica::{Held, Names, ReplicaState};
 
@@ -204,11 +205,6 @@ fn joined_answer(joined: &Joined, names: &Names) -> JoinedAnswer {
     }
 }
 
-/// Whether a copy was seen by people.
-fn is_posted(kind: Kind) -> bool {
-    matches!(kind, Kind::Upload | Kind::Share | Kind::LiveStart)
-}
-
 /// Exact of a listed content; of another one by its first copies, and by bins of a quarter of an hour that lie behind the listing as a whole.
 fn was_posted_after(record: &HotRecord, listed_at: Timestamp) -> bool {
     if let Some(listing) = record.listing()
@@ -245,61 +241,24 @@ fn platforms(records: &[&HotRecord], names: &Names) -> Vec<MemberPlatform> {
     firsts.into_iter().map(platform).collect()
 }
 
-#[derive(Default)]
-struct Since {
-    posted: u64,
-    blocked: u64,
-    removed: u64,
-    restored: u64,
-    first_block_after_ms: Option<i64>,
-    first_removal_after_ms: Option<i64>,
-    reposted_1h: u64,
-}
-
 fn since_listing(records: &[Arc<Held>], now: Timestamp, names: &Names) -> Vec<SinceListingAnswer> {
     let mut platforms: BTreeMap<PlatformId, Since> = BTreeMap::new();
-    let hour = window(WindowLength::Hour1, now);
     for record in records {
-        let Some(listing) = record.listing() else { continue };
-        for since in &listing.since {
-            let of = platforms.entry(since.platform).or_default();
-            let after = since.first_at.0 - listing.at.0;
-            let earliest = |known: Option<i64>| Some(known.map_or(after, |known| known.min(after)));
-            match since.kind {
-                kind if is_posted(kind) => of.posted += since.events,
-                Kind::BlockedUpload => {
-                    of.blocked += since.events;
-                    of.first_block_after_ms = earliest(of.first_block_after_ms);
-                }
-                Kind::Removal => {
-                    of.removed += since.events;
-                    of.first_removal_after_ms = earliest(of.first_removal_after_ms);
-                }
-                Kind::Restore => of.restored += since.events,
-                _ => {}
-            }
-        }
-        let from = hour.from.max(listing.at);
-        for (platform, kind, count) in record.counts(WindowLength::Hour1.resolution(), from, hour.to) {
-            if is_posted(kind) && count > 0 {
-                platforms.entry(platform).or_default().reposted_1h += count;
-            }
+        for (platform, since) in since::since_listing(record, now) {
+            platforms.entry(platform).or_default().add(&since);
         }
     }
     let seconds = |milliseconds: i64| milliseconds as f64 / 1_000.0;
-    let answer = |(platform, since): (PlatformId, Since)| {
-        let attempts = since.posted + since.blocked;
-        SinceListingAnswer {
-            platform: names.platform(platform),
-            posted: since.posted,
-            blocked: since.blocked,
-            removed: since.removed,
-            restored: since.restored,
-            leak_through: (attempts > 0).then(|| since.posted as f64 / attempts as f64),
-            first_block_after_s: since.first_block_after_ms.map(seconds),
-            first_removal_after_s: since.first_removal_after_ms.map(seconds),
-            reposted_1h: since.reposted_1h,
-        }
+    let answer = |(platform, since): (PlatformId, Since)| SinceListingAnswer {
+        platform: names.platform(platform),
+        posted: since.posted,
+        blocked: since.blocked,
+        removed: since.removed,
+        restored: since.restored,
+        leak_through: since.leak_through(),
+        first_block_after_s: since.first_block_after_ms.map(seconds),
+        first_removal_after_s: since.first_removal_after_ms.map(seconds),
+        reposted_1h: since.reposted_1h,
     };
     platforms.into_iter().map(answer).collect()
 }

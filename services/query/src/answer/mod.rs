@@ -5,9 +5,11 @@ mod alert;
 mod cold;
 mod counts;
 mod family;
+mod leak_through;
 mod matches;
 mod members;
 mod series;
+mod since;
 mod trending;
 
 use std::sync::Arc;
@@ -21,6 +23,10 @@ pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_ans
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
+};
+pub use leak_through::{
+    BankLeakThrough, Delays, LISTED_CONTENTS_MAX, LeakThroughAnswer, ListedContents, PlatformLeakThrough,
+    leak_through_answer, listed_contents,
 };
 pub use matches::{
     FoundContent, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,

@@ -1,10 +1,10 @@
 //! The hot records a replica holds, and which of them make a family for a reader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use tocsin_model::{Class, ContentId, FamilyId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 
@@ -14,6 +14,8 @@ pub struct HotTable {
     records_max: usize,
     records: DashMap<(ContentId, Class), Arc<Held>>,
     members: DashMap<FamilyId, BTreeSet<(ContentId, Class)>>,
+    /// The records of what is on the watch list.
+    listed: DashSet<(ContentId, Class)>,
 }
 
 /// A record, and up to when it counts everything.
@@ -43,6 +45,7 @@ impl HotTable {
             records_max,
             records: DashMap::new(),
             members: DashMap::new(),
+            listed: DashSet::new(),
         }
     }
 
@@ -59,6 +62,10 @@ impl HotTable {
         // The new membership stands before the old one goes: a reader in between finds the member twice, and takes it for the family
         // that its record names.
         self.members.entry(family).or_default().insert(key);
+        match record.listing() {
+            Some(_) => drop(self.listed.insert(key)),
+            None => drop(self.listed.remove(&key)),
+        }
         if let Some(old) = self.records.insert(key, Arc::new(Held { record, as_of }))
             && old.family() != family
         {
@@ -69,6 +76,7 @@ impl HotTable {
 
     /// The content is no longer hot in this class.
     pub fn remove(&self, content: ContentId, class: Class) {
+        self.listed.remove(&(content, class));
         if let Some((key, old)) = self.records.remove(&(content, class)) {
             self.leave(old.family(), key);
         }
@@ -107,6 +115,18 @@ impl HotTable {
             .filter(|entry| entry.value().iter().any(|(_, class)| scope.contains(*class)))
             .map(|entry| *entry.key())
             .collect()
+    }
+
+    /// Every content on the watch list of which a reader may see something, and when it was last seen.
+    pub fn listed(&self, scope: Scope) -> BTreeMap<ContentId, Timestamp> {
+        let mut listed: BTreeMap<ContentId, Timestamp> = BTreeMap::new();
+        for key in self.listed.iter().filter(|key| scope.contains(key.1)) {
+            if let Some(record) = self.records.get(&key) {
+                let last_seen = listed.entry(key.0).or_insert(record.last_seen());
+                *last_seen = record.last_seen().max(*last_seen);
+            }
+        }
+        listed
     }
 
     /// How many records are held.

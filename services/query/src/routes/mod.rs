@@ -4,6 +4,7 @@ mod alerts;
 mod counts;
 mod families;
 mod hma;
+mod leak_through;
 mod meter;
 mod parameters;
 mod reader;
@@ -21,9 +22,11 @@ use crate::answer::AnswerError;
 use crate::state::QueryState;
 
 pub use hma::{
-    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, MALFORMED_SIGNAL, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
-    UNMATCHABLE_SIGNAL,
+    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
+    UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
+pub use leak_through::LEAK_THROUGH_AGE_MAX;
+pub(crate) use leak_through::LeakThroughCache;
 pub use meter::Meter;
 pub use stream::{HEARTBEAT_INTERVAL, STALL_MAX};
 pub use stream_slots::StreamSlots;
@@ -65,8 +68,15 @@ pub const RATE_LIMITED: ProblemKind = ProblemKind {
 };
 
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 10] = {
-    let [type_unknown, malformed, unmatchable, bank_unknown, no_hashing] = hma::PROBLEMS;
+pub const PROBLEMS: [ProblemKind; 11] = {
+    let [
+        type_unknown,
+        malformed,
+        unmatchable,
+        bank_unknown,
+        no_hashing,
+        timed_out,
+    ] = hma::PROBLEMS;
     [
         NOT_READY,
         NOT_HOT,
@@ -78,6 +88,7 @@ pub const PROBLEMS: [ProblemKind; 10] = {
         unmatchable,
         bank_unknown,
         no_hashing,
+        timed_out,
     ]
 };
 
@@ -98,6 +109,7 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(families::series))
         .routes(routes!(families::lookup))
         .routes(routes!(trending::trending))
+        .routes(routes!(leak_through::leak_through))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))

@@ -13,7 +13,9 @@ use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, Appender, AppenderOptions, Cleanup, Durability, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{Kind, PartitionCount, Sharing};
 use tocsin_query::replica::{Feed, ReplicaState};
-use tocsin_query::{Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, StreamSlots, router, spawn};
+use tocsin_query::{
+    LOOK_UP_TIME_MAX, Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, StreamSlots, router, spawn,
+};
 use tocsin_runtime::{Readiness, Roles, Shutdown};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles, Store};
 use tower::ServiceExt as _;
@@ -273,6 +275,15 @@ impl Bare {
 
     /// One whose keys may look up so many hashes a minute.
     pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
+        Bare::limited(replica, stall_max, Meter::new(per_minute), LOOK_UP_TIME_MAX).await
+    }
+
+    /// One in which a look-up may take no longer than this.
+    pub async fn hurried(replica: ReplicaState, look_up_time_max: Duration) -> Bare {
+        Bare::limited(replica, WAIT_MAX, Meter::new(6_000), look_up_time_max).await
+    }
+
+    async fn limited(replica: ReplicaState, stall_max: Duration, meter: Meter, look_up_time_max: Duration) -> Bare {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", directory.path().join("store").display()))
             .await
@@ -286,11 +297,12 @@ impl Bare {
             key: key(),
             alert_partitions: 1,
             slots: StreamSlots::new(9, 9, prometheus::IntGauge::new("streams", "streams").unwrap()),
-            meter: Meter::new(per_minute),
+            meter,
             metrics: Metrics::new(&registry).unwrap(),
             shutdown: Shutdown::new(),
             readiness: readiness.flag("query", "catching up"),
             stall_max,
+            look_up_time_max,
         });
         Bare {
             router: router(state.clone()).0,
@@ -302,6 +314,15 @@ impl Bare {
             _directory: directory,
         }
     }
+}
+
+/// A counter of a registry, over all its labels or those with this one.
+pub fn counted(registry: &prometheus::Registry, name: &str, label: Option<&str>) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name).unwrap();
+    let metrics = family.get_metric().iter();
+    let metrics = metrics.filter(|metric| label.is_none_or(|label| metric.get_label()[0].value() == label));
+    metrics.map(|metric| metric.get_counter().get_value()).sum()
 }
 
 pub fn empty_replica() -> ReplicaState {

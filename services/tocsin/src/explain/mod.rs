@@ -53,17 +53,7 @@ pub async fn fetch(source: &Source, which: &Which) -> Result<Option<Value>> {
         Which::Newest => "/v1/alerts?limit=1".to_owned(),
         Which::Id(id) => format!("/v1/alerts/{id}"),
     };
-    let url = format!("{}{path}", source.url.trim_end_matches('/'));
-    let request = reqwest::Client::new()
-        .get(&url)
-        .bearer_auth(source.key.trim())
-        .timeout(ANSWER_MAX);
-    let response = request.send().await.with_context(|| format!("ask {url}"))?;
-    let status = response.status().as_u16();
-    let body = response
-        .text()
-        .await
-        .with_context(|| format!("read the answer of {url}"))?;
+    let (status, body) = ask(source, &path).await?;
     match (status, which) {
         (200, Which::Id(_)) => Ok(Some(serde_json::from_str(&body).context("read the alert")?)),
         (200, Which::Newest) => {
@@ -71,6 +61,22 @@ pub async fn fetch(source: &Source, which: &Which) -> Result<Option<Value>> {
             Ok(page.alerts.into_iter().next())
         }
         (404, Which::Id(id)) => bail!("there is no alert {id} in your scope, or it is no longer held"),
-        _ => bail!("{url} answers {status}: {body}"),
+        _ => bail!("{} answers {status}: {body}", source.url),
     }
+}
+
+/// The status and the body of an answer.
+///
+/// # Errors
+/// The API does not answer.
+pub(crate) async fn ask(source: &Source, path: &str) -> Result<(u16, String)> {
+    let url = format!("{}{path}", source.url.trim_end_matches('/'));
+    let request = reqwest::Client::new()
+        .get(&url)
+        .bearer_auth(source.key.trim())
+        .timeout(ANSWER_MAX);
+    let response = request.send().await.with_context(|| format!("ask {url}"))?;
+    let status = response.status().as_u16();
+    let body = response.text().await;
+    Ok((status, body.with_context(|| format!("read the answer of {url}"))?))
 }

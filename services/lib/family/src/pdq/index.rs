@@ -195,8 +195,9 @@ impl<T: Copy + Ord> PdqIndex<T> {
             // What is near is near in several chunks.
             slots.sort_unstable();
             slots.dedup();
+            let mut farthest = Pdq::DISTANCE_MAX;
             for slot in slots {
-                self.take_up(*slot, query, most, &wanted, found);
+                self.take_up(*slot, (query, most), &mut farthest, &wanted, found);
             }
         }
         found.sort_unstable();
@@ -204,10 +205,12 @@ impl<T: Copy + Ord> PdqIndex<T> {
     }
 
     fn pass(&self, query: &Pdq, most: usize, wanted: impl Fn(&T) -> bool, found: &mut Vec<Found<T>>) {
+        let mut farthest = Pdq::DISTANCE_MAX;
         for (lot, number) in self.lots.iter().zip(0..) {
             for (hash, place) in lot.hashes.iter().zip(0..) {
-                if query.distance(hash) <= Pdq::DISTANCE_MAX {
-                    self.take_up(number * LOT as u32 + place, query, most, &wanted, found);
+                if query.distance(hash) <= farthest {
+                    let slot = number * LOT as u32 + place;
+                    self.take_up(slot, (query, most), &mut farthest, &wanted, found);
                 }
             }
         }
@@ -232,18 +235,30 @@ impl<T: Copy + Ord> PdqIndex<T> {
         slots.truncate(kept);
     }
 
-    /// Adds what a slot stands for, if it is there still and wanted. When twice as much was found as is wanted, the farther half goes.
-    fn take_up(&self, slot: u32, query: &Pdq, most: usize, wanted: impl Fn(&T) -> bool, found: &mut Vec<Found<T>>) {
+    /// Adds what a slot stands for, if it is there still and wanted. When twice as much was found as is wanted, the farther half goes, and nobody
+    /// asks any more whether something farther is wanted: of a million copies of one picture that would be a million questions.
+    fn take_up(
+        &self,
+        slot: u32,
+        (query, most): (&Pdq, usize),
+        farthest: &mut u32,
+        wanted: impl Fn(&T) -> bool,
+        found: &mut Vec<Found<T>>,
+    ) {
         let (lot, place) = Slot(slot).place();
         let lot = &self.lots[lot];
+        let distance = query.distance(&lot.hashes[place]);
+        if distance > *farthest {
+            return;
+        }
         let Some(value) = lot.value(place).filter(wanted) else {
             return;
         };
-        let distance = query.distance(&lot.hashes[place]);
         found.push(Found { distance, value });
         if found.len() >= 2 * most.max(GROUP) {
             found.select_nth_unstable(most);
             found.truncate(most);
+            *farthest = found.iter().map(|found| found.distance).max().unwrap_or(*farthest);
         }
     }
 

@@ -184,3 +184,32 @@ fn a_bank_of_near_copies_is_looked_through_once() {
     }
     assert_eq!(near(&index, &base, 20), plain(&copies[3_990..], &base, 20));
 }
+
+/// Among copies of one picture nearly all are near: whether one is wanted is asked of few, however many there are, and the nearest are told all
+/// the same.
+#[test]
+fn of_many_copies_few_are_asked_about() {
+    let mut index = PdqIndex::default();
+    let original = picture(7);
+    let mut nearest = Vec::new();
+    for number in 0..20_000_u64 {
+        let bits: Vec<u8> = (0..number % 21).map(|bit| ((number + 12 * bit) % 256) as u8).collect();
+        let copy = flipped(original, &bits);
+        index.insert(copy, number).expect("there is room");
+        nearest.push((original.distance(&copy), number));
+    }
+    nearest.sort_unstable();
+    for most in [1, 3, 40] {
+        let asked = std::cell::Cell::new(0);
+        let is_wanted = |number: &u64| {
+            asked.set(asked.get() + 1);
+            number % 2 == 1
+        };
+        let (mut lookup, mut found) = (Lookup::default(), Vec::new());
+        index.near(&original, most, is_wanted, &mut lookup, &mut found);
+        let wanted = nearest.iter().filter(|(_, number)| number % 2 == 1).take(most);
+        let told: Vec<(u32, u64)> = found.iter().map(|found| (found.distance, found.value)).collect();
+        assert_eq!(told, wanted.copied().collect::<Vec<_>>());
+        assert!(asked.get() < 5_000, "{most}: asked about {}", asked.get());
+    }
+}

@@ -1,11 +1,13 @@
 //! What banks say of a content, for people and for whoever looks a hash up.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use tocsin_model::{Aggregate, BankName, ContentHash, Name, Severity, Timestamp};
 
+use super::bank::banks_in;
 use super::changes::standings;
-use super::{Place, hash_at, place, place_of, severity};
+use super::{Place, VALUES_PER_STATEMENT, hash_at, place, place_of, severity, values_from};
 use crate::database::{Row, Value};
-use crate::party::name;
 use crate::{Store, StoreError};
 
 /// One bank's entry of one content.
@@ -34,6 +36,22 @@ pub struct WatchListing {
 pub struct WatchCursor {
     bank: BankName,
     place: Place,
+}
+
+/// The entries of a hash, by bank, and what parties hold of it together.
+pub type ListingsOf = (Vec<WatchListing>, Option<Aggregate>);
+
+const LISTED: &str = "SELECT b.name, e.algorithm, e.value, COALESCE(e.severity, b.severity) AS severity, e.source_id, e.tags, e.listed_at, \
+                      e.updated_at FROM watch_banks b JOIN watch_entries e ON e.list = b.list WHERE b.enabled = 1 AND e.algorithm = $1";
+
+impl WatchCursor {
+    /// A page that ended with this hash of this bank, whether it is listed there still or not.
+    pub fn behind(bank: &BankName, hash: &ContentHash) -> Self {
+        WatchCursor {
+            bank: bank.clone(),
+            place: place(hash),
+        }
+    }
 }
 
 impl Store {
@@ -108,37 +126,59 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn listings_of(&self, hash: &ContentHash) -> Result<(Vec<WatchListing>, Option<Aggregate>), StoreError> {
-        let failed = StoreError::database("look a hash up in the watch list");
-        let (algorithm, value) = place(hash);
-        let rows = self
-            .database()
-            .fetch(
-                "SELECT b.name, b.source, e.algorithm, e.value, COALESCE(e.severity, b.severity) AS severity, e.source_id, e.tags, \
-                 e.listed_at, e.updated_at FROM watch_banks b JOIN watch_entries e ON e.list = b.list \
-                 WHERE b.enabled = 1 AND e.algorithm = $1 AND e.value = $2 ORDER BY b.name",
-                &[Value::from(algorithm), Value::from(value)],
-            )
-            .await
-            .map_err(&failed)?;
-        if rows.is_empty() {
-            return Ok((Vec::new(), None));
+    pub async fn listings_of(&self, hash: &ContentHash) -> Result<ListingsOf, StoreError> {
+        let of_each = self.listings_of_each(std::slice::from_ref(hash)).await?;
+        Ok(of_each.into_iter().next().unwrap_or_default())
+    }
+
+    /// What [`Store::listings_of`] tells, of each of these hashes in their order: a few statements for a thousand of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn listings_of_each(&self, hashes: &[ContentHash]) -> Result<Vec<ListingsOf>, StoreError> {
+        let failed = StoreError::database("look hashes up in the watch list");
+        let mut by_algorithm: BTreeMap<i64, BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for (algorithm, value) in hashes.iter().map(place) {
+            by_algorithm.entry(algorithm).or_default().insert(value);
         }
-        let banks = self.banks().await?;
-        let mut listings = Vec::new();
-        for row in &rows {
-            let text = row.text("name").map_err(&failed)?;
-            let bank: BankName = text.parse().map_err(|_| StoreError::Malformed { field: "name" })?;
-            let record = banks.iter().find(|record| record.name == bank);
-            if record.is_some_and(|record| record.settings.sampled.takes(hash)) {
-                listings.push(listing(row, (&bank, &name(row, "source")?))?);
+        // Banks, entries and opinions as of one moment.
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let banks = banks_in(&mut transaction).await?;
+        let mut listings: HashMap<Place, Vec<WatchListing>> = HashMap::new();
+        for (algorithm, values) in by_algorithm {
+            let values: Vec<Vec<u8>> = values.into_iter().collect();
+            for values in values.chunks(VALUES_PER_STATEMENT) {
+                let sql = format!(
+                    "{LISTED} AND e.value IN ({}) ORDER BY b.name",
+                    values_from(2, values.len())
+                );
+                let mut bound: Vec<Value> = vec![algorithm.into()];
+                bound.extend(values.iter().cloned().map(Value::from));
+                for row in &transaction.fetch(&sql, &bound).await.map_err(&failed)? {
+                    let text = row.text("name").map_err(&failed)?;
+                    let record = banks.iter().find(|record| record.name.as_str() == text);
+                    let Some(record) = record else { continue };
+                    let listing = listing(row, (&record.name, &record.settings.source))?;
+                    // What is not sampled is not listed, but its bank may still hold an opinion of it.
+                    let of_hash = listings.entry((algorithm, listing.hash.value().to_vec())).or_default();
+                    if record.settings.sampled.takes(&listing.hash) {
+                        of_hash.push(listing);
+                    }
+                }
             }
         }
-        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
-        let places = [place(hash)];
-        let standing = standings(&mut transaction, &banks, &places).await?;
+        let places: Vec<Place> = listings.keys().cloned().collect();
+        let standings = standings(&mut transaction, &banks, &places).await?;
         transaction.rollback().await.map_err(&failed)?;
-        Ok((listings, standing.first().and_then(|standing| standing.aggregate)))
+        let opinions = places.into_iter().zip(standings);
+        let opinions: HashMap<Place, Option<Aggregate>> =
+            opinions.map(|(place, standing)| (place, standing.aggregate)).collect();
+        let of_each = hashes.iter().map(|hash| {
+            let place = place(hash);
+            let listings = listings.get(&place).cloned().unwrap_or_default();
+            (listings, opinions.get(&place).copied().flatten())
+        });
+        Ok(of_each.collect())
     }
 }
 

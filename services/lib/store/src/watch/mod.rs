@@ -17,7 +17,7 @@ pub use bank::{BANKS_MAX, BankRecord, BankSettings};
 pub use changes::{WatchBatch, WatchChange};
 pub use entries::UPDATES_MAX;
 pub use follow::FollowState;
-pub use listing::{WatchCursor, WatchListing};
+pub use listing::{ListingsOf, WatchCursor, WatchListing};
 pub use staging::{STAGED_MAX, StagedList, Switched};
 
 use tocsin_model::{Algorithm, ContentHash, Severity};

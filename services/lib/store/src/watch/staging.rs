@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tocsin_model::{BankEntry, BankName, Milliseconds, Timestamp};
 
-use super::bank::{banks_in, sweep};
+use super::bank::{BankRecord, banks_in, sweep};
 use super::entries::insert_opinions;
 use super::{Place, VALUES_PER_STATEMENT, place, place_of, severity_value, take_numbers, values_from};
 use crate::database::{Transaction, Value};
@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Puts the list in force, in one transaction: before it the bank stands for its old list, after it for this one. The difference is
-    /// then published.
+    /// then published. What the party whose bank this is holds of hashes, noted one by one ([`Store::hold_opinion`]), stands in the new list too.
     ///
     /// # Errors
     /// The database failed, or the list was forgotten.
@@ -153,6 +153,7 @@ impl Store {
             transaction.rollback().await.map_err(&failed)?;
             return Err(StoreError::ListForgotten);
         }
+        keep_opinions(&mut transaction, &bank, staged.list).await?;
         transaction
             .execute("UPDATE watch_lists SET state = 2 WHERE list = $1", &[bank.list.into()])
             .await
@@ -227,6 +228,30 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         Ok(forgotten)
     }
+}
+
+/// Takes the opinions of the bank's own party over into a list: where the list says itself what that party holds, that stands; and what was held of an
+/// entry that is withdrawn goes with it, as where entries are withdrawn one by one.
+async fn keep_opinions(transaction: &mut Transaction, bank: &BankRecord, list: i64) -> Result<(), StoreError> {
+    let of = |table: &str, list: &str| {
+        format!("SELECT 1 FROM {table} x WHERE x.list = {list} AND x.algorithm = o.algorithm AND x.value = o.value")
+    };
+    let sql = format!(
+        "INSERT INTO watch_opinions (list, algorithm, value, party, opinion) \
+         SELECT $1, o.algorithm, o.value, o.party, o.opinion FROM watch_opinions o WHERE o.list = $2 AND o.party = $3 \
+         AND (EXISTS ({}) OR NOT EXISTS ({})) AND NOT EXISTS ({} AND x.party = $3)",
+        of("watch_entries", "$1"),
+        of("watch_entries", "$2"),
+        of("watch_opinions", "$1"),
+    );
+    let Some(party) = bank.name.own_source() else {
+        return Ok(());
+    };
+    transaction
+        .execute(&sql, &[list.into(), bank.list.into(), party.as_str().into()])
+        .await
+        .map(drop)
+        .map_err(StoreError::database("keep opinions of a list"))
 }
 
 pub(super) const COLUMNS: usize = 8;

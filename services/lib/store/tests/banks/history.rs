@@ -78,7 +78,7 @@ async fn whatever_happens_to_banks_the_groups_end_with_what_is_listed() {
                         store
                             .hold_opinion(
                                 &md5(number),
-                                &n("east"),
+                                &n(["east", "south"][random.random_range(0..2)]),
                                 Opinion::from_number(random.random_range(0..4)),
                             )
                             .await

@@ -343,6 +343,39 @@ async fn what_parties_hold_decides_how_gravely_a_content_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_party_holds_outlives_an_import_into_its_bank() {
+    on_both(async |f| {
+        let (store, mut told) = (&f.store, Told::default());
+        use Opinion::{InvestigationSeed, Negative};
+        let north = bank("FAR_NORTH");
+        store.set_bank(&north, &settings(4)).await.unwrap();
+        import(store, &north, &entries(0..5)).await;
+        for (number, opinion) in [(0, InvestigationSeed), (1, Negative), (2, Negative), (9, Negative)] {
+            let party = n("far-north");
+            assert!(store.hold_opinion(&md5(number), &party, Some(opinion)).await.unwrap());
+        }
+        let other = bank("OTHER");
+        store.set_bank(&other, &settings(3)).await.unwrap();
+        import(store, &other, &entries(9..10)).await;
+        told.check(store, [(0, 1), (3, 4), (4, 4), (9, 1)], "before").await;
+        // 1 is not in the new list, of 2 it says something itself, 5 is new.
+        let mut list = entries([0, 2, 3, 4, 5]);
+        list[1].opinions = vec![(n("far-north"), Opinion::Positive)];
+        import(store, &north, &list).await;
+        told.check(store, [(0, 1), (2, 4), (3, 4), (4, 4), (5, 4), (9, 1)], "after")
+            .await;
+        import(store, &north, &entries([0, 1, 2])).await;
+        told.check(
+            store,
+            [(0, 1), (1, 4), (2, 4), (9, 1)],
+            "what was held of 1 went with it, and 9 was never listed here",
+        )
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn updates_and_the_place_where_to_go_on_stand_together() {
     on_both(async |f| {
         let (store, mut told) = (&f.store, Told::default());

@@ -33,6 +33,8 @@ pub struct Mapped {
     pub event: Event,
     /// The fields for which the mapping points to where nothing stands, and without which the event is one all the same.
     pub absent: Vec<&'static str>,
+    /// Such fields of which something of another form stands there. It is left out: a copy is a copy whatever its region says.
+    pub malformed: Vec<&'static str>,
 }
 
 /// A value that is the same for every action, or stands in its data.
@@ -78,6 +80,7 @@ impl Mapping {
         let mut data = Data {
             data: &action.data,
             absent: Vec::new(),
+            malformed: Vec::new(),
         };
         let event = Event {
             event_id: event_id(action, place),
@@ -89,45 +92,55 @@ impl Mapping {
             },
             content: mapping.content(&mut data)?,
             same_as: Vec::new(),
-            account: self.account(mapping, &mut data)?,
+            account: self.account(mapping, &mut data),
             account_epoch: self.account_epoch,
-            region: data.code("region", mapping.region_at.as_deref())?,
-            language: data.code("language", mapping.language_at.as_deref())?,
-            audience: data.audience(mapping.audience_at.as_deref())?,
-            surface: mapping.surface(&mut data)?,
-            labels: mapping.labels(&mut data)?,
+            region: data.code("region", mapping.region_at.as_deref(), |letter| {
+                letter.is_ascii_uppercase()
+            }),
+            language: data.code("language", mapping.language_at.as_deref(), |letter| {
+                letter.is_ascii_lowercase()
+            }),
+            audience: data.audience(mapping.audience_at.as_deref()),
+            surface: mapping.surface(&mut data),
+            labels: mapping.labels(&mut data),
             sharing: self.sharing,
         };
         validate(&event)?;
-        let absent = data.absent;
-        Ok(Some(Mapped { event, absent }))
+        let Data { absent, malformed, .. } = data;
+        Ok(Some(Mapped {
+            event,
+            absent,
+            malformed,
+        }))
     }
 
     /// An account leaves here as a pseudonym: 16 bytes of HMAC-SHA-256 over its text, as `schemas/README.md` has it, or one already.
-    fn account(&self, mapping: &ActionMapping, data: &mut Data<'_>) -> Result<Option<AccountPseudonym>, EventError> {
-        let Some(value) = data.optional("account", mapping.account_at.as_deref()) else {
-            return Ok(None);
-        };
-        let expected = "text of at most 1,024 bytes, or a whole number";
+    fn account(&self, mapping: &ActionMapping, data: &mut Data<'_>) -> Option<AccountPseudonym> {
+        let value = data.optional("account", mapping.account_at.as_deref())?;
+        let pseudonym = self.pseudonym(value);
+        data.kept("account", pseudonym)
+    }
+
+    /// `None` where there is neither a text of at most 1,024 bytes nor a whole number, or no pseudonym where there should be one.
+    fn pseudonym(&self, value: &Value) -> Option<AccountPseudonym> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) if !number.is_f64() => number.to_string(),
-            _ => return Err(invalid("account", expected)),
+            _ => return None,
         };
         let Some(key) = &self.account_key else {
             let mut bytes = [0; 16];
-            let expected = "32 hexadecimal digits";
-            hex::decode_to_slice(&text, &mut bytes).map_err(|_| invalid("account", expected))?;
-            return Ok(Some(AccountPseudonym(bytes)));
+            hex::decode_to_slice(&text, &mut bytes).ok()?;
+            return Some(AccountPseudonym(bytes));
         };
         if text.is_empty() || text.len() > ACCOUNT_BYTES_MAX {
-            return Err(invalid("account", expected));
+            return None;
         }
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
         mac.update(text.as_bytes());
         let made = mac.finalize().into_bytes();
         let made = made[..16].try_into().expect("SHA-256 has 32 bytes");
-        Ok(Some(AccountPseudonym(made)))
+        Some(AccountPseudonym(made))
     }
 }
 
@@ -166,10 +179,8 @@ impl ActionMapping {
                     Algorithm::from_name(&name.to_lowercase()).ok_or(EventError::AlgorithmUnknown)?
                 }
             };
-            let quality = match data.optional("quality", hash.quality_at.as_deref()) {
-                Some(value) => Some(quality(value)?),
-                None => None,
-            };
+            let told = data.optional("quality", hash.quality_at.as_deref());
+            let quality = told.and_then(|value| data.kept("quality", quality(value)));
             let value = text("content", value)?;
             let malformed = EventError::HashMalformed {
                 algorithm: algorithm.name(),
@@ -182,32 +193,39 @@ impl ActionMapping {
         }
     }
 
-    fn surface(&self, data: &mut Data<'_>) -> Result<Surface, EventError> {
-        match &self.surface {
-            None => Ok(Surface::Unknown),
-            Some(Source::Always(surface)) => Ok(*surface),
-            Some(Source::At(at)) => match data.optional("surface", Some(at)) {
-                Some(value) => Ok(Surface::from_name(text("surface", value)?)),
-                None => Ok(Surface::Unknown),
-            },
-        }
+    fn surface(&self, data: &mut Data<'_>) -> Surface {
+        let told = match &self.surface {
+            None => None,
+            Some(Source::Always(surface)) => Some(*surface),
+            Some(Source::At(at)) => {
+                let value = data.optional("surface", Some(at));
+                value.and_then(|value| data.kept("surface", value.as_str().map(Surface::from_name)))
+            }
+        };
+        told.unwrap_or(Surface::Unknown)
     }
 
-    /// A label's confidence is a number, or `true`.
-    fn labels(&self, data: &mut Data<'_>) -> Result<Vec<Label>, EventError> {
+    /// A label's confidence is a number from 0 to 1, or `true`.
+    fn labels(&self, data: &mut Data<'_>) -> Vec<Label> {
         let mut labels = Vec::new();
         for (name, at) in &self.labels {
             let confidence = match data.optional("labels", Some(at)) {
                 None | Some(Value::Bool(false)) => continue,
                 Some(Value::Bool(true)) => 1.0,
-                Some(value) => value.as_f64().ok_or(invalid("confidence", "a number"))? as f32,
+                Some(value) => {
+                    let told = value.as_f64().filter(|told| (0.0..=1.0).contains(told));
+                    match data.kept("labels", told) {
+                        Some(told) => told as f32,
+                        None => continue,
+                    }
+                }
             };
             labels.push(Label {
                 name: name.clone(),
                 confidence,
             });
         }
-        Ok(labels)
+        labels
     }
 }
 
@@ -215,6 +233,7 @@ impl ActionMapping {
 struct Data<'a> {
     data: &'a Value,
     absent: Vec<&'static str>,
+    malformed: Vec<&'static str>,
 }
 
 impl<'a> Data<'a> {
@@ -231,20 +250,25 @@ impl<'a> Data<'a> {
         found
     }
 
-    fn code(&mut self, field: &'static str, at: Option<&str>) -> Result<Option<[u8; 2]>, EventError> {
-        let Some(value) = self.optional(field, at) else {
-            return Ok(None);
-        };
-        let code = text(field, value)?.as_bytes().try_into();
-        code.map(Some).map_err(|_| invalid(field, "two letters"))
+    /// What was made of an optional field; that it has another form is noted.
+    fn kept<T>(&mut self, field: &'static str, made: Option<T>) -> Option<T> {
+        if made.is_none() {
+            self.malformed.push(field);
+        }
+        made
     }
 
-    fn audience(&mut self, at: Option<&str>) -> Result<Option<u32>, EventError> {
-        let Some(value) = self.optional("audience", at) else {
-            return Ok(None);
-        };
+    /// Two letters of one case, as `is_letter` has it.
+    fn code(&mut self, field: &'static str, at: Option<&str>, is_letter: fn(&u8) -> bool) -> Option<[u8; 2]> {
+        let value = self.optional(field, at)?;
+        let code = value.as_str().and_then(|text| text.as_bytes().try_into().ok());
+        self.kept(field, code.filter(|code: &[u8; 2]| code.iter().all(is_letter)))
+    }
+
+    fn audience(&mut self, at: Option<&str>) -> Option<u32> {
+        let value = self.optional("audience", at)?;
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number.map(Some).ok_or(EventError::AudienceOutOfRange)
+        self.kept("audience", number)
     }
 }
 
@@ -264,9 +288,9 @@ fn text<'a>(field: &'static str, value: &'a Value) -> Result<&'a str, EventError
     value.as_str().ok_or(invalid(field, "text"))
 }
 
-fn quality(value: &Value) -> Result<u8, EventError> {
+fn quality(value: &Value) -> Option<u8> {
     let number = value.as_f64().filter(|number| (0.0..=100.0).contains(number));
-    number.map(|number| number as u8).ok_or(EventError::QualityOutOfRange)
+    number.map(|number| number as u8)
 }
 
 /// RFC 3339, or milliseconds since 1970.

@@ -5,13 +5,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use serde::Serialize;
+use tocsin_exchange::SignalType;
 use tocsin_family::Pdq;
 use tocsin_model::{Algorithm, ContentHash};
 use tocsin_runtime::{Problem, problem};
 use utoipa::ToSchema;
 
 use super::MALFORMED_SIGNAL;
-use super::signal::{SignalType, turn_down};
+use super::signal::{hash, signal_type, turn_down};
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::Parameters;
 use crate::state::QueryState;
@@ -46,7 +47,7 @@ pub(crate) struct DistanceAnswer {
 ///
 /// HMA takes them as a body only, which `POST` does here too. Each parameter is a signal type, its value two signals separated by a comma.
 #[utoipa::path(get, path = "/m/compare", tag = "hma", security(("api_key" = [])),
-    params(("pdq" = Option<String>, Query, description = "Two signals separated by a comma; likewise `sha256`, `video_md5`, `video_sha256`")),
+    params(("pdq" = Option<String>, Query, description = "Two signals separated by a comma; likewise `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5`")),
     responses(
         (status = 200, description = "Comparisons by signal type", body = BTreeMap<String, Vec<ComparisonPart>>),
         (status = 400, description = "`invalid_parameter`, `unknown_signal_type`, `malformed_signal`", body = Problem, content_type = "application/problem+json"),
@@ -101,7 +102,7 @@ fn compare_all(
     }
     let mut answer = BTreeMap::new();
     for (name, pair) in pairs {
-        let kind = SignalType::parse(state, &name)?;
+        let kind = signal_type(state, &name)?;
         let [left, right] = pair.as_slice() else {
             return Err(turn_down(
                 state,
@@ -109,7 +110,7 @@ fn compare_all(
                 &format!("{name}: two signals are wanted"),
             ));
         };
-        let (left, right) = (kind.hash(state, left, None)?, kind.hash(state, right, None)?);
+        let (left, right) = (hash(state, kind, left, None)?, hash(state, kind, right, None)?);
         answer.insert(name, compared(&left, &right));
     }
     Ok(Json(answer))

@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use tocsin_exchange::SignalType;
 use tocsin_runtime::Problem;
 use utoipa::{IntoParams, ToSchema};
 
 use super::look_up::{all_banks, unknown_bank};
-use super::signal::SignalType;
+use super::signal::signal_type;
 use crate::replica::IndexSize;
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::Parameters;
@@ -68,7 +69,7 @@ pub(crate) async fn index_status(
     Parameters(parameters): Parameters<IndexParameters>,
 ) -> Result<Json<BTreeMap<&'static str, IndexStatusAnswer>>, Problem> {
     let kinds = match parameters.signal_type {
-        Some(name) => vec![SignalType::parse(&state, &name)?],
+        Some(name) => vec![signal_type(&state, &name)?],
         None => SignalType::ALL.to_vec(),
     };
     let status = |kind: SignalType| {

@@ -1,14 +1,16 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use tocsin_model::Scope;
+use tocsin_model::{ContentHash, Scope};
 use tocsin_runtime::{Problem, problem};
 use utoipa::{IntoParams, ToSchema};
 
 use super::signal::{sought, turn_down};
-use super::{HASHING_NOT_OFFERED, UNKNOWN_BANK};
+use super::{HASHING_NOT_OFFERED, LOOK_UP_TIMED_OUT, UNKNOWN_BANK};
 use crate::answer::{
     FoundContent, Listed, MatchAnswer, MatchesByBank, Sought, find, matches_by_bank, matches_in_any_bank,
 };
@@ -20,6 +22,12 @@ use crate::routes::unanswered;
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
+/// How long a look-up may take, with its turn and the store's answer.
+pub const LOOK_UP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What a look-up found, and who lists it.
+type Found = Vec<(FoundContent, Arc<Listed>)>;
+
 /// The most banks that one look-up names.
 pub const BANKS_ASKED_MAX: usize = 64;
 
@@ -27,10 +35,10 @@ pub const BANKS_ASKED_MAX: usize = 64;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LookupParameters {
-    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -46,10 +54,10 @@ pub(crate) struct LookupParameters {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RawLookupParameters {
-    /// `pdq`, `sha256`, `video_md5` or `video_sha256`.
+    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal: 64 digits of pdq and sha256, 32 of video_md5.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -93,7 +101,7 @@ pub(crate) enum RawMatch {
         (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 501, description = "`hashing_not_offered`: a `url` was given", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn lookup(
     State(state): State<QueryState>,
@@ -127,7 +135,7 @@ pub(crate) async fn lookup(
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn raw_lookup(
     State(state): State<QueryState>,
@@ -152,24 +160,38 @@ pub(crate) async fn raw_lookup(
     Ok(Json(RawLookupAnswer { matches }))
 }
 
-/// What is announced of a signal, and who lists it. A look-up among alike hashes may take milliseconds, so few are made at a time, on threads
-/// of their own.
-async fn look_up(state: &QueryState, scope: Scope, sought: Sought) -> Result<Vec<(FoundContent, Listed)>, Problem> {
-    let turn = state.look_up_turns().acquire().await;
+/// What is announced of a signal, and who lists it; a problem where that takes too long.
+async fn look_up(state: &QueryState, scope: Scope, sought: Sought) -> Result<Found, Problem> {
+    // Who waits longer is told so instead: whoever asks mostly holds an upload back meanwhile.
+    let made = tokio::time::timeout(state.look_up_time_max(), made(state, scope, sought)).await;
+    made.unwrap_or_else(|_| {
+        state.metrics().look_up(LookUp::TimedOut);
+        Err(Problem::new(LOOK_UP_TIMED_OUT).with_retry_after_s(1))
+    })
+}
+
+/// A look-up among alike hashes may take milliseconds, so few are made at a time, on threads of their own. One that nobody waits for any more
+/// keeps its turn until it ends.
+async fn made(state: &QueryState, scope: Scope, sought: Sought) -> Result<Found, Problem> {
+    let turn = Arc::clone(state.look_up_turns()).acquire_owned().await;
     let turn = turn.map_err(|error| Problem::internal(&error))?;
     let worker = state.clone();
-    let made = tokio::task::spawn_blocking(move || find(worker.replica(), scope, sought, now_ms()));
+    let made = tokio::task::spawn_blocking(move || {
+        let found = find(worker.replica(), scope, sought, now_ms());
+        drop(turn);
+        found
+    });
     let contents = made.await.map_err(|error| Problem::internal(&error))?;
-    drop(turn);
-    let mut found = Vec::new();
-    for content in contents.map_err(unanswered)? {
-        let listings = match content.may_be_listed {
-            true => state.store().listings_of(&content.announced.hash).await,
-            false => Ok(Listed::default()),
-        };
-        found.push((content, listings.map_err(|error| unavailable(&error))?));
-    }
-    Ok(found)
+    let contents = contents.map_err(unanswered)?;
+    let may_be_listed = contents.iter().filter(|content| content.may_be_listed);
+    let hashes: Vec<ContentHash> = may_be_listed.map(|content| content.announced.hash.clone()).collect();
+    let listed = state.listings().of(state.store(), state.metrics(), &hashes).await;
+    let mut listed = listed.map_err(|error| unavailable(&error))?.into_iter();
+    let with_listings = contents.into_iter().map(|content| {
+        let listed = content.may_be_listed.then(|| listed.next()).flatten();
+        (content, listed.unwrap_or_default())
+    });
+    Ok(with_listings.collect())
 }
 
 /// The banks that a look-up asks for.
@@ -217,7 +239,8 @@ pub(super) fn unknown_bank(state: &QueryState, name: &str) -> Problem {
     turn_down(state, UNKNOWN_BANK, &format!("bank: {name}"))
 }
 
-fn unavailable(error: &tocsin_store::StoreError) -> Problem {
+/// The store failed.
+pub(in crate::routes) fn unavailable(error: &tocsin_store::StoreError) -> Problem {
     tracing::error!(
         error = tocsin_runtime::roles::chain(error),
         "the watch list could not be asked"

@@ -21,13 +21,14 @@ use utoipa_axum::routes;
 use crate::state::QueryState;
 
 pub use compare::COMPARE_BYTES_MAX;
-pub use look_up::BANKS_ASKED_MAX;
+pub(super) use look_up::unavailable;
+pub use look_up::{BANKS_ASKED_MAX, LOOK_UP_TIME_MAX};
 
 /// The signal type is none that is answered here.
 pub const UNKNOWN_SIGNAL_TYPE: ProblemKind = ProblemKind {
     status: 400,
     code: "unknown_signal_type",
-    title: "The signal type is none that is looked up here: pdq, sha256, video_md5 and video_sha256 are",
+    title: "The signal type is none that is looked up here: pdq, sha256, video_sha256, md5, photo_md5, video_md5 and url are",
 };
 
 /// The signal is not one of its type.
@@ -58,13 +59,21 @@ pub const HASHING_NOT_OFFERED: ProblemKind = ProblemKind {
     title: "Tocsin takes hashes, never media: hash it where it is and look the hash up",
 };
 
+/// The look-up took too long: the store is slow, or too many are made.
+pub const LOOK_UP_TIMED_OUT: ProblemKind = ProblemKind {
+    status: 503,
+    code: "look_up_timed_out",
+    title: "The look-up took too long",
+};
+
 /// The kinds of problems of these routes.
-pub(super) const PROBLEMS: [ProblemKind; 5] = [
+pub(super) const PROBLEMS: [ProblemKind; 6] = [
     UNKNOWN_SIGNAL_TYPE,
     MALFORMED_SIGNAL,
     UNMATCHABLE_SIGNAL,
     UNKNOWN_BANK,
     HASHING_NOT_OFFERED,
+    LOOK_UP_TIMED_OUT,
 ];
 
 pub(super) fn routes() -> OpenApiRouter<QueryState> {

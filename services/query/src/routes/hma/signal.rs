@@ -1,3 +1,4 @@
+use tocsin_exchange::SignalType;
 use tocsin_family::Pdq;
 use tocsin_model::{Algorithm, ContentHash};
 use tocsin_runtime::{Problem, ProblemKind};
@@ -8,71 +9,35 @@ use crate::metrics::LookUp;
 use crate::routes::parameters::refused;
 use crate::state::QueryState;
 
-/// A type of signal, as HMA and the package `threatexchange` name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SignalType {
-    Pdq,
-    /// Not one of theirs by this name, but what a SHA-256 is called in lists.
-    Sha256,
-    VideoMd5,
-    VideoSha256,
-    /// Frames, which events do not carry: it is known and not answered.
-    Vpdq,
+/// The type of this name, if its signals are looked up.
+pub(super) fn signal_type(state: &QueryState, name: &str) -> Result<SignalType, Problem> {
+    match SignalType::from_name(name) {
+        Some(kind) if kind.algorithm().is_some() => Ok(kind),
+        Some(kind) => Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, &not_looked_up(kind))),
+        None => {
+            let name: String = name.chars().take(32).collect();
+            Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, &format!("signal_type: {name}")))
+        }
+    }
 }
 
-impl SignalType {
-    pub(super) const ALL: [SignalType; 5] = [
-        SignalType::Pdq,
-        SignalType::Sha256,
-        SignalType::VideoMd5,
-        SignalType::VideoSha256,
-        SignalType::Vpdq,
-    ];
+/// The hash that a signal of a type is.
+pub(super) fn hash(
+    state: &QueryState,
+    kind: SignalType,
+    signal: &str,
+    quality: Option<u8>,
+) -> Result<ContentHash, Problem> {
+    let algorithm = kind
+        .algorithm()
+        .ok_or_else(|| turn_down(state, UNKNOWN_SIGNAL_TYPE, &not_looked_up(kind)))?;
+    ContentHash::parse(algorithm, signal.trim(), quality)
+        .map_err(|error| turn_down(state, MALFORMED_SIGNAL, &format!("signal: {error}")))
+}
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            SignalType::Pdq => "pdq",
-            SignalType::Sha256 => "sha256",
-            SignalType::VideoMd5 => "video_md5",
-            SignalType::VideoSha256 => "video_sha256",
-            SignalType::Vpdq => "vpdq",
-        }
-    }
-
-    /// What its signals are; `None` where they are not looked up.
-    pub(super) fn algorithm(self) -> Option<Algorithm> {
-        match self {
-            SignalType::Pdq => Some(Algorithm::Pdq),
-            SignalType::Sha256 | SignalType::VideoSha256 => Some(Algorithm::Sha256),
-            SignalType::VideoMd5 => Some(Algorithm::Md5),
-            SignalType::Vpdq => None,
-        }
-    }
-
-    /// The type of this name, if its signals are looked up.
-    pub(super) fn parse(state: &QueryState, name: &str) -> Result<SignalType, Problem> {
-        let found = SignalType::ALL.into_iter().find(|kind| kind.name() == name);
-        match found {
-            Some(SignalType::Vpdq) => {
-                let why = "vpdq: events carry no frames, so that videos are matched by their files' hashes alone";
-                Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, why))
-            }
-            Some(kind) => Ok(kind),
-            None => {
-                let name: String = name.chars().take(32).collect();
-                Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, &format!("signal_type: {name}")))
-            }
-        }
-    }
-
-    /// The hash that a signal of this type is.
-    pub(super) fn hash(self, state: &QueryState, signal: &str, quality: Option<u8>) -> Result<ContentHash, Problem> {
-        let algorithm = self
-            .algorithm()
-            .ok_or_else(|| turn_down(state, UNKNOWN_SIGNAL_TYPE, self.name()))?;
-        ContentHash::parse(algorithm, signal.trim(), quality)
-            .map_err(|error| turn_down(state, MALFORMED_SIGNAL, &format!("signal: {error}")))
-    }
+fn not_looked_up(kind: SignalType) -> String {
+    let name = kind.name();
+    format!("{name}: events carry no frames, so that videos are matched by their files' hashes alone")
 }
 
 /// What a look-up looks for.
@@ -83,10 +48,10 @@ pub(super) fn sought(
     quality: Option<&str>,
 ) -> Result<Sought, Problem> {
     let signal_type = signal_type.ok_or_else(|| refused("signal_type: absent"))?;
-    let kind = SignalType::parse(state, signal_type)?;
+    let kind = self::signal_type(state, signal_type)?;
     let signal = signal.ok_or_else(|| refused("signal: absent"))?;
-    let hash = kind.hash(state, signal, self::quality(quality)?)?;
-    if kind != SignalType::Pdq {
+    let hash = self::hash(state, kind, signal, self::quality(quality)?)?;
+    if hash.algorithm() != Algorithm::Pdq {
         return Ok(Sought::Equal(state.key().content_id(&hash)));
     }
     let pdq = Pdq::of(&hash).map_err(|error| turn_down(state, UNMATCHABLE_SIGNAL, &format!("signal: {error}")))?;

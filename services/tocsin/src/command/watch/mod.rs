@@ -1,6 +1,7 @@
 mod bank;
 mod export;
 mod import;
+mod leak_through;
 mod push;
 mod sorted;
 
@@ -65,6 +66,8 @@ pub enum WatchCommand {
     Import(import::ImportCommand),
     /// Write a bank, or how its entries fared, for others.
     Export(export::ExportCommand),
+    /// Show how listed contents fared, by bank and platform.
+    LeakThrough(leak_through::LeakThroughCommand),
     /// Push a bank into a bank of the open matcher HMA.
     Push(push::PushCommand),
 }
@@ -101,8 +104,13 @@ impl HashArgument {
 
 impl WatchCommand {
     pub async fn run(&self, config: &Config) -> Result<()> {
+        if let WatchCommand::LeakThrough(command) = self {
+            return command.run().await;
+        }
         let store = open_store(config).await?;
         match self {
+            // It asked the API, and no store.
+            WatchCommand::LeakThrough(_) => {}
             WatchCommand::Add { listing, severity } => {
                 let severity = Severity::new(*severity).context("a severity is 1 to 4")?;
                 let is_new = store.watch(&listing.hash.hash()?, &listing.source, severity).await?;

@@ -1,12 +1,12 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url, redirect};
 use tocsin_exchange::write;
-use tocsin_model::BankName;
-use tocsin_store::Store;
+use tocsin_model::{Algorithm, BankName, ContentHash};
+use tocsin_runtime::http::retry_after;
+use tocsin_store::{Store, WatchCursor};
 
 use super::PAGE;
 use super::export::held;
@@ -25,9 +25,9 @@ pub struct PushCommand {
     /// Into which of its banks, which must be there.
     #[arg(long)]
     to: BankName,
-    /// Pass over so many entries: those that a push before got through.
-    #[arg(long, default_value_t = 0)]
-    skip: u64,
+    /// Go on behind this entry, the last that a push before got through, whatever became of the list meanwhile: ALGORITHM:VALUE.
+    #[arg(long, value_parser = entry)]
+    after: Option<ContentHash>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,6 +46,25 @@ struct Pushed {
     refused: u64,
 }
 
+/// A hash as `--after` names it.
+fn entry(text: &str) -> Result<ContentHash, String> {
+    let (algorithm, value) = text.split_once(':').ok_or("ALGORITHM:VALUE is wanted")?;
+    let algorithm = Algorithm::from_name(algorithm).ok_or("there is no such algorithm: sha256, md5, pdq, vpdq, url")?;
+    ContentHash::parse(algorithm, value, None).map_err(|error| error.to_string())
+}
+
+/// What to say to go on behind an entry.
+fn go_on(last: Option<&ContentHash>) -> String {
+    match last {
+        Some(last) => format!(
+            "stopped: go on with --after {}:{}",
+            last.algorithm().name(),
+            last.value_text()
+        ),
+        None => "stopped before the first entry".to_owned(),
+    }
+}
+
 impl PushCommand {
     pub async fn run(&self, store: &Store) -> Result<()> {
         let client = Client::builder()
@@ -55,27 +74,24 @@ impl PushCommand {
         let base = self.url.as_str().trim_end_matches('/');
         let url = Url::parse(&format!("{base}/c/bank/{}/signal", self.to))?;
         let mut pushed = Pushed::default();
-        let (mut seen, mut after) = (0, None);
+        let mut last = self.after.clone();
+        let mut after = last.as_ref().map(|last| WatchCursor::behind(&self.bank, last));
         loop {
             let (listings, next) = store.watch_listings(Some(&self.bank), after.as_ref(), PAGE).await?;
             let held = held(store, listings).await?;
             pushed.not_held += held.left_out;
             for listing in held.listings {
-                seen += 1;
-                if seen <= self.skip {
-                    continue;
+                match write::bank_signal(&listing.hash) {
+                    Some(body) => match push(&client, &url, &body.to_string())
+                        .await
+                        .with_context(|| go_on(last.as_ref()))?
+                    {
+                        true => pushed.done += 1,
+                        false => pushed.refused += 1,
+                    },
+                    None => pushed.left_out += 1,
                 }
-                let Some(body) = write::bank_signal(&listing.hash) else {
-                    pushed.left_out += 1;
-                    continue;
-                };
-                let told = push(&client, &url, &body.to_string()).await;
-                match told
-                    .with_context(|| format!("stopped behind {} entries: go on with --skip {}", seen - 1, seen - 1))?
-                {
-                    true => pushed.done += 1,
-                    false => pushed.refused += 1,
-                }
+                last = Some(listing.hash);
             }
             let Some(next) = next else { break };
             after = Some(next);
@@ -102,7 +118,9 @@ async fn push(client: &Client, url: &Url, body: &str) -> Result<bool> {
                 status if status.is_success() => return Ok(true),
                 StatusCode::BAD_REQUEST => return Ok(false),
                 StatusCode::NOT_FOUND => bail!("there is no such bank"),
-                status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => retry_after(&response),
+                status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+                    retry_after(response.headers(), SystemTime::now())
+                }
                 status => bail!("HMA answers {status}"),
             },
             Err(error) if attempt + 1 == ATTEMPTS => return Err(error.into()),
@@ -116,18 +134,6 @@ async fn push(client: &Client, url: &Url, body: &str) -> Result<bool> {
     bail!("HMA failed {ATTEMPTS} times")
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     //! Goal: every entry is pushed once, in HMA's own form, and a server that fails is asked again.
@@ -137,7 +143,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::extract::{Request, State};
-    use tocsin_model::{Algorithm, ContentHash, Severity};
+    use tocsin_model::Severity;
 
     use super::*;
 
@@ -182,14 +188,14 @@ mod tests {
                 .await
                 .unwrap();
         }
-        let command = |skip| PushCommand {
+        let command = |after: Option<&str>| PushCommand {
             bank: "NORTH".parse().unwrap(),
             url: url.parse().unwrap(),
             to: "THEIRS".parse().unwrap(),
-            skip,
+            after: after.map(|text| entry(text).unwrap()),
         };
         told.lock().unwrap().0.extend([429, 503, 200, 400]);
-        command(0).run(&store).await.unwrap();
+        command(None).run(&store).await.unwrap();
         let path = "/c/bank/THEIRS/signal".to_owned();
         let md5 = format!(r#"{{"video_md5":"{}"}}"#, "01".repeat(16));
         assert_eq!(
@@ -197,12 +203,24 @@ mod tests {
             [(path.clone(), md5.clone())],
             "the second was refused"
         );
-        command(1).run(&store).await.unwrap();
+        // The entry behind which it goes on is not there any more.
+        let first = format!("md5:{}", "01".repeat(16));
+        let gone = hash(Algorithm::Md5, 1);
+        store.unwatch(&gone, &"north".parse().unwrap()).await.unwrap();
+        command(Some(&first)).run(&store).await.unwrap();
+        store
+            .watch(&gone, &"north".parse().unwrap(), Severity::MIN)
+            .await
+            .unwrap();
         let pdq = format!(r#"{{"pdq":"{}"}}"#, "02".repeat(32));
         assert_eq!(told.lock().unwrap().1, [(path.clone(), md5), (path, pdq)]);
         told.lock().unwrap().0.extend([200, 404]);
-        let error = command(0).run(&store).await.unwrap_err();
-        assert!(error.to_string().contains("--skip 1"), "{error:#}");
+        let error = command(None).run(&store).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("stopped: go on with --after {first}"));
+        told.lock().unwrap().0.extend([404]);
+        let error = command(None).run(&store).await.unwrap_err();
+        assert_eq!(error.to_string(), "stopped before the first entry");
+        assert!(entry("md5:01").is_err() && entry("01").is_err() && entry("crc:01").is_err());
         store.close().await;
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what Tocsin delivers with the libraries that its receivers use: standardwebhooks for signatures, cloudevents for the events.
 
-    tests/peers/deliveries.py FILE
+    tests/checks/deliveries.py FILE
 
 FILE holds JSON: {"secrets": [new, old], "stranger": secret, "requests": [{headers, body}], "records": [{headers, key, value}]}.
 Exits with 77 where a library is absent.
