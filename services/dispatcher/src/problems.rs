@@ -1,8 +1,8 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
+use tocsin_casework::Refusal;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
-use tocsin_store::casework::Refusal;
 
 /// The key speaks for nobody who has a queue.
 pub const NO_QUEUE: ProblemKind = ProblemKind {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use tocsin_casework::Team;
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
     Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
 };
-use tocsin_store::casework::Team;
 use tocsin_store::{BankSettings, Clock, KeySubject, Roles, Store};
 
 #[path = "../../lib/model/tests/example/mod.rs"]
@@ -170,11 +170,11 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
     store.close().await;
 }
 
-async fn decide(store: &Store, key: tocsin_store::KeyId, family: u128, verdict: Verdict) {
+async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, verdict: Verdict) {
     let team = Team::Coordinators;
     let query = tocsin_store::QueueQuery {
         team,
-        state: tocsin_store::casework::CaseState::Open,
+        state: tocsin_casework::CaseState::Open,
         limit: 100,
         after: None,
     };

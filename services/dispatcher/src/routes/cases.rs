@@ -4,10 +4,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use tocsin_casework::{Case, CaseId, Refusal};
 use tocsin_model::{Timestamp, Verdict};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::StoreError;
-use tocsin_store::casework::{Case, CaseId, Refusal};
 
 use super::access::Access;
 use super::documents::{CaseDocument, ClaimRequest, DecisionRequest, ReleaseRequest, RenewRequest};

@@ -1,9 +1,9 @@
 //! What the routes take and answer.
 
 use serde::{Deserialize, Serialize};
+use tocsin_casework::Case;
+use tocsin_model::KeyId;
 use tocsin_model::{Alert, Scope, Timestamp};
-use tocsin_store::KeyId;
-use tocsin_store::casework::Case;
 use tocsin_wire::document::{
     AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
     score_terms,

@@ -4,10 +4,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use tocsin_casework::CaseState;
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::QueueQuery;
-use tocsin_store::casework::CaseState;
 use tocsin_wire::document::instant;
 
 use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters};

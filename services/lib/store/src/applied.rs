@@ -3,12 +3,12 @@ use std::collections::HashMap;
 use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 
 use crate::cases::{SELECT_CASES, case, insert, update};
-use crate::casework::{AlertEffect, Case, CaseId, Team, concerns, opens_for};
 use crate::database::{Locked, Transaction};
 use crate::delivery::Readers;
 use crate::paging::note_page_score;
 use crate::party::number;
 use crate::{Store, StoreError};
+use tocsin_casework::{AlertEffect, Case, CaseId, Team, concerns, opens_for};
 
 /// What a batch of alerts did to the cases: how many of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_model::{ContentId, DecisionId, FamilyId, Milliseconds, Timestamp, Verdict};
+use tocsin_model::{ContentId, DecisionId, FamilyId, IdError, KeyId, Milliseconds, Timestamp, Verdict, parse_hex_id};
 
 use crate::alert_json;
-use crate::casework::{Case, CaseDecision, CaseId, CaseState, Episode, Lease, Refusal, Resting, Ruling, Team};
 use crate::database::{Locked, Row, Transaction, Value};
-use crate::key::{IdError, KeyId, parse_hex_id};
 use crate::outbox::write_decision;
 use crate::{Store, StoreError};
+use tocsin_casework::{Case, CaseDecision, CaseId, CaseState, Episode, Lease, Refusal, Resting, Ruling, Team};
 
 /// Which cases of which team, and how many.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 use sha2::{Digest as _, Sha256};
 use tocsin_model::{Alert, Decision, Milliseconds, Name, Timestamp};
 
-use crate::casework::{Team, concerns};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
 use crate::{EndpointKind, Store, StoreError, alert_json, decision_json};
+use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,5 @@
-use tocsin_model::{BankName, Name, PartyId};
-
-use crate::casework::Refusal;
-use crate::key::KeyId;
+use tocsin_casework::Refusal;
+use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]

@@ -1,18 +1,13 @@
 use std::fmt;
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tocsin_model::{Name, PartyId, Scope, Timestamp};
+use tocsin_model::{KeyId, Name, PartyId, Scope, Timestamp};
 
 use crate::database::Row;
 use crate::key_cache::Remembered;
 use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
-
-/// The public half of an API key: it names the key in logs, leases and decisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId(pub u128);
 
 /// A whole API key, `tocsin_` + 32 hexadecimal digits of its id + 64 of its secret. Shown once, when it is issued.
 pub struct ApiKey(String);
@@ -359,33 +354,6 @@ fn record(row: &Row) -> Result<KeyRecord, StoreError> {
         issued_at: Timestamp(row.integer("issued_at").map_err(&failed)?),
         revoked_at: row.integer_if_any("revoked_at").map_err(&failed)?.map(Timestamp),
     })
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-/// The text is not 32 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 32 lower-case hexadecimal digits")]
-pub struct IdError;
-
-/// Exactly 32 lower-case hexadecimal digits as a number.
-pub(crate) fn parse_hex_id(text: &str) -> Result<u128, IdError> {
-    let plain = text.len() == ID_DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if !plain {
-        return Err(IdError);
-    }
-    u128::from_str_radix(text, 16).map_err(|_| IdError)
-}
-
-impl FromStr for KeyId {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<KeyId, IdError> {
-        parse_hex_id(text).map(KeyId)
-    }
 }
 
 #[cfg(test)]

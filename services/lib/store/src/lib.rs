@@ -3,7 +3,7 @@
 //!
 //! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
 //! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
-//! functions of [`casework`], which the store carries out inside a transaction.
+//! functions of `tocsin_casework`, which the store carries out inside a transaction.
 //!
 //! Invariants:
 //! * Numbers and names of parties and platforms are given once and never used again.
@@ -18,12 +18,11 @@
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
-//! Start reading at [`Store`], then [`casework`].
+//! Start reading at [`Store`].
 
 mod alert_json;
 mod applied;
 mod cases;
-pub mod casework;
 mod clock;
 mod database;
 mod decision_json;
@@ -47,7 +46,7 @@ pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
-pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
+pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};

@@ -1,10 +1,10 @@
 use tocsin_model::{ContentId, Decision, FamilyId, Milliseconds, Timestamp};
 
 use crate::cases::{decision_id, team, verdict};
-use crate::casework::{Case, CaseDecision, Team};
 use crate::database::{Locked, Row, Transaction};
 use crate::delivery::Readers;
 use crate::{Store, StoreError};
+use tocsin_casework::{Case, CaseDecision, Team};
 
 /// A decision that is not yet on the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

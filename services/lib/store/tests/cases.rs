@@ -7,16 +7,16 @@ mod fixture;
 use std::collections::BTreeSet;
 
 use fixture::{COORDINATORS, LEASE, START, alert, on_both};
+use tocsin_casework::{CaseId, CaseState, RATIONALE_BYTES_MAX, Refusal, Team};
 use tocsin_model::{
-    Alert, AlertLevel, ContentId, Decision, FamilyId, Milliseconds, PlatformFigures, Scope, Timestamp, Verdict,
+    Alert, AlertLevel, ContentId, Decision, FamilyId, KeyId, Milliseconds, PlatformFigures, Scope, Timestamp, Verdict,
 };
-use tocsin_store::casework::{CaseId, CaseState, RATIONALE_BYTES_MAX, Refusal, Team};
-use tocsin_store::{AlertEffects, Clock, KeyId, QueueQuery, Store, StoreError};
+use tocsin_store::{AlertEffects, Clock, QueueQuery, Store, StoreError};
 
 const ANNA: KeyId = KeyId(0xa);
 const BEN: KeyId = KeyId(0xb);
 
-async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<tocsin_store::casework::Case> {
+async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<tocsin_casework::Case> {
     let query = QueueQuery {
         team,
         state,
@@ -90,9 +90,8 @@ async fn an_alert_opens_one_case_per_team_that_may_see_it_and_counts_once() {
             .await
             .unwrap();
 
-        let families = |cases: Vec<tocsin_store::casework::Case>| -> BTreeSet<u128> {
-            cases.iter().map(|c| c.family.0.0).collect()
-        };
+        let families =
+            |cases: Vec<tocsin_casework::Case>| -> BTreeSet<u128> { cases.iter().map(|c| c.family.0.0).collect() };
         let open = async |team| families(queue(&f.store, team, CaseState::Open).await);
         assert_eq!(open(COORDINATORS).await, BTreeSet::from([1, 2]));
         assert_eq!(open(Team::Party(alpha.id)).await, BTreeSet::from([1]));

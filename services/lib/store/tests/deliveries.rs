@@ -7,8 +7,8 @@ mod fixture;
 use std::collections::BTreeMap;
 
 use fixture::{COORDINATORS, Fixture, LEASE, START, alert, n, on_both};
+use tocsin_casework::Team;
 use tocsin_model::{AlertLevel, Milliseconds, Scope, Timestamp, Verdict};
-use tocsin_store::casework::Team;
 use tocsin_store::{
     Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, ENDPOINTS_MAX, EndpointKind, KeySubject, NewEndpoint,
     Replay, Roles, Store, StoreError,

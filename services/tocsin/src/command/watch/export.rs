@@ -3,9 +3,9 @@ use std::io::{self, BufWriter, Write as _};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
+use tocsin_casework::{Case, CaseState, Team};
 use tocsin_exchange::write::{self, Reaction, Sighted, TlpMark};
 use tocsin_model::{Aggregate, BankName, ContentHash, PlatformId, Timestamp, Verdict};
-use tocsin_store::casework::{Case, CaseState, Team};
 use tocsin_store::{QueueQuery, Store, WatchListing};
 
 use super::PAGE;

@@ -1,6 +1,6 @@
 use tocsin_model::{Alert, AlertLevel, PartyId, PlatformId, Scope, Timestamp, Verdict};
 
-use super::case::{Case, CaseId, Episode, Resting, Team};
+use crate::case::{Case, CaseId, Episode, Resting, Team};
 
 /// What an alert did to a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,17 +140,16 @@ fn finite(priority: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "../../../model/tests/example/mod.rs"]
+#[path = "../../model/tests/example/mod.rs"]
 mod example;
 
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
-    use tocsin_model::{AlertId, PlatformFigures};
+    use tocsin_model::{AlertId, KeyId, PlatformFigures};
 
     use super::*;
-    use crate::casework::CaseDecision;
-    use crate::key::KeyId;
+    use crate::CaseDecision;
 
     pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
         let on_platform = |platform: u16| PlatformFigures {

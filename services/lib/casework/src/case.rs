@@ -1,9 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_model::{Alert, DecisionId, FamilyId, PartyId, Scope, Timestamp, Verdict};
-
-use crate::key::{IdError, KeyId, parse_hex_id};
+use tocsin_model::{Alert, DecisionId, FamilyId, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id};
 
 /// The identity of a case. Random: it tells nothing of other teams' cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,18 +128,20 @@ impl Team {
     }
 
     /// The number of the store: 1 coordinators, 2 + party number.
-    pub(crate) fn to_number(self) -> i64 {
+    pub fn to_number(self) -> i64 {
         i64::from(self.scope().own_class().number())
     }
 
-    pub(crate) fn from_number(number: i64) -> Option<Team> {
+    /// The team with this number of the store.
+    pub fn from_number(number: i64) -> Option<Team> {
         let class = tocsin_model::Class::from_number(u32::try_from(number).ok()?)?;
         Team::of_scope(class.scope())
     }
 }
 
 impl Resting {
-    pub(crate) fn from_number(number: i64) -> Option<Resting> {
+    /// The state with this number of the store.
+    pub fn from_number(number: i64) -> Option<Resting> {
         [Resting::Open, Resting::Decided, Resting::Closed]
             .into_iter()
             .find(|resting| *resting as i64 == number)

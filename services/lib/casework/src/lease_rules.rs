@@ -1,7 +1,6 @@
-use tocsin_model::{DecisionId, Milliseconds, Timestamp, Verdict};
+use tocsin_model::{DecisionId, KeyId, Milliseconds, Timestamp, Verdict};
 
-use super::case::{Case, CaseDecision, Lease, Resting};
-use crate::key::KeyId;
+use crate::case::{Case, CaseDecision, Lease, Resting};
 
 /// The shortest lease.
 pub const LEASE_MIN: Milliseconds = Milliseconds::from_seconds(1);
@@ -198,7 +197,7 @@ mod tests {
     use tocsin_model::{AlertLevel, Scope};
 
     use super::*;
-    use crate::casework::alert_rules::tests::{alert, open};
+    use crate::alert_rules::tests::{alert, open};
 
     #[derive(Clone, Debug)]
     enum Command {
