@@ -35,7 +35,7 @@ pub use alert::{
 pub use bank::{Aggregate, BankEntry, BankName, BankNameError, ListUpdate, Opinion, Sampled};
 pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
-pub use decision::{Decision, DecisionId, Verdict};
+pub use decision::{Decision, DecisionId, Grounds, RecommendedAction, ToldDecision, Verdict};
 pub use event::{Event, EventId, Label};
 pub use id::{IdError, KeyId, parse_hex_id};
 pub use interval::Interval;

@@ -310,8 +310,6 @@ mod example;
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tocsin_casework::alert_rules::tests::alert;
-    use tocsin_model::Scope;
 
     #[test]
     fn a_row_of_an_earlier_version_is_read() {

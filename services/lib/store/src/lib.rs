@@ -9,8 +9,9 @@
 //! * Numbers and names of parties and platforms are given once and never used again.
 //! * Of an API key only the SHA-256 of its secret is stored; a revoked key is refused within [`KEY_CACHE_AGE_MAX`] everywhere.
 //! * An alert changes the cases at most once, by its id.
-//! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
-//!   written together or not at all.
+//! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision, its outbox row and its
+//!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
+//! * A revoked key holds no lease.
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
@@ -41,7 +42,10 @@ mod watch;
 use std::sync::Arc;
 
 pub use applied::AlertEffects;
-pub use cases::{Cursor, QueueCounts, QueuePage, QueueQuery};
+pub use cases::{
+    CANDIDATES_MAX, Choice, Commanded, Cursor, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery,
+    SKIPPED_FOR,
+};
 pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
