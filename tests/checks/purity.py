@@ -18,6 +18,7 @@ ALLOWED = {
     "sketch": {"tocsin-model", "libm", "thiserror", "xxhash-rust"},
     "velocity": {"tocsin-model", "tocsin-sketch", "tocsin-family", "libm", "thiserror", "xxhash-rust"},
     "family": {"tocsin-model", "tocsin-sketch", "thiserror", "libm", "xxhash-rust"},
+    "casework": {"tocsin-model", "thiserror"},
 }
 
 # These constructors exist for the standard library's random hasher alone.

@@ -48,9 +48,10 @@ async fn apply(dispatcher: &Dispatcher, batch: &Batch, shutdown: &Shutdown) -> O
     // All at once; after a failure that lies in the data, one by one, so that the bad one is found and the others go on.
     let mut at_once = alerts.len();
     let mut retry = RETRY_FIRST;
+    let floor = f64::from(dispatcher.config.unreviewed_below);
     while applied < alerts.len() {
         let next = &alerts[applied..(applied + at_once).min(alerts.len())];
-        match dispatcher.store.apply_alerts(next).await {
+        match dispatcher.store.apply_alerts(next, floor).await {
             Ok(effects) => {
                 sum = sum.plus(effects);
                 applied += next.len();

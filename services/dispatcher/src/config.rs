@@ -11,6 +11,14 @@ use crate::follow::FollowConfig;
 pub struct DispatcherConfig {
     /// How long a moderator holds a case when the claim does not say, in seconds. 1 to 3,600; default 300.
     pub lease_s: u32,
+    /// For how long a decision can be taken back before it goes out, in seconds. 0 to 60; default 5.
+    pub undo_s: u32,
+    /// Every so many claims of a team take the case that waits longest, so that nothing starves. 0 (never) to 1,000; default 10. Counted in the
+    /// store, over all dispatchers.
+    pub longest_every: u32,
+    /// The priority below which an open case closes unreviewed when its spread subsides; above it, it waits for a person all the same. 0 to
+    /// 1,000,000,000; default 100. Must be the same for every dispatcher.
+    pub unreviewed_below: u32,
     /// How many episodes a day are to interrupt a person, over the whole deployment: the threshold follows from it. 1 to 1,000; default 15.
     /// Must be the same for every dispatcher.
     pub pages_per_day: u32,
@@ -25,6 +33,9 @@ impl Default for DispatcherConfig {
     fn default() -> Self {
         DispatcherConfig {
             lease_s: 300,
+            undo_s: 5,
+            longest_every: 10,
+            unreviewed_below: 100,
             pages_per_day: 15,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
@@ -37,6 +48,9 @@ impl DispatcherConfig {
     pub fn refusals(&self) -> Vec<Refusal> {
         let refusals = [
             Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600),
+            Refusal::outside("dispatcher.undo_s", self.undo_s, 0..=60),
+            Refusal::outside("dispatcher.longest_every", self.longest_every, 0..=1_000),
+            Refusal::outside("dispatcher.unreviewed_below", self.unreviewed_below, 0..=1_000_000_000),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
@@ -47,6 +61,10 @@ impl DispatcherConfig {
 
     pub(crate) fn lease(&self) -> Milliseconds {
         Milliseconds::from_seconds(i64::from(self.lease_s))
+    }
+
+    pub(crate) fn undo(&self) -> Milliseconds {
+        Milliseconds::from_seconds(i64::from(self.undo_s))
     }
 }
 
@@ -59,10 +77,13 @@ mod tests {
         assert_eq!(DispatcherConfig::default().refusals(), []);
         let wrong = DispatcherConfig {
             lease_s: 0,
+            undo_s: 61,
+            longest_every: 1_001,
+            unreviewed_below: u32::MAX,
             pages_per_day: 0,
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 3);
+        assert_eq!(wrong.refusals().len(), 6);
     }
 }

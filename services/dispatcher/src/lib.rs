@@ -4,7 +4,7 @@
 //!
 //! It delivers alerts and decisions to the endpoints of those who may see them.
 //!
-//! What this crate does not do: the rules of a case are `tocsin_store::casework`, pure; this crate carries them between the log, the
+//! What this crate does not do: the rules of a case are `tocsin_casework`, pure; this crate carries them between the log, the
 //! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
 //! anything by itself.
 //!

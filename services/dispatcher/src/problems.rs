@@ -1,8 +1,8 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
+use tocsin_casework::Refusal;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
-use tocsin_store::casework::Refusal;
 
 /// The key speaks for nobody who has a queue.
 pub const NO_QUEUE: ProblemKind = ProblemKind {
@@ -29,6 +29,20 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
         Refusal::LeaseLength => (422, "A lease lasts 1 second to 1 hour"),
         Refusal::RationaleLength => (422, "A rationale has at most 8,192 bytes"),
         Refusal::RationaleMalformed => (422, "A rationale holds no NUL character"),
+        Refusal::VersionStale => (412, "The case changed since the version you saw"),
+        Refusal::DecisionHeld => (
+            409,
+            "The decision can still be taken back; then the case can be claimed",
+        ),
+        Refusal::NoSuchDecision => (409, "This decision of yours does not stand"),
+        Refusal::DecisionFinal => (409, "The decision went out and cannot be taken back"),
+        Refusal::NoteMissing => (422, "This needs a reason"),
+        Refusal::NoteMalformed => (422, "A note has at most 2,048 bytes and no NUL character"),
+        Refusal::HoldLength => (422, "A case is put aside for 1 minute to 7 days"),
+        Refusal::PolicyMalformed => (422, "A policy has at most 256 bytes and no NUL character"),
+        Refusal::Confidence => (422, "A confidence is 0 to 100 percent"),
+        Refusal::ExceptionCount => (422, "At most 256 members are excepted"),
+        Refusal::NoSuchModerator => (422, "No moderator of this team has that key"),
     };
     ProblemKind {
         status,
@@ -41,6 +55,7 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
+        StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
             Problem::new(problem::UNAVAILABLE).with_retry_after_s(1)

@@ -19,8 +19,11 @@ const ENTRIES_MAX: u32 = 64;
 const TAKEN_FOR: Milliseconds = Milliseconds::from_seconds(10);
 /// How long the log may take; shorter than [`TAKEN_FOR`].
 const APPEND_TIMEOUT: Duration = Duration::from_secs(8);
-/// How often to look without being woken: for what other dispatchers left behind.
+/// How often to look without being woken, at least: for what other dispatchers decided or left behind.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A decision that somebody else is at is no reason to look all the time.
+const LOOK_MIN: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(
     dispatcher: Arc<Dispatcher>,
@@ -29,21 +32,32 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let topic = TopicPartition::new(topics::DECISIONS, 0);
     while !shutdown.is_requested() {
+        let mut pause = LOOK_INTERVAL;
         match publish(&dispatcher, appender.as_ref(), &topic).await {
-            Ok(0) => {}
+            Ok(0) => pause = until_due(&dispatcher).await,
             Ok(count) => {
                 DecisionsPublished { count }.emit(&dispatcher.metrics);
+                // Their deliveries are due at the same time.
+                dispatcher.told.notify_one();
                 continue;
             }
             Err(error) => DecisionsNotPublished { error: &error }.emit(&dispatcher.metrics),
         }
         tokio::select! {
             () = dispatcher.decided.notified() => {}
-            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.requested() => {}
         }
     }
     Ok(())
+}
+
+/// How long until the next decision can no longer be taken back; a look that failed is made again as usual.
+async fn until_due(dispatcher: &Dispatcher) -> Duration {
+    match dispatcher.store.outbox_due_in().await {
+        Ok(Some(due_in)) => Duration::from_millis(u64::try_from(due_in.0).unwrap_or(0)).clamp(LOOK_MIN, LOOK_INTERVAL),
+        Ok(None) | Err(_) => LOOK_INTERVAL,
+    }
 }
 
 async fn publish(dispatcher: &Dispatcher, appender: &dyn Appender, topic: &TopicPartition) -> anyhow::Result<u32> {
@@ -61,8 +75,8 @@ async fn publish(dispatcher: &Dispatcher, appender: &dyn Appender, topic: &Topic
 fn append(entry: &OutboxEntry, topic: &TopicPartition) -> Append {
     Append {
         to: topic.clone(),
-        key: Some(Bytes::copy_from_slice(&entry.decision.family.0.0.to_be_bytes())),
-        value: Some(Bytes::from(decision::encode(&entry.decision))),
+        key: Some(Bytes::copy_from_slice(&entry.told.decision.family.0.0.to_be_bytes())),
+        value: Some(Bytes::from(decision::encode_told(&entry.told))),
         headers: Vec::new(),
     }
 }

@@ -4,9 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use tocsin_casework::Team;
 use tocsin_log::LogError;
 use tocsin_model::{AlertId, Calibration, PlatformNull};
-use tocsin_store::casework::Team;
 use tocsin_store::{AlertEffects, QueueCounts};
 use tocsin_wire::Names;
 

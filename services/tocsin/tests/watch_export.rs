@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use tocsin_casework::{By, Command, Ruling, Team};
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
     Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
 };
-use tocsin_store::casework::Team;
 use tocsin_store::{BankSettings, Clock, KeySubject, Roles, Store};
 
 #[path = "../../lib/model/tests/example/mod.rs"]
@@ -116,7 +116,10 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         alert(17, &md5(7), coordinators),
         alert(12, &md5(2), Scope::Party(party.id)),
     ];
-    store.apply_alerts(&alerts).await.unwrap();
+    store
+        .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+        .await
+        .unwrap();
     let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
     for (family, verdict) in [(11, Verdict::Violating), (13, Verdict::Benign)] {
         decide(&store, key, family, verdict).await;
@@ -170,22 +173,37 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
     store.close().await;
 }
 
-async fn decide(store: &Store, key: tocsin_store::KeyId, family: u128, verdict: Verdict) {
+async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, verdict: Verdict) {
     let team = Team::Coordinators;
     let query = tocsin_store::QueueQuery {
         team,
-        state: tocsin_store::casework::CaseState::Open,
+        state: tocsin_casework::CaseState::Open,
+        filter: tocsin_casework::Filter::default(),
         limit: 100,
         after: None,
     };
     let page = store.queue(&query).await.unwrap();
     let case = page.cases.iter().find(|case| case.family.0.0 == family).unwrap();
     let length = Milliseconds::from_minutes(5);
-    let (held, _) = store.claim(team, case.id, key, length).await.unwrap();
-    store
-        .decide(team, case.id, (key, held.fencing), (verdict, ""))
+    let by = By {
+        who: key,
+        fencing: 0,
+        version: None,
+    };
+    let held = store
+        .command(team, case.id, by, &Command::Claim { length })
         .await
         .unwrap();
+    let by = By {
+        fencing: held.case.fencing,
+        ..by
+    };
+    let decide = Command::Decide {
+        id: tocsin_model::DecisionId(family),
+        ruling: Ruling::of(verdict, ""),
+        undo_for: Milliseconds(0),
+    };
+    store.command(team, case.id, by, &decide).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

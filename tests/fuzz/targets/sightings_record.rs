@@ -8,8 +8,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(record) = SightingsRecord::decode(bytes) {
         assert_eq!(SightingsRecord::decode(&record.encode()), Ok(record));
     }
-    if let Ok(record) = decision::decode(bytes) {
-        assert_eq!(decision::decode(&decision::encode(&record)), Ok(record));
+    if let Ok(record) = decision::decode_told(bytes) {
+        assert_eq!(decision::decode_told(&decision::encode_told(&record)), Ok(record));
     }
     if let Ok(record) = link::decode(bytes) {
         assert_eq!(link::decode(&link::encode(&record)), Ok(record));

@@ -1,7 +1,7 @@
 //! Alerts and decisions as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
-use tocsin_model::{Alert, Decision, FamilyId, Timestamp};
+use tocsin_model::{Alert, ContentId, FamilyId, Timestamp, ToldDecision};
 use tocsin_store::DeliveryEvent;
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, instant, scope_name};
@@ -37,6 +37,14 @@ struct DecisionDocument {
     scope: &'static str,
     /// `violating`, `benign`, `newsworthy`, `disputed` or `needs_expert`.
     verdict: &'static str,
+    /// The rule it rests on; empty where none is named.
+    policy: String,
+    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    recommended_action: Option<&'static str>,
+    /// How sure those who decided are, 0 to 100; null where they did not say.
+    confidence_percent: Option<u8>,
+    /// Members of the family that it is not about, 32 hexadecimal digits each.
+    exceptions: Vec<String>,
     /// When, RFC 3339.
     at: Option<String>,
 }
@@ -53,9 +61,9 @@ impl CloudEvent {
                     &answer(alert, names),
                 )
             }
-            DeliveryEvent::Decision(decision) => {
-                let document = DecisionDocument::of(decision);
-                let about = (decision.family, decision.at);
+            DeliveryEvent::Decision(told) => {
+                let document = DecisionDocument::of(told);
+                let about = (told.decision.family, told.decision.at);
                 made(&document.id, "tocsin.decision".to_owned(), about, &document)
             }
         }
@@ -76,12 +84,17 @@ impl CloudEvent {
 }
 
 impl DecisionDocument {
-    fn of(decision: &Decision) -> DecisionDocument {
+    fn of(told: &ToldDecision) -> DecisionDocument {
+        let (decision, grounds) = (&told.decision, &told.grounds);
         DecisionDocument {
             id: format!("{:032x}", decision.id.0),
             family: decision.family.to_string(),
             scope: scope_name(decision.scope),
             verdict: decision.verdict.name(),
+            policy: grounds.policy.clone(),
+            recommended_action: grounds.action.map(|action| action.name()),
+            confidence_percent: grounds.confidence,
+            exceptions: grounds.exceptions.iter().map(ContentId::to_string).collect(),
             at: instant(decision.at),
         }
     }

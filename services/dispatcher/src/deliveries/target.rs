@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::Url;
-use tocsin_store::casework::Team;
+use tocsin_casework::Team;
 use tocsin_store::{EndpointKind, NewEndpoint};
 use tocsin_wire::topics;
 

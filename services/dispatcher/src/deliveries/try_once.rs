@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tocsin_casework::Team;
 use tocsin_log::Append;
 use tocsin_model::Alert;
-use tocsin_store::casework::Team;
 use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
 use tocsin_wire::{Names, topics};
 

@@ -1,6 +1,6 @@
 use axum::http::HeaderMap;
+use tocsin_casework::Team;
 use tocsin_runtime::{Problem, http, problem};
-use tocsin_store::casework::Team;
 use tocsin_store::{Principal, Role, Subject};
 
 use crate::{Dispatcher, problems};

@@ -2,20 +2,20 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use tocsin_model::{Timestamp, Verdict};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use tocsin_casework::{By, CaseId, Command, Event, Refusal};
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::StoreError;
-use tocsin_store::casework::{Case, CaseId, Refusal};
+use tocsin_wire::document::instant;
 
-use super::access::Access;
-use super::documents::{CaseDocument, ClaimRequest, DecisionRequest, ReleaseRequest, RenewRequest};
-use super::refused::{NoSuchCase, NotModerated, NotRead, Refused};
+use super::documents::{CaseDocument, HistoryDocument, HistoryStep};
+use super::refused::{NoSuchCase, NotModerated, NotRead, Refused, Stale};
+use super::requests::{ClaimRequest, ReleaseRequest, RenewRequest};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
-/// A case of the key's team.
+/// A case of the key's team. `ETag` names its version.
 #[utoipa::path(
     get,
     path = "/v1/cases/{id}",
@@ -37,10 +37,48 @@ pub(crate) async fn read_case(
 ) -> Response {
     let read = async {
         let access = dispatcher.reader(&headers).await?;
-        let read = dispatcher.store.case(access.team, case_id(id)?).await;
-        dispatcher.told(read, &access)
+        match dispatcher.store.case(access.team, case_id(id)?).await {
+            Ok((case, now)) => Ok(dispatcher.document(&case, now, &access)),
+            Err(error) => Err(problems::of_store(&error)),
+        }
     };
-    answered(&dispatcher, "read_case", read.await)
+    answered_case(&dispatcher, "read_case", read.await)
+}
+
+/// What people did with a case, the latest first.
+#[utoipa::path(
+    get,
+    path = "/v1/cases/{id}/history",
+    tag = "casework",
+    operation_id = "read_history",
+    params(("id" = String, Path, description = "The case")),
+    responses(
+        (status = 200, description = "At most the latest 200 steps", body = HistoryDocument),
+        Refused,
+        NotRead,
+        NoSuchCase
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn read_history(
+    State(dispatcher): State<Arc<Dispatcher>>,
+    id: AskedCase,
+    headers: HeaderMap,
+) -> Response {
+    let read = async {
+        let access = dispatcher.reader(&headers).await?;
+        let history = dispatcher.store.case_history(access.team, case_id(id)?).await;
+        let history = history.map_err(|error| problems::of_store(&error))?;
+        let steps = history.into_iter().map(|entry| HistoryStep {
+            at: instant(entry.at),
+            who: entry.who.to_string(),
+            kind: entry.kind,
+            about: entry.about,
+            note: entry.note,
+        });
+        Ok(HistoryDocument { steps: steps.collect() })
+    };
+    answered(&dispatcher, "read_history", read.await)
 }
 
 /// Claims a case: one that waits, or one that was decided, to decide again.
@@ -53,24 +91,21 @@ pub(crate) async fn read_case(
     request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
     responses(
         (status = 200, description = "The case, held under a new `fencing` number", body = CaseDocument),
-        (status = 409, description = "Somebody holds it, or it is closed", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody holds it, it is closed, or a decision can still be taken back", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
         Refused,
         NotModerated,
-        NoSuchCase
+        NoSuchCase,
+        Stale
     ),
     security(("api_key" = []))
 )]
 pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
-    let claim = async {
-        let access = dispatcher.moderator(request.headers()).await?;
-        let claim: ClaimRequest = body::read(request).await?;
+    let make = |claim: ClaimRequest| {
         let length = dispatcher.lease_length(claim.lease_s);
-        let who = access.principal.key_id;
-        let claimed = dispatcher.store.claim(access.team, case_id(id)?, who, length).await;
-        dispatcher.told(claimed, &access)
+        Ok((0, Command::Claim { length }))
     };
-    answered(&dispatcher, "claim_case", claim.await)
+    commanded(&dispatcher, "claim_case", (id, request), make).await
 }
 
 /// Holds the case longer: from now for the length asked for.
@@ -87,7 +122,8 @@ pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: As
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
         Refused,
         NotModerated,
-        NoSuchCase
+        NoSuchCase,
+        Stale
     ),
     security(("api_key" = []))
 )]
@@ -96,18 +132,14 @@ pub(crate) async fn renew_lease(
     id: AskedCase,
     request: Request,
 ) -> Response {
-    let renew = async {
-        let access = dispatcher.moderator(request.headers()).await?;
-        let renew: RenewRequest = body::read(request).await?;
+    let make = |renew: RenewRequest| {
         let length = dispatcher.lease_length(renew.lease_s);
-        let holder = (access.principal.key_id, renew.fencing);
-        let renewed = dispatcher.store.renew(access.team, case_id(id)?, holder, length).await;
-        dispatcher.told(renewed, &access)
+        Ok((renew.fencing, Command::Renew { length }))
     };
-    answered(&dispatcher, "renew_lease", renew.await)
+    commanded(&dispatcher, "renew_lease", (id, request), make).await
 }
 
-/// Gives the case back, undecided.
+/// Gives the case back, undecided, with a note for whoever takes it next.
 #[utoipa::path(
     post,
     path = "/v1/cases/{id}/release",
@@ -118,9 +150,11 @@ pub(crate) async fn renew_lease(
     responses(
         (status = 200, description = "The case", body = CaseDocument),
         (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The note is too long or malformed", body = Problem, content_type = "application/problem+json"),
         Refused,
         NotModerated,
-        NoSuchCase
+        NoSuchCase,
+        Stale
     ),
     security(("api_key" = []))
 )]
@@ -129,69 +163,64 @@ pub(crate) async fn release_case(
     id: AskedCase,
     request: Request,
 ) -> Response {
-    let release = async {
-        let access = dispatcher.moderator(request.headers()).await?;
-        let release: ReleaseRequest = body::read(request).await?;
-        let holder = (access.principal.key_id, release.fencing);
-        let released = dispatcher.store.release(access.team, case_id(id)?, holder).await;
-        dispatcher.told(released, &access)
-    };
-    answered(&dispatcher, "release_case", release.await)
+    let make = |release: ReleaseRequest| Ok((release.fencing, Command::Release { note: release.note }));
+    commanded(&dispatcher, "release_case", (id, request), make).await
 }
 
-/// Decides the case for all copies, present and future, in the team's scope, and gives it back. The same decision sent again under the
-/// same lease is answered alike and counts once.
-#[utoipa::path(
-    post,
-    path = "/v1/cases/{id}/decision",
-    tag = "casework",
-    operation_id = "decide_case",
-    params(("id" = String, Path, description = "The case")),
-    request_body = DecisionRequest,
-    responses(
-        (status = 200, description = "The case with its decision, which is stored and will be published", body = CaseDocument),
-        (status = 409, description = "The lease does not hold the case (any more)", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is larger than 64 KiB", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The rationale is too long or malformed", body = Problem, content_type = "application/problem+json"),
-        Refused,
-        NotModerated,
-        NoSuchCase
-    ),
-    security(("api_key" = []))
-)]
-pub(crate) async fn decide_case(
-    State(dispatcher): State<Arc<Dispatcher>>,
-    id: AskedCase,
-    request: Request,
+/// Carries out what a moderator does with a case: `make` makes of the body the fencing number and the command.
+pub(super) async fn commanded<T: DeserializeOwned>(
+    dispatcher: &Dispatcher,
+    name: &'static str,
+    (id, request): (AskedCase, Request),
+    make: impl FnOnce(T) -> Result<(u64, Command), Problem>,
 ) -> Response {
-    let decide = async {
+    let command = async {
         let access = dispatcher.moderator(request.headers()).await?;
-        let decision: DecisionRequest = body::read(request).await?;
-        let verdict = Verdict::from_name(&decision.verdict).ok_or_else(|| {
-            let known = Verdict::ALL.map(Verdict::name).join(", ");
-            Problem::new(problem::INVALID_BODY).with_detail(format!("verdict: one of {known}"))
-        })?;
-        let holder = (access.principal.key_id, decision.fencing);
-        let ruling = (verdict, decision.rationale.as_str());
-        let decided = dispatcher.store.decide(access.team, case_id(id)?, holder, ruling).await;
-        dispatcher.decided.notify_one();
-        dispatcher.told.notify_one();
-        dispatcher.told(decided, &access)
+        let version = asked_version(request.headers())?;
+        let (fencing, command) = make(body::read(request).await?)?;
+        let by = By {
+            who: access.principal.key_id,
+            fencing,
+            version,
+        };
+        let done = dispatcher.store.command(access.team, case_id(id)?, by, &command).await;
+        let done = done.map_err(|error| problems::of_store(&error))?;
+        if let Event::Decided(_) = done.event {
+            dispatcher.decided.notify_one();
+            dispatcher.told.notify_one();
+        }
+        Ok(dispatcher.document(&done.case, done.now, &access))
     };
-    answered(&dispatcher, "decide_case", decide.await)
+    answered_case(dispatcher, name, command.await)
 }
 
-impl Dispatcher {
-    fn told(&self, result: Result<(Case, Timestamp), StoreError>, access: &Access) -> Result<CaseDocument, Problem> {
-        match result {
-            Ok((case, now)) => Ok(self.document(&case, now, access)),
-            Err(error) => Err(problems::of_store(&error)),
-        }
+/// As [`answered`], with the version as an entity tag.
+fn answered_case(dispatcher: &Dispatcher, command: &'static str, result: Result<CaseDocument, Problem>) -> Response {
+    let tag = result.as_ref().ok().map(|case| format!("\"{}\"", case.version));
+    let response = answered(dispatcher, command, result);
+    match tag {
+        Some(tag) => ([(header::ETAG, tag)], response).into_response(),
+        None => response,
     }
 }
 
+/// The version that the one who asks insists on.
+fn asked_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(asked) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = asked.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let version = digits.and_then(|digits| digits.parse().ok());
+    let malformed = || Problem::new(problem::INVALID_PARAMETER).with_detail("If-Match: what ETag said of the case");
+    version.map(Some).ok_or_else(malformed)
+}
+
 /// The id in the path, if it is text.
-type AskedCase = Result<Path<String>, PathRejection>;
+pub(super) type AskedCase = Result<Path<String>, PathRejection>;
 
 /// What is no id names no case.
 fn case_id(asked: AskedCase) -> Result<CaseId, Problem> {

@@ -1,69 +1,16 @@
 //! What the routes take and answer.
 
-use serde::{Deserialize, Serialize};
-use tocsin_model::{Alert, Scope, Timestamp};
-use tocsin_store::KeyId;
-use tocsin_store::casework::Case;
+use serde::Serialize;
+use tocsin_casework::{Case, CaseDecision, Draft};
+use tocsin_model::{Alert, ContentId, KeyId, RecommendedAction, Scope, Timestamp, Verdict};
 use tocsin_wire::document::{
     AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
     score_terms,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::access::Access;
 use crate::Dispatcher;
-
-/// Which part of the queue.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct QueueParameters {
-    /// `open` (the default), `claimed`, `decided` or `closed`.
-    pub state: Option<String>,
-    /// How many cases at most: 1 to 200, by default 50.
-    pub limit: Option<u32>,
-    /// `next` of the page before.
-    pub after: Option<String>,
-}
-
-/// How to claim.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClaimRequest {
-    /// How long to hold the case, in seconds: 1 to 3,600. By default what the operator chose.
-    pub lease_s: Option<u32>,
-}
-
-/// How to renew a lease.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RenewRequest {
-    /// The number of the lease.
-    pub fencing: u64,
-    /// How long to hold the case from now, in seconds: 1 to 3,600. By default what the operator chose.
-    pub lease_s: Option<u32>,
-}
-
-/// Which lease to give back.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReleaseRequest {
-    /// The number of the lease.
-    pub fencing: u64,
-}
-
-/// A decision, for all copies of the family, within the team's scope.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionRequest {
-    /// The number of the lease.
-    pub fencing: u64,
-    /// `violating`, `benign`, `newsworthy`, `disputed` or `needs_expert`.
-    pub verdict: String,
-    /// Why, in at most 8,192 bytes.
-    #[serde(default)]
-    pub rationale: String,
-}
 
 /// A page of a team's queue, highest priority first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,6 +46,19 @@ pub struct CaseDocument {
     pub family: String,
     /// The founding content's strongest hash.
     pub hash: HashText,
+    /// Rises with every change of what people decide on, not with figures: the number in `ETag`, for `If-Match`.
+    pub version: u64,
+    /// `live`, `watch_listed` or `general`: the first that fits.
+    pub lane: &'static str,
+    /// Where it waits: `moderators`, `expert` or `legal`.
+    pub desk: &'static str,
+    /// How grave, from 1.
+    pub severity: f64,
+    /// Since when it is in the queue: since it was opened, or came back.
+    pub waiting_since: Option<String>,
+    /// Put aside until then: nobody is handed it, unless it escalates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<String>,
     /// Orders the queue.
     pub priority: f64,
     /// The terms of the priority.
@@ -118,6 +78,9 @@ pub struct CaseDocument {
     /// Who holds the case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<CaseLease>,
+    /// An unfinished decision, kept for whoever holds the case next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft: Option<DraftDocument>,
     /// The decision that stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<CaseDecisionDocument>,
@@ -206,24 +169,80 @@ pub struct CaseDecisionDocument {
     pub id: String,
     /// What was decided.
     pub verdict: &'static str,
-    /// Why.
+    /// The rule it rests on; empty where none is named.
+    pub policy: String,
+    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    pub recommended_action: Option<&'static str>,
+    /// How sure those who decided are, 0 to 100; null where they did not say.
+    pub confidence_percent: Option<u8>,
+    /// Members of the family that it is not about, 32 hexadecimal digits each.
+    pub exceptions: Vec<String>,
+    /// Why. It stays with the team.
     pub rationale: String,
     /// The id of the key that decided.
     pub decided_by: String,
     /// When, by the store's clock, RFC 3339.
     pub decided_at: Option<String>,
+    /// Until then it can be taken back, and nobody is told of it. Null once it is out.
+    pub goes_out_at: Option<String>,
+}
+
+/// An unfinished decision.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DraftDocument {
+    /// What it may become.
+    pub verdict: Option<&'static str>,
+    /// The rule; empty where none is named.
+    pub policy: String,
+    /// What may be recommended.
+    pub recommended_action: Option<&'static str>,
+    /// How sure, 0 to 100.
+    pub confidence_percent: Option<u8>,
+    /// Members that it is not about.
+    pub exceptions: Vec<String>,
+    /// What is written so far.
+    pub rationale: String,
+}
+
+/// What people did with a case, the latest first: at most 200 steps.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryDocument {
+    /// The steps.
+    pub steps: Vec<HistoryStep>,
+}
+
+/// One thing that somebody did with a case.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryStep {
+    /// When, by the store's clock, RFC 3339.
+    pub at: Option<String>,
+    /// The id of the key that did it.
+    pub who: String,
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`.
+    pub kind: String,
+    /// The key it was handed to, the desk or the decision; empty where there is none.
+    pub about: String,
+    /// The words that came with it.
+    pub note: String,
 }
 
 impl Dispatcher {
     /// A case as the one who asks sees it at `now`.
     pub(super) fn document(&self, case: &Case, now: Timestamp, access: &Access) -> CaseDocument {
         let asker = access.principal.key_id;
+        let traits = case.traits();
         CaseDocument {
             id: case.id.to_string(),
             team: access.team_name(),
             state: case.state(now).name(),
             family: case.family.to_string(),
             hash: HashText::from(&case.alert.hash),
+            version: case.version,
+            lane: traits.lane.name(),
+            desk: traits.desk.name(),
+            severity: traits.severity,
+            waiting_since: instant(case.waiting_since),
+            held_until: case.held_until.filter(|until| now < *until).and_then(instant),
             priority: case.priority,
             priority_terms: case.alert.priority_terms.iter().map(TermAnswer::from).collect(),
             opened_at: instant(case.opened_at),
@@ -233,13 +252,11 @@ impl Dispatcher {
             alert: self.alert_document(&case.alert),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),
-            decision: case.decision.as_ref().map(|decision| CaseDecisionDocument {
-                id: format!("{:032x}", decision.id.0),
-                verdict: decision.verdict.name(),
-                rationale: decision.rationale.clone(),
-                decided_by: decision.decided_by.to_string(),
-                decided_at: instant(decision.decided_at),
-            }),
+            draft: case.draft.as_ref().map(draft_document),
+            decision: case
+                .decision
+                .as_ref()
+                .map(|decision| decision_document(decision, case.undo_until(now))),
         }
     }
 
@@ -308,4 +325,31 @@ fn lease_document(case: &Case, now: Timestamp, asker: KeyId) -> Option<CaseLease
         is_yours: lease.holder == asker,
         expires_at: instant(lease.expires_at),
     })
+}
+
+fn decision_document(decision: &CaseDecision, goes_out_at: Option<Timestamp>) -> CaseDecisionDocument {
+    let grounds = &decision.ruling.grounds;
+    CaseDecisionDocument {
+        id: format!("{:032x}", decision.id.0),
+        verdict: decision.ruling.verdict.name(),
+        policy: grounds.policy.clone(),
+        recommended_action: grounds.action.map(RecommendedAction::name),
+        confidence_percent: grounds.confidence,
+        exceptions: grounds.exceptions.iter().map(ContentId::to_string).collect(),
+        rationale: decision.ruling.rationale.clone(),
+        decided_by: decision.decided_by.to_string(),
+        decided_at: instant(decision.decided_at),
+        goes_out_at: goes_out_at.and_then(instant),
+    }
+}
+
+fn draft_document(draft: &Draft) -> DraftDocument {
+    DraftDocument {
+        verdict: draft.verdict.map(Verdict::name),
+        policy: draft.grounds.policy.clone(),
+        recommended_action: draft.grounds.action.map(RecommendedAction::name),
+        confidence_percent: draft.grounds.confidence,
+        exceptions: draft.grounds.exceptions.iter().map(ContentId::to_string).collect(),
+        rationale: draft.rationale.clone(),
+    }
 }

@@ -5,12 +5,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tocsin_casework::Team;
 use tocsin_log::{Append, Appender, TopicPartition};
 use tocsin_model::{
     Algorithm, Class, ContentHash, ContentId, DeploymentKey, Evidence, FamilyId, Link, PartitionCount, Timestamp,
 };
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::casework::Team;
 use tocsin_wire::document::HashText;
 use tocsin_wire::{SightingsRecord, topics};
 use utoipa::ToSchema;

@@ -1,16 +1,19 @@
 //! The queue and the cases over HTTP.
 //!
-//! A lease has a number, `fencing`; whoever renews, releases or decides says it in the body. (An `If-Match` header would do the same by
-//! an entity tag, but it would name the whole document, which changes with every alert, and not the lease, which is what must not have
-//! changed.)
+//! A lease has a number, `fencing`; whoever holds it says it in the body with whatever they do. Who also sends `If-Match` insists that nobody
+//! changed the case since they saw it: the entity tag is the case's version, which figures do not change. An alert every few seconds would
+//! otherwise refuse every decision.
 
 mod access;
 mod body;
 mod cases;
+mod deciding;
 mod documents;
 mod families;
+mod handling;
 mod queue;
 mod refused;
+mod requests;
 
 use std::sync::Arc;
 
@@ -45,7 +48,14 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(cases::claim_case))
         .routes(routes!(cases::renew_lease))
         .routes(routes!(cases::release_case))
-        .routes(routes!(cases::decide_case))
+        .routes(routes!(cases::read_history))
+        .routes(routes!(handling::hand_over_case))
+        .routes(routes!(handling::escalate_case))
+        .routes(routes!(handling::hold_case))
+        .routes(routes!(handling::skip_case))
+        .routes(routes!(deciding::save_draft))
+        .routes(routes!(deciding::decide_case))
+        .routes(routes!(deciding::withdraw_decision))
         .routes(routes!(families::link_contents))
 }
 

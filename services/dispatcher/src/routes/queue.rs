@@ -4,14 +4,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use tocsin_casework::{CaseState, Desk};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::QueueQuery;
-use tocsin_store::casework::CaseState;
+use tocsin_store::{Choice, QueueQuery};
 use tocsin_wire::document::instant;
 
-use super::documents::{ClaimDocument, ClaimRequest, QueueDocument, QueueParameters};
+use super::documents::{ClaimDocument, QueueDocument};
 use super::refused::{NotModerated, NotRead, Refused};
+use super::requests::{BestRequest, FilterText, QueueParameters};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
@@ -41,13 +42,14 @@ pub(crate) async fn read_queue(
     answered(&dispatcher, "read_queue", result)
 }
 
-/// Claims the waiting case of the highest priority. `case` is `null` when none waits.
+/// Claims the best waiting case: that of the highest priority, and every so many times that which waits longest. `case` is `null` when none
+/// waits.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
     tag = "casework",
     operation_id = "claim_best",
-    request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
+    request_body(content = Option<BestRequest>, description = "Which, and how long to hold it"),
     responses(
         (status = 200, description = "The case, or null", body = ClaimDocument),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
@@ -77,11 +79,19 @@ async fn queue_page(
     if !(1..=QueueQuery::LIMIT_MAX).contains(&limit) {
         return Err(invalid("limit: 1 to 200"));
     }
+    let filter = FilterText {
+        lane: parameters.lane.as_deref(),
+        desk: parameters.desk.as_deref(),
+        platform: parameters.platform.as_deref(),
+        severity_min: parameters.severity_min,
+    };
+    let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
     let after = parameters.after.map(|after| after.parse()).transpose();
     let after = after.map_err(|_| invalid("after: not the `next` of a page"))?;
     let query = QueueQuery {
         team: access.team,
         state,
+        filter,
         limit,
         after,
     };
@@ -101,15 +111,27 @@ async fn queue_page(
 
 async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument, Problem> {
     let access = dispatcher.moderator(request.headers()).await?;
-    let claim: ClaimRequest = body::read(request).await?;
+    let claim: BestRequest = body::read(request).await?;
     let length = dispatcher.lease_length(claim.lease_s);
+    let filter = FilterText {
+        lane: claim.lane.as_deref(),
+        desk: Some(claim.desk.as_deref().unwrap_or(Desk::Moderators.name())),
+        platform: claim.platform.as_deref(),
+        severity_min: claim.severity_min,
+    };
+    let filter = filter.read(&dispatcher.names());
+    let choice = Choice {
+        filter: filter.map_err(|reason| Problem::new(problem::INVALID_BODY).with_detail(reason))?,
+        candidates: Vec::new(),
+        longest_every: dispatcher.config.longest_every,
+    };
     let claimed = dispatcher
         .store
-        .claim_best(access.team, access.principal.key_id, length)
+        .claim_best(access.team, (access.principal.key_id, length), &choice)
         .await
         .map_err(|error| problems::of_store(&error))?;
     Ok(ClaimDocument {
-        case: claimed.map(|(case, now)| dispatcher.document(&case, now, &access)),
+        case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
     })
 }
 

@@ -49,6 +49,17 @@ pub(super) enum NotModerated {
     Forbidden(Problem),
 }
 
+/// A route of moderators that heeds `If-Match`, beside the others.
+#[derive(IntoResponses)]
+pub(super) enum Stale {
+    #[response(
+        status = 412,
+        description = "The case changed since the version in `If-Match`",
+        content_type = "application/problem+json"
+    )]
+    PreconditionFailed(Problem),
+}
+
 /// A route about one case, beside the others.
 #[derive(IntoResponses)]
 pub(super) enum NoSuchCase {

@@ -110,7 +110,11 @@ impl Bench {
     }
 
     pub async fn start(&self) -> Running {
-        self.start_with(DispatcherConfig::default()).await
+        self.start_with(DispatcherConfig {
+            undo_s: 0,
+            ..DispatcherConfig::default()
+        })
+        .await
     }
 
     pub async fn start_with(&self, config: DispatcherConfig) -> Running {
@@ -156,6 +160,10 @@ impl Bench {
                 headers: Vec::new(),
             })
             .collect();
+        self.append_all(appends);
+    }
+
+    pub fn append_all(&self, appends: Vec<Append>) {
         let options = AppenderOptions {
             name: "test".to_owned(),
             durability: Durability::Synced,

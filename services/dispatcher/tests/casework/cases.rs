@@ -302,3 +302,133 @@ async fn bad_input_gets_its_documented_code() {
     running.stop().await;
     drop(bench.directory);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_waits_to_be_taken_back_and_says_its_grounds_when_it_goes_out() {
+    let clock = tocsin_store::Clock::standing_at(crate::example::START);
+    let bench = Bench::with_clock(clock.clone()).await;
+    let running = bench.start_with(tocsin_dispatcher::DispatcherConfig::default()).await;
+    bench.ring(&[alert(1, Scope::Coordinators, AlertLevel::Raised, 1.0)]);
+    running.queue_of(1, &bench.coordinators).await;
+    let key = bench.coordinators.as_str();
+    let claimed = running.post("/v1/queue/claim", key, json!({"lane": "general"})).await;
+    let path = format!("/v1/cases/{}", claimed["case"]["id"].as_str().unwrap());
+    let draft = json!({"fencing": 1, "verdict": "newsworthy", "rationale": "half a"});
+    let (status, drafted) = running
+        .send(Method::PUT, &format!("{path}/draft"), key, Some(draft))
+        .await;
+    assert_eq!(
+        (status.as_u16(), &drafted["draft"]["verdict"]),
+        (200, &json!("newsworthy"))
+    );
+
+    let member = format!("{:032x}", 5);
+    let decision = json!({
+        "fencing": 1, "verdict": "violating", "policy": "tvec", "recommended_action": "remove", "confidence_percent": 95,
+        "exceptions": [member], "rationale": "the attack",
+    });
+    // Whoever saw an older version is refused, and nothing is half done.
+    let decide = format!("{path}/decision");
+    let stale = running
+        .client
+        .post(format!("{}{decide}", running.address))
+        .bearer_auth(key);
+    let stale = stale.header("if-match", "\"1\"").json(&decision).send().await.unwrap();
+    assert_eq!(stale.status(), 412);
+    let fresh = running
+        .client
+        .get(format!("{}{path}", running.address))
+        .bearer_auth(key)
+        .send()
+        .await
+        .unwrap();
+    let tag = fresh.headers()["etag"].clone();
+    let decided = running
+        .client
+        .post(format!("{}{decide}", running.address))
+        .bearer_auth(key);
+    let decided = decided.header("if-match", tag).json(&decision).send().await.unwrap();
+    let decided: serde_json::Value = decided.json().await.unwrap();
+    assert!(decided["decision"]["goes_out_at"].is_string(), "{decided}");
+    assert!(bench.records(topics::DECISIONS).is_empty());
+
+    let withdraw = json!({"decision": decided["decision"]["id"]});
+    let withdrawn = running.post(&format!("{path}/withdraw"), key, withdraw).await;
+    assert_eq!(
+        (&withdrawn["state"], &withdrawn["draft"]["policy"]),
+        (&json!("claimed"), &json!("tvec"))
+    );
+    assert_eq!(withdrawn["decision"], json!(null));
+    let again = json!({"fencing": 2, "verdict": "violating", "recommended_action": "remove", "confidence_percent": 95, "exceptions": [member]});
+    running.post(&decide, key, again).await;
+    clock.advance(tocsin_model::Milliseconds::from_seconds(5));
+    until("the decision that stands is on the log", || {
+        bench.records(topics::DECISIONS).len() == 1
+    })
+    .await;
+    let record = bench.records(topics::DECISIONS).remove(0);
+    let told = tocsin_wire::decision::decode_told(&record.value.unwrap()).unwrap();
+    assert_eq!(
+        (told.decision.verdict, told.grounds.confidence),
+        (Verdict::Violating, Some(95))
+    );
+    assert_eq!(told.grounds.exceptions, [ContentId(5)]);
+    let history = running.get(&format!("{path}/history"), key).await;
+    let kinds: Vec<_> = history["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["decided", "withdrawn", "decided", "claimed"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_is_handed_on_held_skipped_and_escalated_over_http() {
+    let bench = Bench::new().await;
+    let running = bench.start().await;
+    bench.ring(&[1, 2, 3].map(|family| alert(family, Scope::Coordinators, AlertLevel::Raised, family as f64)));
+    running.queue_of(3, &bench.coordinators).await;
+    let key = bench.coordinators.as_str();
+    for (step, body) in [
+        ("skip", json!({"fencing": 1, "reason": "not my language"})),
+        (
+            "hold",
+            json!({"fencing": 1, "hold_s": 60, "reason": "waits for the police"}),
+        ),
+        (
+            "escalate",
+            json!({"fencing": 1, "to": "legal", "note": "a court order"}),
+        ),
+    ] {
+        let claimed = running.post("/v1/queue/claim", key, json!({})).await;
+        let path = format!("/v1/cases/{}/{step}", claimed["case"]["id"].as_str().unwrap());
+        let mut empty = body.clone();
+        empty[if step == "escalate" { "note" } else { "reason" }] = json!("");
+        running
+            .refused(Method::POST, &path, key, Some(empty), (422, "note_missing"))
+            .await;
+        running.post(&path, key, body).await;
+    }
+    let none = running.post("/v1/queue/claim", key, json!({})).await;
+    assert_eq!(none["case"], json!(null));
+    let legal = running.post("/v1/queue/claim", key, json!({"desk": "legal"})).await;
+    let path = format!("/v1/cases/{}/hand-over", legal["case"]["id"].as_str().unwrap());
+    for (to, code) in [
+        ("x".to_owned(), (400, "invalid_body")),
+        (format!("{:032x}", 1), (422, "moderator_unknown")),
+    ] {
+        let body = json!({"fencing": 2, "to": to, "note": "my shift ends"});
+        running.refused(Method::POST, &path, key, Some(body), code).await;
+    }
+    let at_legal = running.get("/v1/queue?state=claimed&desk=legal", key).await;
+    assert_eq!(at_legal["cases"].as_array().unwrap().len(), 1);
+    for bad in ["lane=fast", "desk=mine", "platform=nowhere", "severity_min=NaN"] {
+        let path = format!("/v1/queue?{bad}");
+        running
+            .refused(Method::GET, &path, key, None, (400, "invalid_parameter"))
+            .await;
+    }
+    running.stop().await;
+}

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
+use tocsin_casework::Team;
 use tocsin_dispatcher::{DispatcherConfig, check_endpoint, new_signing_secret};
 use tocsin_log::{Cleanup, TopicSpec};
 use tocsin_model::{AlertLevel, Milliseconds, Name, Scope, Timestamp};
-use tocsin_store::casework::Team;
 use tocsin_store::{Clock, EndpointKind, NewEndpoint, Replay};
 
 use crate::bench::{Bench, Running, alert, name, until};

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tocsin_gateway::{EventsAnswer, Gateway, GatewayConfig};
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Cleanup, SharedLog, TopicPartition, TopicSpec};
+use tocsin_model::KeyId;
 use tocsin_model::{Event, Name};
 use tocsin_runtime::{Readiness, Shutdown, http};
-use tocsin_store::{KeyId, KeySubject, PartyRecord, Role, Roles, Store};
+use tocsin_store::{KeySubject, PartyRecord, Role, Roles, Store};
 use tocsin_wire::{Schemas, event};
 
 /// A gateway over real HTTP, on a real log, with a real store; one party, `acme`.

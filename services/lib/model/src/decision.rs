@@ -1,4 +1,4 @@
-use crate::{FamilyId, Scope, Timestamp};
+use crate::{ContentId, FamilyId, Scope, Timestamp};
 
 /// The identity of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,75 @@ pub struct Decision {
     pub verdict: Verdict,
     /// When.
     pub at: Timestamp,
+}
+
+/// What those who decided recommend to do with the copies. Platforms act, never Tocsin. The numbers are part of the wire formats and never
+/// change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum RecommendedAction {
+    /// Take the copies down.
+    Remove = 1,
+    /// Show them less.
+    Reduce = 2,
+    /// Put a warning on them.
+    Label = 3,
+    /// Leave them.
+    Keep = 4,
+}
+
+/// What a decision says beside its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// The rule it rests on, in the party's own words; empty where none is named.
+    pub policy: String,
+    /// What is recommended.
+    pub action: Option<RecommendedAction>,
+    /// How sure those who decided are, in percent: 0 to 100.
+    pub confidence: Option<u8>,
+    /// Members of the family that the decision is not about, ascending.
+    pub exceptions: Vec<ContentId>,
+}
+
+/// A decision as `tocsin.decisions` and the endpoints of those who decided are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldDecision {
+    /// The mark on the family.
+    pub decision: Decision,
+    /// What else it says.
+    pub grounds: Grounds,
+}
+
+impl RecommendedAction {
+    /// All actions in the order of their numbers.
+    pub const ALL: [RecommendedAction; 4] = [
+        RecommendedAction::Remove,
+        RecommendedAction::Reduce,
+        RecommendedAction::Label,
+        RecommendedAction::Keep,
+    ];
+
+    /// The action with this number.
+    pub fn from_number(number: u8) -> Option<RecommendedAction> {
+        RecommendedAction::ALL
+            .into_iter()
+            .find(|action| *action as u8 == number)
+    }
+
+    /// The action with this name of the schema.
+    pub fn from_name(name: &str) -> Option<RecommendedAction> {
+        RecommendedAction::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// The name in the schema and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            RecommendedAction::Remove => "remove",
+            RecommendedAction::Reduce => "reduce",
+            RecommendedAction::Label => "label",
+            RecommendedAction::Keep => "keep",
+        }
+    }
 }
 
 impl Verdict {

@@ -14,6 +14,7 @@ mod calibration;
 mod content;
 mod decision;
 mod event;
+mod id;
 mod interval;
 mod key;
 mod kind;
@@ -35,8 +36,9 @@ pub use alert::{
 pub use bank::{Aggregate, BankEntry, BankName, BankNameError, ListUpdate, Opinion, Sampled};
 pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
-pub use decision::{Decision, DecisionId, Verdict};
+pub use decision::{Decision, DecisionId, Grounds, RecommendedAction, ToldDecision, Verdict};
 pub use event::{Event, EventId, Label};
+pub use id::{IdError, KeyId, parse_hex_id};
 pub use interval::Interval;
 pub use key::{AccountPseudonym, AccountToken, DeploymentKey, EpochKey, KeyEpoch};
 pub use kind::{Kind, Surface};

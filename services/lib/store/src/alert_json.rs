@@ -8,7 +8,7 @@ use tocsin_model::{
 };
 
 use crate::StoreError;
-use crate::key::parse_hex_id;
+use tocsin_model::parse_hex_id;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -306,11 +306,13 @@ fn finite(value: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[path = "../../model/tests/example/mod.rs"]
+mod example;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::casework::alert_rules::tests::alert;
-    use tocsin_model::Scope;
 
     #[test]
     fn a_row_of_an_earlier_version_is_read() {
@@ -335,7 +337,7 @@ mod tests {
                 synchrony: 4.0,
                 ..ScoreTerms::default()
             }),
-            ..alert(Scope::All, AlertLevel::Raised, 1, 10)
+            ..example::alert()
         };
         assert_eq!(from_json(&to_json(&stored)).unwrap(), stored);
         let mut row: serde_json::Value = serde_json::from_str(&to_json(&stored)).unwrap();

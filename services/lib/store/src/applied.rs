@@ -3,12 +3,12 @@ use std::collections::HashMap;
 use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 
 use crate::cases::{SELECT_CASES, case, insert, update};
-use crate::casework::{AlertEffect, Case, CaseId, Team, concerns, opens_for};
 use crate::database::{Locked, Transaction};
 use crate::delivery::Readers;
 use crate::paging::note_page_score;
 use crate::party::number;
 use crate::{Store, StoreError};
+use tocsin_casework::{AlertEffect, Case, CaseId, Team, UNREVIEWED_BELOW, concerns, opens_for};
 
 /// What a batch of alerts did to the cases: how many of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl AlertEffects {
 }
 
 impl Store {
-    /// Applies one alert; see [`Store::apply_alerts`].
+    /// Applies one alert, with [`UNREVIEWED_BELOW`] for the floor; see [`Store::apply_alerts`].
     ///
     /// # Errors
     /// As [`Store::apply_alerts`].
     pub async fn apply_alert(&self, alert: &Alert) -> Result<AlertEffects, StoreError> {
-        self.apply_alerts(std::slice::from_ref(alert)).await
+        self.apply_alerts(std::slice::from_ref(alert), UNREVIEWED_BELOW).await
     }
 
     /// Opens, updates and closes the cases that these alerts concern, in their order. An alert that was applied before (by its id) does
@@ -65,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed; the same alerts may be tried again.
-    pub async fn apply_alerts(&self, alerts: &[Alert]) -> Result<AlertEffects, StoreError> {
+    pub async fn apply_alerts(&self, alerts: &[Alert], floor: f64) -> Result<AlertEffects, StoreError> {
         let failed = StoreError::database("apply alerts");
         let mut effects = AlertEffects::default();
         let mut transaction = self.database().begin().await.map_err(&failed)?;
@@ -101,7 +101,7 @@ impl Store {
             }
             for mut case in cases {
                 if concerns(alert, case.team) {
-                    let effect = case.apply_alert(alert);
+                    let effect = case.apply_alert(alert, floor, now);
                     update(&mut transaction, &case).await.map_err(&failed)?;
                     effects.count(effect);
                 }

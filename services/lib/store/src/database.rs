@@ -56,6 +56,8 @@ pub(crate) enum Locked {
     CasesNobodyHolds,
     /// Rows of the outbox (`decision_outbox o`), passing over those another transaction holds.
     OutboxRowsNobodyHolds,
+    /// A key (`api_keys k`): others may look at it, and nobody changes it.
+    KeyShared,
     /// Deliveries (`deliveries d`), passing over those another transaction holds.
     DeliveriesNobodyHolds,
 }
@@ -213,6 +215,7 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::Cases) => " FOR UPDATE OF c",
             (Transaction::Postgres(_), Locked::CasesNobodyHolds) => " FOR UPDATE OF c SKIP LOCKED",
             (Transaction::Postgres(_), Locked::OutboxRowsNobodyHolds) => " FOR UPDATE OF o SKIP LOCKED",
+            (Transaction::Postgres(_), Locked::KeyShared) => " FOR SHARE OF k",
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",
         }
     }

@@ -1,10 +1,10 @@
 use sha2::{Digest as _, Sha256};
-use tocsin_model::{Alert, Decision, Milliseconds, Name, Timestamp};
+use tocsin_model::{Alert, Milliseconds, Name, Timestamp, ToldDecision};
 
-use crate::casework::{Team, concerns};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
 use crate::{EndpointKind, Store, StoreError, alert_json, decision_json};
+use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub enum DeliveryEvent {
     /// An alert.
     Alert(Box<Alert>),
     /// A decision of the endpoint's team.
-    Decision(Decision),
+    Decision(ToldDecision),
 }
 
 /// One event on its way to one endpoint, taken to be tried.
@@ -317,20 +317,20 @@ impl Readers {
         let document = || alert_json::to_json(alert);
         let event = (DeliveryEventKind::Alert, alert.id.to_string());
         let is_told = |team, kind: EndpointKind| kind.takes_alert(alert.level) && concerns(alert, team);
-        self.tell(transaction, event, document, now, is_told).await
+        self.tell(transaction, event, document, (now, now), is_told).await
     }
 
-    /// Makes a decision a delivery for every endpoint of the team that decided.
+    /// Makes a decision a delivery for every endpoint of the team that decided, not to be tried before `due_at`.
     pub(crate) async fn tell_decision(
         &self,
         transaction: &mut Transaction,
-        decision: &Decision,
-        now: Timestamp,
+        told: &ToldDecision,
+        (now, due_at): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
-        let document = || decision_json::to_json(decision);
-        let event = (DeliveryEventKind::Decision, format!("{:032x}", decision.id.0));
-        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == decision.scope;
-        self.tell(transaction, event, document, now, is_told).await
+        let document = || decision_json::to_json(told);
+        let event = (DeliveryEventKind::Decision, format!("{:032x}", told.decision.id.0));
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == told.decision.scope;
+        self.tell(transaction, event, document, (now, due_at), is_told).await
     }
 
     async fn tell(
@@ -338,7 +338,7 @@ impl Readers {
         transaction: &mut Transaction,
         (kind, event_id): (DeliveryEventKind, String),
         document: impl Fn() -> String,
-        now: Timestamp,
+        (now, due_at): (Timestamp, Timestamp),
         is_told: impl Fn(Team, EndpointKind) -> bool,
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("make deliveries");
@@ -361,13 +361,13 @@ impl Readers {
             .await
             .map_err(&failed)?;
         // One statement for all of them: alerts wait for it.
-        let rows = (0..told.len()).map(|index| format!("(${}, ${}, $1, $2, 1, 0, $2)", 3 + 2 * index, 4 + 2 * index));
+        let rows = (0..told.len()).map(|index| format!("(${}, ${}, $1, $2, 1, 0, $3)", 4 + 2 * index, 5 + 2 * index));
         let sql = format!(
             "INSERT INTO deliveries (delivery_id, endpoint, event_id, added_at, state, attempts, due_at) VALUES {} \
              ON CONFLICT (delivery_id) DO NOTHING",
             rows.collect::<Vec<_>>().join(", ")
         );
-        let mut values: Vec<Value> = vec![event_id.as_str().into(), now.into()];
+        let mut values: Vec<Value> = vec![event_id.as_str().into(), now.into(), due_at.into()];
         for endpoint in told {
             values.extend([delivery_id(endpoint, &event_id).into(), endpoint.as_str().into()]);
         }

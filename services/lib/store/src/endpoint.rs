@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 
-use crate::casework::Team;
 use crate::database::{Database, Row, Transaction, Value};
 use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
+use tocsin_casework::Team;
 
 /// How many endpoints a deployment has at most, without those that are disabled: the dispatcher works on each of them by itself.
 pub const ENDPOINTS_MAX: usize = 256;

@@ -1,7 +1,5 @@
-use tocsin_model::{BankName, Name, PartyId};
-
-use crate::casework::Refusal;
-use crate::key::KeyId;
+use tocsin_casework::Refusal;
+use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +91,9 @@ pub enum StoreError {
     /// A list was left alone for so long that it was taken for abandoned.
     #[error("the list that was being written was taken for abandoned; begin again")]
     ListForgotten,
+    /// The key of whoever commands was revoked.
+    #[error("the key was revoked")]
+    KeyRevoked,
     /// The rules of casework forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -120,6 +121,7 @@ impl StoreError {
             StoreError::BanksExhausted => "banks_exhausted",
             StoreError::ListOutOfOrder => "list_out_of_order",
             StoreError::ListForgotten => "list_forgotten",
+            StoreError::KeyRevoked => "key_revoked",
             StoreError::Refused(refusal) => refusal.code(),
         }
     }

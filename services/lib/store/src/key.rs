@@ -1,18 +1,14 @@
 use std::fmt;
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tocsin_model::{Name, PartyId, Scope, Timestamp};
+use tocsin_casework::Team;
+use tocsin_model::{KeyId, Name, PartyId, Scope, Timestamp};
 
-use crate::database::Row;
+use crate::database::{Locked, Row, Transaction};
 use crate::key_cache::Remembered;
 use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
-
-/// The public half of an API key: it names the key in logs, leases and decisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId(pub u128);
 
 /// A whole API key, `tocsin_` + 32 hexadecimal digits of its id + 64 of its secret. Shown once, when it is issued.
 pub struct ApiKey(String);
@@ -260,6 +256,14 @@ impl Store {
         if changed == 0 {
             return Err(StoreError::NoSuchKey { key });
         }
+        // What it held goes back to the queue at once, with its drafts.
+        transaction
+            .execute(
+                "UPDATE cases SET lease_holder = NULL, lease_expires_at = NULL, version = version + 1 WHERE lease_holder = $1",
+                &[key.to_string().into()],
+            )
+            .await
+            .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
         Ok(())
@@ -341,6 +345,47 @@ impl Store {
     }
 }
 
+/// Refuses a key that was revoked meanwhile: the answer to [`Store::authenticate`] may be a little old. The key stays as it is until the end of
+/// the transaction.
+///
+/// # Errors
+/// [`StoreError::KeyRevoked`], or the database failed.
+pub(crate) async fn check_not_revoked(transaction: &mut Transaction, key: KeyId) -> Result<(), StoreError> {
+    let failed = StoreError::database("check a key");
+    let sql = format!(
+        "SELECT k.revoked_at FROM api_keys k WHERE k.key_id = $1{}",
+        transaction.for_update(Locked::KeyShared)
+    );
+    let rows = transaction
+        .fetch(&sql, &[key.to_string().into()])
+        .await
+        .map_err(&failed)?;
+    let revoked_at = rows.first().map(|row| row.integer_if_any("revoked_at")).transpose();
+    match revoked_at.map_err(&failed)?.flatten() {
+        None => Ok(()),
+        Some(_) => Err(StoreError::KeyRevoked),
+    }
+}
+
+/// Whether a key is a moderator's of this team, and not revoked.
+pub(crate) async fn check_moderator(transaction: &mut Transaction, key: KeyId, team: Team) -> Result<bool, StoreError> {
+    let failed = StoreError::database("find a moderator");
+    let rows = transaction
+        .fetch(
+            "SELECT roles FROM api_keys WHERE key_id = $1 AND subject = $2 AND revoked_at IS NULL",
+            &[key.to_string().into(), team.to_number().into()],
+        )
+        .await
+        .map_err(&failed)?;
+    let Some(row) = rows.first() else {
+        return Ok(false);
+    };
+    let roles = Roles::from_text(&row.text("roles").map_err(&failed)?);
+    Ok(roles
+        .ok_or(StoreError::Malformed { field: "roles" })?
+        .contains(Role::Moderator))
+}
+
 const SELECT_PRINCIPAL: &str = "SELECT k.key_id, k.secret_sha256, k.subject, k.roles, k.issued_at, k.revoked_at, \
      a.name AS party_name, a.revoked_at AS party_revoked_at \
      FROM api_keys k LEFT JOIN parties a ON k.subject = a.party_id + 2 WHERE k.key_id = $1";
@@ -359,33 +404,6 @@ fn record(row: &Row) -> Result<KeyRecord, StoreError> {
         issued_at: Timestamp(row.integer("issued_at").map_err(&failed)?),
         revoked_at: row.integer_if_any("revoked_at").map_err(&failed)?.map(Timestamp),
     })
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-/// The text is not 32 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 32 lower-case hexadecimal digits")]
-pub struct IdError;
-
-/// Exactly 32 lower-case hexadecimal digits as a number.
-pub(crate) fn parse_hex_id(text: &str) -> Result<u128, IdError> {
-    let plain = text.len() == ID_DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if !plain {
-        return Err(IdError);
-    }
-    u128::from_str_radix(text, 16).map_err(|_| IdError)
-}
-
-impl FromStr for KeyId {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<KeyId, IdError> {
-        parse_hex_id(text).map(KeyId)
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use crate::key::{KeyId, Principal};
+use crate::key::Principal;
+use tocsin_model::KeyId;
 
 /// How long a good key is taken on trust before the database is asked again: a revocation elsewhere takes effect within this time.
 pub const KEY_CACHE_AGE_MAX: Duration = Duration::from_millis(500);

@@ -3,14 +3,15 @@
 //!
 //! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
 //! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
-//! functions of [`casework`], which the store carries out inside a transaction.
+//! functions of `tocsin_casework`, which the store carries out inside a transaction.
 //!
 //! Invariants:
 //! * Numbers and names of parties and platforms are given once and never used again.
 //! * Of an API key only the SHA-256 of its secret is stored; a revoked key is refused within [`KEY_CACHE_AGE_MAX`] everywhere.
 //! * An alert changes the cases at most once, by its id.
-//! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision and its outbox row are
-//!   written together or not at all.
+//! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision, its outbox row and its
+//!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
+//! * A revoked key holds no lease.
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
@@ -18,12 +19,11 @@
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
-//! Start reading at [`Store`], then [`casework`].
+//! Start reading at [`Store`].
 
 mod alert_json;
 mod applied;
 mod cases;
-pub mod casework;
 mod clock;
 mod database;
 mod decision_json;
@@ -42,12 +42,15 @@ mod watch;
 use std::sync::Arc;
 
 pub use applied::AlertEffects;
-pub use cases::{Cursor, QueueCounts, QueuePage, QueueQuery};
+pub use cases::{
+    CANDIDATES_MAX, Choice, Commanded, Cursor, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery,
+    SKIPPED_FOR,
+};
 pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
-pub use key::{ApiKey, IdError, KeyId, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
+pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};

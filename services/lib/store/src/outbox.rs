@@ -1,10 +1,11 @@
-use tocsin_model::{ContentId, Decision, FamilyId, Milliseconds, Timestamp};
+use tocsin_model::{ContentId, Decision, DecisionId, FamilyId, Milliseconds, Timestamp, ToldDecision};
 
 use crate::cases::{decision_id, team, verdict};
-use crate::casework::{Case, CaseDecision, Team};
 use crate::database::{Locked, Row, Transaction};
+use crate::decision_json::{grounds_from_json, grounds_to_json};
 use crate::delivery::Readers;
 use crate::{Store, StoreError};
+use tocsin_casework::{Case, CaseDecision, Team};
 
 /// A decision that is not yet on the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +14,12 @@ pub struct OutboxEntry {
     pub sequence: i64,
     /// Whose decision it is.
     pub team: Team,
-    /// The decision, as the detector is told of it.
-    pub decision: Decision,
+    /// The decision, as the log is told of it.
+    pub told: ToldDecision,
 }
 
 impl Store {
-    /// Takes at most `limit` decisions to publish, oldest first. Nobody else gets them for `length`; those that are not acknowledged by
+    /// Takes at most `limit` decisions to publish that can no longer be taken back, oldest first. Nobody else gets them for `length`; those that are not acknowledged by
     /// then are given out again, so a decision is published at least once (its id makes a second time harmless).
     ///
     /// # Errors
@@ -28,9 +29,9 @@ impl Store {
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let sql = format!(
-            "SELECT o.sequence, d.decision_id, d.verdict, d.decided_at, c.team, c.family FROM decision_outbox o \
+            "SELECT o.sequence, d.decision_id, d.verdict, d.grounds, d.decided_at, c.team, c.family FROM decision_outbox o \
              JOIN decisions d ON d.decision_id = o.decision_id JOIN cases c ON c.case_id = d.case_id \
-             WHERE o.taken_until <= $1 ORDER BY o.sequence LIMIT $2{}",
+             WHERE o.taken_until <= $1 AND o.due_at <= $1 ORDER BY o.sequence LIMIT $2{}",
             transaction.for_update(Locked::OutboxRowsNobodyHolds)
         );
         let rows = transaction
@@ -67,6 +68,20 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
+    /// In how long the next decision is to be published: zero or less if it is late, `None` where none waits.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn outbox_due_in(&self) -> Result<Option<Milliseconds>, StoreError> {
+        let failed = StoreError::database("ask for the next decision to publish");
+        let now = self.now().await.map_err(&failed)?;
+        let sql = "SELECT min(CASE WHEN taken_until > due_at THEN taken_until ELSE due_at END) AS due_at FROM decision_outbox";
+        let rows = self.database().fetch(sql, &[]).await.map_err(&failed)?;
+        let row = rows.first().ok_or(StoreError::Malformed { field: "due_at" })?;
+        let due_at = row.integer_if_any("due_at").map_err(&failed)?;
+        Ok(due_at.map(|due_at| Timestamp(due_at) - now))
+    }
+
     /// How many decisions are not yet on the log.
     ///
     /// # Errors
@@ -83,46 +98,100 @@ impl Store {
     }
 }
 
-/// Writes a decision with its outbox row, and a delivery for each endpoint of its team.
+/// Writes a decision with its outbox row, and a delivery for each endpoint of its team. None of them goes out before `goes_out_at`.
 pub(crate) async fn write_decision(
     transaction: &mut Transaction,
     case: &Case,
     decision: &CaseDecision,
+    goes_out_at: Timestamp,
 ) -> Result<(), StoreError> {
     let failed = StoreError::database("write a decision");
     let id = format!("{:032x}", decision.id.0);
     transaction
         .execute(
-            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing, grounds) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             &[
                 id.as_str().into(),
                 case.id.to_string().into(),
-                (decision.verdict as i64).into(),
-                decision.rationale.as_str().into(),
+                (decision.ruling.verdict as i64).into(),
+                decision.ruling.rationale.as_str().into(),
                 decision.decided_by.to_string().into(),
                 decision.decided_at.into(),
                 (decision.fencing as i64).into(),
+                grounds_to_json(&decision.ruling.grounds).into(),
             ],
         )
         .await
         .map_err(&failed)?;
     transaction
         .execute(
-            "INSERT INTO decision_outbox (decision_id, taken_until) VALUES ($1, 0)",
-            &[id.as_str().into()],
+            "INSERT INTO decision_outbox (decision_id, taken_until, due_at) VALUES ($1, 0, $2)",
+            &[id.as_str().into(), goes_out_at.into()],
         )
         .await
         .map_err(&failed)?;
-    let told = Decision {
-        id: decision.id,
-        family: case.family,
-        scope: case.team.scope(),
-        verdict: decision.verdict,
-        at: decision.decided_at,
+    let told = ToldDecision {
+        decision: Decision {
+            id: decision.id,
+            family: case.family,
+            scope: case.team.scope(),
+            verdict: decision.ruling.verdict,
+            at: decision.decided_at,
+        },
+        grounds: decision.ruling.grounds.clone(),
     };
     let readers = Readers::find(transaction).await?;
-    readers.tell_decision(transaction, &told, decision.decided_at).await
+    let times = (decision.decided_at, goes_out_at);
+    readers.tell_decision(transaction, &told, times).await
+}
+
+/// Takes a decision out of the outbox and from every endpoint's deliveries; whether nothing of it went out. If something did, the
+/// transaction must not be committed.
+pub(crate) async fn withdraw_decision(
+    transaction: &mut Transaction,
+    decision: DecisionId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let failed = StoreError::database("take a decision back");
+    let id = format!("{:032x}", decision.0);
+    // By what was done and not by the time: a clock that runs backwards must not take back what is out.
+    let unpublished = "DELETE FROM decision_outbox WHERE decision_id = $1 AND taken_until = 0";
+    if transaction
+        .execute(unpublished, &[id.as_str().into()])
+        .await
+        .map_err(&failed)?
+        == 0
+    {
+        return Ok(false);
+    }
+    let untried = "DELETE FROM deliveries WHERE event_id = $1 AND state = 1 AND attempts = 0";
+    transaction
+        .execute(untried, &[id.as_str().into()])
+        .await
+        .map_err(&failed)?;
+    let tried = "SELECT 1 FROM deliveries WHERE event_id = $1";
+    if !transaction
+        .fetch(tried, &[id.as_str().into()])
+        .await
+        .map_err(&failed)?
+        .is_empty()
+    {
+        return Ok(false);
+    }
+    for (sql, values) in [
+        (
+            "DELETE FROM delivery_events WHERE event_id = $1",
+            vec![id.as_str().into()],
+        ),
+        (
+            "UPDATE decisions SET withdrawn_at = $2 WHERE decision_id = $1",
+            vec![id.as_str().into(), now.into()],
+        ),
+    ] {
+        transaction.execute(sql, &values).await.map_err(&failed)?;
+    }
+    Ok(true)
 }
 
 fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {
@@ -133,12 +202,15 @@ fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {
     Ok(OutboxEntry {
         sequence: row.integer("sequence").map_err(&failed)?,
         team,
-        decision: Decision {
-            id: decision_id(&row.text("decision_id").map_err(&failed)?)?,
-            family: FamilyId(family),
-            scope: team.scope(),
-            verdict: verdict(row)?,
-            at: Timestamp(row.integer("decided_at").map_err(&failed)?),
+        told: ToldDecision {
+            decision: Decision {
+                id: decision_id(&row.text("decision_id").map_err(&failed)?)?,
+                family: FamilyId(family),
+                scope: team.scope(),
+                verdict: verdict(row)?,
+                at: Timestamp(row.integer("decided_at").map_err(&failed)?),
+            },
+            grounds: grounds_from_json(&row.text("grounds").map_err(&failed)?)?,
         },
     })
 }

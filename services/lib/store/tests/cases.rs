@@ -6,20 +6,21 @@ mod fixture;
 
 use std::collections::BTreeSet;
 
-use fixture::{COORDINATORS, LEASE, START, alert, on_both};
+use fixture::{COORDINATORS, Commands as _, LEASE, START, alert, on_both};
+use tocsin_casework::{CaseId, CaseState, Filter, RATIONALE_BYTES_MAX, Refusal, Team, UNREVIEWED_BELOW};
 use tocsin_model::{
-    Alert, AlertLevel, ContentId, Decision, FamilyId, Milliseconds, PlatformFigures, Scope, Timestamp, Verdict,
+    Alert, AlertLevel, ContentId, Decision, FamilyId, KeyId, Milliseconds, PlatformFigures, Scope, Timestamp, Verdict,
 };
-use tocsin_store::casework::{CaseId, CaseState, RATIONALE_BYTES_MAX, Refusal, Team};
-use tocsin_store::{AlertEffects, Clock, KeyId, QueueQuery, Store, StoreError};
+use tocsin_store::{AlertEffects, Clock, QueueQuery, Store, StoreError};
 
 const ANNA: KeyId = KeyId(0xa);
 const BEN: KeyId = KeyId(0xb);
 
-async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<tocsin_store::casework::Case> {
+async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<tocsin_casework::Case> {
     let query = QueueQuery {
         team,
         state,
+        filter: Filter::default(),
         limit: QueueQuery::LIMIT_MAX,
         after: None,
     };
@@ -90,9 +91,8 @@ async fn an_alert_opens_one_case_per_team_that_may_see_it_and_counts_once() {
             .await
             .unwrap();
 
-        let families = |cases: Vec<tocsin_store::casework::Case>| -> BTreeSet<u128> {
-            cases.iter().map(|c| c.family.0.0).collect()
-        };
+        let families =
+            |cases: Vec<tocsin_casework::Case>| -> BTreeSet<u128> { cases.iter().map(|c| c.family.0.0).collect() };
         let open = async |team| families(queue(&f.store, team, CaseState::Open).await);
         assert_eq!(open(COORDINATORS).await, BTreeSet::from([1, 2]));
         assert_eq!(open(Team::Party(alpha.id)).await, BTreeSet::from([1]));
@@ -145,7 +145,7 @@ async fn alerts_are_applied_exactly_once_also_by_two_dispatchers_at_once() {
                 tokio::spawn(async move {
                     let mut sum = AlertEffects::default();
                     for batch in alerts.chunks(3) {
-                        let effects = store.apply_alerts(batch).await.unwrap();
+                        let effects = store.apply_alerts(batch, UNREVIEWED_BELOW).await.unwrap();
                         sum.opened += effects.opened;
                         sum.updated += effects.updated;
                         sum.duplicates += effects.duplicates;
@@ -172,7 +172,10 @@ async fn applied_alerts_are_forgotten_by_age_and_old_ones_still_change_nothing()
     on_both(async |f| {
         let raised = alert(1, Scope::Coordinators, AlertLevel::Raised, 1);
         let over = alert(1, Scope::Coordinators, AlertLevel::Subsided, 1);
-        f.store.apply_alerts(&[raised.clone(), over]).await.unwrap();
+        f.store
+            .apply_alerts(&[raised.clone(), over], UNREVIEWED_BELOW)
+            .await
+            .unwrap();
         let age = Milliseconds::from_hours(24);
         assert_eq!(f.store.forget_applied_alerts(age).await.unwrap(), 0);
         f.clock.advance(Milliseconds(age.0 + 1));
@@ -205,6 +208,7 @@ async fn the_queue_is_ordered_by_priority_and_read_in_pages() {
             let query = QueueQuery {
                 team: COORDINATORS,
                 state: CaseState::Open,
+                filter: Filter::default(),
                 limit: 3,
                 after,
             };
@@ -241,7 +245,7 @@ async fn two_claimers_never_get_one_case() {
                 let store = if who % 2 == 0 { f.store.clone() } else { other.clone() };
                 tokio::spawn(async move {
                     let mut mine = Vec::new();
-                    while let Some((case, _)) = store.claim_best(COORDINATORS, KeyId(who), LEASE).await.unwrap() {
+                    while let Some((case, _)) = store.best(COORDINATORS, KeyId(who), LEASE).await.unwrap() {
                         mine.push(case.id);
                     }
                     mine
@@ -286,7 +290,7 @@ async fn of_many_who_claim_one_case_one_gets_it() {
 async fn a_lease_renews_expires_and_an_old_number_is_refused() {
     on_both(async |f| {
         f.coordinators_cases(2).await;
-        let (case, now) = f.store.claim_best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let (case, now) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
         assert_eq!(
             (case.priority, case.fencing, case.state(now)),
             (2.0, 1, CaseState::Claimed)
@@ -321,7 +325,7 @@ async fn a_lease_renews_expires_and_an_old_number_is_refused() {
             .await;
         assert_eq!(refusal(decided), Refusal::LeaseExpired);
 
-        let (taken_over, _) = f.store.claim_best(COORDINATORS, BEN, LEASE).await.unwrap().unwrap();
+        let (taken_over, _) = f.store.best(COORDINATORS, BEN, LEASE).await.unwrap().unwrap();
         assert_eq!((taken_over.id, taken_over.fencing), (case.id, 2));
         let decided = f
             .store
@@ -350,7 +354,7 @@ async fn a_case_of_another_team_is_not_there() {
     on_both(async |f| {
         let (alpha, ..) = f.party("alpha").await;
         f.coordinators_cases(1).await;
-        let (case, _) = f.store.claim_best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let (case, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
         let team = Team::Party(alpha.id);
         let holder = (ANNA, case.fencing);
         assert_eq!(refusal(f.store.case(team, case.id).await), Refusal::NoSuchCase);
@@ -372,7 +376,7 @@ async fn a_case_of_another_team_is_not_there() {
             refusal(f.store.case(COORDINATORS, CaseId(7)).await),
             Refusal::NoSuchCase
         );
-        assert!(f.store.claim_best(team, ANNA, LEASE).await.unwrap().is_none());
+        assert!(f.store.best(team, ANNA, LEASE).await.unwrap().is_none());
     })
     .await;
 }
@@ -381,7 +385,7 @@ async fn a_case_of_another_team_is_not_there() {
 async fn a_decision_is_written_once_and_published_at_least_once() {
     on_both(async |f| {
         f.coordinators_cases(1).await;
-        let (case, _) = f.store.claim_best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let (case, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
         let too_long = "x".repeat(RATIONALE_BYTES_MAX + 1);
         let refused = f
             .store
@@ -415,7 +419,7 @@ async fn a_decision_is_written_once_and_published_at_least_once() {
             verdict: Verdict::Violating,
             at: START,
         };
-        assert_eq!((taken.len(), &taken[0].decision), (1, &expected));
+        assert_eq!((taken.len(), &taken[0].told.decision), (1, &expected));
         assert_eq!(
             f.another().await.outbox_take(10, length).await.unwrap(),
             [],
@@ -434,14 +438,14 @@ async fn a_decision_is_written_once_and_published_at_least_once() {
         assert_eq!(f.store.outbox_length().await.unwrap(), 0);
 
         // Decided cases may be claimed by name and decided again.
-        assert!(f.store.claim_best(COORDINATORS, BEN, LEASE).await.unwrap().is_none());
+        assert!(f.store.best(COORDINATORS, BEN, LEASE).await.unwrap().is_none());
         f.store.claim(COORDINATORS, case.id, BEN, LEASE).await.unwrap();
         f.store
             .decide(COORDINATORS, case.id, (BEN, 2), (Verdict::Benign, "a drill"))
             .await
             .unwrap();
         assert_eq!(
-            f.store.outbox_take(10, length).await.unwrap()[0].decision.verdict,
+            f.store.outbox_take(10, length).await.unwrap()[0].told.decision.verdict,
             Verdict::Benign
         );
     })
@@ -452,7 +456,7 @@ async fn a_decision_is_written_once_and_published_at_least_once() {
 async fn a_subsided_case_closes_but_not_under_a_moderators_hands() {
     on_both(async |f| {
         f.coordinators_cases(2).await;
-        let (held, _) = f.store.claim_best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let (held, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
         for family in [1, 2] {
             let over = alert(family, Scope::Coordinators, AlertLevel::Subsided, 1);
             assert_eq!(f.store.apply_alert(&over).await.unwrap().closed_unreviewed, 1);
@@ -482,7 +486,7 @@ async fn leases_are_timed_by_the_databases_clock() {
         f.coordinators_cases(1).await;
         let store = Store::open_with_clock(&f.url, Clock::Database).await.unwrap();
         let (case, now) = store
-            .claim_best(COORDINATORS, ANNA, Milliseconds::from_seconds(1))
+            .best(COORDINATORS, ANNA, Milliseconds::from_seconds(1))
             .await
             .unwrap()
             .unwrap();

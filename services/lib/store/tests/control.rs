@@ -58,8 +58,14 @@ async fn an_episode_keeps_its_highest_score_and_its_first_page() {
             },
             scored(7, 6, AlertLevel::Raised, 0.5, false),
         ];
-        f.store.apply_alerts(&alerts).await.unwrap();
-        f.store.apply_alerts(&alerts).await.unwrap();
+        f.store
+            .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+            .await
+            .unwrap();
+        f.store
+            .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+            .await
+            .unwrap();
         let at = |number: i64| Timestamp(START.0 + number);
         let [first, second] = [
             PageEpisode {

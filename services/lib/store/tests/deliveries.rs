@@ -6,9 +6,9 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{COORDINATORS, Fixture, LEASE, START, alert, n, on_both};
+use fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
+use tocsin_casework::Team;
 use tocsin_model::{AlertLevel, Milliseconds, Scope, Timestamp, Verdict};
-use tocsin_store::casework::Team;
 use tocsin_store::{
     Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, ENDPOINTS_MAX, EndpointKind, KeySubject, NewEndpoint,
     Replay, Roles, Store, StoreError,
@@ -73,8 +73,15 @@ async fn an_alert_is_delivered_once_to_those_who_may_see_it() {
             to_coordinators.clone(),
             to_all.clone(),
         ];
-        f.store.apply_alerts(&alerts).await.unwrap();
-        f.another().await.apply_alerts(&alerts).await.unwrap();
+        f.store
+            .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+            .await
+            .unwrap();
+        f.another()
+            .await
+            .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+            .await
+            .unwrap();
         assert_eq!(f.due().await, ["of-coordinators", "of-north", "of-south"]);
         for (name, expected) in [
             ("of-north", vec![&to_all, &to_north]),
@@ -110,7 +117,7 @@ async fn a_decision_is_delivered_to_the_team_that_decided() {
             }
         }
         let (key, _) = f.store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
-        let claimed = f.store.claim_best(COORDINATORS, key, LEASE).await.unwrap().unwrap().0;
+        let claimed = f.store.best(COORDINATORS, key, LEASE).await.unwrap().unwrap().0;
         let ruling = (Verdict::Violating, "");
         f.store
             .decide(COORDINATORS, claimed.id, (key, claimed.fencing), ruling)
@@ -118,11 +125,11 @@ async fn a_decision_is_delivered_to_the_team_that_decided() {
             .unwrap();
         assert_eq!(f.due().await, ["of-coordinators"]);
         let taken = take(&f.store, "of-coordinators").await;
-        let DeliveryEvent::Decision(decision) = &taken[0].event else {
+        let DeliveryEvent::Decision(told) = &taken[0].event else {
             panic!("{taken:?}");
         };
         assert_eq!(
-            (decision.family, decision.scope, decision.verdict),
+            (told.decision.family, told.decision.scope, told.decision.verdict),
             (claimed.family, Scope::Coordinators, Verdict::Violating)
         );
     })
@@ -295,7 +302,10 @@ async fn what_only_a_later_version_knows_holds_up_nothing() {
         1
     );
     let alerts = [1, 2].map(|family| alert(family, Scope::All, AlertLevel::Raised, 1));
-    store.apply_alerts(&alerts).await.unwrap();
+    store
+        .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+        .await
+        .unwrap();
     let first = "UPDATE delivery_events SET document = '{}' WHERE event_id = \
          (SELECT event_id FROM deliveries ORDER BY sequence LIMIT 1)";
     assert_eq!(change(first).await, 1);
@@ -322,7 +332,10 @@ async fn of_many_who_take_at_once_one_gets_each() {
         let alerts: Vec<_> = (1..=60)
             .map(|family| alert(family, Scope::All, AlertLevel::Raised, 1))
             .collect();
-        f.store.apply_alerts(&alerts).await.unwrap();
+        f.store
+            .apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW)
+            .await
+            .unwrap();
         let take_all = async |store: Store| {
             let mut ids = Vec::new();
             loop {

@@ -6,8 +6,8 @@ mod fixture;
 use std::time::{Duration, Instant};
 
 use fixture::{n, on_both};
-use tocsin_model::{PartyId, PlatformId, Scope};
-use tocsin_store::{KEY_CACHE_AGE_MAX, KeyId, KeySubject, Role, Roles, Store, StoreError, Subject};
+use tocsin_model::{KeyId, PartyId, PlatformId, Scope};
+use tocsin_store::{KEY_CACHE_AGE_MAX, KeySubject, Role, Roles, Store, StoreError, Subject};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_names_are_given_once() {

@@ -122,7 +122,10 @@ impl SchemaName {
                 include_str!("../../../../schemas/avro/alert/4.avsc"),
             ],
             SchemaName::Reject => &[include_str!("../../../../schemas/avro/reject/1.avsc")],
-            SchemaName::Decision => &[include_str!("../../../../schemas/avro/decision/1.avsc")],
+            SchemaName::Decision => &[
+                include_str!("../../../../schemas/avro/decision/1.avsc"),
+                include_str!("../../../../schemas/avro/decision/2.avsc"),
+            ],
             SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],
             SchemaName::Link => &[
                 include_str!("../../../../schemas/avro/link/1.avsc"),

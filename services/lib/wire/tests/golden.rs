@@ -79,7 +79,7 @@ fn read_and_write(name: SchemaName, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
             alert::encode(&record.alert, &record.names)
         }
         SchemaName::Reject => Reject::decode(bytes)?.encode(),
-        SchemaName::Decision => decision::encode(&decision::decode(bytes)?),
+        SchemaName::Decision => decision::encode_told(&decision::decode_told(bytes)?),
         SchemaName::Family => family::encode(&family::decode(bytes)?),
         SchemaName::Link => link::encode(&link::decode(bytes)?),
         SchemaName::State => StateRecord::decode(bytes)?.encode(),
@@ -260,12 +260,20 @@ fn example(schema: SchemaName) -> Vec<u8> {
             };
             Reject::new(&error, source, Some(name("example")), at).encode()
         }
-        SchemaName::Decision => decision::encode(&Decision {
-            id: DecisionId(77),
-            family,
-            scope: Scope::Coordinators,
-            verdict: Verdict::Newsworthy,
-            at,
+        SchemaName::Decision => decision::encode_told(&ToldDecision {
+            decision: Decision {
+                id: DecisionId(77),
+                family,
+                scope: Scope::Coordinators,
+                verdict: Verdict::Newsworthy,
+                at,
+            },
+            grounds: Grounds {
+                policy: "news, rule 4".to_owned(),
+                action: Some(RecommendedAction::Label),
+                confidence: Some(90),
+                exceptions: vec![ContentId(5), ContentId(u128::MAX)],
+            },
         }),
         SchemaName::FurtherHash => family::encode_further_hash(&FurtherHash {
             content: family.0,

@@ -12,8 +12,8 @@ use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use tocsin_model::KeyId;
 use tocsin_runtime::Problem;
-use tocsin_store::KeyId;
 
 use super::RATE_LIMITED;
 use super::reader::Reader;

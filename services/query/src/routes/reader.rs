@@ -1,9 +1,10 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use tocsin_model::KeyId;
 use tocsin_model::Scope;
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::{KeyId, Principal, Role};
+use tocsin_store::{Principal, Role};
 
 use super::NOT_READY;
 use crate::state::QueryState;

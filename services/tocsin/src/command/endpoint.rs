@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use tocsin_casework::Team;
 use tocsin_dispatcher::{check_endpoint, new_signing_secret};
 use tocsin_model::{Milliseconds, Name, Timestamp};
-use tocsin_store::casework::Team;
 use tocsin_store::{Endpoint, EndpointKind, NewEndpoint, Replay, Store};
 use tocsin_wire::document::{instant, parse_instant};
 use tocsin_wire::topics;

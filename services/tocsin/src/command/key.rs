@@ -1,7 +1,8 @@
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use tocsin_model::KeyId;
 use tocsin_model::Name;
-use tocsin_store::{KeyId, KeySubject, Role, Roles, Store};
+use tocsin_store::{KeySubject, Role, Roles, Store};
 
 use crate::config::Config;
 use crate::serve::open_store;

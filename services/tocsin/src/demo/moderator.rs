@@ -31,8 +31,8 @@ enum Step {
     Done,
 }
 
-/// A decision that raises no alert within this time is seen in the case alone.
-const COMES_BACK_WITHIN: Duration = Duration::from_secs(5);
+/// A decision that raises no alert within this time is seen in the case alone. Of it, it can be taken back for five seconds.
+const COMES_BACK_WITHIN: Duration = Duration::from_secs(10);
 
 impl Moderator {
     pub fn new(looks_for: Duration) -> Moderator {

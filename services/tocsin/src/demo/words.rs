@@ -144,7 +144,10 @@ pub fn claimed(case: &Case, cases: &[Case]) -> String {
 
 pub fn decided(case: &Case) -> String {
     let verdict = case.decision.as_ref().map_or("nothing", |decision| &decision.verdict);
-    format!("The moderator decides: {verdict}. The case is {}.", case.state)
+    format!(
+        "The moderator decides: {verdict}. The case is {}; the decision goes out in a few seconds, unless it is taken back.",
+        case.state
+    )
 }
 
 pub fn came_back(alert: &Alert, before: f64, after: Duration) -> String {

@@ -3,9 +3,9 @@ use std::io::{self, BufWriter, Write as _};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
+use tocsin_casework::{Case, CaseState, Filter, Team};
 use tocsin_exchange::write::{self, Reaction, Sighted, TlpMark};
 use tocsin_model::{Aggregate, BankName, ContentHash, PlatformId, Timestamp, Verdict};
-use tocsin_store::casework::{Case, CaseState, Team};
 use tocsin_store::{QueueQuery, Store, WatchListing};
 
 use super::PAGE;
@@ -118,7 +118,7 @@ impl ExportCommand {
     async fn reactions(&self, store: &Store) -> Result<()> {
         let mut cases = Cases::of(store, &self.team).await?;
         while let Some((case, listing)) = cases.next(&self.bank).await? {
-            let reactions = match case.decision.map(|decision| decision.verdict) {
+            let reactions = match case.decision.map(|decision| decision.ruling.verdict) {
                 Some(Verdict::Violating) => vec![Reaction::SawThisToo, Reaction::Helpful],
                 Some(Verdict::Benign) => vec![Reaction::SawThisToo, Reaction::NotHelpful],
                 _ => vec![Reaction::SawThisToo],
@@ -227,6 +227,7 @@ impl<'a> Cases<'a> {
             query: QueueQuery {
                 team,
                 state: CaseState::Open,
+                filter: Filter::default(),
                 limit: QueueQuery::LIMIT_MAX,
                 after: None,
             },
@@ -247,7 +248,11 @@ impl<'a> Cases<'a> {
                     self.query.state = state;
                     self.query.after = None;
                 }
-                let page = self.store.queue(&self.query).await?;
+                let mut page = self.store.queue(&self.query).await?;
+                for case in &mut page.cases {
+                    // What can still be taken back is nobody else's to know.
+                    case.decision = case.decision_out(page.as_of).cloned();
+                }
                 self.is_last = page.next.is_none();
                 self.query.after = page.next;
                 self.page = page.cases.into_iter();

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_model::{Alert, DecisionId, FamilyId, PartyId, Scope, Timestamp, Verdict};
+use tocsin_model::{Alert, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id};
 
-use crate::key::{IdError, KeyId, parse_hex_id};
+use crate::ruling::CaseDecision;
 
 /// The identity of a case. Random: it tells nothing of other teams' cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,14 +41,26 @@ pub struct Case {
     pub alert: Alert,
     /// Orders the queue, highest first. Finite.
     pub priority: f64,
+    /// Rises with every change of what people decide on: not with figures, nor with a longer lease.
+    pub version: u64,
+    /// Since when it is in the queue: since it was opened, or came back.
+    pub waiting_since: Timestamp,
+    /// Where it waits.
+    pub desk: Desk,
+    /// Put aside until then.
+    pub held_until: Option<Timestamp>,
     /// What it is when nobody holds it.
     pub resting: Resting,
     /// The number of the last lease. Every write by a holder carries it.
     pub fencing: u64,
     /// The last lease, if it was not given back.
     pub lease: Option<Lease>,
+    /// An unfinished decision.
+    pub draft: Option<Draft>,
     /// The decision that stands.
     pub decision: Option<CaseDecision>,
+    /// How it is taken back. Over from its time on.
+    pub undo: Option<Undo>,
 }
 
 /// How far the episodes of one scope have come.
@@ -94,21 +106,41 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
-/// A decision about a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseDecision {
-    /// Its identity.
-    pub id: DecisionId,
-    /// What was decided.
-    pub verdict: Verdict,
-    /// Why, in the words of those who decided.
+/// Where a case waits. The numbers are those of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Desk {
+    /// With the moderators.
+    #[default]
+    Moderators = 1,
+    /// With those who know the subject.
+    Expert = 2,
+    /// With those who know the law.
+    Legal = 3,
+}
+
+/// An unfinished decision, kept for whoever holds the case next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// What it may become.
+    pub verdict: Option<Verdict>,
+    /// What is known of the grounds.
+    pub grounds: Grounds,
+    /// What is written so far.
     pub rationale: String,
-    /// The key that decided.
-    pub decided_by: KeyId,
-    /// When, by the store's clock.
-    pub decided_at: Timestamp,
-    /// The number of the lease under which it was decided.
-    pub fencing: u64,
+}
+
+/// What a decision that can still be taken back leads back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undo {
+    /// From then on it is out.
+    pub until: Timestamp,
+    /// What the case was.
+    pub resting: Resting,
+    /// Where it waited.
+    pub desk: Desk,
+    /// The decision that stood.
+    pub decision: Option<CaseDecision>,
 }
 
 impl Team {
@@ -130,21 +162,47 @@ impl Team {
     }
 
     /// The number of the store: 1 coordinators, 2 + party number.
-    pub(crate) fn to_number(self) -> i64 {
+    pub fn to_number(self) -> i64 {
         i64::from(self.scope().own_class().number())
     }
 
-    pub(crate) fn from_number(number: i64) -> Option<Team> {
+    /// The team with this number of the store.
+    pub fn from_number(number: i64) -> Option<Team> {
         let class = tocsin_model::Class::from_number(u32::try_from(number).ok()?)?;
         Team::of_scope(class.scope())
     }
 }
 
 impl Resting {
-    pub(crate) fn from_number(number: i64) -> Option<Resting> {
+    /// The state with this number of the store.
+    pub fn from_number(number: i64) -> Option<Resting> {
         [Resting::Open, Resting::Decided, Resting::Closed]
             .into_iter()
             .find(|resting| *resting as i64 == number)
+    }
+}
+
+impl Desk {
+    /// All desks.
+    pub const ALL: [Desk; 3] = [Desk::Moderators, Desk::Expert, Desk::Legal];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Desk::Moderators => "moderators",
+            Desk::Expert => "expert",
+            Desk::Legal => "legal",
+        }
+    }
+
+    /// The desk of this name.
+    pub fn from_name(name: &str) -> Option<Desk> {
+        Desk::ALL.into_iter().find(|desk| desk.name() == name)
+    }
+
+    /// The desk with this number of the store.
+    pub fn from_number(number: i64) -> Option<Desk> {
+        Desk::ALL.into_iter().find(|desk| *desk as i64 == number)
     }
 }
 
@@ -184,6 +242,24 @@ impl Case {
             Resting::Decided => CaseState::Decided,
             Resting::Closed => CaseState::Closed,
         }
+    }
+
+    /// Whether it is to be handed out at `now`.
+    pub fn is_waiting(&self, now: Timestamp) -> bool {
+        self.state(now) == CaseState::Open && self.held_until.is_none_or(|until| until <= now)
+    }
+
+    /// The decision that others are told of: one that can still be taken back is not yet.
+    pub fn decision_out(&self, now: Timestamp) -> Option<&CaseDecision> {
+        match &self.undo {
+            Some(undo) if now < undo.until => undo.decision.as_ref(),
+            _ => self.decision.as_ref(),
+        }
+    }
+
+    /// Until when the decision can be taken back, if it can be at `now`.
+    pub fn undo_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.undo.as_ref().map(|undo| undo.until).filter(|until| now < *until)
     }
 
     /// The lease, if it is not over at `now`.

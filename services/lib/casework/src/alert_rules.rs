@@ -1,6 +1,9 @@
 use tocsin_model::{Alert, AlertLevel, PartyId, PlatformId, Scope, Timestamp, Verdict};
 
-use super::case::{Case, CaseId, Episode, Resting, Team};
+use crate::case::{Case, CaseId, Desk, Episode, Resting, Team};
+
+/// Below this priority an open case closes unreviewed when its spread subsides, unless an operator chose another floor.
+pub const UNREVIEWED_BELOW: f64 = 100.0;
 
 /// What an alert did to a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +14,7 @@ pub enum AlertEffect {
     Reopened,
     /// Its figures changed.
     Updated,
-    /// The spread subsided: an open case was closed unreviewed.
+    /// The spread subsided, and little was left to prevent: an open case was closed unreviewed.
     ClosedUnreviewed,
     /// It says nothing new: it belongs to an episode that is over.
     Stale,
@@ -63,10 +66,16 @@ impl Case {
             all_episode,
             alert: alert.clone(),
             priority: finite(alert.priority),
+            version: 1,
+            waiting_since: now,
+            desk: Desk::Moderators,
+            held_until: None,
             resting: Resting::Open,
             fencing: 0,
             lease: None,
+            draft: None,
             decision: None,
+            undo: None,
         }
     }
 
@@ -75,8 +84,9 @@ impl Case {
     /// A team sees alerts of its own scope and of scope `all`. While an own episode goes on its figures are shown, for they hold those of
     /// `all`. A wave begins when an episode starts while none went on, or when a scope's next episode starts: that brings a closed case
     /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave
-    /// lasts, and an open one closes when all its episodes have subsided.
-    pub fn apply_alert(&mut self, alert: &Alert) -> AlertEffect {
+    /// lasts, and an open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a person
+    /// all the same. An escalation or a new wave ends the time for which a case was put aside.
+    pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
         let episode = match alert.scope {
             Scope::All => &mut self.all_episode,
@@ -93,13 +103,16 @@ impl Case {
         };
         self.show(alert);
         if alert.level == AlertLevel::Subsided {
-            return self.subside();
+            return self.subside(floor);
         }
         let wave_begins = nothing_went_on || next_episode;
+        if (wave_begins || alert.level == AlertLevel::Escalated) && self.held_until.take().is_some() {
+            self.version += 1;
+        }
         let stays_decided = self
             .decision
             .as_ref()
-            .is_some_and(|decision| decision.verdict == Verdict::Benign);
+            .is_some_and(|decision| decision.ruling.verdict == Verdict::Benign);
         let comes_back = match self.resting {
             Resting::Open => false,
             Resting::Closed => true,
@@ -107,17 +120,20 @@ impl Case {
         };
         if comes_back {
             self.resting = Resting::Open;
+            self.waiting_since = now;
+            self.version += 1;
             return AlertEffect::Reopened;
         }
         AlertEffect::Updated
     }
 
-    fn subside(&mut self) -> AlertEffect {
+    fn subside(&mut self, floor: f64) -> AlertEffect {
         let goes_on = self.own_episode.going_on || self.all_episode.going_on;
-        if goes_on || self.resting != Resting::Open {
+        if goes_on || self.resting != Resting::Open || self.priority >= floor {
             return AlertEffect::Updated;
         }
         self.resting = Resting::Closed;
+        self.version += 1;
         AlertEffect::ClosedUnreviewed
     }
 
@@ -140,17 +156,16 @@ fn finite(priority: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "../../../model/tests/example/mod.rs"]
+#[path = "../../model/tests/example/mod.rs"]
 mod example;
 
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
-    use tocsin_model::{AlertId, PlatformFigures};
+    use tocsin_model::{AlertId, KeyId, PlatformFigures};
 
     use super::*;
-    use crate::casework::CaseDecision;
-    use crate::key::KeyId;
+    use crate::{CaseDecision, Ruling};
 
     pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
         let on_platform = |platform: u16| PlatformFigures {
@@ -178,13 +193,16 @@ pub(crate) mod tests {
         )
     }
 
+    fn apply(case: &mut Case, alert: &Alert) -> AlertEffect {
+        case.apply_alert(alert, UNREVIEWED_BELOW, Timestamp(200))
+    }
+
     fn decided(verdict: Verdict) -> Case {
         Case {
             resting: Resting::Decided,
             decision: Some(CaseDecision {
                 id: tocsin_model::DecisionId(1),
-                verdict,
-                rationale: String::new(),
+                ruling: Ruling::of(verdict, ""),
                 decided_by: KeyId(1),
                 decided_at: Timestamp(100),
                 fencing: 1,
@@ -224,7 +242,7 @@ pub(crate) mod tests {
         ];
         let mut case = open();
         for (scope, level, episode, at, effect, resting) in steps {
-            assert_eq!(case.apply_alert(&alert(scope, level, episode, at)), effect, "at {at}");
+            assert_eq!(apply(&mut case, &alert(scope, level, episode, at)), effect, "at {at}");
             assert_eq!(case.resting, resting, "at {at}");
         }
         assert_eq!(
@@ -235,13 +253,29 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_subsides_with_much_left_to_prevent_waits_for_a_person() {
+        for (priority, effect, resting) in [
+            (UNREVIEWED_BELOW, AlertEffect::Updated, Resting::Open),
+            (UNREVIEWED_BELOW - 0.5, AlertEffect::ClosedUnreviewed, Resting::Closed),
+        ] {
+            let over = Alert {
+                priority,
+                ..alert(Scope::All, AlertLevel::Subsided, 1, 20)
+            };
+            let mut case = open();
+            assert_eq!(apply(&mut case, &over), effect);
+            assert_eq!(case.resting, resting);
+        }
+    }
+
+    #[test]
     fn own_figures_are_shown_while_the_own_scope_rings() {
         let mut case = open();
-        case.apply_alert(&alert(Scope::Coordinators, AlertLevel::Raised, 1, 20));
-        case.apply_alert(&alert(Scope::All, AlertLevel::Sustained, 1, 30));
+        apply(&mut case, &alert(Scope::Coordinators, AlertLevel::Raised, 1, 20));
+        apply(&mut case, &alert(Scope::All, AlertLevel::Sustained, 1, 30));
         assert_eq!((case.alert.scope, case.priority), (Scope::Coordinators, 20.0));
-        case.apply_alert(&alert(Scope::Coordinators, AlertLevel::Subsided, 1, 40));
-        case.apply_alert(&alert(Scope::All, AlertLevel::Sustained, 1, 50));
+        apply(&mut case, &alert(Scope::Coordinators, AlertLevel::Subsided, 1, 40));
+        apply(&mut case, &alert(Scope::All, AlertLevel::Sustained, 1, 50));
         assert_eq!((case.alert.scope, case.priority), (Scope::All, 50.0));
     }
 
@@ -260,11 +294,11 @@ pub(crate) mod tests {
                 alert(Scope::Coordinators, Subsided, 1, 40),
                 alert(Scope::All, Subsided, 1, 41),
             ] {
-                assert_eq!(case.apply_alert(&step), AlertEffect::Updated);
+                assert_eq!(apply(&mut case, &step), AlertEffect::Updated);
                 assert_eq!(case.resting, Resting::Decided);
             }
             assert_eq!(
-                case.apply_alert(&alert(Scope::All, Raised, 2, 50)),
+                apply(&mut case, &alert(Scope::All, Raised, 2, 50)),
                 effect,
                 "{verdict:?}"
             );

@@ -1,0 +1,210 @@
+use tocsin_model::{AlertReason, PlatformId};
+
+use crate::case::{Case, Desk};
+
+/// Why a case is looked at, the most pressing first: a case is in the first lane that fits. The numbers are those of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Lane {
+    /// A live stream of the family runs now.
+    Live = 1,
+    /// A content of the family is on the watch list.
+    WatchListed = 2,
+    /// Everything else.
+    General = 5,
+}
+
+/// Which cases a claim or a page of the queue is about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// Only this lane.
+    pub lane: Option<Lane>,
+    /// Only what waits at this desk.
+    pub desk: Option<Desk>,
+    /// Only what was seen on this platform.
+    pub platform: Option<PlatformId>,
+    /// Only what is at least as grave.
+    pub severity_min: Option<f64>,
+}
+
+/// What filters look at: a short account of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traits {
+    /// The lane.
+    pub lane: Lane,
+    /// The desk.
+    pub desk: Desk,
+    /// How grave, from 1.
+    pub severity: f64,
+    /// The platforms that saw the family, ascending.
+    pub platforms: Vec<PlatformId>,
+}
+
+impl Lane {
+    /// All lanes, the most pressing first.
+    pub const ALL: [Lane; 3] = [Lane::Live, Lane::WatchListed, Lane::General];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lane::Live => "live",
+            Lane::WatchListed => "watch_listed",
+            Lane::General => "general",
+        }
+    }
+
+    /// The lane of this name.
+    pub fn from_name(name: &str) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| lane.name() == name)
+    }
+
+    /// The lane with this number of the store.
+    pub fn from_number(number: i64) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| *lane as i64 == number)
+    }
+}
+
+impl Case {
+    /// What filters look at, by the figures that are shown.
+    pub fn traits(&self) -> Traits {
+        Traits {
+            lane: self.lane(),
+            desk: self.desk,
+            severity: self.term("severity").unwrap_or(1.0),
+            platforms: self.alert.platforms.iter().map(|figures| figures.platform).collect(),
+        }
+    }
+
+    /// The lane the case is in.
+    pub fn lane(&self) -> Lane {
+        let runs = self.alert.live.is_some_and(|live| live.running > 0);
+        let listed = self.alert.reason == AlertReason::WatchList || self.term("watch").is_some_and(|watch| watch > 0.0);
+        match (runs, listed) {
+            (true, _) => Lane::Live,
+            (false, true) => Lane::WatchListed,
+            (false, false) => Lane::General,
+        }
+    }
+
+    fn term(&self, name: &str) -> Option<f64> {
+        let term = self.alert.priority_terms.iter().find(|term| term.name == name);
+        term.map(|term| term.value).filter(|value| value.is_finite())
+    }
+}
+
+impl Filter {
+    /// Whether a case of these traits is meant.
+    pub fn admits(&self, traits: &Traits) -> bool {
+        self.lane.is_none_or(|lane| lane == traits.lane)
+            && self.desk.is_none_or(|desk| desk == traits.desk)
+            && self
+                .platform
+                .is_none_or(|platform| traits.platforms.contains(&platform))
+            && self.severity_min.is_none_or(|least| traits.severity >= least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tocsin_model::{LiveFigures, PriorityTerm, Timestamp};
+
+    use super::*;
+    use crate::alert_rules::tests::open;
+
+    #[test]
+    fn a_case_is_in_the_first_lane_that_fits() {
+        let live = |running| {
+            Some(LiveFigures {
+                streams: 1,
+                running,
+                started_at: Timestamp(0),
+                ended_at: None,
+                viewers: 0,
+                peak_viewers: 0,
+                viewer_minutes: 0,
+                score: 0.0,
+                threshold: 0.0,
+            })
+        };
+        let watch = |value| PriorityTerm {
+            name: "watch".to_owned(),
+            value,
+        };
+        for (live, reason, watch, lane) in [
+            (live(1), AlertReason::WatchList, watch(2.0), Lane::Live),
+            (live(0), AlertReason::WatchList, watch(0.0), Lane::WatchListed),
+            (None, AlertReason::Spread, watch(2.0), Lane::WatchListed),
+            (live(0), AlertReason::LiveMatch, watch(f64::NAN), Lane::General),
+        ] {
+            let mut case = open();
+            (case.alert.live, case.alert.reason, case.alert.priority_terms) = (live, reason, vec![watch]);
+            assert_eq!(case.lane(), lane);
+        }
+    }
+
+    #[test]
+    fn a_filter_admits_what_fits_in_every_part() {
+        let traits = Traits {
+            lane: Lane::Live,
+            desk: Desk::Moderators,
+            severity: 2.0,
+            platforms: vec![PlatformId(3), PlatformId(5)],
+        };
+        let all = Filter::default();
+        let cases = [
+            (all.clone(), true),
+            (
+                Filter {
+                    lane: Some(Lane::Live),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    lane: Some(Lane::General),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    desk: Some(Desk::Legal),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    platform: Some(PlatformId(5)),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    platform: Some(PlatformId(4)),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    severity_min: Some(2.0),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    severity_min: Some(2.5),
+                    ..all
+                },
+                false,
+            ),
+        ];
+        for (filter, admitted) in cases {
+            assert_eq!(filter.admits(&traits), admitted, "{filter:?}");
+        }
+    }
+}

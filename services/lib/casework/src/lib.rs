@@ -1,0 +1,30 @@
+//! The rules of casework: what an alert does to a case, who may claim, hand on, put aside, decide it and take a decision back, when a lease
+//! is over, and which case is handed out next.
+//!
+//! Pure: no I/O, no clock (the time is an argument), no randomness (new ids are arguments). The store loads a [`Case`] inside a transaction,
+//! applies one of these rules, writes the case back and carries out the [`Event`].
+//!
+//! A case belongs to one team and one family. Beside its lease it rests in one of three states ([`Resting`]); a case with a live lease is
+//! claimed, whatever it rests in, and when the lease ends it is what it rests in again: nobody has to clean up after a moderator who left.
+//!
+//! Invariants:
+//! * A refused command changes nothing.
+//! * A case has one holder at most, and who does not hold it changes nothing, whichever way clocks run.
+//! * Fencing numbers and versions only rise. A version rises with every change of what people decide on, and not with figures.
+//! * Until a decision goes out it is taken back whole.
+//!
+//! Start reading at [`Case`], then [`Case::apply`] and [`Case::apply_alert`].
+
+pub(crate) mod alert_rules;
+mod case;
+mod command;
+mod command_rules;
+mod lane;
+mod ruling;
+
+pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
+pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, Team, Undo};
+pub use command::{By, Command, Event, Refusal};
+pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
+pub use lane::{Filter, Lane, Traits};
+pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

@@ -1,0 +1,267 @@
+//! Goal: whatever is commanded in whatever order, whichever way the clock runs, a case has one holder at most, who does not hold it changes
+//! nothing, a decision stands until it is taken back or replaced, and what is taken back leads to what was before.
+//!
+//! A small model says what must be true; it knows nothing of how the rules work. `TOCSIN_SEQUENCES` sets how many sequences are played
+//! (default 2,000); the full run: `TOCSIN_SEQUENCES=1000000 cargo test --release -p tocsin-casework --test sequences`.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tocsin_casework::{
+    By, Case, CaseId, Command, Desk, Draft, Event, HOLD_MIN, LEASE_MIN, Refusal, Resting, Ruling, Team,
+    UNREVIEWED_BELOW,
+};
+use tocsin_model::{Alert, AlertId, AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
+
+#[path = "../../model/tests/example/mod.rs"]
+mod example;
+
+const LEASE: Milliseconds = Milliseconds::from_seconds(5);
+const UNDO: Milliseconds = Milliseconds::from_seconds(2);
+
+#[derive(Clone, Debug)]
+enum Step {
+    Claim,
+    Renew,
+    Release,
+    HandOver(u128),
+    Escalate,
+    Hold,
+    Skip,
+    SaveDraft,
+    Decide(u8, bool),
+    Withdraw,
+    Alert(u8, u32, bool),
+    Revoke,
+    Wait(i64),
+}
+
+/// A step, who does it, how old a fencing number they show, and whether they insist on the version before.
+type Told = (Step, u128, u64, Option<u64>);
+
+fn steps() -> impl Strategy<Value = Vec<Told>> {
+    let step = prop_oneof![
+        4 => Just(Step::Claim),
+        1 => Just(Step::Renew),
+        1 => Just(Step::Release),
+        1 => (0..3u128).prop_map(Step::HandOver),
+        1 => Just(Step::Escalate),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Skip),
+        1 => Just(Step::SaveDraft),
+        3 => (1..=5u8, any::<bool>()).prop_map(|(verdict, undo)| Step::Decide(verdict, undo)),
+        2 => Just(Step::Withdraw),
+        2 => (1..=4u8, 1..4u32, any::<bool>()).prop_map(|(level, episode, grave)| Step::Alert(level, episode, grave)),
+        1 => Just(Step::Revoke),
+        // Clocks run backwards too.
+        2 => (-3_000..8_000i64).prop_map(Step::Wait),
+    ];
+    let fencing = prop_oneof![8 => Just(0u64), 1 => 1..3u64];
+    let version = prop_oneof![8 => Just(None), 1 => (0..2u64).prop_map(Some)];
+    proptest::collection::vec((step, 0..3u128, fencing, version), 0..60)
+}
+
+/// What must be true of the case.
+#[derive(Clone, Debug)]
+struct Model {
+    /// Who got the last lease, and until when it lasts, if it was not given back.
+    lease: Option<(u128, Timestamp)>,
+    leases: u64,
+    decision: Option<(DecisionId, u128)>,
+    /// Until when the decision is taken back, to which, and to what the case was.
+    undo: Option<(Timestamp, Option<(DecisionId, u128)>, Resting)>,
+    resting: Resting,
+}
+
+fn alert(level: AlertLevel, episode: u32, priority: f64, at: i64) -> Alert {
+    Alert {
+        id: AlertId(at as u128),
+        scope: Scope::Coordinators,
+        level,
+        episode,
+        at: Timestamp(at),
+        priority,
+        ..example::alert()
+    }
+}
+
+fn command(step: &Step, number: usize, case: &Case) -> Option<Command> {
+    let why = || "because".to_owned();
+    Some(match step {
+        Step::Claim => Command::Claim { length: LEASE },
+        Step::Renew => Command::Renew { length: LEASE },
+        Step::Release => Command::Release { note: String::new() },
+        Step::HandOver(to) => Command::HandOver {
+            to: KeyId(*to),
+            length: LEASE,
+            note: why(),
+        },
+        Step::Escalate => Command::Escalate {
+            to: Desk::Expert,
+            note: why(),
+        },
+        Step::Hold => Command::Hold {
+            length: HOLD_MIN,
+            reason: why(),
+        },
+        Step::Skip => Command::Skip { reason: why() },
+        Step::SaveDraft => Command::SaveDraft(Draft::default()),
+        Step::Decide(verdict, undo) => Command::Decide {
+            id: DecisionId(number as u128 + 1),
+            ruling: Ruling::of(Verdict::from_number(*verdict).unwrap(), "why"),
+            undo_for: if *undo { UNDO } else { Milliseconds(0) },
+        },
+        Step::Withdraw => Command::Withdraw {
+            decision: case.decision.as_ref().map_or(DecisionId(0), |made| made.id),
+            length: LEASE,
+        },
+        Step::Alert(..) | Step::Revoke | Step::Wait(_) => return None,
+    })
+}
+
+fn play(told: &[Told]) -> Result<(), TestCaseError> {
+    let raised = alert(AlertLevel::Raised, 1, 10.0, 10);
+    let mut case = Case::open(CaseId(1), Team::Coordinators, &raised, Timestamp(1_000));
+    let mut now = Timestamp(1_000);
+    let mut model = Model {
+        lease: None,
+        leases: 0,
+        decision: None,
+        undo: None,
+        resting: Resting::Open,
+    };
+    for (number, (step, who, age, insists)) in told.iter().enumerate() {
+        let before = case.clone();
+        match step {
+            Step::Wait(length) => now = now + Milliseconds(*length),
+            Step::Revoke => {
+                let had = case.revoke(KeyId(*who));
+                prop_assert_eq!(had, model.lease.is_some_and(|(holder, _)| holder == *who));
+                if had {
+                    model.lease = None;
+                }
+            }
+            Step::Alert(level, episode, grave) => {
+                let level = AlertLevel::from_number(*level).unwrap();
+                let priority = if *grave { UNREVIEWED_BELOW } else { 1.0 };
+                case.apply_alert(
+                    &alert(level, *episode, priority, 20 + number as i64),
+                    UNREVIEWED_BELOW,
+                    now,
+                );
+                let kept = |case: &Case| {
+                    (
+                        case.lease,
+                        case.fencing,
+                        case.decision.clone(),
+                        case.undo.clone(),
+                        case.draft.clone(),
+                    )
+                };
+                prop_assert_eq!(kept(&case), kept(&before), "an alert takes nothing from people");
+                let closes = case.resting == Resting::Closed && before.resting != Resting::Closed;
+                prop_assert!(!closes || (level == AlertLevel::Subsided && case.priority < UNREVIEWED_BELOW));
+                model.resting = case.resting;
+            }
+            _ => {
+                let by = By {
+                    who: KeyId(*who),
+                    fencing: case.fencing.saturating_sub(*age),
+                    version: insists.map(|behind| case.version - behind.min(case.version)),
+                };
+                let command = command(step, number, &case).unwrap();
+                let result = case.apply(by, &command, now);
+                follow(&mut model, (by, &command), &result, now)?;
+                if result.is_err() {
+                    prop_assert_eq!(&case, &before, "a refused command changes nothing");
+                }
+                let quiet = matches!(result, Err(_) | Ok(Event::Renewed | Event::DecidedBefore));
+                prop_assert_eq!(case.version, before.version + u64::from(!quiet));
+            }
+        }
+        prop_assert!(case.version >= before.version && case.fencing >= before.fencing);
+        let held = model.lease.filter(|(_, until)| now < *until);
+        prop_assert_eq!(
+            case.live_lease(now).map(|lease| lease.holder.0),
+            held.map(|(holder, _)| holder)
+        );
+        prop_assert_eq!(case.fencing, model.leases);
+        let stands = case.decision.as_ref().map(|made| (made.id, made.decided_by.0));
+        prop_assert_eq!(stands, model.decision);
+        prop_assert_eq!(case.resting, model.resting);
+    }
+    Ok(())
+}
+
+/// Whether the command had to be taken, by the model alone; and what it makes of it.
+fn follow(
+    model: &mut Model,
+    (by, command): (By, &Command),
+    result: &Result<Event, Refusal>,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
+    if *result == Err(Refusal::VersionStale) {
+        prop_assert!(by.version.is_some());
+        return Ok(());
+    }
+    if *result == Ok(Event::DecidedBefore) {
+        // Each decision of a sequence has its own words, but the same verdict may be said again under the same lease.
+        prop_assert_eq!(model.decision.map(|(_, who)| who), Some(by.who.0));
+        return Ok(());
+    }
+    let free = model.lease.is_none_or(|(_, until)| now >= until);
+    let holds = by.fencing == model.leases && model.lease.is_some_and(|(who, until)| who == by.who.0 && now < until);
+    let undoable = model.undo.is_some_and(|(until, ..)| now < until);
+    let taken = match command {
+        Command::Claim { .. } => free && model.resting != Resting::Closed && !undoable,
+        Command::Withdraw { .. } => undoable && model.decision.is_some_and(|(_, who)| who == by.who.0),
+        _ => holds,
+    };
+    prop_assert_eq!(result.is_ok(), taken, "{:?} {:?} {:?}", command, result, model);
+    if !taken {
+        return Ok(());
+    }
+    let lend = |model: &mut Model, who: KeyId| {
+        model.leases += 1;
+        model.lease = Some((who.0, now + LEASE));
+    };
+    match command {
+        Command::Claim { .. } => lend(model, by.who),
+        Command::HandOver { to, .. } => lend(model, *to),
+        Command::Renew { .. } => model.lease = Some((by.who.0, now + LEASE)),
+        Command::SaveDraft(_) => {}
+        Command::Release { .. } | Command::Escalate { .. } | Command::Hold { .. } | Command::Skip { .. } => {
+            model.lease = None;
+        }
+        Command::Decide { id, undo_for, .. } => {
+            let former = model.decision.replace((*id, by.who.0));
+            model.undo = (undo_for.0 > 0).then_some((now + *undo_for, former, model.resting));
+            model.lease = None;
+            model.resting = Resting::Decided;
+        }
+        Command::Withdraw { .. } => {
+            let (_, former, resting) = model.undo.take().expect("it was taken");
+            model.decision = former;
+            // A wave that began meanwhile opened it.
+            if model.resting == Resting::Decided {
+                model.resting = resting;
+            }
+            lend(model, by.who);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_sequence_keeps_the_promises() {
+    assert!(LEASE >= LEASE_MIN);
+    let cases = std::env::var("TOCSIN_SEQUENCES").map_or(2_000, |text| text.parse().unwrap());
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&steps(), |told| play(&told))
+        .unwrap_or_else(|error| panic!("{error}\n{runner}"));
+}

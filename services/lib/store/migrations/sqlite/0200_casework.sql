@@ -1,0 +1,43 @@
+-- version: rises with every change of what people decide on. desk: 1 moderators, 2 expert, 3 legal. lane: 1 live, 2 watch-listed, 5 general.
+-- platforms: numbers, each between commas. draft: JSON. undo_*: what a decision that can still be taken back leads back to.
+ALTER TABLE cases ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE cases ADD COLUMN waiting_since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN desk INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE cases ADD COLUMN held_until INTEGER;
+ALTER TABLE cases ADD COLUMN lane INTEGER NOT NULL DEFAULT 5;
+ALTER TABLE cases ADD COLUMN severity REAL NOT NULL DEFAULT 1;
+ALTER TABLE cases ADD COLUMN platforms TEXT NOT NULL DEFAULT '';
+ALTER TABLE cases ADD COLUMN draft TEXT;
+ALTER TABLE cases ADD COLUMN undo_until INTEGER;
+ALTER TABLE cases ADD COLUMN undo_resting INTEGER;
+ALTER TABLE cases ADD COLUMN undo_desk INTEGER;
+ALTER TABLE cases ADD COLUMN undo_decision_id TEXT;
+UPDATE cases SET waiting_since = opened_at;
+CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
+CREATE INDEX cases_held_by ON cases (lease_holder);
+
+-- grounds: JSON. A decision that was taken back never went out.
+ALTER TABLE decisions ADD COLUMN grounds TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE decisions ADD COLUMN withdrawn_at INTEGER;
+
+-- Nothing is published before.
+ALTER TABLE decision_outbox ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+
+-- What people did with a case. about: the other key, the desk or the decision. Grows with what people do.
+CREATE TABLE case_history (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_id TEXT NOT NULL REFERENCES cases (case_id),
+    at INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    about TEXT NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+CREATE INDEX case_history_of_case ON case_history (case_id, sequence);
+CREATE INDEX case_history_of_key ON case_history (key_id, kind, at);
+
+-- How many best cases each team claimed: every so many is the one that waits longest.
+CREATE TABLE claim_counts (
+    team INTEGER PRIMARY KEY,
+    claims INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,197 @@
+use tocsin_casework::{By, Case, CaseId, Command, Filter, Team};
+use tocsin_model::{KeyId, Milliseconds, Timestamp};
+
+use super::command::{Commanded, refuse};
+use super::history::write_history;
+use super::row::{SELECT_CASES, case, update};
+use crate::database::{Locked, Row, Transaction, Value};
+use crate::{Store, StoreError};
+
+/// For so long whoever skipped a case is not handed it again.
+pub const SKIPPED_FOR: Milliseconds = Milliseconds::from_hours(1);
+/// The most candidates of a claim.
+pub const CANDIDATES_MAX: usize = 64;
+
+/// Which case is the best.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Only such cases.
+    pub filter: Filter,
+    /// The best cases in their order, by whoever ranks them. If none of them is to be had, the best is the one of the highest priority of the
+    /// store. At most [`CANDIDATES_MAX`] are looked at.
+    pub candidates: Vec<CaseId>,
+    /// Every so many claims of the team take the case that waits longest, so that nothing starves. 0: none does.
+    pub longest_every: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Order {
+    Priority,
+    Waiting,
+}
+
+impl Store {
+    /// Claims the best waiting case; `None` when none waits. Two claimers never get the same case.
+    ///
+    /// # Errors
+    /// The length of the lease is out of range, the key is revoked, or the database failed.
+    pub async fn claim_best(
+        &self,
+        team: Team,
+        (who, length): (KeyId, Milliseconds),
+        choice: &Choice,
+    ) -> Result<Option<Commanded>, StoreError> {
+        let failed = StoreError::database("claim the best case");
+        let longest = choice.longest_every > 0 && self.count_claim(team).await? % u64::from(choice.longest_every) == 0;
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        crate::key::check_not_revoked(&mut transaction, who).await?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let wanted = Wanted {
+            team,
+            who,
+            now,
+            filter: &choice.filter,
+        };
+        let row = match longest {
+            true => wanted.first(&mut transaction, Order::Waiting).await?,
+            false => match wanted.candidate(&mut transaction, &choice.candidates).await? {
+                Some(row) => Some(row),
+                None => wanted.first(&mut transaction, Order::Priority).await?,
+            },
+        };
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let mut claimed: Case = case(&row)?;
+        let by = By {
+            who,
+            fencing: claimed.fencing,
+            version: None,
+        };
+        let event = match claimed.apply(by, &Command::Claim { length }, now) {
+            Ok(event) => event,
+            Err(refusal) => return refuse(transaction, refusal).await,
+        };
+        update(&mut transaction, &claimed).await.map_err(&failed)?;
+        write_history(&mut transaction, (&claimed, who), &event, now).await?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(Some(Commanded {
+            case: claimed,
+            event,
+            now,
+        }))
+    }
+
+    /// How many claims the team made, with this one. In a transaction of its own, so that claimers do not queue behind each other's; so a
+    /// claim that finds nothing counts too.
+    async fn count_claim(&self, team: Team) -> Result<u64, StoreError> {
+        let failed = StoreError::database("count a claim");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let rows = transaction
+            .fetch(
+                "INSERT INTO claim_counts (team, claims) VALUES ($1, 1) \
+                 ON CONFLICT (team) DO UPDATE SET claims = claim_counts.claims + 1 RETURNING claims",
+                &[team.to_number().into()],
+            )
+            .await
+            .map_err(&failed)?;
+        let row = rows.first().ok_or(StoreError::Malformed { field: "claims" })?;
+        let claims = row.integer("claims").map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(claims as u64)
+    }
+}
+
+/// What a claimer may be handed.
+struct Wanted<'a> {
+    team: Team,
+    who: KeyId,
+    now: Timestamp,
+    filter: &'a Filter,
+}
+
+impl Wanted<'_> {
+    /// The first by an order, locked.
+    async fn first(&self, transaction: &mut Transaction, order: Order) -> Result<Option<Row>, StoreError> {
+        let (condition, values) = self.condition();
+        let order = match order {
+            Order::Priority => "c.priority DESC",
+            Order::Waiting => "c.waiting_since",
+        };
+        // Cases that another transaction holds are passed over, so claimers do not queue behind each other. If only such are left they are
+        // waited for: an alert that is being applied must not make the queue look empty.
+        for locked in [Locked::CasesNobodyHolds, Locked::Cases] {
+            let sql = format!(
+                "{SELECT_CASES} WHERE {condition} ORDER BY {order}, c.case_id LIMIT 1{}",
+                transaction.for_update(locked)
+            );
+            let mut rows = transaction
+                .fetch(&sql, &values)
+                .await
+                .map_err(StoreError::database("find the best case"))?;
+            if let Some(row) = rows.pop() {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of these that is to be had, locked. One by one: whoever locked all of them would hide them from the others.
+    async fn candidate(&self, transaction: &mut Transaction, ids: &[CaseId]) -> Result<Option<Row>, StoreError> {
+        let (condition, values) = self.condition();
+        for id in ids.iter().take(CANDIDATES_MAX) {
+            let mut values = values.clone();
+            values.push(id.to_string().into());
+            let sql = format!(
+                "{SELECT_CASES} WHERE {condition} AND c.case_id = ${}{}",
+                values.len(),
+                transaction.for_update(Locked::CasesNobodyHolds)
+            );
+            let mut rows = transaction
+                .fetch(&sql, &values)
+                .await
+                .map_err(StoreError::database("find a candidate"))?;
+            if let Some(row) = rows.pop() {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    fn condition(&self) -> (String, Vec<Value>) {
+        let mut values: Vec<Value> = vec![
+            self.team.to_number().into(),
+            self.now.into(),
+            self.who.to_string().into(),
+            (self.now - SKIPPED_FOR).into(),
+        ];
+        let mut condition =
+            "c.team = $1 AND c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2) \
+             AND (c.held_until IS NULL OR c.held_until <= $2) AND NOT EXISTS (SELECT 1 FROM case_history h \
+             WHERE h.key_id = $3 AND h.kind = 'skipped' AND h.at > $4 AND h.case_id = c.case_id)"
+                .to_owned();
+        condition.push_str(&filtered(self.filter, &mut values));
+        (condition, values)
+    }
+}
+
+/// The filter as a condition on `cases c`, its values behind those there are.
+pub(super) fn filtered(filter: &Filter, values: &mut Vec<Value>) -> String {
+    let parts: [(&str, Option<Value>); 4] = [
+        ("c.lane =", filter.lane.map(|lane| (lane as i64).into())),
+        ("c.desk =", filter.desk.map(|desk| (desk as i64).into())),
+        ("c.severity >=", filter.severity_min.map(Value::from)),
+        (
+            "c.platforms LIKE",
+            filter.platform.map(|platform| format!("%,{},%", platform.0).into()),
+        ),
+    ];
+    let mut condition = String::new();
+    for (test, value) in parts {
+        if let Some(value) = value {
+            values.push(value);
+            condition.push_str(&format!(" AND {test} ${}", values.len()));
+        }
+    }
+    condition
+}

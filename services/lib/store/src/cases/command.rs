@@ -1,0 +1,86 @@
+use tocsin_casework::{By, Case, CaseId, Command, Event, Refusal, Team};
+use tocsin_model::{KeyId, Timestamp};
+
+use super::history::write_history;
+use super::row::{SELECT_CASES, case, update};
+use crate::database::{Locked, Transaction};
+use crate::key::check_moderator;
+use crate::outbox::{withdraw_decision, write_decision};
+use crate::{Store, StoreError};
+
+/// A case after a command.
+#[derive(Clone, Debug)]
+pub struct Commanded {
+    /// The case.
+    pub case: Case,
+    /// What happened.
+    pub event: Event,
+    /// The store's time.
+    pub now: Timestamp,
+}
+
+impl Store {
+    /// Carries out what a person does with a case of their team, and all that follows from it, or nothing: a decision is written with its
+    /// outbox row and its deliveries, and one that is taken back loses them.
+    ///
+    /// # Errors
+    /// As [`Case::apply`]; [`Refusal::NoSuchCase`], also for another team's; [`Refusal::NoSuchModerator`]; [`StoreError::KeyRevoked`]; or the
+    /// database failed.
+    pub async fn command(&self, team: Team, id: CaseId, by: By, command: &Command) -> Result<Commanded, StoreError> {
+        let failed = StoreError::database("change a case");
+        let (mut transaction, mut case, now) = self.lock(team, id, by.who).await?;
+        let goes_out_at = match command {
+            Command::Decide { undo_for, .. } => now + *undo_for,
+            _ => now,
+        };
+        if let Command::HandOver { to, .. } = command
+            && !check_moderator(&mut transaction, *to, team).await?
+        {
+            return refuse(transaction, Refusal::NoSuchModerator).await;
+        }
+        let event = match case.apply(by, command, now) {
+            Ok(event) => event,
+            Err(refusal) => return refuse(transaction, refusal).await,
+        };
+        match &event {
+            Event::Decided(decision) => write_decision(&mut transaction, &case, decision, goes_out_at).await?,
+            Event::Withdrawn(decision) if !withdraw_decision(&mut transaction, *decision, now).await? => {
+                return refuse(transaction, Refusal::DecisionFinal).await;
+            }
+            _ => {}
+        }
+        if event != Event::DecidedBefore {
+            update(&mut transaction, &case).await.map_err(&failed)?;
+            write_history(&mut transaction, (&case, by.who), &event, now).await?;
+        }
+        transaction.commit().await.map_err(&failed)?;
+        Ok(Commanded { case, event, now })
+    }
+
+    /// The key first, then the case: whoever revokes a key locks them in the same order.
+    async fn lock(&self, team: Team, id: CaseId, who: KeyId) -> Result<(Transaction, Case, Timestamp), StoreError> {
+        let failed = StoreError::database("lock a case");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        crate::key::check_not_revoked(&mut transaction, who).await?;
+        let sql = format!(
+            "{SELECT_CASES} WHERE c.case_id = $1 AND c.team = $2{}",
+            transaction.for_update(Locked::Cases)
+        );
+        let rows = transaction
+            .fetch(&sql, &[id.to_string().into(), team.to_number().into()])
+            .await
+            .map_err(&failed)?;
+        let locked = case(rows.first().ok_or(Refusal::NoSuchCase)?)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        Ok((transaction, locked, now))
+    }
+}
+
+/// Ends the transaction at once, so that the case is not passed over by those who claim.
+pub(super) async fn refuse<T>(transaction: Transaction, refusal: Refusal) -> Result<T, StoreError> {
+    transaction
+        .rollback()
+        .await
+        .map_err(StoreError::database("give up a change"))?;
+    Err(refusal.into())
+}

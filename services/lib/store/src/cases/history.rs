@@ -1,0 +1,88 @@
+use tocsin_casework::{Case, CaseId, Event, Team};
+use tocsin_model::{KeyId, Timestamp};
+
+use crate::database::Transaction;
+use crate::{Store, StoreError};
+
+/// The longest history that is told: the latest steps of a case.
+pub const HISTORY_MAX: u32 = 200;
+
+/// One thing that somebody did with a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    /// Who.
+    pub who: KeyId,
+    /// What: the name of an [`Event`].
+    pub kind: String,
+    /// The other key, the desk or the decision it was about; empty where there is none.
+    pub about: String,
+    /// The words that came with it.
+    pub note: String,
+}
+
+impl Store {
+    /// What people did with a case of the team, the latest first, at most [`HISTORY_MAX`] entries.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCase`](tocsin_casework::Refusal::NoSuchCase) also for another team's case; or the database failed.
+    pub async fn case_history(&self, team: Team, id: CaseId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let failed = StoreError::database("read the history of a case");
+        self.case(team, id).await?;
+        let rows = self
+            .database()
+            .fetch(
+                "SELECT at, key_id, kind, about, note FROM case_history WHERE case_id = $1 ORDER BY sequence DESC LIMIT $2",
+                &[id.to_string().into(), i64::from(HISTORY_MAX).into()],
+            )
+            .await
+            .map_err(&failed)?;
+        rows.iter()
+            .map(|row| {
+                let who = row.text("key_id").map_err(&failed)?;
+                Ok(HistoryEntry {
+                    at: Timestamp(row.integer("at").map_err(&failed)?),
+                    who: who.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?,
+                    kind: row.text("kind").map_err(&failed)?,
+                    about: row.text("about").map_err(&failed)?,
+                    note: row.text("note").map_err(&failed)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Writes down what somebody did, if it is told at all.
+pub(super) async fn write_history(
+    transaction: &mut Transaction,
+    (case, who): (&Case, KeyId),
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(kind) = event.name() else {
+        return Ok(());
+    };
+    let about = match event {
+        Event::HandedOver { to, .. } => to.to_string(),
+        Event::Escalated { to, .. } => to.name().to_owned(),
+        Event::Decided(decision) => format!("{:032x}", decision.id.0),
+        Event::Withdrawn(decision) => format!("{:032x}", decision.0),
+        _ => String::new(),
+    };
+    transaction
+        .execute(
+            "INSERT INTO case_history (case_id, at, key_id, kind, about, note) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                case.id.to_string().into(),
+                now.into(),
+                who.to_string().into(),
+                kind.into(),
+                about.into(),
+                event.note().into(),
+            ],
+        )
+        .await
+        .map(drop)
+        .map_err(StoreError::database("write the history of a case"))
+}

@@ -1,0 +1,182 @@
+//! Cases: reading them here, changing them in `command` and `claim`, their columns in `row`.
+
+mod claim;
+mod command;
+mod history;
+mod row;
+
+use std::fmt;
+use std::str::FromStr;
+
+use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
+use tocsin_model::{IdError, Timestamp};
+
+pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
+pub use command::Commanded;
+pub use history::{HISTORY_MAX, HistoryEntry};
+pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
+
+use claim::filtered;
+
+use crate::database::Value;
+use crate::{Store, StoreError};
+
+/// Which cases of which team, and how many.
+#[derive(Clone, Debug)]
+pub struct QueueQuery {
+    /// Whose.
+    pub team: Team,
+    /// In which state.
+    pub state: CaseState,
+    /// Only such cases.
+    pub filter: Filter,
+    /// At most so many; at most [`QueueQuery::LIMIT_MAX`].
+    pub limit: u32,
+    /// After the last case of the page before.
+    pub after: Option<Cursor>,
+}
+
+impl QueueQuery {
+    /// The longest page.
+    pub const LIMIT_MAX: u32 = 200;
+}
+
+/// Where a page of the queue ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cursor {
+    priority: f64,
+    case: CaseId,
+}
+
+/// Cases by priority, highest first.
+#[derive(Clone, Debug)]
+pub struct QueuePage {
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// Where to go on, if there may be more.
+    pub next: Option<Cursor>,
+    /// The store's time of this answer.
+    pub as_of: Timestamp,
+}
+
+/// How many cases of a team are in each state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Whose.
+    pub team: Team,
+    /// Waiting.
+    pub open: u64,
+    /// Held by somebody.
+    pub claimed: u64,
+}
+
+impl Store {
+    /// A page of a team's cases in one state, by priority.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn queue(&self, query: &QueueQuery) -> Result<QueuePage, StoreError> {
+        let failed = StoreError::database("read the queue");
+        let now = self.now().await.map_err(&failed)?;
+        let limit = query.limit.clamp(1, QueueQuery::LIMIT_MAX);
+        let in_state = match query.state {
+            CaseState::Open => "c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
+            CaseState::Claimed => "c.lease_expires_at > $2",
+            CaseState::Decided => "c.resting = 2 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
+            CaseState::Closed => "c.resting = 3 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
+        };
+        let mut values: Vec<Value> = vec![query.team.to_number().into(), now.into(), i64::from(limit).into()];
+        let after = match query.after {
+            None => "",
+            Some(cursor) => {
+                values.push(cursor.priority.into());
+                values.push(cursor.case.to_string().into());
+                " AND (c.priority < $4 OR (c.priority = $4 AND c.case_id > $5))"
+            }
+        };
+        let filter = filtered(&query.filter, &mut values);
+        let sql = format!(
+            "{SELECT_CASES} WHERE c.team = $1 AND {in_state}{after}{filter} ORDER BY c.priority DESC, c.case_id LIMIT $3"
+        );
+        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
+        let cases: Vec<Case> = rows.iter().map(case).collect::<Result<_, _>>()?;
+        let next = cases
+            .last()
+            .filter(|_| cases.len() == limit as usize)
+            .map(|last| Cursor {
+                priority: last.priority,
+                case: last.id,
+            });
+        Ok(QueuePage {
+            cases,
+            next,
+            as_of: now,
+        })
+    }
+
+    /// How many cases wait and how many are held, per team that has any, ascending by team.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn queue_counts(&self) -> Result<Vec<QueueCounts>, StoreError> {
+        let failed = StoreError::database("count the queue");
+        let now = self.now().await.map_err(&failed)?;
+        let rows = self
+            .database()
+            .fetch(
+                "SELECT team, count(CASE WHEN lease_expires_at > $1 THEN 1 END) AS claimed, \
+                 count(CASE WHEN resting = 1 AND (lease_expires_at IS NULL OR lease_expires_at <= $1) THEN 1 END) AS waiting \
+                 FROM cases GROUP BY team ORDER BY team",
+                &[now.into()],
+            )
+            .await
+            .map_err(&failed)?;
+        rows.iter()
+            .map(|row| {
+                Ok(QueueCounts {
+                    team: team(row)?,
+                    open: row.integer("waiting").map_err(&failed)? as u64,
+                    claimed: row.integer("claimed").map_err(&failed)? as u64,
+                })
+            })
+            .collect()
+    }
+
+    /// A case of this team, and the store's time of the answer.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCase`] also for another team's case; or the database failed.
+    pub async fn case(&self, team: Team, id: CaseId) -> Result<(Case, Timestamp), StoreError> {
+        let failed = StoreError::database("read a case");
+        let now = self.now().await.map_err(&failed)?;
+        let sql = format!("{SELECT_CASES} WHERE c.case_id = $1 AND c.team = $2");
+        let rows = self
+            .database()
+            .fetch(&sql, &[id.to_string().into(), team.to_number().into()])
+            .await
+            .map_err(&failed)?;
+        Ok((case(rows.first().ok_or(Refusal::NoSuchCase)?)?, now))
+    }
+}
+
+/// 16 hexadecimal digits of the priority's bits, then the case's id.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{}", self.priority.to_bits(), self.case)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Cursor, IdError> {
+        let (bits, case) = text.split_at_checked(16).ok_or(IdError)?;
+        let priority = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| IdError)?);
+        if !priority.is_finite() {
+            return Err(IdError);
+        }
+        Ok(Cursor {
+            priority,
+            case: case.parse()?,
+        })
+    }
+}

@@ -1,0 +1,248 @@
+//! A case as a row: the one place that knows the columns.
+
+use tocsin_casework::{Case, CaseDecision, Desk, Episode, Lease, Resting, Ruling, Team, Undo};
+use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_hex_id};
+
+use crate::database::{Row, Transaction, Value};
+use crate::{StoreError, alert_json, decision_json};
+
+pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, \
+     c.own_episode, c.own_going_on, c.all_episode, c.all_going_on, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
+     c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
+     d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
+     u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
+     u.decided_by AS undo_decided_by, u.decided_at AS undo_decided_at, u.fencing AS undo_decision_fencing \
+     FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
+
+/// The columns that change, in the order of [`changing`].
+const CHANGING: [&str; 26] = [
+    "first_alert_at",
+    "last_alert_at",
+    "own_episode",
+    "own_going_on",
+    "all_episode",
+    "all_going_on",
+    "priority",
+    "alert_id",
+    "alert",
+    "resting",
+    "fencing",
+    "lease_holder",
+    "lease_expires_at",
+    "decision_id",
+    "version",
+    "waiting_since",
+    "desk",
+    "held_until",
+    "lane",
+    "severity",
+    "platforms",
+    "draft",
+    "undo_until",
+    "undo_resting",
+    "undo_desk",
+    "undo_decision_id",
+];
+
+/// Inserts a case unless the team has one of the family; how many rows.
+pub(crate) async fn insert(transaction: &mut Transaction, case: &Case) -> Result<u64, sqlx::Error> {
+    let mut values: Vec<Value> = vec![
+        case.id.to_string().into(),
+        case.team.to_number().into(),
+        case.family.to_string().into(),
+        case.opened_at.into(),
+    ];
+    values.extend(changing(case));
+    let places = (1..=values.len())
+        .map(|number| format!("${number}"))
+        .collect::<Vec<_>>();
+    let sql = format!(
+        "INSERT INTO cases (case_id, team, family, opened_at, {}) VALUES ({}) ON CONFLICT (family, team) DO NOTHING",
+        CHANGING.join(", "),
+        places.join(", ")
+    );
+    transaction.execute(&sql, &values).await
+}
+
+/// Writes back all that changes of a case that this transaction holds locked.
+pub(crate) async fn update(transaction: &mut Transaction, case: &Case) -> Result<(), sqlx::Error> {
+    let mut values: Vec<Value> = vec![case.id.to_string().into()];
+    values.extend(changing(case));
+    let set = CHANGING
+        .iter()
+        .enumerate()
+        .map(|(index, column)| format!("{column} = ${}", index + 2));
+    let sql = format!(
+        "UPDATE cases SET {} WHERE case_id = $1",
+        set.collect::<Vec<_>>().join(", ")
+    );
+    transaction.execute(&sql, &values).await.map(drop)
+}
+
+fn changing(case: &Case) -> [Value; CHANGING.len()] {
+    let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
+    let traits = case.traits();
+    let undo = case.undo.as_ref();
+    [
+        case.first_alert_at.into(),
+        case.last_alert_at.into(),
+        i64::from(case.own_episode.number).into(),
+        i64::from(case.own_episode.going_on).into(),
+        i64::from(case.all_episode.number).into(),
+        i64::from(case.all_episode.going_on).into(),
+        case.priority.into(),
+        case.alert.id.to_string().into(),
+        alert_json::to_json(&case.alert).into(),
+        (case.resting as i64).into(),
+        (case.fencing as i64).into(),
+        case.lease.map(|lease| lease.holder.to_string()).into(),
+        case.lease.map(|lease| lease.expires_at.0).into(),
+        case.decision.as_ref().map(id_text).into(),
+        (case.version as i64).into(),
+        case.waiting_since.into(),
+        (case.desk as i64).into(),
+        case.held_until.map(|until| until.0).into(),
+        (traits.lane as i64).into(),
+        traits.severity.into(),
+        platforms_text(&traits.platforms).into(),
+        case.draft.as_ref().map(decision_json::draft_to_json).into(),
+        undo.map(|undo| undo.until.0).into(),
+        undo.map(|undo| undo.resting as i64).into(),
+        undo.map(|undo| undo.desk as i64).into(),
+        undo.and_then(|undo| undo.decision.as_ref()).map(id_text).into(),
+    ]
+}
+
+/// Each number between commas, so that one is found by its text.
+fn platforms_text(platforms: &[tocsin_model::PlatformId]) -> String {
+    platforms
+        .iter()
+        .fold(",".to_owned(), |text, platform| text + &format!("{},", platform.0))
+}
+
+/// A case from a row of [`SELECT_CASES`].
+pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
+    let failed = StoreError::database("read a case");
+    let malformed = |field| StoreError::Malformed { field };
+    let number = |field| row.integer(field).map_err(StoreError::database("read a case"));
+    let number_if_any = |field| row.integer_if_any(field).map_err(StoreError::database("read a case"));
+    let time = |field| number(field).map(Timestamp);
+    let episode = |last: &'static str, going_on| -> Result<Episode, StoreError> {
+        Ok(Episode {
+            number: u32::try_from(number(last)?).map_err(|_| malformed(last))?,
+            going_on: number(going_on)? == 1,
+        })
+    };
+    let lease = match (
+        row.text_if_any("lease_holder").map_err(&failed)?,
+        number_if_any("lease_expires_at")?,
+    ) {
+        (Some(holder), Some(expires_at)) => Some(Lease {
+            holder: holder.parse().map_err(|_| malformed("lease_holder"))?,
+            expires_at: Timestamp(expires_at),
+        }),
+        _ => None,
+    };
+    let undo = match (
+        number_if_any("undo_until")?,
+        number_if_any("undo_resting")?,
+        number_if_any("undo_desk")?,
+    ) {
+        (Some(until), Some(resting), Some(desk)) => Some(Undo {
+            until: Timestamp(until),
+            resting: Resting::from_number(resting).ok_or(malformed("undo_resting"))?,
+            desk: Desk::from_number(desk).ok_or(malformed("undo_desk"))?,
+            decision: decision(row, &FORMER)?,
+        }),
+        _ => None,
+    };
+    let draft = row.text_if_any("draft").map_err(&failed)?;
+    let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
+    let id = row.text("case_id").map_err(&failed)?;
+    Ok(Case {
+        id: id.parse().map_err(|_| malformed("case_id"))?,
+        team: team(row)?,
+        family: FamilyId(family),
+        opened_at: time("opened_at")?,
+        first_alert_at: time("first_alert_at")?,
+        last_alert_at: time("last_alert_at")?,
+        own_episode: episode("own_episode", "own_going_on")?,
+        all_episode: episode("all_episode", "all_going_on")?,
+        alert: alert_json::from_json(&row.text("alert").map_err(&failed)?)?,
+        priority: row.real("priority").map_err(&failed)?,
+        version: number("version")? as u64,
+        waiting_since: time("waiting_since")?,
+        desk: Desk::from_number(number("desk")?).ok_or(malformed("desk"))?,
+        held_until: number_if_any("held_until")?.map(Timestamp),
+        resting: Resting::from_number(number("resting")?).ok_or(malformed("resting"))?,
+        fencing: number("fencing")? as u64,
+        lease,
+        draft: draft.as_deref().map(decision_json::draft_from_json).transpose()?,
+        decision: decision(row, &STANDING)?,
+        undo,
+    })
+}
+
+/// The columns of a decision: id, verdict, rationale, grounds, by whom, when, under which lease.
+type Columns = [&'static str; 7];
+
+const STANDING: Columns = [
+    "decision_id",
+    "verdict",
+    "rationale",
+    "grounds",
+    "decided_by",
+    "decided_at",
+    "decision_fencing",
+];
+const FORMER: Columns = [
+    "undo_decision_id",
+    "undo_verdict",
+    "undo_rationale",
+    "undo_grounds",
+    "undo_decided_by",
+    "undo_decided_at",
+    "undo_decision_fencing",
+];
+
+fn decision(row: &Row, columns: &Columns) -> Result<Option<CaseDecision>, StoreError> {
+    let failed = StoreError::database("read a decision");
+    let [id, verdict_column, rationale, grounds, decided_by, decided_at, fencing] = *columns;
+    let Some(id) = row.text_if_any(id).map_err(&failed)? else {
+        return Ok(None);
+    };
+    let decided_by = row.text(decided_by).map_err(&failed)?;
+    Ok(Some(CaseDecision {
+        id: decision_id(&id)?,
+        ruling: Ruling {
+            verdict: verdict_in(row, verdict_column)?,
+            grounds: decision_json::grounds_from_json(&row.text(grounds).map_err(&failed)?)?,
+            rationale: row.text(rationale).map_err(&failed)?,
+        },
+        decided_by: decided_by
+            .parse()
+            .map_err(|_| StoreError::Malformed { field: "decided_by" })?,
+        decided_at: Timestamp(row.integer(decided_at).map_err(&failed)?),
+        fencing: row.integer(fencing).map_err(&failed)? as u64,
+    }))
+}
+
+pub(crate) fn decision_id(text: &str) -> Result<DecisionId, StoreError> {
+    let id = parse_hex_id(text).map_err(|_| StoreError::Malformed { field: "decision_id" })?;
+    Ok(DecisionId(id))
+}
+
+pub(crate) fn verdict(row: &Row) -> Result<Verdict, StoreError> {
+    verdict_in(row, "verdict")
+}
+
+fn verdict_in(row: &Row, column: &str) -> Result<Verdict, StoreError> {
+    let number = row.integer(column).map_err(StoreError::database("read a verdict"))?;
+    let verdict = u8::try_from(number).ok().and_then(Verdict::from_number);
+    verdict.ok_or(StoreError::Malformed { field: "verdict" })
+}
+
+pub(crate) fn team(row: &Row) -> Result<Team, StoreError> {
+    let number = row.integer("team").map_err(StoreError::database("read a team"))?;
+    Team::from_number(number).ok_or(StoreError::Malformed { field: "team" })
+}
