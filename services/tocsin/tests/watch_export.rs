@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::path::Path;
-use std::process::Command;
+use std::process;
 
 use serde_json::Value;
 use tocsin_casework::{By, Command, Ruling, Team};
@@ -24,7 +24,7 @@ fn md5(number: u8) -> ContentHash {
 
 fn export(directory: &Path, format: &str, more: &[&str]) -> String {
     let url = format!("sqlite:{}", directory.join("store.db").display());
-    let output = Command::new(env!("CARGO_BIN_EXE_tocsin"))
+    let output = process::Command::new(env!("CARGO_BIN_EXE_tocsin"))
         .args(["watch", "export", "--bank", "NORTH", "--format", format])
         .args(more)
         .env("TOCSIN_STORE__URL", url)
@@ -40,7 +40,7 @@ fn check(directory: &Path, kind: &str, text: &str, expected: &[String]) {
     let file = directory.join(kind);
     std::fs::write(&file, text).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/checks/exchange.py");
-    let output = Command::new("python3")
+    let output = process::Command::new("python3")
         .arg(script)
         .arg(kind)
         .arg(&file)

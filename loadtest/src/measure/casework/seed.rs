@@ -1,4 +1,5 @@
 use anyhow::ensure;
+use tocsin_casework::UNREVIEWED_BELOW;
 use tocsin_model::{
     Alert, AlertId, AlertLevel, AlertReason, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval,
     Milliseconds, PriorityTerm, Scope, Timestamp, TriggerEvidence,
@@ -26,7 +27,7 @@ pub(super) async fn cases(url: &str, count: u64) -> anyhow::Result<String> {
         let alerts: Vec<Alert> = (first..(first + LOT).min(count))
             .map(|number| alert(number, at))
             .collect();
-        opened += store.apply_alerts(&alerts).await?.opened;
+        opened += store.apply_alerts(&alerts, UNREVIEWED_BELOW).await?.opened;
     }
     ensure!(opened == count, "{opened} of {count} cases were opened");
     store.close().await;
@@ -69,7 +70,7 @@ fn alert(number: u64, at: Timestamp) -> Alert {
         forecast_1h: 90.0,
         priority,
         priority_terms: vec![PriorityTerm {
-            name: "exposure".to_owned(),
+            name: "exposure".into(),
             value: priority,
         }],
         members: 1,

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tocsin_casework::{CaseState, Filter, Team};
 use tocsin_log::TopicPartition;
 use tocsin_model::DecisionId;
-use tocsin_store::casework::{CaseState, Team};
 use tocsin_store::{QueueQuery, Store};
 use tocsin_wire::{decision, topics};
 
@@ -57,6 +57,7 @@ pub(super) async fn judge(bootstrap: &str, url: &str, worked: &Worked) -> anyhow
         let query = QueueQuery {
             team: Team::Coordinators,
             state: CaseState::Decided,
+            filter: Filter::default(),
             limit: QueueQuery::LIMIT_MAX,
             after,
         };
@@ -65,7 +66,7 @@ pub(super) async fn judge(bootstrap: &str, url: &str, worked: &Worked) -> anyhow
             let decision = case.decision.context("a decided case has a decision")?;
             found.decided += 1;
             standing.insert(decision.id);
-            rationales.insert(case.id.to_string(), decision.rationale);
+            rationales.insert(case.id.to_string(), decision.ruling.rationale);
         }
         after = page.next;
         if after.is_none() {

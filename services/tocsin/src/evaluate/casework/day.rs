@@ -1,14 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use tocsin_casework::UNREVIEWED_BELOW;
 use tocsin_loadtest::day::{DayPlan, Family, FamilyKind};
 use tocsin_loadtest::truth::{Records, Truth};
 use tocsin_model::{Alert, AlertLevel, Kind, Timestamp};
 
 use super::super::alarm::core::{Core, Sizes};
 use super::super::alarm::steps::{Step, Steps};
-
-/// As a deployment's casework has it.
-const UNREVIEWED_BELOW: f64 = 100.0;
 
 /// What a team sees of a day, minute by minute, if nobody decides: the same for every order.
 #[derive(Debug)]
