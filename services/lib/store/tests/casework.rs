@@ -360,7 +360,7 @@ async fn claims_and_pages_keep_to_their_filter_and_to_who_ranks() {
         let listed = Alert {
             reason: AlertReason::WatchList,
             priority_terms: vec![PriorityTerm {
-                name: "severity".to_owned(),
+                name: "severity".into(),
                 value: 4.0,
             }],
             priority: 0.5,
