@@ -70,6 +70,9 @@ pub const POINTS: [FailPoint; 17] = [
     FailPoint::LastUnitCommitted,
 ];
 
+/// Detectors that join so that others let go of partitions.
+const FURTHER: [&str; 2] = ["detector-3", "detector-4"];
+
 /// A detector is restarted so that it ends at a named point, and then restarted for good.
 pub async fn kill_at_point(world: &mut World<'_>, random: &mut SmallRng, number: u32) -> Result<()> {
     let point = POINTS[(number as usize - 1) % POINTS.len()];
@@ -89,9 +92,11 @@ pub async fn kill_at_point(world: &mut World<'_>, random: &mut SmallRng, number:
         .push((VARIABLE.to_owned(), format!("{}:{times}", point.name())));
     world.spawn(plan)?;
     if point == FailPoint::LastUnitCommitted {
-        // Partitions go away when another joins.
+        // With two others each has one of the four partitions: with one alone the member that gives a partition away may be the other.
         world.ready(name).await?;
-        world.spawn(Plan::new(Role::Detector, "detector-3"))?;
+        for further in FURTHER {
+            world.spawn(Plan::new(Role::Detector, further))?;
+        }
     }
     let status = world
         .member(name)?
@@ -102,7 +107,9 @@ pub async fn kill_at_point(world: &mut World<'_>, random: &mut SmallRng, number:
     ensure!(said.contains(VARIABLE), "{name} ended elsewhere, {status}: {said}");
     world.start(Plan::new(Role::Detector, name)).await?;
     if point == FailPoint::LastUnitCommitted {
-        world.ready("detector-3").await?;
+        for further in FURTHER {
+            world.ready(further).await?;
+        }
     }
     world.heals().await?;
     world.note_longest("detector_killed_seconds", world.longest_since(begun_at));
