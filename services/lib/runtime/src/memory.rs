@@ -58,7 +58,7 @@ impl MemoryConfig {
         if self.limit_bytes == 0 || sum <= self.limit_bytes {
             return None;
         }
-        parts.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+        parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
         let told: Vec<String> = parts
             .iter()
             .map(|part| format!("{} {} MiB", part.of, part.bytes >> 20))
