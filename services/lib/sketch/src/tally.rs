@@ -85,17 +85,18 @@ impl Tally {
         Ok(Self::from_sorted(key_bits, entries.len(), entries.into_iter()))
     }
 
-    /// Packs what waits.
+    /// Packs what waits, and gives back the room for more.
     pub fn settle(&mut self) {
         if self.young.len() > 0 {
             self.pack();
         }
+        self.young = Young::default();
     }
 
     /// Moves every entry to the packed layer.
     fn pack(&mut self) {
         self.packed = self.packed.grown(self.key_bits, &self.sorted_young());
-        self.young = Young::default();
+        self.young.clear();
     }
 
     fn sorted_young(&self) -> Vec<(u32, u8)> {

@@ -9,6 +9,8 @@ pub(crate) struct Young {
 }
 
 const CAPACITY_MIN: usize = 4;
+/// So many slots stay when all keys are forgotten.
+const ROOM_KEPT_MAX: usize = 32;
 
 impl Young {
     pub fn len(&self) -> usize {
@@ -46,6 +48,15 @@ impl Young {
         self.keys[slot] = key;
         self.values[slot] = value;
         self.len += 1;
+    }
+
+    /// Forgets all keys. Little room stays for those that follow: a small map is packed every dozen keys.
+    pub fn clear(&mut self) {
+        if self.keys.len() > ROOM_KEPT_MAX {
+            *self = Young::default();
+        }
+        self.values.fill(0);
+        self.len = 0;
     }
 
     /// All keys and values, in the order of the slots.

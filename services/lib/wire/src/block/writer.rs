@@ -1,4 +1,4 @@
-use tocsin_model::{KeyEpoch, Name, Sighting};
+use tocsin_model::{KeyEpoch, Name, PartyId, PlatformId, Sighting};
 
 use super::columns::{self as column, COLUMN_BYTES};
 use super::{FLAG_LZ4, HASH_BYTES_MAX, KEYED_BYTES, MAGIC, NAME_BYTES_MAX, SIGHTINGS_MAX, checksum};
@@ -12,7 +12,11 @@ pub struct BlockWriter {
     rows: Vec<Row>,
     keyed: Vec<u8>,
     hashes: Vec<u8>,
-    names: Names,
+    /// The names of all blocks so far: most blocks name the same ones.
+    known: Names,
+    /// Those of this block, ascending.
+    parties: Vec<PartyId>,
+    platforms: Vec<PlatformId>,
     name_bytes: usize,
     columns: Vec<u8>,
 }
@@ -66,7 +70,9 @@ impl BlockWriter {
             rows: Vec::new(),
             keyed: Vec::new(),
             hashes: Vec::new(),
-            names: Names::default(),
+            known: Names::default(),
+            parties: Vec::new(),
+            platforms: Vec::new(),
             name_bytes: 4,
             columns: Vec::new(),
         }
@@ -128,22 +134,28 @@ impl BlockWriter {
     }
 
     fn add_names(&mut self, sighting: &Sighting<'_>, names: SightingNames<'_>) -> Result<(), BlockFull> {
-        let new_party = !self.names.parties.contains_key(&sighting.party);
-        let new_platform = !self.names.platforms.contains_key(&sighting.platform);
-        if !new_party && !new_platform {
+        let party = self.parties.binary_search(&sighting.party);
+        let platform = self.platforms.binary_search(&sighting.platform);
+        if party.is_ok() && platform.is_ok() {
             return Ok(());
         }
         let entry = |new: bool, name: &Name| if new { 3 + name.as_str().len() } else { 0 };
-        let added = entry(new_party, names.party) + entry(new_platform, names.platform);
+        let added = entry(party.is_err(), names.party) + entry(platform.is_err(), names.platform);
         if self.name_bytes + added > NAME_BYTES_MAX {
             return Err(BlockFull);
         }
         self.name_bytes += added;
-        if new_party {
-            self.names.parties.insert(sighting.party, names.party.clone());
+        if let Err(place) = party {
+            self.parties.insert(place, sighting.party);
+            if self.known.parties.get(&sighting.party) != Some(names.party) {
+                self.known.parties.insert(sighting.party, names.party.clone());
+            }
         }
-        if new_platform {
-            self.names.platforms.insert(sighting.platform, names.platform.clone());
+        if let Err(place) = platform {
+            self.platforms.insert(place, sighting.platform);
+            if self.known.platforms.get(&sighting.platform) != Some(names.platform) {
+                self.known.platforms.insert(sighting.platform, names.platform.clone());
+            }
         }
         Ok(())
     }
@@ -187,15 +199,15 @@ impl BlockWriter {
         self.rows.clear();
         self.keyed.clear();
         self.hashes.clear();
-        self.names.parties.clear();
-        self.names.platforms.clear();
+        self.parties.clear();
+        self.platforms.clear();
         self.name_bytes = 4;
     }
 
     fn put_names(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.name_bytes as u16).to_le_bytes());
-        let parties = self.names.parties.iter().map(|(id, name)| (id.0, name));
-        let platforms = self.names.platforms.iter().map(|(id, name)| (id.0, name));
+        let parties = self.parties.iter().map(|id| (id.0, &self.known.parties[id]));
+        let platforms = self.platforms.iter().map(|id| (id.0, &self.known.platforms[id]));
         put_dictionary(out, parties);
         put_dictionary(out, platforms);
     }
