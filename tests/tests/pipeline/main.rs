@@ -9,6 +9,7 @@ mod doors;
 mod links;
 mod live;
 mod look_ups;
+mod merges;
 mod partitions;
 mod poison;
 mod retries;
