@@ -193,7 +193,7 @@ mod tests {
             );
         }
         for (count, expected) in counts.into_iter().zip([1_200, 250, 250, 300]) {
-            assert!((count - expected as i32).abs() < 80, "{counts:?}");
+            assert!(i32::abs(count - expected) < 80, "{counts:?}");
         }
     }
 }

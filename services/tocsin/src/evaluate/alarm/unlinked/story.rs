@@ -55,7 +55,7 @@ struct Rung {
 }
 
 /// What became of a crisis.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct CrisisRow {
     day: u32,
     family: Family,
