@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-from rows import differs, page_problems, read_figures, read_rows, tell
+from rows import differs, lower_median, page_problems, read_figures, read_rows, tell
 
 # Every build keeps to this; the bars of the full run are stricter: loadtest/RECORD.md.
 REUPLOADS_MAX = 30
@@ -62,6 +62,25 @@ def casework(directory: Path) -> list[str]:
     return found + page_problems(directory / "casework", 2, figures)
 
 
+def unlinked(directory: Path, figures: dict[str, float]) -> list[str]:
+    """What is wrong where nobody has grouped the variants: the rows scored again, and the figures."""
+    rows = read_rows(directory / "unlinked-rows/unlinked.csv")
+    leading = sorted(int(row["leading"]) if row["leading"] else math.inf for row in rows)
+    kept = {
+        "all crises without known families are alarmed": len(rows) == figures["unlinked_crises_alarmed"] > 0,
+        "each rings once for what shares a signal": all(int(row["alarms"]) == 1 for row in rows),
+        f"after {REUPLOADS_MAX} re-uploads of the leading variant at most": not leading or leading[-1] <= REUPLOADS_MAX,
+        "totals of families hold the truth": figures["merge_mismatches"] == 0 < figures["merge_totals_compared"],
+        "and are exact from promotion on": figures["merge_inexact"] == 0,
+        "families are large": figures["merge_members_max"] > 100,
+        "what shares a signal is in one family": figures["unlinked_copies_in_family"] > 0.9,
+    }
+    found = [f"not so: {claim}" for claim, holds in kept.items() if not holds]
+    found += differs(figures, "unlinked_reuploads_at_alarm_p50_leading", lower_median(leading))
+    found += differs(figures, "unlinked_alarms", sum(int(row["alarms_without_signal"]) for row in rows))
+    return found + page_problems(directory / "unlinked", 1, figures)
+
+
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
     directory = Path(sys.argv[1])
@@ -97,6 +116,7 @@ def main() -> int:
         found.append(f"an alarm came after {reuploads[-1]} re-uploads, {REUPLOADS_MAX} at most are let pass")
     found += runs(figures, poisoning)
     found += casework(directory)
+    found += unlinked(directory, read_figures(directory / "unlinked.json"))
     found += page_problems(directory / "report", 8, figures)
     found += page_problems(directory / "poisoning", 5, poisoning)
     return tell(found, f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")

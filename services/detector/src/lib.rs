@@ -22,6 +22,7 @@ mod partition;
 mod repartition;
 mod restore;
 mod restorers;
+mod run;
 mod shell;
 mod telemetry;
 #[cfg(test)]
@@ -32,4 +33,4 @@ pub use error::DetectorError;
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
 pub use repartition::{Move, Repartitioned, STAGING, repartition};
 pub use restore::restore;
-pub use shell::{run, run_at};
+pub use run::{run, run_at};

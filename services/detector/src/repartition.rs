@@ -25,14 +25,15 @@ use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::Partition;
 use crate::restore::restore;
-use crate::shell::run;
+use crate::run::run_silently;
 
 /// Where the groups stand while they move. While it exists no role may run.
 pub const STAGING: &str = "tocsin.repartition";
 /// The key of the record that ends a whole staging topic.
 const WHOLE: &[u8] = b"whole";
-/// What a group sends on may make others send on: the input is at rest after a few rounds, or something else writes.
-const ROUNDS_MAX: u32 = 5;
+/// What a group sends on may make others send on, as links that follow a merge do, from one family to the next of lower id: the input is at rest
+/// after a few rounds, or something else writes.
+const ROUNDS_MAX: u32 = 16;
 /// How long detectors that were just stopped may still count as members of their group.
 const OTHERS_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of records handed to the log at a time, or one record.
@@ -288,7 +289,7 @@ fn apply_to(
     std::thread::scope(|scope| {
         let detector = scope.spawn(|| {
             let ready = Readiness::new().flag("detector", "restoring");
-            run(config, &setup, log, &registry, &ready, &shutdown)
+            run_silently(config, &setup, log, &registry, &ready, &shutdown)
         });
         let mut left: Vec<Option<u64>> = ends.iter().copied().map(Some).collect();
         let (mut looked, mut alone_at) = (Ok(()), Instant::now());

@@ -34,6 +34,7 @@ pub fn restore(
         config: config.clone(),
         epoch,
         cache: None,
+        outbox: Outbox::Repeated,
     };
     let mut stepped = Stepped::Further(Box::new(Restore::begin(log, of)?));
     loop {
@@ -52,6 +53,16 @@ pub(crate) struct Restored {
     pub(crate) config: GroupConfig,
     pub(crate) epoch: KeyEpoch,
     pub(crate) cache: Option<Cache>,
+    pub(crate) outbox: Outbox,
+}
+
+/// What becomes of figures that other groups may not have heard before a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outbox {
+    /// They are said again.
+    Repeated,
+    /// They are not: whoever restores this next says them.
+    LeftToTheNext,
 }
 
 /// [`restore`], one poll at a time: whoever has other work does it in between.
@@ -76,6 +87,7 @@ struct Applying {
     next_offset: u64,
     as_of: Timestamp,
     onward: Option<Chunks>,
+    outbox: Outbox,
     /// How many offsets of the state topic were read before.
     of_state: u64,
 }
@@ -230,6 +242,7 @@ fn assemble(
         next_offset: header.next_offset,
         as_of,
         onward: collected.onward,
+        outbox: of.outbox,
         of_state,
     };
     let stage = Stage::Input(reading, Box::new(applying));
@@ -278,7 +291,9 @@ impl Applying {
             partition.bring_to(as_of.max(partition.now()));
         }
         partition.forget_outputs();
-        partition.repeat_outbox();
+        if self.outbox == Outbox::Repeated {
+            partition.repeat_outbox();
+        }
         if let Some(chunks) = &self.onward {
             partition.set_onward_chunks(chunks.end());
             let said = chunks.join().and_then(|(body, _)| onward(&body));

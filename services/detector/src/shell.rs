@@ -17,8 +17,9 @@ use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::{Partition, Traced};
-use crate::restore::Restored;
-use crate::restorers::{Hands, Restorers};
+use crate::restore::{Outbox, Restored};
+use crate::restorers::Restorers;
+use crate::run::Means;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 /// Records handed over by one poll at most.
@@ -34,53 +35,8 @@ const GENERATIONS_MAX: u32 = 20;
 /// How often it is told how the shadow compares.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
-/// Runs the detector on the calling thread until shutdown is requested.
-///
-/// # Errors
-/// [`DetectorError`]: the state or the log needs an operator, or another process took over.
-pub fn run(
-    config: &DetectorConfig,
-    setup: &DetectorSetup,
-    log: &SharedLog,
-    registry: &Registry,
-    ready: &ReadinessFlag,
-    shutdown: &Shutdown,
-) -> Result<(), DetectorError> {
-    let by = Means {
-        clock: &Instant::now,
-        hands: Hands::Threads,
-    };
-    run_by(by, config, setup, log, registry, ready, shutdown)
-}
-
-/// [`run`] by another clock and on the calling thread alone: the simulation's. The clock says when a unit, a state or a checkpoint is due, and
-/// decides nothing else; what is restored goes on by a step between two polls.
-///
-/// # Errors
-/// See [`run`].
-pub fn run_at(
-    clock: &dyn Fn() -> Instant,
-    config: &DetectorConfig,
-    setup: &DetectorSetup,
-    log: &SharedLog,
-    registry: &Registry,
-    ready: &ReadinessFlag,
-    shutdown: &Shutdown,
-) -> Result<(), DetectorError> {
-    let by = Means {
-        clock,
-        hands: Hands::Caller,
-    };
-    run_by(by, config, setup, log, registry, ready, shutdown)
-}
-
-/// By what a detector runs.
-struct Means<'a> {
-    clock: &'a dyn Fn() -> Instant,
-    hands: Hands,
-}
-
-fn run_by(
+/// [`crate::run::run`], by these means.
+pub(crate) fn run_by(
     by: Means<'_>,
     config: &DetectorConfig,
     setup: &DetectorSetup,
@@ -110,6 +66,7 @@ fn run_by(
         })?,
         partitions: BTreeMap::new(),
         restorers: Restorers::new(log.clone(), by.hands),
+        outbox: by.outbox,
         restores_shown_at: now,
         onward: Vec::new(),
         counters: Counters::default(),
@@ -165,6 +122,7 @@ struct Shell<'a> {
     partitions: BTreeMap<u32, Partition>,
     /// Those of them that are not restored yet.
     restorers: Restorers,
+    outbox: Outbox,
     restores_shown_at: Instant,
     /// Appends to other groups that are on their way. At most one batch per unit; awaited before the next.
     onward: Vec<Completion>,
@@ -211,6 +169,7 @@ impl Shell<'_> {
                 config: self.setup.group_config(self.config),
                 epoch: self.setup.epoch,
                 cache: self.config.cache(self.setup),
+                outbox: self.outbox,
             };
             self.restorers.begin(of, (self.clock)());
         }

@@ -1,12 +1,13 @@
+mod links;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tocsin_family::{LinkFinder, Name, Seen};
+use tocsin_family::{LinkFinder, Name};
 use tocsin_log::{Append, Header, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{
-    Algorithm, ContentHash, Decision, EpochKey, Event, FamilyAnnouncement, Link, Milliseconds, PartitionCount,
-    Sighting, SourceCoordinate, SourceId, Timestamp,
+    Algorithm, Decision, EpochKey, Event, Milliseconds, PartitionCount, Sighting, SourceCoordinate, SourceId, Timestamp,
 };
 use tocsin_runtime::Traceparent;
 use tocsin_wire::block::{BlockFull, BlockWriter, SightingNames};
@@ -198,25 +199,6 @@ impl Intake {
         Some(())
     }
 
-    /// A family was announced.
-    pub fn announced(&mut self, announcement: &FamilyAnnouncement) {
-        let mut links = self.finder.announced(announcement);
-        if let Some(normal) = announcement.hash.normal() {
-            let name = Name::new(self.setup.key.content_id(&normal), normal);
-            let FamilyAnnouncement { content, class, at, .. } = *announcement;
-            links.extend(self.finder.further(content, class, &name, at));
-        }
-        self.append_links(links);
-    }
-
-    /// `tocsin.families` was read as far as it was written at the start. Further hashes of what is announced no more are taken out of it:
-    /// whoever read the withdrawal may have ended before it did.
-    pub fn caught_up(&mut self) {
-        for (content, class, hash) in self.finder.caught_up() {
-            self.append_family(family::further_hash_key(content, class, hash), None);
-        }
-    }
-
     /// People decided: the family's home is told.
     pub fn decided(&mut self, decision: Decision) {
         let partition = self.setup.partitions.partition_of(decision.family.home());
@@ -383,58 +365,6 @@ impl Intake {
             let pushed = self.writers[partition as usize].push(sighting, names);
             debug_assert!(pushed.is_ok(), "an empty block has room for any sighting");
         }
-    }
-
-    fn links(&mut self, event: &EventRef<'_>, sighting: &Sighting<'_>) -> Vec<Link> {
-        let key = &self.setup.key;
-        let name_of = |hash: ContentHash| Name::new(key.content_id(&hash), hash);
-        let Some(own) = sighting.hash.to_hash() else {
-            return Vec::new();
-        };
-        let own = Name::new(sighting.content, own);
-        let mut further = Vec::new();
-        for hash in event.content.iter().map(|view| view.to_hash()) {
-            let is_pdq = hash.algorithm() == Algorithm::Pdq;
-            further.extend(hash.normal().map(name_of));
-            let name = name_of(hash);
-            self.counted.unmatchable += u64::from(is_pdq && name.pdq.is_none());
-            if name.hash.routes() && name.id != own.id {
-                further.push(name);
-            }
-        }
-        let same_as = event.same_as.iter().map(|view| view.to_hash());
-        let same_as: Vec<Name> = same_as.filter(ContentHash::routes).map(name_of).collect();
-        self.finder.seen(Seen {
-            own,
-            further,
-            same_as: &same_as,
-            party: sighting.party,
-            sharing: sighting.sharing,
-            at: sighting.received_at,
-        })
-    }
-
-    fn append_links(&mut self, links: Vec<Link>) {
-        for link in links {
-            let partition = self.setup.partitions.partition_of(link.content.group());
-            self.flush_partition(partition);
-            self.counted.links += 1;
-            self.append(partition, SightingsRecord::Link(link).encode(), None);
-        }
-        for further in self.finder.take_further() {
-            let hash = self.setup.key.content_id(&further.hash);
-            let key = family::further_hash_key(further.content, further.class, hash);
-            self.append_family(key, Some(family::encode_further_hash(&further)));
-        }
-    }
-
-    fn append_family(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.out.push(Append {
-            to: TopicPartition::new(topics::FAMILIES, 0),
-            key: Some(Bytes::from(key)),
-            value: value.map(Bytes::from),
-            headers: Vec::new(),
-        });
     }
 
     /// In a replay: one tick per interval of the supplied time, before the first event that lies beyond it.

@@ -9,6 +9,7 @@ mod doors;
 mod links;
 mod live;
 mod look_ups;
+mod merges;
 #[path = "../../../services/lib/wire/tests/osprey/mod.rs"]
 mod osprey;
 mod partitions;

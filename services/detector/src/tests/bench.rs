@@ -23,7 +23,7 @@ use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::Partition;
-use crate::restore::{Restored, restore};
+use crate::restore::{Outbox, Restored, restore};
 
 /// 2026-03-15T12:00:00Z.
 pub const NOON: i64 = 1_773_576_000_000;
@@ -187,6 +187,7 @@ impl Bench {
             config: self.setup.group_config(&self.config),
             epoch: EPOCH,
             cache: self.config.cache(&self.setup),
+            outbox: Outbox::Repeated,
         }
     }
 

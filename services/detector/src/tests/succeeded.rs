@@ -9,7 +9,7 @@ use tocsin_wire::topics;
 
 use super::bench::{Bench, NOON, NUMBER, SECOND, until};
 use crate::error::DetectorError;
-use crate::shell::run;
+use crate::run::run;
 
 pub struct Running {
     shutdown: Shutdown,

@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,18 @@ pub struct LinkRequest {
     /// A content that is the same, by its strongest hash. Absent: the content is taken out of its family, and stays alone.
     #[serde(rename = "with")]
     pub with: Option<HashText>,
+    /// What is taken out of the family, where `with` is absent: `content` (the default) or `family`.
+    pub out: Option<TakenOut>,
+}
+
+/// What is taken out of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenOut {
+    /// The content alone.
+    Content,
+    /// The family that the content founded before it joined: all contents that came by it go with it.
+    Family,
 }
 
 /// The link that was made.
@@ -46,6 +59,9 @@ pub struct LinkAnswer {
 /// For everyone, and before what is found by hashes, now and later; for coordinators. It holds within a second or two. The content that
 /// gave a family its id is its founder: it cannot be taken out of it, the others can. What was taken out is put back by saying that it is
 /// the same as a member.
+///
+/// Two families that became one are parted again by taking out the founder of the one that joined with `out: family`: its members of then go back
+/// to it, as far as their latest eight merges and a day without an event, and answer under its id again.
 #[utoipa::path(
     post,
     path = "/v1/links",
@@ -68,7 +84,13 @@ pub(crate) async fn link_contents(State(dispatcher): State<Arc<Dispatcher>>, req
         let request: LinkRequest = body::read(request).await?;
         let content = hash("content", &request.content)?;
         let with = request.with.as_ref().map(|with| hash("with", with)).transpose()?;
-        let link = dispatcher.links.link(content, with)?;
+        let link = match (with, request.out) {
+            (None, out) => dispatcher.links.taken_out(content, out.unwrap_or(TakenOut::Content)),
+            (Some(_), Some(_)) => {
+                return Err(Problem::new(problem::INVALID_BODY).with_detail("out: where with is absent"));
+            }
+            (Some(with), None) => dispatcher.links.joined(content, with)?,
+        };
         dispatcher.links.append(&link).await?;
         tracing::info!(
             key = %access.principal.key_id,
@@ -98,27 +120,39 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    fn link(&self, content: ContentHash, with: Option<ContentHash>) -> Result<Link, Problem> {
+    fn joined(&self, content: ContentHash, with: ContentHash) -> Result<Link, Problem> {
         let id = |hash: &ContentHash| self.key.content_id(hash);
-        let (hash, family) = match with {
-            None => (content.clone(), id(&content)),
-            Some(with) if id(&with) == id(&content) => {
+        // As everywhere, the higher id joins the lower.
+        let (hash, family) = match id(&with).cmp(&id(&content)) {
+            Ordering::Equal => {
                 return Err(Problem::new(problem::INVALID_BODY).with_detail("with: the content itself"));
             }
-            // As everywhere, the higher id joins the lower.
-            Some(with) if id(&with) > id(&content) => (with, id(&content)),
-            Some(with) => (content, id(&with)),
+            Ordering::Greater => (with, id(&content)),
+            Ordering::Less => (content, id(&with)),
         };
-        Ok(Link {
-            content: id(&hash),
+        Ok(self.link(hash, family, Evidence::Moderator))
+    }
+
+    fn taken_out(&self, content: ContentHash, out: TakenOut) -> Link {
+        let alone = self.key.content_id(&content);
+        let evidence = match out {
+            TakenOut::Content => Evidence::Moderator,
+            TakenOut::Family => Evidence::FamilyParted,
+        };
+        self.link(content, alone, evidence)
+    }
+
+    fn link(&self, hash: ContentHash, family: ContentId, evidence: Evidence) -> Link {
+        Link {
+            content: self.key.content_id(&hash),
             hash,
             family: FamilyId(family),
-            evidence: Evidence::Moderator,
+            evidence,
             party: None,
             class: Class::All,
             // The group's own time is later than this: it takes the link when it comes.
             at: Timestamp(0),
-        })
+        }
     }
 
     async fn append(&self, link: &Link) -> Result<(), Problem> {

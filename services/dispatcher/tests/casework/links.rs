@@ -37,6 +37,11 @@ async fn a_coordinator_joins_contents_and_takes_one_out() {
         .post("/v1/links", &bench.coordinators, json!({"content": text(higher)}))
         .await;
     assert_eq!(alone["family"], alone["content"]);
+    let out = |out: &str| json!({"content": text(higher), "out": out});
+    for taken in ["content", "family"] {
+        let answer = running.post("/v1/links", &bench.coordinators, out(taken)).await;
+        assert_eq!(answer, alone, "{taken}");
+    }
     let told = bench.controls();
     let partition = PartitionCount::new(4).unwrap().partition_of(member.group());
     let links: Vec<&Link> = told
@@ -47,11 +52,14 @@ async fn a_coordinator_joins_contents_and_takes_one_out() {
         })
         .collect();
     let families: Vec<FamilyId> = links.iter().map(|link| link.family).collect();
-    assert_eq!(families, [founder, founder, member].map(FamilyId));
+    assert_eq!(families, [founder, founder, member, member, member].map(FamilyId));
+    let (parted, others) = links.split_last().unwrap();
+    assert_eq!(parted.evidence, Evidence::FamilyParted);
+    assert!(others.iter().all(|link| link.evidence == Evidence::Moderator));
     assert!(
         links
             .iter()
-            .all(|link| (link.content, link.evidence, link.class) == (member, Evidence::Moderator, Class::All))
+            .all(|link| (link.content, link.class) == (member, Class::All))
     );
     assert_eq!(links[0].hash, hash(higher));
 }
@@ -63,6 +71,8 @@ async fn others_and_nonsense_are_refused() {
     let good = json!({"content": text(1), "with": text(2)});
     let short = json!({"content": {"algorithm": "sha256", "value": "00"}});
     let unknown = json!({"content": {"algorithm": "sha1", "value": "00"}});
+    let both = json!({"content": text(1), "with": text(2), "out": "family"});
+    let neither = json!({"content": text(1), "out": "all"});
     let itself = json!({"content": text(1), "with": text(1)});
     for (key, body, status, code) in [
         (&bench.alpha, &good, 403, "coordinators_only"),
@@ -70,6 +80,8 @@ async fn others_and_nonsense_are_refused() {
         (&bench.coordinators, &short, 400, "invalid_body"),
         (&bench.coordinators, &unknown, 400, "invalid_body"),
         (&bench.coordinators, &itself, 400, "invalid_body"),
+        (&bench.coordinators, &both, 400, "invalid_body"),
+        (&bench.coordinators, &neither, 400, "invalid_body"),
         (&bench.coordinators, &json!({}), 400, "invalid_body"),
     ] {
         let (answered, problem) = running.send(Method::POST, "/v1/links", key, Some(body.clone())).await;

@@ -68,7 +68,8 @@ pub struct MemberAnswer {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct JoinedAnswer {
     /// `party_link` (a party said so), `equal_hash` (another of its hashes is one of the family's), `pdq_distance` (its picture is near to one),
-    /// `founder_linked` (the content that founded its family joined) or `moderator`.
+    /// `founder_linked` (the content that founded its family joined), `moderator`, or `family_parted` (a person took it out of
+    /// the family that it had joined, and its own family with it).
     pub evidence: &'static str,
     /// Of `pdq_distance`: in how many of 256 bits the pictures differ.
     pub distance: Option<u16>,

@@ -126,8 +126,8 @@ fn a_family_is_parted_from_the_one_it_joined_with_all_that_came_by_it() {
                 let family = deployment.record(members[member], Class::All).unwrap().family();
                 members.iter().position(|member| id(*member) == family.0).unwrap()
             });
-            for (founder, member) in members.iter().enumerate() {
-                let family = FamilyId(id(*member));
+            for (founder, content) in members.iter().enumerate() {
+                let family = FamilyId(id(*content));
                 let counted = deployment.group(family.home()).records(family, Class::All).len();
                 let truly = of.iter().filter(|of| **of == founder).count();
                 assert_eq!(counted, truly, "what the home of {founder} counts, of {of:?}");

@@ -8,7 +8,7 @@ use tocsin_model::{
     GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Populations, Sharing,
     Sighting, SourceCoordinate, SourceId, Timestamp,
 };
-use tocsin_velocity::{Group, HotKey, Input, Output, Standing, TriggerParameters};
+use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output, Standing, TriggerParameters};
 
 use super::bounds::{Bound, Sample};
 
@@ -26,6 +26,7 @@ pub(in crate::evaluate) struct Core {
     identity: Identity,
     ticked: Timestamp,
     outputs: Vec<Output>,
+    config: GroupConfig,
     /// Exact counts of some contents, where anybody asks.
     sample: Option<Sample>,
 }
@@ -86,7 +87,8 @@ impl Core {
             partitions: PartitionCount::new(1).expect("one partition is allowed"),
             lateness: LATENESS,
         };
-        let groups = (0..KEY_GROUPS).map(|id| Group::new(GroupId(id), setup.group_config(&config)));
+        let config = setup.group_config(&config);
+        let groups = (0..KEY_GROUPS).map(|id| Group::new(GroupId(id), config.clone()));
         Core {
             groups: groups.collect(),
             clocks: vec![SourceClock::default(); plan.platforms.len()],
@@ -96,6 +98,7 @@ impl Core {
             identity: Identity::new(plan, Grouping::Known),
             ticked: Timestamp::MIN,
             outputs: Vec::new(),
+            config,
             sample: None,
         }
     }
@@ -211,10 +214,20 @@ impl Core {
     }
 
     fn sighting<'a>(&mut self, occurrence: &Occurrence, value: &'a [u8; 16]) -> Sighting<'a> {
+        let hash = hash_of(value);
+        self.sighting_of(occurrence, self.content(hash), hash)
+    }
+
+    /// What intake makes of a record, if its content has this id and this hash.
+    pub(super) fn sighting_of<'a>(
+        &mut self,
+        occurrence: &Occurrence,
+        content: ContentId,
+        hash: HashRef<'a>,
+    ) -> Sighting<'a> {
         let (party, platform) = (usize::from(occurrence.party), usize::from(occurrence.platform));
         let time = self.clocks[platform].correct(occurrence.occurred_at, occurrence.received_at, LATENESS);
         self.offsets[party] += 1;
-        let hash = hash_of(value);
         Sighting {
             source: SourceCoordinate {
                 source: SourceId(u64::from(occurrence.party)),
@@ -230,7 +243,7 @@ impl Core {
             clock: time.flag,
             occurred_at: time.occurred_at,
             received_at: occurrence.received_at,
-            content: self.content(hash),
+            content,
             hash,
             account: Some(self.account(occurrence)),
             account_epoch: 1,
@@ -239,6 +252,33 @@ impl Core {
             language: [0; 2],
             tvec_confidence: occurrence.tvec_confidence.unwrap_or(Sighting::NO_LABEL),
         }
+    }
+
+    /// Tells a group; what follows waits for [`Core::take_outputs`].
+    pub(super) fn apply(&mut self, group: GroupId, input: Input<'_>) {
+        self.groups[usize::from(group.0)].apply(input, &mut self.outputs);
+    }
+
+    /// What groups have said since this was last asked.
+    pub(super) fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// All groups, by their ids.
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub(super) fn groups_mut(&mut self) -> &mut [Group] {
+        &mut self.groups
+    }
+
+    pub(super) fn config(&self) -> &GroupConfig {
+        &self.config
+    }
+
+    pub(super) fn key(&self) -> &DeploymentKey {
+        &self.key
     }
 
     fn content(&self, hash: HashRef<'_>) -> ContentId {
@@ -252,7 +292,7 @@ impl Core {
     }
 }
 
-fn party_id(party: u8) -> PartyId {
+pub(super) fn party_id(party: u8) -> PartyId {
     PartyId(u16::from(party) + 1)
 }
 

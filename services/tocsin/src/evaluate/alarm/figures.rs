@@ -7,6 +7,7 @@ use super::paging::Paging;
 use super::play::{EXACT, Played, TOCSIN, rivals};
 use super::poisoning::Poisoning;
 use super::queue::Queue;
+use super::unlinked::Unlinked;
 use crate::rehearsal::Figures;
 
 /// The figures of all that was played.
@@ -19,7 +20,8 @@ pub(super) fn of(results: &Results) -> Figures {
     let paging = results.paging.iter().flat_map(Paging::by_name);
     let queue = results.queue.iter().flat_map(Queue::by_name);
     let poisoning = results.poisoning.iter().flat_map(Poisoning::by_name);
-    for (name, value) in paging.chain(queue).chain(poisoning) {
+    let unlinked = results.unlinked.iter().flat_map(Unlinked::by_name);
+    for (name, value) in paging.chain(queue).chain(poisoning).chain(unlinked) {
         insert(&mut figures, name, value);
     }
     figures

@@ -9,6 +9,7 @@ mod play;
 mod poisoning;
 mod queue;
 pub(super) mod steps;
+mod unlinked;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ use self::paging::Paging;
 use self::play::{Exact, Play, Played};
 use self::poisoning::Poisoning;
 use self::queue::Queue;
+use self::unlinked::{CrisisRow, Unlinked};
 use super::days::{each_day, processors};
 use super::{SuiteArguments, output};
 use crate::rehearsal::Figures;
@@ -33,7 +35,7 @@ pub struct AlarmArguments {
     /// Seed, scale and output.
     #[command(flatten)]
     pub suite: SuiteArguments,
-    /// A directory for days.csv, truth.csv and alarms.csv: enough for anyone to score again.
+    /// A directory for days.csv, truth.csv and alarms.csv, and unlinked.csv of that run: enough for anyone to score again.
     #[arg(long, value_name = "DIR")]
     pub rows: Option<PathBuf>,
     /// A directory for the page with figures and plots.
@@ -59,6 +61,8 @@ pub enum Run {
     Paging,
     /// A day of 5,000 cascades: the order of the queue.
     Queue,
+    /// Days of ten crises whose variants have their own hashes and are linked by what is found. It takes some minutes at scale 1.
+    Unlinked,
 }
 
 /// What was played.
@@ -68,6 +72,7 @@ struct Results {
     paging: Option<Paging>,
     queue: Option<Queue>,
     poisoning: Option<Poisoning>,
+    unlinked: Option<Unlinked>,
 }
 
 /// At scale 1 the headline has so many days, each at this scale of its own: 10^8 content-days.
@@ -90,7 +95,7 @@ pub fn run(scenario: Scenario, arguments: &AlarmArguments) -> Result<Figures> {
     );
     let results = play_runs(scenario, arguments);
     if let Some(directory) = &arguments.rows {
-        write_rows(directory, &results.headline)?;
+        write_rows(directory, &results)?;
     }
     let figures = figures::of(&results);
     if let Some(directory) = &arguments.report {
@@ -113,9 +118,12 @@ fn play_runs(scenario: Scenario, arguments: &AlarmArguments) -> Results {
             let days = (PAGING_DAYS * suite.scale).clamp(1.0, PAGING_DAYS) as u32;
             let paging = plays(Run::Paging).then(|| scope.spawn(move || paging::run(scale, seed, days)));
             let queue = plays(Run::Queue).then(|| scope.spawn(move || queue::run(scale, seed)));
+            let of_suite = suite.scale;
+            let unlinked = plays(Run::Unlinked).then(|| scope.spawn(move || unlinked::run(of_suite, seed)));
             let ended = "it panics only where the program is wrong";
             results.paging = paging.map(|thread| thread.join().expect(ended));
             results.queue = queue.map(|thread| thread.join().expect(ended));
+            results.unlinked = unlinked.map(|thread| thread.join().expect(ended));
         }),
         Scenario::Poisoning => {
             results.poisoning = results
@@ -157,7 +165,15 @@ fn play_of(plan: &DayPlan, exact: bool) -> Play {
     }
 }
 
-fn write_rows(directory: &Path, played: &[Played]) -> Result<()> {
+fn write_rows(directory: &Path, results: &Results) -> Result<()> {
+    if let Some(unlinked) = &results.unlinked {
+        let crises = unlinked.crises.iter().map(CrisisRow::to_csv);
+        output::rows(directory, "unlinked.csv", CrisisRow::HEADER, crises)?;
+    }
+    let played = &results.headline;
+    if played.is_empty() {
+        return Ok(());
+    }
     let days = played.iter().map(|played| played.day.to_csv());
     output::rows(directory, "days.csv", DayRow::HEADER, days)?;
     let truths = played.iter().flat_map(|played| &played.truths);

@@ -1,6 +1,7 @@
 //! What a person who never saw the project is told of these days.
 
 mod runs;
+mod unlinked;
 
 use std::collections::BTreeMap;
 
@@ -39,15 +40,16 @@ pub(super) fn of(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, 
                 .to_owned(),
         ],
         bars: if played.is_empty() {
-            runs::bars(figures)
+            [runs::bars(figures), unlinked::bars(figures)].concat()
         } else {
-            [bars(scenario, figures), runs::bars(figures)].concat()
+            [bars(scenario, figures), runs::bars(figures), unlinked::bars(figures)].concat()
         },
         sections: headline(played)
             .into_iter()
             .chain(results.paging.iter().map(runs::pages))
             .chain(results.queue.iter().map(runs::order))
             .chain(results.poisoning.iter().map(runs::influence))
+            .chain(results.unlinked.iter().map(unlinked::families))
             .filter(|section| !section.charts.is_empty() || !section.table.is_empty())
             .collect(),
         origin: vec![format!(
