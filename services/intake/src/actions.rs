@@ -7,7 +7,7 @@ use tocsin_wire::event::encode_single_object;
 use tocsin_wire::osprey::{self, Mapping};
 use tocsin_wire::{EventError, topics};
 
-use crate::machine::Counted;
+use crate::counted::Counted;
 
 /// The parties whose topics carry actions of Osprey beside Avro, and what of these are events.
 #[derive(Debug, Default)]

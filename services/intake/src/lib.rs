@@ -14,6 +14,7 @@
 mod actions;
 mod clock;
 mod config;
+mod counted;
 mod machine;
 mod on_their_way;
 mod pressure;
@@ -27,7 +28,8 @@ mod tests;
 
 pub use clock::{Corrected, SourceClock};
 pub use config::{IntakeConfig, IntakeSetup, MappingRefused, TimeSource};
-pub use machine::{Counted, Intake, RECEIVED_AT_HEADER, REJECTS_PER_RECORD_MAX};
+pub use counted::Counted;
+pub use machine::{Intake, RECEIVED_AT_HEADER, REJECTS_PER_RECORD_MAX};
 pub use registry::Registry;
 pub use shell::{IntakeError, run};
 pub use source::SourceState;

@@ -1,7 +1,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tocsin_log::LogError;
 
-use crate::machine::Counted;
+use crate::counted::Counted;
 
 /// Intake's metrics. Labels are bounded by their definition: codes are a closed list, partitions are few.
 pub(crate) struct Metrics {

@@ -235,6 +235,7 @@ async fn the_description_names_every_route() {
             "/v1/families/{id}",
             "/v1/families/{id}/members",
             "/v1/families/{id}/series",
+            "/v1/leak-through",
             "/v1/lookup",
             "/v1/stream",
             "/v1/trending"

@@ -17,7 +17,8 @@ pub(crate) struct Announced {
 /// What was announced, until it is withdrawn. At the limit what was announced longest ago goes.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// By the id of any hash known to stand for a content, per class of the announcement.
+    /// By the id of any hash known to stand for a content, per class of the announcement: ascending by class, and in each class the one told last is
+    /// found; it goes, and the one before is found again.
     by_hash: HashMap<ContentId, Vec<(Class, ContentId)>>,
     by_pdq: PdqIndex<(Class, ContentId)>,
     announcements: HashMap<(ContentId, Class), Announcement>,
@@ -52,8 +53,11 @@ struct Early {
 impl Index {
     /// What is announced under a hash.
     pub(crate) fn with_hash(&self, hash: ContentId) -> impl Iterator<Item = (Class, &Announced)> {
-        let found = self.by_hash.get(&hash).into_iter().flatten();
-        found.filter_map(|(class, content)| Some((*class, self.get(*content, *class)?)))
+        let found = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
+        let last_of_class = found
+            .chunk_by(|(one, _), (other, _)| one == other)
+            .filter_map(<[_]>::last);
+        last_of_class.filter_map(|(class, content)| Some((*class, self.get(*content, *class)?)))
     }
 
     /// What was announced of a content in a class.
@@ -165,13 +169,15 @@ impl Index {
         }
         for name in added.iter() {
             let known = self.by_hash.entry(name.id).or_default();
-            match known.binary_search_by_key(&class, |(class, _)| *class) {
-                Ok(place) => known[place].1 = content,
-                Err(place) => {
-                    known.reserve_exact(1);
-                    known.insert(place, (class, content));
-                }
+            known.retain(|place| *place != (class, content));
+            let begin = known.partition_point(|(of, _)| *of < class);
+            let end = known.partition_point(|(of, _)| *of <= class);
+            if end - begin == SHARING_MAX {
+                known.remove(begin);
+            } else {
+                known.reserve_exact(1);
             }
+            known.insert(end.min(begin + SHARING_MAX - 1), (class, content));
         }
         self.names += added.count();
         while self.names > names_max {
@@ -204,7 +210,6 @@ impl Index {
             let Some(known) = self.by_hash.get_mut(&name.id) else {
                 continue;
             };
-            // A content announced later under the same hash has taken the place.
             known.retain(|place| *place != (class, content));
             if known.is_empty() {
                 self.by_hash.remove(&name.id);
@@ -231,6 +236,9 @@ impl Index {
         self.forgotten_early
     }
 }
+
+/// So many contents that share a hash in one class are found by it again, one after the other as those after them go.
+const SHARING_MAX: usize = 8;
 
 impl Early {
     /// Keeps names of a content that is not announced, as long as that may still come. Returns how many there was no room for.
@@ -331,5 +339,44 @@ mod tests {
         index.add(ContentId(2), Class::All, [&name(12)], 100);
         assert_eq!((under(&index, 11), under(&index, 12)), (vec![1], vec![]));
         assert_eq!(index.caught_up(), []);
+    }
+
+    #[test]
+    fn what_took_the_place_gives_it_back() {
+        let hash =
+            |number: u8| ContentHash::from_bytes(Algorithm::Md5, vec![number; 16], None).expect("it has 16 bytes");
+        let shared = ContentId(500);
+        let mut index = Index::default();
+        let announce = |index: &mut Index, number: u8, class| {
+            let content = ContentId(u128::from(number));
+            let known = Announced {
+                content,
+                hash: hash(number),
+                family: FamilyId(content),
+            };
+            let mut names = Names::default();
+            names.add([&Name::new(content, hash(number)), &Name::new(shared, hash(200))]);
+            index.put(class, known, &names, 1_000);
+        };
+        let found = |index: &Index| -> Vec<(Class, u128)> {
+            let found = index.with_hash(shared);
+            found.map(|(class, known)| (class, known.content.0)).collect()
+        };
+        for number in 1..=12 {
+            announce(&mut index, number, Class::All);
+        }
+        announce(&mut index, 20, Class::Coordinators);
+        announce(&mut index, 7, Class::All);
+        assert_eq!(found(&index), [(Class::All, 7), (Class::Coordinators, 20)]);
+        // Those told last go first; those beyond the eight are found no more.
+        for next in [12, 11, 10, 9, 8, 6, 5] {
+            let last = found(&index)[0].1;
+            index.withdraw(ContentId(last), Class::All);
+            assert_eq!(found(&index)[0], (Class::All, next));
+        }
+        index.withdraw(ContentId(5), Class::All);
+        assert_eq!(found(&index), [(Class::Coordinators, 20)]);
+        index.withdraw(ContentId(20), Class::Coordinators);
+        assert!(index.by_hash.keys().all(|id| *id != shared));
     }
 }

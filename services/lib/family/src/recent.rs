@@ -1,4 +1,5 @@
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tocsin_model::{ContentId, Milliseconds, PartyId, Sharing, Timestamp};
 
@@ -44,15 +45,20 @@ pub(crate) struct Remembered {
     pub(crate) at: Timestamp,
 }
 
-/// The contents with further hashes or PDQ hashes of the last hours, by each of their hashes.
+/// The contents with further hashes or PDQ hashes of the last hours, by each of their hashes. Where there is no room the party of most of them gives
+/// way, so that one that floods pushes nobody else's out.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    /// Each with where its PDQ hashes stand.
-    by_arrival: VecDeque<(Remembered, Vec<Slot>)>,
+    /// By number, in order of arrival; each with where its PDQ hashes stand.
+    entries: HashMap<u64, (Remembered, Vec<Slot>)>,
+    next_number: u64,
+    /// Ascending: the oldest first.
+    by_party: BTreeMap<PartyId, VecDeque<u64>>,
+    /// For what time it was looked what is too old.
+    looked_at: Option<Timestamp>,
     by_pdq: PdqIndex<u64>,
     lookup: Lookup,
     near: Vec<Found<u64>>,
-    first_number: u64,
     /// Ascending: the oldest first.
     by_hash: HashMap<ContentId, VecDeque<u64>>,
     /// The latest entries of a content of one party and sharing, ascending.
@@ -63,19 +69,34 @@ pub(crate) struct Recent {
 impl Recent {
     /// What is too old goes, or too much for one more.
     pub(crate) fn make_room(&mut self, now: Timestamp, limits: &Limits) {
-        while let Some((oldest, _)) = self.by_arrival.front() {
-            let expired = now - oldest.at > limits.remembered;
-            if !expired && self.by_arrival.len() < limits.contents_max {
-                break;
+        if self.looked_at.replace(now) != Some(now) {
+            let parties: Vec<PartyId> = self.by_party.keys().copied().collect();
+            for party in parties {
+                while self
+                    .oldest(party)
+                    .is_some_and(|oldest| now - oldest.at > limits.remembered)
+                {
+                    self.forget_oldest(party);
+                }
             }
-            self.forgotten_early += u64::from(!expired);
-            self.forget_oldest();
+        }
+        while self.entries.len() >= limits.contents_max {
+            // Of equally many the oldest goes.
+            let share = |numbers: &VecDeque<u64>| (numbers.len(), Reverse(numbers.front().copied()));
+            let largest = self.by_party.iter().max_by_key(|(_, numbers)| share(numbers));
+            let Some(party) = largest.map(|(party, _)| *party) else {
+                break;
+            };
+            self.forgotten_early += 1;
+            self.forget_oldest(party);
         }
     }
 
     /// Remembers a content.
     pub(crate) fn add(&mut self, entry: Remembered) {
-        let number = self.first_number + self.by_arrival.len() as u64;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.by_party.entry(entry.party).or_default().push_back(number);
         for name in entry.names() {
             self.by_hash.entry(name.id).or_default().push_back(number);
         }
@@ -87,7 +108,7 @@ impl Recent {
         // There is always room: an event has 16 hashes at most.
         let inserted = entry.pdqs().map(|pdq| self.by_pdq.insert(*pdq, number));
         let slots = inserted.filter_map(Result::ok).collect();
-        self.by_arrival.push_back((entry, slots));
+        self.entries.insert(number, (entry, slots));
     }
 
     /// The names of an entry that none of the latest ones says which stay for half the time at least; `None` where one says them all: of a
@@ -115,8 +136,8 @@ impl Recent {
         wanted: impl Fn(&Remembered) -> bool,
     ) -> impl Iterator<Item = (u32, &Remembered)> {
         let (lookup, mut near) = (&mut self.lookup, std::mem::take(&mut self.near));
-        let (by_arrival, first_number) = (&self.by_arrival, self.first_number);
-        let is_wanted = |number: &u64| entry(by_arrival, first_number, *number).is_some_and(&wanted);
+        let entries = &self.entries;
+        let is_wanted = |number: &u64| entries.get(number).is_some_and(|(entry, _)| wanted(entry));
         self.by_pdq.near(pdq, most, is_wanted, lookup, &mut near);
         self.near = near;
         self.near
@@ -131,19 +152,29 @@ impl Recent {
     }
 
     fn entry(&self, number: u64) -> Option<&Remembered> {
-        entry(&self.by_arrival, self.first_number, number)
+        self.entries.get(&number).map(|(entry, _)| entry)
+    }
+
+    /// What a party's oldest entry is.
+    fn oldest(&self, party: PartyId) -> Option<&Remembered> {
+        self.entry(*self.by_party.get(&party)?.front()?)
     }
 
     pub(crate) fn forgotten_early(&self) -> u64 {
         self.forgotten_early
     }
 
-    fn forget_oldest(&mut self) {
-        let Some((entry, slots)) = self.by_arrival.pop_front() else {
+    fn forget_oldest(&mut self, party: PartyId) {
+        let Some(numbers) = self.by_party.get_mut(&party) else {
             return;
         };
-        let number = self.first_number;
-        self.first_number += 1;
+        let number = numbers.pop_front();
+        if numbers.is_empty() {
+            self.by_party.remove(&party);
+        }
+        let Some((number, (entry, slots))) = number.and_then(|number| self.entries.remove_entry(&number)) else {
+            return;
+        };
         for slot in slots {
             self.by_pdq.remove(slot);
         }
@@ -155,7 +186,10 @@ impl Recent {
         }
         for name in entry.names() {
             if let Some(numbers) = self.by_hash.get_mut(&name.id) {
-                numbers.pop_front_if(|oldest| *oldest == number);
+                // Near the front, unless others named it before.
+                if let Ok(place) = numbers.binary_search(&number) {
+                    numbers.remove(place);
+                }
                 if numbers.is_empty() {
                     self.by_hash.remove(&name.id);
                 }
@@ -166,11 +200,6 @@ impl Recent {
 
 /// Of a content of one party and sharing so many entries are looked at for what is new.
 const LATEST_MAX: usize = 4;
-
-fn entry(by_arrival: &VecDeque<(Remembered, Vec<Slot>)>, first_number: u64, number: u64) -> Option<&Remembered> {
-    let place = usize::try_from(number.checked_sub(first_number)?).ok()?;
-    by_arrival.get(place).map(|(entry, _)| entry)
-}
 
 impl Remembered {
     pub(crate) fn content(&self) -> ContentId {
@@ -188,5 +217,70 @@ impl Remembered {
 
     pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {
         (self.content(), self.party, self.sharing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is remembered is bounded, and a party that floods loses its own contents and nobody else's.
+
+    use tocsin_model::{Algorithm, ContentHash};
+
+    use super::*;
+
+    fn named(number: u128) -> Name {
+        let value = [number.to_be_bytes(); 2].concat();
+        let hash = ContentHash::from_bytes(Algorithm::Sha256, value, None).expect("it has 32 bytes");
+        Name::new(ContentId(number), hash)
+    }
+
+    fn entry(party: u16, content: u128, further: u128, at: i64) -> Remembered {
+        Remembered {
+            own: named(content),
+            further: vec![named(further)],
+            party: PartyId(party),
+            sharing: Sharing::All,
+            at: Timestamp(at),
+        }
+    }
+
+    #[test]
+    fn who_floods_loses_its_own() {
+        let limits = Limits {
+            contents_max: 100,
+            ..Limits::default()
+        };
+        let mut recent = Recent::default();
+        let mut see = |party, content, at| {
+            recent.make_room(Timestamp(at), &limits);
+            recent.add(entry(party, content, 7, at));
+            recent.entries.len()
+        };
+        for content in 0..30 {
+            see(1, 1_000 + content, 0);
+        }
+        for content in 0..5_000 {
+            assert!(see(2, 10_000 + content, 1) <= 100);
+        }
+        // A third one that comes late has room too.
+        for content in 0..20 {
+            see(3, 100_000 + content, 2);
+        }
+        let of = |recent: &Recent, party| recent.by_party.get(&PartyId(party)).map_or(0, VecDeque::len);
+        assert_eq!([1, 2, 3].map(|party| of(&recent, party)), [30, 50, 20]);
+        assert_eq!(recent.forgotten_early(), 4_950);
+        assert_eq!(
+            recent.with_hash(ContentId(7)).count(),
+            100,
+            "all that are remembered, in order of arrival"
+        );
+        let contents: Vec<u128> = recent.with_hash(ContentId(7)).map(|entry| entry.content().0).collect();
+        assert!(contents.is_sorted(), "{contents:?}");
+        // Everybody's become too old.
+        let much_later = Timestamp(limits.remembered.0 + 3);
+        recent.make_room(much_later, &limits);
+        assert!(recent.entries.is_empty() && recent.by_hash.is_empty() && recent.latest.is_empty());
+        assert!(recent.by_party.is_empty());
+        assert_eq!(recent.forgotten_early(), 4_950, "that is no want of room");
     }
 }
