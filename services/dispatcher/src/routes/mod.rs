@@ -44,6 +44,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
+        .routes(routes!(queue::read_moderators))
         .routes(routes!(cases::read_case))
         .routes(routes!(cases::claim_case))
         .routes(routes!(cases::renew_lease))

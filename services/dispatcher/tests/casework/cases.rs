@@ -422,6 +422,15 @@ async fn a_case_is_handed_on_held_skipped_and_escalated_over_http() {
         let body = json!({"fencing": 2, "to": to, "note": "my shift ends"});
         running.refused(Method::POST, &path, key, Some(body), code).await;
     }
+    let moderators = running.get("/v1/moderators", key).await;
+    let moderators = moderators["moderators"].as_array().unwrap().clone();
+    assert_eq!(moderators.len(), 1, "the reader's key is none");
+    let body = json!({"fencing": 2, "to": moderators[0]["key"], "note": "my shift ends"});
+    let handed = running.post(&path, key, body).await;
+    assert_eq!(
+        (&handed["fencing"], &handed["lease"]["is_yours"]),
+        (&json!(3), &json!(true))
+    );
     let at_legal = running.get("/v1/queue?state=claimed&desk=legal", key).await;
     assert_eq!(at_legal["cases"].as_array().unwrap().len(), 1);
     for bad in ["lane=fast", "desk=mine", "platform=nowhere", "severity_min=NaN"] {

@@ -444,3 +444,56 @@ async fn claims_and_pages_keep_to_their_filter_and_to_who_ranks() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_the_cases_hears_of_every_change() {
+    on_both(async |f| {
+        let mut followed = tocsin_store::Followed::default();
+        let mut known = std::collections::BTreeMap::new();
+        let mut follow = async |known: &mut std::collections::BTreeMap<_, _>| {
+            loop {
+                let (standings, _) = f.store.follow_standings(&mut followed).await.unwrap();
+                if standings.is_empty() {
+                    return followed.is_caught_up();
+                }
+                known.extend(standings.into_iter().map(|standing| (standing.id, standing)));
+            }
+        };
+        assert!(follow(&mut known).await);
+        f.coordinators_cases(u128::from(tocsin_store::STANDINGS_MAX) + 3).await;
+        follow(&mut known).await;
+        assert_eq!(known.len(), tocsin_store::STANDINGS_MAX as usize + 3);
+        for step in 0..4 {
+            let case = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap().0;
+            let (after, _) = match step {
+                0 => f.store.case(COORDINATORS, case.id).await.unwrap(),
+                1 => f
+                    .store
+                    .release(COORDINATORS, case.id, (ANNA, case.fencing))
+                    .await
+                    .unwrap(),
+                2 => f
+                    .store
+                    .command_as(case.id, (ANNA, case.fencing), decide(u128::from(step as u32)))
+                    .await
+                    .unwrap(),
+                _ => {
+                    let hold = Command::Hold {
+                        length: HOLD_MIN,
+                        reason: "later".to_owned(),
+                    };
+                    f.store.command_as(case.id, (ANNA, case.fencing), hold).await.unwrap()
+                }
+            };
+            follow(&mut known).await;
+            assert_eq!(known[&case.id], after.standing(), "{step}");
+        }
+        f.clock.advance(Milliseconds::from_hours(1));
+        let over = alert(5, Scope::Coordinators, AlertLevel::Subsided, 1);
+        f.store.apply_alert(&over).await.unwrap();
+        follow(&mut known).await;
+        let closed = known.values().filter(|standing| standing.waits_from.is_none()).count();
+        assert_eq!(closed, 2, "the decided one and the one that subsided");
+    })
+    .await;
+}

@@ -72,7 +72,7 @@ impl Store {
             Ok(event) => event,
             Err(refusal) => return refuse(transaction, refusal).await,
         };
-        update(&mut transaction, &claimed).await.map_err(&failed)?;
+        update(&mut transaction, &claimed, now).await.map_err(&failed)?;
         write_history(&mut transaction, (&claimed, who), &event, now).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Some(Commanded {

@@ -4,6 +4,7 @@ mod claim;
 mod command;
 mod history;
 mod row;
+mod standings;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +16,7 @@ pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use command::Commanded;
 pub use history::{HISTORY_MAX, HistoryEntry};
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
+pub use standings::{Followed, STANDINGS_MAX};
 
 use claim::filtered;
 

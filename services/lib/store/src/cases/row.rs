@@ -15,7 +15,7 @@ pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.ope
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 26] = [
+const CHANGING: [&str; 27] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
@@ -42,17 +42,18 @@ const CHANGING: [&str; 26] = [
     "undo_resting",
     "undo_desk",
     "undo_decision_id",
+    "touched_at",
 ];
 
 /// Inserts a case unless the team has one of the family; how many rows.
-pub(crate) async fn insert(transaction: &mut Transaction, case: &Case) -> Result<u64, sqlx::Error> {
+pub(crate) async fn insert(transaction: &mut Transaction, case: &Case, now: Timestamp) -> Result<u64, sqlx::Error> {
     let mut values: Vec<Value> = vec![
         case.id.to_string().into(),
         case.team.to_number().into(),
         case.family.to_string().into(),
         case.opened_at.into(),
     ];
-    values.extend(changing(case));
+    values.extend(changing(case, now));
     let places = (1..=values.len())
         .map(|number| format!("${number}"))
         .collect::<Vec<_>>();
@@ -65,9 +66,9 @@ pub(crate) async fn insert(transaction: &mut Transaction, case: &Case) -> Result
 }
 
 /// Writes back all that changes of a case that this transaction holds locked.
-pub(crate) async fn update(transaction: &mut Transaction, case: &Case) -> Result<(), sqlx::Error> {
+pub(crate) async fn update(transaction: &mut Transaction, case: &Case, now: Timestamp) -> Result<(), sqlx::Error> {
     let mut values: Vec<Value> = vec![case.id.to_string().into()];
-    values.extend(changing(case));
+    values.extend(changing(case, now));
     let set = CHANGING
         .iter()
         .enumerate()
@@ -79,7 +80,7 @@ pub(crate) async fn update(transaction: &mut Transaction, case: &Case) -> Result
     transaction.execute(&sql, &values).await.map(drop)
 }
 
-fn changing(case: &Case) -> [Value; CHANGING.len()] {
+fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
     let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
     let traits = case.traits();
     let undo = case.undo.as_ref();
@@ -110,6 +111,7 @@ fn changing(case: &Case) -> [Value; CHANGING.len()] {
         undo.map(|undo| undo.resting as i64).into(),
         undo.map(|undo| undo.desk as i64).into(),
         undo.and_then(|undo| undo.decision.as_ref()).map(id_text).into(),
+        now.into(),
     ]
 }
 
