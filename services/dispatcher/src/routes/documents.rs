@@ -10,6 +10,7 @@ use tocsin_wire::document::{
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::clocks::ClocksDocument;
 use crate::Dispatcher;
 
 /// A page of a team's queue, highest priority first.
@@ -74,6 +75,8 @@ pub struct CaseDocument {
     pub last_alert_at: Option<String>,
     /// The store's time of this answer.
     pub as_of: Option<String>,
+    /// When what happened first, and what is left of the golden hour.
+    pub clocks: ClocksDocument,
     /// The figures of the alert that is shown.
     pub alert: CaseAlert,
     /// The number of the last lease; 0 when there was none.
@@ -271,6 +274,7 @@ impl Dispatcher {
             first_alert_at: instant(case.first_alert_at),
             last_alert_at: instant(case.last_alert_at),
             as_of: instant(now),
+            clocks: ClocksDocument::of(&case.clocks(), now),
             alert: self.alert_document(&case.alert),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),

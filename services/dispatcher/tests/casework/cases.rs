@@ -373,6 +373,12 @@ async fn a_decision_waits_to_be_taken_back_and_says_its_grounds_when_it_goes_out
         (Verdict::Violating, Some(95))
     );
     assert_eq!(told.grounds.exceptions, [ContentId(5)]);
+    let decided = running.get(&path, key).await;
+    assert!(decided["clocks"]["decided_at"].is_string() && decided["clocks"]["golden_left_s"] == 0);
+    let clocks = running.get("/v1/clocks?hours=1", key).await;
+    assert_eq!((&clocks["cases"], &clocks["decided"]), (&json!(1), &json!(1)));
+    let too_long = running.send(Method::GET, "/v1/clocks?hours=745", key, None).await;
+    assert_eq!(too_long.0.as_u16(), 400);
     let history = running.get(&format!("{path}/history"), key).await;
     let kinds: Vec<_> = history["steps"]
         .as_array()

@@ -30,6 +30,12 @@ pub struct Case {
     pub family: FamilyId,
     /// When it was opened, by the store's clock.
     pub opened_at: Timestamp,
+    /// When its family was first seen, by what the team's alerts say: the earliest.
+    pub first_seen: Timestamp,
+    /// When somebody first took it.
+    pub first_claimed_at: Option<Timestamp>,
+    /// When somebody first decided, and did not take it back.
+    pub first_decided_at: Option<Timestamp>,
     /// The time of its first alert.
     pub first_alert_at: Timestamp,
     /// The time of its last alert.

@@ -17,6 +17,7 @@
 
 pub(crate) mod alert_rules;
 mod case;
+mod clocks;
 mod command;
 mod command_rules;
 mod lane;
@@ -25,6 +26,7 @@ mod ruling;
 
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, Standing, Team, Undo};
+pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
 pub use lane::{Filter, Lane, Traits};

@@ -73,6 +73,13 @@ pub fn case_text(case: &Value) -> String {
         .or(case["priority"].as_f64())
         .unwrap_or(0.0);
     let _ = writeln!(out, "  priority  {priority:.0}, severity {}", text(&case["severity"]));
+    if let Some(left) = case["clocks"]["golden_left_s"].as_i64().filter(|left| *left > 0) {
+        let _ = writeln!(
+            out,
+            "  golden    {} min of the hour from its first sighting are left",
+            left / 60
+        );
+    }
     if case["held_until"].is_string() {
         let _ = writeln!(out, "  aside     until {}", text(&case["held_until"]));
     }
@@ -158,7 +165,7 @@ mod tests {
             "id": "ab", "team": "alpha", "state": "decided", "lane": "live", "desk": "moderators", "family": "cd",
             "hash": {"algorithm": "url", "value": "https://example.org/\u{1b}[31m"},
             "alert": {"members": 3, "spread_1h": {"low": 40, "high": 44}, "platforms": [{"platform": "alpha-video"}]},
-            "priority": 10.0, "live_priority": 99.6, "severity": 2.0,
+            "clocks": {"golden_left_s": 1_830}, "priority": 10.0, "live_priority": 99.6, "severity": 2.0,
             "decision": {"verdict": "violating", "policy": "", "recommended_action": "remove", "exceptions": ["x"], "goes_out_at": "soon"},
         });
         let told = case_text(&case);
@@ -167,6 +174,7 @@ mod tests {
             "40 to 44 in 1 h",
             "platforms alpha-video",
             "priority  100, severity 2.0",
+            "golden    30 min",
             "violating; recommends: remove; 1 members excepted",
             "until soon: tocsin case withdraw ab",
         ] {

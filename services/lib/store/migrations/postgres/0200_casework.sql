@@ -14,8 +14,12 @@ ALTER TABLE cases ADD COLUMN undo_resting BIGINT;
 ALTER TABLE cases ADD COLUMN undo_desk BIGINT;
 ALTER TABLE cases ADD COLUMN undo_decision_id TEXT;
 ALTER TABLE cases ADD COLUMN touched_at BIGINT NOT NULL DEFAULT 0;
-UPDATE cases SET waiting_since = opened_at;
+ALTER TABLE cases ADD COLUMN first_seen BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN first_claimed_at BIGINT;
+ALTER TABLE cases ADD COLUMN first_decided_at BIGINT;
+UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at;
 CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
+CREATE INDEX cases_opened ON cases (team, opened_at);
 CREATE INDEX cases_touched ON cases (touched_at, case_id);
 CREATE INDEX cases_held_by ON cases (lease_holder);
 

@@ -14,8 +14,12 @@ ALTER TABLE cases ADD COLUMN undo_resting INTEGER;
 ALTER TABLE cases ADD COLUMN undo_desk INTEGER;
 ALTER TABLE cases ADD COLUMN undo_decision_id TEXT;
 ALTER TABLE cases ADD COLUMN touched_at INTEGER NOT NULL DEFAULT 0;
-UPDATE cases SET waiting_since = opened_at;
+ALTER TABLE cases ADD COLUMN first_seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN first_claimed_at INTEGER;
+ALTER TABLE cases ADD COLUMN first_decided_at INTEGER;
+UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at;
 CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
+CREATE INDEX cases_opened ON cases (team, opened_at);
 CREATE INDEX cases_touched ON cases (touched_at, case_id);
 CREATE INDEX cases_held_by ON cases (lease_holder);
 
