@@ -69,7 +69,12 @@ impl PersonCommand {
                     let Some(person) = key.person else { continue };
                     let roles: Vec<&str> = key.roles.iter().map(Role::name).collect();
                     let state = if key.revoked_at.is_some() { "revoked" } else { "valid" };
-                    println!("{person:<20}  {state:<7}  {}  {}", key.id, roles.join(" "));
+                    println!(
+                        "{}  {state:<7}  {:<20}  {}",
+                        key.id,
+                        person.to_string(),
+                        roles.join(" ")
+                    );
                 }
             }
             PersonCommand::Revoke { name, team } => {
