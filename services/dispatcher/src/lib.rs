@@ -16,6 +16,7 @@
 //! * A delivery is made at least once, under one id; one endpoint that hangs delays no other; no address of a private network is called that
 //!   an operator did not name.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
+//! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
 //!   all of them, and is asked again.
@@ -31,6 +32,7 @@ mod follow;
 mod housekeeping;
 pub mod problems;
 mod publisher;
+mod ranking;
 mod registry;
 mod routes;
 mod telemetry;
@@ -110,6 +112,8 @@ pub struct Dispatcher {
     links: routes::Links,
     /// Wakes deliveries after alerts and decisions.
     told: tokio::sync::Notify,
+    /// In which order claims try the cases.
+    ranking: ranking::Ranking,
 }
 
 impl Dispatcher {
@@ -144,6 +148,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             partitions: parts.partitions,
         },
         told: tokio::sync::Notify::new(),
+        ranking: ranking::Ranking::new(),
     });
     let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
     let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;
@@ -162,6 +167,22 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "publish decisions",
         publisher::run(dispatcher.clone(), appender.clone(), shutdown.clone()),
+    );
+    let ranking_metrics = ranking::RankingMetrics::register(&parts.registry)?;
+    let figures = ranking::FigureReader {
+        dispatcher: dispatcher.clone(),
+        log: parts.log.clone(),
+        partitions: parts.partitions,
+        metrics: ranking_metrics.clone(),
+    };
+    let stop = shutdown.clone();
+    roles.spawn_thread("queue-figures", move || {
+        figures.run(&stop);
+        Ok(())
+    })?;
+    roles.spawn_task(
+        "rank cases",
+        ranking::follow_cases(dispatcher.clone(), ranking_metrics, shutdown.clone()),
     );
     let following = follow::Following::new(
         &dispatcher.config.follow,

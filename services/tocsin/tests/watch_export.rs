@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process;
 
 use serde_json::Value;
-use tocsin_casework::{By, Command, Ruling, Team};
+use tocsin_casework::{By, Ruling, Team};
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
     Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
@@ -191,14 +191,14 @@ async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, verdict: 
         version: None,
     };
     let held = store
-        .command(team, case.id, by, &Command::Claim { length })
+        .command(team, case.id, by, &tocsin_casework::Command::Claim { length })
         .await
         .unwrap();
     let by = By {
         fencing: held.case.fencing,
         ..by
     };
-    let decide = Command::Decide {
+    let decide = tocsin_casework::Command::Decide {
         id: tocsin_model::DecisionId(family),
         ruling: Ruling::of(verdict, ""),
         undo_for: Milliseconds(0),

@@ -72,6 +72,7 @@ pub(crate) async fn read_history(
         let steps = history.into_iter().map(|entry| HistoryStep {
             at: instant(entry.at),
             who: entry.who.to_string(),
+            person: entry.person,
             kind: entry.kind,
             about: entry.about,
             note: entry.note,
@@ -185,6 +186,7 @@ pub(super) async fn commanded<T: DeserializeOwned>(
         };
         let done = dispatcher.store.command(access.team, case_id(id)?, by, &command).await;
         let done = done.map_err(|error| problems::of_store(&error))?;
+        dispatcher.ranking.changed(&done.case, done.now);
         if let Event::Decided(_) = done.event {
             dispatcher.decided.notify_one();
             dispatcher.told.notify_one();

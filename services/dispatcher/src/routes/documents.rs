@@ -10,6 +10,7 @@ use tocsin_wire::document::{
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::clocks::ClocksDocument;
 use crate::Dispatcher;
 
 /// A page of a team's queue, highest priority first.
@@ -59,8 +60,11 @@ pub struct CaseDocument {
     /// Put aside until then: nobody is handed it, unless it escalates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<String>,
-    /// Orders the queue.
+    /// Orders the pages of the queue: by the alert that is shown.
     pub priority: f64,
+    /// Orders claims: by the latest figures, at most a second old; by the alert where there are none. Null while the case does not wait, and
+    /// until the dispatcher has read the queue.
+    pub live_priority: Option<f64>,
     /// The terms of the priority.
     pub priority_terms: Vec<TermAnswer>,
     /// When the case was opened, by the store's clock, RFC 3339.
@@ -71,6 +75,8 @@ pub struct CaseDocument {
     pub last_alert_at: Option<String>,
     /// The store's time of this answer.
     pub as_of: Option<String>,
+    /// When what happened first, and what is left of the golden hour.
+    pub clocks: ClocksDocument,
     /// The figures of the alert that is shown.
     pub alert: CaseAlert,
     /// The number of the last lease; 0 when there was none.
@@ -211,6 +217,22 @@ pub struct HistoryDocument {
     pub steps: Vec<HistoryStep>,
 }
 
+/// Who moderates for the team.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModeratorsDocument {
+    /// The keys that are valid, oldest first.
+    pub moderators: Vec<ModeratorDocument>,
+}
+
+/// A key that may claim and decide.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModeratorDocument {
+    /// Its id, 32 hexadecimal digits: what a case is handed over to.
+    pub key: String,
+    /// The name of its person; null where the key is nobody's alone.
+    pub person: Option<String>,
+}
+
 /// One thing that somebody did with a case.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HistoryStep {
@@ -218,6 +240,8 @@ pub struct HistoryStep {
     pub at: Option<String>,
     /// The id of the key that did it.
     pub who: String,
+    /// The name of its person; null where the key is nobody's alone.
+    pub person: Option<String>,
     /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`.
     pub kind: String,
     /// The key it was handed to, the desk or the decision; empty where there is none.
@@ -244,11 +268,13 @@ impl Dispatcher {
             waiting_since: instant(case.waiting_since),
             held_until: case.held_until.filter(|until| now < *until).and_then(instant),
             priority: case.priority,
+            live_priority: self.ranking.priority(case.id),
             priority_terms: case.alert.priority_terms.iter().map(TermAnswer::from).collect(),
             opened_at: instant(case.opened_at),
             first_alert_at: instant(case.first_alert_at),
             last_alert_at: instant(case.last_alert_at),
             as_of: instant(now),
+            clocks: ClocksDocument::of(&case.clocks(), now),
             alert: self.alert_document(&case.alert),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),

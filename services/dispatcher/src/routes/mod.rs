@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod cases;
+mod clocks;
 mod deciding;
 mod documents;
 mod families;
@@ -44,6 +45,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
+        .routes(routes!(queue::read_moderators))
+        .routes(routes!(clocks::read_clocks))
         .routes(routes!(cases::read_case))
         .routes(routes!(cases::claim_case))
         .routes(routes!(cases::renew_lease))

@@ -4,13 +4,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tocsin_casework::{CaseState, Desk};
+use tocsin_casework::{CaseState, Desk, Team};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::{Choice, QueueQuery};
+use tocsin_store::{Choice, KeySubject, QueueQuery, Role};
 use tocsin_wire::document::instant;
 
-use super::documents::{ClaimDocument, QueueDocument};
+use super::documents::{ClaimDocument, ModeratorDocument, ModeratorsDocument, QueueDocument};
 use super::refused::{NotModerated, NotRead, Refused};
 use super::requests::{BestRequest, FilterText, QueueParameters};
 use super::{answered, body};
@@ -61,6 +61,43 @@ pub(crate) async fn read_queue(
 pub(crate) async fn claim_best(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
     let result = best(&dispatcher, request).await;
     answered(&dispatcher, "claim_best", result)
+}
+
+/// Who moderates for the key's team: to whom a case can be handed.
+#[utoipa::path(
+    get,
+    path = "/v1/moderators",
+    tag = "casework",
+    operation_id = "read_moderators",
+    responses(
+        (status = 200, description = "The keys that may claim and decide", body = ModeratorsDocument),
+        Refused,
+        NotRead
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn read_moderators(State(dispatcher): State<Arc<Dispatcher>>, headers: HeaderMap) -> Response {
+    let read = async {
+        let access = dispatcher.reader(&headers).await?;
+        let keys = dispatcher.store.list_keys(key_subject(access.team)).await;
+        let keys = keys.map_err(|error| problems::of_store(&error))?.into_iter();
+        let moderators = keys.filter(|key| key.revoked_at.is_none() && key.roles.contains(Role::Moderator));
+        let moderators = moderators.map(|key| ModeratorDocument {
+            key: key.id.to_string(),
+            person: key.person.map(|person| person.to_string()),
+        });
+        Ok(ModeratorsDocument {
+            moderators: moderators.collect(),
+        })
+    };
+    answered(&dispatcher, "read_moderators", read.await)
+}
+
+fn key_subject(team: Team) -> KeySubject {
+    match team {
+        Team::Coordinators => KeySubject::Coordinators,
+        Team::Party(party) => KeySubject::Party(party),
+    }
 }
 
 async fn queue_page(
@@ -125,11 +162,18 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         candidates: Vec::new(),
         longest_every: dispatcher.config.longest_every,
     };
+    let choice = Choice {
+        candidates: dispatcher.ranking.candidates(access.team, &choice.filter),
+        ..choice
+    };
     let claimed = dispatcher
         .store
         .claim_best(access.team, (access.principal.key_id, length), &choice)
         .await
         .map_err(|error| problems::of_store(&error))?;
+    if let Some(claimed) = &claimed {
+        dispatcher.ranking.changed(&claimed.case, claimed.now);
+    }
     Ok(ClaimDocument {
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
     })

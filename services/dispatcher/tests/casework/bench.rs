@@ -69,14 +69,18 @@ impl Bench {
     pub async fn with_clock(clock: Clock) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        let compacted = [topics::PARTIES, topics::POPULATIONS];
+        let compacted = [topics::PARTIES, topics::POPULATIONS, topics::STATE];
         for topic in [topics::ALERTS, topics::DECISIONS, topics::SIGHTINGS]
             .into_iter()
             .chain(compacted)
         {
             let spec = TopicSpec {
                 name: topic.to_owned(),
-                partitions: if topic == topics::SIGHTINGS { 4 } else { 1 },
+                partitions: if [topics::SIGHTINGS, topics::STATE].contains(&topic) {
+                    4
+                } else {
+                    1
+                },
                 cleanup: if compacted.contains(&topic) {
                     Cleanup::Compact
                 } else {

@@ -373,6 +373,12 @@ async fn a_decision_waits_to_be_taken_back_and_says_its_grounds_when_it_goes_out
         (Verdict::Violating, Some(95))
     );
     assert_eq!(told.grounds.exceptions, [ContentId(5)]);
+    let decided = running.get(&path, key).await;
+    assert!(decided["clocks"]["decided_at"].is_string() && decided["clocks"]["golden_left_s"] == 0);
+    let clocks = running.get("/v1/clocks?hours=1", key).await;
+    assert_eq!((&clocks["cases"], &clocks["decided"]), (&json!(1), &json!(1)));
+    let too_long = running.send(Method::GET, "/v1/clocks?hours=745", key, None).await;
+    assert_eq!(too_long.0.as_u16(), 400);
     let history = running.get(&format!("{path}/history"), key).await;
     let kinds: Vec<_> = history["steps"]
         .as_array()
@@ -422,6 +428,15 @@ async fn a_case_is_handed_on_held_skipped_and_escalated_over_http() {
         let body = json!({"fencing": 2, "to": to, "note": "my shift ends"});
         running.refused(Method::POST, &path, key, Some(body), code).await;
     }
+    let moderators = running.get("/v1/moderators", key).await;
+    let moderators = moderators["moderators"].as_array().unwrap().clone();
+    assert_eq!(moderators.len(), 1, "the reader's key is none");
+    let body = json!({"fencing": 2, "to": moderators[0]["key"], "note": "my shift ends"});
+    let handed = running.post(&path, key, body).await;
+    assert_eq!(
+        (&handed["fencing"], &handed["lease"]["is_yours"]),
+        (&json!(3), &json!(true))
+    );
     let at_legal = running.get("/v1/queue?state=claimed&desk=legal", key).await;
     assert_eq!(at_legal["cases"].as_array().unwrap().len(), 1);
     for bad in ["lane=fast", "desk=mine", "platform=nowhere", "severity_min=NaN"] {

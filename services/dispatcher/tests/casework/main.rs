@@ -10,4 +10,5 @@ mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod links;
+mod ranking;
 mod receiver;

@@ -60,6 +60,9 @@ impl Case {
             team,
             family: alert.family,
             opened_at: now,
+            first_seen: alert.first_seen,
+            first_claimed_at: None,
+            first_decided_at: None,
             first_alert_at: alert.at,
             last_alert_at: alert.at,
             own_episode,
@@ -139,6 +142,7 @@ impl Case {
 
     /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
     fn show(&mut self, alert: &Alert) {
+        self.first_seen = self.first_seen.min(alert.first_seen);
         self.first_alert_at = self.first_alert_at.min(alert.at);
         self.last_alert_at = self.last_alert_at.max(alert.at);
         let own_rings = alert.scope == Scope::All && self.own_episode.going_on;

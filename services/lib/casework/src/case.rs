@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use tocsin_model::{Alert, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id};
 
+use crate::lane::Traits;
 use crate::ruling::CaseDecision;
 
 /// The identity of a case. Random: it tells nothing of other teams' cases.
@@ -29,6 +30,12 @@ pub struct Case {
     pub family: FamilyId,
     /// When it was opened, by the store's clock.
     pub opened_at: Timestamp,
+    /// When its family was first seen, by what the team's alerts say: the earliest.
+    pub first_seen: Timestamp,
+    /// When somebody first took it.
+    pub first_claimed_at: Option<Timestamp>,
+    /// When somebody first decided, and did not take it back.
+    pub first_decided_at: Option<Timestamp>,
     /// The time of its first alert.
     pub first_alert_at: Timestamp,
     /// The time of its last alert.
@@ -61,6 +68,25 @@ pub struct Case {
     pub decision: Option<CaseDecision>,
     /// How it is taken back. Over from its time on.
     pub undo: Option<Undo>,
+}
+
+/// A short account of a case: what decides whether and when it is handed out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Which case.
+    pub id: CaseId,
+    /// Whose.
+    pub team: Team,
+    /// What it is about.
+    pub family: FamilyId,
+    /// By the alert that is shown.
+    pub priority: f64,
+    /// What filters look at.
+    pub traits: Traits,
+    /// What was decided before, if anything.
+    pub verdict: Option<Verdict>,
+    /// From when on it waits: in the past, or when its lease or hold ends. `None` when it is decided or closed.
+    pub waits_from: Option<Timestamp>,
 }
 
 /// How far the episodes of one scope have come.
@@ -247,6 +273,21 @@ impl Case {
     /// Whether it is to be handed out at `now`.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
         self.state(now) == CaseState::Open && self.held_until.is_none_or(|until| until <= now)
+    }
+
+    /// What ranks need to know of it.
+    pub fn standing(&self) -> Standing {
+        let until = |time: Option<Timestamp>| time.unwrap_or(Timestamp(i64::MIN));
+        let waits_from = until(self.lease.map(|lease| lease.expires_at)).max(until(self.held_until));
+        Standing {
+            id: self.id,
+            team: self.team,
+            family: self.family,
+            priority: self.priority,
+            traits: self.traits(),
+            verdict: self.decision.as_ref().map(|decision| decision.ruling.verdict),
+            waits_from: (self.resting == Resting::Open).then_some(waits_from),
+        }
     }
 
     /// The decision that others are told of: one that can still be taken back is not yet.

@@ -63,6 +63,7 @@ impl Case {
             return Err(Refusal::DecisionHeld);
         }
         self.lend(who, length, now);
+        self.first_claimed_at.get_or_insert(now);
         Ok(Event::Claimed)
     }
 
@@ -161,6 +162,7 @@ impl Case {
         self.draft = None;
         self.desk = Desk::Moderators;
         self.resting = Resting::Decided;
+        self.first_decided_at.get_or_insert(now);
         Ok(Event::Decided(decision))
     }
 
@@ -188,6 +190,9 @@ impl Case {
         }
         self.desk = undo.desk;
         self.decision = undo.decision;
+        if self.decision.is_none() {
+            self.first_decided_at = None;
+        }
         self.draft = Some(Draft {
             verdict: Some(withdrawn.verdict),
             grounds: withdrawn.grounds,
@@ -345,6 +350,8 @@ mod tests {
         assert_eq!(case.draft.as_ref().unwrap().grounds, made.ruling.grounds);
         assert_eq!(case.live_lease(Timestamp(6_000)).unwrap().holder, ANNA);
         assert_eq!(case.fencing, 2, "what was said under the lease before is void");
+        let clocks = case.clocks();
+        assert_eq!((clocks.claimed_at, clocks.decided_at), (Some(Timestamp(0)), None));
     }
 
     #[test]

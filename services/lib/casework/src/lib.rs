@@ -17,14 +17,18 @@
 
 pub(crate) mod alert_rules;
 mod case;
+mod clocks;
 mod command;
 mod command_rules;
 mod lane;
+mod ranks;
 mod ruling;
 
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
-pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, Team, Undo};
+pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, Standing, Team, Undo};
+pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
 pub use lane::{Filter, Lane, Traits};
+pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

@@ -61,15 +61,18 @@ fn steps() -> impl Strategy<Value = Vec<Told>> {
     proptest::collection::vec((step, 0..3u128, fencing, version), 0..60)
 }
 
+/// A decision, and who made it.
+type Made = (DecisionId, u128);
+
 /// What must be true of the case.
 #[derive(Clone, Debug)]
 struct Model {
     /// Who got the last lease, and until when it lasts, if it was not given back.
     lease: Option<(u128, Timestamp)>,
     leases: u64,
-    decision: Option<(DecisionId, u128)>,
+    decision: Option<Made>,
     /// Until when the decision is taken back, to which, and to what the case was.
-    undo: Option<(Timestamp, Option<(DecisionId, u128)>, Resting)>,
+    undo: Option<(Timestamp, Option<Made>, Resting)>,
     resting: Resting,
 }
 

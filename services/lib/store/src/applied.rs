@@ -94,7 +94,7 @@ impl Store {
             to_open.retain(|team| !cases.iter().any(|case| case.team == *team));
             for team in to_open {
                 let opened = Case::open(CaseId(rand::random()), team, alert, now);
-                match insert(&mut transaction, &opened).await.map_err(&failed)? {
+                match insert(&mut transaction, &opened, now).await.map_err(&failed)? {
                     0 => cases.extend(case_opened_meanwhile(&mut transaction, alert, team).await?),
                     _ => effects.count(AlertEffect::Opened),
                 }
@@ -102,7 +102,7 @@ impl Store {
             for mut case in cases {
                 if concerns(alert, case.team) {
                     let effect = case.apply_alert(alert, floor, now);
-                    update(&mut transaction, &case).await.map_err(&failed)?;
+                    update(&mut transaction, &case, now).await.map_err(&failed)?;
                     effects.count(effect);
                 }
             }

@@ -129,6 +129,11 @@ impl Database {
         }
     }
 
+    /// Whether writers wait for each other anyway.
+    pub(crate) fn has_one_writer(&self) -> bool {
+        matches!(self, Database::Sqlite { .. })
+    }
+
     /// A transaction that only reads: it sees one state, and on SQLite waits for no writer and holds none up.
     pub(crate) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
         match self {
@@ -190,6 +195,14 @@ impl Transaction {
                 let result = bound!(sql, values).execute(&mut **transaction).await?;
                 Ok(result.rows_affected())
             }
+        }
+    }
+
+    /// Lets the transaction be committed before it is on the disk: whoever waits for its locks waits for no disk.
+    pub(crate) async fn need_not_survive_a_crash(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Transaction::Sqlite(_) => Ok(()),
+            Transaction::Postgres(_) => self.execute("SET LOCAL synchronous_commit TO OFF", &[]).await.map(drop),
         }
     }
 

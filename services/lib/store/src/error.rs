@@ -25,7 +25,7 @@ pub enum StoreError {
         /// The column.
         field: &'static str,
     },
-    /// The name belongs, or once belonged, to a party or platform.
+    /// The name belongs, or once belonged, to a party or platform; or to a person of the same team.
     #[error("the name {name} is taken")]
     NameTaken {
         /// The name.

@@ -71,6 +71,8 @@ pub struct KeyRecord {
     pub subject: KeySubject,
     /// What it may be used for.
     pub roles: Roles,
+    /// Whose it is, if it is a person's.
+    pub person: Option<Name>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// Since when it is refused.
@@ -208,6 +210,28 @@ impl Store {
     /// # Errors
     /// No role, no such party or a revoked one, or the database failed.
     pub async fn issue_key(&self, subject: KeySubject, roles: Roles) -> Result<(KeyId, ApiKey), StoreError> {
+        self.issue(subject, roles, None).await
+    }
+
+    /// Issues a key to a person: it alone, and who they are is told to their team.
+    ///
+    /// # Errors
+    /// As [`Store::issue_key`]; or [`StoreError::NameTaken`]: somebody of this name has a key of this subject that is not revoked.
+    pub async fn issue_key_to(
+        &self,
+        subject: KeySubject,
+        roles: Roles,
+        person: &Name,
+    ) -> Result<(KeyId, ApiKey), StoreError> {
+        self.issue(subject, roles, Some(person)).await
+    }
+
+    async fn issue(
+        &self,
+        subject: KeySubject,
+        roles: Roles,
+        person: Option<&Name>,
+    ) -> Result<(KeyId, ApiKey), StoreError> {
         if roles.is_empty() {
             return Err(StoreError::NoRoles);
         }
@@ -220,16 +244,24 @@ impl Store {
         {
             return Err(StoreError::PartyRevoked { party });
         }
+        if let Some(person) = person {
+            let taken = "SELECT 1 FROM api_keys WHERE subject = $1 AND person = $2 AND revoked_at IS NULL";
+            let values = [subject.to_number().into(), person.as_str().into()];
+            if !transaction.fetch(taken, &values).await.map_err(&failed)?.is_empty() {
+                return Err(StoreError::NameTaken { name: person.clone() });
+            }
+        }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         transaction
             .execute(
-                "INSERT INTO api_keys (key_id, secret_sha256, subject, roles, issued_at) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO api_keys (key_id, secret_sha256, subject, roles, issued_at, person) VALUES ($1, $2, $3, $4, $5, $6)",
                 &[
                     id.to_string().into(),
                     Sha256::digest(secret).to_vec().into(),
                     subject.to_number().into(),
                     roles.text().into(),
                     now.into(),
+                    person.map(ToString::to_string).into(),
                 ],
             )
             .await
@@ -259,8 +291,8 @@ impl Store {
         // What it held goes back to the queue at once, with its drafts.
         transaction
             .execute(
-                "UPDATE cases SET lease_holder = NULL, lease_expires_at = NULL, version = version + 1 WHERE lease_holder = $1",
-                &[key.to_string().into()],
+                "UPDATE cases SET lease_holder = NULL, lease_expires_at = NULL, version = version + 1, touched_at = $2 WHERE lease_holder = $1",
+                &[key.to_string().into(), now.into()],
             )
             .await
             .map_err(&failed)?;
@@ -277,7 +309,7 @@ impl Store {
         let rows = self
             .database()
             .fetch(
-                "SELECT key_id, subject, roles, issued_at, revoked_at FROM api_keys WHERE subject = $1 ORDER BY issued_at, key_id",
+                "SELECT key_id, subject, roles, issued_at, revoked_at, person FROM api_keys WHERE subject = $1 ORDER BY issued_at, key_id",
                 &[subject.to_number().into()],
             )
             .await
@@ -386,7 +418,7 @@ pub(crate) async fn check_moderator(transaction: &mut Transaction, key: KeyId, t
         .contains(Role::Moderator))
 }
 
-const SELECT_PRINCIPAL: &str = "SELECT k.key_id, k.secret_sha256, k.subject, k.roles, k.issued_at, k.revoked_at, \
+const SELECT_PRINCIPAL: &str = "SELECT k.key_id, k.secret_sha256, k.subject, k.roles, k.issued_at, k.revoked_at, k.person, \
      a.name AS party_name, a.revoked_at AS party_revoked_at \
      FROM api_keys k LEFT JOIN parties a ON k.subject = a.party_id + 2 WHERE k.key_id = $1";
 
@@ -401,6 +433,11 @@ fn record(row: &Row) -> Result<KeyRecord, StoreError> {
             .map_err(|_| malformed("key_id"))?,
         subject: KeySubject::from_number(row.integer("subject").map_err(&failed)?).ok_or(malformed("subject"))?,
         roles: Roles::from_text(&row.text("roles").map_err(&failed)?).ok_or(malformed("roles"))?,
+        person: row
+            .text_if_any("person")
+            .map_err(&failed)?
+            .map(|name| name.parse().map_err(|_| malformed("person")))
+            .transpose()?,
         issued_at: Timestamp(row.integer("issued_at").map_err(&failed)?),
         revoked_at: row.integer_if_any("revoked_at").map_err(&failed)?.map(Timestamp),
     })

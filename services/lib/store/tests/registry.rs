@@ -267,3 +267,30 @@ async fn an_unknown_key_is_asked_about_once_in_a_while() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_has_one_key_in_a_team_and_a_new_one_after_it_is_revoked() {
+    on_both(async |f| {
+        let (alpha, ..) = f.party("alpha").await;
+        let moderators = Roles::of(&[Role::Moderator]);
+        let issue = async |subject| f.store.issue_key_to(subject, moderators, &n("anna")).await;
+        let (first, _) = issue(KeySubject::Coordinators).await.unwrap();
+        issue(KeySubject::Party(alpha.id)).await.unwrap();
+        let again = issue(KeySubject::Coordinators).await;
+        assert!(matches!(again, Err(StoreError::NameTaken { .. })), "{again:?}");
+        f.store.revoke_key(first).await.unwrap();
+        let (second, key) = issue(KeySubject::Coordinators).await.unwrap();
+        assert_eq!(
+            f.store.authenticate(key.expose()).await.unwrap().unwrap().key_id,
+            second
+        );
+        let keys = f.store.list_keys(KeySubject::Coordinators).await.unwrap();
+        let people: Vec<_> = keys
+            .iter()
+            .map(|key| (key.person.clone(), key.revoked_at.is_some()))
+            .collect();
+        assert_eq!(people.len(), 2);
+        assert!(people.contains(&(Some(n("anna")), true)) && people.contains(&(Some(n("anna")), false)));
+    })
+    .await;
+}

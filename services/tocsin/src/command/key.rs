@@ -1,8 +1,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
-use tocsin_model::KeyId;
-use tocsin_model::Name;
-use tocsin_store::{KeySubject, Role, Roles, Store};
+use tocsin_model::{KeyId, Name};
+use tocsin_store::{ApiKey, KeySubject, Role, Roles, Store};
 
 use crate::config::Config;
 use crate::serve::open_store;
@@ -108,12 +107,16 @@ impl KeyCommand {
 
 /// Issues a key and shows it: the key itself on the standard output, alone, and what to know about it beside it.
 pub async fn show_new_key(store: &Store, subject: KeySubject, roles: Roles) -> Result<()> {
-    let (id, key) = store.issue_key(subject, roles).await?;
+    tell_new_key(&store.issue_key(subject, roles).await?, roles);
+    Ok(())
+}
+
+/// Shows a key that was issued.
+pub fn tell_new_key((id, key): &(KeyId, ApiKey), roles: Roles) {
     let names: Vec<&str> = roles.iter().map(Role::name).collect();
     eprintln!(
         "Key {id} ({}). It is shown this once; only its hash is kept:",
         names.join(", ")
     );
     println!("{}", key.expose());
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+mod casework;
+mod casework_text;
 mod completions;
 mod config;
 mod demo;
@@ -8,6 +10,7 @@ mod endpoint;
 mod explain;
 mod key;
 mod party;
+mod person;
 mod replay;
 mod role;
 mod topics;
@@ -73,9 +76,16 @@ pub enum Command {
     /// The parties that publish.
     #[command(subcommand)]
     Party(party::PartyCommand),
+    /// The people of a team.
+    #[command(subcommand)]
+    Person(person::PersonCommand),
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Show the queue of your team.
+    Queue(casework::QueueCommand),
+    /// Work on a case of your team.
+    Case(casework::CaseCommand),
     /// Where alerts and decisions are delivered to.
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
@@ -118,7 +128,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Query => role::run(settings.load()?.config, Role::Query).await?,
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
+        Command::Person(command) => command.run(&settings.load()?.config).await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
+        Command::Queue(command) => command.run().await?,
+        Command::Case(command) => command.run().await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,

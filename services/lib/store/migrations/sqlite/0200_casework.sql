@@ -1,4 +1,5 @@
 -- version: rises with every change of what people decide on. desk: 1 moderators, 2 expert, 3 legal. lane: 1 live, 2 watch-listed, 5 general.
+-- touched_at: when anything of it was written last, for those who follow.
 -- platforms: numbers, each between commas. draft: JSON. undo_*: what a decision that can still be taken back leads back to.
 ALTER TABLE cases ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE cases ADD COLUMN waiting_since INTEGER NOT NULL DEFAULT 0;
@@ -12,8 +13,14 @@ ALTER TABLE cases ADD COLUMN undo_until INTEGER;
 ALTER TABLE cases ADD COLUMN undo_resting INTEGER;
 ALTER TABLE cases ADD COLUMN undo_desk INTEGER;
 ALTER TABLE cases ADD COLUMN undo_decision_id TEXT;
-UPDATE cases SET waiting_since = opened_at;
+ALTER TABLE cases ADD COLUMN touched_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN first_seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN first_claimed_at INTEGER;
+ALTER TABLE cases ADD COLUMN first_decided_at INTEGER;
+UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at;
 CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
+CREATE INDEX cases_opened ON cases (team, opened_at);
+CREATE INDEX cases_touched ON cases (touched_at, case_id);
 CREATE INDEX cases_held_by ON cases (lease_holder);
 
 -- grounds: JSON. A decision that was taken back never went out.
@@ -41,3 +48,6 @@ CREATE TABLE claim_counts (
     team INTEGER PRIMARY KEY,
     claims INTEGER NOT NULL
 ) STRICT;
+
+-- Whose key it is, where it is a person's.
+ALTER TABLE api_keys ADD COLUMN person TEXT;

@@ -50,7 +50,7 @@ impl Store {
             _ => {}
         }
         if event != Event::DecidedBefore {
-            update(&mut transaction, &case).await.map_err(&failed)?;
+            update(&mut transaction, &case, now).await.map_err(&failed)?;
             write_history(&mut transaction, (&case, by.who), &event, now).await?;
         }
         transaction.commit().await.map_err(&failed)?;

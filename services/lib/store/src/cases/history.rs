@@ -14,6 +14,8 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// Who.
     pub who: KeyId,
+    /// The name of that key's person.
+    pub person: Option<String>,
     /// What: the name of an [`Event`].
     pub kind: String,
     /// The other key, the desk or the decision it was about; empty where there is none.
@@ -33,7 +35,8 @@ impl Store {
         let rows = self
             .database()
             .fetch(
-                "SELECT at, key_id, kind, about, note FROM case_history WHERE case_id = $1 ORDER BY sequence DESC LIMIT $2",
+                "SELECT h.at, h.key_id, h.kind, h.about, h.note, k.person FROM case_history h LEFT JOIN api_keys k ON k.key_id = h.key_id \
+                 WHERE h.case_id = $1 ORDER BY h.sequence DESC LIMIT $2",
                 &[id.to_string().into(), i64::from(HISTORY_MAX).into()],
             )
             .await
@@ -44,6 +47,7 @@ impl Store {
                 Ok(HistoryEntry {
                     at: Timestamp(row.integer("at").map_err(&failed)?),
                     who: who.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?,
+                    person: row.text_if_any("person").map_err(&failed)?,
                     kind: row.text("kind").map_err(&failed)?,
                     about: row.text("about").map_err(&failed)?,
                     note: row.text("note").map_err(&failed)?,

@@ -1,9 +1,11 @@
 //! Cases: reading them here, changing them in `command` and `claim`, their columns in `row`.
 
 mod claim;
+mod clocks;
 mod command;
 mod history;
 mod row;
+mod standings;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,9 +14,11 @@ use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
 use tocsin_model::{IdError, Timestamp};
 
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
+pub use clocks::CLOCKS_MAX;
 pub use command::Commanded;
 pub use history::{HISTORY_MAX, HistoryEntry};
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
+pub use standings::{Followed, STANDINGS_MAX};
 
 use claim::filtered;
 

@@ -6,7 +6,7 @@ use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_he
 use crate::database::{Row, Transaction, Value};
 use crate::{StoreError, alert_json, decision_json};
 
-pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, \
+pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
      c.own_episode, c.own_going_on, c.all_episode, c.all_going_on, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
      c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
@@ -15,7 +15,7 @@ pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.ope
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 26] = [
+const CHANGING: [&str; 30] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
@@ -42,17 +42,21 @@ const CHANGING: [&str; 26] = [
     "undo_resting",
     "undo_desk",
     "undo_decision_id",
+    "touched_at",
+    "first_seen",
+    "first_claimed_at",
+    "first_decided_at",
 ];
 
 /// Inserts a case unless the team has one of the family; how many rows.
-pub(crate) async fn insert(transaction: &mut Transaction, case: &Case) -> Result<u64, sqlx::Error> {
+pub(crate) async fn insert(transaction: &mut Transaction, case: &Case, now: Timestamp) -> Result<u64, sqlx::Error> {
     let mut values: Vec<Value> = vec![
         case.id.to_string().into(),
         case.team.to_number().into(),
         case.family.to_string().into(),
         case.opened_at.into(),
     ];
-    values.extend(changing(case));
+    values.extend(changing(case, now));
     let places = (1..=values.len())
         .map(|number| format!("${number}"))
         .collect::<Vec<_>>();
@@ -65,9 +69,9 @@ pub(crate) async fn insert(transaction: &mut Transaction, case: &Case) -> Result
 }
 
 /// Writes back all that changes of a case that this transaction holds locked.
-pub(crate) async fn update(transaction: &mut Transaction, case: &Case) -> Result<(), sqlx::Error> {
+pub(crate) async fn update(transaction: &mut Transaction, case: &Case, now: Timestamp) -> Result<(), sqlx::Error> {
     let mut values: Vec<Value> = vec![case.id.to_string().into()];
-    values.extend(changing(case));
+    values.extend(changing(case, now));
     let set = CHANGING
         .iter()
         .enumerate()
@@ -79,7 +83,7 @@ pub(crate) async fn update(transaction: &mut Transaction, case: &Case) -> Result
     transaction.execute(&sql, &values).await.map(drop)
 }
 
-fn changing(case: &Case) -> [Value; CHANGING.len()] {
+fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
     let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
     let traits = case.traits();
     let undo = case.undo.as_ref();
@@ -110,6 +114,10 @@ fn changing(case: &Case) -> [Value; CHANGING.len()] {
         undo.map(|undo| undo.resting as i64).into(),
         undo.map(|undo| undo.desk as i64).into(),
         undo.and_then(|undo| undo.decision.as_ref()).map(id_text).into(),
+        now.into(),
+        case.first_seen.into(),
+        case.first_claimed_at.map(|at| at.0).into(),
+        case.first_decided_at.map(|at| at.0).into(),
     ]
 }
 
@@ -164,6 +172,9 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         team: team(row)?,
         family: FamilyId(family),
         opened_at: time("opened_at")?,
+        first_seen: time("first_seen")?,
+        first_claimed_at: number_if_any("first_claimed_at")?.map(Timestamp),
+        first_decided_at: number_if_any("first_decided_at")?.map(Timestamp),
         first_alert_at: time("first_alert_at")?,
         last_alert_at: time("last_alert_at")?,
         own_episode: episode("own_episode", "own_going_on")?,

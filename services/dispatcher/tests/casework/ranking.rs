@@ -1,0 +1,157 @@
+//! Goal: claims go by the latest figures of `tocsin.state`, and by the alerts where it says nothing.
+
+use serde_json::json;
+use tocsin_log::TopicPartition;
+use tocsin_model::{
+    AccountToken, Alert, AlertLevel, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, FamilyId,
+    KEY_GROUPS, Kind, Milliseconds, PartyId, PlatformId, Scope, Sharing, Sighting, SourceCoordinate, SourceId, Surface,
+    Timestamp,
+};
+use tocsin_sketch::ColdConfig;
+use tocsin_sketch::codec::Encoder;
+use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
+use tocsin_wire::state::{StateKey, StateRecord};
+use tocsin_wire::topics;
+
+use crate::bench::{Bench, Running, alert};
+use crate::example::START;
+
+fn hash() -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![9; 32], None).unwrap()
+}
+
+/// A content that so many accounts uploaded, one a second: its hot record as it stands in `tocsin.state`.
+fn spreading(key: &DeploymentKey, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
+    let hash = hash();
+    let content = key.content_id(&hash);
+    let mut group = Group::new(
+        content.group(),
+        GroupConfig {
+            key: key.clone(),
+            cold: ColdConfig {
+                width: 64,
+                seed: 11,
+                lateness: Milliseconds::from_hours(2),
+            },
+            hot_max: 16,
+            promote_at: 3,
+            retry_horizon: Milliseconds::from_minutes(130),
+            shadow: None,
+            retry_tokens_max: 10_000,
+        },
+    );
+    let mut outputs = Vec::new();
+    for copy in 0..copies {
+        let at = START + Milliseconds::from_seconds(copy as i64);
+        let sighting = Sighting {
+            source: SourceCoordinate {
+                source: SourceId(1),
+                offset: copy + 1,
+                index: 0,
+            },
+            event_token: (copy + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            party: PartyId(1),
+            platform: PlatformId(1),
+            kind: Kind::Upload,
+            sharing: Sharing::All,
+            surface: Surface::Feed,
+            clock: ClockFlag::Plausible,
+            occurred_at: at,
+            received_at: at,
+            content,
+            hash: hash.view(),
+            account: Some(AccountToken((copy + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+            account_epoch: 0,
+            audience: 1_000,
+            region: [0; 2],
+            language: [0; 2],
+            tvec_confidence: Sighting::NO_LABEL,
+        };
+        group.apply(Input::Sighting(&sighting), &mut outputs);
+    }
+    let now = START + Milliseconds::from_seconds(copies as i64);
+    group.apply(Input::Tick(now), &mut outputs);
+    let class = Class::All;
+    let mut body = Encoder::new();
+    group.kept(HotKey { content, class }).unwrap().encode(&mut body);
+    let state_key = StateKey::Hot {
+        group: content.group(),
+        content,
+        class,
+    };
+    (content, state_key, state(now, body.finish()), now)
+}
+
+fn state(as_of: Timestamp, body: Vec<u8>) -> Vec<u8> {
+    StateRecord {
+        applied_through: 1,
+        as_of,
+        format: 1,
+        chunk: 0,
+        chunks: 1,
+        body,
+    }
+    .encode()
+}
+
+async fn live_priority(running: &Running, path: &str, key: &str, wanted: impl Fn(f64) -> bool) {
+    let began = std::time::Instant::now();
+    loop {
+        let case = running.get(path, key).await;
+        if case["live_priority"].as_f64().is_some_and(&wanted) {
+            return;
+        }
+        assert!(began.elapsed() < crate::bench::WAIT_MAX, "{}", case["live_priority"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_go_by_the_latest_figures_and_by_alerts_where_there_are_none() {
+    let bench = Bench::new().await;
+    let running = bench.start().await;
+    let (content, key, value, now) = spreading(&DeploymentKey::from_bytes([7; 32]), 200);
+    assert!(content.group().0 < KEY_GROUPS);
+    let crisis = Alert {
+        family: FamilyId(content),
+        ..alert(1, Scope::All, AlertLevel::Raised, 1.0)
+    };
+    bench.ring(&[crisis, alert(2, Scope::All, AlertLevel::Raised, 20.0)]);
+    let queue = running.queue_of(2, &bench.coordinators).await;
+    let id_of = |family: &str| {
+        let case = queue.iter().find(|case| case["family"] == family).unwrap();
+        case["id"].as_str().unwrap().to_owned()
+    };
+    let family = content.to_string();
+    let path = format!("/v1/cases/{}", id_of(&family));
+    let coordinators = bench.coordinators.as_str();
+    live_priority(&running, &path, coordinators, |priority| priority == 1.0).await;
+
+    // The record is of a partition of its own choosing here: the reader looks at all of them.
+    let partition = TopicPartition::new(topics::STATE, 0);
+    assert_eq!(bench.records_of(partition).len(), 0);
+    bench.append_under(topics::STATE, &[(Some(key.to_bytes()), value)]);
+    live_priority(&running, &path, coordinators, |priority| priority > 20.0).await;
+    let claimed = running.post("/v1/queue/claim", coordinators, json!({})).await;
+    assert_eq!(claimed["case"]["family"], family.as_str(), "its alert said less");
+    let released = json!({"fencing": claimed["case"]["fencing"]});
+    running.post(&format!("{path}/release"), coordinators, released).await;
+
+    // A day of silence later the figures say that little is left, though nothing was said of them.
+    let header = StateKey::Header { partition: 0 }.to_bytes();
+    let later = state(now + Milliseconds::from_hours(24), Vec::new());
+    bench.append_under(topics::STATE, &[(Some(header), later)]);
+    live_priority(&running, &path, coordinators, |priority| priority < 20.0).await;
+    let claimed = running.post("/v1/queue/claim", coordinators, json!({})).await;
+    assert_eq!(claimed["case"]["family"], FamilyId(ContentId(2)).to_string());
+
+    // Gone from the state: the alert's priority holds again.
+    let gone = tocsin_log::Append {
+        to: TopicPartition::new(topics::STATE, 0),
+        key: Some(key.to_bytes().into()),
+        value: None,
+        headers: Vec::new(),
+    };
+    bench.append_all(vec![gone]);
+    live_priority(&running, &path, coordinators, |priority| priority == 1.0).await;
+    running.stop().await;
+}

@@ -1,0 +1,272 @@
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tocsin_model::{FamilyId, Timestamp, Verdict};
+
+use crate::case::{CaseId, Standing, Team};
+use crate::lane::Filter;
+
+/// How many cases are looked at for those that a filter admits. What is rarer is left to the store.
+pub const SCAN_MAX: usize = 20_000;
+
+/// The open cases, by live priority: that of the latest figures, or of the store where none are known. Who is handed which case the
+/// store decides; this only says in which order to try.
+///
+/// Memory: at most as many cases as it was made for, some 400 bytes each.
+#[derive(Debug)]
+pub struct Ranks {
+    cases_max: usize,
+    cases: BTreeMap<CaseId, Ranked>,
+    order: BTreeMap<Team, BTreeSet<(Reverse<Priority>, CaseId)>>,
+    of_family: BTreeMap<FamilyId, BTreeSet<CaseId>>,
+}
+
+/// There is no room for another case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are as many ranked cases as there may be")]
+pub struct RanksFull;
+
+#[derive(Clone, Debug)]
+struct Ranked {
+    standing: Standing,
+    waits_from: Timestamp,
+    live: Option<f64>,
+}
+
+/// A priority as a number in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Priority(u64);
+
+impl Ranks {
+    /// No case yet, and never more than `cases_max`.
+    pub fn new(cases_max: usize) -> Ranks {
+        Ranks {
+            cases_max,
+            cases: BTreeMap::new(),
+            order: BTreeMap::new(),
+            of_family: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a case in place of what was known of it; its live priority stays. One that is decided or closed is forgotten.
+    ///
+    /// # Errors
+    /// It is new, and there is no room.
+    pub fn put(&mut self, case: &Standing) -> Result<(), RanksFull> {
+        let Some(waits_from) = case.waits_from else {
+            self.remove(case.id);
+            return Ok(());
+        };
+        let former = self.cases.get(&case.id);
+        if former.is_none() && self.cases.len() >= self.cases_max {
+            return Err(RanksFull);
+        }
+        let live = former
+            .filter(|former| former.standing.family == case.family)
+            .and_then(|former| former.live);
+        self.remove(case.id);
+        let ranked = Ranked {
+            standing: case.clone(),
+            waits_from,
+            live,
+        };
+        let place = (Reverse(ranked.priority()), case.id);
+        self.order.entry(case.team).or_default().insert(place);
+        self.of_family.entry(case.family).or_default().insert(case.id);
+        self.cases.insert(case.id, ranked);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: CaseId) {
+        let Some(ranked) = self.cases.remove(&id) else {
+            return;
+        };
+        if let Some(order) = self.order.get_mut(&ranked.standing.team) {
+            order.remove(&(Reverse(ranked.priority()), id));
+        }
+        let family = ranked.standing.family;
+        if let Some(cases) = self.of_family.get_mut(&family) {
+            cases.remove(&id);
+            if cases.is_empty() {
+                self.of_family.remove(&family);
+            }
+        }
+    }
+
+    /// The priority of a family for each team, and what it decided before, by the latest figures; `None` where they say nothing, and then the store's holds.
+    pub fn set_live(&mut self, family: FamilyId, mut priority: impl FnMut(Team, Option<Verdict>) -> Option<f64>) {
+        let Some(cases) = self.of_family.get(&family) else {
+            return;
+        };
+        for id in cases {
+            let Some(ranked) = self.cases.get_mut(id) else {
+                continue;
+            };
+            let standing = &ranked.standing;
+            let (team, verdict) = (standing.team, standing.verdict);
+            let order = self.order.entry(team).or_default();
+            order.remove(&(Reverse(ranked.priority()), *id));
+            ranked.live = priority(team, verdict).filter(|priority| priority.is_finite());
+            order.insert((Reverse(ranked.priority()), *id));
+        }
+    }
+
+    /// The first `count` cases of a team that wait at `now` and that the filter admits, highest priority first, of the first [`SCAN_MAX`].
+    pub fn best(&self, team: Team, filter: &Filter, count: usize, now: Timestamp) -> Vec<CaseId> {
+        let order = self.order.get(&team).into_iter().flatten().take(SCAN_MAX);
+        let ids = order.map(|(_, id)| *id);
+        let is_meant = |ranked: &Ranked| ranked.waits_from <= now && filter.admits(&ranked.standing.traits);
+        let meant = ids.filter(|id| self.cases.get(id).is_some_and(is_meant));
+        meant.take(count).collect()
+    }
+
+    /// Whether a case of this family waits.
+    pub fn has_family(&self, family: FamilyId) -> bool {
+        self.of_family.contains_key(&family)
+    }
+
+    /// The priority by which a case is ranked.
+    pub fn priority(&self, id: CaseId) -> Option<f64> {
+        self.cases
+            .get(&id)
+            .map(|ranked| ranked.live.unwrap_or(ranked.standing.priority))
+    }
+
+    /// How many cases are ranked.
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+}
+
+impl Ranked {
+    fn priority(&self) -> Priority {
+        Priority::of(self.live.unwrap_or(self.standing.priority))
+    }
+}
+
+impl Priority {
+    /// The bits of a float in the order of its values: those of negative ones run backwards.
+    fn of(value: f64) -> Priority {
+        let bits = (value + 0.0).to_bits();
+        Priority(if bits >> 63 == 0 { bits | 1 << 63 } else { !bits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the order is that of sorting everything anew, whatever changed.
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use tocsin_model::{ContentId, PartyId};
+
+    use super::*;
+    use crate::alert_rules::tests::open;
+
+    const TEAMS: [Team; 2] = [Team::Coordinators, Team::Party(PartyId(3))];
+
+    fn case(id: u128, priority: f64) -> Standing {
+        Standing {
+            id: CaseId(id),
+            team: TEAMS[(id % 2) as usize],
+            family: FamilyId(ContentId(id / 3)),
+            priority,
+            ..open().standing()
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Put(u128, f64),
+        Remove(u128),
+        Live(u128, Option<f64>),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let priority = prop_oneof![Just(0.0), Just(-0.0), -1e3..1e3f64, Just(f64::MAX)];
+        prop_oneof![
+            (0..12u128, priority.clone()).prop_map(|(id, priority)| Change::Put(id, priority)),
+            (0..12u128).prop_map(Change::Remove),
+            (0..4u128, proptest::option::of(priority)).prop_map(|(family, live)| Change::Live(family, live)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn the_order_is_that_of_a_sort(changes in proptest::collection::vec(change(), 0..80)) {
+            let mut ranks = Ranks::new(10);
+            let mut known: BTreeMap<u128, (f64, Option<f64>)> = BTreeMap::new();
+            for change in changes {
+                match change {
+                    Change::Put(id, priority) => {
+                        let fits = known.contains_key(&id) || known.len() < 10;
+                        prop_assert_eq!(ranks.put(&case(id, priority)).is_ok(), fits);
+                        if fits {
+                            known.entry(id).or_insert((0.0, None)).0 = priority;
+                        }
+                    }
+                    Change::Remove(id) => {
+                        let decided = Standing { waits_from: None, ..case(id, 0.0) };
+                        ranks.put(&decided).unwrap();
+                        known.remove(&id);
+                    }
+                    Change::Live(family, live) => {
+                        // The figures of one team say nothing to the other.
+                        ranks.set_live(FamilyId(ContentId(family)), |team, _| live.filter(|_| team == TEAMS[0]));
+                        for (id, (_, own)) in &mut known {
+                            if id / 3 == family {
+                                *own = live.filter(|_| id % 2 == 0);
+                            }
+                        }
+                    }
+                }
+                for (index, team) in TEAMS.into_iter().enumerate() {
+                    let mut sorted: Vec<(f64, u128)> = known
+                        .iter()
+                        .filter(|(id, _)| **id % 2 == index as u128)
+                        .map(|(id, (stored, live))| (live.unwrap_or(*stored), *id))
+                        .collect();
+                    sorted.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
+                    let sorted: Vec<CaseId> = sorted.into_iter().map(|(_, id)| CaseId(id)).collect();
+                    prop_assert_eq!(ranks.best(team, &Filter::default(), 100, Timestamp(0)), sorted);
+                }
+                prop_assert_eq!(ranks.len(), known.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_case_that_moves_to_another_family_leaves_its_figures_behind() {
+        let mut ranks = Ranks::new(10);
+        ranks.put(&case(2, 1.0)).unwrap();
+        ranks.set_live(FamilyId(ContentId(0)), |_, _| Some(9.0));
+        ranks.put(&case(2, 2.0)).unwrap();
+        assert_eq!(ranks.priority(CaseId(2)), Some(9.0));
+        let moved = Standing {
+            family: FamilyId(ContentId(7)),
+            ..case(2, 2.0)
+        };
+        ranks.put(&moved).unwrap();
+        assert_eq!(ranks.priority(CaseId(2)), Some(2.0));
+        assert!(!ranks.has_family(FamilyId(ContentId(0))));
+    }
+
+    #[test]
+    fn what_is_held_is_passed_over_until_its_lease_ends() {
+        let mut ranks = Ranks::new(10);
+        let held = Standing {
+            waits_from: Some(Timestamp(50)),
+            ..case(2, 9.0)
+        };
+        ranks.put(&held).unwrap();
+        ranks.put(&case(4, 1.0)).unwrap();
+        let best = |at| ranks.best(TEAMS[0], &Filter::default(), 2, Timestamp(at));
+        assert_eq!(best(49), [CaseId(4)]);
+        assert_eq!(best(50), [CaseId(2), CaseId(4)]);
+    }
+}

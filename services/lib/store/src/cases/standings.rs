@@ -1,0 +1,109 @@
+use tocsin_casework::{CaseId, Desk, Lane, Standing, Traits};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp};
+
+use super::row::{team, verdict};
+use crate::database::{Row, Value};
+use crate::{Store, StoreError};
+
+/// How many standings are read at a time.
+pub const STANDINGS_MAX: u32 = 1_000;
+/// A change is seen when its transaction ends, which is later than the time it is written with: so far back is read again.
+const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
+
+/// How far somebody has followed the standings of cases.
+#[derive(Clone, Debug, Default)]
+pub struct Followed {
+    /// After which case to go on, in the order of times, then ids. `None`: from the beginning, where only open cases matter.
+    after: Option<(Timestamp, String)>,
+    /// When the first walk began: what changed since is read after it.
+    began_at: Option<Timestamp>,
+    /// Whether the first walk over all open cases is over.
+    caught_up: bool,
+}
+
+impl Followed {
+    /// Whether every case that was open at the beginning was told.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+}
+
+impl Store {
+    /// The standings of cases of all teams that changed, at most [`STANDINGS_MAX`] at a time: at first of all open ones, then of what changed
+    /// since, some of it more than once. An empty answer says that nothing is left for now. With them the store's time.
+    ///
+    /// # Errors
+    /// The database failed; `followed` is as it was.
+    pub async fn follow_standings(&self, followed: &mut Followed) -> Result<(Vec<Standing>, Timestamp), StoreError> {
+        let failed = StoreError::database("follow the cases");
+        let now = self.now().await.map_err(&failed)?;
+        let began_at = *followed.began_at.get_or_insert(now);
+        let mut values: Vec<Value> = Vec::new();
+        let mut condition = "1 = 1".to_owned();
+        if !followed.caught_up {
+            condition.push_str(" AND c.resting = 1");
+        }
+        if let Some((at, id)) = &followed.after {
+            values.extend([(*at).into(), id.as_str().into()]);
+            condition.push_str(" AND (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2))");
+        }
+        let sql = format!(
+            "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.lane, c.desk, c.severity, \
+             c.platforms, c.touched_at, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id \
+             WHERE {condition} ORDER BY c.touched_at, c.case_id LIMIT {STANDINGS_MAX}"
+        );
+        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
+        let standings: Vec<Standing> = rows.iter().map(standing).collect::<Result<_, _>>()?;
+        match rows.last() {
+            Some(last) => {
+                let at = Timestamp(last.integer("touched_at").map_err(&failed)?);
+                followed.after = Some((at, last.text("case_id").map_err(&failed)?));
+            }
+            None => {
+                let after = match (followed.caught_up, &followed.after) {
+                    (true, Some((at, _))) => *at,
+                    _ => began_at,
+                };
+                followed.caught_up = true;
+                // Nothing sorts before the empty text.
+                followed.after = Some((after - OVERLAP, String::new()));
+            }
+        }
+        Ok((standings, now))
+    }
+}
+
+fn standing(row: &Row) -> Result<Standing, StoreError> {
+    let failed = StoreError::database("read the standing of a case");
+    let malformed = |field| StoreError::Malformed { field };
+    let time = |field| {
+        row.integer_if_any(field)
+            .map_err(StoreError::database("read the standing of a case"))
+    };
+    let id: CaseId = row
+        .text("case_id")
+        .map_err(&failed)?
+        .parse()
+        .map_err(|_| malformed("case_id"))?;
+    let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
+    let is_open = row.integer("resting").map_err(&failed)? == 1;
+    let waits_from = time("lease_expires_at")?.max(time("held_until")?).unwrap_or(i64::MIN);
+    let platforms = row.text("platforms").map_err(&failed)?;
+    let numbers = platforms.split(',').filter(|text| !text.is_empty());
+    let platforms = numbers.map(|text| text.parse().map(PlatformId).map_err(|_| malformed("platforms")));
+    let decided = row.integer_if_any("verdict").map_err(&failed)?.is_some();
+    Ok(Standing {
+        id,
+        team: team(row)?,
+        family: FamilyId(family),
+        priority: row.real("priority").map_err(&failed)?,
+        traits: Traits {
+            lane: Lane::from_number(row.integer("lane").map_err(&failed)?).ok_or(malformed("lane"))?,
+            desk: Desk::from_number(row.integer("desk").map_err(&failed)?).ok_or(malformed("desk"))?,
+            severity: row.real("severity").map_err(&failed)?,
+            platforms: platforms.collect::<Result<_, _>>()?,
+        },
+        verdict: decided.then(|| verdict(row)).transpose()?,
+        waits_from: is_open.then_some(Timestamp(waits_from)),
+    })
+}

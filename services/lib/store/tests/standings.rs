@@ -1,0 +1,98 @@
+//! Goal: whoever follows the cases hears of every change, and clocks tell when what happened first.
+#![allow(clippy::unwrap_used, dead_code)]
+
+mod fixture;
+
+use fixture::{COORDINATORS, Commands as _, LEASE, alert, on_both};
+use tocsin_casework::{Command, HOLD_MIN, Ruling, Team};
+use tocsin_model::{AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Verdict};
+
+const ANNA: KeyId = KeyId(0xa);
+const BEN: KeyId = KeyId(0xb);
+const UNDO: Milliseconds = Milliseconds::from_seconds(5);
+
+fn decide(id: u128) -> Command {
+    Command::Decide {
+        id: DecisionId(id),
+        ruling: Ruling::of(Verdict::Violating, "the attack"),
+        undo_for: UNDO,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_the_cases_hears_of_every_change() {
+    on_both(async |f| {
+        let mut followed = tocsin_store::Followed::default();
+        let mut known = std::collections::BTreeMap::new();
+        let mut follow = async |known: &mut std::collections::BTreeMap<_, _>| {
+            loop {
+                let (standings, _) = f.store.follow_standings(&mut followed).await.unwrap();
+                if standings.is_empty() {
+                    return followed.is_caught_up();
+                }
+                known.extend(standings.into_iter().map(|standing| (standing.id, standing)));
+            }
+        };
+        assert!(follow(&mut known).await);
+        f.coordinators_cases(u128::from(tocsin_store::STANDINGS_MAX) + 3).await;
+        follow(&mut known).await;
+        assert_eq!(known.len(), tocsin_store::STANDINGS_MAX as usize + 3);
+        for step in 0..4 {
+            let case = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap().0;
+            let (after, _) = match step {
+                0 => f.store.case(COORDINATORS, case.id).await.unwrap(),
+                1 => f
+                    .store
+                    .release(COORDINATORS, case.id, (ANNA, case.fencing))
+                    .await
+                    .unwrap(),
+                2 => f
+                    .store
+                    .command_as(case.id, (ANNA, case.fencing), decide(u128::from(step as u32)))
+                    .await
+                    .unwrap(),
+                _ => {
+                    let hold = Command::Hold {
+                        length: HOLD_MIN,
+                        reason: "later".to_owned(),
+                    };
+                    f.store.command_as(case.id, (ANNA, case.fencing), hold).await.unwrap()
+                }
+            };
+            follow(&mut known).await;
+            assert_eq!(known[&case.id], after.standing(), "{step}");
+        }
+        f.clock.advance(Milliseconds::from_hours(1));
+        let over = alert(5, Scope::Coordinators, AlertLevel::Subsided, 1);
+        f.store.apply_alert(&over).await.unwrap();
+        follow(&mut known).await;
+        let closed = known.values().filter(|standing| standing.waits_from.is_none()).count();
+        assert_eq!(closed, 2, "the decided one and the one that subsided");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_tell_when_what_happened_first_and_of_one_team_alone() {
+    on_both(async |f| {
+        f.coordinators_cases(1).await;
+        let case = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap().0;
+        f.clock.advance(Milliseconds::from_minutes(2));
+        f.store.command_as(case.id, (ANNA, 1), decide(7)).await.unwrap();
+        f.clock.advance(UNDO);
+        f.store.claim(COORDINATORS, case.id, BEN, LEASE).await.unwrap();
+        f.clock.advance(Milliseconds::from_minutes(2));
+        let (again, now) = f.store.command_as(case.id, (BEN, 2), decide(8)).await.unwrap();
+        let day = Milliseconds::from_hours(24);
+        let (clocks, as_of) = f.store.clocks(COORDINATORS, day).await.unwrap();
+        assert_eq!((clocks.as_slice(), as_of), (&[again.clocks()][..], now));
+        assert_eq!(clocks[0].first_seen, again.alert.first_seen);
+        let claimed_at = clocks[0].claimed_at.unwrap();
+        assert_eq!(clocks[0].decided_at, Some(claimed_at + Milliseconds::from_minutes(2)));
+        let (alpha, ..) = f.party("alpha").await;
+        assert_eq!(f.store.clocks(Team::Party(alpha.id), day).await.unwrap().0, []);
+        f.clock.advance(day);
+        assert_eq!(f.store.clocks(COORDINATORS, day).await.unwrap().0, []);
+    })
+    .await;
+}

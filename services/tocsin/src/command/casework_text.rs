@@ -1,0 +1,198 @@
+//! The queue and its cases in words. What comes from outside is shown without control characters.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// The queue as a table.
+pub fn queue_text(queue: &Value) -> String {
+    let cases = queue["cases"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut out = format!(
+        "{} cases of {}, as of {}.\n",
+        cases.len(),
+        text(&queue["team"]),
+        text(&queue["as_of"])
+    );
+    for case in cases {
+        let priority = case["live_priority"]
+            .as_f64()
+            .or(case["priority"].as_f64())
+            .unwrap_or(0.0);
+        let _ = writeln!(
+            out,
+            "{}  {priority:>12.0}  {:<12}  {:<10}  {:>8} copies in 1 h  {}",
+            text(&case["id"]),
+            text(&case["lane"]),
+            text(&case["state"]),
+            text(&case["alert"]["spread_1h"]["high"]),
+            hash(case)
+        );
+    }
+    if queue["next"].is_string() {
+        out.push_str("There are more.\n");
+    }
+    out
+}
+
+/// A case: what it is, who holds it, what was decided.
+pub fn case_text(case: &Value) -> String {
+    let alert = &case["alert"];
+    let mut out = format!(
+        "Case {} of {}: {}, lane {}, desk {}.\n",
+        text(&case["id"]),
+        text(&case["team"]),
+        text(&case["state"]),
+        text(&case["lane"]),
+        text(&case["desk"])
+    );
+    let _ = writeln!(
+        out,
+        "  family    {} ({} contents), {}",
+        text(&case["family"]),
+        text(&alert["members"]),
+        hash(case)
+    );
+    let _ = writeln!(
+        out,
+        "  spread    {} to {} in 1 h, {} to {} in 24 h; {} since {}",
+        text(&alert["spread_1h"]["low"]),
+        text(&alert["spread_1h"]["high"]),
+        text(&alert["spread_24h"]["low"]),
+        text(&alert["spread_24h"]["high"]),
+        text(&alert["level"]),
+        text(&case["first_alert_at"])
+    );
+    let names = alert["platforms"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+        .iter()
+        .map(|on| text(&on["platform"]));
+    let _ = writeln!(out, "  platforms {}", names.collect::<Vec<_>>().join(", "));
+    let priority = case["live_priority"]
+        .as_f64()
+        .or(case["priority"].as_f64())
+        .unwrap_or(0.0);
+    let _ = writeln!(out, "  priority  {priority:.0}, severity {}", text(&case["severity"]));
+    if let Some(left) = case["clocks"]["golden_left_s"].as_i64().filter(|left| *left > 0) {
+        let _ = writeln!(
+            out,
+            "  golden    {} min of the hour from its first sighting are left",
+            left / 60
+        );
+    }
+    if case["held_until"].is_string() {
+        let _ = writeln!(out, "  aside     until {}", text(&case["held_until"]));
+    }
+    if case["lease"].is_object() {
+        let whose = if case["lease"]["is_yours"] == true {
+            "you"
+        } else {
+            "another key"
+        };
+        let _ = writeln!(out, "  lease     {whose}, until {}", text(&case["lease"]["expires_at"]));
+    }
+    for (name, decision) in [("draft", &case["draft"]), ("decision", &case["decision"])] {
+        if decision.is_object() {
+            let _ = writeln!(out, "  {name:<9} {}", decision_text(decision));
+        }
+    }
+    if case["decision"]["goes_out_at"].is_string() {
+        let _ = writeln!(
+            out,
+            "  undo      until {}: tocsin case withdraw {}",
+            text(&case["decision"]["goes_out_at"]),
+            text(&case["id"])
+        );
+    }
+    out
+}
+
+/// What people did, the latest first.
+pub fn history_text(history: &Value) -> String {
+    let mut out = String::new();
+    for step in history["steps"].as_array().map_or(&[][..], Vec::as_slice) {
+        let parts = [&step["at"], &step["who"], &step["kind"], &step["about"], &step["note"]];
+        let parts = parts.map(text).into_iter().filter(|part| !part.is_empty());
+        let _ = writeln!(out, "{}", parts.collect::<Vec<_>>().join("  "));
+    }
+    out
+}
+
+fn decision_text(decision: &Value) -> String {
+    let mut out = text(&decision["verdict"]);
+    for (name, value) in [
+        ("policy", &decision["policy"]),
+        ("recommends", &decision["recommended_action"]),
+        ("percent sure", &decision["confidence_percent"]),
+        ("because", &decision["rationale"]),
+    ] {
+        let value = text(value);
+        if !value.is_empty() {
+            let _ = write!(out, "; {name}: {value}");
+        }
+    }
+    let excepted = decision["exceptions"].as_array().map_or(0, Vec::len);
+    if excepted > 0 {
+        let _ = write!(out, "; {excepted} members excepted");
+    }
+    out
+}
+
+fn hash(case: &Value) -> String {
+    let (algorithm, value) = (text(&case["hash"]["algorithm"]), text(&case["hash"]["value"]));
+    format!("{algorithm} {}", value.chars().take(32).collect::<String>())
+}
+
+/// Text and numbers as they are; nothing for null.
+fn text(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_case_is_told_with_what_can_be_done_about_it() {
+        let case = json!({
+            "id": "ab", "team": "alpha", "state": "decided", "lane": "live", "desk": "moderators", "family": "cd",
+            "hash": {"algorithm": "url", "value": "https://example.org/\u{1b}[31m"},
+            "alert": {"members": 3, "spread_1h": {"low": 40, "high": 44}, "platforms": [{"platform": "alpha-video"}]},
+            "clocks": {"golden_left_s": 1_830}, "priority": 10.0, "live_priority": 99.6, "severity": 2.0,
+            "decision": {"verdict": "violating", "policy": "", "recommended_action": "remove", "exceptions": ["x"], "goes_out_at": "soon"},
+        });
+        let told = case_text(&case);
+        for part in [
+            "Case ab of alpha: decided, lane live",
+            "40 to 44 in 1 h",
+            "platforms alpha-video",
+            "priority  100, severity 2.0",
+            "golden    30 min",
+            "violating; recommends: remove; 1 members excepted",
+            "until soon: tocsin case withdraw ab",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        assert!(
+            !told.contains('\u{1b}'),
+            "nothing that came from outside steers the terminal"
+        );
+        assert!(queue_text(&json!({"cases": [case], "team": "alpha"})).contains("100  live"));
+    }
+
+    #[test]
+    fn what_is_missing_is_left_out() {
+        assert_eq!(
+            history_text(&json!({"steps": [{"kind": "claimed", "note": ""}]})),
+            "claimed\n"
+        );
+        assert!(case_text(&json!({})).starts_with("Case  of "));
+    }
+}
