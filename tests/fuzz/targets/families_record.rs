@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(named, key, "the key names it");
             family::read(Some(&named), None)
         }
-        FamilyRecord::FurtherHashGone => {
+        FamilyRecord::FurtherHashGone(..) => {
             assert_eq!(key.len(), 36);
             family::read(Some(key), None)
         }

@@ -127,7 +127,7 @@ mod tests {
             })
         };
         let watch = |value| PriorityTerm {
-            name: "watch".to_owned(),
+            name: "watch".into(),
             value,
         };
         for (live, reason, watch, lane) in [

@@ -63,7 +63,7 @@ pub(in super::super) struct CrisisRow {
     pub(super) alarms: u64,
     /// Of these, so many by a family that one which rang before had joined.
     pub(super) alarms_after_a_merge: u64,
-    /// Families that went on with the episode of one that had joined: each would have been one alarm more.
+    /// Families that went on with the episode of one that had joined.
     pub(super) taken_over: u64,
     /// About variants that share nothing: each may ring once.
     pub(super) alarms_without_signal: u64,
