@@ -32,7 +32,7 @@ pub use figure::{Figure, Figures, Measured, Missing, Reading};
 pub use file::FILE_BYTES_MAX;
 pub use hold::{Held, OutOfOrder, SAMPLE_GAP_MAX};
 pub use language::{Because, Finding};
-pub use matrix::Matrix;
+pub use matrix::{Axis, Band, Matrix};
 pub use protocol::{Class, Conclusion, Criterion, Level, Protocol, Question, Role, Rule, Source, Step};
 pub use shipped::{SHIPPED, shipped};
 pub use truth::Truth;

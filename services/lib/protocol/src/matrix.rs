@@ -8,23 +8,31 @@ pub struct Matrix {
     pub name: String,
     /// What may come out, from the least to the gravest.
     pub outcomes: Vec<String>,
-    pub(crate) rows: Axis,
-    pub(crate) columns: Axis,
+    /// The axis that the rows stand for.
+    pub rows: Axis,
+    /// The axis that the columns stand for.
+    pub columns: Axis,
     /// The number of an outcome for each band of the rows and of the columns.
-    pub(crate) cells: Vec<Vec<usize>>,
+    pub cells: Vec<Vec<usize>>,
 }
 
+/// What one side of a matrix measures.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Axis {
-    pub(crate) name: String,
-    pub(crate) bands: Vec<Band>,
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// From the least to the gravest; never empty.
+    pub bands: Vec<Band>,
 }
 
+/// A stretch of an axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Band {
-    pub(crate) name: String,
-    /// The first band holds where no other does.
-    pub(crate) when: Option<Logic>,
+pub struct Band {
+    /// Its name.
+    pub name: String,
+    /// When it holds, in the language of criteria. The first band, which has none, holds where no other does.
+    pub when: Option<String>,
+    pub(crate) logic: Option<Logic>,
 }
 
 /// Which bands of an axis are possible, and why.
@@ -42,7 +50,7 @@ impl Axis {
             .bands
             .iter()
             .map(|band| {
-                band.when
+                band.logic
                     .as_ref()
                     .map_or(Truth::Met, |when| when.evaluate(known, &mut findings))
             })

@@ -297,7 +297,7 @@ impl Reader<'_> {
         let logic = self.logic(when, scope)?;
         Some(Rule {
             says,
-            when: when.get_ref().split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+            when: written(when),
             held_for,
             logic,
         })
@@ -383,11 +383,12 @@ impl Reader<'_> {
         let mut bands = Vec::new();
         for band in &table.bands {
             let name = self.name(&band.name, '_');
-            let when = match &band.when {
+            let logic = match &band.when {
                 Some(when) => Some(self.logic(when, scope)?),
                 None => None,
             };
-            bands.push(Band { name, when });
+            let when = band.when.as_ref().map(written);
+            bands.push(Band { name, when, logic });
         }
         Some(Axis { name, bands })
     }
@@ -467,4 +468,9 @@ impl Reader<'_> {
 struct Acting<'a> {
     roles: &'a [Question],
     classes: &'a [Question],
+}
+
+/// A criterion on one line.
+fn written(when: &Text) -> String {
+    when.get_ref().split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
