@@ -380,9 +380,12 @@ impl Reader<'_> {
             self.fault(table.name.span().start, Problem::Matrix(problem));
             return None;
         }
-        let mut bands = Vec::new();
+        let mut bands: Vec<Band> = Vec::new();
         for band in &table.bands {
             let name = self.name(&band.name, '_');
+            if bands.iter().any(|other| other.name == name) {
+                self.fault(band.name.span().start, Problem::Taken(name.clone()));
+            }
             let logic = match &band.when {
                 Some(when) => Some(self.logic(when, scope)?),
                 None => None,

@@ -270,6 +270,9 @@ columns = { name = "virality", bands = [{ name = "few" }, { name = "many", when 
     assert_eq!(assess(Some(true), (90.0, 120.0)), row("watch", "crisis", Met, Unknown));
     assert_eq!(assess(None, (10.0, 20.0)), row("usual", "watch", Unknown, NotMet));
     assert_eq!(assess(None, (90.0, 120.0)), row("usual", "crisis", Unknown, Unknown));
+    let doubled = format!("{HEAD}{}{level}", matrix.replacen("\"many\"", "\"few\"", 1));
+    let refused = Protocol::parse(&doubled).unwrap_err();
+    assert!(refused.to_string().contains("`few` has a meaning already"), "{refused}");
     let crooked = format!("{HEAD}{}{level}", matrix.replacen("[\"usual\", \"usual\"], ", "", 1));
     assert!(
         Protocol::parse(&crooked)

@@ -160,7 +160,14 @@ impl AssessCommand {
         let looks = self.observe_minutes * 60 / LOOK_EVERY.as_secs();
         for _ in 0..looks {
             tokio::time::sleep(LOOK_EVERY).await;
-            let next = ask(&source, &self.family).await?;
+            // One look that fails is no reason to lose what was seen; a longer gap interrupts what must hold for a time.
+            let next = match ask(&source, &self.family).await {
+                Ok(next) => next,
+                Err(error) => {
+                    eprintln!("a look failed: {error:#}");
+                    continue;
+                }
+            };
             // Another node may answer that is further behind: what it says is known already.
             if let Ok(newer) = assessor.observe(next.as_of, &next.figures, &answers) {
                 (family, assessment) = (next, newer);
