@@ -19,6 +19,8 @@ ALLOWED = {
     "velocity": {"tocsin-model", "tocsin-sketch", "tocsin-family", "libm", "thiserror", "xxhash-rust"},
     "family": {"tocsin-model", "tocsin-sketch", "thiserror", "libm", "xxhash-rust"},
     "casework": {"tocsin-model", "thiserror"},
+    # serde and toml turn the text of a protocol, which is an argument, into values.
+    "protocol": {"tocsin-model", "serde", "thiserror", "toml"},
 }
 
 # These constructors exist for the standard library's random hasher alone.

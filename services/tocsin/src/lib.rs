@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;
+pub mod protocol;
 pub mod recorded;
 pub mod rehearsal;
 pub mod replay;

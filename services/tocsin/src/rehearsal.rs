@@ -15,6 +15,7 @@ use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
 use crate::config::Config;
+use crate::explain::Source;
 use crate::recorded::Recorded;
 use crate::serve::{Process, Role, deployment_key};
 
@@ -198,21 +199,30 @@ impl Rehearsal {
             .sum()
     }
 
-    /// The answer to a `GET`, and its status.
-    ///
-    /// # Errors
-    /// There is no answer, or it is not JSON.
-    pub async fn get(&self, reader: Reader, path: &str, query: &[(&str, &str)]) -> Result<(u16, Value)> {
+    /// Where a reader asks, and as whom.
+    pub fn source(&self, reader: Reader) -> Source {
         let key = match reader {
             Reader::Publisher => &self.party_key,
             Reader::Coordinators => &self.coordinators_key,
             Reader::Observer => &self.observer_key,
         };
+        Source {
+            url: self.base.clone(),
+            key: key.clone(),
+        }
+    }
+
+    /// The answer to a `GET`, and its status.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not JSON.
+    pub async fn get(&self, reader: Reader, path: &str, query: &[(&str, &str)]) -> Result<(u16, Value)> {
+        let source = self.source(reader);
         let request = self
             .client
-            .get(format!("{}{path}", self.base))
+            .get(format!("{}{path}", source.url))
             .query(query)
-            .bearer_auth(key);
+            .bearer_auth(source.key);
         let response = request.send().await.with_context(|| format!("GET {path}"))?;
         let status = response.status().as_u16();
         let body = response

@@ -11,6 +11,7 @@ mod explain;
 mod key;
 mod party;
 mod person;
+mod protocol;
 mod replay;
 mod role;
 mod topics;
@@ -99,6 +100,9 @@ pub enum Command {
     Demo(demo::DemoCommand),
     /// Say why an alert rang, what it is worth and whom it called.
     Explain(explain::ExplainCommand),
+    /// Protocols of crises: what is shipped, whether a file is one, and where a family stands by one.
+    #[command(subcommand)]
+    Protocol(protocol::ProtocolCommand),
     /// Proof that alerts and counts follow from the log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -136,6 +140,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Explain(command) => command.run().await?,
+        Command::Protocol(command) => return Box::pin(command.run()).await,
         Command::Audit(command) => return command.run(&settings.load()?.config),
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,

@@ -2,11 +2,11 @@
 
 use std::fmt::Display;
 
-pub(super) fn percent(part: f64) -> String {
+pub(crate) fn percent(part: f64) -> String {
     format!("{:.1} %", 100.0 * part)
 }
 
-pub(super) fn span(milliseconds: u64) -> String {
+pub(crate) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds.div_ceil(1_000);
     let (count, unit) = match seconds {
         0..60 => (seconds as f64, "second"),
@@ -21,7 +21,7 @@ pub(super) fn span(milliseconds: u64) -> String {
 }
 
 /// Up to two digits behind the point while they say something, and groups of three before it.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = match value.abs() {
         size if !size.is_finite() => return value.to_string(),
         size if size > 0.0 && size < 0.005 => return "less than 0.01".to_owned(),

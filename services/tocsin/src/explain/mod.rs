@@ -1,7 +1,7 @@
 //! Why an alert rang, what it is worth, and whom it called: for a person.
 
 pub(crate) mod answer;
-mod figure;
+pub(crate) mod figure;
 mod text;
 
 use std::time::Duration;
