@@ -197,10 +197,10 @@ fn send(log: &dyn Log, load: &Load, sink: Option<&mut dyn Sink>, heard: &Mutex<H
         let since = began.elapsed();
         let lot = schedule.due(since)?;
         hear(lot.markers);
-        if let Some(last) = lot.due.last()
-            && since >= WARM_UP
-        {
-            behind_max = behind_max.max(began.elapsed().saturating_sub(last.at));
+        // What is due first is behind most: markers stand at the end of a lot, however late it is.
+        let first = lot.due.iter().map(|due| due.at).min();
+        if let Some(first) = first.filter(|_| since >= WARM_UP) {
+            behind_max = behind_max.max(began.elapsed().saturating_sub(first));
         }
         sink.send(lot.due, began)?;
         if schedule.is_over(since) {

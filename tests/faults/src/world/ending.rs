@@ -22,11 +22,12 @@ use crate::watch::{Seen, Watch};
 const GAVE_UP: &str = "a unit could not be committed";
 
 impl World<'_> {
-    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants.
+    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. `may_fence`: whether a detector may have been put
+    /// out of its group, and be about to end by itself.
     ///
     /// # Errors
     /// It cannot be looked at. What is wrong with it is no error.
-    pub async fn conclude(mut self) -> Result<Outcome> {
+    pub async fn conclude(mut self, may_fence: bool) -> Result<Outcome> {
         let load_ended = Instant::now();
         let markers = self.load.markers();
         let config = self.site.config()?;
@@ -40,7 +41,7 @@ impl World<'_> {
         }
         // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
         for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
-            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
+            stop(&mut self.members, &name, may_fence, (&mut wrong, &mut self.figures)).await;
         }
         if let Err(error) = applied(&log, &self.watch).await {
             wrong.push(format!("I1: {error:#}"));
@@ -57,7 +58,7 @@ impl World<'_> {
             wrong.extend(answers(&api, &self.site, &exact).await);
         }
         for name in names(&self.members, &[Role::Detector, Role::Query]) {
-            stop(&mut self.members, &name, &mut wrong, &mut self.figures).await;
+            stop(&mut self.members, &name, may_fence, (&mut wrong, &mut self.figures)).await;
         }
         let seen = self.watch.stop();
         let verdict =
@@ -79,15 +80,15 @@ impl World<'_> {
 async fn stop(
     members: &mut BTreeMap<String, Process>,
     name: &str,
-    wrong: &mut Vec<String>,
-    figures: &mut BTreeMap<&'static str, f64>,
+    may_fence: bool,
+    (wrong, figures): (&mut Vec<String>, &mut BTreeMap<&'static str, f64>),
 ) {
     let Some(mut process) = members.remove(name) else {
         return;
     };
     match process.terminate().await {
         Ok(()) => {}
-        Err(error) if format!("{error:#}").contains(GAVE_UP) => {
+        Err(error) if may_fence && format!("{error:#}").contains(GAVE_UP) => {
             *figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
         }
         Err(error) => wrong.push(format!("end: {error:#}")),

@@ -49,7 +49,8 @@ pub(super) struct Outcome {
     pub(super) unreviewed: u64,
     /// Seconds from the first time a violating family came to its decision, of those that were decided; ascending.
     pub(super) decided_after_s: Vec<f64>,
-    /// Of each case that was decided: how many claims it waited, as a share of ten times those ahead of it (itself included) when it came.
+    /// Of each case that was decided, or waits in the end: how many claims it waited, as a share of ten times those ahead of it (itself included)
+    /// when it came.
     pub(super) wait_share_max: f64,
     /// How many waited beyond that.
     pub(super) waits_beyond_limit: u64,
@@ -106,6 +107,10 @@ pub(super) fn work(day: &CaseDay, order: Order, per_minute: f64) -> Outcome {
         }
         desk.outcome.waiting.push(desk.waiting.len());
     }
+    // Who still waits in the end has waited too.
+    for case in std::mem::take(&mut desk.waiting).into_values() {
+        desk.note_wait(case);
+    }
     desk.outcome.decided_after_s.sort_by(f64::total_cmp);
     desk.outcome
 }
@@ -149,9 +154,7 @@ impl Desk<'_> {
             return;
         };
         self.claims += 1;
-        let share = (self.claims - case.claims_before) as f64 / (OLDEST_EVERY * case.ahead) as f64;
-        self.outcome.wait_share_max = self.outcome.wait_share_max.max(share);
-        self.outcome.waits_beyond_limit += u64::from(share > 1.0);
+        self.note_wait(case);
         self.outcome.decisions += 1;
         let decided_at = at + DECISION;
         if is_settled_for_good(family) {
@@ -165,6 +168,12 @@ impl Desk<'_> {
             let seconds = (decided_at - came_at).0 as f64 / 1_000.0;
             self.outcome.decided_after_s.push(seconds);
         }
+    }
+
+    fn note_wait(&mut self, case: Waiting) {
+        let share = (self.claims - case.claims_before) as f64 / (OLDEST_EVERY * case.ahead) as f64;
+        self.outcome.wait_share_max = self.outcome.wait_share_max.max(share);
+        self.outcome.waits_beyond_limit += u64::from(share > 1.0);
     }
 
     /// The case that this order takes next.

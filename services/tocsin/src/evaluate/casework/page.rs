@@ -11,8 +11,11 @@ use crate::rehearsal::Figures;
 /// The page.
 pub(super) fn of(suite: &SuiteArguments, figures: &Figures, worked: &[Worked]) -> Report {
     let figure = |name: &str| number(figures, name);
+    // A ratio is infinite where the other order prevents nothing and ours something; where neither does nothing is shown.
+    let prevents = figure("exposure_prevented_priority").is_some_and(|prevented| prevented > 0.0);
+    let otherwise = if prevents { f64::INFINITY } else { 0.0 };
     let at_least =
-        |meaning: &str, name: &str, target| Bar::at_least(meaning, figure(name).unwrap_or(f64::INFINITY), target);
+        |meaning: &str, name: &str, target| Bar::at_least(meaning, figure(name).unwrap_or(otherwise), target);
     Report {
         title: "Does the most preventable harm come first?".to_owned(),
         introduction: vec![
@@ -43,12 +46,12 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, worked: &[Worked]) -
                 0.0,
             ),
             Bar::reported(
-                "times as much as first in, first out that any order could prevent",
-                figure("exposure_prevented_most_vs_fifo"),
+                "times as much as first in, first out, by the order that knows the future",
+                figure("exposure_prevented_clairvoyant_vs_fifo"),
             ),
             Bar::reported(
                 "the same beside the number of reports",
-                figure("exposure_prevented_most_vs_report_count"),
+                figure("exposure_prevented_clairvoyant_vs_report_count"),
             ),
             Bar::reported("attacks that became a case", figure("crises_raised")),
         ],
@@ -97,7 +100,7 @@ fn prevented(worked: &[Worked]) -> Section {
         heading: "What was prevented".to_owned(),
         text: format!(
             "Tocsin hands out the case whose decision prevents most in the next hour, and every {OLDEST_EVERY}th time the one that waits longest. \
-             An order that knows the future is no rival but the most that any order could do with these cases."
+             The order that knows the future always takes the case whose decision prevents most from now on: no rival, but what there was to prevent."
         ),
         charts: vec![Chart {
             caption: "Attacks that were decided about so soon after they came into the queue.".to_owned(),
