@@ -331,14 +331,12 @@ impl Families {
         }
     }
 
-    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined.
-    pub(crate) fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined, and before 7 by which families it came.
+    pub(crate) fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut families = Families::default();
         for _ in 0..input.length(4)? {
             let class = decode_class(input)?;
-            families
-                .classes
-                .insert(class, ClassFamilies::decode(has_joined, input)?);
+            families.classes.insert(class, ClassFamilies::decode(version, input)?);
         }
         Ok(families)
     }
@@ -380,8 +378,8 @@ impl ClassFamilies {
             out.fixed128(content.0);
             out.fixed128(edge.family.0.0);
             out.signed(edge.since.0);
+            encode_joined(edge.joined.as_ref(), layout, out);
             if layout == SnapshotLayout::Current {
-                encode_joined(edge.joined.as_ref(), out);
                 encode_via(&edge.via, out);
             }
         }
@@ -392,7 +390,8 @@ impl ClassFamilies {
         }
     }
 
-    fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let (has_joined, has_via) = (version >= 6, version >= 7);
         let mut own = ClassFamilies {
             episode_floor: input.narrow("number of an episode")?,
             ..ClassFamilies::default()
@@ -405,7 +404,7 @@ impl ClassFamilies {
                 family,
                 since: Timestamp(input.signed()?),
                 joined: if has_joined { decode_joined(input)? } else { None },
-                via: if has_joined { decode_via(input)? } else { Vec::new() },
+                via: if has_via { decode_via(input)? } else { Vec::new() },
             };
             own.insert_link(content, edge);
         }
@@ -468,7 +467,7 @@ impl FamilyState {
 pub(crate) fn encode_records<'a>(records: impl ExactSizeIterator<Item = &'a HotRecord>, out: &mut Encoder) {
     out.number(records.len() as u64);
     for record in records {
-        record.encode_in(SnapshotLayout::Before, out);
+        record.encode_figures(out);
     }
 }
 
