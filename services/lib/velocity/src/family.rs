@@ -331,7 +331,8 @@ impl Families {
         }
     }
 
-    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined, and before 7 by which families it came.
+    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined, and before 7 neither by which families it came nor
+    /// in which one an episode was raised.
     pub(crate) fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut families = Families::default();
         for _ in 0..input.length(4)? {
@@ -386,7 +387,7 @@ impl ClassFamilies {
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
             out.fixed128(family.0.0);
-            state.encode(out);
+            state.encode(layout, out);
         }
     }
 
@@ -410,7 +411,7 @@ impl ClassFamilies {
         }
         for _ in 0..input.length(20)? {
             let family = FamilyId(ContentId(input.fixed128()?));
-            let state = FamilyState::decode(input)?;
+            let state = FamilyState::decode(version, input)?;
             own.remote_members += state.remote.len();
             if let Some(twice) = own.states.insert(family, state) {
                 own.remote_members -= twice.remote.len();
@@ -435,8 +436,8 @@ impl FamilyState {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn encode(&self, out: &mut Encoder) {
-        self.episode.encode(out);
+    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+        self.episode.encode(layout, out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
         out.signed(self.touched_at.0);
         out.number(self.remote.len() as u64);
@@ -447,8 +448,8 @@ impl FamilyState {
         }
     }
 
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut state = FamilyState::new(Episode::decode(input)?);
+    fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut state = FamilyState::new(Episode::decode(version >= 7, input)?);
         state.verdict = match input.byte()? {
             0 => None,
             number => Some(Verdict::from_number(number).ok_or(DecodeError::Invalid("verdict"))?),
