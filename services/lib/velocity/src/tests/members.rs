@@ -249,6 +249,8 @@ fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
     assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
     say(&mut deployment, 1, 0, Evidence::EqualHash);
     assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
+    say(&mut deployment, 2, 1, Evidence::Moderator);
+    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]), "it is in a lower one");
     // A founder that is alone may be told to stay so.
     say(&mut deployment, 0, 0, Evidence::Moderator);
     assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
