@@ -37,7 +37,7 @@ pub struct DetectorConfig {
     /// A directory of this process alone for local copies of the state it restores, so that its next start reads only what follows. Default:
     /// none. What is there may be lost at any time.
     pub cache_directory: PathBuf,
-    /// The version of the layout that the state is written in, 5 or 6; default 6. 5 is for going back to the program before this one.
+    /// The version of the layout that the state is written in, 6 or 7; default 7. 6 is for going back to the program before this one.
     pub state_version: u16,
     /// Another set of parameters that runs beside the one in force, rings nothing, and is compared with it.
     pub shadow: ShadowConfig,

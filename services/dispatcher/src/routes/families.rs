@@ -60,6 +60,9 @@ pub struct LinkAnswer {
 /// gave a family its id is its founder: it cannot be taken out of it, the others can. What was taken out is put back by saying that it is
 /// the same as a member.
 ///
+/// The content of the higher id joins, alone unless it founded its family. If it is in a family of lower id than the other content already, it
+/// stays there, and the answer does not tell: to make two families one, name their founders.
+///
 /// Two families that became one are parted again by taking out the founder of the one that joined with `out: family`: its members of then go back
 /// to it, as far as their latest eight merges and a day without an event, and answer under its id again.
 #[utoipa::path(

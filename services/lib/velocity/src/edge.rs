@@ -3,6 +3,8 @@
 use tocsin_model::{ContentId, Evidence, FamilyId, Joined, Link, PartyId, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
+use crate::snapshot::SnapshotLayout;
+
 /// A content's link to its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
@@ -72,13 +74,17 @@ pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
     }
 }
 
-/// How a content came into its family, as bytes.
-pub(crate) fn encode_joined(joined: Option<&Joined>, out: &mut Encoder) {
+/// How a content came into its family, as bytes. Version 6 knew no parted families: of one a person said it.
+pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out: &mut Encoder) {
     let Some(joined) = joined else {
         out.byte(0);
         return;
     };
-    let (number, distance) = joined.evidence.code();
+    let evidence = match (joined.evidence, layout) {
+        (Evidence::FamilyParted, SnapshotLayout::Before) => Evidence::Moderator,
+        (evidence, _) => evidence,
+    };
+    let (number, distance) = evidence.code();
     out.byte(number);
     if let Some(distance) = distance {
         out.number(u64::from(distance));

@@ -1,5 +1,7 @@
-use tocsin_model::{AlertLevel, AlertReason, Milliseconds, Timestamp};
+use tocsin_model::{AlertLevel, AlertReason, ContentId, FamilyId, Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
+
+use crate::snapshot::SnapshotLayout;
 
 /// How often an open episode is looked at.
 pub(crate) const REVIEW_EVERY: Milliseconds = Milliseconds::from_minutes(1);
@@ -26,6 +28,8 @@ pub(crate) struct Episode {
     /// Why the latest episode was raised.
     pub(crate) reason: AlertReason,
     raised_at: Timestamp,
+    /// The family in which it was raised, where that is another one, which joined.
+    raised_in: Option<FamilyId>,
     last_alert_at: Timestamp,
     hour_at_level: u64,
     hour_max: u64,
@@ -42,6 +46,7 @@ impl Default for Episode {
             paged: false,
             reason: AlertReason::default(),
             raised_at: Timestamp(0),
+            raised_in: None,
             last_alert_at: Timestamp(0),
             hour_at_level: 0,
             hour_max: 0,
@@ -176,10 +181,18 @@ impl Episode {
         Some(self.alerted(AlertLevel::Subsided, now))
     }
 
+    /// The episode of this family as the one that it joins is told of it.
+    pub(crate) fn brought_by(&self, family: FamilyId) -> Self {
+        Episode {
+            raised_in: self.raised_in.or(Some(family)),
+            ..self.clone()
+        }
+    }
+
     /// A family that rings, or rang within the day, joined this one: its episode goes on here, under this family's next number, unless one rings
-    /// here already. To be told so again changes nothing: what was taken over is known by when it was raised.
+    /// here already. To be told so again changes nothing: what was taken over is known by when it was raised, and where.
     pub(crate) fn taken_over(&mut self, joined: &Episode, now: Timestamp) -> Option<AlertLevel> {
-        let is_taken = self.alerts > 0 && self.raised_at == joined.raised_at;
+        let is_taken = self.alerts > 0 && (self.raised_at, self.raised_in) == (joined.raised_at, joined.raised_in);
         if is_taken || (self.is_known(now) && (self.open || !joined.open)) {
             return None;
         }
@@ -202,7 +215,8 @@ impl Episode {
         level
     }
 
-    pub(crate) fn encode(&self, out: &mut Encoder) {
+    /// Version 6 knew no episodes that were raised elsewhere.
+    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
         out.number(u64::from(self.number));
         out.byte(u8::from(self.open));
         out.number(u64::from(self.alerts));
@@ -213,21 +227,33 @@ impl Episode {
         out.number(self.hour_at_level);
         out.number(self.hour_max);
         out.signed(self.live_told.0);
+        if layout == SnapshotLayout::Current {
+            out.byte(u8::from(self.raised_in.is_some()));
+            if let Some(family) = self.raised_in {
+                out.fixed128(family.0.0);
+            }
+        }
     }
 
-    pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Episode {
+    /// The inverse of [`Episode::encode`].
+    pub(crate) fn decode(has_raised_in: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut episode = Episode {
             number: input.narrow("number of an episode")?,
             open: input.byte()? != 0,
             alerts: input.narrow("count of alerts")?,
             paged: input.byte()? != 0,
             reason: AlertReason::from_number(input.byte()?).ok_or(DecodeError::Invalid("reason"))?,
             raised_at: Timestamp(input.signed()?),
+            raised_in: None,
             last_alert_at: Timestamp(input.signed()?),
             hour_at_level: input.number()?,
             hour_max: input.number()?,
             live_told: Timestamp(input.signed()?),
-        })
+        };
+        if has_raised_in && input.byte()? != 0 {
+            episode.raised_in = Some(FamilyId(ContentId(input.fixed128()?)));
+        }
+        Ok(episode)
     }
 }
 
@@ -324,6 +350,28 @@ mod tests {
         assert_eq!(quiet.taken_over(&joined, minute(11)), None);
         assert_eq!(quiet.judged(Rings::Yes, 40, minute(12)), Some(AlertLevel::Escalated));
         assert_eq!(quiet.judged(Rings::No, 40, minute(12)), None);
+    }
+
+    #[test]
+    fn two_episodes_that_were_raised_at_once_are_two() {
+        let [mut over, mut rings] = [3, 4].map(|family| {
+            let mut episode = Episode::default();
+            episode.judged(Rings::Yes, 40, minute(1));
+            episode.brought_by(FamilyId(ContentId(family)))
+        });
+        let mut own = Episode::default();
+        own.judged(Rings::Yes, 40, minute(1));
+        own.closed(minute(2));
+        assert_eq!(own.taken_over(&over, minute(3)), Some(AlertLevel::Sustained));
+        own.closed(minute(4));
+        let mut out = Encoder::new();
+        own.encode(SnapshotLayout::Current, &mut out);
+        let mut own = Episode::decode(true, &mut Decoder::new(out.written())).unwrap();
+        assert_eq!(own.taken_over(&over, minute(5)), None, "told again");
+        assert_eq!(own.taken_over(&rings, minute(6)), Some(AlertLevel::Sustained));
+        over.closed(minute(7));
+        rings = own.brought_by(FamilyId(ContentId(2)));
+        assert_eq!(rings.raised_in, Some(FamilyId(ContentId(4))), "wherever it goes on");
     }
 
     #[test]

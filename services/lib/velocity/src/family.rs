@@ -331,14 +331,13 @@ impl Families {
         }
     }
 
-    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined.
-    pub(crate) fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// The inverse of [`Families::encode`]; before version 6 nobody kept how a content joined, and before 7 neither by which families it came nor
+    /// in which one an episode was raised.
+    pub(crate) fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut families = Families::default();
         for _ in 0..input.length(4)? {
             let class = decode_class(input)?;
-            families
-                .classes
-                .insert(class, ClassFamilies::decode(has_joined, input)?);
+            families.classes.insert(class, ClassFamilies::decode(version, input)?);
         }
         Ok(families)
     }
@@ -380,19 +379,20 @@ impl ClassFamilies {
             out.fixed128(content.0);
             out.fixed128(edge.family.0.0);
             out.signed(edge.since.0);
+            encode_joined(edge.joined.as_ref(), layout, out);
             if layout == SnapshotLayout::Current {
-                encode_joined(edge.joined.as_ref(), out);
                 encode_via(&edge.via, out);
             }
         }
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
             out.fixed128(family.0.0);
-            state.encode(out);
+            state.encode(layout, out);
         }
     }
 
-    fn decode(has_joined: bool, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let (has_joined, has_via) = (version >= 6, version >= 7);
         let mut own = ClassFamilies {
             episode_floor: input.narrow("number of an episode")?,
             ..ClassFamilies::default()
@@ -405,13 +405,13 @@ impl ClassFamilies {
                 family,
                 since: Timestamp(input.signed()?),
                 joined: if has_joined { decode_joined(input)? } else { None },
-                via: if has_joined { decode_via(input)? } else { Vec::new() },
+                via: if has_via { decode_via(input)? } else { Vec::new() },
             };
             own.insert_link(content, edge);
         }
         for _ in 0..input.length(20)? {
             let family = FamilyId(ContentId(input.fixed128()?));
-            let state = FamilyState::decode(input)?;
+            let state = FamilyState::decode(version, input)?;
             own.remote_members += state.remote.len();
             if let Some(twice) = own.states.insert(family, state) {
                 own.remote_members -= twice.remote.len();
@@ -436,8 +436,8 @@ impl FamilyState {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn encode(&self, out: &mut Encoder) {
-        self.episode.encode(out);
+    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+        self.episode.encode(layout, out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
         out.signed(self.touched_at.0);
         out.number(self.remote.len() as u64);
@@ -448,8 +448,8 @@ impl FamilyState {
         }
     }
 
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut state = FamilyState::new(Episode::decode(input)?);
+    fn decode(version: u16, input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut state = FamilyState::new(Episode::decode(version >= 7, input)?);
         state.verdict = match input.byte()? {
             0 => None,
             number => Some(Verdict::from_number(number).ok_or(DecodeError::Invalid("verdict"))?),
@@ -468,7 +468,7 @@ impl FamilyState {
 pub(crate) fn encode_records<'a>(records: impl ExactSizeIterator<Item = &'a HotRecord>, out: &mut Encoder) {
     out.number(records.len() as u64);
     for record in records {
-        record.encode_in(SnapshotLayout::Before, out);
+        record.encode_figures(out);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::family::{Linked, RemoteLimits, decode_records, encode_records};
 use crate::group::{Group, Promotion};
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
+use crate::snapshot::SnapshotLayout;
 use crate::trigger::total;
 
 fn is_harmless(verdict: Verdict) -> bool {
@@ -36,7 +37,7 @@ impl Tidings {
         match self {
             Tidings::Episode(episode) => {
                 out.byte(1);
-                episode.encode(out);
+                episode.encode(SnapshotLayout::Current, out);
             }
             Tidings::Parted => out.byte(2),
         }
@@ -44,7 +45,7 @@ impl Tidings {
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match input.byte()? {
-            1 => Episode::decode(input).map(Tidings::Episode),
+            1 => Episode::decode(true, input).map(Tidings::Episode),
             2 => Ok(Tidings::Parted),
             _ => Err(DecodeError::Invalid("tidings of a member")),
         }
@@ -226,7 +227,7 @@ impl Group {
             return;
         };
         let is_harmless = state.verdict.is_some_and(is_harmless);
-        let episode = state.episode.clone();
+        let episode = state.episode.brought_by(family);
         if let Some(level) = state.episode.closed(now) {
             // The family has no member left here, so the alert is composed from what was its founder.
             let records = self.own_records(founder, class);

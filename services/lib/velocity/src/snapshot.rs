@@ -17,9 +17,9 @@ use crate::populations::GroupPopulations;
 use crate::watched::WatchList;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 6;
-/// The layouts that are read. 5 kept neither how a content joined its family nor since when it is watched; 4 knew no populations, no nulls and
-/// no repeats either: such a group begins to keep them.
+pub const SNAPSHOT_VERSION: u16 = 7;
+/// The layouts that are read. 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither how a content joined its family nor since when it is
+/// watched; 4 knew no populations, no nulls and no repeats either: such a group begins to keep them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
 /// The layouts that are written: see [`SnapshotLayout`].
 pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1..=SNAPSHOT_VERSION;
@@ -27,7 +27,8 @@ pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1.
 /// A layout that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotLayout {
-    /// 5, for going back to a program that knows no later one: without how contents joined and since when they are watched.
+    /// 6, for going back to a program that knows no later one: without the families by which contents came into theirs and in which episodes were raised, and a founder that was
+    /// parted from its family was taken out of it by a person.
     Before,
     /// [`SNAPSHOT_VERSION`].
     #[default]
@@ -70,7 +71,7 @@ impl Group {
         self.deadlines.encode(&mut out);
         self.outcomes.encode(&mut out);
         self.calibrations.encode(&mut out);
-        self.watch_list.encode(layout, &mut out);
+        self.watch_list.encode(&mut out);
         self.populations.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in self.classes.iter() {
@@ -97,17 +98,17 @@ impl Group {
         if !SNAPSHOT_VERSIONS_READ.contains(&version) {
             return Err(DecodeError::Invalid("snapshot version"));
         }
-        let (has_populations, has_joined) = (version >= 5, version >= 6);
+        let (has_populations, has_since) = (version >= 5, version >= 6);
         let mut group = Group::new(GroupId(input.narrow("group")?), config);
         group.now = Timestamp(input.signed()?);
         group.delta_number = input.number()?;
         group.marks = Marks::decode(&mut input)?;
         group.retries = RecentTokens::decode(group.config.retry_horizon, group.config.retry_tokens_max, &mut input)?;
-        group.families = Families::decode(has_joined, &mut input)?;
+        group.families = Families::decode(version, &mut input)?;
         group.deadlines = Deadlines::decode(&mut input)?;
         group.outcomes = Outcomes::decode(&mut input)?;
         group.calibrations = Calibrations::decode(has_populations, &mut input)?;
-        group.watch_list = WatchList::decode(has_joined, group.now, &mut input)?;
+        group.watch_list = WatchList::decode(has_since, group.now, &mut input)?;
         if has_populations {
             group.populations = GroupPopulations::decode(&mut input)?;
         }

@@ -5,7 +5,6 @@ use tocsin_model::{ContentId, Severity, Timestamp, Watch};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use crate::class::IdHasher;
-use crate::snapshot::SnapshotLayout;
 
 /// The contents of one group that are on the watch list, up to a stated number; and those that were taken off lately, so that an older
 /// record that comes behind does not bring them back.
@@ -92,7 +91,7 @@ impl WatchList {
         self.entries.insert(content, entry);
     }
 
-    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         let mut contents: Vec<ContentId> = self.entries.keys().copied().collect();
         contents.sort_unstable();
         out.number(contents.len() as u64);
@@ -101,9 +100,7 @@ impl WatchList {
             out.fixed128(content.0);
             out.number(entry.number);
             out.byte(encode_severity(entry.listed));
-            if layout == SnapshotLayout::Current {
-                out.signed(entry.since.0);
-            }
+            out.signed(entry.since.0);
         }
     }
 
@@ -192,7 +189,7 @@ mod tests {
         assert_eq!(list.take(&watch(11, 9, 1), 4), Listed::Changed);
         assert_eq!(list.len(), 4);
         let mut out = Encoder::new();
-        list.encode(SnapshotLayout::Current, &mut out);
+        list.encode(&mut out);
         let bytes = out.finish();
         assert_eq!(
             WatchList::decode(true, Timestamp(0), &mut Decoder::new(&bytes)).unwrap(),

@@ -1,4 +1,4 @@
-use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId, Kind, PartyId, PlatformId, Timestamp};
+use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId, Joined, Kind, PartyId, PlatformId, Timestamp};
 use tocsin_sketch::Reach;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
@@ -44,10 +44,24 @@ impl HotRecord {
         self.encode_in(SnapshotLayout::Current, out);
     }
 
-    /// The same in a stated layout. What version 5 did not know stands behind the rest and is announced in the last flags, so that a record
-    /// without it has the same bytes in both.
+    /// The same in a stated layout.
     pub fn encode_in(&self, layout: SnapshotLayout, out: &mut Encoder) {
-        let is_current = layout == SnapshotLayout::Current;
+        self.encode_with(self.joined.as_ref(), self.listing.as_deref(), layout, out);
+    }
+
+    /// The same without how the content joined, and what came of it since it was listed: what version 5 did not know.
+    pub(crate) fn encode_figures(&self, out: &mut Encoder) {
+        self.encode_with(None, None, SnapshotLayout::Current, out);
+    }
+
+    /// What not every record has stands behind the rest and is announced in the last flags.
+    fn encode_with(
+        &self,
+        joined: Option<&Joined>,
+        listing: Option<&Listing>,
+        layout: SnapshotLayout,
+        out: &mut Encoder,
+    ) {
         out.fixed128(self.content.0);
         out.number(u64::from(self.class.number()));
         out.fixed128(self.family.0.0);
@@ -83,15 +97,13 @@ impl HotRecord {
             flood.encode(out);
         }
         out.byte(encode_severity(self.watched));
-        let joined = self.joined.as_ref().filter(|_| is_current);
-        let listing = self.listing.as_deref().filter(|_| is_current);
         let flag = |bit: u8, is_set: bool| if is_set { bit } else { 0 };
         out.byte(flag(LIVE, self.live.is_some()) | flag(JOINED, joined.is_some()) | flag(LISTING, listing.is_some()));
         if let Some(live) = self.live() {
             live.encode(out);
         }
         if joined.is_some() {
-            encode_joined(joined, out);
+            encode_joined(joined, layout, out);
         }
         if let Some(listing) = listing {
             listing.encode(out);

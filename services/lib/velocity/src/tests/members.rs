@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tocsin_model::{Class, Evidence, FamilyId, Joined, Link, PartyId, Sharing, Timestamp};
+use tocsin_model::{AlertLevel, Class, Evidence, FamilyId, Joined, Link, PartyId, Sharing, Timestamp};
 
 use super::families::{by_id, link};
 use super::harness::*;
@@ -157,6 +157,47 @@ fn a_family_is_parted_from_the_one_it_joined_with_all_that_came_by_it() {
 }
 
 #[test]
+fn of_two_families_that_were_raised_at_once_each_brings_its_own_episode() {
+    const MINUTE: i64 = 60_000;
+    let members = by_id(3);
+    let own = FamilyId(id(members[0]));
+    let mut deployment = Deployment::new(config());
+    let mut account = 0;
+    let mut copies = |deployment: &mut Deployment, of: &[u8], at: i64| {
+        for content in of {
+            account += 1;
+            deployment.see(seen(*content, account, at));
+        }
+    };
+    for copy in 0..40 {
+        copies(&mut deployment, &members[1..], copy * 1_000);
+    }
+    copies(&mut deployment, &members[..1], 40_000);
+    deployment.tick(41_000);
+    let raised: Vec<_> = deployment.alerts.iter().map(|alert| (alert.level, alert.at)).collect();
+    assert_eq!(raised.len(), 2);
+    assert_eq!(raised[0], raised[1], "at once");
+    let join = |deployment: &mut Deployment, content: u8| {
+        let link = link(content, members[0], Class::All);
+        deployment.apply(link.content.group(), Input::Link(&link));
+    };
+    join(&mut deployment, members[1]);
+    // The other one goes on.
+    for minute in 1..90 {
+        for copy in 0..4 {
+            copies(&mut deployment, &members[2..], minute * MINUTE + copy * 100);
+        }
+        deployment.tick(minute * MINUTE + 30_000);
+    }
+    join(&mut deployment, members[2]);
+    let alerts = deployment.alerts.iter().filter(|alert| alert.family == own);
+    let mut levels: Vec<AlertLevel> = alerts.map(|alert| alert.level).collect();
+    levels.dedup();
+    use AlertLevel::*;
+    assert_eq!(levels, [Sustained, Subsided, Sustained]);
+}
+
+#[test]
 fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
     let members = by_id(3);
     let mut deployment = Deployment::new(config());
@@ -208,6 +249,8 @@ fn a_person_takes_a_content_out_of_its_family_and_puts_it_back() {
     assert_eq!(families(&mut deployment), ([0, 1, 1], [1, 2]));
     say(&mut deployment, 1, 0, Evidence::EqualHash);
     assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
+    say(&mut deployment, 2, 1, Evidence::Moderator);
+    assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]), "it is in a lower one");
     // A founder that is alone may be told to stay so.
     say(&mut deployment, 0, 0, Evidence::Moderator);
     assert_eq!(families(&mut deployment), ([0, 0, 0], [3, 0]));
