@@ -96,6 +96,8 @@ pub struct Episode {
     pub number: u32,
     /// Whether it goes on.
     pub going_on: bool,
+    /// The time of its latest alert.
+    pub told_at: Timestamp,
 }
 
 /// What a case is when nobody holds it. The numbers are those of the store.
