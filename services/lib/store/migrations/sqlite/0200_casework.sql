@@ -30,8 +30,9 @@ CREATE INDEX cases_held_by ON cases (lease_holder);
 ALTER TABLE decisions ADD COLUMN grounds TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE decisions ADD COLUMN withdrawn_at INTEGER;
 
--- Nothing is published before.
+-- due_at: nothing is published before.
 ALTER TABLE decision_outbox ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX decision_outbox_decision ON decision_outbox (decision_id);
 
 -- What people did with a case. about: the other key, the desk or the decision. Grows with what people do.
 CREATE TABLE case_history (
