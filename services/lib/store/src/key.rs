@@ -265,7 +265,11 @@ impl Store {
                 ],
             )
             .await
-            .map_err(&failed)?;
+            // Somebody issued one of this name meanwhile.
+            .map_err(|error| match person.filter(|_| StoreError::is_unique_violation(&error)) {
+                Some(person) => StoreError::NameTaken { name: person.clone() },
+                None => failed(error),
+            })?;
         transaction.commit().await.map_err(&failed)?;
         Ok((id, ApiKey::new(id, secret)))
     }

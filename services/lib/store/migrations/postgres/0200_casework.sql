@@ -55,3 +55,5 @@ CREATE TABLE claim_counts (
 
 -- Whose key it is, where it is a person's.
 ALTER TABLE api_keys ADD COLUMN person TEXT;
+-- A team knows its people by their names.
+CREATE UNIQUE INDEX api_keys_person ON api_keys (subject, person) WHERE revoked_at IS NULL;
