@@ -20,7 +20,8 @@ ALTER TABLE cases ADD COLUMN first_decided_at INTEGER;
 ALTER TABLE cases ADD COLUMN own_told_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cases ADD COLUMN all_told_at INTEGER NOT NULL DEFAULT 0;
 UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at, own_told_at = CASE own_going_on WHEN 1 THEN first_alert_at ELSE last_alert_at END,
-    all_told_at = CASE all_going_on WHEN 1 THEN first_alert_at ELSE last_alert_at END;
+    all_told_at = CASE all_going_on WHEN 1 THEN first_alert_at ELSE last_alert_at END,
+    first_decided_at = (SELECT min(d.decided_at) FROM decisions d WHERE d.case_id = cases.case_id);
 CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
 CREATE INDEX cases_opened ON cases (team, opened_at);
 CREATE INDEX cases_touched ON cases (touched_at, case_id);
