@@ -92,7 +92,7 @@ impl Case {
     /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave
     /// lasts, also when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said
     /// before the episode subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a person
-    /// all the same. An escalation or a new wave ends the time for which a case was put aside.
+    /// all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
     pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
         let episode = match alert.scope {
@@ -122,7 +122,7 @@ impl Case {
         };
         self.show(alert);
         if subsides {
-            return self.subside(floor);
+            return self.subside(floor, now);
         }
         if (wave_begins || alert.level == AlertLevel::Escalated) && self.held_until.take().is_some() {
             self.version += 1;
@@ -145,14 +145,24 @@ impl Case {
         AlertEffect::Updated
     }
 
-    fn subside(&mut self, floor: f64) -> AlertEffect {
+    fn subside(&mut self, floor: f64, now: Timestamp) -> AlertEffect {
         let goes_on = self.own_episode.going_on || self.all_episode.going_on;
-        if goes_on || self.resting != Resting::Open || self.priority >= floor {
+        if goes_on || self.resting != Resting::Open || self.priority >= floor || self.is_in_hand(now) {
             return AlertEffect::Updated;
         }
         self.resting = Resting::Closed;
         self.version += 1;
         AlertEffect::ClosedUnreviewed
+    }
+
+    /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk, began to
+    /// write or decided.
+    fn is_in_hand(&self, now: Timestamp) -> bool {
+        self.desk != Desk::Moderators
+            || self.live_lease(now).is_some()
+            || self.held_until.is_some_and(|until| now < until)
+            || self.draft.is_some()
+            || self.decision.is_some()
     }
 
     /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
@@ -184,7 +194,7 @@ pub(crate) mod tests {
     use tocsin_model::{AlertId, KeyId, PlatformFigures};
 
     use super::*;
-    use crate::{CaseDecision, Ruling};
+    use crate::{CaseDecision, Draft, Lease, Ruling};
 
     pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
         let on_platform = |platform: u16| PlatformFigures {
@@ -289,6 +299,40 @@ pub(crate) mod tests {
             let mut case = open();
             assert_eq!(apply(&mut case, &over), effect);
             assert_eq!(case.resting, resting);
+        }
+    }
+
+    #[test]
+    fn what_people_have_in_hand_stays_open_when_it_subsides() {
+        let lease = |expires_at| {
+            Some(Lease {
+                holder: KeyId(1),
+                expires_at: Timestamp(expires_at),
+            })
+        };
+        let untouched = open();
+        let with = |change: fn(&mut Case)| {
+            let mut case = open();
+            change(&mut case);
+            case
+        };
+        let held = |lease| Case { lease, ..open() };
+        for (mut case, resting) in [
+            (untouched, Resting::Closed),
+            (held(lease(201)), Resting::Open),
+            (held(lease(200)), Resting::Closed),
+            (with(|case| case.desk = Desk::Legal), Resting::Open),
+            (with(|case| case.held_until = Some(Timestamp(201))), Resting::Open),
+            (with(|case| case.held_until = Some(Timestamp(200))), Resting::Closed),
+            (with(|case| case.draft = Some(Draft::default())), Resting::Open),
+            (
+                with(|case| case.decision = decided(Verdict::Violating).decision),
+                Resting::Open,
+            ),
+        ] {
+            apply(&mut case, &alert(Scope::All, AlertLevel::Subsided, 1, 20));
+            assert_eq!(case.resting, resting, "{case:?}");
+            assert!(!case.all_episode.going_on);
         }
     }
 
