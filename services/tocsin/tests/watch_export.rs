@@ -88,10 +88,11 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         listed(md5(2), "2"),
         listed(pdq.clone(), "3"),
         listed(link.clone(), "4"),
+        listed(md5(5), "5"),
     ];
     store.update_list(&bank, &all, None).await.unwrap();
 
-    // 1 violates, pdq is benign, the link waits, 2 was not seen; 7 is in no bank, and one was seen by a party alone.
+    // 1 violates, pdq is benign, the link waits, 2 was not seen, 5 is excepted from what was decided of its family; 7 is in no bank, and one was seen by a party alone.
     let alert = |family: u128, hash: &ContentHash, scope| Alert {
         id: AlertId(family),
         scope,
@@ -113,6 +114,7 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         alert(11, &md5(1), coordinators),
         alert(13, &pdq, coordinators),
         alert(14, &link, coordinators),
+        alert(15, &md5(5), coordinators),
         alert(17, &md5(7), coordinators),
         alert(12, &md5(2), Scope::Party(party.id)),
     ];
@@ -121,13 +123,19 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         .await
         .unwrap();
     let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
-    for (family, verdict) in [(11, Verdict::Violating), (13, Verdict::Benign)] {
-        decide(&store, key, family, verdict).await;
+    let mut excepting = Ruling::of(Verdict::Violating, "");
+    excepting.grounds.exceptions = vec![ContentId(15)];
+    for (family, ruling) in [
+        (11, Ruling::of(Verdict::Violating, "")),
+        (13, Ruling::of(Verdict::Benign, "")),
+        (15, excepting),
+    ] {
+        decide(&store, key, family, ruling).await;
     }
 
     let lines = export(at, "local-file", &[]);
-    let texts =
-        [md5(1), md5(2), pdq.clone(), link.clone()].map(|hash| tocsin_exchange::write::local_file_line(&hash).unwrap());
+    let texts = [md5(1), md5(2), md5(5), pdq.clone(), link.clone()]
+        .map(|hash| tocsin_exchange::write::local_file_line(&hash).unwrap());
     assert_eq!(lines.lines().collect::<Vec<_>>(), texts);
     check(at, "local-file", &lines, &texts);
 
@@ -173,7 +181,7 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
     store.close().await;
 }
 
-async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, verdict: Verdict) {
+async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, ruling: Ruling) {
     let team = Team::Coordinators;
     let query = tocsin_store::QueueQuery {
         team,
@@ -200,7 +208,7 @@ async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, verdict: 
     };
     let decide = tocsin_casework::Command::Decide {
         id: tocsin_model::DecisionId(family),
-        ruling: Ruling::of(verdict, ""),
+        ruling,
         undo_for: Milliseconds(0),
     };
     store.command(team, case.id, by, &decide).await.unwrap();

@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use tocsin_model::{Alert, AlertLevel, PartyId, PlatformId, Scope, Timestamp, Verdict};
 
 use crate::case::{Case, CaseId, Desk, Episode, Resting, Team};
@@ -50,6 +52,7 @@ impl Case {
         let episode = Episode {
             number: alert.episode,
             going_on: true,
+            told_at: alert.at,
         };
         let (own_episode, all_episode) = match alert.scope {
             Scope::All => (Episode::default(), episode),
@@ -87,28 +90,40 @@ impl Case {
     /// A team sees alerts of its own scope and of scope `all`. While an own episode goes on its figures are shown, for they hold those of
     /// `all`. A wave begins when an episode starts while none went on, or when a scope's next episode starts: that brings a closed case
     /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave
-    /// lasts, and an open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a person
-    /// all the same. An escalation or a new wave ends the time for which a case was put aside.
+    /// lasts, also when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said
+    /// before the episode subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a person
+    /// all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
     pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
         let episode = match alert.scope {
             Scope::All => &mut self.all_episode,
             Scope::Coordinators | Scope::Party(_) => &mut self.own_episode,
         };
-        let is_over = alert.episode < episode.number || (alert.episode == episode.number && !episode.going_on);
+        let subsides = alert.level == AlertLevel::Subsided;
+        let is_over = match alert.episode.cmp(&episode.number) {
+            Ordering::Less => true,
+            Ordering::Equal if episode.going_on => subsides && alert.at < episode.told_at,
+            Ordering::Equal => subsides || alert.at <= episode.told_at,
+            Ordering::Greater => false,
+        };
         if is_over {
             return AlertEffect::Stale;
         }
-        let next_episode = episode.number > 0 && alert.episode > episode.number;
+        let starts = alert.episode > episode.number;
+        let wave_begins = starts && (nothing_went_on || episode.number > 0);
+        let told_at = match starts {
+            true => alert.at,
+            false => alert.at.max(episode.told_at),
+        };
         *episode = Episode {
             number: alert.episode,
-            going_on: alert.level != AlertLevel::Subsided,
+            going_on: !subsides,
+            told_at,
         };
         self.show(alert);
-        if alert.level == AlertLevel::Subsided {
-            return self.subside(floor);
+        if subsides {
+            return self.subside(floor, now);
         }
-        let wave_begins = nothing_went_on || next_episode;
         if (wave_begins || alert.level == AlertLevel::Escalated) && self.held_until.take().is_some() {
             self.version += 1;
         }
@@ -130,14 +145,24 @@ impl Case {
         AlertEffect::Updated
     }
 
-    fn subside(&mut self, floor: f64) -> AlertEffect {
+    fn subside(&mut self, floor: f64, now: Timestamp) -> AlertEffect {
         let goes_on = self.own_episode.going_on || self.all_episode.going_on;
-        if goes_on || self.resting != Resting::Open || self.priority >= floor {
+        if goes_on || self.resting != Resting::Open || self.priority >= floor || self.is_in_hand(now) {
             return AlertEffect::Updated;
         }
         self.resting = Resting::Closed;
         self.version += 1;
         AlertEffect::ClosedUnreviewed
+    }
+
+    /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk, began to
+    /// write or decided.
+    fn is_in_hand(&self, now: Timestamp) -> bool {
+        self.desk != Desk::Moderators
+            || self.live_lease(now).is_some()
+            || self.held_until.is_some_and(|until| now < until)
+            || self.draft.is_some()
+            || self.decision.is_some()
     }
 
     /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
@@ -169,7 +194,7 @@ pub(crate) mod tests {
     use tocsin_model::{AlertId, KeyId, PlatformFigures};
 
     use super::*;
-    use crate::{CaseDecision, Ruling};
+    use crate::{CaseDecision, Draft, Lease, Ruling};
 
     pub(crate) fn alert(scope: Scope, level: AlertLevel, episode: u32, at: i64) -> Alert {
         let on_platform = |platform: u16| PlatformFigures {
@@ -239,9 +264,14 @@ pub(crate) mod tests {
             (Scope::All, Escalated, 1, 20, Updated, Resting::Open),
             (Scope::Coordinators, Raised, 1, 30, Updated, Resting::Open),
             (Scope::All, Subsided, 1, 40, Updated, Resting::Open),
-            (Scope::All, Sustained, 1, 41, Stale, Resting::Open),
+            (Scope::All, Sustained, 1, 39, Stale, Resting::Open),
             (Scope::Coordinators, Subsided, 1, 50, ClosedUnreviewed, Resting::Closed),
             (Scope::Coordinators, Sustained, 1, 45, Stale, Resting::Closed),
+            (Scope::All, Escalated, 1, 40, Stale, Resting::Closed),
+            (Scope::All, Escalated, 1, 51, Reopened, Resting::Open),
+            (Scope::All, Subsided, 1, 40, Stale, Resting::Open),
+            (Scope::All, Sustained, 1, 52, Updated, Resting::Open),
+            (Scope::All, Subsided, 1, 53, ClosedUnreviewed, Resting::Closed),
             (Scope::All, Raised, 2, 60, Reopened, Resting::Open),
         ];
         let mut case = open();
@@ -273,6 +303,40 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_people_have_in_hand_stays_open_when_it_subsides() {
+        let lease = |expires_at| {
+            Some(Lease {
+                holder: KeyId(1),
+                expires_at: Timestamp(expires_at),
+            })
+        };
+        let untouched = open();
+        let with = |change: fn(&mut Case)| {
+            let mut case = open();
+            change(&mut case);
+            case
+        };
+        let held = |lease| Case { lease, ..open() };
+        for (mut case, resting) in [
+            (untouched, Resting::Closed),
+            (held(lease(201)), Resting::Open),
+            (held(lease(200)), Resting::Closed),
+            (with(|case| case.desk = Desk::Legal), Resting::Open),
+            (with(|case| case.held_until = Some(Timestamp(201))), Resting::Open),
+            (with(|case| case.held_until = Some(Timestamp(200))), Resting::Closed),
+            (with(|case| case.draft = Some(Draft::default())), Resting::Open),
+            (
+                with(|case| case.decision = decided(Verdict::Violating).decision),
+                Resting::Open,
+            ),
+        ] {
+            apply(&mut case, &alert(Scope::All, AlertLevel::Subsided, 1, 20));
+            assert_eq!(case.resting, resting, "{case:?}");
+            assert!(!case.all_episode.going_on);
+        }
+    }
+
+    #[test]
     fn own_figures_are_shown_while_the_own_scope_rings() {
         let mut case = open();
         apply(&mut case, &alert(Scope::Coordinators, AlertLevel::Raised, 1, 20));
@@ -297,6 +361,8 @@ pub(crate) mod tests {
                 alert(Scope::Coordinators, Raised, 1, 30),
                 alert(Scope::Coordinators, Subsided, 1, 40),
                 alert(Scope::All, Subsided, 1, 41),
+                alert(Scope::All, Escalated, 1, 42),
+                alert(Scope::All, Subsided, 1, 43),
             ] {
                 assert_eq!(apply(&mut case, &step), AlertEffect::Updated);
                 assert_eq!(case.resting, Resting::Decided);

@@ -85,7 +85,7 @@ pub struct Standing {
     pub traits: Traits,
     /// What was decided before, if anything.
     pub verdict: Option<Verdict>,
-    /// From when on it waits: in the past, or when its lease or hold ends. `None` when it is decided or closed.
+    /// From when on it waits: in the past, or when its lease or hold ends, or its decision can no longer be taken back. `None` when it is decided or closed.
     pub waits_from: Option<Timestamp>,
 }
 
@@ -96,6 +96,8 @@ pub struct Episode {
     pub number: u32,
     /// Whether it goes on.
     pub going_on: bool,
+    /// The time of its latest alert.
+    pub told_at: Timestamp,
 }
 
 /// What a case is when nobody holds it. The numbers are those of the store.
@@ -272,13 +274,17 @@ impl Case {
 
     /// Whether it is to be handed out at `now`.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
-        self.state(now) == CaseState::Open && self.held_until.is_none_or(|until| until <= now)
+        self.state(now) == CaseState::Open
+            && self.held_until.is_none_or(|until| until <= now)
+            && self.undo_until(now).is_none()
     }
 
     /// What ranks need to know of it.
     pub fn standing(&self) -> Standing {
         let until = |time: Option<Timestamp>| time.unwrap_or(Timestamp(i64::MIN));
-        let waits_from = until(self.lease.map(|lease| lease.expires_at)).max(until(self.held_until));
+        let waits_from = until(self.lease.map(|lease| lease.expires_at))
+            .max(until(self.held_until))
+            .max(until(self.undo.as_ref().map(|undo| undo.until)));
         Standing {
             id: self.id,
             team: self.team,

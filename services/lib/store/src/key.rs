@@ -265,7 +265,11 @@ impl Store {
                 ],
             )
             .await
-            .map_err(&failed)?;
+            // Somebody issued one of this name meanwhile.
+            .map_err(|error| match person.filter(|_| StoreError::is_unique_violation(&error)) {
+                Some(person) => StoreError::NameTaken { name: person.clone() },
+                None => failed(error),
+            })?;
         transaction.commit().await.map_err(&failed)?;
         Ok((id, ApiKey::new(id, secret)))
     }
@@ -399,14 +403,15 @@ pub(crate) async fn check_not_revoked(transaction: &mut Transaction, key: KeyId)
     }
 }
 
-/// Whether a key is a moderator's of this team, and not revoked.
+/// Whether a key is a moderator's of this team, and not revoked. The key stays as it is until the end of the transaction.
 pub(crate) async fn check_moderator(transaction: &mut Transaction, key: KeyId, team: Team) -> Result<bool, StoreError> {
     let failed = StoreError::database("find a moderator");
+    let sql = format!(
+        "SELECT k.roles FROM api_keys k WHERE k.key_id = $1 AND k.subject = $2 AND k.revoked_at IS NULL{}",
+        transaction.for_update(Locked::KeyShared)
+    );
     let rows = transaction
-        .fetch(
-            "SELECT roles FROM api_keys WHERE key_id = $1 AND subject = $2 AND revoked_at IS NULL",
-            &[key.to_string().into(), team.to_number().into()],
-        )
+        .fetch(&sql, &[key.to_string().into(), team.to_number().into()])
         .await
         .map_err(&failed)?;
     let Some(row) = rows.first() else {

@@ -7,6 +7,10 @@ use crate::delivery::Readers;
 use crate::{Store, StoreError};
 use tocsin_casework::{Case, CaseDecision, Team};
 
+/// No earlier decision of the same case is still in the outbox (`decision_outbox o`, `decisions d`).
+const IS_NEXT_OF_CASE: &str = "NOT EXISTS (SELECT 1 FROM decision_outbox e JOIN decisions b ON b.decision_id = e.decision_id \
+     WHERE b.case_id = d.case_id AND e.sequence < o.sequence)";
+
 /// A decision that is not yet on the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
@@ -20,7 +24,8 @@ pub struct OutboxEntry {
 
 impl Store {
     /// Takes at most `limit` decisions to publish that can no longer be taken back, oldest first. Nobody else gets them for `length`; those that are not acknowledged by
-    /// then are given out again, so a decision is published at least once (its id makes a second time harmless).
+    /// then are given out again, so a decision is published at least once (its id makes a second time harmless). The decisions of one case go out
+    /// one after the other: the next is given out once the one before is acknowledged.
     ///
     /// # Errors
     /// The database failed.
@@ -31,7 +36,7 @@ impl Store {
         let sql = format!(
             "SELECT o.sequence, d.decision_id, d.verdict, d.grounds, d.decided_at, c.team, c.family FROM decision_outbox o \
              JOIN decisions d ON d.decision_id = o.decision_id JOIN cases c ON c.case_id = d.case_id \
-             WHERE o.taken_until <= $1 AND o.due_at <= $1 ORDER BY o.sequence LIMIT $2{}",
+             WHERE o.taken_until <= $1 AND o.due_at <= $1 AND {IS_NEXT_OF_CASE} ORDER BY o.sequence LIMIT $2{}",
             transaction.for_update(Locked::OutboxRowsNobodyHolds)
         );
         let rows = transaction
@@ -68,15 +73,19 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// In how long the next decision is to be published: zero or less if it is late, `None` where none waits.
+    /// In how long the next decision is to be published: zero or less if it is late, `None` where none waits. What waits for an earlier one of its
+    /// case does not count.
     ///
     /// # Errors
     /// The database failed.
     pub async fn outbox_due_in(&self) -> Result<Option<Milliseconds>, StoreError> {
         let failed = StoreError::database("ask for the next decision to publish");
         let now = self.now().await.map_err(&failed)?;
-        let sql = "SELECT min(CASE WHEN taken_until > due_at THEN taken_until ELSE due_at END) AS due_at FROM decision_outbox";
-        let rows = self.database().fetch(sql, &[]).await.map_err(&failed)?;
+        let sql = format!(
+            "SELECT min(CASE WHEN o.taken_until > o.due_at THEN o.taken_until ELSE o.due_at END) AS due_at FROM decision_outbox o \
+             JOIN decisions d ON d.decision_id = o.decision_id WHERE {IS_NEXT_OF_CASE}"
+        );
+        let rows = self.database().fetch(&sql, &[]).await.map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "due_at" })?;
         let due_at = row.integer_if_any("due_at").map_err(&failed)?;
         Ok(due_at.map(|due_at| Timestamp(due_at) - now))

@@ -321,6 +321,33 @@ async fn what_is_skipped_held_or_escalated_is_not_handed_out_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_wave_opens_is_handed_out_once_its_decision_can_no_longer_be_taken_back() {
+    on_both(async |f| {
+        f.coordinators_cases(2).await;
+        let (best, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        f.store.command_as(best.id, (ANNA, 1), decide(7)).await.unwrap();
+        let next = Alert {
+            priority: 9.0,
+            ..alert(2, Scope::Coordinators, AlertLevel::Raised, 2)
+        };
+        assert_eq!(f.store.apply_alert(&next).await.unwrap().reopened, 1);
+        let (reopened, now) = f.store.case(COORDINATORS, best.id).await.unwrap();
+        assert_eq!(reopened.standing().waits_from, Some(now + UNDO));
+        assert!(!reopened.is_waiting(now) && reopened.is_waiting(now + UNDO));
+        let mut followed = tocsin_store::Followed::default();
+        let (standings, _) = f.store.follow_standings(&mut followed).await.unwrap();
+        assert!(standings.contains(&reopened.standing()), "{standings:?}");
+        let (other, _) = f.store.best(COORDINATORS, BEN, LEASE).await.unwrap().unwrap();
+        assert_ne!(other.id, best.id);
+        assert!(f.store.best(COORDINATORS, BEN, LEASE).await.unwrap().is_none());
+        f.clock.advance(UNDO);
+        let (again, _) = f.store.best(COORDINATORS, BEN, LEASE).await.unwrap().unwrap();
+        assert_eq!(again.id, best.id);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_tenth_claim_takes_what_waits_longest_whoever_is_asked() {
     on_both(async |f| {
         // The least pressing waits longest.

@@ -1,6 +1,6 @@
 -- version: rises with every change of what people decide on. desk: 1 moderators, 2 expert, 3 legal. lane: 1 live, 2 watch-listed, 5 general.
 -- touched_at: when anything of it was written last, for those who follow.
--- platforms: numbers, each between commas. draft: JSON. undo_*: what a decision that can still be taken back leads back to.
+-- own_told_at, all_told_at: the latest alert of the scope's last episode. platforms: numbers, each between commas. draft: JSON. undo_*: what a decision that can still be taken back leads back to.
 ALTER TABLE cases ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE cases ADD COLUMN waiting_since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cases ADD COLUMN desk INTEGER NOT NULL DEFAULT 1;
@@ -17,7 +17,11 @@ ALTER TABLE cases ADD COLUMN touched_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cases ADD COLUMN first_seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cases ADD COLUMN first_claimed_at INTEGER;
 ALTER TABLE cases ADD COLUMN first_decided_at INTEGER;
-UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at;
+ALTER TABLE cases ADD COLUMN own_told_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cases ADD COLUMN all_told_at INTEGER NOT NULL DEFAULT 0;
+UPDATE cases SET waiting_since = opened_at, first_seen = first_alert_at, own_told_at = CASE own_going_on WHEN 1 THEN first_alert_at ELSE last_alert_at END,
+    all_told_at = CASE all_going_on WHEN 1 THEN first_alert_at ELSE last_alert_at END,
+    first_decided_at = (SELECT min(d.decided_at) FROM decisions d WHERE d.case_id = cases.case_id);
 CREATE INDEX cases_waiting ON cases (team, resting, waiting_since, case_id);
 CREATE INDEX cases_opened ON cases (team, opened_at);
 CREATE INDEX cases_touched ON cases (touched_at, case_id);
@@ -27,8 +31,9 @@ CREATE INDEX cases_held_by ON cases (lease_holder);
 ALTER TABLE decisions ADD COLUMN grounds TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE decisions ADD COLUMN withdrawn_at INTEGER;
 
--- Nothing is published before.
+-- due_at: nothing is published before.
 ALTER TABLE decision_outbox ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX decision_outbox_decision ON decision_outbox (decision_id);
 
 -- What people did with a case. about: the other key, the desk or the decision. Grows with what people do.
 CREATE TABLE case_history (
@@ -51,3 +56,5 @@ CREATE TABLE claim_counts (
 
 -- Whose key it is, where it is a person's.
 ALTER TABLE api_keys ADD COLUMN person TEXT;
+-- A team knows its people by their names.
+CREATE UNIQUE INDEX api_keys_person ON api_keys (subject, person) WHERE revoked_at IS NULL;

@@ -182,7 +182,8 @@ impl Wanted<'_> {
         ];
         let mut condition =
             "c.team = $1 AND c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2) \
-             AND (c.held_until IS NULL OR c.held_until <= $2) AND NOT EXISTS (SELECT 1 FROM case_history h \
+             AND (c.held_until IS NULL OR c.held_until <= $2) AND (c.undo_until IS NULL OR c.undo_until <= $2) \
+             AND NOT EXISTS (SELECT 1 FROM case_history h \
              WHERE h.key_id = $3 AND h.kind = 'skipped' AND h.at > $4 AND h.case_id = c.case_id)"
                 .to_owned();
         condition.push_str(&filtered(self.filter, &mut values));

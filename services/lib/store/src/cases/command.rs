@@ -1,5 +1,5 @@
 use tocsin_casework::{By, Case, CaseId, Command, Event, Refusal, Team};
-use tocsin_model::{KeyId, Timestamp};
+use tocsin_model::Timestamp;
 
 use super::history::write_history;
 use super::row::{SELECT_CASES, case, update};
@@ -28,14 +28,19 @@ impl Store {
     /// database failed.
     pub async fn command(&self, team: Team, id: CaseId, by: By, command: &Command) -> Result<Commanded, StoreError> {
         let failed = StoreError::database("change a case");
-        let (mut transaction, mut case, now) = self.lock(team, id, by.who).await?;
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        // The keys first, then the case: whoever revokes a key locks them in the same order.
+        crate::key::check_not_revoked(&mut transaction, by.who).await?;
+        let is_received = match command {
+            Command::HandOver { to, .. } => check_moderator(&mut transaction, *to, team).await?,
+            _ => true,
+        };
+        let (mut case, now) = self.lock(&mut transaction, team, id).await?;
         let goes_out_at = match command {
             Command::Decide { undo_for, .. } => now + *undo_for,
             _ => now,
         };
-        if let Command::HandOver { to, .. } = command
-            && !check_moderator(&mut transaction, *to, team).await?
-        {
+        if !is_received {
             return refuse(transaction, Refusal::NoSuchModerator).await;
         }
         let event = match case.apply(by, command, now) {
@@ -57,11 +62,13 @@ impl Store {
         Ok(Commanded { case, event, now })
     }
 
-    /// The key first, then the case: whoever revokes a key locks them in the same order.
-    async fn lock(&self, team: Team, id: CaseId, who: KeyId) -> Result<(Transaction, Case, Timestamp), StoreError> {
+    async fn lock(
+        &self,
+        transaction: &mut Transaction,
+        team: Team,
+        id: CaseId,
+    ) -> Result<(Case, Timestamp), StoreError> {
         let failed = StoreError::database("lock a case");
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        crate::key::check_not_revoked(&mut transaction, who).await?;
         let sql = format!(
             "{SELECT_CASES} WHERE c.case_id = $1 AND c.team = $2{}",
             transaction.for_update(Locked::Cases)
@@ -71,8 +78,8 @@ impl Store {
             .await
             .map_err(&failed)?;
         let locked = case(rows.first().ok_or(Refusal::NoSuchCase)?)?;
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        Ok((transaction, locked, now))
+        let now = self.inner.clock.now(transaction).await.map_err(&failed)?;
+        Ok((locked, now))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::database::{Row, Transaction, Value};
 use crate::{StoreError, alert_json, decision_json};
 
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
-     c.own_episode, c.own_going_on, c.all_episode, c.all_going_on, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
+     c.own_episode, c.own_going_on, c.own_told_at, c.all_episode, c.all_going_on, c.all_told_at, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
      c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
      u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
@@ -15,13 +15,15 @@ pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.ope
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 30] = [
+const CHANGING: [&str; 32] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
     "own_going_on",
+    "own_told_at",
     "all_episode",
     "all_going_on",
+    "all_told_at",
     "priority",
     "alert_id",
     "alert",
@@ -92,8 +94,10 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         case.last_alert_at.into(),
         i64::from(case.own_episode.number).into(),
         i64::from(case.own_episode.going_on).into(),
+        case.own_episode.told_at.into(),
         i64::from(case.all_episode.number).into(),
         i64::from(case.all_episode.going_on).into(),
+        case.all_episode.told_at.into(),
         case.priority.into(),
         case.alert.id.to_string().into(),
         alert_json::to_json(&case.alert).into(),
@@ -135,10 +139,11 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
     let number = |field| row.integer(field).map_err(StoreError::database("read a case"));
     let number_if_any = |field| row.integer_if_any(field).map_err(StoreError::database("read a case"));
     let time = |field| number(field).map(Timestamp);
-    let episode = |last: &'static str, going_on| -> Result<Episode, StoreError> {
+    let episode = |last: &'static str, going_on, told_at| -> Result<Episode, StoreError> {
         Ok(Episode {
             number: u32::try_from(number(last)?).map_err(|_| malformed(last))?,
             going_on: number(going_on)? == 1,
+            told_at: time(told_at)?,
         })
     };
     let lease = match (
@@ -177,8 +182,8 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         first_decided_at: number_if_any("first_decided_at")?.map(Timestamp),
         first_alert_at: time("first_alert_at")?,
         last_alert_at: time("last_alert_at")?,
-        own_episode: episode("own_episode", "own_going_on")?,
-        all_episode: episode("all_episode", "all_going_on")?,
+        own_episode: episode("own_episode", "own_going_on", "own_told_at")?,
+        all_episode: episode("all_episode", "all_going_on", "all_told_at")?,
         alert: alert_json::from_json(&row.text("alert").map_err(&failed)?)?,
         priority: row.real("priority").map_err(&failed)?,
         version: number("version")? as u64,

@@ -48,7 +48,7 @@ impl Store {
             condition.push_str(" AND (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2))");
         }
         let sql = format!(
-            "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.lane, c.desk, c.severity, \
+            "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.undo_until, c.lane, c.desk, c.severity, \
              c.platforms, c.touched_at, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id \
              WHERE {condition} ORDER BY c.touched_at, c.case_id LIMIT {STANDINGS_MAX}"
         );
@@ -87,7 +87,10 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
         .map_err(|_| malformed("case_id"))?;
     let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
     let is_open = row.integer("resting").map_err(&failed)? == 1;
-    let waits_from = time("lease_expires_at")?.max(time("held_until")?).unwrap_or(i64::MIN);
+    let until = time("lease_expires_at")?
+        .max(time("held_until")?)
+        .max(time("undo_until")?);
+    let waits_from = until.unwrap_or(i64::MIN);
     let platforms = row.text("platforms").map_err(&failed)?;
     let numbers = platforms.split(',').filter(|text| !text.is_empty());
     let platforms = numbers.map(|text| text.parse().map(PlatformId).map_err(|_| malformed("platforms")));

@@ -13,7 +13,8 @@ use super::PAGE;
 /// Writes a bank, or how its entries fared, for others, to the standard output.
 ///
 /// What was seen of an entry is what the cases of one team say whose family the entry's hash founded, so nothing leaves the team's scope: its
-/// first and last sighting, and as the count the least spread of the 24 hours before the last alert.
+/// first and last sighting, and as the count the least spread of the 24 hours before the last alert. An entry whose content the decision excepts
+/// is left out: the case is about others.
 #[derive(Debug, Args)]
 pub struct ExportCommand {
     /// In which form.
@@ -258,6 +259,14 @@ impl<'a> Cases<'a> {
                 self.page = page.cases.into_iter();
                 continue;
             };
+            // The family has its founder's id.
+            let mut excepted = case
+                .decision
+                .iter()
+                .flat_map(|decision| &decision.ruling.grounds.exceptions);
+            if excepted.any(|content| *content == case.family.0) {
+                continue;
+            }
             let (listings, _) = self.store.listings_of(&case.alert.hash).await?;
             if let Some(listing) = listings.into_iter().find(|listing| listing.bank == *bank) {
                 return Ok(Some((case, listing)));
