@@ -306,7 +306,7 @@ mod tests {
             stamped_by: StampedBy::Log,
             key: Some(key),
             value: Some(value),
-            headers: Headers::default(),
+            headers: Headers::Slice(&[]),
         };
         figures.take(&record, at, |_| is_wanted);
     }

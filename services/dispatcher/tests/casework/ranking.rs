@@ -187,3 +187,38 @@ async fn figures_that_came_before_the_case_are_not_lost() {
     live_priority(&running, &path, coordinators, |priority| priority > 20.0).await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_is_gone_is_forgotten_when_the_store_refuses_it() {
+    let clock = tocsin_store::Clock::standing_at(START);
+    let bench = Bench::with_clock(clock.clone()).await;
+    let running = bench.start().await;
+    let coordinators = bench.coordinators.as_str();
+    bench.ring(&[
+        alert(1, Scope::All, AlertLevel::Raised, 9.0),
+        alert(2, Scope::All, AlertLevel::Raised, 1.0),
+    ]);
+    let queue = running.queue_of(2, coordinators).await;
+    let path = |case: usize| format!("/v1/cases/{}", queue[case]["id"].as_str().unwrap());
+    for (case, wanted) in [(0, 9.0), (1, 1.0)] {
+        live_priority(&running, &path(case), coordinators, |priority| priority == wanted).await;
+    }
+    // Another dispatcher closes the first, by a clock that was set back: nobody who follows hears of it.
+    clock.advance(Milliseconds::from_hours(-1));
+    let over = alert(1, Scope::All, AlertLevel::Subsided, 9.0);
+    let over = Alert {
+        id: tocsin_model::AlertId(99),
+        ..over
+    };
+    bench.store.apply_alerts(&[over], f64::MAX).await.unwrap();
+    let closed = running.get(&path(0), coordinators).await;
+    assert_eq!(
+        (&closed["state"], &closed["live_priority"]),
+        (&json!("closed"), &json!(9.0))
+    );
+    let claimed = running.post("/v1/queue/claim", coordinators, json!({})).await;
+    assert_eq!(claimed["case"]["id"], queue[1]["id"]);
+    let closed = running.get(&path(0), coordinators).await;
+    assert!(closed["live_priority"].is_null(), "{closed}");
+    running.stop().await;
+}
