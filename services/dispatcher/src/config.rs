@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use tocsin_model::Milliseconds;
-use tocsin_runtime::Refusal;
+use tocsin_runtime::{MemoryPart, Refusal};
 
 use crate::deliveries::Networks;
 use crate::follow::FollowConfig;
@@ -22,6 +22,12 @@ pub struct DispatcherConfig {
     /// How many episodes a day are to interrupt a person, over the whole deployment: the threshold follows from it. 1 to 1,000; default 15.
     /// Must be the same for every dispatcher.
     pub pages_per_day: u32,
+    /// The most open cases that are ranked, some 400 bytes each. A further one is handed out only when none of the ranked ones is to be had, or as
+    /// the one that waits longest. 1 to 100,000,000; default 1,000,000.
+    pub ranked_cases_max: u32,
+    /// The most hot records that cases are ranked by, some KiB each, with those of families that have no open case yet. Where there are more, the
+    /// cases of the others are ranked by their latest alert. 1 to 10,000,000; default 50,000.
+    pub ranked_records_max: u32,
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
@@ -37,13 +43,34 @@ impl Default for DispatcherConfig {
             longest_every: 10,
             unreviewed_below: 100,
             pages_per_day: 15,
+            ranked_cases_max: 1_000_000,
+            ranked_records_max: 50_000,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
         }
     }
 }
 
+/// An open case in the ranks.
+const RANKED_CASE_BYTES: u64 = 400;
+/// A hot record: a content on some platforms, with the accounts of one of them counted by a sketch.
+const HOT_RECORD_BYTES: u64 = 4 << 10;
+
 impl DispatcherConfig {
+    /// What the ranks may come to hold; of the store there are pages and no more.
+    pub fn memory_parts(&self) -> Vec<MemoryPart> {
+        vec![
+            MemoryPart {
+                of: "dispatcher.ranked_cases_max",
+                bytes: u64::from(self.ranked_cases_max) * RANKED_CASE_BYTES,
+            },
+            MemoryPart {
+                of: "dispatcher.ranked_records_max",
+                bytes: u64::from(self.ranked_records_max) * HOT_RECORD_BYTES,
+            },
+        ]
+    }
+
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
         let refusals = [
@@ -52,6 +79,8 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.longest_every", self.longest_every, 0..=1_000),
             Refusal::outside("dispatcher.unreviewed_below", self.unreviewed_below, 0..=1_000_000_000),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
+            Refusal::outside("dispatcher.ranked_cases_max", self.ranked_cases_max, 1..=100_000_000),
+            Refusal::outside("dispatcher.ranked_records_max", self.ranked_records_max, 1..=10_000_000),
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
@@ -81,9 +110,11 @@ mod tests {
             longest_every: 1_001,
             unreviewed_below: u32::MAX,
             pages_per_day: 0,
+            ranked_cases_max: 0,
+            ranked_records_max: 0,
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 6);
+        assert_eq!(wrong.refusals().len(), 8);
     }
 }

@@ -137,6 +137,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let dispatcher = Arc::new(Dispatcher {
+        ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -148,7 +149,6 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             partitions: parts.partitions,
         },
         told: tokio::sync::Notify::new(),
-        ranking: ranking::Ranking::new(),
     });
     let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
     let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;

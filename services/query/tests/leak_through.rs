@@ -5,6 +5,8 @@ mod announced;
 mod api;
 mod world;
 
+use std::time::Duration;
+
 use announced::*;
 use api::*;
 use axum::http::StatusCode;
@@ -147,4 +149,38 @@ async fn what_is_taken_off_its_list_is_told_of_no_more() {
     let answer = ask(&bare, &bare.keys.party_1).await;
     assert_eq!(answer["contents"], 1);
     assert_eq!(answer["banks"][0]["contents"], 1);
+}
+
+#[test]
+fn one_is_made_at_a_time_though_its_client_is_gone() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut fed = Fed::default();
+        fed.feed_all(&world().records(30 * MINUTE));
+        let bare = Bare::hurried(fed.replica, Duration::from_millis(50)).await;
+        bare.state.set_ready();
+        let ask = || get(&bare.router, Some(&bare.keys.coordinators), "/v1/leak-through");
+        // The thread that answers are made on is held: whoever has the turn stays in the middle of it.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let thread = tokio::task::spawn_blocking(move || held.recv());
+        let (status, problem) = tokio::select! {
+            answer = ask() => answer,
+            answer = ask() => answer,
+        };
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+
+        // Both clients are gone, and what one of them began is under way still.
+        let third = tokio::time::timeout(WAIT_MAX, ask()).await;
+        let (status, problem) = third.expect("it waits for the turn, and no longer than it may");
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, Some("look_up_timed_out"))
+        );
+        release.send(()).unwrap();
+        thread.await.unwrap().unwrap();
+    });
 }

@@ -185,8 +185,7 @@ impl Config {
             Role::Intake => self.intake.memory_parts(),
             Role::Detector => self.detector.memory_parts(self.intake.lateness()),
             Role::Query => self.query.memory_parts(),
-            // It holds pages of the store and no more.
-            Role::Dispatcher => Vec::new(),
+            Role::Dispatcher => self.dispatcher.memory_parts(),
         };
         let mut parts: Vec<MemoryPart> = roles.iter().flat_map(of_role).collect();
         parts.push(MemoryPart {
@@ -316,9 +315,15 @@ mod tests {
             let config = with(&[("memory.limit_bytes", limit), ("detector.hot_limit", hot)]);
             config.memory_refusal(roles).map(|refusal| refusal.to_string())
         };
-        // As the chart has it, 4 GiB for a detector and 1 GiB for intake.
+        // As the chart has it, 4 GiB for a detector, 1 GiB for intake and 768 MiB for a dispatcher.
         assert_eq!(refused("4294967296", "16384", &[Role::Detector]), None);
         assert_eq!(refused("1073741824", "16384", &[Role::Intake]), None);
+        assert_eq!(refused("805306368", "16384", &[Role::Dispatcher]), None);
+        let reason = refused("536870912", "16384", &[Role::Dispatcher]).unwrap();
+        assert!(
+            reason.contains("allow: dispatcher.ranked_cases_max 381 MiB, dispatcher.ranked_records_max 195 MiB"),
+            "{reason}"
+        );
         assert_eq!(refused("0", "1048576", &Role::ALL), None);
         let reason = refused("4294967296", "1048576", &[Role::Detector]).unwrap();
         assert!(

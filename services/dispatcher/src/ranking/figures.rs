@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use tocsin_casework::{Ranks, Team};
 use tocsin_log::RecordRef;
@@ -10,12 +11,13 @@ use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::priority::{Setting, priority};
 use tocsin_wire::state::{StateKey, StateRecord};
 
-/// The most hot records that are kept; what comes beyond is left out, and the store's priority holds.
-pub(crate) const RECORDS_MAX: usize = 200_000;
 /// A figure that stands still sinks: so often it is looked at again, in the groups' time.
 const LOOK_AGAIN: Milliseconds = Milliseconds::from_seconds(15);
+/// For so long a family that has no open case is kept after its last record: its case comes after its figures, when the alert was applied
+/// and the store told of it.
+const SPARE_AGE_MAX: Duration = Duration::from_secs(600);
 
-/// The hot records of families that have open cases, as `tocsin.state` tells them, and what they make of priorities.
+/// The hot records of families that have open cases, or may come to have one soon, as `tocsin.state` tells them, and what they make of priorities.
 ///
 /// The probability and the exposure are those of `tocsin_velocity::priority`, with the calibration of forecasts that the version ships: what a
 /// group has learned of its own forecasts is not in its hot records.
@@ -24,6 +26,10 @@ pub(crate) struct Figures {
     records_max: usize,
     records: BTreeMap<(ContentId, Class), HotRecord>,
     members: BTreeMap<FamilyId, BTreeSet<(ContentId, Class)>>,
+    /// Families without an open case. They go first where room is wanted, the one of which nothing was heard for the longest before the others.
+    spare: BTreeMap<FamilyId, (Instant, u64)>,
+    spare_order: BTreeMap<(Instant, u64), FamilyId>,
+    spared: u64,
     /// When to look at a family again.
     due: BTreeSet<(Timestamp, FamilyId)>,
     due_at: BTreeMap<FamilyId, Timestamp>,
@@ -32,16 +38,20 @@ pub(crate) struct Figures {
     /// The latest time of any group.
     now: Timestamp,
     calibration: Calibration,
-    /// How many records were left out.
+    /// How many records of families with an open case were left out.
     pub left_out: u64,
 }
 
 impl Figures {
+    /// None yet, and never more than `records_max` records, with those of families that have no open case.
     pub(crate) fn new(records_max: usize) -> Figures {
         Figures {
             records_max,
             records: BTreeMap::new(),
             members: BTreeMap::new(),
+            spare: BTreeMap::new(),
+            spare_order: BTreeMap::new(),
+            spared: 0,
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
             changed: BTreeSet::new(),
@@ -51,15 +61,18 @@ impl Figures {
         }
     }
 
-    /// Takes a record of `tocsin.state`. What is none, or is of no family with an open case, changes nothing.
-    pub(crate) fn take(&mut self, record: &RecordRef<'_>, is_wanted: impl Fn(FamilyId) -> bool) {
+    /// Takes a record of `tocsin.state` that is read `at`; what is none changes nothing. `is_wanted` says whether a family has an open case.
+    pub(crate) fn take(&mut self, record: &RecordRef<'_>, at: Instant, is_wanted: impl Fn(FamilyId) -> bool) {
         match (record.key.and_then(StateKey::from_bytes), record.value) {
             (Some(StateKey::Hot { content, class, .. }), None) => self.forget((content, class)),
             (Some(StateKey::Hot { content, class, .. }), Some(value)) => {
                 if let Some((hot, as_of)) = decode(value) {
                     self.now = self.now.max(as_of);
-                    match (hot.content(), hot.class()) == (content, class) && is_wanted(hot.family()) {
-                        true => self.put((content, class), hot),
+                    match (hot.content(), hot.class()) == (content, class) {
+                        true => {
+                            let is_wanted = is_wanted(hot.family());
+                            self.put((content, class), hot, (at, is_wanted));
+                        }
                         false => self.forget((content, class)),
                     }
                 }
@@ -73,18 +86,25 @@ impl Figures {
         }
     }
 
-    fn put(&mut self, key: (ContentId, Class), hot: HotRecord) {
-        if self.records.len() >= self.records_max && !self.records.contains_key(&key) {
-            self.left_out += 1;
-            return;
-        }
+    fn put(&mut self, key: (ContentId, Class), hot: HotRecord, (at, is_wanted): (Instant, bool)) {
         let family = hot.family();
         if self.records.get(&key).is_some_and(|former| former.family() != family) {
             self.forget(key);
         }
+        while self.records.len() >= self.records_max && !self.records.contains_key(&key) {
+            if !self.drop_longest_spare() {
+                self.left_out += u64::from(is_wanted);
+                return;
+            }
+        }
         self.records.insert(key, hot);
         self.members.entry(family).or_default().insert(key);
-        self.changed.insert(family);
+        if is_wanted {
+            self.take_back(family);
+            self.changed.insert(family);
+        } else {
+            self.spare(family, at);
+        }
     }
 
     fn forget(&mut self, key: (ContentId, Class)) {
@@ -98,40 +118,73 @@ impl Figures {
                 self.members.remove(&family);
             }
         }
-        self.changed.insert(family);
+        if !self.spare.contains_key(&family) {
+            self.changed.insert(family);
+        } else if !self.members.contains_key(&family) {
+            self.take_back(family);
+        }
     }
 
-    /// Ranks anew the families whose figures moved, and those that stood still for a while; how many.
-    pub(crate) fn rank(&mut self, ranks: &mut Ranks) -> usize {
+    /// Ranks anew the families whose figures moved, those with a new case, and those that stood still for a while; how many.
+    pub(crate) fn rank(&mut self, ranks: &mut Ranks, at: Instant) -> usize {
         while let Some((at, family)) = self.due.first().copied().filter(|(at, _)| *at <= self.now) {
             self.due.remove(&(at, family));
             self.due_at.remove(&family);
             self.changed.insert(family);
         }
-        let changed = std::mem::take(&mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.append(&mut ranks.take_untold());
         for family in &changed {
-            if let Some(at) = self.due_at.remove(family) {
-                self.due.remove(&(at, *family));
+            if let Some(due) = self.due_at.remove(family) {
+                self.due.remove(&(due, *family));
             }
             if !ranks.has_family(*family) {
-                self.drop_family(*family);
+                self.spare(*family, at);
                 continue;
             }
+            self.take_back(*family);
             ranks.set_live(*family, |team, verdict| self.priority(*family, team, verdict));
             if self.members.contains_key(family) {
-                let at = self.now + LOOK_AGAIN;
-                self.due.insert((at, *family));
-                self.due_at.insert(*family, at);
+                let due = self.now + LOOK_AGAIN;
+                self.due.insert((due, *family));
+                self.due_at.insert(*family, due);
             }
+        }
+        let is_old = |since: &Instant| at.saturating_duration_since(*since) > SPARE_AGE_MAX;
+        while self.spare_order.keys().next().is_some_and(|(since, _)| is_old(since)) {
+            self.drop_longest_spare();
         }
         changed.len()
     }
 
-    /// Its cases are all decided or closed.
-    fn drop_family(&mut self, family: FamilyId) {
+    /// It has no open case: none yet, or they are all decided or closed.
+    fn spare(&mut self, family: FamilyId, at: Instant) {
+        self.take_back(family);
+        if self.members.contains_key(&family) {
+            self.spared += 1;
+            let place = (at, self.spared);
+            self.spare.insert(family, place);
+            self.spare_order.insert(place, family);
+        }
+    }
+
+    /// It has an open case, or no record.
+    fn take_back(&mut self, family: FamilyId) {
+        if let Some(place) = self.spare.remove(&family) {
+            self.spare_order.remove(&place);
+        }
+    }
+
+    /// Whether there was one.
+    fn drop_longest_spare(&mut self) -> bool {
+        let Some((_, family)) = self.spare_order.pop_first() else {
+            return false;
+        };
+        self.spare.remove(&family);
         for key in self.members.remove(&family).unwrap_or_default() {
             self.records.remove(&key);
         }
+        true
     }
 
     /// What acting on the family is worth to a team: by the records that it may see. `None` where there is none.
@@ -152,9 +205,9 @@ impl Figures {
         Some(priority(&evidence(&records, self.now), setting).priority)
     }
 
-    /// How many families have live figures.
+    /// How many families with an open case have live figures.
     pub(crate) fn families(&self) -> usize {
-        self.members.len()
+        self.members.len() - self.spare.len()
     }
 }
 
@@ -164,4 +217,124 @@ fn decode(value: &[u8]) -> Option<(HotRecord, Timestamp)> {
     let hot = HotRecord::decode(&mut input).ok()?;
     input.finish().ok()?;
     Some((hot, record.as_of))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is kept for cases to come is bounded in number and age, and gives way to what is wanted.
+    #![allow(clippy::unwrap_used)]
+
+    use tocsin_log::{Headers, StampedBy};
+    use tocsin_model::{
+        Algorithm, ClockFlag, ContentHash, DeploymentKey, Kind, PartyId, PlatformId, Sharing, Sighting,
+        SourceCoordinate, SourceId, Surface,
+    };
+    use tocsin_sketch::ColdConfig;
+    use tocsin_sketch::codec::Encoder;
+    use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
+
+    use super::*;
+
+    /// A hot record of a content, as it stands in `tocsin.state`.
+    fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
+        let key = DeploymentKey::from_bytes([7; 32]);
+        let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
+        let (content, class) = (key.content_id(&hash), Class::All);
+        let config = GroupConfig {
+            key,
+            cold: ColdConfig {
+                width: 64,
+                seed: 11,
+                lateness: Milliseconds::from_hours(2),
+            },
+            hot_max: 16,
+            promote_at: 3,
+            retry_horizon: Milliseconds::from_minutes(130),
+            shadow: None,
+            retry_tokens_max: 10_000,
+        };
+        let mut group = Group::new(content.group(), config);
+        for copy in 1..=9 {
+            let at = Timestamp(1_700_000_000_000 + copy as i64);
+            let sighting = Sighting {
+                source: SourceCoordinate {
+                    source: SourceId(1),
+                    offset: copy,
+                    index: 0,
+                },
+                event_token: copy.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                party: PartyId(1),
+                platform: PlatformId(1),
+                kind: Kind::Upload,
+                sharing: Sharing::All,
+                surface: Surface::Feed,
+                clock: ClockFlag::Plausible,
+                occurred_at: at,
+                received_at: at,
+                content,
+                hash: hash.view(),
+                account: None,
+                account_epoch: 0,
+                audience: 1_000,
+                region: [0; 2],
+                language: [0; 2],
+                tvec_confidence: Sighting::NO_LABEL,
+            };
+            group.apply(Input::Sighting(&sighting), &mut Vec::new());
+        }
+        let mut body = Encoder::new();
+        group.kept(HotKey { content, class }).unwrap().encode(&mut body);
+        let record = StateRecord {
+            applied_through: 1,
+            as_of: Timestamp(1_700_000_001_000),
+            format: 1,
+            chunk: 0,
+            chunks: 1,
+            body: body.finish(),
+        };
+        let group = content.group();
+        let key = StateKey::Hot { group, content, class };
+        (FamilyId(content), key.to_bytes(), record.encode())
+    }
+
+    fn take(figures: &mut Figures, (_, key, value): &(FamilyId, Vec<u8>, Vec<u8>), at: Instant, is_wanted: bool) {
+        let record = RecordRef {
+            topic: "tocsin.state",
+            partition: 0,
+            offset: 0,
+            appended_at_ms: 0,
+            stamped_by: StampedBy::Log,
+            key: Some(key),
+            value: Some(value),
+            headers: Headers::Slice(&[]),
+        };
+        figures.take(&record, at, |_| is_wanted);
+    }
+
+    #[test]
+    fn what_nobody_wants_yet_goes_first_and_after_a_while() {
+        let records: Vec<_> = (1..=4).map(hot).collect();
+        let (mut figures, start) = (Figures::new(2), Instant::now());
+        for record in &records[..3] {
+            take(&mut figures, record, start, false);
+        }
+        let kept = |figures: &Figures, record: usize| figures.members.contains_key(&records[record].0);
+        assert_eq!([0, 1, 2].map(|record| kept(&figures, record)), [false, true, true]);
+        assert_eq!((figures.families(), figures.left_out), (0, 0));
+
+        take(&mut figures, &records[3], start, true);
+        assert_eq!([1, 2, 3].map(|record| kept(&figures, record)), [false, true, true]);
+        // No case is left of what was wanted: it is kept as the others, until it is too old.
+        let mut ranks = Ranks::new(10);
+        figures.rank(&mut ranks, start + SPARE_AGE_MAX);
+        assert_eq!(figures.spare.len(), 2);
+        figures.rank(&mut ranks, start + SPARE_AGE_MAX + Duration::from_secs(1));
+        assert_eq!([2, 3].map(|record| kept(&figures, record)), [false, true]);
+
+        take(&mut figures, &records[2], start, true);
+        take(&mut figures, &records[3], start, true);
+        take(&mut figures, &records[1], start, true);
+        assert_eq!((figures.records.len(), figures.families(), figures.left_out), (2, 2, 1));
+        assert!(figures.spare.is_empty() && figures.spare_order.is_empty());
+    }
 }

@@ -1,6 +1,8 @@
 //! Which case to try first: from the store it knows what is open, from `tocsin.state` what acting on it is worth by the latest figures.
 //!
 //! It is rebuilt whenever the process starts and decides nothing: the store hands cases out, and where nothing is ranked its own order holds.
+//! What changes is read every half second by when it changed; a change that is told late, or whose time is wrong, is found by reading all open
+//! cases again, a page at a time.
 
 mod figures;
 mod reader;
@@ -8,12 +10,12 @@ mod telemetry;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin_casework::{Case, CaseId, Filter, Ranks, Standing, Team};
 use tocsin_model::Timestamp;
 use tocsin_runtime::Shutdown;
-use tocsin_store::Followed;
+use tocsin_store::{Followed, STANDINGS_MAX, StoreError};
 
 use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, pause};
@@ -21,12 +23,12 @@ use crate::{Dispatcher, pause};
 pub(crate) use reader::FigureReader;
 pub(crate) use telemetry::RankingMetrics;
 
-/// The most cases that are ranked; the store's order holds for the others.
-const CASES_MAX: usize = 1_000_000;
 /// How many cases a claim tries before it takes the store's order. More are held or claimed meanwhile only if as many people claim at once.
 const CANDIDATES: usize = 32;
 /// How often to ask the store what other dispatchers did.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// How long after all open cases were read they are read again. One page is read each time that nothing is left to follow.
+const WALK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The ranks of open cases.
 #[derive(Debug)]
@@ -39,9 +41,10 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    pub(crate) fn new() -> Ranking {
+    /// At most so many cases are ranked.
+    pub(crate) fn new(cases_max: usize) -> Ranking {
         Ranking {
-            ranks: Mutex::new(Ranks::new(CASES_MAX)),
+            ranks: Mutex::new(Ranks::new(cases_max)),
             now: AtomicI64::new(i64::MIN),
             is_complete: AtomicBool::new(false),
         }
@@ -70,8 +73,19 @@ impl Ranking {
         self.now.fetch_max(now.0, Ordering::Relaxed);
         let mut ranks = self.lock();
         for standing in standings {
-            // One that finds no room is handed out by the store's order.
+            // One that finds no room is handed out when no candidate is to be had, or as the one that waits longest.
             let _ = ranks.put(standing);
+        }
+    }
+
+    /// What the store said now of these cases: whatever it did not tell of is not there.
+    pub(crate) fn asked(&self, ids: &[CaseId], standings: &[Standing], now: Timestamp) {
+        self.put(standings, now);
+        let mut ranks = self.lock();
+        for id in ids {
+            if !standings.iter().any(|standing| standing.id == *id) {
+                ranks.forget(*id);
+            }
         }
     }
 
@@ -91,6 +105,10 @@ pub(crate) async fn follow_cases(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let mut followed = Followed::default();
+    let mut walk = Walk {
+        after: None,
+        due: Instant::now() + WALK_INTERVAL,
+    };
     while !shutdown.is_requested() {
         match dispatcher.store.follow_standings(&mut followed).await {
             Ok((standings, now)) => {
@@ -100,6 +118,9 @@ pub(crate) async fn follow_cases(
                     continue;
                 }
                 ranking.is_complete.store(followed.is_caught_up(), Ordering::Release);
+                if let Err(error) = walk.step(&dispatcher, Instant::now()).await {
+                    StoreFailed { error: &error }.emit(&dispatcher.metrics);
+                }
                 metrics
                     .cases
                     .set(i64::try_from(ranking.lock().len()).unwrap_or(i64::MAX));
@@ -109,4 +130,30 @@ pub(crate) async fn follow_cases(
         pause(FOLLOW_INTERVAL, &shutdown).await;
     }
     Ok(())
+}
+
+/// All open cases, read again in the order of their ids.
+struct Walk {
+    /// Where to go on.
+    after: Option<CaseId>,
+    /// When the next one begins.
+    due: Instant,
+}
+
+impl Walk {
+    /// Reads a page if it is time. What this process did meanwhile with one of its cases is followed after it.
+    async fn step(&mut self, dispatcher: &Dispatcher, at: Instant) -> Result<(), StoreError> {
+        if at < self.due {
+            return Ok(());
+        }
+        let open = dispatcher.store.open_standings(self.after).await?;
+        let is_full = open.len() >= STANDINGS_MAX as usize;
+        let through = open.last().map(|standing| standing.id).filter(|_| is_full);
+        dispatcher.ranking.lock().put_stretch((self.after, through), &open);
+        self.after = through;
+        if through.is_none() {
+            self.due = at + WALK_INTERVAL;
+        }
+        Ok(())
+    }
 }

@@ -1,12 +1,12 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin_log::{LogError, SharedLog, TopicPartition};
 use tocsin_model::PartitionCount;
 use tocsin_runtime::Shutdown;
 use tocsin_wire::topics;
 
-use super::figures::{Figures, RECORDS_MAX};
+use super::figures::Figures;
 use super::telemetry::RankingMetrics;
 use crate::Dispatcher;
 
@@ -47,13 +47,13 @@ impl FigureReader {
             starts.push((partition, first));
         }
         let mut reader = self.log.tail_reader(&starts)?;
-        let mut figures = Figures::new(RECORDS_MAX);
+        let mut figures = Figures::new(self.dispatcher.config.ranked_records_max as usize);
         let ranking = &self.dispatcher.ranking;
         while !shutdown.is_requested() {
             reader.poll(POLL_TIMEOUT, POLL_RECORDS_MAX, &mut |record| {
-                figures.take(&record, |family| ranking.lock().has_family(family));
+                figures.take(&record, Instant::now(), |family| ranking.lock().has_family(family));
             })?;
-            figures.rank(&mut ranking.lock());
+            figures.rank(&mut ranking.lock(), Instant::now());
             self.metrics
                 .families
                 .set(i64::try_from(figures.families()).unwrap_or(i64::MAX));
@@ -65,8 +65,8 @@ impl FigureReader {
 
 /// In steps, so that the process ends soon when it is to.
 fn wait(length: Duration, shutdown: &Shutdown) {
-    let until = std::time::Instant::now() + length;
-    while !shutdown.is_requested() && std::time::Instant::now() < until {
+    let until = Instant::now() + length;
+    while !shutdown.is_requested() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
     }
 }

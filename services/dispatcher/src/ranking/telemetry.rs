@@ -22,7 +22,7 @@ impl RankingMetrics {
             )?,
             left_out: IntCounter::new(
                 "tocsin_dispatcher_ranked_records_left_out_total",
-                "Hot records that found no room in the ranks.",
+                "Hot records of families with open cases that found no room in the ranks.",
             )?,
             read_failures: IntCounter::new(
                 "tocsin_dispatcher_ranked_read_failures_total",

@@ -62,8 +62,8 @@ pub struct CaseDocument {
     pub held_until: Option<String>,
     /// Orders the pages of the queue: by the alert that is shown.
     pub priority: f64,
-    /// Orders claims: by the latest figures, at most a second old; by the alert where there are none. Null while the case does not wait, and
-    /// until the dispatcher has read the queue.
+    /// Orders claims: by the latest figures, at most a second old; by the alert where there are none. A case that is claimed or held has
+    /// one too. Null once the case is decided or closed, until the dispatcher has read it, and where it finds no room in the ranks.
     pub live_priority: Option<f64>,
     /// The terms of the priority.
     pub priority_terms: Vec<TermAnswer>,

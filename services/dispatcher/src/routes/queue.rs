@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tocsin_casework::{CaseState, Desk, Team};
+use tocsin_casework::{CaseId, CaseState, Desk, Team};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{Choice, KeySubject, QueueQuery, Role};
@@ -14,6 +14,7 @@ use super::documents::{ClaimDocument, ModeratorDocument, ModeratorsDocument, Que
 use super::refused::{NotModerated, NotRead, Refused};
 use super::requests::{BestRequest, FilterText, QueueParameters};
 use super::{answered, body};
+use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 50;
@@ -174,12 +175,29 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
     if let Some(claimed) = &claimed {
         dispatcher.ranking.changed(&claimed.case, claimed.now);
     }
+    dispatcher
+        .ask_of_refused(&choice, claimed.as_ref().map(|claimed| claimed.case.id))
+        .await;
     Ok(ClaimDocument {
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
     })
 }
 
 impl Dispatcher {
+    /// The candidates that the store passed over: what is not open any more is tried by no further claim. Without the store's answer they are
+    /// found out later.
+    async fn ask_of_refused(&self, choice: &Choice, claimed: Option<CaseId>) {
+        let tried = choice.candidates.iter().copied();
+        let refused: Vec<CaseId> = tried.take_while(|id| Some(*id) != claimed).collect();
+        if refused.is_empty() {
+            return;
+        }
+        match self.store.standings_of(&refused).await {
+            Ok((standings, now)) => self.ranking.asked(&refused, &standings, now),
+            Err(error) => StoreFailed { error: &error }.emit(&self.metrics),
+        }
+    }
+
     /// The length asked for, or the operator's.
     pub(super) fn lease_length(&self, asked_s: Option<u32>) -> Milliseconds {
         asked_s.map_or(self.config.lease(), |seconds| {

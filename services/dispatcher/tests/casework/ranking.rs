@@ -16,13 +16,13 @@ use tocsin_wire::topics;
 use crate::bench::{Bench, Running, alert};
 use crate::example::START;
 
-fn hash() -> ContentHash {
-    ContentHash::from_bytes(Algorithm::Sha256, vec![9; 32], None).unwrap()
+fn hash(byte: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap()
 }
 
 /// A content that so many accounts uploaded, one a second: its hot record as it stands in `tocsin.state`.
-fn spreading(key: &DeploymentKey, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
-    let hash = hash();
+fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
+    let (key, hash) = (&DeploymentKey::from_bytes([7; 32]), hash(byte));
     let content = key.content_id(&hash);
     let mut group = Group::new(
         content.group(),
@@ -109,7 +109,7 @@ async fn live_priority(running: &Running, path: &str, key: &str, wanted: impl Fn
 async fn claims_go_by_the_latest_figures_and_by_alerts_where_there_are_none() {
     let bench = Bench::new().await;
     let running = bench.start().await;
-    let (content, key, value, now) = spreading(&DeploymentKey::from_bytes([7; 32]), 200);
+    let (content, key, value, now) = spreading(9, 200);
     assert!(content.group().0 < KEY_GROUPS);
     let crisis = Alert {
         family: FamilyId(content),
@@ -153,5 +153,72 @@ async fn claims_go_by_the_latest_figures_and_by_alerts_where_there_are_none() {
     };
     bench.append_all(vec![gone]);
     live_priority(&running, &path, coordinators, |priority| priority == 1.0).await;
+    running.stop().await;
+}
+
+fn crisis(number: u128, content: ContentId) -> Alert {
+    Alert {
+        family: FamilyId(content),
+        ..alert(number, Scope::All, AlertLevel::Raised, 1.0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_that_came_before_the_case_are_not_lost() {
+    let bench = Bench::new().await;
+    let running = bench.start().await;
+    let coordinators = bench.coordinators.as_str();
+    let (known, known_key, known_value, _) = spreading(9, 200);
+    let (new, new_key, new_value, _) = spreading(8, 200);
+    bench.ring(&[crisis(1, known)]);
+    let queue = running.queue_of(1, coordinators).await;
+    let path = format!("/v1/cases/{}", queue[0]["id"].as_str().unwrap());
+    live_priority(&running, &path, coordinators, |priority| priority == 1.0).await;
+
+    // Read in their order: with the second, the first was read too, and has no case yet.
+    bench.append_under(topics::STATE, &[(Some(new_key.to_bytes()), new_value)]);
+    bench.append_under(topics::STATE, &[(Some(known_key.to_bytes()), known_value)]);
+    live_priority(&running, &path, coordinators, |priority| priority > 20.0).await;
+    bench.ring(&[crisis(2, new)]);
+    let queue = running.queue_of(2, coordinators).await;
+    let family = new.to_string();
+    let case = queue.iter().find(|case| case["family"] == family.as_str()).unwrap();
+    let path = format!("/v1/cases/{}", case["id"].as_str().unwrap());
+    live_priority(&running, &path, coordinators, |priority| priority > 20.0).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_is_gone_is_forgotten_when_the_store_refuses_it() {
+    let clock = tocsin_store::Clock::standing_at(START);
+    let bench = Bench::with_clock(clock.clone()).await;
+    let running = bench.start().await;
+    let coordinators = bench.coordinators.as_str();
+    bench.ring(&[
+        alert(1, Scope::All, AlertLevel::Raised, 9.0),
+        alert(2, Scope::All, AlertLevel::Raised, 1.0),
+    ]);
+    let queue = running.queue_of(2, coordinators).await;
+    let path = |case: usize| format!("/v1/cases/{}", queue[case]["id"].as_str().unwrap());
+    for (case, wanted) in [(0, 9.0), (1, 1.0)] {
+        live_priority(&running, &path(case), coordinators, |priority| priority == wanted).await;
+    }
+    // Another dispatcher closes the first, by a clock that was set back: nobody who follows hears of it.
+    clock.advance(Milliseconds::from_hours(-1));
+    let over = alert(1, Scope::All, AlertLevel::Subsided, 9.0);
+    let over = Alert {
+        id: tocsin_model::AlertId(99),
+        ..over
+    };
+    bench.store.apply_alerts(&[over], f64::MAX).await.unwrap();
+    let closed = running.get(&path(0), coordinators).await;
+    assert_eq!(
+        (&closed["state"], &closed["live_priority"]),
+        (&json!("closed"), &json!(9.0))
+    );
+    let claimed = running.post("/v1/queue/claim", coordinators, json!({})).await;
+    assert_eq!(claimed["case"]["id"], queue[1]["id"]);
+    let closed = running.get(&path(0), coordinators).await;
+    assert!(closed["live_priority"].is_null(), "{closed}");
     running.stop().await;
 }

@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use tocsin_model::{FamilyId, Timestamp, Verdict};
 
@@ -19,6 +20,8 @@ pub struct Ranks {
     cases: BTreeMap<CaseId, Ranked>,
     order: BTreeMap<Team, BTreeSet<(Reverse<Priority>, CaseId)>>,
     of_family: BTreeMap<FamilyId, BTreeSet<CaseId>>,
+    /// Families with a case whose live priority was not told since it is known as it is.
+    untold: BTreeSet<FamilyId>,
 }
 
 /// There is no room for another case.
@@ -45,6 +48,7 @@ impl Ranks {
             cases: BTreeMap::new(),
             order: BTreeMap::new(),
             of_family: BTreeMap::new(),
+            untold: BTreeSet::new(),
         }
     }
 
@@ -64,7 +68,13 @@ impl Ranks {
         let live = former
             .filter(|former| former.standing.family == case.family)
             .and_then(|former| former.live);
+        let is_told = former
+            .is_some_and(|former| (former.standing.family, former.standing.verdict) == (case.family, case.verdict));
+        let is_told = is_told && !self.untold.contains(&case.family);
         self.remove(case.id);
+        if !is_told {
+            self.untold.insert(case.family);
+        }
         let ranked = Ranked {
             standing: case.clone(),
             waits_from,
@@ -89,8 +99,38 @@ impl Ranks {
             cases.remove(&id);
             if cases.is_empty() {
                 self.of_family.remove(&family);
+                self.untold.remove(&family);
             }
         }
+    }
+
+    /// Takes the cases of a stretch of ids, all that are open of those above `after` and up to `through`, in place of what was known of it:
+    /// whatever else is known there is forgotten. New ones that find no room are left out.
+    pub fn put_stretch(&mut self, (after, through): (Option<CaseId>, Option<CaseId>), open: &[Standing]) {
+        let ids: BTreeSet<CaseId> = open.iter().map(|case| case.id).collect();
+        let bounds = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            through.map_or(Bound::Unbounded, Bound::Included),
+        );
+        let known = self.cases.range(bounds).map(|(id, _)| *id);
+        let gone: Vec<CaseId> = known.filter(|id| !ids.contains(id)).collect();
+        for id in gone {
+            self.remove(id);
+        }
+        for case in open {
+            let _ = self.put(case);
+        }
+    }
+
+    /// Forgets a case.
+    pub fn forget(&mut self, id: CaseId) {
+        self.remove(id);
+    }
+
+    /// The families with a case that is new, or that moved there or came back after a decision, since this was last asked: their live
+    /// priorities are to be told.
+    pub fn take_untold(&mut self) -> BTreeSet<FamilyId> {
+        std::mem::take(&mut self.untold)
     }
 
     /// The priority of a family for each team, and what it decided before, by the latest figures; `None` where they say nothing, and then the store's holds.
@@ -254,6 +294,40 @@ mod tests {
         ranks.put(&moved).unwrap();
         assert_eq!(ranks.priority(CaseId(2)), Some(2.0));
         assert!(!ranks.has_family(FamilyId(ContentId(0))));
+    }
+
+    #[test]
+    fn families_with_a_new_case_are_told_of_once() {
+        let mut ranks = Ranks::new(10);
+        let family = FamilyId(ContentId(0));
+        ranks.put(&case(0, 1.0)).unwrap();
+        // Put again before anybody asked: still new.
+        ranks.put(&case(0, 2.0)).unwrap();
+        assert_eq!(ranks.take_untold(), BTreeSet::from([family]));
+        ranks.put(&case(0, 3.0)).unwrap();
+        assert_eq!(ranks.take_untold(), BTreeSet::new());
+        // The other team's case of the family.
+        ranks.put(&case(1, 1.0)).unwrap();
+        assert_eq!(ranks.take_untold(), BTreeSet::from([family]));
+        ranks.put(&case(4, 1.0)).unwrap();
+        ranks.forget(CaseId(4));
+        assert_eq!(ranks.take_untold(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_stretch_stands_in_place_of_what_was_known_of_it() {
+        let mut ranks = Ranks::new(10);
+        for id in [2, 4, 6, 8] {
+            ranks.put(&case(id, id as f64)).unwrap();
+        }
+        let best = |ranks: &Ranks| ranks.best(TEAMS[0], &Filter::default(), 10, Timestamp(0));
+        ranks.put_stretch((Some(CaseId(2)), Some(CaseId(6))), &[case(5, 0.0), case(6, 1.0)]);
+        assert_eq!(best(&ranks), [CaseId(8), CaseId(2), CaseId(6)]);
+        assert_eq!(ranks.len(), 4);
+        ranks.put_stretch((Some(CaseId(6)), None), &[]);
+        assert_eq!(best(&ranks), [CaseId(2), CaseId(6)]);
+        ranks.put_stretch((None, None), &[]);
+        assert!(ranks.is_empty());
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Database {
     pub(crate) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Database::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
-            Database::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+            Database::Postgres(pool) => pool.begin_with(POSTGRES_READ).await.map(Transaction::Postgres),
         }
     }
 
@@ -178,6 +178,9 @@ impl Database {
         }
     }
 }
+
+// Without it each statement sees what was committed before the statement.
+const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 const SQLITE_NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now_ms";
 // Not now(): that is the time the transaction began, before any wait for a lock.
@@ -355,5 +358,51 @@ impl From<Option<String>> for Value {
 impl From<Vec<u8>> for Value {
     fn from(value: Vec<u8>) -> Value {
         Value::Bytes(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a transaction that reads sees one moment on both databases.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    async fn sees_one_moment(database: &Database) {
+        let count = "SELECT COUNT(*) AS parties FROM parties";
+        let mut reading = database.begin_reading().await.unwrap();
+        let before = reading.fetch(count, &[]).await.unwrap()[0].integer("parties").unwrap();
+        let mut writing = database.begin().await.unwrap();
+        let insert = "INSERT INTO parties (party_id, name, added_at, version) VALUES (9, 'nine', 1, 1)";
+        writing.execute(insert, &[]).await.unwrap();
+        writing.commit().await.unwrap();
+        let after = reading.fetch(count, &[]).await.unwrap()[0].integer("parties").unwrap();
+        assert_eq!(after, before);
+        reading.rollback().await.unwrap();
+        let rows = database.fetch(count, &[]).await.unwrap();
+        assert_eq!(rows[0].integer("parties").unwrap(), before + 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_reads_sees_one_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("store").display());
+        sees_one_moment(&Database::open(&url).await.unwrap()).await;
+
+        let Ok(server) = std::env::var("TOCSIN_TEST_POSTGRES") else {
+            eprintln!("skipped on PostgreSQL: TOCSIN_TEST_POSTGRES is not set");
+            return;
+        };
+        let admin = PgPool::connect(&server).await.unwrap();
+        let name = format!("tocsin_test_{:032x}", rand::random::<u128>());
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(&create).execute(&admin).await.unwrap();
+        let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+        let (host, _) = base.rsplit_once('/').unwrap();
+        let database = Database::open(&format!("{host}/{name}?{query}")).await.unwrap();
+        sees_one_moment(&database).await;
+        database.close().await;
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        sqlx::query(&drop).execute(&admin).await.unwrap();
     }
 }

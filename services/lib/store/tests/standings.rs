@@ -6,6 +6,7 @@ mod fixture;
 use fixture::{COORDINATORS, Commands as _, LEASE, alert, on_both};
 use tocsin_casework::{Command, HOLD_MIN, Ruling, Team};
 use tocsin_model::{AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Verdict};
+use tocsin_store::{Followed, STANDINGS_MAX};
 
 const ANNA: KeyId = KeyId(0xa);
 const BEN: KeyId = KeyId(0xb);
@@ -68,6 +69,55 @@ async fn who_follows_the_cases_hears_of_every_change() {
         follow(&mut known).await;
         let closed = known.values().filter(|standing| standing.waits_from.is_none()).count();
         assert_eq!(closed, 2, "the decided one and the one that subsided");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_with_an_old_time_is_told_among_all_that_is_open() {
+    on_both(async |f| {
+        let count = u128::from(STANDINGS_MAX) + 3;
+        f.coordinators_cases(count).await;
+        let mut followed = Followed::default();
+        loop {
+            let (standings, _) = f.store.follow_standings(&mut followed).await.unwrap();
+            if standings.is_empty() {
+                break;
+            }
+        }
+        // Written by a clock that was set back: one decided, one opened.
+        f.clock.advance(Milliseconds::from_hours(-1));
+        let case = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap().0;
+        f.store
+            .command_as(case.id, (ANNA, case.fencing), decide(1))
+            .await
+            .unwrap();
+        let raised = alert(count + 1, Scope::Coordinators, AlertLevel::Raised, 1);
+        f.store.apply_alert(&raised).await.unwrap();
+        let (told, _) = f.store.follow_standings(&mut followed).await.unwrap();
+        assert!(told.iter().all(|standing| standing.id != case.id), "too old to follow");
+
+        let mut open: Vec<tocsin_casework::Standing> = Vec::new();
+        loop {
+            let page = f.store.open_standings(open.last().map(|last| last.id)).await.unwrap();
+            let is_full = page.len() == STANDINGS_MAX as usize;
+            open.extend(page);
+            if !is_full {
+                break;
+            }
+        }
+        assert_eq!(open.len() as u128, count);
+        assert!(open.is_sorted_by_key(|standing| standing.id));
+        assert!(open.iter().any(|standing| standing.family == raised.family));
+        assert!(open.iter().all(|standing| standing.id != case.id));
+
+        let asked = [case.id, open[0].id, tocsin_casework::CaseId(0)];
+        let (told, _) = f.store.standings_of(&asked).await.unwrap();
+        assert_eq!(told.len(), 2);
+        assert!(told.contains(&open[0]));
+        let decided = told.iter().find(|standing| standing.id == case.id).unwrap();
+        assert_eq!(decided.waits_from, None);
+        assert_eq!(f.store.standings_of(&[]).await.unwrap().0, []);
     })
     .await;
 }

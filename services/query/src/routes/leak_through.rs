@@ -23,18 +23,19 @@ const SCOPES_MAX: usize = 256;
 /// Of so many contents at a time the store is asked who lists them.
 const ASKED_AT_ONCE: usize = 4_096;
 
-/// Answers made a moment ago. One looks at all that is listed, so one is made at a time.
+/// Answers made a moment ago. One looks at all that is listed, so one is made at a time: work that nobody waits for any more keeps its turn
+/// until it ends.
 #[derive(Debug)]
 pub(crate) struct LeakThroughCache {
     answers: Mutex<BTreeMap<Scope, (Instant, Arc<LeakThroughAnswer>)>>,
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl Default for LeakThroughCache {
     fn default() -> Self {
         LeakThroughCache {
             answers: Mutex::default(),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -74,14 +75,15 @@ pub(crate) async fn leak_through(
     if let Some(recent) = state.leak_through().recent(scope) {
         return Ok(Json(LeakThroughAnswer::clone(&recent)));
     }
-    let turn = in_time(&state, state.leak_through().turn.acquire()).await?;
-    let _turn = turn.map_err(|error| Problem::internal(&error))?;
+    let turn = Arc::clone(&state.leak_through().turn).acquire_owned();
+    let turn = in_time(&state, turn).await?;
+    let turn = turn.map_err(|error| Problem::internal(&error))?;
     if let Some(recent) = state.leak_through().recent(scope) {
         return Ok(Json(LeakThroughAnswer::clone(&recent)));
     }
     let worker = state.clone();
-    let listed = tokio::task::spawn_blocking(move || listed_contents(worker.replica(), scope, now_ms()));
-    let listed = listed.await.map_err(|error| Problem::internal(&error))?;
+    let listed = tokio::task::spawn_blocking(move || (listed_contents(worker.replica(), scope, now_ms()), turn));
+    let (listed, turn) = listed.await.map_err(|error| Problem::internal(&error))?;
     let listed = listed.map_err(unanswered)?;
     let mut listings = Vec::new();
     for hashes in listed.hashes().chunks(ASKED_AT_ONCE) {
@@ -89,9 +91,12 @@ pub(crate) async fn leak_through(
         listings.extend(of_each.map_err(|error| unavailable(&error))?);
     }
     let worker = state.clone();
-    let made =
-        tokio::task::spawn_blocking(move || leak_through_answer(scope, &listed, &listings, &worker.replica().names));
-    let answer = made.await.map_err(|error| Problem::internal(&error))?;
+    let made = tokio::task::spawn_blocking(move || {
+        let answer = leak_through_answer(scope, &listed, &listings, &worker.replica().names);
+        (answer, turn)
+    });
+    // Whoever has the turn next finds the answer.
+    let (answer, _turn) = made.await.map_err(|error| Problem::internal(&error))?;
     state.leak_through().put(scope, Arc::new(answer.clone()));
     Ok(Json(answer))
 }

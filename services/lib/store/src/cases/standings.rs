@@ -1,14 +1,19 @@
 use tocsin_casework::{CaseId, Desk, Lane, Standing, Traits};
 use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp};
 
+use super::claim::CANDIDATES_MAX;
 use super::row::{team, verdict};
 use crate::database::{Row, Value};
 use crate::{Store, StoreError};
 
 /// How many standings are read at a time.
 pub const STANDINGS_MAX: u32 = 1_000;
-/// A change is seen when its transaction ends, which is later than the time it is written with: so far back is read again.
+/// A change is seen when its transaction ends, which is later than the time it is written with: so far back is read again. What ends later than
+/// that, or is written by a clock that was set back, [`Store::open_standings`] tells.
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
+
+const SELECT_STANDINGS: &str = "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.undo_until, c.lane, c.desk, \
+     c.severity, c.platforms, c.touched_at, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
 
 /// How far somebody has followed the standings of cases.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +35,8 @@ impl Followed {
 
 impl Store {
     /// The standings of cases of all teams that changed, at most [`STANDINGS_MAX`] at a time: at first of all open ones, then of what changed
-    /// since, some of it more than once. An empty answer says that nothing is left for now. With them the store's time.
+    /// since, some of it more than once. An empty answer says that nothing is left for now. With them the store's time. A change that is written
+    /// with a time seconds before that of one already told is not heard of.
     ///
     /// # Errors
     /// The database failed; `followed` is as it was.
@@ -47,11 +53,8 @@ impl Store {
             values.extend([(*at).into(), id.as_str().into()]);
             condition.push_str(" AND (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2))");
         }
-        let sql = format!(
-            "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.undo_until, c.lane, c.desk, c.severity, \
-             c.platforms, c.touched_at, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id \
-             WHERE {condition} ORDER BY c.touched_at, c.case_id LIMIT {STANDINGS_MAX}"
-        );
+        let sql =
+            format!("{SELECT_STANDINGS} WHERE {condition} ORDER BY c.touched_at, c.case_id LIMIT {STANDINGS_MAX}");
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let standings: Vec<Standing> = rows.iter().map(standing).collect::<Result<_, _>>()?;
         match rows.last() {
@@ -70,6 +73,43 @@ impl Store {
             }
         }
         Ok((standings, now))
+    }
+
+    /// The standings of open cases of all teams behind `after`, in the order of their ids: at most [`STANDINGS_MAX`], and fewer only if they are
+    /// the last.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_standings(&self, after: Option<CaseId>) -> Result<Vec<Standing>, StoreError> {
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        let sql = format!(
+            "{SELECT_STANDINGS} WHERE c.resting = 1 AND c.case_id > $1 ORDER BY c.case_id LIMIT {STANDINGS_MAX}"
+        );
+        let rows = self.database().fetch(&sql, &[after.into()]).await;
+        let rows = rows.map_err(StoreError::database("read the open cases"))?;
+        rows.iter().map(standing).collect()
+    }
+
+    /// The standings of these cases, those that there are, in no order; at most [`CANDIDATES_MAX`] are looked at. With them the store's time.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn standings_of(&self, ids: &[CaseId]) -> Result<(Vec<Standing>, Timestamp), StoreError> {
+        let failed = StoreError::database("read the standings of cases");
+        let now = self.now().await.map_err(&failed)?;
+        if ids.is_empty() {
+            return Ok((Vec::new(), now));
+        }
+        let ids: Vec<Value> = ids
+            .iter()
+            .take(CANDIDATES_MAX)
+            .map(|id| id.to_string().into())
+            .collect();
+        let names: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+        let sql = format!("{SELECT_STANDINGS} WHERE c.case_id IN ({})", names.join(", "));
+        let rows = self.database().fetch(&sql, &ids).await.map_err(&failed)?;
+        let standings: Result<_, _> = rows.iter().map(standing).collect();
+        Ok((standings?, now))
     }
 }
 
