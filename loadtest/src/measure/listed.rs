@@ -1,6 +1,6 @@
 //! Intake in memory, on one thread, with a long list of announced pictures and without: what of its rate it keeps, and how late links are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use rand::rngs::SmallRng;
@@ -41,7 +41,7 @@ enum Holds {
     Skewed,
 }
 
-/// What was measured with one list. Times are of the thread's processor.
+/// What was measured with one list. Times are of the thread's processor, lags of the clock on the wall.
 pub(super) struct Listed {
     pub(super) name: &'static str,
     /// For each event of ordinary traffic, without the list and with it.
@@ -126,8 +126,8 @@ fn measure_list(name: &'static str, kind: Holds, (count, ordinary): (usize, usiz
         })
         .collect();
 
-    let ordinary = in_turns(&mut sides, &ordinary)?;
-    let of_pictures = in_turns(&mut sides, &new)?;
+    let of_ordinary = in_turns(&mut sides, &ordinary, false)?;
+    let of_pictures = in_turns(&mut sides, &new, true)?;
     let counted = sides.each_mut().map(|side| side.intake.take_counted());
     for counted in &counted {
         ensure!(
@@ -142,11 +142,12 @@ fn measure_list(name: &'static str, kind: Holds, (count, ordinary): (usize, usiz
         );
     }
     ensure!(counted[0].links == 0, "{} links without a list", counted[0].links);
-    let lags = lags(&of_pictures[1]);
+    let lags = lags(&of_pictures[1].each);
+    let mean = |took: [Took; 2], events: usize| took.map(|took| took.whole / events.max(1) as u32);
     Ok(Listed {
         name,
-        ordinary: ordinary.map(|times| mean(&times)),
-        picture: of_pictures.map(|times| mean(&times)),
+        ordinary: mean(of_ordinary, ordinary.len()),
+        picture: mean(of_pictures, new.len()),
         link_lag_p99: lags[lags.len() * 99 / 100],
         link_lag_max: lags.last().copied().unwrap_or_default(),
         links: counted[1].links,
@@ -207,24 +208,37 @@ impl Side {
     }
 }
 
-/// How long each event took, on both sides.
-fn in_turns(sides: &mut [Side; 2], events: &[(usize, Vec<u8>)]) -> anyhow::Result<[Vec<Duration>; 2]> {
-    let mut times = [Vec::new(), Vec::new()];
+/// What events took on one side.
+#[derive(Clone, Debug, Default)]
+struct Took {
+    /// Of the thread's processor, all events together. To ask for it takes several times as long as an ordinary event: so it is asked for turns.
+    whole: Duration,
+    /// Of each event, by the clock on the wall.
+    each: Vec<Duration>,
+}
+
+/// What events took on both sides; of each by itself if it is wanted.
+fn in_turns(sides: &mut [Side; 2], events: &[(usize, Vec<u8>)], of_each: bool) -> anyhow::Result<[Took; 2]> {
+    let mut took = [Took::default(), Took::default()];
     for (number, turn) in events.chunks(TURN).enumerate() {
         // Whoever comes second finds the events in the cache: each does every other time.
         for which in [number % 2, 1 - number % 2] {
-            let side = &mut sides[which];
-            let mut before = process::thread_time()?;
-            for event in turn {
-                side.record(event);
-                let now = process::thread_time()?;
-                times[which].push(now - before);
-                before = now;
+            let (side, took) = (&mut sides[which], &mut took[which]);
+            let before = process::thread_time()?;
+            if of_each {
+                for event in turn {
+                    let begun = Instant::now();
+                    side.record(event);
+                    took.each.push(begun.elapsed());
+                }
+            } else {
+                turn.iter().for_each(|event| side.record(event));
             }
+            took.whole += process::thread_time()? - before;
             std::hint::black_box(side.intake.take());
         }
     }
-    Ok(times)
+    Ok(took)
 }
 
 /// How late each event is done that is due every [`DUE_EVERY`] and waits for those before it, ascending.
@@ -237,10 +251,6 @@ fn lags(times: &[Duration]) -> Vec<Duration> {
     }
     lags.sort_unstable();
     lags
-}
-
-fn mean(times: &[Duration]) -> Duration {
-    times.iter().sum::<Duration>() / times.len().max(1) as u32
 }
 
 fn pictures(kind: Holds, count: usize, random: &mut SmallRng) -> Vec<[u8; 32]> {

@@ -202,6 +202,13 @@ impl Team {
 }
 
 impl Resting {
+    /// From when on a case that rests so waits to be handed out: when the last of what keeps it ends, its lease, its hold and the time in which its
+    /// decision can be taken back, in the past where nothing does. `None` if it is decided or closed.
+    pub fn waits_from(self, ends: [Option<Timestamp>; 3]) -> Option<Timestamp> {
+        let last = ends.into_iter().flatten().max().unwrap_or(Timestamp::MIN);
+        (self == Resting::Open).then_some(last)
+    }
+
     /// The state with this number of the store.
     pub fn from_number(number: i64) -> Option<Resting> {
         [Resting::Open, Resting::Decided, Resting::Closed]
@@ -281,10 +288,11 @@ impl Case {
 
     /// What ranks need to know of it.
     pub fn standing(&self) -> Standing {
-        let until = |time: Option<Timestamp>| time.unwrap_or(Timestamp(i64::MIN));
-        let waits_from = until(self.lease.map(|lease| lease.expires_at))
-            .max(until(self.held_until))
-            .max(until(self.undo.as_ref().map(|undo| undo.until)));
+        let ends = [
+            self.lease.map(|lease| lease.expires_at),
+            self.held_until,
+            self.undo.as_ref().map(|undo| undo.until),
+        ];
         Standing {
             id: self.id,
             team: self.team,
@@ -292,7 +300,7 @@ impl Case {
             priority: self.priority,
             traits: self.traits(),
             verdict: self.decision.as_ref().map(|decision| decision.ruling.verdict),
-            waits_from: (self.resting == Resting::Open).then_some(waits_from),
+            waits_from: self.resting.waits_from(ends),
         }
     }
 

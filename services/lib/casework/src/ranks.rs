@@ -58,7 +58,7 @@ impl Ranks {
     /// It is new, and there is no room.
     pub fn put(&mut self, case: &Standing) -> Result<(), RanksFull> {
         let Some(waits_from) = case.waits_from else {
-            self.remove(case.id);
+            self.forget(case.id);
             return Ok(());
         };
         let former = self.cases.get(&case.id);
@@ -71,7 +71,7 @@ impl Ranks {
         let is_told = former
             .is_some_and(|former| (former.standing.family, former.standing.verdict) == (case.family, case.verdict));
         let is_told = is_told && !self.untold.contains(&case.family);
-        self.remove(case.id);
+        self.forget(case.id);
         if !is_told {
             self.untold.insert(case.family);
         }
@@ -87,7 +87,8 @@ impl Ranks {
         Ok(())
     }
 
-    fn remove(&mut self, id: CaseId) {
+    /// Forgets a case.
+    pub fn forget(&mut self, id: CaseId) {
         let Some(ranked) = self.cases.remove(&id) else {
             return;
         };
@@ -115,16 +116,11 @@ impl Ranks {
         let known = self.cases.range(bounds).map(|(id, _)| *id);
         let gone: Vec<CaseId> = known.filter(|id| !ids.contains(id)).collect();
         for id in gone {
-            self.remove(id);
+            self.forget(id);
         }
         for case in open {
             let _ = self.put(case);
         }
-    }
-
-    /// Forgets a case.
-    pub fn forget(&mut self, id: CaseId) {
-        self.remove(id);
     }
 
     /// The families with a case that is new, or that moved there or came back after a decision, since this was last asked: their live

@@ -54,8 +54,8 @@ pub(crate) struct Recent {
     next_number: u64,
     /// Ascending: the oldest first.
     by_party: BTreeMap<PartyId, VecDeque<u64>>,
-    /// For what time it was looked what is too old.
-    looked_at: Option<Timestamp>,
+    /// No entry is older: until it is too old none is, and nothing is looked for.
+    oldest_at: Option<Timestamp>,
     by_pdq: PdqIndex<u64>,
     lookup: Lookup,
     near: Vec<Found<u64>>,
@@ -69,16 +69,8 @@ pub(crate) struct Recent {
 impl Recent {
     /// What is too old goes, or too much for one more.
     pub(crate) fn make_room(&mut self, now: Timestamp, limits: &Limits) {
-        if self.looked_at.replace(now) != Some(now) {
-            let parties: Vec<PartyId> = self.by_party.keys().copied().collect();
-            for party in parties {
-                while self
-                    .oldest(party)
-                    .is_some_and(|oldest| now - oldest.at > limits.remembered)
-                {
-                    self.forget_oldest(party);
-                }
-            }
+        if self.oldest_at.is_some_and(|at| now - at > limits.remembered) {
+            self.forget_older(now, limits);
         }
         while self.entries.len() >= limits.contents_max {
             // Of equally many the oldest goes.
@@ -89,13 +81,32 @@ impl Recent {
             };
             self.forgotten_early += 1;
             self.forget_oldest(party);
+            self.lower_oldest_at(self.oldest(party).map(|entry| entry.at));
         }
+    }
+
+    /// Of each party what is too old goes, up to the first entry that is not.
+    fn forget_older(&mut self, now: Timestamp, limits: &Limits) {
+        let parties: Vec<PartyId> = self.by_party.keys().copied().collect();
+        self.oldest_at = None;
+        for party in parties {
+            let is_old = |entry: &&Remembered| now - entry.at > limits.remembered;
+            while self.oldest(party).filter(is_old).is_some() {
+                self.forget_oldest(party);
+            }
+            self.lower_oldest_at(self.oldest(party).map(|entry| entry.at));
+        }
+    }
+
+    fn lower_oldest_at(&mut self, at: Option<Timestamp>) {
+        self.oldest_at = self.oldest_at.into_iter().chain(at).min();
     }
 
     /// Remembers a content.
     pub(crate) fn add(&mut self, entry: Remembered) {
         let number = self.next_number;
         self.next_number += 1;
+        self.lower_oldest_at(Some(entry.at));
         self.by_party.entry(entry.party).or_default().push_back(number);
         for name in entry.names() {
             self.by_hash.entry(name.id).or_default().push_back(number);
@@ -282,5 +293,38 @@ mod tests {
         assert!(recent.entries.is_empty() && recent.by_hash.is_empty() && recent.latest.is_empty());
         assert!(recent.by_party.is_empty());
         assert_eq!(recent.forgotten_early(), 4_950, "that is no want of room");
+    }
+
+    #[test]
+    fn what_is_too_old_goes_at_once_whatever_came_before_it() {
+        let limits = Limits {
+            remembered: Milliseconds(100),
+            contents_max: 3,
+            ..Limits::default()
+        };
+        let mut recent = Recent::default();
+        let mut left = |at, party, content, seen_at| {
+            recent.make_room(Timestamp(at), &limits);
+            recent.add(entry(party, content, 1, seen_at));
+            let mut left: Vec<u128> = recent.entries.values().map(|(entry, _)| entry.content().0).collect();
+            left.sort_unstable();
+            left
+        };
+        assert_eq!(left(0, 1, 10, 0), [10]);
+        assert_eq!(left(100, 2, 20, 100), [10, 20], "as old as is remembered");
+        assert_eq!(left(101, 1, 11, 101), [11, 20]);
+        // It came late: it is younger than it was seen, and stands behind a younger one of its party.
+        assert_eq!(left(150, 1, 12, 60), [11, 12, 20]);
+        assert_eq!(
+            left(170, 3, 30, 170),
+            [12, 20, 30],
+            "there is no room: 11 of the party with most gives way"
+        );
+        assert_eq!(
+            left(171, 3, 31, 171),
+            [20, 30, 31],
+            "12 is the first of its party now, and too old"
+        );
+        assert_eq!(left(201, 3, 32, 201), [30, 31, 32]);
     }
 }

@@ -103,11 +103,8 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// The records of a member that belongs to another family now: none.
-    pub const GONE: [u8; 1] = [0];
-
-    /// Whether there are no figures in it: that the member is gone, with those that came by it or alone, or which episode its family brings along. Figures can be composed again from
-    /// the state; this is said once.
+    /// Whether there are no figures in it: that the member is gone, with those that came by it or alone, or which episode its family brings
+    /// along. Figures can be composed again from the state; this is said once.
     pub fn is_said_once(&self) -> bool {
         self.records.first() == Some(&0)
     }

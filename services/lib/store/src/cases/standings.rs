@@ -1,4 +1,4 @@
-use tocsin_casework::{CaseId, Desk, Lane, Standing, Traits};
+use tocsin_casework::{CaseId, Desk, Lane, Resting, Standing, Traits};
 use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp};
 
 use super::claim::CANDIDATES_MAX;
@@ -117,7 +117,8 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
     let failed = StoreError::database("read the standing of a case");
     let malformed = |field| StoreError::Malformed { field };
     let time = |field| {
-        row.integer_if_any(field)
+        let time = row.integer_if_any(field);
+        time.map(|time| time.map(Timestamp))
             .map_err(StoreError::database("read the standing of a case"))
     };
     let id: CaseId = row
@@ -126,11 +127,8 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
         .parse()
         .map_err(|_| malformed("case_id"))?;
     let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
-    let is_open = row.integer("resting").map_err(&failed)? == 1;
-    let until = time("lease_expires_at")?
-        .max(time("held_until")?)
-        .max(time("undo_until")?);
-    let waits_from = until.unwrap_or(i64::MIN);
+    let resting = Resting::from_number(row.integer("resting").map_err(&failed)?).ok_or(malformed("resting"))?;
+    let ends = [time("lease_expires_at")?, time("held_until")?, time("undo_until")?];
     let platforms = row.text("platforms").map_err(&failed)?;
     let numbers = platforms.split(',').filter(|text| !text.is_empty());
     let platforms = numbers.map(|text| text.parse().map(PlatformId).map_err(|_| malformed("platforms")));
@@ -147,6 +145,6 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
             platforms: platforms.collect::<Result<_, _>>()?,
         },
         verdict: decided.then(|| verdict(row)).transpose()?,
-        waits_from: is_open.then_some(Timestamp(waits_from)),
+        waits_from: resting.waits_from(ends),
     })
 }

@@ -17,8 +17,6 @@ pub(super) struct CaseDay {
     pub(super) truth: Truth,
     /// When reports of families that were ever open were received, ascending.
     pub(super) reports: BTreeMap<Family, Vec<Timestamp>>,
-    /// Cases that came, if nobody decides: a family that rings again counts again once its case was closed.
-    pub(super) arrivals: u64,
 }
 
 /// What is open in a minute.
@@ -60,14 +58,11 @@ impl CaseDay {
             }
         }
         reports.retain(|family, _| raised.ever.contains(family));
-        let mut day = CaseDay {
+        CaseDay {
             minutes,
             truth: records.judge(),
             reports,
-            arrivals: 0,
-        };
-        day.arrivals = day.count_arrivals();
-        day
+        }
     }
 
     /// How often a family had been reported, as far as anybody knew.
@@ -76,7 +71,8 @@ impl CaseDay {
         reports.partition_point(|received_at| *received_at <= at)
     }
 
-    pub(super) fn count_arrivals(&self) -> u64 {
+    /// Cases that came, if nobody decides: a family that rings again counts again once its case was closed.
+    pub(super) fn arrivals(&self) -> u64 {
         let (mut cases, mut arrivals) = (BTreeSet::new(), 0);
         for minute in &self.minutes {
             for (family, priority) in &minute.subsided {

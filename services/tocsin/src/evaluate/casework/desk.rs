@@ -288,7 +288,6 @@ mod tests {
             minutes: (0..minutes).map(minute).collect(),
             truth: records.judge(),
             reports: [(families[0].0, vec![Timestamp(0)])].into(),
-            arrivals: families.len() as u64,
         }
     }
 

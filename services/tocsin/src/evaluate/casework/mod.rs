@@ -72,7 +72,8 @@ pub(super) fn run(arguments: &EstimatorArguments) -> Result<Figures> {
 
 fn worked(plan: &DayPlan) -> Worked {
     let day = CaseDay::play(plan);
-    let per_minute = day.arrivals as f64 / CROWDED / day.minutes.len() as f64;
+    let arrivals = day.arrivals();
+    let per_minute = arrivals as f64 / CROWDED / day.minutes.len() as f64;
     let violating = || day.truth.families().iter().filter(|told| is_violating(told.family));
     let raised = |told: &&tocsin_loadtest::truth::FamilyTruth| {
         let came = |minute: &day::Minute| minute.came.iter().any(|(_, family)| *family == told.family);
@@ -83,7 +84,7 @@ fn worked(plan: &DayPlan) -> Worked {
         number: plan.number,
         crises: violating().count(),
         crises_raised: violating().filter(raised).count(),
-        arrivals: day.arrivals,
+        arrivals,
         per_minute,
         exposure: exposure.sum(),
         outcomes: Order::ALL
