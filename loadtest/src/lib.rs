@@ -14,7 +14,8 @@
 //! There are two generators with an oracle each. For the Christchurch test: [`day::Day`] makes the records, [`truth::Truth`] says what truly
 //! happened, [`rival`] holds the detectors to compare with, [`score`] gives verdicts and figures. For plays and pipeline tests:
 //! [`scenario::Scenario`] makes events ([`scenario::DemoPlan`] is what `tocsin demo` plays), [`oracle::Oracle`] counts. [`cascade::cascade`] is the
-//! spread of one content, for forecasts, [`picture`] edits hashes of pictures. [`report::Report`] is the page on which an evaluation shows its figures. The binary of this crate measures throughput; see `loadtest/README.md`.
+//! spread of one content, for forecasts, [`picture`] edits hashes of pictures. [`report::Report`] is the page on which an evaluation shows its
+//! figures. The binary of this crate measures throughput; see `loadtest/README.md`.
 
 pub mod cascade;
 pub mod day;

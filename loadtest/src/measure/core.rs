@@ -101,7 +101,7 @@ pub(super) fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
                 )
             })
             .collect();
-        let (began, processor_time, allocations) = (Instant::now(), process::thread_time()?, allocations::count());
+        let (began, processor_time, allocations) = (Instant::now(), process::thread_time(), allocations::count());
         for (source, topic, value, headers) in &chunk {
             intake.record(
                 *source,
@@ -118,7 +118,7 @@ pub(super) fn prepare(events: u64) -> anyhow::Result<(Records, Work)> {
             );
             offset += 1;
         }
-        work.processor_time += process::thread_time()? - processor_time;
+        work.processor_time += process::thread_time() - processor_time;
         work.elapsed += began.elapsed();
         work.allocations += allocations::count() - allocations;
         take(&mut intake, &mut records);
@@ -142,12 +142,12 @@ fn take(intake: &mut Intake, records: &mut Records) {
 
 fn apply(records: &Records, events: u64) -> anyhow::Result<Work> {
     let mut partitions = live::partitions(corpus::setup().partitions, 0);
-    let (began, processor_time, allocations) = (Instant::now(), process::thread_time()?, allocations::count());
+    let (began, processor_time, allocations) = (Instant::now(), process::thread_time(), allocations::count());
     apply_to(&mut partitions, records)?;
     Ok(Work {
         events,
         elapsed: began.elapsed(),
-        processor_time: process::thread_time()? - processor_time,
+        processor_time: process::thread_time() - processor_time,
         allocations: allocations::count() - allocations,
     })
 }

@@ -126,8 +126,8 @@ fn measure_list(name: &'static str, kind: Holds, (count, ordinary): (usize, usiz
         })
         .collect();
 
-    let of_ordinary = in_turns(&mut sides, &ordinary, false)?;
-    let of_pictures = in_turns(&mut sides, &new, true)?;
+    let of_ordinary = in_turns(&mut sides, &ordinary, false);
+    let of_pictures = in_turns(&mut sides, &new, true);
     let counted = sides.each_mut().map(|side| side.intake.take_counted());
     for counted in &counted {
         ensure!(
@@ -211,20 +211,20 @@ impl Side {
 /// What events took on one side.
 #[derive(Clone, Debug, Default)]
 struct Took {
-    /// Of the thread's processor, all events together. To ask for it takes several times as long as an ordinary event: so it is asked for turns.
+    /// Of the thread's processor, all events together. To ask for it takes long beside an ordinary event: so it is asked for turns.
     whole: Duration,
     /// Of each event, by the clock on the wall.
     each: Vec<Duration>,
 }
 
 /// What events took on both sides; of each by itself if it is wanted.
-fn in_turns(sides: &mut [Side; 2], events: &[(usize, Vec<u8>)], of_each: bool) -> anyhow::Result<[Took; 2]> {
+fn in_turns(sides: &mut [Side; 2], events: &[(usize, Vec<u8>)], of_each: bool) -> [Took; 2] {
     let mut took = [Took::default(), Took::default()];
     for (number, turn) in events.chunks(TURN).enumerate() {
         // Whoever comes second finds the events in the cache: each does every other time.
         for which in [number % 2, 1 - number % 2] {
             let (side, took) = (&mut sides[which], &mut took[which]);
-            let before = process::thread_time()?;
+            let before = process::thread_time();
             if of_each {
                 for event in turn {
                     let begun = Instant::now();
@@ -234,11 +234,11 @@ fn in_turns(sides: &mut [Side; 2], events: &[(usize, Vec<u8>)], of_each: bool) -
             } else {
                 turn.iter().for_each(|event| side.record(event));
             }
-            took.whole += process::thread_time()? - before;
+            took.whole += process::thread_time() - before;
             std::hint::black_box(side.intake.take());
         }
     }
-    Ok(took)
+    took
 }
 
 /// How late each event is done that is due every [`DUE_EVERY`] and waits for those before it, ascending.

@@ -5,17 +5,15 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Linux counts processor time of processes in hundredths of a second on every architecture.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Processor time of the calling thread.
-pub(super) fn thread_time() -> anyhow::Result<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("read a thread's processor time")?;
-    let nanoseconds = text.split_whitespace().next().and_then(|text| text.parse().ok());
-    Ok(Duration::from_nanos(
-        nanoseconds.context("schedstat begins with nanoseconds")?,
-    ))
+/// Processor time of the calling thread, to the nanosecond (`clock_gettime`; what `/proc` says of a thread that runs is as old as its last tick).
+pub(super) fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Resident memory and open files of a process now.

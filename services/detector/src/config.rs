@@ -29,8 +29,8 @@ pub struct DetectorConfig {
     /// How often each changed key group is checkpointed, in seconds: what a restart applies again at most, and how old a cold answer may
     /// be. 1 to 3,600; default 60.
     pub checkpoint_interval_s: u64,
-    /// How often each key group's checkpoint is copied to `tocsin.checkpoints`, where an audit begins, in seconds of the log's time, beside the first one after a start: what an
-    /// audit applies before its span at most. 60 to 86,400; default 3,600.
+    /// How often each key group's checkpoint is copied to `tocsin.checkpoints`, where an audit begins, in seconds of the log's time, beside the first
+    /// one after a start: what an audit applies before its span at most. 60 to 86,400; default 3,600.
     pub audit_interval_s: u64,
     /// The most event ids each key group remembers against retries. Default 262,144.
     pub retry_tokens_max: u32,

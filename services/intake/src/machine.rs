@@ -59,7 +59,8 @@ struct Refused {
 /// The header that supplies a record's time of receipt in a replay: decimal milliseconds since 1970.
 pub const RECEIVED_AT_HEADER: &str = "tocsin-received-at";
 
-/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones how many: one record could make ten thousand.
+/// Of one record so many refused events are named in `tocsin.rejects`, each with its code and place; of further ones how many: one record could make
+/// ten thousand.
 pub const REJECTS_PER_RECORD_MAX: usize = 100;
 
 impl Intake {

@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`command::Command`], then [`serve::Process`]. It is a library too, so that tests and tools run whole processes.
 
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod demo;

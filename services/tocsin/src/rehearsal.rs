@@ -14,8 +14,8 @@ use tocsin_store::{KeySubject, Role as KeyRole, Roles};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
+use crate::client::Source;
 use crate::config::Config;
-use crate::explain::Source;
 use crate::recorded::Recorded;
 use crate::serve::{Process, Role, deployment_key};
 

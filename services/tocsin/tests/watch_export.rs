@@ -92,7 +92,8 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
     ];
     store.update_list(&bank, &all, None).await.unwrap();
 
-    // 1 violates, pdq is benign, the link waits, 2 was not seen, 5 is excepted from what was decided of its family; 7 is in no bank, and one was seen by a party alone.
+    // 1 violates, pdq is benign, the link waits, 2 was not seen, 5 is excepted from what was decided of its family; 7 is in no bank, and one was seen
+    // by a party alone.
     let alert = |family: u128, hash: &ContentHash, scope| Alert {
         id: AlertId(family),
         scope,

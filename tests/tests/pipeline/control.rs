@@ -1,4 +1,5 @@
-//! Goal: what is watch-listed rings at its first sighting, whoever lists it and as long as it is listed; and a calibration changes what pages from its stated tick on.
+//! Goal: what is watch-listed rings at its first sighting, whoever lists it and as long as it is listed; and a calibration changes what pages from
+//! its stated tick on.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;

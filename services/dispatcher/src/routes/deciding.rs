@@ -38,7 +38,8 @@ pub(crate) async fn save_draft(State(dispatcher): State<Arc<Dispatcher>>, id: As
     commanded(&dispatcher, "save_draft", (id, request), make).await
 }
 
-/// Decides the case for all copies, present and future, in the team's scope, and gives it back. It goes out when it can no longer be taken back (`goes_out_at`). The same decision sent again under the same lease is answered alike and counts once.
+/// Decides the case for all copies, present and future, in the team's scope, and gives it back. It goes out when it can no longer be taken back
+/// (`goes_out_at`). The same decision sent again under the same lease is answered alike and counts once.
 #[utoipa::path(
     post,
     path = "/v1/cases/{id}/decision",

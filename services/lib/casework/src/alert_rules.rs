@@ -89,10 +89,10 @@ impl Case {
     ///
     /// A team sees alerts of its own scope and of scope `all`. While an own episode goes on its figures are shown, for they hold those of
     /// `all`. A wave begins when an episode starts while none went on, or when a scope's next episode starts: that brings a closed case
-    /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave
-    /// lasts, also when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said
-    /// before the episode subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a person
-    /// all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
+    /// back, and a decided one too unless the decision was that the family is benign. A decided case stays decided as long as its wave lasts, also
+    /// when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said before the episode
+    /// subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a
+    /// person all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
     pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
         let episode = match alert.scope {

@@ -38,8 +38,9 @@ pub const TRACKING_PARAMETERS: [&str; 27] = [
 /// The normal form of a URL with an authority; `None` of any other text.
 ///
 /// Of RFC 3986, section 6.2: scheme and host in lower case and the digits of percent-encodings in upper case (6.2.2.1), unreserved characters not
-/// encoded (6.2.2.2), no dot segments (6.2.2.3); of `http` and `https` no default port, and `/` for an empty path (6.2.3). Beyond it: no
-/// fragment, but for those with `/` or `!`, by which some sites name their pages, and none of the [`TRACKING_PARAMETERS`]; a query without parameters left is none.
+/// encoded (6.2.2.2), no dot segments (6.2.2.3); of `http` and `https` no default port, and `/` for an empty path (6.2.3). Beyond it: no fragment,
+/// but for those with `/` or `!`, by which some sites name their pages, and none of the [`TRACKING_PARAMETERS`]; a query without parameters left is
+/// none.
 ///
 /// Left as they are: the order of parameters, `http` beside `https`, `www`, a last slash, the case of paths, user and password, hosts that are not
 /// ASCII. Applied to its own result it changes nothing.

@@ -11,9 +11,9 @@
 //!   factor.
 //! * Time passing costs per pane, never per event.
 //!
-//! Start reading at [`ColdCounts`] (filter and panes of one class of a key group), then at its two layers: `pane` (what a stretch of time
-//! holds), `recent_quarters` (the panes every event asks), `lines` and `tally` (the compact maps that filter and panes are made of). [`Reach`] and [`RecentTokens`] stand alone. [`codec`] is the byte
-//! layout of every state in the project.
+//! Start reading at [`ColdCounts`] (filter and panes of one class of a key group), then at its two layers: `pane` (what a stretch of time holds),
+//! `recent_quarters` (the panes every event asks), `lines` and `tally` (the compact maps that filter and panes are made of). [`Reach`] and
+//! [`RecentTokens`] stand alone. [`codec`] is the byte layout of every state in the project.
 
 pub mod codec;
 

@@ -23,9 +23,9 @@ pub struct OutboxEntry {
 }
 
 impl Store {
-    /// Takes at most `limit` decisions to publish that can no longer be taken back, oldest first. Nobody else gets them for `length`; those that are not acknowledged by
-    /// then are given out again, so a decision is published at least once (its id makes a second time harmless). The decisions of one case go out
-    /// one after the other: the next is given out once the one before is acknowledged.
+    /// Takes at most `limit` decisions to publish that can no longer be taken back, oldest first. Nobody else gets them for `length`; those that are
+    /// not acknowledged by then are given out again, so a decision is published at least once (its id makes a second time harmless). The decisions of
+    /// one case go out one after the other: the next is given out once the one before is acknowledged.
     ///
     /// # Errors
     /// The database failed.

@@ -1,10 +1,10 @@
 //! The spread of the next hour: a median with a 90 % interval, at any age and size, calibrated by what became of earlier forecasts.
 //!
-//! The median is the pace of the last half hour, bent by how the pace changes and by how old the spread is: a log-linear model whose
-//! weights add up to one power of the pace, so that a spread ten times as large is expected to go on ten times as large. Rates are
-//! shrunk by a gamma prior, each towards that of the next longer window, which keeps them sane where little was counted. It is what remains of self-exciting models (SEISMIC,
-//! Zhao et al. 2015, arXiv 1506.02594) where only counts in a few windows are kept: a power-law memory weighs the last five minutes,
-//! half hour and three hours.
+//! The median is the pace of the last half hour, bent by how the pace changes and by how old the spread is: a log-linear model whose weights add up
+//! to one power of the pace, so that a spread ten times as large is expected to go on ten times as large. Rates are shrunk by a gamma prior, each
+//! towards that of the next longer window, which keeps them sane where little was counted. It is what remains of self-exciting models (SEISMIC, Zhao
+//! et al. 2015, arXiv 1506.02594) where only counts in a few windows are kept: a power-law memory weighs the last five minutes, half hour and three
+//! hours.
 //!
 //! Errors are measured in units of the spread that the model itself expects, and the three quantiles of these errors follow what happens
 //! (quantile tracking by the gradient of the pinball loss, as in adaptive conformal inference, Gibbs and Candes 2021, arXiv 2106.00170).

@@ -1,32 +1,13 @@
 //! The queue and its cases in a terminal: over HTTP, as any other client.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::api::{Api, print};
 use super::casework_text::{case_text, history_text, queue_text};
-
-/// An answer takes no longer.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-
-/// Whom to ask, and how to show what is answered.
-#[derive(Debug, Args)]
-pub struct Api {
-    /// The address of the API.
-    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8340")]
-    url: String,
-    /// The file that holds your API key.
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
-    /// Print the answer as the API gives it.
-    #[arg(long)]
-    json: bool,
-}
+use crate::client::{Sent, Source};
 
 /// Which cases.
 #[derive(Debug, Args)]
@@ -183,14 +164,16 @@ struct DecideArguments {
 impl QueueCommand {
     /// Prints it.
     pub async fn run(&self) -> Result<()> {
+        let mut parameters = vec![("state", self.state.clone()), ("limit", self.limit.to_string())];
         let which = self.which.named();
-        let mut parameters: Vec<(&str, String)> =
-            vec![("state", self.state.clone()), ("limit", self.limit.to_string())];
-        parameters.extend(which.iter().map(|(name, value)| (name.as_str(), plain(value))));
+        parameters.extend(which.iter().map(|(name, value)| (*name, plain(value))));
+        let sent = Sent::Parameters(parameters);
         let queue = self
             .api
-            .ask(Method::GET, "/v1/queue", Ask::Parameters(&parameters))
-            .await?;
+            .source()?
+            .ask(Method::GET, "/v1/queue", sent)
+            .await?
+            .document()?;
         self.api.show(&queue, queue_text)
     }
 }
@@ -198,58 +181,48 @@ impl QueueCommand {
 impl CaseCommand {
     /// Does it, and prints the case as it is then.
     pub async fn run(&self) -> Result<()> {
-        let api = &self.api;
-        let path = |id: &str, step: &str| format!("/v1/cases/{id}/{step}");
+        let source = &self.api.source()?;
         let answer = match &self.step {
             Step::Claim {
                 id: None,
                 lease_s,
                 which,
             } => {
-                let mut body = which.named();
-                body.insert("lease_s".to_owned(), json!(lease_s));
-                let claimed = api
-                    .ask(Method::POST, "/v1/queue/claim", Ask::Body(Value::Object(body)))
-                    .await?;
+                let mut body = json!({ "lease_s": lease_s });
+                for (name, value) in which.named() {
+                    body[name] = value;
+                }
+                let claimed = post(source, "/v1/queue/claim", body).await?;
                 if claimed["case"].is_null() {
-                    return api.show(&claimed, |_| "No such case waits.\n".to_owned());
+                    return self.api.show(&claimed, |_| "No such case waits.\n".to_owned());
                 }
                 claimed["case"].clone()
             }
             Step::Claim {
                 id: Some(id), lease_s, ..
-            } => {
-                let body = Ask::Body(json!({ "lease_s": lease_s }));
-                api.ask(Method::POST, &path(id, "claim"), body).await?
-            }
-            Step::Show { id } => {
-                api.ask(Method::GET, &format!("/v1/cases/{id}"), Ask::Parameters(&[]))
-                    .await?
-            }
+            } => post(source, &step_path(id, "claim"), json!({ "lease_s": lease_s })).await?,
+            Step::Show { id } => source.get(&case_path(id)).await?.document()?,
             Step::History { id } => {
-                let history = api.ask(Method::GET, &path(id, "history"), Ask::Parameters(&[])).await?;
-                return api.show(&history, history_text);
+                let history = source.get(&step_path(id, "history")).await?.document()?;
+                return self.api.show(&history, history_text);
             }
             Step::Withdraw { id } => {
-                let case = api
-                    .ask(Method::GET, &format!("/v1/cases/{id}"), Ask::Parameters(&[]))
-                    .await?;
-                let body =
-                    Ask::Body(json!({"decision": case["decision"]["id"].as_str().context("no decision stands")?}));
-                api.ask(Method::POST, &path(id, "withdraw"), body).await?
+                let case: Value = source.get(&case_path(id)).await?.document()?;
+                let decision = case["decision"]["id"].as_str().context("no decision stands")?;
+                post(source, &step_path(id, "withdraw"), json!({ "decision": decision })).await?
             }
-            Step::Renew { id, lease_s } => api.act(id, "renew", json!({ "lease_s": lease_s })).await?,
-            Step::Decide(decide) => api.act(&decide.id, "decision", decide.body()).await?,
-            Step::Release { id, note } => api.act(id, "release", json!({ "note": note })).await?,
-            Step::Skip { id, reason } => api.act(id, "skip", json!({ "reason": reason })).await?,
+            Step::Renew { id, lease_s } => act(source, id, "renew", json!({ "lease_s": lease_s })).await?,
+            Step::Decide(decide) => act(source, &decide.id, "decision", decide.body()).await?,
+            Step::Release { id, note } => act(source, id, "release", json!({ "note": note })).await?,
+            Step::Skip { id, reason } => act(source, id, "skip", json!({ "reason": reason })).await?,
             Step::Hold { id, minutes, reason } => {
                 let hold_s = minutes.saturating_mul(60);
-                api.act(id, "hold", json!({"hold_s": hold_s, "reason": reason})).await?
+                act(source, id, "hold", json!({"hold_s": hold_s, "reason": reason})).await?
             }
-            Step::HandOver { id, to, note } => api.act(id, "hand-over", json!({"to": to, "note": note})).await?,
-            Step::Escalate { id, to, note } => api.act(id, "escalate", json!({"to": to, "note": note})).await?,
+            Step::HandOver { id, to, note } => act(source, id, "hand-over", json!({"to": to, "note": note})).await?,
+            Step::Escalate { id, to, note } => act(source, id, "escalate", json!({"to": to, "note": note})).await?,
         };
-        api.show(&answer, case_text)
+        self.api.show(&answer, case_text)
     }
 }
 
@@ -268,16 +241,14 @@ impl DecideArguments {
 
 impl Which {
     /// What was asked for, by the names of the API.
-    fn named(&self) -> Map<String, Value> {
+    fn named(&self) -> Vec<(&'static str, Value)> {
         let named = [
             ("lane", self.lane.as_ref().map(|lane| json!(lane))),
             ("desk", self.desk.as_ref().map(|desk| json!(desk))),
             ("platform", self.platform.as_ref().map(|platform| json!(platform))),
             ("severity_min", self.severity_min.map(|severity| json!(severity))),
         ];
-        let asked = named
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let asked = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
         asked.collect()
     }
 }
@@ -286,61 +257,30 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-enum Ask<'a> {
-    Parameters(&'a [(&'a str, String)]),
-    Body(Value),
+/// Does what needs the lease: its number is read first, for it is this key's.
+async fn act(source: &Source, id: &str, step: &str, mut body: Value) -> Result<Value> {
+    let case: Value = source.get(&case_path(id)).await?.document()?;
+    body["fencing"] = case["fencing"].clone();
+    post(source, &step_path(id, step), body).await
+}
+
+async fn post(source: &Source, path: &str, body: Value) -> Result<Value> {
+    source.ask(Method::POST, path, Sent::Body(body)).await?.document()
+}
+
+fn case_path(id: &str) -> String {
+    format!("/v1/cases/{id}")
+}
+
+fn step_path(id: &str, step: &str) -> String {
+    format!("/v1/cases/{id}/{step}")
 }
 
 impl Api {
-    /// Does what needs the lease: its number is read first, for it is this key's.
-    async fn act(&self, id: &str, step: &str, mut body: Value) -> Result<Value> {
-        let case = self
-            .ask(Method::GET, &format!("/v1/cases/{id}"), Ask::Parameters(&[]))
-            .await?;
-        body["fencing"] = case["fencing"].clone();
-        self.ask(Method::POST, &format!("/v1/cases/{id}/{step}"), Ask::Body(body))
-            .await
-    }
-
-    async fn ask(&self, method: Method, path: &str, ask: Ask<'_>) -> Result<Value> {
-        let key =
-            std::fs::read_to_string(&self.key_file).with_context(|| format!("read {}", self.key_file.display()))?;
-        let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let request = reqwest::Client::new()
-            .request(method, &url)
-            .bearer_auth(key.trim())
-            .timeout(ANSWER_MAX);
-        let request = match ask {
-            Ask::Parameters(parameters) => request.query(parameters),
-            Ask::Body(body) => request.json(&body),
-        };
-        let response = request.send().await.with_context(|| format!("ask {url}"))?;
-        let status = response.status();
-        let body = response
-            .text()
-            .await
-            .with_context(|| format!("read the answer of {url}"))?;
-        let answer: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(answer);
-        }
-        match (
-            answer["title"].as_str(),
-            answer["code"].as_str(),
-            answer["detail"].as_str(),
-        ) {
-            (Some(title), Some(code), Some(detail)) => bail!("{title} ({code}): {detail}"),
-            (Some(title), Some(code), None) => bail!("{title} ({code})"),
-            _ => bail!("{url} answers {status}: {body}"),
-        }
-    }
-
     fn show(&self, answer: &Value, text: impl Fn(&Value) -> String) -> Result<()> {
-        let text = if self.json {
-            format!("{answer:#}\n")
-        } else {
-            text(answer)
-        };
-        std::io::stdout().write_all(text.as_bytes()).context("print the answer")
+        match self.json {
+            true => print(&format!("{answer:#}\n")),
+            false => print(&text(answer)),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod api;
 mod audit;
 mod casework;
 mod casework_text;

@@ -1,4 +1,3 @@
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use tocsin_protocol::{Answers, Assessor, Protocol, SHIPPED};
 
-use crate::explain::Source;
+use super::api::{Api, print};
 use crate::protocol::{Standing, ask, assessment_json, assessment_text, file_text, list_json, shown, text_of};
 
 /// What to do with protocols.
@@ -53,15 +52,8 @@ pub struct AssessCommand {
     /// Look on for so many minutes before saying where it stands: what must hold for a time is known only then.
     #[arg(long, value_name = "MINUTES", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_440))]
     observe_minutes: u64,
-    /// The address of the API.
-    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8340")]
-    url: String,
-    /// The file that holds the API key: a reader's or a moderator's. Figures are those of its scope.
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
-    /// Print the results as JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    api: Api,
 }
 
 /// Time between two looks: well within what a stretch without a look may last.
@@ -140,20 +132,11 @@ fn read(name: &str) -> Result<Protocol> {
     Protocol::parse(&text_of(name)?).with_context(|| format!("{name} is no protocol"))
 }
 
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("print")
-}
-
 impl AssessCommand {
     async fn run(&self) -> Result<()> {
         let protocol = read(&self.name)?;
         let answers = self.answers(&protocol)?;
-        let key =
-            std::fs::read_to_string(&self.key_file).with_context(|| format!("read {}", self.key_file.display()))?;
-        let source = Source {
-            url: self.url.clone(),
-            key,
-        };
+        let source = self.api.source()?;
         let mut assessor = Assessor::new(&protocol);
         let mut family = ask(&source, &self.family).await?;
         let mut assessment = assessor.observe(family.as_of, &family.figures, &answers)?;
@@ -179,7 +162,7 @@ impl AssessCommand {
             answers: &answers,
             assessment: &assessment,
         };
-        match self.json {
+        match self.api.json {
             true => print(&format!("{:#}\n", assessment_json(&standing))),
             false => print(&assessment_text(&standing)),
         }

@@ -1,14 +1,10 @@
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, bail};
+use serde::de::DeserializeOwned;
 use tocsin_model::Timestamp;
 use tocsin_protocol::Figures;
 
 use super::figures::{FamilyAnswer, MembersAnswer, figures};
-use crate::explain::Source;
-
-/// An answer takes no longer.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+use crate::client::Source;
 
 /// A family as the API tells it.
 #[derive(Clone, Debug)]
@@ -33,36 +29,20 @@ pub async fn ask(source: &Source, id: &str) -> Result<Family> {
     let Some(family) = get(source, &format!("/v1/families/{id}")).await? else {
         bail!("nothing is known of the family {id} in your scope");
     };
-    let family: FamilyAnswer = serde_json::from_str(&family).context("read the family")?;
     // A family that is counted approximately has no members to tell, and one may have become cold meanwhile.
-    let members = match &family {
+    let members: Option<MembersAnswer> = match &family {
         FamilyAnswer::Hot(_) => get(source, &format!("/v1/families/{id}/members")).await?,
         FamilyAnswer::Cold(_) => None,
-    };
-    let members: Option<MembersAnswer> = match members {
-        Some(members) => Some(serde_json::from_str(&members).context("read the members of the family")?),
-        None => None,
     };
     figures(&family, members.as_ref())
         .context("the family has no time up to which it is counted: its partition is not ready")
 }
 
-/// The body of an answer; `None` when there is no such thing.
-async fn get(source: &Source, path: &str) -> Result<Option<String>> {
-    let url = format!("{}{path}", source.url.trim_end_matches('/'));
-    let request = reqwest::Client::new()
-        .get(&url)
-        .bearer_auth(source.key.trim())
-        .timeout(ANSWER_MAX);
-    let response = request.send().await.with_context(|| format!("ask {url}"))?;
-    let status = response.status().as_u16();
-    let body = response
-        .text()
-        .await
-        .with_context(|| format!("read the answer of {url}"))?;
-    match status {
-        200 => Ok(Some(body)),
+/// The document of an answer; `None` when there is no such thing.
+async fn get<T: DeserializeOwned>(source: &Source, path: &str) -> Result<Option<T>> {
+    let answer = source.get(path).await?;
+    match answer.status {
         404 => Ok(None),
-        _ => bail!("{url} answers {status}: {body}"),
+        _ => Ok(Some(answer.document()?)),
     }
 }

@@ -1,4 +1,5 @@
-//! The calls of librdkafka that rdkafka does not wrap. With `batches` below it the only unsafe code of the project; see the decision "How the Kafka client is used".
+//! The calls of librdkafka that rdkafka does not wrap. With `batches` below it the only unsafe code of the project; see the decision "How the Kafka
+//! client is used".
 #![allow(unsafe_code)]
 
 mod batches;

@@ -173,8 +173,8 @@ impl Store {
         })
     }
 
-    /// Takes away at most `limit` entries, and about as many opinions, of lists that stand for nothing: those that were replaced and whose difference is published, and
-    /// those that nobody wrote to for `abandoned_after`. How many; 0: there is nothing to take away.
+    /// Takes away at most `limit` entries, and about as many opinions, of lists that stand for nothing: those that were replaced and whose difference
+    /// is published, and those that nobody wrote to for `abandoned_after`. How many; 0: there is nothing to take away.
     ///
     /// # Errors
     /// The database failed.

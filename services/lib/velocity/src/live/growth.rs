@@ -17,8 +17,8 @@ pub(crate) const LIVE_THRESHOLD: f64 = 4.2;
 
 /// The log-odds before anything is known: one stream in four hundred.
 const PRIOR: f64 = -6.0;
-/// What each e-fold of the smaller growth adds. It takes 0.44 to ring, doubling in each 4.7 minutes at the least length. Linear growth from nothing shows ln(4/3) = 0.29 at most, for the first
-/// window begins a window after the stream; doubling in every window shows 0.69.
+/// What each e-fold of the smaller growth adds. It takes 0.44 to ring, doubling in each 4.7 minutes at the least length. Linear growth from nothing
+/// shows ln(4/3) = 0.29 at most, for the first window begins a window after the stream; doubling in every window shows 0.69.
 const PER_GROWTH: f64 = 23.0;
 /// What is sure is not surer than this.
 const SURE: f64 = 16.0;

@@ -15,9 +15,9 @@ pub(crate) const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
 
 /// One broadcast of one content on one platform.
 ///
-/// Everything here but `earlier_viewer_minutes`, a sum of what is over, is a smallest or a largest of what was said, so that events which come twice, or in another order, lead to the same
-/// state. The exception is a further broadcast of the same content: it begins with a `live_start` after the end of the one before, or
-/// after its silence, and from then on nothing counts that happened earlier.
+/// Everything here but `earlier_viewer_minutes`, a sum of what is over, is a smallest or a largest of what was said, so that events which come twice,
+/// or in another order, lead to the same state. The exception is a further broadcast of the same content: it begins with a `live_start` after the end
+/// of the one before, or after its silence, and from then on nothing counts that happened earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     platform: PlatformId,

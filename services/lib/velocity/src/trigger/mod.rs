@@ -111,10 +111,10 @@ fn novelty(before: u64) -> f64 {
 
 /// Judges the records of one family in one scope.
 ///
-/// The score is a sum of log-odds for the beginning of a spike: first from the most telling of all windows that end now, as the chance that an ordinary
-/// content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the platforms and the re-uploads of that
-/// window say, as far as it holds more than expected. Of the copies by one account within an hour only one counts. Only counts since promotion are looked at, so that a count which
-/// is merely possible never rings.
+/// The score is a sum of log-odds for the beginning of a spike: first from the most telling of all windows that end now, as the chance that an
+/// ordinary content ([`Ordinary`], by the nulls of its platforms) which has come so far becomes a spike; then what the pace, the growth, the
+/// platforms and the re-uploads of that window say, as far as it holds more than expected. Of the copies by one account within an hour only one
+/// counts. Only counts since promotion are looked at, so that a count which is merely possible never rings.
 ///
 /// What is in `room` is of no account: whoever asks often keeps it.
 pub(crate) fn judge(

@@ -17,9 +17,9 @@ const SPIKE_TIMES: f64 = 10.0;
 
 /// The spread of an ordinary content: bursts have no typical size, so the tail is a power law and not exponential.
 ///
-/// The base rate comes from the day before the window, as far as it was watched, and the gamma prior of the platforms' contents. What counts is the excess of a window over
-/// what is expected in it. Bursts of n copies in a time L are as rare as bursts of n (L / l)^(-1/8) copies in a time l: so weakly does the time
-/// matter, for what spreads in an hour mostly does so within minutes.
+/// The base rate comes from the day before the window, as far as it was watched, and the gamma prior of the platforms' contents. What counts is the
+/// excess of a window over what is expected in it. Bursts of n copies in a time L are as rare as bursts of n (L / l)^(-1/8) copies in a time l: so
+/// weakly does the time matter, for what spreads in an hour mostly does so within minutes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ordinary {
     per_hour: f64,

@@ -1,26 +1,18 @@
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::explain::{Source, ask};
+use crate::command::api::{Api, print};
 
 /// Shows how listed contents fared, by bank and platform, as the query API tells it inside the scope of a key: the part of the attempts that was posted,
 /// how long the first block took, and what comes again.
 #[derive(Debug, Args)]
 pub struct LeakThroughCommand {
-    /// The address of the API.
-    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8340")]
-    url: String,
-    /// The file that holds the API key: a reader's or a moderator's.
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
-    /// Print the answer as the API gives it.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    api: Api,
 }
 
 /// What is read of the answer.
@@ -59,20 +51,11 @@ struct Delays {
 
 impl LeakThroughCommand {
     pub async fn run(&self) -> Result<()> {
-        let key =
-            std::fs::read_to_string(&self.key_file).with_context(|| format!("read {}", self.key_file.display()))?;
-        let source = Source {
-            url: self.url.clone(),
-            key,
-        };
-        let (status, body) = ask(&source, "/v1/leak-through").await?;
-        ensure!(status == 200, "{} answers {status}: {body}", self.url);
-        let answer: Value = serde_json::from_str(&body).context("read the answer")?;
-        match self.json {
-            true => println!("{answer:#}"),
-            false => print!("{}", lines(serde_json::from_value(answer).context("read the answer")?)),
+        let answer: Value = self.api.source()?.get("/v1/leak-through").await?.document()?;
+        match self.api.json {
+            true => print(&format!("{answer:#}\n")),
+            false => print(&lines(serde_json::from_value(answer).context("read the answer")?)),
         }
-        Ok(())
     }
 }
 

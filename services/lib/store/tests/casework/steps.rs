@@ -1,10 +1,7 @@
 //! Goal: a decision that is taken back leaves nothing behind, cases move between people with what was written about them, and every so many
 //! claims take what waits longest, whichever dispatcher is asked.
-#![allow(clippy::unwrap_used, dead_code)]
-
-mod fixture;
-
-use fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, n, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, n, on_both};
+use crate::{ANNA, BEN, refusal};
 use tocsin_casework::{
     By, Case, CaseState, Command, Desk, Draft, Event, Filter, HOLD_MIN, Lane, Refusal, Ruling, Team,
 };
@@ -14,17 +11,8 @@ use tocsin_model::{
 };
 use tocsin_store::{Choice, DeliveryEvent, EndpointKind, KeySubject, NewEndpoint, Role, Roles, StoreError};
 
-const ANNA: KeyId = KeyId(0xa);
-const BEN: KeyId = KeyId(0xb);
 const UNDO: Milliseconds = Milliseconds::from_seconds(5);
 const TAKEN: Milliseconds = Milliseconds::from_seconds(10);
-
-fn refusal<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Refusal {
-    match result {
-        Err(StoreError::Refused(refusal)) => refusal,
-        other => panic!("not refused: {other:?}"),
-    }
-}
 
 fn ruling() -> Ruling {
     Ruling {

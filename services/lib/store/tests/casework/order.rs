@@ -1,20 +1,15 @@
 //! Goal: what happens at the same time comes out in one order: the decisions of a case one after the other, no lease for whoever is revoked, one
 //! key for a name; and what was decided before cases knew of it is known.
-#![allow(clippy::unwrap_used, dead_code)]
-
-mod fixture;
-
 use std::borrow::Cow;
 use std::path::Path;
 
-use fixture::{COORDINATORS, Commands as _, LEASE, n, on_both, on_empty};
+use crate::fixture::{COORDINATORS, Commands as _, LEASE, n, on_both, on_empty};
+use crate::{ANNA, BEN};
 use sqlx::migrate::Migrator;
 use tocsin_casework::{By, Command, Refusal};
-use tocsin_model::{KeyId, Milliseconds, Verdict};
+use tocsin_model::{Milliseconds, Verdict};
 use tocsin_store::{KeySubject, Role, Roles, Store, StoreError};
 
-const ANNA: KeyId = KeyId(0xa);
-const BEN: KeyId = KeyId(0xb);
 const TAKEN: Milliseconds = Milliseconds::from_seconds(10);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,10 @@
 //! Goal: whoever follows the cases hears of every change, and clocks tell when what happened first.
-#![allow(clippy::unwrap_used, dead_code)]
-
-mod fixture;
-
-use fixture::{COORDINATORS, Commands as _, LEASE, alert, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, LEASE, alert, on_both};
+use crate::{ANNA, BEN};
 use tocsin_casework::{Command, HOLD_MIN, Ruling, Team};
-use tocsin_model::{AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Verdict};
+use tocsin_model::{AlertLevel, DecisionId, Milliseconds, Scope, Verdict};
 use tocsin_store::{Followed, STANDINGS_MAX};
 
-const ANNA: KeyId = KeyId(0xa);
-const BEN: KeyId = KeyId(0xb);
 const UNDO: Milliseconds = Milliseconds::from_seconds(5);
 
 fn decide(id: u128) -> Command {

@@ -1,0 +1,35 @@
+//! Goal: casework keeps what the state machine decides, whichever dispatcher is asked and whatever happens at the same time.
+#![allow(clippy::unwrap_used, dead_code)]
+
+mod alerts;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+mod leases;
+mod order;
+mod standings;
+mod steps;
+
+use tocsin_casework::{Case, CaseState, Filter, Refusal, Team};
+use tocsin_model::KeyId;
+use tocsin_store::{QueueQuery, Store, StoreError};
+
+const ANNA: KeyId = KeyId(0xa);
+const BEN: KeyId = KeyId(0xb);
+
+async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<Case> {
+    let query = QueueQuery {
+        team,
+        state,
+        filter: Filter::default(),
+        limit: QueueQuery::LIMIT_MAX,
+        after: None,
+    };
+    store.queue(&query).await.unwrap().cases
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Refusal {
+    match result {
+        Err(StoreError::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
