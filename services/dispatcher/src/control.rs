@@ -18,7 +18,8 @@ use tocsin_model::{
 use tocsin_runtime::Shutdown;
 use tocsin_store::{PageEpisode, Threshold};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
-use tocsin_velocity::null::{calibrate, differs};
+use tocsin_velocity::null::calibrate;
+use tocsin_velocity::recalibration::{self, AHEAD, Found, must_stand};
 use tocsin_wire::{SightingsRecord, TickTime, population, topics};
 
 use crate::telemetry::{Calibrated, ControlFailed, NullsInForce, PagesCounted, PopulationsRead};
@@ -32,12 +33,6 @@ const CALIBRATE_INTERVAL: Duration = Duration::from_secs(60);
 const LEASE: Milliseconds = Milliseconds::from_seconds(60);
 const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A calibration stands at least so long, unless the operator changes the budget: a new one makes every key group write a checkpoint.
-const STANDS_FOR: Milliseconds = Milliseconds::from_hours(1);
-/// A threshold that moved by less is left as it is.
-const MOVED_BY: f64 = 0.05;
-/// So long after the latest tick a new calibration holds: by then every partition has it.
-const AHEAD: Milliseconds = Milliseconds::from_minutes(1);
 /// What the threshold rests on: the episodes of so many days.
 const OBSERVED: Milliseconds = Milliseconds::from_hours(14 * 24);
 const DAY: Milliseconds = Milliseconds::from_hours(24);
@@ -253,24 +248,14 @@ fn found(episodes: &[PageEpisode], observed: Range<Timestamp>, pages_per_day: f6
     }
 }
 
-/// Whether a calibration is too new to be replaced for anything but another budget.
-fn must_stand(latest: &Calibration, now: Timestamp) -> bool {
-    now - latest.at < STANDS_FOR
-}
-
-/// Whether another calibration is to be made than the one in force, which is what is shipped before the first.
-fn is_due(latest: Option<&Calibration>, found: &Threshold, now: Timestamp) -> bool {
-    let (page_threshold, pages_per_day) = latest.map_or(
-        (Prior::SHIPPED.page_threshold, Prior::SHIPPED.pages_per_day),
-        |latest| (latest.page_threshold, latest.pages_per_day),
-    );
-    if pages_per_day != found.pages_per_day {
-        return true;
-    }
-    let stands = latest.is_some_and(|latest| must_stand(latest, now));
-    let moved = (found.page_threshold / page_threshold - 1.0).abs();
-    let nulls = latest.map_or(&[][..], |latest| &latest.platforms);
-    !stands && (moved >= MOVED_BY || differs(&found.platforms, nulls))
+/// Whether another calibration than the one in force is to be made of this.
+fn is_due(in_force: Option<&Calibration>, found: &Threshold, now: Timestamp) -> bool {
+    let found = Found {
+        page_threshold: found.page_threshold,
+        pages_per_day: found.pages_per_day,
+        platforms: &found.platforms,
+    };
+    recalibration::is_due(in_force, &found, now)
 }
 
 fn pages_since(episodes: &[PageEpisode], since: Timestamp) -> usize {
@@ -291,9 +276,6 @@ pub(crate) fn record(to: u32, value: &SightingsRecord<'_>) -> Append {
 
 #[cfg(test)]
 mod tests {
-    use tocsin_model::{BetaLaw, PlatformId};
-    use tocsin_velocity::null::shipped;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_770_000_000_000);
@@ -307,18 +289,6 @@ mod tests {
         (0..count).map(episode).collect()
     }
 
-    fn calibration(found: &Threshold, at: Timestamp) -> Calibration {
-        Calibration {
-            number: 1,
-            effective_from: at,
-            page_threshold: found.page_threshold,
-            pages_per_day: found.pages_per_day,
-            episodes: 0,
-            at,
-            platforms: found.platforms.clone(),
-        }
-    }
-
     #[test]
     fn the_threshold_follows_the_episodes_within_a_stated_time_ahead() {
         // An episode each minute of two days, evenly between 1 and 100: 15 of 1,440 a day lie above 98.96.
@@ -327,34 +297,5 @@ mod tests {
         assert!((90.0..110.0).contains(&made.page_threshold), "{made:?}");
         assert_eq!((made.episodes, made.effective_from), (2_880, NOW + AHEAD));
         assert_eq!(pages_since(&seen, NOW - DAY), 140, "of the last 1,440 minutes");
-    }
-
-    #[test]
-    fn a_threshold_is_replaced_when_it_moved_or_when_the_budget_did() {
-        let before = found(&[], NOW..NOW, 15.0);
-        assert!(!is_due(None, &before, NOW), "the shipped one fits");
-        assert!(is_due(None, &found(&[], NOW..NOW, 10.0), NOW), "another budget");
-        let seen = episodes(1_440);
-        let moved = found(&seen, NOW - DAY..NOW, 15.0);
-        assert!(is_due(None, &moved, NOW));
-        let stands = calibration(&before, NOW - Milliseconds::from_minutes(30));
-        assert!(!is_due(Some(&stands), &moved, NOW), "it is too new");
-        let stood = calibration(&before, NOW - STANDS_FOR);
-        assert!(is_due(Some(&stood), &moved, NOW));
-        let same = calibration(&moved, NOW - STANDS_FOR);
-        assert!(!is_due(Some(&same), &moved, NOW), "it has not moved");
-        let mut found = moved.clone();
-        found.platforms = vec![PlatformNull {
-            reuploads: BetaLaw::with(0.5, 4.0),
-            ..shipped(PlatformId(1))
-        }];
-        assert!(
-            is_due(Some(&same), &found, NOW),
-            "another platform has a null of its own"
-        );
-        let known = calibration(&found, NOW - STANDS_FOR);
-        assert!(!is_due(Some(&known), &found, NOW), "it has one already");
-        let new = calibration(&moved, NOW - Milliseconds::from_minutes(30));
-        assert!(!is_due(Some(&new), &found, NOW), "it is too new");
     }
 }

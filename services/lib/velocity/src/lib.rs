@@ -44,6 +44,7 @@ mod odds;
 mod paging;
 mod populations;
 pub mod priority;
+pub mod recalibration;
 pub mod record;
 mod shadow;
 mod snapshot;

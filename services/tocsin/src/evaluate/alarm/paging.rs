@@ -10,7 +10,8 @@ use tocsin_loadtest::day::{DayPlan, Family, FamilyKind, Scale};
 use tocsin_loadtest::truth::{Records, Truth};
 use tocsin_model::{Alert, AlertLevel, Calibration, GroupId, Milliseconds, PlatformNull, Populations, Timestamp};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
-use tocsin_velocity::null::{calibrate, differs};
+use tocsin_velocity::null::calibrate;
+use tocsin_velocity::recalibration::{AHEAD, Found, STANDS_FOR, is_due};
 
 use super::core::{Core, Sizes};
 use super::steps::{Step, Steps};
@@ -39,10 +40,6 @@ pub(super) struct PagingDay {
 
 /// What the operator allows.
 pub(super) const PAGES_PER_DAY: f64 = 15.0;
-/// As in the dispatcher: how often the threshold is looked at, by how much it has to move, and how long until it holds.
-const LOOKS_EVERY_MINUTES: i64 = 60;
-const MOVED_BY: f64 = 0.05;
-const AHEAD: Milliseconds = Milliseconds::from_minutes(1);
 const DAY_MS: f64 = 86_400_000.0;
 
 /// Learns the threshold, as the dispatcher does.
@@ -56,9 +53,7 @@ struct Calibrator {
     /// What the groups had seen at the end of each earlier day, and what those of this day have seen so far.
     seen_before: Vec<Populations>,
     seen_today: BTreeMap<GroupId, Populations>,
-    number: u64,
-    threshold: f64,
-    nulls: Vec<PlatformNull>,
+    in_force: Calibration,
 }
 
 /// Plays so many days after a first one.
@@ -80,7 +75,7 @@ fn play(plan: &DayPlan, calibrator: &mut Calibrator) -> PagingDay {
     let mut alerts: Vec<Alert> = Vec::new();
     let mut told = 0;
     let mut records = Records::new(plan.judged());
-    core.calibrate(&calibrator.calibration(plan.stream_begins_at()));
+    core.calibrate(&calibrator.begin_day(plan.stream_begins_at()));
     for step in Steps::new(plan) {
         match step {
             Step::Record(record) => {
@@ -93,7 +88,7 @@ fn play(plan: &DayPlan, calibrator: &mut Calibrator) -> PagingDay {
                 told = alerts.len();
                 calibrator.see(core.take_populations());
                 let since = now - plan.begins_at;
-                if since.0 % (LOOKS_EVERY_MINUTES * 60_000) == 0
+                if since.0 % STANDS_FOR.0 == 0
                     && let Some(calibration) = calibrator.look(now, since)
                 {
                     core.calibrate(&calibration);
@@ -125,8 +120,8 @@ impl PagingDay {
                 .iter()
                 .map(|((family, _), peak)| (*family, *peak))
                 .collect(),
-            threshold: calibrator.threshold,
-            nulls: calibrator.nulls.clone(),
+            threshold: calibrator.in_force.page_threshold,
+            nulls: calibrator.in_force.platforms.clone(),
         }
     }
 
@@ -211,10 +206,23 @@ impl Calibrator {
             today: BTreeMap::new(),
             seen_before: Vec::new(),
             seen_today: BTreeMap::new(),
-            number: 0,
-            nulls: Vec::new(),
-            threshold: Prior::SHIPPED.threshold(PAGES_PER_DAY),
+            in_force: Calibration {
+                number: 0,
+                effective_from: Timestamp(0),
+                page_threshold: Prior::SHIPPED.threshold(PAGES_PER_DAY),
+                pages_per_day: PAGES_PER_DAY,
+                episodes: 0,
+                at: Timestamp(0),
+                platforms: Vec::new(),
+            },
         }
+    }
+
+    /// The groups of a day are new, and are told what is in force.
+    fn begin_day(&mut self, now: Timestamp) -> Calibration {
+        self.in_force.number += 1;
+        self.in_force.effective_from = now + AHEAD;
+        self.in_force.clone()
     }
 
     /// Alerts were made; those before the day counts are of its warm-up.
@@ -259,26 +267,25 @@ impl Calibrator {
             .chain(self.seen_today.values())
             .cloned()
             .collect();
-        let nulls = calibrate(&self.nulls, &seen);
-        if (found / self.threshold - 1.0).abs() < MOVED_BY && !differs(&nulls, &self.nulls) {
+        let platforms = calibrate(&self.in_force.platforms, &seen);
+        let fits = Found {
+            page_threshold: found,
+            pages_per_day: PAGES_PER_DAY,
+            platforms: &platforms,
+        };
+        if !is_due(Some(&self.in_force), &fits, now) {
             return None;
         }
-        (self.threshold, self.nulls) = (found, nulls);
-        Some(self.calibration(now))
-    }
-
-    /// A record of what is in force.
-    fn calibration(&mut self, now: Timestamp) -> Calibration {
-        self.number += 1;
-        Calibration {
-            number: self.number,
+        self.in_force = Calibration {
+            number: self.in_force.number + 1,
             effective_from: now + AHEAD,
-            page_threshold: self.threshold,
+            page_threshold: found,
             pages_per_day: PAGES_PER_DAY,
-            episodes: u32::try_from(self.before.len() + self.today.len()).unwrap_or(u32::MAX),
+            episodes: u32::try_from(peaks.len()).unwrap_or(u32::MAX),
             at: now,
-            platforms: self.nulls.clone(),
-        }
+            platforms,
+        };
+        Some(self.in_force.clone())
     }
 
     fn end_day(&mut self) {
