@@ -417,7 +417,7 @@ impl Shell<'_> {
                     tries += 1;
                     tries < TRIES_MAX
                 }
-                CommitError::Fenced(LogError::TakenOver { .. }) => false,
+                CommitError::Fenced(LogError::TakenOver { .. } | LogError::Expelled) => false,
                 // A rebalance may end between the proof of membership and the commit. Whoever is still inside holds what it held, for
                 // nothing is let go but by the poll after `Revoked`; whoever is out has no membership to show.
                 CommitError::Fenced(_) => {

@@ -1,9 +1,12 @@
 //! Goal: one owner per partition: a second detector is turned away, and one that was succeeded drops its work and ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use prometheus::Registry;
-use tocsin_log::{CommitError, Log as _, LogError, SharedLog};
+use tocsin_log::embedded::EmbeddedLog;
+use tocsin_log::{CommitError, Committer, Log, LogDecorator, LogError, Membership, SharedLog, Unit};
 use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_wire::topics;
 
@@ -99,4 +102,59 @@ fn a_detector_that_was_succeeded_drops_its_work() {
     until("the second burst rings", || alerts(&bench) >= 2);
     successor.stop().unwrap();
     assert_eq!(alerts(&bench), 2);
+}
+
+/// A log whose group has put every member out, as Kafka's does when no heartbeat came through; it says so when positions are shown to it.
+#[derive(Clone)]
+struct Expelling {
+    log: Arc<EmbeddedLog>,
+    shown: Arc<AtomicU32>,
+}
+
+struct ExpellingCommitter(Expelling, Box<dyn Committer>);
+
+impl Committer for ExpellingCommitter {
+    fn commit(&mut self, membership: &Membership, unit: Unit) -> Result<(), CommitError> {
+        if unit.positions.is_empty() {
+            return self.1.commit(membership, unit);
+        }
+        self.0.shown.fetch_add(1, Ordering::SeqCst);
+        Err(CommitError::Fenced(LogError::Expelled))
+    }
+}
+
+impl LogDecorator for Expelling {
+    fn inner(&self) -> &dyn Log {
+        self.log.as_ref()
+    }
+
+    fn committer(&self, instance: &str) -> Result<Box<dyn Committer>, LogError> {
+        Ok(Box::new(ExpellingCommitter(
+            self.clone(),
+            self.log.committer(instance)?,
+        )))
+    }
+}
+
+#[test]
+fn a_detector_that_was_put_out_ends_at_once() {
+    let mut bench = Bench::new();
+    burst(&mut bench, 1, NOON);
+    let expelling = Expelling {
+        log: bench.log.clone(),
+        shown: Arc::default(),
+    };
+    let detector = start_on(&bench, Arc::new(expelling.clone()));
+    until("it ends", || detector.thread.is_finished());
+    let error = detector.thread.join().unwrap().unwrap_err();
+    assert!(
+        matches!(&error, DetectorError::Commit(error) if matches!(**error, CommitError::Fenced(LogError::Expelled))),
+        "{error:?}"
+    );
+    let shown = expelling.shown.load(Ordering::SeqCst);
+    assert_eq!(shown, 1, "it is not asked again without having been polled");
+
+    let successor = start(&bench);
+    until("its successor rings", || alerts(&bench) == 1);
+    successor.stop().unwrap();
 }

@@ -57,6 +57,9 @@ pub enum LogError {
         /// The group.
         group: String,
     },
+    /// The group does not know this member any more. It joins anew only when its reader is polled, so it is refused until then.
+    #[error("the group has put this member out")]
+    Expelled,
     /// A newer committer of the same instance took over.
     #[error("a newer committer of instance {instance} took over")]
     TakenOver {

@@ -10,11 +10,12 @@ use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use tocsin_failpoint::{FailPoint, reach};
 
 use super::append::record;
+use super::positions::{NotAdded, Positions};
 use super::{Shared, client, failed, list, named_record};
 use crate::{Append, CommitError, Committer, LogError, Membership, Unit};
 
-/// A transactional producer on a thread of its own. The thread is there for its watchdog: `send_offsets_to_transaction` does not keep its
-/// timeout (librdkafka #5456), so the caller waits [`COMMIT_TIME_MAX`] and no longer.
+/// A transactional producer on a thread of its own. The thread is there for its watchdog: the caller waits [`COMMIT_TIME_MAX`] and no longer,
+/// whatever librdkafka does.
 pub(super) struct Transactions {
     instance: String,
     work: SyncSender<Work>,
@@ -123,7 +124,7 @@ impl Committer for Transactions {
 }
 
 /// A producer that has the transactions of this name to itself: what another, or the same before, had left open is aborted.
-fn take_over(shared: &Shared, instance: &str) -> Result<BaseProducer<Reports>, LogError> {
+fn take_over(shared: &Shared, instance: &str) -> Result<Arc<BaseProducer<Reports>>, LogError> {
     let made = shared.options.committer(instance).create_with_context(Reports {
         instance: instance.to_owned(),
         first: Mutex::new(None),
@@ -136,7 +137,7 @@ fn take_over(shared: &Shared, instance: &str) -> Result<BaseProducer<Reports>, L
             return Err(failed("take over the transactions")(error));
         }
     }
-    Ok(producer)
+    Ok(Arc::new(producer))
 }
 
 /// A unit that was not committed.
@@ -156,17 +157,18 @@ impl From<CommitError> for Box<Failed> {
     }
 }
 
-fn serve(shared: &Shared, mut producer: BaseProducer<Reports>, work: &Receiver<Work>) {
+fn serve(shared: &Shared, mut producer: Arc<BaseProducer<Reports>>, work: &Receiver<Work>) {
+    let mut positions = Positions::new();
     loop {
         match work.recv_timeout(Duration::from_secs(1)) {
             Ok(Work { unit, group, done }) => {
-                let mut result = commit(shared, &producer, &unit, group.as_deref());
+                let mut result = commit(shared, &producer, &mut positions, &unit, group.as_ref());
                 for _ in 0..ECHOES_MAX {
                     let known = result.as_ref().map_err(|failed| &failed.known);
                     if !matches!(known, Err(CommitError::NotApplied(error)) if is_echo(error)) {
                         break;
                     }
-                    result = commit(shared, &producer, &unit, group.as_deref());
+                    result = commit(shared, &producer, &mut positions, &unit, group.as_ref());
                 }
                 let result = result.map_err(|failed| {
                     if !failed.producer_is_lost {
@@ -195,9 +197,10 @@ fn serve(shared: &Shared, mut producer: BaseProducer<Reports>, work: &Receiver<W
 /// coordinator confirmed says so.
 fn commit(
     shared: &Shared,
-    producer: &BaseProducer<Reports>,
+    producer: &Arc<BaseProducer<Reports>>,
+    positions: &mut Positions,
     unit: &Unit,
-    group: Option<&ConsumerGroupMetadata>,
+    group: Option<&Arc<ConsumerGroupMetadata>>,
 ) -> Result<(), Box<Failed>> {
     for append in &unit.appends {
         shared.check(append).map_err(CommitError::NotApplied)?;
@@ -212,14 +215,15 @@ fn commit(
     delivered.map_err(|error| undelivered(producer, error))?;
     reach(FailPoint::RecordsDelivered);
     if let Some(group) = group.filter(|_| !unit.positions.is_empty()) {
-        let positions = unit.positions.iter();
-        let positions = list(positions.map(|(partition, offset)| (partition, Some(*offset))));
+        let list = list(
+            unit.positions
+                .iter()
+                .map(|(partition, offset)| (partition, Some(*offset))),
+        );
         // The coordinator checks the member's generation here and not again. So every record stands by now: a restore of the partition by its
         // next owner waits for this transaction, and sees what becomes of it.
-        let sent = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
-            producer.send_offsets_to_transaction(&positions, group, timeout)
-        });
-        sent.map_err(|error| refused(producer, failed("add the positions to a transaction")(error)))?;
+        let added = positions.add(producer, list, Arc::clone(group));
+        added.map_err(|error| not_added(producer, error))?;
     }
     reach(FailPoint::PositionsAdded);
     let ended = retried(Instant::now() + CALL_TIME_MAX, |timeout| {
@@ -277,7 +281,7 @@ fn culprit<'a>(unit: &'a Unit, index: usize, error: &KafkaError) -> Option<&'a A
 }
 
 /// Repeats a call while librdkafka calls its failure retriable and time is left.
-fn retried(deadline: Instant, call: impl Fn(Duration) -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+pub(super) fn retried(deadline: Instant, call: impl Fn(Duration) -> Result<(), KafkaError>) -> Result<(), KafkaError> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match call(left.max(Duration::from_millis(1))) {
@@ -357,17 +361,42 @@ fn undelivered(producer: &BaseProducer<Reports>, error: LogError) -> Box<Failed>
     sort(producer, error, Stage::Open).into()
 }
 
-/// The positions were not taken. A member that merely lost its partitions is to go on, yet librdkafka 2.12 cannot end what it began: its abort
+/// The positions are not part of the transaction. Where that is since nobody answered, another producer aborts what is open, as for records that
+/// [did not arrive](undelivered): the end of the transaction was not asked for and will not be, and a call that hangs is fenced with its producer.
+fn not_added(producer: &BaseProducer<Reports>, error: NotAdded) -> Box<Failed> {
+    let failed = failed("add the positions to a transaction");
+    let late = KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);
+    match error {
+        NotAdded::Refused(error) => refused(producer, failed(error)),
+        NotAdded::TooManyHang => CommitError::Unknown(failed(late)).into(),
+        NotAdded::Unanswered => {
+            let instance = &producer.context().instance;
+            tracing::warn!(instance, "the positions of a transaction were not taken in time");
+            Box::new(Failed {
+                known: CommitError::NotApplied(failed(late)),
+                producer_is_lost: true,
+            })
+        }
+    }
+}
+
+/// The positions were refused. A member that merely lost its partitions is to go on, yet librdkafka 2.12 cannot end what it began: its abort
 /// fails as fenced on Kafka 4.3, after some ten seconds, and the producer with it. So another producer aborts what is open. It may: the
 /// coordinator had just taken the group into the transaction, so no other process has this name. The unit is known not to be applied.
 fn refused(producer: &BaseProducer<Reports>, error: LogError) -> Box<Failed> {
-    if is_out_of_group(&error) {
-        return Box::new(Failed {
-            known: CommitError::Fenced(error),
-            producer_is_lost: true,
-        });
+    if !is_out_of_group(&error) {
+        return sort(producer, error, Stage::Open).into();
     }
-    sort(producer, error, Stage::Open).into()
+    let known = match &error {
+        LogError::Kafka { source, .. } if source.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownMemberId) => {
+            LogError::Expelled
+        }
+        _ => error,
+    };
+    Box::new(Failed {
+        known: CommitError::Fenced(known),
+        producer_is_lost: true,
+    })
 }
 
 /// Whether the group has gone on without this member.

@@ -14,6 +14,7 @@ mod client;
 mod commit;
 mod group;
 mod native;
+mod positions;
 mod settings;
 mod tail;
 mod topics;
