@@ -36,6 +36,8 @@ WRONG = {
     "a password in the configuration": lambda v: v["config"]["log"]["properties"].update({"sasl.password": "p"}),
     "a key in the configuration": lambda v: v["config"].update(keys={"deployment_key": "ab" * 32}),
     "a port out of range": lambda v: v.setdefault("networkPolicy", {}).update(egressPorts=[70000]),
+    "a cache of text": lambda v: v["roles"]["detector"].update(cache="yes"),
+    "a cache for another role": lambda v: v["roles"]["query"].update(cache={"enabled": True}),
     "a quantity that is none": lambda v: v["roles"]["query"].update(resources={"requests": {"cpu": "lots"}}),
     "a switch as text": lambda v: v.setdefault("topicsJob", {}).update(enabled="yes"),
 }
@@ -103,6 +105,19 @@ def check_secret_files(role: str, pod: dict, secrets: dict) -> None:
             check(len(mounts) == 1 and mounts[0]["readOnly"], f"{role}: {value} is not mounted to be read")
 
 
+def check_memory_and_cache(role: str, pod: dict, values: dict) -> None:
+    """A process knows its limit of memory, and a detector, nobody else, has a place for copies of its state unless it is to have none."""
+    container = pod["containers"][0]
+    variables = {variable["name"]: variable for variable in container["env"]}
+    told = variables.get("TOCSIN_MEMORY__LIMIT_BYTES", {}).get("valueFrom", {}).get("resourceFieldRef", {})
+    check(told == {"resource": "limits.memory"}, f"{role} is not told its limit of memory")
+    wanted = role == "detector" and values.get("roles", {}).get(role, {}).get("cache", {}).get("enabled", True)
+    place = variables.get("TOCSIN_DETECTOR__CACHE_DIRECTORY", {}).get("value")
+    mounts = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == place]
+    volumes = [volume["name"] for volume in pod["volumes"] if "sizeLimit" in volume.get("emptyDir", {}) and volume["name"] in mounts]
+    check(len(volumes) == (1 if wanted else 0) and (place is not None) == wanted, f"{role}: the place for copies of the state is wrong")
+
+
 def check_objects(objects: list[dict], values: dict) -> None:
     """What holds for every installation."""
     for item in objects:
@@ -131,6 +146,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
         if kind == "StatefulSet":
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
         check_secret_files(role, pod["spec"], values["secrets"])
+        check_memory_and_cache(role, pod["spec"], values)
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     check(len(names) == len(set(names)), "two objects have one name")
     check(any(kind == "Job" for kind, _ in names) == values.get("topicsJob", {}).get("enabled", True), "the topics job is wrong")

@@ -128,6 +128,7 @@ seccompProfile:
 
 {{/* The pod of a role. Takes a dict with root, role and values (the role's own). */}}
 {{- define "tocsin.pod" -}}
+{{- $caches := and (eq .role "detector") .root.Values.roles.detector.cache.enabled -}}
 metadata:
   labels:
     {{- include "tocsin.labels" . | nindent 4 }}
@@ -166,6 +167,16 @@ spec:
         {{- include "tocsin.environment" .root | nindent 8 }}
         - name: TOCSIN_HTTP__LISTEN
           value: "0.0.0.0:8080"
+        {{- if dig "limits" "memory" "" .values.resources }}
+        - name: TOCSIN_MEMORY__LIMIT_BYTES
+          valueFrom:
+            resourceFieldRef:
+              resource: limits.memory
+        {{- end }}
+        {{- if $caches }}
+        - name: TOCSIN_DETECTOR__CACHE_DIRECTORY
+          value: /var/cache/tocsin
+        {{- end }}
       ports:
         - name: http
           containerPort: 8080
@@ -202,6 +213,10 @@ spec:
           mountPath: /etc/tocsin-follow
           readOnly: true
         {{- end }}
+        {{- if $caches }}
+        - name: cache
+          mountPath: /var/cache/tocsin
+        {{- end }}
         - name: scratch
           mountPath: /tmp
   volumes:
@@ -217,6 +232,11 @@ spec:
     - name: follow
       secret:
         secretName: {{ .root.Values.secrets.followCredentials.name }}
+    {{- end }}
+    {{- if $caches }}
+    - name: cache
+      emptyDir:
+        sizeLimit: {{ .root.Values.roles.detector.cache.sizeLimit }}
     {{- end }}
     - name: scratch
       emptyDir:

@@ -315,10 +315,12 @@ mod tests {
             let config = with(&[("memory.limit_bytes", limit), ("detector.hot_limit", hot)]);
             config.memory_refusal(roles).map(|refusal| refusal.to_string())
         };
-        // As the chart has it, 4 GiB for a detector, 1 GiB for intake and 768 MiB for a dispatcher.
+        // As the chart has it, which tells each process its limit: 9 GiB for a query node, 4 for a detector, 1 for intake, 768 MiB for others.
         assert_eq!(refused("4294967296", "16384", &[Role::Detector]), None);
         assert_eq!(refused("1073741824", "16384", &[Role::Intake]), None);
+        assert_eq!(refused("9663676416", "16384", &[Role::Query]), None);
         assert_eq!(refused("805306368", "16384", &[Role::Dispatcher]), None);
+        assert_eq!(refused("805306368", "16384", &[Role::Gateway]), None);
         let reason = refused("536870912", "16384", &[Role::Dispatcher]).unwrap();
         assert!(
             reason.contains("allow: dispatcher.ranked_cases_max 381 MiB, dispatcher.ranked_records_max 195 MiB"),
