@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{ends, heard};
 use super::native::{Batches, Message};
-use super::{QUERY_TIME_MAX, Shared, failed, list, named, native, number};
+use super::{QUERY_TIME_MAX, Shared, asked, failed, list, named, native, number};
 use crate::budget::Budget;
 use crate::{GroupEvent, GroupOptions, GroupReader, LogError, Membership, RecordRef, TopicPartition};
 
@@ -207,8 +207,9 @@ impl GroupReader for Member {
     }
 
     fn committed(&mut self, partition: &TopicPartition) -> Result<Option<u64>, LogError> {
-        let asked = list([(partition, None)]);
-        let answer = self.consumer().committed_offsets(asked, QUERY_TIME_MAX);
+        let answer = asked(QUERY_TIME_MAX, |left| {
+            self.consumer().committed_offsets(list([(partition, None)]), left)
+        });
         let answer = answer.map_err(|error| named(error, "ask for a position", partition))?;
         let found = answer.find_partition(&partition.topic, number(partition));
         let offset = found

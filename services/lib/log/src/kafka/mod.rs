@@ -39,8 +39,9 @@ use crate::{
 
 /// How long a question to the brokers may take.
 const QUERY_TIME_MAX: Duration = Duration::from_secs(15);
-/// Between two questions about a partition that has no leader.
-const LEADER_PAUSE: Duration = Duration::from_millis(50);
+/// How long one try of a question may take, and the pause before the next.
+const TRY_TIME_MAX: Duration = Duration::from_secs(3);
+const TRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Apache Kafka as a log.
 pub struct KafkaLog {
@@ -84,20 +85,13 @@ impl Shared {
     }
 
     fn bounds_within(&self, partition: &TopicPartition, time_max: Duration) -> Result<(u64, u64), LogError> {
-        let began = Instant::now();
-        let fetched = loop {
-            let fetched = self
-                .queries
-                .fetch_watermarks(&partition.topic, number(partition), time_max);
+        let fetched = asked(time_max, |left| {
+            let topic = &partition.topic;
+            let fetched = self.queries.fetch_watermarks(topic, number(partition), left);
             // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
             while self.queries.poll(Duration::ZERO).is_some() {}
-            match &fetched {
-                Err(error) if is_without_leader(error) && began.elapsed() < time_max => {
-                    std::thread::sleep(LEADER_PAUSE);
-                }
-                _ => break fetched,
-            }
-        };
+            fetched
+        });
         let (low, high) = fetched.map_err(|error| named(error, "ask for the bounds", partition))?;
         Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
     }
@@ -196,8 +190,21 @@ impl Log for KafkaLog {
     }
 }
 
-/// Whether a partition is just between leaders: it was made a moment ago, or its leader changes.
-fn is_without_leader(error: &KafkaError) -> bool {
+/// Asks until there is an answer, or an error that does not pass, or the time is over. librdkafka puts a question to the leader it knows: when that one
+/// has died the question fails, or waits for its whole time-out, while another leads. So no try takes the whole time.
+fn asked<T>(time_max: Duration, ask: impl Fn(Duration) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + time_max;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(left.min(TRY_TIME_MAX)) {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => std::thread::sleep(TRY_PAUSE),
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether a broker has just died, or a partition or a group is between two that serve it.
+fn is_passing(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -205,6 +212,12 @@ fn is_without_leader(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::LeaderNotAvailable
                 | RDKafkaErrorCode::FencedLeaderEpoch
                 | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::DestroyBroker
+                | RDKafkaErrorCode::OperationTimedOut
         )
     )
 }
@@ -265,4 +278,54 @@ fn list<'a>(partitions: impl IntoIterator<Item = (&'a TopicPartition, Option<u64
             .expect("none of these offsets is a logical one");
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_put_again_until_somebody_serves_it() {
+        let asked_with = |answers: &[Result<u8, RDKafkaErrorCode>]| {
+            let answers = RefCell::new(answers.iter());
+            let answer = asked(QUERY_TIME_MAX, |left| {
+                assert!(left <= TRY_TIME_MAX, "one try takes the whole time");
+                let answer = *answers.borrow_mut().next().expect("asked too often");
+                answer.map_err(KafkaError::MetadataFetch)
+            });
+            (answer.ok(), answers.into_inner().len())
+        };
+        use RDKafkaErrorCode::{DestroyBroker, NotCoordinator, OperationTimedOut, TopicAuthorizationFailed};
+        let passing = [Err(DestroyBroker), Err(OperationTimedOut), Err(NotCoordinator), Ok(7)];
+        assert_eq!(asked_with(&passing), (Some(7), 0));
+        let not_passing = [Err(TopicAuthorizationFailed), Ok(7)];
+        assert_eq!(asked_with(&not_passing), (None, 1));
+        let late = asked(Duration::ZERO, |_| {
+            Err::<(), _>(KafkaError::MetadataFetch(OperationTimedOut))
+        });
+        assert!(late.is_err(), "the time is over");
+    }
+
+    /// librdkafka's own brokers.
+    #[test]
+    fn a_leader_that_died_is_asked_for_the_bounds_no_more() {
+        let brokers = MockCluster::new(2).expect("brokers");
+        brokers.create_topic("t", 1, 1).expect("a topic");
+        brokers.partition_leader("t", 0, Some(2)).expect("a leader");
+        let log = KafkaLog::connect(KafkaOptions::new(brokers.bootstrap_servers())).expect("a log");
+        let partition = TopicPartition::new("t", 0);
+        assert_eq!(log.bounds(&partition).expect("its leader answers"), (0, 0));
+        brokers.broker_down(2).expect("it dies");
+        let failed = log.shared.bounds_within(&partition, Duration::ZERO);
+        let Err(LogError::Kafka { source, .. }) = failed else {
+            panic!("{failed:?}")
+        };
+        assert!(is_passing(&source), "{source:?}");
+        brokers.partition_leader("t", 0, Some(1)).expect("a leader");
+        assert_eq!(log.bounds(&partition).expect("the next leader answers"), (0, 0));
+    }
 }
