@@ -208,12 +208,12 @@ impl ColdCounts {
         let width = self.config.width as usize;
         if at >= clock.minutes_from {
             let pane = self.minutes.pane_mut(at, clock.minutes_from);
-            self.open.take().for_each(|key| pane.add(key, width));
+            self.open.take(|keys| pane.add_all(keys, width));
             if over {
                 pane.settle();
             }
         } else {
-            self.open.take().for_each(drop);
+            self.open.take(|_| ());
         }
     }
 

@@ -317,19 +317,18 @@ impl ClassCounts {
             let counted = u64::from(counted.is_some_and(|at| bound.0 <= at));
             bound.1 = u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX);
         }
-        let mut since: Vec<(Timestamp, u32)> = Vec::new();
-        // What bounds a longer time bounds the shorter ones in it.
-        for (from, high) in bounds.into_iter().rev() {
-            since.push((from, since.last().map_or(high, |(_, longer)| high.min(*longer))));
-        }
-        since.reverse();
         // A bound says nothing new where a longer time has the same.
-        let informative = (0..since.len()).filter(|&n| since.get(n + 1).is_none_or(|longer| longer.1 > since[n].1));
-        let since: Vec<_> = informative.map(|n| since[n]).collect();
-        if since.iter().all(|(_, high)| *high == 0) {
-            Before::NOTHING
-        } else {
-            Before { to, since }
+        let informative = |place: &usize| bounds.get(place + 1).is_none_or(|longer| longer.1 > bounds[*place].1);
+        let count = (0..bounds.len()).filter(informative).count();
+        let mut since = Vec::with_capacity(count);
+        since.extend((0..bounds.len()).filter(informative).map(|place| bounds[place]));
+        Before { to, since }
+        // What bounds a longer time bounds the shorter ones in it.
+        for shorter in (1..bounds.len()).rev() {
+            bounds[shorter - 1].1 = bounds[shorter - 1].1.min(bounds[shorter].1);
+        }
+        if bounds.iter().all(|(_, high)| *high == 0) {
+            return Before::NOTHING;
         }
     }
 
