@@ -1,7 +1,7 @@
 use tocsin_log::RecordRef;
-use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Populations, Timestamp};
+use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Populations, SightingKeys, Timestamp};
 use tocsin_runtime::Traceparent;
-use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, HotKey, Input, Output};
+use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, HotKey, Input, Output, read_ahead};
 use tocsin_wire::block::BlockReader;
 use tocsin_wire::{Names, SightingsRecord, TickTime};
 
@@ -321,7 +321,7 @@ impl Partition {
         match BlockReader::new(block, &mut scratch) {
             Ok(reader) => {
                 reader.add_names(&mut self.names);
-                self.touch(&reader);
+                self.read_ahead(&reader);
                 for sighting in reader.sightings() {
                     self.apply_to(sighting.content.group(), Input::Sighting(&sighting), offset);
                 }
@@ -332,12 +332,12 @@ impl Partition {
     }
 
     /// Reads ahead what the sightings of a block will need: most of it is far away, and fetched together it comes sooner.
-    fn touch(&self, block: &BlockReader<'_>) {
-        let near = block.keys().fold(0u8, |near, keys| {
-            let tracked = self.groups.get(self.place(keys.content.group()));
-            near.wrapping_add(tracked.map_or(0, |tracked| tracked.group.touch(keys)))
-        });
-        std::hint::black_box(near);
+    fn read_ahead(&self, block: &BlockReader<'_>) {
+        let known = |keys: SightingKeys| {
+            let tracked = self.groups.get(self.place(keys.content.group()))?;
+            Some((&tracked.group, keys))
+        };
+        std::hint::black_box(read_ahead(block.keys().filter_map(known)));
     }
 
     fn apply_tick(&mut self, at: Timestamp, offset: u64) {

@@ -1,5 +1,8 @@
+mod value;
+
 use std::fmt;
 
+use self::value::Value;
 use crate::{HashRef, normal_url};
 
 /// How many key groups a deployment has. Fixed when a deployment is created; part of the routing, so it never changes.
@@ -26,7 +29,7 @@ pub enum Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash {
     algorithm: Algorithm,
-    value: Vec<u8>,
+    value: Value,
     quality: Option<u8>,
 }
 
@@ -128,11 +131,16 @@ impl ContentHash {
     ///
     /// # Errors
     /// The length does not fit the algorithm, a URL holds control characters or is not UTF-8, or the quality is above 100.
-    pub fn from_bytes(algorithm: Algorithm, value: Vec<u8>, quality: Option<u8>) -> Result<Self, ContentHashError> {
-        Self::check(algorithm, &value, quality)?;
+    pub fn from_bytes(
+        algorithm: Algorithm,
+        value: impl AsRef<[u8]>,
+        quality: Option<u8>,
+    ) -> Result<Self, ContentHashError> {
+        let value = value.as_ref();
+        Self::check(algorithm, value, quality)?;
         Ok(ContentHash {
             algorithm,
-            value,
+            value: Value::of(value),
             quality,
         })
     }
@@ -171,7 +179,7 @@ impl ContentHash {
     pub fn view(&self) -> HashRef<'_> {
         HashRef {
             algorithm: self.algorithm,
-            value: &self.value,
+            value: self.value(),
         }
     }
 
@@ -182,7 +190,7 @@ impl ContentHash {
 
     /// The raw bytes; of a URL its UTF-8 text.
     pub fn value(&self) -> &[u8] {
-        &self.value
+        self.value.bytes()
     }
 
     /// The quality of a perceptual hash, 0 to 100.
@@ -193,8 +201,8 @@ impl ContentHash {
     /// The value as the schema and the API write it: lower-case hexadecimal, or the URL.
     pub fn value_text(&self) -> String {
         match self.algorithm {
-            Algorithm::Url => String::from_utf8_lossy(&self.value).into_owned(),
-            _ => encode_hex(&self.value),
+            Algorithm::Url => String::from_utf8_lossy(self.value()).into_owned(),
+            _ => encode_hex(self.value()),
         }
     }
 
@@ -204,7 +212,7 @@ impl ContentHash {
         if self.algorithm != Algorithm::Url {
             return None;
         }
-        let text = std::str::from_utf8(&self.value).ok()?;
+        let text = std::str::from_utf8(self.value()).ok()?;
         let normal = normal_url(text).filter(|normal| normal != text)?;
         ContentHash::from_bytes(Algorithm::Url, normal.into_bytes(), None).ok()
     }

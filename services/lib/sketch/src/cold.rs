@@ -66,7 +66,7 @@ pub struct ColdCount {
 
 /// What panes and filter know a content by.
 #[derive(Clone, Copy, Debug)]
-struct Keys {
+pub struct ColdKeys {
     pane: PaneKey,
     filter: FilterKey,
 }
@@ -163,15 +163,20 @@ impl ColdCounts {
         self.note(keys, at, clock);
     }
 
-    /// Reads the memory that [`ColdCounts::record`] of this content will need, and gives some of it so that nobody leaves that out. Done for
-    /// several contents before the first of them is recorded, their memory comes while the others' is waited for.
+    /// Reads where the filter of first sightings would hold a content, and gives some of it so that nobody leaves that out. Done for several contents
+    /// before the first of them is recorded, their memory comes while the others' is waited for.
     #[inline]
-    pub fn touch(&self, content: ContentId) -> u8 {
-        let keys = self.keys(content);
-        self.filter.touch(keys.filter) ^ self.recent.touch(keys.pane)
+    pub fn touch_filter(&self, keys: ColdKeys) -> u8 {
+        self.filter.touch(keys.filter)
     }
 
-    fn note(&mut self, keys: Keys, at: Timestamp, clock: Clock) -> Sighted {
+    /// The same for the quarters of the last hour.
+    #[inline]
+    pub fn touch_quarters(&self, keys: ColdKeys) -> u8 {
+        self.recent.touch(keys.pane)
+    }
+
+    fn note(&mut self, keys: ColdKeys, at: Timestamp, clock: Clock) -> Sighted {
         let at = if at > clock.newest() { clock.now } else { at };
         if at < clock.quarters_from {
             self.dropped_late = self.dropped_late.saturating_add(1);
@@ -208,12 +213,12 @@ impl ColdCounts {
         let width = self.config.width as usize;
         if at >= clock.minutes_from {
             let pane = self.minutes.pane_mut(at, clock.minutes_from);
-            self.open.take().for_each(|key| pane.add(key, width));
+            self.open.take(|keys| pane.add_all(keys, width));
             if over {
                 pane.settle();
             }
         } else {
-            self.open.take().for_each(drop);
+            self.open.take(|_| ());
         }
     }
 
@@ -473,9 +478,9 @@ impl ColdCounts {
 
     /// One 128-bit keyed hash a content; panes and filter take different bits of it.
     #[inline]
-    fn keys(&self, content: ContentId) -> Keys {
+    pub fn keys(&self, content: ContentId) -> ColdKeys {
         let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&content.0.to_le_bytes(), self.config.seed);
-        Keys {
+        ColdKeys {
             pane: PaneKey(hash as u32),
             filter: FilterKey((hash >> 96) as u32),
         }

@@ -35,6 +35,6 @@ mod hyperloglog;
 mod reach;
 mod recent;
 
-pub use cold::{ColdConfig, ColdCount, ColdCounts};
+pub use cold::{ColdConfig, ColdCount, ColdCounts, ColdKeys};
 pub use reach::Reach;
 pub use recent::{Inserted, RecentTokens};

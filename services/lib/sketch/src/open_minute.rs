@@ -65,10 +65,11 @@ impl OpenMinute {
         self.keys.iter().filter(|kept| **kept == key.0).count() as u64
     }
 
-    /// Takes the keys, ascending.
-    pub fn take(&mut self) -> impl Iterator<Item = PaneKey> {
+    /// Hands over the keys, ascending, and forgets them.
+    pub fn take(&mut self, sink: impl FnOnce(&[u32])) {
         self.keys.sort_unstable();
-        self.keys.drain(..).map(PaneKey)
+        sink(&self.keys);
+        self.keys.clear();
     }
 
     pub fn memory_bytes(&self) -> usize {

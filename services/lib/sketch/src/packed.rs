@@ -22,15 +22,46 @@ enum Starts {
     Wide(Box<[u32]>),
 }
 
-impl Starts {
-    fn of(starts: &[u32]) -> Self {
-        if starts.last().is_none_or(|last| *last <= u32::from(u16::MAX)) {
-            Starts::Narrow(starts.iter().map(|start| *start as u16).collect())
+/// [`Starts`] that are being written, in the width they keep.
+enum StartsWritten {
+    Narrow(Vec<u16>),
+    Wide(Vec<u32>),
+}
+
+impl StartsWritten {
+    /// Room for the starts of so many buckets and the end of the last, which is `len`.
+    fn of(buckets: usize, len: usize) -> Self {
+        if len <= usize::from(u16::MAX) {
+            StartsWritten::Narrow(Vec::with_capacity(buckets + 1))
         } else {
-            Starts::Wide(starts.into())
+            StartsWritten::Wide(Vec::with_capacity(buckets + 1))
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            StartsWritten::Narrow(starts) => starts.len(),
+            StartsWritten::Wide(starts) => starts.len(),
+        }
+    }
+
+    /// Writes one more; none is above the stated end.
+    fn push(&mut self, start: usize) {
+        match self {
+            StartsWritten::Narrow(starts) => starts.push(start as u16),
+            StartsWritten::Wide(starts) => starts.push(start as u32),
+        }
+    }
+
+    fn finish(self) -> Starts {
+        match self {
+            StartsWritten::Narrow(starts) => Starts::Narrow(starts.into_boxed_slice()),
+            StartsWritten::Wide(starts) => Starts::Wide(starts.into_boxed_slice()),
+        }
+    }
+}
+
+impl Starts {
     #[inline]
     fn len(&self) -> usize {
         match self {
@@ -95,24 +126,42 @@ impl Layout {
 }
 
 impl Packed {
+    /// A map of no entry, on no heap: most panes are filled at once, when they are made.
+    pub fn empty() -> Self {
+        Packed {
+            layout: Layout {
+                remainder_bits: u32::BITS,
+                remainder_bytes: 4,
+            },
+            starts: Starts::Narrow(Box::default()),
+            remainders: Box::default(),
+            values: Box::default(),
+        }
+    }
+
     /// A map of `len` entries with strictly ascending keys of `key_bits` bits.
     pub fn from_sorted(key_bits: u32, len: usize, entries: impl Iterator<Item = (u32, u8)>) -> Self {
+        if len == 0 {
+            return Self::empty();
+        }
         let (layout, buckets) = Layout::choose(key_bits, len);
-        let mut starts = Vec::with_capacity(buckets + 1);
+        let mut starts = StartsWritten::of(buckets, len);
         let mut remainders = Vec::with_capacity(len * layout.remainder_bytes);
         let mut values = Vec::with_capacity(len);
         for (key, value) in entries {
             let bucket = layout.bucket(key);
             while starts.len() <= bucket {
-                starts.push(values.len() as u32);
+                starts.push(values.len());
             }
             remainders.extend_from_slice(&layout.remainder(key).to_le_bytes()[..layout.remainder_bytes]);
             values.push(value);
         }
-        starts.resize(buckets + 1, values.len() as u32);
+        while starts.len() <= buckets {
+            starts.push(values.len());
+        }
         Packed {
             layout,
-            starts: Starts::of(&starts),
+            starts: starts.finish(),
             remainders: remainders.into_boxed_slice(),
             values: values.into_boxed_slice(),
         }
@@ -130,14 +179,14 @@ impl Packed {
             return Self::from_sorted(key_bits, len, entries.into_iter());
         }
         let width = layout.remainder_bytes;
-        let mut starts = Vec::with_capacity(buckets + 1);
+        let mut starts = StartsWritten::of(buckets, len);
         let mut remainders = Vec::with_capacity(len * width);
         let mut values = Vec::with_capacity(len);
         let mut copied = 0;
         for (index, (key, value)) in added.iter().enumerate() {
             let bucket = layout.bucket(*key);
             // Everything up to the end of this entry's bucket, then the entry.
-            starts.extend((starts.len()..=bucket).map(|bucket| self.starts.at(bucket) + index as u32));
+            (starts.len()..=bucket).for_each(|bucket| starts.push(self.starts.at(bucket) as usize + index));
             let end = self.starts.at(bucket + 1) as usize;
             remainders.extend_from_slice(&self.remainders[copied * width..end * width]);
             values.extend_from_slice(&self.values[copied..end]);
@@ -145,12 +194,12 @@ impl Packed {
             remainders.extend_from_slice(&layout.remainder(*key).to_le_bytes()[..width]);
             values.push(*value);
         }
-        starts.extend((starts.len()..self.starts.len()).map(|bucket| self.starts.at(bucket) + added.len() as u32));
+        (starts.len()..self.starts.len()).for_each(|bucket| starts.push(self.starts.at(bucket) as usize + added.len()));
         remainders.extend_from_slice(&self.remainders[copied * width..]);
         values.extend_from_slice(&self.values[copied..]);
         Packed {
             layout,
-            starts: Starts::of(&starts),
+            starts: starts.finish(),
             remainders: remainders.into_boxed_slice(),
             values: values.into_boxed_slice(),
         }
@@ -175,7 +224,7 @@ impl Packed {
 
     /// All entries, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> {
-        (0..self.starts.len() - 1).flat_map(move |bucket| {
+        (0..self.starts.len().saturating_sub(1)).flat_map(move |bucket| {
             let high = ((bucket as u64) << self.layout.remainder_bits) as u32;
             let mut entries: Vec<(u32, u8)> = (self.starts.at(bucket) as usize..self.starts.at(bucket + 1) as usize)
                 .map(|at| (high | self.remainder_at(at), self.values[at]))

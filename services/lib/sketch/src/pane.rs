@@ -74,9 +74,21 @@ impl Pane {
             }
             Counts::Sketch(sketch)
         } else {
-            Counts::List(List::from_sorted(KEY_BITS, entries))
+            Counts::List(List::from_sorted(KEY_BITS, entries.len(), entries.iter().copied()))
         };
         Pane { total, counts }
+    }
+
+    /// Counts events with these keys, which ascend: as [`Pane::add`] of each, in one piece where nothing was counted before.
+    pub fn add_all(&mut self, keys: &[u32], width: usize) {
+        let runs = keys.chunk_by(|a, b| a == b);
+        let contents = runs.clone().count();
+        if self.total > 0 || contents > list_len_max(width) {
+            return keys.iter().for_each(|key| self.add(PaneKey(*key), width));
+        }
+        let entries = runs.map(|run| (run[0], run.len() as u64));
+        self.total = keys.len() as u64;
+        self.counts = Counts::List(List::from_sorted(KEY_BITS, contents, entries));
     }
 
     /// No more events are expected: gives back the room for them.
@@ -153,7 +165,7 @@ impl Pane {
                 entry.0 >>= KEY_BITS - key_bits;
             }
             merge_equal_keys(&mut entries);
-            Counts::List(List::from_sorted(key_bits, &entries))
+            Counts::List(List::from_sorted(key_bits, entries.len(), entries.into_iter()))
         };
         Pane { total, counts }
     }
@@ -231,16 +243,12 @@ impl List {
         }
     }
 
-    fn from_sorted(key_bits: u32, entries: &[(u32, u64)]) -> Self {
+    fn from_sorted(key_bits: u32, len: usize, entries: impl Iterator<Item = (u32, u64)> + Clone) -> Self {
         let small = |count: u64| u8::try_from(count).unwrap_or(LARGE);
-        let values = entries.iter().map(|(key, count)| (*key, small(*count)));
+        let values = entries.clone().map(|(key, count)| (key, small(count)));
         List {
-            tally: Tally::from_sorted(key_bits, entries.len(), values),
-            large: entries
-                .iter()
-                .filter(|(_, count)| *count >= u64::from(LARGE))
-                .copied()
-                .collect(),
+            tally: Tally::from_sorted(key_bits, len, values),
+            large: entries.filter(|(_, count)| *count >= u64::from(LARGE)).collect(),
         }
     }
 

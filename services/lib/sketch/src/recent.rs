@@ -61,9 +61,16 @@ struct Slice {
 const SLICES: usize = 13;
 /// Tokens in use per line of seven, at most, before there are twice as many lines.
 const FILL: usize = 6;
+/// Half a kilobyte.
+const LINES_AT_FIRST: usize = 8;
 const LIMIT_MAX: usize = 1 << 30;
 /// No state has more: 13 that are full, 14 that time ended, and the open one.
 const SLICES_DECODED_MAX: usize = 2 * SLICES + 2;
+
+/// The most lines of a table of so many tokens.
+fn lines_max(limit: usize) -> usize {
+    (limit / FILL + 1).next_power_of_two()
+}
 
 impl Line {
     /// The first place that was never used: the lowest byte that is 0, of all of them in one number.
@@ -94,8 +101,9 @@ impl RecentTokens {
 
     /// The most bytes that so many tokens take.
     pub fn memory_bytes_max(limit: usize) -> usize {
-        let lines = (limit.clamp(SLICES, LIMIT_MAX) / FILL + 1).next_power_of_two();
-        size_of::<Self>() + lines * size_of::<Line>() + 2 * SLICES_DECODED_MAX * size_of::<Slice>()
+        size_of::<Self>()
+            + lines_max(limit.clamp(SLICES, LIMIT_MAX)) * size_of::<Line>()
+            + 2 * SLICES_DECODED_MAX * size_of::<Slice>()
     }
 
     /// Remembers a token at the group's time `now`, which is at least every `now` before. A known token keeps its first time.
@@ -263,7 +271,8 @@ impl RecentTokens {
     }
 
     fn grow(&mut self) {
-        self.rebuild((self.lines.len() * 2).max(1));
+        let first = LINES_AT_FIRST.min(lines_max(self.limit));
+        self.rebuild((self.lines.len() * 2).max(first));
     }
 
     fn rebuild(&mut self, lines: usize) {

@@ -45,6 +45,8 @@ pub(crate) const COLUMNS: usize = 8;
 const LARGE: u8 = u8::MAX;
 /// Rows in use per line before there are more lines.
 const FILL: usize = 4;
+/// Up to so many lines a table doubles; beyond, it grows by a quarter.
+const LINES_DOUBLED_MAX: usize = 32;
 
 impl RecentQuarters {
     /// Nothing counted. `width` is that of the sketches.
@@ -283,7 +285,9 @@ impl RecentQuarters {
             return;
         }
         if self.len >= self.lines.len() * FILL {
-            self.rebuild(self.lines.len() + self.lines.len() / 4 + 1);
+            let lines = self.lines.len();
+            let more = if lines < LINES_DOUBLED_MAX { lines } else { lines / 4 };
+            self.rebuild(lines + more + 1);
         }
         let mut counts = [0; COLUMNS];
         counts[column(quarter)] = 1;
@@ -318,20 +322,24 @@ impl RecentQuarters {
 
     /// Makes the table one of so many lines, without the rows that hold nothing.
     fn rebuild(&mut self, lines: usize) {
-        let rows: Vec<(u32, [u8; COLUMNS])> = self.rows().filter(|(_, counts)| *counts != [0; COLUMNS]).collect();
-        self.lines = vec![Line::default(); lines].into_boxed_slice();
-        self.len = rows.len();
-        for (key, counts) in rows {
+        let old = std::mem::replace(&mut self.lines, vec![Line::default(); lines].into_boxed_slice());
+        self.len = 0;
+        for (key, counts) in rows(&old).filter(|(_, counts)| *counts != [0; COLUMNS]) {
             self.put(key, counts);
+            self.len += 1;
         }
     }
 
     fn rows(&self) -> impl Iterator<Item = (u32, [u8; COLUMNS])> + '_ {
-        self.lines.iter().flat_map(|line| {
-            let rows = line.keys.into_iter().zip(line.counts);
-            rows.take(usize::from(line.len))
-        })
+        rows(&self.lines)
     }
+}
+
+fn rows(lines: &[Line]) -> impl Iterator<Item = (u32, [u8; COLUMNS])> + '_ {
+    lines.iter().flat_map(|line| {
+        let rows = line.keys.into_iter().zip(line.counts);
+        rows.take(usize::from(line.len))
+    })
 }
 
 impl Beyond {

@@ -24,7 +24,11 @@ const PACKED_PER_YOUNG: usize = 8;
 impl Tally {
     /// An empty map of keys of 1 to 32 bits.
     pub fn new(key_bits: u32) -> Self {
-        Self::from_sorted(key_bits, 0, std::iter::empty())
+        Tally {
+            key_bits,
+            packed: Packed::empty(),
+            young: Young::default(),
+        }
     }
 
     /// A map of `len` entries with strictly ascending keys.

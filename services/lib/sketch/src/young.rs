@@ -8,7 +8,8 @@ pub(crate) struct Young {
     len: usize,
 }
 
-const CAPACITY_MIN: usize = 4;
+/// A dozen keys, after which a small map is packed.
+const CAPACITY_MIN: usize = 16;
 /// So many slots stay when all keys are forgotten.
 const ROOM_KEPT_MAX: usize = 32;
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use tocsin_model::{ContentId, FamilyId, Joined, Milliseconds, Severity, Sighting, SightingKeys, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Joined, Milliseconds, Severity, Sighting, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 use tocsin_sketch::{ColdConfig, ColdCounts};
 
@@ -135,13 +135,6 @@ impl ClassCounts {
             looked_at: Timestamp::MIN,
             taken: 0,
         }
-    }
-
-    /// Reads what the next sighting of this content will.
-    #[inline]
-    pub(crate) fn touch(&self, keys: SightingKeys) -> u8 {
-        let hot = self.hot.get(&keys.content).map_or(0, |hot| hot.record.touch(keys));
-        hot ^ self.cold.touch(keys.content)
     }
 
     pub(crate) fn hot(&self, content: ContentId) -> Option<&HotRecord> {
@@ -317,20 +310,19 @@ impl ClassCounts {
             let counted = u64::from(counted.is_some_and(|at| bound.0 <= at));
             bound.1 = u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX);
         }
-        let mut since: Vec<(Timestamp, u32)> = Vec::new();
         // What bounds a longer time bounds the shorter ones in it.
-        for (from, high) in bounds.into_iter().rev() {
-            since.push((from, since.last().map_or(high, |(_, longer)| high.min(*longer))));
+        for shorter in (1..bounds.len()).rev() {
+            bounds[shorter - 1].1 = bounds[shorter - 1].1.min(bounds[shorter].1);
         }
-        since.reverse();
+        if bounds.iter().all(|(_, high)| *high == 0) {
+            return Before::NOTHING;
+        }
         // A bound says nothing new where a longer time has the same.
-        let informative = (0..since.len()).filter(|&n| since.get(n + 1).is_none_or(|longer| longer.1 > since[n].1));
-        let since: Vec<_> = informative.map(|n| since[n]).collect();
-        if since.iter().all(|(_, high)| *high == 0) {
-            Before::NOTHING
-        } else {
-            Before { to, since }
-        }
+        let informative = |place: &usize| bounds.get(place + 1).is_none_or(|longer| longer.1 > bounds[*place].1);
+        let count = (0..bounds.len()).filter(informative).count();
+        let mut since = Vec::with_capacity(count);
+        since.extend((0..bounds.len()).filter(informative).map(|place| bounds[place]));
+        Before { to, since }
     }
 
     /// Counts a sighting in the content's record, if it has one.

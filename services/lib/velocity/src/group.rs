@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use tocsin_model::{
     Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, HashRef, Kind, Milliseconds, Sighting,
-    SightingKeys, Timestamp,
+    Timestamp,
 };
 use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
 
@@ -93,15 +93,6 @@ impl Group {
             },
             Input::Watch(watch) => self.watch(watch, out),
         }
-    }
-
-    /// Reads the memory that a sighting for all readers will need when it is applied, and gives some of it so that nobody leaves that out.
-    /// Changes nothing. Done for the sightings of a block before the first of them is applied, the memory of all of them is fetched at once
-    /// and not in turn: what is seen once is seldom near.
-    #[inline]
-    pub fn touch(&self, keys: SightingKeys) -> u8 {
-        let counts = self.classes.get(Class::All);
-        self.retries.touch(keys.event_token) ^ counts.map_or(0, |counts| counts.touch(keys))
     }
 
     /// The group.

@@ -15,6 +15,7 @@
 //! Start reading at [`Group::apply`].
 
 mod accounts;
+mod ahead;
 mod alert;
 mod bins;
 mod breakdown;
@@ -57,6 +58,7 @@ mod watching;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::read_ahead;
 pub use bins::Resolution;
 pub use flood::Flood;
 pub use group::Group;

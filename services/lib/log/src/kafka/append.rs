@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
+use super::native::Topics;
 use super::{Shared, client, failed, named_record, number};
 use crate::{Append, Appender, AppenderOptions, Completion, LogError};
 
@@ -48,7 +49,7 @@ impl Producing {
     }
 
     /// Queues one record; waits while the client's buffer is full.
-    fn send(&self, append: &Append, slot: Slot) {
+    fn send(&self, topics: &mut Topics<'_, Reports>, append: &Append, slot: Slot) {
         if self
             .stopped
             .as_ref()
@@ -59,14 +60,14 @@ impl Producing {
         if let Err(refused) = self.shared.check(append) {
             return slot.fill(Err(refused));
         }
-        let mut queued = self.producer.send(record(append, Box::new(slot)));
-        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued {
+        let mut queued = topics.send(append, Box::new(slot));
+        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), slot)) = queued {
             // Reports free the buffer; whoever serves them, they are served.
             self.producer.poll(Duration::from_millis(1));
-            queued = self.producer.send(record);
+            queued = topics.send(append, slot);
         }
-        if let Err((error, record)) = queued {
-            record.delivery_opaque.fill(Err(named_record(error, "append", append)));
+        if let Err((error, slot)) = queued {
+            slot.fill(Err(named_record(error, "append", append)));
         }
     }
 }
@@ -81,9 +82,10 @@ impl Appender for Producing {
             done: Some(done),
         })));
         call.finish_if_complete();
+        let mut topics = Topics::of(&self.producer);
         for (index, append) in records.iter().enumerate() {
             let (call, stopped) = (call.clone(), self.stopped.clone());
-            self.send(append, Slot { call, index, stopped });
+            self.send(&mut topics, append, Slot { call, index, stopped });
         }
         completion
     }

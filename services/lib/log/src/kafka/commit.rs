@@ -9,7 +9,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use tocsin_failpoint::{FailPoint, reach};
 
-use super::append::record;
+use super::native::Topics;
 use super::positions::{NotAdded, Positions};
 use super::{Shared, client, failed, list, named_record};
 use crate::{Append, CommitError, Committer, LogError, Membership, Unit};
@@ -235,15 +235,16 @@ fn commit(
 }
 
 fn send_all(producer: &BaseProducer<Reports>, unit: &Unit, deadline: Instant) -> Result<(), LogError> {
+    let mut topics = Topics::of(producer);
     for (index, append) in unit.appends.iter().enumerate() {
-        let mut queued = producer.send(record(append, index));
-        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) = queued {
+        let mut queued = topics.send(append, index);
+        while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), index)) = queued {
             if Instant::now() > deadline {
                 let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
                 return Err(named_record(full, "append in a transaction", append));
             }
             producer.poll(Duration::from_millis(1));
-            queued = producer.send(record);
+            queued = topics.send(append, index);
         }
         queued.map_err(|(error, _)| named_record(error, "append in a transaction", append))?;
         if index % SENDS_PER_SERVE == SENDS_PER_SERVE - 1 {

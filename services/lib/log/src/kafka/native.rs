@@ -1,8 +1,9 @@
-//! The calls of librdkafka that rdkafka does not wrap. With `batches` below it the only unsafe code of the project; see the decision "How the Kafka
+//! The calls of librdkafka that rdkafka does not wrap. With `batches` and `topics` below it the only unsafe code of the project; see the decision "How the Kafka
 //! client is used".
 #![allow(unsafe_code)]
 
 mod batches;
+mod topics;
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -13,6 +14,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::KafkaError;
 
 pub(super) use batches::{Batches, Message};
+pub(super) use topics::Topics;
 
 /// Frees what librdkafka made, whichever way the function is left.
 struct Freed<T>(*mut T, unsafe extern "C" fn(*mut T));

@@ -9,7 +9,7 @@ use tocsin_model::{
     PartyId, PlatformId, Sharing, Sighting, SightingKeys, SourceCoordinate, SourceId, Surface, Timestamp,
 };
 use tocsin_sketch::ColdConfig;
-use tocsin_velocity::{Group, GroupConfig, Input, Output};
+use tocsin_velocity::{Group, GroupConfig, Input, Output, read_ahead};
 
 const START: Timestamp = Timestamp(1_552_600_800_000);
 /// Events a second once the groups are full: a tenth of what one thread is to manage. So the popular contents of [`Mix::Day`] are far
@@ -158,8 +158,10 @@ impl Core {
 
     fn apply(&mut self) {
         for block in self.rows.chunks(BLOCK) {
-            let touch = |row: &Row| self.groups[usize::from(row.content.group().0)].touch(row.keys());
-            black_box(block.iter().map(touch).fold(0, u8::wrapping_add));
+            let rows = block.iter();
+            black_box(read_ahead(
+                rows.map(|row| (&self.groups[usize::from(row.content.group().0)], row.keys())),
+            ));
             for row in block {
                 let value = row.content.0.to_le_bytes();
                 let sighting = row.sighting(&value);

@@ -316,6 +316,14 @@ impl HotRecord {
         }
     }
 
+    /// Reads where [`HotRecord::touch`] looks first.
+    #[inline]
+    pub(crate) fn touch_first(&self) -> u8 {
+        let cell = self.cells.get(self.cells.len() / 2).map_or(0, |cell| cell.kind as u8);
+        let reach = self.reach.first().map_or(0, |entry| entry.first_epoch as u8);
+        cell ^ self.surfaces.touch() ^ reach
+    }
+
     /// Reads what most of its counters stand in: the first cell of the platform, the surfaces, and where the account is counted.
     #[inline]
     pub(crate) fn touch(&self, keys: SightingKeys) -> u8 {

@@ -87,12 +87,14 @@ fn snapshots_at_random_events_and_what_units_take_change_nothing() {
                         group.take_changed();
                         group.take_counters();
                         group.take_comparison();
-                        group.touch(tocsin_model::SightingKeys {
-                            content: id(place as u8 % 60),
-                            event_token: place as u64,
+                        let keys = |number: u64| tocsin_model::SightingKeys {
+                            content: id(number as u8 % 60),
+                            event_token: number,
                             platform: tocsin_model::PlatformId(1),
-                            account: tocsin_model::AccountToken(place as u64),
-                        });
+                            account: tocsin_model::AccountToken(number),
+                        };
+                        let to_come = place as u64..place as u64 + unit;
+                        crate::read_ahead(to_come.map(|number| (&*group, keys(number))));
                     }
                 }
                 if random.random_ratio(1, 200) {
