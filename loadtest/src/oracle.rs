@@ -134,6 +134,7 @@ mod tests {
             occurred_at: Timestamp(at),
             content: vec![content()],
             same_as: Vec::new(),
+            frames: Vec::new(),
             account: Some(AccountPseudonym([account; 16])),
             account_epoch: 1,
             region: None,

@@ -46,6 +46,7 @@ pub fn share(id: u128, platform: &str, url: &str, occurred_at: Timestamp) -> Eve
         occurred_at,
         content: vec![content(url)],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: Some(AccountPseudonym(id.to_be_bytes())),
         account_epoch: 0,
         region: None,

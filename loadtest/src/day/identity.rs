@@ -83,6 +83,7 @@ impl Identity {
             kind: occurrence.kind,
             occurred_at: occurrence.occurred_at,
             content: vec![self.content(family, variant)],
+            frames: Vec::new(),
             same_as: if asserted {
                 vec![self.content(family, 0)]
             } else {

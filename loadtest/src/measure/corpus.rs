@@ -161,6 +161,7 @@ pub(super) fn markers(party: &PartyPlan, place: &str, at: Timestamp) -> BTreeMap
                 occurred_at: at,
                 content: vec![hash.clone()],
                 same_as: Vec::new(),
+                frames: Vec::new(),
                 account: Some(AccountPseudonym(id)),
                 account_epoch: 1,
                 region: None,

@@ -285,6 +285,7 @@ fn upload(party: &PartyPlan, picture: [u8; 32], random: &mut SmallRng) -> Event 
             pdq(picture),
         ],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: Some(AccountPseudonym(id)),
         account_epoch: 1,
         region: None,

@@ -125,6 +125,7 @@ fn seen_once(number: u64, at: Timestamp, platform: &tocsin_model::Name) -> Event
         occurred_at: at,
         content: vec![ContentHash::from_bytes(Algorithm::Sha256, value, None).expect("a SHA-256 has 32 bytes")],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: Some(AccountPseudonym(digest(3))),
         account_epoch: 1,
         region: None,

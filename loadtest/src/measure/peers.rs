@@ -223,6 +223,7 @@ fn peer_event(value: &[u8]) -> Option<([u8; 32], Event)> {
         occurred_at,
         content: vec![ContentHash::from_bytes(Algorithm::Sha256, hash.to_vec(), None).ok()?],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: Some(AccountPseudonym(account)),
         account_epoch: 1,
         region: region.try_into().ok(),

@@ -52,6 +52,7 @@ pub(crate) fn event(copy: Copy, occurred_at: Timestamp, draw: &mut Draw) -> Even
         occurred_at,
         content: vec![copy.content],
         same_as: copy.same_as.into_iter().collect(),
+        frames: Vec::new(),
         account: Some(copy.account),
         account_epoch: 1,
         region: Some(*[b"NZ", b"DE", b"US", b"BR", b"IN"][draw.below(5) as usize]),

@@ -21,6 +21,9 @@ pub struct EventDocument {
     /// Contents that the party says are the same: 0 to 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_as: Option<Vec<HashDocument>>,
+    /// Frames of the video, at even distances over all of it: 0 to 64. Videos of which frames agree become one family.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<Vec<FrameDocument>>,
     /// The account as the platform's keyed pseudonym: 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "00112233445566778899aabbccddeeff")]
@@ -66,6 +69,16 @@ pub struct HashDocument {
     pub quality: Option<u8>,
 }
 
+/// A frame of a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FrameDocument {
+    /// Its PDQ hash: 64 hexadecimal digits.
+    #[schema(example = "25ad26b96f58d2491a79f80f07f2c9936fe6083dfb4983d8a4a36db40034df54")]
+    pub pdq: String,
+    /// How much there is to see: 0 to 100. Below 50 a frame is not matched.
+    pub quality: u8,
+}
+
 /// A platform's own classification.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LabelDocument {
@@ -100,6 +113,10 @@ mod tests {
             occurred_at: "2026-03-15T13:40:00.250Z".to_owned(),
             content: vec![hash("sha256", "a", 64), hash("pdq", "b", 64)],
             same_as: Some(vec![hash("md5", "c", 32)]),
+            frames: Some(vec![FrameDocument {
+                pdq: "d".repeat(64),
+                quality: 80,
+            }]),
             account: Some("0".repeat(32)),
             account_epoch: Some(3),
             region: Some("NZ".to_owned()),
@@ -114,6 +131,6 @@ mod tests {
         };
         let event = tocsin_wire::event::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
         assert_eq!(event.content.len(), 2);
-        assert_eq!(event.labels.len(), 1);
+        assert_eq!((event.labels.len(), event.frames.len()), (1, 1));
     }
 }

@@ -26,8 +26,8 @@ pub struct IntakeConfig {
     /// Parties whose ingest topics carry actions of Osprey beside events, each with the file (TOML) that says which actions are events and
     /// where their fields stand. Default: none. Should be the same for every intake.
     pub osprey_mappings: BTreeMap<String, String>,
-    /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice; what was announced
-    /// longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many pictures set it higher.
+    /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice and each frame of
+    /// a video once; what was announced longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many pictures set it higher.
     pub announced_hashes_max: u32,
 }
 
@@ -45,6 +45,8 @@ pub struct MappingRefused {
 
 /// What a name of an announced content takes (measured: `loadtest/RECORD.md`).
 const ANNOUNCED_BYTES: u64 = 583;
+/// What a frame of a video takes that was seen of late: in the index 155 bytes and its number, and 32 in the video.
+const FRAME_BYTES: u64 = 224;
 /// Appends that are waited for at most, and as much in the client's queues.
 const ON_ITS_WAY_BYTES: u64 = 64 << 20;
 /// The largest mapping, and the largest key of one, in bytes.
@@ -102,6 +104,10 @@ impl IntakeConfig {
             MemoryPart {
                 of: "intake.announced_hashes_max",
                 bytes: u64::from(self.announced_hashes_max) * ANNOUNCED_BYTES,
+            },
+            MemoryPart {
+                of: "frames of videos that intake saw of late",
+                bytes: self.limits().frames_max as u64 * FRAME_BYTES,
             },
             MemoryPart {
                 of: "what is on its way in intake",

@@ -157,7 +157,7 @@ impl Intake {
             (_, value) => match family::read(record.key, value).ok()? {
                 FamilyRecord::Announcement(announcement) => self.announced(&announcement),
                 FamilyRecord::FurtherHash(further) => {
-                    let name = Name::new(self.setup.key.content_id(&further.hash), further.hash);
+                    let name = Name::of_further(self.setup.key.content_id(&further.hash), &further);
                     let links = self.finder.further(further.content, further.class, &name, further.at);
                     self.append_links(links);
                 }
@@ -329,7 +329,8 @@ impl Intake {
         }
         self.counted.accepted += 1;
         let is_matched = matches!(event.strongest.algorithm, Algorithm::Pdq | Algorithm::Url);
-        if is_matched || event.content.len() > 1 || !event.same_as.is_empty() {
+        let names_more = event.content.len() > 1 || !event.same_as.is_empty() || !event.frames.is_empty();
+        if is_matched || names_more {
             let links = self.links(event, &sighting);
             self.append_links(links);
         }

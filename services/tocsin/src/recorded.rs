@@ -109,6 +109,7 @@ impl Post {
             occurred_at: received_at,
             content: vec![hash?],
             same_as: Vec::new(),
+            frames: Vec::new(),
             account: Some(AccountPseudonym(half(digest(&self.account_id)))),
             account_epoch: 0,
             region: None,

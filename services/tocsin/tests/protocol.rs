@@ -111,6 +111,7 @@ fn spread() -> Vec<Recorded> {
             occurred_at: received_at,
             content: vec![ContentHash::from_bytes(Algorithm::Md5, vec![7; 16], None).unwrap()],
             same_as: Vec::new(),
+            frames: Vec::new(),
             account: Some(AccountPseudonym([number % 60; 16])),
             account_epoch: 0,
             region: None,

@@ -1,7 +1,7 @@
 //! Links: what is read goes through the finder, and what it finds goes to the groups and to everyone who looks for it.
 
 use bytes::Bytes;
-use tocsin_family::{Name, Seen};
+use tocsin_family::{Name, Seen, Video};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{Algorithm, ContentHash, FamilyAnnouncement, Link, Sighting};
 use tocsin_wire::event::EventRef;
@@ -44,6 +44,15 @@ impl Intake {
             self.counted.unmatchable += u64::from(is_pdq && name.pdq.is_none());
             if name.hash.routes() && name.id != own.id {
                 further.push(name);
+            }
+        }
+        if !event.frames.is_empty() {
+            match Video::of_frames(event.frames.iter()) {
+                Some(video) => {
+                    let digest = event.frames.digest();
+                    further.push(Name::of_video(key.content_id(&digest), digest, video));
+                }
+                None => self.counted.unmatchable += 1,
             }
         }
         let same_as = event.same_as.iter().map(|view| view.to_hash());

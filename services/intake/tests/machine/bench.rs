@@ -179,6 +179,7 @@ pub fn share(id: u128, number: usize, occurred_at: i64) -> Event {
         occurred_at: Timestamp(occurred_at),
         content: vec![content(number)],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: None,
         account_epoch: 0,
         region: None,

@@ -1,7 +1,9 @@
 //! Goal: what one intake reads of an announced content is said to all, and taken back with the announcement.
 
 use tocsin_intake::TimeSource;
-use tocsin_model::{Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Link, Timestamp};
+use tocsin_model::{
+    Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Frame, Link, Timestamp,
+};
 use tocsin_wire::event::encode_single_object;
 use tocsin_wire::family;
 
@@ -187,4 +189,42 @@ fn a_further_hash_without_an_announcement_is_taken_out_of_the_topic_once_it_was_
     late.read_family(&told[0].0, told[0].1.as_deref());
     late.intake.caught_up();
     assert_eq!(families(&late.said()), [(told[0].0.clone(), None)]);
+}
+
+#[test]
+fn a_copy_of_a_video_joins_by_its_frames_at_an_intake_that_never_saw_the_video() {
+    let frame = |number: u8, flips: usize| {
+        let mut pdq = std::array::from_fn(|place| (number ^ place as u8).wrapping_mul(number * 2 + 37) ^ 0x3c);
+        (0..flips).for_each(|bit| pdq[bit / 8] ^= 1 << (bit % 8));
+        Frame { pdq, quality: 80 }
+    };
+    let event = |id: u128, number: u8, flips: usize, frames: u8| Event {
+        content: vec![file(number)],
+        frames: (0..frames).map(|number| frame(number, flips)).collect(),
+        ..share(id, 0, NOON)
+    };
+    let [mut one, mut other] = [(); 2].map(|()| Bench::new(TimeSource::Log));
+    let (key_of, announced) = announcement(1);
+    for bench in [&mut one, &mut other] {
+        bench.read_family(&key_of, announced.as_deref());
+    }
+    one.read(NOON, Some(&encode_single_object(&event(1, 1, 0, 12))));
+    let told = families(&one.said());
+    assert_eq!(told.len(), 1);
+    let further = family::decode_further_hash(told[0].1.as_ref().unwrap()).unwrap();
+    assert_eq!(further.hash.algorithm(), Algorithm::Vpdq);
+    assert_eq!(further.frames.len(), 12);
+    other.read_family(&told[0].0, told[0].1.as_deref());
+    other.read(NOON, Some(&encode_single_object(&event(2, 2, 30, 12))));
+    let found = links(&other.said());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].evidence, Evidence::FrameShare(100));
+    // Four frames are too few, and counted.
+    other.read(NOON, Some(&encode_single_object(&event(3, 3, 30, 4))));
+    assert_eq!(links(&other.said()), []);
+    assert_eq!(other.intake.take_counted().unmatchable, 1);
+    other.read_family(&key_of, None);
+    assert_eq!(families(&other.said()), [(told[0].0.clone(), None)]);
+    other.read(NOON, Some(&encode_single_object(&event(4, 4, 29, 12))));
+    assert_eq!(links(&other.said()), []);
 }

@@ -13,7 +13,7 @@ pub struct SignalType {
 
 impl SignalType {
     /// All that are known. `sha256`, `video_sha256`, `photo_md5` and `md5` are none of theirs by this name, but what such hashes are called in lists; a
-    /// `vpdq` signal is a list of frames, which events do not carry: it is known and not matched.
+    /// `vpdq` signal is a list of frames, which look-ups and lists do not bring to those who find links: it is known and not matched.
     pub const ALL: [SignalType; 8] = [
         SignalType::new("pdq", Some(Algorithm::Pdq)),
         SignalType::new("sha256", Some(Algorithm::Sha256)),

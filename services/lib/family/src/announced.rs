@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
@@ -5,6 +6,7 @@ use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
 use crate::centres::Centres;
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
+use crate::video::{Most, Video};
 
 /// A content that was announced, and the family it belongs to.
 #[derive(Clone, Debug)]
@@ -21,9 +23,12 @@ pub(crate) struct Index {
     /// found; it goes, and the one before is found again.
     by_hash: HashMap<ContentId, Vec<(Class, ContentId)>>,
     by_pdq: PdqIndex<(Class, ContentId)>,
+    by_frame: PdqIndex<(Class, ContentId)>,
     announcements: HashMap<(ContentId, Class), Announcement>,
     /// How many announcements there are of each class: those of none need not be looked for.
     classes: BTreeMap<Class, usize>,
+    /// How many frames of videos are known in each class.
+    frames: BTreeMap<Class, usize>,
     centres: Centres,
     early: Early,
     by_age: BTreeMap<u64, (ContentId, Class)>,
@@ -41,6 +46,7 @@ struct Announcement {
     known: Announced,
     names: Names,
     slots: Vec<Slot>,
+    frames: Vec<Slot>,
 }
 
 /// Further hashes that stand in the log before their announcement, which compaction leaves where it was said last.
@@ -119,6 +125,48 @@ impl Index {
         known.collect()
     }
 
+    /// Whether a content may come into a family by the frames of its video, as [`Index::may_join`] says of pictures.
+    pub(crate) fn may_join_by_frames(&self, content: ContentId, video: &Video, family: FamilyId, class: Class) -> bool {
+        match self.get(content, class) {
+            Some(own) => own.family == family || self.centres.are_videos_near(own.family, family, class),
+            None => self.centres.is_video_within(video, family, class),
+        }
+    }
+
+    /// What is announced that is the same as a video of a content, with the share of frames that agree: in each class that is looked in the one
+    /// with the largest share, of those that are wanted and whose family it may join; of equal ones that of the lowest id.
+    pub(crate) fn same_video(
+        &mut self,
+        own: ContentId,
+        video: &Video,
+        is_looked_in: impl Fn(Class) -> bool,
+        wanted: impl Fn(&Announced) -> bool,
+    ) -> Vec<(Class, u16, Announced)> {
+        let mut found = Vec::new();
+        let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
+        // One class at a time, as with pictures.
+        for class in self.frames.keys().copied().filter(|class| is_looked_in(*class)) {
+            let is_wanted =
+                |(of, content): &(Class, ContentId)| *of == class && self.get(*content, class).is_some_and(&wanted);
+            let candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
+            let same = candidates.into_iter().filter_map(|(_, content)| {
+                let announcement = self.announcements.get(&(content, class))?;
+                let share = announcement
+                    .names
+                    .videos()
+                    .filter_map(|other| video.same(other))
+                    .max()?;
+                let known = &announcement.known;
+                let may_join = self.may_join_by_frames(own, video, known.family, class);
+                may_join.then_some((share, Reverse(content), known))
+            });
+            let best = same.max_by_key(|(share, content, _)| (*share, *content));
+            found.extend(best.map(|(share, _, known)| (class, share, known.clone())));
+        }
+        (self.lookup, self.near) = (lookup, near);
+        found
+    }
+
     /// What stands for an announced content, as far as it is known.
     pub(crate) fn names(&self, content: ContentId, class: Class) -> Names {
         let announcement = self.announcements.get(&(content, class));
@@ -142,6 +190,7 @@ impl Index {
             known,
             names: Names::default(),
             slots: Vec::new(),
+            frames: Vec::new(),
         };
         self.announcements.insert((content, class), announcement);
         *self.classes.entry(class).or_default() += 1;
@@ -160,6 +209,7 @@ impl Index {
             self.forgotten_early += self.early.add(content, class, further, names_max);
             return Names::default();
         };
+        let names_before = announcement.names.count();
         let added = announcement.names.add(further);
         let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
         announcement.slots.reserve_exact(added.pdqs().count());
@@ -167,6 +217,18 @@ impl Index {
         if let Some(pdq) = added.pdqs().next() {
             self.centres.set(announcement.known.family, class, *pdq);
         }
+        for video in added.videos() {
+            let inserted = video
+                .frames()
+                .iter()
+                .map(|frame| self.by_frame.insert(*frame, (class, content)));
+            let before = announcement.frames.len();
+            announcement.frames.reserve_exact(video.frames().len());
+            announcement.frames.extend(inserted.filter_map(Result::ok));
+            *self.frames.entry(class).or_default() += announcement.frames.len() - before;
+            self.centres.set_video(announcement.known.family, class, video);
+        }
+        self.names += announcement.names.count() - names_before;
         for name in added.iter() {
             let known = self.by_hash.entry(name.id).or_default();
             known.retain(|place| *place != (class, content));
@@ -179,7 +241,6 @@ impl Index {
             }
             known.insert(end.min(begin + SHARING_MAX - 1), (class, content));
         }
-        self.names += added.count();
         while self.names > names_max {
             let Some((_, (oldest, class))) = self.by_age.first_key_value() else {
                 break;
@@ -205,6 +266,13 @@ impl Index {
         self.names -= announcement.names.count();
         for slot in announcement.slots {
             self.by_pdq.remove(slot);
+        }
+        if let Some(count) = self.frames.get_mut(&class) {
+            *count -= announcement.frames.len();
+        }
+        self.frames.retain(|_, count| *count > 0);
+        for slot in announcement.frames {
+            self.by_frame.remove(slot);
         }
         for name in announcement.names.iter() {
             let Some(known) = self.by_hash.get_mut(&name.id) else {
@@ -237,6 +305,11 @@ impl Index {
     }
 }
 
+/// Of announced videos so many are looked at for one that was seen.
+const VIDEOS_MOST: Most = Most {
+    of_frame: 32,
+    compared: 16,
+};
 /// So many contents that share a hash in one class are found by it again, one after the other as those after them go.
 const SHARING_MAX: usize = 8;
 

@@ -3,9 +3,10 @@ use std::collections::HashMap;
 use tocsin_model::{Class, FamilyId};
 
 use crate::pdq::Pdq;
+use crate::video::Video;
 
-/// The centre of each family that something is announced of: the first picture that was. What joins by its looks stays near to it, so that
-/// a chain of pictures, each near to the one before, does not end at another picture. A family that grew together with one that looks
+/// The centre of each family that something is announced of: the first picture that was, and the first video. What joins by its looks stays near to
+/// it, so that a chain of pictures, each near to the one before, does not end at another picture. A family that grew together with one that looks
 /// otherwise, by what they shared, has the centres of both.
 #[derive(Debug, Default)]
 pub(crate) struct Centres(HashMap<(FamilyId, Class), Centre>);
@@ -14,13 +15,15 @@ pub(crate) struct Centres(HashMap<(FamilyId, Class), Centre>);
 struct Centre {
     /// All further apart than [`Centres::DISTANCE_MAX`].
     pdqs: Vec<Pdq>,
+    /// Of each two fewer than [`Video::CENTRE_SHARE_MIN`] of a hundred frames agree.
+    videos: Vec<Video>,
     announcements: usize,
 }
 
 impl Centres {
     /// No picture joins a family whose centre is further away, in bits.
     pub(crate) const DISTANCE_MAX: u32 = 48;
-    /// So many centres of a family are known at most: the first.
+    /// So many centres of a family are known at most, of pictures and of videos each: the first.
     const CENTRES_MAX: usize = 4;
 
     /// Whether a picture may join a family by its looks; any may as long as no centre is known.
@@ -36,13 +39,29 @@ impl Centres {
         centres.is_empty() || centres.iter().any(|centre| self.is_within(centre, other, class))
     }
 
+    /// Whether a video may join a family by its frames; any may as long as no centre is known.
+    pub(crate) fn is_video_within(&self, video: &Video, family: FamilyId, class: Class) -> bool {
+        self.0
+            .get(&(family, class))
+            .is_none_or(|centre| centre.videos.is_empty() || centre.is_video_near(video))
+    }
+
+    /// Whether two families may become one by the frames of a content; they may as long as one's centre is not known.
+    pub(crate) fn are_videos_near(&self, one: FamilyId, other: FamilyId, class: Class) -> bool {
+        let centres = self.0.get(&(one, class)).map_or(&[][..], |centre| &centre.videos);
+        centres.is_empty() || centres.iter().any(|centre| self.is_video_within(centre, other, class))
+    }
+
     /// A content of the family is announced that belonged to another one before, whose centres are the new one's too.
     pub(crate) fn enter(&mut self, family: FamilyId, class: Class, before: Option<FamilyId>) {
         let before = before.filter(|before| *before != family);
-        let before = before.and_then(|before| Some(self.0.get(&(before, class))?.pdqs.clone()));
+        let before = before.and_then(|before| self.0.get(&(before, class)));
+        let before = before.map(|before| (before.pdqs.clone(), before.videos.clone()));
+        let (pdqs, videos) = before.unwrap_or_default();
         let centre = self.0.entry((family, class)).or_default();
         centre.announcements += 1;
-        before.iter().flatten().for_each(|pdq| centre.add(*pdq));
+        pdqs.into_iter().for_each(|pdq| centre.add(pdq));
+        videos.iter().for_each(|video| centre.add_video(video));
     }
 
     /// A content of the family is announced no more; with the last one its centres go.
@@ -64,6 +83,15 @@ impl Centres {
         }
     }
 
+    /// The first video of a family is its centre.
+    pub(crate) fn set_video(&mut self, family: FamilyId, class: Class, video: &Video) {
+        if let Some(centre) = self.0.get_mut(&(family, class))
+            && centre.videos.is_empty()
+        {
+            centre.add_video(video);
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -82,6 +110,16 @@ impl Centre {
         if self.pdqs.len() < Centres::CENTRES_MAX && !self.is_near(&pdq) {
             self.pdqs.reserve_exact(1);
             self.pdqs.push(pdq);
+        }
+    }
+    fn is_video_near(&self, video: &Video) -> bool {
+        let is_near = |centre: &Video| centre.agreement(video) >= Video::CENTRE_SHARE_MIN;
+        self.videos.iter().any(is_near)
+    }
+
+    fn add_video(&mut self, video: &Video) {
+        if self.videos.len() < Centres::CENTRES_MAX && !self.is_video_near(video) {
+            self.videos.push(video.clone());
         }
     }
 }

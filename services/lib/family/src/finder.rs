@@ -13,8 +13,8 @@ use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
 
 /// Finds links: between what an event says is the same, and between the hashes of a content and those of announced families, where they
-/// are equal or, of PDQ hashes, near: a content that is seen joins the nearest one of each class, and what is announced is joined by those
-/// seen lately that are near nothing else.
+/// are equal or, of PDQ hashes, near, or where videos agree in their frames: a content that is seen joins the nearest one of each class, and what is
+/// announced is joined by those seen lately that are near nothing else.
 #[derive(Debug)]
 pub struct LinkFinder {
     limits: Limits,
@@ -125,6 +125,18 @@ impl LinkFinder {
                 self.links_between(entry, own, &known, class, entry.at, evidence)
             }));
         }
+        for video in new.videos() {
+            let is_another = |known: &Announced| known.content != entry.content();
+            let is_looked_in = |class| entry.is_seen_with(class);
+            let same = self
+                .announced
+                .same_video(entry.content(), video, is_looked_in, is_another);
+            links.extend(same.into_iter().flat_map(|(class, share, known)| {
+                let own = self.announced.family(entry.content(), class);
+                let own = equal.get(&class).copied().unwrap_or(own);
+                self.links_between(entry, own, &known, class, entry.at, Evidence::FrameShare(share))
+            }));
+        }
         // If it is announced itself, what names it stands for its family too.
         let own = self.announced.with_hash(entry.content());
         let own = own.filter(|(class, known)| known.content == entry.content() && entry.is_in(*class));
@@ -140,11 +152,19 @@ impl LinkFinder {
     /// Notes further hashes of what is announced, to be said to everyone who looks for it.
     fn tell(&mut self, content: ContentId, class: Class, names: &Names, at: Timestamp) {
         let further = names.iter().filter(|name| name.id != content);
-        self.further.extend(further.map(|name| FurtherHash {
-            content,
-            hash: name.hash.clone(),
-            class,
-            at,
+        self.further.extend(further.map(|name| {
+            FurtherHash {
+                content,
+                hash: name.hash.clone(),
+                frames: name
+                    .video
+                    .iter()
+                    .flat_map(|video| video.frames())
+                    .map(|frame| frame.to_bytes())
+                    .collect(),
+                class,
+                at,
+            }
         }));
     }
 
@@ -207,8 +227,8 @@ impl LinkFinder {
         self.untold(links.unwrap_or_default())
     }
 
-    /// The contents seen lately that join what is announced under these names: those that share one, and those near one that no other
-    /// announced content is near to. So a picture between two families, a logo or a frame of the news, does not make them one.
+    /// The contents seen lately that join what is announced under these names: those that share one, and those near one, or of the same frames, that
+    /// no other announced content is near to. So a picture between two families, a logo or a frame of the news, does not make them one.
     fn joining(&mut self, known: &Announced, names: &Names, class: Class, at: Timestamp) -> Vec<Link> {
         let mut links = Vec::new();
         let mut told: HashSet<(ContentId, PartyId, Sharing)> = HashSet::new();
@@ -235,6 +255,20 @@ impl LinkFinder {
                     let evidence = Evidence::PdqDistance(distance as u16);
                     let own = self.announced.family(entry.content(), class);
                     links.extend(self.links_between(&entry, own, known, class, at, evidence));
+                }
+            }
+        }
+        for video in names.videos() {
+            let is_wanted = |entry: &Remembered| entry.content() != known.content && entry.is_seen_with(class);
+            for (share, entry) in self.recent.same_video(video, is_wanted) {
+                let may_join = |own| {
+                    self.announced
+                        .may_join_by_frames(entry.content(), own, known.family, class)
+                };
+                let is_one_family = entry.videos().any(may_join) || self.shares_hash(&entry, class);
+                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
+                    let own = self.announced.family(entry.content(), class);
+                    links.extend(self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share)));
                 }
             }
         }
@@ -290,7 +324,17 @@ impl LinkFinder {
         let own = self.announced.family(entry.content(), class);
         let is_wanted = |of, other: &Announced| of == class && other.family != own && other.family != known.family;
         let mut pdqs = entry.pdqs();
-        pdqs.any(|pdq| !self.announced.nearest(entry.content(), pdq, is_wanted).is_empty())
+        if pdqs.any(|pdq| !self.announced.nearest(entry.content(), pdq, is_wanted).is_empty()) {
+            return true;
+        }
+        let is_wanted = |other: &Announced| is_wanted(class, other);
+        let mut videos = entry.videos();
+        videos.any(|video| {
+            let same = self
+                .announced
+                .same_video(entry.content(), video, |of| of == class, is_wanted);
+            !same.is_empty()
+        })
     }
 
     /// Whether another content has a hash of this one, as far as the class's scope can tell.
@@ -371,3 +415,5 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod video_tests;

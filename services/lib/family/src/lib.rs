@@ -8,7 +8,7 @@
 //! * Two contents that are linked in either order get the same link: the content with the higher id joins the family of the lower one.
 //! * Memory has a stated limit: what was seen longest ago is forgotten first, and counted.
 //!
-//! Start reading at [`LinkFinder`]; pictures are compared by [`PdqIndex`].
+//! Start reading at [`LinkFinder`]; pictures are compared by [`PdqIndex`], videos by their frames: [`Video`].
 
 mod announced;
 mod asserted;
@@ -18,8 +18,10 @@ mod names;
 mod pdq;
 mod recent;
 mod told;
+mod video;
 
 pub use finder::{LinkFinder, Seen};
 pub use names::Name;
 pub use pdq::{Found, Full, Lookup, Pdq, PdqIndex, Slot, Unmatchable};
 pub use recent::Limits;
+pub use video::Video;

@@ -1,10 +1,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use tocsin_model::{ContentId, Milliseconds, PartyId, Sharing, Timestamp};
+use tocsin_model::{ContentId, Event, Milliseconds, PartyId, Sharing, Timestamp};
 
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
+use crate::video::{Most, Video};
 
 /// How much the finder remembers.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,10 @@ pub struct Limits {
     pub remembered: Milliseconds,
     /// The most contents with further hashes or PDQ hashes remembered.
     pub contents_max: usize,
-    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways.
+    /// The most frames of videos remembered, of all contents together.
+    pub frames_max: usize,
+    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways, and each frame of a video
+    /// once.
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,
@@ -27,6 +31,7 @@ impl Default for Limits {
         Limits {
             remembered: Milliseconds::from_hours(2),
             contents_max: 200_000,
+            frames_max: 500_000,
             announced_max: 1_000_000,
             links_max: 200_000,
             party_links_max: 4_096,
@@ -49,14 +54,17 @@ pub(crate) struct Remembered {
 /// way, so that one that floods pushes nobody else's out.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    /// By number, in order of arrival; each with where its PDQ hashes stand.
-    entries: HashMap<u64, (Remembered, Vec<Slot>)>,
+    /// By number, in order of arrival; each with where its PDQ hashes and its frames stand.
+    entries: HashMap<u64, (Remembered, Places)>,
     next_number: u64,
     /// Ascending: the oldest first.
     by_party: BTreeMap<PartyId, VecDeque<u64>>,
     /// No entry is older: until it is too old none is, and nothing is looked for.
     oldest_at: Option<Timestamp>,
     by_pdq: PdqIndex<u64>,
+    by_frame: PdqIndex<u64>,
+    /// How many of the frames are of each party; of none that has none.
+    frames: BTreeMap<PartyId, usize>,
     lookup: Lookup,
     near: Vec<Found<u64>>,
     /// Ascending: the oldest first.
@@ -64,6 +72,12 @@ pub(crate) struct Recent {
     /// The latest entries of a content of one party and sharing, ascending.
     latest: HashMap<(ContentId, PartyId, Sharing), VecDeque<u64>>,
     forgotten_early: u64,
+}
+
+#[derive(Debug)]
+struct Places {
+    pdqs: Vec<Slot>,
+    frames: Vec<Slot>,
 }
 
 impl Recent {
@@ -79,10 +93,24 @@ impl Recent {
             let Some(party) = largest.map(|(party, _)| *party) else {
                 break;
             };
-            self.forgotten_early += 1;
-            self.forget_oldest(party);
-            self.lower_oldest_at(self.oldest(party).map(|entry| entry.at));
+            self.forget_early(party);
         }
+        while self.by_frame.len() + Event::FRAMES_MAX > limits.frames_max {
+            let largest = self
+                .frames
+                .iter()
+                .max_by_key(|(party, count)| (**count, Reverse(**party)));
+            let Some(party) = largest.map(|(party, _)| *party) else {
+                break;
+            };
+            self.forget_early(party);
+        }
+    }
+
+    fn forget_early(&mut self, party: PartyId) {
+        self.forgotten_early += 1;
+        self.forget_oldest(party);
+        self.lower_oldest_at(self.oldest(party).map(|entry| entry.at));
     }
 
     /// Of each party what is too old goes, up to the first entry that is not.
@@ -118,8 +146,14 @@ impl Recent {
         latest.push_back(number);
         // There is always room: an event has 16 hashes at most.
         let inserted = entry.pdqs().map(|pdq| self.by_pdq.insert(*pdq, number));
-        let slots = inserted.filter_map(Result::ok).collect();
-        self.entries.insert(number, (entry, slots));
+        let pdqs = inserted.filter_map(Result::ok).collect();
+        let frames = entry.videos().flat_map(Video::frames);
+        let inserted = frames.map(|frame| self.by_frame.insert(*frame, number));
+        let frames: Vec<Slot> = inserted.filter_map(Result::ok).collect();
+        if !frames.is_empty() {
+            *self.frames.entry(entry.party).or_default() += frames.len();
+        }
+        self.entries.insert(number, (entry, Places { pdqs, frames }));
     }
 
     /// The names of an entry that none of the latest ones says which stay for half the time at least; `None` where one says them all: of a
@@ -156,6 +190,20 @@ impl Recent {
             .filter_map(|found| Some((found.distance, self.entry(found.value)?)))
     }
 
+    /// Of the contents remembered that are the same as a video, those that are wanted, with the share of frames that agree: of those with frames near
+    /// to the most of its frames [`VIDEOS_MOST`] are compared with.
+    pub(crate) fn same_video(&mut self, video: &Video, wanted: impl Fn(&Remembered) -> bool) -> Vec<(u16, Remembered)> {
+        let entries = &self.entries;
+        let is_wanted = |number: &u64| entries.get(number).is_some_and(|(entry, _)| wanted(entry));
+        let candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut self.lookup, &mut self.near);
+        let same = candidates.into_iter().filter_map(|number| {
+            let entry = self.entry(number)?;
+            let share = entry.videos().filter_map(|other| video.same(other)).max()?;
+            Some((share, entry.clone()))
+        });
+        same.collect()
+    }
+
     /// The contents remembered under a hash, in order of arrival.
     pub(crate) fn with_hash(&self, hash: ContentId) -> impl DoubleEndedIterator<Item = &Remembered> {
         let numbers = self.by_hash.get(&hash).into_iter().flatten();
@@ -183,11 +231,20 @@ impl Recent {
         if numbers.is_empty() {
             self.by_party.remove(&party);
         }
-        let Some((number, (entry, slots))) = number.and_then(|number| self.entries.remove_entry(&number)) else {
+        let Some((number, (entry, places))) = number.and_then(|number| self.entries.remove_entry(&number)) else {
             return;
         };
-        for slot in slots {
+        for slot in places.pdqs {
             self.by_pdq.remove(slot);
+        }
+        if let Some(count) = self.frames.get_mut(&party) {
+            *count -= places.frames.len();
+            if *count == 0 {
+                self.frames.remove(&party);
+            }
+        }
+        for slot in places.frames {
+            self.by_frame.remove(slot);
         }
         if let Some(latest) = self.latest.get_mut(&entry.whose()) {
             latest.pop_front_if(|oldest| *oldest == number);
@@ -209,6 +266,11 @@ impl Recent {
     }
 }
 
+/// Of the videos remembered so many are looked at for one that is announced.
+const VIDEOS_MOST: Most = Most {
+    of_frame: 256,
+    compared: 256,
+};
 /// Of a content of one party and sharing so many entries are looked at for what is new.
 const LATEST_MAX: usize = 4;
 
@@ -224,6 +286,10 @@ impl Remembered {
 
     pub(crate) fn pdqs(&self) -> impl Iterator<Item = &Pdq> {
         self.names().filter_map(|name| name.pdq.as_ref())
+    }
+
+    pub(crate) fn videos(&self) -> impl Iterator<Item = &Video> {
+        self.names().filter_map(|name| name.video.as_ref())
     }
 
     pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {

@@ -19,6 +19,8 @@ pub struct Event {
     pub content: Vec<ContentHash>,
     /// Contents that the party says are the same, 0 to 16.
     pub same_as: Vec<ContentHash>,
+    /// Frames of the video, 0 to 64.
+    pub frames: Vec<Frame>,
     /// The account, as the platform's keyed pseudonym.
     pub account: Option<AccountPseudonym>,
     /// The epoch of the platform's pseudonym key.
@@ -37,6 +39,15 @@ pub struct Event {
     pub sharing: Sharing,
 }
 
+/// A frame of a video, as vPDQ has it: <https://github.com/facebook/ThreatExchange/tree/main/vpdq>. Its time is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The PDQ hash: 256 bits.
+    pub pdq: [u8; 32],
+    /// How much there is to see: 0 to 100.
+    pub quality: u8,
+}
+
 /// A platform's own classification of a content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
@@ -49,6 +60,8 @@ pub struct Label {
 impl Event {
     /// The most hashes, `same_as` entries or labels an event may have, each.
     pub const LIST_LENGTH_MAX: usize = 16;
+    /// The most frames an event may have: of a longer video every second one, or fewer, at even distances.
+    pub const FRAMES_MAX: usize = 64;
     /// The longest label name, in bytes.
     pub const LABEL_LENGTH_MAX: usize = 64;
     /// The label that says: terrorist or violent extremist content.

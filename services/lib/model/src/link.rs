@@ -15,10 +15,12 @@ pub enum Evidence {
     Moderator,
     /// A person said that a family is none of the one it joined: its founder is alone again, and those that came by it go with it.
     FamilyParted,
+    /// Frames of both videos show the same: so many of a hundred of that one of the two of which fewer do.
+    FrameShare(u16),
 }
 
 impl Evidence {
-    /// Its number and, of PDQ hashes, their distance: what stands in records.
+    /// Its number and its measure: of PDQ hashes their distance, of frames their share in percent. What stands in records.
     pub fn code(self) -> (u8, Option<u16>) {
         match self {
             Evidence::PartyLink => (1, None),
@@ -27,23 +29,35 @@ impl Evidence {
             Evidence::FounderLinked => (4, None),
             Evidence::Moderator => (5, None),
             Evidence::FamilyParted => (6, None),
+            Evidence::FrameShare(percent) => (7, Some(percent)),
         }
     }
 
     /// The inverse of [`Evidence::code`].
-    pub fn from_code(number: u8, distance: Option<u16>) -> Option<Evidence> {
-        match (number, distance) {
+    pub fn from_code(number: u8, measure: Option<u16>) -> Option<Evidence> {
+        match (number, measure) {
             (1, None) => Some(Evidence::PartyLink),
             (2, None) => Some(Evidence::EqualHash),
             (3, Some(distance)) => Some(Evidence::PdqDistance(distance)),
             (4, None) => Some(Evidence::FounderLinked),
             (5, None) => Some(Evidence::Moderator),
             (6, None) => Some(Evidence::FamilyParted),
+            (7, Some(percent)) => Some(Evidence::FrameShare(percent)),
             _ => None,
         }
     }
 
-    /// Its name, without the distance.
+    /// Whether evidence of this number has a measure.
+    pub fn has_measure(number: u8) -> bool {
+        matches!(number, 3 | 7)
+    }
+
+    /// Whether it is what the two look like, and nothing that somebody said or that is equal.
+    pub fn is_by_looks(self) -> bool {
+        matches!(self, Evidence::PdqDistance(_) | Evidence::FrameShare(_))
+    }
+
+    /// Its name, without the measure.
     pub fn name(self) -> &'static str {
         match self {
             Evidence::PartyLink => "party_link",
@@ -52,6 +66,7 @@ impl Evidence {
             Evidence::FounderLinked => "founder_linked",
             Evidence::Moderator => "moderator",
             Evidence::FamilyParted => "family_parted",
+            Evidence::FrameShare(_) => "frame_share",
         }
     }
 }
@@ -133,6 +148,8 @@ pub struct FurtherHash {
     pub content: ContentId,
     /// The hash.
     pub hash: ContentHash,
+    /// Of a digest of a video's frames the frames themselves, those that are matched: PDQ hashes, 64 at most.
+    pub frames: Vec<[u8; 32]>,
     /// The class in which the content is announced.
     pub class: Class,
     /// When it was first said.

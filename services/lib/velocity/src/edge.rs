@@ -69,7 +69,7 @@ pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
         Evidence::FounderLinked => link.family < from && !(is_kept && from == alone),
         _ if is_kept => false,
         // By its looks a content comes into one family: a picture between two does not make them one.
-        Evidence::PdqDistance(_) => link.family < from && before.is_none(),
+        Evidence::PdqDistance(_) | Evidence::FrameShare(_) => link.family < from && before.is_none(),
         Evidence::PartyLink | Evidence::EqualHash => link.family < from,
     }
 }
@@ -84,10 +84,10 @@ pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out
         (Evidence::FamilyParted, SnapshotLayout::Before) => Evidence::Moderator,
         (evidence, _) => evidence,
     };
-    let (number, distance) = evidence.code();
+    let (number, measure) = evidence.code();
     out.byte(number);
-    if let Some(distance) = distance {
-        out.number(u64::from(distance));
+    if let Some(measure) = measure {
+        out.number(u64::from(measure));
     }
     // Party 0 is nobody's number plus one.
     out.number(joined.party.map_or(0, |party| u64::from(party.0) + 1));
@@ -115,9 +115,9 @@ pub(crate) fn decode_joined(input: &mut Decoder<'_>) -> Result<Option<Joined>, D
     if number == 0 {
         return Ok(None);
     }
-    let (near, _) = Evidence::PdqDistance(0).code();
-    let distance = (number == near).then(|| input.narrow("distance")).transpose()?;
-    let evidence = Evidence::from_code(number, distance).ok_or(DecodeError::Invalid("evidence"))?;
+    let has_measure = Evidence::has_measure(number);
+    let measure = has_measure.then(|| input.narrow("measure of evidence")).transpose()?;
+    let evidence = Evidence::from_code(number, measure).ok_or(DecodeError::Invalid("evidence"))?;
     let party: u32 = input.narrow("party")?;
     let party = party.checked_sub(1).map(u16::try_from).transpose();
     Ok(Some(Joined {

@@ -22,6 +22,7 @@ fn event(number: u64) -> Event {
         occurred_at: Timestamp(1_770_000_000_000 + number as i64),
         content: vec![ContentHash::from_bytes(Algorithm::Sha256, bytes(32), None).unwrap()],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: Some(AccountPseudonym(bytes(16).try_into().unwrap())),
         account_epoch: 1,
         region: Some(*b"NZ"),

@@ -220,7 +220,10 @@ impl EventError {
             "timestamp_out_of_range",
             "occurred_at lies outside the years 2000 to 2099.",
         ),
-        ("list_too_long", "content, same_as or labels has more than 16 items."),
+        (
+            "list_too_long",
+            "content, same_as or labels has more than 16 items, or frames more than 64.",
+        ),
         ("algorithm_unknown", "A hash in JSON names an unknown algorithm."),
         ("hash_malformed", "A hash value does not fit its algorithm."),
         ("quality_out_of_range", "A quality is not 0 to 100."),

@@ -1,10 +1,10 @@
 //! Announcements and further hashes of what is announced, as they stand in `tocsin.families`, compacted by their keys.
 
-use tocsin_model::{Class, ContentId, FamilyAnnouncement, FurtherHash, Timestamp};
+use tocsin_model::{Class, ContentId, Event, FamilyAnnouncement, FurtherHash, Timestamp};
 
-use crate::avro::{Cursor, put_long};
+use crate::avro::{ArrayWalk, Cursor, put_array, put_long};
 use crate::event::put_hash;
-use crate::record::{put_class, put_id, read_class, read_content, read_family, read_hash};
+use crate::record::{invalid, put_class, put_id, read_class, read_content, read_family, read_hash};
 use crate::{RecordError, SchemaName, framing};
 
 /// What a record of `tocsin.families` says.
@@ -101,6 +101,9 @@ pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
     put_hash(&mut out, &further.hash);
     put_class(&mut out, further.class);
     put_long(&mut out, further.at.0);
+    put_array(&mut out, further.frames.iter(), |out, frame| {
+        out.extend_from_slice(frame)
+    });
     out
 }
 
@@ -111,12 +114,20 @@ pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
 pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
     let datum = framing::open(SchemaName::FurtherHash, bytes)?;
     let cursor = &mut Cursor::new(&datum);
-    let further = FurtherHash {
+    let mut further = FurtherHash {
         content: read_content(cursor)?,
         hash: read_hash(cursor)?,
         class: read_class(cursor)?,
         at: Timestamp(cursor.long()?),
+        frames: Vec::new(),
     };
+    let mut walk = ArrayWalk::default();
+    while walk.step(cursor)? {
+        if further.frames.len() == Event::FRAMES_MAX {
+            return Err(invalid("frames"));
+        }
+        further.frames.push(*cursor.fixed()?);
+    }
     cursor.finish()?;
     Ok(further)
 }

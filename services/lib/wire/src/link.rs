@@ -14,9 +14,12 @@ pub fn encode(link: &Link) -> Vec<u8> {
     put_id(&mut out, link.content.0);
     put_hash(&mut out, &link.hash);
     put_id(&mut out, link.family.0.0);
-    let (symbol, distance) = link.evidence.code();
+    let (symbol, measure) = link.evidence.code();
     put_long(&mut out, i64::from(symbol));
-    put_option(&mut out, distance, |out, distance| put_long(out, i64::from(distance)));
+    let is_share = matches!(link.evidence, Evidence::FrameShare(_));
+    for measure in [measure.filter(|_| !is_share), measure.filter(|_| is_share)] {
+        put_option(&mut out, measure, |out, measure| put_long(out, i64::from(measure)));
+    }
     put_option(&mut out, link.party, |out, party| put_long(out, i64::from(party.0)));
     put_class(&mut out, link.class);
     put_long(&mut out, link.at.0);
@@ -33,9 +36,15 @@ pub fn decode(bytes: &[u8]) -> Result<Link, RecordError> {
     let content = read_content(cursor)?;
     let hash = read_hash(cursor)?;
     let family = read_family(cursor)?;
-    let symbol = cursor.branch(7)?;
+    let symbol = cursor.branch(8)?;
     let distance = cursor.present()?.then(|| narrow(cursor, "distance")).transpose()?;
-    let evidence = Evidence::from_code(symbol, distance).ok_or(invalid("evidence"))?;
+    let share = cursor.present()?.then(|| narrow(cursor, "share")).transpose()?;
+    let measure = match symbol {
+        7 if distance.is_none() => share,
+        _ if share.is_none() => distance,
+        _ => None,
+    };
+    let evidence = Evidence::from_code(symbol, measure).ok_or(invalid("evidence"))?;
     let link = Link {
         content,
         hash,

@@ -113,8 +113,14 @@ impl SchemaName {
     /// The text of every version, the first one first. The last is the one this version writes.
     pub fn versions(self) -> &'static [&'static str] {
         match self {
-            SchemaName::Event => &[include_str!("../../../../schemas/avro/event/1.avsc")],
-            SchemaName::EventBatch => &[include_str!("../../../../schemas/avro/event_batch/1.avsc")],
+            SchemaName::Event => &[
+                include_str!("../../../../schemas/avro/event/1.avsc"),
+                include_str!("../../../../schemas/avro/event/2.avsc"),
+            ],
+            SchemaName::EventBatch => &[
+                include_str!("../../../../schemas/avro/event_batch/1.avsc"),
+                include_str!("../../../../schemas/avro/event_batch/2.avsc"),
+            ],
             SchemaName::Alert => &[
                 include_str!("../../../../schemas/avro/alert/1.avsc"),
                 include_str!("../../../../schemas/avro/alert/2.avsc"),
@@ -130,6 +136,7 @@ impl SchemaName {
             SchemaName::Link => &[
                 include_str!("../../../../schemas/avro/link/1.avsc"),
                 include_str!("../../../../schemas/avro/link/2.avsc"),
+                include_str!("../../../../schemas/avro/link/3.avsc"),
             ],
             SchemaName::State => &[include_str!("../../../../schemas/avro/state/1.avsc")],
             SchemaName::Party => &[include_str!("../../../../schemas/avro/party/1.avsc")],
@@ -139,7 +146,10 @@ impl SchemaName {
             ],
             SchemaName::Watch => &[include_str!("../../../../schemas/avro/watch/1.avsc")],
             SchemaName::Population => &[include_str!("../../../../schemas/avro/population/1.avsc")],
-            SchemaName::FurtherHash => &[include_str!("../../../../schemas/avro/further_hash/1.avsc")],
+            SchemaName::FurtherHash => &[
+                include_str!("../../../../schemas/avro/further_hash/1.avsc"),
+                include_str!("../../../../schemas/avro/further_hash/2.avsc"),
+            ],
         }
     }
 
@@ -152,6 +162,11 @@ impl SchemaName {
     pub fn fingerprint(self) -> u64 {
         NEWEST[self as usize].1
     }
+
+    /// The same of the first version.
+    pub(crate) fn first_fingerprint(self) -> u64 {
+        FIRST[self as usize]
+    }
 }
 
 static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
@@ -160,6 +175,8 @@ static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
         (parse_own(text), fingerprint_own(text))
     })
 });
+
+static FIRST: LazyLock<[u64; 13]> = LazyLock::new(|| SchemaName::ALL.map(|name| fingerprint_own(name.versions()[0])));
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {
     let mut schemas = Schemas {

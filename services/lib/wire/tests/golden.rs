@@ -111,6 +111,12 @@ fn rich_event() -> Event {
             ContentHash::parse(Algorithm::Url, "https://example.org/ü", None).unwrap(),
         ],
         same_as: vec![ContentHash::from_bytes(Algorithm::Sha256, vec![0x11; 32], None).unwrap()],
+        frames: [(0xf0, 0), (0x3c, 100)]
+            .map(|(byte, quality)| Frame {
+                pdq: [byte; 32],
+                quality,
+            })
+            .to_vec(),
         account: Some(AccountPseudonym([0xcd; 16])),
         account_epoch: u32::MAX,
         region: Some(*b"NZ"),
@@ -130,6 +136,7 @@ fn plain_event() -> Event {
         kind: Kind::Share,
         content: vec![hash()],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: None,
         account_epoch: 0,
         region: None,
@@ -280,6 +287,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
             hash: hash(),
             class: Class::Coordinators,
             at,
+            frames: vec![[0xf0; 32], [0x3c; 32]],
         }),
         SchemaName::Family => family::encode(&FamilyAnnouncement {
             content: family.0,
@@ -292,7 +300,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
             content: ContentId(5),
             hash: hash(),
             family,
-            evidence: Evidence::PdqDistance(17),
+            evidence: Evidence::FrameShare(71),
             party: Some(PartyId(3)),
             class: Class::All,
             at,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{ContentId, Joined, Kind, PlatformId, Scope, Timestamp};
+use tocsin_model::{ContentId, Evidence, Joined, Kind, PlatformId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_velocity::record::{Listing, Resolution};
@@ -68,11 +68,14 @@ pub struct MemberAnswer {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct JoinedAnswer {
     /// `party_link` (a party said so), `equal_hash` (another of its hashes is one of the family's), `pdq_distance` (its picture is near to one),
+    /// `frame_share` (its video shows what another one does),
     /// `founder_linked` (the content that founded its family joined), `moderator`, or `family_parted` (a person took it out of
     /// the family that it had joined, and its own family with it).
     pub evidence: &'static str,
     /// Of `pdq_distance`: in how many of 256 bits the pictures differ.
     pub distance: Option<u16>,
+    /// Of `frame_share`: how many of a hundred frames agree, of that video of the two of which fewer do.
+    pub share_percent: Option<u16>,
     /// Whose event gave the evidence.
     pub party: Option<String>,
     /// When.
@@ -198,9 +201,15 @@ fn member(records: &[&HotRecord], listed_at: Option<Timestamp>, now: Timestamp, 
 }
 
 fn joined_answer(joined: &Joined, names: &Names) -> JoinedAnswer {
+    let (distance, share_percent) = match joined.evidence {
+        Evidence::PdqDistance(bits) => (Some(bits), None),
+        Evidence::FrameShare(percent) => (None, Some(percent)),
+        _ => (None, None),
+    };
     JoinedAnswer {
         evidence: joined.evidence.name(),
-        distance: joined.evidence.code().1,
+        distance,
+        share_percent,
         party: joined.party.map(|party| names.party(party)),
         at: instant(joined.at),
     }

@@ -330,6 +330,7 @@ pub fn further_hash(content: u8, class: Class, hash: &ContentHash) -> Made {
     let further = FurtherHash {
         content: id(content),
         hash: hash.clone(),
+        frames: Vec::new(),
         class,
         at: Timestamp(START),
     };

@@ -302,12 +302,38 @@ mod tests {
         }
         std::fs::write(directory.path().join("haystack.txt.gz"), haystack.finish().unwrap()).unwrap();
         std::fs::write(directory.path().join("needles.txt.gz"), needles.finish().unwrap()).unwrap();
+        // A video of other pictures, a copy that differs in 64 bits of each frame but the first, and one with most bits changed.
+        for (name, flipped) in [("orig-22-sd", 0x00), ("22-sd-grey", 0x11), ("22-with-large-logo", 0x7f)] {
+            let mut frames = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            for number in 0..90_u8 {
+                let flipped = |place| match (number, place) {
+                    (0, 0..15) => flipped & 0x11,
+                    (0, _) => 0,
+                    _ => flipped,
+                };
+                let hash =
+                    |place: usize| number.wrapping_mul(place as u8 * 2 + 3).rotate_left(3) ^ 0x33 ^ flipped(place);
+                let hash: String = (0..32).map(|place| format!("{:02x}", hash(place))).collect();
+                writeln!(frames, "{number},90,{hash},{}.000", number / 30).unwrap();
+            }
+            let file = directory.path().join(format!("chair-{name}-bar.txt.gz"));
+            std::fs::write(file, frames.finish().unwrap()).unwrap();
+        }
         let arguments = families::FamiliesArguments {
             estimator: small(0.02, directory.path()),
             input: Some(directory.path().to_owned()),
+            videos: Some(directory.path().to_owned()),
         };
         let figures = families::run(&arguments).unwrap();
         let figure = |name: &str| figures[name].as_f64().unwrap();
+        let videos = [
+            "video_copies_joined",
+            "video_grey_share",
+            "video_grey_share_31",
+            "video_others",
+        ];
+        assert_eq!(videos.map(figure), [1.0, 100.0, 2.0, 2.0], "{figures:?}");
+        assert_eq!(figure("video_others_joined"), 0.0);
         assert!(figure("pairs_31") >= 96.0, "{figures:?}");
         for name in [
             "recall_31",

@@ -135,8 +135,8 @@ impl Fault {
     pub fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Fault::Registry => &[
-                ("intake.confluent_schema_ids.17", "event/1"),
-                ("intake.confluent_schema_ids.18", "event_batch/1"),
+                ("intake.confluent_schema_ids.17", "event/2"),
+                ("intake.confluent_schema_ids.18", "event_batch/2"),
             ],
             // What a layout is kept for, a round of checkpoints, ends soon.
             Fault::Upgrade => &[("detector.checkpoint_interval_s", "1")],

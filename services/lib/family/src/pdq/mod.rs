@@ -5,7 +5,7 @@ mod index;
 
 pub use index::{Found, Full, Lookup, PdqIndex, Slot};
 
-use tocsin_model::{Algorithm, ContentHash};
+use tocsin_model::{Algorithm, ContentHash, Frame};
 
 /// A PDQ hash that may be matched: 256 bits, compared by Hamming distance.
 ///
@@ -48,6 +48,21 @@ impl Pdq {
             return Err(Unmatchable::LowQuality);
         }
         let bytes: [u8; 32] = hash.value().try_into().map_err(|_| Unmatchable::NotPdq)?;
+        Pdq::of_picture(bytes)
+    }
+
+    /// The hash to match a frame of a video by.
+    ///
+    /// # Errors
+    /// As of a picture.
+    pub fn of_frame(frame: &Frame) -> Result<Pdq, Unmatchable> {
+        if frame.quality < Algorithm::PDQ_QUALITY_MIN {
+            return Err(Unmatchable::LowQuality);
+        }
+        Pdq::of_picture(frame.pdq)
+    }
+
+    fn of_picture(bytes: [u8; 32]) -> Result<Pdq, Unmatchable> {
         let pdq = Pdq::from_bytes(bytes);
         let set: u32 = pdq.0.iter().map(|word| word.count_ones()).sum();
         if Pdq::BITS_SET.contains(&set) {
@@ -64,6 +79,15 @@ impl Pdq {
             *word = u64::from_be_bytes(*bytes);
         }
         Pdq(words)
+    }
+
+    /// The inverse of [`Pdq::from_bytes`].
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.0) {
+            *bytes = word.to_be_bytes();
+        }
+        bytes
     }
 
     /// In how many of the 256 bits two hashes differ.

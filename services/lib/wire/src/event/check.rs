@@ -18,6 +18,10 @@ pub fn validate(event: &Event) -> Result<(), EventError> {
     occurred_at(event.occurred_at)?;
     list_length("content", event.content.len())?;
     list_length("same_as", event.same_as.len())?;
+    frames_length(event.frames.len())?;
+    for frame in &event.frames {
+        frame_quality(i128::from(frame.quality))?;
+    }
     if let Some(text) = event.region {
         region(&text)?;
     }
@@ -54,13 +58,25 @@ pub(super) fn occurred_at(at: Timestamp) -> Result<(), EventError> {
 }
 
 pub(super) fn list_length(field: &'static str, length: usize) -> Result<(), EventError> {
-    if length > Event::LIST_LENGTH_MAX {
-        return Err(EventError::ListTooLong {
-            field,
-            length_max: Event::LIST_LENGTH_MAX,
-        });
+    length_to(field, length, Event::LIST_LENGTH_MAX)
+}
+
+pub(super) fn frames_length(length: usize) -> Result<(), EventError> {
+    length_to("frames", length, Event::FRAMES_MAX)
+}
+
+fn length_to(field: &'static str, length: usize, length_max: usize) -> Result<(), EventError> {
+    if length > length_max {
+        return Err(EventError::ListTooLong { field, length_max });
     }
     Ok(())
+}
+
+pub(super) fn frame_quality(quality: i128) -> Result<u8, EventError> {
+    match u8::try_from(quality) {
+        Ok(quality) if quality <= 100 => Ok(quality),
+        _ => Err(EventError::QualityOutOfRange),
+    }
 }
 
 pub(super) fn hash_value(algorithm: Algorithm, value: &[u8], quality: Option<u8>) -> Result<(), EventError> {

@@ -39,6 +39,10 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
         put_float(out, label.confidence);
     });
     put_long(out, event.sharing as i64);
+    put_array(out, event.frames.iter(), |out, frame| {
+        out.extend_from_slice(&frame.pdq);
+        put_long(out, i64::from(frame.quality));
+    });
 }
 
 pub(crate) fn put_hash(out: &mut Vec<u8>, hash: &ContentHash) {

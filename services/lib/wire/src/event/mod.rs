@@ -12,13 +12,14 @@ pub use check::{OCCURRED_AT_END, OCCURRED_AT_MIN, validate};
 pub(crate) use encode::put_hash;
 pub use encode::{encode_batch, encode_single_object};
 pub use json::{from_json, from_json_array, from_json_body, from_ndjson, to_json};
-pub use view::{EventRef, HashList, HashView, LabelList};
+pub use view::{EventRef, FrameList, HashList, HashView, LabelList};
 
 use tocsin_model::Event;
 
 use crate::avro::{ArrayWalk, Cursor};
 use crate::framing::{Framing, split};
 use crate::{EventError, SchemaName, Schemas};
+use view::Fields;
 
 /// The largest record of events, in bytes.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -30,6 +31,7 @@ pub const BATCH_EVENTS_MAX: usize = 10_000;
 pub struct Decoded<'a> {
     datum: Cow<'a, [u8]>,
     shape: Shape,
+    fields: Fields,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ enum Shape {
 #[derive(Clone, Debug)]
 pub struct Events<'a> {
     cursor: Cursor<'a>,
+    fields: Fields,
     state: State,
 }
 
@@ -54,10 +57,10 @@ enum State {
 }
 
 /// Recognises the framing and the schema of a record's value: Avro single-object encoding, or Confluent framing with an id that
-/// `schemas` maps. Bytes of an older or newer registered schema are rewritten to the newest one; those of the newest are only borrowed.
+/// `schemas` maps. Bytes of the project's versions are only borrowed; those of another registered schema are rewritten to the newest one.
 ///
 /// # Errors
-/// The record as a whole cannot be read: unknown framing or schema, too large, or broken bytes of a schema that is not the newest.
+/// The record as a whole cannot be read: unknown framing or schema, too large, or broken bytes of a schema that is none of the project's.
 pub fn decode<'a>(bytes: &'a [u8], schemas: &Schemas) -> Result<Decoded<'a>, EventError> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(EventError::TooLarge {
@@ -71,14 +74,18 @@ pub fn decode<'a>(bytes: &'a [u8], schemas: &Schemas) -> Result<Decoded<'a>, Eve
             .fingerprint_of_confluent_id(id)
             .ok_or(EventError::UnknownSchemaId { id })?,
     };
-    // Nearly every record is one of these two: no table need be asked. What an operator registers takes the place of neither.
+    // Nearly every record is one of these: no table need be asked. What an operator registers takes the place of none.
     for (name, shape) in [
         (SchemaName::Event, Shape::Single),
         (SchemaName::EventBatch, Shape::Batch),
     ] {
-        if fingerprint == name.fingerprint() {
+        let versions = [
+            (name.fingerprint(), Fields::Newest),
+            (name.first_fingerprint(), Fields::First),
+        ];
+        if let Some((_, fields)) = versions.into_iter().find(|(of, _)| *of == fingerprint) {
             let datum = Cow::Borrowed(datum);
-            return Ok(Decoded { datum, shape });
+            return Ok(Decoded { datum, shape, fields });
         }
     }
     let shape = match schemas.name_of(fingerprint) {
@@ -92,7 +99,8 @@ pub fn decode<'a>(bytes: &'a [u8], schemas: &Schemas) -> Result<Decoded<'a>, Eve
         None => return Err(EventError::UnknownSchema { fingerprint }),
     };
     let datum = schemas.to_newest(fingerprint, datum)?;
-    Ok(Decoded { datum, shape })
+    let fields = Fields::Newest;
+    Ok(Decoded { datum, shape, fields })
 }
 
 impl Decoded<'_> {
@@ -107,6 +115,7 @@ impl Decoded<'_> {
         };
         Events {
             cursor: Cursor::new(&self.datum),
+            fields: self.fields,
             state,
         }
     }
@@ -119,7 +128,7 @@ impl Decoded<'_> {
 
 impl<'a> Events<'a> {
     fn read(&mut self) -> Option<Result<EventRef<'a>, EventError>> {
-        let event = match view::read(&mut self.cursor) {
+        let event = match view::read(&mut self.cursor, self.fields) {
             Ok(event) => event,
             Err(reason) => return Some(self.end(reason.into())),
         };

@@ -21,6 +21,7 @@ pub(crate) fn any_hash() -> impl Strategy<Value = ContentHash> {
 pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let list = |max| proptest::collection::vec(any_hash(), 0..=max);
     let letters = |first: u8| proptest::option::of([0u8..26, 0..26].prop_map(move |two| two.map(|n| first + n)));
+    let frame = (any::<[u8; 32]>(), 0u8..=100).prop_map(|(pdq, quality)| Frame { pdq, quality });
     let label = ("[a-z]{1,64}", 0.0f32..=1.0).prop_map(|(name, confidence)| Label { name, confidence });
     (
         (
@@ -29,7 +30,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
             0u8..13,
             OCCURRED_AT_MIN.0..OCCURRED_AT_END.0,
         ),
-        (any_hash(), list(15), list(16)),
+        (any_hash(), list(15), list(16), proptest::collection::vec(frame, 0..=64)),
         (
             proptest::option::of(any::<[u8; 16]>()),
             any::<u32>(),
@@ -44,7 +45,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         ),
     )
         .prop_map(
-            |((id, platform, kind, at), (first, rest, same_as), (account, epoch, region, language), last)| {
+            |((id, platform, kind, at), (first, rest, same_as, frames), (account, epoch, region, language), last)| {
                 let (audience, surface, labels, sharing) = last;
                 Event {
                     event_id: EventId(id),
@@ -53,6 +54,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
                     occurred_at: Timestamp(at),
                     content: std::iter::once(first).chain(rest).collect(),
                     same_as,
+                    frames,
                     account: account.map(AccountPseudonym),
                     account_epoch: epoch,
                     region,
@@ -75,6 +77,7 @@ fn plain() -> Event {
         occurred_at: Timestamp(1_770_000_000_123),
         content: vec![ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).unwrap()],
         same_as: Vec::new(),
+        frames: Vec::new(),
         account: None,
         account_epoch: 0,
         region: None,
@@ -164,6 +167,20 @@ fn broken_rules_have_their_codes() {
     );
     check(|e, h| e.content = vec![h; 17], any(), "list_too_long");
     check(|e, h| e.same_as = vec![h; 1_000], any(), "list_too_long");
+    let frame = |quality| Frame {
+        pdq: [0x5a; 32],
+        quality,
+    };
+    for (frames, code) in [
+        (vec![frame(90); Event::FRAMES_MAX + 1], "list_too_long"),
+        (vec![frame(90), frame(101)], "quality_out_of_range"),
+    ] {
+        let event = Event { frames, ..plain() };
+        assert_eq!(validate(&event).unwrap_err().code(), code);
+        let batch = encode_batch(&[plain(), event.clone(), plain()]);
+        assert_eq!(codes(&batch), [Ok(plain()), Err(code), Ok(plain())]);
+        assert_eq!(from_json(to_json(&event).as_bytes()).unwrap_err().code(), code);
+    }
     check(|e, _| e.region = Some(*b"de"), any(), "region_malformed");
     check(|e, _| e.language = Some(*b"D1"), any(), "language_malformed");
     let label = |name: &str, confidence| Label {
@@ -226,11 +243,55 @@ fn broken_records_have_their_codes() {
 #[test]
 fn confluent_framing_is_read_by_its_map() {
     let mut schemas = Schemas::builtin().clone();
-    schemas.map_confluent_id_to_version(77, SchemaName::Event, 1).unwrap();
+    schemas.map_confluent_id_to_version(77, SchemaName::Event, 2).unwrap();
     assert!(schemas.map_confluent_id_to_version(78, SchemaName::Event, 9).is_err());
     let mut bytes = vec![0, 0, 0, 0, 77];
     bytes.extend_from_slice(&encode_single_object(&plain())[10..]);
     assert_eq!(decode(&bytes, &schemas).unwrap().to_events(), [Ok(plain())]);
+}
+
+#[test]
+fn the_first_version_is_read_as_it_stands_and_has_no_frames() {
+    let newest = encode_single_object(&plain());
+    let mut first = vec![0xc3, 1];
+    first.extend_from_slice(&SchemaName::Event.first_fingerprint().to_le_bytes());
+    first.extend_from_slice(newest[10..].strip_suffix(&[0]).unwrap());
+    let decoded = decode(&first, Schemas::builtin()).unwrap();
+    assert!(matches!(decoded.datum, Cow::Borrowed(_)), "nothing is rewritten");
+    assert_eq!(decoded.to_events(), [Ok(plain())]);
+    // A batch of them, where the next event begins at once.
+    let mut batch = vec![0xc3, 1];
+    batch.extend_from_slice(&SchemaName::EventBatch.first_fingerprint().to_le_bytes());
+    crate::avro::put_long(&mut batch, 2);
+    batch.extend_from_slice(&[&first[10..], &first[10..], &[0]].concat());
+    assert_eq!(codes(&batch), [Ok(plain()), Ok(plain())]);
+    // Frames behind such an event are none.
+    first.push(0);
+    assert_eq!(codes(&first), [Err("malformed_avro")]);
+}
+
+#[test]
+fn frames_are_named_by_the_digest_of_their_hashes() {
+    let frame = |byte, quality| Frame {
+        pdq: [byte; 32],
+        quality,
+    };
+    let digest = |frames: Vec<Frame>| {
+        let event = Event { frames, ..plain() };
+        let bytes = encode_single_object(&event);
+        let decoded = decode(&bytes, Schemas::builtin()).unwrap();
+        let view = decoded.events().next().unwrap().unwrap();
+        assert_eq!(view.frames.iter().collect::<Vec<_>>(), event.frames);
+        view.frames.digest().value_text()
+    };
+    // printf of 32 times 01 and 32 times 02, through sha256sum.
+    let known = digest(vec![frame(1, 100), frame(2, 3)]);
+    assert_eq!(
+        known,
+        "f818afd37a6dc3bc92fb44731011277006db4efa6e9023cd7468c02335d22a4d"
+    );
+    assert_eq!(digest(vec![frame(1, 0), frame(2, 50)]), known);
+    assert_ne!(digest(vec![frame(2, 100), frame(1, 3)]), known);
 }
 
 #[test]

@@ -1,5 +1,7 @@
+use sha2::{Digest as _, Sha256};
 use tocsin_model::{
-    AccountPseudonym, Algorithm, ContentHash, Event, EventId, HashRef, Kind, Label, Name, Sharing, Surface, Timestamp,
+    AccountPseudonym, Algorithm, ContentHash, Event, EventId, Frame, HashRef, Kind, Label, Name, Sharing, Surface,
+    Timestamp,
 };
 
 use super::check;
@@ -23,6 +25,8 @@ pub struct EventRef<'a> {
     pub strongest: HashRef<'a>,
     /// See [`Event::same_as`].
     pub same_as: HashList<'a>,
+    /// See [`Event::frames`].
+    pub frames: FrameList<'a>,
     /// See [`Event::account`].
     pub account: Option<AccountPseudonym>,
     /// See [`Event::account_epoch`].
@@ -57,6 +61,13 @@ pub struct HashList<'a> {
     length: usize,
 }
 
+/// Valid frames, still as Avro bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameList<'a> {
+    bytes: &'a [u8],
+    length: usize,
+}
+
 /// Valid labels, still as Avro bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelList<'a> {
@@ -67,10 +78,19 @@ pub struct LabelList<'a> {
 /// What became of reading one event: the outer error means that the bytes are broken from here on, the inner one concerns this event alone.
 pub(super) type Read<'a> = Result<Result<EventRef<'a>, EventError>, Malformed>;
 
-/// Reads the datum at the cursor by the newest event schema.
+/// Which fields an event has. Producers stay at a version for years, so both are read as they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// Those of version 1: without frames, which stand at the end.
+    First,
+    /// Those of the newest version.
+    Newest,
+}
+
+/// Reads the datum at the cursor by an event schema that has these fields.
 ///
 /// The whole datum is always walked, so that after an invalid event the cursor stands at the next one.
-pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Read<'a> {
+pub(super) fn read<'a>(cursor: &mut Cursor<'a>, fields: Fields) -> Read<'a> {
     // The first broken rule is reported; a later field does not replace it.
     let mut broken: Result<(), EventError> = Ok(());
     let mut rule = |checked: Result<(), EventError>| {
@@ -127,6 +147,14 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Read<'a> {
     let (labels, checked) = read_labels(cursor)?;
     rule(checked);
     let sharing = Sharing::from_number(cursor.branch(3)?).ok_or(Malformed::NoSuchBranch)?;
+    let frames = match fields {
+        Fields::First => FrameList::default(),
+        Fields::Newest => {
+            let (frames, checked) = read_frames(cursor)?;
+            rule(checked);
+            frames
+        }
+    };
     if strongest.is_none() {
         rule(Err(EventError::NoRoutingHash));
     }
@@ -142,6 +170,7 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>) -> Read<'a> {
         content,
         strongest,
         same_as,
+        frames,
         account: account.map(|bytes| AccountPseudonym(*bytes)),
         account_epoch,
         region,
@@ -220,6 +249,27 @@ fn read_labels<'a>(cursor: &mut Cursor<'a>) -> Result<(LabelList<'a>, Result<(),
     Ok((LabelList { bytes, length }, checked))
 }
 
+fn read_frames<'a>(cursor: &mut Cursor<'a>) -> Result<(FrameList<'a>, Result<(), EventError>), Malformed> {
+    let bytes = cursor.rest();
+    let mut walk = ArrayWalk::default();
+    let mut length = 0;
+    let mut checked = Ok(());
+    while walk.step(cursor)? {
+        length += 1;
+        if let Err(error) = read_frame(cursor)? {
+            checked = checked.and(Err(error));
+        }
+    }
+    let checked = check::frames_length(length).and(checked);
+    Ok((FrameList { bytes, length }, checked))
+}
+
+fn read_frame(cursor: &mut Cursor<'_>) -> Result<Result<Frame, EventError>, Malformed> {
+    let pdq = *cursor.fixed()?;
+    let quality = cursor.int()?;
+    Ok(check::frame_quality(i128::from(quality)).map(|quality| Frame { pdq, quality }))
+}
+
 impl<'a> HashList<'a> {
     /// How many.
     pub fn len(&self) -> usize {
@@ -244,6 +294,39 @@ impl<'a> HashList<'a> {
             }
             None
         })
+    }
+}
+
+impl<'a> FrameList<'a> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Reads them again from their bytes.
+    pub fn iter(&self) -> impl Iterator<Item = Frame> + use<'a> {
+        let mut cursor = Cursor::new(self.bytes);
+        let mut walk = ArrayWalk::default();
+        let length = self.length;
+        // As in the list of hashes. Without frames there are no bytes of a list either.
+        (0..length).map_while(move |_| {
+            if !walk.step(&mut cursor).ok()? {
+                return None;
+            }
+            read_frame(&mut cursor).ok()?.ok()
+        })
+    }
+
+    /// The vPDQ hash that names these frames in this order: SHA-256 (FIPS 180-4) of their PDQ hashes, one behind the other.
+    pub fn digest(&self) -> ContentHash {
+        let mut digest = Sha256::new();
+        self.iter().for_each(|frame| digest.update(frame.pdq));
+        ContentHash::from_bytes(Algorithm::Vpdq, digest.finalize().to_vec(), None).expect("a SHA-256 has 32 bytes")
     }
 }
 
@@ -293,6 +376,7 @@ impl EventRef<'_> {
             occurred_at: self.occurred_at,
             content: self.content.iter().map(HashView::to_hash).collect(),
             same_as: self.same_as.iter().map(HashView::to_hash).collect(),
+            frames: self.frames.iter().collect(),
             account: self.account,
             account_epoch: self.account_epoch,
             region: self.region,

@@ -92,6 +92,7 @@ impl Mapping {
             },
             content: mapping.content(&mut data)?,
             same_as: Vec::new(),
+            frames: Vec::new(),
             account: self.account(mapping, &mut data),
             account_epoch: self.account_epoch,
             region: data.code("region", mapping.region_at.as_deref(), |letter| {

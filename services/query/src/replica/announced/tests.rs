@@ -41,6 +41,7 @@ fn further(content: u8, class: Class, other: u8) -> (FurtherHash, ContentId) {
     let further = FurtherHash {
         content: id(&hash(content)),
         hash: hash(other),
+        frames: Vec::new(),
         class,
         at: Timestamp(0),
     };
@@ -227,6 +228,7 @@ fn one_content_takes_no_more_places_than_its_own() {
             &FurtherHash {
                 content,
                 hash,
+                frames: Vec::new(),
                 class,
                 at,
             },

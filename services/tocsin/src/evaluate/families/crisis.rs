@@ -9,7 +9,7 @@ use serde_json::json;
 use tocsin_family::{Limits, LinkFinder, Name, Seen};
 use tocsin_loadtest::picture::{bits, flipped, with_flips};
 use tocsin_model::{
-    Algorithm, Class, ContentHash, ContentId, DeploymentKey, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link,
+    Algorithm, Class, ContentHash, ContentId, DeploymentKey, FamilyAnnouncement, FamilyId, FurtherHash, Link,
     Milliseconds, PartyId, Sharing, Timestamp,
 };
 
@@ -199,7 +199,7 @@ fn link(files: &[File], copies: &[usize]) -> Vec<ContentId> {
             }
             let further: Vec<FurtherHash> = finders.iter_mut().flat_map(LinkFinder::take_further).collect();
             for further in further {
-                let name = name(further.hash);
+                let name = Name::of_further(name(further.hash.clone()).id, &further);
                 let told = finders.iter_mut();
                 links.extend(told.flat_map(|finder| finder.further(further.content, Class::All, &name, at)));
             }
@@ -235,7 +235,7 @@ impl Groups {
     fn link(&mut self, link: &Link) {
         let (from, to) = (self.family(link.content), self.family(link.family.0));
         let is_member = from != link.content;
-        let is_by_looks = matches!(link.evidence, Evidence::PdqDistance(_));
+        let is_by_looks = link.evidence.is_by_looks();
         if to >= from || (is_member && is_by_looks) {
             return;
         }

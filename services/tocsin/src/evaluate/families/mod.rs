@@ -1,7 +1,9 @@
-//! Which contents are one family: the index of PDQ hashes against brute force, and variants of generated crises against the truth.
+//! Which contents are one family: the index of PDQ hashes against brute force, variants of generated crises against the truth, and copies of a real
+//! video beside other videos.
 
 mod crisis;
 mod page;
+mod video;
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
@@ -29,10 +31,16 @@ pub struct FamiliesArguments {
     /// checkout, or under TOCSIN_SHARED.
     #[arg(long, value_name = "DIR")]
     pub input: Option<PathBuf>,
+    /// A directory with frames of one video and of copies of it, as vPDQ writes them. Without it: the one beside the checkout, or under
+    /// TOCSIN_SHARED; where there is none either, nothing is said of videos.
+    #[arg(long, value_name = "DIR")]
+    pub videos: Option<PathBuf>,
 }
 
 /// The set of PDQ hashes, below what TOCSIN_SHARED names.
 const PDQ: &str = "data/pdq";
+/// And that of frames of videos.
+const VPDQ: &str = "data/vpdq";
 /// Hashes of the generated set at scale 1, and those that are looked up.
 const GENERATED: f64 = 1e6;
 const QUERIES: usize = 500;
@@ -63,6 +71,10 @@ pub fn run(arguments: &FamiliesArguments) -> Result<Figures> {
         ("recall_31", json!(published.recall())),
         ("precision_31", json!(published.precision())),
     ]);
+    let videos = arguments.videos.clone().unwrap_or_else(|| shared(VPDQ));
+    if arguments.videos.is_some() || videos.is_dir() {
+        figures.extend(video::play(&videos, &haystack)?);
+    }
     let mut random = SmallRng::seed_from_u64(suite.seed);
     let (stored, queries) = generated((GENERATED * suite.scale) as usize, &mut random);
     let pairs = compare(&stored, &queries)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use tocsin_model::{Algorithm, ContentHash, Label};
+use tocsin_model::{Algorithm, ContentHash, Frame, Label};
 
 use super::value::{Scalar, Text, invalid, say, set, shortened};
 use crate::EventError;
@@ -75,7 +75,7 @@ impl<'de, I: Item> Visitor<'de> for List<'_, I> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(One(List::<I>::new(self.field, &mut *self.error)))? {
             list.push(item);
-            check::list_length(self.field, list.len()).map_err(|error| say::<A::Error>(self.error, error))?;
+            I::check_length(self.field, list.len()).map_err(|error| say::<A::Error>(self.error, error))?;
         }
         Ok(list)
     }
@@ -121,6 +121,11 @@ impl<'de, I: Item> Visitor<'de> for One<'_, I> {
 /// An item of a list: an object of scalars.
 pub(super) trait Item: Default {
     type Value;
+
+    fn check_length(field: &'static str, length: usize) -> Result<(), EventError> {
+        check::list_length(field, length)
+    }
+
     fn set(&mut self, name: &str, value: &Scalar<'_>) -> Result<(), EventError>;
     fn finish(self) -> Result<Self::Value, EventError>;
 }
@@ -190,6 +195,43 @@ impl Item for LabelItem {
             confidence: self
                 .confidence
                 .ok_or(EventError::MissingField { field: "confidence" })?,
+        })
+    }
+}
+
+#[derive(Default)]
+pub(super) struct FrameItem {
+    pdq: Option<[u8; 32]>,
+    quality: Option<u8>,
+}
+
+impl Item for FrameItem {
+    type Value = Frame;
+
+    fn check_length(_: &'static str, length: usize) -> Result<(), EventError> {
+        check::frames_length(length)
+    }
+
+    fn set(&mut self, name: &str, value: &Scalar<'_>) -> Result<(), EventError> {
+        match name {
+            "pdq" => {
+                let mut pdq = [0; 32];
+                let malformed = |_| EventError::HashMalformed { algorithm: "pdq" };
+                hex::decode_to_slice(value.text("pdq")?, &mut pdq).map_err(malformed)?;
+                set(&mut self.pdq, "pdq", pdq)
+            }
+            "quality" => {
+                let quality = check::frame_quality(value.integer("quality")?)?;
+                set(&mut self.quality, "quality", quality)
+            }
+            _ => Err(EventError::UnknownField { field: shortened(name) }),
+        }
+    }
+
+    fn finish(self) -> Result<Frame, EventError> {
+        Ok(Frame {
+            pdq: self.pdq.ok_or(EventError::MissingField { field: "pdq" })?,
+            quality: self.quality.ok_or(EventError::MissingField { field: "quality" })?,
         })
     }
 }

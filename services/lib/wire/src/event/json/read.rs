@@ -3,9 +3,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tocsin_model::{AccountPseudonym, ContentHash, Event, EventId, Kind, Label, Name, Sharing, Surface, Timestamp};
+use tocsin_model::{
+    AccountPseudonym, ContentHash, Event, EventId, Frame, Kind, Label, Name, Sharing, Surface, Timestamp,
+};
 
-use super::list::{HashItem, LabelItem, List};
+use super::list::{FrameItem, HashItem, LabelItem, List};
 use super::value::{Scalar, Text, invalid, say, set, shortened};
 use crate::EventError;
 use crate::event::check;
@@ -23,6 +25,7 @@ struct Fields {
     occurred_at: Option<Timestamp>,
     content: Option<Vec<ContentHash>>,
     same_as: Option<Vec<ContentHash>>,
+    frames: Option<Vec<Frame>>,
     account: Option<Option<AccountPseudonym>>,
     account_epoch: Option<u32>,
     region: Option<Option<[u8; 2]>>,
@@ -95,6 +98,7 @@ impl Fields {
             occurred_at: self.occurred_at.ok_or(missing("occurred_at"))?,
             content: self.content.ok_or(missing("content"))?,
             same_as: self.same_as.unwrap_or_default(),
+            frames: self.frames.unwrap_or_default(),
             account: self.account.flatten(),
             account_epoch: self.account_epoch.unwrap_or(0),
             region: self.region.flatten(),
@@ -157,6 +161,10 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
                 "same_as" => {
                     let hashes = map.next_value_seed(List::<HashItem>::new("same_as", slot))?;
                     set(&mut fields.same_as, "same_as", hashes)
+                }
+                "frames" => {
+                    let frames = map.next_value_seed(List::<FrameItem>::new("frames", slot))?;
+                    set(&mut fields.frames, "frames", frames)
                 }
                 "labels" => {
                     let labels = map.next_value_seed(List::<LabelItem>::new("labels", slot))?;

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tocsin_model::{ContentHash, Event};
+use tocsin_model::{ContentHash, Event, Frame};
 
 /// An event as a JSON object that [`from_json`](super::from_json) reads back.
 pub fn to_json(event: &Event) -> String {
@@ -16,6 +16,7 @@ struct EventJson<'a> {
     occurred_at: Time,
     content: Vec<HashJson>,
     same_as: Vec<HashJson>,
+    frames: Vec<FrameJson>,
     account: Option<String>,
     account_epoch: u32,
     region: Option<&'a str>,
@@ -42,6 +43,12 @@ struct HashJson {
 }
 
 #[derive(Serialize)]
+struct FrameJson {
+    pdq: String,
+    quality: u8,
+}
+
+#[derive(Serialize)]
 struct LabelJson<'a> {
     name: &'a str,
     confidence: f32,
@@ -57,6 +64,7 @@ impl<'a> From<&'a Event> for EventJson<'a> {
             occurred_at: time_of(event.occurred_at.0),
             content: event.content.iter().map(HashJson::from).collect(),
             same_as: event.same_as.iter().map(HashJson::from).collect(),
+            frames: event.frames.iter().map(FrameJson::from).collect(),
             account: event.account.map(|account| hex::encode(account.0)),
             account_epoch: event.account_epoch,
             region: text(&event.region),
@@ -82,6 +90,15 @@ impl From<&ContentHash> for HashJson {
             algorithm: hash.algorithm().name(),
             value: hash.value_text(),
             quality: hash.quality(),
+        }
+    }
+}
+
+impl From<&Frame> for FrameJson {
+    fn from(frame: &Frame) -> Self {
+        FrameJson {
+            pdq: hex::encode(frame.pdq),
+            quality: frame.quality,
         }
     }
 }

@@ -178,7 +178,7 @@ impl Path {
                 }
                 Said::ByGroup(Output::Alert(_)) => {}
                 Said::Further(further) => {
-                    let name = Name::new(self.core.key().content_id(&further.hash), further.hash);
+                    let name = Name::of_further(self.core.key().content_id(&further.hash), &further);
                     for finder in &mut self.finders {
                         let links = finder.further(further.content, further.class, &name, further.at);
                         self.said.extend(links.into_iter().map(Said::Link));
