@@ -28,6 +28,9 @@ pub struct DispatcherConfig {
     /// The most hot records that cases are ranked by, some KiB each, with those of families that have no open case yet. Where there are more, the
     /// cases of the others are ranked by their latest alert. 1 to 10,000,000; default 50,000.
     pub ranked_records_max: u32,
+    /// The most contents of which it is kept which family they joined, some 200 bytes each, so that cases of theirs go along with it. Where there are
+    /// more, a case that opens long after its family joined another is carried along at the next start. 1 to 100,000,000; default 200,000.
+    pub joined_contents_max: u32,
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
@@ -45,6 +48,7 @@ impl Default for DispatcherConfig {
             pages_per_day: 15,
             ranked_cases_max: 1_000_000,
             ranked_records_max: 50_000,
+            joined_contents_max: 200_000,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
         }
@@ -53,11 +57,13 @@ impl Default for DispatcherConfig {
 
 /// An open case in the ranks.
 const RANKED_CASE_BYTES: u64 = 400;
+/// A content that joined a family, with what is due of it.
+const JOINED_CONTENT_BYTES: u64 = 200;
 /// A hot record: a content on some platforms, with the accounts of one of them counted by a sketch.
 const HOT_RECORD_BYTES: u64 = 4 << 10;
 
 impl DispatcherConfig {
-    /// What the ranks may come to hold; of the store there are pages and no more.
+    /// What the ranks and what is known of families may come to hold; of the store there are pages and no more.
     pub fn memory_parts(&self) -> Vec<MemoryPart> {
         vec![
             MemoryPart {
@@ -67,6 +73,10 @@ impl DispatcherConfig {
             MemoryPart {
                 of: "dispatcher.ranked_records_max",
                 bytes: u64::from(self.ranked_records_max) * HOT_RECORD_BYTES,
+            },
+            MemoryPart {
+                of: "dispatcher.joined_contents_max",
+                bytes: u64::from(self.joined_contents_max) * JOINED_CONTENT_BYTES,
             },
         ]
     }
@@ -81,6 +91,11 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
             Refusal::outside("dispatcher.ranked_cases_max", self.ranked_cases_max, 1..=100_000_000),
             Refusal::outside("dispatcher.ranked_records_max", self.ranked_records_max, 1..=10_000_000),
+            Refusal::outside(
+                "dispatcher.joined_contents_max",
+                self.joined_contents_max,
+                1..=100_000_000,
+            ),
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
@@ -112,9 +127,10 @@ mod tests {
             pages_per_day: 0,
             ranked_cases_max: 0,
             ranked_records_max: 0,
+            joined_contents_max: 0,
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 8);
+        assert_eq!(wrong.refusals().len(), 9);
     }
 }

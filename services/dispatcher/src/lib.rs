@@ -16,6 +16,7 @@
 //! * A delivery is made at least once, under one id; one endpoint that hangs delays no other; no address of a private network is called that
 //!   an operator did not name.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
+//! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -25,6 +26,7 @@
 
 mod alert_reader;
 mod alerts;
+mod carrying;
 mod config;
 mod control;
 mod deliveries;
@@ -114,6 +116,8 @@ pub struct Dispatcher {
     told: tokio::sync::Notify,
     /// In which order claims try the cases.
     ranking: ranking::Ranking,
+    /// Which families joined which.
+    carrying: carrying::Carrying,
 }
 
 impl Dispatcher {
@@ -138,6 +142,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let dispatcher = Arc::new(Dispatcher {
         ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
+        carrying: carrying::Carrying::new(parts.config.joined_contents_max as usize),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -183,6 +188,21 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "rank cases",
         ranking::follow_cases(dispatcher.clone(), ranking_metrics, shutdown.clone()),
+    );
+    let carrying_metrics = carrying::CarryingMetrics::register(&parts.registry)?;
+    let memberships = carrying::MembershipReader {
+        dispatcher: dispatcher.clone(),
+        log: parts.log.clone(),
+        metrics: carrying_metrics.clone(),
+    };
+    let stop = shutdown.clone();
+    roles.spawn_thread("memberships", move || {
+        memberships.run(&stop);
+        Ok(())
+    })?;
+    roles.spawn_task(
+        "carry cases",
+        carrying::run(dispatcher.clone(), carrying_metrics, shutdown.clone()),
     );
     let following = follow::Following::new(
         &dispatcher.config.follow,

@@ -24,6 +24,7 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
         Refusal::NoSuchCase => (404, "There is no such case in this queue"),
         Refusal::Claimed => (409, "Somebody holds the case"),
         Refusal::Closed => (409, "The spread subsided and the case is closed"),
+        Refusal::Merged(_) => (409, "The case went into that of the family that its own joined"),
         Refusal::LeaseStale => (409, "The lease with this fencing number does not hold the case"),
         Refusal::LeaseExpired => (409, "The lease is over"),
         Refusal::LeaseLength => (422, "A lease lasts 1 second to 1 hour"),
@@ -54,6 +55,9 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
 /// The problem of an error of the store: a refusal is told, a store that does not answer is told as such, anything else only logged.
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
+        StoreError::Refused(refusal @ Refusal::Merged(into)) => {
+            Problem::new(of_refusal(*refusal)).with_detail(into.to_string())
+        }
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {

@@ -114,6 +114,9 @@ pub(crate) async fn follow_cases(
             Ok((standings, now)) => {
                 let ranking = &dispatcher.ranking;
                 ranking.put(&standings, now);
+                for standing in &standings {
+                    dispatcher.carrying.case_changed(standing.family);
+                }
                 if !standings.is_empty() {
                     continue;
                 }
@@ -150,6 +153,9 @@ impl Walk {
         let is_full = open.len() >= STANDINGS_MAX as usize;
         let through = open.last().map(|standing| standing.id).filter(|_| is_full);
         dispatcher.ranking.lock().put_stretch((self.after, through), &open);
+        for standing in &open {
+            dispatcher.carrying.case_changed(standing.family);
+        }
         self.after = through;
         if through.is_none() {
             self.due = at + WALK_INTERVAL;

@@ -15,7 +15,10 @@ use super::requests::{ClaimRequest, ReleaseRequest, RenewRequest};
 use super::{answered, body};
 use crate::{Dispatcher, problems};
 
-/// A case of the key's team. `ETag` names its version.
+/// The most cases that went into another one, of those that are told with it.
+const MERGED_TOLD_MAX: u32 = 200;
+
+/// A case of the key's team. `ETag` names its version. One that went into another goes on answering, and says into which.
 #[utoipa::path(
     get,
     path = "/v1/cases/{id}",
@@ -37,10 +40,12 @@ pub(crate) async fn read_case(
 ) -> Response {
     let read = async {
         let access = dispatcher.reader(&headers).await?;
-        match dispatcher.store.case(access.team, case_id(id)?).await {
-            Ok((case, now)) => Ok(dispatcher.document(&case, now, &access)),
-            Err(error) => Err(problems::of_store(&error)),
-        }
+        let id = case_id(id)?;
+        let read = dispatcher.store.case(access.team, id).await;
+        let (case, now) = read.map_err(|error| problems::of_store(&error))?;
+        let merged = dispatcher.store.merged_cases(access.team, id, MERGED_TOLD_MAX).await;
+        let merged = merged.map_err(|error| problems::of_store(&error))?;
+        Ok(dispatcher.whole_document((&case, &merged), now, &access))
     };
     answered_case(&dispatcher, "read_case", read.await)
 }
@@ -92,7 +97,7 @@ pub(crate) async fn read_history(
     request_body(content = Option<ClaimRequest>, description = "How long to hold it"),
     responses(
         (status = 200, description = "The case, held under a new `fencing` number", body = CaseDocument),
-        (status = 409, description = "Somebody holds it, it is closed, or a decision can still be taken back", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody holds it, it is closed or went into another, or a decision can still be taken back", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lease is too short or too long", body = Problem, content_type = "application/problem+json"),
         Refused,
         NotModerated,

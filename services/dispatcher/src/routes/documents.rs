@@ -41,7 +41,7 @@ pub struct CaseDocument {
     pub id: String,
     /// `coordinators`, or the party's name.
     pub team: String,
-    /// `open`, `claimed`, `decided` or `closed` (the spread subsided before anybody decided).
+    /// `open`, `claimed`, `decided`, `closed` (the spread subsided before anybody decided) or `merged` (its family joined another, whose case it went into).
     pub state: &'static str,
     /// The family, 32 hexadecimal digits.
     pub family: String,
@@ -88,6 +88,29 @@ pub struct CaseDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<DraftDocument>,
     /// The decision that stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<CaseDecisionDocument>,
+    /// The case that this one went into when its family joined another; in state `merged` alone. Until the family leaves it again, commands go there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// Whether its decision and that of a case that went into it differ. Over once somebody decides.
+    pub disputed: bool,
+    /// The cases that went into this one, at most 200, each with the decision that its family keeps until somebody decides about all. Told where one case
+    /// is asked for; absent elsewhere, and where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged_cases: Vec<MergedCaseDocument>,
+}
+
+/// A case that went into another one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MergedCaseDocument {
+    /// Its identity, 32 hexadecimal digits: it goes on answering.
+    pub id: String,
+    /// Its family, 32 hexadecimal digits.
+    pub family: String,
+    /// When it went into this one, by the store's clock, RFC 3339.
+    pub merged_at: Option<String>,
+    /// What was decided about it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<CaseDecisionDocument>,
 }
@@ -238,15 +261,16 @@ pub struct ModeratorDocument {
 pub struct HistoryStep {
     /// When, by the store's clock, RFC 3339.
     pub at: Option<String>,
-    /// The id of the key that did it.
+    /// The id of the key that did it; 32 zeros where nobody did.
     pub who: String,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`.
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`; and what nobody did, but came of families that
+    /// joined or parted: `merged_into`, `merged_from`, `split_from` or `split_off`.
     pub kind: String,
-    /// The key it was handed to, the desk or the decision; empty where there is none.
+    /// The key it was handed to, the desk, the decision or the other case; empty where there is none.
     pub about: String,
-    /// The words that came with it.
+    /// The words that came with it; of a merge what came of it: `disputed`, `decision_carried`, `lease_moved` or `lease_ended`.
     pub note: String,
 }
 
@@ -283,6 +307,28 @@ impl Dispatcher {
                 .decision
                 .as_ref()
                 .map(|decision| decision_document(decision, case.undo_until(now))),
+            merged_into: case.merged_into().map(|into| into.to_string()),
+            disputed: case.is_disputed(),
+            merged_cases: Vec::new(),
+        }
+    }
+
+    /// A case with those that went into it.
+    pub(super) fn whole_document(
+        &self,
+        (case, merged): (&Case, &[Case]),
+        now: Timestamp,
+        access: &Access,
+    ) -> CaseDocument {
+        let merged = merged.iter().map(|part| MergedCaseDocument {
+            id: part.id.to_string(),
+            family: part.family.to_string(),
+            merged_at: part.merged.and_then(|merged| instant(merged.at)),
+            decision: part.decision.as_ref().map(|decision| decision_document(decision, None)),
+        });
+        CaseDocument {
+            merged_cases: merged.collect(),
+            ..self.document(case, now, access)
         }
     }
 

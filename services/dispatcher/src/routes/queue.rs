@@ -111,7 +111,9 @@ async fn queue_page(
     let Query(parameters) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
     let state = match parameters.state.as_deref() {
         None => CaseState::Open,
-        Some(name) => CaseState::from_name(name).ok_or_else(|| invalid("state: open, claimed, decided or closed"))?,
+        Some(name) => {
+            CaseState::from_name(name).ok_or_else(|| invalid("state: open, claimed, decided, closed or merged"))?
+        }
     };
     let limit = parameters.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=QueueQuery::LIMIT_MAX).contains(&limit) {

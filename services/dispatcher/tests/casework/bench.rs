@@ -69,7 +69,7 @@ impl Bench {
     pub async fn with_clock(clock: Clock) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        let compacted = [topics::PARTIES, topics::POPULATIONS, topics::STATE];
+        let compacted = [topics::FAMILIES, topics::PARTIES, topics::POPULATIONS, topics::STATE];
         for topic in [topics::ALERTS, topics::DECISIONS, topics::SIGHTINGS]
             .into_iter()
             .chain(compacted)

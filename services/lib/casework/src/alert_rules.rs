@@ -82,6 +82,9 @@ impl Case {
             draft: None,
             decision: None,
             undo: None,
+            merged: None,
+            said_at: None,
+            dispute: None,
         }
     }
 
@@ -93,7 +96,15 @@ impl Case {
     /// when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said before the episode
     /// subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a
     /// person all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
+    /// A merged case goes on in the same way, unseen: it may be on its own again.
     pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
+        match (self.take_alert(alert, floor, now), self.merged) {
+            (AlertEffect::Reopened | AlertEffect::ClosedUnreviewed, Some(_)) => AlertEffect::Updated,
+            (effect, _) => effect,
+        }
+    }
+
+    fn take_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         let nothing_went_on = !self.own_episode.going_on && !self.all_episode.going_on;
         let episode = match alert.scope {
             Scope::All => &mut self.all_episode,
@@ -157,7 +168,7 @@ impl Case {
 
     /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk, began to
     /// write or decided.
-    fn is_in_hand(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_in_hand(&self, now: Timestamp) -> bool {
         self.desk != Desk::Moderators
             || self.live_lease(now).is_some()
             || self.held_until.is_some_and(|until| now < until)

@@ -68,6 +68,28 @@ pub struct Case {
     pub decision: Option<CaseDecision>,
     /// How it is taken back. Over from its time on.
     pub undo: Option<Undo>,
+    /// Where it went: its family joined another. What it rests in meanwhile is what it is again when the family leaves.
+    pub merged: Option<Merged>,
+    /// When a group said what its family belongs to, of what was heard last: what is older is over.
+    pub said_at: Option<Timestamp>,
+    /// That a case with another decision was merged into it. Over once somebody decides.
+    pub dispute: Option<Dispute>,
+}
+
+/// Which case another one went into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The case of the family that it joined.
+    pub into: CaseId,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+}
+
+/// Two decisions that differ, of cases that became one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// A decision under a lease of a higher number ends it.
+    pub fencing: u64,
 }
 
 /// A short account of a case: what decides whether and when it is handed out.
@@ -123,6 +145,8 @@ pub enum CaseState {
     Decided,
     /// The spread subsided before anybody decided.
     Closed,
+    /// It went into the case of the family that its family joined.
+    Merged,
 }
 
 /// Who holds a case, and until when.
@@ -243,11 +267,12 @@ impl Desk {
 
 impl CaseState {
     /// All states.
-    pub const ALL: [CaseState; 4] = [
+    pub const ALL: [CaseState; 5] = [
         CaseState::Open,
         CaseState::Claimed,
         CaseState::Decided,
         CaseState::Closed,
+        CaseState::Merged,
     ];
 
     /// Its name in the API.
@@ -257,6 +282,7 @@ impl CaseState {
             CaseState::Claimed => "claimed",
             CaseState::Decided => "decided",
             CaseState::Closed => "closed",
+            CaseState::Merged => "merged",
         }
     }
 
@@ -269,6 +295,9 @@ impl CaseState {
 impl Case {
     /// What the case is at `now`.
     pub fn state(&self, now: Timestamp) -> CaseState {
+        if self.merged.is_some() {
+            return CaseState::Merged;
+        }
         if self.live_lease(now).is_some() {
             return CaseState::Claimed;
         }
@@ -299,8 +328,8 @@ impl Case {
             family: self.family,
             priority: self.priority,
             traits: self.traits(),
-            verdict: self.decision.as_ref().map(|decision| decision.ruling.verdict),
-            waits_from: self.resting.waits_from(ends),
+            verdict: self.verdict(),
+            waits_from: self.resting.waits_from(ends).filter(|_| self.merged.is_none()),
         }
     }
 

@@ -1,6 +1,6 @@
 use tocsin_model::{DecisionId, KeyId, Milliseconds};
 
-use crate::case::{Desk, Draft};
+use crate::case::{CaseId, Desk, Draft};
 use crate::ruling::{CaseDecision, Ruling};
 
 /// Who commands, and what they know of the case.
@@ -138,6 +138,9 @@ pub enum Refusal {
     /// The spread subsided before anybody decided; a new alert opens it again.
     #[error("the case is closed")]
     Closed,
+    /// Its family joined another, whose case it went into.
+    #[error("the case went into case {0}")]
+    Merged(CaseId),
     /// The fencing number is not that of the last lease, or the lease was given back, or it is another key's.
     #[error("the lease with this fencing number does not hold the case")]
     LeaseStale,
@@ -189,11 +192,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// All refusals.
-    pub const ALL: [Refusal; 19] = [
+    /// All refusals, of any case.
+    pub const ALL: [Refusal; 20] = [
         Refusal::NoSuchCase,
         Refusal::Claimed,
         Refusal::Closed,
+        Refusal::Merged(CaseId(0)),
         Refusal::LeaseStale,
         Refusal::LeaseExpired,
         Refusal::LeaseLength,
@@ -218,6 +222,7 @@ impl Refusal {
             Refusal::NoSuchCase => "case_unknown",
             Refusal::Claimed => "case_claimed",
             Refusal::Closed => "case_closed",
+            Refusal::Merged(_) => "case_merged",
             Refusal::LeaseStale => "lease_stale",
             Refusal::LeaseExpired => "lease_expired",
             Refusal::LeaseLength => "lease_length",

@@ -21,8 +21,11 @@ impl Case {
     /// A decided case may be claimed too, to decide again. Everything but claiming and taking back needs the lease.
     ///
     /// # Errors
-    /// The first of: the case is of another version, what was said is malformed, the lease does not hold, the case is not in the state for it.
+    /// The first of: the case went into another, it is of another version, what was said is malformed, the lease does not hold, the case is not in the state for it.
     pub fn apply(&mut self, by: By, command: &Command, now: Timestamp) -> Result<Event, Refusal> {
+        if let Some(into) = self.merged_into() {
+            return Err(Refusal::Merged(into));
+        }
         if by.version.is_some_and(|version| version != self.version) {
             // The answer to a decision may have been lost: saying it again is no change.
             return match command {

@@ -1,6 +1,8 @@
 //! The rules of casework: what an alert does to a case, who may claim, hand on, put aside, decide it and take a decision back, when a lease
 //! is over, and which case is handed out next.
 //!
+//! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`].
+//!
 //! Pure: no I/O, no clock (the time is an argument), no randomness (new ids are arguments). The store loads a [`Case`] inside a transaction,
 //! applies one of these rules, writes the case back and carries out the [`Event`].
 //!
@@ -21,14 +23,18 @@ mod clocks;
 mod command;
 mod command_rules;
 mod lane;
+mod memberships;
+mod merge;
 mod ranks;
 mod ruling;
 
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
-pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, Standing, Team, Undo};
+pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Merged, Resting, Standing, Team, Undo};
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
 pub use lane::{Filter, Lane, Traits};
+pub use memberships::Memberships;
+pub use merge::{MergeEffects, MergedLease, Merging};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

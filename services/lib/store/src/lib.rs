@@ -12,6 +12,8 @@
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision, its outbox row and its
 //!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
 //! * A revoked key holds no lease.
+//! * Of two cases of a team whose families became one, one remains, and no case goes into another in a circle. What is older than what was said of a
+//!   family last carries nothing.
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
@@ -43,8 +45,8 @@ use std::sync::Arc;
 
 pub use applied::AlertEffects;
 pub use cases::{
-    CANDIDATES_MAX, CLOCKS_MAX, Choice, Commanded, Cursor, Followed, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage,
-    QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
+    CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, FAMILIES_MAX, FamilyCase, FamilySaid, Followed,
+    HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
 };
 pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};

@@ -114,6 +114,29 @@ pub(crate) async fn write_decision(
     decision: &CaseDecision,
     goes_out_at: Timestamp,
 ) -> Result<(), StoreError> {
+    write_mark(transaction, case, decision, goes_out_at).await?;
+    let told = ToldDecision {
+        decision: Decision {
+            id: decision.id,
+            family: case.family,
+            scope: case.team.scope(),
+            verdict: decision.ruling.verdict,
+            at: decision.decided_at,
+        },
+        grounds: decision.ruling.grounds.clone(),
+    };
+    let readers = Readers::find(transaction).await?;
+    let times = (decision.decided_at, goes_out_at);
+    readers.tell_decision(transaction, &told, times).await
+}
+
+/// Writes a decision with its outbox row: the key groups are told of it, and nobody else.
+pub(crate) async fn write_mark(
+    transaction: &mut Transaction,
+    case: &Case,
+    decision: &CaseDecision,
+    goes_out_at: Timestamp,
+) -> Result<(), StoreError> {
     let failed = StoreError::database("write a decision");
     let id = format!("{:032x}", decision.id.0);
     transaction
@@ -139,20 +162,8 @@ pub(crate) async fn write_decision(
             &[id.as_str().into(), goes_out_at.into()],
         )
         .await
-        .map_err(&failed)?;
-    let told = ToldDecision {
-        decision: Decision {
-            id: decision.id,
-            family: case.family,
-            scope: case.team.scope(),
-            verdict: decision.ruling.verdict,
-            at: decision.decided_at,
-        },
-        grounds: decision.ruling.grounds.clone(),
-    };
-    let readers = Readers::find(transaction).await?;
-    let times = (decision.decided_at, goes_out_at);
-    readers.tell_decision(transaction, &told, times).await
+        .map(drop)
+        .map_err(&failed)
 }
 
 /// Takes a decision out of the outbox and from every endpoint's deliveries; whether nothing of it went out. If something did, the

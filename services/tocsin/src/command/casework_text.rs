@@ -80,6 +80,19 @@ pub fn case_text(case: &Value) -> String {
             left / 60
         );
     }
+    if case["merged_into"].is_string() {
+        let _ = writeln!(out, "  merged    into {}: go on there", text(&case["merged_into"]));
+    }
+    if case["disputed"] == true {
+        out.push_str("  disputed  two decisions differ: decide which holds for all\n");
+    }
+    for merged in case["merged_cases"].as_array().map_or(&[][..], Vec::as_slice) {
+        let decided = match merged["decision"].is_object() {
+            true => decision_text(&merged["decision"]),
+            false => "undecided".to_owned(),
+        };
+        let _ = writeln!(out, "  with      {}: {decided}", text(&merged["id"]));
+    }
     if case["held_until"].is_string() {
         let _ = writeln!(out, "  aside     until {}", text(&case["held_until"]));
     }
@@ -185,6 +198,23 @@ mod tests {
             "nothing that came from outside steers the terminal"
         );
         assert!(queue_text(&json!({"cases": [case], "team": "alpha"})).contains("100  live"));
+    }
+
+    #[test]
+    fn cases_that_became_one_are_told_of_with_what_was_decided() {
+        let told = case_text(&json!({
+            "id": "ab", "disputed": true,
+            "merged_cases": [{"id": "cd", "decision": {"verdict": "benign"}}, {"id": "ef"}],
+        }));
+        for part in [
+            "disputed  two decisions differ",
+            "with      cd: benign",
+            "with      ef: undecided",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        let told = case_text(&json!({"id": "cd", "state": "merged", "merged_into": "ab"}));
+        assert!(told.contains("merged    into ab: go on there"), "{told}");
     }
 
     #[test]

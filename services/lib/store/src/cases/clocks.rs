@@ -7,7 +7,8 @@ use crate::{Store, StoreError};
 pub const CLOCKS_MAX: u32 = 100_000;
 
 impl Store {
-    /// The clocks of a team's cases that were opened within `period` until now, the latest first, at most [`CLOCKS_MAX`]; and the store's time.
+    /// The clocks of a team's cases that were opened within `period` until now, the latest first, at most [`CLOCKS_MAX`]; and the store's time. What
+    /// went into another case counts with that.
     ///
     /// # Errors
     /// The database failed.
@@ -16,7 +17,7 @@ impl Store {
         let now = self.now().await.map_err(&failed)?;
         let sql = format!(
             "SELECT first_seen, first_alert_at, opened_at, first_claimed_at, first_decided_at FROM cases \
-             WHERE team = $1 AND opened_at > $2 ORDER BY opened_at DESC LIMIT {CLOCKS_MAX}"
+             WHERE team = $1 AND opened_at > $2 AND merged_into IS NULL ORDER BY opened_at DESC LIMIT {CLOCKS_MAX}"
         );
         let rows = self
             .database()

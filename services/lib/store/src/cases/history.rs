@@ -12,13 +12,13 @@ pub const HISTORY_MAX: u32 = 200;
 pub struct HistoryEntry {
     /// When, by the store's clock.
     pub at: Timestamp,
-    /// Who.
+    /// Who; 0: nobody, it came of what a group said of families.
     pub who: KeyId,
     /// The name of that key's person.
     pub person: Option<String>,
-    /// What: the name of an [`Event`].
+    /// What: the name of an [`Event`]; or `merged_into`, `merged_from`, `split_from` or `split_off`.
     pub kind: String,
-    /// The other key, the desk or the decision it was about; empty where there is none.
+    /// The other key, the desk, the decision or the case it was about; empty where there is none.
     pub about: String,
     /// The words that came with it.
     pub note: String,
@@ -74,16 +74,26 @@ pub(super) async fn write_history(
         Event::Withdrawn(decision) => format!("{:032x}", decision.0),
         _ => String::new(),
     };
+    write_step(transaction, (case.id, who), (kind, &about, event.note()), now).await
+}
+
+/// Writes down a step: what it was, what it was about and the words that came with it.
+pub(super) async fn write_step(
+    transaction: &mut Transaction,
+    (case, who): (CaseId, KeyId),
+    (kind, about, note): (&str, &str, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
     transaction
         .execute(
             "INSERT INTO case_history (case_id, at, key_id, kind, about, note) VALUES ($1, $2, $3, $4, $5, $6)",
             &[
-                case.id.to_string().into(),
+                case.to_string().into(),
                 now.into(),
                 who.to_string().into(),
                 kind.into(),
                 about.into(),
-                event.note().into(),
+                note.into(),
             ],
         )
         .await

@@ -1,9 +1,10 @@
-//! Cases: reading them here, changing them in `command` and `claim`, their columns in `row`.
+//! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`.
 
 mod claim;
 mod clocks;
 mod command;
 mod history;
+mod merge;
 mod row;
 mod standings;
 
@@ -17,6 +18,7 @@ pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub use command::Commanded;
 pub use history::{HISTORY_MAX, HistoryEntry};
+pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
 
@@ -87,7 +89,10 @@ impl Store {
             CaseState::Open => "c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
             CaseState::Claimed => "c.lease_expires_at > $2",
             CaseState::Decided => "c.resting = 2 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
-            CaseState::Closed => "c.resting = 3 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
+            CaseState::Closed => {
+                "c.resting = 3 AND c.merged_into IS NULL AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)"
+            }
+            CaseState::Merged => "c.merged_into IS NOT NULL AND CAST($2 AS BIGINT) IS NOT NULL",
         };
         let mut values: Vec<Value> = vec![query.team.to_number().into(), now.into(), i64::from(limit).into()];
         let after = match query.after {

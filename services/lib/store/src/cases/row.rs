@@ -1,6 +1,6 @@
 //! A case as a row: the one place that knows the columns.
 
-use tocsin_casework::{Case, CaseDecision, Desk, Episode, Lease, Resting, Ruling, Team, Undo};
+use tocsin_casework::{Case, CaseDecision, Desk, Dispute, Episode, Lease, Merged, Resting, Ruling, Team, Undo};
 use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_hex_id};
 
 use crate::database::{Row, Transaction, Value};
@@ -9,13 +9,14 @@ use crate::{StoreError, alert_json, decision_json};
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
      c.own_episode, c.own_going_on, c.own_told_at, c.all_episode, c.all_going_on, c.all_told_at, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
      c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
+     c.merged_into, c.merged_at, c.merged_resting, c.said_at, c.dispute_fencing, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
      u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
      u.decided_by AS undo_decided_by, u.decided_at AS undo_decided_at, u.fencing AS undo_decision_fencing \
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 32] = [
+const CHANGING: [&str; 37] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
@@ -48,6 +49,11 @@ const CHANGING: [&str; 32] = [
     "first_seen",
     "first_claimed_at",
     "first_decided_at",
+    "merged_into",
+    "merged_at",
+    "merged_resting",
+    "said_at",
+    "dispute_fencing",
 ];
 
 /// Inserts a case unless the team has one of the family; how many rows.
@@ -89,6 +95,8 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
     let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
     let traits = case.traits();
     let undo = case.undo.as_ref();
+    // Nobody is handed what went into another case: it rests as if it were closed.
+    let resting = case.merged.map_or(case.resting, |_| Resting::Closed);
     [
         case.first_alert_at.into(),
         case.last_alert_at.into(),
@@ -101,7 +109,7 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         case.priority.into(),
         case.alert.id.to_string().into(),
         alert_json::to_json(&case.alert).into(),
-        (case.resting as i64).into(),
+        (resting as i64).into(),
         (case.fencing as i64).into(),
         case.lease.map(|lease| lease.holder.to_string()).into(),
         case.lease.map(|lease| lease.expires_at.0).into(),
@@ -122,6 +130,11 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         case.first_seen.into(),
         case.first_claimed_at.map(|at| at.0).into(),
         case.first_decided_at.map(|at| at.0).into(),
+        case.merged.map(|merged| merged.into.to_string()).into(),
+        case.merged.map(|merged| merged.at.0).into(),
+        case.merged.map(|_| case.resting as i64).into(),
+        case.said_at.map(|at| at.0).into(),
+        case.dispute.map(|dispute| dispute.fencing as i64).into(),
     ]
 }
 
@@ -169,6 +182,20 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         }),
         _ => None,
     };
+    let merged = match (
+        row.text_if_any("merged_into").map_err(&failed)?,
+        number_if_any("merged_at")?,
+    ) {
+        (Some(into), Some(at)) => Some(Merged {
+            into: into.parse().map_err(|_| malformed("merged_into"))?,
+            at: Timestamp(at),
+        }),
+        _ => None,
+    };
+    let resting = match number_if_any("merged_resting")? {
+        Some(resting) => resting,
+        None => number("resting")?,
+    };
     let draft = row.text_if_any("draft").map_err(&failed)?;
     let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
     let id = row.text("case_id").map_err(&failed)?;
@@ -190,12 +217,17 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         waiting_since: time("waiting_since")?,
         desk: Desk::from_number(number("desk")?).ok_or(malformed("desk"))?,
         held_until: number_if_any("held_until")?.map(Timestamp),
-        resting: Resting::from_number(number("resting")?).ok_or(malformed("resting"))?,
+        resting: Resting::from_number(resting).ok_or(malformed("resting"))?,
         fencing: number("fencing")? as u64,
         lease,
         draft: draft.as_deref().map(decision_json::draft_from_json).transpose()?,
         decision: decision(row, &STANDING)?,
         undo,
+        merged,
+        said_at: number_if_any("said_at")?.map(Timestamp),
+        dispute: number_if_any("dispute_fencing")?.map(|fencing| Dispute {
+            fencing: fencing as u64,
+        }),
     })
 }
 

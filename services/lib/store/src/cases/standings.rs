@@ -1,5 +1,5 @@
 use tocsin_casework::{CaseId, Desk, Lane, Resting, Standing, Traits};
-use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp, Verdict};
 
 use super::claim::CANDIDATES_MAX;
 use super::row::{team, verdict};
@@ -13,7 +13,7 @@ pub const STANDINGS_MAX: u32 = 1_000;
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
 
 const SELECT_STANDINGS: &str = "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.undo_until, c.lane, c.desk, \
-     c.severity, c.platforms, c.touched_at, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
+     c.severity, c.platforms, c.touched_at, c.dispute_fencing, d.fencing AS decision_fencing, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
 
 /// How far somebody has followed the standings of cases.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +133,11 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
     let numbers = platforms.split(',').filter(|text| !text.is_empty());
     let platforms = numbers.map(|text| text.parse().map(PlatformId).map_err(|_| malformed("platforms")));
     let decided = row.integer_if_any("verdict").map_err(&failed)?.is_some();
+    let dispute = row.integer_if_any("dispute_fencing").map_err(&failed)?;
+    let decided_under = row.integer_if_any("decision_fencing").map_err(&failed)?;
+    let disputed = dispute
+        .zip(decided_under)
+        .is_some_and(|(dispute, fencing)| fencing <= dispute);
     Ok(Standing {
         id,
         team: team(row)?,
@@ -144,7 +149,10 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
             severity: row.real("severity").map_err(&failed)?,
             platforms: platforms.collect::<Result<_, _>>()?,
         },
-        verdict: decided.then(|| verdict(row)).transpose()?,
+        verdict: match disputed {
+            true => Some(Verdict::Disputed),
+            false => decided.then(|| verdict(row)).transpose()?,
+        },
         waits_from: resting.waits_from(ends),
     })
 }

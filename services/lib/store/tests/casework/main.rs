@@ -5,6 +5,7 @@ mod alerts;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod leases;
+mod merges;
 mod order;
 mod standings;
 mod steps;

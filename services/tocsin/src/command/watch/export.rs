@@ -222,7 +222,12 @@ impl<'a> Cases<'a> {
                     .id,
             ),
         };
-        let states = vec![CaseState::Claimed, CaseState::Decided, CaseState::Closed];
+        let states = vec![
+            CaseState::Claimed,
+            CaseState::Decided,
+            CaseState::Closed,
+            CaseState::Merged,
+        ];
         Ok(Cases {
             store,
             query: QueueQuery {

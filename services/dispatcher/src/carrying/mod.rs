@@ -1,0 +1,133 @@
+//! Carries cases along with their families: what `tocsin.families` says of who joined whom and who left, held against the store's cases.
+//!
+//! Nothing of it is kept: the topic is read from its beginning whenever the process starts, and the store knows how far each case was carried. So
+//! what a process missed comes right by itself, and several dispatchers may do the same.
+
+mod reader;
+mod telemetry;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tocsin_casework::Memberships;
+use tocsin_model::FamilyId;
+use tocsin_runtime::Shutdown;
+use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
+
+use crate::telemetry::StoreFailed;
+use crate::{Dispatcher, pause};
+
+pub(crate) use reader::MembershipReader;
+pub(crate) use telemetry::CarryingMetrics;
+
+/// How often to look.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What groups said of families.
+#[derive(Debug)]
+pub(crate) struct Carrying {
+    memberships: Mutex<Memberships>,
+}
+
+impl Carrying {
+    /// Of at most so many joined contents.
+    pub(crate) fn new(joined_max: usize) -> Carrying {
+        Carrying {
+            memberships: Mutex::new(Memberships::new(joined_max)),
+        }
+    }
+
+    /// A case of the family is new, or changed.
+    pub(crate) fn case_changed(&self, family: FamilyId) {
+        self.lock().case_changed(family);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memberships> {
+        self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries what is due, until the process ends.
+pub(crate) async fn run(
+    dispatcher: Arc<Dispatcher>,
+    metrics: CarryingMetrics,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    while !shutdown.is_requested() {
+        let due = dispatcher.carrying.lock().take_due(FAMILIES_MAX);
+        let is_full = due.len() == FAMILIES_MAX;
+        let left = match carry(&dispatcher, &due, &metrics).await {
+            Ok(left) => left,
+            Err(error) => {
+                StoreFailed { error: &error }.emit(&dispatcher.metrics);
+                due
+            }
+        };
+        let goes_on = is_full && left.len() < FAMILIES_MAX;
+        {
+            let mut memberships = dispatcher.carrying.lock();
+            left.into_iter().for_each(|family| memberships.again(family));
+            metrics.tell(&mut memberships);
+        }
+        if !goes_on {
+            pause(LOOK_INTERVAL, &shutdown).await;
+        }
+    }
+    Ok(())
+}
+
+/// Those that could not be carried just now.
+async fn carry(
+    dispatcher: &Dispatcher,
+    due: &[FamilyId],
+    metrics: &CarryingMetrics,
+) -> Result<Vec<FamilyId>, StoreError> {
+    let mut left = Vec::new();
+    for case in dispatcher.store.cases_of_families(due).await? {
+        let Some(said) = dispatcher.carrying.said_of(&case) else {
+            continue;
+        };
+        let (carried, now) = dispatcher.store.carry(&said).await?;
+        match &carried {
+            Carried::Merged { cases, effects } => {
+                metrics.merged(effects);
+                for case in cases.iter() {
+                    dispatcher.ranking.changed(case, now);
+                }
+                dispatcher.decided.notify_one();
+                dispatcher.told.notify_one();
+            }
+            Carried::Split(case) => {
+                metrics.split();
+                dispatcher.ranking.changed(case, now);
+            }
+            Carried::Moved | Carried::Unchanged => {}
+            Carried::Alone => dispatcher.carrying.lock().is_alone(said.family, said.joined),
+            Carried::Later => left.push(said.family),
+        }
+    }
+    let mut memberships = dispatcher.carrying.lock();
+    for family in due.iter().filter(|family| !left.contains(family)) {
+        memberships.settled(*family);
+    }
+    Ok(left)
+}
+
+impl Carrying {
+    /// What is to be done with a case, if anything: most are where they belong, and cost no transaction.
+    fn said_of(&self, case: &FamilyCase) -> Option<FamilySaid> {
+        let FamilyCase { team, family, .. } = *case;
+        let (joined, at) = self.lock().said_of(team, family)?;
+        let joins = joined != family;
+        let is_known = case
+            .said_at
+            .is_some_and(|known| if joins { known >= at } else { known > at });
+        let is_where_it_belongs = !joins && !case.is_merged;
+        (!is_known && !is_where_it_belongs).then_some(FamilySaid {
+            team,
+            family,
+            joined,
+            at,
+        })
+    }
+}

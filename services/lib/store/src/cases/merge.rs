@@ -1,0 +1,352 @@
+//! Cases of families that join one another and part again: carried along here, by the rules of `tocsin_casework`.
+
+use tocsin_casework::{Case, CaseDecision, CaseId, MergeEffects, MergedLease, Merging, Ruling, Team};
+use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
+
+use super::history::write_step;
+use super::row::{SELECT_CASES, case, team, update};
+use crate::database::{Locked, Row, Transaction, Value};
+use crate::outbox::{write_decision, write_mark};
+use crate::{Store, StoreError};
+
+/// How many families are asked for at a time.
+pub const FAMILIES_MAX: usize = 1_000;
+/// Who merges and splits: nobody.
+const NOBODY: KeyId = KeyId(0);
+/// A case went into one that went into one ...: so many steps are followed, and what is farther waits.
+const STEPS_MAX: usize = 16;
+
+/// Which family a team's case is about, and how far it was carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilyCase {
+    /// Whose case.
+    pub team: Team,
+    /// Its family.
+    pub family: FamilyId,
+    /// When a group said to which family it belongs, of what was heard last.
+    pub said_at: Option<Timestamp>,
+    /// Whether it went into another one.
+    pub is_merged: bool,
+}
+
+/// What a group said of a family: to which it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FamilySaid {
+    /// Whose case is carried.
+    pub team: Team,
+    /// Which family.
+    pub family: FamilyId,
+    /// The family that it joined; itself, if it is on its own.
+    pub joined: FamilyId,
+    /// When it was said, by the group's time.
+    pub at: Timestamp,
+}
+
+/// What became of the case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Carried {
+    /// It went into the case of the family that its family joined.
+    Merged {
+        /// It, and the one that remains.
+        cases: Box<[Case; 2]>,
+        /// What else came of it.
+        effects: MergeEffects,
+    },
+    /// It is on its own again.
+    Split(Box<Case>),
+    /// It was in the end in the case where it belongs, by way of another one.
+    Moved,
+    /// What was said was known, or newer is known.
+    Unchanged,
+    /// The team has no case yet of the family that it joined.
+    Alone,
+    /// A decision can still be taken back, or somebody is at one of them: again a little later.
+    Later,
+}
+
+impl FamilySaid {
+    /// Whether it says more than what was said last. A group may take a family in and let it go at one time: then the parting is the later of the
+    /// two.
+    pub fn is_news(&self, known: Option<Timestamp>) -> bool {
+        match self.joined == self.family {
+            true => known.is_none_or(|known| known <= self.at),
+            false => known.is_none_or(|known| known < self.at),
+        }
+    }
+}
+
+impl Store {
+    /// The teams' cases of these families, at most [`FAMILIES_MAX`] of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn cases_of_families(&self, families: &[FamilyId]) -> Result<Vec<FamilyCase>, StoreError> {
+        let failed = StoreError::database("find the cases of families");
+        if families.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values: Vec<Value> = families
+            .iter()
+            .take(FAMILIES_MAX)
+            .map(|family| family.to_string().into())
+            .collect();
+        let names: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
+        let sql = format!(
+            "SELECT team, family, said_at, merged_into FROM cases WHERE family IN ({}) ORDER BY family, team",
+            names.join(", ")
+        );
+        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
+        rows.iter().map(family_case).collect()
+    }
+
+    /// Carries a team's case along with its family: merges it into the case of the family that was joined, or splits it off again, with all that
+    /// follows. Saying the same again, or what is older than what was said last, changes nothing, so that several dispatchers may say it.
+    ///
+    /// # Errors
+    /// The database failed; it may be said again.
+    pub async fn carry(&self, said: &FamilySaid) -> Result<(Carried, Timestamp), StoreError> {
+        let failed = StoreError::database("carry a case along with its family");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let carried = carry(self, &mut transaction, said).await?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        match carried {
+            Carried::Merged { .. } | Carried::Split(_) | Carried::Moved => transaction.commit().await,
+            Carried::Unchanged | Carried::Alone | Carried::Later => transaction.rollback().await,
+        }
+        .map_err(&failed)?;
+        Ok((carried, now))
+    }
+
+    /// The cases that went into this one of the team, by their ids, at most `limit`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn merged_cases(&self, team: Team, into: CaseId, limit: u32) -> Result<Vec<Case>, StoreError> {
+        let sql = format!("{SELECT_CASES} WHERE c.merged_into = $1 AND c.team = $2 ORDER BY c.case_id LIMIT $3");
+        let values = [
+            into.to_string().into(),
+            team.to_number().into(),
+            i64::from(limit).into(),
+        ];
+        let rows = self.database().fetch(&sql, &values).await;
+        let rows = rows.map_err(StoreError::database("read merged cases"))?;
+        rows.iter().map(case).collect()
+    }
+}
+
+async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) -> Result<Carried, StoreError> {
+    let Some(own) = of_family(transaction, said.team, said.family).await? else {
+        return Ok(Carried::Unchanged);
+    };
+    let joins = said.joined != said.family;
+    // A group may take a family in and let it go at one time: then the parting is the later of the two.
+    let is_known = own
+        .said_at
+        .is_some_and(|known| if joins { known >= said.at } else { known > said.at });
+    if is_known || (!joins && own.merged.is_none()) {
+        return Ok(Carried::Unchanged);
+    }
+    if !joins {
+        let Some([mut own]) = lock(transaction, [&own]).await? else {
+            return Ok(Carried::Later);
+        };
+        let now = now(store, transaction).await?;
+        split(transaction, &mut own, said.at, now).await?;
+        write(transaction, &own, now).await?;
+        return Ok(Carried::Split(Box::new(own)));
+    }
+    let Some(joined) = of_family(transaction, said.team, said.joined).await? else {
+        return Ok(Carried::Alone);
+    };
+    // `None` also where what it joins went into it before and has not left yet, as far as is known.
+    let Some(remaining) = end_of(transaction, joined.clone(), Some(own.id)).await? else {
+        return Ok(Carried::Later);
+    };
+    if let Some(merged) = own.merged {
+        let Some(end) = end_of(transaction, own.clone(), None).await? else {
+            return Ok(Carried::Later);
+        };
+        if end.id == remaining.id && merged.into == joined.id {
+            return Ok(Carried::Unchanged);
+        }
+        if end.id == remaining.id {
+            let Some([mut own, joined]) = lock(transaction, [&own, &joined]).await? else {
+                return Ok(Carried::Later);
+            };
+            let now = now(store, transaction).await?;
+            own.belongs_to(joined.id, said.at);
+            write(transaction, &own, now).await?;
+            return Ok(Carried::Moved);
+        }
+    }
+    let Some([mut own, mut remaining]) = lock(transaction, [&own, &remaining]).await? else {
+        return Ok(Carried::Later);
+    };
+    let now = now(store, transaction).await?;
+    split(transaction, &mut own, said.at, now).await?;
+    let effects = match remaining.take_in(&mut own, said.at, now) {
+        Merging::Done(effects) => effects,
+        Merging::DecisionHeld => return Ok(Carried::Later),
+    };
+    if let Some(decision) = &effects.carried {
+        let decision = CaseDecision {
+            id: DecisionId(rand::random()),
+            ..decision.clone()
+        };
+        remaining.decision = Some(decision.clone());
+        write_decision(transaction, &remaining, &decision, now).await?;
+    }
+    if effects.is_disputed {
+        let dispute = CaseDecision {
+            id: DecisionId(rand::random()),
+            ruling: Ruling::of(Verdict::Disputed, ""),
+            decided_by: NOBODY,
+            decided_at: now,
+            fencing: remaining.fencing,
+        };
+        write_mark(transaction, &remaining, &dispute, now).await?;
+    }
+    for case in [&own, &remaining] {
+        write(transaction, case, now).await?;
+    }
+    let note = note(&effects);
+    write_step(
+        transaction,
+        (own.id, NOBODY),
+        ("merged_into", &remaining.id.to_string(), &note),
+        now,
+    )
+    .await?;
+    write_step(
+        transaction,
+        (remaining.id, NOBODY),
+        ("merged_from", &own.id.to_string(), &note),
+        now,
+    )
+    .await?;
+    Ok(Carried::Merged {
+        cases: Box::new([own, remaining]),
+        effects,
+    })
+}
+
+/// Splits it off what it went into, if it did.
+async fn split(
+    transaction: &mut Transaction,
+    case: &mut Case,
+    said_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(from) = case.merged_into() else {
+        return Ok(());
+    };
+    case.split_off(said_at, now);
+    write_step(
+        transaction,
+        (case.id, NOBODY),
+        ("split_from", &from.to_string(), ""),
+        now,
+    )
+    .await?;
+    write_step(
+        transaction,
+        (from, NOBODY),
+        ("split_off", &case.id.to_string(), ""),
+        now,
+    )
+    .await
+}
+
+/// What came of a merge, in the words of the history.
+fn note(effects: &MergeEffects) -> String {
+    let lease = match effects.lease {
+        MergedLease::None => None,
+        MergedLease::Moved(_) => Some("lease_moved"),
+        MergedLease::Ended(_) => Some("lease_ended"),
+    };
+    let words = [
+        effects.is_disputed.then_some("disputed"),
+        effects.carried.is_some().then_some("decision_carried"),
+        lease,
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+async fn write(transaction: &mut Transaction, case: &Case, now: Timestamp) -> Result<(), StoreError> {
+    let written = update(transaction, case, now).await;
+    written.map_err(StoreError::database("write a case that was carried along"))
+}
+
+async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, StoreError> {
+    let now = store.inner.clock.now(transaction).await;
+    now.map_err(StoreError::database("ask the clock"))
+}
+
+/// As it is now; nothing is locked.
+pub(super) async fn of_family(
+    transaction: &mut Transaction,
+    team: Team,
+    family: FamilyId,
+) -> Result<Option<Case>, StoreError> {
+    let sql = format!("{SELECT_CASES} WHERE c.family = $1 AND c.team = $2");
+    let rows = transaction
+        .fetch(&sql, &[family.to_string().into(), team.to_number().into()])
+        .await
+        .map_err(StoreError::database("find the case of a family"))?;
+    rows.first().map(case).transpose()
+}
+
+/// The case that it went into in the end: itself, where it went nowhere. `None`: that is too far, or goes by this one.
+pub(super) async fn end_of(
+    transaction: &mut Transaction,
+    mut end: Case,
+    not_by: Option<CaseId>,
+) -> Result<Option<Case>, StoreError> {
+    for _ in 0..STEPS_MAX {
+        if Some(end.id) == not_by {
+            return Ok(None);
+        }
+        let Some(into) = end.merged_into() else {
+            return Ok(Some(end));
+        };
+        let sql = format!("{SELECT_CASES} WHERE c.case_id = $1");
+        let rows = transaction
+            .fetch(&sql, &[into.to_string().into()])
+            .await
+            .map_err(StoreError::database("find the case that another went into"))?;
+        end = case(rows.first().ok_or(StoreError::Malformed { field: "merged_into" })?)?;
+    }
+    Ok(None)
+}
+
+/// These cases, locked; `None` if somebody holds one of them, or changed where it went. Nobody is waited for, so that nobody waits in a circle.
+pub(super) async fn lock<const COUNT: usize>(
+    transaction: &mut Transaction,
+    found: [&Case; COUNT],
+) -> Result<Option<[Case; COUNT]>, StoreError> {
+    let mut locked = Vec::with_capacity(COUNT);
+    for seen in found {
+        let sql = format!(
+            "{SELECT_CASES} WHERE c.case_id = $1{}",
+            transaction.for_update(Locked::CasesNobodyHolds)
+        );
+        let rows = transaction
+            .fetch(&sql, &[seen.id.to_string().into()])
+            .await
+            .map_err(StoreError::database("lock a case that is carried along"))?;
+        let read = rows.first().map(case).transpose()?;
+        locked.extend(read.filter(|case| (case.merged, case.said_at) == (seen.merged, seen.said_at)));
+    }
+    Ok(locked.try_into().ok())
+}
+
+fn family_case(row: &Row) -> Result<FamilyCase, StoreError> {
+    let failed = StoreError::database("find the cases of families");
+    let family = ContentId::parse(&row.text("family").map_err(&failed)?);
+    Ok(FamilyCase {
+        team: team(row)?,
+        family: FamilyId(family.ok_or(StoreError::Malformed { field: "family" })?),
+        said_at: row.integer_if_any("said_at").map_err(&failed)?.map(Timestamp),
+        is_merged: row.text_if_any("merged_into").map_err(&failed)?.is_some(),
+    })
+}
