@@ -139,10 +139,13 @@ impl Head {
 impl Expected {
     /// Adds what a checkpoint says of the chain of `node`. One that does not know the chain says nothing.
     pub fn add(&mut self, checkpoint: &Checkpoint, node: &Name) {
-        let Some(chain) = checkpoint.chains.iter().find(|chain| chain.node == *node) else {
-            return;
-        };
-        let Head { records, hash } = chain.head;
+        if let Some(chain) = checkpoint.chains.iter().find(|chain| chain.node == *node) {
+            self.add_head(chain.head);
+        }
+    }
+
+    /// Adds that the chain ended so at some time.
+    pub fn add_head(&mut self, Head { records, hash }: Head) {
         // Two checkpoints of one place that differ: no chain is right by both.
         if *self.heads.entry(records).or_insert(hash) != hash {
             self.contradicts = Some(self.contradicts.map_or(records, |earlier| earlier.min(records)));

@@ -97,7 +97,12 @@ fn two_checkpoints_that_contradict_each_other_are_a_fault_and_one_of_another_cha
 
 proptest! {
     #[test]
-    fn a_record_reads_back_and_no_other_bytes_read_as_it(seed: u64, at: i64, place in 0_u64..u64::MAX, cut: prop::sample::Index, bit: prop::sample::Index) {
+    fn a_record_reads_back_and_no_other_bytes_read_as_it(
+        seed: u64,
+        at: i64,
+        place in 0_u64..u64::MAX,
+        (cut, bit): (prop::sample::Index, prop::sample::Index),
+    ) {
         let mut rng = rng(seed);
         let entry = entry(&mut rng);
         let mut head = Head { records: place, hash: [3; 32] };

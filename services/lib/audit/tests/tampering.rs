@@ -1,5 +1,5 @@
-//! Goal: against the last checkpoint that a party holds, every edit, removal, swap, insertion and truncation of a log is found, also when whoever did it
-//! computed all hashes again.
+//! Goal: against the last checkpoint that a party holds, every edit, removal, swap, insertion and truncation of a
+//! log is found, also when whoever did it computed all hashes again.
 //!
 //! By default on 150 records, every place of them. The full bar, 10,000 records:
 //!   TOCSIN_AUDIT_RECORDS=10000 cargo test --release -p tocsin-audit --test tampering
