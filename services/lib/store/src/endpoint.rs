@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
+use tocsin_audit::Action;
 use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 
+use crate::audit::changed;
 use crate::database::{Database, Row, Transaction, Value};
 use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
@@ -177,6 +179,8 @@ impl Store {
                 name: endpoint.name.clone(),
             });
         }
+        let entry = changed(Action::EndpointAdded, endpoint.name.as_str(), endpoint.kind.name());
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
     }
 
@@ -215,14 +219,16 @@ impl Store {
         let failed = StoreError::database("rotate the secret of an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let changed = transaction
+        let rows = transaction
             .execute(
                 "UPDATE endpoints SET former_secret = secret, former_until = $3, secret = $2 WHERE endpoint = $1",
                 &[endpoint.as_str().into(), secret.into(), (now + overlap).into()],
             )
             .await
             .map_err(&failed)?;
-        found(endpoint, changed)?;
+        found(endpoint, rows)?;
+        let entry = changed(Action::EndpointChanged, endpoint.as_str(), "another secret");
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
     }
 
@@ -235,7 +241,7 @@ impl Store {
         let failed = StoreError::database("disable an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let changed = transaction
+        let rows = transaction
             .execute(
                 "UPDATE endpoints SET disabled_reason = CASE WHEN disabled_at IS NULL THEN $3 ELSE disabled_reason END, \
                  disabled_at = COALESCE(disabled_at, $2) WHERE endpoint = $1",
@@ -243,7 +249,7 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
-        found(endpoint, changed)?;
+        found(endpoint, rows)?;
         transaction
             .execute(
                 "UPDATE deliveries SET state = 3, settled_at = $2, reason = 'endpoint_disabled' WHERE endpoint = $1 AND state = 1",
@@ -251,6 +257,8 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
+        let entry = changed(Action::EndpointChanged, endpoint.as_str(), "disabled");
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
     }
 
@@ -262,14 +270,17 @@ impl Store {
         let failed = StoreError::database("enable an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         refuse_one_too_many(&mut transaction).await?;
-        let changed = transaction
+        let rows = transaction
             .execute(
                 "UPDATE endpoints SET disabled_at = NULL, disabled_reason = NULL WHERE endpoint = $1",
                 &[endpoint.as_str().into()],
             )
             .await
             .map_err(&failed)?;
-        found(endpoint, changed)?;
+        found(endpoint, rows)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let entry = changed(Action::EndpointChanged, endpoint.as_str(), "enabled");
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
     }
 }

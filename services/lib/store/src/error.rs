@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tocsin_casework::Refusal;
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
@@ -94,6 +96,15 @@ pub enum StoreError {
     /// The key of whoever commands was revoked.
     #[error("the key was revoked")]
     KeyRevoked,
+    /// As many records wait for the audit chain as may.
+    #[error("{} records wait for the audit chain", crate::RECORDS_WAITING_MAX)]
+    AuditFull,
+    /// A record was not in the audit chain in time.
+    #[error("a record was not in the audit chain within {:?}", crate::AUDIT_TIME_MAX)]
+    AuditTimedOut,
+    /// The batch that a record was written with failed.
+    #[error("write a batch of the audit chain")]
+    AuditFailed(#[source] Arc<StoreError>),
     /// The rules of casework forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -122,6 +133,7 @@ impl StoreError {
             StoreError::ListOutOfOrder => "list_out_of_order",
             StoreError::ListForgotten => "list_forgotten",
             StoreError::KeyRevoked => "key_revoked",
+            StoreError::AuditFull | StoreError::AuditTimedOut | StoreError::AuditFailed(_) => "audit_unavailable",
             StoreError::Refused(refusal) => refusal.code(),
         }
     }

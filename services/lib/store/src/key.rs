@@ -2,13 +2,15 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tocsin_audit::Action;
 use tocsin_casework::Team;
 use tocsin_model::{KeyId, Name, PartyId, Scope, Timestamp};
 
+use crate::audit::about_key;
 use crate::database::{Locked, Row, Transaction};
 use crate::key_cache::Remembered;
 use crate::party::{is_revoked, name};
-use crate::{Store, StoreError};
+use crate::{Role, Roles, Store, StoreError};
 
 /// A whole API key, `tocsin_` + 32 hexadecimal digits of its id + 64 of its secret. Shown once, when it is issued.
 pub struct ApiKey(String);
@@ -23,22 +25,6 @@ pub enum KeySubject {
     /// A party.
     Party(PartyId),
 }
-
-/// What a key may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Role {
-    /// Publish events.
-    Publisher = 1,
-    /// Claim and decide cases.
-    Moderator = 2,
-    /// Read figures, alerts and the queue.
-    Reader = 4,
-}
-
-/// A set of roles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Roles(u8);
 
 /// Who speaks, once a key was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,61 +78,6 @@ impl Principal {
     /// Whether it has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(role)
-    }
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Role; 3] = [Role::Publisher, Role::Moderator, Role::Reader];
-
-    /// Its name in the command line and the store.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Publisher => "publisher",
-            Role::Moderator => "moderator",
-            Role::Reader => "reader",
-        }
-    }
-
-    /// The role of this name.
-    pub fn from_name(name: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-impl Roles {
-    /// These roles.
-    pub fn of(roles: &[Role]) -> Roles {
-        Roles(roles.iter().fold(0, |set, role| set | *role as u8))
-    }
-
-    /// Every role.
-    pub fn all() -> Roles {
-        Roles::of(&Role::ALL)
-    }
-
-    /// Whether `role` is among them.
-    pub fn contains(self, role: Role) -> bool {
-        self.0 & role as u8 != 0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The roles in a fixed order.
-    pub fn iter(self) -> impl Iterator<Item = Role> {
-        Role::ALL.into_iter().filter(move |role| self.contains(*role))
-    }
-
-    fn text(self) -> String {
-        self.iter().map(Role::name).collect::<Vec<_>>().join(" ")
-    }
-
-    fn from_text(text: &str) -> Option<Roles> {
-        let roles: Option<Vec<Role>> = text.split(' ').map(Role::from_name).collect();
-        roles.map(|roles| Roles::of(&roles))
     }
 }
 
@@ -270,6 +201,9 @@ impl Store {
                 Some(person) => StoreError::NameTaken { name: person.clone() },
                 None => failed(error),
             })?;
+        let mut entry = about_key(Action::KeyIssued, subject, id, person.map(Name::as_str));
+        entry.detail = roles.text();
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok((id, ApiKey::new(id, secret)))
     }
@@ -282,16 +216,17 @@ impl Store {
         let failed = StoreError::database("revoke a key");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let changed = transaction
-            .execute(
-                "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1",
+        let revoked = transaction
+            .fetch(
+                "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1 RETURNING subject, person",
                 &[key.to_string().into(), now.into()],
             )
             .await
             .map_err(&failed)?;
-        if changed == 0 {
-            return Err(StoreError::NoSuchKey { key });
-        }
+        let revoked = revoked.first().ok_or(StoreError::NoSuchKey { key })?;
+        let subject = KeySubject::from_number(revoked.integer("subject").map_err(&failed)?)
+            .ok_or(StoreError::Malformed { field: "subject" })?;
+        let person = revoked.text_if_any("person").map_err(&failed)?;
         // What it held goes back to the queue at once, with its drafts.
         transaction
             .execute(
@@ -300,6 +235,8 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
+        let entry = about_key(Action::KeyRevoked, subject, key, person.as_deref());
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
         Ok(())

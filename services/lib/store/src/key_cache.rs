@@ -111,7 +111,8 @@ impl KeyCache {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::key::{Roles, Subject};
+    use crate::Roles;
+    use crate::key::Subject;
 
     fn principal(id: u128) -> Principal {
         Principal {

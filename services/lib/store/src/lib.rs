@@ -18,6 +18,7 @@
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
+//! * Whatever changes who may do what, and every decision, is in the audit chain by the transaction that does it, or is not done.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -25,6 +26,7 @@
 
 mod alert_json;
 mod applied;
+mod audit;
 mod cases;
 mod clock;
 mod database;
@@ -39,11 +41,16 @@ mod nulls;
 mod outbox;
 mod paging;
 mod party;
+mod role;
 mod watch;
 
 use std::sync::Arc;
 
 pub use applied::AlertEffects;
+pub use audit::{
+    AUDIT_PAGE_MAX, AUDIT_TIME_MAX, AuditPage, AuditPersonal, AuditRecord, AuditReport, ChainFault, ChainReport,
+    PageOf, RECORDS_WAITING_MAX,
+};
 pub use cases::{
     CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, FAMILIES_MAX, FamilyCase, FamilySaid, Followed,
     HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
@@ -52,19 +59,25 @@ pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
-pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
+pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
+pub use role::{Role, Roles};
 pub use watch::{
     BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
     WatchBatch, WatchChange, WatchCursor, WatchListing,
 };
 
+use audit::Recorder;
 use database::Database;
 use key_cache::KeyCache;
 use look_ups::LookUps;
+use tocsin_model::Name;
+
+/// The audit chain of commands that are given on the store itself.
+const COMMAND_NODE: &str = "command";
 
 /// The store. Cheap to clone; clones share connections and the cache of keys.
 #[derive(Clone)]
@@ -74,6 +87,9 @@ pub struct Store {
 
 struct Inner {
     database: Database,
+    /// The chain that this process writes.
+    node: Name,
+    recorder: Recorder,
     clock: Clock,
     keys: KeyCache,
     look_ups: LookUps,
@@ -90,15 +106,30 @@ impl Store {
         Store::open_with_clock(url, Clock::Database).await
     }
 
+    /// As [`Store::open`], for a process that writes another audit chain than that of commands: one for each kind of node.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_as(url: &str, node: Name) -> Result<Store, StoreError> {
+        Store::open_all(url, Clock::Database, node).await
+    }
+
     /// As [`Store::open`], timed by `clock`: for drills and tests that advance time instead of waiting.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_with_clock(url: &str, clock: Clock) -> Result<Store, StoreError> {
+        let node = COMMAND_NODE.parse().expect("it is a name");
+        Store::open_all(url, clock, node).await
+    }
+
+    async fn open_all(url: &str, clock: Clock, node: Name) -> Result<Store, StoreError> {
         let database = Database::open(url).await?;
         Ok(Store {
             inner: Arc::new(Inner {
                 database,
+                node,
+                recorder: Recorder::default(),
                 clock,
                 keys: KeyCache::default(),
                 look_ups: LookUps::default(),

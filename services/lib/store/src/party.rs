@@ -1,5 +1,7 @@
+use tocsin_audit::Action;
 use tocsin_model::{Name, PartyId, PlatformId, Timestamp};
 
+use crate::audit::changed;
 use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -69,6 +71,8 @@ impl Store {
                 .map_err(taken(platform))?;
             numbered.push((PlatformId(id), platform.clone()));
         }
+        self.append_audit(&mut transaction, now, &[changed(Action::PartyAdded, name.as_str(), "")])
+            .await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(PartyRecord {
             id: PartyId(party),
@@ -149,13 +153,17 @@ impl Store {
             return Ok(());
         }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        transaction
-            .execute(
-                "UPDATE parties SET revoked_at = $2, version = $3 WHERE party_id = $1",
+        let rows = transaction
+            .fetch(
+                "UPDATE parties SET revoked_at = $2, version = $3 WHERE party_id = $1 RETURNING name",
                 &[i64::from(party.0).into(), now.into(), version.into()],
             )
             .await
             .map_err(&failed)?;
+        let revoked = rows.first().ok_or(StoreError::Malformed { field: "name" })?;
+        let revoked = revoked.text("name").map_err(&failed)?;
+        self.append_audit(&mut transaction, now, &[changed(Action::PartyRevoked, &revoked, "")])
+            .await?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
         Ok(())

@@ -53,6 +53,8 @@ pub enum RoleArgument {
     Moderator,
     /// Read figures, alerts and the queue.
     Reader,
+    /// Read the audit chains: of a party or the coordinators their own, of an operator all.
+    Auditor,
 }
 
 impl RoleArgument {
@@ -64,6 +66,7 @@ impl RoleArgument {
                 RoleArgument::Publisher => Role::Publisher,
                 RoleArgument::Moderator => Role::Moderator,
                 RoleArgument::Reader => Role::Reader,
+                RoleArgument::Auditor => Role::Auditor,
             })
             .collect();
         Roles::of(&roles)

@@ -1,5 +1,6 @@
+use tocsin_audit::{Action, Entry, Field, Personal};
 use tocsin_casework::{By, Case, CaseId, Command, Event, Refusal, Team};
-use tocsin_model::Timestamp;
+use tocsin_model::{KeyId, Timestamp};
 
 use super::history::write_history;
 use super::row::{SELECT_CASES, case, update};
@@ -58,6 +59,10 @@ impl Store {
             update(&mut transaction, &case, now).await.map_err(&failed)?;
             write_history(&mut transaction, (&case, by.who), &event, now).await?;
         }
+        // The end of the chain is the last thing that is locked.
+        if let Some(entry) = audited(&case, by.who, &event) {
+            self.append_audit(&mut transaction, now, &[entry]).await?;
+        }
         transaction.commit().await.map_err(&failed)?;
         Ok(Commanded { case, event, now })
     }
@@ -81,6 +86,28 @@ impl Store {
         let now = self.inner.clock.now(transaction).await.map_err(&failed)?;
         Ok((locked, now))
     }
+}
+
+/// What the audit chain says of it: of decisions, and of those that were taken back.
+fn audited(case: &Case, who: KeyId, event: &Event) -> Option<Entry> {
+    let by = Personal::new(Field::Key, who.to_string());
+    let (action, detail, personal) = match event {
+        Event::Decided(decision) => {
+            let verdict = decision.ruling.verdict.name();
+            let detail = format!("{verdict}, decision {:032x} of family {}", decision.id.0, case.family);
+            let rationale = Personal::new(Field::Rationale, decision.ruling.rationale.as_str());
+            (Action::Decided, detail, vec![by, rationale])
+        }
+        Event::Withdrawn(decision) => (Action::Withdrawn, format!("decision {:032x}", decision.0), vec![by]),
+        _ => return None,
+    };
+    Some(Entry {
+        action,
+        team: Some(case.team.scope()),
+        object: format!("case {}", case.id),
+        detail,
+        personal,
+    })
 }
 
 /// Ends the transaction at once, so that the case is not passed over by those who claim.
