@@ -207,6 +207,7 @@ refusals! {
     NotActive "incident_not_active" "No level of the incident's protocol was activated yet";
     ActiveAlready "incident_active_already" "The incident's protocol is activated already; change its level";
     NoSuchProtocol "protocol_unknown" "There is no such protocol";
+    TooManyIncidents "incidents_open_max" "At most 64 incidents are open at once; conclude one first";
     NoSuchOrigin "origin_unknown" "There is no such alert or case of the coordinators";
     NoSuchLevel "level_unknown" "The incident's protocol has no such level";
     SameLevel "level_same" "The incident is at this level already";

@@ -60,6 +60,8 @@ pub(crate) enum Locked {
     KeyShared,
     /// Deliveries (`deliveries d`), passing over those another transaction holds.
     DeliveriesNobodyHolds,
+    /// Incidents (`incidents i`), waiting for another transaction that holds them.
+    Incidents,
 }
 
 /// A row of a result.
@@ -233,6 +235,7 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::OutboxRowsNobodyHolds) => " FOR UPDATE OF o SKIP LOCKED",
             (Transaction::Postgres(_), Locked::KeyShared) => " FOR SHARE OF k",
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",
+            (Transaction::Postgres(_), Locked::Incidents) => " FOR UPDATE OF i",
         }
     }
 
