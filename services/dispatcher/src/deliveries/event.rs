@@ -1,8 +1,8 @@
-//! Alerts and decisions as CloudEvents 1.0: attributes beside a JSON document.
+//! Alerts, decisions and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
-use tocsin_model::{Alert, ContentId, FamilyId, Timestamp, ToldDecision};
-use tocsin_store::DeliveryEvent;
+use tocsin_model::{Alert, ContentId, Timestamp, ToldDecision};
+use tocsin_store::{DeliveryEvent, IncidentMessage};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, instant, scope_name};
 
@@ -14,15 +14,15 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// An event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloudEvent {
-    /// The alert's or the decision's id, 32 hexadecimal digits.
+    /// The alert's, the decision's or the timeline entry's id, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL` or `tocsin.decision`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision` or `tocsin.incident.KIND`.
     pub kind: String,
-    /// The family.
+    /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
-    /// JSON: the alert as `/v1/alerts/{id}` shows it, or [`DecisionDocument`].
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, or [`DecisionDocument`], or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
@@ -49,6 +49,31 @@ struct DecisionDocument {
     at: Option<String>,
 }
 
+/// What a participant is told about an incident.
+#[derive(Debug, Serialize)]
+struct MessageDocument {
+    /// The entry of the timeline that it is about, 32 hexadecimal digits.
+    id: String,
+    /// The incident, 32 hexadecimal digits.
+    incident: String,
+    /// What it is called.
+    title: String,
+    /// `TLP:` and a colour: how far this may go.
+    tlp: String,
+    /// The name of its protocol.
+    protocol: String,
+    /// And the version.
+    protocol_version: u32,
+    /// `invited`, `reminded`, `activated`, `level_changed`, `concluded` or `reopened`.
+    kind: String,
+    /// The level that holds; null before the first.
+    level: Option<String>,
+    /// What whoever did it says.
+    says: String,
+    /// When, RFC 3339.
+    at: Option<String>,
+}
+
 impl CloudEvent {
     pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
         match event {
@@ -57,14 +82,19 @@ impl CloudEvent {
                 made(
                     &alert.id.to_string(),
                     kind,
-                    (alert.family, alert.at),
+                    (alert.family.to_string(), alert.at),
                     &answer(alert, names),
                 )
             }
             DeliveryEvent::Decision(told) => {
                 let document = DecisionDocument::of(told);
-                let about = (told.decision.family, told.decision.at);
+                let about = (told.decision.family.to_string(), told.decision.at);
                 made(&document.id, "tocsin.decision".to_owned(), about, &document)
+            }
+            DeliveryEvent::Incident(message) => {
+                let document = MessageDocument::of(message);
+                let kind = format!("tocsin.incident.{}", message.kind);
+                made(&document.id, kind, (document.incident.clone(), message.at), &document)
             }
         }
     }
@@ -100,6 +130,23 @@ impl DecisionDocument {
     }
 }
 
+impl MessageDocument {
+    fn of(message: &IncidentMessage) -> MessageDocument {
+        MessageDocument {
+            id: format!("{:032x}", message.event),
+            incident: message.incident.to_string(),
+            title: message.title.clone(),
+            tlp: format!("TLP:{}", message.tlp.label()),
+            protocol: message.protocol.0.clone(),
+            protocol_version: message.protocol.1,
+            kind: message.kind.clone(),
+            level: message.level.clone(),
+            says: message.says.clone(),
+            at: instant(message.at),
+        }
+    }
+}
+
 /// The alert as the query API shows it.
 pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
     AlertAnswer::new(
@@ -117,11 +164,11 @@ pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
     )
 }
 
-fn made(id: &str, kind: String, (family, at): (FamilyId, Timestamp), document: &impl Serialize) -> CloudEvent {
+fn made(id: &str, kind: String, (subject, at): (String, Timestamp), document: &impl Serialize) -> CloudEvent {
     CloudEvent {
         id: id.to_owned(),
         kind,
-        subject: family.to_string(),
+        subject,
         time: instant(at),
         data: serde_json::to_vec(document).expect("text, numbers and lists are always JSON"),
     }

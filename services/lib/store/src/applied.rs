@@ -74,12 +74,19 @@ impl Store {
             false => HashMap::new(),
         };
         let readers = Readers::find(&mut transaction).await?;
+        let ringing = crate::incidents::with_rules(&mut transaction).await?;
         for alert in alerts {
             let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
             let is_new = transaction
                 .execute(
-                    "INSERT INTO applied_alerts (alert_id, applied_at) VALUES ($1, $2) ON CONFLICT (alert_id) DO NOTHING",
-                    &[alert.id.to_string().into(), now.into()],
+                    "INSERT INTO applied_alerts (alert_id, applied_at, family, class) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (alert_id) DO NOTHING",
+                    &[
+                        alert.id.to_string().into(),
+                        now.into(),
+                        alert.family.to_string().into(),
+                        i64::from(alert.scope.own_class().number()).into(),
+                    ],
                 )
                 .await
                 .map_err(&failed)?;
@@ -89,6 +96,7 @@ impl Store {
             }
             readers.tell_alert(&mut transaction, alert, now).await?;
             note_page_score(&mut transaction, alert).await.map_err(&failed)?;
+            crate::incidents::ring(&mut transaction, &ringing, alert, now).await?;
             let mut cases = cases_of_family(&mut transaction, alert).await?;
             let mut to_open = opens_for(alert, |platform| parties.get(&platform).copied());
             to_open.retain(|team| !cases.iter().any(|case| case.team == *team));

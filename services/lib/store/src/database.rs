@@ -62,6 +62,8 @@ pub(crate) enum Locked {
     DeliveriesNobodyHolds,
     /// The end of a chain (`audit_chains h`), waiting for another transaction that holds it. The last thing a transaction locks.
     ChainHead,
+    /// Incidents (`incidents i`), waiting for another transaction that holds them.
+    Incidents,
 }
 
 /// A row of a result.
@@ -236,6 +238,7 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::KeyShared) => " FOR SHARE OF k",
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",
             (Transaction::Postgres(_), Locked::ChainHead) => " FOR UPDATE OF h",
+            (Transaction::Postgres(_), Locked::Incidents) => " FOR UPDATE OF i",
         }
     }
 

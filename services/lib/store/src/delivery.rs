@@ -3,7 +3,7 @@ use tocsin_model::{Alert, Milliseconds, Name, Timestamp, ToldDecision};
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
-use crate::{EndpointKind, Store, StoreError, alert_json, decision_json};
+use crate::{EndpointKind, IncidentMessage, Store, StoreError, alert_json, decision_json};
 use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
@@ -13,6 +13,8 @@ pub enum DeliveryEvent {
     Alert(Box<Alert>),
     /// A decision of the endpoint's team.
     Decision(ToldDecision),
+    /// A message about an incident in which the endpoint's team takes part.
+    Incident(IncidentMessage),
 }
 
 /// One event on its way to one endpoint, taken to be tried.
@@ -53,7 +55,7 @@ pub enum DeliveryOutcome {
 pub struct DeadLetter {
     /// Its identity.
     pub id: String,
-    /// The alert or decision.
+    /// The alert, the decision or the message.
     pub event_id: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -333,6 +335,20 @@ impl Readers {
         self.tell(transaction, event, document, (now, due_at), is_told).await
     }
 
+    /// Makes a message about an incident a delivery for every endpoint of these teams.
+    pub(crate) async fn tell_incident(
+        &self,
+        transaction: &mut Transaction,
+        (event_id, message): (&str, &IncidentMessage),
+        teams: &[Team],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let document = || message.to_json();
+        let event = (DeliveryEventKind::Incident, event_id.to_owned());
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_incidents() && teams.contains(&team);
+        self.tell(transaction, event, document, (now, now), is_told).await
+    }
+
     async fn tell(
         &self,
         transaction: &mut Transaction,
@@ -391,6 +407,7 @@ fn delivery(row: &Row) -> Result<Delivery, StoreError> {
         event: match kind.ok_or(StoreError::Malformed { field: "kind" })? {
             DeliveryEventKind::Alert => DeliveryEvent::Alert(Box::new(alert_json::from_json(&document)?)),
             DeliveryEventKind::Decision => DeliveryEvent::Decision(decision_json::from_json(&document)?),
+            DeliveryEventKind::Incident => DeliveryEvent::Incident(IncidentMessage::from_json(&document)?),
         },
     })
 }

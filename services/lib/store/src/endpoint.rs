@@ -36,6 +36,8 @@ pub(crate) enum DeliveryEventKind {
     Alert = 1,
     /// A decision of the endpoint's own team.
     Decision = 2,
+    /// A message about an incident in which the endpoint's team takes part.
+    Incident = 10,
 }
 
 /// An endpoint to add.
@@ -111,6 +113,11 @@ impl EndpointKind {
         }
     }
 
+    /// Whether an endpoint of this kind is told of incidents. The tools that review know none.
+    pub fn takes_incidents(self) -> bool {
+        matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
+    }
+
     /// Whether an endpoint of this kind is told of decisions. The tools that review have their own.
     pub fn takes_decisions(self) -> bool {
         matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
@@ -123,9 +130,13 @@ impl EndpointKind {
 
 impl DeliveryEventKind {
     pub(crate) fn from_number(number: i64) -> Option<DeliveryEventKind> {
-        [DeliveryEventKind::Alert, DeliveryEventKind::Decision]
-            .into_iter()
-            .find(|kind| *kind as i64 == number)
+        [
+            DeliveryEventKind::Alert,
+            DeliveryEventKind::Decision,
+            DeliveryEventKind::Incident,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i64 == number)
     }
 }
 

@@ -108,6 +108,26 @@ pub enum StoreError {
     /// The rules of casework forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The rules of incidents forbid it.
+    #[error(transparent)]
+    IncidentRefused(#[from] tocsin_incident::Refusal),
+    /// There is no such sharing group.
+    #[error("there is no sharing group {group}")]
+    NoSuchSharingGroup {
+        /// Its name.
+        group: Name,
+    },
+    /// The text is no protocol.
+    #[error("the file is no protocol")]
+    ProtocolRefused(#[source] tocsin_protocol::Refused),
+    /// Another protocol has this name and version, and a published one never changes.
+    #[error("version {version} of the protocol {name} exists already and is another")]
+    ProtocolTaken {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
 }
 
 impl StoreError {
@@ -135,6 +155,10 @@ impl StoreError {
             StoreError::KeyRevoked => "key_revoked",
             StoreError::AuditFull | StoreError::AuditTimedOut | StoreError::AuditFailed(_) => "audit_unavailable",
             StoreError::Refused(refusal) => refusal.code(),
+            StoreError::IncidentRefused(refusal) => refusal.code(),
+            StoreError::NoSuchSharingGroup { .. } => "sharing_group_unknown",
+            StoreError::ProtocolRefused(_) => "protocol_refused",
+            StoreError::ProtocolTaken { .. } => "protocol_taken",
         }
     }
 

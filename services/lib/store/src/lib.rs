@@ -1,5 +1,5 @@
-//! The casework store: parties and their keys, cases and their decisions, endpoints and what is on its way to them, the watch list, and what
-//! page thresholds rest on, in an SQLite file or in PostgreSQL.
+//! The casework store: parties and their keys, cases and their decisions, incidents, endpoints and what is on its way to them, the watch list,
+//! and what page thresholds rest on, in an SQLite file or in PostgreSQL.
 //!
 //! What this crate does not do: it holds no events, counts or alerts' history (those are on the log), it publishes nothing itself (a
 //! decision is written with an outbox row that the dispatcher publishes), and the rules of a case are not in its SQL: they are the pure
@@ -17,6 +17,7 @@
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
+//! * Events of incidents are only added. An incident or an event that a reader may not see is answered as one that does not exist.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Whatever changes who may do what, and every decision, is in the audit chain by the transaction that does it, or is not done.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
@@ -34,6 +35,7 @@ mod decision_json;
 mod delivery;
 mod endpoint;
 mod error;
+mod incidents;
 mod key;
 mod key_cache;
 mod look_ups;
@@ -42,6 +44,7 @@ mod outbox;
 mod paging;
 mod party;
 mod role;
+mod sharing_group;
 mod watch;
 
 use std::sync::Arc;
@@ -59,12 +62,17 @@ pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
+pub use incidents::{
+    Asking, IncidentChanged, IncidentMessage, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
+    OPEN_INCIDENTS_MAX, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
+};
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 pub use role::{Role, Roles};
+pub use sharing_group::{GROUPS_MAX, SharingGroup};
 pub use watch::{
     BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
     WatchBatch, WatchChange, WatchCursor, WatchListing,
