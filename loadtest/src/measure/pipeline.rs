@@ -6,12 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{bail, ensure};
 use bytes::Bytes;
 use tocsin_loadtest::scenario::ScenarioConfig;
-use tocsin_log::{
-    Append, AppenderOptions, Cleanup, Compaction, Completion, Durability, Log, TopicPartition, TopicSpec,
-};
+use tocsin_log::{Append, AppenderOptions, Completion, Durability, Log, TopicPartition, TopicSpec};
 use tocsin_model::{ContentHash, Event, Milliseconds, Timestamp};
 use tocsin_wire::event;
-use tocsin_wire::topics::{self, TopicCleanup, TopicDeclaration};
+use tocsin_wire::topics::{self, TopicDeclaration};
 
 use super::corpus::{self, BATCH_EVENTS, Framing, Run};
 use super::process::{Ended, Played};
@@ -215,22 +213,7 @@ fn refuse_used(log: &dyn Log) -> anyhow::Result<()> {
 }
 
 pub(super) fn spec(declaration: &TopicDeclaration) -> TopicSpec {
-    TopicSpec {
-        name: declaration.name.clone(),
-        partitions: declaration.partition_count(corpus::setup().partitions),
-        may_grow: declaration.may_grow,
-        cleanup: match declaration.cleanup {
-            TopicCleanup::Delete => Cleanup::Delete,
-            TopicCleanup::Compact => Cleanup::Compact,
-        },
-        retention_ms: declaration.retention_ms(),
-        record_bytes_max: declaration.record_bytes_max,
-        compaction: declaration.compaction.map(|compaction| Compaction {
-            segment_ms: u64::from(compaction.segment_minutes) * 60_000,
-            lag_ms_max: u64::from(compaction.lag_minutes_max) * 60_000,
-            dirty_percent_min: compaction.dirty_percent_min,
-        }),
-    }
+    tocsin_dispatcher::topic_spec(declaration, corpus::setup().partitions)
 }
 
 pub(super) fn now() -> Timestamp {

@@ -117,7 +117,15 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
             cache_directory: part.cache.clone().unwrap_or_default(),
             ..DetectorConfig::default()
         };
-        tocsin_detector::run(&config, &setup, log, &registry, &ready, &shutdown)
+        tocsin_detector::run(
+            tocsin_detector::OF_ITS_OWN,
+            &config,
+            &setup,
+            log,
+            &registry,
+            &ready,
+            &shutdown,
+        )
     };
     match role {
         Role::DoNothing | Role::Gateway | Role::Dispatcher => {}

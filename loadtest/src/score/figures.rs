@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use tocsin_model::nearest_rank;
+
 use super::{AlarmRow, Verdict, upper95};
 use crate::day::{Family, FamilyKind};
 use crate::truth::{DayRow, TruthRow};
@@ -136,10 +138,9 @@ impl Figures {
     }
 }
 
-/// The nearest rank: the smallest value that at least so many per cent do not exceed. Infinite where there is none.
+/// The nearest rank; infinite where there is none.
 fn percentile(values: &[f64], per_cent: usize) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);
-    let rank = (values.len() * per_cent).div_ceil(100);
-    values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
+    nearest_rank(&values, per_cent).copied().unwrap_or(f64::INFINITY)
 }

@@ -33,4 +33,5 @@ pub use error::DetectorError;
 pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
 pub use repartition::{Move, Repartitioned, STAGING, repartition};
 pub use restore::restore;
-pub use run::{run, run_at};
+pub use run::{Means, OF_ITS_OWN};
+pub use shell::run;

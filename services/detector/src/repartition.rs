@@ -25,7 +25,8 @@ use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::Partition;
 use crate::restore::restore;
-use crate::run::run_silently;
+use crate::run::SILENT;
+use crate::shell::run;
 
 /// Where the groups stand while they move. While it exists no role may run.
 pub const STAGING: &str = "tocsin.repartition";
@@ -289,7 +290,7 @@ fn apply_to(
     std::thread::scope(|scope| {
         let detector = scope.spawn(|| {
             let ready = Readiness::new().flag("detector", "restoring");
-            run_silently(config, &setup, log, &registry, &ready, &shutdown)
+            run(SILENT, config, &setup, log, &registry, &ready, &shutdown)
         });
         let mut left: Vec<Option<u64>> = ends.iter().copied().map(Some).collect();
         let (mut looked, mut alone_at) = (Ok(()), Instant::now());

@@ -35,8 +35,11 @@ const GENERATIONS_MAX: u32 = 20;
 /// How often it is told how the shadow compares.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
-/// [`crate::run::run`], by these means.
-pub(crate) fn run_by(
+/// Runs the detector on the calling thread until shutdown is requested.
+///
+/// # Errors
+/// [`DetectorError`]: the state or the log needs an operator, or another process took over.
+pub fn run(
     by: Means<'_>,
     config: &DetectorConfig,
     setup: &DetectorSetup,

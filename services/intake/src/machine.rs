@@ -30,7 +30,7 @@ pub struct Intake {
     lateness: Milliseconds,
     tick_interval: Milliseconds,
     epoch_key: EpochKey,
-    schemas: Arc<Schemas>,
+    schemas: Schemas,
     actions: Actions,
     registry: Registry,
     finder: LinkFinder,
@@ -72,7 +72,7 @@ impl Intake {
             lateness: config.lateness(),
             tick_interval: Milliseconds(config.tick_interval_ms as i64),
             epoch_key: setup.key.epoch_key(setup.epoch),
-            schemas: Arc::new(schemas),
+            schemas,
             actions: Actions::default(),
             registry: Registry::new(),
             finder: LinkFinder::new(config.limits()),
@@ -195,7 +195,9 @@ impl Intake {
 
     /// Takes what is to be appended, in order.
     pub fn take(&mut self) -> Vec<Append> {
-        std::mem::take(&mut self.out)
+        // As many will come again.
+        let room = Vec::with_capacity(self.out.len());
+        std::mem::replace(&mut self.out, room)
     }
 
     /// Takes what was counted.
@@ -230,14 +232,13 @@ impl Intake {
         let value = record.value.ok_or(EventError::EmptyRecord)?;
         // The registry is only read here; taking it out for the while lets everything else be borrowed.
         let registry = std::mem::take(&mut self.registry);
-        let schemas = Arc::clone(&self.schemas);
         let read = (|| {
             let party = registry.party(party_name)?;
             let actions = &self.actions;
             let Some(value) = actions.avro(value, record, received_at, &mut self.counted)? else {
                 return Ok(());
             };
-            let decoded = event::decode(&value, &schemas)?;
+            let decoded = event::decode(&value, &self.schemas)?;
             let mut refused = Refused::default();
             for (index, event) in decoded.events().enumerate() {
                 let index = index as u32;

@@ -1,12 +1,37 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use tocsin_model::{Name, PartyId, PlatformId};
 use tocsin_wire::{EventError, PartyRecord};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The parties and their platforms, as `tocsin.parties` tells them.
 #[derive(Debug, Default)]
 pub struct Registry {
-    parties: HashMap<String, Party>,
+    parties: ByName<Party>,
+}
+
+type ByName<T> = HashMap<String, T, BuildHasherDefault<NameHasher>>;
+
+/// Names are what an operator registered, and no sender can add one: they need no secret hash, and are looked up twice for each event.
+#[derive(Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// The mark at the end of a text, of which there is one.
+    #[inline]
+    fn write_u8(&mut self, value: u8) {
+        self.0 ^= u64::from(value);
+    }
 }
 
 /// One party.
@@ -14,7 +39,7 @@ pub struct Registry {
 pub(crate) struct Party {
     pub(crate) id: PartyId,
     pub(crate) name: Name,
-    platforms: HashMap<String, (PlatformId, Name)>,
+    platforms: ByName<(PlatformId, Name)>,
     revoked: bool,
 }
 

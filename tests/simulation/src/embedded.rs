@@ -116,7 +116,15 @@ impl Life {
         let work = move || {
             let _adopted = tocsin_failpoint::adopt(hook);
             let ready = Readiness::new().flag("detector", "restoring");
-            tocsin_detector::run(&config, &setup, &log, &prometheus::Registry::new(), &ready, &stop)
+            tocsin_detector::run(
+                tocsin_detector::OF_ITS_OWN,
+                &config,
+                &setup,
+                &log,
+                &prometheus::Registry::new(),
+                &ready,
+                &stop,
+            )
         };
         let detector = std::thread::spawn(work);
         let began = Instant::now();

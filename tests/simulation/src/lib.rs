@@ -4,7 +4,7 @@
 //! any call of the log and at any fail-point; partitions change hands at any time; commits are refused, applied unheard, late or twice;
 //! compaction happens at any time. At its end stands what the shadow model says, or the seed is a find.
 //!
-//! What this crate does not do: it repeats no rule of the detector. It drives `tocsin_detector::run_at` itself, through the seam of
+//! What this crate does not do: it repeats no rule of the detector. It drives `tocsin_detector::run` itself, through the seam of
 //! `tocsin-log`, and plays Kafka there; that Kafka is as the model has it is for the conformance suite and the faults to show.
 //!
 //! Invariants:

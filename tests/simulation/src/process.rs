@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use rand::Rng as _;
-use tocsin_detector::{DetectorConfig, DetectorError, DetectorSetup};
+use tocsin_detector::{DetectorConfig, DetectorError, DetectorSetup, Means};
 use tocsin_log::{AppenderOptions, CommitError, Durability, Log as _, LogError, SharedLog, TopicPartition};
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_runtime::{Readiness, Shutdown};
@@ -62,8 +62,8 @@ fn detect(world: &Arc<World>, process: ProcessId, number: usize, shutdown: &Shut
     };
     let ready = Readiness::new().flag("detector", "restoring");
     let clock = || world.instant();
-    let ran = tocsin_detector::run_at(
-        &clock,
+    let ran = tocsin_detector::run(
+        Means::simulated(&clock),
         &setting.detector,
         &setup,
         &log,

@@ -12,7 +12,8 @@ use tocsin_wire::topics;
 
 use super::bench::{Bench, NOON, NUMBER, SECOND, until};
 use crate::error::DetectorError;
-use crate::run::run;
+use crate::run::OF_ITS_OWN;
+use crate::shell::run;
 
 pub struct Running {
     shutdown: Shutdown,
@@ -31,7 +32,7 @@ pub fn start_on(bench: &Bench, log: SharedLog) -> Running {
     let ready = readiness.flag("detector", "restoring");
     let (config, setup, stop) = (bench.config.clone(), bench.setup.clone(), shutdown.clone());
     let metrics = registry.clone();
-    let work = move || run(&config, &setup, &log, &metrics, &ready, &stop);
+    let work = move || run(OF_ITS_OWN, &config, &setup, &log, &metrics, &ready, &stop);
     Running {
         shutdown,
         thread: std::thread::spawn(work),

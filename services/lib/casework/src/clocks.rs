@@ -1,4 +1,4 @@
-use tocsin_model::{Milliseconds, Timestamp};
+use tocsin_model::{Milliseconds, Timestamp, nearest_rank};
 
 use crate::case::Case;
 
@@ -102,13 +102,12 @@ impl ClockSummary {
 }
 
 impl Waits {
-    /// The nearest-rank quantiles; `None` of nothing.
+    /// By the nearest rank; `None` of nothing.
     fn of(mut took: Vec<Milliseconds>) -> Option<Waits> {
         took.sort_unstable();
-        let rank = |tenths: usize| took.get((took.len() * tenths).div_ceil(10).saturating_sub(1)).copied();
         Some(Waits {
-            median: rank(5)?,
-            ninth_decile: rank(9)?,
+            median: *nearest_rank(&took, 50)?,
+            ninth_decile: *nearest_rank(&took, 90)?,
         })
     }
 }

@@ -25,29 +25,39 @@ pub(crate) struct Bin {
     pub(crate) count: u64,
 }
 
-/// How often something happened, per bin of one resolution. Bins without an event take no space.
+/// The latest and the oldest bin of one resolution.
 ///
 /// Nearly every event falls into the latest bin, so that one stands here and not with the earlier ones: to count an event and
 /// to see that no bin has grown too old costs no look at those.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Bins {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
     /// Number of the latest bin that holds something since 1970, and its count; a count of 0 says that none does.
     latest: (i64, u32),
     /// Number of the oldest one; 0 if there is none.
     oldest: i64,
-    /// All but the latest, with counts above 0.
-    earlier: Earlier,
 }
 
-/// The same happenings at all three resolutions.
+/// How often something happened, per bin of one resolution. Bins without an event take no space.
+#[derive(Clone, Copy)]
+struct Bins<'a> {
+    ends: &'a Ends,
+    /// All but the latest, with counts above 0.
+    earlier: &'a Earlier,
+}
+
+/// The same happenings at all three resolutions. The ends of all of them stand side by side: nearly every event needs nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Series {
-    bins: [Bins; 3],
+    ends: [Ends; 3],
+    earlier: [Earlier; 3],
 }
 
 /// The same in bins of fifteen minutes alone: what is only asked for over a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quarters(Bins);
+pub(crate) struct Quarters {
+    ends: Ends,
+    earlier: Earlier,
+}
 
 /// Where an event falls at each resolution: found once for all the series that count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,95 +121,58 @@ fn bins_of(at: Timestamp) -> [i64; 3] {
     [seconds5, minute1, minute1.div_euclid(15)]
 }
 
-impl Bins {
+impl Ends {
+    /// Counts one happening in a bin.
     #[inline]
-    fn add(&mut self, bin: i64) {
+    fn add(&mut self, bin: i64, earlier: &mut Earlier) {
         if bin == self.latest.0 && self.latest.1 > 0 {
             self.latest.1 = self.latest.1.saturating_add(1);
         } else {
-            self.add_elsewhere(bin);
+            self.add_elsewhere(bin, earlier);
         }
     }
 
-    fn add_elsewhere(&mut self, bin: i64) {
+    fn add_elsewhere(&mut self, bin: i64, earlier: &mut Earlier) {
         if self.latest.1 == 0 {
             (self.latest, self.oldest) = ((bin, 1), bin);
         } else if bin > self.latest.0 {
-            self.earlier.push(self.latest.0, self.latest.1);
+            earlier.push(self.latest.0, self.latest.1);
             self.latest = (bin, 1);
         } else {
             self.oldest = self.oldest.min(bin);
-            self.earlier.add(bin);
+            earlier.add(bin);
         }
     }
 
     /// Adds a bin after all others, as bytes give them.
-    fn push(&mut self, bin: i64, count: u32) {
+    fn push(&mut self, bin: i64, count: u32, earlier: &mut Earlier) {
         if self.latest.1 == 0 {
             self.oldest = bin;
         } else {
-            self.earlier.push(self.latest.0, self.latest.1);
+            earlier.push(self.latest.0, self.latest.1);
         }
         self.latest = (bin, count);
     }
 
     #[inline]
-    fn drop_before(&mut self, bin: i64) {
+    fn drop_before(&mut self, bin: i64, earlier: &mut Earlier) {
         if self.oldest < bin && self.latest.1 > 0 {
-            self.drop_some_before(bin);
+            self.drop_some_before(bin, earlier);
         }
     }
 
-    fn drop_some_before(&mut self, bin: i64) {
-        self.earlier.drop_before(bin);
-        match self.earlier.first() {
+    fn drop_some_before(&mut self, bin: i64, earlier: &mut Earlier) {
+        earlier.drop_before(bin);
+        match earlier.first() {
             Some((oldest, _)) => self.oldest = oldest,
             None if self.latest.0 >= bin => self.oldest = self.latest.0,
-            None => *self = Bins::default(),
+            None => (*self, *earlier) = Default::default(),
         }
     }
 
-    fn len(&self) -> usize {
-        self.earlier.len() + usize::from(self.latest.1 > 0)
-    }
-
-    fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
-        let latest = (self.latest.1 > 0).then_some(self.latest);
-        self.earlier.iter().chain(latest)
-    }
-
-    /// Those of these numbers that hold something, ascending. The edges are searched for, so that it costs what it finds.
-    fn range(&self, from: i64, to: i64) -> impl DoubleEndedIterator<Item = (i64, u32)> + '_ {
-        let holds_latest = self.latest.1 > 0 && (from..to).contains(&self.latest.0);
-        let begins = self.earlier.before(from);
-        let ends = if self.latest.0 < to {
-            self.earlier.len()
-        } else {
-            self.earlier.before(to).max(begins)
-        };
-        let earlier = self.earlier.range(begins..ends);
-        earlier.chain(holds_latest.then_some(self.latest))
-    }
-
-    /// The sum of the bins from `first` on.
-    fn sum_from(&self, first: i64) -> u64 {
-        let latest = if self.latest.0 >= first { self.latest.1 } else { 0 };
-        let newer = self.earlier.iter().rev().take_while(|entry| entry.0 >= first);
-        newer.fold(u64::from(latest), |sum, entry| sum + u64::from(entry.1))
-    }
-
-    fn encode(&self, out: &mut Encoder) {
-        out.number(self.len() as u64);
-        let mut previous = 0i64;
-        for (bin, count) in self.iter() {
-            out.signed(bin - previous);
-            out.number(u64::from(count));
-            previous = bin;
-        }
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut bins = Bins::default();
+    /// The inverse of [`Bins::encode`].
+    fn decode(input: &mut Decoder<'_>) -> Result<(Ends, Earlier), DecodeError> {
+        let (mut ends, mut earlier) = (Ends::default(), Earlier::default());
         let mut bin = 0i64;
         for place in 0..input.length(2)? {
             let step = input.signed()?;
@@ -214,9 +187,54 @@ impl Bins {
             if count == 0 {
                 return Err(DecodeError::Invalid("count of a bin"));
             }
-            bins.push(bin, count);
+            ends.push(bin, count, &mut earlier);
         }
-        Ok(bins)
+        Ok((ends, earlier))
+    }
+}
+
+impl<'a> Bins<'a> {
+    fn len(self) -> usize {
+        self.earlier.len() + usize::from(self.ends.latest.1 > 0)
+    }
+
+    fn iter(self) -> impl DoubleEndedIterator<Item = (i64, u32)> + use<'a> {
+        let latest = (self.ends.latest.1 > 0).then_some(self.ends.latest);
+        self.earlier.iter().chain(latest)
+    }
+
+    /// Those of these numbers that hold something, ascending. The edges are searched for, so that it costs what it finds.
+    fn range(self, from: i64, to: i64) -> impl DoubleEndedIterator<Item = (i64, u32)> + use<'a> {
+        let holds_latest = self.ends.latest.1 > 0 && (from..to).contains(&self.ends.latest.0);
+        let begins = self.earlier.before(from);
+        let ends = if self.ends.latest.0 < to {
+            self.earlier.len()
+        } else {
+            self.earlier.before(to).max(begins)
+        };
+        let earlier = self.earlier.range(begins..ends);
+        earlier.chain(holds_latest.then_some(self.ends.latest))
+    }
+
+    /// The sum of the bins from `first` on.
+    fn sum_from(self, first: i64) -> u64 {
+        let latest = if self.ends.latest.0 >= first {
+            self.ends.latest.1
+        } else {
+            0
+        };
+        let newer = self.earlier.iter().rev().take_while(|entry| entry.0 >= first);
+        newer.fold(u64::from(latest), |sum, entry| sum + u64::from(entry.1))
+    }
+
+    fn encode(self, out: &mut Encoder) {
+        out.number(self.len() as u64);
+        let mut previous = 0i64;
+        for (bin, count) in self.iter() {
+            out.signed(bin - previous);
+            out.number(u64::from(count));
+            previous = bin;
+        }
     }
 }
 
@@ -224,19 +242,26 @@ impl Series {
     /// Counts one happening, and drops what is no longer kept.
     #[inline]
     pub(crate) fn add(&mut self, place: &Place) {
-        for (resolution, bins) in self.bins.iter_mut().enumerate() {
+        for (resolution, (ends, earlier)) in self.ends.iter_mut().zip(&mut self.earlier).enumerate() {
             let (bin, kept_from) = (place.bins[resolution], place.kept_from[resolution]);
             if bin >= kept_from {
-                bins.add(bin);
+                ends.add(bin, earlier);
             }
-            bins.drop_before(kept_from);
+            ends.drop_before(kept_from, earlier);
+        }
+    }
+
+    fn of(&self, resolution: Resolution) -> Bins<'_> {
+        Bins {
+            ends: &self.ends[resolution as usize],
+            earlier: &self.earlier[resolution as usize],
         }
     }
 
     /// The bins of one resolution that hold something, ascending: (start of the bin, count).
     pub(crate) fn bins(&self, resolution: Resolution) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> + '_ {
         let width = resolution.width().0;
-        self.bins[resolution as usize]
+        self.of(resolution)
             .iter()
             .map(move |(bin, count)| (Timestamp(bin * width), count))
     }
@@ -246,7 +271,9 @@ impl Series {
         let [minutes_to, quarters_to, from] = edges(now);
         let between = move |resolution: Resolution, from: Timestamp, to: Timestamp| {
             let width = resolution.width().0;
-            let bins = self.bins[resolution as usize].range(resolution.bin_from(from), resolution.bin_from(to));
+            let bins = self
+                .of(resolution)
+                .range(resolution.bin_from(from), resolution.bin_from(to));
             bins.rev().map(move |(bin, count)| Bin {
                 start: Timestamp(bin * width),
                 count: u64::from(count),
@@ -270,17 +297,19 @@ impl Series {
 
     /// How many happened in the last `count` bins that end with the open one at `now`, and after it.
     pub(crate) fn recent(&self, resolution: Resolution, count: i64, now: Timestamp) -> u64 {
-        self.bins[resolution as usize].sum_from(resolution.bin_of(now) - count + 1)
+        self.of(resolution).sum_from(resolution.bin_of(now) - count + 1)
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
-        self.bins.iter().for_each(|bins| bins.encode(out));
+        Resolution::ALL
+            .iter()
+            .for_each(|resolution| self.of(*resolution).encode(out));
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut series = Series::default();
-        for bins in &mut series.bins {
-            *bins = Bins::decode(input)?;
+        for (ends, earlier) in series.ends.iter_mut().zip(&mut series.earlier) {
+            (*ends, *earlier) = Ends::decode(input)?;
         }
         Ok(series)
     }
@@ -292,37 +321,45 @@ impl Quarters {
     pub(crate) fn add(&mut self, place: &Place) {
         let (bin, kept_from) = (place.bins[2], place.kept_from[2]);
         if bin >= kept_from {
-            self.0.add(bin);
+            self.ends.add(bin, &mut self.earlier);
         }
-        self.0.drop_before(kept_from);
+        self.ends.drop_before(kept_from, &mut self.earlier);
+    }
+
+    fn bins(&self) -> Bins<'_> {
+        Bins {
+            ends: &self.ends,
+            earlier: &self.earlier,
+        }
     }
 
     /// Takes over what another counted.
     pub(crate) fn absorb(&mut self, other: &Quarters) {
-        let mut sums: BTreeMap<i64, u32> = self.0.iter().collect();
-        for (bin, count) in other.0.iter() {
+        let mut sums: BTreeMap<i64, u32> = self.bins().iter().collect();
+        for (bin, count) in other.bins().iter() {
             let sum = sums.entry(bin).or_insert(0);
             *sum = sum.saturating_add(count);
         }
-        self.0 = Bins::default();
-        sums.into_iter().for_each(|(bin, count)| self.0.push(bin, count));
+        *self = Quarters::default();
+        sums.into_iter()
+            .for_each(|(bin, count)| self.ends.push(bin, count, &mut self.earlier));
     }
 
     /// Whether the quarter of an hour `quarters` before the open one is later than the latest that holds something.
     pub(crate) fn is_silent(&self, quarters: i64, place: &Place) -> bool {
         let open = place.kept_from[2] + Resolution::Minutes15.bins_kept() - 1;
-        self.0.latest.1 == 0 || self.0.latest.0 < open - quarters
+        self.ends.latest.1 == 0 || self.ends.latest.0 < open - quarters
     }
 
     /// The number of the latest bin that holds something.
     pub(crate) fn latest_bin(&self) -> i64 {
-        self.0.latest.0
+        self.ends.latest.0
     }
 
     /// How many happened in bins that start in `from..to`.
     pub(crate) fn sum(&self, from: Timestamp, to: Timestamp) -> u64 {
         let width = Resolution::Minutes15.width().0;
-        let latest = self.0.iter().rev();
+        let latest = self.bins().iter().rev();
         latest
             .map(|(bin, count)| (Timestamp(bin * width), count))
             .skip_while(|(start, _)| *start >= to)
@@ -332,11 +369,12 @@ impl Quarters {
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {
-        self.0.encode(out);
+        self.bins().encode(out);
     }
 
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Bins::decode(input).map(Quarters)
+        let (ends, earlier) = Ends::decode(input)?;
+        Ok(Quarters { ends, earlier })
     }
 }
 

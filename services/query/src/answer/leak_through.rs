@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tocsin_model::{ContentHash, ContentId, PlatformId, Scope, Timestamp};
+use tocsin_model::{ContentHash, ContentId, PlatformId, Scope, Timestamp, nearest_rank};
 use tocsin_wire::document::instant;
 use utoipa::ToSchema;
 
@@ -242,10 +242,7 @@ impl Tally {
 /// Quantiles by the nearest rank.
 fn delays(mut after_ms: Vec<i64>) -> Option<Delays> {
     after_ms.sort_unstable();
-    let at = |per_cent: usize| {
-        let rank = (after_ms.len() * per_cent).div_ceil(100).max(1);
-        after_ms.get(rank - 1).map(|after| *after as f64 / 1_000.0)
-    };
+    let at = |per_cent: usize| nearest_rank(&after_ms, per_cent).map(|after| *after as f64 / 1_000.0);
     Some(Delays {
         contents: after_ms.len() as u64,
         p50_s: at(50)?,

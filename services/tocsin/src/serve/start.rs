@@ -81,7 +81,13 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
     let shutdown = process.roles.shutdown().clone();
     let run = move || {
         Ok(tocsin_detector::run(
-            &config, &setup, &log, &registry, &ready, &shutdown,
+            tocsin_detector::OF_ITS_OWN,
+            &config,
+            &setup,
+            &log,
+            &registry,
+            &ready,
+            &shutdown,
         )?)
     };
     Ok(process.roles.spawn_thread("detector", run)?)

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_loadtest::day::{DayPlan, Family, FamilyKind, Scale};
 use tocsin_loadtest::truth::{Records, Truth};
-use tocsin_model::{Alert, AlertLevel, Calibration, GroupId, Milliseconds, PlatformNull, Populations, Timestamp};
+use tocsin_model::{
+    Alert, AlertLevel, Calibration, GroupId, Milliseconds, PlatformNull, Populations, Timestamp, nearest_rank,
+};
 use tocsin_velocity::budget::{Observed, Prior, page_threshold};
 use tocsin_velocity::null::calibrate;
 use tocsin_velocity::recalibration::{AHEAD, Found, STANDS_FOR, is_due};
@@ -150,10 +152,7 @@ impl Paging {
         let mut delays: Vec<f64> = scored.iter().flat_map(PagingDay::delays_seconds).collect();
         delays.sort_by(f64::total_cmp);
         let paged = delays.iter().filter(|delay| delay.is_finite()).count();
-        let at = |per_cent: usize| {
-            let rank = (delays.len() * per_cent).div_ceil(100);
-            delays.get(rank.saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
-        };
+        let at = |per_cent: usize| nearest_rank(&delays, per_cent).copied().unwrap_or(f64::INFINITY);
         let pages = || scored.iter().map(|day| day.pages.len());
         let episodes = || scored.iter().map(|day| day.peaks.len()).sum::<usize>() as f64;
         let of_kind = |kind: FamilyKind| {

@@ -15,6 +15,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tocsin_loadtest::day::{DayPlan, Scale};
+use tocsin_model::nearest_rank;
 
 use self::day::{CaseDay, is_violating};
 use self::desk::{Order, Outcome};
@@ -154,7 +155,9 @@ fn figures(worked: &[Worked], seed: u64) -> Figures {
             ("crises_decided", json!(delays.len())),
             (
                 "seconds_to_decision_p50",
-                middle(&delays).map_or(Value::Null, |value| json!(value)),
+                nearest_rank(&delays, 50)
+                    .copied()
+                    .map_or(Value::Null, |value| json!(value)),
             ),
             ("waiting_p50", json!(waiting.get(waiting.len() / 2))),
         ] {
@@ -204,10 +207,6 @@ fn lower95(pairs: &[(f64, f64)], seed: u64) -> f64 {
         .collect();
     drawn.sort_by(f64::total_cmp);
     drawn.get(drawn.len() / 20).copied().unwrap_or(f64::NAN)
-}
-
-fn middle(sorted: &[f64]) -> Option<f64> {
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 #[cfg(test)]

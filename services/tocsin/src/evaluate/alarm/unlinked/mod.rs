@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use tocsin_loadtest::day::{Day, DayPlan, Family, FamilyKind, Scale};
 use tocsin_loadtest::score::{self, Alarm, Judging, Verdict};
 use tocsin_loadtest::truth::Records;
-use tocsin_model::{Alert, AlertLevel, ContentId, Milliseconds, Timestamp};
+use tocsin_model::{Alert, AlertLevel, ContentId, Milliseconds, Timestamp, nearest_rank};
 
 use self::story::Story;
 pub(super) use self::story::{AtAlarm, CrisisRow};
@@ -218,8 +218,7 @@ impl Unlinked {
             .map(|row| of(row).map_or(f64::INFINITY, |count| count as f64));
         let mut reuploads: Vec<f64> = reuploads.collect();
         reuploads.sort_unstable_by(f64::total_cmp);
-        let rank = (reuploads.len() * per_cent).div_ceil(100);
-        reuploads.get(rank.saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
+        nearest_rank(&reuploads, per_cent).copied().unwrap_or(f64::INFINITY)
     }
 }
 
