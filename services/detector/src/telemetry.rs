@@ -278,6 +278,10 @@ impl UnitCommitted<'_> {
             .inc_by(counters.links_refused);
         metrics
             .refused
+            .with_label_values(&["link_of_one_party"])
+            .inc_by(counters.links_uncorroborated);
+        metrics
+            .refused
             .with_label_values(&["delta"])
             .inc_by(counters.deltas_refused);
         metrics

@@ -74,7 +74,8 @@ pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
     }
 }
 
-/// How a content came into its family, as bytes. Version 6 knew no parted families: of one a person said it.
+/// How a content came into its family, as bytes. Version 6 knew no parted families: of one a person said it; nor
+/// frames: of those a hash was the same.
 pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out: &mut Encoder) {
     let Some(joined) = joined else {
         out.byte(0);
@@ -82,6 +83,7 @@ pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out
     };
     let evidence = match (joined.evidence, layout) {
         (Evidence::FamilyParted, SnapshotLayout::Before) => Evidence::Moderator,
+        (Evidence::FrameShare(_), SnapshotLayout::Before) => Evidence::EqualHash,
         (evidence, _) => evidence,
     };
     let (number, measure) = evidence.code();

@@ -99,6 +99,8 @@ pub struct Counters {
     pub hot_refused: u64,
     /// Links beyond the limit.
     pub links_refused: u64,
+    /// Links that wait, since one party alone says so and others tell of the content's family.
+    pub links_uncorroborated: u64,
     /// Deltas that are broken, misdirected, or beyond the limit of members or families.
     pub deltas_refused: u64,
     /// Alarms and decisions for which the limit of families left no room: every one of them has an open episode.
@@ -123,6 +125,7 @@ impl Counters {
         self.quarantined += other.quarantined;
         self.hot_refused += other.hot_refused;
         self.links_refused += other.links_refused;
+        self.links_uncorroborated += other.links_uncorroborated;
         self.deltas_refused += other.deltas_refused;
         self.states_refused += other.states_refused;
         self.watches_refused += other.watches_refused;

@@ -23,6 +23,7 @@ pub mod budget;
 mod by_class;
 mod calibrations;
 mod class;
+mod corroboration;
 mod deadline;
 mod edge;
 mod episode;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tocsin_model::{
     Class, ContentHash, ContentId, Decision, Delta, Evidence, FamilyAnnouncement, FamilyId, Link, Milliseconds,
-    Timestamp, Verdict,
+    PartyId, Timestamp, Verdict,
 };
 use tocsin_sketch::Inserted;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
@@ -22,14 +22,18 @@ fn is_harmless(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Benign | Verdict::Newsworthy)
 }
 
-/// What the home of a family is told of a member beside its figures. Stands behind an empty list of records: a program that does not know it
+/// What the home of a family is told of a member, or of another family, beside figures. Stands behind an empty list of records: a program that does not know it
 /// refuses the delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Tidings {
+pub(crate) enum Tidings {
     /// The family that the member founded brings its episode along.
     Episode(Episode),
     /// The member is gone, and those that came by it are to follow it.
     Parted,
+    /// A party says that the member's family is this one, and others tell of the member: whether they do of this family too.
+    Asked(PartyId),
+    /// Of the home of the other family: nobody else does.
+    Granted(PartyId),
 }
 
 impl Tidings {
@@ -40,6 +44,14 @@ impl Tidings {
                 episode.encode(SnapshotLayout::Current, out);
             }
             Tidings::Parted => out.byte(2),
+            Tidings::Asked(party) => {
+                out.byte(3);
+                out.number(u64::from(party.0));
+            }
+            Tidings::Granted(party) => {
+                out.byte(4);
+                out.number(u64::from(party.0));
+            }
         }
     }
 
@@ -47,6 +59,8 @@ impl Tidings {
         match input.byte()? {
             1 => Episode::decode(true, input).map(Tidings::Episode),
             2 => Ok(Tidings::Parted),
+            3 => Ok(Tidings::Asked(PartyId(input.narrow("party")?))),
+            4 => Ok(Tidings::Granted(PartyId(input.narrow("party")?))),
             _ => Err(DecodeError::Invalid("tidings of a member")),
         }
     }
@@ -69,6 +83,9 @@ impl Group {
         if goes_back && !self.families.has_link(link.content, link.class) {
             return;
         }
+        if self.families.is_news(link) && self.waits_for_another(link, out) {
+            return;
+        }
         self.take_link(link, out);
         // What a person says for everyone goes before what was found in one scope.
         let is_by_person = matches!(link.evidence, Evidence::Moderator | Evidence::FamilyParted);
@@ -79,7 +96,7 @@ impl Group {
         }
     }
 
-    fn take_link(&mut self, link: &Link, out: &mut Vec<Output>) {
+    pub(crate) fn take_link(&mut self, link: &Link, out: &mut Vec<Output>) {
         // Most links say what is known: nothing is gathered for them.
         if !self.families.is_news(link) {
             return;
@@ -161,7 +178,7 @@ impl Group {
     }
 
     /// Says of a content of this group what has no figures: that it is gone, or what else the home of a family must know.
-    fn say_once(
+    pub(crate) fn say_once(
         &mut self,
         (family, class): (FamilyId, Class),
         member: ContentId,
@@ -313,7 +330,7 @@ impl Group {
     }
 
     /// The records of one content of this group in one scope.
-    fn own_records(&self, content: ContentId, class: Class) -> Vec<&HotRecord> {
+    pub(crate) fn own_records(&self, content: ContentId, class: Class) -> Vec<&HotRecord> {
         let classes = [Some(Class::All), (class != Class::All).then_some(class)];
         let keys = classes.into_iter().flatten().map(|class| HotKey { content, class });
         keys.filter_map(|key| self.hot(key)).collect()
@@ -331,6 +348,9 @@ impl Group {
             self.counters.deltas_refused += 1;
             return;
         };
+        if let Some(Tidings::Granted(party)) = tidings {
+            return self.granted((delta.family.0, delta.class), FamilyId(delta.member), party, out);
+        }
         let joined = self.families.of(delta.family.0, delta.class);
         if tidings.is_some() && joined != delta.family {
             // What joined another one meanwhile passes them on.
@@ -342,6 +362,8 @@ impl Group {
         }
         match tidings {
             Some(Tidings::Episode(episode)) => return self.take_over((joined, delta.class), &episode, out),
+            Some(Tidings::Asked(party)) => return self.asked((joined, delta.class), delta.member, party, out),
+            Some(Tidings::Granted(_)) => return,
             Some(Tidings::Parted) => self.part(joined, delta.class, delta.member, out),
             None => {}
         }

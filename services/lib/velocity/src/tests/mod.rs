@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alarm;
+mod corroboration;
 mod families;
 mod flood;
 pub(crate) mod harness;

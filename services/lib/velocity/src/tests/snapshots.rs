@@ -134,6 +134,35 @@ fn what_version_6_does_not_know_is_said_for_it_in_its_own_words() {
 }
 
 #[test]
+fn frames_in_common_are_kept_and_are_a_hash_in_common_for_version_6() {
+    let content = two()[1];
+    let mut group = Group::new(id(content).group(), config());
+    let link = Link {
+        content: id(content),
+        hash: hash(content),
+        family: FamilyId(ContentId(0)),
+        evidence: Evidence::FrameShare(71),
+        party: Some(PartyId(2)),
+        class: Class::All,
+        at: Timestamp(START),
+    };
+    group.apply(Input::Link(&link), &mut Vec::new());
+    let key = HotKey {
+        content: id(content),
+        class: Class::All,
+    };
+    for (layout, expected) in [
+        (SnapshotLayout::Current, Evidence::FrameShare(71)),
+        (SnapshotLayout::Before, Evidence::EqualHash),
+    ] {
+        let core = group.encode_core_in(layout);
+        let back = Group::decode(config(), &core, &cold_of(&group)).unwrap();
+        assert_eq!(back.hot(key).unwrap().joined().unwrap().evidence, expected);
+        assert!(back.encode_core_in(layout) == core);
+    }
+}
+
+#[test]
 fn a_state_of_version_5_is_read() {
     let (core, cold) = golden(include_str!("snapshot_5.hex"));
     let group = Group::decode(config(), &core, &cold).unwrap();

@@ -1,0 +1,108 @@
+//! One party's word does not make one family of two that other parties' events tell of, and not of a few copies: a second party has to say so too.
+//!
+//! A content's group knows what is told of the content's own family, and not of the other one. So a link that has to wait is asked about at the
+//! home of the other family, which lets it pass where nobody but that party tells of its own. Who said what is remembered as events' tokens are,
+//! for as long, so that a word that nobody takes up is forgotten.
+
+use tocsin_model::{Class, ContentId, Evidence, FamilyId, Link, PartyId};
+use tocsin_sketch::Inserted;
+
+use crate::bins::{DAY_BINS, Resolution};
+use crate::group::Group;
+use crate::input::{HotKey, Output};
+use crate::membership::Tidings;
+
+/// So many copies of a day by events of other parties make a family one that they tell of: what is 20 in an hour is near a spike. What a few tell of
+/// has little to lose, and the variants of a crisis are linked before they are many.
+const TOLD_OF_BY: u64 = 20;
+
+impl Group {
+    /// Whether a link rests on one party's word, and waits for another's since a third one's events tell of the content's family. The home of the
+    /// other family is asked once.
+    pub(crate) fn waits_for_another(&mut self, link: &Link, out: &mut Vec<Output>) -> bool {
+        let (Evidence::PartyLink, Some(party)) = (link.evidence, link.party) else {
+            return false;
+        };
+        if !self.is_told_of_by_others(link.content, link.class, party) {
+            return false;
+        }
+        // The first one first: it is forgotten no later than the party's own, which would else be taken for a second party's.
+        let said = self.remember(link, None);
+        let by_party = self.remember(link, Some(party));
+        match (said, by_party) {
+            (Inserted::Known, Inserted::New) => return false,
+            (Inserted::New, _) => {
+                let question = Tidings::Asked(party);
+                self.say_once((link.family, link.class), link.content, Some(&question), out);
+            }
+            (Inserted::Known, Inserted::Known) => {}
+        }
+        self.counters.links_uncorroborated += 1;
+        true
+    }
+
+    /// Remembers that somebody, or this party, said what a link says.
+    fn remember(&mut self, link: &Link, party: Option<PartyId>) -> Inserted {
+        let (content, family) = (link.content.0.to_be_bytes(), link.family.0.0.to_be_bytes());
+        let class = link.class.number().to_be_bytes();
+        let party = party.map(|party| party.0.to_be_bytes());
+        let party = party.as_ref().map_or(&[][..], |party| party);
+        let token = self.config.key.digest("word", &[&content, &family, &class, party]) as u64;
+        self.retries.insert(token, self.now)
+    }
+
+    /// A party said that a family of another group is this one: unless others tell of this one too, nothing speaks against it.
+    pub(crate) fn asked(
+        &mut self,
+        (family, class): (FamilyId, Class),
+        founder: ContentId,
+        party: PartyId,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.is_told_of_by_others(family.0, class, party) {
+            let answer = Tidings::Granted(party);
+            self.say_once((FamilyId(founder), class), family.0, Some(&answer), out);
+        }
+    }
+
+    /// The home of the other family lets a party's word pass.
+    pub(crate) fn granted(
+        &mut self,
+        (content, class): (ContentId, Class),
+        family: FamilyId,
+        party: PartyId,
+        out: &mut Vec<Output>,
+    ) {
+        let keys = [class, Class::All].map(|class| HotKey { content, class });
+        let Some(hash) = keys
+            .into_iter()
+            .find_map(|key| self.hot(key))
+            .map(|record| record.hash().clone())
+        else {
+            return;
+        };
+        let link = Link {
+            content,
+            hash,
+            family,
+            evidence: Evidence::PartyLink,
+            party: Some(party),
+            class,
+            at: self.now,
+        };
+        self.take_link(&link, out);
+    }
+
+    /// Whether events of other parties tell of a day's copies of a family, as far as the scope sees them; of a content that is in another one's family,
+    /// of that content.
+    fn is_told_of_by_others(&self, content: ContentId, class: Class, party: PartyId) -> bool {
+        let records = match self.families.of(content, class) == FamilyId(content) {
+            true => self.records(FamilyId(content), class),
+            false => self.own_records(content, class),
+        };
+        let cells = records.iter().flat_map(|record| record.cells());
+        let by_others = cells.filter(|cell| cell.party != party && cell.kind.is_spread());
+        let copies = by_others.map(|cell| cell.series.recent(Resolution::Minutes15, DAY_BINS, self.now));
+        copies.sum::<u64>() >= TOLD_OF_BY
+    }
+}
