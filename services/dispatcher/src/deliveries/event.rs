@@ -1,10 +1,10 @@
-//! Alerts and decisions as CloudEvents 1.0: attributes beside a JSON document.
+//! Alerts, decisions and members that were decided about as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
 use tocsin_model::{Alert, ContentId, FamilyId, Timestamp, ToldDecision};
 use tocsin_store::DeliveryEvent;
 use tocsin_wire::Names;
-use tocsin_wire::document::{AlertAnswer, instant, scope_name};
+use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
 /// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
 pub(crate) const SOURCE: &str = "urn:tocsin";
@@ -14,15 +14,15 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// An event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloudEvent {
-    /// The alert's or the decision's id, 32 hexadecimal digits.
+    /// The alert's or the decision's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL` or `tocsin.decision`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision` or `tocsin.decision.members`.
     pub kind: String,
     /// The family.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
-    /// JSON: the alert as `/v1/alerts/{id}` shows it, or [`DecisionDocument`].
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`] or [`MembersDocument`].
     pub data: Vec<u8>,
 }
 
@@ -49,6 +49,24 @@ struct DecisionDocument {
     at: Option<String>,
 }
 
+/// Members of a family that a decision is about.
+#[derive(Debug, Serialize)]
+struct MembersDocument {
+    /// The decision.
+    decision: DecisionDocument,
+    /// Those that were not told of it before: that the family had when it was decided, or that came since.
+    members: Vec<MemberDocument>,
+}
+
+/// A content that a decision is about.
+#[derive(Debug, Serialize)]
+struct MemberDocument {
+    /// 32 hexadecimal digits.
+    content: String,
+    /// Its strongest hash that is known.
+    hash: HashText,
+}
+
 impl CloudEvent {
     pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
         match event {
@@ -65,6 +83,19 @@ impl CloudEvent {
                 let document = DecisionDocument::of(told);
                 let about = (told.decision.family, told.decision.at);
                 made(&document.id, "tocsin.decision".to_owned(), about, &document)
+            }
+            DeliveryEvent::Members(event) => {
+                let members = event.members.iter().map(|(content, hash)| MemberDocument {
+                    content: content.to_string(),
+                    hash: HashText::from(hash),
+                });
+                let document = MembersDocument {
+                    decision: DecisionDocument::of(&event.told),
+                    members: members.collect(),
+                };
+                let about = (event.told.decision.family, event.told.decision.at);
+                let kind = "tocsin.decision.members".to_owned();
+                made(&format!("{:032x}", event.id), kind, about, &document)
             }
         }
     }
