@@ -28,9 +28,10 @@ pub struct DispatcherConfig {
     /// The most hot records that cases are ranked by, some KiB each, with those of families that have no open case yet. Where there are more, the
     /// cases of the others are ranked by their latest alert. 1 to 10,000,000; default 50,000.
     pub ranked_records_max: u32,
-    /// The most contents of which it is kept which family they joined, some 200 bytes each, so that cases of theirs go along with it. Where there are
-    /// more, a case that opens long after its family joined another is carried along at the next start. 1 to 100,000,000; default 200,000.
-    pub joined_contents_max: u32,
+    /// The most announced contents of which it is kept to which family they belong, some 400 bytes each: cases go along with their families, and
+    /// members are told of decisions. Of contents beyond, a case that opens later is carried along at the next start, and a decision that is made later
+    /// is told then. 1 to 100,000,000; default 200,000.
+    pub member_contents_max: u32,
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
@@ -48,7 +49,7 @@ impl Default for DispatcherConfig {
             pages_per_day: 15,
             ranked_cases_max: 1_000_000,
             ranked_records_max: 50_000,
-            joined_contents_max: 200_000,
+            member_contents_max: 200_000,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
         }
@@ -57,8 +58,8 @@ impl Default for DispatcherConfig {
 
 /// An open case in the ranks.
 const RANKED_CASE_BYTES: u64 = 400;
-/// A content that joined a family, with what is due of it.
-const JOINED_CONTENT_BYTES: u64 = 200;
+/// A content of a family, with what is due of it.
+const MEMBER_CONTENT_BYTES: u64 = 400;
 /// A hot record: a content on some platforms, with the accounts of one of them counted by a sketch.
 const HOT_RECORD_BYTES: u64 = 4 << 10;
 
@@ -75,8 +76,8 @@ impl DispatcherConfig {
                 bytes: u64::from(self.ranked_records_max) * HOT_RECORD_BYTES,
             },
             MemoryPart {
-                of: "dispatcher.joined_contents_max",
-                bytes: u64::from(self.joined_contents_max) * JOINED_CONTENT_BYTES,
+                of: "dispatcher.member_contents_max",
+                bytes: u64::from(self.member_contents_max) * MEMBER_CONTENT_BYTES,
             },
         ]
     }
@@ -92,8 +93,8 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.ranked_cases_max", self.ranked_cases_max, 1..=100_000_000),
             Refusal::outside("dispatcher.ranked_records_max", self.ranked_records_max, 1..=10_000_000),
             Refusal::outside(
-                "dispatcher.joined_contents_max",
-                self.joined_contents_max,
+                "dispatcher.member_contents_max",
+                self.member_contents_max,
                 1..=100_000_000,
             ),
         ];
@@ -127,7 +128,7 @@ mod tests {
             pages_per_day: 0,
             ranked_cases_max: 0,
             ranked_records_max: 0,
-            joined_contents_max: 0,
+            member_contents_max: 0,
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };

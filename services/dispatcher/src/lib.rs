@@ -142,7 +142,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let dispatcher = Arc::new(Dispatcher {
         ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
-        carrying: carrying::Carrying::new(parts.config.joined_contents_max as usize),
+        carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,

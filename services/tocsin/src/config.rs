@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(refused("805306368", "16384", &[Role::Gateway]), None);
         let reason = refused("536870912", "16384", &[Role::Dispatcher]).unwrap();
         assert!(
-            reason.contains("allow: dispatcher.ranked_cases_max 381 MiB, dispatcher.ranked_records_max 195 MiB, dispatcher.joined_contents_max 38 MiB"),
+            reason.contains("allow: dispatcher.ranked_cases_max 381 MiB, dispatcher.ranked_records_max 195 MiB, dispatcher.member_contents_max 76 MiB"),
             "{reason}"
         );
         assert_eq!(refused("0", "1048576", &Role::ALL), None);

@@ -6,6 +6,7 @@ mod cluster;
 mod control;
 mod crashes;
 mod doors;
+mod fan_out;
 mod links;
 mod live;
 mod look_ups;

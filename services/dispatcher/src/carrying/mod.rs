@@ -1,8 +1,10 @@
-//! Carries cases along with their families: what `tocsin.families` says of who joined whom and who left, held against the store's cases.
+//! Carries cases along with their families, and decisions to their members: what `tocsin.families` says of who joined whom and who left, held against
+//! the store's cases.
 //!
 //! Nothing of it is kept: the topic is read from its beginning whenever the process starts, and the store knows how far each case was carried. So
 //! what a process missed comes right by itself, and several dispatchers may do the same.
 
+mod fan_out;
 mod reader;
 mod telemetry;
 
@@ -30,10 +32,10 @@ pub(crate) struct Carrying {
 }
 
 impl Carrying {
-    /// Of at most so many joined contents.
-    pub(crate) fn new(joined_max: usize) -> Carrying {
+    /// Of at most so many contents.
+    pub(crate) fn new(contents_max: usize) -> Carrying {
         Carrying {
-            memberships: Mutex::new(Memberships::new(joined_max)),
+            memberships: Mutex::new(Memberships::new(contents_max)),
         }
     }
 
@@ -47,7 +49,7 @@ impl Carrying {
     }
 }
 
-/// Carries what is due, until the process ends.
+/// Carries and tells what is due, until the process ends.
 pub(crate) async fn run(
     dispatcher: Arc<Dispatcher>,
     metrics: CarryingMetrics,
@@ -56,7 +58,7 @@ pub(crate) async fn run(
     while !shutdown.is_requested() {
         let due = dispatcher.carrying.lock().take_due(FAMILIES_MAX);
         let is_full = due.len() == FAMILIES_MAX;
-        let left = match carry(&dispatcher, &due, &metrics).await {
+        let left = match look(&dispatcher, &due, &metrics).await {
             Ok(left) => left,
             Err(error) => {
                 StoreFailed { error: &error }.emit(&dispatcher.metrics);
@@ -74,6 +76,22 @@ pub(crate) async fn run(
         }
     }
     Ok(())
+}
+
+/// Those of which something is left to do a little later.
+async fn look(
+    dispatcher: &Dispatcher,
+    due: &[FamilyId],
+    metrics: &CarryingMetrics,
+) -> Result<Vec<FamilyId>, StoreError> {
+    let mut left = carry(dispatcher, due, metrics).await?;
+    left.extend(fan_out::tell_news(dispatcher, due, metrics).await?);
+    fan_out::tell_decisions(dispatcher, metrics).await?;
+    let mut memberships = dispatcher.carrying.lock();
+    for family in due.iter().filter(|family| !left.contains(family)) {
+        memberships.settled(*family);
+    }
+    Ok(left)
 }
 
 /// Those that could not be carried just now.
@@ -105,10 +123,6 @@ async fn carry(
             Carried::Alone => dispatcher.carrying.lock().is_alone(said.family, said.joined),
             Carried::Later => left.push(said.family),
         }
-    }
-    let mut memberships = dispatcher.carrying.lock();
-    for family in due.iter().filter(|family| !left.contains(family)) {
-        memberships.settled(*family);
     }
     Ok(left)
 }

@@ -55,9 +55,7 @@ impl MembershipReader {
             let mut known = carrying.lock();
             for record in memberships {
                 match record {
-                    FamilyRecord::Announcement(said) => {
-                        known.announced((said.content, said.class), said.family, said.at);
-                    }
+                    FamilyRecord::Announcement(said) => known.announced(said),
                     FamilyRecord::Withdrawal(content, class) => known.withdrawn(content, class),
                     FamilyRecord::FurtherHash(_) | FamilyRecord::FurtherHashGone(..) => {}
                 }

@@ -8,6 +8,7 @@ pub(crate) struct CarryingMetrics {
     due: IntGauge,
     joined: IntGauge,
     left_out: IntCounter,
+    pub members_told: IntCounter,
     pub read_failures: IntCounter,
 }
 
@@ -23,15 +24,19 @@ impl CarryingMetrics {
             )?,
             due: IntGauge::new(
                 "tocsin_dispatcher_carrying_due",
-                "Families whose cases are to be looked at: a group said to which family they belong, or a decision can still be taken back.",
+                "Families to be looked at: a group said to which family they belong, or a decision can still be taken back.",
             )?,
             joined: IntGauge::new(
-                "tocsin_dispatcher_carrying_joined_contents",
-                "Contents of which it is known which family they joined.",
+                "tocsin_dispatcher_carrying_contents",
+                "Announced contents of which it is known to which family they belong.",
             )?,
             left_out: IntCounter::new(
                 "tocsin_dispatcher_carrying_left_out_total",
-                "Joined contents that found no room: a case of theirs that opens later is carried along when the dispatcher starts again.",
+                "Announced contents that found no room: a case of theirs that opens later is carried along when the dispatcher starts again, and so are they told of decisions.",
+            )?,
+            members_told: IntCounter::new(
+                "tocsin_dispatcher_members_told_total",
+                "Members of families that were told of a decision: those that were there, and those that came since.",
             )?,
             read_failures: IntCounter::new(
                 "tocsin_dispatcher_carrying_read_failures_total",
@@ -45,6 +50,7 @@ impl CarryingMetrics {
         registry.register(Box::new(metrics.due.clone()))?;
         registry.register(Box::new(metrics.joined.clone()))?;
         registry.register(Box::new(metrics.left_out.clone()))?;
+        registry.register(Box::new(metrics.members_told.clone()))?;
         registry.register(Box::new(metrics.read_failures.clone()))?;
         Ok(metrics)
     }

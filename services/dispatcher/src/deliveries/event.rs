@@ -1,10 +1,10 @@
-//! Alerts, decisions and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
+//! Alerts, decisions, members that were decided about and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
 use tocsin_model::{Alert, ContentId, Timestamp, ToldDecision};
 use tocsin_store::{DeliveryEvent, IncidentMessage};
 use tocsin_wire::Names;
-use tocsin_wire::document::{AlertAnswer, instant, scope_name};
+use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
 /// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
 pub(crate) const SOURCE: &str = "urn:tocsin";
@@ -14,15 +14,15 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// An event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloudEvent {
-    /// The alert's, the decision's or the timeline entry's id, 32 hexadecimal digits.
+    /// The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL`, `tocsin.decision` or `tocsin.incident.KIND`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members` or `tocsin.incident.KIND`.
     pub kind: String,
     /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
-    /// JSON: the alert as `/v1/alerts/{id}` shows it, or [`DecisionDocument`], or [`MessageDocument`].
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`] or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
@@ -74,6 +74,24 @@ struct MessageDocument {
     at: Option<String>,
 }
 
+/// Members of a family that a decision is about.
+#[derive(Debug, Serialize)]
+struct MembersDocument {
+    /// The decision.
+    decision: DecisionDocument,
+    /// Those that were not told of it before: that the family had when it was decided, or that came since.
+    members: Vec<MemberDocument>,
+}
+
+/// A content that a decision is about.
+#[derive(Debug, Serialize)]
+struct MemberDocument {
+    /// 32 hexadecimal digits.
+    content: String,
+    /// Its strongest hash that is known.
+    hash: HashText,
+}
+
 impl CloudEvent {
     pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
         match event {
@@ -95,6 +113,19 @@ impl CloudEvent {
                 let document = MessageDocument::of(message);
                 let kind = format!("tocsin.incident.{}", message.kind);
                 made(&document.id, kind, (document.incident.clone(), message.at), &document)
+            }
+            DeliveryEvent::Members(event) => {
+                let members = event.members.iter().map(|(content, hash)| MemberDocument {
+                    content: content.to_string(),
+                    hash: HashText::from(hash),
+                });
+                let document = MembersDocument {
+                    decision: DecisionDocument::of(&event.told),
+                    members: members.collect(),
+                };
+                let about = (event.told.decision.family.to_string(), event.told.decision.at);
+                let kind = "tocsin.decision.members".to_owned();
+                made(&format!("{:032x}", event.id), kind, about, &document)
             }
         }
     }

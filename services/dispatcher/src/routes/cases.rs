@@ -45,7 +45,14 @@ pub(crate) async fn read_case(
         let (case, now) = read.map_err(|error| problems::of_store(&error))?;
         let merged = dispatcher.store.merged_cases(access.team, id, MERGED_TOLD_MAX).await;
         let merged = merged.map_err(|error| problems::of_store(&error))?;
-        Ok(dispatcher.whole_document((&case, &merged), now, &access))
+        let members_told = match &case.decision {
+            Some(decision) => {
+                let told = dispatcher.store.members_told(decision.id).await;
+                Some(told.map_err(|error| problems::of_store(&error))?)
+            }
+            None => None,
+        };
+        Ok(dispatcher.whole_document((&case, &merged, members_told), now, &access))
     };
     answered_case(&dispatcher, "read_case", read.await)
 }

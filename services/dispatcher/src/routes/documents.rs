@@ -41,7 +41,8 @@ pub struct CaseDocument {
     pub id: String,
     /// `coordinators`, or the party's name.
     pub team: String,
-    /// `open`, `claimed`, `decided`, `closed` (the spread subsided before anybody decided) or `merged` (its family joined another, whose case it went into).
+    /// `open`, `claimed`, `decided`, `closed` (the spread subsided before anybody decided) or `merged` (its family joined another, whose case it went
+    /// into).
     pub state: &'static str,
     /// The family, 32 hexadecimal digits.
     pub family: String,
@@ -95,10 +96,13 @@ pub struct CaseDocument {
     pub merged_into: Option<String>,
     /// Whether its decision and that of a case that went into it differ. Over once somebody decides.
     pub disputed: bool,
-    /// The cases that went into this one, at most 200, each with the decision that its family keeps until somebody decides about all. Told where one case
-    /// is asked for; absent elsewhere, and where there are none.
+    /// The cases that went into this one, at most 200, each with the decision that its family keeps until somebody decides about all. Told where one
+    /// case is asked for; absent elsewhere, and where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged_cases: Vec<MergedCaseDocument>,
+    /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members_told: Option<u64>,
 }
 
 /// A case that went into another one.
@@ -310,13 +314,14 @@ impl Dispatcher {
             merged_into: case.merged_into().map(|into| into.to_string()),
             disputed: case.is_disputed(),
             merged_cases: Vec::new(),
+            members_told: None,
         }
     }
 
-    /// A case with those that went into it.
+    /// A case with those that went into it, and how many members its decision has reached.
     pub(super) fn whole_document(
         &self,
-        (case, merged): (&Case, &[Case]),
+        (case, merged, members_told): (&Case, &[Case], Option<u64>),
         now: Timestamp,
         access: &Access,
     ) -> CaseDocument {
@@ -328,6 +333,7 @@ impl Dispatcher {
         });
         CaseDocument {
             merged_cases: merged.collect(),
+            members_told,
             ..self.document(case, now, access)
         }
     }

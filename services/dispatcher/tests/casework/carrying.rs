@@ -98,6 +98,10 @@ async fn cases_go_along_with_their_families_and_come_back() {
         (&decided["state"], &decided["disputed"]),
         (&json!("decided"), &json!(false))
     );
+    // All members that are known are told of what stands now, and one that comes.
+    case_until(&running, &one, key, |case| case["members_told"] == 2).await;
+    bench.announce((3, 1), 4);
+    case_until(&running, &one, key, |case| case["members_told"] == 3).await;
     running
         .metric("tocsin_dispatcher_cases_carried_total{outcome=\"disputed\"}", |count| {
             count == 1.0
@@ -108,7 +112,7 @@ async fn cases_go_along_with_their_families_and_come_back() {
     // Started again it reads all of it again, and nothing moves.
     let running = bench.start().await;
     running
-        .metric("tocsin_dispatcher_carrying_joined_contents", |count| count == 1.0)
+        .metric("tocsin_dispatcher_carrying_contents", |count| count == 2.0)
         .await;
     running
         .metric("tocsin_dispatcher_carrying_due", |count| count == 0.0)

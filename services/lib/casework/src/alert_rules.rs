@@ -16,7 +16,7 @@ pub enum AlertEffect {
     Reopened,
     /// Its figures changed.
     Updated,
-    /// The spread subsided, and little was left to prevent: an open case was closed unreviewed.
+    /// The spread subsided, and little was left to prevent: an open case was closed unreviewed, or is decided again if it had come back.
     ClosedUnreviewed,
     /// It says nothing new: it belongs to an episode that is over.
     Stale,
@@ -96,7 +96,8 @@ impl Case {
     /// when it flares up again under the number of an episode that subsided; a closed one comes back then, and what was said before the episode
     /// subsided stays stale. An open one closes when all its episodes have subsided and its priority is below `floor`; above it, it waits for a
     /// person all the same, and so does what people have in hand. An escalation or a new wave ends the time for which a case was put aside.
-    /// A merged case goes on in the same way, unseen: it may be on its own again.
+    /// One that came back after a decision is decided again where another would close. A merged case goes on in the same way, unseen: it may be on
+    /// its own again.
     pub fn apply_alert(&mut self, alert: &Alert, floor: f64, now: Timestamp) -> AlertEffect {
         match (self.take_alert(alert, floor, now), self.merged) {
             (AlertEffect::Reopened | AlertEffect::ClosedUnreviewed, Some(_)) => AlertEffect::Updated,
@@ -161,19 +162,23 @@ impl Case {
         if goes_on || self.resting != Resting::Open || self.priority >= floor || self.is_in_hand(now) {
             return AlertEffect::Updated;
         }
-        self.resting = Resting::Closed;
+        // What came back after a decision, and subsided with nobody looking, is what was decided. Of two decisions neither holds.
+        self.resting = match (&self.decision, self.is_disputed()) {
+            (_, true) => return AlertEffect::Updated,
+            (Some(_), false) => Resting::Decided,
+            (None, false) => Resting::Closed,
+        };
         self.version += 1;
         AlertEffect::ClosedUnreviewed
     }
 
-    /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk, began to
-    /// write or decided.
+    /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk or began to
+    /// write.
     pub(crate) fn is_in_hand(&self, now: Timestamp) -> bool {
         self.desk != Desk::Moderators
             || self.live_lease(now).is_some()
             || self.held_until.is_some_and(|until| now < until)
             || self.draft.is_some()
-            || self.decision.is_some()
     }
 
     /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
@@ -338,6 +343,13 @@ pub(crate) mod tests {
             (with(|case| case.draft = Some(Draft::default())), Resting::Open),
             (
                 with(|case| case.decision = decided(Verdict::Violating).decision),
+                Resting::Decided,
+            ),
+            (
+                with(|case| {
+                    case.decision = decided(Verdict::Violating).decision;
+                    case.dispute = Some(crate::Dispute { fencing: 1 });
+                }),
                 Resting::Open,
             ),
         ] {

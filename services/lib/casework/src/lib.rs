@@ -34,7 +34,7 @@ pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
 pub use lane::{Filter, Lane, Traits};
-pub use memberships::Memberships;
+pub use memberships::{FamilyMember, Memberships};
 pub use merge::{MergeEffects, MergedLease, Merging};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use tocsin_model::{Class, ContentId, FamilyId, PartyId, Timestamp};
+use tocsin_model::{Class, ContentHash, ContentId, FamilyAnnouncement, FamilyId, PartyId, Timestamp};
 
 use crate::case::Team;
 
@@ -11,29 +11,53 @@ use crate::case::Team;
 /// Who reads all that groups said from its beginning, tells it here, asks of what is due and says what became of it, carries every case along,
 /// whenever it was opened and however often this is begun anew.
 ///
-/// Memory: at most as many joined contents as it was made for, some 200 bytes each; of what is due, as much as whoever tells it lets wait; and as many
-/// families as there are cases that wait for another.
+/// Memory: at most as many contents as it was made for, some 400 bytes each; of what is due, as much as whoever tells it lets wait; and as
+/// many families as there are cases that wait for another.
 #[derive(Debug)]
 pub struct Memberships {
-    joined_max: usize,
-    /// The family that a content joined in a class, and when that was said.
-    joined: BTreeMap<(ContentId, Class), (FamilyId, Timestamp)>,
-    /// The same of contents that are due, also of those that are on their own or found no room.
-    news: BTreeMap<(ContentId, Class), (FamilyId, Timestamp)>,
+    contents_max: usize,
+    /// What was said of contents, in each class.
+    said: BTreeMap<(ContentId, Class), Said>,
+    /// The same of contents that are due and found no room.
+    news: BTreeMap<(ContentId, Class), Said>,
+    /// The contents of a family in some class, its founder among them.
+    members: BTreeMap<FamilyId, BTreeSet<(ContentId, Class)>>,
     due: BTreeSet<FamilyId>,
     /// Families whose case waits for a case of the family that they joined.
     alone: BTreeMap<FamilyId, BTreeSet<FamilyId>>,
-    /// How many joined contents found no room.
+    /// How many contents found no room.
     pub left_out: u64,
 }
 
+/// What a group said of a content in a class.
+#[derive(Clone, Debug)]
+struct Said {
+    family: FamilyId,
+    hash: ContentHash,
+    at: Timestamp,
+}
+
+/// A content of a family, as a team sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyMember {
+    /// Which.
+    pub content: ContentId,
+    /// Its strongest hash, as far as is known.
+    pub hash: ContentHash,
+    /// When a group said to which family it belongs.
+    pub said_at: Timestamp,
+    /// Whether everybody may know of it.
+    pub is_for_all: bool,
+}
+
 impl Memberships {
-    /// None yet, and never more than `joined_max`.
-    pub fn new(joined_max: usize) -> Memberships {
+    /// None yet, and never more than `contents_max` contents.
+    pub fn new(contents_max: usize) -> Memberships {
         Memberships {
-            joined_max,
-            joined: BTreeMap::new(),
+            contents_max,
+            said: BTreeMap::new(),
             news: BTreeMap::new(),
+            members: BTreeMap::new(),
             due: BTreeSet::new(),
             alone: BTreeMap::new(),
             left_out: 0,
@@ -41,28 +65,49 @@ impl Memberships {
     }
 
     /// A group said to which family a content belongs in a class.
-    pub fn announced(&mut self, (content, class): (ContentId, Class), family: FamilyId, at: Timestamp) {
-        let key = (content, class);
+    pub fn announced(&mut self, announcement: FamilyAnnouncement) {
+        let FamilyAnnouncement {
+            content,
+            hash,
+            family,
+            class,
+            at,
+        } = announcement;
+        let (key, said) = ((content, class), Said { family, hash, at });
         self.due.insert(FamilyId(content));
-        self.news.insert(key, (family, at));
-        if family == FamilyId(content) {
-            self.joined.remove(&key);
-        } else if self.joined.len() < self.joined_max || self.joined.contains_key(&key) {
-            self.joined.insert(key, (family, at));
-        } else {
+        let is_known = self.forget(key);
+        if self.said.len() >= self.contents_max && !is_known {
             self.left_out += 1;
+            self.news.insert(key, said);
+            return;
         }
+        self.said.insert(key, said);
+        self.members.entry(family).or_default().insert(key);
     }
 
     /// A content is hot no more: nothing is said of it any longer. Its case stays where it is.
     pub fn withdrawn(&mut self, content: ContentId, class: Class) {
-        self.joined.remove(&(content, class));
+        self.forget((content, class));
         self.news.remove(&(content, class));
+    }
+
+    /// Whether it was known to which family it belongs.
+    fn forget(&mut self, key: (ContentId, Class)) -> bool {
+        let Some(former) = self.said.remove(&key) else {
+            return false;
+        };
+        if let Some(members) = self.members.get_mut(&former.family) {
+            members.remove(&key);
+            if members.is_empty() {
+                self.members.remove(&former.family);
+            }
+        }
+        true
     }
 
     /// A team's case of the family is new, or changed.
     pub fn case_changed(&mut self, family: FamilyId) {
-        if self.joined.range(keys_of(family)).next().is_some() {
+        if self.said.range(keys_of(family)).any(|(_, said)| said.family != family) {
             self.due.insert(family);
         }
         if let Some(mut waiting) = self.alone.remove(&family) {
@@ -82,14 +127,55 @@ impl Memberships {
     /// To which family this one belongs for a team, and when that was said; `None` where nothing is known. A link of the team's own class goes before
     /// one for everybody.
     pub fn said_of(&self, team: Team, family: FamilyId) -> Option<(FamilyId, Timestamp)> {
-        let own = team.scope().own_class();
-        let keys = [own, Class::All].map(|class| (family.0, class));
-        let said = keys
-            .iter()
-            .filter_map(|key| self.news.get(key).or_else(|| self.joined.get(key)));
-        let latest = said.clone().map(|(_, at)| *at).max()?;
-        let joined = said.map(|(joined, _)| *joined).find(|joined| *joined != family);
-        Some((joined.unwrap_or(family), latest))
+        let mut said = self.said_to(team, family.0);
+        let latest = said.clone().map(|(_, said)| said.at).max()?;
+        let joined = said.find(|(_, said)| said.family != family);
+        Some((joined.map_or(family, |(_, said)| said.family), latest))
+    }
+
+    /// A content as a team sees it, if it belongs to this family for it.
+    pub fn member(&self, (team, family): (Team, FamilyId), content: ContentId) -> Option<FamilyMember> {
+        let (belongs_to, said_at) = self.said_of(team, FamilyId(content))?;
+        if belongs_to != family {
+            return None;
+        }
+        let (_, said) = self.said_to(team, content).next()?;
+        let is_for_all = self.said_to(team, content).any(|(class, _)| class == Class::All);
+        Some(FamilyMember {
+            content,
+            hash: said.hash.clone(),
+            said_at,
+            is_for_all,
+        })
+    }
+
+    /// The members of a family as a team sees it, those that are announced; ascending.
+    pub fn members_of(&self, team: Team, family: FamilyId) -> Vec<FamilyMember> {
+        let keys = self.members.get(&family).into_iter().flatten();
+        let contents: BTreeSet<ContentId> = keys.map(|(content, _)| *content).collect();
+        contents
+            .into_iter()
+            .filter_map(|content| self.member((team, family), content))
+            .collect()
+    }
+
+    /// The families that a content belongs to in some class.
+    pub fn families_of(&self, content: ContentId) -> BTreeSet<FamilyId> {
+        let keys = keys_of(FamilyId(content));
+        let joined = self.said.range(keys.clone()).map(|(_, said)| said.family);
+        joined
+            .chain(self.news.range(keys).map(|(_, said)| said.family))
+            .collect()
+    }
+
+    /// What was said of a content in the class of the team's own, and for everybody.
+    fn said_to(&self, team: Team, content: ContentId) -> impl Iterator<Item = (Class, &Said)> + Clone {
+        let classes = [team.scope().own_class(), Class::All].into_iter();
+        classes.filter_map(move |class| {
+            let key = (content, class);
+            let said = self.news.get(&key).or_else(|| self.said.get(&key));
+            said.map(|said| (class, said))
+        })
     }
 
     /// All that is due of a family is done.
@@ -117,14 +203,14 @@ impl Memberships {
         self.due.len()
     }
 
-    /// How many joined contents are known.
+    /// Of how many contents it is known to which family they belong.
     pub fn len(&self) -> usize {
-        self.joined.len()
+        self.said.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.joined.is_empty()
+        self.said.is_empty()
     }
 }
 
@@ -136,6 +222,9 @@ fn keys_of(family: FamilyId) -> RangeInclusive<(ContentId, Class)> {
 #[cfg(test)]
 mod tests {
     //! Goal: whatever comes first, the case or what is said of its family, the case is asked for when it is to move, and no longer than that.
+    #![allow(clippy::unwrap_used)]
+    use tocsin_model::Algorithm;
+
     use super::*;
 
     const ONE: FamilyId = FamilyId(ContentId(1));
@@ -143,7 +232,17 @@ mod tests {
     const ALPHA: PartyId = PartyId(1);
 
     fn said(memberships: &mut Memberships, class: Class, family: FamilyId, joined: FamilyId, at: i64) {
-        memberships.announced((family.0, class), joined, Timestamp(at));
+        memberships.announced(FamilyAnnouncement {
+            content: family.0,
+            hash: hash(family.0),
+            family: joined,
+            class,
+            at: Timestamp(at),
+        });
+    }
+
+    fn hash(content: ContentId) -> ContentHash {
+        ContentHash::from_bytes(Algorithm::Md5, vec![content.0 as u8; 16], None).unwrap()
     }
 
     fn known() -> Memberships {
@@ -177,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parting_is_known_until_it_is_done_and_not_longer() {
+    fn a_parting_is_known_until_it_is_done() {
         let mut memberships = known();
         said(&mut memberships, Class::All, TWO, TWO, 9);
         assert_eq!(memberships.take_due(9), [TWO]);
@@ -187,9 +286,11 @@ mod tests {
             memberships.settled(TWO);
         }
         memberships.take_due(9);
-        memberships.settled(TWO);
+        memberships.case_changed(TWO);
+        assert_eq!(memberships.due_len(), 0, "it is where it belongs");
+        memberships.withdrawn(TWO.0, Class::All);
         assert_eq!(memberships.said_of(Team::Coordinators, TWO), None);
-        assert!(memberships.is_empty() && memberships.news.is_empty());
+        assert!(memberships.is_empty() && memberships.news.is_empty() && memberships.members.is_empty());
     }
 
     #[test]
@@ -205,6 +306,34 @@ mod tests {
         assert_eq!(of(&memberships, Team::Party(ALPHA)), Some((ONE, Timestamp(8))));
         memberships.withdrawn(TWO.0, Class::All);
         assert_eq!(of(&memberships, Team::Coordinators), None);
+    }
+
+    #[test]
+    fn a_team_sees_the_members_that_it_may_see_and_each_where_it_belongs_for_it() {
+        let mut memberships = Memberships::new(10);
+        let [three, four, five] = [3, 4, 5].map(|number| FamilyId(ContentId(number)));
+        said(&mut memberships, Class::All, TWO, ONE, 5);
+        said(&mut memberships, Class::All, three, ONE, 6);
+        said(&mut memberships, Class::Party(ALPHA), three, four, 7);
+        said(&mut memberships, Class::Party(ALPHA), five, ONE, 8);
+        let of = |memberships: &Memberships, team, family| -> Vec<(u128, bool)> {
+            let members = memberships.members_of(team, family);
+            assert!(members.iter().all(|member| member.hash == hash(member.content)));
+            members
+                .iter()
+                .map(|member| (member.content.0, member.is_for_all))
+                .collect()
+        };
+        let alpha = Team::Party(ALPHA);
+        assert_eq!(of(&memberships, Team::Coordinators, ONE), [(2, true), (3, true)]);
+        assert_eq!(of(&memberships, alpha, ONE), [(2, true), (5, false)]);
+        assert_eq!(of(&memberships, alpha, four), [(3, true)]);
+        assert_eq!(memberships.families_of(three.0), BTreeSet::from([ONE, four]));
+        said(&mut memberships, Class::All, TWO, TWO, 9);
+        memberships.withdrawn(three.0, Class::All);
+        assert_eq!(of(&memberships, Team::Coordinators, ONE), []);
+        // What is on its own is its own member.
+        assert_eq!(memberships.member((alpha, TWO), TWO.0).unwrap().said_at, Timestamp(9));
     }
 
     #[test]

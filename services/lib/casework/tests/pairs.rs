@@ -31,7 +31,8 @@ enum Step {
     Decide(u8, bool),
     Withdraw,
     Alert(u8, u32, bool),
-    Merge,
+    /// Whether the first rang only since.
+    Merge(bool),
     Split,
     Wait(i64),
 }
@@ -48,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Told>> {
         3 => (1..=3u8, any::<bool>()).prop_map(|(verdict, undo)| Step::Decide(verdict, undo)),
         1 => Just(Step::Withdraw),
         2 => (1..=4u8, 1..4u32, any::<bool>()).prop_map(|(level, episode, grave)| Step::Alert(level, episode, grave)),
-        3 => Just(Step::Merge),
+        3 => any::<bool>().prop_map(Step::Merge),
         2 => Just(Step::Split),
         2 => (-3_000..8_000i64).prop_map(Step::Wait),
     ];
@@ -125,7 +126,7 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
                     rested.1 = true;
                 }
             }
-            Step::Merge => merge(&mut model, &mut cases, now)?,
+            Step::Merge(is_heir) => merge(&mut model, &mut cases, *is_heir, now)?,
             Step::Split => {
                 model.said += 1;
                 let was_merged = cases[1].split_off(Timestamp(model.said), now);
@@ -144,14 +145,23 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn merge(model: &mut Model, cases: &mut [Case; 2], now: Timestamp) -> Result<(), TestCaseError> {
+fn merge(model: &mut Model, cases: &mut [Case; 2], is_heir: bool, now: Timestamp) -> Result<(), TestCaseError> {
     if model.merged {
         return Ok(());
     }
     model.said += 1;
     let before = cases.clone();
     let [one, two] = cases;
-    let merging = one.take_in(two, Timestamp(model.said), now);
+    let said_at = if is_heir {
+        one.first_alert_at
+    } else {
+        Timestamp(1_000_000)
+    };
+    let free = one.live_lease(now).is_none()
+        && one.desk == Desk::Moderators
+        && one.draft.is_none()
+        && one.held_until.is_none_or(|until| until <= now);
+    let merging = one.take_in(two, said_at, now);
     let held = model.cases.iter().any(|case| case.can_be_taken_back(now));
     let Merging::Done(effects) = merging else {
         prop_assert!(
@@ -183,7 +193,9 @@ fn merge(model: &mut Model, cases: &mut [Case; 2], now: Timestamp) -> Result<(),
     }
     prop_assert_eq!(
         effects.carried.is_some(),
-        one.is_none() && before[0].resting == Resting::Closed && before[1].resting == Resting::Decided
+        one.is_none()
+            && before[1].resting == Resting::Decided
+            && (before[0].resting == Resting::Closed || (before[0].resting == Resting::Open && is_heir && free))
     );
     if effects.carried.is_some() {
         model.cases[0].decisions = vec![(two.unwrap(), false)];
@@ -197,7 +209,7 @@ fn merge(model: &mut Model, cases: &mut [Case; 2], now: Timestamp) -> Result<(),
     let waits = before.iter().any(|case| case.resting == Resting::Open);
     let decided = before[0].resting == Resting::Decided;
     prop_assert!(
-        !waits || decided || cases[0].resting == Resting::Open,
+        !waits || decided || effects.carried.is_some() || cases[0].resting == Resting::Open,
         "what waited waits"
     );
     Ok(())
@@ -302,7 +314,7 @@ fn a_lease_that_a_clock_brings_back_still_ends_a_dispute() {
         (Step::Decide(2, false), 2, 0),
         (Step::Claim, 3, 0),
         (Step::Wait(LEASE.0), 1, 0),
-        (Step::Merge, 1, 0),
+        (Step::Merge(false), 1, 0),
         (Step::Wait(-1), 1, 0),
         (Step::Decide(1, false), 3, 0),
     ];

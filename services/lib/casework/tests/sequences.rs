@@ -178,8 +178,11 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
                 prop_assert_eq!(kept(&case), kept(&before), "an alert takes nothing from people");
                 let closes = case.resting == Resting::Closed && before.resting != Resting::Closed;
                 prop_assert!(!closes || (level == AlertLevel::Subsided && case.priority < UNREVIEWED_BELOW));
-                let in_hand = before.live_lease(now).is_some() || before.draft.is_some() || before.decision.is_some();
-                prop_assert!(!closes || (!in_hand && before.desk == Desk::Moderators));
+                let in_hand = before.live_lease(now).is_some() || before.draft.is_some();
+                prop_assert!(!closes || (!in_hand && before.desk == Desk::Moderators && before.decision.is_none()));
+                let settles = case.resting == Resting::Decided && before.resting == Resting::Open;
+                prop_assert!(!settles || (level == AlertLevel::Subsided && case.priority < UNREVIEWED_BELOW));
+                prop_assert!(!settles || (!in_hand && before.desk == Desk::Moderators && before.decision.is_some()));
                 model.resting = case.resting;
                 model.version = case.version;
             }

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use tocsin_casework::Draft;
 use tocsin_model::{
-    Class, ContentId, Decision, FamilyId, Grounds, RecommendedAction, Timestamp, ToldDecision, Verdict,
+    Algorithm, Class, ContentHash, ContentId, Decision, FamilyId, Grounds, RecommendedAction, Timestamp, ToldDecision,
+    Verdict, parse_hex_id,
 };
 
-use crate::StoreError;
 use crate::cases::decision_id;
+use crate::{DeliveryEvent, StoreError, ToldMembers};
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -18,6 +19,23 @@ struct Stored {
     at: i64,
     #[serde(default)]
     grounds: StoredGrounds,
+    /// Of members that are told of it; absent from the decision itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members: Option<StoredMembers>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredMembers {
+    event: String,
+    members: Vec<StoredMember>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredMember {
+    content: String,
+    algorithm: u8,
+    value: String,
+    quality: Option<u8>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -37,18 +55,40 @@ struct StoredDraft {
 }
 
 pub(crate) fn to_json(told: &ToldDecision) -> String {
-    let decision = &told.decision;
+    text(&stored(told))
+}
+
+pub(crate) fn members_to_json(told: &ToldMembers) -> String {
+    let members = told.members.iter().map(|(content, hash)| StoredMember {
+        content: content.to_string(),
+        algorithm: hash.algorithm() as u8,
+        value: hex::encode(hash.value()),
+        quality: hash.quality(),
+    });
     text(&Stored {
+        members: Some(StoredMembers {
+            event: format!("{:032x}", told.id),
+            members: members.collect(),
+        }),
+        ..stored(&told.told)
+    })
+}
+
+fn stored(told: &ToldDecision) -> Stored {
+    let decision = &told.decision;
+    Stored {
         id: format!("{:032x}", decision.id.0),
         family: decision.family.to_string(),
         class: decision.scope.own_class().number(),
         verdict: decision.verdict as u8,
         at: decision.at.0,
         grounds: StoredGrounds::of(&told.grounds),
-    })
+        members: None,
+    }
 }
 
-pub(crate) fn from_json(text: &str) -> Result<ToldDecision, StoreError> {
+/// A decision, or the members that are told of one.
+pub(crate) fn event_from_json(text: &str) -> Result<DeliveryEvent, StoreError> {
     let malformed = || StoreError::Malformed { field: "decision" };
     let stored: Stored = serde_json::from_str(text).map_err(|_| malformed())?;
     let decision = Decision {
@@ -59,7 +99,21 @@ pub(crate) fn from_json(text: &str) -> Result<ToldDecision, StoreError> {
         at: Timestamp(stored.at),
     };
     let grounds = stored.grounds.read()?;
-    Ok(ToldDecision { decision, grounds })
+    let told = ToldDecision { decision, grounds };
+    let Some(told_members) = stored.members else {
+        return Ok(DeliveryEvent::Decision(told));
+    };
+    let member = |member: StoredMember| {
+        let algorithm = Algorithm::from_number(member.algorithm)?;
+        let hash = ContentHash::from_bytes(algorithm, hex::decode(member.value).ok()?, member.quality).ok()?;
+        Some((ContentId::parse(&member.content)?, hash))
+    };
+    let members: Option<Vec<_>> = told_members.members.into_iter().map(member).collect();
+    Ok(DeliveryEvent::Members(ToldMembers {
+        id: parse_hex_id(&told_members.event).map_err(|_| malformed())?,
+        told,
+        members: members.ok_or_else(malformed)?,
+    }))
 }
 
 pub(crate) fn grounds_to_json(grounds: &Grounds) -> String {

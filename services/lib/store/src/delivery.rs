@@ -1,5 +1,5 @@
 use sha2::{Digest as _, Sha256};
-use tocsin_model::{Alert, Milliseconds, Name, Timestamp, ToldDecision};
+use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp, ToldDecision};
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
@@ -15,6 +15,22 @@ pub enum DeliveryEvent {
     Decision(ToldDecision),
     /// A message about an incident in which the endpoint's team takes part.
     Incident(IncidentMessage),
+    /// Members that a decision of the endpoint's team is about.
+    Members(ToldMembers),
+}
+
+/// The most members that one event tells of.
+pub const MEMBERS_PER_EVENT_MAX: usize = 256;
+
+/// Members of a family that are told of a decision: those it had, or that came to it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldMembers {
+    /// The event's identity.
+    pub id: u128,
+    /// The decision.
+    pub told: ToldDecision,
+    /// The members, ascending, each with the strongest hash that is known of it; at most [`MEMBERS_PER_EVENT_MAX`].
+    pub members: Vec<(ContentId, ContentHash)>,
 }
 
 /// One event on its way to one endpoint, taken to be tried.
@@ -349,6 +365,20 @@ impl Readers {
         self.tell(transaction, event, document, (now, now), is_told).await
     }
 
+    /// Makes members that a decision is about a delivery for every endpoint of the team that decided.
+    pub(crate) async fn tell_members(
+        &self,
+        transaction: &mut Transaction,
+        event: &ToldMembers,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let document = || decision_json::members_to_json(event);
+        let id = (DeliveryEventKind::Decision, format!("{:032x}", event.id));
+        let scope = event.told.decision.scope;
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == scope;
+        self.tell(transaction, id, document, (now, now), is_told).await
+    }
+
     async fn tell(
         &self,
         transaction: &mut Transaction,
@@ -406,8 +436,8 @@ fn delivery(row: &Row) -> Result<Delivery, StoreError> {
         added_at: Timestamp(row.integer("added_at").map_err(&failed)?),
         event: match kind.ok_or(StoreError::Malformed { field: "kind" })? {
             DeliveryEventKind::Alert => DeliveryEvent::Alert(Box::new(alert_json::from_json(&document)?)),
-            DeliveryEventKind::Decision => DeliveryEvent::Decision(decision_json::from_json(&document)?),
             DeliveryEventKind::Incident => DeliveryEvent::Incident(IncidentMessage::from_json(&document)?),
+            DeliveryEventKind::Decision => decision_json::event_from_json(&document)?,
         },
     })
 }

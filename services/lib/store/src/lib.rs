@@ -12,6 +12,7 @@
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision, its outbox row and its
 //!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
 //! * A revoked key holds no lease.
+//! * A member of a decided family is told of a decision of a team once, and last of the one that stands in the family it belongs to.
 //! * Of two cases of a team whose families became one, one remains, and no case goes into another in a circle. What is older than what was said of a
 //!   family last carries nothing.
 //! * An alert becomes a delivery in the transaction that applies it, once for each endpoint of those who may see it. Of a try only the
@@ -55,11 +56,14 @@ pub use audit::{
     PageOf, RECORDS_WAITING_MAX,
 };
 pub use cases::{
-    CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, FAMILIES_MAX, FamilyCase, FamilySaid, Followed,
-    HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
+    CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FamilyCase,
+    FamilySaid, FannedOut, Followed, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery, SKIPPED_FOR,
+    STANDINGS_MAX,
 };
 pub use clock::Clock;
-pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};
+pub use delivery::{
+    DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, MEMBERS_PER_EVENT_MAX, Replay, ToldMembers,
+};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{

@@ -107,7 +107,8 @@ impl Store {
     }
 }
 
-/// Writes a decision with its outbox row, and a delivery for each endpoint of its team. None of them goes out before `goes_out_at`.
+/// Writes a decision with its outbox row, a delivery for each endpoint of its team, and that its family's members are to be told of it. None of it
+/// goes out before `goes_out_at`.
 pub(crate) async fn write_decision(
     transaction: &mut Transaction,
     case: &Case,
@@ -125,6 +126,13 @@ pub(crate) async fn write_decision(
         },
         grounds: decision.ruling.grounds.clone(),
     };
+    transaction
+        .execute(
+            "INSERT INTO decision_fans (decision_id, due_at) VALUES ($1, $2)",
+            &[format!("{:032x}", decision.id.0).into(), goes_out_at.into()],
+        )
+        .await
+        .map_err(StoreError::database("write a decision"))?;
     let readers = Readers::find(transaction).await?;
     let times = (decision.decided_at, goes_out_at);
     readers.tell_decision(transaction, &told, times).await
@@ -200,6 +208,10 @@ pub(crate) async fn withdraw_decision(
         return Ok(false);
     }
     for (sql, values) in [
+        (
+            "DELETE FROM decision_fans WHERE decision_id = $1",
+            vec![id.as_str().into()],
+        ),
         (
             "DELETE FROM delivery_events WHERE event_id = $1",
             vec![id.as_str().into()],

@@ -109,6 +109,9 @@ pub fn case_text(case: &Value) -> String {
             let _ = writeln!(out, "  {name:<9} {}", decision_text(decision));
         }
     }
+    if let Some(members) = case["members_told"].as_u64() {
+        let _ = writeln!(out, "  told      {members} members of the family");
+    }
     if case["decision"]["goes_out_at"].is_string() {
         let _ = writeln!(
             out,

@@ -4,7 +4,7 @@ use tocsin_casework::{Case, CaseDecision, CaseId, MergeEffects, MergedLease, Mer
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
 use super::history::write_step;
-use super::row::{SELECT_CASES, case, team, update};
+use super::row::{SELECT_CASES, case, insert, team, update};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::{write_decision, write_mark};
 use crate::{Store, StoreError};
@@ -58,7 +58,7 @@ pub enum Carried {
     Moved,
     /// What was said was known, or newer is known.
     Unchanged,
-    /// The team has no case yet of the family that it joined.
+    /// The team has no case yet of the family that it joined, and this one is closed, or where it went before.
     Alone,
     /// A decision can still be taken back, or somebody is at one of them: again a little later.
     Later,
@@ -99,15 +99,16 @@ impl Store {
         rows.iter().map(family_case).collect()
     }
 
-    /// Carries a team's case along with its family: merges it into the case of the family that was joined, or splits it off again, with all that
-    /// follows. Saying the same again, or what is older than what was said last, changes nothing, so that several dispatchers may say it.
+    /// Carries a team's case along with its family: merges it into the case of the family that was joined, which is opened where there is none, or
+    /// splits it off again, with all that follows. Saying the same again, or what is older than what was said last, changes nothing, so that several
+    /// dispatchers may say it.
     ///
     /// # Errors
     /// The database failed; it may be said again.
     pub async fn carry(&self, said: &FamilySaid) -> Result<(Carried, Timestamp), StoreError> {
         let failed = StoreError::database("carry a case along with its family");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let carried = carry(self, &mut transaction, said).await?;
+        let carried = Box::pin(carry(self, &mut transaction, said)).await?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         match carried {
             Carried::Merged { .. } | Carried::Split(_) | Carried::Moved => transaction.commit().await,
@@ -155,8 +156,20 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         write(transaction, &own, now).await?;
         return Ok(Carried::Split(Box::new(own)));
     }
-    let Some(joined) = of_family(transaction, said.team, said.joined).await? else {
-        return Ok(Carried::Alone);
+    let joined = match of_family(transaction, said.team, said.joined).await? {
+        Some(joined) => joined,
+        None => match own.successor(CaseId(rand::random()), said.joined, said.at) {
+            Some(heir) if own.merged.is_none() => {
+                let now = now(store, transaction).await?;
+                let inserted = insert(transaction, &heir, now).await;
+                // Another one may have opened one meanwhile.
+                if inserted.map_err(StoreError::database("open the case of a family"))? == 0 {
+                    return Ok(Carried::Later);
+                }
+                heir
+            }
+            _ => return Ok(Carried::Alone),
+        },
     };
     // `None` also where what it joins went into it before and has not left yet, as far as is known.
     let Some(remaining) = end_of(transaction, joined.clone(), Some(own.id)).await? else {

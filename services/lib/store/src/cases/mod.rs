@@ -3,6 +3,7 @@
 mod claim;
 mod clocks;
 mod command;
+mod fan_out;
 mod history;
 mod merge;
 mod row;
@@ -17,6 +18,7 @@ use tocsin_model::{IdError, Timestamp};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub use command::Commanded;
+pub use fan_out::{DueFan, FAN_OUT_MAX, FannedOut};
 pub use history::{HISTORY_MAX, HistoryEntry};
 pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};

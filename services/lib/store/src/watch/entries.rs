@@ -104,37 +104,18 @@ impl Store {
         opinion: Option<Option<Opinion>>,
     ) -> Result<bool, StoreError> {
         let failed = StoreError::database("change the watch list");
-        let bank_name = BankName::of_source(source);
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let first = take_numbers(&mut transaction, 2).await?;
         let banks = banks_in(&mut transaction).await?;
-        let bank = match banks.iter().find(|bank| bank.name == bank_name) {
-            Some(bank) => bank.clone(),
-            None => {
-                let settings = BankSettings {
-                    source: source.clone(),
-                    severity: Severity::MIN,
-                    enabled: true,
-                    sampled: Sampled::ALL,
-                };
-                make(&mut transaction, &banks, &bank_name, &settings, (first, now)).await?
-            }
-        };
+        let bank = own_bank(&mut transaction, (&banks, source), (first, now)).await?;
         let editing = Editing { bank: &bank, now };
         let is_changed = match opinion {
+            Some(opinion) => hold(&mut transaction, &bank, (update.hash(), source), opinion).await?,
             None => {
                 let (is_changed, added) = apply(&mut transaction, &editing, &update).await?;
                 add_entries(&mut transaction, &editing, added).await?;
                 is_changed
-            }
-            Some(opinion) => {
-                let held = opinions_of(&mut transaction, bank.list, &place(update.hash())).await?;
-                let mut next: Vec<(Name, Opinion)> =
-                    held.iter().filter(|(party, _)| party != source).cloned().collect();
-                next.extend(opinion.map(|opinion| (source.clone(), opinion)));
-                next.sort();
-                replace_opinions(&mut transaction, &bank, update.hash(), (&held, &next)).await?
             }
         };
         if !is_changed {
@@ -145,6 +126,60 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         Ok(true)
     }
+}
+
+/// Notes what a party holds of these contents, in the bank of its name; `None` takes it back.
+pub(crate) async fn hold_opinions(
+    transaction: &mut Transaction,
+    (party, opinion): (&Name, Option<Opinion>),
+    hashes: &[&ContentHash],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let first = take_numbers(transaction, hashes.len() + 1).await?;
+    let banks = banks_in(transaction).await?;
+    let bank = own_bank(transaction, (&banks, party), (first, now)).await?;
+    for (number, hash) in (first + 1..).zip(hashes) {
+        if hold(transaction, &bank, (hash, party), opinion).await? {
+            note_pending(transaction, hash, number, party).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The bank of a source's name, which is made when it is not there.
+async fn own_bank(
+    transaction: &mut Transaction,
+    (banks, source): (&[BankRecord], &Name),
+    (number, now): (i64, Timestamp),
+) -> Result<BankRecord, StoreError> {
+    let name = BankName::of_source(source);
+    if let Some(bank) = banks.iter().find(|bank| bank.name == name) {
+        return Ok(bank.clone());
+    }
+    let settings = BankSettings {
+        source: source.clone(),
+        severity: Severity::MIN,
+        enabled: true,
+        sampled: Sampled::ALL,
+    };
+    make(transaction, banks, &name, &settings, (number, now)).await
+}
+
+/// Notes what a party holds of one content. Whether that changed anything.
+async fn hold(
+    transaction: &mut Transaction,
+    bank: &BankRecord,
+    (hash, party): (&ContentHash, &Name),
+    opinion: Option<Opinion>,
+) -> Result<bool, StoreError> {
+    let held = opinions_of(transaction, bank.list, &place(hash)).await?;
+    let mut next: Vec<(Name, Opinion)> = held.iter().filter(|(of, _)| of != party).cloned().collect();
+    next.extend(opinion.map(|opinion| (party.clone(), opinion)));
+    next.sort();
+    replace_opinions(transaction, bank, hash, (&held, &next)).await
 }
 
 /// Makes one change. Whether it may change how the content is listed, and how many entries there are more.

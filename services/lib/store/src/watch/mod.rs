@@ -16,6 +16,7 @@ mod sweep;
 pub use bank::{BANKS_MAX, BankRecord, BankSettings};
 pub use changes::{WatchBatch, WatchChange};
 pub use entries::UPDATES_MAX;
+pub(crate) use entries::hold_opinions;
 pub use follow::FollowState;
 pub use listing::{ListingsOf, WatchCursor, WatchListing};
 pub use staging::{STAGED_MAX, StagedList, Switched};

@@ -4,7 +4,7 @@ use tocsin_casework::{By, Case, CaseId, CaseState, Command, Draft, MergedLease, 
 use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
 use tocsin_store::{Carried, FamilySaid, Store};
 
-use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 
 fn said(family: u128, joined: u128, at: i64) -> FamilySaid {
@@ -13,7 +13,8 @@ fn said(family: u128, joined: u128, at: i64) -> FamilySaid {
         team: COORDINATORS,
         family: family_of(family),
         joined: family_of(joined),
-        at: Timestamp(at),
+        // Long after they rang.
+        at: Timestamp(START.0 + 3_600_000 + at),
     }
 }
 
@@ -42,11 +43,6 @@ async fn decided(f: &Fixture, id: CaseId, verdict: Verdict) {
 async fn a_case_goes_into_another_and_comes_back_and_its_id_answers_all_the_time() {
     on_both(async |f| {
         let ids = cases(f, 2).await;
-        assert_eq!(
-            carry(&f.store, (2, 7, 5)).await,
-            Carried::Alone,
-            "nobody has a case of 7"
-        );
         assert_eq!(
             carry(&f.store, (9, 1, 5)).await,
             Carried::Unchanged,
@@ -91,6 +87,56 @@ async fn a_case_goes_into_another_and_comes_back_and_its_id_answers_all_the_time
         let of = async |id| kinds(f.store.case_history(COORDINATORS, id).await.unwrap());
         assert_eq!(of(ids[0]).await, [told("split_off"), told("merged_from")]);
         assert_eq!(of(ids[1]).await, [told("split_from"), told("merged_into")]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_family_that_joins_a_newcomer_keeps_its_case_and_decision_under_another_id() {
+    on_both(async |f| {
+        let ids = cases(f, 3).await;
+        decided(f, ids[1], Verdict::Violating).await;
+        let raised = |family| alert(family, Scope::Coordinators, AlertLevel::Raised, 1);
+        let subsided = alert(3, Scope::Coordinators, AlertLevel::Subsided, 1);
+        f.store.apply_alert(&subsided).await.unwrap();
+        let taken = f.store.outbox_take(9, Milliseconds(1)).await.unwrap();
+        let sequences: Vec<i64> = taken.iter().map(|entry| entry.sequence).collect();
+        f.store.outbox_acknowledge(&sequences).await.unwrap();
+        let heir = async |family, joined| match carry(&f.store, (family, joined, 5)).await {
+            Carried::Merged { cases, .. } => cases[1].clone(),
+            other => panic!("{other:?}"),
+        };
+        let open = heir(1, 101).await;
+        assert_eq!(
+            (open.resting, open.family.0.0, open.priority),
+            (Resting::Open, 101, 1.0)
+        );
+        let decided = heir(2, 102).await;
+        assert_eq!((decided.resting, decided.family.0.0), (Resting::Decided, 102));
+        let closed = carry(&f.store, (3, 103, 5)).await;
+        assert_eq!(closed, Carried::Alone, "nobody misses a closed case");
+        assert_eq!(read(f, ids[0]).await.merged_into(), Some(open.id));
+        // The key groups hear of the decision under the family's new name.
+        let told = f.store.outbox_take(9, Milliseconds(1)).await.unwrap();
+        let told: Vec<u128> = told.iter().map(|entry| entry.told.decision.family.0.0).collect();
+        assert_eq!(told, [102]);
+        // What rang goes on there: neither a second case nor back into the queue.
+        for family in [101, 102] {
+            let effects = f.store.apply_alert(&raised(family)).await.unwrap();
+            assert_eq!((effects.opened, effects.reopened, effects.updated), (0, 0, 1));
+        }
+        // Whichever comes first: the newcomer rang before the case was carried.
+        let effects = f.store.apply_alert(&raised(104)).await.unwrap();
+        assert_eq!(effects.opened, 1);
+        let late = FamilySaid {
+            at: raised(104).at,
+            ..said(102, 104, 0)
+        };
+        let (carried, _) = f.store.carry(&late).await.unwrap();
+        let Carried::Merged { cases, .. } = carried else {
+            panic!("{carried:?}");
+        };
+        assert_eq!((cases[1].resting, cases[1].family.0.0), (Resting::Decided, 104));
     })
     .await;
 }
