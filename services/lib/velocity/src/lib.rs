@@ -46,6 +46,7 @@ mod populations;
 pub mod priority;
 pub mod record;
 mod shadow;
+pub mod since;
 mod snapshot;
 mod standing;
 mod trigger;
