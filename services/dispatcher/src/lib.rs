@@ -2,7 +2,8 @@
 //! keeps the log's registry of parties and the groups' watch list in step with the store's. From what the alerts said it sets the score from
 //! which an episode interrupts a person, and from what the key groups have seen what is ordinary on each platform.
 //!
-//! It delivers alerts and decisions to the endpoints of those who may see them.
+//! It delivers alerts and decisions to the endpoints of those who may see them. It keeps incidents: whoever takes part reads the same page, where
+//! each criterion of the protocol stands with its evidence, in the reader's own scope.
 //!
 //! What this crate does not do: the rules of a case are `tocsin_casework`, pure; this crate carries them between the log, the
 //! store and HTTP. A decision goes to `tocsin.decisions` alone: intake relays it to the family's key group. Nothing here removes
@@ -19,6 +20,7 @@
 //! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
+//! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
 //!   all of them, and is asked again.
 //!
@@ -32,6 +34,7 @@ mod control;
 mod deliveries;
 mod follow;
 mod housekeeping;
+mod incidents;
 pub mod problems;
 mod publisher;
 mod ranking;
@@ -76,6 +79,8 @@ pub struct DispatcherParts {
     pub key: DeploymentKey,
     /// How many partitions the sightings topic has.
     pub partitions: PartitionCount,
+    /// How many copies make a content hot: `detector.promote_at`, the same everywhere.
+    pub promote_at: u32,
     /// Where metrics go.
     pub registry: Registry,
     /// Set once the registry of parties is on the log.
@@ -118,6 +123,7 @@ pub struct Dispatcher {
     ranking: ranking::Ranking,
     /// Which families joined which.
     carrying: carrying::Carrying,
+    incidents: incidents::Incidents,
 }
 
 impl Dispatcher {
@@ -143,6 +149,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     let dispatcher = Arc::new(Dispatcher {
         ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
         carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
+        incidents: incidents::Incidents::new(parts.partitions, parts.promote_at),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -203,6 +210,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "carry cases",
         carrying::run(dispatcher.clone(), carrying_metrics, shutdown.clone()),
+    );
+    let incident_metrics = incidents::IncidentMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "follow incidents",
+        incidents::follow(dispatcher.clone(), incident_metrics, shutdown.clone()),
     );
     let following = follow::Following::new(
         &dispatcher.config.follow,

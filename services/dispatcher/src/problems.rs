@@ -52,6 +52,62 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     }
 }
 
+/// The kind of problem of a refusal by the rules of incidents.
+pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
+    use tocsin_incident::Refusal as R;
+    let status = match refusal {
+        R::NoSuchIncident | R::NoSuchTask => 404,
+        R::CoordinatorsOnly | R::NotTakingPart | R::NotYourTask => 403,
+        R::VersionStale => 412,
+        R::Concluded
+        | R::NotConcluded
+        | R::NotActive
+        | R::ActiveAlready
+        | R::SameLevel
+        | R::FamilyAttached
+        | R::FamilyNotAttached
+        | R::InvitedAlready
+        | R::NotInvited
+        | R::NotAdmitted
+        | R::AcknowledgedAlready
+        | R::RemindedJustNow
+        | R::TaskDone
+        | R::TooManyIncidents
+        | R::TooManyFamilies
+        | R::TooManyRules
+        | R::TooManyParticipants
+        | R::TooManyTasks
+        | R::TooManyNotes => 409,
+        R::NoSuchProtocol
+        | R::NoSuchOrigin
+        | R::NoSuchLevel
+        | R::NoSuchQuestion
+        | R::NoSuchClass
+        | R::NoSuchGroup
+        | R::NoSuchRule
+        | R::NotAParty
+        | R::TitleMalformed
+        | R::ReasonMalformed
+        | R::TextMalformed
+        | R::NoteTextMalformed
+        | R::MarkingMalformed
+        | R::RuleMalformed
+        | R::TaskDue => 422,
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title: refusal.says(),
+    }
+}
+
+/// There is no party of this name, or it was revoked.
+pub const NO_SUCH_PARTY: ProblemKind = ProblemKind {
+    status: 422,
+    code: "party_unknown",
+    title: "There is no such party, or it was revoked",
+};
+
 /// The problem of an error of the store: a refusal is told, a store that does not answer is told as such, anything else only logged.
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
@@ -59,6 +115,8 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
             Problem::new(of_refusal(*refusal)).with_detail(into.to_string())
         }
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
+        StoreError::IncidentRefused(refusal) => Problem::new(of_incident_refusal(*refusal)),
+        StoreError::NoSuchParty { .. } | StoreError::PartyRevoked { .. } => NO_SUCH_PARTY.into(),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -79,7 +137,9 @@ mod tests {
     fn every_code_is_documented() {
         let shared = problem::SHARED.iter().map(|kind| kind.code);
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
-        for code in shared.chain(refusals).chain([NO_QUEUE.code, COORDINATORS_ONLY.code]) {
+        let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
+        let own = [NO_QUEUE.code, COORDINATORS_ONLY.code, NO_SUCH_PARTY.code];
+        for code in shared.chain(refusals).chain(incidents).chain(own) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

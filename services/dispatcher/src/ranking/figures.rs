@@ -3,13 +3,15 @@ use std::time::{Duration, Instant};
 
 use tocsin_casework::{Ranks, Team};
 use tocsin_log::RecordRef;
-use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, Timestamp, Verdict};
+use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, PartitionCount, Timestamp, Verdict};
 use tocsin_sketch::codec::Decoder;
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::evidence;
 use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::priority::{Setting, priority};
 use tocsin_wire::state::{StateKey, StateRecord};
+
+use crate::incidents::{FamilyReading, reading};
 
 /// A figure that stands still sinks: so often it is looked at again, in the groups' time.
 const LOOK_AGAIN: Milliseconds = Milliseconds::from_seconds(15);
@@ -24,7 +26,8 @@ const SPARE_AGE_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Figures {
     records_max: usize,
-    records: BTreeMap<(ContentId, Class), HotRecord>,
+    /// Each with the time up to which it counts.
+    records: BTreeMap<(ContentId, Class), (HotRecord, Timestamp)>,
     members: BTreeMap<FamilyId, BTreeSet<(ContentId, Class)>>,
     /// Families without an open case. They go first where room is wanted, the one of which nothing was heard for the longest before the others.
     spare: BTreeMap<FamilyId, (Instant, u64)>,
@@ -35,8 +38,12 @@ pub(crate) struct Figures {
     due_at: BTreeMap<FamilyId, Timestamp>,
     /// Families of which a record changed.
     changed: BTreeSet<FamilyId>,
+    /// Families that are kept for their own sake, whether or not they have an open case: those of open incidents.
+    kept: BTreeSet<FamilyId>,
     /// The latest time of any group.
     now: Timestamp,
+    /// The time of each partition.
+    partition_as_of: BTreeMap<u32, Timestamp>,
     calibration: Calibration,
     /// How many records of families with an open case were left out.
     pub left_out: u64,
@@ -55,7 +62,9 @@ impl Figures {
             due: BTreeSet::new(),
             due_at: BTreeMap::new(),
             changed: BTreeSet::new(),
+            kept: BTreeSet::new(),
             now: Timestamp(i64::MIN),
+            partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
             left_out: 0,
         }
@@ -70,8 +79,8 @@ impl Figures {
                     self.now = self.now.max(as_of);
                     match (hot.content(), hot.class()) == (content, class) {
                         true => {
-                            let is_wanted = is_wanted(hot.family());
-                            self.put((content, class), hot, (at, is_wanted));
+                            let is_wanted = self.kept.contains(&hot.family()) || is_wanted(hot.family());
+                            self.put((content, class), (hot, as_of), (at, is_wanted));
                         }
                         false => self.forget((content, class)),
                     }
@@ -80,15 +89,20 @@ impl Figures {
             (Some(StateKey::Header { .. }), Some(value)) => {
                 if let Ok(header) = StateRecord::decode(value) {
                     self.now = self.now.max(header.as_of);
+                    self.partition_as_of.insert(record.partition, header.as_of);
                 }
             }
             _ => {}
         }
     }
 
-    fn put(&mut self, key: (ContentId, Class), hot: HotRecord, (at, is_wanted): (Instant, bool)) {
+    fn put(&mut self, key: (ContentId, Class), (hot, as_of): (HotRecord, Timestamp), (at, is_wanted): (Instant, bool)) {
         let family = hot.family();
-        if self.records.get(&key).is_some_and(|former| former.family() != family) {
+        if self
+            .records
+            .get(&key)
+            .is_some_and(|(former, _)| former.family() != family)
+        {
             self.forget(key);
         }
         while self.records.len() >= self.records_max && !self.records.contains_key(&key) {
@@ -97,7 +111,7 @@ impl Figures {
                 return;
             }
         }
-        self.records.insert(key, hot);
+        self.records.insert(key, (hot, as_of));
         self.members.entry(family).or_default().insert(key);
         if is_wanted {
             self.take_back(family);
@@ -108,7 +122,7 @@ impl Figures {
     }
 
     fn forget(&mut self, key: (ContentId, Class)) {
-        let Some(former) = self.records.remove(&key) else {
+        let Some((former, _)) = self.records.remove(&key) else {
             return;
         };
         let family = former.family();
@@ -139,7 +153,9 @@ impl Figures {
                 self.due.remove(&(due, *family));
             }
             if !ranks.has_family(*family) {
-                self.spare(*family, at);
+                if !self.kept.contains(family) {
+                    self.spare(*family, at);
+                }
                 continue;
             }
             self.take_back(*family);
@@ -192,7 +208,10 @@ impl Figures {
         let own = team.scope().own_class();
         let keys = self.members.get(&family)?.iter();
         let seen = keys.filter(|(_, class)| *class == Class::All || *class == own);
-        let records: Vec<&HotRecord> = seen.filter_map(|key| self.records.get(key)).collect();
+        let records: Vec<&HotRecord> = seen
+            .filter_map(|key| self.records.get(key))
+            .map(|(hot, _)| hot)
+            .collect();
         if records.is_empty() {
             return None;
         }
@@ -203,6 +222,53 @@ impl Figures {
             now: self.now,
         };
         Some(priority(&evidence(&records, self.now), setting).priority)
+    }
+
+    /// Keeps the records of these families from now on, beside those of families with open cases. Whether one of them has none and had none before:
+    /// it may have been left out, and the state must be read again to find it.
+    pub(crate) fn keep(&mut self, families: BTreeSet<FamilyId>, at: Instant) -> bool {
+        let former = std::mem::replace(&mut self.kept, families);
+        let new: Vec<FamilyId> = self.kept.difference(&former).copied().collect();
+        for family in &new {
+            self.take_back(*family);
+        }
+        for family in former.difference(&self.kept).copied().collect::<Vec<_>>() {
+            // One with an open case is taken back when its ranks are looked at.
+            self.spare(family, at);
+            self.changed.insert(family);
+        }
+        new.iter().any(|family| !self.members.contains_key(family))
+    }
+
+    /// The latest time of any group, where one was told.
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
+        (self.now > Timestamp(i64::MIN)).then_some(self.now)
+    }
+
+    /// The families that are kept for their own sake.
+    pub(crate) fn kept(&self) -> &BTreeSet<FamilyId> {
+        &self.kept
+    }
+
+    /// What is known of a family inside a team's scope. `None` where nothing of it is hot there, or a partition has not told its time yet.
+    pub(crate) fn reading(
+        &self,
+        family: FamilyId,
+        team: Team,
+        (partitions, promote_at): (PartitionCount, u32),
+    ) -> Option<FamilyReading> {
+        let own = team.scope().own_class();
+        let keys = self.members.get(&family)?.iter();
+        let seen = keys.filter(|(_, class)| *class == Class::All || *class == own);
+        let records: Vec<&(HotRecord, Timestamp)> = seen.filter_map(|key| self.records.get(key)).collect();
+        let time_of = |group| self.partition_as_of.get(&partitions.partition_of(group)).copied();
+        // The records of a unit come before the header that tells its time: each knows better up to when it counts.
+        let mut as_of = time_of(family.home())?;
+        for (hot, counted) in &records {
+            as_of = as_of.min(time_of(hot.content().group())?.max(*counted));
+        }
+        let records: Vec<&HotRecord> = records.into_iter().map(|(hot, _)| hot).collect();
+        reading(&records, own, (as_of, promote_at), &self.calibration)
     }
 
     /// How many families with an open case have live figures.

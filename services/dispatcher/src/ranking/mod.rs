@@ -8,18 +8,20 @@ mod figures;
 mod reader;
 mod telemetry;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Case, CaseId, Filter, Ranks, Standing, Team};
-use tocsin_model::Timestamp;
+use tocsin_model::{FamilyId, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Followed, STANDINGS_MAX, StoreError};
 
 use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, pause};
 
+use figures::Figures;
 pub(crate) use reader::FigureReader;
 pub(crate) use telemetry::RankingMetrics;
 
@@ -38,6 +40,12 @@ pub(crate) struct Ranking {
     now: AtomicI64,
     /// Whether every open case is ranked.
     is_complete: AtomicBool,
+    /// What `tocsin.state` says. Locked before the ranks where both are.
+    figures: Mutex<Figures>,
+    /// Whether it was read through.
+    is_read: AtomicBool,
+    /// Whether it must be read again: a family is kept now whose records may have been left out.
+    read_again: AtomicBool,
 }
 
 impl Ranking {
@@ -47,6 +55,9 @@ impl Ranking {
             ranks: Mutex::new(Ranks::new(cases_max)),
             now: AtomicI64::new(i64::MIN),
             is_complete: AtomicBool::new(false),
+            figures: Mutex::new(Figures::new(0)),
+            is_read: AtomicBool::new(false),
+            read_again: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +102,40 @@ impl Ranking {
 
     fn is_complete(&self) -> bool {
         self.is_complete.load(Ordering::Acquire)
+    }
+
+    /// What is known of families. None of it may be used before the state was read through.
+    pub(crate) fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the state was read through since reading it began.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
+    /// Keeps the records of these families, and reads the state again for those of which none are held.
+    pub(crate) fn keep(&self, families: BTreeSet<FamilyId>) {
+        if self.figures().keep(families, Instant::now()) {
+            self.read_again.store(true, Ordering::Release);
+        }
+    }
+
+    fn begin_reading(&self, records_max: usize) {
+        self.is_read.store(false, Ordering::Release);
+        let mut figures = self.figures();
+        let kept = figures.kept().clone();
+        *figures = Figures::new(records_max);
+        figures.keep(kept, Instant::now());
+        self.read_again.store(false, Ordering::Release);
+    }
+
+    fn is_to_be_read_again(&self) -> bool {
+        self.is_read() && self.read_again.load(Ordering::Acquire)
+    }
+
+    fn set_read(&self) {
+        self.is_read.store(true, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Ranks> {

@@ -6,7 +6,6 @@ use tocsin_model::PartitionCount;
 use tocsin_runtime::Shutdown;
 use tocsin_wire::topics;
 
-use super::figures::Figures;
 use super::telemetry::RankingMetrics;
 use crate::Dispatcher;
 
@@ -40,19 +39,32 @@ impl FigureReader {
     }
 
     fn follow(&self, shutdown: &Shutdown) -> Result<(), LogError> {
-        let mut starts = Vec::new();
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for number in 0..u32::from(self.partitions.get()) {
             let partition = TopicPartition::new(topics::STATE, number);
-            let (first, _) = self.log.bounds(&partition)?;
+            let (first, end) = self.log.bounds(&partition)?;
+            if first < end {
+                ends.push((partition.clone(), end));
+            }
             starts.push((partition, first));
         }
         let mut reader = self.log.tail_reader(&starts)?;
-        let mut figures = Figures::new(self.dispatcher.config.ranked_records_max as usize);
         let ranking = &self.dispatcher.ranking;
+        ranking.begin_reading(self.dispatcher.config.ranked_records_max as usize);
         while !shutdown.is_requested() {
+            if ranking.is_to_be_read_again() {
+                return Ok(());
+            }
             reader.poll(POLL_TIMEOUT, POLL_RECORDS_MAX, &mut |record| {
-                figures.take(&record, Instant::now(), |family| ranking.lock().has_family(family));
+                ranking
+                    .figures()
+                    .take(&record, Instant::now(), |family| ranking.lock().has_family(family));
             })?;
+            ends.retain(|(partition, end)| reader.position(partition).is_none_or(|position| position < *end));
+            if ends.is_empty() {
+                ranking.set_read();
+            }
+            let mut figures = ranking.figures();
             figures.rank(&mut ranking.lock(), Instant::now());
             self.metrics
                 .families

@@ -1,7 +1,7 @@
 use axum::http::HeaderMap;
 use tocsin_casework::Team;
 use tocsin_runtime::{Problem, http, problem};
-use tocsin_store::{Principal, Role, Subject};
+use tocsin_store::{Asking, Principal, Role, Subject};
 
 use crate::{Dispatcher, problems};
 
@@ -22,7 +22,31 @@ impl Dispatcher {
         self.access(headers, &[Role::Moderator]).await
     }
 
+    /// Those who may look at incidents: readers and moderators, whomever they speak for. What they are told is decided by the store.
+    pub(super) async fn incident_reader(&self, headers: &HeaderMap) -> Result<Asking, Problem> {
+        self.asking(headers, &[Role::Reader, Role::Moderator]).await
+    }
+
+    /// Those who may act in incidents.
+    pub(super) async fn incident_moderator(&self, headers: &HeaderMap) -> Result<Asking, Problem> {
+        self.asking(headers, &[Role::Moderator]).await
+    }
+
+    async fn asking(&self, headers: &HeaderMap, any_of: &[Role]) -> Result<Asking, Problem> {
+        let principal = self.principal(headers, any_of).await?;
+        Ok(Asking {
+            key: principal.key_id,
+            team: Team::of_scope(principal.scope()),
+        })
+    }
+
     async fn access(&self, headers: &HeaderMap, any_of: &[Role]) -> Result<Access, Problem> {
+        let principal = self.principal(headers, any_of).await?;
+        let team = Team::of_scope(principal.scope()).ok_or(problems::NO_QUEUE)?;
+        Ok(Access { principal, team })
+    }
+
+    async fn principal(&self, headers: &HeaderMap, any_of: &[Role]) -> Result<Principal, Problem> {
         let key = http::bearer_token(headers).ok_or(problem::UNAUTHENTICATED)?;
         let principal = self.store.authenticate(key).await;
         let principal = principal.map_err(|error| problems::of_store(&error))?;
@@ -30,8 +54,7 @@ impl Dispatcher {
         if !any_of.iter().any(|role| principal.has(*role)) {
             return Err(problem::FORBIDDEN.into());
         }
-        let team = Team::of_scope(principal.scope()).ok_or(problems::NO_QUEUE)?;
-        Ok(Access { principal, team })
+        Ok(principal)
     }
 }
 

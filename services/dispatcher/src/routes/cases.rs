@@ -219,7 +219,7 @@ fn answered_case(dispatcher: &Dispatcher, command: &'static str, result: Result<
 }
 
 /// The version that the one who asks insists on.
-fn asked_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn asked_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(asked) = headers.get(header::IF_MATCH) else {
         return Ok(None);
     };
@@ -229,7 +229,7 @@ fn asked_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     }
     let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let version = digits.and_then(|digits| digits.parse().ok());
-    let malformed = || Problem::new(problem::INVALID_PARAMETER).with_detail("If-Match: what ETag said of the case");
+    let malformed = || Problem::new(problem::INVALID_PARAMETER).with_detail("If-Match: what ETag said of it");
     version.map(Some).ok_or_else(malformed)
 }
 

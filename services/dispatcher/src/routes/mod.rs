@@ -1,4 +1,4 @@
-//! The queue and the cases over HTTP.
+//! The queue, the cases and the incidents over HTTP.
 //!
 //! A lease has a number, `fencing`; whoever holds it says it in the body with whatever they do. Who also sends `If-Match` insists that nobody
 //! changed the case since they saw it: the entity tag is the case's version, which figures do not change. An alert every few seconds would
@@ -12,6 +12,7 @@ mod deciding;
 mod documents;
 mod families;
 mod handling;
+mod incidents;
 mod queue;
 mod refused;
 mod requests;
@@ -60,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
         .routes(routes!(families::link_contents))
+        .merge(incidents::routes())
 }
 
 /// Counts the command and makes its response.

@@ -131,6 +131,7 @@ impl Bench {
             store: self.store.clone(),
             key: DeploymentKey::from_bytes([7; 32]),
             partitions: PartitionCount::new(4).unwrap(),
+            promote_at: 3,
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "the registry of parties"),
         };

@@ -17,14 +17,14 @@ use crate::bench::{Bench, Running, alert, name, until};
 use crate::receiver::{Came, Receiver};
 
 /// Loopback, which is called only because this names it.
-fn loopback() -> DispatcherConfig {
+pub fn loopback() -> DispatcherConfig {
     DispatcherConfig {
         endpoint_networks: vec!["127.0.0.0/8".to_owned()],
         ..DispatcherConfig::default()
     }
 }
 
-fn webhook(name: &str, team: Team, url: &str) -> NewEndpoint {
+pub fn webhook(name: &str, team: Team, url: &str) -> NewEndpoint {
     NewEndpoint {
         name: name.parse().unwrap(),
         team,
@@ -36,12 +36,12 @@ fn webhook(name: &str, team: Team, url: &str) -> NewEndpoint {
 }
 
 impl Bench {
-    async fn add(&self, endpoint: &NewEndpoint) {
+    pub async fn add(&self, endpoint: &NewEndpoint) {
         check_endpoint(endpoint, &loopback().endpoint_networks).unwrap();
         self.store.add_endpoint(endpoint).await.unwrap();
     }
 
-    async fn team(&self, party: &str) -> Team {
+    pub async fn team(&self, party: &str) -> Team {
         Team::Party(self.store.party_named(&name(party)).await.unwrap().id)
     }
 

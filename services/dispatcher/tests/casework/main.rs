@@ -10,6 +10,7 @@ mod control;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
+mod incidents;
 mod links;
 mod ranking;
 mod receiver;

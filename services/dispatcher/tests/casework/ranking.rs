@@ -21,7 +21,7 @@ fn hash(byte: u8) -> ContentHash {
 }
 
 /// A content that so many accounts uploaded, one a second: its hot record as it stands in `tocsin.state`.
-fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
+pub fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
     let (key, hash) = (&DeploymentKey::from_bytes([7; 32]), hash(byte));
     let content = key.content_id(&hash);
     let mut group = Group::new(
@@ -82,7 +82,7 @@ fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp)
     (content, state_key, state(now, body.finish()), now)
 }
 
-fn state(as_of: Timestamp, body: Vec<u8>) -> Vec<u8> {
+pub fn state(as_of: Timestamp, body: Vec<u8>) -> Vec<u8> {
     StateRecord {
         applied_through: 1,
         as_of,

@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use tocsin_model::Timestamp;
@@ -14,10 +15,11 @@ pub type Answers = BTreeMap<String, bool>;
 
 /// Holds a family to a protocol while time goes by: a state machine fed with figures, answers and the time they are of.
 ///
-/// It remembers one stretch for each criterion, level and conclusion with a minimum duration, and nothing else.
+/// `P` is a protocol, borrowed or shared. It remembers one stretch for each criterion, level and conclusion with a minimum duration, and nothing
+/// else.
 #[derive(Clone, Debug)]
-pub struct Assessor<'a> {
-    protocol: &'a Protocol,
+pub struct Assessor<P> {
+    protocol: P,
     at: Option<Timestamp>,
     holds: Vec<Hold>,
 }
@@ -65,10 +67,10 @@ pub struct AssessedMatrix {
     pub findings: Vec<Finding>,
 }
 
-impl<'a> Assessor<'a> {
+impl<P: Borrow<Protocol>> Assessor<P> {
     /// Nothing was seen yet.
-    pub fn new(protocol: &'a Protocol) -> Self {
-        let rules = protocol.criteria.len() + protocol.levels.len() + 1;
+    pub fn new(protocol: P) -> Self {
+        let rules = protocol.borrow().criteria.len() + protocol.borrow().levels.len() + 1;
         Assessor {
             protocol,
             at: None,
@@ -88,7 +90,7 @@ impl<'a> Assessor<'a> {
             });
         }
         let before = self.at.replace(at);
-        let protocol = self.protocol;
+        let protocol = self.protocol.borrow();
         let answers: Vec<Option<bool>> = protocol
             .questions
             .iter()

@@ -161,6 +161,14 @@ impl Store {
             .map_err(StoreError::database("ask the clock"))
     }
 
+    /// The store's time: what everything in it is timed by.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn time(&self) -> Result<tocsin_model::Timestamp, StoreError> {
+        self.now().await.map_err(StoreError::database("ask the clock"))
+    }
+
     /// Closes the connections once their work is done.
     pub async fn close(&self) {
         self.database().close().await;

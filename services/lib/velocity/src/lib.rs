@@ -49,6 +49,7 @@ pub mod priority;
 pub mod recalibration;
 pub mod record;
 mod shadow;
+pub mod since;
 mod snapshot;
 mod standing;
 mod trigger;

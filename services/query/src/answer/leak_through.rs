@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tocsin_model::{ContentHash, ContentId, PlatformId, Scope, Timestamp, nearest_rank};
+use tocsin_velocity::since::{Since, since_listing};
 use tocsin_wire::document::instant;
 use utoipa::ToSchema;
 
-use super::since::{Since, since_listing};
 use super::{AnswerError, Freshness, Listed, scope_name};
 use crate::banks::banks_of;
 use crate::replica::{Names, ReplicaState};

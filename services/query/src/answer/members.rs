@@ -6,10 +6,10 @@ use tocsin_model::{ContentId, Evidence, Joined, Kind, PlatformId, Scope, Timesta
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_velocity::record::{Listing, Resolution};
+use tocsin_velocity::since::{self, Since, is_posted};
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
-use super::since::{self, Since, is_posted};
 use super::{AnswerError, Freshness, scope_name};
 use crate::replica::{Held, Names, ReplicaState};
 

@@ -9,7 +9,6 @@ mod leak_through;
 mod matches;
 mod members;
 mod series;
-mod since;
 mod trending;
 
 use std::sync::Arc;

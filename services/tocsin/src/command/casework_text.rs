@@ -160,7 +160,7 @@ fn hash(case: &Value) -> String {
 }
 
 /// Text and numbers as they are; nothing for null.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -9,6 +9,9 @@ mod config;
 mod demo;
 mod endpoint;
 mod explain;
+mod group;
+mod incident;
+mod incident_text;
 mod key;
 mod party;
 mod person;
@@ -88,6 +91,11 @@ pub enum Command {
     Queue(casework::QueueCommand),
     /// Work on a case of your team.
     Case(casework::CaseCommand),
+    /// Work on an incident: a crisis that coordinators declared.
+    Incident(incident::IncidentCommand),
+    /// Sharing groups: teams that share incidents and notes with each other.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Where alerts and decisions are delivered to.
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
@@ -137,11 +145,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
+        Command::Incident(command) => command.run().await?,
+        Command::Group(command) => command.run(&settings.load()?.config).await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Explain(command) => command.run().await?,
-        Command::Protocol(command) => return Box::pin(command.run()).await,
+        Command::Protocol(command) => return Box::pin(command.run(|| Ok(settings.load()?.config))).await,
         Command::Audit(command) => return command.run(&settings.load()?.config),
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,

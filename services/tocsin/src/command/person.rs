@@ -1,5 +1,6 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use tocsin_casework::Team;
 use tocsin_model::{KeyId, Name};
 use tocsin_store::{KeySubject, Role, Store};
 
@@ -47,6 +48,17 @@ pub struct TeamArguments {
 }
 
 impl TeamArguments {
+    /// The team.
+    ///
+    /// # Errors
+    /// There is no such party, or the store does not answer.
+    pub(super) async fn team(&self, store: &Store) -> Result<Team> {
+        Ok(match &self.party {
+            Some(name) => Team::Party(store.party_named(name).await?.id),
+            None => Team::Coordinators,
+        })
+    }
+
     async fn resolve(&self, store: &Store) -> Result<KeySubject> {
         Ok(match &self.party {
             Some(name) => KeySubject::Party(store.party_named(name).await?.id),

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use tocsin_protocol::{Answers, Assessor, Protocol, SHIPPED};
 
 use super::api::{Api, print};
+use crate::config::Config;
 use crate::protocol::{Standing, ask, assessment_json, assessment_text, file_text, list_json, shown, text_of};
+use crate::serve::open_store;
 
 /// What to do with protocols.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,12 @@ pub enum ProtocolCommand {
         /// Print the file itself, to start a protocol of one's own from.
         #[arg(long)]
         toml: bool,
+    },
+    /// Add a protocol of one's own, so that incidents can be declared under it. Once added, this version never changes.
+    Add {
+        /// The file (TOML).
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Say where a family stands by a protocol now, criterion by criterion, with the evidence.
     Assess(AssessCommand),
@@ -75,9 +83,10 @@ fn answer(text: &str) -> Result<(String, bool), String> {
 }
 
 impl ProtocolCommand {
-    /// Carries it out. Of a file that is no protocol the exit code says so.
-    pub async fn run(&self) -> Result<ExitCode> {
+    /// Carries it out. Of a file that is no protocol the exit code says so. `config` is asked for only where the store is.
+    pub async fn run(&self, config: impl FnOnce() -> Result<Config>) -> Result<ExitCode> {
         match self {
+            ProtocolCommand::Add { file } => return add(file, &config()?).await,
             ProtocolCommand::List { json } => print(&list(*json)?)?,
             ProtocolCommand::Check { file } => return check(file),
             ProtocolCommand::Show { name, toml: true } => print(&text_of(name)?)?,
@@ -126,6 +135,17 @@ fn check(file: &Path) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+async fn add(file: &Path, config: &Config) -> Result<ExitCode> {
+    // What is wrong with it is said as `check` says it.
+    let checked = check(file)?;
+    if checked == ExitCode::SUCCESS {
+        let store = open_store(config).await?;
+        store.add_protocol(&file_text(file)?).await?;
+        store.close().await;
+    }
+    Ok(checked)
 }
 
 fn read(name: &str) -> Result<Protocol> {

@@ -101,6 +101,7 @@ async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
         store: store(process)?,
         key: process.deployment_key.clone(),
         partitions: process.config.sightings_partitions(),
+        promote_at: process.config.detector.promote_at,
         registry: process.registry.clone(),
         readiness: process.readiness.flag("dispatcher", "announcing the parties"),
     };

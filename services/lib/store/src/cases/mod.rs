@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
-use tocsin_model::{IdError, Timestamp};
+use tocsin_model::{FamilyId, IdError, Timestamp};
 
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
@@ -151,6 +151,20 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The case that a team has of a family, if it has one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn case_of_family(&self, team: Team, family: FamilyId) -> Result<Option<Case>, StoreError> {
+        let sql = format!("{SELECT_CASES} WHERE c.family = $1 AND c.team = $2");
+        let rows = self
+            .database()
+            .fetch(&sql, &[family.to_string().into(), team.to_number().into()])
+            .await
+            .map_err(StoreError::database("read a case"))?;
+        rows.first().map(case).transpose()
     }
 
     /// A case of this team, and the store's time of the answer.

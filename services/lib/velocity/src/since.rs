@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{Kind, PlatformId, Timestamp};
-use tocsin_velocity::HotRecord;
-use tocsin_velocity::figures::{WindowLength, window};
+
+use crate::figures::{WindowLength, window};
+use crate::record::HotRecord;
 
 /// What came of one content, or of several, on one platform since each was listed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Since {
+pub struct Since {
     /// Copies that were posted all the same.
     pub posted: u64,
     /// Uploads that were blocked.
@@ -30,13 +31,13 @@ pub(super) struct Since {
 }
 
 /// Whether a copy was seen by people.
-pub(super) fn is_posted(kind: Kind) -> bool {
+pub fn is_posted(kind: Kind) -> bool {
     matches!(kind, Kind::Upload | Kind::Share | Kind::LiveStart)
 }
 
 impl Since {
     /// Takes in what came of the same content in another class, or of another one.
-    pub(super) fn add(&mut self, other: &Since) {
+    pub fn add(&mut self, other: &Since) {
         self.posted += other.posted;
         self.blocked += other.blocked;
         self.removed += other.removed;
@@ -49,14 +50,14 @@ impl Since {
     }
 
     /// The part of the attempts that was posted; `None` without an attempt.
-    pub(super) fn leak_through(&self) -> Option<f64> {
+    pub fn leak_through(&self) -> Option<f64> {
         let attempts = self.posted + self.blocked;
         (attempts > 0).then(|| self.posted as f64 / attempts as f64)
     }
 }
 
 /// What came of a record's content since it is listed, by platform; nothing where it is not listed.
-pub(super) fn since_listing(record: &HotRecord, now: Timestamp) -> BTreeMap<PlatformId, Since> {
+pub fn since_listing(record: &HotRecord, now: Timestamp) -> BTreeMap<PlatformId, Since> {
     let mut platforms: BTreeMap<PlatformId, Since> = BTreeMap::new();
     let Some(listing) = record.listing() else {
         return platforms;

@@ -1,0 +1,167 @@
+//! Open incidents while time goes by: which families are kept, what their criteria say for everyone who takes part.
+//!
+//! It is rebuilt whenever the process starts and decides nothing. Incidents themselves are in the store.
+
+mod assessing;
+mod figures;
+mod telemetry;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tocsin_casework::Team;
+use tocsin_incident::{Incident, Phase, ProtocolVersion};
+use tocsin_model::{FamilyId, PartitionCount, Timestamp};
+use tocsin_protocol::Protocol;
+use tocsin_runtime::Shutdown;
+use tocsin_store::StoreError;
+
+use crate::Dispatcher;
+use crate::telemetry::StoreFailed;
+
+use assessing::Assessing;
+pub(crate) use assessing::{FamilyStanding, Standing};
+pub(crate) use figures::{FamilyReading, PlatformReading, reading};
+pub(crate) use telemetry::IncidentMetrics;
+
+/// How often open incidents are looked at: well within what a stretch without a look may last.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// The most protocols that are remembered; beyond, they are read from the store each time.
+const PROTOCOLS_MAX: usize = 64;
+
+/// What the dispatcher knows of incidents beside the store.
+pub(crate) struct Incidents {
+    assessing: Mutex<Assessing>,
+    protocols: Mutex<BTreeMap<(String, u32), Arc<Protocol>>>,
+    /// Wakes whoever looks at open incidents.
+    pub changed: tokio::sync::Notify,
+    partitions: PartitionCount,
+    /// How many copies make a content hot: see `detector.promote_at`.
+    promote_at: u32,
+}
+
+impl Incidents {
+    pub(crate) fn new(partitions: PartitionCount, promote_at: u32) -> Incidents {
+        Incidents {
+            assessing: Mutex::default(),
+            protocols: Mutex::default(),
+            changed: tokio::sync::Notify::new(),
+            partitions,
+            promote_at,
+        }
+    }
+
+    fn assessing(&self) -> MutexGuard<'_, Assessing> {
+        self.assessing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dispatcher {
+    /// The protocol of an incident. One that is stored never changes, so it is read once.
+    pub(crate) async fn protocol(&self, version: &ProtocolVersion) -> Result<Arc<Protocol>, StoreError> {
+        let key = (version.name.clone(), version.version);
+        let remembered = || self.incidents.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(protocol) = remembered().get(&key) {
+            return Ok(Arc::clone(protocol));
+        }
+        let protocol = Arc::new(self.store.protocol(version).await?.protocol);
+        let mut protocols = remembered();
+        if protocols.len() < PROTOCOLS_MAX {
+            protocols.insert(key, Arc::clone(&protocol));
+        }
+        Ok(protocol)
+    }
+
+    /// How an incident stands for a team, by the latest figures in its scope.
+    pub(crate) fn standing(
+        &self,
+        (incident, team): (&Incident, Team),
+        protocol: &Arc<Protocol>,
+        now: Timestamp,
+    ) -> Standing {
+        let now = self.counted_time(now);
+        let read = |family| self.reading(family, team);
+        self.incidents
+            .assessing()
+            .standing((incident, team), protocol, now, read)
+    }
+
+    /// The time that families without figures are looked at: that of the latest counts, so that it goes before none that come later.
+    fn counted_time(&self, otherwise: Timestamp) -> Timestamp {
+        self.ranking.figures().latest().unwrap_or(otherwise)
+    }
+
+    fn reading(&self, family: FamilyId, team: Team) -> Option<FamilyReading> {
+        let Incidents {
+            partitions, promote_at, ..
+        } = self.incidents;
+        let figures = self.ranking.figures();
+        // Before the state was read through a family may have more records than are known.
+        let is_read = self.ranking.is_read();
+        is_read
+            .then(|| figures.reading(family, team, (partitions, promote_at)))
+            .flatten()
+    }
+
+    /// Looks at all open incidents once.
+    async fn look(&self, metrics: &IncidentMetrics) -> Result<(), StoreError> {
+        let incidents = self.store.open_incidents().await?;
+        let now = self.counted_time(self.store.time().await?);
+        let families: BTreeSet<FamilyId> = incidents
+            .iter()
+            .flat_map(|incident| incident.families.iter().map(|attached| attached.family))
+            .collect();
+        self.ranking.keep(families);
+        let mut protocols = Vec::with_capacity(incidents.len());
+        for incident in &incidents {
+            protocols.push(self.protocol(&incident.protocol).await?);
+        }
+        let mut assessing = self.incidents.assessing();
+        assessing.left_out = 0;
+        assessing.retain(|id, team, family| {
+            let incident = incidents.iter().find(|incident| incident.id == id);
+            incident.is_some_and(|incident| {
+                let has_family = match family {
+                    Some(family) => incident.has_family(family),
+                    None => incident.families.is_empty(),
+                };
+                has_family && incident.takes_part(Some(team))
+            })
+        });
+        for (incident, protocol) in incidents.iter().zip(&protocols) {
+            debug_assert!(incident.phase() != Phase::Concluded, "only open ones were asked for");
+            let parties = incident
+                .participants
+                .iter()
+                .filter(|participant| participant.takes_part());
+            let teams = parties.map(|participant| participant.team);
+            for team in std::iter::once(Team::Coordinators).chain(teams) {
+                assessing.observe((incident, team), protocol, now, |family| self.reading(family, team));
+            }
+        }
+        metrics.open.set(incidents.len() as i64);
+        metrics.left_out.set(assessing.left_out as i64);
+        Ok(())
+    }
+}
+
+/// Looks at open incidents until the process ends.
+pub(crate) async fn follow(
+    dispatcher: Arc<Dispatcher>,
+    metrics: IncidentMetrics,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    while !shutdown.is_requested() {
+        if let Err(error) = dispatcher.look(&metrics).await {
+            StoreFailed { error: &error }.emit(&dispatcher.metrics);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = dispatcher.incidents.changed.notified() => {}
+            () = shutdown.requested() => {}
+        }
+    }
+    Ok(())
+}

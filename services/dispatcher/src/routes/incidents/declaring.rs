@@ -1,0 +1,110 @@
+//! Declaring and listing incidents.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use tocsin_incident::{Declaration, IncidentId, Phase};
+use tocsin_runtime::{Problem, problem};
+use tocsin_store::{IncidentQuery, NewIncident};
+
+use super::documents::{IncidentDocument, IncidentsDocument};
+use super::requests::{DeclareRequest, IncidentsParameters, MarkingRequest};
+use super::{CommandRefusals, Refusals, answered_incident, answered_plainly};
+use crate::routes::body;
+use crate::{Dispatcher, problems};
+
+const LIMIT_DEFAULT: u32 = 20;
+
+/// Declares an incident, from an alert, a case of the coordinators, a notice or by hand; for coordinators. It keeps its protocol in this version.
+#[utoipa::path(
+    post,
+    path = "/v1/incidents",
+    tag = "incidents",
+    operation_id = "declare_incident",
+    request_body = DeclareRequest,
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    security(("api_key" = []))
+)]
+pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
+    let declare = async {
+        let asking = dispatcher.incident_moderator(request.headers()).await?;
+        let asked: DeclareRequest = body::read(request).await?;
+        let (origin, protocol, families) = (asked.origin()?, asked.protocol(), asked.families()?);
+        let new = NewIncident {
+            declaration: Declaration {
+                title: asked.title,
+                origin,
+                protocol,
+                marking: MarkingRequest::read(asked.marking)?,
+            },
+            families,
+        };
+        let declared = dispatcher
+            .store
+            .declare_incident(asking, IncidentId(rand::random()), &new)
+            .await;
+        let declared = declared.map_err(|error| problems::of_store(&error))?;
+        dispatcher.incidents.changed.notify_one();
+        dispatcher.incident_document(&declared.incident).await
+    };
+    answered_incident(&dispatcher, "declare_incident", declare.await)
+}
+
+/// The incidents that are shared with you, the latest first.
+#[utoipa::path(
+    get,
+    path = "/v1/incidents",
+    tag = "incidents",
+    operation_id = "list_incidents",
+    params(IncidentsParameters),
+    responses(
+        (status = 200, description = "A page of them", body = IncidentsDocument),
+        (status = 400, description = "A parameter is malformed", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not read", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json")
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn list_incidents(
+    State(dispatcher): State<Arc<Dispatcher>>,
+    parameters: Result<Query<IncidentsParameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let list = async {
+        let asking = dispatcher.incident_reader(&headers).await?;
+        let invalid = |detail: &str| Problem::new(problem::INVALID_PARAMETER).with_detail(detail.to_owned());
+        let Query(asked) = parameters.map_err(|error| invalid(&error.body_text()))?;
+        let phase = asked.phase.as_deref().map(|text| {
+            let phase = Phase::from_name(text);
+            phase.ok_or_else(|| invalid("phase: declared, active or concluded"))
+        });
+        let not_of_here = || invalid("after: what next said");
+        let after = asked.after.as_deref().map(str::parse).transpose();
+        let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=IncidentQuery::LIMIT_MAX).contains(&limit) {
+            return Err(invalid("limit: 1 to 100"));
+        }
+        let query = IncidentQuery {
+            phase: phase.transpose()?,
+            limit,
+            after: after.map_err(|_| not_of_here())?,
+        };
+        let page = dispatcher.store.incidents(asking, &query).await;
+        let page = page
+            .map_err(|error| problems::of_store(&error))?
+            .ok_or_else(not_of_here)?;
+        let mut incidents = Vec::with_capacity(page.incidents.len());
+        for incident in &page.incidents {
+            incidents.push(dispatcher.incident_document(incident).await?);
+        }
+        Ok(IncidentsDocument {
+            incidents,
+            next: page.next.map(|id| id.to_string()),
+        })
+    };
+    answered_plainly(&dispatcher, "list_incidents", list.await)
+}
