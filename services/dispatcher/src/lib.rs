@@ -17,6 +17,7 @@
 //!   an operator did not name.
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
+//! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
 //!   all of them, and is asked again.
@@ -30,6 +31,7 @@ mod control;
 mod deliveries;
 mod follow;
 mod housekeeping;
+mod overdue;
 pub mod problems;
 mod publisher;
 mod ranking;
@@ -137,7 +139,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let dispatcher = Arc::new(Dispatcher {
-        ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
+        ranking: ranking::Ranking::new(&parts.config),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -218,6 +220,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         readiness: parts.readiness,
     };
     roles.spawn_task("announce parties", sync.run(shutdown.clone()));
+    let notice_metrics = overdue::NoticeMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "escalate notices",
+        overdue::run(dispatcher.clone(), notice_metrics, shutdown.clone()),
+    );
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
     Ok(dispatcher)
 }

@@ -1,6 +1,6 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
-use tocsin_casework::Refusal;
+use tocsin_casework::{NoticeRefusal, Refusal};
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
 
@@ -51,10 +51,36 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     }
 }
 
+/// The kind of problem of a refusal by the rules of notices.
+pub fn of_notice_refusal(refusal: NoticeRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        NoticeRefusal::NoSuchNotice => (404, "There is no such notice of this team"),
+        NoticeRefusal::Differs => (
+            409,
+            "A notice of this authority, reference and part says something else",
+        ),
+        NoticeRefusal::Malformed => (422, "A part of the notice is missing, too long or malformed"),
+        NoticeRefusal::Times => (422, "A notice was received by now, and is due after that"),
+        NoticeRefusal::Answered => (409, "The notice was answered"),
+        NoticeRefusal::NotSuspendable => (422, "Only the time of a removal order is suspended"),
+        NoticeRefusal::Suspended => (409, "The time of the notice is suspended"),
+        NoticeRefusal::Running => (409, "The time of the notice runs"),
+        NoticeRefusal::TooMany => (422, "1,000 notices of this case wait for an answer"),
+        NoticeRefusal::Note => (422, "What is said has 1 to 2,048 bytes and no NUL character"),
+        NoticeRefusal::Outcome => (422, "This is no answer to a notice of this kind"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
+
 /// The problem of an error of the store: a refusal is told, a store that does not answer is told as such, anything else only logged.
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
+        StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -75,7 +101,12 @@ mod tests {
     fn every_code_is_documented() {
         let shared = problem::SHARED.iter().map(|kind| kind.code);
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
-        for code in shared.chain(refusals).chain([NO_QUEUE.code, COORDINATORS_ONLY.code]) {
+        let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
+        for code in shared
+            .chain(refusals)
+            .chain(of_notices)
+            .chain([NO_QUEUE.code, COORDINATORS_ONLY.code])
+        {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

@@ -188,6 +188,7 @@ async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, ruling: R
         team,
         state: tocsin_casework::CaseState::Open,
         filter: tocsin_casework::Filter::default(),
+        urgent_within: tocsin_model::Milliseconds(0),
         limit: 100,
         after: None,
     };

@@ -61,6 +61,18 @@ impl Figures {
         }
     }
 
+    /// Forgets everything: it is read from the beginning again.
+    pub(crate) fn clear(&mut self) {
+        *self = Figures::new(self.records_max);
+    }
+
+    /// The family of a content by the records that a team may see; `None` where there is none.
+    pub(crate) fn family_of(&self, content: ContentId, team: Team) -> Option<FamilyId> {
+        let classes = [team.scope().own_class(), Class::All];
+        let mut records = classes.iter().filter_map(|class| self.records.get(&(content, *class)));
+        records.next().map(HotRecord::family)
+    }
+
     /// Takes a record of `tocsin.state` that is read `at`; what is none changes nothing. `is_wanted` says whether a family has an open case.
     pub(crate) fn take(&mut self, record: &RecordRef<'_>, at: Instant, is_wanted: impl Fn(FamilyId) -> bool) {
         match (record.key.and_then(StateKey::from_bytes), record.value) {

@@ -13,12 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Case, CaseId, Filter, Ranks, Standing, Team};
-use tocsin_model::Timestamp;
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Followed, STANDINGS_MAX, StoreError};
 
 use crate::telemetry::StoreFailed;
-use crate::{Dispatcher, pause};
+use crate::{Dispatcher, DispatcherConfig, pause};
+
+use figures::Figures;
 
 pub(crate) use reader::FigureReader;
 pub(crate) use telemetry::RankingMetrics;
@@ -34,6 +36,10 @@ const WALK_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Ranking {
     ranks: Mutex<Ranks>,
+    /// What the ranks stand on. Locked before the ranks, where both are.
+    figures: Mutex<Figures>,
+    /// What is due within this time goes first.
+    urgent_within: Milliseconds,
     /// The store's time, as last heard.
     now: AtomicI64,
     /// Whether every open case is ranked.
@@ -41,10 +47,12 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    /// At most so many cases are ranked.
-    pub(crate) fn new(cases_max: usize) -> Ranking {
+    /// As an operator chose.
+    pub(crate) fn new(config: &DispatcherConfig) -> Ranking {
         Ranking {
-            ranks: Mutex::new(Ranks::new(cases_max)),
+            ranks: Mutex::new(Ranks::new(config.ranked_cases_max as usize)),
+            figures: Mutex::new(Figures::new(config.ranked_records_max as usize)),
+            urgent_within: config.urgent_within(),
             now: AtomicI64::new(i64::MIN),
             is_complete: AtomicBool::new(false),
         }
@@ -56,7 +64,8 @@ impl Ranking {
             return Vec::new();
         }
         let now = Timestamp(self.now.load(Ordering::Relaxed));
-        self.lock().best(team, filter, CANDIDATES, now)
+        let urgent = now + self.urgent_within;
+        self.lock().best(team, filter, CANDIDATES, (now, urgent))
     }
 
     /// What this process did with a case: the next claim need not wait until the store tells of it.
@@ -67,6 +76,11 @@ impl Ranking {
     /// The priority by which a case is ranked.
     pub(crate) fn priority(&self, case: CaseId) -> Option<f64> {
         self.lock().priority(case)
+    }
+
+    /// The family of a content by the hot records that a team may see; `None` of what does not spread.
+    pub(crate) fn family_of(&self, content: ContentId, team: Team) -> Option<FamilyId> {
+        self.figures().family_of(content, team)
     }
 
     fn put(&self, standings: &[Standing], now: Timestamp) {
@@ -91,6 +105,10 @@ impl Ranking {
 
     fn is_complete(&self) -> bool {
         self.is_complete.load(Ordering::Acquire)
+    }
+
+    fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ranks> {

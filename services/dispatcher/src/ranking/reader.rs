@@ -6,7 +6,6 @@ use tocsin_model::PartitionCount;
 use tocsin_runtime::Shutdown;
 use tocsin_wire::topics;
 
-use super::figures::Figures;
 use super::telemetry::RankingMetrics;
 use crate::Dispatcher;
 
@@ -47,12 +46,15 @@ impl FigureReader {
             starts.push((partition, first));
         }
         let mut reader = self.log.tail_reader(&starts)?;
-        let mut figures = Figures::new(self.dispatcher.config.ranked_records_max as usize);
         let ranking = &self.dispatcher.ranking;
+        ranking.figures().clear();
         while !shutdown.is_requested() {
             reader.poll(POLL_TIMEOUT, POLL_RECORDS_MAX, &mut |record| {
-                figures.take(&record, Instant::now(), |family| ranking.lock().has_family(family));
+                ranking
+                    .figures()
+                    .take(&record, Instant::now(), |family| ranking.lock().has_family(family));
             })?;
+            let mut figures = ranking.figures();
             figures.rank(&mut ranking.lock(), Instant::now());
             self.metrics
                 .families

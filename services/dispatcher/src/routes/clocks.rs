@@ -30,9 +30,9 @@ pub struct ClockParameters {
 /// When what happened to a case first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClocksDocument {
-    /// The family was seen, as far as the team's alerts know, RFC 3339.
+    /// The family was seen, as far as the team's alerts know, RFC 3339. Null: nothing was seen of it.
     pub first_seen: Option<String>,
-    /// It rang.
+    /// It rang. Null: it was opened by a notice, and never rang.
     pub alert_at: Option<String>,
     /// The case was opened.
     pub opened_at: Option<String>,
@@ -128,12 +128,12 @@ pub(crate) async fn read_clocks(
 impl ClocksDocument {
     pub(super) fn of(clocks: &Clocks, now: Timestamp) -> ClocksDocument {
         ClocksDocument {
-            first_seen: instant(clocks.first_seen),
-            alert_at: instant(clocks.alert_at),
+            first_seen: clocks.first_seen.and_then(instant),
+            alert_at: clocks.alert_at.and_then(instant),
             opened_at: instant(clocks.opened_at),
             claimed_at: clocks.claimed_at.and_then(instant),
             decided_at: clocks.decided_at.and_then(instant),
-            golden_until: instant(clocks.golden_until()),
+            golden_until: clocks.golden_until().and_then(instant),
             golden_left_s: clocks.golden_left(now).0 / 1_000,
         }
     }

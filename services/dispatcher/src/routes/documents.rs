@@ -49,7 +49,7 @@ pub struct CaseDocument {
     pub hash: HashText,
     /// Rises with every change of what people decide on, not with figures: the number in `ETag`, for `If-Match`.
     pub version: u64,
-    /// `live`, `watch_listed` or `general`: the first that fits.
+    /// `live`, `watch_listed`, `notices` or `general`: the first that fits.
     pub lane: &'static str,
     /// Where it waits: `moderators`, `expert` or `legal`.
     pub desk: &'static str,
@@ -60,6 +60,10 @@ pub struct CaseDocument {
     /// Put aside until then: nobody is handed it, unless it escalates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<String>,
+    /// How many notices of it wait for the team's answer.
+    pub open_notices: u32,
+    /// When the first of its notices is due, RFC 3339: what is due soon goes before every priority. Null where no time runs.
+    pub notice_due_at: Option<String>,
     /// Orders the pages of the queue: by the alert that is shown.
     pub priority: f64,
     /// Orders claims: by the latest figures, at most a second old; by the alert where there are none. A case that is claimed or held has
@@ -69,7 +73,7 @@ pub struct CaseDocument {
     pub priority_terms: Vec<TermAnswer>,
     /// When the case was opened, by the store's clock, RFC 3339.
     pub opened_at: Option<String>,
-    /// When its first alert rang.
+    /// When its first alert rang. Null: it was opened by a notice, and never rang.
     pub first_alert_at: Option<String>,
     /// When its last alert rang.
     pub last_alert_at: Option<String>,
@@ -77,8 +81,8 @@ pub struct CaseDocument {
     pub as_of: Option<String>,
     /// When what happened first, and what is left of the golden hour.
     pub clocks: ClocksDocument,
-    /// The figures of the alert that is shown.
-    pub alert: CaseAlert,
+    /// The figures of the alert that is shown. Null: it never rang.
+    pub alert: Option<CaseAlert>,
     /// The number of the last lease; 0 when there was none.
     pub fencing: u64,
     /// Who holds the case.
@@ -238,13 +242,14 @@ pub struct ModeratorDocument {
 pub struct HistoryStep {
     /// When, by the store's clock, RFC 3339.
     pub at: Option<String>,
-    /// The id of the key that did it.
-    pub who: String,
+    /// The id of the key that did it; null where a time was over.
+    pub who: Option<String>,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`.
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, or
+    /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`.
     pub kind: String,
-    /// The key it was handed to, the desk or the decision; empty where there is none.
+    /// The key it was handed to, the desk, the decision or the notice; empty where there is none.
     pub about: String,
     /// The words that came with it.
     pub note: String,
@@ -260,22 +265,29 @@ impl Dispatcher {
             team: access.team_name(),
             state: case.state(now).name(),
             family: case.family.to_string(),
-            hash: HashText::from(&case.alert.hash),
+            hash: HashText::from(&case.hash),
             version: case.version,
             lane: traits.lane.name(),
             desk: traits.desk.name(),
             severity: traits.severity,
             waiting_since: instant(case.waiting_since),
             held_until: case.held_until.filter(|until| now < *until).and_then(instant),
+            open_notices: case.notices.open,
+            notice_due_at: case.notices.due_at.and_then(instant),
             priority: case.priority,
             live_priority: self.ranking.priority(case.id),
-            priority_terms: case.alert.priority_terms.iter().map(TermAnswer::from).collect(),
+            priority_terms: case
+                .alert
+                .iter()
+                .flat_map(|alert| &alert.priority_terms)
+                .map(TermAnswer::from)
+                .collect(),
             opened_at: instant(case.opened_at),
-            first_alert_at: instant(case.first_alert_at),
-            last_alert_at: instant(case.last_alert_at),
+            first_alert_at: case.first_alert_at.and_then(instant),
+            last_alert_at: case.last_alert_at.and_then(instant),
             as_of: instant(now),
             clocks: ClocksDocument::of(&case.clocks(), now),
-            alert: self.alert_document(&case.alert),
+            alert: case.alert.as_ref().map(|alert| self.alert_document(alert)),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),
             draft: case.draft.as_ref().map(draft_document),

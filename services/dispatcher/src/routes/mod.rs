@@ -12,6 +12,8 @@ mod deciding;
 mod documents;
 mod families;
 mod handling;
+mod notice_documents;
+mod notices;
 mod queue;
 mod refused;
 mod requests;
@@ -59,6 +61,12 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::save_draft))
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
+        .routes(routes!(notices::read_notices, notices::file_notice))
+        .routes(routes!(notices::read_notice))
+        .routes(routes!(notices::answer_notice))
+        .routes(routes!(notices::suspend_notice))
+        .routes(routes!(notices::resume_notice))
+        .routes(routes!(notices::report_threat))
         .routes(routes!(families::link_contents))
 }
 

@@ -19,7 +19,7 @@ use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 50;
 
-/// The queue of the key's team, highest priority first.
+/// The queue of the key's team: what is due soon, then highest priority first.
 #[utoipa::path(
     get,
     path = "/v1/queue",
@@ -43,8 +43,8 @@ pub(crate) async fn read_queue(
     answered(&dispatcher, "read_queue", result)
 }
 
-/// Claims the best waiting case: that of the highest priority, and every so many times that which waits longest. `case` is `null` when none
-/// waits.
+/// Claims the best waiting case: one of which a notice is due soon; otherwise that of the highest priority, and every so many times that which
+/// waits longest. `case` is `null` when none waits.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
@@ -130,6 +130,7 @@ async fn queue_page(
         team: access.team,
         state,
         filter,
+        urgent_within: dispatcher.config.urgent_within(),
         limit,
         after,
     };
@@ -162,6 +163,7 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         filter: filter.map_err(|reason| Problem::new(problem::INVALID_BODY).with_detail(reason))?,
         candidates: Vec::new(),
         longest_every: dispatcher.config.longest_every,
+        urgent_within: dispatcher.config.urgent_within(),
     };
     let choice = Choice {
         candidates: dispatcher.ranking.candidates(access.team, &choice.filter),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tocsin_casework::{Desk, Draft, Filter, Lane, Ruling};
-use tocsin_model::{ContentId, Grounds, RecommendedAction, Verdict};
+use tocsin_model::{ContentId, Grounds, PlatformId, RecommendedAction, Verdict};
 use tocsin_runtime::{Problem, problem};
 use tocsin_wire::Names;
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +18,7 @@ pub struct QueueParameters {
     pub limit: Option<u32>,
     /// `next` of the page before.
     pub after: Option<String>,
-    /// Only this lane: `live`, `watch_listed` or `general`.
+    /// Only this lane: `live`, `watch_listed`, `notices` or `general`.
     pub lane: Option<String>,
     /// Only this desk: `moderators`, `expert` or `legal`. By default all.
     pub desk: Option<String>,
@@ -34,7 +34,7 @@ pub struct QueueParameters {
 pub struct BestRequest {
     /// How long to hold the case, in seconds: 1 to 3,600. By default what the operator chose.
     pub lease_s: Option<u32>,
-    /// Only this lane: `live`, `watch_listed` or `general`.
+    /// Only this lane: `live`, `watch_listed`, `notices` or `general`.
     pub lane: Option<String>,
     /// This desk: `moderators` (the default), `expert` or `legal`.
     pub desk: Option<String>,
@@ -218,14 +218,9 @@ impl FilterText<'_> {
     pub(super) fn read(&self, names: &Names) -> Result<Filter, String> {
         let lane = self
             .lane
-            .map(|text| Lane::from_name(text).ok_or("lane: live, watch_listed or general"));
+            .map(|text| Lane::from_name(text).ok_or("lane: live, watch_listed, notices or general"));
         let desk = self.desk.map(|text| Desk::from_name(text).ok_or(DESKS));
-        let platform = self.platform.map(|text| {
-            let found = names.platforms.iter().find(|(_, name)| name.as_str() == text);
-            found
-                .map(|(platform, _)| *platform)
-                .ok_or("platform: no platform has this name")
-        });
+        let platform = self.platform.map(|text| platform(text, names));
         if self.severity_min.is_some_and(|severity| !severity.is_finite()) {
             return Err("severity_min: a number".to_owned());
         }
@@ -236,6 +231,14 @@ impl FilterText<'_> {
             severity_min: self.severity_min,
         })
     }
+}
+
+/// The platform of this name.
+pub(super) fn platform(text: &str, names: &Names) -> Result<PlatformId, &'static str> {
+    let found = names.platforms.iter().find(|(_, name)| name.as_str() == text);
+    found
+        .map(|(platform, _)| *platform)
+        .ok_or("platform: no platform has this name")
 }
 
 const DESKS: &str = "desk: moderators, expert or legal";

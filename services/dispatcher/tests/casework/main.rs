@@ -10,5 +10,6 @@ mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod links;
+mod notices;
 mod ranking;
 mod receiver;

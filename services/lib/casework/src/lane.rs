@@ -10,6 +10,8 @@ pub enum Lane {
     Live = 1,
     /// A content of the family is on the watch list.
     WatchListed = 2,
+    /// An authority or a flagger waits for an answer.
+    Notices = 3,
     /// Everything else.
     General = 5,
 }
@@ -42,13 +44,14 @@ pub struct Traits {
 
 impl Lane {
     /// All lanes, the most pressing first.
-    pub const ALL: [Lane; 3] = [Lane::Live, Lane::WatchListed, Lane::General];
+    pub const ALL: [Lane; 4] = [Lane::Live, Lane::WatchListed, Lane::Notices, Lane::General];
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Lane::Live => "live",
             Lane::WatchListed => "watch_listed",
+            Lane::Notices => "notices",
             Lane::General => "general",
         }
     }
@@ -67,27 +70,34 @@ impl Lane {
 impl Case {
     /// What filters look at, by the figures that are shown.
     pub fn traits(&self) -> Traits {
+        let figures = self.alert.iter().flat_map(|alert| &alert.platforms);
         Traits {
             lane: self.lane(),
             desk: self.desk,
             severity: self.term("severity").unwrap_or(1.0),
-            platforms: self.alert.platforms.iter().map(|figures| figures.platform).collect(),
+            platforms: figures.map(|figures| figures.platform).collect(),
         }
     }
 
     /// The lane the case is in.
     pub fn lane(&self) -> Lane {
-        let runs = self.alert.live.is_some_and(|live| live.running > 0);
-        let listed = self.alert.reason == AlertReason::WatchList || self.term("watch").is_some_and(|watch| watch > 0.0);
-        match (runs, listed) {
-            (true, _) => Lane::Live,
-            (false, true) => Lane::WatchListed,
-            (false, false) => Lane::General,
-        }
+        let alert = self.alert.as_ref();
+        let runs = alert.and_then(|alert| alert.live).is_some_and(|live| live.running > 0);
+        let rang_listed = alert.is_some_and(|alert| alert.reason == AlertReason::WatchList);
+        let listed = rang_listed || self.term("watch").is_some_and(|watch| watch > 0.0);
+        let fits = [
+            (runs, Lane::Live),
+            (listed, Lane::WatchListed),
+            (self.notices.open > 0, Lane::Notices),
+        ];
+        fits.into_iter()
+            .find(|(fits, _)| *fits)
+            .map_or(Lane::General, |(_, lane)| lane)
     }
 
     fn term(&self, name: &str) -> Option<f64> {
-        let term = self.alert.priority_terms.iter().find(|term| term.name == name);
+        let mut terms = self.alert.iter().flat_map(|alert| &alert.priority_terms);
+        let term = terms.find(|term| term.name == name);
         term.map(|term| term.value).filter(|value| value.is_finite())
     }
 }
@@ -106,6 +116,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use tocsin_model::{LiveFigures, PriorityTerm, Timestamp};
 
     use super::*;
@@ -130,15 +141,21 @@ mod tests {
             name: "watch".into(),
             value,
         };
-        for (live, reason, watch, lane) in [
-            (live(1), AlertReason::WatchList, watch(2.0), Lane::Live),
-            (live(0), AlertReason::WatchList, watch(0.0), Lane::WatchListed),
-            (None, AlertReason::Spread, watch(2.0), Lane::WatchListed),
-            (live(0), AlertReason::LiveMatch, watch(f64::NAN), Lane::General),
+        for (live, reason, watch, open_notices, lane) in [
+            (live(1), AlertReason::WatchList, watch(2.0), 1, Lane::Live),
+            (live(0), AlertReason::WatchList, watch(0.0), 1, Lane::WatchListed),
+            (None, AlertReason::Spread, watch(2.0), 0, Lane::WatchListed),
+            (None, AlertReason::Spread, watch(0.0), 1, Lane::Notices),
+            (live(0), AlertReason::LiveMatch, watch(f64::NAN), 0, Lane::General),
         ] {
             let mut case = open();
-            (case.alert.live, case.alert.reason, case.alert.priority_terms) = (live, reason, vec![watch]);
+            case.notices.open = open_notices;
+            let alert = case.alert.as_mut().unwrap();
+            (alert.live, alert.reason, alert.priority_terms) = (live, reason, vec![watch]);
             assert_eq!(case.lane(), lane);
+            case.alert = None;
+            let without = if open_notices > 0 { Lane::Notices } else { Lane::General };
+            assert_eq!(case.lane(), without);
         }
     }
 

@@ -1,4 +1,4 @@
-use tocsin_casework::Refusal;
+use tocsin_casework::{NoticeRefusal, Refusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
@@ -97,6 +97,9 @@ pub enum StoreError {
     /// The rules of casework forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The rules of notices forbid it.
+    #[error(transparent)]
+    NoticeRefused(#[from] NoticeRefusal),
 }
 
 impl StoreError {
@@ -123,6 +126,7 @@ impl StoreError {
             StoreError::ListForgotten => "list_forgotten",
             StoreError::KeyRevoked => "key_revoked",
             StoreError::Refused(refusal) => refusal.code(),
+            StoreError::NoticeRefused(refusal) => refusal.code(),
         }
     }
 

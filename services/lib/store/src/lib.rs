@@ -16,6 +16,7 @@
 //!   latest is believed.
 //! * A bank stands for one whole list: replacing it is one transaction, whatever its length, and no transaction grows with the list.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
+//! * A notice is filed once, by authority, reference and part, and escalated once for each deadline. What changes it holds its case.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -33,6 +34,7 @@ mod error;
 mod key;
 mod key_cache;
 mod look_ups;
+mod notices;
 mod nulls;
 mod outbox;
 mod paging;
@@ -52,6 +54,7 @@ pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
+pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, NoticeState, Noticed};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};

@@ -12,7 +12,7 @@ use crate::client::{Sent, Source};
 /// Which cases.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Only this lane: live, watch_listed or general.
+    /// Only this lane: live, watch_listed, notices or general.
     #[arg(long)]
     lane: Option<String>,
     /// This desk: moderators, expert or legal.
@@ -264,7 +264,7 @@ async fn act(source: &Source, id: &str, step: &str, mut body: Value) -> Result<V
     post(source, &step_path(id, step), body).await
 }
 
-async fn post(source: &Source, path: &str, body: Value) -> Result<Value> {
+pub(super) async fn post(source: &Source, path: &str, body: Value) -> Result<Value> {
     source.ask(Method::POST, path, Sent::Body(body)).await?.document()
 }
 
@@ -277,7 +277,7 @@ fn step_path(id: &str, step: &str) -> String {
 }
 
 impl Api {
-    fn show(&self, answer: &Value, text: impl Fn(&Value) -> String) -> Result<()> {
+    pub(super) fn show(&self, answer: &Value, text: impl Fn(&Value) -> String) -> Result<()> {
         match self.json {
             true => print(&format!("{answer:#}\n")),
             false => print(&text(answer)),

@@ -10,6 +10,7 @@ mod demo;
 mod endpoint;
 mod explain;
 mod key;
+mod notice;
 mod party;
 mod person;
 mod protocol;
@@ -88,6 +89,8 @@ pub enum Command {
     Queue(casework::QueueCommand),
     /// Work on a case of your team.
     Case(casework::CaseCommand),
+    /// Removal orders, notices of trusted flaggers, and referrals, of your team.
+    Notice(notice::NoticeCommand),
     /// Where alerts and decisions are delivered to.
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
@@ -137,6 +140,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
+        Command::Notice(command) => command.run().await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,

@@ -1,6 +1,7 @@
 use tocsin_casework::{Clocks, Team};
 use tocsin_model::{Milliseconds, Timestamp};
 
+use super::row::time_if_any;
 use crate::{Store, StoreError};
 
 /// The most cases that a summary is made of: the latest of the period.
@@ -24,16 +25,15 @@ impl Store {
             .await
             .map_err(&failed)?;
         let clocks = rows.iter().map(|row| {
-            let time = |column| row.integer(column).map(Timestamp);
-            let time_if_any = |column| row.integer_if_any(column).map(|time| time.map(Timestamp));
+            let null_if_none = |column| row.integer_if_any(column).map(|time| time.map(Timestamp));
             Ok(Clocks {
-                first_seen: time("first_seen")?,
-                alert_at: time("first_alert_at")?,
-                opened_at: time("opened_at")?,
-                claimed_at: time_if_any("first_claimed_at")?,
-                decided_at: time_if_any("first_decided_at")?,
+                first_seen: time_if_any(row, "first_seen")?,
+                alert_at: time_if_any(row, "first_alert_at")?,
+                opened_at: row.integer("opened_at").map(Timestamp).map_err(&failed)?,
+                claimed_at: null_if_none("first_claimed_at").map_err(&failed)?,
+                decided_at: null_if_none("first_decided_at").map_err(&failed)?,
             })
         });
-        Ok((clocks.collect::<Result<_, sqlx::Error>>().map_err(&failed)?, now))
+        Ok((clocks.collect::<Result<_, StoreError>>()?, now))
     }
 }
