@@ -29,6 +29,8 @@ pub(crate) use telemetry::RankingMetrics;
 const CANDIDATES: usize = 32;
 /// How often to ask the store what other dispatchers did.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// How many cases the store is told of each time what their state says: a few of them change where or when they spread.
+const OBSERVED_MAX: usize = 64;
 /// How long after all open cases were read they are read again. One page is read each time that nothing is left to follow.
 const WALK_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -135,6 +137,7 @@ pub(crate) async fn follow_cases(
                 if !standings.is_empty() {
                     continue;
                 }
+                tell_observed(&dispatcher).await;
                 ranking.is_complete.store(followed.is_caught_up(), Ordering::Release);
                 if let Err(error) = walk.step(&dispatcher, Instant::now()).await {
                     StoreFailed { error: &error }.emit(&dispatcher.metrics);
@@ -148,6 +151,17 @@ pub(crate) async fn follow_cases(
         pause(FOLLOW_INTERVAL, &shutdown).await;
     }
     Ok(())
+}
+
+/// Tells the store what the state says of the clocks, regions and languages of open cases. Every dispatcher does: the same thing twice is once.
+async fn tell_observed(dispatcher: &Dispatcher) {
+    let untold = dispatcher.ranking.figures().take_untold(OBSERVED_MAX);
+    for (family, team, observed) in untold {
+        if let Err(error) = dispatcher.store.observe(team, family, &observed).await {
+            dispatcher.ranking.figures().put_back(family, team);
+            StoreFailed { error: &error }.emit(&dispatcher.metrics);
+        }
+    }
 }
 
 /// All open cases, read again in the order of their ids.

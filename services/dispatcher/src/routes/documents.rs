@@ -1,8 +1,9 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Draft};
-use tocsin_model::{Alert, ContentId, KeyId, RecommendedAction, Scope, Timestamp, Verdict};
+use tocsin_casework::{Case, CaseDecision, Code, Draft};
+use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
+use tocsin_wire::Names;
 use tocsin_wire::document::{
     AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
     score_terms,
@@ -55,6 +56,10 @@ pub struct CaseDocument {
     pub desk: &'static str,
     /// How grave, from 1.
     pub severity: f64,
+    /// The regions in which it spread within the last day, as far as they are told apart: ISO 3166-1.
+    pub regions: Vec<String>,
+    /// The languages in which it did: ISO 639-1.
+    pub languages: Vec<String>,
     /// Since when it is in the queue: since it was opened, or came back.
     pub waiting_since: Option<String>,
     /// Put aside until then: nobody is handed it, unless it escalates.
@@ -246,10 +251,10 @@ pub struct HistoryStep {
     pub who: Option<String>,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, or
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`, or
     /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`.
     pub kind: String,
-    /// The key it was handed to, the desk, the decision or the notice; empty where there is none.
+    /// The key it was handed to, the desk, the decision, the notice or the clock; empty where there is none.
     pub about: String,
     /// The words that came with it.
     pub note: String,
@@ -270,6 +275,8 @@ impl Dispatcher {
             lane: traits.lane.name(),
             desk: traits.desk.name(),
             severity: traits.severity,
+            regions: traits.regions.iter().map(code_text).collect(),
+            languages: traits.languages.iter().map(code_text).collect(),
             waiting_since: instant(case.waiting_since),
             held_until: case.held_until.filter(|until| now < *until).and_then(instant),
             open_notices: case.notices.open,
@@ -301,10 +308,7 @@ impl Dispatcher {
     fn alert_document(&self, alert: &Alert) -> CaseAlert {
         let names = self.names();
         let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
-            platform: match names.platforms.get(&figures.platform) {
-                Some(name) => name.to_string(),
-                None => figures.platform.0.to_string(),
-            },
+            platform: platform_name(&names, figures.platform),
             spread_1h: figures.spread_1h,
             spread_24h: figures.spread_24h,
             accounts: figures.reach.into(),
@@ -355,6 +359,16 @@ impl Dispatcher {
             live: alert.live.map(LiveAnswer::from),
         }
     }
+}
+
+/// Its name, or its number before it was heard of.
+pub(super) fn platform_name(names: &Names, platform: PlatformId) -> String {
+    let name = names.platforms.get(&platform);
+    name.map_or_else(|| platform.0.to_string(), ToString::to_string)
+}
+
+fn code_text(code: &Code) -> String {
+    String::from_utf8_lossy(code).into_owned()
 }
 
 fn lease_document(case: &Case, now: Timestamp, asker: KeyId) -> Option<CaseLease> {

@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod case_clocks;
 mod cases;
 mod clocks;
 mod deciding;
@@ -54,6 +55,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(cases::renew_lease))
         .routes(routes!(cases::release_case))
         .routes(routes!(cases::read_history))
+        .routes(routes!(case_clocks::read_case_clocks, case_clocks::tell_clock))
         .routes(routes!(handling::hand_over_case))
         .routes(routes!(handling::escalate_case))
         .routes(routes!(handling::hold_case))

@@ -10,6 +10,7 @@ use tocsin_wire::Names;
 use tocsin_wire::document::{HashText, instant, parse_instant};
 use utoipa::{IntoParams, ToSchema};
 
+use super::documents::platform_name;
 use super::families::hash;
 use super::requests::{id, platform};
 
@@ -134,6 +135,9 @@ pub struct NoticeDocument {
     pub reference: String,
     /// Which of the contents that it names.
     pub part: u32,
+    /// The content that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<HashText>,
     /// The platform that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
@@ -197,6 +201,7 @@ impl NoticeRequest {
     }
 
     pub(super) fn filing(self, names: &Names) -> Result<Filing, Problem> {
+        let (_, content) = self.about()?;
         let kinds = "kind: removal_order, trusted_flagger or referral; a threat is told of its case";
         let kind = NoticeKind::from_name(&self.kind).filter(|kind| *kind != NoticeKind::ThreatToLife);
         let platform = self.platform.map(|text| platform(&text, names)).transpose();
@@ -205,6 +210,7 @@ impl NoticeRequest {
             authority: self.authority,
             reference: self.reference,
             part: self.part,
+            content,
             platform: platform.map_err(invalid)?,
             received_at: time("received_at", &self.received_at)?,
             due_at: self.due_at.as_deref().map(|text| time("due_at", text)).transpose()?,
@@ -224,6 +230,7 @@ impl ThreatRequest {
                 .reference
                 .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
             part: 0,
+            content: None,
             platform: None,
             received_at: told_at.unwrap_or(now),
             due_at: None,
@@ -271,10 +278,8 @@ impl NoticeDocument {
             authority: filing.authority.clone(),
             reference: filing.reference.clone(),
             part: filing.part,
-            platform: filing.platform.map(|platform| match names.platforms.get(&platform) {
-                Some(name) => name.to_string(),
-                None => platform.0.to_string(),
-            }),
+            content: filing.content.as_ref().map(HashText::from),
+            platform: filing.platform.map(|platform| platform_name(names, platform)),
             received_at: instant(filing.received_at),
             filed_at: instant(notice.filed_at),
             filed_by: notice.filed_by.to_string(),

@@ -122,6 +122,8 @@ async fn queue_page(
         desk: parameters.desk.as_deref(),
         platform: parameters.platform.as_deref(),
         severity_min: parameters.severity_min,
+        region: parameters.region.as_deref(),
+        language: parameters.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
     let after = parameters.after.map(|after| after.parse()).transpose();
@@ -157,6 +159,8 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         desk: Some(claim.desk.as_deref().unwrap_or(Desk::Moderators.name())),
         platform: claim.platform.as_deref(),
         severity_min: claim.severity_min,
+        region: claim.region.as_deref(),
+        language: claim.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names());
     let choice = Choice {

@@ -1,7 +1,7 @@
 //! What the routes take.
 
 use serde::Deserialize;
-use tocsin_casework::{Desk, Draft, Filter, Lane, Ruling};
+use tocsin_casework::{Code, Desk, Draft, Filter, Lane, Ruling};
 use tocsin_model::{ContentId, Grounds, PlatformId, RecommendedAction, Verdict};
 use tocsin_runtime::{Problem, problem};
 use tocsin_wire::Names;
@@ -26,6 +26,10 @@ pub struct QueueParameters {
     pub platform: Option<String>,
     /// Only what is at least as grave: 1 to 4.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day: two capital letters, ISO 3166-1.
+    pub region: Option<String>,
+    /// Only what spread in this language within the last day: two small letters, ISO 639-1.
+    pub language: Option<String>,
 }
 
 /// How to claim the best case.
@@ -42,6 +46,10 @@ pub struct BestRequest {
     pub platform: Option<String>,
     /// Only what is at least as grave: 1 to 4.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day: two capital letters, ISO 3166-1.
+    pub region: Option<String>,
+    /// Only what spread in this language within the last day: two small letters, ISO 639-1.
+    pub language: Option<String>,
 }
 
 /// How to claim.
@@ -211,6 +219,8 @@ pub(super) struct FilterText<'a> {
     pub desk: Option<&'a str>,
     pub platform: Option<&'a str>,
     pub severity_min: Option<f64>,
+    pub region: Option<&'a str>,
+    pub language: Option<&'a str>,
 }
 
 impl FilterText<'_> {
@@ -229,8 +239,24 @@ impl FilterText<'_> {
             desk: desk.transpose()?,
             platform: platform.transpose()?,
             severity_min: self.severity_min,
+            region: self.region.map(region).transpose()?,
+            language: self.language.map(language).transpose()?,
         })
     }
+}
+
+fn region(text: &str) -> Result<Code, &'static str> {
+    let code = code(text).filter(|code| code.iter().all(u8::is_ascii_uppercase));
+    code.ok_or("region: two capital letters, as DE")
+}
+
+fn language(text: &str) -> Result<Code, &'static str> {
+    let code = code(text).filter(|code| code.iter().all(u8::is_ascii_lowercase));
+    code.ok_or("language: two small letters, as de")
+}
+
+fn code(text: &str) -> Option<Code> {
+    text.as_bytes().try_into().ok()
 }
 
 /// The platform of this name.

@@ -47,7 +47,10 @@ async fn an_order_about_what_nobody_saw_is_a_case_that_is_handed_out_first_and_e
     .await;
     let filed = running.post("/v1/notices", &bench.alpha, order("A-1", 200, NOON)).await;
     assert_eq!((&filed["state"], &filed["left_s"]), (&json!("open"), &json!(3_600)));
-    assert_eq!(filed["platform"], "alpha-video");
+    assert_eq!(
+        (&filed["platform"], &filed["content"]["value"]),
+        (&json!("alpha-video"), &json!(hex(200)))
+    );
     let again = running.post("/v1/notices", &bench.alpha, order("A-1", 200, NOON)).await;
     assert_eq!(again["id"], filed["id"]);
     let queue = running.queue_of(2, &bench.alpha).await;

@@ -84,6 +84,8 @@ impl Case {
             own_episode: Episode::default(),
             all_episode: Episode::default(),
             alert: None,
+            regions: Vec::new(),
+            languages: Vec::new(),
             notices: NoticeLoad::default(),
             priority: 0.0,
             version: 1,

@@ -5,7 +5,7 @@ use tocsin_model::{
     Alert, ContentHash, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id,
 };
 
-use crate::lane::Traits;
+use crate::lane::{Code, Traits};
 use crate::notice::NoticeLoad;
 use crate::ruling::CaseDecision;
 
@@ -51,6 +51,10 @@ pub struct Case {
     pub all_episode: Episode,
     /// The alert whose figures the case shows. `None`: it was opened by a notice, and never rang.
     pub alert: Option<Alert>,
+    /// The regions in which the family spread within the last day, ascending, as far as the state was heard of.
+    pub regions: Vec<Code>,
+    /// The languages in which it did, ascending.
+    pub languages: Vec<Code>,
     /// What authorities and flaggers wait for.
     pub notices: NoticeLoad,
     /// Orders the queue, highest first. Finite; 0 of what never rang.

@@ -105,7 +105,7 @@ impl ClockSummary {
 
 impl Waits {
     /// The nearest-rank quantiles; `None` of nothing.
-    fn of(mut took: Vec<Milliseconds>) -> Option<Waits> {
+    pub(crate) fn of(mut took: Vec<Milliseconds>) -> Option<Waits> {
         took.sort_unstable();
         let rank = |tenths: usize| took.get((took.len() * tenths).div_ceil(10).saturating_sub(1)).copied();
         Some(Waits {

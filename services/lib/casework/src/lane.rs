@@ -2,6 +2,9 @@ use tocsin_model::{AlertReason, PlatformId};
 
 use crate::case::{Case, Desk};
 
+/// A region (ISO 3166-1 alpha-2) or a language (ISO 639-1), as events say it.
+pub type Code = [u8; 2];
+
 /// Why a case is looked at, the most pressing first: a case is in the first lane that fits. The numbers are those of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -27,6 +30,10 @@ pub struct Filter {
     pub platform: Option<PlatformId>,
     /// Only what is at least as grave.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day, as far as regions are told apart.
+    pub region: Option<Code>,
+    /// Only what spread in this language, likewise.
+    pub language: Option<Code>,
 }
 
 /// What filters look at: a short account of a case.
@@ -40,6 +47,10 @@ pub struct Traits {
     pub severity: f64,
     /// The platforms that saw the family, ascending.
     pub platforms: Vec<PlatformId>,
+    /// The regions in which it spread within the last day, ascending.
+    pub regions: Vec<Code>,
+    /// The languages in which it did, ascending.
+    pub languages: Vec<Code>,
 }
 
 impl Lane {
@@ -76,6 +87,8 @@ impl Case {
             desk: self.desk,
             severity: self.term("severity").unwrap_or(1.0),
             platforms: figures.map(|figures| figures.platform).collect(),
+            regions: self.regions.clone(),
+            languages: self.languages.clone(),
         }
     }
 
@@ -111,6 +124,10 @@ impl Filter {
                 .platform
                 .is_none_or(|platform| traits.platforms.contains(&platform))
             && self.severity_min.is_none_or(|least| traits.severity >= least)
+            && self.region.is_none_or(|region| traits.regions.contains(&region))
+            && self
+                .language
+                .is_none_or(|language| traits.languages.contains(&language))
     }
 }
 
@@ -166,6 +183,8 @@ mod tests {
             desk: Desk::Moderators,
             severity: 2.0,
             platforms: vec![PlatformId(3), PlatformId(5)],
+            regions: vec![*b"DE", *b"NZ"],
+            languages: vec![*b"en"],
         };
         let all = Filter::default();
         let cases = [
@@ -215,6 +234,28 @@ mod tests {
             (
                 Filter {
                     severity_min: Some(2.5),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    region: Some(*b"NZ"),
+                    language: Some(*b"en"),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    region: Some(*b"US"),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    language: Some(*b"de"),
                     ..all
                 },
                 false,

@@ -24,6 +24,7 @@ mod command_rules;
 mod lane;
 mod notice;
 mod notice_rules;
+mod platform_clocks;
 mod ranks;
 mod ruling;
 
@@ -32,11 +33,12 @@ pub use case::{Case, CaseId, CaseState, Desk, Draft, Episode, Lease, Resting, St
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
-pub use lane::{Filter, Lane, Traits};
+pub use lane::{Code, Filter, Lane, Traits};
 pub use notice::{
     AHEAD_MAX, AUTHORITY_BYTES_MAX, Filing, Notice, NoticeAnswer, NoticeCommand, NoticeEvent, NoticeId, NoticeKind,
     NoticeLoad, NoticeOutcome, NoticeRefusal, OPEN_NOTICES_MAX, ORDER_DUE_IN, Suspension, SuspensionGround,
     URL_BYTES_MAX, URLS_MAX,
 };
+pub use platform_clocks::{ClockKind, PlatformClocks, PlatformSummary};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_model::{IdError, KeyId, Milliseconds, PlatformId, Timestamp, parse_hex_id};
+use tocsin_model::{ContentHash, IdError, KeyId, Milliseconds, PlatformId, Timestamp, parse_hex_id};
 
 use crate::case::CaseId;
 
@@ -98,6 +98,8 @@ pub struct Filing {
     pub reference: String,
     /// Which of the contents that it names, from 0: each is a notice of its own, with a case of its own.
     pub part: u32,
+    /// The content that it names, by its strongest hash; `None` where it names a case.
+    pub content: Option<ContentHash>,
     /// The platform that it is about.
     pub platform: Option<PlatformId>,
     /// When it was received; of a threat, when the authority was told.

@@ -72,16 +72,22 @@ impl Filing {
         })
     }
 
-    /// Whether this says the same of a case as a notice that was filed before. When it was received may be told anew after a lost answer.
-    pub fn says(&self, case: CaseId, before: &Notice) -> bool {
+    /// Whether this says the same as a notice that was filed before: it names the same content, whatever family that is in by now, or the same case.
+    /// When it was received may be told anew after a lost answer.
+    pub fn says(&self, case: Option<CaseId>, before: &Notice) -> bool {
         let filed = &before.filing;
+        let is_about = match (&self.content, &filed.content) {
+            (Some(content), Some(filed)) => content == filed,
+            (None, None) => case == Some(before.case),
+            _ => false,
+        };
         let said = (
             filed.kind,
             filed.authority.as_str(),
             filed.reference.as_str(),
             filed.part,
         );
-        before.case == case && said == (self.kind, self.authority.as_str(), self.reference.as_str(), self.part)
+        is_about && said == (self.kind, self.authority.as_str(), self.reference.as_str(), self.part)
     }
 }
 
@@ -243,6 +249,7 @@ mod tests {
             authority: "Bundeskriminalamt".to_owned(),
             reference: "TCO-2026-11".to_owned(),
             part: 0,
+            content: None,
             platform: None,
             received_at: NOON,
             due_at: None,
@@ -354,6 +361,33 @@ mod tests {
         };
         assert_eq!(threat.apply(ANNA, &silent, NOON), Err(NoticeRefusal::Note));
         assert_eq!(threat.apply(ANNA, &answer(Replied), NOON), Ok(NoticeEvent::Answered));
+    }
+
+    #[test]
+    fn the_same_notice_is_known_by_its_name_and_what_it_is_about() {
+        let hash = |byte| {
+            let hash = tocsin_model::ContentHash::from_bytes(tocsin_model::Algorithm::Sha256, vec![byte; 32], None);
+            Some(hash.unwrap())
+        };
+        let about = |content| Filing {
+            content,
+            ..filing(NoticeKind::RemovalOrder)
+        };
+        let of_content = about(hash(1)).file(NoticeId(1), CaseId(1), ANNA, NOON).unwrap();
+        let of_case = about(None).file(NoticeId(2), CaseId(1), ANNA, NOON).unwrap();
+        assert!(
+            about(hash(1)).says(None, &of_content),
+            "whatever family it is in by now"
+        );
+        assert!(!about(hash(2)).says(None, &of_content));
+        assert!(!about(None).says(Some(CaseId(1)), &of_content));
+        assert!(about(None).says(Some(CaseId(1)), &of_case));
+        assert!(!about(None).says(Some(CaseId(2)), &of_case));
+        let other_part = Filing {
+            part: 1,
+            ..about(hash(1))
+        };
+        assert!(!other_part.says(None, &of_content));
     }
 
     #[test]

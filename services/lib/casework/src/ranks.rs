@@ -188,6 +188,14 @@ impl Ranks {
         self.of_family.contains_key(&family)
     }
 
+    /// The teams that have an open case of this family.
+    pub fn teams_of(&self, family: FamilyId) -> impl Iterator<Item = Team> + '_ {
+        let cases = self.of_family.get(&family).into_iter().flatten();
+        cases
+            .filter_map(|id| self.cases.get(id))
+            .map(|ranked| ranked.standing.team)
+    }
+
     /// The priority by which a case is ranked.
     pub fn priority(&self, id: CaseId) -> Option<f64> {
         self.cases

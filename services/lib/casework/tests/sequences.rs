@@ -272,6 +272,7 @@ fn tell(case: &mut Case, notices: &mut Vec<Notice>, step: &Step, now: Timestamp)
                 authority: "an authority".to_owned(),
                 reference: notices.len().to_string(),
                 part: 0,
+                content: None,
                 platform: None,
                 received_at: now,
                 due_at: None,

@@ -45,8 +45,8 @@ use std::sync::Arc;
 
 pub use applied::AlertEffects;
 pub use cases::{
-    CANDIDATES_MAX, CLOCKS_MAX, Choice, Commanded, Cursor, Followed, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage,
-    QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
+    CANDIDATES_MAX, CLOCKS_MAX, Choice, Commanded, Cursor, Followed, HISTORY_MAX, HistoryEntry, Observed, QueueCounts,
+    QueuePage, QueueQuery, SKIPPED_FOR, STANDINGS_MAX,
 };
 pub use clock::Clock;
 pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, Replay};

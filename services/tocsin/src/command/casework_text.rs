@@ -131,6 +131,49 @@ fn spread_text(case: &Value) -> String {
     out
 }
 
+/// When what happened first: of the case, then on each platform.
+pub fn clocks_text(clocks: &Value) -> String {
+    let mut out = format!(
+        "Clocks of case {}, as of {}.\n",
+        text(&clocks["case"]),
+        text(&clocks["as_of"])
+    );
+    let of_case = &clocks["clocks"];
+    let names = [
+        "first_seen",
+        "alert_at",
+        "opened_at",
+        "claimed_at",
+        "decided_at",
+        "golden_until",
+    ];
+    out.push_str(&times_text(of_case, &names));
+    for on in clocks["platforms"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(out, "On {}:", text(&on["platform"]));
+        let names = [
+            "first_seen",
+            "first_report",
+            "notice",
+            "shared",
+            "removed",
+            "confirmed",
+            "leaked",
+        ];
+        out.push_str(&times_text(on, &names));
+    }
+    out
+}
+
+fn times_text(times: &Value, names: &[&str]) -> String {
+    let mut out = String::new();
+    for name in names {
+        if times[*name].is_string() {
+            let _ = writeln!(out, "  {name:<13} {}", text(&times[*name]));
+        }
+    }
+    out
+}
+
 /// What people did, the latest first.
 pub fn history_text(history: &Value) -> String {
     let mut out = String::new();
@@ -210,6 +253,20 @@ mod tests {
             "nothing that came from outside steers the terminal"
         );
         assert!(queue_text(&json!({"cases": [case], "team": "alpha"})).contains("100  live"));
+    }
+
+    #[test]
+    fn clocks_are_told_by_platform() {
+        let clocks = json!({
+            "case": "ab", "as_of": "noon", "clocks": {"first_seen": "ten", "claimed_at": null},
+            "platforms": [{"platform": "alpha-video", "first_seen": "ten", "removed": "eleven"}],
+        });
+        let told = clocks_text(&clocks);
+        assert!(
+            told.contains("On alpha-video:") && told.contains("removed       eleven"),
+            "{told}"
+        );
+        assert!(!told.contains("claimed_at"));
     }
 
     #[test]

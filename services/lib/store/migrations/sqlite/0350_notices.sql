@@ -7,7 +7,7 @@ ALTER TABLE cases ADD COLUMN due_at INTEGER;
 CREATE INDEX cases_due ON cases (team, due_at, case_id) WHERE due_at IS NOT NULL;
 
 -- What authorities and flaggers want of a team. kind: 1 removal order, 2 trusted flagger, 3 referral, 4 an authority was told of a threat to life.
--- part: which of the contents that one reference names. ground: 1 impossible, 2 manifest errors, 3 insufficient information. outcome: 1 removed,
+-- part: which of the contents that one reference names; content: JSON, its hash, null where a case was named. ground: 1 impossible, 2 manifest errors, 3 insufficient information. outcome: 1 removed,
 -- 2 disabled, 3 kept, 4 withdrawn, 5 replied. urls: a JSON list. overdue_at: when it was escalated because due_at had passed. Rows are kept.
 CREATE TABLE notices (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -18,6 +18,7 @@ CREATE TABLE notices (
     authority TEXT NOT NULL,
     reference TEXT NOT NULL,
     part INTEGER NOT NULL,
+    content TEXT,
     platform_id INTEGER,
     received_at INTEGER NOT NULL,
     asked_due_at INTEGER,

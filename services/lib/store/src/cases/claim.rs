@@ -1,4 +1,4 @@
-use tocsin_casework::{By, Case, CaseId, Command, Filter, Team};
+use tocsin_casework::{By, Case, CaseId, Code, Command, Filter, Team};
 use tocsin_model::{KeyId, Milliseconds, Timestamp};
 
 use super::command::{Commanded, refuse};
@@ -206,7 +206,8 @@ impl Wanted<'_> {
 
 /// The filter as a condition on `cases c`, its values behind those there are.
 pub(super) fn filtered(filter: &Filter, values: &mut Vec<Value>) -> String {
-    let parts: [(&str, Option<Value>); 4] = [
+    let code = |code: Code| Value::from(format!("%,{},%", String::from_utf8_lossy(&code)));
+    let parts: [(&str, Option<Value>); 6] = [
         ("c.lane =", filter.lane.map(|lane| (lane as i64).into())),
         ("c.desk =", filter.desk.map(|desk| (desk as i64).into())),
         ("c.severity >=", filter.severity_min.map(Value::from)),
@@ -214,6 +215,8 @@ pub(super) fn filtered(filter: &Filter, values: &mut Vec<Value>) -> String {
             "c.platforms LIKE",
             filter.platform.map(|platform| format!("%,{},%", platform.0).into()),
         ),
+        ("c.regions LIKE", filter.region.map(code)),
+        ("c.languages LIKE", filter.language.map(code)),
     ];
     let mut condition = String::new();
     for (test, value) in parts {

@@ -4,6 +4,7 @@ mod claim;
 mod clocks;
 mod command;
 mod history;
+mod observed;
 mod row;
 mod standings;
 
@@ -15,9 +16,11 @@ use tocsin_model::{IdError, Milliseconds, Timestamp};
 
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
+pub(crate) use clocks::note_clock;
 pub use command::Commanded;
 pub use history::{HISTORY_MAX, HistoryEntry};
 pub(crate) use history::{Step, write_step};
+pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
 

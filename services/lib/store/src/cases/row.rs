@@ -1,6 +1,6 @@
 //! A case as a row: the one place that knows the columns.
 
-use tocsin_casework::{Case, CaseDecision, Desk, Episode, Lease, NoticeLoad, Resting, Ruling, Team, Undo};
+use tocsin_casework::{Case, CaseDecision, Code, Desk, Episode, Lease, NoticeLoad, Resting, Ruling, Team, Undo};
 use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_hex_id};
 
 use crate::database::{Row, Transaction, Value};
@@ -8,7 +8,7 @@ use crate::{StoreError, alert_json, decision_json};
 
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
      c.own_episode, c.own_going_on, c.own_told_at, c.all_episode, c.all_going_on, c.all_told_at, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
-     c.resting, c.fencing, c.hash, c.open_notices, c.due_at, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
+     c.resting, c.fencing, c.hash, c.open_notices, c.due_at, c.regions, c.languages, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
      u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
      u.decided_by AS undo_decided_by, u.decided_at AS undo_decided_at, u.fencing AS undo_decision_fencing \
@@ -202,6 +202,8 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         own_episode: episode("own_episode", "own_going_on", "own_told_at")?,
         all_episode: episode("all_episode", "all_going_on", "all_told_at")?,
         alert,
+        regions: codes(row, "regions")?,
+        languages: codes(row, "languages")?,
         notices: NoticeLoad {
             open: u32::try_from(number("open_notices")?).map_err(|_| malformed("open_notices"))?,
             due_at: number_if_any("due_at")?.map(Timestamp),
@@ -218,6 +220,22 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         decision: decision(row, &STANDING)?,
         undo,
     })
+}
+
+/// Each code between commas, so that one is found by its text.
+pub(super) fn codes_text(codes: &[Code]) -> String {
+    codes
+        .iter()
+        .fold(",".to_owned(), |text, code| text + &String::from_utf8_lossy(code) + ",")
+}
+
+/// The codes of such a column; empty before any was heard of.
+pub(super) fn codes(row: &Row, field: &'static str) -> Result<Vec<Code>, StoreError> {
+    let text = row.text(field).map_err(StoreError::database("read codes"))?;
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.as_bytes().try_into().map_err(|_| StoreError::Malformed { field }))
+        .collect()
 }
 
 /// The time of a column that never is empty: what never was is the end of all times.

@@ -5,15 +5,15 @@ mod list;
 mod row;
 
 use tocsin_casework::{
-    Case, CaseId, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeLoad, NoticeRefusal, OPEN_NOTICES_MAX,
-    Refusal, Team,
+    Case, CaseId, ClockKind, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeLoad, NoticeRefusal,
+    OPEN_NOTICES_MAX, Refusal, Team,
 };
 use tocsin_model::{ContentHash, FamilyId, KeyId, Timestamp};
 
 pub use list::{NoticeCursor, NoticePage, NoticeQuery, NoticeState};
 pub(crate) use row::{SELECT_NOTICES, notice};
 
-use crate::cases::{SELECT_CASES, Step, case, insert, update, write_step};
+use crate::cases::{SELECT_CASES, Step, case, insert, note_clock, update, write_step};
 use crate::database::{Locked, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -58,23 +58,14 @@ impl Store {
         let failed = StoreError::database("file a notice");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         crate::key::check_not_revoked(&mut transaction, by).await?;
+        if let Some(before) = named_so(&mut transaction, team, filing).await? {
+            return self.filed_before(transaction, about, (filing, before)).await;
+        }
         let mut case = match self.case_about(&mut transaction, team, about).await {
             Ok(case) => case,
             Err(error) => return give_up(transaction, error).await,
         };
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        if let Some(before) = named_so(&mut transaction, team, filing).await? {
-            if !filing.says(case.id, &before) {
-                return give_up(transaction, NoticeRefusal::Differs).await;
-            }
-            transaction.commit().await.map_err(&failed)?;
-            return Ok(Noticed {
-                notice: before,
-                event: NoticeEvent::SaidBefore,
-                case,
-                now,
-            });
-        }
         let notice = match filing.file(NoticeId(rand::random()), case.id, by, now) {
             Ok(notice) => notice,
             Err(refusal) => return give_up(transaction, refusal).await,
@@ -84,8 +75,14 @@ impl Store {
             return give_up(transaction, NoticeRefusal::TooMany).await;
         }
         if row::insert(&mut transaction, team, &notice).await.map_err(&failed)? == 0 {
-            // Filed about something else by another dispatcher between our look and our insert.
-            return give_up(transaction, NoticeRefusal::Differs).await;
+            // Filed by another dispatcher between our look and our insert.
+            let before = named_so(&mut transaction, team, filing).await?;
+            let before = before.ok_or(NoticeRefusal::Differs)?;
+            return self.filed_before(transaction, about, (filing, before)).await;
+        }
+        if let Some(platform) = filing.platform {
+            let clock = (platform, ClockKind::Notice, notice.filing.received_at);
+            note_clock(&mut transaction, case.id, clock).await.map_err(&failed)?;
         }
         unanswered.push(notice.clone());
         let event = NoticeEvent::Filed;
@@ -96,6 +93,32 @@ impl Store {
         Ok(Noticed {
             notice,
             event,
+            case,
+            now,
+        })
+    }
+
+    /// The answer to a notice that was filed before; nothing of the transaction is kept.
+    async fn filed_before(
+        &self,
+        mut transaction: Transaction,
+        about: &About,
+        (filing, before): (&Filing, Notice),
+    ) -> Result<Noticed, StoreError> {
+        let failed = StoreError::database("find the case of a notice");
+        let named = match about {
+            About::Case(id) => Some(*id),
+            About::Family(..) => None,
+        };
+        if !filing.says(named, &before) {
+            return give_up(transaction, NoticeRefusal::Differs).await;
+        }
+        let case = locked(&mut transaction, before.case).await?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        transaction.rollback().await.map_err(&failed)?;
+        Ok(Noticed {
+            notice: before,
+            event: NoticeEvent::SaidBefore,
             case,
             now,
         })

@@ -3,10 +3,10 @@
 use tocsin_casework::{Filing, Notice, NoticeAnswer, NoticeKind, NoticeOutcome, Suspension, SuspensionGround, Team};
 use tocsin_model::{PlatformId, Timestamp};
 
-use crate::StoreError;
 use crate::database::{Row, Transaction, Value};
+use crate::{StoreError, alert_json};
 
-pub(crate) const SELECT_NOTICES: &str = "SELECT n.sequence, n.notice_id, n.case_id, n.kind, n.authority, n.reference, n.part, n.platform_id, n.received_at, \
+pub(crate) const SELECT_NOTICES: &str = "SELECT n.sequence, n.notice_id, n.case_id, n.kind, n.authority, n.reference, n.part, n.content, n.platform_id, n.received_at, \
      n.asked_due_at, n.urls, n.statement, n.filed_by, n.filed_at, n.due_at, n.ground, n.suspended_note, n.suspended_at, n.suspended_by, n.outcome, \
      n.answer_note, n.answered_at, n.answered_by, n.overdue_at FROM notices n";
 
@@ -35,6 +35,7 @@ pub(super) async fn insert(transaction: &mut Transaction, team: Team, notice: &N
         filing.authority.as_str().into(),
         filing.reference.as_str().into(),
         i64::from(filing.part).into(),
+        filing.content.as_ref().map(alert_json::hash_to_json).into(),
         filing.platform.map(|platform| i64::from(platform.0)).into(),
         filing.received_at.into(),
         filing.due_at.map(|at| at.0).into(),
@@ -46,7 +47,7 @@ pub(super) async fn insert(transaction: &mut Transaction, team: Team, notice: &N
     values.extend(changing(notice));
     let places: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "INSERT INTO notices (notice_id, team, case_id, kind, authority, reference, part, platform_id, received_at, asked_due_at, urls, statement, \
+        "INSERT INTO notices (notice_id, team, case_id, kind, authority, reference, part, content, platform_id, received_at, asked_due_at, urls, statement, \
          filed_by, filed_at, {}) VALUES ({}) ON CONFLICT (team, authority, reference, part) DO NOTHING",
         CHANGING.join(", "),
         places.join(", ")
@@ -111,6 +112,9 @@ pub(crate) fn notice(row: &Row) -> Result<Notice, StoreError> {
             by: key("answered_by")?,
         }),
     };
+    let content = row
+        .text_if_any("content")
+        .map_err(StoreError::database("read a notice"))?;
     let platform = number_if_any("platform_id")?
         .map(|number| u16::try_from(number).map(PlatformId))
         .transpose();
@@ -122,6 +126,7 @@ pub(crate) fn notice(row: &Row) -> Result<Notice, StoreError> {
             authority: text("authority")?,
             reference: text("reference")?,
             part: u32::try_from(number("part")?).map_err(|_| malformed("part"))?,
+            content: content.as_deref().map(alert_json::hash_from_json).transpose()?,
             platform: platform.map_err(|_| malformed("platform_id"))?,
             received_at: Timestamp(number("received_at")?),
             due_at: time_if_any("asked_due_at")?,

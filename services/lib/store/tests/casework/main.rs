@@ -6,6 +6,7 @@ mod alerts;
 mod fixture;
 mod leases;
 mod notices;
+mod observed;
 mod order;
 mod standings;
 mod steps;

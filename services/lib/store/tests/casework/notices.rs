@@ -3,7 +3,7 @@ use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, 
 use crate::{ANNA, BEN, queue, refusal};
 use tocsin_casework::{
     CaseId, CaseState, Filing, Filter, Lane, NoticeCommand, NoticeEvent, NoticeKind, NoticeOutcome, NoticeRefusal,
-    ORDER_DUE_IN, Refusal, SuspensionGround, Team,
+    ORDER_DUE_IN, PlatformClocks, Refusal, SuspensionGround, Team,
 };
 use tocsin_model::{AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, Milliseconds, Scope, Verdict};
 use tocsin_store::{About, Choice, Followed, NoticeQuery, NoticeState, QueueQuery, Store, StoreError};
@@ -17,6 +17,7 @@ fn filing(kind: NoticeKind, reference: &str) -> Filing {
         authority: "Bundeskriminalamt".to_owned(),
         reference: reference.to_owned(),
         part: 0,
+        content: None,
         platform: None,
         received_at: START,
         due_at: None,
@@ -29,9 +30,20 @@ fn order(reference: &str) -> Filing {
     filing(NoticeKind::RemovalOrder, reference)
 }
 
+fn hash(byte: u8) -> ContentHash {
+    ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap()
+}
+
 fn about(family: u128) -> About {
-    let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![family as u8; 32], None).unwrap();
-    About::Family(FamilyId(ContentId(family)), hash)
+    About::Family(FamilyId(ContentId(family)), hash(family as u8))
+}
+
+/// The same, naming the content.
+fn of(family: u8, filing: Filing) -> Filing {
+    Filing {
+        content: Some(hash(family)),
+        ..filing
+    }
 }
 
 fn answer(outcome: NoticeOutcome) -> NoticeCommand {
@@ -68,7 +80,7 @@ async fn a_notice_about_what_was_never_seen_opens_a_case_and_a_later_alert_updat
         assert_eq!((case.state(now), case.lane()), (CaseState::Open, Lane::Notices));
         assert_eq!(case.notices.due_at, Some(START + ORDER_DUE_IN));
         let (clocks, _) = f.store.clocks(COORDINATORS, LEASE).await.unwrap();
-        assert_eq!(clocks, [case.clocks()]);
+        assert_eq!(clocks, [(case.clocks(), PlatformClocks::default())]);
 
         let raised = alert(7, Scope::Coordinators, AlertLevel::Raised, 1);
         let effects = f.store.apply_alert(&raised).await.unwrap();
@@ -91,7 +103,11 @@ async fn a_notice_about_what_was_never_seen_opens_a_case_and_a_later_alert_updat
 async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
     on_both(async |f| {
         f.coordinators_cases(1).await;
-        let first = f.store.file_notice(TEAM, &about(1), &order("A-1")).await.unwrap();
+        let first = f
+            .store
+            .file_notice(TEAM, &about(1), &of(1, order("A-1")))
+            .await
+            .unwrap();
         let [case] = &queue(&f.store, COORDINATORS, CaseState::Open).await[..] else {
             panic!("one case");
         };
@@ -99,14 +115,18 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
         // The answer was lost; another dispatcher is asked, a little later.
         let other = f.another().await;
         f.clock.advance(LEASE);
-        let again = other.file_notice(TEAM, &about(1), &order("A-1")).await.unwrap();
+        let again = other.file_notice(TEAM, &about(1), &of(1, order("A-1"))).await.unwrap();
         assert_eq!(
             (again.event, again.notice),
             (NoticeEvent::SaidBefore, first.notice.clone())
         );
+        // Meanwhile the content joined another family: the same notice all the same, where it was filed.
+        let moved = About::Family(FamilyId(ContentId(77)), hash(1));
+        let again = other.file_notice(TEAM, &moved, &of(1, order("A-1"))).await.unwrap();
+        assert_eq!((again.event, again.case.id), (NoticeEvent::SaidBefore, case.id));
         let differs = [
-            (about(1), filing(NoticeKind::Referral, "A-1")),
-            (about(2), order("A-1")),
+            (about(1), of(1, filing(NoticeKind::Referral, "A-1"))),
+            (about(2), of(2, order("A-1"))),
         ];
         for (about, filing) in differs {
             let differs = other.file_notice(TEAM, &about, &filing).await;
@@ -128,6 +148,18 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
             "an order may name many contents"
         );
 
+        // Two dispatchers are told at once.
+        let third = Filing {
+            part: 2,
+            ..of(3, order("A-1"))
+        };
+        let family = about(3);
+        let (one, two) = tokio::join!(
+            f.store.file_notice(TEAM, &family, &third),
+            other.file_notice(TEAM, &family, &third)
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!((one.notice.id, one.case.id), (two.notice.id, two.case.id));
         let (alpha, ..) = f.party("alpha").await;
         let theirs = (Team::Party(alpha.id), BEN);
         let foreign = other.file_notice(theirs, &About::Case(case.id), &order("B-1")).await;
