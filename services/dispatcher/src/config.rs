@@ -16,6 +16,9 @@ pub struct DispatcherConfig {
     /// Every so many claims of a team take the case that waits longest, so that nothing starves. 0 (never) to 1,000; default 10. Counted in the
     /// store, over all dispatchers.
     pub longest_every: u32,
+    /// A case of which a notice is due within so many minutes goes before every priority, and before what waits longest. 0 (once it is due) to
+    /// 60 (an order from its receipt on); default 30.
+    pub notice_urgent_min: u32,
     /// The priority below which an open case closes unreviewed when its spread subsides; above it, it waits for a person all the same. 0 to
     /// 1,000,000,000; default 100. Must be the same for every dispatcher.
     pub unreviewed_below: u32,
@@ -45,6 +48,7 @@ impl Default for DispatcherConfig {
             lease_s: 300,
             undo_s: 5,
             longest_every: 10,
+            notice_urgent_min: 30,
             unreviewed_below: 100,
             pages_per_day: 15,
             ranked_cases_max: 1_000_000,
@@ -88,6 +92,7 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.lease_s", self.lease_s, 1..=3_600),
             Refusal::outside("dispatcher.undo_s", self.undo_s, 0..=60),
             Refusal::outside("dispatcher.longest_every", self.longest_every, 0..=1_000),
+            Refusal::outside("dispatcher.notice_urgent_min", self.notice_urgent_min, 0..=60),
             Refusal::outside("dispatcher.unreviewed_below", self.unreviewed_below, 0..=1_000_000_000),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
             Refusal::outside("dispatcher.ranked_cases_max", self.ranked_cases_max, 1..=100_000_000),
@@ -108,6 +113,10 @@ impl DispatcherConfig {
         Milliseconds::from_seconds(i64::from(self.lease_s))
     }
 
+    pub(crate) fn urgent_within(&self) -> Milliseconds {
+        Milliseconds::from_minutes(i64::from(self.notice_urgent_min))
+    }
+
     pub(crate) fn undo(&self) -> Milliseconds {
         Milliseconds::from_seconds(i64::from(self.undo_s))
     }
@@ -124,6 +133,7 @@ mod tests {
             lease_s: 0,
             undo_s: 61,
             longest_every: 1_001,
+            notice_urgent_min: 61,
             unreviewed_below: u32::MAX,
             pages_per_day: 0,
             ranked_cases_max: 0,

@@ -19,6 +19,7 @@
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
+//! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -35,6 +36,7 @@ mod deliveries;
 mod follow;
 mod housekeeping;
 mod incidents;
+mod overdue;
 pub mod problems;
 mod publisher;
 mod ranking;
@@ -147,7 +149,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     })?;
     let appender: Arc<dyn tocsin_log::Appender> = Arc::from(appender);
     let dispatcher = Arc::new(Dispatcher {
-        ranking: ranking::Ranking::new(parts.config.ranked_cases_max as usize),
+        ranking: ranking::Ranking::new(&parts.config),
         carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
         incidents: incidents::Incidents::new(parts.partitions, parts.promote_at),
         config: parts.config,
@@ -250,6 +252,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         readiness: parts.readiness,
     };
     roles.spawn_task("announce parties", sync.run(shutdown.clone()));
+    let notice_metrics = overdue::NoticeMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "escalate notices",
+        overdue::run(dispatcher.clone(), notice_metrics, shutdown.clone()),
+    );
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
     Ok(dispatcher)
 }

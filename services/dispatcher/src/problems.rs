@@ -1,6 +1,6 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
-use tocsin_casework::Refusal;
+use tocsin_casework::{NoticeRefusal, Refusal};
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
 
@@ -101,6 +101,31 @@ pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
     }
 }
 
+/// The kind of problem of a refusal by the rules of notices.
+pub fn of_notice_refusal(refusal: NoticeRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        NoticeRefusal::NoSuchNotice => (404, "There is no such notice of this team"),
+        NoticeRefusal::Differs => (
+            409,
+            "A notice of this authority, reference and part says something else",
+        ),
+        NoticeRefusal::Malformed => (422, "A part of the notice is missing, too long or malformed"),
+        NoticeRefusal::Times => (422, "A notice was received by now, and is due after that"),
+        NoticeRefusal::Answered => (409, "The notice was answered"),
+        NoticeRefusal::NotSuspendable => (422, "Only the time of a removal order is suspended"),
+        NoticeRefusal::Suspended => (409, "The time of the notice is suspended"),
+        NoticeRefusal::Running => (409, "The time of the notice runs"),
+        NoticeRefusal::TooMany => (422, "1,000 notices of this case wait for an answer"),
+        NoticeRefusal::Note => (422, "What is said has 1 to 2,048 bytes and no NUL character"),
+        NoticeRefusal::Outcome => (422, "This is no answer to a notice of this kind"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
+
 /// There is no party of this name, or it was revoked.
 pub const NO_SUCH_PARTY: ProblemKind = ProblemKind {
     status: 422,
@@ -117,6 +142,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
         StoreError::IncidentRefused(refusal) => Problem::new(of_incident_refusal(*refusal)),
         StoreError::NoSuchParty { .. } | StoreError::PartyRevoked { .. } => NO_SUCH_PARTY.into(),
+        StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -138,8 +164,9 @@ mod tests {
         let shared = problem::SHARED.iter().map(|kind| kind.code);
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
         let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
+        let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
         let own = [NO_QUEUE.code, COORDINATORS_ONLY.code, NO_SUCH_PARTY.code];
-        for code in shared.chain(refusals).chain(incidents).chain(own) {
+        for code in shared.chain(refusals).chain(incidents).chain(of_notices).chain(own) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process;
 
 use serde_json::Value;
-use tocsin_casework::{By, Ruling, Team};
+use tocsin_casework::{By, Filing, NoticeKind, Ruling, Team};
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
     Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
 };
-use tocsin_store::{BankSettings, Clock, KeySubject, Roles, Store};
+use tocsin_store::{About, BankSettings, Clock, KeySubject, Roles, Store};
 
 #[path = "../../lib/model/tests/example/mod.rs"]
 mod example;
@@ -89,11 +89,12 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         listed(pdq.clone(), "3"),
         listed(link.clone(), "4"),
         listed(md5(5), "5"),
+        listed(md5(6), "6"),
     ];
     store.update_list(&bank, &all, None).await.unwrap();
 
     // 1 violates, pdq is benign, the link waits, 2 was not seen, 5 is excepted from what was decided of its family; 7 is in no bank, and one was seen
-    // by a party alone.
+    // by a party alone. Of 6 an authority wrote, and nobody saw it.
     let alert = |family: u128, hash: &ContentHash, scope| Alert {
         id: AlertId(family),
         scope,
@@ -124,18 +125,36 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         .await
         .unwrap();
     let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
+    let referral = Filing {
+        kind: NoticeKind::Referral,
+        authority: "an authority".to_owned(),
+        reference: "6".to_owned(),
+        part: 0,
+        content: Some(md5(6)),
+        platform: None,
+        received_at: example::START,
+        due_at: None,
+        urls: Vec::new(),
+        statement: String::new(),
+    };
+    let about = About::Family(FamilyId(ContentId(16)), md5(6));
+    store
+        .file_notice((Team::Coordinators, key), &about, &referral)
+        .await
+        .unwrap();
     let mut excepting = Ruling::of(Verdict::Violating, "");
     excepting.grounds.exceptions = vec![ContentId(15)];
     for (family, ruling) in [
         (11, Ruling::of(Verdict::Violating, "")),
         (13, Ruling::of(Verdict::Benign, "")),
         (15, excepting),
+        (16, Ruling::of(Verdict::Violating, "")),
     ] {
         decide(&store, key, family, ruling).await;
     }
 
     let lines = export(at, "local-file", &[]);
-    let texts = [md5(1), md5(2), md5(5), pdq.clone(), link.clone()]
+    let texts = [md5(1), md5(2), md5(5), md5(6), pdq.clone(), link.clone()]
         .map(|hash| tocsin_exchange::write::local_file_line(&hash).unwrap());
     assert_eq!(lines.lines().collect::<Vec<_>>(), texts);
     check(at, "local-file", &lines, &texts);
@@ -171,6 +190,7 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         r#"{"id":"93","reactions":"NOT_HELPFUL"}"#,
         r#"{"id":"93","reactions":"SAW_THIS_TOO"}"#,
         r#"{"id":"94","reactions":"SAW_THIS_TOO"}"#,
+        r#"{"id":"96","reactions":"HELPFUL"}"#,
     ];
     assert_eq!(lines, expected);
     let own = export(at, "threatexchange-reactions", &["--team", "alpha"]);
@@ -188,6 +208,7 @@ async fn decide(store: &Store, key: tocsin_model::KeyId, family: u128, ruling: R
         team,
         state: tocsin_casework::CaseState::Open,
         filter: tocsin_casework::Filter::default(),
+        urgent_within: tocsin_model::Milliseconds(0),
         limit: 100,
         after: None,
     };

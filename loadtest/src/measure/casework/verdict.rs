@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tocsin_casework::{CaseState, Filter, Team};
 use tocsin_log::TopicPartition;
-use tocsin_model::DecisionId;
+use tocsin_model::{DecisionId, Milliseconds};
 use tocsin_store::{QueueQuery, Store};
 use tocsin_wire::{decision, topics};
 
@@ -58,6 +58,7 @@ pub(super) async fn judge(bootstrap: &str, url: &str, worked: &Worked) -> anyhow
             team: Team::Coordinators,
             state: CaseState::Decided,
             filter: Filter::default(),
+            urgent_within: Milliseconds(0),
             limit: QueueQuery::LIMIT_MAX,
             after,
         };

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tocsin_casework::{Ranks, Team};
+use tocsin_casework::{ClockKind, Code, PlatformClocks, Ranks, Team};
 use tocsin_log::RecordRef;
-use tocsin_model::{Class, ContentId, FamilyId, Milliseconds, PartitionCount, Timestamp, Verdict};
+use tocsin_model::{Class, ContentId, FamilyId, Kind, Milliseconds, PartitionCount, PartyId, Timestamp, Verdict};
 use tocsin_sketch::codec::Decoder;
+use tocsin_store::Observed;
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::evidence;
 use tocsin_velocity::forecast::{Calibration, Model};
@@ -45,6 +46,9 @@ pub(crate) struct Figures {
     /// The time of each partition.
     partition_as_of: BTreeMap<u32, Timestamp>,
     calibration: Calibration,
+    /// What was last observed of each open case, and when, in the groups' time; of those in `untold` the store does not know.
+    observed: BTreeMap<(FamilyId, Team), (Timestamp, Observed)>,
+    untold: BTreeSet<(FamilyId, Team)>,
     /// How many records of families with an open case were left out.
     pub left_out: u64,
 }
@@ -66,8 +70,24 @@ impl Figures {
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
+            observed: BTreeMap::new(),
+            untold: BTreeSet::new(),
             left_out: 0,
         }
+    }
+
+    /// Forgets everything but which families are kept: it is read from the beginning again.
+    pub(crate) fn clear(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        *self = Figures::new(self.records_max);
+        self.kept = kept;
+    }
+
+    /// The family of a content by the records that a team may see; `None` where there is none.
+    pub(crate) fn family_of(&self, content: ContentId, team: Team) -> Option<FamilyId> {
+        let classes = [team.scope().own_class(), Class::All];
+        let mut records = classes.iter().filter_map(|class| self.records.get(&(content, *class)));
+        records.next().map(|(hot, _)| hot.family())
     }
 
     /// Takes a record of `tocsin.state` that is read `at`; what is none changes nothing. `is_wanted` says whether a family has an open case.
@@ -159,6 +179,10 @@ impl Figures {
                 continue;
             }
             self.take_back(*family);
+            let teams: BTreeSet<Team> = ranks.teams_of(*family).collect();
+            for team in teams {
+                self.observe(*family, team);
+            }
             ranks.set_live(*family, |team, verdict| self.priority(*family, team, verdict));
             if self.members.contains_key(family) {
                 let due = self.now + LOOK_AGAIN;
@@ -176,6 +200,12 @@ impl Figures {
     /// It has no open case: none yet, or they are all decided or closed.
     fn spare(&mut self, family: FamilyId, at: Instant) {
         self.take_back(family);
+        let of_family = (family, Team::Coordinators)..=(family, Team::Party(PartyId(u16::MAX)));
+        let known: Vec<_> = self.observed.range(of_family).map(|(key, _)| *key).collect();
+        for key in known {
+            self.observed.remove(&key);
+            self.untold.remove(&key);
+        }
         if self.members.contains_key(&family) {
             self.spared += 1;
             let place = (at, self.spared);
@@ -203,15 +233,70 @@ impl Figures {
         true
     }
 
+    /// Looks at what the records that a team may see say of clocks, regions and languages, unless it was looked at just before: these change
+    /// seldom, and a family is ranked again after [`LOOK_AGAIN`] whatever happens.
+    fn observe(&mut self, family: FamilyId, team: Team) {
+        let former = self.observed.get(&(family, team));
+        if former.is_some_and(|(at, _)| self.now < *at + LOOK_AGAIN) {
+            return;
+        }
+        let mut clocks = PlatformClocks::default();
+        let (mut regions, mut languages) = (BTreeSet::new(), BTreeSet::new());
+        let day = (self.now - Milliseconds::from_hours(24), self.now);
+        for (record, _) in self.seen_by(family, team) {
+            for (platform, kind, at) in record.first_of_each() {
+                let clock = match kind {
+                    Kind::Upload | Kind::BlockedUpload | Kind::Share | Kind::LiveStart => ClockKind::FirstSeen,
+                    Kind::Report => ClockKind::FirstReport,
+                    Kind::Notice => ClockKind::Notice,
+                    Kind::Removal => ClockKind::Removed,
+                    _ => continue,
+                };
+                clocks.note(platform, clock, at);
+            }
+            regions.extend(record.regions(day.0, day.1).codes.into_iter().map(|(code, _)| code));
+            languages.extend(record.languages(day.0, day.1).codes.into_iter().map(|(code, _)| code));
+        }
+        let stated = |codes: BTreeSet<Code>| codes.into_iter().filter(|code| *code != [0; 2]).collect();
+        let observed = Observed {
+            clocks: clocks.iter().collect(),
+            regions: stated(regions),
+            languages: stated(languages),
+        };
+        if former.is_none_or(|(_, former)| *former != observed) {
+            self.untold.insert((family, team));
+        }
+        self.observed.insert((family, team), (self.now, observed));
+    }
+
+    /// What the store is to be told of, at most so much; told again if it is not kept.
+    pub(crate) fn take_untold(&mut self, most: usize) -> Vec<(FamilyId, Team, Observed)> {
+        let taken: Vec<_> = self.untold.iter().take(most).copied().collect();
+        let told = taken.into_iter().filter_map(|key| {
+            self.untold.remove(&key);
+            Some((key.0, key.1, self.observed.get(&key)?.1.clone()))
+        });
+        told.collect()
+    }
+
+    /// The store did not keep it.
+    pub(crate) fn put_back(&mut self, family: FamilyId, team: Team) {
+        if self.observed.contains_key(&(family, team)) {
+            self.untold.insert((family, team));
+        }
+    }
+
+    /// The records of a family that a team may see, each with the time up to which it counts.
+    fn seen_by(&self, family: FamilyId, team: Team) -> impl Iterator<Item = &(HotRecord, Timestamp)> {
+        let own = team.scope().own_class();
+        let keys = self.members.get(&family).into_iter().flatten();
+        let seen = keys.filter(move |(_, class)| *class == Class::All || *class == own);
+        seen.filter_map(|key| self.records.get(key))
+    }
+
     /// What acting on the family is worth to a team: by the records that it may see. `None` where there is none.
     fn priority(&self, family: FamilyId, team: Team, verdict: Option<Verdict>) -> Option<f64> {
-        let own = team.scope().own_class();
-        let keys = self.members.get(&family)?.iter();
-        let seen = keys.filter(|(_, class)| *class == Class::All || *class == own);
-        let records: Vec<&HotRecord> = seen
-            .filter_map(|key| self.records.get(key))
-            .map(|(hot, _)| hot)
-            .collect();
+        let records: Vec<&HotRecord> = self.seen_by(family, team).map(|(hot, _)| hot).collect();
         if records.is_empty() {
             return None;
         }
@@ -245,11 +330,6 @@ impl Figures {
         (self.now > Timestamp(i64::MIN)).then_some(self.now)
     }
 
-    /// The families that are kept for their own sake.
-    pub(crate) fn kept(&self) -> &BTreeSet<FamilyId> {
-        &self.kept
-    }
-
     /// What is known of a family inside a team's scope. `None` where nothing of it is hot there, or a partition has not told its time yet.
     pub(crate) fn reading(
         &self,
@@ -258,9 +338,7 @@ impl Figures {
         (partitions, promote_at): (PartitionCount, u32),
     ) -> Option<FamilyReading> {
         let own = team.scope().own_class();
-        let keys = self.members.get(&family)?.iter();
-        let seen = keys.filter(|(_, class)| *class == Class::All || *class == own);
-        let records: Vec<&(HotRecord, Timestamp)> = seen.filter_map(|key| self.records.get(key)).collect();
+        let records: Vec<&(HotRecord, Timestamp)> = self.seen_by(family, team).collect();
         let time_of = |group| self.partition_as_of.get(&partitions.partition_of(group)).copied();
         // The records of a unit come before the header that tells its time: each knows better up to when it counts.
         let mut as_of = time_of(family.home())?;

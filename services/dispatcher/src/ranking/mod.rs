@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Case, CaseId, Filter, Ranks, Standing, Team};
-use tocsin_model::{FamilyId, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Followed, STANDINGS_MAX, StoreError};
 
 use crate::telemetry::StoreFailed;
-use crate::{Dispatcher, pause};
+use crate::{Dispatcher, DispatcherConfig, pause};
 
 use figures::Figures;
 pub(crate) use reader::FigureReader;
@@ -29,6 +29,8 @@ pub(crate) use telemetry::RankingMetrics;
 const CANDIDATES: usize = 32;
 /// How often to ask the store what other dispatchers did.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// How many cases the store is told of each time what their state says: a few of them change where or when they spread.
+const OBSERVED_MAX: usize = 64;
 /// How long after all open cases were read they are read again. One page is read each time that nothing is left to follow.
 const WALK_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -36,12 +38,14 @@ const WALK_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Ranking {
     ranks: Mutex<Ranks>,
+    /// What `tocsin.state` says, on which the ranks stand. Locked before the ranks, where both are.
+    figures: Mutex<Figures>,
+    /// What is due within this time goes first.
+    urgent_within: Milliseconds,
     /// The store's time, as last heard.
     now: AtomicI64,
     /// Whether every open case is ranked.
     is_complete: AtomicBool,
-    /// What `tocsin.state` says. Locked before the ranks where both are.
-    figures: Mutex<Figures>,
     /// Whether it was read through.
     is_read: AtomicBool,
     /// Whether it must be read again: a family is kept now whose records may have been left out.
@@ -49,13 +53,14 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    /// At most so many cases are ranked.
-    pub(crate) fn new(cases_max: usize) -> Ranking {
+    /// As an operator chose.
+    pub(crate) fn new(config: &DispatcherConfig) -> Ranking {
         Ranking {
-            ranks: Mutex::new(Ranks::new(cases_max)),
+            ranks: Mutex::new(Ranks::new(config.ranked_cases_max as usize)),
+            figures: Mutex::new(Figures::new(config.ranked_records_max as usize)),
+            urgent_within: config.urgent_within(),
             now: AtomicI64::new(i64::MIN),
             is_complete: AtomicBool::new(false),
-            figures: Mutex::new(Figures::new(0)),
             is_read: AtomicBool::new(false),
             read_again: AtomicBool::new(false),
         }
@@ -67,7 +72,8 @@ impl Ranking {
             return Vec::new();
         }
         let now = Timestamp(self.now.load(Ordering::Relaxed));
-        self.lock().best(team, filter, CANDIDATES, now)
+        let urgent = now + self.urgent_within;
+        self.lock().best(team, filter, CANDIDATES, (now, urgent))
     }
 
     /// What this process did with a case: the next claim need not wait until the store tells of it.
@@ -78,6 +84,11 @@ impl Ranking {
     /// The priority by which a case is ranked.
     pub(crate) fn priority(&self, case: CaseId) -> Option<f64> {
         self.lock().priority(case)
+    }
+
+    /// The family of a content by the hot records that a team may see; `None` of what does not spread.
+    pub(crate) fn family_of(&self, content: ContentId, team: Team) -> Option<FamilyId> {
+        self.figures().family_of(content, team)
     }
 
     fn put(&self, standings: &[Standing], now: Timestamp) {
@@ -121,12 +132,9 @@ impl Ranking {
         }
     }
 
-    fn begin_reading(&self, records_max: usize) {
+    fn begin_reading(&self) {
         self.is_read.store(false, Ordering::Release);
-        let mut figures = self.figures();
-        let kept = figures.kept().clone();
-        *figures = Figures::new(records_max);
-        figures.keep(kept, Instant::now());
+        self.figures().clear();
         self.read_again.store(false, Ordering::Release);
     }
 
@@ -165,6 +173,7 @@ pub(crate) async fn follow_cases(
                 if !standings.is_empty() {
                     continue;
                 }
+                tell_observed(&dispatcher).await;
                 ranking.is_complete.store(followed.is_caught_up(), Ordering::Release);
                 if let Err(error) = walk.step(&dispatcher, Instant::now()).await {
                     StoreFailed { error: &error }.emit(&dispatcher.metrics);
@@ -178,6 +187,17 @@ pub(crate) async fn follow_cases(
         pause(FOLLOW_INTERVAL, &shutdown).await;
     }
     Ok(())
+}
+
+/// Tells the store what the state says of the clocks, regions and languages of open cases. Every dispatcher does: the same thing twice is once.
+async fn tell_observed(dispatcher: &Dispatcher) {
+    let untold = dispatcher.ranking.figures().take_untold(OBSERVED_MAX);
+    for (family, team, observed) in untold {
+        if let Err(error) = dispatcher.store.observe(team, family, &observed).await {
+            dispatcher.ranking.figures().put_back(family, team);
+            StoreFailed { error: &error }.emit(&dispatcher.metrics);
+        }
+    }
 }
 
 /// All open cases, read again in the order of their ids.

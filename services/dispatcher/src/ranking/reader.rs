@@ -50,7 +50,7 @@ impl FigureReader {
         }
         let mut reader = self.log.tail_reader(&starts)?;
         let ranking = &self.dispatcher.ranking;
-        ranking.begin_reading(self.dispatcher.config.ranked_records_max as usize);
+        ranking.begin_reading();
         while !shutdown.is_requested() {
             if ranking.is_to_be_read_again() {
                 return Ok(());

@@ -83,7 +83,7 @@ pub(crate) async fn read_history(
         let history = history.map_err(|error| problems::of_store(&error))?;
         let steps = history.into_iter().map(|entry| HistoryStep {
             at: instant(entry.at),
-            who: entry.who.to_string(),
+            who: entry.who.map(|who| who.to_string()),
             person: entry.person,
             kind: entry.kind,
             about: entry.about,
@@ -237,7 +237,7 @@ pub(super) fn asked_version(headers: &HeaderMap) -> Result<Option<u64>, Problem>
 pub(super) type AskedCase = Result<Path<String>, PathRejection>;
 
 /// What is no id names no case.
-fn case_id(asked: AskedCase) -> Result<CaseId, Problem> {
+pub(super) fn case_id(asked: AskedCase) -> Result<CaseId, Problem> {
     let id = asked.ok().and_then(|Path(text)| text.parse().ok());
     id.ok_or_else(|| Problem::new(problems::of_refusal(Refusal::NoSuchCase)))
 }

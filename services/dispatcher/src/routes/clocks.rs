@@ -5,13 +5,14 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tocsin_casework::{ClockSummary, Clocks, Waits};
+use tocsin_casework::{ClockSummary, Clocks, PlatformSummary, Waits};
 use tocsin_model::{Milliseconds, Timestamp};
 use tocsin_runtime::{Problem, problem};
 use tocsin_wire::document::instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answered;
+use super::documents::platform_name;
 use super::refused::{NotRead, Refused};
 use crate::{Dispatcher, problems};
 
@@ -30,9 +31,9 @@ pub struct ClockParameters {
 /// When what happened to a case first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClocksDocument {
-    /// The family was seen, as far as the team's alerts know, RFC 3339.
+    /// The family was seen, as far as the team's alerts know, RFC 3339. Null: nothing was seen of it.
     pub first_seen: Option<String>,
-    /// It rang.
+    /// It rang. Null: it was opened by a notice, and never rang.
     pub alert_at: Option<String>,
     /// The case was opened.
     pub opened_at: Option<String>,
@@ -67,6 +68,37 @@ pub struct ClockSummaryDocument {
     pub to_claim: Option<WaitsDocument>,
     /// From the first sighting to the decision.
     pub to_decision: Option<WaitsDocument>,
+    /// The same on each platform that something is known of.
+    pub platforms: Vec<PlatformSummaryDocument>,
+}
+
+/// How fast it went on one platform: from the first sighting there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlatformSummaryDocument {
+    /// The platform, by its name.
+    pub platform: String,
+    /// How many cases something is known of there.
+    pub cases: usize,
+    /// To the first report there.
+    pub to_report: Option<WaitsDocument>,
+    /// To the first notice.
+    pub to_notice: Option<WaitsDocument>,
+    /// To the alert of the case.
+    pub to_alert: Option<WaitsDocument>,
+    /// To the time others were told.
+    pub to_share: Option<WaitsDocument>,
+    /// To the claim of the case.
+    pub to_claim: Option<WaitsDocument>,
+    /// To the decision of the case.
+    pub to_decision: Option<WaitsDocument>,
+    /// To the first removal there.
+    pub to_removal: Option<WaitsDocument>,
+    /// To the removal of all that is known there.
+    pub to_confirmation: Option<WaitsDocument>,
+    /// How many cases leaked there after others were told.
+    pub leaked: usize,
+    /// How many were removed there within 60 minutes of their first sighting there.
+    pub removed_in_golden_hour: usize,
 }
 
 /// How long something took.
@@ -109,7 +141,9 @@ pub(crate) async fn read_clocks(
         let period = Milliseconds::from_hours(i64::from(hours));
         let clocks = dispatcher.store.clocks(access.team, period).await;
         let (clocks, now) = clocks.map_err(|error| problems::of_store(&error))?;
-        let summary = ClockSummary::of(&clocks);
+        let of_cases: Vec<Clocks> = clocks.iter().map(|(clocks, _)| *clocks).collect();
+        let summary = ClockSummary::of(&of_cases);
+        let (platforms, names) = (PlatformSummary::of(&clocks), dispatcher.names());
         Ok(ClockSummaryDocument {
             as_of: instant(now),
             hours,
@@ -120,6 +154,10 @@ pub(crate) async fn read_clocks(
             to_alert: summary.to_alert.map(WaitsDocument::from),
             to_claim: summary.to_claim.map(WaitsDocument::from),
             to_decision: summary.to_decision.map(WaitsDocument::from),
+            platforms: platforms
+                .iter()
+                .map(|(platform, summary)| PlatformSummaryDocument::of(platform_name(&names, *platform), summary))
+                .collect(),
         })
     };
     answered(&dispatcher, "read_clocks", read.await)
@@ -128,13 +166,33 @@ pub(crate) async fn read_clocks(
 impl ClocksDocument {
     pub(super) fn of(clocks: &Clocks, now: Timestamp) -> ClocksDocument {
         ClocksDocument {
-            first_seen: instant(clocks.first_seen),
-            alert_at: instant(clocks.alert_at),
+            first_seen: clocks.first_seen.and_then(instant),
+            alert_at: clocks.alert_at.and_then(instant),
             opened_at: instant(clocks.opened_at),
             claimed_at: clocks.claimed_at.and_then(instant),
             decided_at: clocks.decided_at.and_then(instant),
-            golden_until: instant(clocks.golden_until()),
+            golden_until: clocks.golden_until().and_then(instant),
             golden_left_s: clocks.golden_left(now).0 / 1_000,
+        }
+    }
+}
+
+impl PlatformSummaryDocument {
+    fn of(platform: String, summary: &PlatformSummary) -> PlatformSummaryDocument {
+        let waits = |waits: Option<Waits>| waits.map(WaitsDocument::from);
+        PlatformSummaryDocument {
+            platform,
+            cases: summary.cases,
+            to_report: waits(summary.to_report),
+            to_notice: waits(summary.to_notice),
+            to_alert: waits(summary.to_alert),
+            to_share: waits(summary.to_share),
+            to_claim: waits(summary.to_claim),
+            to_decision: waits(summary.to_decision),
+            to_removal: waits(summary.to_removal),
+            to_confirmation: waits(summary.to_confirmation),
+            leaked: summary.leaked,
+            removed_in_golden_hour: summary.removed_in_golden_hour,
         }
     }
 }

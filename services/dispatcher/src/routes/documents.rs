@@ -1,8 +1,9 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Draft};
-use tocsin_model::{Alert, ContentId, KeyId, RecommendedAction, Scope, Timestamp, Verdict};
+use tocsin_casework::{Case, CaseDecision, Code, Draft};
+use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
+use tocsin_wire::Names;
 use tocsin_wire::document::{
     AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
     score_terms,
@@ -50,17 +51,25 @@ pub struct CaseDocument {
     pub hash: HashText,
     /// Rises with every change of what people decide on, not with figures: the number in `ETag`, for `If-Match`.
     pub version: u64,
-    /// `live`, `watch_listed` or `general`: the first that fits.
+    /// `live`, `watch_listed`, `notices` or `general`: the first that fits.
     pub lane: &'static str,
     /// Where it waits: `moderators`, `expert` or `legal`.
     pub desk: &'static str,
     /// How grave, from 1.
     pub severity: f64,
+    /// The regions in which it spread within the last day, as far as they are told apart: ISO 3166-1.
+    pub regions: Vec<String>,
+    /// The languages in which it did: ISO 639-1.
+    pub languages: Vec<String>,
     /// Since when it is in the queue: since it was opened, or came back.
     pub waiting_since: Option<String>,
     /// Put aside until then: nobody is handed it, unless it escalates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<String>,
+    /// How many notices of it wait for the team's answer.
+    pub open_notices: u32,
+    /// When the first of its notices is due, RFC 3339: what is due soon goes before every priority. Null where no time runs.
+    pub notice_due_at: Option<String>,
     /// Orders the pages of the queue: by the alert that is shown.
     pub priority: f64,
     /// Orders claims: by the latest figures, at most a second old; by the alert where there are none. A case that is claimed or held has
@@ -70,7 +79,7 @@ pub struct CaseDocument {
     pub priority_terms: Vec<TermAnswer>,
     /// When the case was opened, by the store's clock, RFC 3339.
     pub opened_at: Option<String>,
-    /// When its first alert rang.
+    /// When its first alert rang. Null: it was opened by a notice, and never rang.
     pub first_alert_at: Option<String>,
     /// When its last alert rang.
     pub last_alert_at: Option<String>,
@@ -78,8 +87,8 @@ pub struct CaseDocument {
     pub as_of: Option<String>,
     /// When what happened first, and what is left of the golden hour.
     pub clocks: ClocksDocument,
-    /// The figures of the alert that is shown.
-    pub alert: CaseAlert,
+    /// The figures of the alert that is shown. Null: it never rang.
+    pub alert: Option<CaseAlert>,
     /// The number of the last lease; 0 when there was none.
     pub fencing: u64,
     /// Who holds the case.
@@ -265,14 +274,15 @@ pub struct ModeratorDocument {
 pub struct HistoryStep {
     /// When, by the store's clock, RFC 3339.
     pub at: Option<String>,
-    /// The id of the key that did it; 32 zeros where nobody did.
-    pub who: String,
+    /// The id of the key that did it; null where nobody did: a time was over, or families joined or parted.
+    pub who: Option<String>,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided` or `withdrawn`; and what nobody did, but came of families that
-    /// joined or parted: `merged_into`, `merged_from`, `split_from` or `split_off`.
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`, or
+    /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`; and what came of families that joined or parted: `merged_into`,
+    /// `merged_from`, `split_from` or `split_off`.
     pub kind: String,
-    /// The key it was handed to, the desk, the decision or the other case; empty where there is none.
+    /// The key it was handed to, the desk, the decision, the notice, the clock or the other case; empty where there is none.
     pub about: String,
     /// The words that came with it; of a merge what came of it: `disputed`, `decision_carried`, `lease_moved` or `lease_ended`.
     pub note: String,
@@ -288,22 +298,31 @@ impl Dispatcher {
             team: access.team_name(),
             state: case.state(now).name(),
             family: case.family.to_string(),
-            hash: HashText::from(&case.alert.hash),
+            hash: HashText::from(&case.hash),
             version: case.version,
             lane: traits.lane.name(),
             desk: traits.desk.name(),
             severity: traits.severity,
+            regions: traits.regions.iter().map(code_text).collect(),
+            languages: traits.languages.iter().map(code_text).collect(),
             waiting_since: instant(case.waiting_since),
             held_until: case.held_until.filter(|until| now < *until).and_then(instant),
+            open_notices: case.notices.open,
+            notice_due_at: case.notices.due_at.and_then(instant),
             priority: case.priority,
             live_priority: self.ranking.priority(case.id),
-            priority_terms: case.alert.priority_terms.iter().map(TermAnswer::from).collect(),
+            priority_terms: case
+                .alert
+                .iter()
+                .flat_map(|alert| &alert.priority_terms)
+                .map(TermAnswer::from)
+                .collect(),
             opened_at: instant(case.opened_at),
-            first_alert_at: instant(case.first_alert_at),
-            last_alert_at: instant(case.last_alert_at),
+            first_alert_at: case.first_alert_at.and_then(instant),
+            last_alert_at: case.last_alert_at.and_then(instant),
             as_of: instant(now),
             clocks: ClocksDocument::of(&case.clocks(), now),
-            alert: self.alert_document(&case.alert),
+            alert: case.alert.as_ref().map(|alert| self.alert_document(alert)),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),
             draft: case.draft.as_ref().map(draft_document),
@@ -341,10 +360,7 @@ impl Dispatcher {
     fn alert_document(&self, alert: &Alert) -> CaseAlert {
         let names = self.names();
         let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
-            platform: match names.platforms.get(&figures.platform) {
-                Some(name) => name.to_string(),
-                None => figures.platform.0.to_string(),
-            },
+            platform: platform_name(&names, figures.platform),
             spread_1h: figures.spread_1h,
             spread_24h: figures.spread_24h,
             accounts: figures.reach.into(),
@@ -395,6 +411,16 @@ impl Dispatcher {
             live: alert.live.map(LiveAnswer::from),
         }
     }
+}
+
+/// Its name, or its number before it was heard of.
+pub(super) fn platform_name(names: &Names, platform: PlatformId) -> String {
+    let name = names.platforms.get(&platform);
+    name.map_or_else(|| platform.0.to_string(), ToString::to_string)
+}
+
+fn code_text(code: &Code) -> String {
+    String::from_utf8_lossy(code).into_owned()
 }
 
 fn lease_document(case: &Case, now: Timestamp, asker: KeyId) -> Option<CaseLease> {

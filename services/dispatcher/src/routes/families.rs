@@ -109,7 +109,7 @@ pub(crate) async fn link_contents(State(dispatcher): State<Arc<Dispatcher>>, req
     answered(&dispatcher, "link_contents", link.await)
 }
 
-fn hash(field: &str, text: &HashText) -> Result<ContentHash, Problem> {
+pub(super) fn hash(field: &str, text: &HashText) -> Result<ContentHash, Problem> {
     let refused = |reason: String| Problem::new(problem::INVALID_BODY).with_detail(format!("{field}: {reason}"));
     let algorithm = Algorithm::from_name(&text.algorithm).ok_or_else(|| refused("unknown algorithm".to_owned()))?;
     ContentHash::parse(algorithm, &text.value, None).map_err(|error| refused(error.to_string()))
@@ -123,6 +123,11 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    /// The id of a content.
+    pub(super) fn content_id(&self, hash: &ContentHash) -> ContentId {
+        self.key.content_id(hash)
+    }
+
     fn joined(&self, content: ContentHash, with: ContentHash) -> Result<Link, Problem> {
         let id = |hash: &ContentHash| self.key.content_id(hash);
         // As everywhere, the higher id joins the lower.

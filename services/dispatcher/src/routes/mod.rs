@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod case_clocks;
 mod cases;
 mod clocks;
 mod deciding;
@@ -13,6 +14,8 @@ mod documents;
 mod families;
 mod handling;
 mod incidents;
+mod notice_documents;
+mod notices;
 mod queue;
 mod refused;
 mod requests;
@@ -53,6 +56,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(cases::renew_lease))
         .routes(routes!(cases::release_case))
         .routes(routes!(cases::read_history))
+        .routes(routes!(case_clocks::read_case_clocks, case_clocks::tell_clock))
         .routes(routes!(handling::hand_over_case))
         .routes(routes!(handling::escalate_case))
         .routes(routes!(handling::hold_case))
@@ -60,6 +64,12 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::save_draft))
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
+        .routes(routes!(notices::read_notices, notices::file_notice))
+        .routes(routes!(notices::read_notice))
+        .routes(routes!(notices::answer_notice))
+        .routes(routes!(notices::suspend_notice))
+        .routes(routes!(notices::resume_notice))
+        .routes(routes!(notices::report_threat))
         .routes(routes!(families::link_contents))
         .merge(incidents::routes())
 }

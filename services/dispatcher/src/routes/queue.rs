@@ -19,7 +19,7 @@ use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 50;
 
-/// The queue of the key's team, highest priority first.
+/// The queue of the key's team: what is due soon, then highest priority first.
 #[utoipa::path(
     get,
     path = "/v1/queue",
@@ -43,8 +43,8 @@ pub(crate) async fn read_queue(
     answered(&dispatcher, "read_queue", result)
 }
 
-/// Claims the best waiting case: that of the highest priority, and every so many times that which waits longest. `case` is `null` when none
-/// waits.
+/// Claims the best waiting case: one of which a notice is due soon; otherwise that of the highest priority, and every so many times that which
+/// waits longest. `case` is `null` when none waits.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
@@ -124,6 +124,8 @@ async fn queue_page(
         desk: parameters.desk.as_deref(),
         platform: parameters.platform.as_deref(),
         severity_min: parameters.severity_min,
+        region: parameters.region.as_deref(),
+        language: parameters.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
     let after = parameters.after.map(|after| after.parse()).transpose();
@@ -132,6 +134,7 @@ async fn queue_page(
         team: access.team,
         state,
         filter,
+        urgent_within: dispatcher.config.urgent_within(),
         limit,
         after,
     };
@@ -158,12 +161,15 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         desk: Some(claim.desk.as_deref().unwrap_or(Desk::Moderators.name())),
         platform: claim.platform.as_deref(),
         severity_min: claim.severity_min,
+        region: claim.region.as_deref(),
+        language: claim.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names());
     let choice = Choice {
         filter: filter.map_err(|reason| Problem::new(problem::INVALID_BODY).with_detail(reason))?,
         candidates: Vec::new(),
         longest_every: dispatcher.config.longest_every,
+        urgent_within: dispatcher.config.urgent_within(),
     };
     let choice = Choice {
         candidates: dispatcher.ranking.candidates(access.team, &choice.filter),

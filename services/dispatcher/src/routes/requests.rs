@@ -1,8 +1,8 @@
 //! What the routes take.
 
 use serde::Deserialize;
-use tocsin_casework::{Desk, Draft, Filter, Lane, Ruling};
-use tocsin_model::{ContentId, Grounds, RecommendedAction, Verdict};
+use tocsin_casework::{Code, Desk, Draft, Filter, Lane, Ruling};
+use tocsin_model::{ContentId, Grounds, PlatformId, RecommendedAction, Verdict};
 use tocsin_runtime::{Problem, problem};
 use tocsin_wire::Names;
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +18,7 @@ pub struct QueueParameters {
     pub limit: Option<u32>,
     /// `next` of the page before.
     pub after: Option<String>,
-    /// Only this lane: `live`, `watch_listed` or `general`.
+    /// Only this lane: `live`, `watch_listed`, `notices` or `general`.
     pub lane: Option<String>,
     /// Only this desk: `moderators`, `expert` or `legal`. By default all.
     pub desk: Option<String>,
@@ -26,6 +26,10 @@ pub struct QueueParameters {
     pub platform: Option<String>,
     /// Only what is at least as grave: 1 to 4.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day: two capital letters, ISO 3166-1.
+    pub region: Option<String>,
+    /// Only what spread in this language within the last day: two small letters, ISO 639-1.
+    pub language: Option<String>,
 }
 
 /// How to claim the best case.
@@ -34,7 +38,7 @@ pub struct QueueParameters {
 pub struct BestRequest {
     /// How long to hold the case, in seconds: 1 to 3,600. By default what the operator chose.
     pub lease_s: Option<u32>,
-    /// Only this lane: `live`, `watch_listed` or `general`.
+    /// Only this lane: `live`, `watch_listed`, `notices` or `general`.
     pub lane: Option<String>,
     /// This desk: `moderators` (the default), `expert` or `legal`.
     pub desk: Option<String>,
@@ -42,6 +46,10 @@ pub struct BestRequest {
     pub platform: Option<String>,
     /// Only what is at least as grave: 1 to 4.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day: two capital letters, ISO 3166-1.
+    pub region: Option<String>,
+    /// Only what spread in this language within the last day: two small letters, ISO 639-1.
+    pub language: Option<String>,
 }
 
 /// How to claim.
@@ -211,6 +219,8 @@ pub(super) struct FilterText<'a> {
     pub desk: Option<&'a str>,
     pub platform: Option<&'a str>,
     pub severity_min: Option<f64>,
+    pub region: Option<&'a str>,
+    pub language: Option<&'a str>,
 }
 
 impl FilterText<'_> {
@@ -218,14 +228,9 @@ impl FilterText<'_> {
     pub(super) fn read(&self, names: &Names) -> Result<Filter, String> {
         let lane = self
             .lane
-            .map(|text| Lane::from_name(text).ok_or("lane: live, watch_listed or general"));
+            .map(|text| Lane::from_name(text).ok_or("lane: live, watch_listed, notices or general"));
         let desk = self.desk.map(|text| Desk::from_name(text).ok_or(DESKS));
-        let platform = self.platform.map(|text| {
-            let found = names.platforms.iter().find(|(_, name)| name.as_str() == text);
-            found
-                .map(|(platform, _)| *platform)
-                .ok_or("platform: no platform has this name")
-        });
+        let platform = self.platform.map(|text| platform(text, names));
         if self.severity_min.is_some_and(|severity| !severity.is_finite()) {
             return Err("severity_min: a number".to_owned());
         }
@@ -234,8 +239,32 @@ impl FilterText<'_> {
             desk: desk.transpose()?,
             platform: platform.transpose()?,
             severity_min: self.severity_min,
+            region: self.region.map(region).transpose()?,
+            language: self.language.map(language).transpose()?,
         })
     }
+}
+
+fn region(text: &str) -> Result<Code, &'static str> {
+    let code = code(text).filter(|code| code.iter().all(u8::is_ascii_uppercase));
+    code.ok_or("region: two capital letters, as DE")
+}
+
+fn language(text: &str) -> Result<Code, &'static str> {
+    let code = code(text).filter(|code| code.iter().all(u8::is_ascii_lowercase));
+    code.ok_or("language: two small letters, as de")
+}
+
+fn code(text: &str) -> Option<Code> {
+    text.as_bytes().try_into().ok()
+}
+
+/// The platform of this name.
+pub(super) fn platform(text: &str, names: &Names) -> Result<PlatformId, &'static str> {
+    let found = names.platforms.iter().find(|(_, name)| name.as_str() == text);
+    found
+        .map(|(platform, _)| *platform)
+        .ok_or("platform: no platform has this name")
 }
 
 const DESKS: &str = "desk: moderators, expert or legal";

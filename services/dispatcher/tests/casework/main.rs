@@ -12,5 +12,6 @@ mod deliveries;
 mod example;
 mod incidents;
 mod links;
+mod notices;
 mod ranking;
 mod receiver;

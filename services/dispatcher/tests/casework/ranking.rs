@@ -1,4 +1,5 @@
-//! Goal: claims go by the latest figures of `tocsin.state`, and by the alerts where it says nothing.
+//! Goal: claims go by the latest figures of `tocsin.state`, and by the alerts where it says nothing; what it tells of clocks, regions and languages
+//! stands with the case.
 
 use serde_json::json;
 use tocsin_log::TopicPartition;
@@ -8,8 +9,10 @@ use tocsin_model::{
     Timestamp,
 };
 use tocsin_sketch::ColdConfig;
-use tocsin_sketch::codec::Encoder;
-use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
+use tocsin_sketch::codec::{Decoder, Encoder};
+use tocsin_store::Clock;
+use tocsin_velocity::{Group, GroupConfig, HotKey, HotRecord, Input};
+use tocsin_wire::document::instant;
 use tocsin_wire::state::{StateKey, StateRecord};
 use tocsin_wire::topics;
 
@@ -63,8 +66,8 @@ pub fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timest
             account: Some(AccountToken((copy + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             account_epoch: 0,
             audience: 1_000,
-            region: [0; 2],
-            language: [0; 2],
+            region: *b"NZ",
+            language: *b"en",
             tvec_confidence: Sighting::NO_LABEL,
         };
         group.apply(Input::Sighting(&sighting), &mut outputs);
@@ -220,5 +223,93 @@ async fn a_candidate_that_is_gone_is_forgotten_when_the_store_refuses_it() {
     assert_eq!(claimed["case"]["id"], queue[1]["id"]);
     let closed = running.get(&path(0), coordinators).await;
     assert!(closed["live_priority"].is_null(), "{closed}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_state_tells_of_clocks_and_places_stands_with_the_case() {
+    let clock = Clock::standing_at(START + Milliseconds::from_hours(1));
+    let bench = Bench::with_clock(clock).await;
+    let running = bench.start().await;
+    let (content, key, value, _) = spreading(9, 200);
+    let crisis = Alert {
+        family: FamilyId(content),
+        ..alert(1, Scope::All, AlertLevel::Raised, 1.0)
+    };
+    bench.ring(&[crisis, alert(2, Scope::All, AlertLevel::Raised, 20.0)]);
+    running.queue_of(2, &bench.coordinators).await;
+    let record = StateRecord::decode(&value).unwrap();
+    let hot = HotRecord::decode(&mut Decoder::new(&record.body)).unwrap();
+    let (_, _, first_seen) = hot.first_of_each().next().unwrap();
+    bench.append_under(topics::STATE, &[(Some(key.to_bytes()), value.clone())]);
+    let began = std::time::Instant::now();
+    let case = loop {
+        let page = running
+            .get("/v1/queue?region=NZ&language=en", &bench.coordinators)
+            .await;
+        if let [case] = &page["cases"].as_array().unwrap()[..] {
+            break case.clone();
+        }
+        assert!(began.elapsed() < crate::bench::WAIT_MAX, "{page}");
+    };
+    assert_eq!(case["family"], content.to_string().as_str());
+    assert_eq!((&case["regions"], &case["languages"]), (&json!(["NZ"]), &json!(["en"])));
+    let elsewhere = running.get("/v1/queue?region=DE", &bench.coordinators).await;
+    assert_eq!(elsewhere["cases"], json!([]));
+    let path = format!("/v1/cases/{}/clocks", case["id"].as_str().unwrap());
+    let clocks = running.get(&path, &bench.coordinators).await;
+    let on = &clocks["platforms"][0];
+    assert_eq!(
+        (&on["platform"], on["first_seen"].as_str().map(str::to_owned)),
+        (&json!("alpha-video"), instant(first_seen))
+    );
+
+    let removed = first_seen + Milliseconds::from_minutes(30);
+    let told = json!({"platform": "alpha-video", "clock": "removed", "at": instant(removed)});
+    let clocks = running.post(&path, &bench.coordinators, told).await;
+    assert_eq!(
+        clocks["platforms"][0]["removed"].as_str().map(str::to_owned),
+        instant(removed)
+    );
+    let summary = running.get("/v1/clocks", &bench.coordinators).await;
+    let on = &summary["platforms"][0];
+    assert_eq!(
+        (&on["platform"], &on["to_removal"]["median_s"]),
+        (&json!("alpha-video"), &json!(1_800.0))
+    );
+    assert_eq!(on["removed_in_golden_hour"], 1);
+
+    let claimed = running
+        .post("/v1/queue/claim", &bench.coordinators, json!({"language": "en"}))
+        .await;
+    assert_eq!(claimed["case"]["id"], case["id"], "the other ranks higher");
+    for body in [
+        json!({"platform": "alpha-video", "clock": "first_seen", "at": instant(removed)}),
+        json!({"platform": "nowhere", "clock": "removed", "at": instant(removed)}),
+        json!({"platform": "alpha-video", "clock": "removed", "at": "2999-01-01T00:00:00Z"}),
+    ] {
+        running
+            .refused(
+                reqwest::Method::POST,
+                &path,
+                &bench.coordinators,
+                Some(body),
+                (400, "invalid_body"),
+            )
+            .await;
+    }
+    running
+        .refused(reqwest::Method::GET, &path, &bench.alpha, None, (404, "case_unknown"))
+        .await;
+    let wrong = "/v1/queue?region=nz";
+    running
+        .refused(
+            reqwest::Method::GET,
+            wrong,
+            &bench.coordinators,
+            None,
+            (400, "invalid_parameter"),
+        )
+        .await;
     running.stop().await;
 }

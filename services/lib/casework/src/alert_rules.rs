@@ -1,8 +1,9 @@
 use std::cmp::Ordering;
 
-use tocsin_model::{Alert, AlertLevel, PartyId, PlatformId, Scope, Timestamp, Verdict};
+use tocsin_model::{Alert, AlertLevel, ContentHash, FamilyId, PartyId, PlatformId, Scope, Timestamp, Verdict};
 
 use crate::case::{Case, CaseId, Desk, Episode, Resting, Team};
+use crate::notice::NoticeLoad;
 
 /// Below this priority an open case closes unreviewed when its spread subsides, unless an operator chose another floor.
 pub const UNREVIEWED_BELOW: f64 = 100.0;
@@ -58,20 +59,35 @@ impl Case {
             Scope::All => (Episode::default(), episode),
             Scope::Coordinators | Scope::Party(_) => (episode, Episode::default()),
         };
+        let mut case = Case {
+            own_episode,
+            all_episode,
+            ..Case::open_silent(id, team, (alert.family, &alert.hash), now)
+        };
+        case.show(alert);
+        case
+    }
+
+    /// A case of a family, or of a content that may never have been seen, that nobody rang for. An alert that comes later updates it.
+    pub fn open_silent(id: CaseId, team: Team, (family, hash): (FamilyId, &ContentHash), now: Timestamp) -> Case {
         Case {
             id,
             team,
-            family: alert.family,
+            family,
+            hash: hash.clone(),
             opened_at: now,
-            first_seen: alert.first_seen,
+            first_seen: None,
             first_claimed_at: None,
             first_decided_at: None,
-            first_alert_at: alert.at,
-            last_alert_at: alert.at,
-            own_episode,
-            all_episode,
-            alert: alert.clone(),
-            priority: finite(alert.priority),
+            first_alert_at: None,
+            last_alert_at: None,
+            own_episode: Episode::default(),
+            all_episode: Episode::default(),
+            alert: None,
+            regions: Vec::new(),
+            languages: Vec::new(),
+            notices: NoticeLoad::default(),
+            priority: 0.0,
             version: 1,
             waiting_since: now,
             desk: Desk::Moderators,
@@ -173,23 +189,27 @@ impl Case {
     }
 
     /// Whether people did something with it that a closing would take from them: they hold it, put it aside, sent it to another desk or began to
-    /// write.
+    /// write; or somebody waits for the answer to a notice.
     pub(crate) fn is_in_hand(&self, now: Timestamp) -> bool {
         self.desk != Desk::Moderators
             || self.live_lease(now).is_some()
             || self.held_until.is_some_and(|until| now < until)
             || self.draft.is_some()
+            || self.notices.open > 0
     }
 
     /// Takes over the figures of an alert, unless better ones are shown: of the own scope while it rings, or of a later time.
     fn show(&mut self, alert: &Alert) {
-        self.first_seen = self.first_seen.min(alert.first_seen);
-        self.first_alert_at = self.first_alert_at.min(alert.at);
-        self.last_alert_at = self.last_alert_at.max(alert.at);
+        let earliest = |known: Option<Timestamp>, at| Some(known.map_or(at, |known| known.min(at)));
+        self.first_seen = earliest(self.first_seen, alert.first_seen);
+        self.first_alert_at = earliest(self.first_alert_at, alert.at);
+        self.last_alert_at = self.last_alert_at.max(Some(alert.at));
         let own_rings = alert.scope == Scope::All && self.own_episode.going_on;
-        let earlier = alert.scope == self.alert.scope && alert.at < self.alert.at;
-        if !own_rings && !earlier {
-            self.alert = alert.clone();
+        let shown = self.alert.as_ref();
+        let earlier = shown.is_some_and(|shown| alert.scope == shown.scope && alert.at < shown.at);
+        if shown.is_none() || (!own_rings && !earlier) {
+            self.hash = alert.hash.clone();
+            self.alert = Some(alert.clone());
             self.priority = finite(alert.priority);
         }
     }
@@ -297,7 +317,7 @@ pub(crate) mod tests {
         }
         assert_eq!(
             (case.first_alert_at, case.last_alert_at),
-            (Timestamp(10), Timestamp(60))
+            (Some(Timestamp(10)), Some(Timestamp(60)))
         );
         assert_eq!(case.priority, 60.0);
     }
@@ -341,6 +361,7 @@ pub(crate) mod tests {
             (with(|case| case.held_until = Some(Timestamp(201))), Resting::Open),
             (with(|case| case.held_until = Some(Timestamp(200))), Resting::Closed),
             (with(|case| case.draft = Some(Draft::default())), Resting::Open),
+            (with(|case| case.notices.open = 1), Resting::Open),
             (
                 with(|case| case.decision = decided(Verdict::Violating).decision),
                 Resting::Decided,
@@ -364,10 +385,13 @@ pub(crate) mod tests {
         let mut case = open();
         apply(&mut case, &alert(Scope::Coordinators, AlertLevel::Raised, 1, 20));
         apply(&mut case, &alert(Scope::All, AlertLevel::Sustained, 1, 30));
-        assert_eq!((case.alert.scope, case.priority), (Scope::Coordinators, 20.0));
+        assert_eq!(
+            (case.alert.as_ref().unwrap().scope, case.priority),
+            (Scope::Coordinators, 20.0)
+        );
         apply(&mut case, &alert(Scope::Coordinators, AlertLevel::Subsided, 1, 40));
         apply(&mut case, &alert(Scope::All, AlertLevel::Sustained, 1, 50));
-        assert_eq!((case.alert.scope, case.priority), (Scope::All, 50.0));
+        assert_eq!((case.alert.as_ref().unwrap().scope, case.priority), (Scope::All, 50.0));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_model::{Alert, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id};
+use tocsin_model::{
+    Alert, ContentHash, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id,
+};
 
-use crate::lane::Traits;
+use crate::lane::{Code, Traits};
+use crate::notice::NoticeLoad;
 use crate::ruling::CaseDecision;
 
 /// The identity of a case. Random: it tells nothing of other teams' cases.
@@ -28,25 +31,33 @@ pub struct Case {
     pub team: Team,
     /// What it is about.
     pub family: FamilyId,
+    /// The strongest hash of the family's founder, by the alert that is shown; before any, of the content that it was opened about.
+    pub hash: ContentHash,
     /// When it was opened, by the store's clock.
     pub opened_at: Timestamp,
     /// When its family was first seen, by what the team's alerts say: the earliest.
-    pub first_seen: Timestamp,
+    pub first_seen: Option<Timestamp>,
     /// When somebody first took it.
     pub first_claimed_at: Option<Timestamp>,
     /// When somebody first decided, and did not take it back.
     pub first_decided_at: Option<Timestamp>,
-    /// The time of its first alert.
-    pub first_alert_at: Timestamp,
+    /// The time of its first alert. `None`: it never rang.
+    pub first_alert_at: Option<Timestamp>,
     /// The time of its last alert.
-    pub last_alert_at: Timestamp,
+    pub last_alert_at: Option<Timestamp>,
     /// The episode in the team's own scope.
     pub own_episode: Episode,
     /// The episode in scope `all`.
     pub all_episode: Episode,
-    /// The alert whose figures the case shows.
-    pub alert: Alert,
-    /// Orders the queue, highest first. Finite.
+    /// The alert whose figures the case shows. `None`: it was opened by a notice, and never rang.
+    pub alert: Option<Alert>,
+    /// The regions in which the family spread within the last day, ascending, as far as the state was heard of.
+    pub regions: Vec<Code>,
+    /// The languages in which it did, ascending.
+    pub languages: Vec<Code>,
+    /// What authorities and flaggers wait for.
+    pub notices: NoticeLoad,
+    /// Orders the queue, highest first. Finite; 0 of what never rang.
     pub priority: f64,
     /// Rises with every change of what people decide on: not with figures, nor with a longer lease.
     pub version: u64,
@@ -103,6 +114,8 @@ pub struct Standing {
     pub family: FamilyId,
     /// By the alert that is shown.
     pub priority: f64,
+    /// When the first of its notices is due. What is near goes before every priority.
+    pub due_at: Option<Timestamp>,
     /// What filters look at.
     pub traits: Traits,
     /// What was decided before, if anything.
@@ -327,6 +340,7 @@ impl Case {
             team: self.team,
             family: self.family,
             priority: self.priority,
+            due_at: self.notices.due_at,
             traits: self.traits(),
             verdict: self.verdict(),
             waits_from: self.resting.waits_from(ends).filter(|_| self.merged.is_none()),

@@ -9,9 +9,9 @@ pub const GOLDEN_HOUR: Milliseconds = Milliseconds::from_minutes(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// The family was seen, as far as the team's alerts know.
-    pub first_seen: Timestamp,
+    pub first_seen: Option<Timestamp>,
     /// It rang.
-    pub alert_at: Timestamp,
+    pub alert_at: Option<Timestamp>,
     /// The case was opened.
     pub opened_at: Timestamp,
     /// Somebody took it.
@@ -62,21 +62,23 @@ impl Case {
 }
 
 impl Clocks {
-    /// When the golden hour is over.
-    pub fn golden_until(&self) -> Timestamp {
-        self.first_seen + GOLDEN_HOUR
+    /// When the golden hour is over. `None` of what was never seen.
+    pub fn golden_until(&self) -> Option<Timestamp> {
+        self.first_seen.map(|seen| seen + GOLDEN_HOUR)
     }
 
-    /// What is left of the golden hour at `now`; nothing once it is over or the case was decided.
+    /// What is left of the golden hour at `now`; nothing once it is over or the case was decided, and of what was never seen.
     pub fn golden_left(&self, now: Timestamp) -> Milliseconds {
-        match self.decided_at {
-            Some(_) => Milliseconds(0),
-            None => (self.golden_until() - now).clamp(Milliseconds(0), GOLDEN_HOUR),
+        match (self.decided_at, self.golden_until()) {
+            (None, Some(until)) => (until - now).clamp(Milliseconds(0), GOLDEN_HOUR),
+            _ => Milliseconds(0),
         }
     }
 
     fn decided_in_time(&self) -> bool {
-        self.decided_at.is_some_and(|at| at < self.golden_until())
+        self.decided_at
+            .zip(self.golden_until())
+            .is_some_and(|(at, until)| at < until)
     }
 }
 
@@ -86,7 +88,7 @@ impl ClockSummary {
         let waits = |end: &dyn Fn(&Clocks) -> Option<Timestamp>| {
             let took = clocks
                 .iter()
-                .filter_map(|clock| Some((end(clock)? - clock.first_seen).max(Milliseconds(0))));
+                .filter_map(|clock| Some((end(clock)? - clock.first_seen?).max(Milliseconds(0))));
             Waits::of(took.collect())
         };
         ClockSummary {
@@ -94,7 +96,7 @@ impl ClockSummary {
             claimed: clocks.iter().filter(|clock| clock.claimed_at.is_some()).count(),
             decided: clocks.iter().filter(|clock| clock.decided_at.is_some()).count(),
             decided_in_golden_hour: clocks.iter().filter(|clock| clock.decided_in_time()).count(),
-            to_alert: waits(&|clock| Some(clock.alert_at)),
+            to_alert: waits(&|clock| clock.alert_at),
             to_claim: waits(&|clock| clock.claimed_at),
             to_decision: waits(&|clock| clock.decided_at),
         }
@@ -103,7 +105,7 @@ impl ClockSummary {
 
 impl Waits {
     /// By the nearest rank; `None` of nothing.
-    fn of(mut took: Vec<Milliseconds>) -> Option<Waits> {
+    pub(crate) fn of(mut took: Vec<Milliseconds>) -> Option<Waits> {
         took.sort_unstable();
         Some(Waits {
             median: *nearest_rank(&took, 50)?,
@@ -118,8 +120,8 @@ mod tests {
 
     fn clocks(first_seen: i64, decided_at: Option<i64>) -> Clocks {
         Clocks {
-            first_seen: Timestamp(first_seen),
-            alert_at: Timestamp(first_seen + 10),
+            first_seen: Some(Timestamp(first_seen)),
+            alert_at: Some(Timestamp(first_seen + 10)),
             opened_at: Timestamp(first_seen + 20),
             claimed_at: decided_at.map(|at| Timestamp(at - 1)),
             decided_at: decided_at.map(Timestamp),
@@ -158,5 +160,17 @@ mod tests {
         });
         assert_eq!((took.median, took.ninth_decile), (Milliseconds(500), Milliseconds(900)));
         assert_eq!(ClockSummary::of(&[]), ClockSummary::default());
+        let unseen = Clocks {
+            first_seen: None,
+            alert_at: None,
+            ..clocks(0, Some(100))
+        };
+        assert_eq!(unseen.golden_left(Timestamp(10)), Milliseconds(0));
+        let summary = ClockSummary::of(&[unseen]);
+        assert_eq!((summary.decided, summary.decided_in_golden_hour), (1, 0));
+        assert_eq!(
+            summary.to_decision, None,
+            "from what was never seen on nothing can be counted"
+        );
     }
 }

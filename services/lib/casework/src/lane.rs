@@ -2,6 +2,9 @@ use tocsin_model::{AlertReason, PlatformId};
 
 use crate::case::{Case, Desk};
 
+/// A region (ISO 3166-1 alpha-2) or a language (ISO 639-1), as events say it.
+pub type Code = [u8; 2];
+
 /// Why a case is looked at, the most pressing first: a case is in the first lane that fits. The numbers are those of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -10,6 +13,8 @@ pub enum Lane {
     Live = 1,
     /// A content of the family is on the watch list.
     WatchListed = 2,
+    /// An authority or a flagger waits for an answer.
+    Notices = 3,
     /// Everything else.
     General = 5,
 }
@@ -25,6 +30,10 @@ pub struct Filter {
     pub platform: Option<PlatformId>,
     /// Only what is at least as grave.
     pub severity_min: Option<f64>,
+    /// Only what spread in this region within the last day, as far as regions are told apart.
+    pub region: Option<Code>,
+    /// Only what spread in this language, likewise.
+    pub language: Option<Code>,
 }
 
 /// What filters look at: a short account of a case.
@@ -38,17 +47,22 @@ pub struct Traits {
     pub severity: f64,
     /// The platforms that saw the family, ascending.
     pub platforms: Vec<PlatformId>,
+    /// The regions in which it spread within the last day, ascending.
+    pub regions: Vec<Code>,
+    /// The languages in which it did, ascending.
+    pub languages: Vec<Code>,
 }
 
 impl Lane {
     /// All lanes, the most pressing first.
-    pub const ALL: [Lane; 3] = [Lane::Live, Lane::WatchListed, Lane::General];
+    pub const ALL: [Lane; 4] = [Lane::Live, Lane::WatchListed, Lane::Notices, Lane::General];
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Lane::Live => "live",
             Lane::WatchListed => "watch_listed",
+            Lane::Notices => "notices",
             Lane::General => "general",
         }
     }
@@ -67,27 +81,36 @@ impl Lane {
 impl Case {
     /// What filters look at, by the figures that are shown.
     pub fn traits(&self) -> Traits {
+        let figures = self.alert.iter().flat_map(|alert| &alert.platforms);
         Traits {
             lane: self.lane(),
             desk: self.desk,
             severity: self.term("severity").unwrap_or(1.0),
-            platforms: self.alert.platforms.iter().map(|figures| figures.platform).collect(),
+            platforms: figures.map(|figures| figures.platform).collect(),
+            regions: self.regions.clone(),
+            languages: self.languages.clone(),
         }
     }
 
     /// The lane the case is in.
     pub fn lane(&self) -> Lane {
-        let runs = self.alert.live.is_some_and(|live| live.running > 0);
-        let listed = self.alert.reason == AlertReason::WatchList || self.term("watch").is_some_and(|watch| watch > 0.0);
-        match (runs, listed) {
-            (true, _) => Lane::Live,
-            (false, true) => Lane::WatchListed,
-            (false, false) => Lane::General,
-        }
+        let alert = self.alert.as_ref();
+        let runs = alert.and_then(|alert| alert.live).is_some_and(|live| live.running > 0);
+        let rang_listed = alert.is_some_and(|alert| alert.reason == AlertReason::WatchList);
+        let listed = rang_listed || self.term("watch").is_some_and(|watch| watch > 0.0);
+        let fits = [
+            (runs, Lane::Live),
+            (listed, Lane::WatchListed),
+            (self.notices.open > 0, Lane::Notices),
+        ];
+        fits.into_iter()
+            .find(|(fits, _)| *fits)
+            .map_or(Lane::General, |(_, lane)| lane)
     }
 
     fn term(&self, name: &str) -> Option<f64> {
-        let term = self.alert.priority_terms.iter().find(|term| term.name == name);
+        let mut terms = self.alert.iter().flat_map(|alert| &alert.priority_terms);
+        let term = terms.find(|term| term.name == name);
         term.map(|term| term.value).filter(|value| value.is_finite())
     }
 }
@@ -101,11 +124,16 @@ impl Filter {
                 .platform
                 .is_none_or(|platform| traits.platforms.contains(&platform))
             && self.severity_min.is_none_or(|least| traits.severity >= least)
+            && self.region.is_none_or(|region| traits.regions.contains(&region))
+            && self
+                .language
+                .is_none_or(|language| traits.languages.contains(&language))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use tocsin_model::{LiveFigures, PriorityTerm, Timestamp};
 
     use super::*;
@@ -130,15 +158,21 @@ mod tests {
             name: "watch".into(),
             value,
         };
-        for (live, reason, watch, lane) in [
-            (live(1), AlertReason::WatchList, watch(2.0), Lane::Live),
-            (live(0), AlertReason::WatchList, watch(0.0), Lane::WatchListed),
-            (None, AlertReason::Spread, watch(2.0), Lane::WatchListed),
-            (live(0), AlertReason::LiveMatch, watch(f64::NAN), Lane::General),
+        for (live, reason, watch, open_notices, lane) in [
+            (live(1), AlertReason::WatchList, watch(2.0), 1, Lane::Live),
+            (live(0), AlertReason::WatchList, watch(0.0), 1, Lane::WatchListed),
+            (None, AlertReason::Spread, watch(2.0), 0, Lane::WatchListed),
+            (None, AlertReason::Spread, watch(0.0), 1, Lane::Notices),
+            (live(0), AlertReason::LiveMatch, watch(f64::NAN), 0, Lane::General),
         ] {
             let mut case = open();
-            (case.alert.live, case.alert.reason, case.alert.priority_terms) = (live, reason, vec![watch]);
+            case.notices.open = open_notices;
+            let alert = case.alert.as_mut().unwrap();
+            (alert.live, alert.reason, alert.priority_terms) = (live, reason, vec![watch]);
             assert_eq!(case.lane(), lane);
+            case.alert = None;
+            let without = if open_notices > 0 { Lane::Notices } else { Lane::General };
+            assert_eq!(case.lane(), without);
         }
     }
 
@@ -149,6 +183,8 @@ mod tests {
             desk: Desk::Moderators,
             severity: 2.0,
             platforms: vec![PlatformId(3), PlatformId(5)],
+            regions: vec![*b"DE", *b"NZ"],
+            languages: vec![*b"en"],
         };
         let all = Filter::default();
         let cases = [
@@ -198,6 +234,28 @@ mod tests {
             (
                 Filter {
                     severity_min: Some(2.5),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    region: Some(*b"NZ"),
+                    language: Some(*b"en"),
+                    ..all.clone()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    region: Some(*b"US"),
+                    ..all.clone()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    language: Some(*b"de"),
                     ..all
                 },
                 false,

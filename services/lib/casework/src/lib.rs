@@ -1,5 +1,5 @@
-//! The rules of casework: what an alert does to a case, who may claim, hand on, put aside, decide it and take a decision back, when a lease
-//! is over, and which case is handed out next.
+//! The rules of casework: what an alert and a notice do to a case, who may claim, hand on, put aside, decide it and take a decision back, when a
+//! lease is over, and which case is handed out next.
 //!
 //! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`].
 //!
@@ -14,8 +14,9 @@
 //! * A case has one holder at most, and who does not hold it changes nothing, whichever way clocks run.
 //! * Fencing numbers and versions only rise. A version rises with every change of what people decide on, and not with figures.
 //! * Until a decision goes out it is taken back whole.
+//! * The time of an order stops on the grounds of the law alone, and is escalated once when it is over.
 //!
-//! Start reading at [`Case`], then [`Case::apply`] and [`Case::apply_alert`].
+//! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`] and [`Notice::apply`].
 
 pub(crate) mod alert_rules;
 mod case;
@@ -25,6 +26,9 @@ mod command_rules;
 mod lane;
 mod memberships;
 mod merge;
+mod notice;
+mod notice_rules;
+mod platform_clocks;
 mod ranks;
 mod ruling;
 
@@ -33,8 +37,14 @@ pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Me
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
 pub use command_rules::{HOLD_MAX, HOLD_MIN, LEASE_MAX, LEASE_MIN, NOTE_BYTES_MAX};
-pub use lane::{Filter, Lane, Traits};
+pub use lane::{Code, Filter, Lane, Traits};
 pub use memberships::{FamilyMember, Memberships};
 pub use merge::{MergeEffects, MergedLease, Merging};
+pub use notice::{
+    AHEAD_MAX, AUTHORITY_BYTES_MAX, Filing, Notice, NoticeAnswer, NoticeCommand, NoticeEvent, NoticeId, NoticeKind,
+    NoticeLoad, NoticeOutcome, NoticeRefusal, OPEN_NOTICES_MAX, ORDER_DUE_IN, Suspension, SuspensionGround,
+    URL_BYTES_MAX, URLS_MAX,
+};
+pub use platform_clocks::{ClockKind, PlatformClocks, PlatformSummary};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};

@@ -1,6 +1,7 @@
 use tocsin_model::{FamilyId, KeyId, Milliseconds, Timestamp, Verdict};
 
 use crate::case::{Case, CaseId, Desk, Dispute, Episode, Merged, Resting};
+use crate::notice::NoticeLoad;
 use crate::ruling::CaseDecision;
 
 /// So far the times of two groups may be apart.
@@ -53,11 +54,13 @@ impl Case {
         debug_assert!(
             self.team == other.team && self.id != other.id && self.merged.is_none() && other.merged.is_none()
         );
-        if self.undo_until(now).is_some() || other.undo_until(now).is_some() {
+        // Who filed a notice is answered about the case that it named.
+        if self.undo_until(now).is_some() || other.undo_until(now).is_some() || other.notices.open > 0 {
             return Merging::DecisionHeld;
         }
         // Of two groups whose times differ a little, what rang since the family joined may seem to have rung before.
-        let is_heir = self.first_alert_at >= said_at - HEIR_SLACK && !self.is_in_hand(now) && self.decision.is_none();
+        let rang_since = self.first_alert_at.is_some_and(|at| at >= said_at - HEIR_SLACK);
+        let is_heir = rang_since && !self.is_in_hand(now) && self.decision.is_none();
         let in_hand = other.resting == Resting::Open && (other.is_in_hand(now) || other.decision.is_some());
         let lease = self.take_lease(other, now);
         if self.draft.is_none() {
@@ -81,8 +84,8 @@ impl Case {
             self.come_back(now);
         }
         self.priority = self.priority.max(other.priority);
-        self.first_seen = self.first_seen.min(other.first_seen);
-        self.first_alert_at = self.first_alert_at.min(other.first_alert_at);
+        self.first_seen = earlier(self.first_seen, other.first_seen);
+        self.first_alert_at = earlier(self.first_alert_at, other.first_alert_at);
         self.last_alert_at = self.last_alert_at.max(other.last_alert_at);
         self.first_claimed_at = earlier(self.first_claimed_at, other.first_claimed_at);
         if self.decision.is_some() {
@@ -128,6 +131,7 @@ impl Case {
             merged: None,
             said_at: None,
             dispute: None,
+            notices: NoticeLoad::default(),
             ..self.clone()
         })
     }

@@ -19,6 +19,8 @@ pub struct Ranks {
     cases_max: usize,
     cases: BTreeMap<CaseId, Ranked>,
     order: BTreeMap<Team, BTreeSet<(Reverse<Priority>, CaseId)>>,
+    /// Those of which a notice is due, the first before the others.
+    due: BTreeMap<Team, BTreeSet<(Timestamp, CaseId)>>,
     of_family: BTreeMap<FamilyId, BTreeSet<CaseId>>,
     /// Families with a case whose live priority was not told since it is known as it is.
     untold: BTreeSet<FamilyId>,
@@ -47,6 +49,7 @@ impl Ranks {
             cases_max,
             cases: BTreeMap::new(),
             order: BTreeMap::new(),
+            due: BTreeMap::new(),
             of_family: BTreeMap::new(),
             untold: BTreeSet::new(),
         }
@@ -82,6 +85,9 @@ impl Ranks {
         };
         let place = (Reverse(ranked.priority()), case.id);
         self.order.entry(case.team).or_default().insert(place);
+        if let Some(due) = case.due_at {
+            self.due.entry(case.team).or_default().insert((due, case.id));
+        }
         self.of_family.entry(case.family).or_default().insert(case.id);
         self.cases.insert(case.id, ranked);
         Ok(())
@@ -94,6 +100,9 @@ impl Ranks {
         };
         if let Some(order) = self.order.get_mut(&ranked.standing.team) {
             order.remove(&(Reverse(ranked.priority()), id));
+        }
+        if let (Some(at), Some(due)) = (ranked.standing.due_at, self.due.get_mut(&ranked.standing.team)) {
+            due.remove(&(at, id));
         }
         let family = ranked.standing.family;
         if let Some(cases) = self.of_family.get_mut(&family) {
@@ -147,18 +156,44 @@ impl Ranks {
         }
     }
 
-    /// The first `count` cases of a team that wait at `now` and that the filter admits, highest priority first, of the first [`SCAN_MAX`].
-    pub fn best(&self, team: Team, filter: &Filter, count: usize, now: Timestamp) -> Vec<CaseId> {
-        let order = self.order.get(&team).into_iter().flatten().take(SCAN_MAX);
-        let ids = order.map(|(_, id)| *id);
+    /// The first `count` cases of a team that wait at `now` and that the filter admits: those of which a notice is due by `urgent`, the first due
+    /// before the others; then highest priority first, of the first [`SCAN_MAX`].
+    pub fn best(
+        &self,
+        team: Team,
+        filter: &Filter,
+        count: usize,
+        (now, urgent): (Timestamp, Timestamp),
+    ) -> Vec<CaseId> {
         let is_meant = |ranked: &Ranked| ranked.waits_from <= now && filter.admits(&ranked.standing.traits);
-        let meant = ids.filter(|id| self.cases.get(id).is_some_and(is_meant));
-        meant.take(count).collect()
+        let is_urgent = |ranked: &Ranked| ranked.standing.due_at.is_some_and(|due| due <= urgent);
+        let due = self.due.get(&team).into_iter().flatten();
+        let due = due
+            .take_while(|(due, _)| *due <= urgent)
+            .take(SCAN_MAX)
+            .map(|(_, id)| *id);
+        let due = due.filter(|id| self.cases.get(id).is_some_and(is_meant));
+        let order = self.order.get(&team).into_iter().flatten().take(SCAN_MAX);
+        let order = order.map(|(_, id)| *id);
+        let order = order.filter(|id| {
+            self.cases
+                .get(id)
+                .is_some_and(|ranked| is_meant(ranked) && !is_urgent(ranked))
+        });
+        due.chain(order).take(count).collect()
     }
 
     /// Whether a case of this family waits.
     pub fn has_family(&self, family: FamilyId) -> bool {
         self.of_family.contains_key(&family)
+    }
+
+    /// The teams that have an open case of this family.
+    pub fn teams_of(&self, family: FamilyId) -> impl Iterator<Item = Team> + '_ {
+        let cases = self.of_family.get(&family).into_iter().flatten();
+        cases
+            .filter_map(|id| self.cases.get(id))
+            .map(|ranked| ranked.standing.team)
     }
 
     /// The priority by which a case is ranked.
@@ -203,6 +238,8 @@ mod tests {
     use super::*;
     use crate::alert_rules::tests::open;
 
+    /// What is due by 9 is urgent.
+    const AT: (Timestamp, Timestamp) = (Timestamp(0), Timestamp(9));
     const TEAMS: [Team; 2] = [Team::Coordinators, Team::Party(PartyId(3))];
 
     fn case(id: u128, priority: f64) -> Standing {
@@ -217,7 +254,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Change {
-        Put(u128, f64),
+        Put(u128, f64, Option<i64>),
         Remove(u128),
         Live(u128, Option<f64>),
     }
@@ -225,7 +262,8 @@ mod tests {
     fn change() -> impl Strategy<Value = Change> {
         let priority = prop_oneof![Just(0.0), Just(-0.0), -1e3..1e3f64, Just(f64::MAX)];
         prop_oneof![
-            (0..12u128, priority.clone()).prop_map(|(id, priority)| Change::Put(id, priority)),
+            (0..12u128, priority.clone(), proptest::option::of(0..20i64))
+                .prop_map(|(id, priority, due)| Change::Put(id, priority, due)),
             (0..12u128).prop_map(Change::Remove),
             (0..4u128, proptest::option::of(priority)).prop_map(|(family, live)| Change::Live(family, live)),
         ]
@@ -236,14 +274,16 @@ mod tests {
         #[test]
         fn the_order_is_that_of_a_sort(changes in proptest::collection::vec(change(), 0..80)) {
             let mut ranks = Ranks::new(10);
-            let mut known: BTreeMap<u128, (f64, Option<f64>)> = BTreeMap::new();
+            let mut known: BTreeMap<u128, (f64, Option<f64>, Option<i64>)> = BTreeMap::new();
             for change in changes {
                 match change {
-                    Change::Put(id, priority) => {
+                    Change::Put(id, priority, due) => {
                         let fits = known.contains_key(&id) || known.len() < 10;
-                        prop_assert_eq!(ranks.put(&case(id, priority)).is_ok(), fits);
+                        let put = Standing { due_at: due.map(Timestamp), ..case(id, priority) };
+                        prop_assert_eq!(ranks.put(&put).is_ok(), fits);
                         if fits {
-                            known.entry(id).or_insert((0.0, None)).0 = priority;
+                            let entry = known.entry(id).or_insert((0.0, None, None));
+                            (entry.0, entry.2) = (priority, due);
                         }
                     }
                     Change::Remove(id) => {
@@ -254,7 +294,7 @@ mod tests {
                     Change::Live(family, live) => {
                         // The figures of one team say nothing to the other.
                         ranks.set_live(FamilyId(ContentId(family)), |team, _| live.filter(|_| team == TEAMS[0]));
-                        for (id, (_, own)) in &mut known {
+                        for (id, (_, own, _)) in &mut known {
                             if id / 3 == family {
                                 *own = live.filter(|_| id % 2 == 0);
                             }
@@ -262,14 +302,19 @@ mod tests {
                     }
                 }
                 for (index, team) in TEAMS.into_iter().enumerate() {
-                    let mut sorted: Vec<(f64, u128)> = known
+                    let mut sorted: Vec<(i64, f64, u128)> = known
                         .iter()
                         .filter(|(id, _)| **id % 2 == index as u128)
-                        .map(|(id, (stored, live))| (live.unwrap_or(*stored), *id))
+                        .map(|(id, (stored, live, due))| {
+                            let urgent = due.filter(|due| *due <= AT.1.0).unwrap_or(i64::MAX);
+                            // Among what is urgent the time alone counts.
+                            let priority = if urgent < i64::MAX { 0.0 } else { live.unwrap_or(*stored) };
+                            (urgent, priority, *id)
+                        })
                         .collect();
-                    sorted.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
-                    let sorted: Vec<CaseId> = sorted.into_iter().map(|(_, id)| CaseId(id)).collect();
-                    prop_assert_eq!(ranks.best(team, &Filter::default(), 100, Timestamp(0)), sorted);
+                    sorted.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.partial_cmp(&a.1).unwrap()).then(a.2.cmp(&b.2)));
+                    let sorted: Vec<CaseId> = sorted.into_iter().map(|(_, _, id)| CaseId(id)).collect();
+                    prop_assert_eq!(ranks.best(team, &Filter::default(), 100, AT), sorted);
                 }
                 prop_assert_eq!(ranks.len(), known.len());
             }
@@ -316,7 +361,7 @@ mod tests {
         for id in [2, 4, 6, 8] {
             ranks.put(&case(id, id as f64)).unwrap();
         }
-        let best = |ranks: &Ranks| ranks.best(TEAMS[0], &Filter::default(), 10, Timestamp(0));
+        let best = |ranks: &Ranks| ranks.best(TEAMS[0], &Filter::default(), 10, AT);
         ranks.put_stretch((Some(CaseId(2)), Some(CaseId(6))), &[case(5, 0.0), case(6, 1.0)]);
         assert_eq!(best(&ranks), [CaseId(8), CaseId(2), CaseId(6)]);
         assert_eq!(ranks.len(), 4);
@@ -335,7 +380,7 @@ mod tests {
         };
         ranks.put(&held).unwrap();
         ranks.put(&case(4, 1.0)).unwrap();
-        let best = |at| ranks.best(TEAMS[0], &Filter::default(), 2, Timestamp(at));
+        let best = |at| ranks.best(TEAMS[0], &Filter::default(), 2, (Timestamp(at), Timestamp(at)));
         assert_eq!(best(49), [CaseId(4)]);
         assert_eq!(best(50), [CaseId(2), CaseId(4)]);
     }

@@ -153,7 +153,7 @@ fn merge(model: &mut Model, cases: &mut [Case; 2], is_heir: bool, now: Timestamp
     let before = cases.clone();
     let [one, two] = cases;
     let said_at = if is_heir {
-        one.first_alert_at
+        one.first_alert_at.expect("it rang")
     } else {
         Timestamp(1_000_000)
     };

@@ -1,5 +1,6 @@
 //! Goal: whatever is commanded in whatever order, whichever way the clock runs, a case has one holder at most, who does not hold it changes
-//! nothing, a decision stands until it is taken back or replaced, and what is taken back leads to what was before.
+//! nothing, a decision stands until it is taken back or replaced, what is taken back leads to what was before, and the hour of an order is told of
+//! once.
 //!
 //! A small model says what must be true; it knows nothing of how the rules work. `TOCSIN_SEQUENCES` sets how many sequences are played
 //! (default 2,000); the full run: `TOCSIN_SEQUENCES=1000000 cargo test --release -p tocsin-casework --test sequences`.
@@ -8,7 +9,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tocsin_casework::{
-    By, Case, CaseId, Command, Desk, Draft, Event, HOLD_MIN, LEASE_MIN, Refusal, Resting, Ruling, Team,
+    By, Case, CaseId, Command, Desk, Draft, Event, Filing, HOLD_MIN, LEASE_MIN, Notice, NoticeCommand, NoticeEvent,
+    NoticeId, NoticeKind, NoticeLoad, NoticeOutcome, ORDER_DUE_IN, Refusal, Resting, Ruling, SuspensionGround, Team,
     UNREVIEWED_BELOW,
 };
 use tocsin_model::{Alert, AlertId, AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
@@ -35,6 +37,19 @@ enum Step {
     Alert(u8, u32, bool),
     Revoke,
     Wait(i64),
+    /// An order or, otherwise, a referral.
+    File(bool),
+    /// To the notice of this number, if there is one.
+    Told(usize, Said),
+    /// The clock looks at what is due.
+    Look,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Suspend,
+    Resume,
+    Answer,
 }
 
 /// A step, who does it, how old a fencing number they show, and whether they insist on the version before.
@@ -55,6 +70,12 @@ fn steps() -> impl Strategy<Value = Vec<Told>> {
         2 => Just(Step::Withdraw),
         2 => (1..=4u8, 1..4u32, any::<bool>()).prop_map(|(level, episode, grave)| Step::Alert(level, episode, grave)),
         1 => Just(Step::Revoke),
+        1 => any::<bool>().prop_map(Step::File),
+        2 => (0..3usize, prop_oneof![Just(Said::Suspend), Just(Said::Resume), Just(Said::Answer)])
+            .prop_map(|(number, said)| Step::Told(number, said)),
+        1 => Just(Step::Look),
+        // Long enough for an hour to pass.
+        1 => (0..ORDER_DUE_IN.0).prop_map(Step::Wait),
         // Clocks run backwards too.
         2 => (-3_000..8_000i64).prop_map(Step::Wait),
     ];
@@ -77,6 +98,18 @@ struct Model {
     undo: Option<(Timestamp, Option<Made>, Resting)>,
     resting: Resting,
     version: u64,
+    notices: Vec<ToAnswer>,
+}
+
+/// What must be true of a notice.
+#[derive(Clone, Debug)]
+struct ToAnswer {
+    is_order: bool,
+    /// When its hour is over; `None` while it does not run.
+    due: Option<Timestamp>,
+    is_answered: bool,
+    /// Whether somebody was told that this hour is over.
+    is_told: bool,
 }
 
 fn alert(level: AlertLevel, episode: u32, priority: f64, at: i64) -> Alert {
@@ -130,14 +163,14 @@ fn command(step: &Step, number: usize, case: &Case) -> Option<Command> {
             decision: case.decision.as_ref().map_or(DecisionId(0), |made| made.id),
             length: LEASE,
         },
-        Step::Alert(..) | Step::Revoke | Step::Wait(_) => return None,
+        Step::Alert(..) | Step::Revoke | Step::Wait(_) | Step::File(_) | Step::Told(..) | Step::Look => return None,
     })
 }
 
 fn play(told: &[Told]) -> Result<(), TestCaseError> {
     let raised = alert(AlertLevel::Raised, 1, 10.0, 10);
-    let mut case = Case::open(CaseId(1), Team::Coordinators, &raised, Timestamp(1_000));
-    let mut now = Timestamp(1_000);
+    let mut case = Case::open(CaseId(1), Team::Coordinators, &raised, Timestamp(1_000_000_000));
+    let mut now = Timestamp(1_000_000_000);
     let mut model = Model {
         lease: None,
         leases: 0,
@@ -145,7 +178,9 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
         undo: None,
         resting: Resting::Open,
         version: case.version,
+        notices: Vec::new(),
     };
+    let mut notices: Vec<Notice> = Vec::new();
     for (number, (step, who, age, insists)) in told.iter().enumerate() {
         let before = case.clone();
         match step {
@@ -179,12 +214,19 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
                 let closes = case.resting == Resting::Closed && before.resting != Resting::Closed;
                 prop_assert!(!closes || (level == AlertLevel::Subsided && case.priority < UNREVIEWED_BELOW));
                 let in_hand = before.live_lease(now).is_some() || before.draft.is_some();
+                let in_hand = in_hand || model.notices.iter().any(|notice| !notice.is_answered);
                 prop_assert!(!closes || (!in_hand && before.desk == Desk::Moderators && before.decision.is_none()));
                 let settles = case.resting == Resting::Decided && before.resting == Resting::Open;
                 prop_assert!(!settles || (level == AlertLevel::Subsided && case.priority < UNREVIEWED_BELOW));
                 prop_assert!(!settles || (!in_hand && before.desk == Desk::Moderators && before.decision.is_some()));
                 model.resting = case.resting;
                 model.version = case.version;
+            }
+            Step::File(_) | Step::Told(..) | Step::Look => {
+                tell(&mut case, &mut notices, step, now)?;
+                follow_notice(&mut model, step, now);
+                let kept = |case: &Case| (case.lease, case.fencing, case.decision.clone(), case.undo.clone());
+                prop_assert_eq!(kept(&case), kept(&before), "a notice takes nothing from people");
             }
             _ => {
                 let by = By {
@@ -212,8 +254,118 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
         let stands = stands.map(|made| (made.id, made.decided_by.0, made.fencing, made.ruling.clone()));
         prop_assert_eq!(&stands, &model.decision);
         prop_assert_eq!(case.resting, model.resting);
+        let open = model.notices.iter().filter(|notice| !notice.is_answered);
+        prop_assert_eq!(case.notices.open as usize, open.clone().count());
+        prop_assert_eq!(case.notices.due_at, open.filter_map(|notice| notice.due).min());
     }
     Ok(())
+}
+
+/// Does with the notices what the store does.
+fn tell(case: &mut Case, notices: &mut Vec<Notice>, step: &Step, now: Timestamp) -> Result<(), TestCaseError> {
+    let mut happened: Vec<(usize, NoticeEvent)> = Vec::new();
+    match step {
+        Step::File(is_order) => {
+            let filing = Filing {
+                kind: if *is_order {
+                    NoticeKind::RemovalOrder
+                } else {
+                    NoticeKind::Referral
+                },
+                authority: "an authority".to_owned(),
+                reference: notices.len().to_string(),
+                part: 0,
+                content: None,
+                platform: None,
+                received_at: now,
+                due_at: None,
+                urls: Vec::new(),
+                statement: String::new(),
+            };
+            notices.push(
+                filing
+                    .file(NoticeId(notices.len() as u128), case.id, KeyId(1), now)
+                    .unwrap(),
+            );
+            happened.push((notices.len() - 1, NoticeEvent::Filed));
+        }
+        Step::Told(number, said) => {
+            let note = "because".to_owned();
+            let command = match said {
+                Said::Suspend => NoticeCommand::Suspend {
+                    ground: SuspensionGround::Impossible,
+                    note,
+                },
+                Said::Resume => NoticeCommand::Resume { note },
+                Said::Answer => NoticeCommand::Answer {
+                    outcome: NoticeOutcome::Removed,
+                    note,
+                },
+            };
+            if let Some(notice) = notices.get_mut(*number) {
+                let before = notice.clone();
+                match notice.apply(KeyId(1), &command, now) {
+                    Ok(event) => happened.push((*number, event)),
+                    Err(_) => prop_assert_eq!(&*notice, &before, "a refused command changes nothing"),
+                }
+            }
+        }
+        _ => {
+            for (number, notice) in notices.iter_mut().enumerate() {
+                if notice.escalate(now) {
+                    happened.push((number, NoticeEvent::Overdue));
+                }
+            }
+        }
+    }
+    for (number, event) in happened {
+        let load = NoticeLoad::of(notices.iter());
+        case.take_notice(&notices[number], event, load, now);
+    }
+    Ok(())
+}
+
+/// What the model makes of a step about notices.
+fn follow_notice(model: &mut Model, step: &Step, now: Timestamp) {
+    let mut changes = 0;
+    let mut calls = false;
+    match step {
+        Step::File(is_order) => {
+            (changes, calls) = (1, true);
+            model.notices.push(ToAnswer {
+                is_order: *is_order,
+                due: is_order.then(|| now + ORDER_DUE_IN),
+                is_answered: false,
+                is_told: false,
+            });
+        }
+        Step::Told(number, said) => {
+            let notice = model.notices.get_mut(*number).filter(|notice| !notice.is_answered);
+            if let Some(notice) = notice {
+                match (said, notice.is_order, notice.due) {
+                    (Said::Suspend, true, Some(_)) => (notice.due, changes) = (None, 1),
+                    (Said::Resume, true, None) => {
+                        (notice.due, notice.is_told, changes) = (Some(now + ORDER_DUE_IN), false, 1);
+                    }
+                    (Said::Answer, ..) => (notice.is_answered, changes) = (true, 1),
+                    _ => {}
+                }
+            }
+        }
+        _ => {
+            for notice in &mut model.notices {
+                if !notice.is_answered && !notice.is_told && notice.due.is_some_and(|due| due <= now) {
+                    notice.is_told = true;
+                    changes += 1;
+                    calls = true;
+                }
+            }
+        }
+    }
+    model.version += changes;
+    if calls {
+        model.resting = Resting::Open;
+    }
 }
 
 /// Whether the command had to be taken, by the model alone; and what it makes of it.

@@ -145,6 +145,29 @@ pub(crate) fn to_json(alert: &Alert) -> String {
     serde_json::to_string(&stored).expect("finite numbers and text are always JSON")
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredHash {
+    algorithm: String,
+    value: String,
+    quality: Option<u8>,
+}
+
+pub(crate) fn hash_to_json(hash: &ContentHash) -> String {
+    let stored = StoredHash {
+        algorithm: hash.algorithm().name().to_owned(),
+        value: hash.value_text(),
+        quality: hash.quality(),
+    };
+    serde_json::to_string(&stored).expect("text is always JSON")
+}
+
+pub(crate) fn hash_from_json(text: &str) -> Result<ContentHash, StoreError> {
+    let malformed = || StoreError::Malformed { field: "hash" };
+    let stored: StoredHash = serde_json::from_str(text).map_err(|_| malformed())?;
+    let algorithm = Algorithm::from_name(&stored.algorithm).ok_or_else(malformed)?;
+    ContentHash::parse(algorithm, &stored.value, stored.quality).map_err(|_| malformed())
+}
+
 pub(crate) fn from_json(text: &str) -> Result<Alert, StoreError> {
     let malformed = StoreError::Malformed { field: "alert" };
     let Ok(stored) = serde_json::from_str::<Stored>(text) else {

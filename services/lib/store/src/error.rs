@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tocsin_casework::Refusal;
+use tocsin_casework::{NoticeRefusal, Refusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
@@ -128,6 +128,9 @@ pub enum StoreError {
         /// Its version.
         version: u32,
     },
+    /// The rules of notices forbid it.
+    #[error(transparent)]
+    NoticeRefused(#[from] NoticeRefusal),
 }
 
 impl StoreError {
@@ -159,6 +162,7 @@ impl StoreError {
             StoreError::NoSuchSharingGroup { .. } => "sharing_group_unknown",
             StoreError::ProtocolRefused(_) => "protocol_refused",
             StoreError::ProtocolTaken { .. } => "protocol_taken",
+            StoreError::NoticeRefused(refusal) => refusal.code(),
         }
     }
 

@@ -21,6 +21,7 @@
 //! * Events of incidents are only added. An incident or an event that a reader may not see is answered as one that does not exist.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Whatever changes who may do what, and every decision, is in the audit chain by the transaction that does it, or is not done.
+//! * A notice is filed once, by authority, reference and part, and escalated once for each deadline. What changes it holds its case.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -40,6 +41,7 @@ mod incidents;
 mod key;
 mod key_cache;
 mod look_ups;
+mod notices;
 mod nulls;
 mod outbox;
 mod paging;
@@ -57,8 +59,8 @@ pub use audit::{
 };
 pub use cases::{
     CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FamilyCase,
-    FamilySaid, FannedOut, Followed, HISTORY_MAX, HistoryEntry, QueueCounts, QueuePage, QueueQuery, SKIPPED_FOR,
-    STANDINGS_MAX,
+    FamilySaid, FannedOut, Followed, HISTORY_MAX, HistoryEntry, Observed, QueueCounts, QueuePage, QueueQuery,
+    SKIPPED_FOR, STANDINGS_MAX,
 };
 pub use clock::Clock;
 pub use delivery::{
@@ -72,6 +74,7 @@ pub use incidents::{
 };
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
+pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, NoticeState, Noticed};
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};

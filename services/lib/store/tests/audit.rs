@@ -222,6 +222,7 @@ async fn without_the_chain_nothing_is_decided_and_nobody_gets_access() {
             filter: tocsin_casework::Filter::default(),
             limit: 10,
             after: None,
+            urgent_within: tocsin_model::Milliseconds(0),
         };
         assert!(store.queue(&decided).await.unwrap().cases.is_empty());
         // The same works again once the chain is there.

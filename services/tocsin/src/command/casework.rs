@@ -6,13 +6,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
-use super::casework_text::{case_text, history_text, queue_text};
+use super::casework_text::{case_text, clocks_text, history_text, queue_text};
 use crate::client::{Sent, Source};
 
 /// Which cases.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Only this lane: live, watch_listed or general.
+    /// Only this lane: live, watch_listed, notices or general.
     #[arg(long)]
     lane: Option<String>,
     /// This desk: moderators, expert or legal.
@@ -24,6 +24,12 @@ pub struct Which {
     /// Only what is at least as grave: 1 to 4.
     #[arg(long, value_name = "SEVERITY")]
     severity_min: Option<f64>,
+    /// Only what spread in this region within the last day, as DE.
+    #[arg(long)]
+    region: Option<String>,
+    /// Only what spread in this language within the last day, as de.
+    #[arg(long)]
+    language: Option<String>,
 }
 
 /// Shows the queue of your team.
@@ -71,6 +77,23 @@ enum Step {
     History {
         /// The case.
         id: String,
+    },
+    /// Tell when what happened to a case first, on each platform.
+    Clocks {
+        /// The case.
+        id: String,
+    },
+    /// Keep when something first happened on a platform that no event tells of.
+    Clock {
+        /// The case.
+        id: String,
+        /// The platform.
+        platform: String,
+        /// shared, removed, confirmed or leaked.
+        clock: String,
+        /// When, as in RFC 3339.
+        #[arg(long)]
+        at: String,
     },
     /// Hold a case longer.
     Renew {
@@ -206,6 +229,20 @@ impl CaseCommand {
                 let history = source.get(&step_path(id, "history")).await?.document()?;
                 return self.api.show(&history, history_text);
             }
+            Step::Clocks { id } => {
+                let clocks = source.get(&step_path(id, "clocks")).await?.document()?;
+                return self.api.show(&clocks, clocks_text);
+            }
+            Step::Clock {
+                id,
+                platform,
+                clock,
+                at,
+            } => {
+                let body = json!({"platform": platform, "clock": clock, "at": at});
+                let clocks = post(source, &step_path(id, "clocks"), body).await?;
+                return self.api.show(&clocks, clocks_text);
+            }
             Step::Withdraw { id } => {
                 let case: Value = source.get(&case_path(id)).await?.document()?;
                 let decision = case["decision"]["id"].as_str().context("no decision stands")?;
@@ -247,6 +284,8 @@ impl Which {
             ("desk", self.desk.as_ref().map(|desk| json!(desk))),
             ("platform", self.platform.as_ref().map(|platform| json!(platform))),
             ("severity_min", self.severity_min.map(|severity| json!(severity))),
+            ("region", self.region.as_ref().map(|region| json!(region))),
+            ("language", self.language.as_ref().map(|language| json!(language))),
         ];
         let asked = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
         asked.collect()
@@ -264,7 +303,7 @@ async fn act(source: &Source, id: &str, step: &str, mut body: Value) -> Result<V
     post(source, &step_path(id, step), body).await
 }
 
-async fn post(source: &Source, path: &str, body: Value) -> Result<Value> {
+pub(super) async fn post(source: &Source, path: &str, body: Value) -> Result<Value> {
     source.ask(Method::POST, path, Sent::Body(body)).await?.document()
 }
 
@@ -277,7 +316,7 @@ fn step_path(id: &str, step: &str) -> String {
 }
 
 impl Api {
-    fn show(&self, answer: &Value, text: impl Fn(&Value) -> String) -> Result<()> {
+    pub(super) fn show(&self, answer: &Value, text: impl Fn(&Value) -> String) -> Result<()> {
         match self.json {
             true => print(&format!("{answer:#}\n")),
             false => print(&text(answer)),

@@ -45,29 +45,30 @@ pub fn case_text(case: &Value) -> String {
         text(&case["lane"]),
         text(&case["desk"])
     );
+    let members = alert["members"].as_u64().unwrap_or(1);
     let _ = writeln!(
         out,
         "  family    {} ({} contents), {}",
         text(&case["family"]),
-        text(&alert["members"]),
+        members,
         hash(case)
     );
-    let _ = writeln!(
-        out,
-        "  spread    {} to {} in 1 h, {} to {} in 24 h; {} since {}",
-        text(&alert["spread_1h"]["low"]),
-        text(&alert["spread_1h"]["high"]),
-        text(&alert["spread_24h"]["low"]),
-        text(&alert["spread_24h"]["high"]),
-        text(&alert["level"]),
-        text(&case["first_alert_at"])
-    );
-    let names = alert["platforms"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice)
-        .iter()
-        .map(|on| text(&on["platform"]));
-    let _ = writeln!(out, "  platforms {}", names.collect::<Vec<_>>().join(", "));
+    if case["open_notices"].as_u64().is_some_and(|open| open > 0) {
+        let due = match case["notice_due_at"].as_str() {
+            Some(_) => format!(", the first due {}", text(&case["notice_due_at"])),
+            None => String::new(),
+        };
+        let _ = writeln!(
+            out,
+            "  notices   {} wait for an answer{due}",
+            text(&case["open_notices"])
+        );
+    }
+    if alert.is_null() {
+        out.push_str("  spread    it never rang\n");
+    } else {
+        out.push_str(&spread_text(case));
+    }
     let priority = case["live_priority"]
         .as_f64()
         .or(case["priority"].as_f64())
@@ -119,6 +120,72 @@ pub fn case_text(case: &Value) -> String {
             text(&case["decision"]["goes_out_at"]),
             text(&case["id"])
         );
+    }
+    out
+}
+
+/// Of a case that rang.
+fn spread_text(case: &Value) -> String {
+    let alert = &case["alert"];
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "  spread    {} to {} in 1 h, {} to {} in 24 h; {} since {}",
+        text(&alert["spread_1h"]["low"]),
+        text(&alert["spread_1h"]["high"]),
+        text(&alert["spread_24h"]["low"]),
+        text(&alert["spread_24h"]["high"]),
+        text(&alert["level"]),
+        text(&case["first_alert_at"])
+    );
+    let names = alert["platforms"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+        .iter()
+        .map(|on| text(&on["platform"]));
+    let _ = writeln!(out, "  platforms {}", names.collect::<Vec<_>>().join(", "));
+    out
+}
+
+/// When what happened first: of the case, then on each platform.
+pub fn clocks_text(clocks: &Value) -> String {
+    let mut out = format!(
+        "Clocks of case {}, as of {}.\n",
+        text(&clocks["case"]),
+        text(&clocks["as_of"])
+    );
+    let of_case = &clocks["clocks"];
+    let names = [
+        "first_seen",
+        "alert_at",
+        "opened_at",
+        "claimed_at",
+        "decided_at",
+        "golden_until",
+    ];
+    out.push_str(&times_text(of_case, &names));
+    for on in clocks["platforms"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(out, "On {}:", text(&on["platform"]));
+        let names = [
+            "first_seen",
+            "first_report",
+            "notice",
+            "shared",
+            "removed",
+            "confirmed",
+            "leaked",
+        ];
+        out.push_str(&times_text(on, &names));
+    }
+    out
+}
+
+fn times_text(times: &Value, names: &[&str]) -> String {
+    let mut out = String::new();
+    for name in names {
+        if times[*name].is_string() {
+            let _ = writeln!(out, "  {name:<13} {}", text(&times[*name]));
+        }
     }
     out
 }
@@ -180,13 +247,14 @@ mod tests {
         let case = json!({
             "id": "ab", "team": "alpha", "state": "decided", "lane": "live", "desk": "moderators", "family": "cd",
             "hash": {"algorithm": "url", "value": "https://example.org/\u{1b}[31m"},
-            "alert": {"members": 3, "spread_1h": {"low": 40, "high": 44}, "platforms": [{"platform": "alpha-video"}]},
+            "open_notices": 2, "notice_due_at": "at one", "alert": {"members": 3, "spread_1h": {"low": 40, "high": 44}, "platforms": [{"platform": "alpha-video"}]},
             "clocks": {"golden_left_s": 1_830}, "priority": 10.0, "live_priority": 99.6, "severity": 2.0,
             "decision": {"verdict": "violating", "policy": "", "recommended_action": "remove", "exceptions": ["x"], "goes_out_at": "soon"},
         });
         let told = case_text(&case);
         for part in [
             "Case ab of alpha: decided, lane live",
+            "2 wait for an answer, the first due at one",
             "40 to 44 in 1 h",
             "platforms alpha-video",
             "priority  100, severity 2.0",
@@ -221,11 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn clocks_are_told_by_platform() {
+        let clocks = json!({
+            "case": "ab", "as_of": "noon", "clocks": {"first_seen": "ten", "claimed_at": null},
+            "platforms": [{"platform": "alpha-video", "first_seen": "ten", "removed": "eleven"}],
+        });
+        let told = clocks_text(&clocks);
+        assert!(
+            told.contains("On alpha-video:") && told.contains("removed       eleven"),
+            "{told}"
+        );
+        assert!(!told.contains("claimed_at"));
+    }
+
+    #[test]
     fn what_is_missing_is_left_out() {
         assert_eq!(
             history_text(&json!({"steps": [{"kind": "claimed", "note": ""}]})),
             "claimed\n"
         );
-        assert!(case_text(&json!({})).starts_with("Case  of "));
+        let silent = case_text(&json!({}));
+        assert!(silent.starts_with("Case  of ") && silent.contains("it never rang") && !silent.contains("copies"));
     }
 }

@@ -13,6 +13,7 @@ mod group;
 mod incident;
 mod incident_text;
 mod key;
+mod notice;
 mod party;
 mod person;
 mod protocol;
@@ -91,6 +92,8 @@ pub enum Command {
     Queue(casework::QueueCommand),
     /// Work on a case of your team.
     Case(casework::CaseCommand),
+    /// Removal orders, notices of trusted flaggers, and referrals, of your team.
+    Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
     Incident(incident::IncidentCommand),
     /// Sharing groups: teams that share incidents and notes with each other.
@@ -145,6 +148,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
+        Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,

@@ -118,8 +118,8 @@ impl Dispatcher {
         let case = case.map_err(|error| problems::of_store(&error))?;
         Ok(case.map(|case| CaseClocksDocument {
             case: case.id.to_string(),
-            seen_at: instant(case.first_seen),
-            rang_at: instant(case.first_alert_at),
+            seen_at: case.first_seen.and_then(instant),
+            rang_at: case.first_alert_at.and_then(instant),
             opened_at: instant(case.opened_at),
             claimed_at: case.first_claimed_at.and_then(instant),
             decided_at: case.first_decided_at.and_then(instant),

@@ -278,7 +278,7 @@ fn a_case_that_rang_only_since_takes_over_what_was_decided_unless_somebody_has_i
         (SAID.0 + 5, true, Resting::Open),
     ] {
         let (mut one, mut two) = (open(), another());
-        one.first_alert_at = Timestamp(at);
+        one.first_alert_at = Some(Timestamp(at));
         decide(&mut two, Verdict::Violating);
         if has {
             claim(&mut one, BEN);

@@ -1,4 +1,4 @@
-use tocsin_casework::{By, Case, CaseId, Command, Filter, Team};
+use tocsin_casework::{By, Case, CaseId, Code, Command, Filter, Team};
 use tocsin_model::{KeyId, Milliseconds, Timestamp};
 
 use super::command::{Commanded, refuse};
@@ -12,7 +12,7 @@ pub const SKIPPED_FOR: Milliseconds = Milliseconds::from_hours(1);
 /// The most candidates of a claim.
 pub const CANDIDATES_MAX: usize = 64;
 
-/// Which case is the best.
+/// Which case is the best. What is due soon goes before everything else, the first due before the others.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Only such cases.
@@ -22,10 +22,13 @@ pub struct Choice {
     pub candidates: Vec<CaseId>,
     /// Every so many claims of the team take the case that waits longest, so that nothing starves. 0: none does.
     pub longest_every: u32,
+    /// Cases of which a notice is due within this time are due soon.
+    pub urgent_within: Milliseconds,
 }
 
 #[derive(Clone, Copy)]
 enum Order {
+    Due,
     Priority,
     Waiting,
 }
@@ -59,14 +62,17 @@ impl Store {
             who,
             now,
             filter: &choice.filter,
+            urgent: now + choice.urgent_within,
         };
-        let row = match longest {
-            true => wanted.first(&mut transaction, Order::Waiting).await?,
-            false => match wanted.candidate(&mut transaction, &choice.candidates).await? {
-                Some(row) => Some(row),
-                None => wanted.first(&mut transaction, Order::Priority).await?,
-            },
-        };
+        let mut row = wanted.first(&mut transaction, Order::Due).await?;
+        if row.is_none() && longest {
+            row = wanted.first(&mut transaction, Order::Waiting).await?;
+        } else if row.is_none() {
+            row = wanted.candidate(&mut transaction, &choice.candidates).await?;
+            if row.is_none() {
+                row = wanted.first(&mut transaction, Order::Priority).await?;
+            }
+        }
         let Some(row) = row else {
             return Ok(None);
         };
@@ -123,13 +129,20 @@ struct Wanted<'a> {
     who: KeyId,
     now: Timestamp,
     filter: &'a Filter,
+    /// What is due by then goes first.
+    urgent: Timestamp,
 }
 
 impl Wanted<'_> {
     /// The first by an order, locked.
     async fn first(&self, transaction: &mut Transaction, order: Order) -> Result<Option<Row>, StoreError> {
-        let (condition, values) = self.condition();
+        let (mut condition, mut values) = self.condition();
         let order = match order {
+            Order::Due => {
+                values.push(self.urgent.into());
+                condition.push_str(&format!(" AND c.due_at <= ${}", values.len()));
+                "c.due_at"
+            }
             Order::Priority => "c.priority DESC",
             Order::Waiting => "c.waiting_since",
         };
@@ -193,7 +206,8 @@ impl Wanted<'_> {
 
 /// The filter as a condition on `cases c`, its values behind those there are.
 pub(super) fn filtered(filter: &Filter, values: &mut Vec<Value>) -> String {
-    let parts: [(&str, Option<Value>); 4] = [
+    let code = |code: Code| Value::from(format!("%,{},%", String::from_utf8_lossy(&code)));
+    let parts: [(&str, Option<Value>); 6] = [
         ("c.lane =", filter.lane.map(|lane| (lane as i64).into())),
         ("c.desk =", filter.desk.map(|desk| (desk as i64).into())),
         ("c.severity >=", filter.severity_min.map(Value::from)),
@@ -201,6 +215,8 @@ pub(super) fn filtered(filter: &Filter, values: &mut Vec<Value>) -> String {
             "c.platforms LIKE",
             filter.platform.map(|platform| format!("%,{},%", platform.0).into()),
         ),
+        ("c.regions LIKE", filter.region.map(code)),
+        ("c.languages LIKE", filter.language.map(code)),
     ];
     let mut condition = String::new();
     for (test, value) in parts {

@@ -12,13 +12,13 @@ pub const HISTORY_MAX: u32 = 200;
 pub struct HistoryEntry {
     /// When, by the store's clock.
     pub at: Timestamp,
-    /// Who; 0: nobody, it came of what a group said of families.
-    pub who: KeyId,
+    /// Who; `None`: nobody did it, a time was over, or a group said it of families.
+    pub who: Option<KeyId>,
     /// The name of that key's person.
     pub person: Option<String>,
-    /// What: the name of an [`Event`]; or `merged_into`, `merged_from`, `split_from` or `split_off`.
+    /// What: the name of an [`Event`], or of a [`NoticeEvent`](tocsin_casework::NoticeEvent); or `merged_into`, `merged_from`, `split_from` or `split_off`.
     pub kind: String,
-    /// The other key, the desk, the decision or the case it was about; empty where there is none.
+    /// The other key, the desk, the decision, the notice or the case it was about; empty where there is none.
     pub about: String,
     /// The words that came with it.
     pub note: String,
@@ -46,7 +46,10 @@ impl Store {
                 let who = row.text("key_id").map_err(&failed)?;
                 Ok(HistoryEntry {
                     at: Timestamp(row.integer("at").map_err(&failed)?),
-                    who: who.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?,
+                    who: match who.as_str() {
+                        "" => None,
+                        key => Some(key.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?),
+                    },
                     person: row.text_if_any("person").map_err(&failed)?,
                     kind: row.text("kind").map_err(&failed)?,
                     about: row.text("about").map_err(&failed)?,
@@ -74,27 +77,42 @@ pub(super) async fn write_history(
         Event::Withdrawn(decision) => format!("{:032x}", decision.0),
         _ => String::new(),
     };
-    write_step(transaction, (case.id, who), (kind, &about, event.note()), now).await
+    let step = Step {
+        case: case.id,
+        who: Some(who),
+        kind,
+        about: &about,
+        note: event.note(),
+    };
+    write_step(transaction, &step, now).await
 }
 
-/// Writes down a step: what it was, what it was about and the words that came with it.
-pub(super) async fn write_step(
+/// One step of a history.
+pub(crate) struct Step<'a> {
+    pub case: CaseId,
+    pub who: Option<KeyId>,
+    pub kind: &'static str,
+    pub about: &'a str,
+    pub note: &'a str,
+}
+
+pub(crate) async fn write_step(
     transaction: &mut Transaction,
-    (case, who): (CaseId, KeyId),
-    (kind, about, note): (&str, &str, &str),
+    step: &Step<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let values = [
+        step.case.to_string().into(),
+        now.into(),
+        step.who.map(|who| who.to_string()).unwrap_or_default().into(),
+        step.kind.into(),
+        step.about.into(),
+        step.note.into(),
+    ];
     transaction
         .execute(
             "INSERT INTO case_history (case_id, at, key_id, kind, about, note) VALUES ($1, $2, $3, $4, $5, $6)",
-            &[
-                case.to_string().into(),
-                now.into(),
-                who.to_string().into(),
-                kind.into(),
-                about.into(),
-                note.into(),
-            ],
+            &values,
         )
         .await
         .map(drop)

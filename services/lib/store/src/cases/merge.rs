@@ -3,7 +3,7 @@
 use tocsin_casework::{Case, CaseDecision, CaseId, MergeEffects, MergedLease, Merging, Ruling, Team};
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
-use super::history::write_step;
+use super::history::{Step, write_step};
 use super::row::{SELECT_CASES, case, insert, team, update};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::{write_decision, write_mark};
@@ -223,20 +223,9 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         write(transaction, case, now).await?;
     }
     let note = note(&effects);
-    write_step(
-        transaction,
-        (own.id, NOBODY),
-        ("merged_into", &remaining.id.to_string(), &note),
-        now,
-    )
-    .await?;
-    write_step(
-        transaction,
-        (remaining.id, NOBODY),
-        ("merged_from", &own.id.to_string(), &note),
-        now,
-    )
-    .await?;
+    let (own_id, remaining_id) = (own.id.to_string(), remaining.id.to_string());
+    write_step(transaction, &step(own.id, "merged_into", &remaining_id, &note), now).await?;
+    write_step(transaction, &step(remaining.id, "merged_from", &own_id, &note), now).await?;
     Ok(Carried::Merged {
         cases: Box::new([own, remaining]),
         effects,
@@ -254,20 +243,20 @@ async fn split(
         return Ok(());
     };
     case.split_off(said_at, now);
-    write_step(
-        transaction,
-        (case.id, NOBODY),
-        ("split_from", &from.to_string(), ""),
-        now,
-    )
-    .await?;
-    write_step(
-        transaction,
-        (from, NOBODY),
-        ("split_off", &case.id.to_string(), ""),
-        now,
-    )
-    .await
+    let (own_id, from_id) = (case.id.to_string(), from.to_string());
+    write_step(transaction, &step(case.id, "split_from", &from_id, ""), now).await?;
+    write_step(transaction, &step(from, "split_off", &own_id, ""), now).await
+}
+
+/// A step that nobody did: a group said it of families.
+fn step<'a>(case: CaseId, kind: &'static str, about: &'a str, note: &'a str) -> Step<'a> {
+    Step {
+        case,
+        who: None,
+        kind,
+        about,
+        note,
+    }
 }
 
 /// What came of a merge, in the words of the history.

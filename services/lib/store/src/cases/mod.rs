@@ -6,6 +6,7 @@ mod command;
 mod fan_out;
 mod history;
 mod merge;
+mod observed;
 mod row;
 mod standings;
 
@@ -13,14 +14,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
-use tocsin_model::{FamilyId, IdError, Timestamp};
+use tocsin_model::{FamilyId, IdError, Milliseconds, Timestamp};
 
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
+pub(crate) use clocks::note_clock;
 pub use command::Commanded;
 pub use fan_out::{DueFan, FAN_OUT_MAX, FannedOut};
 pub use history::{HISTORY_MAX, HistoryEntry};
+pub(crate) use history::{Step, write_step};
 pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
+pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
 
@@ -38,6 +42,8 @@ pub struct QueueQuery {
     pub state: CaseState,
     /// Only such cases.
     pub filter: Filter,
+    /// Cases of which a notice is due within this time go first.
+    pub urgent_within: Milliseconds,
     /// At most so many; at most [`QueueQuery::LIMIT_MAX`].
     pub limit: u32,
     /// After the last case of the page before.
@@ -52,11 +58,20 @@ impl QueueQuery {
 /// Where a page of the queue ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cursor {
-    priority: f64,
+    place: Place,
     case: CaseId,
 }
 
-/// Cases by priority, highest first.
+/// By what a case stands in the queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// Among those of which a notice is due soon.
+    Due(Timestamp),
+    /// Among the others.
+    Priority(f64),
+}
+
+/// Cases: those of which a notice is due soon, the first due before the others; then by priority, highest first.
 #[derive(Clone, Debug)]
 pub struct QueuePage {
     /// The cases.
@@ -79,14 +94,47 @@ pub struct QueueCounts {
 }
 
 impl Store {
-    /// A page of a team's cases in one state, by priority.
+    /// A page of a team's cases in one state: what is due soon, then by priority. What becomes due soon between two pages of a walk may be told
+    /// twice or, as what a claim takes away, not at all.
     ///
     /// # Errors
     /// The database failed.
     pub async fn queue(&self, query: &QueueQuery) -> Result<QueuePage, StoreError> {
-        let failed = StoreError::database("read the queue");
-        let now = self.now().await.map_err(&failed)?;
+        let now = self.now().await.map_err(StoreError::database("read the queue"))?;
         let limit = query.limit.clamp(1, QueueQuery::LIMIT_MAX);
+        let mut cases = match query.after.map(|cursor| cursor.place) {
+            Some(Place::Priority(_)) => Vec::new(),
+            Some(Place::Due(_)) | None => self.queue_part(query, (now, limit), true).await?,
+        };
+        let urgent = cases.len();
+        if urgent < limit as usize {
+            let rest = limit - urgent as u32;
+            cases.extend(self.queue_part(query, (now, rest), false).await?);
+        }
+        let next = cases
+            .last()
+            .filter(|_| cases.len() == limit as usize)
+            .map(|last| Cursor {
+                place: match last.notices.due_at {
+                    Some(due_at) if urgent == cases.len() => Place::Due(due_at),
+                    _ => Place::Priority(last.priority),
+                },
+                case: last.id,
+            });
+        Ok(QueuePage {
+            cases,
+            next,
+            as_of: now,
+        })
+    }
+
+    /// The part of the queue that is due soon, or the other, from where the cursor says.
+    async fn queue_part(
+        &self,
+        query: &QueueQuery,
+        (now, limit): (Timestamp, u32),
+        is_urgent: bool,
+    ) -> Result<Vec<Case>, StoreError> {
         let in_state = match query.state {
             CaseState::Open => "c.resting = 1 AND (c.lease_expires_at IS NULL OR c.lease_expires_at <= $2)",
             CaseState::Claimed => "c.lease_expires_at > $2",
@@ -96,33 +144,34 @@ impl Store {
             }
             CaseState::Merged => "c.merged_into IS NOT NULL AND CAST($2 AS BIGINT) IS NOT NULL",
         };
-        let mut values: Vec<Value> = vec![query.team.to_number().into(), now.into(), i64::from(limit).into()];
-        let after = match query.after {
-            None => "",
-            Some(cursor) => {
-                values.push(cursor.priority.into());
-                values.push(cursor.case.to_string().into());
-                " AND (c.priority < $4 OR (c.priority = $4 AND c.case_id > $5))"
+        let mut values: Vec<Value> = vec![
+            query.team.to_number().into(),
+            now.into(),
+            i64::from(limit).into(),
+            (now + query.urgent_within).into(),
+        ];
+        let (part, order) = match is_urgent {
+            true => ("c.due_at <= $4", "c.due_at"),
+            false => ("(c.due_at IS NULL OR c.due_at > $4)", "c.priority DESC"),
+        };
+        let after = match query.after.map(|cursor| (cursor.place, cursor.case)) {
+            Some((Place::Due(due_at), case)) if is_urgent => {
+                values.extend([due_at.into(), case.to_string().into()]);
+                " AND (c.due_at > $5 OR (c.due_at = $5 AND c.case_id > $6))"
             }
+            Some((Place::Priority(priority), case)) if !is_urgent => {
+                values.extend([priority.into(), case.to_string().into()]);
+                " AND (c.priority < $5 OR (c.priority = $5 AND c.case_id > $6))"
+            }
+            _ => "",
         };
         let filter = filtered(&query.filter, &mut values);
         let sql = format!(
-            "{SELECT_CASES} WHERE c.team = $1 AND {in_state}{after}{filter} ORDER BY c.priority DESC, c.case_id LIMIT $3"
+            "{SELECT_CASES} WHERE c.team = $1 AND {in_state} AND {part}{after}{filter} ORDER BY {order}, c.case_id LIMIT $3"
         );
-        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
-        let cases: Vec<Case> = rows.iter().map(case).collect::<Result<_, _>>()?;
-        let next = cases
-            .last()
-            .filter(|_| cases.len() == limit as usize)
-            .map(|last| Cursor {
-                priority: last.priority,
-                case: last.id,
-            });
-        Ok(QueuePage {
-            cases,
-            next,
-            as_of: now,
-        })
+        let rows = self.database().fetch(&sql, &values).await;
+        let rows = rows.map_err(StoreError::database("read the queue"))?;
+        rows.iter().map(case).collect()
     }
 
     /// How many cases wait and how many are held, per team that has any, ascending by team.
@@ -184,23 +233,31 @@ impl Store {
     }
 }
 
-/// 16 hexadecimal digits of the priority's bits, then the case's id.
+/// Where it is among what is due soon, a `u`; 16 hexadecimal digits of the time or of the priority's bits; then the case's id.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{}", self.priority.to_bits(), self.case)
+        match self.place {
+            Place::Due(at) => write!(f, "u{:016x}{}", at.0, self.case),
+            Place::Priority(priority) => write!(f, "{:016x}{}", priority.to_bits(), self.case),
+        }
     }
 }
 
 impl FromStr for Cursor {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Cursor, IdError> {
+        let (is_due, text) = text.strip_prefix('u').map_or((false, text), |text| (true, text));
         let (bits, case) = text.split_at_checked(16).ok_or(IdError)?;
-        let priority = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| IdError)?);
-        if !priority.is_finite() {
+        let bits = u64::from_str_radix(bits, 16).map_err(|_| IdError)?;
+        let place = match is_due {
+            true => Place::Due(Timestamp(bits as i64)),
+            false => Place::Priority(f64::from_bits(bits)),
+        };
+        if matches!(place, Place::Priority(priority) if !priority.is_finite()) {
             return Err(IdError);
         }
         Ok(Cursor {
-            priority,
+            place,
             case: case.parse()?,
         })
     }

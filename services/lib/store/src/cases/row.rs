@@ -1,6 +1,8 @@
 //! A case as a row: the one place that knows the columns.
 
-use tocsin_casework::{Case, CaseDecision, Desk, Dispute, Episode, Lease, Merged, Resting, Ruling, Team, Undo};
+use tocsin_casework::{
+    Case, CaseDecision, Code, Desk, Dispute, Episode, Lease, Merged, NoticeLoad, Resting, Ruling, Team, Undo,
+};
 use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_hex_id};
 
 use crate::database::{Row, Transaction, Value};
@@ -8,7 +10,7 @@ use crate::{StoreError, alert_json, decision_json};
 
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
      c.own_episode, c.own_going_on, c.own_told_at, c.all_episode, c.all_going_on, c.all_told_at, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
-     c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
+     c.resting, c.fencing, c.hash, c.open_notices, c.due_at, c.regions, c.languages, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
      c.merged_into, c.merged_at, c.merged_resting, c.said_at, c.dispute_fencing, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
      u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
@@ -16,7 +18,7 @@ pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.ope
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 37] = [
+const CHANGING: [&str; 40] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
@@ -54,6 +56,9 @@ const CHANGING: [&str; 37] = [
     "merged_resting",
     "said_at",
     "dispute_fencing",
+    "hash",
+    "open_notices",
+    "due_at",
 ];
 
 /// Inserts a case unless the team has one of the family; how many rows.
@@ -94,12 +99,12 @@ pub(crate) async fn update(transaction: &mut Transaction, case: &Case, now: Time
 fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
     let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
     let traits = case.traits();
-    let undo = case.undo.as_ref();
+    let (alert, undo) = (case.alert.as_ref(), case.undo.as_ref());
     // Nobody is handed what went into another case: it rests as if it were closed.
     let resting = case.merged.map_or(case.resting, |_| Resting::Closed);
     [
-        case.first_alert_at.into(),
-        case.last_alert_at.into(),
+        case.first_alert_at.map_or(i64::MAX, |at| at.0).into(),
+        case.last_alert_at.map_or(i64::MIN, |at| at.0).into(),
         i64::from(case.own_episode.number).into(),
         i64::from(case.own_episode.going_on).into(),
         case.own_episode.told_at.into(),
@@ -107,8 +112,8 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         i64::from(case.all_episode.going_on).into(),
         case.all_episode.told_at.into(),
         case.priority.into(),
-        case.alert.id.to_string().into(),
-        alert_json::to_json(&case.alert).into(),
+        alert.map(|alert| alert.id.to_string()).unwrap_or_default().into(),
+        alert.map(alert_json::to_json).unwrap_or_default().into(),
         (resting as i64).into(),
         (case.fencing as i64).into(),
         case.lease.map(|lease| lease.holder.to_string()).into(),
@@ -127,7 +132,7 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         undo.map(|undo| undo.desk as i64).into(),
         undo.and_then(|undo| undo.decision.as_ref()).map(id_text).into(),
         now.into(),
-        case.first_seen.into(),
+        case.first_seen.map_or(i64::MAX, |at| at.0).into(),
         case.first_claimed_at.map(|at| at.0).into(),
         case.first_decided_at.map(|at| at.0).into(),
         case.merged.map(|merged| merged.into.to_string()).into(),
@@ -135,6 +140,9 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         case.merged.map(|_| case.resting as i64).into(),
         case.said_at.map(|at| at.0).into(),
         case.dispute.map(|dispute| dispute.fencing as i64).into(),
+        alert_json::hash_to_json(&case.hash).into(),
+        i64::from(case.notices.open).into(),
+        case.notices.due_at.map(|at| at.0).into(),
     ]
 }
 
@@ -199,19 +207,36 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
     let draft = row.text_if_any("draft").map_err(&failed)?;
     let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
     let id = row.text("case_id").map_err(&failed)?;
+    let alert = row.text("alert").map_err(&failed)?;
+    let alert = match alert.as_str() {
+        "" => None,
+        stored => Some(alert_json::from_json(stored)?),
+    };
+    let hash = match (row.text("hash").map_err(&failed)?.as_str(), &alert) {
+        // Of a version before cases had a hash of their own.
+        ("", Some(alert)) => alert.hash.clone(),
+        (stored, _) => alert_json::hash_from_json(stored)?,
+    };
     Ok(Case {
         id: id.parse().map_err(|_| malformed("case_id"))?,
         team: team(row)?,
         family: FamilyId(family),
+        hash,
         opened_at: time("opened_at")?,
-        first_seen: time("first_seen")?,
+        first_seen: time_if_any(row, "first_seen")?,
         first_claimed_at: number_if_any("first_claimed_at")?.map(Timestamp),
         first_decided_at: number_if_any("first_decided_at")?.map(Timestamp),
-        first_alert_at: time("first_alert_at")?,
-        last_alert_at: time("last_alert_at")?,
+        first_alert_at: time_if_any(row, "first_alert_at")?,
+        last_alert_at: time_if_any(row, "last_alert_at")?,
         own_episode: episode("own_episode", "own_going_on", "own_told_at")?,
         all_episode: episode("all_episode", "all_going_on", "all_told_at")?,
-        alert: alert_json::from_json(&row.text("alert").map_err(&failed)?)?,
+        alert,
+        regions: codes(row, "regions")?,
+        languages: codes(row, "languages")?,
+        notices: NoticeLoad {
+            open: u32::try_from(number("open_notices")?).map_err(|_| malformed("open_notices"))?,
+            due_at: number_if_any("due_at")?.map(Timestamp),
+        },
         priority: row.real("priority").map_err(&failed)?,
         version: number("version")? as u64,
         waiting_since: time("waiting_since")?,
@@ -229,6 +254,30 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
             fencing: fencing as u64,
         }),
     })
+}
+
+/// Each code between commas, so that one is found by its text.
+pub(super) fn codes_text(codes: &[Code]) -> String {
+    codes
+        .iter()
+        .fold(",".to_owned(), |text, code| text + &String::from_utf8_lossy(code) + ",")
+}
+
+/// The codes of such a column; empty before any was heard of.
+pub(super) fn codes(row: &Row, field: &'static str) -> Result<Vec<Code>, StoreError> {
+    let text = row.text(field).map_err(StoreError::database("read codes"))?;
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.as_bytes().try_into().map_err(|_| StoreError::Malformed { field }))
+        .collect()
+}
+
+/// The time of a column that never is empty: what never was is the end of all times.
+pub(super) fn time_if_any(row: &Row, field: &str) -> Result<Option<Timestamp>, StoreError> {
+    let time = row.integer(field).map_err(StoreError::database("read a time"))?;
+    Ok(Some(time)
+        .filter(|time| !matches!(*time, i64::MAX | i64::MIN))
+        .map(Timestamp))
 }
 
 /// The columns of a decision: id, verdict, rationale, grounds, by whom, when, under which lease.

@@ -2,7 +2,7 @@ use tocsin_casework::{CaseId, Desk, Lane, Resting, Standing, Traits};
 use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp, Verdict};
 
 use super::claim::CANDIDATES_MAX;
-use super::row::{team, verdict};
+use super::row::{codes, team, verdict};
 use crate::database::{Row, Value};
 use crate::{Store, StoreError};
 
@@ -13,7 +13,8 @@ pub const STANDINGS_MAX: u32 = 1_000;
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
 
 const SELECT_STANDINGS: &str = "SELECT c.case_id, c.team, c.family, c.priority, c.resting, c.lease_expires_at, c.held_until, c.undo_until, c.lane, c.desk, \
-     c.severity, c.platforms, c.touched_at, c.dispute_fencing, d.fencing AS decision_fencing, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
+     c.severity, c.platforms, c.regions, c.languages, c.due_at, c.touched_at, c.dispute_fencing, d.fencing AS decision_fencing, d.verdict \
+     FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
 
 /// How far somebody has followed the standings of cases.
 #[derive(Clone, Debug, Default)]
@@ -143,11 +144,14 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
         team: team(row)?,
         family: FamilyId(family),
         priority: row.real("priority").map_err(&failed)?,
+        due_at: time("due_at")?,
         traits: Traits {
             lane: Lane::from_number(row.integer("lane").map_err(&failed)?).ok_or(malformed("lane"))?,
             desk: Desk::from_number(row.integer("desk").map_err(&failed)?).ok_or(malformed("desk"))?,
             severity: row.real("severity").map_err(&failed)?,
             platforms: platforms.collect::<Result<_, _>>()?,
+            regions: codes(row, "regions")?,
+            languages: codes(row, "languages")?,
         },
         verdict: match disputed {
             true => Some(Verdict::Disputed),

@@ -98,7 +98,7 @@ async fn a_case_reads_back_as_it_was_written() {
         let raised = alert(1, Scope::Coordinators, AlertLevel::Raised, 1);
         f.store.apply_alert(&raised).await.unwrap();
         let case = queue(&f.store, COORDINATORS, CaseState::Open).await.remove(0);
-        assert_eq!(case.alert, raised);
+        assert_eq!(case.alert, Some(raised.clone()));
         assert_eq!((case.priority, case.opened_at, case.fencing), (1.0, START, 0));
         let (again, now) = f.store.case(COORDINATORS, case.id).await.unwrap();
         assert_eq!((again, now), (case, START));
@@ -184,6 +184,7 @@ async fn the_queue_is_ordered_by_priority_and_read_in_pages() {
                 team: COORDINATORS,
                 state: CaseState::Open,
                 filter: Filter::default(),
+                urgent_within: Milliseconds(0),
                 limit: 3,
                 after,
             };

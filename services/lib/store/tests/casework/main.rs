@@ -7,12 +7,14 @@ mod fan_out;
 mod fixture;
 mod leases;
 mod merges;
+mod notices;
+mod observed;
 mod order;
 mod standings;
 mod steps;
 
 use tocsin_casework::{Case, CaseState, Filter, Refusal, Team};
-use tocsin_model::KeyId;
+use tocsin_model::{KeyId, Milliseconds};
 use tocsin_store::{QueueQuery, Store, StoreError};
 
 const ANNA: KeyId = KeyId(0xa);
@@ -23,6 +25,7 @@ async fn queue(store: &Store, team: Team, state: CaseState) -> Vec<Case> {
         team,
         state,
         filter: Filter::default(),
+        urgent_within: Milliseconds(0),
         limit: QueueQuery::LIMIT_MAX,
         after: None,
     };

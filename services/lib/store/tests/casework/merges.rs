@@ -80,10 +80,10 @@ async fn a_case_goes_into_another_and_comes_back_and_its_id_answers_all_the_time
             "what is over is over"
         );
         assert_eq!(queue(&f.store, COORDINATORS, CaseState::Open).await.len(), 2);
-        let kinds = |steps: Vec<tocsin_store::HistoryEntry>| -> Vec<(String, KeyId)> {
+        let kinds = |steps: Vec<tocsin_store::HistoryEntry>| -> Vec<(String, Option<KeyId>)> {
             steps.into_iter().map(|step| (step.kind, step.who)).collect()
         };
-        let told = |kind: &str| (kind.to_owned(), KeyId(0));
+        let told = |kind: &str| (kind.to_owned(), None);
         let of = async |id| kinds(f.store.case_history(COORDINATORS, id).await.unwrap());
         assert_eq!(of(ids[0]).await, [told("split_off"), told("merged_from")]);
         assert_eq!(of(ids[1]).await, [told("split_from"), told("merged_into")]);

@@ -432,6 +432,7 @@ async fn claims_and_pages_keep_to_their_filter_and_to_who_ranks() {
                 team: Team::Coordinators,
                 state: CaseState::Open,
                 filter: filter.clone(),
+                urgent_within: Milliseconds(0),
                 limit: 10,
                 after: None,
             };
@@ -441,6 +442,7 @@ async fn claims_and_pages_keep_to_their_filter_and_to_who_ranks() {
             team: Team::Coordinators,
             state: CaseState::Open,
             filter: Filter::default(),
+            urgent_within: Milliseconds(0),
             limit: 10,
             after: None,
         };

@@ -28,6 +28,7 @@ async fn an_incident_begins_with_the_family_of_its_alert_or_case() {
             filter: Filter::default(),
             limit: 9,
             after: None,
+            urgent_within: Milliseconds(0),
         };
         let case = f.store.queue(&query).await.unwrap().cases[0].id;
         let declare = async |id: u128, origin| {

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use tocsin_casework::{Case, CaseState, Filter, Team};
 use tocsin_exchange::write::{self, Reaction, Sighted, TlpMark};
-use tocsin_model::{Aggregate, BankName, ContentHash, PlatformId, Timestamp, Verdict};
+use tocsin_model::{Aggregate, BankName, ContentHash, Milliseconds, PlatformId, Timestamp, Verdict};
 use tocsin_store::{QueueQuery, Store, WatchListing};
 
 use super::PAGE;
@@ -119,11 +119,14 @@ impl ExportCommand {
     async fn reactions(&self, store: &Store) -> Result<()> {
         let mut cases = Cases::of(store, &self.team).await?;
         while let Some((case, listing)) = cases.next(&self.bank).await? {
-            let reactions = match case.decision.map(|decision| decision.ruling.verdict) {
-                Some(Verdict::Violating) => vec![Reaction::SawThisToo, Reaction::Helpful],
-                Some(Verdict::Benign) => vec![Reaction::SawThisToo, Reaction::NotHelpful],
-                _ => vec![Reaction::SawThisToo],
+            let opinion = match case.decision.map(|decision| decision.ruling.verdict) {
+                Some(Verdict::Violating) => Some(Reaction::Helpful),
+                Some(Verdict::Benign) => Some(Reaction::NotHelpful),
+                _ => None,
             };
+            // A case may be opened by a notice, before the family is seen.
+            let seen = case.alert.map(|_| Reaction::SawThisToo);
+            let reactions: Vec<Reaction> = seen.into_iter().chain(opinion).collect();
             let mut out = stdout();
             for request in write::reactions(listing.source_id.as_deref(), &listing.tags, &reactions) {
                 writeln!(out, "{request}")?;
@@ -146,9 +149,13 @@ impl ExportCommand {
             let Some(indicator) = write::indicator(&listing.hash, listing.listed_at, by) else {
                 continue;
             };
+            // A case may be opened by a notice, before the family is seen.
+            let Some(alert) = case.alert else {
+                continue;
+            };
             let mut objects = Vec::new();
             let mut seen_at = Vec::new();
-            for figures in case.alert.platforms.iter().filter(|figures| figures.spread_24h > 0) {
+            for figures in alert.platforms.iter().filter(|figures| figures.spread_24h > 0) {
                 let Some(name) = platforms.get(&figures.platform) else {
                     continue;
                 };
@@ -165,9 +172,9 @@ impl ExportCommand {
             objects.push(write::sighting(
                 &Sighted {
                     hash: &listing.hash,
-                    first_seen: case.alert.first_seen,
-                    last_seen: case.last_alert_at,
-                    count: case.alert.spread_24h.low,
+                    first_seen: alert.first_seen,
+                    last_seen: case.last_alert_at.unwrap_or(alert.at),
+                    count: alert.spread_24h.low,
                     about_count: "at least: uploads, blocked uploads and shares of the family in the 24 hours before the last alert",
                     seen_at: &seen_at,
                 },
@@ -234,6 +241,7 @@ impl<'a> Cases<'a> {
                 team,
                 state: CaseState::Open,
                 filter: Filter::default(),
+                urgent_within: Milliseconds(0),
                 limit: QueueQuery::LIMIT_MAX,
                 after: None,
             },
@@ -272,7 +280,7 @@ impl<'a> Cases<'a> {
             if excepted.any(|content| *content == case.family.0) {
                 continue;
             }
-            let (listings, _) = self.store.listings_of(&case.alert.hash).await?;
+            let (listings, _) = self.store.listings_of(&case.hash).await?;
             if let Some(listing) = listings.into_iter().find(|listing| listing.bank == *bank) {
                 return Ok(Some((case, listing)));
             }

@@ -1,0 +1,170 @@
+//! Goal: what the state tells of a family stands with the case: the earliest time of each clock, and the regions and languages that filters look at.
+use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, on_both};
+use crate::{ANNA, queue, refusal};
+use tocsin_casework::{CaseId, CaseState, ClockKind, Filter, PlatformClocks, Refusal, Team};
+use tocsin_model::{ContentId, FamilyId, KeyId, Milliseconds, PartyId, PlatformId, Timestamp};
+use tocsin_store::{Choice, Followed, Observed, QueueQuery};
+
+const VIDEO: PlatformId = PlatformId(3);
+const CHAT: PlatformId = PlatformId(4);
+const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
+
+fn at(seconds: i64) -> Timestamp {
+    START + Milliseconds::from_seconds(seconds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_clocks_the_earliest_counts_whoever_tells_it_and_whenever() {
+    on_both(async |f| {
+        f.coordinators_cases(2).await;
+        let family = FamilyId(ContentId(1));
+        let seen = |clocks: &[(PlatformId, ClockKind, Timestamp)]| Observed {
+            clocks: clocks.to_vec(),
+            ..Observed::default()
+        };
+        let other = f.another().await;
+        let told = seen(&[
+            (VIDEO, ClockKind::FirstSeen, at(5)),
+            (CHAT, ClockKind::FirstReport, at(9)),
+        ]);
+        for store in [&f.store, &other, &f.store] {
+            store.observe(COORDINATORS, family, &told).await.unwrap();
+        }
+        other
+            .observe(COORDINATORS, family, &seen(&[(VIDEO, ClockKind::FirstSeen, at(3))]))
+            .await
+            .unwrap();
+        f.store
+            .observe(COORDINATORS, family, &seen(&[(VIDEO, ClockKind::FirstSeen, at(4))]))
+            .await
+            .unwrap();
+        // Of nothing that the team has, nothing is kept.
+        f.store.observe(Team::Party(PartyId(9)), family, &told).await.unwrap();
+        let case = queue(&f.store, COORDINATORS, CaseState::Open).await.pop().unwrap();
+        assert_eq!(
+            (case.family, case.version),
+            (family, 1),
+            "it is no change of what people decide on"
+        );
+
+        let removed = (VIDEO, ClockKind::Removed, at(60));
+        let (_, clocks, _) = f.store.tell_clock(TEAM, case.id, removed).await.unwrap();
+        let mut expected = PlatformClocks::default();
+        for (platform, kind, time) in [
+            (VIDEO, ClockKind::FirstSeen, at(3)),
+            (CHAT, ClockKind::FirstReport, at(9)),
+            removed,
+        ] {
+            expected.note(platform, kind, time);
+        }
+        assert_eq!(clocks, expected);
+        other
+            .tell_clock(TEAM, case.id, (VIDEO, ClockKind::Removed, at(61)))
+            .await
+            .unwrap();
+        let history = f.store.case_history(COORDINATORS, case.id).await.unwrap();
+        let steps: Vec<(&str, &str)> = history
+            .iter()
+            .map(|step| (step.kind.as_str(), step.about.as_str()))
+            .collect();
+        assert_eq!(steps, [("clock_told", "removed")], "what is later is no news");
+
+        let (all, _) = f.store.clocks(COORDINATORS, Milliseconds::from_hours(1)).await.unwrap();
+        let known: Vec<PlatformClocks> = all.into_iter().map(|(_, clocks)| clocks).collect();
+        assert_eq!(known.len(), 2);
+        assert!(known.contains(&expected) && known.contains(&PlatformClocks::default()));
+        let foreign = (Team::Party(PartyId(9)), ANNA);
+        for id in [case.id, CaseId(0)] {
+            assert_eq!(
+                refusal(f.store.tell_clock(foreign, id, removed).await),
+                Refusal::NoSuchCase
+            );
+            assert_eq!(refusal(f.store.case_clocks(foreign.0, id).await), Refusal::NoSuchCase);
+        }
+        other.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_claims_and_ranks_filter_by_region_and_language_alike() {
+    on_both(async |f| {
+        f.coordinators_cases(4).await;
+        let mut followed = Followed::default();
+        while !f.store.follow_standings(&mut followed).await.unwrap().0.is_empty() {}
+        let observe = async |family: u128, regions: &[[u8; 2]], languages: &[[u8; 2]]| {
+            let observed = Observed {
+                clocks: Vec::new(),
+                regions: regions.to_vec(),
+                languages: languages.to_vec(),
+            };
+            f.store
+                .observe(COORDINATORS, FamilyId(ContentId(family)), &observed)
+                .await
+                .unwrap();
+        };
+        observe(1, &[*b"DE", *b"NZ"], &[*b"en"]).await;
+        observe(2, &[*b"NZ"], &[*b"de", *b"en"]).await;
+        observe(3, &[*b"AT"], &[*b"de"]).await;
+        // Where it spread has changed.
+        observe(3, &[*b"DE"], &[*b"de"]).await;
+        let mut ranks = tocsin_casework::Ranks::new(10);
+        let (standings, now) = f.store.follow_standings(&mut followed).await.unwrap();
+        for standing in &standings {
+            ranks.put(standing).unwrap();
+        }
+        let family = |id: &CaseId| standings.iter().find(|standing| standing.id == *id).unwrap().family.0.0;
+        for (region, language, expected) in [
+            (None, None, vec![4, 3, 2, 1]),
+            (Some(*b"DE"), None, vec![3, 1]),
+            (Some(*b"AT"), None, vec![]),
+            (None, Some(*b"en"), vec![2, 1]),
+            (Some(*b"NZ"), Some(*b"de"), vec![2]),
+        ] {
+            let filter = Filter {
+                region,
+                language,
+                ..Filter::default()
+            };
+            let query = QueueQuery {
+                team: COORDINATORS,
+                state: CaseState::Open,
+                filter: filter.clone(),
+                urgent_within: Milliseconds(0),
+                limit: 10,
+                after: None,
+            };
+            let page = f.store.queue(&query).await.unwrap().cases;
+            let pages: Vec<u128> = page.iter().map(|case| case.family.0.0).collect();
+            assert_eq!(pages, expected, "{filter:?}");
+            let best = ranks.best(COORDINATORS, &filter, 10, (now, now));
+            let ranked: Vec<u128> = best
+                .iter()
+                .map(family)
+                .filter(|family| pages.contains(family))
+                .collect();
+            assert_eq!(ranked, expected, "{filter:?}");
+            assert_eq!(best.len(), expected.len());
+            let choice = Choice {
+                filter,
+                ..Choice::default()
+            };
+            let claimed = f.store.claim_best(COORDINATORS, (ANNA, LEASE), &choice).await.unwrap();
+            assert_eq!(
+                claimed.as_ref().map(|done| done.case.family.0.0),
+                expected.first().copied()
+            );
+            if let Some(done) = claimed {
+                assert!(
+                    page.iter()
+                        .any(|case| case.standing().traits == done.case.standing().traits)
+                );
+                f.store
+                    .release(COORDINATORS, done.case.id, (ANNA, done.case.fencing))
+                    .await
+                    .unwrap();
+            }
+        }
+    })
+    .await;
+}
