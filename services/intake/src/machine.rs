@@ -37,6 +37,8 @@ pub struct Intake {
     sources: BTreeMap<SourceId, SourceState>,
     writers: Vec<BlockWriter>,
     sightings: Arc<str>,
+    /// Where a block is put together, before it is known how long it becomes.
+    block: Vec<u8>,
     /// The trace of the latest event in each writer.
     traces: Vec<Option<Bytes>>,
     last_tick: Timestamp,
@@ -79,6 +81,7 @@ impl Intake {
             sources: BTreeMap::new(),
             writers: (0..partitions).map(|_| BlockWriter::new(setup.epoch)).collect(),
             sightings: topics::SIGHTINGS.into(),
+            block: Vec::new(),
             traces: vec![None; partitions],
             last_tick: Timestamp::MIN,
             out: Vec::new(),
@@ -358,7 +361,7 @@ impl Intake {
     }
 
     fn append_ticks(&mut self, time: TickTime) {
-        let value = SightingsRecord::Tick(time).encode();
+        let value = Bytes::from(SightingsRecord::Tick(time).encode());
         for partition in 0..self.writers.len() {
             self.append(partition as u32, value.clone(), None);
         }
@@ -369,18 +372,20 @@ impl Intake {
         if self.writers[place].is_empty() {
             return;
         }
-        let mut value = Vec::with_capacity(1 + self.writers[place].bytes_max());
-        SightingsRecord::begin_block(&mut value);
-        self.writers[place].finish(&mut value);
+        self.block.clear();
+        self.block.reserve(1 + self.writers[place].bytes_max());
+        SightingsRecord::begin_block(&mut self.block);
+        self.writers[place].finish(&mut self.block);
+        let value = Bytes::copy_from_slice(&self.block);
         let trace = self.traces[place].take();
         self.append(partition, value, trace);
     }
 
-    fn append(&mut self, partition: u32, value: Vec<u8>, trace: Option<Bytes>) {
+    fn append(&mut self, partition: u32, value: impl Into<Bytes>, trace: Option<Bytes>) {
         self.out.push(Append {
             to: TopicPartition::new(self.sightings.clone(), partition),
             key: None,
-            value: Some(Bytes::from(value)),
+            value: Some(value.into()),
             headers: trace
                 .map(|value| Header {
                     name: Traceparent::HEADER.to_owned(),

@@ -131,12 +131,15 @@ impl ContentHash {
     ///
     /// # Errors
     /// The length does not fit the algorithm, a URL holds control characters or is not UTF-8, or the quality is above 100.
-    pub fn from_bytes(
-        algorithm: Algorithm,
-        value: impl AsRef<[u8]>,
-        quality: Option<u8>,
-    ) -> Result<Self, ContentHashError> {
-        let value = value.as_ref();
+    pub fn from_bytes(algorithm: Algorithm, value: Vec<u8>, quality: Option<u8>) -> Result<Self, ContentHashError> {
+        Self::from_slice(algorithm, &value, quality)
+    }
+
+    /// The same from borrowed bytes, which are copied; digests not to the heap.
+    ///
+    /// # Errors
+    /// As [`ContentHash::from_bytes`].
+    pub fn from_slice(algorithm: Algorithm, value: &[u8], quality: Option<u8>) -> Result<Self, ContentHashError> {
         Self::check(algorithm, value, quality)?;
         Ok(ContentHash {
             algorithm,

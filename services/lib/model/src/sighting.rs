@@ -107,6 +107,6 @@ impl Sighting<'_> {
 impl HashRef<'_> {
     /// An owned copy, when the bytes are a hash of the algorithm.
     pub fn to_hash(self) -> Option<ContentHash> {
-        ContentHash::from_bytes(self.algorithm, self.value, None).ok()
+        ContentHash::from_slice(self.algorithm, self.value, None).ok()
     }
 }

@@ -36,8 +36,7 @@ pub(crate) fn read_hash(cursor: &mut Cursor<'_>) -> Result<ContentHash, RecordEr
     let value = cursor.bytes()?;
     let quality = cursor.present()?.then(|| narrow::<u8>(cursor, "quality")).transpose()?;
     let algorithm = Algorithm::from_number(number).ok_or(invalid("algorithm"))?;
-    ContentHash::check(algorithm, value, quality).map_err(|_| invalid("hash"))?;
-    ContentHash::from_bytes(algorithm, value.to_vec(), quality).map_err(|_| invalid("hash"))
+    ContentHash::from_slice(algorithm, value, quality).map_err(|_| invalid("hash"))
 }
 
 /// The scope's symbol and, of a party's, the party.

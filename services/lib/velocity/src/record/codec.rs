@@ -119,7 +119,7 @@ impl HotRecord {
         let class = decode_class(input)?;
         let family = FamilyId(ContentId(input.fixed128()?));
         let algorithm = Algorithm::from_number(input.byte()?).ok_or(DecodeError::Invalid("algorithm"))?;
-        let hash = ContentHash::from_bytes(algorithm, input.bytes()?.to_vec(), None)
+        let hash = ContentHash::from_slice(algorithm, input.bytes()?, None)
             .map_err(|_| DecodeError::Invalid("content hash"))?;
         let mut record = HotRecord::new(content, class, family, hash, Timestamp(0));
         record.first_seen = Timestamp(input.signed()?);

@@ -358,7 +358,7 @@ impl<'a> LabelList<'a> {
 impl HashView<'_> {
     /// An owned copy.
     pub fn to_hash(self) -> ContentHash {
-        ContentHash::from_bytes(self.hash.algorithm, self.hash.value, self.quality)
+        ContentHash::from_slice(self.hash.algorithm, self.hash.value, self.quality)
             .expect("a view is made of checked bytes only")
     }
 }
