@@ -35,6 +35,9 @@ enum Happened {
     Ordered,
 }
 
+/// What happened to one family, ascending by time.
+type Day = [(Timestamp, Happened)];
+
 /// A small generator (Steele and others, "Fast splittable pseudorandom number generators", 2014).
 struct Draw(u64);
 
@@ -53,7 +56,7 @@ fn day(draw: &mut Draw) -> Vec<(Timestamp, Happened)> {
     let mut happened = Vec::new();
     let begins = MORNING.0 + draw.below(DAY as u64) as i64;
     // Half of what happens to a family happens within its first hours.
-    let mut at = |draw: &mut Draw| {
+    let at = |draw: &mut Draw| {
         let spread = if draw.below(2) == 0 { 2 * 3_600_000 } else { DAY as u64 };
         Timestamp(begins + draw.below(spread) as i64)
     };
@@ -93,7 +96,7 @@ fn alert(at: Timestamp, first_seen: Timestamp, episode: u32) -> Alert {
 }
 
 /// The case as the rules leave it, the platforms' clocks, and when each deadline was escalated by a look every second.
-fn play(family: u64, day: &[(Timestamp, Happened)]) -> (Case, PlatformClocks, Vec<Timestamp>) {
+fn play(family: u64, day: &Day) -> (Case, PlatformClocks, Vec<Timestamp>) {
     let about = example::alert();
     let mut case = Case::open_silent(
         CaseId(family.into()),
@@ -175,14 +178,14 @@ fn waits(took: &[i64]) -> Option<Waits> {
     })
 }
 
-fn first(day: &[(Timestamp, Happened)], is_it: impl Fn(&Happened) -> bool) -> Option<Timestamp> {
+fn first(day: &Day, is_it: impl Fn(&Happened) -> bool) -> Option<Timestamp> {
     day.iter()
         .filter(|(_, happened)| is_it(happened))
         .map(|(at, _)| *at)
         .min()
 }
 
-fn oracle(day: &[(Timestamp, Happened)]) -> Clocks {
+fn oracle(day: &Day) -> Clocks {
     let seen = day.iter().filter_map(|(_, happened)| match happened {
         Happened::Rang { first_seen } => Some(*first_seen),
         _ => None,
@@ -265,8 +268,8 @@ fn sums_are_the_oracles(seed: u64, days: &[Vec<(Timestamp, Happened)>], cases: &
 
     let by_platform: BTreeMap<PlatformId, PlatformSummary> = PlatformSummary::of(cases);
     for platform in (1..=3).map(PlatformId) {
-        let on = |day: &[(Timestamp, Happened)], kind| first(day, |happened| *happened == Happened::On(platform, kind));
-        let took = |end: &dyn Fn(&[(Timestamp, Happened)]) -> Option<Timestamp>| -> Vec<i64> {
+        let on = |day: &Day, kind| first(day, |happened| *happened == Happened::On(platform, kind));
+        let took = |end: &dyn Fn(&Day) -> Option<Timestamp>| -> Vec<i64> {
             let both = days
                 .iter()
                 .filter_map(|day| Some((end(day)? - on(day, ClockKind::FirstSeen)?).0.max(0)));

@@ -2,14 +2,14 @@
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 use tocsin_casework::{
-    CaseId, CaseState, Filing, Filter, Lane, NoticeCommand, NoticeEvent, NoticeKind, NoticeOutcome, NoticeRefusal,
-    ORDER_DUE_IN, PlatformClocks, Refusal, SuspensionGround, Team,
+    CaseId, CaseState, Filing, Filter, Lane, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeOutcome,
+    NoticeRefusal, ORDER_DUE_IN, PlatformClocks, Refusal, SuspensionGround, Team,
 };
-use tocsin_model::{AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, Milliseconds, Scope, Verdict};
-use tocsin_store::{About, Choice, Followed, NoticeQuery, NoticeState, QueueQuery, Store, StoreError};
+use tocsin_model::{AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, KeyId, Milliseconds, Scope, Verdict};
+use tocsin_store::{About, Choice, Followed, NoticeQuery, NoticeState, Noticed, QueueQuery, Store, StoreError};
 
 const SOON: Milliseconds = Milliseconds::from_minutes(30);
-const TEAM: (Team, tocsin_model::KeyId) = (COORDINATORS, ANNA);
+const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
 
 fn filing(kind: NoticeKind, reference: &str) -> Filing {
     Filing {
@@ -53,6 +53,20 @@ fn answer(outcome: NoticeOutcome) -> NoticeCommand {
     }
 }
 
+/// On the heap: a test holds many of them.
+async fn file(store: &Store, by: (Team, KeyId), about: &About, filing: &Filing) -> Result<Noticed, StoreError> {
+    Box::pin(store.file_notice(by, about, filing)).await
+}
+
+async fn command(
+    store: &Store,
+    by: (Team, KeyId),
+    id: NoticeId,
+    command: &NoticeCommand,
+) -> Result<Noticed, StoreError> {
+    Box::pin(store.command_notice(by, id, command)).await
+}
+
 fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> NoticeRefusal {
     match result {
         Err(StoreError::NoticeRefused(refusal)) => refusal,
@@ -69,7 +83,7 @@ async fn kinds(store: &Store, case: CaseId) -> Vec<(String, bool)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_about_what_was_never_seen_opens_a_case_and_a_later_alert_updates_it_once() {
     on_both(async |f| {
-        let filed = f.store.file_notice(TEAM, &about(7), &order("A-1")).await.unwrap();
+        let filed = file(&f.store, TEAM, &about(7), &order("A-1")).await.unwrap();
         assert_eq!(filed.event, NoticeEvent::Filed);
         let (case, now) = f.store.case(COORDINATORS, filed.case.id).await.unwrap();
         assert_eq!(case, filed.case, "what is written is what was said");
@@ -103,11 +117,7 @@ async fn a_notice_about_what_was_never_seen_opens_a_case_and_a_later_alert_updat
 async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
     on_both(async |f| {
         f.coordinators_cases(1).await;
-        let first = f
-            .store
-            .file_notice(TEAM, &about(1), &of(1, order("A-1")))
-            .await
-            .unwrap();
+        let first = file(&f.store, TEAM, &about(1), &of(1, order("A-1"))).await.unwrap();
         let [case] = &queue(&f.store, COORDINATORS, CaseState::Open).await[..] else {
             panic!("one case");
         };
@@ -115,21 +125,21 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
         // The answer was lost; another dispatcher is asked, a little later.
         let other = f.another().await;
         f.clock.advance(LEASE);
-        let again = other.file_notice(TEAM, &about(1), &of(1, order("A-1"))).await.unwrap();
+        let again = file(&other, TEAM, &about(1), &of(1, order("A-1"))).await.unwrap();
         assert_eq!(
             (again.event, again.notice),
             (NoticeEvent::SaidBefore, first.notice.clone())
         );
         // Meanwhile the content joined another family: the same notice all the same, where it was filed.
         let moved = About::Family(FamilyId(ContentId(77)), hash(1));
-        let again = other.file_notice(TEAM, &moved, &of(1, order("A-1"))).await.unwrap();
+        let again = file(&other, TEAM, &moved, &of(1, order("A-1"))).await.unwrap();
         assert_eq!((again.event, again.case.id), (NoticeEvent::SaidBefore, case.id));
         let differs = [
             (about(1), of(1, filing(NoticeKind::Referral, "A-1"))),
             (about(2), of(2, order("A-1"))),
         ];
         for (about, filing) in differs {
-            let differs = other.file_notice(TEAM, &about, &filing).await;
+            let differs = file(&other, TEAM, &about, &filing).await;
             assert_eq!(refused(differs), NoticeRefusal::Differs);
         }
         assert_eq!(
@@ -141,7 +151,7 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
             part: 1,
             ..order("A-1")
         };
-        other.file_notice(TEAM, &about(2), &part).await.unwrap();
+        file(&other, TEAM, &about(2), &part).await.unwrap();
         assert_eq!(
             queue(&f.store, COORDINATORS, CaseState::Open).await.len(),
             2,
@@ -155,24 +165,22 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
         };
         let family = about(3);
         let (one, two) = tokio::join!(
-            f.store.file_notice(TEAM, &family, &third),
-            other.file_notice(TEAM, &family, &third)
+            file(&f.store, TEAM, &family, &third),
+            file(&other, TEAM, &family, &third)
         );
         let (one, two) = (one.unwrap(), two.unwrap());
         assert_eq!((one.notice.id, one.case.id), (two.notice.id, two.case.id));
         let (alpha, ..) = f.party("alpha").await;
         let theirs = (Team::Party(alpha.id), BEN);
-        let foreign = other.file_notice(theirs, &About::Case(case.id), &order("B-1")).await;
+        let foreign = file(&other, theirs, &About::Case(case.id), &order("B-1")).await;
         assert_eq!(refusal(foreign), Refusal::NoSuchCase);
-        let own = other.file_notice(theirs, &about(1), &order("A-1")).await.unwrap();
+        let own = file(&other, theirs, &about(1), &order("A-1")).await.unwrap();
         assert_eq!(
             own.event,
             NoticeEvent::Filed,
             "what one team was sent says nothing of what another was"
         );
-        let foreign = other
-            .command_notice(theirs, first.notice.id, &answer(NoticeOutcome::Removed))
-            .await;
+        let foreign = command(&other, theirs, first.notice.id, &answer(NoticeOutcome::Removed)).await;
         assert_eq!(refused(foreign), NoticeRefusal::NoSuchNotice);
         assert_eq!(
             refused(other.notice(theirs.0, first.notice.id).await),
@@ -187,9 +195,8 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
 async fn the_hour_of_an_order_is_escalated_once_by_whichever_dispatcher_looks() {
     on_both(async |f| {
         let other = f.another().await;
-        let filed = f.store.file_notice(TEAM, &about(1), &order("A-1")).await.unwrap();
-        f.store
-            .file_notice(TEAM, &about(2), &filing(NoticeKind::Referral, "R-1"))
+        let filed = file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        file(&f.store, TEAM, &about(2), &filing(NoticeKind::Referral, "R-1"))
             .await
             .unwrap();
         let (id, case) = (filed.notice.id, filed.case.id);
@@ -201,7 +208,7 @@ async fn the_hour_of_an_order_is_escalated_once_by_whichever_dispatcher_looks() 
         f.clock.advance(Milliseconds(ORDER_DUE_IN.0 - 1));
         assert_eq!(f.store.escalate_overdue().await.unwrap().len(), 0);
         f.clock.advance(Milliseconds(1));
-        let (one, two) = tokio::join!(f.store.escalate_overdue(), other.escalate_overdue());
+        let (one, two) = tokio::join!(Box::pin(f.store.escalate_overdue()), Box::pin(other.escalate_overdue()));
         let both: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).collect();
         assert_eq!(both.len(), 1, "whoever looks");
         assert_eq!((both[0].event, both[0].notice.id), (NoticeEvent::Overdue, id));
@@ -215,24 +222,21 @@ async fn the_hour_of_an_order_is_escalated_once_by_whichever_dispatcher_looks() 
             ground: SuspensionGround::InsufficientInformation,
             note: "no address".to_owned(),
         };
-        other.command_notice(TEAM, id, &suspend).await.unwrap();
+        command(&other, TEAM, id, &suspend).await.unwrap();
         assert_eq!(f.store.case(COORDINATORS, case).await.unwrap().0.notices.due_at, None);
         f.clock.advance(ORDER_DUE_IN);
         assert_eq!(other.escalate_overdue().await.unwrap().len(), 0);
         let resume = NoticeCommand::Resume { note: String::new() };
-        let resumed = f.store.command_notice(TEAM, id, &resume).await.unwrap();
+        let resumed = command(&f.store, TEAM, id, &resume).await.unwrap();
         assert_eq!(resumed.notice.due_at, Some(resumed.now + ORDER_DUE_IN));
         f.clock.advance(ORDER_DUE_IN);
         assert_eq!(other.escalate_overdue().await.unwrap().len(), 1);
 
-        let answered = other
-            .command_notice(TEAM, id, &answer(NoticeOutcome::Removed))
+        let answered = command(&other, TEAM, id, &answer(NoticeOutcome::Removed))
             .await
             .unwrap();
         assert_eq!((answered.case.notices.open, answered.case.notices.due_at), (0, None));
-        let again = f
-            .store
-            .command_notice(TEAM, id, &answer(NoticeOutcome::Removed))
+        let again = command(&f.store, TEAM, id, &answer(NoticeOutcome::Removed))
             .await
             .unwrap();
         assert_eq!(
@@ -287,10 +291,9 @@ async fn what_is_due_soon_goes_before_every_priority_everywhere() {
             received_at: START - Milliseconds::from_minutes(10),
             ..order("A-2")
         };
-        f.store.file_notice(TEAM, &about(1), &order("A-1")).await.unwrap();
-        f.store.file_notice(TEAM, &about(9), &earlier).await.unwrap();
-        f.store
-            .file_notice(TEAM, &about(2), &filing(NoticeKind::TrustedFlagger, "F-1"))
+        file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        file(&f.store, TEAM, &about(9), &earlier).await.unwrap();
+        file(&f.store, TEAM, &about(2), &filing(NoticeKind::TrustedFlagger, "F-1"))
             .await
             .unwrap();
         assert_eq!(walk(f).await, [5, 4, 3, 2, 1, 9], "an hour is not near");
@@ -352,19 +355,17 @@ async fn notices_are_listed_by_when_they_are_due_and_a_threat_is_on_record() {
             platform: Some(tocsin_model::PlatformId(3)),
             ..order("A-2")
         };
-        let referral = f
-            .store
-            .file_notice(TEAM, &about(1), &filing(NoticeKind::Referral, "R-1"))
+        let referral = file(&f.store, TEAM, &about(1), &filing(NoticeKind::Referral, "R-1"))
             .await
             .unwrap();
-        f.store.file_notice(TEAM, &about(1), &order("A-1")).await.unwrap();
-        f.store.file_notice(TEAM, &about(2), &late).await.unwrap();
+        file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        file(&f.store, TEAM, &about(2), &late).await.unwrap();
         let threat = Filing {
             authority: "Europol".to_owned(),
             ..filing(NoticeKind::ThreatToLife, "T-1")
         };
         let case = referral.case.id;
-        let told = f.store.file_notice(TEAM, &About::Case(case), &threat).await.unwrap();
+        let told = file(&f.store, TEAM, &About::Case(case), &threat).await.unwrap();
         assert_eq!(
             told.case.notices.open, 2,
             "a threat that the team told of is nothing it owes"
@@ -398,9 +399,7 @@ async fn notices_are_listed_by_when_they_are_due_and_a_threat_is_on_record() {
             outcome: NoticeOutcome::Replied,
             note: "the police are on their way".to_owned(),
         };
-        let replied = f
-            .store
-            .command_notice((COORDINATORS, BEN), told.notice.id, &reply)
+        let replied = command(&f.store, (COORDINATORS, BEN), told.notice.id, &reply)
             .await
             .unwrap();
         let on_record = f.store.notice(COORDINATORS, told.notice.id).await.unwrap().0;
