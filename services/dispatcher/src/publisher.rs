@@ -37,8 +37,9 @@ pub(crate) async fn run(
             Ok(0) => pause = until_due(&dispatcher).await,
             Ok(count) => {
                 DecisionsPublished { count }.emit(&dispatcher.metrics);
-                // Their deliveries are due at the same time.
+                // Their deliveries are due at the same time, and so are their members.
                 dispatcher.told.notify_one();
+                dispatcher.carrying.decided();
                 continue;
             }
             Err(error) => DecisionsNotPublished { error: &error }.emit(&dispatcher.metrics),

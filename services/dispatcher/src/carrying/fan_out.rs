@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::FamilyMember;
 use tocsin_model::{ContentId, FamilyId};
-use tocsin_store::{FAMILIES_MAX, FAN_OUT_MAX, FannedOut, StoreError};
+use tocsin_store::{DueFan, FAMILIES_MAX, FAN_OUT_MAX, FannedOut, StoreError};
 
 use super::telemetry::CarryingMetrics;
 use crate::Dispatcher;
@@ -51,22 +51,34 @@ pub(super) async fn tell_news(
 
 /// Tells all members that are known of decisions that are out now. Whoever is told of later is told as news.
 pub(super) async fn tell_decisions(dispatcher: &Dispatcher, metrics: &CarryingMetrics) -> Result<(), StoreError> {
-    for due in dispatcher.store.due_fans(DECISIONS_MAX).await? {
-        let key = (due.team, due.family);
-        let mut members = dispatcher.carrying.lock().members_of(due.team, due.family);
-        members.extend(dispatcher.store.founder(due.team, due.family).await?);
-        let mut is_done = true;
-        for members in members.chunks(FAN_OUT_MAX) {
-            match dispatcher.store.fan_out(key, members).await? {
-                FannedOut::Told(count) => told(dispatcher, count, metrics),
-                FannedOut::Later => is_done = false,
+    loop {
+        let due = dispatcher.store.due_fans(DECISIONS_MAX).await?;
+        let mut done = 0;
+        for due in &due {
+            if tell_decision(dispatcher, due, metrics).await? {
+                dispatcher.store.fan_done(due.decision).await?;
+                done += 1;
             }
         }
-        if is_done {
-            dispatcher.store.fan_done(due.decision).await?;
+        // What somebody is at would come first again.
+        if due.len() < DECISIONS_MAX as usize || done < due.len() {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Whether all are told.
+async fn tell_decision(dispatcher: &Dispatcher, due: &DueFan, metrics: &CarryingMetrics) -> Result<bool, StoreError> {
+    let mut members = dispatcher.carrying.lock().members_of(due.team, due.family);
+    members.extend(dispatcher.store.founder(due.team, due.family).await?);
+    let mut is_done = true;
+    for members in members.chunks(FAN_OUT_MAX) {
+        match dispatcher.store.fan_out((due.team, due.family), members).await? {
+            FannedOut::Told(count) => told(dispatcher, count, metrics),
+            FannedOut::Later => is_done = false,
+        }
+    }
+    Ok(is_done)
 }
 
 fn told(dispatcher: &Dispatcher, count: usize, metrics: &CarryingMetrics) {

@@ -29,6 +29,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Carrying {
     memberships: Mutex<Memberships>,
+    /// Wakes whoever tells members after a decision went out.
+    decided: tokio::sync::Notify,
 }
 
 impl Carrying {
@@ -36,12 +38,18 @@ impl Carrying {
     pub(crate) fn new(contents_max: usize) -> Carrying {
         Carrying {
             memberships: Mutex::new(Memberships::new(contents_max)),
+            decided: tokio::sync::Notify::new(),
         }
     }
 
     /// A case of the family is new, or changed.
     pub(crate) fn case_changed(&self, family: FamilyId) {
         self.lock().case_changed(family);
+    }
+
+    /// Decisions went out: their members are to be told.
+    pub(crate) fn decided(&self) {
+        self.decided.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Memberships> {
@@ -72,7 +80,10 @@ pub(crate) async fn run(
             metrics.tell(&mut memberships);
         }
         if !goes_on {
-            pause(LOOK_INTERVAL, &shutdown).await;
+            tokio::select! {
+                () = dispatcher.carrying.decided.notified() => {}
+                () = pause(LOOK_INTERVAL, &shutdown) => {}
+            }
         }
     }
     Ok(())
