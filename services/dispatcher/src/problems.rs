@@ -75,7 +75,11 @@ mod tests {
     fn every_code_is_documented() {
         let shared = problem::SHARED.iter().map(|kind| kind.code);
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
-        for code in shared.chain(refusals).chain([NO_QUEUE.code, COORDINATORS_ONLY.code]) {
+        for code in
+            shared
+                .chain(refusals)
+                .chain([NO_QUEUE.code, COORDINATORS_ONLY.code, problem::AUDIT_UNAVAILABLE.code])
+        {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

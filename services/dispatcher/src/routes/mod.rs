@@ -5,6 +5,7 @@
 //! otherwise refuse every decision.
 
 mod access;
+mod audit;
 mod body;
 mod cases;
 mod clocks;
@@ -13,6 +14,7 @@ mod documents;
 mod families;
 mod handling;
 mod queue;
+mod recorded;
 mod refused;
 mod requests;
 
@@ -30,10 +32,13 @@ use crate::Dispatcher;
 use crate::telemetry::CommandAnswered;
 
 pub(crate) use families::Links;
+pub(crate) use recorded::RecordedMetrics;
 
 /// The routes of the dispatcher and their description.
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
-    routes().with_state(dispatcher).split_for_parts()
+    let recorded = axum::middleware::from_fn_with_state(dispatcher.clone(), recorded::recorded);
+    // On all of them: a route that is added is recorded without anybody thinking of it.
+    routes().route_layer(recorded).with_state(dispatcher).split_for_parts()
 }
 
 /// The description of the routes.
@@ -60,6 +65,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
         .routes(routes!(families::link_contents))
+        .routes(routes!(audit::read_audit))
+        .routes(routes!(audit::read_checkpoint))
 }
 
 /// Counts the command and makes its response.
