@@ -338,7 +338,13 @@ async fn whoever_changes_a_row_is_found() {
                     .unwrap();
             }
             let checkpoint = f.store.audit_checkpoint().await.unwrap();
-            assert!(f.store.verify_audit(&[checkpoint.clone()]).await.unwrap().holds());
+            assert!(
+                f.store
+                    .verify_audit(std::slice::from_ref(&checkpoint))
+                    .await
+                    .unwrap()
+                    .holds()
+            );
             tamper(f, sql).await;
             let report = f.store.verify_audit(&[]).await.unwrap();
             let found = report.chains[0].fault.map(|fault| fault.to_string());

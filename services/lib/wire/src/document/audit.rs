@@ -97,6 +97,8 @@ mod tests {
 
     use super::*;
 
+    type Change = fn(&mut CheckpointDocument);
+
     #[test]
     fn a_checkpoint_reads_back_and_is_believed() {
         let head = Head {
@@ -122,7 +124,7 @@ mod tests {
             ..document.clone()
         };
         assert!(other.read().unwrap().verify(&key.public()).is_err());
-        let wrong: [(fn(&mut CheckpointDocument), &str); 5] = [
+        let wrong: [(Change, &str); 5] = [
             (|one| one.at.clear(), "at"),
             (|one| one.public_key.truncate(62), "public_key"),
             (|one| one.signature.push_str("00"), "signature"),
