@@ -52,6 +52,36 @@ pub async fn on_each_log(test: impl AsyncFn(&Ground) -> Result<()>) {
     }
 }
 
+/// Runs a test with the settings of a store on SQLite, and of one in a new database of PostgreSQL where [`POSTGRES_VARIABLE`] names a server.
+///
+/// # Panics
+/// The test fails.
+pub async fn on_each_store(test: impl AsyncFn(&[(&str, &str)]) -> Result<()>) {
+    if let Err(error) = test(&[]).await {
+        panic!("on SQLite: {error:?}");
+    }
+    let Ok(server) = std::env::var(POSTGRES_VARIABLE) else {
+        println!("skipped on PostgreSQL: {POSTGRES_VARIABLE} is not set");
+        return;
+    };
+    let tested = in_new_database(&server, async |url| test(&[("store.url", url)]).await);
+    if let Err(error) = tested.await {
+        panic!("on PostgreSQL: {error:?}");
+    }
+}
+
+async fn in_new_database(server: &str, test: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
+    let name = format!("tocsin_test_{:032x}", rand::random::<u128>());
+    let mut connection = PgConnection::connect(server).await.context("reach PostgreSQL")?;
+    let make = format!("CREATE DATABASE {name}");
+    connection.execute(make.as_str()).await.context("make a database")?;
+    let (authority, _) = server.rsplit_once('/').context("a URL ends in a database")?;
+    let tested = test(&format!("{authority}/{name}")).await;
+    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+    connection.execute(drop.as_str()).await.context("drop the database")?;
+    tested
+}
+
 /// Runs a test on Kafka with a new database of PostgreSQL, whose URL it is given; where the variables name no servers, not at all.
 ///
 /// # Panics
@@ -62,17 +92,8 @@ pub async fn on_servers(test: impl AsyncFn(&Ground, &str) -> Result<()>) {
         return;
     };
     let _alone = KAFKA.lock().await;
-    let tested = async {
-        let name = format!("tocsin_test_{:032x}", rand::random::<u128>());
-        let mut connection = PgConnection::connect(&server).await.context("reach PostgreSQL")?;
-        let make = format!("CREATE DATABASE {name}");
-        connection.execute(make.as_str()).await.context("make a database")?;
-        let (authority, _) = server.rsplit_once('/').context("a URL ends in a database")?;
-        let tested = test(&Ground::Kafka { bootstrap }, &format!("{authority}/{name}")).await;
-        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-        connection.execute(drop.as_str()).await.context("drop the database")?;
-        tested
-    };
+    let ground = Ground::Kafka { bootstrap };
+    let tested = in_new_database(&server, async |url| test(&ground, url).await);
     if let Err(error) = tested.await {
         panic!("on Kafka and PostgreSQL: {error:?}");
     }

@@ -119,6 +119,7 @@ pub struct Dispatcher {
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
     links: routes::Links,
+    recorded: routes::RecordedMetrics,
     /// Wakes deliveries after alerts and decisions.
     told: tokio::sync::Notify,
     /// In which order claims try the cases.
@@ -155,6 +156,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
+        recorded: routes::RecordedMetrics::register(&parts.registry)?,
         names: RwLock::default(),
         decided: tokio::sync::Notify::new(),
         links: routes::Links {

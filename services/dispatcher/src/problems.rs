@@ -165,7 +165,7 @@ mod tests {
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
         let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
         let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
-        let own = [NO_QUEUE.code, COORDINATORS_ONLY.code, NO_SUCH_PARTY.code];
+        let own = [NO_QUEUE.code, COORDINATORS_ONLY.code, NO_SUCH_PARTY.code, problem::AUDIT_UNAVAILABLE.code];
         for code in shared.chain(refusals).chain(incidents).chain(of_notices).chain(own) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }

@@ -6,6 +6,7 @@
 //! Invariants:
 //! * A reader's scope decides every byte of an answer: figures, alerts, which contents exist, and cursors, which are sealed so that the
 //!   offsets inside do not tell what others receive.
+//! * No audit, no answer: each one is in the audit chain before it is given, a stream at its opening and each minute.
 //! * Every answer says `as_of` and how far that is behind; a partition's `as_of` never goes back.
 //! * Intervals hold the truth: what is not counted exactly is told as an interval, apart from what is.
 //! * Broken and foreign records of the log are counted and left out; none stops the replica.
@@ -35,8 +36,8 @@ pub use metrics::Metrics;
 pub use routes::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX,
     LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL, Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED,
-    STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
-    description, router,
+    RECORD_INTERVAL, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
+    UNMATCHABLE_SIGNAL, description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts};

@@ -47,6 +47,9 @@ impl LookUp {
     }
 }
 
+/// What becomes of the record of a read.
+const OUTCOMES: [&str; 2] = ["written", "refused"];
+
 /// The metrics of one replica. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -82,6 +85,7 @@ pub struct Metrics {
     pub(crate) streams: IntGauge,
     /// Streams ended because their reader was too slow.
     pub(crate) streams_evicted: IntCounter,
+    recorded: IntCounterVec,
 }
 
 impl Metrics {
@@ -159,9 +163,20 @@ impl Metrics {
                 "tocsin_query_streams_evicted_total",
                 "Streams of alerts that were ended because their reader was too slow",
             )?,
+            recorded: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_query_reads_recorded_total",
+                    "Reads whose record in the audit chain was written, or was not and which were refused, by outcome",
+                ),
+                &["outcome"],
+            )?,
         };
         registry.register(Box::new(metrics.applied.clone()))?;
         registry.register(Box::new(metrics.skipped.clone()))?;
+        registry.register(Box::new(metrics.recorded.clone()))?;
+        for outcome in OUTCOMES {
+            metrics.recorded.with_label_values(&[outcome]);
+        }
         registry.register(Box::new(metrics.next_offset.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.lag_seconds.clone()))?;
@@ -186,6 +201,13 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(metrics)
+    }
+
+    /// A read was recorded, or refused because it could not be.
+    pub(crate) fn recorded(&self, is_written: bool) {
+        let [written, refused] = OUTCOMES;
+        let outcome = if is_written { written } else { refused };
+        self.recorded.with_label_values(&[outcome]).inc();
     }
 
     /// A hash was looked up.

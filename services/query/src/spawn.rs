@@ -11,7 +11,7 @@ use crate::config::QueryConfig;
 use crate::cursor::Cursor;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
-use crate::routes::{LOOK_UP_TIME_MAX, Meter, STALL_MAX, StreamSlots};
+use crate::routes::{LOOK_UP_TIME_MAX, Meter, RECORD_INTERVAL, STALL_MAX, StreamSlots};
 use crate::state::{QueryState, QueryStateParts};
 use crate::tail::Tail;
 
@@ -103,6 +103,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         shutdown: roles.shutdown().clone(),
         readiness: parts.readiness,
         stall_max: STALL_MAX,
+        record_interval: RECORD_INTERVAL,
         look_up_time_max: LOOK_UP_TIME_MAX,
     });
     let partitions = Feed::ALL

@@ -31,6 +31,7 @@ struct Shared {
     arrivals: watch::Sender<u64>,
     slots: Arc<StreamSlots>,
     stall_max: Duration,
+    record_interval: Duration,
     look_up_time_max: Duration,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
@@ -65,6 +66,8 @@ pub struct QueryStateParts {
     pub meter: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
+    /// How often a stream that goes on is recorded.
+    pub record_interval: Duration,
     /// How long a look-up may take.
     pub look_up_time_max: Duration,
 }
@@ -85,6 +88,7 @@ impl QueryState {
                 arrivals: watch::Sender::new(0),
                 slots: Arc::new(parts.slots),
                 stall_max: parts.stall_max,
+                record_interval: parts.record_interval,
                 look_up_time_max: parts.look_up_time_max,
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
@@ -151,6 +155,10 @@ impl QueryState {
 
     pub(crate) fn stall_max(&self) -> Duration {
         self.shared.stall_max
+    }
+
+    pub(crate) fn record_interval(&self) -> Duration {
+        self.shared.record_interval
     }
 
     pub(crate) fn look_up_time_max(&self) -> Duration {

@@ -5,6 +5,7 @@
 //! otherwise refuse every decision.
 
 mod access;
+mod audit;
 mod body;
 mod case_clocks;
 mod cases;
@@ -17,6 +18,7 @@ mod incidents;
 mod notice_documents;
 mod notices;
 mod queue;
+mod recorded;
 mod refused;
 mod requests;
 
@@ -34,10 +36,13 @@ use crate::Dispatcher;
 use crate::telemetry::CommandAnswered;
 
 pub(crate) use families::Links;
+pub(crate) use recorded::RecordedMetrics;
 
 /// The routes of the dispatcher and their description.
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
-    routes().with_state(dispatcher).split_for_parts()
+    let recorded = axum::middleware::from_fn_with_state(dispatcher.clone(), recorded::recorded);
+    // On all of them: a route that is added is recorded without anybody thinking of it.
+    routes().route_layer(recorded).with_state(dispatcher).split_for_parts()
 }
 
 /// The description of the routes.
@@ -71,6 +76,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(notices::resume_notice))
         .routes(routes!(notices::report_threat))
         .routes(routes!(families::link_contents))
+        .routes(routes!(audit::read_audit))
+        .routes(routes!(audit::read_checkpoint))
         .merge(incidents::routes())
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Refused {
     Unauthenticated(Problem),
     #[response(
         status = 503,
-        description = "The store does not answer",
+        description = "The store does not answer, or the request could not be recorded",
         content_type = "application/problem+json"
     )]
     Unavailable(Problem),
@@ -27,6 +27,17 @@ pub(super) enum NotRead {
     #[response(
         status = 403,
         description = "The key may not read, or has no queue",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(Problem),
+}
+
+/// A route of auditors, beside [`Refused`].
+#[derive(IntoResponses)]
+pub(super) enum NotAudited {
+    #[response(
+        status = 403,
+        description = "The key may not audit",
         content_type = "application/problem+json"
     )]
     Forbidden(Problem),

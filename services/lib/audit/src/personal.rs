@@ -8,7 +8,7 @@ pub type Salt = [u8; 16];
 /// The longest personal field, in bytes: more than the longest reason of a decision. A longer one is cut.
 pub const PERSONAL_BYTES_MAX: usize = 16_384;
 
-/// What a personal field is. The numbers are those of the chain and never change.
+/// What a personal field is: what names or may name a person, and what the team that did it alone may be told. The numbers are those of the chain and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Field {
@@ -16,12 +16,10 @@ pub enum Field {
     Key = 1,
     /// The name of the person the record is about.
     Person = 2,
-    /// What was asked for behind the path: hashes and addresses may lead to people.
-    Query = 3,
+    /// What it was about, where that is restricted or may lead to people: the path and query of a request, a case, a family.
+    About = 3,
     /// The words that somebody gave as the reason.
     Rationale = 4,
-    /// The key by whose holder it was done, where the record is about another's.
-    By = 5,
 }
 
 /// A personal field in the clear: it is kept beside the chain, never in it.
@@ -35,16 +33,15 @@ pub struct Personal {
 
 impl Field {
     /// All fields.
-    pub const ALL: [Field; 5] = [Field::Key, Field::Person, Field::Query, Field::Rationale, Field::By];
+    pub const ALL: [Field; 4] = [Field::Key, Field::Person, Field::About, Field::Rationale];
 
     /// Its name in answers.
     pub fn name(self) -> &'static str {
         match self {
             Field::Key => "key",
             Field::Person => "person",
-            Field::Query => "query",
+            Field::About => "about",
             Field::Rationale => "rationale",
-            Field::By => "by",
         }
     }
 

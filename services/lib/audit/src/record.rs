@@ -12,15 +12,15 @@ pub const DETAIL_BYTES_MAX: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum Action {
-    /// Restricted or account-derived data was read; the object is the path.
+    /// Restricted or account-derived data was read; the object is the route.
     Read = 1,
-    /// A stream goes on; the object is the path. Once a minute.
+    /// A stream goes on; the object is the route. Once a minute.
     StreamWentOn = 2,
-    /// Something was asked to be done; the object is the path.
+    /// Something was asked to be done; the object is the route.
     Commanded = 3,
-    /// A case was decided; the object is the case.
+    /// A case was decided; the detail is the verdict.
     Decided = 4,
-    /// A decision was taken back before it went out; the object is the case.
+    /// A decision was taken back before it went out.
     Withdrawn = 5,
     /// A key was issued; the object is whose it is.
     KeyIssued = 6,
@@ -45,9 +45,9 @@ pub struct Entry {
     pub action: Action,
     /// For whom the key speaks with which it was done; `None`: it was done from the command line, on the store itself.
     pub team: Option<Scope>,
-    /// What it was done to.
+    /// What it was done to. Nothing of whose existence only some may know.
     pub object: String,
-    /// What else is to be known of it. Never a person's.
+    /// What else is to be known of it, as little restricted.
     pub detail: String,
     /// What names or may name a person, each field once.
     pub personal: Vec<Personal>,

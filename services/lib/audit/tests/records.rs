@@ -43,7 +43,7 @@ fn a_personal_field_is_in_the_record_as_a_digest_alone_and_can_be_erased() {
             assert!(!row.bytes.windows(text.len()).any(|window| window == text));
             assert!(record.is_of(kept.field, &kept.salt, &kept.clear));
             assert!(!record.is_of(kept.field, &kept.salt, "another"));
-            assert!(!record.is_of(Field::By, &kept.salt, &kept.clear));
+            assert!(!record.is_of(Field::Person, &kept.salt, &kept.clear));
             assert!(!record.is_of(kept.field, &[0; 16], &kept.clear));
         }
     }
@@ -59,7 +59,7 @@ fn what_is_too_long_is_cut_at_a_character() {
     let entry = Entry {
         object: format!("a{long}"),
         detail: long.clone(),
-        personal: vec![Personal::new(Field::Query, long)],
+        personal: vec![Personal::new(Field::About, long)],
         ..example()
     };
     let sealed = Head::EMPTY.clone().append(&node(), Timestamp(0), &entry, || [1; 16]);
@@ -101,7 +101,7 @@ proptest! {
         seed: u64,
         at: i64,
         place in 0_u64..u64::MAX,
-        (cut, bit): (prop::sample::Index, prop::sample::Index),
+        (cut, bit) in any::<(prop::sample::Index, prop::sample::Index)>(),
     ) {
         let mut rng = rng(seed);
         let entry = entry(&mut rng);

@@ -87,6 +87,15 @@ impl DeploymentKey {
         hasher.finish128().as_u128()
     }
 
+    /// The seed of the key that signs checkpoints of the audit chain: two digests of the label `audit checkpoint`, one behind the other.
+    pub fn checkpoint_seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        for (half, part) in seed.chunks_exact_mut(16).zip([0_u8, 1]) {
+            half.copy_from_slice(&self.digest("audit checkpoint", &[&[part]]).to_be_bytes());
+        }
+        seed
+    }
+
     fn half(&self, index: usize) -> &[u8; 16] {
         self.0[index * 16..][..16]
             .try_into()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use axum::extract::State;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -79,6 +79,14 @@ pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// What is asked: the method and the route as it is described, such as `GET /v1/families/{id}`; and the path with its query. In a layer of routes.
+pub fn asked(request: &Request) -> (String, String) {
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = format!("{} {}", request.method(), matched.map_or("", MatchedPath::as_str));
+    let about = request.uri().path_and_query().map_or("", |about| about.as_str());
+    (route.trim_end().to_owned(), about.to_owned())
 }
 
 async fn readyz(State(operations): State<Operations>) -> Response {

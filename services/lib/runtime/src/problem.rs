@@ -119,6 +119,13 @@ pub const UNAVAILABLE: ProblemKind = ProblemKind {
     title: "Something this service stands on does not answer",
 };
 
+/// No audit, no restricted answer: that it was asked for could not be recorded.
+pub const AUDIT_UNAVAILABLE: ProblemKind = ProblemKind {
+    status: 503,
+    code: "audit_unavailable",
+    title: "What is asked for is told only to those of whom it can be recorded, which is not possible at the moment",
+};
+
 /// A failure of this service. Its text is in the log, found by the trace id; it is not told outside.
 pub const INTERNAL: ProblemKind = ProblemKind {
     status: 500,

@@ -162,12 +162,15 @@ async fn a_decision_and_its_withdrawal_are_records_and_the_same_decision_again_i
             records.iter().map(|one| (one.record.action, one.record.team)).collect();
         let team = Some(Scope::Coordinators);
         assert_eq!(told, [(Action::Decided, team), (Action::Withdrawn, team)]);
-        assert_eq!(records[0].record.object, format!("case {}", case.id));
-        assert!(
-            records[0].record.detail.starts_with("violating, decision 0000"),
-            "{:?}",
-            records[0]
+        assert_eq!(
+            (&*records[0].record.object, &*records[0].record.detail),
+            ("a case", "violating")
         );
+        let about = format!("case {}, decision {:032x} of family {}", case.id, 5, case.family);
+        for one in &records {
+            let told = one.personal.iter().find(|one| one.field == Field::About).unwrap();
+            assert_eq!(told.clear.as_ref(), Some(&about));
+        }
         let rationale = records[0]
             .personal
             .iter()
@@ -318,7 +321,7 @@ async fn whoever_changes_a_row_is_found() {
         ),
         (
             "UPDATE audit_personal SET field = 3 WHERE sequence = 6",
-            Some("the field query beside record 6 was altered"),
+            Some("the field about beside record 6 was altered"),
         ),
         (
             "UPDATE audit_chains SET records = 9, hash = (SELECT hash FROM audit_records WHERE sequence = 8)",
@@ -336,7 +339,13 @@ async fn whoever_changes_a_row_is_found() {
                     .unwrap();
             }
             let checkpoint = f.store.audit_checkpoint().await.unwrap();
-            assert!(f.store.verify_audit(&[checkpoint.clone()]).await.unwrap().holds());
+            assert!(
+                f.store
+                    .verify_audit(std::slice::from_ref(&checkpoint))
+                    .await
+                    .unwrap()
+                    .holds()
+            );
             tamper(f, sql).await;
             let report = f.store.verify_audit(&[]).await.unwrap();
             let found = report.chains[0].fault.map(|fault| fault.to_string());
@@ -365,7 +374,7 @@ async fn what_is_erased_is_gone_and_the_chain_holds() {
         let with_zero = Entry {
             personal: vec![
                 Personal::new(Field::Key, KeyId(1).to_string()),
-                Personal::new(Field::Query, "value=\0secret"),
+                Personal::new(Field::About, "value=\0secret"),
             ],
             ..read("/v1/lookup", Scope::All, KeyId(1))
         };

@@ -1,6 +1,7 @@
 //! What the HTTP APIs of several roles answer alike, and the commands read: the same shape under the same name. Times are RFC 3339 text in UTC.
 
 mod alert;
+mod audit;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -10,6 +11,7 @@ use tocsin_model::{ContentHash, Estimate, Interval, LiveFigures, NextHour, Quant
 use utoipa::ToSchema;
 
 pub use alert::{AlertAnswer, AlertTrigger, scope_name};
+pub use audit::{ChainDocument, CheckpointDocument, CheckpointMalformed};
 
 /// A count that is known to lie between two bounds, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -65,7 +65,7 @@ impl LeakThroughCache {
         (status = 200, body = LeakThroughAnswer),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn leak_through(
     State(state): State<QueryState>,

@@ -8,6 +8,7 @@ mod leak_through;
 mod meter;
 mod parameters;
 mod reader;
+mod recorded;
 mod stream;
 mod stream_slots;
 mod trending;
@@ -28,7 +29,7 @@ pub use hma::{
 pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
 pub use meter::Meter;
-pub use stream::{HEARTBEAT_INTERVAL, STALL_MAX};
+pub use stream::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX};
 pub use stream_slots::StreamSlots;
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
 
@@ -94,7 +95,9 @@ pub const PROBLEMS: [ProblemKind; 11] = {
 
 /// The routes, and the description of them.
 pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
-    routes().with_state(state).split_for_parts()
+    let recorded = axum::middleware::from_fn_with_state(state.clone(), recorded::recorded);
+    // On all of them: a route that is added is recorded without anybody thinking of it.
+    routes().route_layer(recorded).with_state(state).split_for_parts()
 }
 
 /// The description of the routes.
@@ -175,6 +178,7 @@ mod tests {
             problem::INVALID_BODY,
             problem::BODY_TOO_LARGE,
             problem::UNAVAILABLE,
+            problem::AUDIT_UNAVAILABLE,
             problem::INTERNAL,
         ];
         for kind in shared.into_iter().chain(PROBLEMS) {

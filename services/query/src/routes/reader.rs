@@ -1,4 +1,5 @@
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tocsin_model::KeyId;
@@ -13,6 +14,7 @@ use crate::state::QueryState;
 pub(crate) struct Reader {
     pub(crate) scope: Scope,
     pub(crate) key_id: KeyId,
+    pub(crate) principal: Principal,
     /// The key as it was shown, to check it again during a stream.
     token: String,
 }
@@ -21,12 +23,7 @@ impl FromRequestParts<QueryState> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &QueryState) -> Result<Reader, Problem> {
-        let token = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer)
-            .ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))?;
+        let token = token(&parts.headers)?;
         let principal = authenticate(state, token).await?;
         if !state.is_ready() {
             return Err(Problem::new(NOT_READY).with_retry_after_s(1));
@@ -34,6 +31,7 @@ impl FromRequestParts<QueryState> for Reader {
         Ok(Reader {
             scope: principal.scope(),
             key_id: principal.key_id,
+            principal,
             token: token.to_owned(),
         })
     }
@@ -48,6 +46,18 @@ impl Reader {
             false => Err(Problem::new(problem::UNAUTHENTICATED)),
         }
     }
+}
+
+/// Who asks, if they may ask here.
+pub(super) async fn principal(state: &QueryState, headers: &HeaderMap) -> Result<Principal, Problem> {
+    authenticate(state, token(headers)?).await
+}
+
+fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value
+        .and_then(bearer)
+        .ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))
 }
 
 async fn authenticate(state: &QueryState, token: &str) -> Result<Principal, Problem> {

@@ -7,10 +7,12 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use futures::Stream;
+use tocsin_audit::Action;
 use tocsin_runtime::Problem;
 use tokio::sync::watch;
 
 use super::reader::Reader;
+use super::recorded::record;
 use super::stream_slots::StreamSlot;
 use super::{INVALID_CURSOR, TOO_MANY_STREAMS};
 use crate::answer::{AlertAnswer, alert_answer};
@@ -22,6 +24,8 @@ use crate::state::QueryState;
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// A reader that takes nothing for this long while alerts wait is sent away.
 pub const STALL_MAX: Duration = Duration::from_secs(60);
+/// A stream that goes on is recorded this often.
+pub const RECORD_INTERVAL: Duration = Duration::from_secs(60);
 /// The most alerts held for one reader; what comes after waits in the replica's ring.
 const BUFFER_MAX: usize = 64;
 
@@ -32,7 +36,8 @@ const BUFFER_MAX: usize = 64;
 /// * `alert`: an alert; its id is the position behind it. Pass the last id as the header `Last-Event-ID` to go on without gap or double.
 /// * `gap`: alerts after `Last-Event-ID` are no longer held; what follows is the oldest that is.
 /// * `end`: the last event of a stream, with a `code`: `slow_reader` (alerts waited for a minute and were not taken, or were dropped before they
-///   were taken), `unauthenticated` (the key was revoked), `shutting_down`. After `slow_reader` and `shutting_down`, connect again with the last id.
+///   were taken), `unauthenticated` (the key was revoked), `audit_unavailable` (that the stream goes on cannot be recorded), `shutting_down`. But for
+///   `unauthenticated`, connect again with the last id.
 ///
 /// Every 15 seconds without an event, a comment.
 #[utoipa::path(get, path = "/v1/stream", tag = "query", security(("api_key" = [])),
@@ -43,7 +48,7 @@ const BUFFER_MAX: usize = 64;
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_streams`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn stream(
     State(state): State<QueryState>,
@@ -82,6 +87,7 @@ struct Follower {
     /// When the last event was handed over.
     handed_at: Instant,
     key_checked_at: Instant,
+    recorded_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +107,7 @@ enum Phase {
 pub(super) enum EndCode {
     SlowReader,
     Unauthenticated,
+    AuditUnavailable,
     ShuttingDown,
 }
 
@@ -118,6 +125,7 @@ impl Follower {
             phase: Phase::Begun,
             handed_at: now,
             key_checked_at: now,
+            recorded_at: now,
         }
     }
 
@@ -148,6 +156,16 @@ impl Follower {
                     && problem.status().is_client_error()
                 {
                     return self.end(EndCode::Unauthenticated);
+                }
+            }
+            if self.recorded_at.elapsed() >= self.state.record_interval() {
+                self.recorded_at = Instant::now();
+                let entry = self
+                    .reader
+                    .principal
+                    .audited(Action::StreamWentOn, "GET /v1/stream".to_owned(), None);
+                if record(&self.state, entry).await.is_err() {
+                    return self.end(EndCode::AuditUnavailable);
                 }
             }
             if self.buffer.is_empty() {
@@ -208,12 +226,18 @@ impl Follower {
 
 impl EndCode {
     #[cfg(test)]
-    pub(super) const ALL: [EndCode; 3] = [EndCode::SlowReader, EndCode::Unauthenticated, EndCode::ShuttingDown];
+    pub(super) const ALL: [EndCode; 4] = [
+        EndCode::SlowReader,
+        EndCode::Unauthenticated,
+        EndCode::AuditUnavailable,
+        EndCode::ShuttingDown,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             EndCode::SlowReader => "slow_reader",
             EndCode::Unauthenticated => "unauthenticated",
+            EndCode::AuditUnavailable => "audit_unavailable",
             EndCode::ShuttingDown => "shutting_down",
         }
     }

@@ -14,7 +14,8 @@ use tocsin_log::{Append, Appender, AppenderOptions, Cleanup, Durability, SharedL
 use tocsin_model::{Kind, PartitionCount, Sharing};
 use tocsin_query::replica::{Feed, ReplicaState};
 use tocsin_query::{
-    LOOK_UP_TIME_MAX, Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, StreamSlots, router, spawn,
+    LOOK_UP_TIME_MAX, Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
+    StreamSlots, router, spawn,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles, Store};
@@ -275,15 +276,48 @@ impl Bare {
 
     /// One whose keys may look up so many hashes a minute.
     pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
-        Bare::limited(replica, stall_max, Meter::new(per_minute), LOOK_UP_TIME_MAX).await
+        Bare::limited(
+            replica,
+            (stall_max, RECORD_INTERVAL),
+            Meter::new(per_minute),
+            LOOK_UP_TIME_MAX,
+        )
+        .await
     }
 
     /// One in which a look-up may take no longer than this.
     pub async fn hurried(replica: ReplicaState, look_up_time_max: Duration) -> Bare {
-        Bare::limited(replica, WAIT_MAX, Meter::new(6_000), look_up_time_max).await
+        Bare::limited(
+            replica,
+            (WAIT_MAX, RECORD_INTERVAL),
+            Meter::new(6_000),
+            look_up_time_max,
+        )
+        .await
     }
 
-    async fn limited(replica: ReplicaState, stall_max: Duration, meter: Meter, look_up_time_max: Duration) -> Bare {
+    /// One whose streams are recorded as often as this.
+    pub async fn recording(replica: ReplicaState, record_interval: Duration) -> Bare {
+        Bare::limited(
+            replica,
+            (WAIT_MAX, record_interval),
+            Meter::new(6_000),
+            LOOK_UP_TIME_MAX,
+        )
+        .await
+    }
+
+    /// Of its store.
+    pub fn store_url(&self) -> String {
+        format!("sqlite:{}", self._directory.path().join("store").display())
+    }
+
+    async fn limited(
+        replica: ReplicaState,
+        (stall_max, record_interval): (Duration, Duration),
+        meter: Meter,
+        look_up_time_max: Duration,
+    ) -> Bare {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", directory.path().join("store").display()))
             .await
@@ -302,6 +336,7 @@ impl Bare {
             shutdown: Shutdown::new(),
             readiness: readiness.flag("query", "catching up"),
             stall_max,
+            record_interval,
             look_up_time_max,
         });
         Bare {

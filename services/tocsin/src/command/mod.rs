@@ -115,7 +115,7 @@ pub enum Command {
     /// Protocols of crises: what is shipped, whether a file is one, and where a family stands by one.
     #[command(subcommand)]
     Protocol(protocol::ProtocolCommand),
-    /// Proof that alerts and counts follow from the log.
+    /// Proof that alerts and counts follow from the log, and that the audit chains are as they were written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Play recorded events again, into the log or through a gateway.
@@ -156,7 +156,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(command) => return Box::pin(command.run()).await,
         Command::Explain(command) => command.run().await?,
         Command::Protocol(command) => return Box::pin(command.run(|| Ok(settings.load()?.config))).await,
-        Command::Audit(command) => return command.run(&settings.load()?.config),
+        Command::Audit(command) => return Box::pin(command.run(&settings.load()?.config)).await,
         Command::Replay(command) => return command.run(&settings.load()?.config).await,
         Command::Evaluate(command) => Box::pin(command.run(settings.load()?.config)).await?,
     }

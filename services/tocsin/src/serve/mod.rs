@@ -103,7 +103,11 @@ impl Process {
                 .context("make the topics")?;
         }
         let store = match roles.iter().any(|role| role.needs_store()) {
-            true => Some(open_store(&config).await.context("open the store")?),
+            true => Some(
+                open::open_serving_store(&config, roles)
+                    .await
+                    .context("open the store")?,
+            ),
             false => None,
         };
         let (registry, mut threads) = (telemetry::registry(), Roles::new(shutdown));

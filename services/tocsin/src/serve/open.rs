@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use tocsin_log::SharedLog;
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::kafka::{KafkaLog, KafkaOptions};
 use tocsin_model::DeploymentKey;
 use tocsin_store::Store;
 
+use super::Role;
 use crate::config::{Config, LogKind, parse_deployment_key};
 
 /// The file of the deployment key in the data directory.
@@ -53,15 +55,31 @@ fn kafka_options(config: &Config) -> KafkaOptions {
     }
 }
 
-/// The store that is configured.
+/// The store that is configured, for a command: what it changes is in the audit chain of commands.
 ///
 /// # Errors
 /// It cannot be reached, or a newer version made it.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    Ok(Store::open(&prepared_store_url(config)?).await?)
+}
+
+/// The store that is configured, for a process that serves `roles`. The audit chain it writes is that of its kind: the name of its role, or `up` of
+/// one that has several. Processes of one kind share one, since the names of copies never come back.
+pub(super) async fn open_serving_store(config: &Config, roles: &[Role]) -> anyhow::Result<Store> {
+    let kind = match roles {
+        [role] => role
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned()),
+        _ => "up".to_owned(),
+    };
+    Ok(Store::open_as(&prepared_store_url(config)?, kind.parse()?).await?)
+}
+
+fn prepared_store_url(config: &Config) -> anyhow::Result<String> {
     if config.store.url.is_empty() {
         make_private(&config.log.data_dir)?;
     }
-    Ok(Store::open(&config.store_url()).await?)
+    Ok(config.store_url())
 }
 
 /// The deployment key that is configured; without one, that of the data directory, made there at the first start.

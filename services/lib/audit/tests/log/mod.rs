@@ -42,7 +42,7 @@ pub fn entry(rng: &mut TestRng) -> Entry {
     ];
     let mut personal = vec![Personal::new(Field::Key, format!("{:032x}", rng.next_u64() % 16))];
     if rng.next_u32().is_multiple_of(2) {
-        personal.push(Personal::new(Field::Query, format!("value={:x}", rng.next_u64())));
+        personal.push(Personal::new(Field::About, format!("value={:x}", rng.next_u64())));
     }
     Entry {
         action: Action::ALL[rng.next_u32() as usize % Action::ALL.len()],

@@ -47,17 +47,17 @@ pub(crate) fn about_key(action: Action, subject: KeySubject, key: KeyId, person:
 }
 
 impl Principal {
-    /// What the audit chain says of a request: the method and the path in the clear, the query as a personal field, since hashes and addresses may
-    /// lead to people.
-    pub fn audited(&self, action: Action, request: &str, query: Option<&str>) -> Entry {
+    /// What the audit chain says of a request: the route in the clear, as `GET /v1/families/{id}`; what it is asked about as a personal field, since
+    /// ids tell what exists, and hashes and addresses may lead to people.
+    pub fn audited(&self, action: Action, route: String, about: Option<String>) -> Entry {
         let key = Personal::new(Field::Key, self.key_id.to_string());
-        let query = query.map(|query| Personal::new(Field::Query, query));
+        let about = about.map(|about| Personal::new(Field::About, about));
         Entry {
             action,
             team: Some(self.scope()),
-            object: request.to_owned(),
+            object: route,
             detail: String::new(),
-            personal: std::iter::once(key).chain(query).collect(),
+            personal: std::iter::once(key).chain(about).collect(),
         }
     }
 }
@@ -118,7 +118,7 @@ impl Store {
         let erased = transaction
             .execute(
                 "DELETE FROM audit_personal WHERE (node, sequence) IN \
-                 (SELECT node, sequence FROM audit_personal WHERE clear = $1 AND field IN (1, 5))",
+                 (SELECT node, sequence FROM audit_personal WHERE clear = $1 AND field = 1)",
                 &[key.to_string().into()],
             )
             .await

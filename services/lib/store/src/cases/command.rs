@@ -1,6 +1,6 @@
 use tocsin_audit::{Action, Entry, Field, Personal};
 use tocsin_casework::{By, Case, CaseId, Command, Event, Refusal, Team};
-use tocsin_model::{KeyId, Timestamp};
+use tocsin_model::{DecisionId, KeyId, Timestamp};
 
 use super::history::write_history;
 use super::row::{SELECT_CASES, case, update};
@@ -91,21 +91,25 @@ impl Store {
 /// What the audit chain says of it: of decisions, and of those that were taken back.
 fn audited(case: &Case, who: KeyId, event: &Event) -> Option<Entry> {
     let by = Personal::new(Field::Key, who.to_string());
+    let (case_id, family) = (case.id, case.family);
+    let about = |decision: DecisionId| {
+        let about = format!("case {case_id}, decision {:032x} of family {family}", decision.0);
+        Personal::new(Field::About, about)
+    };
     let (action, detail, personal) = match event {
         Event::Decided(decision) => {
-            let verdict = decision.ruling.verdict.name();
-            let detail = format!("{verdict}, decision {:032x} of family {}", decision.id.0, case.family);
             let rationale = Personal::new(Field::Rationale, decision.ruling.rationale.as_str());
-            (Action::Decided, detail, vec![by, rationale])
+            let personal = vec![by, about(decision.id), rationale];
+            (Action::Decided, decision.ruling.verdict.name(), personal)
         }
-        Event::Withdrawn(decision) => (Action::Withdrawn, format!("decision {:032x}", decision.0), vec![by]),
+        Event::Withdrawn(decision) => (Action::Withdrawn, "", vec![by, about(*decision)]),
         _ => return None,
     };
     Some(Entry {
         action,
         team: Some(case.team.scope()),
-        object: format!("case {}", case.id),
-        detail,
+        object: "a case".to_owned(),
+        detail: detail.to_owned(),
         personal,
     })
 }

@@ -101,7 +101,7 @@ pub(crate) enum RawMatch {
         (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 501, description = "`hashing_not_offered`: a `url` was given", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn lookup(
     State(state): State<QueryState>,
@@ -135,7 +135,7 @@ pub(crate) async fn lookup(
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_bank`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`not_ready`, `unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn raw_lookup(
     State(state): State<QueryState>,

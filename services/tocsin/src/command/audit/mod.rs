@@ -1,3 +1,5 @@
+mod chain;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -6,16 +8,26 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tocsin_detector::audit::{Audit, Span, Verdict, audit};
-use tocsin_model::Timestamp;
+use tocsin_model::{KeyId, Timestamp};
 
 use crate::config::Config;
 use crate::serve::{deployment_key, detector_setup, open_log};
 
-/// Proof that what was said follows from the log.
+/// Proof that what was said follows from the log, and that the audit chains are as they were written.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Derive the alerts and counts of a span of time from the log again, and compare them bit by bit. Fails when one differs.
     Replay(AuditReplay),
+    /// Read the audit chains from their first record on and hold them to checkpoints. Fails when a record was changed, removed, put in or put
+    /// elsewhere.
+    Verify(chain::AuditVerify),
+    /// Print a signed checkpoint of the audit chains: give it to parties to keep.
+    Checkpoint,
+    /// Erase the clear text of all records that a key made or that are about it. The chains still hold.
+    Erase {
+        /// The 32 digits that `key list` shows.
+        key: KeyId,
+    },
 }
 
 /// The span to audit.
@@ -37,8 +49,19 @@ const PRINTED_MAX: usize = 20;
 
 impl AuditCommand {
     /// Audits and says what was found.
-    pub fn run(&self, config: &Config) -> Result<ExitCode> {
-        let AuditCommand::Replay(replay) = self;
+    pub async fn run(&self, config: &Config) -> Result<ExitCode> {
+        match self {
+            AuditCommand::Replay(replay) => replay.run(config),
+            AuditCommand::Verify(verify) => verify.run(config).await,
+            AuditCommand::Checkpoint => chain::checkpoint(config).await,
+            AuditCommand::Erase { key } => chain::erase(config, *key).await,
+        }
+    }
+}
+
+impl AuditReplay {
+    fn run(&self, config: &Config) -> Result<ExitCode> {
+        let replay = self;
         ensure!(replay.from < replay.to, "--from must be before --to");
         let span = Span {
             from: replay.from,

@@ -1,0 +1,160 @@
+//! Goal: every route answers every kind of key, in every role, about what is whose, as a table says that was written by hand; over HTTP, on both
+//! stores. The routes come from the description of the API: one that the table does not know fails the test.
+#![allow(missing_docs)]
+
+mod matrix;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tocsin_model::{Event, Sharing};
+use tocsin_tests::deployment::Deployment;
+use tocsin_tests::ground::{Ground, on_each_store};
+use tocsin_tests::site::{BETA_PLATFORM, Site, Time};
+use tocsin_tests::traffic::{share, url};
+use tocsin_tests::wait::until;
+use tocsin_wire::event::encode_batch;
+
+use matrix::{Found, Matrix, Whose};
+use table::Table;
+
+#[test]
+fn every_route_of_the_description_is_in_the_table_and_no_other() {
+    let (described, table) = (table::described(), Table::read());
+    let known: BTreeSet<&str> = table.routes.iter().map(|row| row.route.as_str()).collect();
+    assert_eq!(known.len(), table.routes.len(), "each route has one row");
+    let untested: Vec<&String> = described
+        .iter()
+        .filter(|route| !known.contains(route.as_str()))
+        .collect();
+    let gone: Vec<&&str> = known.iter().filter(|route| !described.contains(**route)).collect();
+    assert!(
+        untested.is_empty(),
+        "say who may use these routes, in tests/tests/security/access.toml: {untested:#?}"
+    );
+    assert!(
+        gone.is_empty(),
+        "these routes are no more; take them out of tests/tests/security/access.toml: {gone:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_key_is_answered_as_the_table_says() {
+    let found = std::sync::Mutex::new(Found::default());
+    on_each_store(async |settings| {
+        let of_store = check(settings).await?;
+        found
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .add(of_store);
+        Ok(())
+    })
+    .await;
+    let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let described = table::described();
+    let untested = described.difference(&found.tested).count();
+    println!(
+        "{} answers: {} wrong grants, {} wrong refusals",
+        found.answers,
+        found.wrong_grants.len(),
+        found.wrong_refusals.len()
+    );
+    if let Ok(directory) = std::env::var("TOCSIN_FIGURES") {
+        let figures = json!({
+            "access_answers": found.answers,
+            "access_routes": described.len(),
+            "wrong_grants": found.wrong_grants.len(),
+            "wrong_refusals": found.wrong_refusals.len(),
+            "untested_routes": untested,
+        });
+        std::fs::write(
+            std::path::Path::new(&directory).join("access.json"),
+            figures.to_string(),
+        )
+        .expect("figures are written");
+    }
+    assert_eq!(found.wrong_grants, Vec::<String>::new());
+    assert_eq!(found.wrong_refusals, Vec::<String>::new());
+    assert_eq!(untested, 0);
+}
+
+async fn check(settings: &[(&str, &str)]) -> Result<Found> {
+    let site = Site::with(&Ground::Embedded, Time::Live, 4, settings).await?;
+    let matrix = Matrix::issue(&site).await?;
+    let deployment = Deployment::start(&site).await?;
+    let things = happen(&deployment, &site).await?;
+    let found = matrix.play(&deployment.api, &Table::read(), &things).await?;
+    deployment.stop().await?;
+    Ok(found)
+}
+
+/// One family of each sharing, each of which rings; what came of it, by whose it is.
+async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'static str, BTreeMap<Whose, Vec<String>>>> {
+    let (api, keys) = (&deployment.api, &site.keys);
+    let families = [
+        (Whose::All, &keys.alpha, "alpha-video", Sharing::All),
+        (Whose::Coordinators, &keys.beta, BETA_PLATFORM, Sharing::Coordinators),
+        (Whose::Alpha, &keys.alpha, "alpha-video", Sharing::Party),
+        (Whose::Beta, &keys.beta, BETA_PLATFORM, Sharing::Party),
+    ];
+    let now = tocsin_model::Timestamp(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_millis() as i64,
+    );
+    for (number, (_, key, platform, sharing)) in families.iter().enumerate() {
+        let events: Vec<Event> = (1..=40)
+            .map(|event| Event {
+                sharing: *sharing,
+                ..share(1_000 * number as u128 + event, platform, &url(number), now)
+            })
+            .collect();
+        let (status, answer) = api
+            .post(key, "/v1/events", "application/avro", encode_batch(&events))
+            .await?;
+        anyhow::ensure!(status == 202, "{answer}");
+    }
+    let mut things: BTreeMap<&str, BTreeMap<Whose, Vec<String>>> = BTreeMap::new();
+    for (number, (whose, key, ..)) in families.iter().enumerate() {
+        let reader = if *whose == Whose::Coordinators {
+            &keys.coordinators
+        } else {
+            key
+        };
+        let scope = match whose {
+            Whose::All => "all",
+            Whose::Coordinators => "coordinators",
+            Whose::Alpha | Whose::Beta => "party",
+        };
+        let hash = url(number);
+        let alert = until("it rings", async || {
+            let alerts = api.alerts(reader).await?;
+            let of_family = |alert: &&Value| alert["hash"]["value"] == hash.as_str() && alert["scope"] == scope;
+            Ok(alerts.iter().find(of_family).cloned())
+        })
+        .await?;
+        let (family, id) = (text(&alert, "family")?, text(&alert, "id")?);
+        if *whose != Whose::All {
+            let case = until("it is a case", async || {
+                let queue = api.read(reader, "/v1/queue", &[("limit", "200")]).await?;
+                let cases = queue["cases"].as_array().context("cases is a list")?.clone();
+                Ok(cases.into_iter().find(|case| case["family"] == family.as_str()))
+            })
+            .await?;
+            things
+                .entry("case")
+                .or_default()
+                .insert(*whose, vec![text(&case, "id")?]);
+        }
+        until("its figures are there", async || Ok(api.look_up(reader, &hash).await?)).await?;
+        things.entry("family").or_default().insert(*whose, vec![family, hash]);
+        things.entry("alert").or_default().insert(*whose, vec![id]);
+    }
+    Ok(things)
+}
+
+fn text(of: &Value, name: &str) -> Result<String> {
+    Ok(of[name].as_str().with_context(|| format!("{name} in {of}"))?.to_owned())
+}
