@@ -27,7 +27,8 @@ pub struct IntakeConfig {
     /// where their fields stand. Default: none. Should be the same for every intake.
     pub osprey_mappings: BTreeMap<String, String>,
     /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice and each frame of
-    /// a video once; what was announced longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many pictures set it higher.
+    /// a video once; what was announced longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many
+    /// pictures set it higher.
     pub announced_hashes_max: u32,
 }
 

@@ -10,9 +10,10 @@ use crate::pdq::{Found, Lookup, Pdq, PdqIndex};
 
 /// The frames by which a video is matched: a set without order or time, 64 at most, all more than [`Pdq::DISTANCE_MAX`] bits from one another.
 ///
-/// vPDQ (Meta, <https://github.com/facebook/ThreatExchange/tree/main/vpdq>): frames of quality below 50 are left out; another video that has one within 31
-/// bits is compared with by the share of the frames of either that the other shows too. The authors' own comparison asks for 31 bits of each frame
-/// and for 80 % of one video; a copy with a large logo has 10 % then, so here it is [`Video::AGREEMENT_DISTANCE_MAX`] and [`Video::SHARE_MIN`] of both.
+/// vPDQ (Meta, <https://github.com/facebook/ThreatExchange/tree/main/vpdq>): frames of quality below 50 are left out; another video that has
+/// one within 31 bits is compared with by the share of the frames of either that the other shows too. The authors' own comparison asks for 31 bits of
+/// each frame and for 80 % of one video; a copy with a large logo has 10 % then, so here it is [`Video::AGREEMENT_DISTANCE_MAX`] and
+/// [`Video::SHARE_MIN`] of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Video(Arc<[Pdq]>);
 
@@ -28,8 +29,8 @@ pub(crate) struct Most {
 impl Video {
     /// With fewer different frames a video is as good as a picture, and not matched by its frames.
     pub const FRAMES_MIN: usize = 5;
-    /// Frames of two videos that are near in one are taken to show the same up to this distance, in bits. Frames of other pictures are 94 bits away at the
-    /// least (23 frames of a clip beside 1,350 pictures), half of those of a copy with a large logo 54 at most.
+    /// Frames of two videos that are near in one are taken to show the same up to this distance, in bits. Frames of other pictures are 94 bits
+    /// away at the least (23 frames of a clip beside 1,350 pictures), half of those of a copy with a large logo 54 at most.
     pub const AGREEMENT_DISTANCE_MAX: u32 = 64;
     /// Of the frames of either video so many in a hundred show what the other does, at the least, if they are one.
     pub const SHARE_MIN: u16 = 50;

@@ -93,8 +93,8 @@ impl Group {
         self.take_link(&link, out);
     }
 
-    /// Whether events of other parties tell of a day's copies of a family, as far as the scope sees them; of a content that is in another one's family,
-    /// of that content.
+    /// Whether events of other parties tell of a day's copies of a family, as far as the scope sees them; of a content that is in another one's
+    /// family, of that content.
     fn is_told_of_by_others(&self, content: ContentId, class: Class, party: PartyId) -> bool {
         let records = match self.families.of(content, class) == FamilyId(content) {
             true => self.records(FamilyId(content), class),

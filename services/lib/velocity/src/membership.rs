@@ -22,8 +22,8 @@ fn is_harmless(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Benign | Verdict::Newsworthy)
 }
 
-/// What the home of a family is told of a member, or of another family, beside figures. Stands behind an empty list of records: a program that does not know it
-/// refuses the delta.
+/// What the home of a family is told of a member, or of another family, beside figures. Stands behind an empty list of records: a program that
+/// does not know it refuses the delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tidings {
     /// The family that the member founded brings its episode along.

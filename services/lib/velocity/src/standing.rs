@@ -1,6 +1,8 @@
 //! The queue as it stands: what is open in a group, what each is worth at this time, and how far one party could move it.
 
-use tocsin_model::{Class, FamilyId, PartyId};
+use std::collections::BTreeSet;
+
+use tocsin_model::{Class, ContentId, FamilyId, PartyId};
 
 use crate::evidence::{PartyEvidence, evidence};
 use crate::figures::{FamilyFigures, family_figures};
@@ -31,6 +33,13 @@ impl Group {
             })
         })
         .collect()
+    }
+
+    /// The members of a family whose figures its home knows in a scope, ascending: those that are hot here, and those of other groups, which may have
+    /// made room there since.
+    pub fn members(&self, family: FamilyId, class: Class) -> BTreeSet<ContentId> {
+        let records = self.records(family, class);
+        records.iter().map(|record| record.content()).collect()
     }
 
     /// What is known of a family at its home and at the group's time, members in other groups included: what its alerts are made of. `None` when it

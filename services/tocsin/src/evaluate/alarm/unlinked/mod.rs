@@ -60,14 +60,13 @@ pub(super) fn run(scale: f64, seed: u64) -> Unlinked {
         let mut plan = DayPlan::headline(SCALE, seed, number);
         plan.crises.truncate(crises);
         plan.lasts = Milliseconds(SLOT.0 * crises as i64);
-        play(&plan, &mut unlinked);
+        play(&plan, Sizes::for_day(&plan), &mut unlinked);
         tracing::info!(day = number, of = days, "played a day without known families");
     }
     unlinked
 }
 
-fn play(plan: &DayPlan, unlinked: &mut Unlinked) {
-    let sizes = Sizes::for_day(plan);
+fn play(plan: &DayPlan, sizes: Sizes, unlinked: &mut Unlinked) {
     let mut path = Path::new(sizes, plan);
     let mut files = Files::new(plan, path.key());
     let mut known = Core::new(sizes, plan);
@@ -240,7 +239,7 @@ mod tests {
     fn a_crisis_whose_variants_nobody_has_grouped_rings_once_and_its_totals_are_exact() {
         let [one, again] = [(); 2].map(|()| {
             let mut unlinked = Unlinked::default();
-            play(&short(), &mut unlinked);
+            play(&short(), Sizes::for_day(&short()), &mut unlinked);
             unlinked
         });
         let figures: BTreeMap<String, f64> = one.by_name().into_iter().collect();
@@ -253,5 +252,27 @@ mod tests {
         let rows = |unlinked: &Unlinked| unlinked.crises.iter().map(CrisisRow::to_csv).collect::<Vec<_>>();
         assert_eq!(rows(&one), rows(&again));
         assert_eq!(CrisisRow::HEADER.split(',').count(), rows(&one)[0].split(',').count());
+    }
+    /// Members that are silent for an hour make room here, and what is linked finds none.
+    #[test]
+    fn totals_hold_the_truth_where_hot_tables_are_full() {
+        let plan = DayPlan {
+            lasts: Milliseconds::from_hours(5),
+            ..short()
+        };
+        let sizes = Sizes {
+            hot_limit: 256,
+            ..Sizes::for_day(&plan)
+        };
+        let mut unlinked = Unlinked::default();
+        play(&plan, sizes, &mut unlinked);
+        let figures: BTreeMap<String, f64> = unlinked.by_name().into_iter().collect();
+        assert!(figures["unlinked_refused"] > 0.0, "{figures:?}");
+        assert!(figures["merge_totals_compared"] > 20.0, "{figures:?}");
+        assert_eq!(
+            (figures["merge_mismatches"], figures["merge_inexact"]),
+            (0.0, 0.0),
+            "{figures:?}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Key groups with finders of links between: what is said on one side is heard on the other a quarter of a second later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_family::{Limits, LinkFinder, Name, Seen};
 use tocsin_loadtest::day::{DayPlan, Occurrence};
@@ -21,6 +21,8 @@ pub(super) struct Path {
     /// What was said since the last hand-over, in order.
     said: Vec<Said>,
     handed_over_at: Timestamp,
+    /// What found no room before the groups started again last.
+    refused: u64,
 }
 
 /// What goes from one side to the other.
@@ -52,6 +54,7 @@ impl Path {
             finders: finders.collect(),
             said: Vec::new(),
             handed_over_at: plan.stream_begins_at(),
+            refused: 0,
         }
     }
 
@@ -117,6 +120,7 @@ impl Path {
 
     /// Ends all groups, and starts each from the bytes of its state: what waits there for others is said again.
     pub(super) fn restart(&mut self) {
+        self.refused = self.refused();
         let config = self.core.config().clone();
         for group in self.core.groups_mut() {
             let cold = group.cold().map(|(class, cold)| (class, Group::encode_cold(cold)));
@@ -134,6 +138,11 @@ impl Path {
         })
     }
 
+    /// The members of which the home of a family knows figures.
+    pub(super) fn members(&self, family: FamilyId) -> BTreeSet<ContentId> {
+        self.core.groups()[usize::from(family.home().0)].members(family, Class::All)
+    }
+
     /// What the home of a family says of it.
     pub(super) fn figures(&self, family: FamilyId) -> Option<FamilyFigures> {
         self.core.groups()[usize::from(family.home().0)].figures(family, Class::All)
@@ -142,9 +151,9 @@ impl Path {
     /// Hot records, and what found no room: in the hot tables, among links, among figures of members elsewhere.
     pub(super) fn refused(&mut self) -> u64 {
         let counters = self.core.groups_mut().iter_mut().map(Group::take_counters);
-        counters
-            .map(|counters| counters.evicted + counters.hot_refused + counters.links_refused + counters.deltas_refused)
-            .sum()
+        let refused = counters
+            .map(|counters| counters.evicted + counters.hot_refused + counters.links_refused + counters.deltas_refused);
+        self.refused + refused.sum::<u64>()
     }
 
     fn tick(&mut self, now: Timestamp) {

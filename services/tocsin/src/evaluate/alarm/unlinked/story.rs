@@ -160,18 +160,23 @@ impl Story {
         contents.filter(move |content| path.hot(*content).is_some_and(|record| record.family() == family))
     }
 
-    /// Holds the totals of every family of it, in every window, to what was counted.
+    /// Holds the totals of every family of it, in every window, to what was counted. Of a member in another group that made room there the home keeps
+    /// the figures.
     pub(super) fn compare(&self, path: &Path, totals: &mut Totals) {
-        let mut families: BTreeMap<FamilyId, Vec<&Content>> = BTreeMap::new();
-        for (id, content) in &self.contents {
+        let mut families: BTreeMap<FamilyId, BTreeSet<ContentId>> = BTreeMap::new();
+        for id in self.contents.keys() {
             if let Some(record) = path.hot(*id) {
-                families.entry(record.family()).or_default().push(content);
+                families.entry(record.family()).or_default().insert(*id);
             }
         }
-        for (family, members) in families {
-            totals.members_max = totals.members_max.max(members.len() as u64);
-            let figures = path.figures(family);
-            let Some(figures) = figures.filter(|figures| figures.members as usize == members.len()) else {
+        for (family, hot) in families {
+            let known = path.members(family);
+            totals.members_max = totals.members_max.max(known.len() as u64);
+            let is_kept = |id: &&ContentId| path.hot(**id).is_none() && id.group() != family.home();
+            let all_are_known = hot.is_subset(&known) && known.difference(&hot).all(|id| is_kept(&id));
+            let figures = path.figures(family).filter(|_| all_are_known);
+            let members: Option<Vec<&Content>> = known.iter().map(|id| self.contents.get(id)).collect();
+            let (Some(figures), Some(members)) = (figures, members) else {
                 totals.compared += 1;
                 totals.mismatches += 1;
                 continue;
