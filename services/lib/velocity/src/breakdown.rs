@@ -25,8 +25,6 @@ pub(crate) const UNSTATED: Code = [0; 2];
 
 /// An hour.
 const SILENT_QUARTERS: i64 = 4;
-/// Of a feature with so few values most contents that spread meet all: there is room for them at once.
-const ALL_AT_FIRST: usize = 8;
 
 /// A feature of events by which spread is counted apart.
 pub(crate) trait Feature: Copy + Ord {
@@ -86,9 +84,6 @@ impl<K: Feature> Breakdown<K> {
                 let mut quarters = Quarters::default();
                 quarters.add(place);
                 let entry = self.entries.partition_point(|entry| entry.0 < value);
-                if self.entries.is_empty() && K::VALUES_MAX <= ALL_AT_FIRST {
-                    self.entries.reserve_exact(K::VALUES_MAX);
-                }
                 self.entries.insert(entry, (value, quarters));
             }
         }
