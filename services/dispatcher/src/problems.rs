@@ -55,7 +55,7 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
 pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
     use tocsin_incident::Refusal as R;
     let status = match refusal {
-        R::NoSuchIncident | R::NoSuchTask => 404,
+        R::NoSuchIncident | R::NoSuchTask | R::NoSuchPack => 404,
         R::CoordinatorsOnly | R::NotTakingPart | R::NotYourTask => 403,
         R::VersionStale => 412,
         R::Concluded
@@ -76,7 +76,11 @@ pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
         | R::TooManyRules
         | R::TooManyParticipants
         | R::TooManyTasks
-        | R::TooManyNotes => 409,
+        | R::TooManyNotes
+        | R::TooManyPacks
+        | R::PackEmpty
+        | R::PackTooLarge => 409,
+        R::PackWithdrawn => 410,
         R::NoSuchProtocol
         | R::NoSuchOrigin
         | R::NoSuchLevel

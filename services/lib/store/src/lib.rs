@@ -54,8 +54,8 @@ pub use delivery::{DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, Delivery
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
-    Asking, IncidentChanged, IncidentMessage, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
-    OPEN_INCIDENTS_MAX, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
+    Asking, IncidentChanged, IncidentMessage, IncidentPack, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
+    OPEN_INCIDENTS_MAX, PackedHash, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
 };
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Role, Roles, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
