@@ -56,7 +56,7 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
 pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
     use tocsin_incident::Refusal as R;
     let status = match refusal {
-        R::NoSuchIncident | R::NoSuchTask => 404,
+        R::NoSuchIncident | R::NoSuchTask | R::NoSuchPack => 404,
         R::CoordinatorsOnly | R::NotTakingPart | R::NotYourTask => 403,
         R::VersionStale => 412,
         R::Concluded
@@ -77,7 +77,11 @@ pub fn of_incident_refusal(refusal: tocsin_incident::Refusal) -> ProblemKind {
         | R::TooManyRules
         | R::TooManyParticipants
         | R::TooManyTasks
-        | R::TooManyNotes => 409,
+        | R::TooManyNotes
+        | R::TooManyPacks
+        | R::PackEmpty
+        | R::PackTooLarge => 409,
+        R::PackWithdrawn => 410,
         R::NoSuchProtocol
         | R::NoSuchOrigin
         | R::NoSuchLevel
@@ -165,7 +169,12 @@ mod tests {
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
         let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
         let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
-        let own = [NO_QUEUE.code, COORDINATORS_ONLY.code, NO_SUCH_PARTY.code, problem::AUDIT_UNAVAILABLE.code];
+        let own = [
+            NO_QUEUE.code,
+            COORDINATORS_ONLY.code,
+            NO_SUCH_PARTY.code,
+            problem::AUDIT_UNAVAILABLE.code,
+        ];
         for code in shared.chain(refusals).chain(incidents).chain(of_notices).chain(own) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }

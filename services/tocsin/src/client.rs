@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,6 +28,7 @@ pub(crate) enum Sent {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    headers: HeaderMap,
     body: String,
     url: String,
 }
@@ -59,9 +61,15 @@ impl Source {
         };
         let response = request.send().await.with_context(|| format!("ask {url}"))?;
         let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let body = response.text().await;
         let body = body.with_context(|| format!("read the answer of {url}"))?;
-        Ok(Answer { status, body, url })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            url,
+        })
     }
 }
 
@@ -75,6 +83,22 @@ impl Answer {
             return Err(self.refused());
         }
         serde_json::from_str(&self.body).with_context(|| format!("read the answer of {}", self.url))
+    }
+
+    /// The text, of an answer that is a success.
+    ///
+    /// # Errors
+    /// It is no success ([`Answer::refused`]).
+    pub(crate) fn text(&self) -> Result<&str> {
+        match self.status {
+            200..300 => Ok(&self.body),
+            _ => Err(self.refused()),
+        }
+    }
+
+    /// A header, if it is there and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// What is wrong, in the API's words where it says it by RFC 9457.

@@ -162,6 +162,7 @@ pub(super) fn serve_dispatcher(
             store: Store::open(store).await?,
             key: corpus::setup().key,
             partitions: corpus::setup().partitions,
+            promote_at: tocsin_detector::DetectorConfig::default().promote_at,
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "starting"),
         };

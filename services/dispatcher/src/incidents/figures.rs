@@ -275,3 +275,179 @@ pub(crate) fn nothing_hot() -> Figures {
 }
 
 const _: () = assert!(WINDOWS.len() == WindowLength::ALL.len());
+
+#[cfg(test)]
+mod tests {
+    //! Goal: bounds hold what was counted, what was before, and what a class that is not hot may hide; of a flood nothing is claimed.
+    #![allow(clippy::unwrap_used)]
+
+    use std::ops::Range;
+
+    use tocsin_model::{
+        AccountToken, Algorithm, ClockFlag, ContentHash, DeploymentKey, Milliseconds, PartyId, Severity, Sharing,
+        Sighting, SourceCoordinate, SourceId, Surface, Watch,
+    };
+    use tocsin_sketch::ColdConfig;
+    use tocsin_velocity::forecast::Model;
+    use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
+
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_700_000_000_000);
+    const PROMOTE_AT: u32 = 3;
+
+    fn hash() -> ContentHash {
+        ContentHash::from_bytes(Algorithm::Sha256, vec![9; 32], None).unwrap()
+    }
+
+    /// A group that saw so many copies of a content, from so many accounts each in turn.
+    fn seen(copies: u64, accounts: u64) -> (Group, ContentId, Timestamp) {
+        let key = DeploymentKey::from_bytes([7; 32]);
+        let content = key.content_id(&hash());
+        let config = GroupConfig {
+            key,
+            cold: ColdConfig {
+                width: 64,
+                seed: 11,
+                lateness: Milliseconds::from_hours(2),
+            },
+            hot_max: 16,
+            promote_at: PROMOTE_AT,
+            retry_horizon: Milliseconds::from_minutes(130),
+            shadow: None,
+            retry_tokens_max: 1_000_000,
+        };
+        let mut group = Group::new(content.group(), config);
+        let now = feed(&mut group, content, (0..copies, accounts), Kind::Upload);
+        (group, content, now)
+    }
+
+    /// Copies of these numbers, each at its own time; the time after them.
+    fn feed(group: &mut Group, content: ContentId, (copies, accounts): (Range<u64>, u64), kind: Kind) -> Timestamp {
+        let (end, hash, mut outputs) = (copies.end, hash(), Vec::new());
+        for copy in copies {
+            let at = START + Milliseconds(copy as i64 * 10);
+            let sighting = Sighting {
+                source: SourceCoordinate {
+                    source: SourceId(1),
+                    offset: copy + 1,
+                    index: 0,
+                },
+                event_token: (copy + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                party: PartyId(1),
+                platform: PlatformId(1),
+                kind,
+                sharing: Sharing::All,
+                surface: Surface::Feed,
+                clock: ClockFlag::Plausible,
+                occurred_at: at,
+                received_at: at,
+                content,
+                hash: hash.view(),
+                account: Some(AccountToken((copy % accounts + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+                account_epoch: 0,
+                audience: 1_000,
+                region: [0; 2],
+                language: [0; 2],
+                tvec_confidence: Sighting::NO_LABEL,
+            };
+            group.apply(Input::Sighting(&sighting), &mut outputs);
+        }
+        let now = START + Milliseconds(end as i64 * 10);
+        group.apply(Input::Tick(now), &mut outputs);
+        now
+    }
+
+    fn read(group: &Group, content: ContentId, own: Class, now: Timestamp) -> FamilyReading {
+        let class = Class::All;
+        let record = group.kept(HotKey { content, class }).unwrap();
+        let calibration = Calibration::new(&Model::SHIPPED);
+        reading(&[record], own, (now, PROMOTE_AT), &calibration).unwrap()
+    }
+
+    fn bounds(reading: &FamilyReading, figure: Figure) -> (f64, f64) {
+        match reading.figures.get(figure) {
+            Reading::Number(measured) => (measured.low, measured.high),
+            other => panic!("{figure:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn bounds_allow_for_what_was_before_and_for_classes_that_are_not_hot() {
+        let (group, content, now) = seen(60, 60);
+        let all = read(&group, content, Class::All, now);
+        let (low, high) = bounds(&all, Figure::Spread1h);
+        assert!(
+            low <= 60.0 && 60.0 <= high && high - low <= f64::from(PROMOTE_AT),
+            "{low} to {high}"
+        );
+        assert!(bounds(&all, Figure::Uploads1h).1 >= 60.0);
+        // A scope with a class of its own, of which nothing is hot: two copies may hide there, on platforms and by accounts of their own.
+        let own = read(&group, content, Class::Coordinators, now);
+        let hidden = f64::from(PROMOTE_AT - 1);
+        for figure in [
+            Figure::Spread1h,
+            Figure::Uploads24h,
+            Figure::Platforms5m,
+            Figure::Accounts,
+        ] {
+            let (all, own) = (bounds(&all, figure), bounds(&own, figure));
+            assert_eq!((own.0, own.1), (all.0, all.1 + hidden), "{figure:?}");
+        }
+        let told = |figure: &&Figure| own.figures.get(**figure) == Reading::Missing(Missing::NotAsked);
+        assert_eq!(
+            Figure::ALL.iter().find(told),
+            None,
+            "every figure is told or missing for a reason"
+        );
+        assert_eq!(
+            own.figures.get(Figure::LeakThrough),
+            Reading::Missing(Missing::NotListed)
+        );
+        assert_eq!(own.platforms[&PlatformId(1)].first_removed, None);
+    }
+
+    #[test]
+    fn of_a_flood_nothing_is_claimed() {
+        let (group, content, now) = seen(20_000, 1);
+        let flood = read(&group, content, Class::All, now);
+        assert!(
+            matches!(flood.figures.get(Figure::Quarantined), Reading::Flag(true, _)),
+            "it is a flood"
+        );
+        for figure in [
+            Figure::Spread5m,
+            Figure::Uploads1h,
+            Figure::Platforms24h,
+            Figure::Accounts,
+        ] {
+            assert_eq!(
+                flood.figures.get(figure),
+                Reading::Missing(Missing::NotHot),
+                "{figure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_came_since_a_listing_is_counted() {
+        let (mut group, content, now) = seen(10, 10);
+        let watch = Watch {
+            number: 1,
+            content,
+            hash: hash(),
+            listed: Severity::new(3),
+            source: "north".parse().unwrap(),
+            at: now,
+        };
+        group.apply(Input::Watch(&watch), &mut Vec::new());
+        feed(&mut group, content, (11..14, 10), Kind::Upload);
+        let now = feed(&mut group, content, (14..15, 10), Kind::BlockedUpload);
+        let reading = read(&group, content, Class::All, now);
+        assert_eq!(bounds(&reading, Figure::PostedSinceListed), (3.0, 3.0));
+        assert_eq!(bounds(&reading, Figure::LeakThrough), (0.75, 0.75));
+        let platform = &reading.platforms[&PlatformId(1)];
+        assert_eq!((platform.since.posted, platform.since.blocked), (3, 1));
+        assert!(platform.first_blocked.is_some() && platform.first_posted.is_some());
+    }
+}

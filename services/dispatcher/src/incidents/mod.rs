@@ -4,6 +4,7 @@
 
 mod assessing;
 mod figures;
+mod packs;
 mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_casework::Team;
-use tocsin_incident::{Incident, Phase, ProtocolVersion};
+use tocsin_incident::{Incident, PACK_HASHES_MAX, Phase, ProtocolVersion};
 use tocsin_model::{FamilyId, PartitionCount, Timestamp};
 use tocsin_protocol::Protocol;
 use tocsin_runtime::Shutdown;
-use tocsin_store::StoreError;
+use tocsin_store::{PackedHash, StoreError};
 
 use crate::Dispatcher;
 use crate::telemetry::StoreFailed;
@@ -23,6 +24,7 @@ use crate::telemetry::StoreFailed;
 use assessing::Assessing;
 pub(crate) use assessing::{FamilyStanding, Standing};
 pub(crate) use figures::{FamilyReading, PlatformReading, reading};
+pub(crate) use packs::{PackForm, Packed, Signed, Signer};
 pub(crate) use telemetry::IncidentMetrics;
 
 /// How often open incidents are looked at: well within what a stretch without a look may last.
@@ -103,6 +105,23 @@ impl Dispatcher {
         is_read
             .then(|| figures.reading(family, team, (partitions, promote_at)))
             .flatten()
+    }
+
+    /// The hashes of the contents of an incident's families that are hot in the coordinators' scope, by family and content; one more than fits into
+    /// a pack where there are more.
+    pub(crate) fn hashes_of(&self, incident: &Incident) -> Vec<PackedHash> {
+        let figures = self.ranking.figures();
+        let mut hashes = Vec::new();
+        for attached in incident.families.iter().filter(|_| self.ranking.is_read()) {
+            let room = (PACK_HASHES_MAX as usize + 1).saturating_sub(hashes.len());
+            let of_family = figures.hashes(attached.family, Team::Coordinators, room);
+            hashes.extend(of_family.into_values().map(|(hash, for_all)| PackedHash {
+                hash,
+                family: attached.family,
+                for_all,
+            }));
+        }
+        hashes
     }
 
     /// Looks at all open incidents once.

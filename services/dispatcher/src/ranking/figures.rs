@@ -3,7 +3,9 @@ use std::time::{Duration, Instant};
 
 use tocsin_casework::{ClockKind, Code, PlatformClocks, Ranks, Team};
 use tocsin_log::RecordRef;
-use tocsin_model::{Class, ContentId, FamilyId, Kind, Milliseconds, PartitionCount, PartyId, Timestamp, Verdict};
+use tocsin_model::{
+    Class, ContentHash, ContentId, FamilyId, Kind, Milliseconds, PartitionCount, PartyId, Timestamp, Verdict,
+};
 use tocsin_sketch::codec::Decoder;
 use tocsin_store::Observed;
 use tocsin_velocity::HotRecord;
@@ -323,6 +325,24 @@ impl Figures {
             self.changed.insert(family);
         }
         new.iter().any(|family| !self.members.contains_key(family))
+    }
+
+    /// The strongest hash of each content of a family inside a team's scope, and whether everyone may see that content; at most `max`.
+    pub(crate) fn hashes(&self, family: FamilyId, team: Team, max: usize) -> BTreeMap<ContentId, (ContentHash, bool)> {
+        let own = team.scope().own_class();
+        let mut hashes = BTreeMap::new();
+        let keys = self.members.get(&family).into_iter().flatten();
+        for key in keys.filter(|(_, class)| *class == Class::All || *class == own) {
+            if let Some((hot, _)) = self
+                .records
+                .get(key)
+                .filter(|_| hashes.len() < max || hashes.contains_key(&key.0))
+            {
+                let (_, for_all) = hashes.entry(key.0).or_insert_with(|| (hot.hash().clone(), false));
+                *for_all |= key.1 == Class::All;
+            }
+        }
+        hashes
     }
 
     /// The latest time of any group, where one was told.

@@ -2,6 +2,7 @@
 //! criteria said kept beside it, participants are told and answer, and who is not to know learns nothing.
 
 use axum::http::Method;
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{Alert, AlertLevel, ContentId, FamilyId, Scope, Timestamp};
@@ -29,7 +30,7 @@ fn spread(bench: &Bench, byte: u8, copies: u64) -> (ContentId, Timestamp) {
     (content, now)
 }
 
-fn declaration(title: &str) -> Value {
+pub fn declaration(title: &str) -> Value {
     json!({"title": title, "protocol": "crisis", "protocol_version": 1})
 }
 
@@ -65,7 +66,7 @@ async fn a_crisis_from_its_case_to_its_conclusion() {
         ..alert(1, Scope::All, AlertLevel::Raised, 1.0)
     }]);
     let case = running.queue_of(1, coordinators).await[0]["id"].clone();
-    let mut asked = declaration("An attack in the north");
+    let mut asked = declaration("An attack <b>in the north</b>");
     asked["case"] = case.clone();
     let declared = running.post("/v1/incidents", coordinators, asked).await;
     assert_eq!(declared["families"][0]["family"], content.to_string());
@@ -141,6 +142,7 @@ async fn a_crisis_from_its_case_to_its_conclusion() {
         .refused(Method::GET, &path, beta, None, (404, "incident_unknown"))
         .await;
 
+    packs(&bench, &running, &path).await;
     let red = json!({"text": "A name.", "marking": {"tlp": "RED", "recipients": [active["declared_by"]]}});
     running.post(&at("notes"), alpha, red).await;
     let conclude = json!({"reason": "it is rare"});
@@ -162,6 +164,8 @@ async fn a_crisis_from_its_case_to_its_conclusion() {
         "activated",
         "acknowledged",
         "part_done",
+        "pack_made",
+        "pack_withdrawn",
         "noted",
         "concluded",
     ];
@@ -171,11 +175,159 @@ async fn a_crisis_from_its_case_to_its_conclusion() {
         entries[5]["shown"]["met"],
         json!(["accelerates", "spreads", "will_be_much"])
     );
-    assert_eq!(entries[9]["shown"]["result"], "not_met");
+    assert_eq!(entries[11]["shown"]["result"], "not_met");
     // The reader is another key of the coordinators: the red note is not for it.
     let (without, _) = kinds(&bench.reader).await;
     assert_eq!(without.len(), expected.len() - 1);
+    debrief(&bench, &running, &path).await;
     running.stop().await;
+}
+
+/// The debrief of the crisis above: figures with bounds for coordinators, delays, what stayed open; and a page in which nothing runs.
+async fn debrief(bench: &Bench, running: &Running, path: &str) {
+    let path = format!("{path}/debrief");
+    let debrief = running.get(&path, &bench.coordinators).await;
+    let turn = &debrief["course"][1];
+    assert_eq!(
+        (&turn["kind"], &turn["level"], &turn["criteria"]),
+        (&json!("activated"), &json!("awareness"), &json!("met"))
+    );
+    let figure = named(&turn["figures"], "spread_1h");
+    assert_eq!((&figure["low"], &figure["high"]), (&json!(198), &json!(202)));
+    let delays = debrief["delays"].as_array().unwrap();
+    let done = |step: &str, team: &str| {
+        let found = delays
+            .iter()
+            .find(|delay| delay["step"] == step && delay["team"] == team);
+        found.unwrap_or_else(|| panic!("no {step} of {team}"))["took_s"].is_number()
+    };
+    assert!(done("activation", "coordinators") && done("acknowledgement", "alpha") && done("part", "alpha"));
+    assert!(!done("task", "coordinators"));
+    assert_eq!(debrief["overturned"][0]["kind"], "pack_withdrawn");
+    let open = |kind: &str| {
+        debrief["open"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|open| open["kind"] == kind)
+    };
+    assert!(
+        open("question") && open("task") && open("against_criteria") && !open("invitation"),
+        "{}",
+        debrief["open"]
+    );
+    assert!(debrief["how"].as_array().unwrap().len() > 3);
+
+    let theirs = running.get(&path, &bench.alpha).await;
+    let turn = &theirs["course"][1];
+    let said = (&turn["figures"], &turn["criteria"], &turn["met"]);
+    assert_eq!(
+        said,
+        (&json!([]), &Value::Null, &json!([])),
+        "what criteria said in the coordinators' scope is theirs"
+    );
+    let against = theirs["open"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|open| open["kind"] == "against_criteria");
+    assert_eq!(against, None);
+    let timeline = running.get(&path.replace("debrief", "timeline"), &bench.alpha).await;
+    let entries = timeline["entries"].as_array().unwrap();
+    assert!(entries.iter().all(|entry| entry["shown"].is_null()), "{timeline}");
+    let beta = (404, "incident_unknown");
+    running.refused(Method::GET, &path, &bench.beta, None, beta).await;
+    let pdf = (400, "invalid_parameter");
+    running
+        .refused(Method::GET, &format!("{path}?form=pdf"), &bench.alpha, None, pdf)
+        .await;
+
+    let page = running.client.get(format!("{}{path}?form=html", running.address));
+    let page = page.bearer_auth(&bench.coordinators).send().await.unwrap();
+    assert!(
+        page.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/html")
+    );
+    assert!(
+        page.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    let page = page.text().await.unwrap();
+    assert!(page.contains("An attack &lt;b&gt;in the north&lt;/b&gt;") && page.contains("spread_1h"));
+    for foreign in ["<b>", "<script", "src=", "href=", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+/// Packs are signed, the same under one key, and withdrawn by a tombstone.
+async fn packs(bench: &Bench, running: &Running, path: &str) {
+    let made = running
+        .post(&format!("{path}/packs"), &bench.coordinators, json!({}))
+        .await;
+    assert_eq!(made["packs"][0]["number"], 1);
+    let fetch = async |form: &str| {
+        let request = running
+            .client
+            .get(format!("{}{path}/packs/1?form={form}", running.address));
+        let response = request.bearer_auth(&bench.alpha).send().await.unwrap();
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        let (status, signature, key) = (
+            response.status(),
+            header("tocsin-signature"),
+            header("tocsin-signing-key"),
+        );
+        let body = response.bytes().await.unwrap();
+        if status == 200 {
+            let key = hex::decode(key.unwrap()).unwrap();
+            let signature = base64::engine::general_purpose::STANDARD
+                .decode(signature.unwrap())
+                .unwrap();
+            let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+            key.verify(&body, &signature).unwrap();
+        }
+        (status.as_u16(), body)
+    };
+    let (_, manifest) = fetch("manifest").await;
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(
+        (&manifest["scope"], &manifest["hashes"][0]["value"]),
+        (&json!("all"), &json!("09".repeat(32)))
+    );
+    assert_eq!(fetch("local_file").await.0, 200);
+    running
+        .refused(
+            Method::GET,
+            &format!("{path}/packs/1"),
+            &bench.beta,
+            None,
+            (404, "incident_unknown"),
+        )
+        .await;
+    for (pack, expected) in [
+        ("packs/2", (404, "pack_unknown")),
+        ("packs/x", (404, "pack_unknown")),
+        ("packs/1?form=csv", (400, "invalid_parameter")),
+    ] {
+        let pack = format!("{path}/{pack}");
+        running.refused(Method::GET, &pack, &bench.alpha, None, expected).await;
+    }
+    let withdraw = json!({"number": 1, "reason": "it is another's"});
+    running
+        .post(&format!("{path}/packs/withdraw"), &bench.coordinators, withdraw)
+        .await;
+    assert_eq!(fetch("local_file").await.0, 410);
+    let (_, stix) = fetch("stix").await;
+    let stix: Value = serde_json::from_slice(&stix).unwrap();
+    assert_eq!(stix["objects"][1]["revoked"], true);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,166 +358,5 @@ async fn a_family_that_was_left_out_is_found_when_it_is_attached() {
         family["hot"] == true && family["family"] == first.to_string()
     })
     .await;
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_fit_has_its_code_and_changes_nothing() {
-    let bench = Bench::new().await;
-    let running = bench.start().await;
-    let (coordinators, alpha) = (bench.coordinators.as_str(), bench.alpha.as_str());
-    let declared = running
-        .post("/v1/incidents", coordinators, declaration("An attack"))
-        .await;
-    let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
-    let with = |name: &str, value: Value| {
-        let mut asked = declaration("An attack");
-        asked[name] = value;
-        asked
-    };
-    for (key, body, expected) in [
-        (alpha, declaration("x"), (403, "incident_coordinators_only")),
-        (&bench.reader, declaration("x"), (403, "forbidden")),
-        (&bench.operator, declaration("x"), (403, "incident_coordinators_only")),
-        ("", declaration("x"), (401, "unauthenticated")),
-        (coordinators, declaration(""), (422, "title_malformed")),
-        (coordinators, with("protocol", json!("none")), (422, "protocol_unknown")),
-        (
-            coordinators,
-            with("case", json!("0".repeat(32))),
-            (422, "origin_unknown"),
-        ),
-        (coordinators, with("case", json!("x")), (400, "invalid_body")),
-        (
-            coordinators,
-            with("marking", json!({"tlp": "RED"})),
-            (422, "marking_malformed"),
-        ),
-        (
-            coordinators,
-            with("marking", json!({"tlp": "PINK"})),
-            (400, "invalid_body"),
-        ),
-        (
-            coordinators,
-            with("marking", json!({"tlp": "AMBER", "group": "inner"})),
-            (422, "sharing_group_unknown"),
-        ),
-        (coordinators, with("unknown", json!(1)), (400, "invalid_body")),
-    ] {
-        running
-            .refused(Method::POST, "/v1/incidents", key, Some(body), expected)
-            .await;
-    }
-    for (step, body, expected) in [
-        (
-            "level",
-            json!({"level": "awareness", "reason": "x"}),
-            (409, "incident_not_active"),
-        ),
-        (
-            "activate",
-            json!({"level": "none", "reason": "x"}),
-            (422, "level_unknown"),
-        ),
-        (
-            "activate",
-            json!({"level": "awareness", "reason": ""}),
-            (422, "reason_malformed"),
-        ),
-        (
-            "answers",
-            json!({"question": "none", "reason": "x"}),
-            (422, "question_unknown"),
-        ),
-        (
-            "families/remove",
-            json!({"family": "0".repeat(32), "reason": "x"}),
-            (409, "family_not_attached"),
-        ),
-        (
-            "participants",
-            json!({"party": "nobody", "class": "platforms"}),
-            (422, "party_unknown"),
-        ),
-        (
-            "participants",
-            json!({"party": "alpha", "class": "none"}),
-            (422, "class_unknown"),
-        ),
-        (
-            "participants/remind",
-            json!({"party": "alpha"}),
-            (409, "participant_not_invited"),
-        ),
-        (
-            "tasks",
-            json!({"does": "x", "owner": "coordinators", "due": "soon"}),
-            (400, "invalid_body"),
-        ),
-        (
-            "tasks",
-            json!({"does": "x", "owner": "coordinators", "due": "2001-01-01T00:00:00Z"}),
-            (422, "task_due"),
-        ),
-        ("tasks/done", json!({"number": 1}), (404, "task_unknown")),
-        ("rules", json!({"reasons": []}), (422, "rule_malformed")),
-        ("rules", json!({"reasons": ["none"]}), (400, "invalid_body")),
-        ("notes", json!({"text": ""}), (422, "note_text_malformed")),
-        ("reopen", json!({"reason": "x"}), (409, "incident_not_concluded")),
-    ] {
-        let step = format!("{path}/{step}");
-        running
-            .refused(Method::POST, &step, coordinators, Some(body), expected)
-            .await;
-    }
-    for (read, expected) in [
-        (format!("{path}/timeline?after=x"), (400, "invalid_parameter")),
-        (
-            format!("{path}/timeline?after={}", "0".repeat(32)),
-            (400, "invalid_parameter"),
-        ),
-        (format!("{path}/timeline?limit=0"), (400, "invalid_parameter")),
-        ("/v1/incidents?phase=over".to_owned(), (400, "invalid_parameter")),
-        (
-            format!("/v1/incidents?after={}", "0".repeat(32)),
-            (400, "invalid_parameter"),
-        ),
-        ("/v1/incidents/none".to_owned(), (404, "incident_unknown")),
-    ] {
-        running.refused(Method::GET, &read, coordinators, None, expected).await;
-    }
-    assert_eq!(running.get(&path, coordinators).await["version"], declared["version"]);
-
-    // Who insists on a version is told when it is another.
-    let change = |version: &str| {
-        let request = running.client.post(format!("{}{path}/marking", running.address));
-        let request = request.bearer_auth(coordinators).header("if-match", version);
-        request
-            .json(&json!({"marking": {"tlp": "GREEN"}, "reason": "for all"}))
-            .send()
-    };
-    let stale = change("\"7\"").await.unwrap();
-    assert_eq!(stale.status(), 412);
-    let done = change("\"1\"").await.unwrap();
-    assert_eq!(
-        (done.status().as_u16(), &done.headers()["etag"]),
-        (200, &"\"2\"".parse().unwrap())
-    );
-    // Green goes to every party, and to act one must take part.
-    assert_eq!(running.get("/v1/incidents", alpha).await["incidents"][0]["version"], 2);
-    let acknowledge = format!("{path}/acknowledge");
-    running
-        .refused(
-            Method::POST,
-            &acknowledge,
-            alpha,
-            None,
-            (403, "incident_not_taking_part"),
-        )
-        .await;
-    running
-        .refused(Method::GET, &path, &bench.operator, None, (404, "incident_unknown"))
-        .await;
     running.stop().await;
 }

@@ -11,6 +11,7 @@ mod control;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
+mod incident_refusals;
 mod incidents;
 mod links;
 mod notices;

@@ -130,6 +130,18 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Give out the hashes of the incident's families.
+    MakePack {
+        /// How many there are.
+        hashes: u32,
+    },
+    /// Say that a pack is no longer good.
+    WithdrawPack {
+        /// Its version.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
     /// Say, as an invited party, that one takes part.
     Acknowledge,
     /// Leave, as a participant.
@@ -237,5 +249,10 @@ refusals! {
     TaskDone "task_done_already" "The task, or your part of it, is done already";
     TaskDue "task_due" "A task is due in the future, within 90 days";
     TooManyTasks "incident_tasks_max" "An incident has at most 256 tasks beside its protocol's steps";
+    PackEmpty "pack_empty" "Nothing of the incident's families is hot, so no hash of them is known here";
+    PackTooLarge "pack_too_large" "A pack has at most 10,000 hashes";
+    NoSuchPack "pack_unknown" "The incident has no such pack";
+    PackWithdrawn "pack_withdrawn" "The pack was withdrawn";
+    TooManyPacks "incident_packs_max" "An incident has at most 256 packs";
     TooManyNotes "incident_notes_max" "An incident has at most 4,096 notes";
 }

@@ -17,6 +17,23 @@ pub struct Shown {
     pub as_of: Option<Timestamp>,
     /// The criteria that were met.
     pub met: Vec<String>,
+    /// Figures of the coordinators' scope that were known: for the debrief, and for coordinators alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<ShownFigure>,
+}
+
+/// A figure of a family when people acted, in whole units rounded outward: the truth lies between its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownFigure {
+    /// The family.
+    #[serde(with = "form::text")]
+    pub family: FamilyId,
+    /// The figure, as criteria name it.
+    pub name: String,
+    /// At least this.
+    pub low: u64,
+    /// At most this.
+    pub high: u64,
 }
 
 /// What happened. The stored form is JSON under these names; a changed form is a new name.
@@ -151,6 +168,20 @@ pub enum Event {
         /// What was done; may be empty.
         note: String,
     },
+    /// The hashes of the incident's families were given out.
+    PackMade {
+        /// The version of the pack.
+        number: u32,
+        /// How many hashes it has.
+        hashes: u32,
+    },
+    /// A pack is no longer good.
+    PackWithdrawn {
+        /// Its version.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
     /// Somebody wrote something.
     Noted {
         /// What.
@@ -188,6 +219,8 @@ impl Event {
             Event::TaskAdded(_) => "task_added",
             Event::TaskDone { .. } => "task_done",
             Event::PartDone { .. } => "part_done",
+            Event::PackMade { .. } => "pack_made",
+            Event::PackWithdrawn { .. } => "pack_withdrawn",
             Event::Noted { .. } => "noted",
             Event::Marked { .. } => "marked",
         }

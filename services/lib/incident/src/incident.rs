@@ -9,6 +9,7 @@ use crate::command::{By, Declaration};
 use crate::event::Event;
 use crate::form;
 use crate::marking::{Author, Marking, Reader, may_read};
+use crate::pack::Pack;
 use crate::parts::{Answer, Attached, Done, NumberedRule, Origin, Participant, ProtocolVersion, Task};
 
 /// The identity of an incident. Random: it tells nothing of others.
@@ -56,6 +57,8 @@ pub struct Incident {
     pub participants: Vec<Participant>,
     /// What is to be done, by number.
     pub tasks: Vec<Task>,
+    /// The packs of hashes that were given out, by number.
+    pub packs: Vec<Pack>,
     /// How many notes it has.
     pub notes: u32,
     /// Rises with every event but notes, which not everyone may know of.
@@ -137,6 +140,7 @@ impl Incident {
             answers: Vec::new(),
             participants: Vec::new(),
             tasks: Vec::new(),
+            packs: Vec::new(),
             notes: 0,
             version: 1,
         })
@@ -206,6 +210,18 @@ impl Incident {
             Event::PartDone { number, .. } => {
                 if let Some(task) = self.task_mut(*number) {
                     task.parts.push(Done { team, at });
+                }
+            }
+            Event::PackMade { number, hashes } => self.packs.push(Pack {
+                number: *number,
+                made_at: at,
+                by: by.map(|(key, _)| key),
+                hashes: *hashes,
+                withdrawn_at: None,
+            }),
+            Event::PackWithdrawn { number, .. } => {
+                if let Some(pack) = self.packs.iter_mut().find(|pack| pack.number == *number) {
+                    pack.withdrawn_at = Some(at);
                 }
             }
             Event::Noted { .. } => self.notes += 1,

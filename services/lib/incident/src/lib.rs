@@ -17,17 +17,20 @@
 //! Start reading at [`Incident`], then [`Incident::decide`], then [`Marking`].
 
 mod command;
+pub mod debrief;
 mod event;
 mod form;
 mod incident;
 mod marking;
+mod pack;
 mod parts;
 mod rules;
 
 pub use command::{By, Command, Declaration, Refusal};
-pub use event::{Event, Shown};
+pub use event::{Event, Shown, ShownFigure};
 pub use incident::{Incident, IncidentId, Phase};
 pub use marking::{Author, Marking, RECIPIENTS_MAX, Reader, Tlp, may_read};
+pub use pack::{PACK_HASHES_MAX, PACKS_MAX, Pack};
 pub use parts::{Answer, Attached, Done, NumberedRule, Origin, Participant, ProtocolVersion, RingRule, Task};
 pub use rules::{
     FAMILIES_MAX, NOTE_BYTES_MAX, NOTES_MAX, PARTICIPANTS_MAX, REASON_BYTES_MAX, REMIND_AFTER, RULES_MAX, TASKS_MAX,

@@ -8,6 +8,7 @@ use crate::command::{By, Command, Declaration, Refusal};
 use crate::event::Event;
 use crate::incident::{Incident, Phase};
 use crate::marking::{Author, Marking, Reader, Tlp, may_read};
+use crate::pack::{PACK_HASHES_MAX, PACKS_MAX};
 use crate::parts::{NumberedRule, Origin, RingRule, Task};
 
 /// The longest title, in bytes.
@@ -144,6 +145,25 @@ impl Incident {
                     marking: marking.clone(),
                     reason: check_reason(reason)?,
                 })
+            }
+            Command::MakePack { hashes } => match *hashes {
+                0 => Err(Refusal::PackEmpty),
+                hashes if hashes > PACK_HASHES_MAX => Err(Refusal::PackTooLarge),
+                _ if self.packs.len() >= PACKS_MAX => Err(Refusal::TooManyPacks),
+                hashes => Ok(Event::PackMade {
+                    number: self.packs.len() as u32 + 1,
+                    hashes,
+                }),
+            },
+            Command::WithdrawPack { number, reason } => {
+                let pack = self.packs.iter().find(|pack| pack.number == *number);
+                match pack.ok_or(Refusal::NoSuchPack)?.withdrawn_at {
+                    Some(_) => Err(Refusal::PackWithdrawn),
+                    None => Ok(Event::PackWithdrawn {
+                        number: *number,
+                        reason: check_reason(reason)?,
+                    }),
+                }
             }
             Command::Acknowledge => match self.participant(by.team) {
                 None => Err(Refusal::NotInvited),

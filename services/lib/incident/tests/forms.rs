@@ -32,7 +32,7 @@ fn every_event_reads_back_and_is_written_alike() {
             }
         }
     }
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 21, "{names:?}");
     let incident = incident.unwrap();
     assert_eq!(serde_json::from_str::<Incident>(INCIDENT).unwrap(), incident);
     assert_eq!(serde_json::to_string(&incident).unwrap(), INCIDENT.trim_end());

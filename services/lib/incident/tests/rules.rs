@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tocsin_casework::Team;
 use tocsin_incident::{
     By, Command, Declaration, Event, FAMILIES_MAX, Incident, IncidentId, Marking, NOTE_BYTES_MAX, Origin,
-    PARTICIPANTS_MAX, ProtocolVersion, RULES_MAX, Refusal, RingRule, TASKS_MAX, Tlp,
+    PACK_HASHES_MAX, PACKS_MAX, PARTICIPANTS_MAX, ProtocolVersion, RULES_MAX, Refusal, RingRule, TASKS_MAX, Tlp,
 };
 use tocsin_model::{
     Alert, AlertLevel, AlertReason, ContentId, FamilyId, KeyId, Name, PartyId, PlatformId, Scope, Timestamp,
@@ -247,6 +247,34 @@ fn steps_are_given_once_and_done_by_their_owner_and_parts_by_the_class() {
         Refusal::SameLevel
     );
     assert_eq!(incident.tasks.len(), 5);
+}
+
+#[test]
+fn packs_are_numbered_and_withdrawn_once() {
+    let mut incident = declared();
+    let make = |hashes| Command::MakePack { hashes };
+    for (hashes, expected) in [(0, Refusal::PackEmpty), (PACK_HASHES_MAX + 1, Refusal::PackTooLarge)] {
+        assert_eq!(refused(&incident, Team::Coordinators, &make(hashes)), expected);
+    }
+    for _ in 0..PACKS_MAX {
+        done(&mut incident, Team::Coordinators, make(3));
+    }
+    assert_eq!(refused(&incident, Team::Coordinators, &make(3)), Refusal::TooManyPacks);
+    let withdraw = |number| Command::WithdrawPack {
+        number,
+        reason: reason(),
+    };
+    done(&mut incident, Team::Coordinators, withdraw(2));
+    assert_eq!(
+        refused(&incident, Team::Coordinators, &withdraw(2)),
+        Refusal::PackWithdrawn
+    );
+    assert_eq!(
+        refused(&incident, Team::Coordinators, &withdraw(999)),
+        Refusal::NoSuchPack
+    );
+    let withdrawn = incident.packs.iter().filter(|pack| pack.withdrawn_at.is_some());
+    assert_eq!(withdrawn.map(|pack| pack.number).collect::<Vec<_>>(), [2]);
 }
 
 #[test]

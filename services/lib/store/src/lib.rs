@@ -69,8 +69,8 @@ pub use delivery::{
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
-    Asking, IncidentChanged, IncidentMessage, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
-    OPEN_INCIDENTS_MAX, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
+    Asking, IncidentChanged, IncidentMessage, IncidentPack, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
+    OPEN_INCIDENTS_MAX, PackedHash, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
 };
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};

@@ -1,13 +1,15 @@
 //! Incidents in a terminal: over HTTP, as any other client.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
 use super::incident_text::{incident_text, incidents_text, timeline_text};
-use crate::client::{Sent, Source};
+use crate::client::{Answer, Sent, Source};
 
 /// Works on an incident.
 #[derive(Debug, Args)]
@@ -181,6 +183,42 @@ enum Act {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Give the hashes of the incident's families out, as its next pack.
+    MakePack {
+        /// The incident.
+        id: String,
+    },
+    /// Withdraw a pack.
+    WithdrawPack {
+        /// The incident.
+        id: String,
+        /// The version of the pack.
+        number: u32,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Fetch a pack, and check its signature.
+    Pack {
+        /// The incident.
+        id: String,
+        /// The version of the pack.
+        number: u32,
+        /// manifest, stix or local_file.
+        #[arg(long, default_value = "manifest")]
+        form: String,
+        /// The public key it must be signed with, in hexadecimal digits; by default the one that comes with it, which is shown.
+        #[arg(long, value_name = "KEY")]
+        signing_key: Option<String>,
+    },
+    /// Show what is learned from an incident; --page prints one page of HTML.
+    Debrief {
+        /// The incident.
+        id: String,
+        /// HTML that can be printed, instead of JSON.
+        #[arg(long)]
+        page: bool,
+    },
     /// Write something down.
     Note {
         /// The incident.
@@ -294,6 +332,25 @@ impl IncidentCommand {
                 let timeline = timeline(&source, id, after.clone()).await?;
                 return self.show(&timeline, timeline_text);
             }
+            Act::Pack {
+                id,
+                number,
+                form,
+                signing_key,
+            } => {
+                let path = format!("/v1/incidents/{id}/packs/{number}");
+                let sent = Sent::Parameters(vec![("form", form.clone())]);
+                let pack = source.ask(Method::GET, &path, sent).await?;
+                return print(signed(&pack, signing_key.as_deref())?);
+            }
+            Act::Debrief { id, page } => {
+                let form = if *page { "html" } else { "json" };
+                let sent = Sent::Parameters(vec![("form", form.to_owned())]);
+                let debrief = source
+                    .ask(Method::GET, &format!("/v1/incidents/{id}/debrief"), sent)
+                    .await?;
+                return print(debrief.text()?);
+            }
             Act::Declare(declare) => ("/v1/incidents".to_owned(), declare.body()),
             act => act.request(),
         };
@@ -326,6 +383,30 @@ async fn timeline(source: &Source, id: &str, mut after: Option<String>) -> Resul
             None => return Ok(json!({ "entries": entries })),
         }
     }
+}
+
+/// The text of a pack whose signature holds under the key that comes with it, which is the one expected.
+fn signed<'a>(pack: &'a Answer, expected: Option<&str>) -> Result<&'a str> {
+    let text = pack.text()?;
+    let key = pack.header("tocsin-signing-key").context("the pack is not signed")?;
+    let signature = pack.header("tocsin-signature").context("the pack is not signed")?;
+    if expected.is_some_and(|expected| !expected.eq_ignore_ascii_case(key)) {
+        bail!("the pack is signed with another key, {key}");
+    }
+    holds(text, signature, key)?;
+    if expected.is_none() {
+        eprintln!("Signed with {key}.");
+    }
+    Ok(text)
+}
+
+/// Ed25519 (RFC 8032): `signature` in base64, `key` in hexadecimal digits.
+fn holds(text: &str, signature: &str, key: &str) -> Result<()> {
+    let signature = STANDARD.decode(signature).context("the signature is no base64")?;
+    let key = hex::decode(key).context("the key has other than hexadecimal digits")?;
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+    let verified = key.verify(text.as_bytes(), &signature);
+    verified.map_err(|_| anyhow!("the signature does not hold: the pack was changed on its way"))
 }
 
 impl Act {
@@ -367,11 +448,43 @@ impl Act {
                 let step = if *part { "tasks/part" } else { "tasks/done" };
                 (id, step, json!({"number": number, "note": note}))
             }
+            Act::MakePack { id } => (id, "packs", json!({})),
+            Act::WithdrawPack { id, number, reason } => {
+                (id, "packs/withdraw", json!({"number": number, "reason": reason}))
+            }
             Act::Note { id, text, marking } => (id, "notes", json!({"text": text, "marking": marking.body()})),
-            Act::Declare(_) | Act::List { .. } | Act::Show { .. } | Act::Timeline { .. } => {
+            Act::Declare(_)
+            | Act::List { .. }
+            | Act::Show { .. }
+            | Act::Timeline { .. }
+            | Act::Pack { .. }
+            | Act::Debrief { .. } => {
                 unreachable!("these are no acts on one incident")
             }
         };
         (format!("/v1/incidents/{id}/{step}"), body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a pack that was changed is not printed.
+
+    use super::*;
+
+    /// RFC 8032, section 7.1, test 2: one byte, 0x72.
+    const KEY: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+
+    #[test]
+    fn a_signature_holds_for_its_text_alone() {
+        let signature: String = {
+            let digits = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+                 085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+            STANDARD.encode(hex::decode(digits).unwrap_or_default())
+        };
+        assert!(holds("r", &signature, KEY).is_ok());
+        assert!(holds("s", &signature, KEY).is_err());
+        assert!(holds("r", "?", KEY).is_err());
+        assert!(holds("r", &signature, "00").is_err());
     }
 }

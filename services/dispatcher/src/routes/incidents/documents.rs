@@ -42,6 +42,8 @@ pub struct IncidentDocument {
     pub participants: Vec<ParticipantDocument>,
     /// What is to be done.
     pub tasks: Vec<TaskDocument>,
+    /// The packs of its hashes, by version.
+    pub packs: Vec<PackDocument>,
     /// Rises with every change but notes; what `ETag` says.
     pub version: u64,
 }
@@ -170,6 +172,17 @@ pub struct TaskDocument {
     pub parts: Vec<DoneDocument>,
 }
 
+/// A pack of hashes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PackDocument {
+    /// Its version.
+    pub number: u32,
+    /// When it was made.
+    pub made_at: Option<String>,
+    /// When it was withdrawn.
+    pub withdrawn_at: Option<String>,
+}
+
 /// That something was done.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DoneDocument {
@@ -223,6 +236,15 @@ impl IncidentDocument {
                 .tasks
                 .iter()
                 .map(|task| TaskDocument::of(task, names))
+                .collect(),
+            packs: incident
+                .packs
+                .iter()
+                .map(|pack| PackDocument {
+                    number: pack.number,
+                    made_at: instant(pack.made_at),
+                    withdrawn_at: pack.withdrawn_at.and_then(instant),
+                })
                 .collect(),
             version: incident.version,
         }

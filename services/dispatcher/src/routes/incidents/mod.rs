@@ -1,12 +1,15 @@
 //! Incidents over HTTP: declaring and listing them in `declaring`, the page of one in `page`, what coordinators do in `coordinating`, what
-//! participants do in `participating`, what happened in `timeline`.
+//! participants do in `participating`, what happened in `timeline`, what is learned from it in `debrief`.
 //!
 //! `ETag` and `If-Match` work as with cases: the entity tag is the incident's version.
 
 mod assessed;
 mod coordinating;
+mod debrief;
+mod debrief_page;
 mod declaring;
 mod documents;
+mod packing;
 mod page;
 mod participating;
 mod requests;
@@ -38,7 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(declaring::list_incidents, declaring::declare_incident))
         .routes(routes!(page::read_incident))
+        .routes(routes!(packing::make_pack))
+        .routes(routes!(packing::withdraw_pack))
+        .routes(routes!(packing::read_pack))
         .routes(routes!(timeline::read_timeline))
+        .routes(routes!(debrief::read_debrief))
         .routes(routes!(coordinating::attach_family))
         .routes(routes!(coordinating::detach_family))
         .routes(routes!(coordinating::add_rule))

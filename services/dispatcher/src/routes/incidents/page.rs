@@ -7,9 +7,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use tocsin_casework::Team;
-use tocsin_incident::{IncidentId, Shown};
+use tocsin_incident::{IncidentId, Shown, ShownFigure};
 use tocsin_model::{FamilyId, Scope};
-use tocsin_protocol::Truth;
+use tocsin_protocol::{Figure, Reading, Truth};
 use tocsin_runtime::Problem;
 use tocsin_store::Asking;
 use tocsin_wire::document::{instant, scope_name};
@@ -77,7 +77,7 @@ pub(crate) async fn read_incident(
 }
 
 impl Dispatcher {
-    async fn standing_document(
+    pub(super) async fn standing_document(
         &self,
         told: &tocsin_store::IncidentTold,
         team: Team,
@@ -166,5 +166,39 @@ fn shown(result: Truth, standing: &Standing) -> Shown {
         result,
         as_of: as_of.map(|reading| reading.as_of).min(),
         met,
+        figures: figures(standing),
     }
+}
+
+/// The figures that a debrief is about.
+const KEPT: [Figure; 8] = [
+    Figure::Spread5m,
+    Figure::Spread1h,
+    Figure::Spread24h,
+    Figure::Accounts,
+    Figure::Platforms24h,
+    Figure::Variants,
+    Figure::Viewers,
+    Figure::PostedSinceListed,
+];
+
+/// What is known of them, family by family.
+fn figures(standing: &Standing) -> Vec<ShownFigure> {
+    let mut figures = Vec::new();
+    for family in &standing.families {
+        let (Some(id), Some(reading)) = (family.family, &family.reading) else {
+            continue;
+        };
+        for figure in KEPT {
+            if let Reading::Number(measured) = reading.figures.get(figure) {
+                figures.push(ShownFigure {
+                    family: id,
+                    name: figure.name().to_owned(),
+                    low: measured.low.floor() as u64,
+                    high: measured.high.ceil() as u64,
+                });
+            }
+        }
+    }
+    figures
 }

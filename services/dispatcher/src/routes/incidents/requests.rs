@@ -203,6 +203,34 @@ pub struct DoneRequest {
     pub note: String,
 }
 
+/// In which form a debrief is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DebriefParameters {
+    /// `json` (the default), or `html` for a page that can be printed.
+    pub form: Option<String>,
+}
+
+/// In which form a pack is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PackParameters {
+    /// `manifest` (the default), `stix` or `local_file`.
+    pub form: Option<String>,
+}
+
+/// A pack to withdraw.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawPackRequest {
+    /// Its version.
+    pub number: u32,
+    /// Why, in at most 2,048 bytes.
+    pub reason: String,
+}
+
 /// Something to write down.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
+use tocsin_casework::Team;
 use tocsin_incident::{Event, Shown};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{Asking, TIMELINE_MAX, TimelineEntry};
@@ -41,7 +42,8 @@ pub struct EntryDocument {
     pub at: Option<String>,
     /// `declared`, `attached`, `detached`, `rule_added`, `rule_removed`, `answered`, `activated`, `level_changed`, `concluded`, `reopened`,
     /// `invited`,
-    /// `reminded`, `acknowledged`, `left`, `task_added`, `task_done`, `part_done`, `noted` or `marked`.
+    /// `reminded`, `acknowledged`, `left`, `task_added`, `task_done`, `part_done`, `pack_made`,
+    /// `pack_withdrawn`, `noted` or `marked`.
     pub kind: &'static str,
     /// `coordinators`, or the party, that did it; null: a rule.
     pub team: Option<String>,
@@ -60,7 +62,7 @@ pub struct EntryDocument {
     /// Of `attached` and `detached`: the family.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
-    /// The number of the rule, or of the task.
+    /// The number of the rule, of the task or of the pack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
     /// Of `rule_added`: the rule.
@@ -75,7 +77,7 @@ pub struct EntryDocument {
     /// Of `activated` and `level_changed`: the level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// What criteria said then.
+    /// What criteria said then, in the coordinators' scope: shown to them alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown: Option<ShownDocument>,
     /// The tasks that were given.
@@ -154,6 +156,11 @@ pub(crate) async fn read_timeline(
 impl EntryDocument {
     pub(super) fn of(entry: &TimelineEntry, asking: &Asking, names: &Names) -> EntryDocument {
         let is_own = entry.by.is_some_and(|(_, team)| Some(team) == asking.team);
+        // Criteria were evaluated in the coordinators' scope.
+        let seen = |shown: &Option<Shown>| {
+            let is_theirs = asking.team == Some(Team::Coordinators);
+            shown.as_ref().filter(|_| is_theirs).map(ShownDocument::of)
+        };
         let common = EntryDocument {
             id: format!("{:032x}", entry.id),
             at: instant(entry.at),
@@ -217,7 +224,7 @@ impl EntryDocument {
             } => EntryDocument {
                 level: Some(name.clone()),
                 says: said(reason),
-                shown: shown.as_ref().map(ShownDocument::of),
+                shown: seen(shown),
                 tasks: tasks(given),
                 ..common
             },
@@ -227,7 +234,7 @@ impl EntryDocument {
                 tasks: given,
             } => EntryDocument {
                 says: said(reason),
-                shown: shown.as_ref().map(ShownDocument::of),
+                shown: seen(shown),
                 tasks: tasks(given),
                 ..common
             },
@@ -255,6 +262,15 @@ impl EntryDocument {
             Event::TaskDone { number, note } | Event::PartDone { number, note } => EntryDocument {
                 number: Some(*number),
                 says: said(note),
+                ..common
+            },
+            Event::PackMade { number, .. } => EntryDocument {
+                number: Some(*number),
+                ..common
+            },
+            Event::PackWithdrawn { number, reason } => EntryDocument {
+                number: Some(*number),
+                says: said(reason),
                 ..common
             },
             Event::Noted { text, marking } => EntryDocument {

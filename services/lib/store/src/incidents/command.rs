@@ -3,7 +3,7 @@ use tocsin_incident::{By, Command, Declaration, Event, Incident, IncidentId, Ori
 use tocsin_model::{Class, ContentId, FamilyId, KeyId, Timestamp};
 
 use super::message::{IncidentMessage, told_teams};
-use super::{Asking, FORMAT, phase_number, protocols, read};
+use super::{Asking, FORMAT, PackedHash, packs, phase_number, protocols, read};
 use crate::database::{Locked, Transaction};
 use crate::delivery::Readers;
 use crate::party::is_revoked;
@@ -93,8 +93,18 @@ impl Store {
     pub async fn command_incident(
         &self,
         asking: Asking,
-        (id, version): (IncidentId, Option<u64>),
+        about: (IncidentId, Option<u64>),
         command: &Command,
+    ) -> Result<IncidentChanged, StoreError> {
+        self.change_incident(asking, about, (command, &[])).await
+    }
+
+    /// As [`Store::command_incident`]; the hashes of a pack that is made are kept with it.
+    pub(super) async fn change_incident(
+        &self,
+        asking: Asking,
+        (id, version): (IncidentId, Option<u64>),
+        (command, hashes): (&Command, &[PackedHash]),
     ) -> Result<IncidentChanged, StoreError> {
         let failed = StoreError::database("change an incident");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
@@ -119,6 +129,9 @@ impl Store {
         incident.take(&event, Some(person), now);
         let event_id = write_event(&mut transaction, id, (&event, Some(person)), now).await?;
         update(&mut transaction, &incident).await?;
+        if let Event::PackMade { number, .. } = &event {
+            packs::keep(&mut transaction, (id, *number), hashes).await?;
+        }
         let level = incident.level.and_then(|level| protocol.levels.get(level as usize));
         let level = level.map(|level| level.name.as_str());
         if let Some(message) = IncidentMessage::of(&incident, level, (event_id, &event, now)) {

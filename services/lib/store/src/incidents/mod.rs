@@ -3,6 +3,7 @@
 
 mod command;
 mod message;
+mod packs;
 mod protocols;
 mod ring;
 
@@ -12,6 +13,7 @@ use tocsin_model::{KeyId, Timestamp, parse_hex_id};
 
 pub use command::{IncidentChanged, NewIncident, OPEN_INCIDENTS_MAX};
 pub use message::IncidentMessage;
+pub use packs::{IncidentPack, PackedHash};
 pub use protocols::StoredProtocol;
 pub(crate) use ring::{ring, with_rules};
 

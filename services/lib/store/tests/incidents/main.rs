@@ -1,10 +1,11 @@
-//! Goal: incidents are kept as their rules say, whoever asks is told what is shared with them and nothing else, and what happens reaches the endpoints
-//! of those who take part, whichever process is asked.
+//! Goal: incidents are kept as their rules say, whoever asks is told what is shared with them and nothing else, and what happens reaches the
+//! endpoints of those who take part, whichever process is asked.
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod changing;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod packing;
 mod reading;
 
 use fixture::Fixture;
