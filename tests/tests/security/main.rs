@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tocsin_model::{Event, Sharing};
+use tocsin_tests::api::Api;
 use tocsin_tests::deployment::Deployment;
 use tocsin_tests::ground::{Ground, on_each_store};
-use tocsin_tests::site::{BETA_PLATFORM, Site, Time};
+use tocsin_tests::site::{BETA_PLATFORM, Keys, Site, Time};
 use tocsin_tests::traffic::{share, url};
 use tocsin_tests::wait::until;
 use tocsin_wire::event::encode_batch;
@@ -99,11 +100,7 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
         (Whose::Alpha, &keys.alpha, "alpha-video", Sharing::Party),
         (Whose::Beta, &keys.beta, BETA_PLATFORM, Sharing::Party),
     ];
-    let now = tocsin_model::Timestamp(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)?
-            .as_millis() as i64,
-    );
+    let now = now()?;
     for (number, (_, key, platform, sharing)) in families.iter().enumerate() {
         let events: Vec<Event> = (1..=40)
             .map(|event| Event {
@@ -152,7 +149,57 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
         things.entry("family").or_default().insert(*whose, vec![family, hash]);
         things.entry("alert").or_default().insert(*whose, vec![id]);
     }
+    things.insert("notice", notices(api, keys).await?);
+    let of_all = things["family"][&Whose::All][0].clone();
+    let incident = declare(api, keys, &[]).await?;
+    things.insert("incident", BTreeMap::from([(Whose::Coordinators, vec![incident])]));
+    let shared = shared_incident(api, keys, &of_all).await?;
+    things.insert("shared_incident", BTreeMap::from([(Whose::Alpha, vec![shared])]));
     Ok(things)
+}
+
+/// One notice to each team.
+async fn notices(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>> {
+    let mut notices = BTreeMap::new();
+    let teams = [
+        (Whose::Coordinators, &keys.coordinators),
+        (Whose::Alpha, &keys.alpha),
+        (Whose::Beta, &keys.beta),
+    ];
+    for (whose, key) in teams {
+        let notice = json!({
+            "kind": "removal_order", "authority": "an authority", "reference": "one", "received_at": "2026-01-01T00:00:00Z",
+            "content": {"algorithm": "url", "value": format!("https://tests.invalid/notice/{whose:?}")},
+        });
+        let filed = api.act(key, "/v1/notices", &notice).await?;
+        notices.insert(whose, vec![text(&filed, "id")?]);
+    }
+    Ok(notices)
+}
+
+async fn declare(api: &Api, keys: &Keys, families: &[&str]) -> Result<String> {
+    let incident = json!({"title": "an incident", "protocol": "crisis", "protocol_version": 1, "families": families});
+    text(&api.act(&keys.coordinators, "/v1/incidents", &incident).await?, "id")
+}
+
+/// An incident in which alpha takes part: with a part of a step, a task of its own and a pack of hashes.
+async fn shared_incident(api: &Api, keys: &Keys, family: &str) -> Result<String> {
+    let id = declare(api, keys, &[family]).await?;
+    let act = async |what: &str, body: Value| {
+        api.act(&keys.coordinators, &format!("/v1/incidents/{id}/{what}"), &body)
+            .await
+    };
+    act("participants", json!({"party": "alpha", "class": "platforms"})).await?;
+    act("activate", json!({"level": "awareness", "reason": "why"})).await?;
+    let due = tocsin_wire::document::instant(tocsin_model::Timestamp(now()?.0 + 3_600_000));
+    act("tasks", json!({"does": "look", "owner": "alpha", "due": due})).await?;
+    act("packs", json!({})).await?;
+    Ok(id)
+}
+
+fn now() -> Result<tocsin_model::Timestamp> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(tocsin_model::Timestamp(since.as_millis() as i64))
 }
 
 fn text(of: &Value, name: &str) -> Result<String> {

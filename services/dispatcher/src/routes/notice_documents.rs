@@ -77,7 +77,7 @@ pub struct ThreatRequest {
 /// What was done about a notice.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AnswerRequest {
+pub struct NoticeAnswerRequest {
     /// `removed`, `disabled`, `kept` or `withdrawn` (by its sender); of a threat `replied`.
     pub outcome: String,
     /// In words, in at most 2,048 bytes; of a threat what the authority answered.
@@ -240,7 +240,7 @@ impl ThreatRequest {
     }
 }
 
-impl AnswerRequest {
+impl NoticeAnswerRequest {
     pub(super) fn command(self) -> Result<NoticeCommand, Problem> {
         let outcome = NoticeOutcome::from_name(&self.outcome);
         Ok(NoticeCommand::Answer {

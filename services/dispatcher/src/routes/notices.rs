@@ -15,8 +15,8 @@ use tocsin_wire::document::instant;
 
 use super::cases::{AskedCase, case_id};
 use super::notice_documents::{
-    AnswerRequest, NoticeDocument, NoticeParameters, NoticeRequest, NoticesDocument, ResumeRequest, SuspendRequest,
-    ThreatRequest,
+    NoticeAnswerRequest, NoticeDocument, NoticeParameters, NoticeRequest, NoticesDocument, ResumeRequest,
+    SuspendRequest, ThreatRequest,
 };
 use super::refused::{NoSuchCase, NotModerated, NotRead, Refused};
 use super::{answered, body};
@@ -201,7 +201,7 @@ pub(crate) async fn report_threat(
     tag = "casework",
     operation_id = "answer_notice",
     params(("id" = String, Path, description = "The notice")),
-    request_body = AnswerRequest,
+    request_body = NoticeAnswerRequest,
     responses(
         (status = 200, description = "The notice", body = NoticeDocument),
         (status = 404, description = "No such notice of this team", body = Problem, content_type = "application/problem+json"),
@@ -217,7 +217,13 @@ pub(crate) async fn answer_notice(
     id: AskedNotice,
     request: Request,
 ) -> Response {
-    commanded(&dispatcher, "answer_notice", (id, request), AnswerRequest::command).await
+    commanded(
+        &dispatcher,
+        "answer_notice",
+        (id, request),
+        NoticeAnswerRequest::command,
+    )
+    .await
 }
 
 /// Stops the hour of a removal order, on the grounds of Art. 3(7) and (8).

@@ -51,7 +51,7 @@ pub struct FamilyStandingDocument {
     /// By platform.
     pub platforms: Vec<PlatformDocument>,
     /// The clocks of your own team's case of it; null: there is none.
-    pub clocks: Option<CaseClocksDocument>,
+    pub clocks: Option<FamilyClocksDocument>,
     /// What each level takes.
     pub levels: Vec<AssessedDocument>,
     /// What it takes to conclude.
@@ -120,7 +120,7 @@ pub struct PlatformDocument {
 
 /// When something first happened to a case.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CaseClocksDocument {
+pub struct FamilyClocksDocument {
     /// The case.
     pub case: String,
     /// When its family was first seen.
@@ -208,7 +208,7 @@ impl FamilyStandingDocument {
     pub(super) fn of(
         standing: &FamilyStanding,
         protocol: &Protocol,
-        clocks: Option<CaseClocksDocument>,
+        clocks: Option<FamilyClocksDocument>,
         names: &Names,
     ) -> FamilyStandingDocument {
         let (figures, assessment) = (standing.figures(), &standing.assessment);

@@ -9,7 +9,7 @@ use tocsin_incident::Command;
 use super::documents::IncidentDocument;
 use super::page::Act;
 use super::requests::{
-    AnswerRequest, AttachRequest, DetachRequest, LevelRequest, MarkRequest, MarkingRequest, ReasonRequest,
+    AttachRequest, DetachRequest, LevelRequest, MarkRequest, MarkingRequest, QuestionAnswerRequest, ReasonRequest,
     RemoveRuleRequest, RuleRequest, family,
 };
 use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, commanded};
@@ -112,7 +112,7 @@ pub(crate) async fn remove_rule(
     tag = "incidents",
     operation_id = "answer_question",
     params(("id" = String, Path, description = "The incident")),
-    request_body = AnswerRequest,
+    request_body = QuestionAnswerRequest,
     responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
     security(("api_key" = []))
 )]
@@ -121,7 +121,7 @@ pub(crate) async fn answer_question(
     id: AskedCase,
     request: Request,
 ) -> Response {
-    let make = async |asked: AnswerRequest, _: AskingAbout<'_>| {
+    let make = async |asked: QuestionAnswerRequest, _: AskingAbout<'_>| {
         Ok(Command::Answer {
             question: asked.question,
             answer: asked.answer,

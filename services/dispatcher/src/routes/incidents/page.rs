@@ -15,7 +15,7 @@ use tocsin_store::Asking;
 use tocsin_wire::document::{instant, scope_name};
 use utoipa::ToSchema;
 
-use super::assessed::{CaseClocksDocument, FamilyStandingDocument, ResultDocument, StandingDocument, result};
+use super::assessed::{FamilyClocksDocument, FamilyStandingDocument, ResultDocument, StandingDocument, result};
 use super::documents::IncidentDocument;
 use super::{AskedCase, Refusals, answered, incident_id, tagged};
 use crate::incidents::Standing;
@@ -113,10 +113,10 @@ impl Dispatcher {
         })
     }
 
-    async fn clocks_of(&self, team: Team, family: FamilyId) -> Result<Option<CaseClocksDocument>, Problem> {
+    async fn clocks_of(&self, team: Team, family: FamilyId) -> Result<Option<FamilyClocksDocument>, Problem> {
         let case = self.store.case_of_family(team, family).await;
         let case = case.map_err(|error| problems::of_store(&error))?;
-        Ok(case.map(|case| CaseClocksDocument {
+        Ok(case.map(|case| FamilyClocksDocument {
             case: case.id.to_string(),
             seen_at: case.first_seen.and_then(instant),
             rang_at: case.first_alert_at.and_then(instant),

@@ -114,7 +114,7 @@ pub struct RemoveRuleRequest {
 /// What a person says to a question.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AnswerRequest {
+pub struct QuestionAnswerRequest {
     /// The question, by its name in the protocol.
     pub question: String,
     /// True: yes; false: no; null or absent: it is open again.
