@@ -151,7 +151,8 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
     }
     things.insert("notice", notices(api, keys).await?);
     let of_all = things["family"][&Whose::All][0].clone();
-    let incident = declare(api, keys, &[]).await?;
+    let incident = declare(api, keys, &of_all).await?;
+    packed(api, keys, &incident).await?;
     things.insert("incident", BTreeMap::from([(Whose::Coordinators, vec![incident])]));
     let shared = shared_incident(api, keys, &of_all).await?;
     things.insert("shared_incident", BTreeMap::from([(Whose::Alpha, vec![shared])]));
@@ -177,14 +178,14 @@ async fn notices(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>>
     Ok(notices)
 }
 
-async fn declare(api: &Api, keys: &Keys, families: &[&str]) -> Result<String> {
-    let incident = json!({"title": "an incident", "protocol": "crisis", "protocol_version": 1, "families": families});
+async fn declare(api: &Api, keys: &Keys, family: &str) -> Result<String> {
+    let incident = json!({"title": "an incident", "protocol": "crisis", "protocol_version": 1, "families": [family]});
     text(&api.act(&keys.coordinators, "/v1/incidents", &incident).await?, "id")
 }
 
 /// An incident in which alpha takes part: with a part of a step, a task of its own and a pack of hashes.
 async fn shared_incident(api: &Api, keys: &Keys, family: &str) -> Result<String> {
-    let id = declare(api, keys, &[family]).await?;
+    let id = declare(api, keys, family).await?;
     let act = async |what: &str, body: Value| {
         api.act(&keys.coordinators, &format!("/v1/incidents/{id}/{what}"), &body)
             .await
@@ -193,8 +194,20 @@ async fn shared_incident(api: &Api, keys: &Keys, family: &str) -> Result<String>
     act("activate", json!({"level": "awareness", "reason": "why"})).await?;
     let due = tocsin_wire::document::instant(tocsin_model::Timestamp(now()?.0 + 3_600_000));
     act("tasks", json!({"does": "look", "owner": "alpha", "due": due})).await?;
-    act("packs", json!({})).await?;
+    packed(api, keys, &id).await?;
     Ok(id)
+}
+
+/// Makes a pack of an incident's hashes. The dispatcher reads the state again for a family of which the coordinators had no case.
+async fn packed(api: &Api, keys: &Keys, incident: &str) -> Result<()> {
+    until("its hashes are known", async || {
+        let path = format!("/v1/incidents/{incident}/packs");
+        let (status, _) = api
+            .post(&keys.coordinators, &path, "application/json", b"{}".to_vec())
+            .await?;
+        Ok((status < 300).then_some(()))
+    })
+    .await
 }
 
 fn now() -> Result<tocsin_model::Timestamp> {

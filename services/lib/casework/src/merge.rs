@@ -12,8 +12,8 @@ const HEIR_SLACK: Milliseconds = Milliseconds::from_minutes(1);
 pub enum Merging {
     /// They are one.
     Done(MergeEffects),
-    /// A decision of one of them can still be taken back: again when it is out.
-    DecisionHeld,
+    /// A decision of one of them can still be taken back, or somebody waits for the answer to a notice of the one that would go: again when that is over.
+    Later,
 }
 
 /// What a merge did beside making one case of two.
@@ -56,7 +56,7 @@ impl Case {
         );
         // Who filed a notice is answered about the case that it named.
         if self.undo_until(now).is_some() || other.undo_until(now).is_some() || other.notices.open > 0 {
-            return Merging::DecisionHeld;
+            return Merging::Later;
         }
         // Of two groups whose times differ a little, what rang since the family joined may seem to have rung before.
         let rang_since = self.first_alert_at.is_some_and(|at| at >= said_at - HEIR_SLACK);

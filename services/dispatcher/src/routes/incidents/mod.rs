@@ -146,6 +146,9 @@ async fn commanded<T: DeserializeOwned>(
         let asking = dispatcher.incident_moderator(request.headers()).await?;
         let version = asked_version(request.headers())?;
         let id = incident_id(id)?;
+        // Before what is in the body is looked up: who may not see the incident is not told which parties and groups there are.
+        let seen = dispatcher.store.incident(asking, id).await;
+        seen.map_err(|error| problems::of_store(&error))?;
         let command = make(body::read(request).await?, (&asking, id)).await?;
         let done = dispatcher.store.command_incident(asking, (id, version), &command).await;
         let done = done.map_err(|error| problems::of_store(&error))?;

@@ -47,7 +47,7 @@ fn decide(case: &mut Case, verdict: Verdict) {
 fn merge(one: &mut Case, two: &mut Case) -> MergeEffects {
     match one.take_in(two, SAID, NOW) {
         Merging::Done(effects) => effects,
-        Merging::DecisionHeld => panic!("a decision is held"),
+        Merging::Later => panic!("a decision is held"),
     }
 }
 
@@ -225,7 +225,7 @@ fn a_decision_that_can_be_taken_back_keeps_them_apart() {
     };
     act(&mut two, ANNA, &decide);
     let before = (one.clone(), two.clone());
-    assert_eq!(one.take_in(&mut two, SAID, NOW), Merging::DecisionHeld);
+    assert_eq!(one.take_in(&mut two, SAID, NOW), Merging::Later);
     assert_eq!((&one, &two), (&before.0, &before.1));
     assert!(matches!(one.take_in(&mut two, SAID, NOW + LENGTH), Merging::Done(_)));
 }

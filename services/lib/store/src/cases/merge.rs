@@ -60,7 +60,7 @@ pub enum Carried {
     Unchanged,
     /// The team has no case yet of the family that it joined, and this one is closed, or where it went before.
     Alone,
-    /// A decision can still be taken back, or somebody is at one of them: again a little later.
+    /// A decision can still be taken back, a notice waits for its answer, or somebody is at one of them: again a little later.
     Later,
 }
 
@@ -199,7 +199,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
     split(transaction, &mut own, said.at, now).await?;
     let effects = match remaining.take_in(&mut own, said.at, now) {
         Merging::Done(effects) => effects,
-        Merging::DecisionHeld => return Ok(Carried::Later),
+        Merging::Later => return Ok(Carried::Later),
     };
     if let Some(decision) = &effects.carried {
         let decision = CaseDecision {
@@ -222,6 +222,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
     for case in [&own, &remaining] {
         write(transaction, case, now).await?;
     }
+    carry_clocks(transaction, own.id, remaining.id).await?;
     let note = note(&effects);
     let (own_id, remaining_id) = (own.id.to_string(), remaining.id.to_string());
     write_step(transaction, &step(own.id, "merged_into", &remaining_id, &note), now).await?;
@@ -230,6 +231,19 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         cases: Box::new([own, remaining]),
         effects,
     })
+}
+
+/// What first happened on a platform to one of two cases that became one first happened to both. A case keeps its own for when it parts again.
+async fn carry_clocks(transaction: &mut Transaction, from: CaseId, to: CaseId) -> Result<(), StoreError> {
+    let sql = "INSERT INTO case_clocks (case_id, platform_id, clock, at) \
+               SELECT $2, platform_id, clock, at FROM case_clocks WHERE case_id = $1 \
+               ON CONFLICT (case_id, platform_id, clock) DO UPDATE SET at = excluded.at WHERE excluded.at < case_clocks.at";
+    let carried = transaction
+        .execute(sql, &[from.to_string().into(), to.to_string().into()])
+        .await;
+    carried
+        .map(drop)
+        .map_err(StoreError::database("carry the clocks of a case"))
 }
 
 /// Splits it off what it went into, if it did.

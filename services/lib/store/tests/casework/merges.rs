@@ -1,8 +1,11 @@
 //! Goal: cases go where their families go, once, whoever says it and in whatever order; what people did with them is not lost, and old ids answer.
 
-use tocsin_casework::{By, Case, CaseId, CaseState, Command, Draft, MergedLease, Refusal, Resting};
-use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
-use tocsin_store::{Carried, FamilySaid, Store};
+use tocsin_casework::{
+    By, Case, CaseId, CaseState, ClockKind, Command, Draft, Filing, MergedLease, NoticeCommand, NoticeKind,
+    NoticeOutcome, PlatformClocks, Refusal, Resting,
+};
+use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Timestamp, Verdict};
+use tocsin_store::{About, Carried, FamilySaid, Store};
 
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, on_both};
 use crate::{ANNA, BEN, queue, refusal};
@@ -349,6 +352,53 @@ async fn several_dispatchers_that_say_the_same_at_once_come_to_one() {
         let claim = Command::Claim { length: LEASE };
         f.store.command(COORDINATORS, ids[0], by, &claim).await.unwrap();
         another.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_an_answer_is_answered_about_the_case_they_named() {
+    on_both(async |f| {
+        let ids = cases(f, 2).await;
+        let by = (COORDINATORS, ANNA);
+        let filing = |reference: &str| Filing {
+            kind: NoticeKind::Referral,
+            authority: "an authority".to_owned(),
+            reference: reference.to_owned(),
+            part: 0,
+            content: None,
+            platform: None,
+            received_at: START,
+            due_at: None,
+            urls: Vec::new(),
+            statement: "why".to_owned(),
+        };
+        let file = async |reference: &str| {
+            let filed = f.store.file_notice(by, &About::Case(ids[1]), &filing(reference)).await;
+            filed.unwrap()
+        };
+        let first = file("one").await.notice.id;
+        let removed = |at| (PlatformId(1), ClockKind::Removed, Timestamp(at));
+        f.store.tell_clock(by, ids[0], removed(9)).await.unwrap();
+        f.store.tell_clock(by, ids[1], removed(7)).await.unwrap();
+        assert_eq!(carry(&f.store, (2, 1, 5)).await, Carried::Later);
+        let answer = NoticeCommand::Answer {
+            outcome: NoticeOutcome::Kept,
+            note: "done".to_owned(),
+        };
+        f.store.command_notice(by, first, &answer).await.unwrap();
+        assert!(matches!(carry(&f.store, (2, 1, 5)).await, Carried::Merged { .. }));
+        let (_, clocks, _) = f.store.case_clocks(COORDINATORS, ids[0]).await.unwrap();
+        let mut expected = PlatformClocks::default();
+        let (platform, kind, at) = removed(7);
+        expected.note(platform, kind, at);
+        assert_eq!(clocks, expected, "what first happened to one of them");
+        let second = file("two").await;
+        assert_eq!(
+            (second.notice.case, second.case.notices.open),
+            (ids[0], 1),
+            "it joins the case that people see"
+        );
     })
     .await;
 }
