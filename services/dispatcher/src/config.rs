@@ -142,6 +142,6 @@ mod tests {
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 9);
+        assert_eq!(wrong.refusals().len(), 10);
     }
 }

@@ -157,8 +157,17 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
             2,
             "an order may name many contents"
         );
+        other.close().await;
+    })
+    .await;
+}
 
-        // Two dispatchers are told at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_two_dispatchers_are_told_of_at_once_is_one_and_another_teams_is_unknown() {
+    on_both(async |f| {
+        f.coordinators_cases(1).await;
+        let other = f.another().await;
+        let first = file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
         let third = Filing {
             part: 2,
             ..of(3, order("A-1"))
@@ -172,7 +181,7 @@ async fn a_notice_joins_the_case_there_is_and_is_filed_once() {
         assert_eq!((one.notice.id, one.case.id), (two.notice.id, two.case.id));
         let (alpha, ..) = f.party("alpha").await;
         let theirs = (Team::Party(alpha.id), BEN);
-        let foreign = file(&other, theirs, &About::Case(case.id), &order("B-1")).await;
+        let foreign = file(&other, theirs, &About::Case(first.case.id), &order("B-1")).await;
         assert_eq!(refusal(foreign), Refusal::NoSuchCase);
         let own = file(&other, theirs, &about(1), &order("A-1")).await.unwrap();
         assert_eq!(
