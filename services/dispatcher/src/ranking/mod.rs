@@ -191,6 +191,10 @@ pub(crate) async fn follow_cases(
 
 /// Tells the store what the state says of the clocks, regions and languages of open cases. Every dispatcher does: the same thing twice is once.
 async fn tell_observed(dispatcher: &Dispatcher) {
+    // What is read in part would replace what is known whole.
+    if !dispatcher.ranking.is_read() {
+        return;
+    }
     let untold = dispatcher.ranking.figures().take_untold(OBSERVED_MAX);
     for (family, team, observed) in untold {
         if let Err(error) = dispatcher.store.observe(team, family, &observed).await {

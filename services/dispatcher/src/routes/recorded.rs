@@ -10,7 +10,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use tocsin_audit::{Action, Entry};
 use tocsin_runtime::{Problem, http, problem};
 
-use crate::Dispatcher;
+use crate::{Dispatcher, problems};
 
 /// What an operator sees of the records of requests.
 pub(crate) struct RecordedMetrics {
@@ -39,12 +39,20 @@ const OUTCOMES: [&str; 2] = ["written", "refused"];
 /// not undone by an answer that is held back.
 pub(super) async fn recorded(State(dispatcher): State<Arc<Dispatcher>>, request: Request, next: Next) -> Response {
     let known = match http::bearer_token(request.headers()) {
-        Some(key) => dispatcher.store.authenticate(key).await.ok().flatten(),
+        Some(key) => match dispatcher.store.authenticate(key).await {
+            Ok(known) => known,
+            Err(error) => return problems::of_store(&error).into_response(),
+        },
         None => None,
     };
-    // Whoever is not known is refused by the route, which says how.
+    // Whoever is not known is refused by the route, which says how. A key that became good in between is answered from its next request on.
     let Some(principal) = known else {
-        return next.run(request).await;
+        let response = next.run(request).await;
+        return match response.status() {
+            StatusCode::UNAUTHORIZED => response,
+            status if status.is_client_error() || status.is_server_error() => response,
+            _ => Problem::new(problem::UNAUTHENTICATED).into_response(),
+        };
     };
     let is_read = request.method() == Method::GET;
     let action = if is_read { Action::Read } else { Action::Commanded };

@@ -228,11 +228,12 @@ fn clocks_and_their_sums_are_the_oracles_on_seeded_days() {
                 }
             }
             let ordered = day.iter().filter(|(_, happened)| *happened == Happened::Ordered);
+            let orders = ordered.clone().count();
             let late: Vec<i64> = ordered
                 .zip(&escalated)
                 .map(|((at, _), told)| (*told - *at).0 - ORDER_DUE_IN.0)
                 .collect();
-            assert_eq!(late.len(), escalated.len());
+            assert_eq!((escalated.len(), late.len()), (orders, orders), "each order, once");
             assert!(
                 late.iter().all(|late| (0..1_000).contains(late)),
                 "within a second: {late:?}"

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 
-use crate::cases::{SELECT_CASES, case, insert, update};
+use crate::cases::{case, insert, locked, update};
 use crate::database::{Locked, Transaction};
 use crate::delivery::Readers;
 use crate::paging::note_page_score;
@@ -160,14 +160,15 @@ async fn parties_by_platform(transaction: &mut Transaction) -> Result<HashMap<Pl
 
 /// All teams' cases of the family, locked in the order of teams, so that two dispatchers never wait for each other.
 async fn cases_of_family(transaction: &mut Transaction, alert: &Alert) -> Result<Vec<Case>, StoreError> {
-    let sql = format!(
-        "{SELECT_CASES} WHERE c.family = $1 ORDER BY c.team{}",
-        transaction.for_update(Locked::Cases)
-    );
-    let rows = transaction
-        .fetch(&sql, &[alert.family.to_string().into()])
-        .await
-        .map_err(StoreError::database("find the cases of a family"))?;
+    let values = [alert.family.to_string().into()];
+    let rows = locked(
+        transaction,
+        "WHERE c.family = $1 ORDER BY c.team",
+        &values,
+        Locked::Cases,
+    )
+    .await
+    .map_err(StoreError::database("find the cases of a family"))?;
     rows.iter().map(case).collect()
 }
 
@@ -177,13 +178,14 @@ async fn case_opened_meanwhile(
     alert: &Alert,
     team: Team,
 ) -> Result<Option<Case>, StoreError> {
-    let sql = format!(
-        "{SELECT_CASES} WHERE c.family = $1 AND c.team = $2{}",
-        transaction.for_update(Locked::Cases)
-    );
-    let rows = transaction
-        .fetch(&sql, &[alert.family.to_string().into(), team.to_number().into()])
-        .await
-        .map_err(StoreError::database("find the case of a family"))?;
+    let values = [alert.family.to_string().into(), team.to_number().into()];
+    let rows = locked(
+        transaction,
+        "WHERE c.family = $1 AND c.team = $2",
+        &values,
+        Locked::Cases,
+    )
+    .await
+    .map_err(StoreError::database("find the case of a family"))?;
     rows.first().map(case).transpose()
 }

@@ -36,6 +36,12 @@ pub(crate) fn begin(name: SchemaName, out: &mut Vec<u8>) {
     out.extend_from_slice(&name.fingerprint().to_le_bytes());
 }
 
+/// The same of the first version.
+pub(crate) fn begin_first(name: SchemaName, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0xc3, 0x01]);
+    out.extend_from_slice(&name.first_fingerprint().to_le_bytes());
+}
+
 /// The datum of one of Tocsin's own records, as the newest version writes it.
 pub(crate) fn open(name: SchemaName, bytes: &[u8]) -> Result<Cow<'_, [u8]>, RecordError> {
     let Some((Framing::SingleObject { fingerprint }, datum)) = split(bytes) else {

@@ -12,7 +12,7 @@ use super::requests::{
     AttachRequest, DetachRequest, LevelRequest, MarkRequest, MarkingRequest, QuestionAnswerRequest, ReasonRequest,
     RemoveRuleRequest, RuleRequest, family,
 };
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, commanded};
+use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, coordinated};
 use crate::Dispatcher;
 
 /// Attaches a family. Whoever reads the incident learns that it belongs to it.
@@ -35,7 +35,7 @@ pub(crate) async fn attach_family(
         let family = family("family", &asked.family)?;
         Ok(Command::Attach { family })
     };
-    commanded(&dispatcher, "attach_family", (id, request), make).await
+    coordinated(&dispatcher, "attach_family", (id, request), make).await
 }
 
 /// Takes a family out again.
@@ -61,7 +61,7 @@ pub(crate) async fn detach_family(
             reason: asked.reason,
         })
     };
-    commanded(&dispatcher, "detach_family", (id, request), make).await
+    coordinated(&dispatcher, "detach_family", (id, request), make).await
 }
 
 /// Attaches the families of such alerts from now on, where coordinators may see the alert.
@@ -77,7 +77,7 @@ pub(crate) async fn detach_family(
 )]
 pub(crate) async fn add_rule(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
     let make = async |asked: RuleRequest, _: AskingAbout<'_>| Ok(Command::AddRule(asked.rule(&dispatcher.names())?));
-    commanded(&dispatcher, "add_rule", (id, request), make).await
+    coordinated(&dispatcher, "add_rule", (id, request), make).await
 }
 
 /// Ends a rule. What it attached stays.
@@ -102,7 +102,7 @@ pub(crate) async fn remove_rule(
             reason: asked.reason,
         })
     };
-    commanded(&dispatcher, "remove_rule", (id, request), make).await
+    coordinated(&dispatcher, "remove_rule", (id, request), make).await
 }
 
 /// Answers a question of the protocol, or opens it again.
@@ -128,7 +128,7 @@ pub(crate) async fn answer_question(
             reason: asked.reason,
         })
     };
-    commanded(&dispatcher, "answer_question", (id, request), make).await
+    coordinated(&dispatcher, "answer_question", (id, request), make).await
 }
 
 /// Activates the protocol at a level: its steps become tasks, and participants are told. What criteria say is kept beside it, and does not decide.
@@ -155,7 +155,7 @@ pub(crate) async fn activate_protocol(
             shown,
         })
     };
-    commanded(&dispatcher, "activate_protocol", (id, request), make).await
+    coordinated(&dispatcher, "activate_protocol", (id, request), make).await
 }
 
 /// Goes to another level, up or down. The steps of a level become tasks when it is reached first.
@@ -182,7 +182,7 @@ pub(crate) async fn change_level(
             shown,
         })
     };
-    commanded(&dispatcher, "change_level", (id, request), make).await
+    coordinated(&dispatcher, "change_level", (id, request), make).await
 }
 
 /// Says that it is over. What criteria say is kept beside it, and does not decide.
@@ -208,7 +208,7 @@ pub(crate) async fn conclude_incident(
             shown,
         })
     };
-    commanded(&dispatcher, "conclude_incident", (id, request), make).await
+    coordinated(&dispatcher, "conclude_incident", (id, request), make).await
 }
 
 /// Says that it is not over after all: it is at the level at which it was.
@@ -228,7 +228,7 @@ pub(crate) async fn reopen_incident(
     request: Request,
 ) -> Response {
     let make = async |asked: ReasonRequest, _: AskingAbout<'_>| Ok(Command::Reopen { reason: asked.reason });
-    commanded(&dispatcher, "reopen_incident", (id, request), make).await
+    coordinated(&dispatcher, "reopen_incident", (id, request), make).await
 }
 
 /// Changes how far the incident may go. Who may not read it any more finds it gone.
@@ -254,5 +254,5 @@ pub(crate) async fn mark_incident(
             reason: asked.reason,
         })
     };
-    commanded(&dispatcher, "mark_incident", (id, request), make).await
+    coordinated(&dispatcher, "mark_incident", (id, request), make).await
 }

@@ -135,6 +135,20 @@ fn incident_id(asked: AskedCase) -> Result<IncidentId, Problem> {
     id.ok_or_else(|| problems::of_incident_refusal(Refusal::NoSuchIncident).into())
 }
 
+/// As [`commanded`], of what coordinators alone do: anybody else is refused before what is in the body is looked up.
+async fn coordinated<T: DeserializeOwned>(
+    dispatcher: &Dispatcher,
+    name: &'static str,
+    asked: (AskedCase, Request),
+    make: impl AsyncFnOnce(T, AskingAbout<'_>) -> Result<Command, Problem>,
+) -> Response {
+    let make = async |body: T, about: AskingAbout<'_>| match about.0.team {
+        Some(Team::Coordinators) => make(body, about).await,
+        _ => Err(problems::of_incident_refusal(Refusal::CoordinatorsOnly).into()),
+    };
+    commanded(dispatcher, name, asked, make).await
+}
+
 /// Carries out what somebody does with an incident: `make` makes the command of the body, and may ask the store for it.
 async fn commanded<T: DeserializeOwned>(
     dispatcher: &Dispatcher,

@@ -15,7 +15,7 @@ use tocsin_store::{IncidentPack, PackedHash};
 
 use super::documents::IncidentDocument;
 use super::requests::{NothingRequest, PackParameters, WithdrawPackRequest};
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, answered_incident, commanded, incident_id};
+use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, answered_incident, coordinated, incident_id};
 use crate::incidents::{PackForm, Packed, Signed, Signer};
 use crate::routes::body;
 use crate::routes::cases::asked_version;
@@ -47,7 +47,12 @@ pub(crate) async fn make_pack(State(dispatcher): State<Arc<Dispatcher>>, id: Ask
         let _: NothingRequest = body::read(request).await?;
         let told = dispatcher.store.incident(asking, id).await;
         let told = told.map_err(|error| problems::of_store(&error))?;
+        if asking.team != Some(Team::Coordinators) {
+            return Err(problems::of_incident_refusal(Refusal::CoordinatorsOnly).into());
+        }
         let hashes = dispatcher.hashes_of(&told.incident);
+        // The pack is of the incident that was read: a family that was taken out meanwhile is in none.
+        let version = version.or(Some(told.incident.version));
         let made = dispatcher.store.make_pack(asking, (id, version), &hashes).await;
         let made = made.map_err(|error| problems::of_store(&error))?;
         dispatcher.incident_document(&made.incident).await
@@ -77,7 +82,7 @@ pub(crate) async fn withdraw_pack(
             reason: asked.reason,
         })
     };
-    commanded(&dispatcher, "withdraw_pack", (id, request), make).await
+    coordinated(&dispatcher, "withdraw_pack", (id, request), make).await
 }
 
 /// A pack, signed: its hashes as far as they are of contents in your scope. `tocsin-signature` is an Ed25519 signature (RFC 8032) of the whole body

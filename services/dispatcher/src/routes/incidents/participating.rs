@@ -11,7 +11,7 @@ use super::documents::IncidentDocument;
 use super::requests::{
     DoneRequest, InviteRequest, MarkingRequest, NoteRequest, NothingRequest, ReasonRequest, RemindRequest, TaskRequest,
 };
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, commanded};
+use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, commanded, coordinated};
 use crate::Dispatcher;
 
 /// Invites a party as a participant, at the endpoints it has; for coordinators. One that left can be invited again.
@@ -39,7 +39,7 @@ pub(crate) async fn invite_party(
             message: asked.message,
         })
     };
-    commanded(&dispatcher, "invite_party", (id, request), make).await
+    coordinated(&dispatcher, "invite_party", (id, request), make).await
 }
 
 /// Reminds a participant at its endpoints, at most every five minutes; for coordinators.
@@ -65,7 +65,7 @@ pub(crate) async fn remind_party(
             message: asked.message,
         })
     };
-    commanded(&dispatcher, "remind_party", (id, request), make).await
+    coordinated(&dispatcher, "remind_party", (id, request), make).await
 }
 
 /// Says, as an invited party, that you take part.
@@ -128,7 +128,7 @@ pub(crate) async fn add_task(State(dispatcher): State<Arc<Dispatcher>>, id: Aske
             due,
         })
     };
-    commanded(&dispatcher, "add_task", (id, request), make).await
+    coordinated(&dispatcher, "add_task", (id, request), make).await
 }
 
 /// Says that a task is done, as its owner or a coordinator.

@@ -83,7 +83,8 @@ impl Store {
             // One more than is told, so that it is known whether there are more.
             let rows = chain_rows(&mut reading, &chain.node, after, (of.team, wanted as u32 + 1)).await?;
             let (told, is_cut) = (&rows[..rows.len().min(wanted)], rows.len() > wanted);
-            page.records.extend(records(&mut reading, &chain.node, told).await?);
+            page.records
+                .extend(records(&mut reading, &chain.node, told, of.team).await?);
             page.more |= is_cut;
             let next = match (is_cut, told.last()) {
                 (true, Some(last)) => last.sequence + 1,
@@ -155,20 +156,27 @@ pub(super) async fn chain_rows(
     rows.iter().map(row).collect()
 }
 
-/// What lies beside the records of a chain from one place to another, both included, by place.
+/// What lies beside the records of a chain from one place to another, both included, by place; of one team's records or of all.
 pub(super) async fn kept(
     reading: &mut Transaction,
     node: &Name,
     (from, to): (u64, u64),
+    team: Option<Scope>,
 ) -> Result<BTreeMap<u64, Vec<Kept>>, StoreError> {
     let failed = StoreError::database("read what lies beside the audit chain");
-    let rows = reading
-        .fetch(
-            "SELECT sequence, field, salt, clear FROM audit_personal WHERE node = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, field",
-            &[node.as_str().into(), (from as i64).into(), (to as i64).into()],
-        )
-        .await
-        .map_err(&failed)?;
+    // A team's records may lie far apart: what lies between them is not read.
+    let of_team = match team {
+        Some(_) => {
+            " AND sequence IN (SELECT sequence FROM audit_records WHERE node = $1 AND sequence BETWEEN $2 AND $3 AND team = $4)"
+        }
+        None => "",
+    };
+    let sql = format!(
+        "SELECT sequence, field, salt, clear FROM audit_personal WHERE node = $1 AND sequence BETWEEN $2 AND $3{of_team} ORDER BY sequence, field"
+    );
+    let mut values = vec![node.as_str().into(), (from as i64).into(), (to as i64).into()];
+    values.extend(team.map(|team| team_number(team).into()));
+    let rows = reading.fetch(&sql, &values).await.map_err(&failed)?;
     let mut kept: BTreeMap<u64, Vec<Kept>> = BTreeMap::new();
     for row in &rows {
         let field = u8::try_from(row.integer("field").map_err(&failed)?).ok();
@@ -187,11 +195,16 @@ pub(super) async fn kept(
     Ok(kept)
 }
 
-async fn records(reading: &mut Transaction, node: &Name, rows: &[ChainRow]) -> Result<Vec<AuditRecord>, StoreError> {
+async fn records(
+    reading: &mut Transaction,
+    node: &Name,
+    rows: &[ChainRow],
+    team: Option<Scope>,
+) -> Result<Vec<AuditRecord>, StoreError> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Vec::new());
     };
-    let mut kept = kept(reading, node, (first.sequence, last.sequence)).await?;
+    let mut kept = kept(reading, node, (first.sequence, last.sequence), team).await?;
     let records = rows.iter().map(|row| {
         let record = Record::from_bytes(&row.body).map_err(|_| StoreError::Malformed { field: "body" })?;
         let kept = kept.remove(&row.sequence).unwrap_or_default();

@@ -110,7 +110,7 @@ async fn verify_chain(reading: &mut Transaction, node: &Name, expected: Expected
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
             break;
         };
-        let mut beside = kept(reading, node, (first.sequence, last.sequence)).await?;
+        let mut beside = kept(reading, node, (first.sequence, last.sequence), None).await?;
         for row in &rows {
             let kept = beside.remove(&row.sequence).unwrap_or_default();
             match verify_row(&mut verifier, row, &kept) {

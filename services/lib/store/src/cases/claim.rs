@@ -3,7 +3,8 @@ use tocsin_model::{KeyId, Milliseconds, Timestamp};
 
 use super::command::{Commanded, refuse};
 use super::history::write_history;
-use super::row::{SELECT_CASES, case, update};
+use super::locked;
+use super::row::{case, update};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -148,13 +149,9 @@ impl Wanted<'_> {
         };
         // Cases that another transaction holds are passed over, so claimers do not queue behind each other. If only such are left they are
         // waited for: an alert that is being applied must not make the queue look empty.
-        for locked in [Locked::CasesNobodyHolds, Locked::Cases] {
-            let sql = format!(
-                "{SELECT_CASES} WHERE {condition} ORDER BY {order}, c.case_id LIMIT 1{}",
-                transaction.for_update(locked)
-            );
-            let mut rows = transaction
-                .fetch(&sql, &values)
+        for how in [Locked::CasesNobodyHolds, Locked::Cases] {
+            let clause = format!("WHERE {condition} ORDER BY {order}, c.case_id LIMIT 1");
+            let mut rows = locked(transaction, &clause, &values, how)
                 .await
                 .map_err(StoreError::database("find the best case"))?;
             if let Some(row) = rows.pop() {
@@ -170,13 +167,8 @@ impl Wanted<'_> {
         for id in ids.iter().take(CANDIDATES_MAX) {
             let mut values = values.clone();
             values.push(id.to_string().into());
-            let sql = format!(
-                "{SELECT_CASES} WHERE {condition} AND c.case_id = ${}{}",
-                values.len(),
-                transaction.for_update(Locked::CasesNobodyHolds)
-            );
-            let mut rows = transaction
-                .fetch(&sql, &values)
+            let clause = format!("WHERE {condition} AND c.case_id = ${}", values.len());
+            let mut rows = locked(transaction, &clause, &values, Locked::CasesNobodyHolds)
                 .await
                 .map_err(StoreError::database("find a candidate"))?;
             if let Some(row) = rows.pop() {

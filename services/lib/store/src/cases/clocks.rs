@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
-use tocsin_casework::{Case, CaseId, ClockKind, Clocks, PlatformClocks, Team};
+use tocsin_casework::{Case, CaseId, ClockKind, Clocks, PlatformClocks, Refusal, Team};
 use tocsin_model::{KeyId, Milliseconds, PlatformId, Timestamp};
 
 use super::history::{Step, write_step};
-use super::row::time_if_any;
-use crate::database::{Row, Transaction};
+use super::locked;
+use super::row::{case, time_if_any};
+use crate::database::{Locked, Row, Transaction};
 use crate::{Store, StoreError};
 
 /// The most cases that a summary is made of: the latest of the period.
@@ -96,9 +97,18 @@ impl Store {
         (platform, kind, at): (PlatformId, ClockKind, Timestamp),
     ) -> Result<(Case, PlatformClocks, Timestamp), StoreError> {
         let failed = StoreError::database("keep a clock of a case");
-        self.case(team, id).await?;
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         crate::key::check_not_revoked(&mut transaction, by).await?;
+        // The case first, as whoever carries its clocks along does.
+        let values = [id.to_string().into(), team.to_number().into()];
+        let clause = "WHERE c.case_id = $1 AND c.team = $2";
+        let rows = locked(&mut transaction, clause, &values, Locked::Cases)
+            .await
+            .map_err(&failed)?;
+        let told = case(rows.first().ok_or(Refusal::NoSuchCase)?)?;
+        if let Some(into) = told.merged_into() {
+            return Err(Refusal::Merged(into).into());
+        }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let is_earlier = note_clock(&mut transaction, id, (platform, kind, at))
             .await

@@ -3,7 +3,8 @@ use tocsin_casework::{By, Case, CaseId, Command, Event, Refusal, Team};
 use tocsin_model::{DecisionId, KeyId, Timestamp};
 
 use super::history::write_history;
-use super::row::{SELECT_CASES, case, update};
+use super::locked;
+use super::row::{case, update};
 use crate::database::{Locked, Transaction};
 use crate::key::check_moderator;
 use crate::outbox::{withdraw_decision, write_decision};
@@ -74,14 +75,15 @@ impl Store {
         id: CaseId,
     ) -> Result<(Case, Timestamp), StoreError> {
         let failed = StoreError::database("lock a case");
-        let sql = format!(
-            "{SELECT_CASES} WHERE c.case_id = $1 AND c.team = $2{}",
-            transaction.for_update(Locked::Cases)
-        );
-        let rows = transaction
-            .fetch(&sql, &[id.to_string().into(), team.to_number().into()])
-            .await
-            .map_err(&failed)?;
+        let values = [id.to_string().into(), team.to_number().into()];
+        let rows = locked(
+            transaction,
+            "WHERE c.case_id = $1 AND c.team = $2",
+            &values,
+            Locked::Cases,
+        )
+        .await;
+        let rows = rows.map_err(&failed)?;
         let locked = case(rows.first().ok_or(Refusal::NoSuchCase)?)?;
         let now = self.inner.clock.now(transaction).await.map_err(&failed)?;
         Ok((locked, now))

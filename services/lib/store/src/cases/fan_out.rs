@@ -119,7 +119,7 @@ impl Store {
         Ok(fanned)
     }
 
-    /// The content that founded a family, where the team's case of it shows an alert of it, or none.
+    /// The content that founded a family, where the team's case of it shows an alert of it.
     ///
     /// # Errors
     /// The database failed.
@@ -130,7 +130,7 @@ impl Store {
         let rows = rows.map_err(StoreError::database("find the founder of a family"))?;
         let found = rows.first().map(case).transpose()?;
         // The case may show an alert of a family that joined this one.
-        let found = found.filter(|case| case.alert.as_ref().is_none_or(|alert| alert.family == family));
+        let found = found.filter(|case| case.alert.as_ref().is_some_and(|alert| alert.family == family));
         Ok(found.map(|case| FamilyMember {
             content: family.0,
             hash: case.hash,

@@ -192,6 +192,9 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
             return Ok(Carried::Moved);
         }
     }
+    if own.notices.open > 0 {
+        return Ok(Carried::Later);
+    }
     let Some([mut own, mut remaining]) = lock(transaction, [&own, &remaining]).await? else {
         return Ok(Carried::Later);
     };
@@ -340,20 +343,16 @@ pub(super) async fn lock<const COUNT: usize>(
     transaction: &mut Transaction,
     found: [&Case; COUNT],
 ) -> Result<Option<[Case; COUNT]>, StoreError> {
-    let mut locked = Vec::with_capacity(COUNT);
+    let mut held = Vec::with_capacity(COUNT);
     for seen in found {
-        let sql = format!(
-            "{SELECT_CASES} WHERE c.case_id = $1{}",
-            transaction.for_update(Locked::CasesNobodyHolds)
-        );
-        let rows = transaction
-            .fetch(&sql, &[seen.id.to_string().into()])
+        let values = [seen.id.to_string().into()];
+        let rows = super::locked(transaction, "WHERE c.case_id = $1", &values, Locked::CasesNobodyHolds)
             .await
             .map_err(StoreError::database("lock a case that is carried along"))?;
         let read = rows.first().map(case).transpose()?;
-        locked.extend(read.filter(|case| (case.merged, case.said_at) == (seen.merged, seen.said_at)));
+        held.extend(read.filter(|case| (case.merged, case.said_at) == (seen.merged, seen.said_at)));
     }
-    Ok(locked.try_into().ok())
+    Ok(held.try_into().ok())
 }
 
 fn family_case(row: &Row) -> Result<FamilyCase, StoreError> {

@@ -125,6 +125,9 @@ impl Store {
         // Who may not invite learns nothing of which parties there are.
         let event = incident.decide(&protocol, &by, &command, now)?;
         is_there?;
+        if matches!(event, Event::Reopened { .. }) {
+            refuse_one_too_many(&mut transaction).await?;
+        }
         let person = (asking.key, by.team);
         incident.take(&event, Some(person), now);
         let event_id = write_event(&mut transaction, id, (&event, Some(person)), now).await?;

@@ -87,7 +87,7 @@ impl NoticeState {
         match self {
             NoticeState::Open => " AND n.outcome IS NULL",
             NoticeState::Suspended => " AND n.outcome IS NULL AND n.ground IS NOT NULL",
-            NoticeState::Overdue => " AND n.outcome IS NULL AND n.overdue_at IS NOT NULL",
+            NoticeState::Overdue => " AND n.outcome IS NULL AND n.ground IS NULL AND n.overdue_at IS NOT NULL",
             NoticeState::Answered => " AND n.outcome IS NOT NULL",
         }
     }
@@ -157,7 +157,7 @@ impl Store {
     /// The database failed.
     pub async fn count_notices(&self) -> Result<(u64, u64), StoreError> {
         let failed = StoreError::database("count the notices");
-        let sql = "SELECT count(*) AS waiting, count(overdue_at) AS overdue FROM notices WHERE outcome IS NULL";
+        let sql = "SELECT count(*) AS waiting, count(CASE WHEN ground IS NULL THEN overdue_at END) AS overdue FROM notices WHERE outcome IS NULL";
         let rows = self.database().fetch(sql, &[]).await.map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "notices" })?;
         let count = |field| row.integer(field).map(|count| count as u64).map_err(&failed);

@@ -13,7 +13,7 @@ use tocsin_model::{ContentHash, FamilyId, KeyId, Timestamp};
 pub use list::{NoticeCursor, NoticePage, NoticeQuery, NoticeState};
 pub(crate) use row::{SELECT_NOTICES, notice};
 
-use crate::cases::{SELECT_CASES, Step, case, insert, note_clock, update, write_step};
+use crate::cases::{Step, case, insert, note_clock, update, write_step};
 use crate::database::{Locked, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -107,6 +107,11 @@ impl Store {
     ) -> Result<Noticed, StoreError> {
         let failed = StoreError::database("find the case of a notice");
         let named = match about {
+            // It may have gone into another before the notice was filed.
+            About::Case(id) if *id != before.case => {
+                let named = locked(&mut transaction, *id).await?;
+                Some(unmerged(&mut transaction, named).await?.id)
+            }
             About::Case(id) => Some(*id),
             About::Family(..) => None,
         };
@@ -175,13 +180,20 @@ impl Store {
              GROUP BY case_id ORDER BY min(due_at), case_id LIMIT {ESCALATED_MAX}"
         );
         let rows = self.database().fetch(&sql, &[now.into()]).await.map_err(&failed)?;
-        let mut escalated = Vec::new();
+        let (mut escalated, mut failure) = (Vec::new(), None);
         for row in &rows {
             let case = row.text("case_id").map_err(&failed)?;
             let case = case.parse().map_err(|_| StoreError::Malformed { field: "case_id" })?;
-            escalated.extend(self.escalate_case(case).await?);
+            // One case that cannot be read does not hold up those behind it. It is told of when nothing else is.
+            match self.escalate_case(case).await {
+                Ok(of_case) => escalated.extend(of_case),
+                Err(error) => failure = Some(error),
+            }
         }
-        Ok(escalated)
+        match failure {
+            Some(error) if escalated.is_empty() => Err(error),
+            _ => Ok(escalated),
+        }
     }
 
     async fn escalate_case(&self, id: CaseId) -> Result<Vec<Noticed>, StoreError> {
@@ -271,8 +283,8 @@ impl Store {
 
 /// The case that a case went into, if it did; locked. A notice joins the one that people see.
 async fn unmerged(transaction: &mut Transaction, mut case: Case) -> Result<Case, StoreError> {
-    // A case goes into one that is on its own, so this is one step; two are for a family that moved between the reads.
-    for _ in 0..2 {
+    // What is no longer hot stays where it went, also when that goes on.
+    for _ in 0..MERGED_STEPS_MAX {
         match case.merged_into() {
             Some(into) => case = locked(transaction, into).await?,
             None => return Ok(case),
@@ -280,6 +292,9 @@ async fn unmerged(transaction: &mut Transaction, mut case: Case) -> Result<Case,
     }
     Err(Refusal::Merged(case.id).into())
 }
+
+/// So many cases went one into the next, at most, before the one that people see.
+const MERGED_STEPS_MAX: usize = 16;
 
 /// Of notices whose time runs and whose end was not told of.
 const RUNNING: &str = "due_at IS NOT NULL AND ground IS NULL AND outcome IS NULL AND overdue_at IS NULL";
@@ -304,12 +319,7 @@ async fn locked_where(
     condition: &str,
     values: &[Value],
 ) -> Result<Option<Case>, StoreError> {
-    let sql = format!(
-        "{SELECT_CASES} WHERE {condition}{}",
-        transaction.for_update(Locked::Cases)
-    );
-    let rows = transaction
-        .fetch(&sql, values)
+    let rows = crate::cases::locked(transaction, &format!("WHERE {condition}"), values, Locked::Cases)
         .await
         .map_err(StoreError::database("lock the case of a notice"))?;
     rows.first().map(case).transpose()

@@ -12,16 +12,30 @@ pub fn encode_single_object(event: &Event) -> Vec<u8> {
     out
 }
 
-/// Many events as one record value. The caller keeps to [`BATCH_EVENTS_MAX`](super::BATCH_EVENTS_MAX) and
+/// Many events as one record value, of the first version where no event has frames: a reader of before frames takes those. The caller keeps to [`BATCH_EVENTS_MAX`](super::BATCH_EVENTS_MAX) and
 /// [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX).
 pub fn encode_batch(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + events.len() * 128);
-    framing::begin(SchemaName::EventBatch, &mut out);
-    put_array(&mut out, events.iter(), put_event);
+    if events.iter().all(|event| event.frames.is_empty()) {
+        framing::begin_first(SchemaName::EventBatch, &mut out);
+        put_array(&mut out, events.iter(), put_first);
+    } else {
+        framing::begin(SchemaName::EventBatch, &mut out);
+        put_array(&mut out, events.iter(), put_event);
+    }
     out
 }
 
 fn put_event(out: &mut Vec<u8>, event: &Event) {
+    put_first(out, event);
+    put_array(out, event.frames.iter(), |out, frame| {
+        out.extend_from_slice(&frame.pdq);
+        put_long(out, i64::from(frame.quality));
+    });
+}
+
+/// The fields of the first version.
+fn put_first(out: &mut Vec<u8>, event: &Event) {
     out.extend_from_slice(&event.event_id.0);
     put_bytes(out, event.platform.as_str().as_bytes());
     put_long(out, event.kind as i64);
@@ -39,10 +53,6 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
         put_float(out, label.confidence);
     });
     put_long(out, event.sharing as i64);
-    put_array(out, event.frames.iter(), |out, frame| {
-        out.extend_from_slice(&frame.pdq);
-        put_long(out, i64::from(frame.quality));
-    });
 }
 
 pub(crate) fn put_hash(out: &mut Vec<u8>, hash: &ContentHash) {
