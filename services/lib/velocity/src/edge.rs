@@ -74,15 +74,13 @@ pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
     }
 }
 
-/// How a content came into its family, as bytes. Version 6 knew no parted families: of one a person said it; nor
-/// frames: of those a hash was the same.
+/// How a content came into its family, as bytes. Version 7 knew no frames: of those a hash was the same.
 pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out: &mut Encoder) {
     let Some(joined) = joined else {
         out.byte(0);
         return;
     };
     let evidence = match (joined.evidence, layout) {
-        (Evidence::FamilyParted, SnapshotLayout::Before) => Evidence::Moderator,
         (Evidence::FrameShare(_), SnapshotLayout::Before) => Evidence::EqualHash,
         (evidence, _) => evidence,
     };

@@ -1,8 +1,6 @@
 use tocsin_model::{AlertLevel, AlertReason, ContentId, FamilyId, Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
-use crate::snapshot::SnapshotLayout;
-
 /// How often an open episode is looked at.
 pub(crate) const REVIEW_EVERY: Milliseconds = Milliseconds::from_minutes(1);
 /// How often an open episode is said again, so that a lost alert heals.
@@ -215,8 +213,8 @@ impl Episode {
         level
     }
 
-    /// Version 6 knew no episodes that were raised elsewhere.
-    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    /// Its bytes.
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         out.number(u64::from(self.number));
         out.byte(u8::from(self.open));
         out.number(u64::from(self.alerts));
@@ -227,11 +225,9 @@ impl Episode {
         out.number(self.hour_at_level);
         out.number(self.hour_max);
         out.signed(self.live_told.0);
-        if layout == SnapshotLayout::Current {
-            out.byte(u8::from(self.raised_in.is_some()));
-            if let Some(family) = self.raised_in {
-                out.fixed128(family.0.0);
-            }
+        out.byte(u8::from(self.raised_in.is_some()));
+        if let Some(family) = self.raised_in {
+            out.fixed128(family.0.0);
         }
     }
 
@@ -365,7 +361,7 @@ mod tests {
         assert_eq!(own.taken_over(&over, minute(3)), Some(AlertLevel::Sustained));
         own.closed(minute(4));
         let mut out = Encoder::new();
-        own.encode(SnapshotLayout::Current, &mut out);
+        own.encode(&mut out);
         let mut own = Episode::decode(true, &mut Decoder::new(out.written())).unwrap();
         assert_eq!(own.taken_over(&over, minute(5)), None, "told again");
         assert_eq!(own.taken_over(&rings, minute(6)), Some(AlertLevel::Sustained));

@@ -380,14 +380,12 @@ impl ClassFamilies {
             out.fixed128(edge.family.0.0);
             out.signed(edge.since.0);
             encode_joined(edge.joined.as_ref(), layout, out);
-            if layout == SnapshotLayout::Current {
-                encode_via(&edge.via, out);
-            }
+            encode_via(&edge.via, out);
         }
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
             out.fixed128(family.0.0);
-            state.encode(layout, out);
+            state.encode(out);
         }
     }
 
@@ -436,8 +434,8 @@ impl FamilyState {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
-        self.episode.encode(layout, out);
+    fn encode(&self, out: &mut Encoder) {
+        self.episode.encode(out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
         out.signed(self.touched_at.0);
         out.number(self.remote.len() as u64);

@@ -15,7 +15,6 @@ use crate::family::{Linked, RemoteLimits, decode_records, encode_records};
 use crate::group::{Group, Promotion};
 use crate::input::{HotKey, Output};
 use crate::record::{HotRecord, Resolution};
-use crate::snapshot::SnapshotLayout;
 use crate::trigger::total;
 
 fn is_harmless(verdict: Verdict) -> bool {
@@ -41,7 +40,7 @@ impl Tidings {
         match self {
             Tidings::Episode(episode) => {
                 out.byte(1);
-                episode.encode(SnapshotLayout::Current, out);
+                episode.encode(out);
             }
             Tidings::Parted => out.byte(2),
             Tidings::Asked(party) => {

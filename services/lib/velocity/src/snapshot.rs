@@ -17,8 +17,8 @@ use crate::populations::GroupPopulations;
 use crate::watched::WatchList;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 7;
-/// The layouts that are read. 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
+pub const SNAPSHOT_VERSION: u16 = 8;
+/// The layouts that are read. 7 knew no frames that contents have in common; 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
 /// how a content joined its family nor since when it is watched; 4 knew no populations, no nulls and no repeats either: such a group begins to keep
 /// them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
@@ -28,8 +28,7 @@ pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1.
 /// A layout that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotLayout {
-    /// 6, for going back to a program that knows no later one: without the families by which contents came into theirs and in which episodes were
-    /// raised, and a founder that was parted from its family was taken out of it by a person.
+    /// 7, for going back to a program that knows no later one: of contents that have frames in common a hash is the same.
     Before,
     /// [`SNAPSHOT_VERSION`].
     #[default]

@@ -1,7 +1,7 @@
 //! Goal: a decision that is taken back leaves nothing behind, cases move between people with what was written about them, and every so many
 //! claims take what waits longest, whichever dispatcher is asked.
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, n, on_both};
-use crate::{ANNA, BEN, refusal};
+use crate::{ANNA, BEN, queue, refusal};
 use tocsin_casework::{
     By, Case, CaseState, Command, Desk, Draft, Event, Filter, HOLD_MIN, Lane, Refusal, Ruling, Team,
 };
@@ -458,6 +458,31 @@ async fn claims_and_pages_keep_to_their_filter_and_to_who_ranks() {
             claimed.push(done.case.id);
         }
         assert_eq!(claimed, [cases[3].id, cases[2].id, cases[0].id, cases[1].id]);
+    })
+    .await;
+}
+
+/// On PostgreSQL what is joined to a row that was waited for is as it was before the wait: the alert, that waits for the decision's transaction, must
+/// not write back a case without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_outlives_an_alert_that_waited_for_its_case() {
+    on_both(async |f| {
+        const CASES: u128 = 32;
+        f.coordinators_cases(CASES).await;
+        let other = f.another().await;
+        for case in queue(&f.store, COORDINATORS, CaseState::Open).await {
+            let (held, _) = f.store.claim(COORDINATORS, case.id, ANNA, LEASE).await.unwrap();
+            let escalated = alert(case.family.0.0, Scope::Coordinators, AlertLevel::Escalated, 1);
+            let decide = f
+                .store
+                .decide(COORDINATORS, case.id, (ANNA, held.fencing), (Verdict::Violating, "why"));
+            let (decided, applied) = tokio::join!(decide, other.apply_alert(&escalated));
+            applied.unwrap();
+            decided.unwrap();
+            let (case, _) = f.store.case(COORDINATORS, case.id).await.unwrap();
+            assert!(case.decision.is_some(), "{case:?}");
+        }
+        other.close().await;
     })
     .await;
 }
