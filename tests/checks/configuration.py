@@ -24,6 +24,17 @@ def example(name: str) -> str:
     return "0123456789abcdef" * 4 if "KEY" in name else "example"
 
 
+UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def value_of(entry: dict, container: dict) -> str:
+    """What a variable of a container holds: stated, or the container's limit of memory in bytes, or an example of a secret."""
+    if "resourceFieldRef" in entry.get("valueFrom", {}):
+        limit = container["resources"]["limits"]["memory"]
+        return str(int(limit[:-2]) * UNITS[limit[-2:]])
+    return entry.get("value") or example(entry["name"])
+
+
 def check(binary: str, where: str, role: str, config: str, environment: dict[str, str], expected: str) -> None:
     """Asks the binary about one role's configuration."""
     with tempfile.TemporaryDirectory() as work:
@@ -51,7 +62,7 @@ def chart_roles() -> list[tuple[str, str, dict[str, str], str]]:
                 if item.get("kind") not in ("Deployment", "StatefulSet"):
                     continue
                 container = item["spec"]["template"]["spec"]["containers"][0]
-                environment = {entry["name"]: entry.get("value") or example(entry["name"]) for entry in container["env"]}
+                environment = {entry["name"]: value_of(entry, container) for entry in container["env"]}
                 where = f"{path.name} {container['name']}"
                 found.append((where, config, environment, values["config"]["log"]["bootstrap"]))
     return found

@@ -86,7 +86,11 @@ async fn check(settings: &[(&str, &str)]) -> Result<Found> {
     let matrix = Matrix::issue(&site).await?;
     let deployment = Deployment::start(&site).await?;
     let things = happen(&deployment, &site).await?;
-    let found = matrix.play(&deployment.api, &Table::read(), &things).await?;
+    let table = Table::read();
+    let shared = &things["shared_incident"][&Whose::Alpha][0];
+    // Before alpha leaves it.
+    let mut found = matrix.play_participant(&deployment.api, &table, shared).await?;
+    found.add(matrix.play(&deployment.api, &table, &things).await?);
     deployment.stop().await?;
     Ok(found)
 }

@@ -20,7 +20,7 @@ pub struct Table {
 }
 
 /// Who may use a route.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     pub route: String,

@@ -87,7 +87,7 @@ pub(crate) async fn withdraw_pack(
 
 /// A pack, signed: its hashes as far as they are of contents in your scope. `tocsin-signature` is an Ed25519 signature (RFC 8032) of the whole body
 /// in base64, `tocsin-signing-key` the public key in hexadecimal digits, the same for all packs of a deployment. The same pack is the same bytes each
-/// time, until it is withdrawn; then its `manifest` says since when, in `stix` its indicators are revoked, and there is no `local_file` any more.
+/// time, until the incident is marked anew or the pack is withdrawn; then its `manifest` says since when, in `stix` its indicators are revoked, and there is no `local_file` any more.
 #[utoipa::path(
     get,
     path = "/v1/incidents/{id}/packs/{number}",
