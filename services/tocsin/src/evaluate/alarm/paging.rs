@@ -219,6 +219,8 @@ impl Calibrator {
 
     /// The groups of a day are new, and are told what is in force.
     fn begin_day(&mut self, now: Timestamp) -> Calibration {
+        // It was made on an earlier day; every day has times of its own.
+        self.in_force.at = now - STANDS_FOR;
         self.in_force.number += 1;
         self.in_force.effective_from = now + AHEAD;
         self.in_force.clone()
