@@ -155,10 +155,21 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
     }
     things.insert("notice", notices(api, keys).await?);
     let of_all = things["family"][&Whose::All][0].clone();
-    let incident = declare(api, keys, &of_all).await?;
+    let of_coordinators = until("it is a case of the coordinators", async || {
+        let queue = api.read(&keys.coordinators, "/v1/queue", &[("limit", "200")]).await?;
+        let cases = queue["cases"].as_array().context("cases is a list")?.clone();
+        let case = cases.into_iter().find(|case| case["family"] == of_all.as_str());
+        case.map(|case| text(&case, "id")).transpose()
+    })
+    .await?;
+    things.insert(
+        "coordinators_case",
+        BTreeMap::from([(Whose::All, vec![of_coordinators.clone()])]),
+    );
+    let incident = declare(api, keys, (&of_all, &of_coordinators)).await?;
     packed(api, keys, &incident).await?;
     things.insert("incident", BTreeMap::from([(Whose::Coordinators, vec![incident])]));
-    let shared = shared_incident(api, keys, &of_all).await?;
+    let shared = shared_incident(api, keys, (&of_all, &of_coordinators)).await?;
     things.insert("shared_incident", BTreeMap::from([(Whose::Alpha, vec![shared])]));
     Ok(things)
 }
@@ -182,14 +193,15 @@ async fn notices(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>>
     Ok(notices)
 }
 
-async fn declare(api: &Api, keys: &Keys, family: &str) -> Result<String> {
-    let incident = json!({"title": "an incident", "protocol": "crisis", "protocol_version": 1, "families": [family]});
+/// From a case of the coordinators, which others may not hear of.
+async fn declare(api: &Api, keys: &Keys, (family, case): (&str, &str)) -> Result<String> {
+    let incident = json!({"title": "an incident", "protocol": "crisis", "protocol_version": 1, "families": [family], "case": case});
     text(&api.act(&keys.coordinators, "/v1/incidents", &incident).await?, "id")
 }
 
 /// An incident in which alpha takes part: with a part of a step, a task of its own and a pack of hashes.
-async fn shared_incident(api: &Api, keys: &Keys, family: &str) -> Result<String> {
-    let id = declare(api, keys, family).await?;
+async fn shared_incident(api: &Api, keys: &Keys, from: (&str, &str)) -> Result<String> {
+    let id = declare(api, keys, from).await?;
     let act = async |what: &str, body: Value| {
         api.act(&keys.coordinators, &format!("/v1/incidents/{id}/{what}"), &body)
             .await

@@ -6,13 +6,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tocsin_incident::Command;
 
+use super::super::refused::Refused;
 use super::documents::IncidentDocument;
 use super::page::Act;
 use super::requests::{
     AttachRequest, DetachRequest, LevelRequest, MarkRequest, MarkingRequest, QuestionAnswerRequest, ReasonRequest,
     RemoveRuleRequest, RuleRequest, family,
 };
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, coordinated};
+use super::{AskedCase, AskingAbout, CommandRefusals, NotShared, coordinated};
 use crate::Dispatcher;
 
 /// Attaches a family. Whoever reads the incident learns that it belongs to it.
@@ -23,7 +24,7 @@ use crate::Dispatcher;
     operation_id = "attach_family",
     params(("id" = String, Path, description = "The incident")),
     request_body = AttachRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn attach_family(
@@ -46,7 +47,7 @@ pub(crate) async fn attach_family(
     operation_id = "detach_family",
     params(("id" = String, Path, description = "The incident")),
     request_body = DetachRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn detach_family(
@@ -72,7 +73,7 @@ pub(crate) async fn detach_family(
     operation_id = "add_rule",
     params(("id" = String, Path, description = "The incident")),
     request_body = RuleRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn add_rule(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
@@ -88,7 +89,7 @@ pub(crate) async fn add_rule(State(dispatcher): State<Arc<Dispatcher>>, id: Aske
     operation_id = "remove_rule",
     params(("id" = String, Path, description = "The incident")),
     request_body = RemoveRuleRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn remove_rule(
@@ -113,7 +114,7 @@ pub(crate) async fn remove_rule(
     operation_id = "answer_question",
     params(("id" = String, Path, description = "The incident")),
     request_body = QuestionAnswerRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn answer_question(
@@ -139,7 +140,7 @@ pub(crate) async fn answer_question(
     operation_id = "activate_protocol",
     params(("id" = String, Path, description = "The incident")),
     request_body = LevelRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn activate_protocol(
@@ -166,7 +167,7 @@ pub(crate) async fn activate_protocol(
     operation_id = "change_level",
     params(("id" = String, Path, description = "The incident")),
     request_body = LevelRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn change_level(
@@ -193,7 +194,7 @@ pub(crate) async fn change_level(
     operation_id = "conclude_incident",
     params(("id" = String, Path, description = "The incident")),
     request_body = ReasonRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn conclude_incident(
@@ -219,7 +220,7 @@ pub(crate) async fn conclude_incident(
     operation_id = "reopen_incident",
     params(("id" = String, Path, description = "The incident")),
     request_body = ReasonRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn reopen_incident(
@@ -239,7 +240,7 @@ pub(crate) async fn reopen_incident(
     operation_id = "mark_incident",
     params(("id" = String, Path, description = "The incident")),
     request_body = MarkRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn mark_incident(

@@ -16,11 +16,12 @@ use tocsin_wire::Names;
 use tocsin_wire::document::instant;
 use utoipa::ToSchema;
 
+use super::super::refused::Refused;
 use super::assessed::{StandingDocument, result};
 use super::debrief_page::html;
 use super::documents::{IncidentDocument, team_name};
 use super::requests::DebriefParameters;
-use super::{AskedCase, Refusals, answered_plainly, incident_id};
+use super::{AskedCase, NotShared, answered_plainly, incident_id};
 use crate::{Dispatcher, problems};
 
 /// The most entries of a timeline that a debrief rests on: the first.
@@ -163,7 +164,8 @@ pub struct OpenDocument {
     responses(
         (status = 200, description = "The debrief", content((DebriefDocument = "application/json"), (String = "text/html"))),
         (status = 400, description = "There is no such form", body = Problem, content_type = "application/problem+json"),
-        Refusals
+        Refused,
+        NotShared
     ),
     security(("api_key" = []))
 )]
@@ -240,7 +242,7 @@ impl Dispatcher {
                 None => None,
                 Some(team) => Some(self.standing_document(&told, team).await?),
             },
-            incident: self.incident_document(&told.incident).await?,
+            incident: self.incident_document(&told.incident, asking.team).await?,
         })
     }
 }

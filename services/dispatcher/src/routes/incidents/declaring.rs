@@ -10,9 +10,10 @@ use tocsin_incident::{Declaration, IncidentId, Phase};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{IncidentQuery, NewIncident};
 
+use super::super::refused::Refused;
 use super::documents::{IncidentDocument, IncidentsDocument};
 use super::requests::{DeclareRequest, IncidentsParameters, MarkingRequest};
-use super::{CommandRefusals, Refusals, answered_incident, answered_plainly};
+use super::{CommandRefusals, NotShared, answered_incident, answered_plainly};
 use crate::routes::body;
 use crate::{Dispatcher, problems};
 
@@ -25,7 +26,7 @@ const LIMIT_DEFAULT: u32 = 20;
     tag = "incidents",
     operation_id = "declare_incident",
     request_body = DeclareRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
@@ -48,7 +49,7 @@ pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, 
             .await;
         let declared = declared.map_err(|error| problems::of_store(&error))?;
         dispatcher.incidents.changed.notify_one();
-        dispatcher.incident_document(&declared.incident).await
+        dispatcher.incident_document(&declared.incident, asking.team).await
     };
     answered_incident(&dispatcher, "declare_incident", declare.await)
 }
@@ -99,7 +100,7 @@ pub(crate) async fn list_incidents(
             .ok_or_else(not_of_here)?;
         let mut incidents = Vec::with_capacity(page.incidents.len());
         for incident in &page.incidents {
-            incidents.push(dispatcher.incident_document(incident).await?);
+            incidents.push(dispatcher.incident_document(incident, asking.team).await?);
         }
         Ok(IncidentsDocument {
             incidents,

@@ -74,7 +74,7 @@ pub struct MarkingDocument {
 pub struct OriginDocument {
     /// `alert`, `case`, `notice` or `hand`.
     pub from: &'static str,
-    /// The id of the alert or case, or the reference of the notice.
+    /// The id of the alert or case, or the reference of the notice; null for others than coordinators.
     pub reference: Option<String>,
 }
 

@@ -66,16 +66,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(participating::write_note))
 }
 
-/// How every route about incidents refuses, for their description: what really is answered stands in `problems`.
+/// How every route about incidents refuses beside [`Refused`](super::refused::Refused), for their description: what really is answered stands in
+/// `problems`.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "no value is made: only the derived descriptions are used")]
-pub(super) enum Refusals {
-    #[response(
-        status = 401,
-        description = "No valid key",
-        content_type = "application/problem+json"
-    )]
-    Unauthenticated(Problem),
+pub(super) enum NotShared {
     #[response(
         status = 403,
         description = "The key, or its team, may not do this",
@@ -88,15 +83,9 @@ pub(super) enum Refusals {
         content_type = "application/problem+json"
     )]
     NotFound(Problem),
-    #[response(
-        status = 503,
-        description = "The store does not answer",
-        content_type = "application/problem+json"
-    )]
-    Unavailable(Problem),
 }
 
-/// How a route that changes an incident refuses, beside [`Refusals`].
+/// How a route that changes an incident refuses, beside [`NotShared`].
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "no value is made: only the derived descriptions are used")]
 pub(super) enum CommandRefusals {
@@ -168,7 +157,7 @@ async fn commanded<T: DeserializeOwned>(
         let done = done.map_err(|error| problems::of_store(&error))?;
         dispatcher.incidents.changed.notify_one();
         dispatcher.told.notify_one();
-        dispatcher.incident_document(&done.incident).await
+        dispatcher.incident_document(&done.incident, asking.team).await
     };
     answered_incident(dispatcher, name, command.await)
 }
@@ -196,10 +185,15 @@ fn answered_plainly<T: Serialize>(dispatcher: &Dispatcher, name: &'static str, r
 }
 
 impl Dispatcher {
-    async fn incident_document(&self, incident: &Incident) -> Result<IncidentDocument, Problem> {
+    /// The incident as the reader may see it: what the coordinators' alerts and cases are called is theirs.
+    async fn incident_document(&self, incident: &Incident, team: Option<Team>) -> Result<IncidentDocument, Problem> {
         let protocol = self.protocol(&incident.protocol).await;
         let protocol = protocol.map_err(|error| problems::of_store(&error))?;
-        Ok(IncidentDocument::of(incident, &protocol, &self.names()))
+        let mut document = IncidentDocument::of(incident, &protocol, &self.names());
+        if team != Some(Team::Coordinators) {
+            document.origin.reference = None;
+        }
+        Ok(document)
     }
 
     /// The team of this name: `coordinators`, or a party's.

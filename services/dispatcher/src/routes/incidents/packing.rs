@@ -13,9 +13,10 @@ use tocsin_incident::{Command, Refusal};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{IncidentPack, PackedHash};
 
+use super::super::refused::Refused;
 use super::documents::IncidentDocument;
 use super::requests::{NothingRequest, PackParameters, WithdrawPackRequest};
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, answered_incident, coordinated, incident_id};
+use super::{AskedCase, AskingAbout, CommandRefusals, NotShared, answered_incident, coordinated, incident_id};
 use crate::incidents::{PackForm, Packed, Signed, Signer};
 use crate::routes::body;
 use crate::routes::cases::asked_version;
@@ -36,7 +37,7 @@ const SIGNING_KEY: &str = "tocsin-signing-key";
     operation_id = "make_pack",
     params(("id" = String, Path, description = "The incident")),
     request_body = Option<NothingRequest>,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn make_pack(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
@@ -55,7 +56,7 @@ pub(crate) async fn make_pack(State(dispatcher): State<Arc<Dispatcher>>, id: Ask
         let version = version.or(Some(told.incident.version));
         let made = dispatcher.store.make_pack(asking, (id, version), &hashes).await;
         let made = made.map_err(|error| problems::of_store(&error))?;
-        dispatcher.incident_document(&made.incident).await
+        dispatcher.incident_document(&made.incident, asking.team).await
     };
     answered_incident(&dispatcher, "make_pack", make.await)
 }
@@ -68,7 +69,7 @@ pub(crate) async fn make_pack(State(dispatcher): State<Arc<Dispatcher>>, id: Ask
     operation_id = "withdraw_pack",
     params(("id" = String, Path, description = "The incident")),
     request_body = WithdrawPackRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn withdraw_pack(
@@ -106,7 +107,8 @@ pub(crate) async fn withdraw_pack(
         )),
         (status = 400, description = "There is no such form", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "It was withdrawn, and this form cannot say so", body = Problem, content_type = "application/problem+json"),
-        Refusals
+        Refused,
+        NotShared
     ),
     security(("api_key" = []))
 )]

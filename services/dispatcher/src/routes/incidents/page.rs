@@ -15,9 +15,10 @@ use tocsin_store::Asking;
 use tocsin_wire::document::{instant, scope_name};
 use utoipa::ToSchema;
 
+use super::super::refused::Refused;
 use super::assessed::{FamilyClocksDocument, FamilyStandingDocument, ResultDocument, StandingDocument, result};
 use super::documents::IncidentDocument;
-use super::{AskedCase, Refusals, answered, incident_id, tagged};
+use super::{AskedCase, NotShared, answered, incident_id, tagged};
 use crate::incidents::Standing;
 use crate::{Dispatcher, problems};
 
@@ -49,7 +50,7 @@ pub(super) enum Act<'a> {
     tag = "incidents",
     operation_id = "read_incident",
     params(("id" = String, Path, description = "The incident")),
-    responses((status = 200, description = "The page", body = IncidentPageDocument), Refusals),
+    responses((status = 200, description = "The page", body = IncidentPageDocument), Refused, NotShared),
     security(("api_key" = []))
 )]
 pub(crate) async fn read_incident(
@@ -66,7 +67,7 @@ pub(crate) async fn read_incident(
             Some(team) => Some(dispatcher.standing_document(&told, team).await?),
         };
         Ok(IncidentPageDocument {
-            incident: dispatcher.incident_document(&told.incident).await?,
+            incident: dispatcher.incident_document(&told.incident, asking.team).await?,
             as_of: instant(told.now),
             standing,
         })

@@ -7,11 +7,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tocsin_incident::Command;
 
+use super::super::refused::Refused;
 use super::documents::IncidentDocument;
 use super::requests::{
     DoneRequest, InviteRequest, MarkingRequest, NoteRequest, NothingRequest, ReasonRequest, RemindRequest, TaskRequest,
 };
-use super::{AskedCase, AskingAbout, CommandRefusals, Refusals, commanded, coordinated};
+use super::{AskedCase, AskingAbout, CommandRefusals, NotShared, commanded, coordinated};
 use crate::Dispatcher;
 
 /// Invites a party as a participant, at the endpoints it has; for coordinators. One that left can be invited again.
@@ -22,7 +23,7 @@ use crate::Dispatcher;
     operation_id = "invite_party",
     params(("id" = String, Path, description = "The incident")),
     request_body = InviteRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn invite_party(
@@ -50,7 +51,7 @@ pub(crate) async fn invite_party(
     operation_id = "remind_party",
     params(("id" = String, Path, description = "The incident")),
     request_body = RemindRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn remind_party(
@@ -76,7 +77,7 @@ pub(crate) async fn remind_party(
     operation_id = "acknowledge_invitation",
     params(("id" = String, Path, description = "The incident")),
     request_body = Option<NothingRequest>,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn acknowledge_invitation(
@@ -96,7 +97,7 @@ pub(crate) async fn acknowledge_invitation(
     operation_id = "leave_incident",
     params(("id" = String, Path, description = "The incident")),
     request_body = ReasonRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn leave_incident(
@@ -116,7 +117,7 @@ pub(crate) async fn leave_incident(
     operation_id = "add_task",
     params(("id" = String, Path, description = "The incident")),
     request_body = TaskRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn add_task(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
@@ -139,7 +140,7 @@ pub(crate) async fn add_task(State(dispatcher): State<Arc<Dispatcher>>, id: Aske
     operation_id = "finish_task",
     params(("id" = String, Path, description = "The incident")),
     request_body = DoneRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn finish_task(
@@ -164,7 +165,7 @@ pub(crate) async fn finish_task(
     operation_id = "finish_part",
     params(("id" = String, Path, description = "The incident")),
     request_body = DoneRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn finish_part(
@@ -189,7 +190,7 @@ pub(crate) async fn finish_part(
     operation_id = "write_note",
     params(("id" = String, Path, description = "The incident")),
     request_body = NoteRequest,
-    responses((status = 200, description = "The incident", body = IncidentDocument), Refusals, CommandRefusals),
+    responses((status = 200, description = "The incident", body = IncidentDocument), Refused, NotShared, CommandRefusals),
     security(("api_key" = []))
 )]
 pub(crate) async fn write_note(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {

@@ -15,10 +15,11 @@ use tocsin_wire::Names;
 use tocsin_wire::document::instant;
 use utoipa::ToSchema;
 
+use super::super::refused::Refused;
 use super::assessed::result;
 use super::documents::{MarkingDocument, RuleDocument, TaskDocument, team_name};
 use super::requests::TimelineParameters;
-use super::{AskedCase, Refusals, answered_plainly, incident_id};
+use super::{AskedCase, NotShared, answered_plainly, incident_id};
 use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 100;
@@ -115,7 +116,8 @@ pub struct ShownDocument {
     responses(
         (status = 200, description = "A part of it", body = TimelineDocument),
         (status = 400, description = "A parameter is malformed", body = Problem, content_type = "application/problem+json"),
-        Refusals
+        Refused,
+        NotShared
     ),
     security(("api_key" = []))
 )]

@@ -159,7 +159,7 @@ fn figures(worked: &[Worked], seed: u64) -> Figures {
                     .copied()
                     .map_or(Value::Null, |value| json!(value)),
             ),
-            ("waiting_p50", json!(waiting.get(waiting.len() / 2))),
+            ("waiting_p50", json!(nearest_rank(&waiting, 50))),
         ] {
             figures.insert(leak(format!("{name}_{}", order.name())), value);
         }
