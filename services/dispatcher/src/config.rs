@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use tocsin_casework::PauseRules;
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{MemoryPart, Refusal};
 
@@ -19,6 +20,13 @@ pub struct DispatcherConfig {
     /// A case of which a notice is due within so many minutes goes before every priority, and before what waits longest. 0 (once it is due) to
     /// 60 (an order from its receipt on); default 30.
     pub notice_urgent_min: u32,
+    /// Whoever worked on cases for so many minutes without a pause is told that it is time for one: they alone, with what they claim. 0 (never) to
+    /// 480; default 50.
+    pub pause_after_min: u32,
+    /// Or who looked at so many cases without a pause. 0 (never) to 1,000; default 40.
+    pub pause_after_cases: u32,
+    /// How many minutes without a case are a pause: 1 to 60; default 10.
+    pub pause_min: u32,
     /// The priority below which an open case closes unreviewed when its spread subsides; above it, it waits for a person all the same. 0 to
     /// 1,000,000,000; default 100. Must be the same for every dispatcher.
     pub unreviewed_below: u32,
@@ -49,6 +57,9 @@ impl Default for DispatcherConfig {
             undo_s: 5,
             longest_every: 10,
             notice_urgent_min: 30,
+            pause_after_min: 50,
+            pause_after_cases: 40,
+            pause_min: 10,
             unreviewed_below: 100,
             pages_per_day: 15,
             ranked_cases_max: 1_000_000,
@@ -93,6 +104,9 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.undo_s", self.undo_s, 0..=60),
             Refusal::outside("dispatcher.longest_every", self.longest_every, 0..=1_000),
             Refusal::outside("dispatcher.notice_urgent_min", self.notice_urgent_min, 0..=60),
+            Refusal::outside("dispatcher.pause_after_min", self.pause_after_min, 0..=480),
+            Refusal::outside("dispatcher.pause_after_cases", self.pause_after_cases, 0..=1_000),
+            Refusal::outside("dispatcher.pause_min", self.pause_min, 1..=60),
             Refusal::outside("dispatcher.unreviewed_below", self.unreviewed_below, 0..=1_000_000_000),
             Refusal::outside("dispatcher.pages_per_day", self.pages_per_day, 1..=1_000),
             Refusal::outside("dispatcher.ranked_cases_max", self.ranked_cases_max, 1..=100_000_000),
@@ -117,6 +131,14 @@ impl DispatcherConfig {
         Milliseconds::from_minutes(i64::from(self.notice_urgent_min))
     }
 
+    pub(crate) fn pause_rules(&self) -> PauseRules {
+        PauseRules {
+            after: (self.pause_after_min > 0).then(|| Milliseconds::from_minutes(i64::from(self.pause_after_min))),
+            after_cases: (self.pause_after_cases > 0).then_some(self.pause_after_cases),
+            length: Milliseconds::from_minutes(i64::from(self.pause_min)),
+        }
+    }
+
     pub(crate) fn undo(&self) -> Milliseconds {
         Milliseconds::from_seconds(i64::from(self.undo_s))
     }
@@ -134,6 +156,9 @@ mod tests {
             undo_s: 61,
             longest_every: 1_001,
             notice_urgent_min: 61,
+            pause_after_min: 481,
+            pause_after_cases: 1_001,
+            pause_min: 0,
             unreviewed_below: u32::MAX,
             pages_per_day: 0,
             ranked_cases_max: 0,
@@ -142,6 +167,6 @@ mod tests {
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 10);
+        assert_eq!(wrong.refusals().len(), 13);
     }
 }

@@ -116,6 +116,8 @@ pub struct Dispatcher {
     metrics: Metrics,
     /// Names of parties and platforms, as the registry last read them. Bounded by the numbers there are.
     names: RwLock<Arc<Names>>,
+    /// Where platforms look at contents, likewise.
+    tools: RwLock<Arc<registry::Tools>>,
     /// Wakes the publisher after a decision.
     decided: tokio::sync::Notify,
     links: routes::Links,
@@ -134,6 +136,12 @@ impl Dispatcher {
     fn names(&self) -> Arc<Names> {
         let names = self.names.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::clone(&names)
+    }
+
+    /// The tools of platforms as they are known now.
+    fn tools(&self) -> Arc<registry::Tools> {
+        let tools = self.tools.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(&tools)
     }
 }
 
@@ -158,6 +166,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         metrics: Metrics::register(&parts.registry)?,
         recorded: routes::RecordedMetrics::register(&parts.registry)?,
         names: RwLock::default(),
+        tools: RwLock::default(),
         decided: tokio::sync::Notify::new(),
         links: routes::Links {
             appender: appender.clone(),

@@ -1,11 +1,13 @@
 //! Keeps `tocsin.parties` and the ingest topics in step with the store's registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tocsin_casework::ToolAddress;
 use tocsin_log::{Append, Appender, Cleanup, Compaction, Log, LogError, SharedLog, TopicPartition, TopicSpec};
-use tocsin_model::PartitionCount;
+use tocsin_model::{PartitionCount, PartyId, PlatformId};
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::PartyRecord;
 use tocsin_wire::PlatformRecord;
@@ -79,7 +81,9 @@ impl Sync {
         let appends = changes.iter().map(append).collect();
         tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends)).await??;
         self.make_topics(specs, refused).await?;
+        let tools = store.tools().await?;
         self.learn_names(&changes);
+        self.learn_tools(tools);
         // A change that came while we worked has a higher version than those we read: it is found the next time.
         let version = changes.iter().map(|party| party.version).max().unwrap_or(version);
         PartiesAnnounced {
@@ -122,7 +126,15 @@ impl Sync {
         *names = Arc::new(all);
         self.dispatcher.told.notify_one();
     }
+
+    fn learn_tools(&self, tools: Tools) {
+        let known = &self.dispatcher.tools;
+        *known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(tools);
+    }
 }
+
+/// Where the people of platforms look at contents, and whose the platforms are.
+pub(crate) type Tools = BTreeMap<PlatformId, (PartyId, ToolAddress)>;
 
 /// Makes topics one by one; those whose shape is another, and why. Any other failure may pass, and ends this.
 fn make_each(log: &dyn Log, specs: Vec<TopicSpec>) -> Result<Vec<(TopicSpec, LogError)>, LogError> {

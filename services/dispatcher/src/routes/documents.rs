@@ -1,7 +1,7 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Code, Draft};
+use tocsin_casework::{Case, CaseDecision, Code, Draft, Team, Traits};
 use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
 use tocsin_wire::Names;
 use tocsin_wire::document::{
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::access::Access;
 use super::clocks::ClocksDocument;
+use super::shift::PauseDocument;
 use crate::Dispatcher;
 
 /// A page of a team's queue, highest priority first.
@@ -33,6 +34,8 @@ pub struct QueueDocument {
 pub struct ClaimDocument {
     /// The case, now held; `null` when none waits.
     pub case: Option<CaseDocument>,
+    /// Whether it is time for a pause for whoever claims. Null where it could not be said.
+    pub pause: Option<PauseDocument>,
 }
 
 /// One family in a team's queue.
@@ -109,9 +112,21 @@ pub struct CaseDocument {
     /// case is asked for; absent elsewhere, and where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged_cases: Vec<MergedCaseDocument>,
+    /// Where the team's platforms that saw the family look at it, in their own tools. Absent where none is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolDocument>,
     /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members_told: Option<u64>,
+}
+
+/// Where a platform's people look at a content: Tocsin stores, fetches and shows no media.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ToolDocument {
+    /// The platform, by its name.
+    pub platform: String,
+    /// The address in its own tool, for this case.
+    pub url: String,
 }
 
 /// A case that went into another one.
@@ -333,8 +348,25 @@ impl Dispatcher {
             merged_into: case.merged_into().map(|into| into.to_string()),
             disputed: case.is_disputed(),
             merged_cases: Vec::new(),
+            tools: self.tool_documents(case, &traits, access.team),
             members_told: None,
         }
+    }
+
+    /// The tools of the team's own platforms that saw the family.
+    fn tool_documents(&self, case: &Case, traits: &Traits, team: Team) -> Vec<ToolDocument> {
+        let Team::Party(party) = team else {
+            return Vec::new();
+        };
+        let (tools, names) = (self.tools(), self.names());
+        let seen = traits.platforms.iter();
+        let known = seen.filter_map(|platform| tools.get(platform).map(|tool| (platform, tool)));
+        let own = known.filter(|(_, (owner, _))| *owner == party);
+        own.map(|(platform, (_, address))| ToolDocument {
+            platform: platform_name(&names, *platform),
+            url: address.of(&case.hash, case.family, case.id),
+        })
+        .collect()
     }
 
     /// A case with those that went into it, and how many members its decision has reached.

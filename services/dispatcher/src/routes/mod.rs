@@ -21,6 +21,7 @@ mod queue;
 mod recorded;
 mod refused;
 mod requests;
+mod shift;
 
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
         .routes(routes!(queue::read_moderators))
+        .routes(routes!(shift::read_shift))
         .routes(routes!(clocks::read_clocks))
         .routes(routes!(cases::read_case))
         .routes(routes!(cases::claim_case))

@@ -188,6 +188,7 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         .await;
     Ok(ClaimDocument {
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
+        pause: dispatcher.pause_of(access.principal.key_id).await,
     })
 }
 

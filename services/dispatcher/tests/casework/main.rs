@@ -5,6 +5,7 @@
 
 mod audit;
 mod bench;
+mod care;
 mod carrying;
 mod cases;
 mod control;

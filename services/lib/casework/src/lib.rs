@@ -19,6 +19,7 @@
 //! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`] and [`Notice::apply`].
 
 pub(crate) mod alert_rules;
+mod care;
 mod case;
 mod clocks;
 mod command;
@@ -31,8 +32,10 @@ mod notice_rules;
 mod platform_clocks;
 mod ranks;
 mod ruling;
+mod tool;
 
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
+pub use care::{GRAVE_FROM, PauseRules, Shift, ShiftStep, ShiftStepKind};
 pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Merged, Resting, Standing, Team, Undo};
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};
 pub use command::{By, Command, Event, Refusal};
@@ -48,3 +51,4 @@ pub use notice::{
 pub use platform_clocks::{ClockKind, PlatformClocks, PlatformSummary};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};
+pub use tool::{TOOL_BYTES_MAX, ToolAddress, ToolAddressError};

@@ -48,6 +48,12 @@ pub enum StoreError {
         /// Its name or number.
         party: String,
     },
+    /// There is no such platform.
+    #[error("there is no platform {platform}")]
+    NoSuchPlatform {
+        /// Its name.
+        platform: Name,
+    },
     /// The party was revoked: it gets no keys.
     #[error("party {} was revoked", party.0)]
     PartyRevoked {
@@ -145,6 +151,7 @@ impl StoreError {
             StoreError::PlatformCount { .. } => "platform_count",
             StoreError::NumbersExhausted => "numbers_exhausted",
             StoreError::NoSuchParty { .. } => "party_unknown",
+            StoreError::NoSuchPlatform { .. } => "platform_unknown",
             StoreError::PartyRevoked { .. } => "party_revoked",
             StoreError::NoSuchKey { .. } => "key_unknown",
             StoreError::NoSuchEndpoint { .. } => "endpoint_unknown",

@@ -48,6 +48,7 @@ mod paging;
 mod party;
 mod role;
 mod sharing_group;
+mod tool;
 mod watch;
 
 use std::sync::Arc;

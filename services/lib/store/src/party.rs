@@ -196,7 +196,7 @@ pub(crate) async fn is_revoked(
     Ok(row.integer_if_any("revoked_at").map_err(&failed)?.is_some())
 }
 
-async fn raise_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
+pub(crate) async fn raise_version(transaction: &mut Transaction) -> Result<i64, sqlx::Error> {
     let rows = transaction
         .fetch("UPDATE registry SET version = version + 1 RETURNING version", &[])
         .await?;

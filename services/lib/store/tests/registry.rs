@@ -294,3 +294,23 @@ async fn a_person_has_one_key_in_a_team_and_a_new_one_after_it_is_revoked() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_of_a_platform_is_a_change_of_the_registry() {
+    on_both(async |f| {
+        let (alpha, ..) = f.party("alpha").await;
+        f.party("beta").await;
+        let seen = f.store.registry_version().await.unwrap();
+        let address = "https://review.example/{hash}".parse().unwrap();
+        f.store.set_tool(&n("alpha-app"), Some(&address)).await.unwrap();
+        let changes = f.store.party_changes_since(seen).await.unwrap();
+        assert_eq!(changes.iter().map(|party| party.id).collect::<Vec<_>>(), [alpha.id]);
+        let tools = f.store.tools().await.unwrap();
+        assert_eq!(tools, [(PlatformId(1), (alpha.id, address))].into());
+        f.store.set_tool(&n("alpha-app"), None).await.unwrap();
+        assert_eq!(f.store.tools().await.unwrap(), [].into());
+        let nowhere = f.store.set_tool(&n("gamma-app"), None).await;
+        assert!(matches!(nowhere, Err(StoreError::NoSuchPlatform { .. })), "{nowhere:?}");
+    })
+    .await;
+}

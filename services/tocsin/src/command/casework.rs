@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
-use super::casework_text::{case_text, clocks_text, history_text, queue_text};
+use super::casework_text::{case_text, clocks_text, history_text, pause_text, queue_text, shift_text};
 use crate::client::{Sent, Source};
 
 /// Which cases.
@@ -45,6 +45,16 @@ pub struct QueueCommand {
     /// How many cases at most: 1 to 200.
     #[arg(long, default_value_t = 20)]
     limit: u32,
+}
+
+/// Tells what you did within the last hours, and whether it is time for a pause. It tells of nobody else.
+#[derive(Debug, Args)]
+pub struct ShiftCommand {
+    #[command(flatten)]
+    api: Api,
+    /// How many hours until now: 1 to 24.
+    #[arg(long, default_value_t = 12)]
+    hours: u32,
 }
 
 /// Works on a case.
@@ -201,6 +211,20 @@ impl QueueCommand {
     }
 }
 
+impl ShiftCommand {
+    /// Prints it.
+    pub async fn run(&self) -> Result<()> {
+        let sent = Sent::Parameters(vec![("hours", self.hours.to_string())]);
+        let shift = self
+            .api
+            .source()?
+            .ask(Method::GET, "/v1/shift", sent)
+            .await?
+            .document()?;
+        self.api.show(&shift, shift_text)
+    }
+}
+
 impl CaseCommand {
     /// Does it, and prints the case as it is then.
     pub async fn run(&self) -> Result<()> {
@@ -216,6 +240,9 @@ impl CaseCommand {
                     body[name] = value;
                 }
                 let claimed = post(source, "/v1/queue/claim", body).await?;
+                if claimed["pause"]["due"] == true {
+                    eprintln!("{}", pause_text(&claimed["pause"]));
+                }
                 if claimed["case"].is_null() {
                     return self.api.show(&claimed, |_| "No such case waits.\n".to_owned());
                 }

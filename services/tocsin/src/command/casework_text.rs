@@ -110,6 +110,9 @@ pub fn case_text(case: &Value) -> String {
             let _ = writeln!(out, "  {name:<9} {}", decision_text(decision));
         }
     }
+    for tool in case["tools"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(out, "  look at   {} on {}", text(&tool["url"]), text(&tool["platform"]));
+    }
     if let Some(members) = case["members_told"].as_u64() {
         let _ = writeln!(out, "  told      {members} members of the family");
     }
@@ -122,6 +125,49 @@ pub fn case_text(case: &Value) -> String {
         );
     }
     out
+}
+
+/// What somebody's own work came to.
+pub fn shift_text(shift: &Value) -> String {
+    let mut out = format!(
+        "Your last {} hours, as of {}.\n",
+        text(&shift["hours"]),
+        text(&shift["as_of"])
+    );
+    let _ = writeln!(
+        out,
+        "  looked at {} cases, {} of them grave; {} within the last hour",
+        text(&shift["cases_seen"]),
+        text(&shift["grave_seen"]),
+        text(&shift["cases_seen_1h"])
+    );
+    let verdicts = ["violating", "benign", "newsworthy", "disputed", "needs_expert"];
+    let decided = verdicts.map(|verdict| format!("{} {verdict}", text(&shift["decided"][verdict])));
+    let _ = writeln!(out, "  decided   {}", decided.join(", "));
+    let _ = writeln!(
+        out,
+        "  else      {} given back, {} handed on, {} put aside; {} pauses",
+        text(&shift["given_back"]),
+        text(&shift["handed_on"]),
+        text(&shift["held"]),
+        text(&shift["pauses"])
+    );
+    let pause = &shift["pause"];
+    if pause["due"] == true {
+        let _ = writeln!(out, "{}", pause_text(pause));
+    } else if pause["working_since"].is_null() {
+        out.push_str("You are pausing.\n");
+    }
+    out
+}
+
+/// That it is time for a pause.
+pub fn pause_text(pause: &Value) -> String {
+    format!(
+        "Time for a pause: at work since {}, {} cases.",
+        text(&pause["working_since"]),
+        text(&pause["cases_seen"])
+    )
 }
 
 /// Of a case that rang.

@@ -92,6 +92,8 @@ pub enum Command {
     Queue(casework::QueueCommand),
     /// Work on a case of your team.
     Case(casework::CaseCommand),
+    /// What you did within the last hours, and whether it is time for a pause.
+    Shift(casework::ShiftCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -148,6 +150,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
+        Command::Shift(command) => command.run().await?,
         Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,

@@ -1,5 +1,6 @@
 use anyhow::Result;
 use clap::Subcommand;
+use tocsin_casework::ToolAddress;
 use tocsin_model::Name;
 use tocsin_store::KeySubject;
 
@@ -21,6 +22,13 @@ pub enum PartyCommand {
         #[arg(long = "role", default_values = ["publisher", "reader", "moderator"])]
         roles: Vec<RoleArgument>,
     },
+    /// Say where a platform's people look at contents in the platform's own tool: cases of its party link to it.
+    Tool {
+        /// The platform.
+        platform: Name,
+        /// The address, with {hash}, {algorithm}, {family} or {case} where they belong; links to no tool any more if it is left out.
+        address: Option<ToolAddress>,
+    },
     /// List the parties.
     List,
     /// Revoke a party: its keys stop working.
@@ -38,6 +46,13 @@ impl PartyCommand {
                 let party = store.add_party(name, platforms).await?;
                 eprintln!("Party {name} is added.");
                 show_new_key(&store, KeySubject::Party(party.id), RoleArgument::set(roles)).await?;
+            }
+            PartyCommand::Tool { platform, address } => {
+                store.set_tool(platform, address.as_ref()).await?;
+                match address {
+                    Some(address) => println!("Cases link {platform} to {address}"),
+                    None => println!("Cases link {platform} to no tool."),
+                }
             }
             PartyCommand::List => {
                 for party in store.list_parties().await? {

@@ -1,5 +1,6 @@
 //! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`.
 
+mod care;
 mod claim;
 mod clocks;
 mod command;
