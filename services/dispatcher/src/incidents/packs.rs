@@ -2,7 +2,7 @@
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
-use tocsin_exchange::write::{TlpMark, bundle_begin, bundle_end, identity, indicator, local_file_line};
+use tocsin_exchange::write::{TlpMark, bundle_begin, bundle_end, identity, indicator_in, local_file_line};
 use tocsin_incident::{Incident, Pack, Tlp};
 use tocsin_store::PackedHash;
 use tocsin_wire::document::{HashText, instant};
@@ -122,7 +122,8 @@ impl Packed<'_> {
         serde_json::to_vec(&manifest).expect("text, numbers and lists are always JSON")
     }
 
-    /// An indicator of a pack that was withdrawn is revoked (section 3.2), which is the tombstone of STIX.
+    /// An indicator of a pack that was withdrawn is revoked (section 3.2), which is the tombstone of STIX. Each pack has indicators of its own, so that what a
+    /// later one goes on giving out is not revoked with them.
     fn stix(&self) -> Vec<u8> {
         let tlp = match self.incident.marking.tlp {
             Tlp::Clear => TlpMark::White,
@@ -134,8 +135,9 @@ impl Packed<'_> {
         let speaker = identity("Tocsin", "system", self.pack.made_at);
         let by = speaker["id"].as_str().unwrap_or_default().to_owned();
         let mut objects = vec![speaker.to_string()];
+        let list = format!("{} pack {}", self.incident.id, self.pack.number);
         for packed in self.hashes {
-            let Some(mut object) = indicator(&packed.hash, self.pack.made_at, (&by, tlp)) else {
+            let Some(mut object) = indicator_in(&list, &packed.hash, self.pack.made_at, (&by, tlp)) else {
                 continue;
             };
             if let Some(at) = self.pack.withdrawn_at.and_then(instant) {
@@ -144,7 +146,7 @@ impl Packed<'_> {
             }
             objects.push(object.to_string());
         }
-        let name = format!("{} pack {} {}", self.incident.id, self.pack.number, self.scope);
+        let name = format!("{list} {}", self.scope);
         format!("{}{}{}", bundle_begin(&name), objects.join(",\n"), bundle_end()).into_bytes()
     }
 }
@@ -254,6 +256,40 @@ mod tests {
             assert_eq!(bundle["objects"].as_array().unwrap().len(), 3);
             assert_eq!(bundle["objects"][1]["revoked"], revoked);
         }
+    }
+
+    #[test]
+    fn withdrawing_a_pack_revokes_nothing_of_a_later_one() {
+        let (incident, hashes) = (incident(), hashes());
+        let ids = |number, withdrawn_at| -> Vec<(String, bool)> {
+            let pack = Pack {
+                number,
+                ..pack(withdrawn_at)
+            };
+            let packed = Packed {
+                incident: &incident,
+                pack: &pack,
+                hashes: &hashes,
+                scope: "all",
+            };
+            let bundle: Value = serde_json::from_slice(&packed.write(PackForm::Stix).unwrap()).unwrap();
+            let objects = bundle["objects"].as_array().unwrap().iter();
+            let indicators = objects.filter(|object| object["type"] == "indicator");
+            indicators
+                .map(|object| (object["id"].as_str().unwrap().to_owned(), object["revoked"] == true))
+                .collect()
+        };
+        let before = ids(2, None);
+        let withdrawn = ids(2, Some(Timestamp(1_800_000_060_000)));
+        let names = |of: &[(String, bool)]| of.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            names(&before),
+            names(&withdrawn),
+            "the tombstone names what was given out"
+        );
+        assert!(withdrawn.iter().all(|(_, revoked)| *revoked));
+        let later = names(&ids(3, None));
+        assert!(names(&withdrawn).iter().all(|id| !later.contains(id)));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
+use tocsin_audit::{Action, Entry, Field, Personal};
 use tocsin_casework::Team;
 use tocsin_model::{Name, Timestamp};
 
+use crate::audit::changed;
 use crate::cases::team;
 use crate::database::Transaction;
 use crate::party::name;
@@ -36,7 +38,11 @@ impl Store {
         let values = [group.as_str().into(), now.into(), (GROUPS_MAX as i64).into()];
         match transaction.execute(sql, &values).await.map_err(&failed)? {
             0 => Err(StoreError::NameTaken { name: group.clone() }),
-            _ => transaction.commit().await.map_err(&failed),
+            _ => {
+                let added = about_group("added", group, None);
+                self.append_audit(&mut transaction, now, &[added]).await?;
+                transaction.commit().await.map_err(&failed)
+            }
         }
     }
 
@@ -60,7 +66,12 @@ impl Store {
             false => "DELETE FROM sharing_group_members WHERE group_name = $1 AND team = $2",
         };
         let values = [group.as_str().into(), member.to_number().into()];
-        transaction.execute(sql, &values).await.map_err(&failed)?;
+        if transaction.execute(sql, &values).await.map_err(&failed)? > 0 {
+            let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+            let change = if is_in { "member added" } else { "member taken out" };
+            let changed = about_group(change, group, Some(member));
+            self.append_audit(&mut transaction, now, &[changed]).await?;
+        }
         transaction.commit().await.map_err(&failed)
     }
 
@@ -88,6 +99,19 @@ impl Store {
             }
         }
         Ok(groups)
+    }
+}
+
+/// What the audit chain says of a group. That it exists, and who is in it, is for some alone: it stands in clear beside the chain.
+fn about_group(change: &str, group: &Name, member: Option<Team>) -> Entry {
+    let about = match member {
+        None => group.to_string(),
+        Some(Team::Coordinators) => format!("{group}: coordinators"),
+        Some(Team::Party(party)) => format!("{group}: party {}", party.0),
+    };
+    Entry {
+        personal: vec![Personal::new(Field::About, about)],
+        ..changed(Action::GroupChanged, "a sharing group", change)
     }
 }
 

@@ -452,3 +452,35 @@ async fn pages_of_one_team_miss_and_double_nothing_while_more_is_written() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shares_with_whom_is_in_the_chain() {
+    on_both(async |f| {
+        let (north, ..) = f.party("north").await;
+        let group = n("inner");
+        let before = all(&f.store).await.len();
+        f.store.add_sharing_group(&group).await.unwrap();
+        for is_in in [true, true, false, false] {
+            let member = Team::Party(north.id);
+            f.store.set_sharing_group_member(&group, member, is_in).await.unwrap();
+        }
+        let records = all(&f.store).await;
+        let told: Vec<_> = records[before..]
+            .iter()
+            .map(|one| (one.record.detail.as_str(), one.personal[0].clear.as_deref().unwrap()))
+            .collect();
+        let expected = [
+            ("added", "inner"),
+            ("member added", "inner: party 1"),
+            ("member taken out", "inner: party 1"),
+        ];
+        assert_eq!(told, expected, "each change once");
+        assert!(
+            records[before..]
+                .iter()
+                .all(|one| one.record.action == Action::GroupChanged)
+        );
+        assert!(f.store.verify_audit(&[]).await.unwrap().holds());
+    })
+    .await;
+}

@@ -9,7 +9,7 @@ use tocsin_model::ContentHash;
 use crate::local_file_type;
 
 pub use reaction::{Reaction, reactions};
-pub use stix::{Sighted, TlpMark, bundle_begin, bundle_end, identity, indicator, sighting};
+pub use stix::{Sighted, TlpMark, bundle_begin, bundle_end, identity, indicator, indicator_in, sighting};
 
 /// A line of a `local_file` exchange, without its end; `None`: nobody there has a name for this kind of hash, or it would be no line.
 pub fn local_file_line(hash: &ContentHash) -> Option<String> {

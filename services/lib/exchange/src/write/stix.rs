@@ -88,6 +88,19 @@ pub fn identity(name: &str, class: &str, created: Timestamp) -> Value {
     })
 }
 
+/// As [`indicator`], with an id that it has in `list` alone: revoking it there revokes what no other list says of the hash. An object that was revoked
+/// once gets no further version (section 3.2).
+pub fn indicator_in(
+    list: &str,
+    hash: &ContentHash,
+    listed_at: Timestamp,
+    by_and_tlp: (&str, TlpMark),
+) -> Option<Value> {
+    let mut object = indicator(hash, listed_at, by_and_tlp)?;
+    object["id"] = id("indicator", &[list, hash.algorithm().name(), &hash.value_text()]).into();
+    Some(object)
+}
+
 /// What is looked for: a hash, as a pattern. `None`: there is no pattern for its kind.
 pub fn indicator(hash: &ContentHash, listed_at: Timestamp, (by, tlp): (&str, TlpMark)) -> Option<Value> {
     Some(json!({
