@@ -18,6 +18,20 @@ pub const COORDINATORS_ONLY: ProblemKind = ProblemKind {
     title: "What this changes holds for everyone, so only coordinators may",
 };
 
+/// An action of Coop that no person did.
+pub const NOT_A_PERSON: ProblemKind = ProblemKind {
+    status: 422,
+    code: "coop_not_a_person",
+    title: "A rule of Coop did it: people decide",
+};
+
+/// An action of Coop that stands for no decision.
+pub const ACTION_UNMAPPED: ProblemKind = ProblemKind {
+    status: 422,
+    code: "coop_action_unmapped",
+    title: "The body of the action in Coop has no tocsin_verdict, or one that is none; likewise tocsin_action",
+};
+
 /// The kind of problem of a refusal by the rules of casework.
 pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     let (status, title) = match refusal {
@@ -171,6 +185,8 @@ mod tests {
         let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
         let own = [
             NO_QUEUE.code,
+            NOT_A_PERSON.code,
+            ACTION_UNMAPPED.code,
             COORDINATORS_ONLY.code,
             NO_SUCH_PARTY.code,
             problem::AUDIT_UNAVAILABLE.code,

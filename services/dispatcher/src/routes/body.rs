@@ -13,6 +13,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The JSON document of a body; an empty body is the empty document.
 pub(super) async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
+    read_at_most(request, BODY_BYTES_MAX).await
+}
+
+/// As [`read`], of at most so many bytes.
+pub(super) async fn read_at_most<T: DeserializeOwned>(request: Request<Body>, bytes_max: usize) -> Result<T, Problem> {
     let is_json = match request.headers().get(header::CONTENT_TYPE) {
         None => true,
         Some(value) => value.to_str().is_ok_and(|text| {
@@ -25,10 +30,10 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<
     }
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+    if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(problem::BODY_TOO_LARGE.into());
     }
-    let reading = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
+    let reading = axum::body::to_bytes(request.into_body(), bytes_max);
     let bytes = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Err(_) => return Err(problem::BODY_TIMEOUT.into()),
         // A body without a length ends here when it is too long, and also when it breaks off: then nobody reads the answer.

@@ -5,8 +5,9 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use tocsin_casework::{By, CaseId, Command, Event, Refusal};
+use tocsin_casework::{By, CaseId, Command, Event, Refusal, Team};
 use tocsin_runtime::{Problem, problem};
+use tocsin_store::Commanded;
 use tocsin_wire::document::instant;
 
 use super::documents::{CaseDocument, HistoryDocument, HistoryStep};
@@ -196,20 +197,38 @@ pub(super) async fn commanded<T: DeserializeOwned>(
             fencing,
             version,
         };
-        let done = dispatcher.store.command(access.team, case_id(id)?, by, &command).await;
-        let done = done.map_err(|error| problems::of_store(&error))?;
-        dispatcher.ranking.changed(&done.case, done.now);
-        if let Event::Decided(_) = done.event {
-            dispatcher.decided.notify_one();
-            dispatcher.told.notify_one();
-        }
+        let done = dispatcher.carry_out(access.team, case_id(id)?, by, &command).await?;
         Ok(dispatcher.document(&done.case, done.now, &access))
     };
     answered_case(dispatcher, name, command.await)
 }
 
+impl Dispatcher {
+    /// Carries out a command, and wakes those who follow.
+    pub(super) async fn carry_out(
+        &self,
+        team: Team,
+        id: CaseId,
+        by: By,
+        command: &Command,
+    ) -> Result<Commanded, Problem> {
+        let done = self.store.command(team, id, by, command).await;
+        let done = done.map_err(|error| problems::of_store(&error))?;
+        self.ranking.changed(&done.case, done.now);
+        if let Event::Decided(_) = done.event {
+            self.decided.notify_one();
+            self.told.notify_one();
+        }
+        Ok(done)
+    }
+}
+
 /// As [`answered`], with the version as an entity tag.
-fn answered_case(dispatcher: &Dispatcher, command: &'static str, result: Result<CaseDocument, Problem>) -> Response {
+pub(super) fn answered_case(
+    dispatcher: &Dispatcher,
+    command: &'static str,
+    result: Result<CaseDocument, Problem>,
+) -> Response {
     let tag = result.as_ref().ok().map(|case| format!("\"{}\"", case.version));
     let response = answered(dispatcher, command, result);
     match tag {

@@ -10,6 +10,7 @@ mod body;
 mod case_clocks;
 mod cases;
 mod clocks;
+mod coop;
 mod deciding;
 mod documents;
 mod families;
@@ -71,6 +72,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::save_draft))
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
+        .routes(routes!(coop::take_coop_action))
         .routes(routes!(notices::read_notices, notices::file_notice))
         .routes(routes!(notices::read_notice))
         .routes(routes!(notices::answer_notice))

@@ -278,9 +278,14 @@ pub(super) fn id(field: &str, text: &str) -> Result<u128, Problem> {
     tocsin_model::parse_hex_id(text).map_err(|error| invalid(format!("{field}: {error}")))
 }
 
-fn verdict(text: &str) -> Result<Verdict, Problem> {
+pub(super) fn verdict(text: &str) -> Result<Verdict, Problem> {
     let known = Verdict::ALL.map(Verdict::name).join(", ");
     Verdict::from_name(text).ok_or_else(|| invalid(format!("verdict: one of {known}")))
+}
+
+pub(super) fn recommended_action(text: &str) -> Result<RecommendedAction, Problem> {
+    let known = RecommendedAction::ALL.map(RecommendedAction::name).join(", ");
+    RecommendedAction::from_name(text).ok_or_else(|| invalid(format!("recommended_action: one of {known}")))
 }
 
 fn grounds(
@@ -288,10 +293,7 @@ fn grounds(
     confidence: Option<u8>,
     exceptions: &[String],
 ) -> Result<Grounds, Problem> {
-    let known = RecommendedAction::ALL.map(RecommendedAction::name).join(", ");
-    let action = action.map(|text| {
-        RecommendedAction::from_name(&text).ok_or_else(|| invalid(format!("recommended_action: one of {known}")))
-    });
+    let action = action.map(|text| recommended_action(&text));
     let exceptions = exceptions.iter().map(|text| id("exceptions", text).map(ContentId));
     Ok(Grounds {
         policy,

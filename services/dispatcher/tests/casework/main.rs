@@ -9,6 +9,7 @@ mod care;
 mod carrying;
 mod cases;
 mod control;
+mod coop;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;

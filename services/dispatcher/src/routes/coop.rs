@@ -1,0 +1,283 @@
+//! What people decide in Coop, the review console of ROOST: its actions, called back, decide the case of the family that was reported to it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Deserialize;
+use tocsin_casework::{By, Case, Command, POLICY_BYTES_MAX, Refusal, Ruling};
+use tocsin_model::{ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds, Timestamp};
+use tocsin_runtime::Problem;
+use utoipa::ToSchema;
+
+use super::access::Access;
+use super::body;
+use super::cases::answered_case;
+use super::documents::CaseDocument;
+use super::refused::{NoSuchCase, NotModerated, Refused};
+use super::requests::{recommended_action, verdict};
+use crate::{Dispatcher, problems};
+
+/// Coop puts the history of reports into the body.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long the case is held while it is decided. Whoever dies in between leaves it to Coop's next try.
+const LEASE: Milliseconds = Milliseconds::from_minutes(1);
+/// The most merges that are followed from the case of a family to the one that remains.
+const MERGES_MAX: usize = 16;
+
+/// An action of Coop, as it calls back (its "Handling Actions"). What is not named here is ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CoopAction {
+    /// What the action is about: a family, as it was reported.
+    pub item: CoopItem,
+    /// What the action stands for, from its "Body" in Coop.
+    #[serde(default)]
+    pub custom: CoopCustom,
+    /// The policies it rests on.
+    #[serde(default)]
+    pub policies: Vec<CoopPolicy>,
+    /// Who did it. Absent where a rule did: that decides nothing here. It is not kept.
+    pub actor_email: Option<String>,
+    /// Why.
+    pub decision_reason: Option<String>,
+    /// Why, as Coop 1.0 says it.
+    pub actor_note: Option<String>,
+}
+
+/// An item of Coop.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CoopItem {
+    /// The family, 32 hexadecimal digits.
+    pub id: String,
+}
+
+/// What whoever set up the action in Coop wrote into its body.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct CoopCustom {
+    /// `violating`, `benign`, `newsworthy`, `disputed` or `needs_expert`.
+    pub tocsin_verdict: Option<String>,
+    /// `remove`, `reduce`, `label` or `keep`.
+    pub tocsin_action: Option<String>,
+}
+
+/// A policy of Coop.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CoopPolicy {
+    /// Its name.
+    pub name: String,
+}
+
+/// Takes an action of Coop as the team's decision: claims the case of the family and decides it. The same action again is answered alike and counts once;
+/// while somebody holds the case, or a decision can be taken back, Coop is told to try again.
+#[utoipa::path(
+    post,
+    path = "/v1/coop/actions",
+    tag = "casework",
+    operation_id = "take_coop_action",
+    request_body = CoopAction,
+    responses(
+        (status = 200, description = "The case, decided", body = CaseDocument),
+        (status = 409, description = "Somebody holds the case, it is closed, or a decision can still be taken back", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A rule did it and no person, the action stands for no decision, or a part of it is too long", body = Problem, content_type = "application/problem+json"),
+        Refused,
+        NotModerated,
+        NoSuchCase
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn take_coop_action(State(dispatcher): State<Arc<Dispatcher>>, request: Request) -> Response {
+    let taken = async {
+        let access = dispatcher.moderator(request.headers()).await?;
+        let action: CoopAction = body::read_at_most(request, BODY_BYTES_MAX).await?;
+        let family = action.family()?;
+        let ruling = action.ruling()?;
+        let (case, now) = dispatcher.remaining_case(&access, family).await?;
+        let case = match is_done(&case, access.principal.key_id, &ruling) {
+            true => (case, now),
+            false => dispatcher.decide_at_once(&access, (case, now), ruling).await?,
+        };
+        Ok(dispatcher.document(&case.0, case.1, &access))
+    };
+    answered_case(&dispatcher, "take_coop_action", taken.await)
+}
+
+impl CoopAction {
+    /// The family it is about. What was not reported by Tocsin has no case.
+    fn family(&self) -> Result<FamilyId, Problem> {
+        let family = ContentId::parse(&self.item.id).map(FamilyId);
+        family.ok_or_else(|| problems::of_refusal(Refusal::NoSuchCase).into())
+    }
+
+    /// What the person decided, as the one who set up the action wrote it.
+    fn ruling(&self) -> Result<Ruling, Problem> {
+        if self.actor_email.is_none() {
+            return Err(problems::NOT_A_PERSON.into());
+        }
+        let unmapped = || Problem::new(problems::ACTION_UNMAPPED);
+        let said = self.custom.tocsin_verdict.as_deref().ok_or_else(unmapped)?;
+        let action = self.custom.tocsin_action.as_deref();
+        let names: Vec<&str> = self.policies.iter().map(|policy| policy.name.as_str()).collect();
+        let reason = self.decision_reason.as_deref().or(self.actor_note.as_deref());
+        Ok(Ruling {
+            verdict: verdict(said).map_err(|_| unmapped())?,
+            grounds: Grounds {
+                policy: cut(&names.join(", "), POLICY_BYTES_MAX),
+                action: action.map(recommended_action).transpose().map_err(|_| unmapped())?,
+                confidence: None,
+                exceptions: Vec::new(),
+            },
+            rationale: reason.unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// Whether this is what stands already, by this key.
+fn is_done(case: &Case, key: KeyId, ruling: &Ruling) -> bool {
+    case.decision
+        .as_ref()
+        .is_some_and(|stands| stands.decided_by == key && stands.ruling == *ruling)
+        && case.lease.is_none()
+}
+
+/// As much of it as fits: names of policies are for people, and the whole stands in Coop.
+fn cut(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+impl Dispatcher {
+    /// The team's case of a family; of one that went into others, the one that remains.
+    async fn remaining_case(&self, access: &Access, family: FamilyId) -> Result<(Case, Timestamp), Problem> {
+        let found = self.store.case_of_family(access.team, family).await;
+        let found = found.map_err(|error| problems::of_store(&error))?;
+        let mut id = found.ok_or_else(|| problems::of_refusal(Refusal::NoSuchCase))?.id;
+        for _ in 0..MERGES_MAX {
+            let read = self.store.case(access.team, id).await;
+            let (case, now) = read.map_err(|error| problems::of_store(&error))?;
+            match case.merged_into() {
+                Some(into) => id = into,
+                None => return Ok((case, now)),
+            }
+        }
+        Err(Problem::new(problems::of_refusal(Refusal::Merged(id))).with_detail(id.to_string()))
+    }
+
+    /// Claims and decides; a decision that is refused leaves the case as it was.
+    async fn decide_at_once(
+        &self,
+        access: &Access,
+        (case, now): (Case, Timestamp),
+        ruling: Ruling,
+    ) -> Result<(Case, Timestamp), Problem> {
+        let by = |fencing| By {
+            who: access.principal.key_id,
+            fencing,
+            version: None,
+        };
+        let own = case
+            .live_lease(now)
+            .filter(|lease| lease.holder == access.principal.key_id);
+        let fencing = match own {
+            Some(_) => case.fencing,
+            None => {
+                let claim = Command::Claim { length: LEASE };
+                self.carry_out(access.team, case.id, by(0), &claim).await?.case.fencing
+            }
+        };
+        let decide = Command::Decide {
+            id: DecisionId(rand::random()),
+            ruling,
+            undo_for: self.config.undo(),
+        };
+        match self.carry_out(access.team, case.id, by(fencing), &decide).await {
+            Ok(done) => Ok((done.case, done.now)),
+            Err(problem) => {
+                let note = "Coop's decision was refused".to_owned();
+                let release = Command::Release { note };
+                // If this fails too, the lease ends by itself.
+                let _ = self.carry_out(access.team, case.id, by(fencing), &release).await;
+                Err(problem)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what Coop's documentation shows is read, and decides nothing unless a person did it and somebody said what it stands for.
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+    use tocsin_model::{RecommendedAction, Verdict};
+
+    use super::*;
+
+    fn example() -> Value {
+        json!({
+            "item": { "id": "0123456789abcdef0123456789abcdef", "typeId": "item-7" },
+            "action": { "id": "action-1" },
+            "policies": [{ "id": "p1", "name": "Terrorism", "penalty": "HIGH" }, { "id": "p2", "name": "Violence" }],
+            "rules": [],
+            "custom": { "tocsin_verdict": "violating", "tocsin_action": "remove", "reportHistory": [] },
+            "actorEmail": "moderator@example.com",
+            "creator": { "id": "user-id", "typeId": "user-type-id" },
+            "decisionReason": "footage of the attack",
+            "userStrikeCount": 3
+        })
+    }
+
+    fn ruling(change: impl FnOnce(&mut Value)) -> Result<Ruling, String> {
+        let mut action = example();
+        change(&mut action);
+        let action: CoopAction = serde_json::from_value(action).unwrap();
+        action.ruling().map_err(|problem| problem.code().to_owned())
+    }
+
+    #[test]
+    fn an_action_stands_for_what_its_body_says() {
+        let decided = ruling(|_| {}).unwrap();
+        assert_eq!(
+            (decided.verdict, decided.grounds.action),
+            (Verdict::Violating, Some(RecommendedAction::Remove))
+        );
+        assert_eq!(
+            (decided.grounds.policy.as_str(), decided.rationale.as_str()),
+            ("Terrorism, Violence", "footage of the attack")
+        );
+        let of_1_0 = ruling(|action| {
+            action["decisionReason"] = Value::Null;
+            action["actorNote"] = "seen".into();
+        });
+        assert_eq!(of_1_0.unwrap().rationale, "seen");
+        let long = ruling(|action| action["policies"] = json!([{"name": "ü".repeat(POLICY_BYTES_MAX)}]));
+        assert_eq!(long.unwrap().grounds.policy, "ü".repeat(POLICY_BYTES_MAX / 2));
+    }
+
+    #[test]
+    fn what_a_rule_did_or_stands_for_nothing_decides_nothing() {
+        type Change = fn(&mut Value);
+        let codes: [(Change, &str); 4] = [
+            (|action| action["actorEmail"] = Value::Null, "coop_not_a_person"),
+            (|action| action["custom"] = json!({}), "coop_action_unmapped"),
+            (
+                |action| action["custom"]["tocsin_verdict"] = "delete".into(),
+                "coop_action_unmapped",
+            ),
+            (
+                |action| action["custom"]["tocsin_action"] = "delete".into(),
+                "coop_action_unmapped",
+            ),
+        ];
+        for (change, code) in codes {
+            assert_eq!(ruling(change), Err(code.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_tocsin_did_not_report_has_no_case() {
+        let mut action = example();
+        action["item"]["id"] = "post-99".into();
+        let action: CoopAction = serde_json::from_value(action).unwrap();
+        assert_eq!(action.family().unwrap_err().code(), "case_unknown");
+    }
+}
