@@ -11,7 +11,7 @@ mod telemetry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tocsin_casework::Memberships;
+use tocsin_casework::{Memberships, Team};
 use tocsin_model::FamilyId;
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
@@ -45,6 +45,12 @@ impl Carrying {
     /// A case of the family is new, or changed.
     pub(crate) fn case_changed(&self, family: FamilyId) {
         self.lock().case_changed(family);
+    }
+
+    /// The family that this one belongs to now, as a team sees it: itself, or the one that it joined.
+    pub(crate) fn joined(&self, team: Team, family: FamilyId) -> FamilyId {
+        let said = self.lock().said_of(team, family);
+        said.map_or(family, |(joined, _)| joined)
     }
 
     /// Decisions went out: their members are to be told.

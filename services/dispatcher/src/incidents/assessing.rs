@@ -1,6 +1,6 @@
 //! Holds the families of open incidents to their protocols while time goes by, in the scope of everyone who takes part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tocsin_casework::Team;
@@ -15,7 +15,18 @@ use super::figures::{FamilyReading, nothing_hot};
 pub(crate) const ASSESSED_MAX: usize = 8_192;
 
 /// A family of an incident, for one team; `None`: an incident without families.
-type Held = (IncidentId, Team, Option<FamilyId>);
+pub(crate) type Held = (IncidentId, Team, Option<FamilyId>);
+
+/// Attached families, as a team sees them now.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilyNow {
+    /// The family that they are, or that they joined; `None`: the incident has no family.
+    pub family: Option<FamilyId>,
+    /// The families as they were attached.
+    pub attached: Vec<FamilyId>,
+    /// What is known of it; `None`: nothing of it is hot in the team's scope.
+    pub reading: Option<FamilyReading>,
+}
 
 /// What is remembered of open incidents.
 #[derive(Debug, Default)]
@@ -28,10 +39,8 @@ pub(crate) struct Assessing {
 /// A family of an incident, as it stands for one team.
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyStanding {
-    /// Which; `None`: the incident has no family, and only answers count.
-    pub family: Option<FamilyId>,
-    /// What is known of it; `None`: nothing of it is hot in the team's scope.
-    pub reading: Option<FamilyReading>,
+    /// Which; of an incident without families only answers count.
+    pub now: FamilyNow,
     /// What criteria say.
     pub assessment: Assessment,
 }
@@ -39,9 +48,8 @@ pub(crate) struct FamilyStanding {
 impl FamilyStanding {
     /// What criteria were evaluated on.
     pub(crate) fn figures(&self) -> Figures {
-        self.reading
-            .as_ref()
-            .map_or_else(nothing_hot, |reading| reading.figures.clone())
+        let reading = self.now.reading.as_ref();
+        reading.map_or_else(nothing_hot, |reading| reading.figures.clone())
     }
 }
 
@@ -64,26 +72,25 @@ impl Assessing {
         (incident, team): (&Incident, Team),
         protocol: &Arc<Protocol>,
         now: Timestamp,
-        read: impl Fn(FamilyId) -> Option<FamilyReading>,
+        families: &[FamilyNow],
     ) {
-        for (family, reading) in families(incident, read) {
-            let held = (incident.id, team, family);
+        for of in families {
+            let held = (incident.id, team, of.family);
             if !self.assessors.contains_key(&held) && self.assessors.len() >= ASSESSED_MAX {
                 self.left_out += 1;
                 continue;
             }
             let assessor = self.assessors.entry(held);
             let assessor = assessor.or_insert_with(|| Assessor::new(Arc::clone(protocol)));
-            let (at, figures) = known(reading.as_ref(), now);
+            let (at, figures) = known(of.reading.as_ref(), now);
             // Another reading that is further behind says what is known already.
             let _ = assessor.observe(at, &figures, &answers(incident));
         }
     }
 
     /// Forgets what is not followed any more.
-    pub(crate) fn retain(&mut self, is_followed: impl Fn(IncidentId, Team, Option<FamilyId>) -> bool) {
-        self.assessors
-            .retain(|(incident, team, family), _| is_followed(*incident, *team, *family));
+    pub(crate) fn retain(&mut self, followed: &BTreeSet<Held>) {
+        self.assessors.retain(|held, _| followed.contains(held));
     }
 
     /// How an incident stands for a team. Reading changes nothing.
@@ -92,20 +99,19 @@ impl Assessing {
         (incident, team): (&Incident, Team),
         protocol: &Arc<Protocol>,
         now: Timestamp,
-        read: impl Fn(FamilyId) -> Option<FamilyReading>,
+        families: Vec<FamilyNow>,
     ) -> Standing {
         let answers = answers(incident);
-        let mut families_now = Vec::new();
-        for (family, reading) in families(incident, read) {
+        let mut families_now = Vec::with_capacity(families.len());
+        for of in families {
             let fresh = || Assessor::new(Arc::clone(protocol));
-            let mut assessor = self.assessors.get(&(incident.id, team, family)).cloned();
-            let (at, figures) = known(reading.as_ref(), now);
+            let mut assessor = self.assessors.get(&(incident.id, team, of.family)).cloned();
+            let (at, figures) = known(of.reading.as_ref(), now);
             let assessment = assessor.get_or_insert_with(fresh).observe(at, &figures, &answers);
             // Older than what was taken in: what was remembered of it is of no use for this answer.
             let assessment = assessment.or_else(|_| fresh().observe(at, &figures, &answers));
             families_now.push(FamilyStanding {
-                family,
-                reading,
+                now: of,
                 assessment: assessment.expect("nothing was seen before"),
             });
         }
@@ -123,15 +129,32 @@ impl Assessing {
     }
 }
 
-fn families(
+/// The families of an incident by what they joined: those that became one stand once.
+pub(crate) fn families_now(
     incident: &Incident,
+    joined: impl Fn(FamilyId) -> FamilyId,
     read: impl Fn(FamilyId) -> Option<FamilyReading>,
-) -> Vec<(Option<FamilyId>, Option<FamilyReading>)> {
+) -> Vec<FamilyNow> {
     if incident.families.is_empty() {
-        return vec![(None, None)];
+        return vec![FamilyNow {
+            family: None,
+            attached: Vec::new(),
+            reading: None,
+        }];
     }
-    let attached = incident.families.iter().map(|attached| attached.family);
-    attached.map(|family| (Some(family), read(family))).collect()
+    let mut families: Vec<FamilyNow> = Vec::new();
+    for attached in incident.families.iter().map(|attached| attached.family) {
+        let family = joined(attached);
+        match families.iter_mut().find(|known| known.family == Some(family)) {
+            Some(known) => known.attached.push(attached),
+            None => families.push(FamilyNow {
+                family: Some(family),
+                attached: vec![attached],
+                reading: read(family),
+            }),
+        }
+    }
+    families
 }
 
 fn known(reading: Option<&FamilyReading>, now: Timestamp) -> (Timestamp, Figures) {
@@ -231,36 +254,39 @@ mod tests {
         let read = |at: Timestamp, second: f64| {
             move |family: FamilyId| Some(reading(if family == much { second } else { 3.0 }, at))
         };
+        let now = |at, second| families_now(&incident, |family| family, read(at, second));
         let mut assessing = Assessing::default();
-        let standing = assessing.standing(of, &protocol, NOW, read(NOW, 500.0));
+        let standing = assessing.standing(of, &protocol, NOW, now(NOW, 500.0));
         assert_eq!(standing.levels[..2], [Truth::Met, Truth::Met]);
         assert_eq!(standing.conclusion, Truth::NotMet);
-        assert_eq!(standing.families[0].family, Some(rare));
+        assert_eq!(standing.families[0].now.family, Some(rare));
 
         // Six hours of looking on: both are rare all the time.
         let mut at = NOW;
         for _ in 0..=360 {
-            assessing.observe(of, &protocol, at, read(at, 3.0));
+            assessing.observe(of, &protocol, at, &now(at, 3.0));
             at = Timestamp(at.0 + 60_000);
         }
-        let standing = assessing.standing(of, &protocol, at, read(at, 3.0));
+        let standing = assessing.standing(of, &protocol, at, now(at, 3.0));
         assert_eq!(standing.conclusion, Truth::Met);
         assert_eq!(
-            assessing.standing(of, &protocol, at, read(at, 500.0)).conclusion,
+            assessing.standing(of, &protocol, at, now(at, 500.0)).conclusion,
             Truth::NotMet
         );
         // Nobody looked on for another team, and of a family that is not hot nothing is known.
         let party = (&incident, Team::Party(tocsin_model::PartyId(1)));
         assert_eq!(
-            assessing.standing(party, &protocol, at, read(at, 3.0)).conclusion,
+            assessing.standing(party, &protocol, at, now(at, 3.0)).conclusion,
             Truth::Unknown
         );
         assert_eq!(
-            assessing.standing(of, &protocol, at, |_| None).conclusion,
+            assessing
+                .standing(of, &protocol, at, families_now(&incident, |family| family, |_| None))
+                .conclusion,
             Truth::Unknown
         );
 
-        assessing.retain(|_, _, family| family == Some(much));
+        assessing.retain(&[(incident.id, Team::Coordinators, Some(much))].into());
         assert_eq!(assessing.assessors.len(), 1);
     }
 
@@ -268,8 +294,35 @@ mod tests {
     fn an_incident_without_families_is_held_to_its_answers() {
         let protocol = Arc::new(shipped("crisis").unwrap().unwrap());
         let incident = incident(&protocol, 0);
-        let standing = Assessing::default().standing((&incident, Team::Coordinators), &protocol, NOW, |_| None);
+        let families = families_now(&incident, |family| family, |_| None);
+        let standing = Assessing::default().standing((&incident, Team::Coordinators), &protocol, NOW, families);
         assert_eq!(standing.families.len(), 1);
         assert_eq!(standing.levels[0], Truth::Unknown);
+    }
+
+    #[test]
+    fn families_that_became_one_stand_once_by_what_they_joined() {
+        let protocol = Arc::new(shipped("crisis").unwrap().unwrap());
+        let incident = incident(&protocol, 3);
+        let id = |id| FamilyId(ContentId(id));
+        // The second joined the first, the third one that nobody attached.
+        let joined = |family| match family {
+            family if family == id(2) => id(1),
+            family if family == id(3) => id(9),
+            family => family,
+        };
+        let read = |family| (family == id(9)).then(|| reading(500.0, NOW));
+        let families = families_now(&incident, joined, read);
+        let told: Vec<_> = families
+            .iter()
+            .map(|of| (of.family.unwrap(), of.attached.clone()))
+            .collect();
+        assert_eq!(told, [(id(1), vec![id(1), id(2)]), (id(9), vec![id(3)])]);
+        let standing = Assessing::default().standing((&incident, Team::Coordinators), &protocol, NOW, families);
+        assert_eq!(
+            standing.levels[0],
+            Truth::Met,
+            "by the figures of what the third joined"
+        );
     }
 }

@@ -21,7 +21,7 @@ use tocsin_store::{PackedHash, StoreError};
 use crate::Dispatcher;
 use crate::telemetry::StoreFailed;
 
-use assessing::Assessing;
+use assessing::{Assessing, FamilyNow, families_now};
 pub(crate) use assessing::{FamilyStanding, Standing};
 pub(crate) use figures::{FamilyReading, PlatformReading, reading};
 pub(crate) use packs::{PackForm, Packed, Signed, Signer};
@@ -84,10 +84,17 @@ impl Dispatcher {
         now: Timestamp,
     ) -> Standing {
         let now = self.counted_time(now);
-        let read = |family| self.reading(family, team);
+        // Read before anything is locked: it takes its time.
+        let families = self.families_now(incident, team);
         self.incidents
             .assessing()
-            .standing((incident, team), protocol, now, read)
+            .standing((incident, team), protocol, now, families)
+    }
+
+    /// The families of an incident as a team sees them now: a family that joined another is counted there.
+    fn families_now(&self, incident: &Incident, team: Team) -> Vec<FamilyNow> {
+        let joined = |family| self.carrying.joined(team, family);
+        families_now(incident, joined, |family| self.reading(family, team))
     }
 
     /// The time that families without figures are looked at: that of the latest counts, so that it goes before none that come later.
@@ -112,14 +119,18 @@ impl Dispatcher {
     pub(crate) fn hashes_of(&self, incident: &Incident) -> Vec<PackedHash> {
         let figures = self.ranking.figures();
         let mut hashes = Vec::new();
-        for attached in incident.families.iter().filter(|_| self.ranking.is_read()) {
+        let attached = incident.families.iter().filter(|_| self.ranking.is_read());
+        let families: BTreeSet<FamilyId> = attached
+            .map(|attached| self.carrying.joined(Team::Coordinators, attached.family))
+            .collect();
+        for family in families {
             let room = (PACK_HASHES_MAX as usize + 1).saturating_sub(hashes.len());
-            let of_family = figures.hashes(attached.family, Team::Coordinators, room);
-            hashes.extend(of_family.into_values().map(|(hash, for_all)| PackedHash {
-                hash,
-                family: attached.family,
-                for_all,
-            }));
+            let of_family = figures.hashes(family, Team::Coordinators, room);
+            hashes.extend(
+                of_family
+                    .into_values()
+                    .map(|(hash, for_all)| PackedHash { hash, family, for_all }),
+            );
         }
         hashes
     }
@@ -128,42 +139,45 @@ impl Dispatcher {
     async fn look(&self, metrics: &IncidentMetrics) -> Result<(), StoreError> {
         let incidents = self.store.open_incidents().await?;
         let now = self.counted_time(self.store.time().await?);
-        let families: BTreeSet<FamilyId> = incidents
+        let asked: Vec<(&Incident, Team)> = incidents
             .iter()
-            .flat_map(|incident| incident.families.iter().map(|attached| attached.family))
+            .flat_map(|incident| teams(incident).map(move |team| (incident, team)))
             .collect();
-        self.ranking.keep(families);
-        let mut protocols = Vec::with_capacity(incidents.len());
+        let attached = |(incident, team): &(&Incident, Team)| -> Vec<FamilyId> {
+            let attached = incident.families.iter().map(|attached| attached.family);
+            attached
+                .flat_map(|family| [family, self.carrying.joined(*team, family)])
+                .collect()
+        };
+        self.ranking.keep(asked.iter().flat_map(attached).collect());
+        let mut protocols = BTreeMap::new();
         for incident in &incidents {
-            protocols.push(self.protocol(&incident.protocol).await?);
+            protocols.insert(incident.id, self.protocol(&incident.protocol).await?);
+        }
+        self.incidents.assessing().left_out = 0;
+        let mut followed = BTreeSet::new();
+        for (incident, team) in asked {
+            debug_assert!(incident.phase() != Phase::Concluded, "only open ones were asked for");
+            let families = self.families_now(incident, team);
+            followed.extend(families.iter().map(|of| (incident.id, team, of.family)));
+            let mut assessing = self.incidents.assessing();
+            assessing.observe((incident, team), &protocols[&incident.id], now, &families);
         }
         let mut assessing = self.incidents.assessing();
-        assessing.left_out = 0;
-        assessing.retain(|id, team, family| {
-            let incident = incidents.iter().find(|incident| incident.id == id);
-            incident.is_some_and(|incident| {
-                let has_family = match family {
-                    Some(family) => incident.has_family(family),
-                    None => incident.families.is_empty(),
-                };
-                has_family && incident.takes_part(Some(team))
-            })
-        });
-        for (incident, protocol) in incidents.iter().zip(&protocols) {
-            debug_assert!(incident.phase() != Phase::Concluded, "only open ones were asked for");
-            let parties = incident
-                .participants
-                .iter()
-                .filter(|participant| participant.takes_part());
-            let teams = parties.map(|participant| participant.team);
-            for team in std::iter::once(Team::Coordinators).chain(teams) {
-                assessing.observe((incident, team), protocol, now, |family| self.reading(family, team));
-            }
-        }
+        assessing.retain(&followed);
         metrics.open.set(incidents.len() as i64);
         metrics.left_out.set(assessing.left_out as i64);
         Ok(())
     }
+}
+
+/// For whom an incident is held to its protocol: coordinators, and the parties that take part.
+fn teams(incident: &Incident) -> impl Iterator<Item = Team> + '_ {
+    let parties = incident
+        .participants
+        .iter()
+        .filter(|participant| participant.takes_part());
+    std::iter::once(Team::Coordinators).chain(parties.map(|participant| participant.team))
 }
 
 /// Looks at open incidents until the process ends.

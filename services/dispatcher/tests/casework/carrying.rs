@@ -12,7 +12,7 @@ use crate::example::START;
 
 impl Bench {
     /// A group says to which family a content belongs.
-    fn announce(&self, (content, joined): (u128, u128), after_ms: i64) {
+    pub fn announce(&self, (content, joined): (u128, u128), after_ms: i64) {
         let announcement = FamilyAnnouncement {
             content: ContentId(content),
             hash: ContentHash::from_bytes(Algorithm::Sha256, vec![content as u8; 32], None).unwrap(),

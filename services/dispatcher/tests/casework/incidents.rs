@@ -360,3 +360,46 @@ async fn a_family_that_was_left_out_is_found_when_it_is_attached() {
     .await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_goes_on_where_its_family_went() {
+    let bench = Bench::new().await;
+    let running = bench.start().await;
+    let coordinators = bench.coordinators.as_str();
+    let (content, _) = spread(&bench, 9, 200);
+    let mut asked = declaration("An attack");
+    // Two variants that nobody knew of, one of them what the family will be.
+    let variant = ContentId(1);
+    asked["families"] = json!([variant.to_string(), content.to_string()]);
+    let declared = running.post("/v1/incidents", coordinators, asked).await;
+    let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
+    let read = running.get(&path, coordinators).await;
+    assert_eq!(read["standing"]["families"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        read["standing"]["families"][0]["attached"],
+        json!([variant.to_string()])
+    );
+
+    bench.announce((variant.0, content.0), 1);
+    let read = page(&running, &path, coordinators, |family| family["hot"] == true).await;
+    let families = read["standing"]["families"].as_array().unwrap();
+    assert_eq!(families.len(), 1, "what became one stands once");
+    assert_eq!(
+        (&families[0]["family"], &families[0]["attached"]),
+        (
+            &json!(content.to_string()),
+            &json!([variant.to_string(), content.to_string()])
+        )
+    );
+    assert_eq!(read["families"].as_array().unwrap().len(), 2, "as they were attached");
+    running.post(&format!("{path}/packs"), coordinators, json!({})).await;
+    let pack = running.get(&format!("{path}/packs/1"), coordinators).await;
+    let packed: Vec<&Value> = pack["hashes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hash| &hash["family"])
+        .collect();
+    assert_eq!(packed, [&json!(content.to_string())], "once");
+    running.stop().await;
+}

@@ -41,6 +41,8 @@ pub struct ResultDocument {
 pub struct FamilyStandingDocument {
     /// The family; null: the incident has none, and only answers count.
     pub family: Option<String>,
+    /// The families that were attached and are this one now: it alone, or those that joined it.
+    pub attached: Vec<String>,
     /// Whether it is counted exactly in the reader's scope. If not, no figure of it is known here; ask `/v1/families/{id}`.
     pub hot: bool,
     /// The time up to which it is counted.
@@ -222,11 +224,12 @@ impl FamilyStandingDocument {
             highest: matrix.outcome.1.clone(),
             findings: findings(&matrix.findings, &figures),
         });
-        let platforms = standing.reading.iter().flat_map(|reading| &reading.platforms);
+        let platforms = standing.now.reading.iter().flat_map(|reading| &reading.platforms);
         FamilyStandingDocument {
-            family: standing.family.map(|family| family.to_string()),
-            hot: standing.reading.is_some(),
-            as_of: standing.reading.as_ref().and_then(|reading| instant(reading.as_of)),
+            family: standing.now.family.map(|family| family.to_string()),
+            attached: standing.now.attached.iter().map(ToString::to_string).collect(),
+            hot: standing.now.reading.is_some(),
+            as_of: standing.now.reading.as_ref().and_then(|reading| instant(reading.as_of)),
             figures: Figure::ALL.iter().map(|of| figure(*of, &figures)).collect(),
             platforms: platforms
                 .map(|(platform, reading)| PlatformDocument::of(platform_name(*platform, names), reading))

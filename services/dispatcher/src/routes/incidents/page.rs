@@ -90,7 +90,7 @@ impl Dispatcher {
         let names = self.names();
         let mut families = Vec::with_capacity(standing.families.len());
         for family in &standing.families {
-            let clocks = match family.family {
+            let clocks = match family.now.family {
                 None => None,
                 Some(id) => self.clocks_of(team, id).await?,
             };
@@ -153,7 +153,10 @@ impl Dispatcher {
 }
 
 fn shown(result: Truth, standing: &Standing) -> Shown {
-    let as_of = standing.families.iter().filter_map(|family| family.reading.as_ref());
+    let as_of = standing
+        .families
+        .iter()
+        .filter_map(|family| family.now.reading.as_ref());
     let mut met: Vec<String> = standing
         .families
         .iter()
@@ -187,7 +190,7 @@ const KEPT: [Figure; 8] = [
 fn figures(standing: &Standing) -> Vec<ShownFigure> {
     let mut figures = Vec::new();
     for family in &standing.families {
-        let (Some(id), Some(reading)) = (family.family, &family.reading) else {
+        let (Some(id), Some(reading)) = (family.now.family, &family.now.reading) else {
             continue;
         };
         for figure in KEPT {
