@@ -11,8 +11,8 @@ mod telemetry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tocsin_casework::Memberships;
-use tocsin_model::FamilyId;
+use tocsin_casework::{Memberships, Team};
+use tocsin_model::{ContentId, FamilyId};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
 
@@ -45,6 +45,11 @@ impl Carrying {
     /// A case of the family is new, or changed.
     pub(crate) fn case_changed(&self, family: FamilyId) {
         self.lock().case_changed(family);
+    }
+
+    /// The family that a content belongs to for a team, as it was announced.
+    pub(crate) fn family_of(&self, team: Team, content: ContentId) -> Option<FamilyId> {
+        self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
     }
 
     /// Decisions went out: their members are to be told.

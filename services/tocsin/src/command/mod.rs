@@ -1,6 +1,7 @@
 //! The command line.
 
 mod api;
+mod appeal;
 mod audit;
 mod casework;
 mod casework_text;
@@ -92,6 +93,8 @@ pub enum Command {
     Queue(casework::QueueCommand),
     /// Work on a case of your team.
     Case(casework::CaseCommand),
+    /// Appeals against decisions of your team and against refused uploads.
+    Appeal(appeal::AppealCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -148,6 +151,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
+        Command::Appeal(command) => command.run().await?,
         Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,
