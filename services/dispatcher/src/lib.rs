@@ -20,6 +20,7 @@
 //! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
+//! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -29,6 +30,7 @@
 
 mod alert_reader;
 mod alerts;
+mod appealing;
 mod carrying;
 mod config;
 mod control;
@@ -267,6 +269,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "escalate notices",
         overdue::run(dispatcher.clone(), notice_metrics, shutdown.clone()),
+    );
+    let appeal_metrics = appealing::AppealMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "count appeals",
+        appealing::run(dispatcher.clone(), appeal_metrics, shutdown.clone()),
     );
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
     Ok(dispatcher)

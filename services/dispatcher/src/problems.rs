@@ -1,6 +1,6 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
-use tocsin_casework::{NoticeRefusal, Refusal};
+use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal};
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
 
@@ -144,6 +144,34 @@ pub fn of_notice_refusal(refusal: NoticeRefusal) -> ProblemKind {
     }
 }
 
+/// The kind of problem of a refusal by the rules of appeals.
+pub fn of_appeal_refusal(refusal: AppealRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        AppealRefusal::NoSuchAppeal => (404, "There is no such appeal of this team"),
+        AppealRefusal::Differs => (409, "An appeal of this reference says something else"),
+        AppealRefusal::Malformed => (422, "A part of the appeal is missing, too long or malformed"),
+        AppealRefusal::NoSuchDecision => (422, "This team made no such decision"),
+        AppealRefusal::ForeignPlatform => (422, "The platform is another party's"),
+        AppealRefusal::TooMany => (422, "1,000 appeals about this family wait for an answer"),
+        AppealRefusal::OwnDecision => (409, "Whoever decided does not answer an appeal against it"),
+        AppealRefusal::Claimed => (409, "Somebody holds the appeal"),
+        AppealRefusal::LeaseStale => (409, "The lease with this fencing number does not hold the appeal"),
+        AppealRefusal::LeaseExpired => (409, "The lease of the appeal is over"),
+        AppealRefusal::LeaseLength => (422, "A lease lasts 1 second to 1 hour"),
+        AppealRefusal::Answered => (409, "The appeal was answered"),
+        AppealRefusal::Note => (422, "An answer says why, in 1 to 2,048 bytes without a NUL character"),
+        AppealRefusal::Ruling => (
+            422,
+            "What is overturned has a cause, and a family that is overturned is benign or newsworthy",
+        ),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
+
 /// There is no party of this name, or it was revoked.
 pub const NO_SUCH_PARTY: ProblemKind = ProblemKind {
     status: 422,
@@ -161,6 +189,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         StoreError::IncidentRefused(refusal) => Problem::new(of_incident_refusal(*refusal)),
         StoreError::NoSuchParty { .. } | StoreError::PartyRevoked { .. } => NO_SUCH_PARTY.into(),
         StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
+        StoreError::AppealRefused(refusal) => Problem::new(of_appeal_refusal(*refusal)),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -183,6 +212,8 @@ mod tests {
         let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
         let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
         let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
+        let of_appeals = AppealRefusal::ALL.iter().map(|refusal| refusal.code());
+        let of_cases = shared.chain(refusals).chain(of_notices).chain(of_appeals);
         let own = [
             NO_QUEUE.code,
             NOT_A_PERSON.code,
@@ -191,7 +222,7 @@ mod tests {
             NO_SUCH_PARTY.code,
             problem::AUDIT_UNAVAILABLE.code,
         ];
-        for code in shared.chain(refusals).chain(incidents).chain(of_notices).chain(own) {
+        for code in of_cases.chain(incidents).chain(own) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process;
 
 use serde_json::Value;
-use tocsin_casework::{By, Filing, NoticeKind, Ruling, Team};
+use tocsin_casework::{
+    Against, AppealCause, AppealCommand, AppealFiling, AppealOutcome, AppealRuling, By, Concerns, Filing, NoticeKind,
+    Ruling, Team,
+};
 use tocsin_model::{
     Alert, AlertId, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, Interval, ListUpdate,
     Milliseconds, Opinion, PlatformFigures, Scope, Verdict,
@@ -193,6 +196,20 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         r#"{"id":"96","reactions":"HELPFUL"}"#,
     ];
     assert_eq!(lines, expected);
+    // An appeal takes the first out of what was decided of its family, and all of the last is harmless.
+    for (number, hash, concerns) in [(1, md5(1), Concerns::Member), (6, md5(6), Concerns::Family)] {
+        overturn(&store, (number, &hash), concerns).await;
+    }
+    let reactions = export(at, "threatexchange-reactions", &[]);
+    let mut lines: Vec<&str> = reactions.lines().collect();
+    lines.sort_unstable();
+    let expected = [
+        r#"{"id":"93","reactions":"NOT_HELPFUL"}"#,
+        r#"{"id":"93","reactions":"SAW_THIS_TOO"}"#,
+        r#"{"id":"94","reactions":"SAW_THIS_TOO"}"#,
+        r#"{"id":"96","reactions":"NOT_HELPFUL"}"#,
+    ];
+    assert_eq!(lines, expected);
     let own = export(at, "threatexchange-reactions", &["--team", "alpha"]);
     assert_eq!(
         own.trim(),
@@ -276,4 +293,38 @@ async fn what_parties_dispute_or_call_harmless_is_not_handed_on() {
         .unwrap();
     let text = export(directory.path(), "local-file", &[]);
     assert_eq!(text.lines().collect::<Vec<_>>(), expected[..1], "disputed now");
+}
+
+/// An appeal of the coordinators about family 10 + `number`, overturned by somebody who decided nothing.
+async fn overturn(store: &Store, (number, hash): (u128, &ContentHash), concerns: Concerns) {
+    let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
+    let filing = AppealFiling {
+        reference: number.to_string(),
+        platform: tocsin_model::PlatformId(1),
+        content: hash.clone(),
+        against: Against::Block,
+        reason: "it is news".to_owned(),
+    };
+    let content = ContentId(10 + number);
+    let team = Team::Coordinators;
+    let filed = store
+        .file_appeal((team, key), (content, FamilyId(content)), &filing)
+        .await;
+    let id = filed.unwrap().appeal.id;
+    let by = |fencing| By {
+        who: key,
+        fencing,
+        version: None,
+    };
+    let length = tocsin_casework::LEASE_MAX;
+    let claim = AppealCommand::Claim { length };
+    store.command_appeal((team, by(0)), id, &claim).await.unwrap();
+    let answer = AppealCommand::Answer(AppealRuling {
+        outcome: AppealOutcome::Overturned,
+        concerns,
+        cause: Some(AppealCause::Listing),
+        verdict: (concerns == Concerns::Family).then_some(Verdict::Benign),
+        note: "it is".to_owned(),
+    });
+    store.command_appeal((team, by(1)), id, &answer).await.unwrap();
 }

@@ -154,6 +154,7 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
         things.entry("alert").or_default().insert(*whose, vec![id]);
     }
     things.insert("notice", notices(api, keys).await?);
+    things.insert("appeal", appeals(api, keys).await?);
     let of_all = things["family"][&Whose::All][0].clone();
     let of_coordinators = until("it is a case of the coordinators", async || {
         let queue = api.read(&keys.coordinators, "/v1/queue", &[("limit", "200")]).await?;
@@ -191,6 +192,25 @@ async fn notices(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>>
         notices.insert(whose, vec![text(&filed, "id")?]);
     }
     Ok(notices)
+}
+
+/// One appeal to each team.
+async fn appeals(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>> {
+    let mut appeals = BTreeMap::new();
+    let teams = [
+        (Whose::Coordinators, &keys.coordinators, "alpha-video"),
+        (Whose::Alpha, &keys.alpha, "alpha-video"),
+        (Whose::Beta, &keys.beta, BETA_PLATFORM),
+    ];
+    for (whose, key, platform) in teams {
+        let appeal = json!({
+            "reference": "one", "platform": platform, "reason": "it is news",
+            "content": {"algorithm": "url", "value": format!("https://tests.invalid/appeal/{whose:?}")},
+        });
+        let filed = api.act(key, "/v1/appeals", &appeal).await?;
+        appeals.insert(whose, vec![text(&filed, "id")?]);
+    }
+    Ok(appeals)
 }
 
 /// From a case of the coordinators, which others may not hear of.

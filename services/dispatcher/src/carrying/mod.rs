@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_casework::{Memberships, Team};
-use tocsin_model::FamilyId;
+use tocsin_model::{ContentId, FamilyId};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
 
@@ -47,10 +47,14 @@ impl Carrying {
         self.lock().case_changed(family);
     }
 
+    /// The family that a content belongs to for a team, as it was announced.
+    pub(crate) fn family_of(&self, team: Team, content: ContentId) -> Option<FamilyId> {
+        self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
+    }
+
     /// The family that this one belongs to now, as a team sees it: itself, or the one that it joined.
     pub(crate) fn joined(&self, team: Team, family: FamilyId) -> FamilyId {
-        let said = self.lock().said_of(team, family);
-        said.map_or(family, |(joined, _)| joined)
+        self.family_of(team, family.0).unwrap_or(family)
     }
 
     /// Decisions went out: their members are to be told.

@@ -1,8 +1,8 @@
-//! Alerts, decisions, members that were decided about and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
+//! Alerts, decisions, members that were decided about, answers to appeals and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
-use tocsin_model::{Alert, ContentId, Timestamp, ToldDecision};
-use tocsin_store::{DeliveryEvent, IncidentMessage};
+use tocsin_model::{Alert, ContentId, PlatformId, Timestamp, ToldDecision};
+use tocsin_store::{DeliveryEvent, IncidentMessage, ToldAppeal};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
@@ -16,13 +16,14 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct CloudEvent {
     /// The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members` or `tocsin.incident.KIND`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.appeal.answered` or `tocsin.incident.KIND`.
     pub kind: String,
     /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
-    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`] or [`MessageDocument`].
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`],
+    /// [`AnswerDocument`] or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
@@ -92,6 +93,31 @@ struct MemberDocument {
     hash: HashText,
 }
 
+/// What was answered to an appeal.
+#[derive(Debug, Serialize)]
+struct AnswerDocument {
+    /// The appeal, 32 hexadecimal digits.
+    appeal: String,
+    /// Its number on the platform.
+    reference: String,
+    /// The platform that it was made on.
+    platform: String,
+    /// The content that it is about, 32 hexadecimal digits.
+    content: String,
+    /// Its strongest hash that was said.
+    hash: HashText,
+    /// The family that it was of, 32 hexadecimal digits.
+    family: String,
+    /// `upheld` or `overturned`.
+    outcome: &'static str,
+    /// `upload`, `member` or `family`: what is to be restored where it is overturned. Of a family a decision tells too.
+    concerns: &'static str,
+    /// What the family is instead; null where it was not overturned.
+    verdict: Option<&'static str>,
+    /// When, RFC 3339.
+    at: Option<String>,
+}
+
 impl CloudEvent {
     pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
         match event {
@@ -113,6 +139,11 @@ impl CloudEvent {
                 let document = MessageDocument::of(message);
                 let kind = format!("tocsin.incident.{}", message.kind);
                 made(&document.id, kind, (document.incident.clone(), message.at), &document)
+            }
+            DeliveryEvent::Appeal(told) => {
+                let document = AnswerDocument::of(told, names);
+                let about = (document.family.clone(), told.at);
+                made(&document.appeal, "tocsin.appeal.answered".to_owned(), about, &document)
             }
             DeliveryEvent::Members(event) => {
                 let members = event.members.iter().map(|(content, hash)| MemberDocument {
@@ -161,6 +192,23 @@ impl DecisionDocument {
     }
 }
 
+impl AnswerDocument {
+    fn of(told: &ToldAppeal, names: &Names) -> AnswerDocument {
+        AnswerDocument {
+            appeal: told.appeal.to_string(),
+            reference: told.reference.clone(),
+            platform: platform_name(told.platform, names),
+            content: told.content.to_string(),
+            hash: HashText::from(&told.hash),
+            family: told.family.to_string(),
+            outcome: told.outcome.name(),
+            concerns: told.concerns.name(),
+            verdict: told.verdict.map(|verdict| verdict.name()),
+            at: instant(told.at),
+        }
+    }
+}
+
 impl MessageDocument {
     fn of(message: &IncidentMessage) -> MessageDocument {
         MessageDocument {
@@ -188,11 +236,13 @@ pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
                 .get(&party)
                 .map_or_else(|| format!("party-{}", party.0), ToString::to_string)
         },
-        |platform| {
-            let name = names.platforms.get(&platform);
-            name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
-        },
+        |platform| platform_name(platform, names),
     )
+}
+
+fn platform_name(platform: PlatformId, names: &Names) -> String {
+    let name = names.platforms.get(&platform);
+    name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
 }
 
 fn made(id: &str, kind: String, (subject, at): (String, Timestamp), document: &impl Serialize) -> CloudEvent {

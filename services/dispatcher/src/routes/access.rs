@@ -22,6 +22,17 @@ impl Dispatcher {
         self.access(headers, &[Role::Moderator]).await
     }
 
+    /// Those who may file appeals: whoever publishes for a platform, and moderators.
+    pub(super) async fn appellant(&self, headers: &HeaderMap) -> Result<Access, Problem> {
+        self.access(headers, &[Role::Publisher, Role::Moderator]).await
+    }
+
+    /// Those who may look at one appeal: also whoever files them.
+    pub(super) async fn appeal_reader(&self, headers: &HeaderMap) -> Result<Access, Problem> {
+        let any_of = [Role::Publisher, Role::Reader, Role::Moderator];
+        self.access(headers, &any_of).await
+    }
+
     /// Those who may look at incidents: readers and moderators, whomever they speak for. What they are told is decided by the store.
     pub(super) async fn incident_reader(&self, headers: &HeaderMap) -> Result<Asking, Problem> {
         self.asking(headers, &[Role::Reader, Role::Moderator]).await

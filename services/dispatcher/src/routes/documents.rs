@@ -11,6 +11,7 @@ use tocsin_wire::document::{
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::appeal_documents::AppealDocument;
 use super::clocks::ClocksDocument;
 use super::shift::PauseDocument;
 use crate::Dispatcher;
@@ -22,8 +23,11 @@ pub struct QueueDocument {
     pub team: String,
     /// The store's time of this answer, RFC 3339.
     pub as_of: Option<String>,
-    /// The cases.
+    /// The cases. Empty in the lane `appeals`.
     pub cases: Vec<CaseDocument>,
+    /// In the lane `appeals`, those that wait for an answer, the first filed first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub appeals: Vec<AppealDocument>,
     /// Pass it as `after` to read on; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -36,6 +40,9 @@ pub struct ClaimDocument {
     pub case: Option<CaseDocument>,
     /// Whether it is time for a pause for whoever claims. Null where it could not be said.
     pub pause: Option<PauseDocument>,
+    /// In the lane `appeals`, the appeal, now held; absent when none waits that you may answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appeal: Option<AppealDocument>,
 }
 
 /// One family in a team's queue.

@@ -5,6 +5,8 @@
 //! otherwise refuse every decision.
 
 mod access;
+mod appeal_documents;
+mod appeals;
 mod audit;
 mod body;
 mod case_clocks;
@@ -79,6 +81,13 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(notices::suspend_notice))
         .routes(routes!(notices::resume_notice))
         .routes(routes!(notices::report_threat))
+        .routes(routes!(appeals::read_appeals, appeals::file_appeal))
+        .routes(routes!(appeals::read_appeal_figures))
+        .routes(routes!(appeals::read_appeal))
+        .routes(routes!(appeals::claim_appeal))
+        .routes(routes!(appeals::renew_appeal))
+        .routes(routes!(appeals::release_appeal))
+        .routes(routes!(appeals::answer_appeal))
         .routes(routes!(families::link_contents))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))

@@ -4,12 +4,13 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tocsin_casework::{CaseId, CaseState, Desk, Team};
-use tocsin_model::Milliseconds;
+use tocsin_casework::{CaseId, CaseState, Desk, Filter, Lane, Team};
+use tocsin_model::{Milliseconds, PlatformId};
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::{Choice, KeySubject, QueueQuery, Role};
+use tocsin_store::{AppealQuery, AppealState, Choice, KeySubject, QueueQuery, Role};
 use tocsin_wire::document::instant;
 
+use super::access::Access;
 use super::documents::{ClaimDocument, ModeratorDocument, ModeratorsDocument, QueueDocument};
 use super::refused::{NotModerated, NotRead, Refused};
 use super::requests::{BestRequest, FilterText, QueueParameters};
@@ -44,7 +45,7 @@ pub(crate) async fn read_queue(
 }
 
 /// Claims the best waiting case: one of which a notice is due soon; otherwise that of the highest priority, and every so many times that which
-/// waits longest. `case` is `null` when none waits.
+/// waits longest. `case` is `null` when none waits. In the lane `appeals` it hands out the appeal that waits longest, as `appeal`.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
@@ -128,6 +129,34 @@ async fn queue_page(
         language: parameters.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
+    if filter.lane == Some(Lane::Appeals) {
+        let is_narrowed = filter
+            != Filter {
+                lane: filter.lane,
+                ..Filter::default()
+            };
+        if is_narrowed || state != CaseState::Open {
+            return Err(invalid(
+                "lane: of appeals the queue shows what is open; /v1/appeals shows more",
+            ));
+        }
+        let after = parameters.after.map(|after| after.parse()).transpose();
+        let query = AppealQuery {
+            team: access.team,
+            state: Some(AppealState::Open),
+            case: None,
+            limit,
+            after: after.map_err(|_| invalid("after: not the `next` of a page"))?,
+        };
+        let page = dispatcher.appeals_page(&query, &access).await?;
+        return Ok(QueueDocument {
+            team: page.team,
+            as_of: page.as_of,
+            cases: Vec::new(),
+            appeals: page.appeals,
+            next: page.next,
+        });
+    }
     let after = parameters.after.map(|after| after.parse()).transpose();
     let after = after.map_err(|_| invalid("after: not the `next` of a page"))?;
     let query = QueueQuery {
@@ -148,6 +177,7 @@ async fn queue_page(
             .iter()
             .map(|case| dispatcher.document(case, page.as_of, &access))
             .collect(),
+        appeals: Vec::new(),
         next: page.next.map(|cursor| cursor.to_string()),
     })
 }
@@ -164,9 +194,17 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         region: claim.region.as_deref(),
         language: claim.language.as_deref(),
     };
-    let filter = filter.read(&dispatcher.names());
+    let invalid = |reason: String| Problem::new(problem::INVALID_BODY).with_detail(reason);
+    let filter = filter.read(&dispatcher.names()).map_err(invalid)?;
+    if filter.lane == Some(Lane::Appeals) {
+        let rest = (filter.desk, filter.severity_min, filter.region, filter.language);
+        if rest != (Some(Desk::Moderators), None, None, None) {
+            return Err(invalid("lane: appeals are narrowed by platform alone".to_owned()));
+        }
+        return best_appeal(dispatcher, &access, (length, filter.platform)).await;
+    }
     let choice = Choice {
-        filter: filter.map_err(|reason| Problem::new(problem::INVALID_BODY).with_detail(reason))?,
+        filter,
         candidates: Vec::new(),
         longest_every: dispatcher.config.longest_every,
         urgent_within: dispatcher.config.urgent_within(),
@@ -189,6 +227,30 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
     Ok(ClaimDocument {
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
         pause: dispatcher.pause_of(access.principal.key_id).await,
+        appeal: None,
+    })
+}
+
+/// The appeal that waits longest, of those that whoever asks may answer.
+async fn best_appeal(
+    dispatcher: &Dispatcher,
+    access: &Access,
+    (length, platform): (Milliseconds, Option<PlatformId>),
+) -> Result<ClaimDocument, Problem> {
+    let who = access.principal.key_id;
+    let claimed = dispatcher
+        .store
+        .claim_appeal(access.team, (who, length), platform)
+        .await;
+    let claimed = claimed.map_err(|error| problems::of_store(&error))?;
+    let appeal = match claimed {
+        Some(claimed) => Some(dispatcher.appeal_document(access, claimed.appeal.id).await?),
+        None => None,
+    };
+    Ok(ClaimDocument {
+        case: None,
+        pause: dispatcher.pause_of(access.principal.key_id).await,
+        appeal,
     })
 }
 

@@ -15,6 +15,8 @@ pub enum Lane {
     WatchListed = 2,
     /// An authority or a flagger waits for an answer.
     Notices = 3,
+    /// Somebody appealed. No case is in this lane: what is handed out is the appeal.
+    Appeals = 4,
     /// Everything else.
     General = 5,
 }
@@ -55,7 +57,13 @@ pub struct Traits {
 
 impl Lane {
     /// All lanes, the most pressing first.
-    pub const ALL: [Lane; 4] = [Lane::Live, Lane::WatchListed, Lane::Notices, Lane::General];
+    pub const ALL: [Lane; 5] = [
+        Lane::Live,
+        Lane::WatchListed,
+        Lane::Notices,
+        Lane::Appeals,
+        Lane::General,
+    ];
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
@@ -63,6 +71,7 @@ impl Lane {
             Lane::Live => "live",
             Lane::WatchListed => "watch_listed",
             Lane::Notices => "notices",
+            Lane::Appeals => "appeals",
             Lane::General => "general",
         }
     }

@@ -15,10 +15,14 @@
 //! * Fencing numbers and versions only rise. A version rises with every change of what people decide on, and not with figures.
 //! * Until a decision goes out it is taken back whole.
 //! * The time of an order stops on the grounds of the law alone, and is escalated once when it is over.
+//! * Who decided does not answer an appeal against it.
 //!
-//! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`] and [`Notice::apply`].
+//! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`], [`Notice::apply`] and [`Appeal::apply`].
 
 pub(crate) mod alert_rules;
+mod appeal;
+mod appeal_rules;
+mod appeal_summary;
 mod care;
 mod case;
 mod clocks;
@@ -35,6 +39,12 @@ mod ruling;
 mod tool;
 
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
+pub use appeal::{
+    APPEAL_REASON_BYTES_MAX, APPEAL_REFERENCE_BYTES_MAX, Against, Appeal, AppealAnswer, AppealCause, AppealCommand,
+    AppealEvent, AppealFiling, AppealId, AppealOutcome, AppealRefusal, AppealRuling, Concerns, OPEN_APPEALS_MAX, Part,
+};
+pub use appeal_rules::AppealSubject;
+pub use appeal_summary::{AnsweredAppeal, AppealSummary};
 pub use care::{GRAVE_FROM, PauseRules, Shift, ShiftStep, ShiftStepKind};
 pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Merged, Resting, Standing, Team, Undo};
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};

@@ -64,6 +64,10 @@ pub(crate) enum Locked {
     ChainHead,
     /// Incidents (`incidents i`), waiting for another transaction that holds them.
     Incidents,
+    /// Appeals (`appeals a`), waiting for another transaction that holds them. After their case.
+    Appeals,
+    /// Appeals (`appeals a`), passing over those another transaction holds.
+    AppealsNobodyHolds,
 }
 
 /// A row of a result.
@@ -239,6 +243,8 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",
             (Transaction::Postgres(_), Locked::ChainHead) => " FOR UPDATE OF h",
             (Transaction::Postgres(_), Locked::Incidents) => " FOR UPDATE OF i",
+            (Transaction::Postgres(_), Locked::Appeals) => " FOR UPDATE OF a",
+            (Transaction::Postgres(_), Locked::AppealsNobodyHolds) => " FOR UPDATE OF a SKIP LOCKED",
         }
     }
 

@@ -3,7 +3,7 @@ use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp,
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
-use crate::{EndpointKind, IncidentMessage, Store, StoreError, alert_json, decision_json};
+use crate::{EndpointKind, IncidentMessage, Store, StoreError, ToldAppeal, alert_json, decision_json};
 use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
@@ -17,6 +17,8 @@ pub enum DeliveryEvent {
     Incident(IncidentMessage),
     /// Members that a decision of the endpoint's team is about.
     Members(ToldMembers),
+    /// The answer to an appeal of the endpoint's team.
+    Appeal(Box<ToldAppeal>),
 }
 
 /// The most members that one event tells of.
@@ -379,6 +381,18 @@ impl Readers {
         self.tell(transaction, id, document, (now, now), is_told).await
     }
 
+    /// Makes the answer to an appeal a delivery for every endpoint of the team that answered.
+    pub(crate) async fn tell_appeal(
+        &self,
+        transaction: &mut Transaction,
+        (of, told): (Team, &ToldAppeal),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = (DeliveryEventKind::Appeal, told.appeal.to_string());
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team == of;
+        self.tell(transaction, id, || told.to_json(), (now, now), is_told).await
+    }
+
     async fn tell(
         &self,
         transaction: &mut Transaction,
@@ -438,6 +452,7 @@ fn delivery(row: &Row) -> Result<Delivery, StoreError> {
             DeliveryEventKind::Alert => DeliveryEvent::Alert(Box::new(alert_json::from_json(&document)?)),
             DeliveryEventKind::Incident => DeliveryEvent::Incident(IncidentMessage::from_json(&document)?),
             DeliveryEventKind::Decision => decision_json::event_from_json(&document)?,
+            DeliveryEventKind::Appeal => DeliveryEvent::Appeal(Box::new(ToldAppeal::from_json(&document)?)),
         },
     })
 }

@@ -38,6 +38,8 @@ pub(crate) enum DeliveryEventKind {
     Decision = 2,
     /// A message about an incident in which the endpoint's team takes part.
     Incident = 10,
+    /// The answer to an appeal of the endpoint's own team.
+    Appeal = 20,
 }
 
 /// An endpoint to add.
@@ -134,6 +136,7 @@ impl DeliveryEventKind {
             DeliveryEventKind::Alert,
             DeliveryEventKind::Decision,
             DeliveryEventKind::Incident,
+            DeliveryEventKind::Appeal,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)

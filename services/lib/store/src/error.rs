@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tocsin_casework::{NoticeRefusal, Refusal};
+use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
@@ -137,6 +137,9 @@ pub enum StoreError {
     /// The rules of notices forbid it.
     #[error(transparent)]
     NoticeRefused(#[from] NoticeRefusal),
+    /// The rules of appeals forbid it.
+    #[error(transparent)]
+    AppealRefused(#[from] AppealRefusal),
 }
 
 impl StoreError {
@@ -170,6 +173,7 @@ impl StoreError {
             StoreError::ProtocolRefused(_) => "protocol_refused",
             StoreError::ProtocolTaken { .. } => "protocol_taken",
             StoreError::NoticeRefused(refusal) => refusal.code(),
+            StoreError::AppealRefused(refusal) => refusal.code(),
         }
     }
 

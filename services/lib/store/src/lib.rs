@@ -22,12 +22,15 @@
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Whatever changes who may do what, and every decision, is in the audit chain by the transaction that does it, or is not done.
 //! * A notice is filed once, by authority, reference and part, and escalated once for each deadline. What changes it holds its case.
+//! * An appeal is filed once, by its reference, and handed to nobody who decided about its case. An answer and all that follows from it are written
+//!   together.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
 //! Start reading at [`Store`].
 
 mod alert_json;
+mod appeals;
 mod applied;
 mod audit;
 mod cases;
@@ -53,6 +56,10 @@ mod watch;
 
 use std::sync::Arc;
 
+pub use appeals::{
+    APPEALS_SUMMED_MAX, AppealCounts, AppealCursor, AppealPage, AppealQuery, AppealState, Appealed, ListedAppeal,
+    ToldAppeal,
+};
 pub use applied::AlertEffects;
 pub use audit::{
     AUDIT_PAGE_MAX, AUDIT_TIME_MAX, AuditPage, AuditPersonal, AuditRecord, AuditReport, ChainFault, ChainReport,

@@ -12,7 +12,7 @@ use crate::client::{Sent, Source};
 /// Which cases.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Only this lane: live, watch_listed, notices or general.
+    /// Only this lane: live, watch_listed, notices or general. For appeals there is `tocsin appeal`.
     #[arg(long)]
     lane: Option<String>,
     /// This desk: moderators, expert or legal.

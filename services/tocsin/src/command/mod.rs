@@ -1,6 +1,7 @@
 //! The command line.
 
 mod api;
+mod appeal;
 mod audit;
 mod casework;
 mod casework_text;
@@ -94,6 +95,8 @@ pub enum Command {
     Case(casework::CaseCommand),
     /// What you did within the last hours, and whether it is time for a pause.
     Shift(casework::ShiftCommand),
+    /// Appeals against decisions of your team and against refused uploads.
+    Appeal(appeal::AppealCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -151,6 +154,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
         Command::Shift(command) => command.run().await?,
+        Command::Appeal(command) => command.run().await?,
         Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,

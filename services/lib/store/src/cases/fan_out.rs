@@ -201,10 +201,12 @@ async fn fan_out(
         return Ok(FannedOut::Told(0));
     };
     let excepted: BTreeSet<ContentId> = told.grounds.exceptions.iter().copied().collect();
+    let contents: Vec<ContentId> = members.iter().take(FAN_OUT_MAX).map(|member| member.content).collect();
+    let by_appeal = crate::appeals::excepted(transaction, (team, told.decision.at), &contents).await?;
     let meant = members
         .iter()
         .take(FAN_OUT_MAX)
-        .filter(|member| !excepted.contains(&member.content));
+        .filter(|member| !excepted.contains(&member.content) && !by_appeal.contains(&member.content));
     let meant: BTreeMap<ContentId, &FamilyMember> = meant.map(|member| (member.content, member)).collect();
     let all: Vec<&FamilyMember> = meant.values().copied().collect();
     let mut new: Vec<(ContentId, ContentHash)> = Vec::new();
@@ -294,7 +296,7 @@ async fn write(
     written.iter().map(content).collect()
 }
 
-async fn party_name(transaction: &mut Transaction, team: Team) -> Result<Option<Name>, StoreError> {
+pub(crate) async fn party_name(transaction: &mut Transaction, team: Team) -> Result<Option<Name>, StoreError> {
     let failed = StoreError::database("find a party's name");
     let Team::Party(party) = team else {
         return Ok(None);

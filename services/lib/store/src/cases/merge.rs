@@ -302,7 +302,7 @@ async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, 
 }
 
 /// As it is now; nothing is locked.
-pub(super) async fn of_family(
+pub(crate) async fn of_family(
     transaction: &mut Transaction,
     team: Team,
     family: FamilyId,
@@ -316,7 +316,7 @@ pub(super) async fn of_family(
 }
 
 /// The case that it went into in the end: itself, where it went nowhere. `None`: that is too far, or goes by this one.
-pub(super) async fn end_of(
+pub(crate) async fn end_of(
     transaction: &mut Transaction,
     mut end: Case,
     not_by: Option<CaseId>,

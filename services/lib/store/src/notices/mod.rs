@@ -225,7 +225,12 @@ impl Store {
     }
 
     /// The team's case of what a notice is about, locked; a new one if there is none.
-    async fn case_about(&self, transaction: &mut Transaction, team: Team, about: &About) -> Result<Case, StoreError> {
+    pub(crate) async fn case_about(
+        &self,
+        transaction: &mut Transaction,
+        team: Team,
+        about: &About,
+    ) -> Result<Case, StoreError> {
         let failed = StoreError::database("find the case of a notice");
         match about {
             About::Case(id) => {

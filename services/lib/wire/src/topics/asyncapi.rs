@@ -127,7 +127,7 @@ fn cloud_event() -> Value {
         "name": "cloud_event",
         "contentType": "application/json",
         "summary": "An alert, a decision or a message about an incident as a CloudEvent 1.0 in Kafka's binary mode.",
-        "description": "The value is the document: an alert as /v1/alerts/{id} shows it, a decision, the members that one is about, or what a participant of an incident is told. Delivered at least once: drop what has a ce_id that you had.",
+        "description": "The value is the document: an alert as /v1/alerts/{id} shows it, a decision, the members that one is about, the answer to an appeal, or what a participant of an incident is told. Delivered at least once: drop what has a ce_id that you had.",
         "headers": {
             "type": "object",
             "required": ["ce_specversion", "ce_id", "ce_source", "ce_type"],
@@ -135,7 +135,7 @@ fn cloud_event() -> Value {
                 "ce_specversion": { "const": "1.0" },
                 "ce_id": text("The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits."),
                 "ce_source": { "const": "urn:tocsin" },
-                "ce_type": text("tocsin.alert.raised, .escalated, .sustained or .subsided; tocsin.decision; tocsin.decision.members; or tocsin.incident.invited, .reminded, .activated, .level_changed, .concluded or .reopened."),
+                "ce_type": text("tocsin.alert.raised, .escalated, .sustained or .subsided; tocsin.decision; tocsin.decision.members; tocsin.appeal.answered; or tocsin.incident.invited, .reminded, .activated, .level_changed, .concluded or .reopened."),
                 "ce_subject": text("The family or the incident, 32 hexadecimal digits."),
                 "ce_time": text("When it happened, RFC 3339."),
                 "content-type": { "const": "application/json" },

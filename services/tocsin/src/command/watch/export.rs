@@ -280,6 +280,12 @@ impl<'a> Cases<'a> {
             if excepted.any(|content| *content == case.family.0) {
                 continue;
             }
+            if let Some(decision) = &case.decision {
+                let decided = (self.query.team, decision.decided_at);
+                if self.store.is_excepted_by_appeal(decided, case.family.0).await? {
+                    continue;
+                }
+            }
             let (listings, _) = self.store.listings_of(&case.hash).await?;
             if let Some(listing) = listings.into_iter().find(|listing| listing.bank == *bank) {
                 return Ok(Some((case, listing)));
