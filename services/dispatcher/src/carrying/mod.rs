@@ -8,6 +8,7 @@ mod fan_out;
 mod reader;
 mod telemetry;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Carrying {
     memberships: Mutex<Memberships>,
+    is_read: AtomicBool,
     /// Wakes whoever tells members after a decision went out.
     decided: tokio::sync::Notify,
 }
@@ -38,6 +40,7 @@ impl Carrying {
     pub(crate) fn new(contents_max: usize) -> Carrying {
         Carrying {
             memberships: Mutex::new(Memberships::new(contents_max)),
+            is_read: AtomicBool::new(false),
             decided: tokio::sync::Notify::new(),
         }
     }
@@ -52,9 +55,18 @@ impl Carrying {
         self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
     }
 
-    /// The family that this one belongs to now, as a team sees it: itself, or the one that it joined.
-    pub(crate) fn joined(&self, team: Team, family: FamilyId) -> FamilyId {
-        self.family_of(team, family.0).unwrap_or(family)
+    /// The family that a content belongs to for everybody, likewise.
+    pub(crate) fn family_for_all(&self, content: ContentId) -> Option<FamilyId> {
+        self.lock().family_for_all(content)
+    }
+
+    /// Whether what groups say of families was read through since the process started.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
+    fn set_read(&self) {
+        self.is_read.store(true, Ordering::Release);
     }
 
     /// Decisions went out: their members are to be told.

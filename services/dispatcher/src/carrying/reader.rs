@@ -39,8 +39,8 @@ impl MembershipReader {
 
     fn follow(&self, shutdown: &Shutdown) -> Result<(), LogError> {
         let partition = TopicPartition::new(topics::FAMILIES, 0);
-        let (first, _) = self.log.bounds(&partition)?;
-        let mut reader = self.log.tail_reader(&[(partition, first)])?;
+        let (first, end) = self.log.bounds(&partition)?;
+        let mut reader = self.log.tail_reader(&[(partition.clone(), first)])?;
         let carrying = &self.dispatcher.carrying;
         while !shutdown.is_requested() {
             if carrying.lock().due_len() > DUE_MAX {
@@ -59,6 +59,10 @@ impl MembershipReader {
                     FamilyRecord::Withdrawal(content, class) => known.withdrawn(content, class),
                     FamilyRecord::FurtherHash(_) | FamilyRecord::FurtherHashGone(..) => {}
                 }
+            }
+            drop(known);
+            if first >= end || reader.position(&partition).is_some_and(|position| position >= end) {
+                carrying.set_read();
             }
         }
         Ok(())

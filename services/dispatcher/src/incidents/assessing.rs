@@ -22,7 +22,7 @@ pub(crate) type Held = (IncidentId, Team, Option<FamilyId>);
 pub(crate) struct FamilyNow {
     /// The family that they are, or that they joined; `None`: the incident has no family.
     pub family: Option<FamilyId>,
-    /// The families as they were attached.
+    /// The families as they were attached. What is known is of them and of what they joined: a content may have joined in one class alone.
     pub attached: Vec<FamilyId>,
     /// What is known of it; `None`: nothing of it is hot in the team's scope.
     pub reading: Option<FamilyReading>,
@@ -133,7 +133,7 @@ impl Assessing {
 pub(crate) fn families_now(
     incident: &Incident,
     joined: impl Fn(FamilyId) -> FamilyId,
-    read: impl Fn(FamilyId) -> Option<FamilyReading>,
+    read: impl Fn(&BTreeSet<FamilyId>) -> Option<FamilyReading>,
 ) -> Vec<FamilyNow> {
     if incident.families.is_empty() {
         return vec![FamilyNow {
@@ -150,9 +150,12 @@ pub(crate) fn families_now(
             None => families.push(FamilyNow {
                 family: Some(family),
                 attached: vec![attached],
-                reading: read(family),
+                reading: None,
             }),
         }
+    }
+    for of in &mut families {
+        of.reading = read(&of.family.into_iter().chain(of.attached.iter().copied()).collect());
     }
     families
 }
@@ -252,7 +255,7 @@ mod tests {
         let of = (&incident, Team::Coordinators);
         let (rare, much) = (FamilyId(ContentId(1)), FamilyId(ContentId(2)));
         let read = |at: Timestamp, second: f64| {
-            move |family: FamilyId| Some(reading(if family == much { second } else { 3.0 }, at))
+            move |of: &BTreeSet<FamilyId>| Some(reading(if of.contains(&much) { second } else { 3.0 }, at))
         };
         let now = |at, second| families_now(&incident, |family| family, read(at, second));
         let mut assessing = Assessing::default();
@@ -311,7 +314,7 @@ mod tests {
             family if family == id(3) => id(9),
             family => family,
         };
-        let read = |family| (family == id(9)).then(|| reading(500.0, NOW));
+        let read = |of: &BTreeSet<FamilyId>| (*of == [id(3), id(9)].into()).then(|| reading(500.0, NOW));
         let families = families_now(&incident, joined, read);
         let told: Vec<_> = families
             .iter()
@@ -322,7 +325,7 @@ mod tests {
         assert_eq!(
             standing.levels[0],
             Truth::Met,
-            "by the figures of what the third joined"
+            "by the figures of the third and of what it joined"
         );
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tocsin_casework::Team;
 use tocsin_incident::{Incident, PACK_HASHES_MAX, Phase, ProtocolVersion};
-use tocsin_model::{FamilyId, PartitionCount, Timestamp};
+use tocsin_model::{ContentId, FamilyId, PartitionCount, Timestamp};
 use tocsin_protocol::Protocol;
 use tocsin_runtime::Shutdown;
 use tocsin_store::{PackedHash, StoreError};
@@ -21,7 +21,7 @@ use tocsin_store::{PackedHash, StoreError};
 use crate::Dispatcher;
 use crate::telemetry::StoreFailed;
 
-use assessing::{Assessing, FamilyNow, families_now};
+use assessing::{ASSESSED_MAX, Assessing, FamilyNow, families_now};
 pub(crate) use assessing::{FamilyStanding, Standing};
 pub(crate) use figures::{FamilyReading, PlatformReading, reading};
 pub(crate) use packs::{PackForm, Packed, Signed, Signer};
@@ -37,6 +37,8 @@ const PROTOCOLS_MAX: usize = 64;
 pub(crate) struct Incidents {
     assessing: Mutex<Assessing>,
     protocols: Mutex<BTreeMap<(String, u32), Arc<Protocol>>>,
+    /// What attached families of open incidents joined, as it was said last.
+    joined: Mutex<BTreeMap<(Team, FamilyId), FamilyId>>,
     /// Wakes whoever looks at open incidents.
     pub changed: tokio::sync::Notify,
     partitions: PartitionCount,
@@ -49,10 +51,15 @@ impl Incidents {
         Incidents {
             assessing: Mutex::default(),
             protocols: Mutex::default(),
+            joined: Mutex::default(),
             changed: tokio::sync::Notify::new(),
             partitions,
             promote_at,
         }
+    }
+
+    fn joined(&self) -> MutexGuard<'_, BTreeMap<(Team, FamilyId), FamilyId>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn assessing(&self) -> MutexGuard<'_, Assessing> {
@@ -91,10 +98,23 @@ impl Dispatcher {
             .standing((incident, team), protocol, now, families)
     }
 
-    /// The families of an incident as a team sees them now: a family that joined another is counted there.
+    /// The families of an incident as a team sees them now: a family that joined another is counted with it.
     fn families_now(&self, incident: &Incident, team: Team) -> Vec<FamilyNow> {
-        let joined = |family| self.carrying.joined(team, family);
-        families_now(incident, joined, |family| self.reading(family, team))
+        let joined = |family| self.joined(team, family);
+        families_now(incident, joined, |families| self.reading(families, team))
+    }
+
+    /// The family that one is counted with now, as a team sees it: itself, or what it joined. Of one that is not hot any more nothing is said; what was said last
+    /// holds while its incident is open, until the process ends.
+    fn joined(&self, team: Team, family: FamilyId) -> FamilyId {
+        let mut remembered = self.incidents.joined();
+        match self.carrying.family_of(team, family.0) {
+            None => return remembered.get(&(team, family)).copied().unwrap_or(family),
+            Some(said) if said == family => remembered.remove(&(team, family)),
+            Some(said) if remembered.len() < ASSESSED_MAX => remembered.insert((team, family), said),
+            Some(said) => return said,
+        };
+        remembered.get(&(team, family)).copied().unwrap_or(family)
     }
 
     /// The time that families without figures are looked at: that of the latest counts, so that it goes before none that come later.
@@ -102,7 +122,7 @@ impl Dispatcher {
         self.ranking.figures().latest().unwrap_or(otherwise)
     }
 
-    fn reading(&self, family: FamilyId, team: Team) -> Option<FamilyReading> {
+    fn reading(&self, families: &BTreeSet<FamilyId>, team: Team) -> Option<FamilyReading> {
         let Incidents {
             partitions, promote_at, ..
         } = self.incidents;
@@ -110,28 +130,41 @@ impl Dispatcher {
         // Before the state was read through a family may have more records than are known.
         let is_read = self.ranking.is_read();
         is_read
-            .then(|| figures.reading(family, team, (partitions, promote_at)))
+            .then(|| figures.reading(families, team, (partitions, promote_at)))
             .flatten()
     }
 
     /// The hashes of the contents of an incident's families that are hot in the coordinators' scope, by family and content; one more than fits into
-    /// a pack where there are more.
+    /// a pack where there are more. None before it is known who belongs to which family.
+    ///
+    /// Everyone is told of those of attached families, and of what these joined for everyone. What only coordinators know to belong to them is theirs.
     pub(crate) fn hashes_of(&self, incident: &Incident) -> Vec<PackedHash> {
-        let figures = self.ranking.figures();
-        let mut hashes = Vec::new();
-        let attached = incident.families.iter().filter(|_| self.ranking.is_read());
-        let families: BTreeSet<FamilyId> = attached
-            .map(|attached| self.carrying.joined(Team::Coordinators, attached.family))
-            .collect();
-        for family in families {
-            let room = (PACK_HASHES_MAX as usize + 1).saturating_sub(hashes.len());
-            let of_family = figures.hashes(family, Team::Coordinators, room);
-            hashes.extend(
-                of_family
-                    .into_values()
-                    .map(|(hash, for_all)| PackedHash { hash, family, for_all }),
-            );
+        if !(self.ranking.is_read() && self.carrying.is_read()) {
+            return Vec::new();
         }
+        let attached: BTreeSet<FamilyId> = incident.families.iter().map(|attached| attached.family).collect();
+        let joined = attached
+            .iter()
+            .filter_map(|family| self.carrying.family_for_all(family.0));
+        let for_all: BTreeSet<FamilyId> = attached.iter().copied().chain(joined).collect();
+        let coordinators = attached.iter().map(|family| self.joined(Team::Coordinators, *family));
+        let theirs: BTreeSet<FamilyId> = coordinators.filter(|family| !for_all.contains(family)).collect();
+        let figures = self.ranking.figures();
+        let mut hashes: BTreeMap<ContentId, PackedHash> = BTreeMap::new();
+        let families = for_all.iter().map(|family| (*family, true));
+        for (family, may_be_told) in families.chain(theirs.iter().map(|family| (*family, false))) {
+            let room = (PACK_HASHES_MAX as usize + 1).saturating_sub(hashes.len());
+            for (content, (hash, is_for_all)) in figures.hashes(family, Team::Coordinators, room) {
+                let packed = hashes.entry(content).or_insert(PackedHash {
+                    hash,
+                    family,
+                    for_all: false,
+                });
+                packed.for_all |= is_for_all && may_be_told;
+            }
+        }
+        let mut hashes: Vec<PackedHash> = hashes.into_values().collect();
+        hashes.sort_by_key(|packed| packed.family);
         hashes
     }
 
@@ -146,10 +179,15 @@ impl Dispatcher {
         let attached = |(incident, team): &(&Incident, Team)| -> Vec<FamilyId> {
             let attached = incident.families.iter().map(|attached| attached.family);
             attached
-                .flat_map(|family| [family, self.carrying.joined(*team, family)])
+                .flat_map(|family| [family, self.joined(*team, family)])
                 .collect()
         };
         self.ranking.keep(asked.iter().flat_map(attached).collect());
+        let is_asked = |(team, family): &(Team, FamilyId)| {
+            let mut of_team = asked.iter().filter(|(_, of)| of == team);
+            of_team.any(|(incident, _)| incident.has_family(*family))
+        };
+        self.incidents.joined().retain(|joined, _| is_asked(joined));
         let mut protocols = BTreeMap::new();
         for incident in &incidents {
             protocols.insert(incident.id, self.protocol(&incident.protocol).await?);

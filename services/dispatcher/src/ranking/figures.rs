@@ -45,6 +45,8 @@ pub(crate) struct Figures {
     changed: BTreeSet<FamilyId>,
     /// Families that are kept for their own sake, whether or not they have an open case: those of open incidents.
     kept: BTreeSet<FamilyId>,
+    /// Families of which records were dropped or left out since the state was read from its beginning; `None`: more than are remembered.
+    lost: Option<BTreeSet<FamilyId>>,
     /// The latest time of any group.
     now: Timestamp,
     /// The time of each partition.
@@ -71,6 +73,7 @@ impl Figures {
             due_at: BTreeMap::new(),
             changed: BTreeSet::new(),
             kept: BTreeSet::new(),
+            lost: Some(BTreeSet::new()),
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
@@ -132,6 +135,7 @@ impl Figures {
         while self.records.len() >= self.records_max && !self.records.contains_key(&key) {
             if !self.drop_longest_spare() {
                 self.left_out += u64::from(is_wanted);
+                self.lose(family);
                 return;
             }
         }
@@ -231,10 +235,21 @@ impl Figures {
             return false;
         };
         self.spare.remove(&family);
+        self.lose(family);
         for key in self.members.remove(&family).unwrap_or_default() {
             self.records.remove(&key);
         }
         true
+    }
+
+    /// Records of it are in the state and not here.
+    fn lose(&mut self, family: FamilyId) {
+        if let Some(lost) = &mut self.lost {
+            lost.insert(family);
+            if lost.len() > self.records_max {
+                self.lost = None;
+            }
+        }
     }
 
     /// The records of a family that a team may see, each with the time up to which it counts.
@@ -260,8 +275,8 @@ impl Figures {
         Some(priority(&evidence(&records, self.now), setting).priority)
     }
 
-    /// Keeps the records of these families from now on, beside those of families with open cases. Whether one of them has none and had none before:
-    /// it may have been left out, and the state must be read again to find it.
+    /// Keeps the records of these families from now on, beside those of families with open cases. Whether records of one that was not kept before may
+    /// have been dropped or left out: then the state must be read again to find them.
     pub(crate) fn keep(&mut self, families: BTreeSet<FamilyId>, at: Instant) -> bool {
         let former = std::mem::replace(&mut self.kept, families);
         let new: Vec<FamilyId> = self.kept.difference(&former).copied().collect();
@@ -273,7 +288,8 @@ impl Figures {
             self.spare(family, at);
             self.changed.insert(family);
         }
-        new.iter().any(|family| !self.members.contains_key(family))
+        let is_lost = |family: &FamilyId| self.lost.as_ref().is_none_or(|lost| lost.contains(family));
+        new.iter().any(is_lost)
     }
 
     /// The strongest hash of each content of a family inside a team's scope, and whether everyone may see that content; at most `max`.
@@ -299,18 +315,22 @@ impl Figures {
         (self.now > Timestamp(i64::MIN)).then_some(self.now)
     }
 
-    /// What is known of a family inside a team's scope. `None` where nothing of it is hot there, or a partition has not told its time yet.
+    /// What is known of families that are one inside a team's scope. `None` where nothing of them is hot there, or a partition has not told its time yet.
     pub(crate) fn reading(
         &self,
-        family: FamilyId,
+        families: &BTreeSet<FamilyId>,
         team: Team,
         (partitions, promote_at): (PartitionCount, u32),
     ) -> Option<FamilyReading> {
         let own = team.scope().own_class();
-        let records: Vec<&(HotRecord, Timestamp)> = self.seen_by(family, team).collect();
+        let records: Vec<&(HotRecord, Timestamp)> =
+            families.iter().flat_map(|family| self.seen_by(*family, team)).collect();
         let time_of = |group| self.partition_as_of.get(&partitions.partition_of(group)).copied();
         // The records of a unit come before the header that tells its time: each knows better up to when it counts.
-        let mut as_of = time_of(family.home())?;
+        let mut as_of = self.now;
+        for family in families {
+            as_of = as_of.min(time_of(family.home())?);
+        }
         for (hot, counted) in &records {
             as_of = as_of.min(time_of(hot.content().group())?.max(*counted));
         }

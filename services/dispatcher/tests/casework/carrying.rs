@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{
     AlertLevel, Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FamilyId, Scope, Timestamp,
 };
@@ -12,16 +13,26 @@ use crate::example::START;
 
 impl Bench {
     /// A group says to which family a content belongs.
-    pub fn announce(&self, (content, joined): (u128, u128), after_ms: i64) {
+    pub fn announce(&self, (content, joined): (u128, u128), class: Class, after_ms: i64) {
         let announcement = FamilyAnnouncement {
             content: ContentId(content),
             hash: ContentHash::from_bytes(Algorithm::Sha256, vec![content as u8; 32], None).unwrap(),
             family: FamilyId(ContentId(joined)),
-            class: Class::All,
+            class,
             at: Timestamp(START.0 + after_ms),
         };
         let key = family::key(announcement.content, announcement.class);
         self.append_under(topics::FAMILIES, &[(Some(key), family::encode(&announcement))]);
+    }
+
+    /// A group says no more to which family a content belongs: it is hot no more.
+    pub fn withdraw(&self, content: u128, class: Class) {
+        self.append_all(vec![Append {
+            to: TopicPartition::new(topics::FAMILIES, 0),
+            key: Some(family::key(ContentId(content), class).into()),
+            value: None,
+            headers: Vec::new(),
+        }]);
     }
 }
 
@@ -48,7 +59,7 @@ async fn cases_go_along_with_their_families_and_come_back() {
     let running = bench.start().await;
     let key = bench.coordinators.as_str();
     // It is said before there is a case.
-    bench.announce((2, 1), 1);
+    bench.announce((2, 1), Class::All, 1);
     bench.ring(&[1, 2].map(|family| alert(family, Scope::Coordinators, AlertLevel::Raised, 5.0)));
     let began = std::time::Instant::now();
     let merged = loop {
@@ -71,7 +82,7 @@ async fn cases_go_along_with_their_families_and_come_back() {
         (409, &json!("case_merged"), &open[0]["id"])
     );
 
-    bench.announce((2, 2), 2);
+    bench.announce((2, 2), Class::All, 2);
     case_until(&running, &two, key, |case| case["state"] == "open").await;
     running.queue_of(2, key).await;
 
@@ -82,7 +93,7 @@ async fn cases_go_along_with_their_families_and_come_back() {
         running.post(&format!("{path}/decision"), key, decision).await;
     }
     running.stop().await;
-    bench.announce((2, 1), 3);
+    bench.announce((2, 1), Class::All, 3);
     let running = bench.start().await;
     let disputed = case_until(&running, &one, key, |case| case["disputed"] == true).await;
     assert_eq!(
@@ -100,7 +111,7 @@ async fn cases_go_along_with_their_families_and_come_back() {
     );
     // All members that are known are told of what stands now, and one that comes.
     case_until(&running, &one, key, |case| case["members_told"] == 2).await;
-    bench.announce((3, 1), 4);
+    bench.announce((3, 1), Class::All, 4);
     case_until(&running, &one, key, |case| case["members_told"] == 3).await;
     running
         .metric("tocsin_dispatcher_cases_carried_total{outcome=\"disputed\"}", |count| {

@@ -5,7 +5,7 @@ use axum::http::Method;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tocsin_log::{Append, TopicPartition};
-use tocsin_model::{Alert, AlertLevel, ContentId, FamilyId, Scope, Timestamp};
+use tocsin_model::{Alert, AlertLevel, Class, ContentId, FamilyId, Scope, Timestamp};
 use tocsin_wire::state::StateKey;
 use tocsin_wire::topics;
 
@@ -365,41 +365,57 @@ async fn a_family_that_was_left_out_is_found_when_it_is_attached() {
 async fn an_incident_goes_on_where_its_family_went() {
     let bench = Bench::new().await;
     let running = bench.start().await;
-    let coordinators = bench.coordinators.as_str();
+    let (coordinators, alpha) = (bench.coordinators.as_str(), bench.alpha.as_str());
+    // A variant that spreads by itself, and the family that coordinators alone know it to belong to.
+    let (variant, _) = spread(&bench, 8, 100);
     let (content, _) = spread(&bench, 9, 200);
     let mut asked = declaration("An attack");
-    // Two variants that nobody knew of, one of them what the family will be.
-    let variant = ContentId(1);
-    asked["families"] = json!([variant.to_string(), content.to_string()]);
+    asked["families"] = json!([variant.to_string()]);
     let declared = running.post("/v1/incidents", coordinators, asked).await;
     let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
-    let read = running.get(&path, coordinators).await;
-    assert_eq!(read["standing"]["families"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        read["standing"]["families"][0]["attached"],
-        json!([variant.to_string()])
-    );
+    let at = |step: &str| format!("{path}/{step}");
+    let invitation = json!({"party": "alpha", "class": "platforms", "message": "Please look."});
+    running.post(&at("participants"), coordinators, invitation).await;
+    running.post(&at("acknowledge"), alpha, json!({})).await;
+    let spread_1h = |family: &Value| {
+        let figure = named(&family["figures"], "spread_1h");
+        figure["low"].as_f64()
+    };
+    page(&running, &path, coordinators, |family| spread_1h(family) == Some(98.0)).await;
 
-    bench.announce((variant.0, content.0), 1);
-    let read = page(&running, &path, coordinators, |family| family["hot"] == true).await;
+    bench.announce((variant.0, content.0), Class::Coordinators, 1);
+    let read = page(&running, &path, coordinators, |family| spread_1h(family) == Some(296.0)).await;
     let families = read["standing"]["families"].as_array().unwrap();
-    assert_eq!(families.len(), 1, "what became one stands once");
+    assert_eq!(families.len(), 1);
     assert_eq!(
         (&families[0]["family"], &families[0]["attached"]),
-        (
-            &json!(content.to_string()),
-            &json!([variant.to_string(), content.to_string()])
-        )
+        (&json!(content.to_string()), &json!([variant.to_string()]))
     );
-    assert_eq!(read["families"].as_array().unwrap().len(), 2, "as they were attached");
-    running.post(&format!("{path}/packs"), coordinators, json!({})).await;
-    let pack = running.get(&format!("{path}/packs/1"), coordinators).await;
-    let packed: Vec<&Value> = pack["hashes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|hash| &hash["family"])
-        .collect();
-    assert_eq!(packed, [&json!(content.to_string())], "once");
+    let read = page(&running, &path, alpha, |family| spread_1h(family) == Some(98.0)).await;
+    assert!(
+        !read.to_string().contains(&content.to_string()),
+        "alpha is not to know: {read}"
+    );
+
+    running.post(&at("packs"), coordinators, json!({})).await;
+    for (key, expected) in [(coordinators, vec![variant, content]), (alpha, vec![variant])] {
+        let pack = running.get(&at("packs/1"), key).await;
+        let packed = pack["hashes"].as_array().unwrap().iter();
+        let mut packed: Vec<&str> = packed.map(|hash| hash["family"].as_str().unwrap()).collect();
+        packed.sort_unstable();
+        let mut expected: Vec<String> = expected.iter().map(ContentId::to_string).collect();
+        expected.sort_unstable();
+        assert_eq!(packed, expected);
+    }
+
+    // The variant is hot no more: where it belongs was said, and nothing takes it back.
+    bench.withdraw(variant.0, Class::Coordinators);
+    running
+        .metric("tocsin_dispatcher_carrying_contents", |contents| contents == 0.0)
+        .await;
+    page(&running, &path, coordinators, |family| {
+        family["family"] == content.to_string() && spread_1h(family) == Some(296.0)
+    })
+    .await;
     running.stop().await;
 }

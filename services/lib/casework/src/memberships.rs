@@ -133,6 +133,13 @@ impl Memberships {
         Some((joined.map_or(family, |(_, said)| said.family), latest))
     }
 
+    /// To which family a content belongs for everybody; `None` where nothing is known.
+    pub fn family_for_all(&self, content: ContentId) -> Option<FamilyId> {
+        let key = (content, Class::All);
+        let said = self.news.get(&key).or_else(|| self.said.get(&key));
+        said.map(|said| said.family)
+    }
+
     /// A content as a team sees it, if it belongs to this family for it.
     pub fn member(&self, (team, family): (Team, FamilyId), content: ContentId) -> Option<FamilyMember> {
         let (belongs_to, said_at) = self.said_of(team, FamilyId(content))?;
