@@ -115,11 +115,24 @@ pub(crate) async fn read_history(
     security(("api_key" = []))
 )]
 pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: AskedCase, request: Request) -> Response {
-    let make = |claim: ClaimRequest| {
+    let claimed = async {
+        let access = dispatcher.moderator(request.headers()).await?;
+        let by = By {
+            who: access.principal.key_id,
+            fencing: 0,
+            version: asked_version(request.headers())?,
+        };
+        let claim: ClaimRequest = body::read(request).await?;
         let length = dispatcher.lease_length(claim.lease_s);
-        Ok((0, Command::Claim { length }))
+        let done = dispatcher
+            .carry_out(access.team, case_id(id)?, by, &Command::Claim { length })
+            .await?;
+        Ok(CaseDocument {
+            pause: dispatcher.pause_of(by.who).await,
+            ..dispatcher.document(&done.case, done.now, &access)
+        })
     };
-    commanded(&dispatcher, "claim_case", (id, request), make).await
+    answered_case(&dispatcher, "claim_case", claimed.await)
 }
 
 /// Holds the case longer: from now for the length asked for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
-use tocsin_casework::{By, Case, Command, POLICY_BYTES_MAX, Refusal, Ruling};
+use tocsin_casework::{By, Case, CaseId, CaseState, Command, NOTE_BYTES_MAX, POLICY_BYTES_MAX, Refusal, Ruling};
 use tocsin_model::{ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds, Timestamp};
 use tocsin_runtime::Problem;
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use crate::{Dispatcher, problems};
 
 /// Coop puts the history of reports into the body.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// How long the case is held while it is decided. Whoever dies in between leaves it to Coop's next try.
+/// How long the case is held while it is decided.
 const LEASE: Milliseconds = Milliseconds::from_minutes(1);
 /// The most merges that are followed from the case of a family to the one that remains.
 const MERGES_MAX: usize = 16;
@@ -68,8 +68,9 @@ pub struct CoopPolicy {
     pub name: String,
 }
 
-/// Takes an action of Coop as the team's decision: claims the case of the family and decides it. The same action again is answered alike and counts once;
-/// while somebody holds the case, or a decision can be taken back, Coop is told to try again.
+/// Takes an action of Coop as the team's decision: claims the case of the family and decides it. What stands already is answered alike and counts once. What is
+/// refused although the case is known (somebody holds it, a decision can still be taken back, it is closed) is kept in the case's history, as `coop_refused`: Coop does
+/// not try again.
 #[utoipa::path(
     post,
     path = "/v1/coop/actions",
@@ -91,13 +92,17 @@ pub(crate) async fn take_coop_action(State(dispatcher): State<Arc<Dispatcher>>, 
         let access = dispatcher.moderator(request.headers()).await?;
         let action: CoopAction = body::read_at_most(request, BODY_BYTES_MAX).await?;
         let family = action.family()?;
-        let ruling = action.ruling()?;
+        let ruling = action.ruling()?.checked().map_err(problems::of_refusal)?;
         let (case, now) = dispatcher.remaining_case(&access, family).await?;
-        let case = match is_done(&case, access.principal.key_id, &ruling) {
-            true => (case, now),
-            false => dispatcher.decide_at_once(&access, (case, now), ruling).await?,
-        };
-        Ok(dispatcher.document(&case.0, case.1, &access))
+        if stands(&case, now, (access.principal.key_id, &ruling)) {
+            return Ok(dispatcher.document(&case, now, &access));
+        }
+        let decided = dispatcher.decide_at_once(&access, case.id, &ruling).await;
+        if let Err(problem) = &decided {
+            dispatcher.note_refused(&access, case.id, (problem, &ruling)).await;
+        }
+        let (case, now) = decided?;
+        Ok(dispatcher.document(&case, now, &access))
     };
     answered_case(&dispatcher, "take_coop_action", taken.await)
 }
@@ -132,12 +137,11 @@ impl CoopAction {
     }
 }
 
-/// Whether this is what stands already, by this key.
-fn is_done(case: &Case, key: KeyId, ruling: &Ruling) -> bool {
-    case.decision
-        .as_ref()
-        .is_some_and(|stands| stands.decided_by == key && stands.ruling == *ruling)
-        && case.lease.is_none()
+/// Whether this is what stands already, by this key: a case that came back is decided anew.
+fn stands(case: &Case, now: Timestamp, (key, ruling): (KeyId, &Ruling)) -> bool {
+    let decision = case.decision.as_ref();
+    let is_same = decision.is_some_and(|decision| decision.decided_by == key && decision.ruling == *ruling);
+    is_same && case.state(now) == CaseState::Decided && !case.is_disputed()
 }
 
 /// As much of it as fits: names of policies are for people, and the whole stands in Coop.
@@ -163,42 +167,45 @@ impl Dispatcher {
         Err(Problem::new(problems::of_refusal(Refusal::Merged(id))).with_detail(id.to_string()))
     }
 
-    /// Claims and decides; a decision that is refused leaves the case as it was.
+    /// Claims and decides. The ruling was checked, so that what is refused is refused before anything changes.
     async fn decide_at_once(
         &self,
         access: &Access,
-        (case, now): (Case, Timestamp),
-        ruling: Ruling,
+        case: CaseId,
+        ruling: &Ruling,
     ) -> Result<(Case, Timestamp), Problem> {
         let by = |fencing| By {
             who: access.principal.key_id,
             fencing,
             version: None,
         };
-        let own = case
-            .live_lease(now)
-            .filter(|lease| lease.holder == access.principal.key_id);
-        let fencing = match own {
-            Some(_) => case.fencing,
-            None => {
-                let claim = Command::Claim { length: LEASE };
-                self.carry_out(access.team, case.id, by(0), &claim).await?.case.fencing
-            }
-        };
+        let claim = Command::Claim { length: LEASE };
+        let claimed = self.carry_out(access.team, case, by(0), &claim).await?;
         let decide = Command::Decide {
             id: DecisionId(rand::random()),
-            ruling,
+            ruling: ruling.clone(),
             undo_for: self.config.undo(),
         };
-        match self.carry_out(access.team, case.id, by(fencing), &decide).await {
-            Ok(done) => Ok((done.case, done.now)),
-            Err(problem) => {
-                let note = "Coop's decision was refused".to_owned();
-                let release = Command::Release { note };
-                // If this fails too, the lease ends by itself.
-                let _ = self.carry_out(access.team, case.id, by(fencing), &release).await;
-                Err(problem)
-            }
+        let decided = self
+            .carry_out(access.team, case, by(claimed.case.fencing), &decide)
+            .await?;
+        Ok((decided.case, decided.now))
+    }
+
+    /// Keeps in the history what a person wanted and the case did not take, for whoever has it in hand.
+    async fn note_refused(&self, access: &Access, case: CaseId, (problem, ruling): (&Problem, &Ruling)) {
+        let action = ruling.grounds.action.map_or("", |action| action.name());
+        let said = format!("{} {action} {}", ruling.verdict.name(), ruling.rationale);
+        let noted = self
+            .store
+            .note_step(
+                (access.team, case),
+                access.principal.key_id,
+                ("coop_refused", problem.code(), &cut(said.trim(), NOTE_BYTES_MAX)),
+            )
+            .await;
+        if let Err(error) = noted {
+            crate::telemetry::StoreFailed { error: &error }.emit(&self.metrics);
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct QueueDocument {
 pub struct ClaimDocument {
     /// The case, now held; `null` when none waits.
     pub case: Option<CaseDocument>,
-    /// Whether it is time for a pause for whoever claims. Null where it could not be said.
+    /// Whether it is time for a pause for whoever claimed. Null where nothing was claimed, or it could not be said.
     pub pause: Option<PauseDocument>,
     /// In the lane `appeals`, the appeal, now held; absent when none waits that you may answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +122,9 @@ pub struct CaseDocument {
     /// Where the team's platforms that saw the family look at it, in their own tools. Absent where none is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolDocument>,
+    /// Whether it is time for a pause for whoever claimed it. Told where a given case is claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause: Option<PauseDocument>,
     /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members_told: Option<u64>,
@@ -302,7 +305,7 @@ pub struct HistoryStep {
     pub person: Option<String>,
     /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`, or
     /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`; and what came of families that joined or parted: `merged_into`,
-    /// `merged_from`, `split_from` or `split_off`.
+    /// `merged_from`, `split_from` or `split_off`; `coop_refused`: an action of Coop that the case did not take.
     pub kind: String,
     /// The key it was handed to, the desk, the decision, the notice, the clock or the other case; empty where there is none.
     pub about: String,
@@ -356,6 +359,7 @@ impl Dispatcher {
             disputed: case.is_disputed(),
             merged_cases: Vec::new(),
             tools: self.tool_documents(case, &traits, access.team),
+            pause: None,
             members_told: None,
         }
     }

@@ -225,8 +225,11 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         .ask_of_refused(&choice, claimed.as_ref().map(|claimed| claimed.case.id))
         .await;
     Ok(ClaimDocument {
+        pause: match claimed {
+            Some(_) => dispatcher.pause_of(access.principal.key_id).await,
+            None => None,
+        },
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
-        pause: dispatcher.pause_of(access.principal.key_id).await,
         appeal: None,
     })
 }
@@ -247,9 +250,13 @@ async fn best_appeal(
         Some(claimed) => Some(dispatcher.appeal_document(access, claimed.appeal.id).await?),
         None => None,
     };
+    let pause = match appeal {
+        Some(_) => dispatcher.pause_of(who).await,
+        None => None,
+    };
     Ok(ClaimDocument {
         case: None,
-        pause: dispatcher.pause_of(access.principal.key_id).await,
+        pause,
         appeal,
     })
 }

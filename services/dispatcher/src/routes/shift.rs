@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tocsin_casework::Shift;
+use tocsin_casework::{PauseRules, Shift};
 use tocsin_model::{Milliseconds, Verdict};
 use tocsin_runtime::{Problem, problem};
 use tocsin_wire::document::instant;
@@ -19,8 +19,6 @@ use crate::{Dispatcher, problems};
 
 const HOURS_DEFAULT: u32 = 12;
 const HOURS_MAX: u32 = 24;
-/// How far a claim looks back for work without a pause.
-const CLAIM_LOOKS_BACK: Milliseconds = Milliseconds::from_hours(4);
 
 /// How far back.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -160,10 +158,14 @@ impl PauseDocument {
 }
 
 impl Dispatcher {
-    /// Whether it is time for a pause for whoever claims. None is told where the store does not say: a claim is not refused for that.
+    /// Whether it is time for a pause for whoever claimed. Nothing is told where nobody is ever told, nor where the store does not say: a claim is not refused for
+    /// that.
     pub(super) async fn pause_of(&self, key: tocsin_model::KeyId) -> Option<PauseDocument> {
         let rules = self.config.pause_rules();
-        match self.store.shift(key, CLAIM_LOOKS_BACK, &rules).await {
+        if !rules.any() {
+            return None;
+        }
+        match self.store.shift(key, PauseRules::LOOKS_BACK, &rules).await {
             Ok((shift, _)) => Some(PauseDocument::of(&shift)),
             Err(error) => {
                 crate::telemetry::StoreFailed { error: &error }.emit(&self.metrics);

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 use tocsin_dispatcher::DispatcherConfig;
-use tocsin_model::{AlertLevel, Scope};
+use tocsin_model::{Alert, AlertLevel, PlatformFigures, PlatformId, Scope};
 
 use crate::bench::{Bench, alert, name, until};
 
@@ -56,26 +56,30 @@ async fn a_shift_is_told_to_whom_it_belongs_and_a_pause_with_each_claim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_leads_to_the_tool_of_the_teams_own_platform() {
     let bench = Bench::new().await;
-    let address = "https://review.example/{algorithm}/{hash}".parse().unwrap();
-    bench
-        .store
-        .set_tool(&name("alpha-video"), Some(&address))
-        .await
-        .unwrap();
+    for platform in ["alpha-video", "beta-chat"] {
+        let address = format!("https://{platform}.example/{{algorithm}}/{{hash}}")
+            .parse()
+            .unwrap();
+        bench.store.set_tool(&name(platform), Some(&address)).await.unwrap();
+    }
     let running = bench.start().await;
     until("parties announced", || {
         running.readiness.parts().values().all(Option::is_none)
     })
     .await;
-    let scopes = [(1, Scope::All), (2, Scope::Coordinators)];
-    bench.ring(&scopes.map(|(family, scope)| alert(family, scope, AlertLevel::Raised, 1.0)));
-    let of_alpha = running.queue_of(1, &bench.alpha).await;
-    let url = format!("https://review.example/sha256/{}", "01".repeat(32));
-    assert_eq!(of_alpha[0]["tools"], json!([{"platform": "alpha-video", "url": url}]));
-    let of_coordinators = running.queue_of(2, &bench.coordinators).await;
-    assert!(
-        of_coordinators.iter().all(|case| case["tools"].is_null()),
-        "alpha's tool is alpha's"
-    );
+    let ringing = alert(1, Scope::All, AlertLevel::Raised, 1.0);
+    let on_beta = PlatformFigures {
+        platform: PlatformId(2),
+        ..ringing.platforms[0].clone()
+    };
+    let platforms = vec![ringing.platforms[0].clone(), on_beta];
+    bench.ring(&[Alert { platforms, ..ringing }]);
+    for (key, platform) in [(&bench.alpha, "alpha-video"), (&bench.beta, "beta-chat")] {
+        let case = &running.queue_of(1, key).await[0];
+        let url = format!("https://{platform}.example/sha256/{}", "01".repeat(32));
+        assert_eq!(case["tools"], json!([{"platform": platform, "url": url}]));
+    }
+    let of_coordinators = running.queue_of(1, &bench.coordinators).await;
+    assert!(of_coordinators[0]["tools"].is_null(), "tools are their parties'");
     running.stop().await;
 }

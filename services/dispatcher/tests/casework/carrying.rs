@@ -36,7 +36,7 @@ impl Bench {
     }
 }
 
-async fn case_until(running: &Running, path: &str, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn case_until(running: &Running, path: &str, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = std::time::Instant::now();
     loop {
         let case = running.get(path, key).await;

@@ -3,11 +3,12 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use tocsin_dispatcher::DispatcherConfig;
-use tocsin_model::{AlertLevel, Scope};
+use tocsin_model::{Alert, AlertId, AlertLevel, Scope};
 use tocsin_store::{KeySubject, Role, Roles};
 use tocsin_wire::topics;
 
 use crate::bench::{Bench, alert, until};
+use crate::carrying::case_until;
 
 const ACTIONS: &str = "/v1/coop/actions";
 
@@ -66,6 +67,17 @@ async fn an_action_of_coop_decides_the_case_of_the_family_once() {
         !history.to_string().contains("example.org"),
         "who did it stays in Coop: {history}"
     );
+    // A new wave brings the case back, and the same action decides it again.
+    bench.ring(&[Alert {
+        id: AlertId(99),
+        episode: 2,
+        ..alert(1, Scope::All, AlertLevel::Raised, 1.0)
+    }]);
+    let path = format!("/v1/cases/{}", decided["id"].as_str().unwrap());
+    case_until(&running, &path, &bench.alpha, |case| case["state"] == "open").await;
+    let anew = running.post(ACTIONS, &bench.alpha, body.clone()).await;
+    assert_eq!(anew["state"], "decided");
+    assert_ne!(anew["decision"]["id"], decision["id"]);
     // The coordinators' case of the same family is theirs, and beta, whose platforms did not see it, has none.
     let of_coordinators = running.queue_of(1, &bench.coordinators).await;
     assert_eq!(of_coordinators[0]["state"], "open");
@@ -73,7 +85,7 @@ async fn an_action_of_coop_decides_the_case_of_the_family_once() {
         .refused(Method::POST, ACTIONS, &bench.beta, Some(body), (404, "case_unknown"))
         .await;
     running.stop().await;
-    assert_eq!(bench.records(topics::DECISIONS).len(), 1);
+    assert_eq!(bench.records(topics::DECISIONS).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +123,13 @@ async fn what_is_refused_leaves_the_case_to_others() {
     }
     let path = format!("/v1/cases/{}", queue[0]["id"].as_str().unwrap());
     let case = running.get(&path, &bench.coordinators).await;
+    assert_eq!(case["version"], queue[0]["version"]);
     assert_eq!((&case["state"], &case["decision"]), (&json!("open"), &Value::Null));
+    assert_eq!(
+        (&case["fencing"], &case["clocks"]["claimed_at"]),
+        (&json!(0), &Value::Null),
+        "not even for a moment"
+    );
 
     let (_, another) = bench
         .store

@@ -30,8 +30,10 @@ pub struct ShiftStep {
 /// What somebody did with a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShiftStepKind {
-    /// Took it, and so looked at it.
+    /// Took it or was handed it, and so looked at it.
     Claimed,
+    /// Has it again, since a decision was taken back.
+    TakenBack,
     /// Decided it, by a decision that stands.
     Decided(Verdict),
     /// Gave it back, with a reason or without.
@@ -76,24 +78,35 @@ pub struct Shift {
 const HOUR: Milliseconds = Milliseconds::from_hours(1);
 
 impl Shift {
-    /// What these steps of one person, in the order in which they were done, come to at `now`. A time that goes back is no time between two steps.
+    /// What these steps of one person, in the order in which they were done, come to at `now`. Counted is what was done from `since` on; whether it is time for a
+    /// pause rests on all of them, so they should go back [`PauseRules::LOOKS_BACK`]. A time that goes back is no time between two steps.
     ///
-    /// Who took a case works on it as long as the longest lease: what follows later than that comes after a pause.
-    pub fn of(steps: impl IntoIterator<Item = ShiftStep>, now: Timestamp, rules: &PauseRules) -> Shift {
+    /// Who took a case works on it as long as the longest lease: what follows later than that comes after a pause, unless a lease still holds a case
+    /// (`is_holding`).
+    pub fn of(
+        steps: impl IntoIterator<Item = ShiftStep>,
+        (since, now): (Timestamp, Timestamp),
+        is_holding: bool,
+        rules: &PauseRules,
+    ) -> Shift {
         let mut shift = Shift::default();
         let mut last: Option<ShiftStep> = None;
         for step in steps {
-            shift.began_at.get_or_insert(step.at);
+            let is_counted = step.at >= since;
             if last.is_some_and(|last| rules.is_pause(&last, step.at)) {
-                shift.pauses += 1;
+                shift.pauses += u32::from(is_counted);
                 shift.working_since = None;
                 shift.cases_seen_since = 0;
             }
             shift.working_since.get_or_insert(step.at);
-            shift.count(&step, now);
+            shift.cases_seen_since += u32::from(step.kind == ShiftStepKind::Claimed);
+            if is_counted {
+                shift.began_at.get_or_insert(step.at);
+                shift.count(&step, now);
+            }
             last = Some(step);
         }
-        if last.is_some_and(|last| rules.is_pause(&last, now)) {
+        if !is_holding && last.is_some_and(|last| rules.is_pause(&last, now)) {
             shift.working_since = None;
             shift.cases_seen_since = 0;
         }
@@ -115,7 +128,6 @@ impl Shift {
         match step.kind {
             ShiftStepKind::Claimed => {
                 self.cases_seen += 1;
-                self.cases_seen_since += 1;
                 self.grave_seen += u32::from(step.severity >= GRAVE_FROM);
                 self.cases_seen_1h += u32::from(now - step.at < HOUR);
             }
@@ -128,16 +140,26 @@ impl Shift {
             ShiftStepKind::GivenBack => self.given_back += 1,
             ShiftStepKind::HandedOn => self.handed_on += 1,
             ShiftStepKind::Held => self.held += 1,
-            ShiftStepKind::Other => {}
+            ShiftStepKind::TakenBack | ShiftStepKind::Other => {}
         }
     }
 }
 
 impl PauseRules {
+    /// How long somebody may work without a pause, at most, before they are told.
+    pub const AFTER_MAX: Milliseconds = Milliseconds::from_hours(8);
+    /// How far back steps count for whether a pause is due.
+    pub const LOOKS_BACK: Milliseconds = Milliseconds::from_hours(10);
+
+    /// Whether anybody is ever told.
+    pub fn any(&self) -> bool {
+        self.after.is_some() || self.after_cases.is_some()
+    }
+
     /// Whether the time from a step until `then` was a pause.
     fn is_pause(&self, step: &ShiftStep, then: Timestamp) -> bool {
         let longest = match step.kind {
-            ShiftStepKind::Claimed => self.length.max(LEASE_MAX),
+            ShiftStepKind::Claimed | ShiftStepKind::TakenBack => self.length.max(LEASE_MAX),
             _ => self.length,
         };
         then - step.at >= longest
@@ -168,10 +190,10 @@ mod tests {
     }
 
     fn at(now: i64, steps: &[ShiftStep]) -> Shift {
-        Shift::of(steps.iter().copied(), minute(now), &RULES)
+        Shift::of(steps.iter().copied(), (minute(0), minute(now)), false, &RULES)
     }
 
-    use ShiftStepKind::{Claimed, Decided, GivenBack, HandedOn, Held, Other};
+    use ShiftStepKind::{Claimed, Decided, GivenBack, HandedOn, Held, Other, TakenBack};
 
     #[test]
     fn what_was_done_is_counted() {
@@ -229,7 +251,30 @@ mod tests {
             after_cases: None,
             ..RULES
         };
-        assert!(!Shift::of(nine_minutes_each(20), minute(179), &never).pause_due);
+        let times = (minute(0), minute(179));
+        assert!(!Shift::of(nine_minutes_each(20), times, false, &never).pause_due && !never.any());
+    }
+
+    #[test]
+    fn a_pause_does_not_depend_on_what_is_counted_nor_on_how_long_a_case_is_held() {
+        let steps = [step(0, Claimed), step(30, Decided(Verdict::Benign)), step(35, Claimed)];
+        let of = |since, now, is_holding| {
+            let times = (minute(since), minute(now));
+            Shift::of(steps, times, is_holding, &RULES)
+        };
+        let latest = of(31, 55, false);
+        assert_eq!((latest.cases_seen, latest.began_at), (1, Some(minute(35))));
+        assert_eq!((latest.working_since, latest.pause_due), (Some(minute(0)), true));
+        assert_eq!(of(31, 95, false).working_since, None, "the longest lease is over");
+        let renewed = of(31, 200, true);
+        assert_eq!((renewed.working_since, renewed.pause_due), (Some(minute(0)), true));
+        let taken_back = [step(0, Claimed), step(1, Decided(Verdict::Benign)), step(2, TakenBack)];
+        let shift = Shift::of(taken_back, (minute(0), minute(50)), false, &RULES);
+        assert_eq!(
+            (shift.cases_seen, shift.pause_due),
+            (1, true),
+            "the case is in hand again"
+        );
     }
 
     #[test]

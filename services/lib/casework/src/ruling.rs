@@ -49,7 +49,7 @@ impl Ruling {
     ///
     /// # Errors
     /// A part of it is too long, out of range or malformed.
-    pub(crate) fn checked(&self) -> Result<Ruling, Refusal> {
+    pub fn checked(&self) -> Result<Ruling, Refusal> {
         check_text(&self.rationale, &self.grounds)?;
         let mut ruling = self.clone();
         ruling.grounds.exceptions.sort_unstable();

@@ -240,9 +240,7 @@ impl CaseCommand {
                     body[name] = value;
                 }
                 let claimed = post(source, "/v1/queue/claim", body).await?;
-                if claimed["pause"]["due"] == true {
-                    eprintln!("{}", pause_text(&claimed["pause"]));
-                }
+                tell_pause(&claimed);
                 if claimed["case"].is_null() {
                     return self.api.show(&claimed, |_| "No such case waits.\n".to_owned());
                 }
@@ -250,7 +248,11 @@ impl CaseCommand {
             }
             Step::Claim {
                 id: Some(id), lease_s, ..
-            } => post(source, &step_path(id, "claim"), json!({ "lease_s": lease_s })).await?,
+            } => {
+                let claimed = post(source, &step_path(id, "claim"), json!({ "lease_s": lease_s })).await?;
+                tell_pause(&claimed);
+                claimed
+            }
             Step::Show { id } => source.get(&case_path(id)).await?.document()?,
             Step::History { id } => {
                 let history = source.get(&step_path(id, "history")).await?.document()?;
@@ -316,6 +318,13 @@ impl Which {
         ];
         let asked = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
         asked.collect()
+    }
+}
+
+/// Tells whoever claimed that it is time for a pause, if it is.
+fn tell_pause(claimed: &Value) {
+    if claimed["pause"]["due"] == true {
+        eprintln!("{}", pause_text(&claimed["pause"]));
     }
 }
 

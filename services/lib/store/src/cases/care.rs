@@ -22,19 +22,28 @@ impl Store {
     ) -> Result<(Shift, Timestamp), StoreError> {
         let failed = StoreError::database("read a shift");
         let now = self.now().await.map_err(&failed)?;
-        // A decision that was taken back is named in the history for ever; whether it was stands beside it.
+        let since = now - length;
+        let back = since.min(now - PauseRules::LOOKS_BACK);
+        // A decision that was taken back is named in the history for ever; whether it was stands beside it. Who is handed a case looks at it.
         let rows = self
             .database()
             .fetch(
-                "SELECT h.at, h.kind, c.severity, d.verdict FROM case_history h JOIN cases c ON c.case_id = h.case_id \
+                "SELECT h.at, h.kind, c.severity, d.verdict FROM (\
+                 SELECT sequence, case_id, at, kind, about FROM case_history WHERE key_id = $1 AND at >= $2 \
+                 UNION ALL SELECT sequence, case_id, at, 'claimed' AS kind, about FROM case_history \
+                 WHERE kind = 'handed_over' AND about = $1 AND at >= $2) h \
+                 JOIN cases c ON c.case_id = h.case_id \
                  LEFT JOIN decisions d ON d.decision_id = h.about AND d.withdrawn_at IS NULL \
-                 WHERE h.key_id = $1 AND h.at >= $2 ORDER BY h.sequence DESC LIMIT $3",
-                &[key.to_string().into(), (now - length).into(), STEPS_MAX.into()],
+                 ORDER BY h.sequence DESC LIMIT $3",
+                &[key.to_string().into(), back.into(), STEPS_MAX.into()],
             )
             .await
             .map_err(&failed)?;
+        let held = "SELECT 1 FROM cases WHERE lease_holder = $1 AND lease_expires_at > $2 LIMIT 1";
+        let held = self.database().fetch(held, &[key.to_string().into(), now.into()]).await;
+        let is_holding = !held.map_err(&failed)?.is_empty();
         let steps: Vec<ShiftStep> = rows.iter().rev().map(step).collect::<Result<_, _>>()?;
-        Ok((Shift::of(steps, now, rules), now))
+        Ok((Shift::of(steps, (since, now), is_holding, rules), now))
     }
 }
 
@@ -50,6 +59,7 @@ fn step(row: &Row) -> Result<ShiftStep, StoreError> {
         "released" | "skipped" => ShiftStepKind::GivenBack,
         "handed_over" | "escalated" => ShiftStepKind::HandedOn,
         "held" => ShiftStepKind::Held,
+        "withdrawn" => ShiftStepKind::TakenBack,
         _ => ShiftStepKind::Other,
     };
     Ok(ShiftStep {

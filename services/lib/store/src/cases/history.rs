@@ -16,7 +16,8 @@ pub struct HistoryEntry {
     pub who: Option<KeyId>,
     /// The name of that key's person.
     pub person: Option<String>,
-    /// What: the name of an [`Event`], or of a [`NoticeEvent`](tocsin_casework::NoticeEvent); or `merged_into`, `merged_from`, `split_from` or `split_off`.
+    /// What: the name of an [`Event`], or of a [`NoticeEvent`](tocsin_casework::NoticeEvent); or `merged_into`, `merged_from`, `split_from`, `split_off` or
+    /// `coop_refused`.
     pub kind: String,
     /// The other key, the desk, the decision, the notice or the case it was about; empty where there is none.
     pub about: String,
@@ -57,6 +58,32 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+impl Store {
+    /// Adds a step to the history of a case that changes nothing of it: its kind, what it is about, and its words.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCase`](tocsin_casework::Refusal::NoSuchCase) also for another team's case; or the database failed.
+    pub async fn note_step(
+        &self,
+        (team, case): (Team, CaseId),
+        who: KeyId,
+        (kind, about, note): (&'static str, &str, &str),
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::database("add to the history of a case");
+        let (_, now) = self.case(team, case).await?;
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let step = Step {
+            case,
+            who: Some(who),
+            kind,
+            about,
+            note,
+        };
+        write_step(&mut transaction, &step, now).await?;
+        transaction.commit().await.map_err(&failed)
     }
 }
 

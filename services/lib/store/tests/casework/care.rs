@@ -1,8 +1,9 @@
 //! Goal: what somebody did is summed up from what is kept of them alone, and a decision that was taken back is none.
 use crate::fixture::{COORDINATORS, Commands as _, LEASE, on_both};
 use crate::{ANNA, BEN};
-use tocsin_casework::{Command, PauseRules, Ruling};
+use tocsin_casework::{Command, LEASE_MAX, PauseRules, Ruling};
 use tocsin_model::{DecisionId, Milliseconds, Verdict};
+use tocsin_store::{KeySubject, Roles};
 
 const RULES: PauseRules = PauseRules {
     after: Some(Milliseconds::from_minutes(50)),
@@ -57,10 +58,55 @@ async fn a_shift_is_what_one_person_did() {
         );
         let of_ben = shift(BEN, DAY).await;
         assert_eq!((of_ben.cases_seen, of_ben.given_back), (1, 1));
-        f.clock.advance(Milliseconds::from_minutes(9));
+        f.clock.advance(Milliseconds::from_hours(2));
         assert_eq!(shift(ANNA, DAY).await.working_since, None, "a pause");
-        let latest = shift(ANNA, Milliseconds::from_minutes(15)).await;
+        let latest = shift(ANNA, Milliseconds::from_minutes(125)).await;
         assert_eq!(latest.cases_seen, 1, "the first case is longer ago");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_handed_a_case_looks_at_it_and_works_as_long_as_they_hold_it() {
+    on_both(async |f| {
+        let (_, ben, _) = f.party("north").await;
+        let ben_of_coordinators = f
+            .store
+            .issue_key(KeySubject::Coordinators, Roles::all())
+            .await
+            .unwrap()
+            .0;
+        f.coordinators_cases(1).await;
+        let (case, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let hand_over = Command::HandOver {
+            to: ben_of_coordinators,
+            length: LEASE,
+            note: "you know this".to_owned(),
+        };
+        f.store.command_as(case.id, (ANNA, 1), hand_over).await.unwrap();
+        let shift = async |key| f.store.shift(key, DAY, &RULES).await.unwrap().0;
+        let handed = shift(ben_of_coordinators).await;
+        assert_eq!(
+            (handed.cases_seen, handed.working_since),
+            (1, Some(crate::fixture::START))
+        );
+        assert_eq!(shift(ben).await.cases_seen, 0, "another key");
+        let renewed = Command::Renew { length: LEASE_MAX };
+        f.clock.advance(Milliseconds::from_minutes(4));
+        f.store
+            .command_as(case.id, (ben_of_coordinators, 2), renewed)
+            .await
+            .unwrap();
+        f.clock.advance(Milliseconds::from_minutes(59));
+        let holding = shift(ben_of_coordinators).await;
+        assert!(holding.pause_due && holding.working_since.is_some(), "{holding:?}");
+        f.clock.advance(Milliseconds::from_minutes(2));
+        assert_eq!(
+            shift(ben_of_coordinators).await.working_since,
+            None,
+            "the lease is over"
+        );
+        assert_eq!(shift(ANNA).await.handed_on, 1);
     })
     .await;
 }
