@@ -2,7 +2,9 @@
 //! arguments.
 
 mod alert;
+mod breakdown;
 mod cold;
+mod comparison;
 mod counts;
 mod family;
 mod leak_through;
@@ -17,7 +19,11 @@ use tocsin_model::{FamilyId, GroupId, Timestamp};
 use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
+pub use breakdown::{BreakdownAnswer, BreakdownLength, BreakdownWindow, PartAnswer, Share, breakdown_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
+pub use comparison::{
+    Alignment, COMPARED_MAX, ComparedBin, ComparedFamily, ComparedLine, ComparisonAnswer, comparison_answer,
+};
 pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_answer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
@@ -51,6 +57,17 @@ pub enum AnswerError {
     /// The partition has not told its time yet.
     #[error("the partition has not told its time yet")]
     TimeUnknown,
+}
+
+impl AnswerError {
+    /// The code of the problem that says so, where an answer has several parts and some are missing.
+    pub fn code(self) -> &'static str {
+        match self {
+            AnswerError::NotFound => "not_found",
+            AnswerError::NotHot => "not_hot",
+            AnswerError::TimeUnknown => "unavailable",
+        }
+    }
 }
 
 /// Up to when an answer counts everything, and how far that is behind.
@@ -109,6 +126,14 @@ impl Freshness {
                 lag_ms: oldest.lag_ms.max(lag_ms),
             },
         ))
+    }
+
+    /// The freshness of what rests on both.
+    pub fn older(self, other: Freshness) -> Freshness {
+        Freshness {
+            as_of: self.as_of.min(other.as_of),
+            lag_ms: self.lag_ms.max(other.lag_ms),
+        }
     }
 
     /// The freshness of an answer that rests on all partitions: that of the oldest. `None` while no partition has told its time: nothing

@@ -8,7 +8,8 @@ use super::parameters::{self, Parameters, refused};
 use super::reader::Reader;
 use super::unanswered;
 use crate::answer::{
-    FamilyAnswer, MembersAnswer, SeriesAnswer, SeriesQuestion, family_answer, members_answer, series_answer,
+    BreakdownAnswer, BreakdownLength, FamilyAnswer, MembersAnswer, SeriesAnswer, SeriesQuestion, breakdown_answer,
+    family_answer, members_answer, series_answer,
 };
 use crate::state::QueryState;
 use crate::tail::now_ms;
@@ -22,7 +23,7 @@ pub(crate) struct SeriesParameters {
     resolution: Option<String>,
     /// The start, RFC 3339, rounded down to a bin; the oldest bin held when absent or earlier.
     from: Option<String>,
-    /// The end, excluded; the open bin when absent or later.
+    /// The end, excluded, rounded up to a bin; the open bin when absent or later.
     to: Option<String>,
 }
 
@@ -118,6 +119,44 @@ pub(crate) async fn series(
         return Err(refused("from: must lie before to"));
     }
     series_answer(state.replica(), reader.scope, content, question, now_ms())
+        .map(Json)
+        .map_err(unanswered)
+}
+
+/// Which window.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BreakdownParameters {
+    /// `1h` (the default), `6h`, `12h` or `24h`.
+    window: Option<String>,
+}
+
+/// Where a hot family spreads, and what changed
+///
+/// The share of each surface, platform, region and language in the spread of a window, as an interval, and its change against the window of the
+/// same length before. `rising_surface` is where to intervene.
+#[utoipa::path(get, path = "/v1/families/{id}/breakdown", tag = "query", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), BreakdownParameters),
+    responses(
+        (status = 200, body = BreakdownAnswer),
+        (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn breakdown(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Path(id): Path<String>,
+    Parameters(parameters): Parameters<BreakdownParameters>,
+) -> Result<Json<BreakdownAnswer>, Problem> {
+    let content = parameters::content_id(&id)?;
+    let wanted = parameters.window.as_deref().unwrap_or("1h");
+    let length = BreakdownLength::ALL.into_iter().find(|length| length.name() == wanted);
+    let length = length.ok_or_else(|| refused("window: 1h, 6h, 12h or 24h"))?;
+    breakdown_answer(state.replica(), reader.scope, content, length, now_ms())
         .map(Json)
         .map_err(unanswered)
 }

@@ -1,6 +1,7 @@
 //! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
 
 mod alerts;
+mod comparison;
 mod counts;
 mod families;
 mod hma;
@@ -110,7 +111,9 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(families::family))
         .routes(routes!(families::members))
         .routes(routes!(families::series))
+        .routes(routes!(families::breakdown))
         .routes(routes!(families::lookup))
+        .routes(routes!(comparison::compare))
         .routes(routes!(trending::trending))
         .routes(routes!(leak_through::leak_through))
         .routes(routes!(alerts::alerts))
