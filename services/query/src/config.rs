@@ -21,6 +21,8 @@ pub struct QueryConfig {
     pub streams_per_scope_max: usize,
     /// How many hashes one key may look up in a minute: `/m`, `/c`, `/h` and `/v1/counts`. 1 to 1,000,000. Default: 6,000.
     pub look_ups_per_minute: u32,
+    /// How many other requests one key may make in a minute; opening a stream is one. 1 to 1,000,000. Default: 12,000.
+    pub reads_per_minute: u32,
 }
 
 impl Default for QueryConfig {
@@ -33,6 +35,7 @@ impl Default for QueryConfig {
             streams_max: 1_024,
             streams_per_scope_max: 64,
             look_ups_per_minute: 6_000,
+            reads_per_minute: 12_000,
         }
     }
 }
@@ -87,6 +90,7 @@ impl QueryConfig {
                 u64::from(self.look_ups_per_minute),
                 1_000_000,
             ),
+            ("query.reads_per_minute", u64::from(self.reads_per_minute), 1_000_000),
         ];
         ranges
             .into_iter()

@@ -21,11 +21,13 @@ pub mod replica;
 pub mod answer;
 pub mod banks;
 pub mod cursor;
+pub mod page;
 
 mod config;
 mod listings;
 mod metrics;
 mod routes;
+mod sealed;
 mod spawn;
 mod state;
 mod tail;
@@ -34,10 +36,10 @@ pub use config::QueryConfig;
 pub use listings::{LISTINGS_AGE_MAX, LISTINGS_MAX};
 pub use metrics::Metrics;
 pub use routes::{
-    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX,
-    LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL, Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED,
-    RECORD_INTERVAL, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
-    UNMATCHABLE_SIGNAL, description, router,
+    BANKS_ASKED_MAX, BATCH_BYTES_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR,
+    LEAK_THROUGH_AGE_MAX, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL, Meter, Metered, NOT_HOT, NOT_READY,
+    PROBLEMS, RATE_LIMITED, RECORD_INTERVAL, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK,
+    UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL, description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts};

@@ -85,6 +85,8 @@ pub struct Metrics {
     pub(crate) streams: IntGauge,
     /// Streams ended because their reader was too slow.
     pub(crate) streams_evicted: IntCounter,
+    /// Requests refused because their key asked more than it may.
+    pub(crate) reads_limited: IntCounter,
     recorded: IntCounterVec,
 }
 
@@ -163,6 +165,10 @@ impl Metrics {
                 "tocsin_query_streams_evicted_total",
                 "Streams of alerts that were ended because their reader was too slow",
             )?,
+            reads_limited: IntCounter::new(
+                "tocsin_query_reads_limited_total",
+                "Requests refused because their key asked more than it may in a minute",
+            )?,
             recorded: IntCounterVec::new(
                 Opts::new(
                     "tocsin_query_reads_recorded_total",
@@ -197,6 +203,7 @@ impl Metrics {
             &metrics.listings_remembered,
             &metrics.read_failures,
             &metrics.streams_evicted,
+            &metrics.reads_limited,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }

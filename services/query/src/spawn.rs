@@ -11,7 +11,7 @@ use crate::config::QueryConfig;
 use crate::cursor::Cursor;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
-use crate::routes::{LOOK_UP_TIME_MAX, Meter, RECORD_INTERVAL, STALL_MAX, StreamSlots};
+use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamSlots};
 use crate::state::{QueryState, QueryStateParts};
 use crate::tail::Tail;
 
@@ -98,7 +98,8 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
             config.streams_per_scope_max,
             metrics.streams.clone(),
         ),
-        meter: Meter::new(config.look_ups_per_minute),
+        look_ups: Meter::new(Metered::LookUps, config.look_ups_per_minute),
+        reads: Meter::new(Metered::Reads, config.reads_per_minute),
         metrics,
         shutdown: roles.shutdown().clone(),
         readiness: parts.readiness,

@@ -35,7 +35,8 @@ struct Shared {
     look_up_time_max: Duration,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
-    meter: Meter,
+    look_ups: Meter,
+    reads: Meter,
     look_up_turns: Arc<Semaphore>,
     banks: Banks,
     listings: Listings,
@@ -63,7 +64,9 @@ pub struct QueryStateParts {
     /// The streams that may be open.
     pub slots: StreamSlots,
     /// How much each key may look up.
-    pub meter: Meter,
+    pub look_ups: Meter,
+    /// How much else each key may ask.
+    pub reads: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
     /// How often a stream that goes on is recorded.
@@ -92,7 +95,8 @@ impl QueryState {
                 look_up_time_max: parts.look_up_time_max,
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
-                meter: parts.meter,
+                look_ups: parts.look_ups,
+                reads: parts.reads,
                 look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
                 listings: Listings::default(),
@@ -165,8 +169,12 @@ impl QueryState {
         self.shared.look_up_time_max
     }
 
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.shared.meter
+    pub(crate) fn look_ups(&self) -> &Meter {
+        &self.shared.look_ups
+    }
+
+    pub(crate) fn reads(&self) -> &Meter {
+        &self.shared.reads
     }
 
     pub(crate) fn look_up_turns(&self) -> &Arc<Semaphore> {

@@ -2,6 +2,7 @@
 //! arguments.
 
 mod alert;
+mod batch;
 mod breakdown;
 mod cold;
 mod comparison;
@@ -19,6 +20,7 @@ use tocsin_model::{FamilyId, GroupId, Timestamp};
 use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
+pub use batch::{BATCH_MAX, BatchAnswer, BatchCount, BatchEntry, batch_answer};
 pub use breakdown::{BreakdownAnswer, BreakdownLength, BreakdownWindow, PartAnswer, Share, breakdown_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
 pub use comparison::{
@@ -37,9 +39,12 @@ pub use matches::{
     FoundContent, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
     VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
-pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};
+pub use members::{
+    JoinedAnswer, MEMBERS_LIMIT_MAX, MemberAnswer, MemberPlatform, MembersAnswer, RankedMembers, SinceListingAnswer,
+    members_answer,
+};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
-pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
+pub use trending::{RANKED_MAX, RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 
 pub use tocsin_wire::document::scope_name;
 

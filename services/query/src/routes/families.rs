@@ -1,16 +1,21 @@
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use tocsin_runtime::Problem;
 use utoipa::IntoParams;
 
+use super::INVALID_CURSOR;
+use super::conditional::answered;
 use super::parameters::{self, Parameters, refused};
 use super::reader::Reader;
 use super::unanswered;
 use crate::answer::{
-    BreakdownAnswer, BreakdownLength, FamilyAnswer, MembersAnswer, SeriesAnswer, SeriesQuestion, breakdown_answer,
-    family_answer, members_answer, series_answer,
+    BreakdownAnswer, BreakdownLength, FamilyAnswer, MEMBERS_LIMIT_MAX, MembersAnswer, SeriesAnswer, SeriesQuestion,
+    breakdown_answer, family_answer, members_answer, series_answer,
 };
+use crate::page::Rank;
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
@@ -51,6 +56,7 @@ pub(crate) struct LookupParameters {
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn family(
@@ -64,49 +70,78 @@ pub(crate) async fn family(
         .map_err(unanswered)
 }
 
+/// Which members.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MembersParameters {
+    /// How many members, 1 to 1,000; 1,000 when absent.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// `next` of an earlier answer for the same id: the members that rank behind it.
+    after: Option<String>,
+}
+
 /// The contents of a hot family
 ///
 /// How each came into it, when it was first seen on each platform, which one leads and which were posted although the family was on the watch
 /// list; and of listed contents, what came since on each platform: posted or blocked, how soon, and what comes again.
 #[utoipa::path(get, path = "/v1/families/{id}/members", tag = "query", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits")),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), MembersParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
         (status = 200, body = MembersAnswer),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
+        (status = 400, description = "`invalid_parameter`, `invalid_cursor`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn members(
     State(state): State<QueryState>,
     reader: Reader,
     Path(id): Path<String>,
-) -> Result<Json<MembersAnswer>, Problem> {
+    headers: HeaderMap,
+    Parameters(parameters): Parameters<MembersParameters>,
+) -> Result<Response, Problem> {
     let content = parameters::content_id(&id)?;
-    members_answer(state.replica(), reader.scope, content, now_ms())
-        .map(Json)
-        .map_err(unanswered)
+    let limit = parameters::limit(parameters.limit.as_deref(), MEMBERS_LIMIT_MAX, MEMBERS_LIMIT_MAX)?;
+    // A cursor is for the id that was asked about, whatever family that belongs to meanwhile.
+    let list = format!("members {content}");
+    let open = |text| Rank::open(state.key(), reader.scope, &list, text);
+    let after = parameters.after.as_deref().map(open).transpose();
+    let after = after.map_err(|_| Problem::new(INVALID_CURSOR))?;
+    let page = members_answer(state.replica(), reader.scope, content, (after, limit), now_ms());
+    let (mut answer, last) = page.map_err(unanswered)?;
+    answer.next = last.map(|last| last.seal(state.key(), reader.scope, &list));
+    Ok(answered(&state, reader.scope, &headers, answer))
 }
 
 /// The bins of a hot family
 ///
 /// Counts by platform and kind at one of three resolutions, exact since promotion. Bins without an event are left out.
 #[utoipa::path(get, path = "/v1/families/{id}/series", tag = "query", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), SeriesParameters),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), SeriesParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
         (status = 200, body = SeriesAnswer),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
         (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn series(
     State(state): State<QueryState>,
     reader: Reader,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Parameters(parameters): Parameters<SeriesParameters>,
-) -> Result<Json<SeriesAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let content = parameters::content_id(&id)?;
     let question = SeriesQuestion {
         resolution: parameters::resolution(parameters.resolution.as_deref())?,
@@ -118,9 +153,8 @@ pub(crate) async fn series(
     {
         return Err(refused("from: must lie before to"));
     }
-    series_answer(state.replica(), reader.scope, content, question, now_ms())
-        .map(Json)
-        .map_err(unanswered)
+    let answer = series_answer(state.replica(), reader.scope, content, question, now_ms());
+    Ok(answered(&state, reader.scope, &headers, answer.map_err(unanswered)?))
 }
 
 /// Which window.
@@ -137,28 +171,31 @@ pub(crate) struct BreakdownParameters {
 /// The share of each surface, platform, region and language in the spread of a window, as an interval, and its change against the window of the
 /// same length before. `rising_surface` is where to intervene.
 #[utoipa::path(get, path = "/v1/families/{id}/breakdown", tag = "query", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), BreakdownParameters),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), BreakdownParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
         (status = 200, body = BreakdownAnswer),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
         (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn breakdown(
     State(state): State<QueryState>,
     reader: Reader,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Parameters(parameters): Parameters<BreakdownParameters>,
-) -> Result<Json<BreakdownAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let content = parameters::content_id(&id)?;
     let wanted = parameters.window.as_deref().unwrap_or("1h");
     let length = BreakdownLength::ALL.into_iter().find(|length| length.name() == wanted);
     let length = length.ok_or_else(|| refused("window: 1h, 6h, 12h or 24h"))?;
-    breakdown_answer(state.replica(), reader.scope, content, length, now_ms())
-        .map(Json)
-        .map_err(unanswered)
+    let answer = breakdown_answer(state.replica(), reader.scope, content, length, now_ms());
+    Ok(answered(&state, reader.scope, &headers, answer.map_err(unanswered)?))
 }
 
 /// What is known of a content hash
@@ -173,6 +210,7 @@ pub(crate) async fn breakdown(
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn lookup(

@@ -1,7 +1,9 @@
 //! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
 
 mod alerts;
+mod batch;
 mod comparison;
+mod conditional;
 mod counts;
 mod families;
 mod hma;
@@ -14,6 +16,7 @@ mod stream;
 mod stream_slots;
 mod trending;
 
+use axum::extract::DefaultBodyLimit;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -23,13 +26,14 @@ use utoipa_axum::routes;
 use crate::answer::AnswerError;
 use crate::state::QueryState;
 
+pub use batch::BATCH_BYTES_MAX;
 pub use hma::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
     UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
 pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
-pub use meter::Meter;
+pub use meter::{Meter, Metered};
 pub use stream::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX};
 pub use stream_slots::StreamSlots;
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
@@ -48,11 +52,11 @@ pub const NOT_HOT: ProblemKind = ProblemKind {
     title: "The content is not hot: only approximate totals are held",
 };
 
-/// The cursor was not given to this reader by this deployment.
+/// The cursor was not given to this reader, for this list, by this deployment.
 pub const INVALID_CURSOR: ProblemKind = ProblemKind {
     status: 400,
     code: "invalid_cursor",
-    title: "The cursor was not given to this reader by this deployment",
+    title: "The cursor was not given to this reader, for this list, by this deployment",
 };
 
 /// The reader's party, or all readers together, hold as many streams open as they may.
@@ -62,11 +66,11 @@ pub const TOO_MANY_STREAMS: ProblemKind = ProblemKind {
     title: "As many streams are open as may be",
 };
 
-/// The key has looked up as much as it may in a minute.
+/// The key has asked as much as it may in a minute.
 pub const RATE_LIMITED: ProblemKind = ProblemKind {
     status: 429,
     code: "rate_limited",
-    title: "The key has looked up as many hashes as it may in a minute",
+    title: "The key has asked as much as it may in a minute",
 };
 
 /// The kinds of problems these routes add to those every service may answer.
@@ -120,14 +124,15 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))
         .merge(metered())
+        .layer(axum::middleware::from_fn(meter::tell_quota))
 }
 
 /// The routes on which a key's look-ups are counted.
 fn metered() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new()
-        .routes(routes!(counts::counts))
+        .routes(routes!(counts::counts, batch::batch))
+        .layer(DefaultBodyLimit::max(batch::BATCH_BYTES_MAX))
         .merge(hma::routes())
-        .layer(axum::middleware::from_fn(meter::tell_quota))
 }
 
 #[derive(OpenApi)]

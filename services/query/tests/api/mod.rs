@@ -14,7 +14,7 @@ use tocsin_log::{Append, Appender, AppenderOptions, Cleanup, Durability, SharedL
 use tocsin_model::{Kind, PartitionCount, Sharing};
 use tocsin_query::replica::{Feed, ReplicaState};
 use tocsin_query::{
-    LOOK_UP_TIME_MAX, Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
+    LOOK_UP_TIME_MAX, Meter, Metered, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
     StreamSlots, router, spawn,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown};
@@ -276,35 +276,17 @@ impl Bare {
 
     /// One whose keys may look up so many hashes a minute.
     pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
-        Bare::limited(
-            replica,
-            (stall_max, RECORD_INTERVAL),
-            Meter::new(per_minute),
-            LOOK_UP_TIME_MAX,
-        )
-        .await
+        Bare::limited(replica, (stall_max, RECORD_INTERVAL), per_minute, LOOK_UP_TIME_MAX).await
     }
 
     /// One in which a look-up may take no longer than this.
     pub async fn hurried(replica: ReplicaState, look_up_time_max: Duration) -> Bare {
-        Bare::limited(
-            replica,
-            (WAIT_MAX, RECORD_INTERVAL),
-            Meter::new(6_000),
-            look_up_time_max,
-        )
-        .await
+        Bare::limited(replica, (WAIT_MAX, RECORD_INTERVAL), 6_000, look_up_time_max).await
     }
 
     /// One whose streams are recorded as often as this.
     pub async fn recording(replica: ReplicaState, record_interval: Duration) -> Bare {
-        Bare::limited(
-            replica,
-            (WAIT_MAX, record_interval),
-            Meter::new(6_000),
-            LOOK_UP_TIME_MAX,
-        )
-        .await
+        Bare::limited(replica, (WAIT_MAX, record_interval), 6_000, LOOK_UP_TIME_MAX).await
     }
 
     /// Of its store.
@@ -315,7 +297,7 @@ impl Bare {
     async fn limited(
         replica: ReplicaState,
         (stall_max, record_interval): (Duration, Duration),
-        meter: Meter,
+        per_minute: u32,
         look_up_time_max: Duration,
     ) -> Bare {
         let directory = tempfile::tempdir().unwrap();
@@ -331,7 +313,8 @@ impl Bare {
             key: key(),
             alert_partitions: 1,
             slots: StreamSlots::new(9, 9, prometheus::IntGauge::new("streams", "streams").unwrap()),
-            meter,
+            look_ups: Meter::new(Metered::LookUps, per_minute),
+            reads: Meter::new(Metered::Reads, 2 * per_minute),
             metrics: Metrics::new(&registry).unwrap(),
             shutdown: Shutdown::new(),
             readiness: readiness.flag("query", "catching up"),
