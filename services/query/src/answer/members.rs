@@ -172,6 +172,11 @@ impl RankedMembers {
         })
     }
 
+    /// The family.
+    pub fn family(&self) -> FamilyId {
+        self.family
+    }
+
     /// The time up to which everything is counted.
     pub fn freshness(&self) -> Freshness {
         self.freshness

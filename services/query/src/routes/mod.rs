@@ -5,6 +5,7 @@ mod batch;
 mod comparison;
 mod conditional;
 mod counts;
+mod export;
 mod families;
 mod hma;
 mod leak_through;
@@ -27,6 +28,7 @@ use crate::answer::AnswerError;
 use crate::state::QueryState;
 
 pub use batch::BATCH_BYTES_MAX;
+pub use export::{EXPORT_BINS_MAX, EXPORT_ROWS_MAX, EXPORT_TOO_LARGE};
 pub use hma::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
     UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
@@ -74,7 +76,7 @@ pub const RATE_LIMITED: ProblemKind = ProblemKind {
 };
 
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 11] = {
+pub const PROBLEMS: [ProblemKind; 12] = {
     let [
         type_unknown,
         malformed,
@@ -89,6 +91,7 @@ pub const PROBLEMS: [ProblemKind; 11] = {
         INVALID_CURSOR,
         TOO_MANY_STREAMS,
         RATE_LIMITED,
+        EXPORT_TOO_LARGE,
         type_unknown,
         malformed,
         unmatchable,

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tocsin_model::Scope;
 use tocsin_runtime::Problem;
@@ -12,9 +14,11 @@ use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::INVALID_CURSOR;
+use super::export::{self, About};
 use super::parameters::{self, Parameters};
 use super::reader::Reader;
 use crate::answer::{RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry};
+use crate::export::{Table, TableFormat};
 use crate::page::Rank;
 use crate::state::QueryState;
 use crate::tail::now_ms;
@@ -41,8 +45,8 @@ struct Remembered {
 
 /// A ranking, and the entries of its first page.
 #[derive(Debug)]
-pub(super) struct Ranking {
-    pub(super) families: RankedFamilies,
+struct Ranking {
+    families: RankedFamilies,
     first: Vec<(Rank, TrendingEntry)>,
 }
 
@@ -79,22 +83,26 @@ impl TrendingCache {
 pub(crate) struct TrendingParameters {
     /// `5m`, `1h` (the default) or `24h`.
     window: Option<String>,
-    /// How many families, 1 to 100; 20 when absent.
+    /// How many families, 1 to 100; 20 when absent. Of a table 1 to 10,000, and as many when absent.
     #[param(value_type = Option<u32>)]
     limit: Option<String>,
     /// `next` of an earlier answer for the same window: the families that rank behind it.
     after: Option<String>,
+    /// `json` (the default), `csv` or `parquet`; instead of `Accept`.
+    format: Option<String>,
 }
 
 /// The hot families of the reader's scope, the most spread first
 ///
 /// In pages: `next` of an answer, passed as `after`, goes on behind its last family. A ranking moves while it is read: a family that rises or falls past
 /// that place comes twice or not at all. The first 10,000 are ranked.
+///
+/// As a table (`text/csv`, `application/vnd.apache.parquet`) it has one row for each family, without platforms; the header `Link` names the next page.
 #[utoipa::path(get, path = "/v1/trending", tag = "query", security(("api_key" = [])),
     params(TrendingParameters),
     responses(
-        (status = 200, body = TrendingAnswer),
-        (status = 400, description = "`invalid_parameter`, `invalid_cursor`", body = Problem, content_type = "application/problem+json"),
+        (status = 200, content((TrendingAnswer = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = 400, description = "`invalid_parameter`, `invalid_cursor`, `export_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
@@ -103,9 +111,17 @@ pub(crate) struct TrendingParameters {
 pub(crate) async fn trending(
     State(state): State<QueryState>,
     reader: Reader,
+    uri: Uri,
+    headers: HeaderMap,
     Parameters(parameters): Parameters<TrendingParameters>,
-) -> Result<Json<TrendingAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let length = parameters::window(parameters.window.as_deref())?;
+    if let Some(format) = export::format(parameters.format.as_deref(), &headers)? {
+        let limit = export::rows(parameters.limit.as_deref())?;
+        let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
+        let ranking = ranking(&state, reader.scope, length).await?;
+        return Ok(table(&state, &ranking, (after, limit), format, &uri));
+    }
     let limit = parameters::limit(parameters.limit.as_deref(), TRENDING_LIMIT_DEFAULT, TRENDING_LIMIT_MAX)?;
     let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
     let ranking = ranking(&state, reader.scope, length).await?;
@@ -129,11 +145,42 @@ pub(crate) async fn trending(
             entries.await.map_err(|error| Problem::internal(&error))?
         }
     };
-    Ok(Json(ranking.families.answer(entries, next)))
+    Ok(Json(ranking.families.answer(entries, next)).into_response())
+}
+
+/// A page of the ranking as a table; its rows are made as they are taken.
+fn table(
+    state: &QueryState,
+    ranking: &Arc<Ranking>,
+    (after, limit): (Option<Rank>, usize),
+    format: TableFormat,
+    asked: &Uri,
+) -> Response {
+    let families = &ranking.families;
+    let (places, more) = families.page(after, limit);
+    let cursor = places.last().filter(|_| more);
+    let cursor = cursor.map(|last| last.seal(state.key(), families.scope, list(families.length)));
+    let told = families.answer(Vec::new(), None);
+    let about = About {
+        name: format!("trending-{}", told.window),
+        as_of: told.as_of,
+        lag_ms: told.lag_ms,
+        next: cursor.map(|cursor| export::next_page(asked, &cursor)),
+    };
+    let (worker, ranking, places) = (state.clone(), Arc::clone(ranking), places.to_vec());
+    let row = move |rank| {
+        let entry = ranking.families.entry(worker.replica(), &rank, now_ms())?;
+        Some(export::trending_row(entry))
+    };
+    let table = Table {
+        columns: export::TRENDING,
+        rows: Box::new(places.into_iter().filter_map(row)),
+    };
+    export::answered(format, table, about)
 }
 
 /// What a cursor of this list is sealed for.
-pub(super) fn list(length: WindowLength) -> &'static str {
+fn list(length: WindowLength) -> &'static str {
     match length {
         WindowLength::Minutes5 => "trending 5m",
         WindowLength::Hour1 => "trending 1h",
@@ -142,18 +189,13 @@ pub(super) fn list(length: WindowLength) -> &'static str {
 }
 
 /// Behind which place a page begins.
-pub(super) fn after(
-    state: &QueryState,
-    scope: Scope,
-    length: WindowLength,
-    text: Option<&str>,
-) -> Result<Option<Rank>, Problem> {
+fn after(state: &QueryState, scope: Scope, length: WindowLength, text: Option<&str>) -> Result<Option<Rank>, Problem> {
     let open = |text| Rank::open(state.key(), scope, list(length), text);
     text.map(open).transpose().map_err(|_| Problem::new(INVALID_CURSOR))
 }
 
 /// A ranking that is at most [`TRENDING_AGE_MAX`] old.
-pub(super) async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
+async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
     if let Some(recent) = state.trending().recent(scope, length) {
         return Ok(recent);
     }
