@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin_model::DeploymentKey;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -8,10 +8,12 @@ use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use crate::banks::Banks;
+use crate::frames::Frames;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
 use crate::routes::{LeakThroughCache, Meter, StreamSlots, TrendingCache};
+use crate::tail::now_ms;
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ struct Shared {
     stall_max: Duration,
     record_interval: Duration,
     look_up_time_max: Duration,
+    frames: Arc<Frames>,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
     look_ups: Meter,
@@ -93,6 +96,7 @@ impl QueryState {
                 stall_max: parts.stall_max,
                 record_interval: parts.record_interval,
                 look_up_time_max: parts.look_up_time_max,
+                frames: Arc::default(),
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
                 look_ups: parts.look_ups,
@@ -127,6 +131,21 @@ impl QueryState {
         self.shared
             .arrivals
             .send_if_modified(|sequence| std::mem::replace(sequence, newest) != newest);
+    }
+
+    /// Tells the readers of every scope what moved since the last time.
+    pub fn make_frames(&self) {
+        let started_at = Instant::now();
+        self.shared.frames.make(self.replica(), now_ms());
+        self.shared.frames.rest(self.replica());
+        self.shared
+            .metrics
+            .frame_seconds
+            .set(started_at.elapsed().as_secs_f64());
+    }
+
+    pub(crate) fn frames(&self) -> &Arc<Frames> {
+        &self.shared.frames
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -43,25 +43,7 @@ async fn figures_that_are_the_same_are_not_sent_again() {
     let mut world = World::default();
     world.see_many(seen(1, 1, Sharing::All, 0), 12);
     let bare = ready(Fed::default()).await;
-    let feed = |made: &[Made], from: u64| {
-        for (number, made) in made.iter().enumerate() {
-            let offset = from + number as u64;
-            let record = tocsin_log::RecordRef {
-                topic: made.feed.topic(),
-                partition: made.partition,
-                offset,
-                appended_at_ms: START + offset as i64,
-                stamped_by: tocsin_log::StampedBy::Log,
-                key: Some(&made.key),
-                value: made.value.as_deref(),
-                headers: tocsin_log::Headers::Slice(&[]),
-            };
-            let change = tocsin_query::replica::decode(made.feed, &record).unwrap();
-            let position = tocsin_query::replica::Position::of(&record);
-            bare.state.replica().apply(position, change).unwrap();
-        }
-    };
-    feed(&world.records(60_000), 0);
+    bare.feed(&world.records(60_000));
     bare.state.replica().alerts.push(0, 1, START, alert(1, Scope::All));
     let key = &bare.keys.party_2;
     let to = "to=2023-11-14T22:01:00Z";
@@ -89,7 +71,7 @@ async fn figures_that_are_the_same_are_not_sent_again() {
         assert_ne!(text(&others, "etag"), text(&headers, "etag"), "{path}");
     }
     // Time goes on and nothing happens: the figures are as they were, known up to a later time.
-    feed(&world.records(61_000), 10_000);
+    bare.feed(&world.records(61_000));
     for (path, tag) in paths.iter().zip(&tags) {
         let (status, headers, body) = ask(&bare, key, path, Some(tag)).await;
         assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
@@ -116,7 +98,7 @@ async fn figures_that_are_the_same_are_not_sent_again() {
         kind: Kind::Share,
         ..share
     });
-    feed(&world.records(62_000), 20_000);
+    bare.feed(&world.records(62_000));
     bare.state.replica().alerts.push(0, 2, START, alert(2, Scope::All));
     for (path, tag) in paths.iter().zip(&tags).take(4) {
         let (status, headers, body) = ask(&bare, key, path, Some(tag)).await;

@@ -8,6 +8,7 @@ mod cold;
 mod comparison;
 mod counts;
 mod family;
+mod frame;
 mod leak_through;
 mod matches;
 mod members;
@@ -31,6 +32,7 @@ pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
+pub use frame::{FRAME_FAMILIES_MAX, FrameAnswer, Moved, MovedFamily, all_that_spreads, moved};
 pub use leak_through::{
     BankLeakThrough, Delays, LISTED_CONTENTS_MAX, LeakThroughAnswer, ListedContents, PlatformLeakThrough,
     leak_through_answer, listed_contents,

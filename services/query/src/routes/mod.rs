@@ -37,7 +37,7 @@ pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
 pub use meter::{Meter, Metered};
 pub use stream::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX};
-pub use stream_slots::StreamSlots;
+pub use stream_slots::{StreamLimits, StreamSlots};
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
 
 /// The replica has not caught up with the log yet.
@@ -139,7 +139,7 @@ fn metered() -> OpenApiRouter<QueryState> {
 }
 
 #[derive(OpenApi)]
-#[openapi(modifiers(&BearerKey), tags(
+#[openapi(modifiers(&BearerKey), components(schemas(crate::answer::FrameAnswer)), tags(
     (name = "query", description = "Figures and alerts inside the reader's scope"),
     (name = "hma", description = "Look-ups in the shape of the open matcher HMA"),
 ))]

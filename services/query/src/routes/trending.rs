@@ -45,9 +45,16 @@ struct Remembered {
 
 /// A ranking, and the entries of its first page.
 #[derive(Debug)]
-struct Ranking {
+pub(super) struct Ranking {
     families: RankedFamilies,
     first: Vec<(Rank, TrendingEntry)>,
+}
+
+impl Ranking {
+    /// The order of the families.
+    pub(super) fn families(&self) -> &RankedFamilies {
+        &self.families
+    }
 }
 
 impl Default for TrendingCache {
@@ -195,7 +202,7 @@ fn after(state: &QueryState, scope: Scope, length: WindowLength, text: Option<&s
 }
 
 /// A ranking that is at most [`TRENDING_AGE_MAX`] old.
-async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
+pub(super) async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
     if let Some(recent) = state.trending().recent(scope, length) {
         return Ok(recent);
     }
