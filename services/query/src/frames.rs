@@ -1,10 +1,12 @@
 //! One frame a second for each scope in which somebody follows what moves: made once, and sent to all its readers.
 //!
 //! Frames are kept for a minute. A reader who is not ready for each gets those that it missed as one, with the newest figures of each family; one
-//! who is further behind than that is sent away.
+//! who is further behind than that is sent away. Readers take turns within the second: ten thousand that all wrote at once would keep everybody else waiting.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tocsin_model::{FamilyId, Scope, Timestamp};
 use tocsin_wire::document::instant;
@@ -18,10 +20,17 @@ pub(crate) const FRAMES_KEPT: usize = 64;
 /// Of so many families in each scope it is remembered what was told last; beyond it the memory begins anew.
 const TOLD_MAX: usize = 16_384;
 
+/// Readers are divided into so many turns of a second ...
+const TURNS: usize = 32;
+/// ... which follow each other at this distance.
+const TURN: Duration = Duration::from_millis(25);
+
 /// The frames of every scope that has readers.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     boards: Mutex<HashMap<Scope, Board>>,
+    /// How many readers there ever were.
+    readers: AtomicUsize,
 }
 
 /// The frames of one scope.
@@ -52,6 +61,8 @@ pub(crate) struct FrameReader {
     scope: Scope,
     newest: watch::Receiver<u64>,
     passed: u64,
+    /// How long after a frame was made it is this reader's turn.
+    turn: Duration,
 }
 
 /// What waits for a reader.
@@ -100,7 +111,9 @@ impl Frames {
         board.readers += 1;
         let newest = board.newest.subscribe();
         let passed = *newest.borrow();
+        let turn = self.readers.fetch_add(1, Ordering::Relaxed) % TURNS;
         FrameReader {
+            turn: TURN * turn as u32,
             frames: Arc::clone(self),
             scope,
             newest,
@@ -164,11 +177,12 @@ impl FrameReader {
         self.passed
     }
 
-    /// Waits until there is a frame that was not taken.
+    /// Waits until there is a frame that was not taken, and it is this reader's turn.
     pub(crate) async fn changed(&mut self) {
         let passed = self.passed;
         // The board stays as long as it has readers.
         let _ = self.newest.wait_for(|newest| *newest > passed).await;
+        tokio::time::sleep(self.turn).await;
     }
 
     /// Whether there is a frame that was not taken.

@@ -12,7 +12,7 @@ use crate::frames::Frames;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{LeakThroughCache, Meter, StreamSlots, TrendingCache};
+use crate::routes::{KeyChecks, LeakThroughCache, Meter, StreamSlots, TrendingCache};
 use crate::tail::now_ms;
 
 /// What every request shares. Cheap to clone.
@@ -36,6 +36,7 @@ struct Shared {
     record_interval: Duration,
     look_up_time_max: Duration,
     frames: Arc<Frames>,
+    key_checks: KeyChecks,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
     look_ups: Meter,
@@ -97,6 +98,7 @@ impl QueryState {
                 record_interval: parts.record_interval,
                 look_up_time_max: parts.look_up_time_max,
                 frames: Arc::default(),
+                key_checks: KeyChecks::default(),
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
                 look_ups: parts.look_ups,
@@ -142,6 +144,10 @@ impl QueryState {
             .metrics
             .frame_seconds
             .set(started_at.elapsed().as_secs_f64());
+    }
+
+    pub(crate) fn key_checks(&self) -> &KeyChecks {
+        &self.shared.key_checks
     }
 
     pub(crate) fn frames(&self) -> &Arc<Frames> {

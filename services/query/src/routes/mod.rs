@@ -8,6 +8,7 @@ mod counts;
 mod export;
 mod families;
 mod hma;
+mod key_checks;
 mod leak_through;
 mod meter;
 mod parameters;
@@ -33,6 +34,7 @@ pub use hma::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
     UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
+pub(crate) use key_checks::KeyChecks;
 pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
 pub use meter::{Meter, Metered};

@@ -233,7 +233,7 @@ impl Follower {
             if self.key_checked_at.elapsed() >= HEARTBEAT_INTERVAL {
                 self.key_checked_at = Instant::now();
                 // A store that does not answer says nothing against the key; new requests are refused meanwhile.
-                if let Err(problem) = self.reader.check_again(&self.state).await
+                if let Err(problem) = self.state.key_checks().check(&self.state, &self.reader).await
                     && problem.status().is_client_error()
                 {
                     return self.end(EndCode::Unauthenticated);
