@@ -19,8 +19,12 @@ pub struct QueryConfig {
     pub streams_max: usize,
     /// The most streams that the readers of one scope (a party, or the coordinators) may hold open. 1 to `streams_max`. Default: 64.
     pub streams_per_scope_max: usize,
+    /// The most streams open with one key. 1 to `streams_per_scope_max`. Default: 16.
+    pub streams_per_key_max: usize,
     /// How many hashes one key may look up in a minute: `/m`, `/c`, `/h` and `/v1/counts`. 1 to 1,000,000. Default: 6,000.
     pub look_ups_per_minute: u32,
+    /// How many other requests one key may make in a minute; opening a stream is one. 1 to 1,000,000. Default: 12,000.
+    pub reads_per_minute: u32,
 }
 
 impl Default for QueryConfig {
@@ -32,7 +36,9 @@ impl Default for QueryConfig {
             alerts_retention_hours: 168,
             streams_max: 1_024,
             streams_per_scope_max: 64,
+            streams_per_key_max: 16,
             look_ups_per_minute: 6_000,
+            reads_per_minute: 12_000,
         }
     }
 }
@@ -83,10 +89,16 @@ impl QueryConfig {
                 self.streams_max as u64,
             ),
             (
+                "query.streams_per_key_max",
+                self.streams_per_key_max as u64,
+                self.streams_per_scope_max as u64,
+            ),
+            (
                 "query.look_ups_per_minute",
                 u64::from(self.look_ups_per_minute),
                 1_000_000,
             ),
+            ("query.reads_per_minute", u64::from(self.reads_per_minute), 1_000_000),
         ];
         ranges
             .into_iter()
@@ -106,8 +118,9 @@ mod tests {
         let config = QueryConfig {
             hot_records_max: 0,
             streams_max: 10,
+            streams_per_scope_max: 11,
             ..QueryConfig::default()
         };
-        assert_eq!(config.refusals().len(), 2);
+        assert_eq!(config.refusals().len(), 3);
     }
 }

@@ -1,17 +1,19 @@
 //! Cursors of the alert feed: where a reader stands in every partition of the alerts topic.
 //!
-//! Positions are offsets, and the gaps between a reader's offsets would tell how many alerts others got. A cursor is therefore sealed:
-//! a synthetic initialisation vector (RFC 5297, section 1.3.4) over the deployment's keyed 128-bit digest, a pseudo-random function
-//! that both authenticates the positions and makes the key stream that hides them. Every replica of a deployment opens every cursor.
+//! Positions are offsets, and the gaps between a reader's offsets would tell how many alerts others got. A cursor is therefore sealed for its
+//! reader's scope.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tocsin_model::{DeploymentKey, KEY_GROUPS, Scope};
 
-const SEAL_LABEL: &str = "alert cursor seal";
-const STREAM_LABEL: &str = "alert cursor stream";
-const SEAL_BYTES: usize = 16;
+use crate::sealed::SealKind;
+
 const POSITION_BYTES: usize = 8;
+
+const KIND: SealKind = SealKind {
+    seal: "alert cursor seal",
+    stream: "alert cursor stream",
+    bytes_max: POSITION_BYTES * Cursor::PARTITIONS_MAX,
+};
 
 /// The next offset to read of each partition of the alerts topic; a partition beyond the end stands at 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,10 +59,8 @@ impl Cursor {
     /// The cursor as text for a reader of `scope`: base64url. Its length tells the number of partitions and nothing else.
     pub fn seal(&self, key: &DeploymentKey, scope: Scope, partitions: u32) -> String {
         let count = (partitions as usize).clamp(self.next.len(), Self::PARTITIONS_MAX);
-        let mut positions: Vec<u8> = (0..count as u32).flat_map(|p| self.next(p).to_le_bytes()).collect();
-        let seal = seal_of(key, scope, &positions);
-        apply_stream(key, &seal, &mut positions);
-        URL_SAFE_NO_PAD.encode([seal.as_slice(), &positions].concat())
+        let positions: Vec<u8> = (0..count as u32).flat_map(|p| self.next(p).to_le_bytes()).collect();
+        KIND.seal(key, &[&class(scope)], positions)
     }
 
     /// Opens what [`Cursor::seal`] made.
@@ -68,15 +68,8 @@ impl Cursor {
     /// # Errors
     /// The text was not made by this deployment for this scope.
     pub fn open(key: &DeploymentKey, scope: Scope, text: &str) -> Result<Cursor, CursorError> {
-        if text.len() > (SEAL_BYTES + POSITION_BYTES * Self::PARTITIONS_MAX) * 4 / 3 + 4 {
-            return Err(CursorError);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?;
-        let (seal, positions) = bytes.split_at_checked(SEAL_BYTES).ok_or(CursorError)?;
-        let seal: [u8; SEAL_BYTES] = seal.try_into().map_err(|_| CursorError)?;
-        let mut positions = positions.to_vec();
-        apply_stream(key, &seal, &mut positions);
-        if positions.len() % POSITION_BYTES != 0 || seal_of(key, scope, &positions) != seal {
+        let positions = KIND.open(key, &[&class(scope)], text).ok_or(CursorError)?;
+        if positions.len() % POSITION_BYTES != 0 {
             return Err(CursorError);
         }
         let next = positions
@@ -87,18 +80,8 @@ impl Cursor {
     }
 }
 
-fn seal_of(key: &DeploymentKey, scope: Scope, positions: &[u8]) -> [u8; SEAL_BYTES] {
-    let scope = scope.own_class().number().to_le_bytes();
-    key.digest(SEAL_LABEL, &[&scope, positions]).to_le_bytes()
-}
-
-fn apply_stream(key: &DeploymentKey, seal: &[u8; SEAL_BYTES], bytes: &mut [u8]) {
-    for (index, block) in bytes.chunks_mut(SEAL_BYTES).enumerate() {
-        let stream = key.digest(STREAM_LABEL, &[seal, &(index as u64).to_le_bytes()]);
-        for (byte, mask) in block.iter_mut().zip(stream.to_le_bytes()) {
-            *byte ^= mask;
-        }
-    }
+fn class(scope: Scope) -> [u8; 4] {
+    scope.own_class().number().to_le_bytes()
 }
 
 #[cfg(test)]
@@ -127,6 +110,17 @@ mod tests {
         assert_eq!(
             Cursor::open(&DeploymentKey::from_bytes([8; 32]), Scope::Coordinators, &text),
             Err(CursorError)
+        );
+    }
+
+    #[test]
+    fn what_readers_hold_is_opened_for_ever() {
+        let mut cursor = Cursor::default();
+        cursor.pass(0, 41);
+        cursor.pass(2, 9);
+        assert_eq!(
+            cursor.seal(&key(), Scope::Coordinators, 4),
+            "aqCSZeyPNDYqFVfqsZwQM1lPKrcJtIK3r-kD5Su8QDSIxyTLAHHtWNkTohoMHjZI"
         );
     }
 

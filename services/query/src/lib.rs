@@ -11,6 +11,8 @@
 //! * Intervals hold the truth: what is not counted exactly is told as an interval, apart from what is.
 //! * Broken and foreign records of the log are counted and left out; none stops the replica.
 //! * Nothing is answered before the replica caught up with what the log held when it started.
+//! * What moves is told with the figures it has, never by how much they rose: who missed a frame loses nothing by the next.
+//! * A table is written while it is read: no more of it is held than one piece.
 //! * Every map and buffer has a stated maximum; a slow reader of the stream costs a bounded buffer and is sent away.
 //!
 //! Start reading at [`replica::ReplicaState::apply`] (what a record changes), then [`answer::family_answer`] (what a reader is told), then
@@ -21,11 +23,15 @@ pub mod replica;
 pub mod answer;
 pub mod banks;
 pub mod cursor;
+pub mod page;
 
 mod config;
+mod export;
+mod frames;
 mod listings;
 mod metrics;
 mod routes;
+mod sealed;
 mod spawn;
 mod state;
 mod tail;
@@ -34,9 +40,10 @@ pub use config::QueryConfig;
 pub use listings::{LISTINGS_AGE_MAX, LISTINGS_MAX};
 pub use metrics::Metrics;
 pub use routes::{
-    BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX,
-    LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL, Meter, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED,
-    RECORD_INTERVAL, STALL_MAX, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
+    BANKS_ASKED_MAX, BATCH_BYTES_MAX, COMPARE_BYTES_MAX, EXPORT_BINS_MAX, EXPORT_ROWS_MAX, EXPORT_TOO_LARGE,
+    HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT,
+    MALFORMED_SIGNAL, Meter, Metered, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED, RECORD_INTERVAL, STALL_MAX,
+    StreamLimits, StreamSlots, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE,
     UNMATCHABLE_SIGNAL, description, router,
 };
 pub use spawn::{QueryError, QueryParts, spawn};

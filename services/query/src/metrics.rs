@@ -1,6 +1,6 @@
 //! What an operator sees of the query role. Labels are topics, partitions and fixed words.
 
-use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::replica::{Position, Skipped};
 
@@ -83,8 +83,12 @@ pub struct Metrics {
     pub(crate) read_failures: IntCounter,
     /// Streams open.
     pub(crate) streams: IntGauge,
+    /// How long the last frames took.
+    pub(crate) frame_seconds: Gauge,
     /// Streams ended because their reader was too slow.
     pub(crate) streams_evicted: IntCounter,
+    /// Requests refused because their key asked more than it may.
+    pub(crate) reads_limited: IntCounter,
     recorded: IntCounterVec,
 }
 
@@ -158,10 +162,18 @@ impl Metrics {
                 "tocsin_query_read_failures_total",
                 "Reads of the log that failed and were tried again",
             )?,
-            streams: IntGauge::new("tocsin_query_streams", "Streams of alerts that are open")?,
+            streams: IntGauge::new("tocsin_query_streams", "Streams that are open")?,
+            frame_seconds: Gauge::new(
+                "tocsin_query_frame_seconds",
+                "How long it took to make the last frames of what moved, for all scopes",
+            )?,
             streams_evicted: IntCounter::new(
                 "tocsin_query_streams_evicted_total",
-                "Streams of alerts that were ended because their reader was too slow",
+                "Streams that were ended because their reader was too slow",
+            )?,
+            reads_limited: IntCounter::new(
+                "tocsin_query_reads_limited_total",
+                "Requests refused because their key asked more than it may in a minute",
             )?,
             recorded: IntCounterVec::new(
                 Opts::new(
@@ -191,12 +203,14 @@ impl Metrics {
         ] {
             registry.register(Box::new(gauge.clone()))?;
         }
+        registry.register(Box::new(metrics.frame_seconds.clone()))?;
         registry.register(Box::new(metrics.look_ups.clone()))?;
         for counter in [
             &metrics.listings_asked,
             &metrics.listings_remembered,
             &metrics.read_failures,
             &metrics.streams_evicted,
+            &metrics.reads_limited,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }

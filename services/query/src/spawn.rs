@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use prometheus::Registry;
 use tocsin_log::{LogError, SharedLog, TopicPartition};
 use tocsin_model::{DeploymentKey, PartitionCount};
@@ -11,9 +13,14 @@ use crate::config::QueryConfig;
 use crate::cursor::Cursor;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
-use crate::routes::{LOOK_UP_TIME_MAX, Meter, RECORD_INTERVAL, STALL_MAX, StreamSlots};
+use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamLimits, StreamSlots};
 use crate::state::{QueryState, QueryStateParts};
 use crate::tail::Tail;
+
+/// Frames of what moves are a second apart.
+const FRAME_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether a second is over, and whether to stop.
+const FRAME_STEP: Duration = Duration::from_millis(50);
 
 /// What the query role stands on.
 pub struct QueryParts {
@@ -94,11 +101,15 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         key: parts.key,
         alert_partitions: partitions_of(Feed::Alerts),
         slots: StreamSlots::new(
-            config.streams_max,
-            config.streams_per_scope_max,
+            StreamLimits {
+                count_max: config.streams_max,
+                per_scope_max: config.streams_per_scope_max,
+                per_key_max: config.streams_per_key_max,
+            },
             metrics.streams.clone(),
         ),
-        meter: Meter::new(config.look_ups_per_minute),
+        look_ups: Meter::new(Metered::LookUps, config.look_ups_per_minute),
+        reads: Meter::new(Metered::Reads, config.reads_per_minute),
         metrics,
         shutdown: roles.shutdown().clone(),
         readiness: parts.readiness,
@@ -113,6 +124,18 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
     let tail = Tail::new(parts.log, state.clone(), roles.shutdown().clone(), partitions);
     roles.spawn_thread("query-tail", move || {
         tail.run();
+        Ok(())
+    })?;
+    let (frames, shutdown) = (state.clone(), roles.shutdown().clone());
+    roles.spawn_thread("query-frames", move || {
+        let mut made_at = Instant::now();
+        while !shutdown.is_requested() {
+            std::thread::sleep(FRAME_STEP);
+            if made_at.elapsed() >= FRAME_INTERVAL {
+                made_at = Instant::now();
+                frames.make_frames();
+            }
+        }
         Ok(())
     })?;
     Ok(state)

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin_model::DeploymentKey;
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -8,10 +8,12 @@ use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use crate::banks::Banks;
+use crate::frames::Frames;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{LeakThroughCache, Meter, StreamSlots, TrendingCache};
+use crate::routes::{KeyChecks, LeakThroughCache, Meter, StreamSlots, TrendingCache};
+use crate::tail::now_ms;
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]
@@ -33,9 +35,12 @@ struct Shared {
     stall_max: Duration,
     record_interval: Duration,
     look_up_time_max: Duration,
+    frames: Arc<Frames>,
+    key_checks: KeyChecks,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
-    meter: Meter,
+    look_ups: Meter,
+    reads: Meter,
     look_up_turns: Arc<Semaphore>,
     banks: Banks,
     listings: Listings,
@@ -63,7 +68,9 @@ pub struct QueryStateParts {
     /// The streams that may be open.
     pub slots: StreamSlots,
     /// How much each key may look up.
-    pub meter: Meter,
+    pub look_ups: Meter,
+    /// How much else each key may ask.
+    pub reads: Meter,
     /// After how long a reader that takes nothing is sent away.
     pub stall_max: Duration,
     /// How often a stream that goes on is recorded.
@@ -90,9 +97,12 @@ impl QueryState {
                 stall_max: parts.stall_max,
                 record_interval: parts.record_interval,
                 look_up_time_max: parts.look_up_time_max,
+                frames: Arc::default(),
+                key_checks: KeyChecks::default(),
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
-                meter: parts.meter,
+                look_ups: parts.look_ups,
+                reads: parts.reads,
                 look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
                 listings: Listings::default(),
@@ -123,6 +133,25 @@ impl QueryState {
         self.shared
             .arrivals
             .send_if_modified(|sequence| std::mem::replace(sequence, newest) != newest);
+    }
+
+    /// Tells the readers of every scope what moved since the last time.
+    pub fn make_frames(&self) {
+        let started_at = Instant::now();
+        self.shared.frames.make(self.replica(), now_ms());
+        self.shared.frames.rest(self.replica());
+        self.shared
+            .metrics
+            .frame_seconds
+            .set(started_at.elapsed().as_secs_f64());
+    }
+
+    pub(crate) fn key_checks(&self) -> &KeyChecks {
+        &self.shared.key_checks
+    }
+
+    pub(crate) fn frames(&self) -> &Arc<Frames> {
+        &self.shared.frames
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -165,8 +194,12 @@ impl QueryState {
         self.shared.look_up_time_max
     }
 
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.shared.meter
+    pub(crate) fn look_ups(&self) -> &Meter {
+        &self.shared.look_ups
+    }
+
+    pub(crate) fn reads(&self) -> &Meter {
+        &self.shared.reads
     }
 
     pub(crate) fn look_up_turns(&self) -> &Arc<Semaphore> {

@@ -25,7 +25,7 @@ fn fed(world: &mut World, at: i64) -> Fed {
 }
 
 fn count(fed: &Fed, scope: Scope, hash: &ContentHash) -> Value {
-    let answer = count_answer(&fed.replica, scope, hash, key().content_id(hash), START).unwrap();
+    let answer = count_answer(&fed.replica, scope, Some(hash), key().content_id(hash), START).unwrap();
     serde_json::to_value(answer).unwrap()
 }
 

@@ -11,7 +11,8 @@ use world::*;
 const MINUTE: i64 = 60_000;
 
 fn ask(fed: &Fed, scope: Scope, content: u8) -> Value {
-    let answer = members_answer(&fed.replica, scope, id(content), START).unwrap();
+    let (answer, next) = members_answer(&fed.replica, scope, id(content), (None, 1_000), START).unwrap();
+    assert_eq!(next, None);
     serde_json::to_value(answer).unwrap()
 }
 
@@ -143,6 +144,6 @@ fn members_of_another_party_s_scope_change_no_byte() {
 fn a_cold_content_has_no_members() {
     let (mut world, _) = family();
     world.see(seen(9, 1, Sharing::All, 0));
-    let refused = members_answer(&fed(world).replica, Scope::All, id(9), START);
+    let refused = members_answer(&fed(world).replica, Scope::All, id(9), (None, 1_000), START);
     assert_eq!(refused, Err(AnswerError::NotHot));
 }

@@ -201,6 +201,26 @@ async fn a_key_that_looked_up_enough_waits_and_no_other_does() {
                 .map(|value| value.to_str().unwrap().to_owned())
         };
         let headers = ["ratelimit-limit", "ratelimit-remaining", "retry-after"].map(header);
+        // Both versions of the headers say the same.
+        let field = |name, of: &str| {
+            let text = header(name).unwrap();
+            let part = text
+                .split(';')
+                .find_map(|part| part.strip_prefix(of))
+                .map(str::to_owned);
+            (
+                text.starts_with(if path.starts_with("/v1/counts") || !path.starts_with("/v1") {
+                    "\"look-ups\""
+                } else {
+                    "\"reads\""
+                }),
+                part,
+            )
+        };
+        assert_eq!(field("ratelimit-policy", "q="), (true, header("ratelimit-limit")));
+        assert_eq!(field("ratelimit-policy", "w="), (true, Some("60".to_owned())));
+        assert_eq!(field("ratelimit", "r="), (true, header("ratelimit-remaining")));
+        assert_eq!(field("ratelimit", "t="), (true, header("ratelimit-reset")));
         let reset: u32 = header("ratelimit-reset").unwrap_or("0".to_owned()).parse().unwrap();
         assert!(reset <= 60);
         (response.status().as_u16(), headers)
@@ -216,8 +236,17 @@ async fn a_key_that_looked_up_enough_waits_and_no_other_does() {
     assert_eq!((status, remaining.as_deref()), (429, Some("0")));
     assert!((1..=60).contains(&retry_after.unwrap().parse::<u32>().unwrap()));
     assert_eq!(ask(&bare.keys.party_2, "/c/banks").await, (200, told("2")));
-    // What is no look-up is not counted.
-    assert_eq!(ask(&bare.keys.party_1, "/v1/trending").await, (200, [None, None, None]));
+    // What is no look-up has a quota of its own.
+    let told = |remaining: &str| [Some("6".to_owned()), Some(remaining.to_owned()), None];
+    for left in (0..6).rev() {
+        let asked = ask(&bare.keys.party_1, "/v1/trending").await;
+        assert_eq!(asked, (200, told(&left.to_string())));
+    }
+    let (status, [_, remaining, retry_after]) = ask(&bare.keys.party_1, "/v1/alerts").await;
+    assert_eq!((status, remaining.as_deref()), (429, Some("0")));
+    assert!((1..=60).contains(&retry_after.unwrap().parse::<u32>().unwrap()));
+    assert_eq!(counted(&bare.registry, "tocsin_query_reads_limited_total", None), 1.0);
+    assert_eq!(ask(&bare.keys.party_2, "/v1/alerts").await, (200, told("5")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -154,3 +154,27 @@ async fn a_reader_that_does_not_take_its_alerts_is_sent_away_and_can_go_on() {
     let (_, page) = get(router, Some(&keys.party_1), &format!("/v1/alerts?since={last}")).await;
     assert_eq!(page["gap"], true);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_stream_of_a_revoked_key_ends_and_no_other() {
+    let bare = Bare::start(empty_replica(), WAIT_MAX).await;
+    bare.state.set_ready();
+    let mut readings = Vec::new();
+    for key in [&bare.keys.party_1, &bare.keys.party_1, &bare.keys.party_2] {
+        let mut reading = Reading::open(&bare.router, key, None).await.unwrap();
+        assert_eq!(reading.next().await.unwrap().name, "position");
+        readings.push(reading);
+    }
+    bare.store.revoke_party(PartyId(1)).await.unwrap();
+    for reading in &mut readings[..2] {
+        let end = reading.next().await.unwrap();
+        assert_eq!(
+            (end.name.as_str(), &end.data["code"]),
+            ("end", &"unauthenticated".into())
+        );
+        assert_eq!(reading.next().await, None);
+    }
+    bare.state.replica().alerts.push(0, 1, START, alert(1, Scope::All));
+    bare.state.alerts_arrived();
+    assert_eq!(readings[2].alerts(1).await.0, [1]);
+}

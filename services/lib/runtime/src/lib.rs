@@ -22,6 +22,7 @@ mod server;
 mod shutdown;
 pub mod telemetry;
 mod traceparent;
+mod write_deadline;
 
 pub use config::{ConfigError, Loaded, Refusal};
 pub use memory::{MemoryConfig, MemoryPart, MemoryPressure};

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Shutdown;
 use crate::problem::{self, Problem};
+use crate::write_deadline::WriteDeadline;
 
 /// What connections may cost.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,14 @@ struct Limits {
     connections_max: usize,
     /// How long the head of a request may take to arrive: a client that sends none holds a connection no longer.
     head_time_max: Duration,
+    /// How long a client may take nothing while an answer waits. More than readers of a stream have, who are first told why they are sent away.
+    write_time_max: Duration,
 }
 
 const LIMITS: Limits = Limits {
-    connections_max: 8_192,
+    connections_max: 16_384,
     head_time_max: Duration::from_secs(20),
+    write_time_max: Duration::from_secs(90),
 };
 
 /// How long to wait after the system refused a connection: it has no files left, and asking at once would spin.
@@ -81,7 +85,10 @@ async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: S
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(WriteDeadline::new(stream, limits.write_time_max)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -103,6 +110,7 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_util::io::ReaderStream;
 
     use super::*;
 
@@ -128,6 +136,7 @@ mod tests {
         let limits = Limits {
             connections_max: 1,
             head_time_max: Duration::from_millis(30),
+            ..LIMITS
         };
         let (mut slow, _shutdown, _server) = connect(limits, Router::new()).await;
         slow.write_all(b"GET / HT").await.unwrap();
@@ -138,6 +147,37 @@ mod tests {
         // There is one place only: the second is served because the first was sent away.
         assert!(read_to_end(&mut next).await.starts_with("HTTP/1.1 404"));
         read_to_end(&mut slow).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_sent_away() {
+        let limits = Limits {
+            connections_max: 1,
+            write_time_max: Duration::from_millis(200),
+            ..LIMITS
+        };
+        let endless = async || axum::body::Body::from_stream(ReaderStream::new(tokio::io::repeat(7)));
+        let router = Router::new().route("/endless", get(endless));
+        let (mut client, _shutdown, _server) = connect(limits, router).await;
+        client
+            .write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        // Far more than the system's buffers hold: as long as it is taken, it is sent.
+        let mut bytes = vec![0; 1 << 20];
+        for _ in 0..24 {
+            tokio::time::timeout(PATIENCE, client.read_exact(&mut bytes))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        let address = client.peer_addr().unwrap();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        // There is one place only: the second is served because the first, which reads no more, was sent away.
+        assert!(read_to_end(&mut next).await.starts_with("HTTP/1.1 404"));
     }
 
     #[tokio::test]

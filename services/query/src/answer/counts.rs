@@ -27,8 +27,8 @@ pub struct CountsAnswer {
 /// How often one content was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct CountAnswer {
-    /// The hash that was asked about.
-    pub hash: HashText,
+    /// The hash that was asked about; of a content asked about by its id its strongest one, where it is hot, and null where it is not.
+    pub hash: Option<HashText>,
     /// `hot`: exact since promotion; `cold`: approximate; `unseen`: nothing inside the reader's scope in the 24 hours before
     /// `as_of`.
     pub state: &'static str,
@@ -46,14 +46,14 @@ pub struct CountAnswer {
     pub quarantined: Option<QuarantineAnswer>,
 }
 
-/// How often the content of a hash was seen, whose id is `id`.
+/// How often a content was seen: that of a hash whose id is `id`, or the one of this id itself.
 ///
 /// # Errors
 /// A partition has not told its time yet.
 pub fn count_answer(
     replica: &ReplicaState,
     scope: Scope,
-    hash: &ContentHash,
+    hash: Option<&ContentHash>,
     id: ContentId,
     now_ms: i64,
 ) -> Result<CountAnswer, AnswerError> {
@@ -62,7 +62,8 @@ pub fn count_answer(
         return Ok(answer);
     }
     // Events count for their strongest hash. What has this one beside it is known once it is announced.
-    for announced in replica.announced.equal(id, scope, 1) {
+    let announced = hash.map(|_| replica.announced.equal(id, scope, 1));
+    for announced in announced.into_iter().flatten() {
         if let Some(answer) = of(announced.content)? {
             return Ok(answer);
         }
@@ -80,7 +81,7 @@ pub fn count_answer(
         group.lag_ms.saturating_add(behind_group)
     });
     Ok(CountAnswer {
-        hash: HashText::from(hash),
+        hash: hash.map(HashText::from),
         state: "unseen",
         content: id.to_string(),
         family: FamilyId(id).to_string(),
@@ -104,10 +105,11 @@ fn count_of(
     replica: &ReplicaState,
     scope: Scope,
     content: ContentId,
-    hash: &ContentHash,
+    hash: Option<&ContentHash>,
     now_ms: i64,
 ) -> Result<Option<CountAnswer>, AnswerError> {
     let records = replica.hot.visible(content, scope);
+    let told = hash.or(records.first().map(|record| record.hash())).map(HashText::from);
     let counted: Vec<&HotRecord> = records
         .iter()
         .map(|held| &***held)
@@ -116,12 +118,12 @@ fn count_of(
     let family = replica.hot.family_of(content, scope).unwrap_or(FamilyId(content));
     let quarantined = records.iter().find_map(|record| record.flood()).map(quarantine_answer);
     if counted.is_empty() {
-        let cold = match cold_answer(replica, scope, content, Some(hash), now_ms) {
+        let cold = match cold_answer(replica, scope, content, hash, now_ms) {
             Err(AnswerError::NotFound) => return Ok(None),
             answer => answer?,
         };
         return Ok(Some(CountAnswer {
-            hash: HashText::from(hash),
+            hash: told,
             state: "cold",
             content: content.to_string(),
             family: family.to_string(),
@@ -150,7 +152,7 @@ fn count_of(
         }
     });
     Ok(Some(CountAnswer {
-        hash: HashText::from(hash),
+        hash: told,
         state: "hot",
         content: content.to_string(),
         family: family.to_string(),

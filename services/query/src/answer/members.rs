@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{ContentId, Evidence, Joined, Kind, PlatformId, Scope, Timestamp};
+use tocsin_model::{ContentId, Evidence, FamilyId, Interval, Joined, Kind, PlatformId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_velocity::record::{Listing, Resolution};
@@ -10,11 +10,13 @@ use tocsin_velocity::since::{self, Since, is_posted};
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
+use super::trending::page_of;
 use super::{AnswerError, Freshness, scope_name};
+use crate::page::Rank;
 use crate::replica::{Held, Names, ReplicaState};
 
-/// The most members told: those that spread most in the last hour.
-const MEMBERS_MAX: usize = 1_000;
+/// The most members in one answer.
+pub const MEMBERS_LIMIT_MAX: usize = 1_000;
 
 /// The contents of a family, how they came into it, and what came of them on each platform.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -31,10 +33,12 @@ pub struct MembersAnswer {
     pub listed_at: Option<String>,
     /// What came since the listing of each member that is listed, over all of them, by platform.
     pub since_listing: Vec<SinceListingAnswer>,
-    /// The members, by spread in the last hour, at most 1,000: the first leads.
+    /// The members, by spread in the last hour, then in the last 24: the first of the first page leads.
     pub members: Vec<MemberAnswer>,
-    /// How many members are left out.
+    /// How many members rank behind these.
     pub members_left_out: u64,
+    /// Pass it as `after` for those that do; null where there are none.
+    pub next: Option<String>,
 }
 
 /// One content of a family.
@@ -120,7 +124,79 @@ pub struct SinceListingAnswer {
     pub reposted_1h: u64,
 }
 
-/// The members of a family, as a reader may know them.
+/// The members of a family in the order of their spread.
+#[derive(Clone, Debug)]
+pub struct RankedMembers {
+    scope: Scope,
+    family: FamilyId,
+    freshness: Freshness,
+    listed_at: Option<Timestamp>,
+    since_listing: Vec<SinceListingAnswer>,
+    /// Where each stands: by spread in the last hour, then in the last 24.
+    pub ranks: Vec<Rank>,
+}
+
+impl RankedMembers {
+    /// Ranks the members that a reader may see.
+    ///
+    /// # Errors
+    /// Nothing of it is hot inside the reader's scope, or a partition has not told its time yet.
+    pub fn of(
+        replica: &ReplicaState,
+        scope: Scope,
+        content: ContentId,
+        now_ms: i64,
+    ) -> Result<RankedMembers, AnswerError> {
+        let family = replica.hot.family_of(content, scope).ok_or(AnswerError::NotHot)?;
+        let records = replica.hot.records_of(family, scope);
+        let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
+        let mut counts: BTreeMap<ContentId, (u64, u64)> = BTreeMap::new();
+        for record in &records {
+            let spread = |length| spread(record, length, freshness.as_of).low;
+            let counts = counts.entry(record.content()).or_default();
+            counts.0 += spread(WindowLength::Hour1);
+            counts.1 += spread(WindowLength::Hours24);
+        }
+        let mut ranks: Vec<Rank> = counts
+            .into_iter()
+            .map(|(content, counts)| Rank { counts, id: content.0 })
+            .collect();
+        ranks.sort_unstable();
+        Ok(RankedMembers {
+            scope,
+            family,
+            freshness,
+            listed_at: listings(&records).map(|listing| listing.at).min(),
+            since_listing: since_listing(&records, freshness.as_of, &replica.names),
+            ranks,
+        })
+    }
+
+    /// The family.
+    pub fn family(&self) -> FamilyId {
+        self.family
+    }
+
+    /// The time up to which everything is counted.
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// The `limit` places behind `after`, or the first ones; and whether there are more behind them.
+    pub fn page(&self, after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
+        page_of(&self.ranks, after, limit)
+    }
+
+    /// A member at its place. `None` when it is no longer hot.
+    pub fn member(&self, replica: &ReplicaState, rank: &Rank) -> Option<MemberAnswer> {
+        let held = replica.hot.visible(ContentId(rank.id), self.scope);
+        let records: Vec<&HotRecord> = held.iter().map(|held| &***held).collect();
+        let (now, names) = (self.freshness.as_of, &replica.names);
+        (!records.is_empty()).then(|| member(&records, self.listed_at, now, names))
+    }
+}
+
+/// The members of a family, as a reader may know them: `limit` of them behind `after`. The second is where the next page goes on, if there is one.
 ///
 /// # Errors
 /// Nothing of it is hot inside the reader's scope, or a partition has not told its time yet.
@@ -128,39 +204,33 @@ pub fn members_answer(
     replica: &ReplicaState,
     scope: Scope,
     content: ContentId,
+    (after, limit): (Option<Rank>, usize),
     now_ms: i64,
-) -> Result<MembersAnswer, AnswerError> {
-    let family = replica.hot.family_of(content, scope).ok_or(AnswerError::NotHot)?;
-    let records = replica.hot.records_of(family, scope);
-    let freshness = Freshness::of_family(replica, family, &records, now_ms)?;
-    let now = freshness.as_of;
-    let mut contents: BTreeMap<ContentId, Vec<&HotRecord>> = BTreeMap::new();
-    for held in &records {
-        contents.entry(held.content()).or_default().push(held);
-    }
-    let listed_at = listings(&records).map(|listing| listing.at).min();
-    let mut members: Vec<MemberAnswer> = contents
-        .values()
-        .map(|records| member(records, listed_at, now, &replica.names))
-        .collect();
-    members.sort_by(|one, other| {
-        let rank = |member: &MemberAnswer| (member.spread_1h.low, member.spread_24h.low);
-        rank(other)
-            .cmp(&rank(one))
-            .then_with(|| one.content.cmp(&other.content))
+) -> Result<(MembersAnswer, Option<Rank>), AnswerError> {
+    let ranked = RankedMembers::of(replica, scope, content, now_ms)?;
+    let (places, more) = ranked.page(after, limit.min(MEMBERS_LIMIT_MAX));
+    let last = places.last().or(after.as_ref());
+    let behind = last.map_or(0, |last| {
+        ranked.ranks.len() - ranked.ranks.partition_point(|rank| rank <= last)
     });
-    let members_left_out = members.len().saturating_sub(MEMBERS_MAX) as u64;
-    members.truncate(MEMBERS_MAX);
-    Ok(MembersAnswer {
-        family: family.to_string(),
+    let answer = MembersAnswer {
+        family: ranked.family.to_string(),
         scope: scope_name(scope),
-        as_of: instant(now),
-        lag_ms: freshness.lag_ms,
-        listed_at: listed_at.and_then(instant),
-        since_listing: since_listing(&records, now, &replica.names),
-        members,
-        members_left_out,
-    })
+        as_of: instant(ranked.freshness.as_of),
+        lag_ms: ranked.freshness.lag_ms,
+        listed_at: ranked.listed_at.and_then(instant),
+        since_listing: ranked.since_listing.clone(),
+        members: places.iter().filter_map(|rank| ranked.member(replica, rank)).collect(),
+        members_left_out: behind as u64,
+        next: None,
+    };
+    Ok((answer, places.last().filter(|_| more).copied()))
+}
+
+/// What a record says of the spread in the window that ends now.
+fn spread(record: &HotRecord, length: WindowLength, now: Timestamp) -> Interval {
+    let window = window(length, now);
+    record.spread(length.resolution(), window.from, window.to)
 }
 
 fn listings(records: &[Arc<Held>]) -> impl Iterator<Item = &Listing> {
@@ -170,12 +240,9 @@ fn listings(records: &[Arc<Held>]) -> impl Iterator<Item = &Listing> {
 /// The records of one content, the scope's own class first.
 fn member(records: &[&HotRecord], listed_at: Option<Timestamp>, now: Timestamp, names: &Names) -> MemberAnswer {
     let joined = records.iter().find_map(|record| record.joined());
-    let spread = |length: WindowLength| {
-        let window = window(length, now);
-        let spread = records
-            .iter()
-            .map(|record| record.spread(length.resolution(), window.from, window.to));
-        Range::from(spread.reduce(|sum, more| sum.plus(more)).unwrap_or_default())
+    let range = |length: WindowLength| {
+        let of_each = records.iter().map(|record| spread(record, length, now));
+        Range::from(of_each.reduce(Interval::plus).unwrap_or_default())
     };
     let listing = records
         .iter()
@@ -187,8 +254,8 @@ fn member(records: &[&HotRecord], listed_at: Option<Timestamp>, now: Timestamp, 
         joined: joined.map(|joined| joined_answer(joined, names)),
         first_seen: records.iter().map(|record| record.first_seen()).min().and_then(instant),
         last_seen: records.iter().map(|record| record.last_seen()).max().and_then(instant),
-        spread_1h: spread(WindowLength::Hour1),
-        spread_24h: spread(WindowLength::Hours24),
+        spread_1h: range(WindowLength::Hour1),
+        spread_24h: range(WindowLength::Hours24),
         severity: records
             .iter()
             .filter_map(|record| record.watched())

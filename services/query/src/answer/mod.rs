@@ -2,9 +2,13 @@
 //! arguments.
 
 mod alert;
+mod batch;
+mod breakdown;
 mod cold;
+mod comparison;
 mod counts;
 mod family;
+mod frame;
 mod leak_through;
 mod matches;
 mod members;
@@ -17,12 +21,18 @@ use tocsin_model::{FamilyId, GroupId, Timestamp};
 use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
+pub use batch::{BATCH_MAX, BatchAnswer, BatchCount, BatchEntry, batch_answer};
+pub use breakdown::{BreakdownAnswer, BreakdownLength, BreakdownWindow, PartAnswer, Share, breakdown_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};
+pub use comparison::{
+    Alignment, COMPARED_MAX, ComparedBin, ComparedFamily, ComparedLine, ComparisonAnswer, comparison_answer,
+};
 pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_answer};
 pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
+pub use frame::{FRAME_FAMILIES_MAX, FrameAnswer, Moved, MovedFamily, all_that_spreads, moved};
 pub use leak_through::{
     BankLeakThrough, Delays, LISTED_CONTENTS_MAX, LeakThroughAnswer, ListedContents, PlatformLeakThrough,
     leak_through_answer, listed_contents,
@@ -31,9 +41,12 @@ pub use matches::{
     FoundContent, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
     VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
-pub use members::{JoinedAnswer, MemberAnswer, MemberPlatform, MembersAnswer, SinceListingAnswer, members_answer};
+pub use members::{
+    JoinedAnswer, MEMBERS_LIMIT_MAX, MemberAnswer, MemberPlatform, MembersAnswer, RankedMembers, SinceListingAnswer,
+    members_answer,
+};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
-pub use trending::{TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
+pub use trending::{RANKED_MAX, RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
 
 pub use tocsin_wire::document::scope_name;
 
@@ -51,6 +64,17 @@ pub enum AnswerError {
     /// The partition has not told its time yet.
     #[error("the partition has not told its time yet")]
     TimeUnknown,
+}
+
+impl AnswerError {
+    /// The code of the problem that says so, where an answer has several parts and some are missing.
+    pub fn code(self) -> &'static str {
+        match self {
+            AnswerError::NotFound => "not_found",
+            AnswerError::NotHot => "not_hot",
+            AnswerError::TimeUnknown => "unavailable",
+        }
+    }
 }
 
 /// Up to when an answer counts everything, and how far that is behind.
@@ -109,6 +133,14 @@ impl Freshness {
                 lag_ms: oldest.lag_ms.max(lag_ms),
             },
         ))
+    }
+
+    /// The freshness of what rests on both.
+    pub fn older(self, other: Freshness) -> Freshness {
+        Freshness {
+            as_of: self.as_of.min(other.as_of),
+            lag_ms: self.lag_ms.max(other.lag_ms),
+        }
     }
 
     /// The freshness of an answer that rests on all partitions: that of the oldest. `None` while no partition has told its time: nothing

@@ -1,8 +1,7 @@
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{FamilyId, Interval, Scope, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Interval, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, family_figures, window};
 use tocsin_wire::document::{HashText, Range, instant};
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::family::{PlatformCounts, founding_hash, platform_counts};
 use super::{Freshness, scope_name, window_name};
+use crate::page::Rank;
 use crate::replica::{Held, ReplicaState};
 
 /// The most families in one answer.
@@ -28,6 +28,10 @@ pub struct TrendingAnswer {
     pub lag_ms: Option<u64>,
     /// The families, by the lower end of `spread`, then the upper.
     pub families: Vec<TrendingEntry>,
+    /// Pass it as `after` for those that rank behind these; null where there are none.
+    pub next: Option<String>,
+    /// How many families spread too and are in no page: those behind the first 10,000.
+    pub families_left_out: u64,
 }
 
 /// One hot family. What its contents spread in classes that are not hot is left out; ask for the family to see it.
@@ -57,6 +61,87 @@ pub struct TrendingEntry {
     pub exact_since: Option<String>,
 }
 
+/// The most families that are ranked: beyond it those that spread least are in no page.
+pub const RANKED_MAX: usize = 10_000;
+
+/// The families of a scope in the order of a window's spread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedFamilies {
+    /// The reader's scope.
+    pub scope: Scope,
+    /// The window.
+    pub length: WindowLength,
+    /// Where each stands, [`RANKED_MAX`] at most.
+    pub ranks: Vec<Rank>,
+    /// How many more there are.
+    pub left_out: u64,
+    freshness: Option<Freshness>,
+}
+
+impl RankedFamilies {
+    /// Ranks the families that certainly spread in the window. Looks at every hot family of the scope.
+    pub fn of(replica: &ReplicaState, scope: Scope, length: WindowLength, now_ms: i64) -> RankedFamilies {
+        let freshness = Freshness::of_all(replica, now_ms);
+        let families = replica.hot.families(scope).into_iter();
+        let mut ranks: Vec<Rank> = families
+            .filter_map(|family| {
+                let records = replica.hot.records_of(family, scope);
+                let as_of = Freshness::of_family(replica, family, &records, now_ms).ok()?.as_of;
+                let spread = spread(&records, length, as_of);
+                // What may only have spread before it became hot does not trend.
+                (spread.low > 0).then_some(Rank {
+                    counts: (spread.low, spread.high),
+                    id: family.0.0,
+                })
+            })
+            .collect();
+        ranks.sort_unstable();
+        let left_out = ranks.len().saturating_sub(RANKED_MAX) as u64;
+        ranks.truncate(RANKED_MAX);
+        ranks.shrink_to_fit();
+        RankedFamilies {
+            scope,
+            length,
+            ranks,
+            left_out,
+            freshness,
+        }
+    }
+
+    /// The `limit` places behind `after`, or the first ones; and whether there are more behind them.
+    pub fn page(&self, after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
+        page_of(&self.ranks, after, limit)
+    }
+
+    /// A family at its place. `None` when it is no longer there.
+    pub fn entry(&self, replica: &ReplicaState, rank: &Rank, now_ms: i64) -> Option<TrendingEntry> {
+        let family = FamilyId(ContentId(rank.id));
+        let records = replica.hot.records_of(family, self.scope);
+        let freshness = Freshness::of_family(replica, family, &records, now_ms).ok()?;
+        entry(replica, self.length, family, &records, freshness)
+    }
+
+    /// The answer that holds these entries.
+    pub fn answer(&self, families: Vec<TrendingEntry>, next: Option<String>) -> TrendingAnswer {
+        TrendingAnswer {
+            scope: scope_name(self.scope),
+            window: window_name(self.length),
+            as_of: self.freshness.and_then(|freshness| instant(freshness.as_of)),
+            lag_ms: self.freshness.map(|freshness| freshness.lag_ms),
+            families,
+            next,
+            families_left_out: self.left_out,
+        }
+    }
+}
+
+/// The `limit` places of a ranking behind `after`, or the first ones; and whether there are more behind them.
+pub(super) fn page_of(ranks: &[Rank], after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
+    let begins = after.map_or(0, |after| ranks.partition_point(|rank| *rank <= after));
+    let ends = begins.saturating_add(limit).min(ranks.len());
+    (&ranks[begins..ends], ends < ranks.len())
+}
+
 /// The `limit` families that spread most in the window. Looks at every hot family of the scope.
 pub fn trending_answer(
     replica: &ReplicaState,
@@ -65,35 +150,10 @@ pub fn trending_answer(
     limit: usize,
     now_ms: i64,
 ) -> TrendingAnswer {
-    let freshness = Freshness::of_all(replica, now_ms);
-    let mut ranked: Vec<(Interval, FamilyId)> = replica
-        .hot
-        .families(scope)
-        .into_iter()
-        .filter_map(|family| {
-            let records = replica.hot.records_of(family, scope);
-            let as_of = Freshness::of_family(replica, family, &records, now_ms).ok()?.as_of;
-            let spread = spread(&records, length, as_of);
-            // What may only have spread before it became hot does not trend.
-            (spread.low > 0).then_some((spread, family))
-        })
-        .collect();
-    ranked.sort_unstable_by_key(|(spread, family)| (Reverse((spread.low, spread.high)), *family));
-    ranked.truncate(limit.min(TRENDING_LIMIT_MAX));
-    TrendingAnswer {
-        scope: scope_name(scope),
-        window: window_name(length),
-        as_of: freshness.and_then(|freshness| instant(freshness.as_of)),
-        lag_ms: freshness.map(|freshness| freshness.lag_ms),
-        families: ranked
-            .into_iter()
-            .filter_map(|(_, family)| {
-                let records = replica.hot.records_of(family, scope);
-                let freshness = Freshness::of_family(replica, family, &records, now_ms).ok()?;
-                entry(replica, length, family, &records, freshness)
-            })
-            .collect(),
-    }
+    let ranked = RankedFamilies::of(replica, scope, length, now_ms);
+    let (places, _) = ranked.page(None, limit.min(TRENDING_LIMIT_MAX));
+    let entries = places.iter().filter_map(|rank| ranked.entry(replica, rank, now_ms));
+    ranked.answer(entries.collect(), None)
 }
 
 fn spread(records: &[Arc<Held>], length: WindowLength, as_of: Timestamp) -> Interval {

@@ -8,6 +8,8 @@ use dashmap::{DashMap, DashSet};
 use tocsin_model::{Class, ContentId, FamilyId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 
+use super::moves::Moves;
+
 /// Hot records by content and class, and the members of each family. Written by one thread, read by many.
 #[derive(Debug)]
 pub struct HotTable {
@@ -16,6 +18,7 @@ pub struct HotTable {
     members: DashMap<FamilyId, BTreeSet<(ContentId, Class)>>,
     /// The records of what is on the watch list.
     listed: DashSet<(ContentId, Class)>,
+    moves: Moves,
 }
 
 /// A record, and up to when it counts everything.
@@ -46,6 +49,7 @@ impl HotTable {
             records: DashMap::new(),
             members: DashMap::new(),
             listed: DashSet::new(),
+            moves: Moves::default(),
         }
     }
 
@@ -71,6 +75,7 @@ impl HotTable {
         {
             self.leave(old.family(), key);
         }
+        self.moves.mark(key.0, key.1);
         Ok(())
     }
 
@@ -127,6 +132,11 @@ impl HotTable {
             }
         }
         listed
+    }
+
+    /// Which contents changed.
+    pub fn moves(&self) -> &Moves {
+        &self.moves
     }
 
     /// How many records are held.

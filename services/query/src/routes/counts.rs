@@ -38,7 +38,7 @@ pub(crate) async fn counts(
     let scope = metered.reader.scope;
     let counts = hashes.iter().map(|hash| {
         let id = state.key().content_id(hash);
-        count_answer(state.replica(), scope, hash, id, now_ms()).map_err(unanswered)
+        count_answer(state.replica(), scope, Some(hash), id, now_ms()).map_err(unanswered)
     });
     let counts = counts.collect::<Result<_, _>>()?;
     Ok(Json(counts_answer(scope, counts)))

@@ -1,15 +1,24 @@
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use serde::Deserialize;
 use tocsin_runtime::Problem;
+use tocsin_wire::document::instant;
 use utoipa::IntoParams;
 
+use super::INVALID_CURSOR;
+use super::conditional::answered;
+use super::export::{self, About};
 use super::parameters::{self, Parameters, refused};
 use super::reader::Reader;
 use super::unanswered;
 use crate::answer::{
-    FamilyAnswer, MembersAnswer, SeriesAnswer, SeriesQuestion, family_answer, members_answer, series_answer,
+    BreakdownAnswer, BreakdownLength, FamilyAnswer, MEMBERS_LIMIT_MAX, MembersAnswer, RankedMembers, SeriesAnswer,
+    SeriesQuestion, breakdown_answer, family_answer, members_answer, series_answer,
 };
+use crate::export::{Table, TableFormat};
+use crate::page::Rank;
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
@@ -22,8 +31,10 @@ pub(crate) struct SeriesParameters {
     resolution: Option<String>,
     /// The start, RFC 3339, rounded down to a bin; the oldest bin held when absent or earlier.
     from: Option<String>,
-    /// The end, excluded; the open bin when absent or later.
+    /// The end, excluded, rounded up to a bin; the open bin when absent or later.
     to: Option<String>,
+    /// `json` (the default), `csv` or `parquet`; instead of `Accept`.
+    format: Option<String>,
 }
 
 /// Which content.
@@ -50,6 +61,7 @@ pub(crate) struct LookupParameters {
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn family(
@@ -63,49 +75,122 @@ pub(crate) async fn family(
         .map_err(unanswered)
 }
 
+/// Which members.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MembersParameters {
+    /// How many members, 1 to 1,000; 1,000 when absent. Of a table 1 to 10,000, and as many when absent.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// `next` of an earlier answer for the same id: the members that rank behind it.
+    after: Option<String>,
+    /// `json` (the default), `csv` or `parquet`; instead of `Accept`.
+    format: Option<String>,
+}
+
 /// The contents of a hot family
 ///
 /// How each came into it, when it was first seen on each platform, which one leads and which were posted although the family was on the watch
 /// list; and of listed contents, what came since on each platform: posted or blocked, how soon, and what comes again.
+///
+/// As a table (`text/csv`, `application/vnd.apache.parquet`) it has one row for each member, without platforms; the header `Link` names the next page.
 #[utoipa::path(get, path = "/v1/families/{id}/members", tag = "query", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits")),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), MembersParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
-        (status = 200, body = MembersAnswer),
+        (status = 200, content((MembersAnswer = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
+        (status = 400, description = "`invalid_parameter`, `invalid_cursor`, `export_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn members(
     State(state): State<QueryState>,
     reader: Reader,
     Path(id): Path<String>,
-) -> Result<Json<MembersAnswer>, Problem> {
+    uri: Uri,
+    headers: HeaderMap,
+    Parameters(parameters): Parameters<MembersParameters>,
+) -> Result<Response, Problem> {
     let content = parameters::content_id(&id)?;
-    members_answer(state.replica(), reader.scope, content, now_ms())
-        .map(Json)
-        .map_err(unanswered)
+    // A cursor is for the id that was asked about, whatever family that belongs to meanwhile.
+    let list = format!("members {content}");
+    let open = |text| Rank::open(state.key(), reader.scope, &list, text);
+    let after = parameters.after.as_deref().map(open).transpose();
+    let after = after.map_err(|_| Problem::new(INVALID_CURSOR))?;
+    if let Some(format) = export::format(parameters.format.as_deref(), &headers)? {
+        let limit = export::rows(parameters.limit.as_deref())?;
+        let ranked = RankedMembers::of(state.replica(), reader.scope, content, now_ms()).map_err(unanswered)?;
+        let (places, more) = ranked.page(after, limit);
+        let cursor = places.last().filter(|_| more);
+        let next = cursor.map(|last| export::next_page(&uri, &last.seal(state.key(), reader.scope, &list)));
+        let places = places.to_vec();
+        return Ok(members_table(&state, ranked, places, format, next));
+    }
+    let limit = parameters::limit(parameters.limit.as_deref(), MEMBERS_LIMIT_MAX, MEMBERS_LIMIT_MAX)?;
+    let page = members_answer(state.replica(), reader.scope, content, (after, limit), now_ms());
+    let (mut answer, last) = page.map_err(unanswered)?;
+    answer.next = last.map(|last| last.seal(state.key(), reader.scope, &list));
+    Ok(answered(&state, reader.scope, &headers, answer))
+}
+
+/// Members as a table; its rows are made as they are taken.
+fn members_table(
+    state: &QueryState,
+    ranked: RankedMembers,
+    places: Vec<Rank>,
+    format: TableFormat,
+    next: Option<String>,
+) -> Response {
+    let freshness = ranked.freshness();
+    let as_of = instant(freshness.as_of);
+    let about = About {
+        name: format!("members-{}", ranked.family()),
+        as_of: as_of.clone(),
+        lag_ms: Some(freshness.lag_ms),
+        next,
+    };
+    let worker = state.clone();
+    let row = move |rank| {
+        let member = ranked.member(worker.replica(), &rank)?;
+        Some(export::member_row(member, as_of.as_deref()))
+    };
+    let table = Table {
+        columns: export::MEMBERS,
+        rows: Box::new(places.into_iter().filter_map(row)),
+    };
+    export::answered(format, table, about)
 }
 
 /// The bins of a hot family
 ///
 /// Counts by platform and kind at one of three resolutions, exact since promotion. Bins without an event are left out.
+///
+/// As a table (`text/csv`, `application/vnd.apache.parquet`) it has one row for each bin, 100,000 at most.
 #[utoipa::path(get, path = "/v1/families/{id}/series", tag = "query", security(("api_key" = [])),
-    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), SeriesParameters),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), SeriesParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
-        (status = 200, body = SeriesAnswer),
-        (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 200, content((SeriesAnswer = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
+        (status = 400, description = "`invalid_parameter`, `export_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn series(
     State(state): State<QueryState>,
     reader: Reader,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Parameters(parameters): Parameters<SeriesParameters>,
-) -> Result<Json<SeriesAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let content = parameters::content_id(&id)?;
     let question = SeriesQuestion {
         resolution: parameters::resolution(parameters.resolution.as_deref())?,
@@ -117,9 +202,60 @@ pub(crate) async fn series(
     {
         return Err(refused("from: must lie before to"));
     }
-    series_answer(state.replica(), reader.scope, content, question, now_ms())
-        .map(Json)
-        .map_err(unanswered)
+    let format = export::format(parameters.format.as_deref(), &headers)?;
+    let answer = series_answer(state.replica(), reader.scope, content, question, now_ms());
+    let answer = answer.map_err(unanswered)?;
+    let Some(format) = format else {
+        return Ok(answered(&state, reader.scope, &headers, answer));
+    };
+    let about = About {
+        name: format!("series-{}-{}", answer.family, answer.resolution),
+        as_of: answer.as_of.clone(),
+        lag_ms: Some(answer.lag_ms),
+        next: None,
+    };
+    Ok(export::answered(format, export::series_table(&answer)?, about))
+}
+
+/// Which window.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BreakdownParameters {
+    /// `1h` (the default), `6h`, `12h` or `24h`.
+    window: Option<String>,
+}
+
+/// Where a hot family spreads, and what changed
+///
+/// The share of each surface, platform, region and language in the spread of a window, as an interval, and its change against the window of the
+/// same length before. `rising_surface` is where to intervene.
+#[utoipa::path(get, path = "/v1/families/{id}/breakdown", tag = "query", security(("api_key" = [])),
+    params(("id" = String, Path, description = "The family or a content, 32 hexadecimal digits"), BreakdownParameters,
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
+    responses(
+        (status = 200, body = BreakdownAnswer),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
+        (status = 400, description = "`invalid_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(crate) async fn breakdown(
+    State(state): State<QueryState>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Parameters(parameters): Parameters<BreakdownParameters>,
+) -> Result<Response, Problem> {
+    let content = parameters::content_id(&id)?;
+    let wanted = parameters.window.as_deref().unwrap_or("1h");
+    let length = BreakdownLength::ALL.into_iter().find(|length| length.name() == wanted);
+    let length = length.ok_or_else(|| refused("window: 1h, 6h, 12h or 24h"))?;
+    let answer = breakdown_answer(state.replica(), reader.scope, content, length, now_ms());
+    Ok(answered(&state, reader.scope, &headers, answer.map_err(unanswered)?))
 }
 
 /// What is known of a content hash
@@ -134,6 +270,7 @@ pub(crate) async fn series(
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn lookup(

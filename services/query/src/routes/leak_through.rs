@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use tocsin_model::Scope;
 use tocsin_runtime::Problem;
 use tokio::sync::Semaphore;
 
+use super::conditional::answered;
 use super::hma::{LOOK_UP_TIMED_OUT, unavailable};
 use super::reader::Reader;
 use super::unanswered;
@@ -61,25 +63,38 @@ impl LeakThroughCache {
 /// Of the contents on the watch list of which anything was seen since: how many attempts were posted all the same, how long it took from the listing
 /// to the first blocked upload and the first removal, and what is uploaded again still. An answer is at most a minute old.
 #[utoipa::path(get, path = "/v1/leak-through", tag = "query", security(("api_key" = [])),
+    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
     responses(
         (status = 200, body = LeakThroughAnswer),
+        (status = 304, description = "The figures are those of `If-None-Match`; `tocsin-as-of` says up to when"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`, `look_up_timed_out`", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(crate) async fn leak_through(
     State(state): State<QueryState>,
     reader: Reader,
-) -> Result<Json<LeakThroughAnswer>, Problem> {
-    let scope = reader.scope;
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let answer = recent_or_made(&state, reader.scope).await?;
+    Ok(answered(
+        &state,
+        reader.scope,
+        &headers,
+        LeakThroughAnswer::clone(&answer),
+    ))
+}
+
+async fn recent_or_made(state: &QueryState, scope: Scope) -> Result<Arc<LeakThroughAnswer>, Problem> {
     if let Some(recent) = state.leak_through().recent(scope) {
-        return Ok(Json(LeakThroughAnswer::clone(&recent)));
+        return Ok(recent);
     }
     let turn = Arc::clone(&state.leak_through().turn).acquire_owned();
-    let turn = in_time(&state, turn).await?;
+    let turn = in_time(state, turn).await?;
     let turn = turn.map_err(|error| Problem::internal(&error))?;
     if let Some(recent) = state.leak_through().recent(scope) {
-        return Ok(Json(LeakThroughAnswer::clone(&recent)));
+        return Ok(recent);
     }
     let worker = state.clone();
     let listed = tokio::task::spawn_blocking(move || (listed_contents(worker.replica(), scope, now_ms()), turn));
@@ -87,7 +102,7 @@ pub(crate) async fn leak_through(
     let listed = listed.map_err(unanswered)?;
     let mut listings = Vec::new();
     for hashes in listed.hashes().chunks(ASKED_AT_ONCE) {
-        let of_each = in_time(&state, state.store().listings_of_each(hashes)).await?;
+        let of_each = in_time(state, state.store().listings_of_each(hashes)).await?;
         listings.extend(of_each.map_err(|error| unavailable(&error))?);
     }
     let worker = state.clone();
@@ -97,8 +112,9 @@ pub(crate) async fn leak_through(
     });
     // Whoever has the turn next finds the answer.
     let (answer, _turn) = made.await.map_err(|error| Problem::internal(&error))?;
-    state.leak_through().put(scope, Arc::new(answer.clone()));
-    Ok(Json(answer))
+    let answer = Arc::new(answer);
+    state.leak_through().put(scope, Arc::clone(&answer));
+    Ok(answer)
 }
 
 /// What comes no later than a look-up may take.

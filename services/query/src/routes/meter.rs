@@ -1,7 +1,8 @@
-//! How much one key may look up: so many hashes a minute, with what is left told in headers.
+//! How much one key may ask: so many hashes looked up in a minute, and so many other requests, with what is left told in headers.
 //!
-//! The headers are those of `draft-ietf-httpapi-ratelimit-headers-07`, which clients know by name: `RateLimit-Limit`, `RateLimit-Remaining` and
-//! `RateLimit-Reset` (seconds). A refusal has `Retry-After` too (RFC 9110, section 10.2.3).
+//! The headers are those of `draft-ietf-httpapi-ratelimit-headers-10`: `RateLimit-Policy` names the quota, what it is and for how many seconds,
+//! `RateLimit` what is left of it and until when. The three of version 06, which more clients know, stand beside: `RateLimit-Limit`,
+//! `RateLimit-Remaining` and `RateLimit-Reset` (seconds). A refusal has `Retry-After` too (RFC 9110, section 10.2.3).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,9 +26,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// With so many keys remembered, those whose minute is over are forgotten. Keys are what an operator issues.
 const KEYS_KEPT: usize = 4_096;
 
-/// What every key has looked up in its minute.
+/// What is counted of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metered {
+    /// Hashes that are looked up.
+    LookUps,
+    /// All other requests.
+    Reads,
+}
+
+/// What every key has asked in its minute.
 #[derive(Debug)]
 pub struct Meter {
+    of: Metered,
     per_minute: u32,
     minutes: Mutex<HashMap<KeyId, Minute>>,
 }
@@ -38,24 +49,26 @@ struct Minute {
     used: u32,
 }
 
-/// What a key may look up still.
+/// What a key may ask still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quota {
+    of: Metered,
     limit: u32,
     remaining: u32,
     reset_s: u32,
 }
 
 impl Meter {
-    /// A meter that lets each key look up so many hashes a minute.
-    pub fn new(per_minute: u32) -> Self {
+    /// A meter that lets each key ask so much in a minute.
+    pub fn new(of: Metered, per_minute: u32) -> Self {
         Meter {
+            of,
             per_minute,
             minutes: Mutex::default(),
         }
     }
 
-    /// Takes `count` look-ups of a key's minute, which begins with the first of them; none when there are not so many left.
+    /// Takes `count` of a key's minute, which begins with the first of them; none when there are not so many left.
     ///
     /// # Errors
     /// Not so many are left.
@@ -77,11 +90,22 @@ impl Meter {
         }
         let passed = now.saturating_duration_since(minute.began_at);
         let quota = Quota {
+            of: self.of,
             limit: self.per_minute,
             remaining: self.per_minute.saturating_sub(minute.used),
             reset_s: MINUTE.saturating_sub(passed).as_millis().div_ceil(1_000) as u32,
         };
         if is_enough { Ok(quota) } else { Err(quota) }
+    }
+}
+
+impl Metered {
+    /// The name of the quota.
+    fn name(self) -> &'static str {
+        match self {
+            Metered::LookUps => "look-ups",
+            Metered::Reads => "reads",
+        }
     }
 }
 
@@ -93,13 +117,13 @@ pub(crate) struct MeteredReader {
 
 /// Where a request's quota is put for the headers of its answer.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Option<Quota>>>);
+pub(super) struct Told(Arc<Mutex<Option<Quota>>>);
 
 impl FromRequestParts<QueryState> for MeteredReader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &QueryState) -> Result<MeteredReader, Problem> {
-        let reader = Reader::from_request_parts(parts, state).await?;
+        let reader = Reader::unmetered(parts, state).await?;
         let told = parts.extensions.get::<Told>().cloned();
         let metered = MeteredReader { reader, told };
         metered.charge(state, 1)?;
@@ -113,20 +137,41 @@ impl MeteredReader {
     /// # Errors
     /// The key has not so many left.
     pub(crate) fn charge(&self, state: &QueryState, count: u32) -> Result<(), Problem> {
-        let taken = state.meter().take(self.reader.key_id, count, Instant::now());
-        let (Ok(quota) | Err(quota)) = taken;
-        if let Some(Told(told)) = &self.told {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
-        }
-        if taken.is_err() {
+        let charged = charge(state.look_ups(), self.reader.key_id, count, self.told.as_ref());
+        if charged.is_err() {
             state.metrics().look_up(LookUp::RateLimited);
-            return Err(Problem::new(RATE_LIMITED).with_retry_after_s(quota.reset_s));
         }
-        Ok(())
+        charged
     }
 }
 
-/// Adds the headers of the quota to the answers of routes whose readers are metered.
+/// Takes one read of a key.
+///
+/// # Errors
+/// The key has none left.
+pub(super) fn charge_read(state: &QueryState, key: KeyId, parts: &Parts) -> Result<(), Problem> {
+    let charged = charge(state.reads(), key, 1, parts.extensions.get::<Told>());
+    if charged.is_err() {
+        state.metrics().reads_limited.inc();
+    }
+    charged
+}
+
+fn charge(meter: &Meter, key: KeyId, count: u32, told: Option<&Told>) -> Result<(), Problem> {
+    let taken = meter.take(key, count, Instant::now());
+    let (Ok(quota) | Err(quota)) = taken;
+    if let Some(Told(told)) = told {
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+    }
+    match taken {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::new(RATE_LIMITED)
+            .with_detail(format!("{}: {} a minute", quota.of.name(), quota.limit))
+            .with_retry_after_s(quota.reset_s)),
+    }
+}
+
+/// Adds the headers of the quota to the answers.
 pub(super) async fn tell_quota(mut request: Request, next: Next) -> Response {
     let told = Told::default();
     request.extensions_mut().insert(told.clone());
@@ -134,6 +179,12 @@ pub(super) async fn tell_quota(mut request: Request, next: Next) -> Response {
     let quota = *told.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(quota) = quota {
         let headers = response.headers_mut();
+        let (name, limit) = (quota.of.name(), quota.limit);
+        let text = |text: String| HeaderValue::from_str(&text).expect("names and numbers are visible ASCII");
+        let seconds = MINUTE.as_secs();
+        headers.insert("ratelimit-policy", text(format!("\"{name}\";q={limit};w={seconds}")));
+        let (remaining, reset) = (quota.remaining, quota.reset_s);
+        headers.insert("ratelimit", text(format!("\"{name}\";r={remaining};t={reset}")));
         headers.insert("ratelimit-limit", HeaderValue::from(quota.limit));
         headers.insert("ratelimit-remaining", HeaderValue::from(quota.remaining));
         headers.insert("ratelimit-reset", HeaderValue::from(quota.reset_s));
@@ -147,10 +198,11 @@ mod tests {
 
     #[test]
     fn a_key_has_its_quota_each_minute_and_takes_nothing_from_another() {
-        let meter = Meter::new(3);
+        let meter = Meter::new(Metered::LookUps, 3);
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);
         let quota = |remaining, reset_s| Quota {
+            of: Metered::LookUps,
             limit: 3,
             remaining,
             reset_s,
@@ -170,7 +222,7 @@ mod tests {
 
     #[test]
     fn keys_whose_minute_is_over_are_forgotten() {
-        let meter = Meter::new(3);
+        let meter = Meter::new(Metered::Reads, 3);
         let began = Instant::now();
         for key in 0..KEYS_KEPT as u128 {
             assert!(meter.take(KeyId(key), 1, began).is_ok());

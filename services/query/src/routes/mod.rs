@@ -1,9 +1,14 @@
 //! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
 
 mod alerts;
+mod batch;
+mod comparison;
+mod conditional;
 mod counts;
+mod export;
 mod families;
 mod hma;
+mod key_checks;
 mod leak_through;
 mod meter;
 mod parameters;
@@ -13,6 +18,7 @@ mod stream;
 mod stream_slots;
 mod trending;
 
+use axum::extract::DefaultBodyLimit;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -22,15 +28,18 @@ use utoipa_axum::routes;
 use crate::answer::AnswerError;
 use crate::state::QueryState;
 
+pub use batch::BATCH_BYTES_MAX;
+pub use export::{EXPORT_BINS_MAX, EXPORT_ROWS_MAX, EXPORT_TOO_LARGE};
 pub use hma::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
     UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
+pub(crate) use key_checks::KeyChecks;
 pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
-pub use meter::Meter;
+pub use meter::{Meter, Metered};
 pub use stream::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX};
-pub use stream_slots::StreamSlots;
+pub use stream_slots::{StreamLimits, StreamSlots};
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
 
 /// The replica has not caught up with the log yet.
@@ -47,11 +56,11 @@ pub const NOT_HOT: ProblemKind = ProblemKind {
     title: "The content is not hot: only approximate totals are held",
 };
 
-/// The cursor was not given to this reader by this deployment.
+/// The cursor was not given to this reader, for this list, by this deployment.
 pub const INVALID_CURSOR: ProblemKind = ProblemKind {
     status: 400,
     code: "invalid_cursor",
-    title: "The cursor was not given to this reader by this deployment",
+    title: "The cursor was not given to this reader, for this list, by this deployment",
 };
 
 /// The reader's party, or all readers together, hold as many streams open as they may.
@@ -61,15 +70,15 @@ pub const TOO_MANY_STREAMS: ProblemKind = ProblemKind {
     title: "As many streams are open as may be",
 };
 
-/// The key has looked up as much as it may in a minute.
+/// The key has asked as much as it may in a minute.
 pub const RATE_LIMITED: ProblemKind = ProblemKind {
     status: 429,
     code: "rate_limited",
-    title: "The key has looked up as many hashes as it may in a minute",
+    title: "The key has asked as much as it may in a minute",
 };
 
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 11] = {
+pub const PROBLEMS: [ProblemKind; 12] = {
     let [
         type_unknown,
         malformed,
@@ -84,6 +93,7 @@ pub const PROBLEMS: [ProblemKind; 11] = {
         INVALID_CURSOR,
         TOO_MANY_STREAMS,
         RATE_LIMITED,
+        EXPORT_TOO_LARGE,
         type_unknown,
         malformed,
         unmatchable,
@@ -110,25 +120,28 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(families::family))
         .routes(routes!(families::members))
         .routes(routes!(families::series))
+        .routes(routes!(families::breakdown))
         .routes(routes!(families::lookup))
+        .routes(routes!(comparison::compare))
         .routes(routes!(trending::trending))
         .routes(routes!(leak_through::leak_through))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))
         .merge(metered())
+        .layer(axum::middleware::from_fn(meter::tell_quota))
 }
 
 /// The routes on which a key's look-ups are counted.
 fn metered() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new()
-        .routes(routes!(counts::counts))
+        .routes(routes!(counts::counts, batch::batch))
+        .layer(DefaultBodyLimit::max(batch::BATCH_BYTES_MAX))
         .merge(hma::routes())
-        .layer(axum::middleware::from_fn(meter::tell_quota))
 }
 
 #[derive(OpenApi)]
-#[openapi(modifiers(&BearerKey), tags(
+#[openapi(modifiers(&BearerKey), components(schemas(crate::answer::FrameAnswer)), tags(
     (name = "query", description = "Figures and alerts inside the reader's scope"),
     (name = "hma", description = "Look-ups in the shape of the open matcher HMA"),
 ))]

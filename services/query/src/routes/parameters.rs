@@ -39,11 +39,15 @@ pub(crate) fn content_id(text: &str) -> Result<ContentId, Problem> {
 
 /// A hash by the name of its algorithm and its text.
 pub(crate) fn content_hash(algorithm: Option<&str>, value: Option<&str>) -> Result<ContentHash, Problem> {
-    let algorithm = algorithm.ok_or_else(|| refused("algorithm: absent"))?;
-    let algorithm =
-        Algorithm::from_name(algorithm).ok_or_else(|| refused("algorithm: known are sha256, md5, pdq, vpdq, url"))?;
-    let value = value.ok_or_else(|| refused("value: absent"))?;
-    ContentHash::parse(algorithm, value, None).map_err(|error| refused(&format!("value: {error}")))
+    parse_hash(algorithm, value).map_err(|detail| refused(&detail))
+}
+
+/// A hash by the name of its algorithm and its text, or what is wrong with them.
+pub(crate) fn parse_hash(algorithm: Option<&str>, value: Option<&str>) -> Result<ContentHash, String> {
+    let algorithm = algorithm.ok_or("algorithm: absent")?;
+    let algorithm = Algorithm::from_name(algorithm).ok_or("algorithm: known are sha256, md5, pdq, vpdq, url")?;
+    let value = value.ok_or("value: absent")?;
+    ContentHash::parse(algorithm, value, None).map_err(|error| format!("value: {error}"))
 }
 
 /// A window by its name.

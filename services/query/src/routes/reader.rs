@@ -8,9 +8,10 @@ use tocsin_runtime::{Problem, problem};
 use tocsin_store::{Principal, Role};
 
 use super::NOT_READY;
+use super::meter::charge_read;
 use crate::state::QueryState;
 
-/// Who asks: a key that was checked, on a replica that caught up.
+/// Who asks: a key that was checked and has asked no more than it may, on a replica that caught up.
 pub(crate) struct Reader {
     pub(crate) scope: Scope,
     pub(crate) key_id: KeyId,
@@ -23,6 +24,15 @@ impl FromRequestParts<QueryState> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &QueryState) -> Result<Reader, Problem> {
+        let reader = Reader::unmetered(parts, state).await?;
+        charge_read(state, reader.key_id, parts)?;
+        Ok(reader)
+    }
+}
+
+impl Reader {
+    /// Who asks, where the request is none of the reads that are counted.
+    pub(super) async fn unmetered(parts: &Parts, state: &QueryState) -> Result<Reader, Problem> {
         let token = token(&parts.headers)?;
         let principal = authenticate(state, token).await?;
         if !state.is_ready() {
@@ -35,9 +45,7 @@ impl FromRequestParts<QueryState> for Reader {
             token: token.to_owned(),
         })
     }
-}
 
-impl Reader {
     /// Checks the key again: the scope is the same as long as this is `Ok`.
     pub(crate) async fn check_again(&self, state: &QueryState) -> Result<(), Problem> {
         let principal = authenticate(state, &self.token).await?;

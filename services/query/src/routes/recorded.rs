@@ -10,12 +10,13 @@ use tocsin_runtime::{Problem, http, problem};
 use super::reader::principal;
 use crate::state::QueryState;
 
-/// Records each request that is answered, also with "nothing here", which tells something too. Refused ones tell nothing and are no records.
+/// Records each request that is answered, also with "nothing here" or "not modified", which tell something too. Refused ones tell nothing and are no records.
 pub(super) async fn recorded(State(state): State<QueryState>, request: Request, next: Next) -> Response {
     let (route, about) = http::asked(&request);
     let reader = principal(&state, request.headers()).await;
     let response = next.run(request).await;
-    if !(response.status().is_success() || response.status() == StatusCode::NOT_FOUND) {
+    let tells = [StatusCode::NOT_MODIFIED, StatusCode::NOT_FOUND].contains(&response.status());
+    if !(response.status().is_success() || tells) {
         return response;
     }
     let written = match reader {

@@ -1,18 +1,35 @@
-//! Who holds streams open: a bounded number in all and per scope, so that no party can take all of them.
+//! Who holds streams open: a bounded number in all, per scope and per key, so that neither a party nor one reader of it can take all of them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
-use tocsin_model::Scope;
+use tocsin_model::{KeyId, Scope};
 
-/// The streams that may be open.
+/// How many streams may be open.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// In all.
+    pub count_max: usize,
+    /// By the readers of one scope.
+    pub per_scope_max: usize,
+    /// With one key.
+    pub per_key_max: usize,
+}
+
+/// The streams that may be open, and those that are.
 #[derive(Debug)]
 pub struct StreamSlots {
-    count_max: usize,
-    per_scope_max: usize,
-    open: Mutex<HashMap<Scope, usize>>,
+    limits: StreamLimits,
+    open: Mutex<Open>,
     gauge: IntGauge,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    of_scopes: HashMap<Scope, usize>,
+    of_keys: HashMap<KeyId, usize>,
 }
 
 /// One open stream; dropping it frees its place.
@@ -20,32 +37,36 @@ pub struct StreamSlots {
 pub(crate) struct StreamSlot {
     slots: Arc<StreamSlots>,
     scope: Scope,
+    key: KeyId,
 }
 
 impl StreamSlots {
-    /// `count_max` streams, of one scope `per_scope_max`; `gauge` tells how many are open.
-    pub fn new(count_max: usize, per_scope_max: usize, gauge: IntGauge) -> Self {
+    /// So many streams; `gauge` tells how many are open.
+    pub fn new(limits: StreamLimits, gauge: IntGauge) -> Self {
         StreamSlots {
-            count_max,
-            per_scope_max,
+            limits,
             open: Mutex::default(),
             gauge,
         }
     }
 
-    /// A place for a stream of a reader of `scope`, unless all are taken.
-    pub(crate) fn take(self: &Arc<Self>, scope: Scope) -> Option<StreamSlot> {
+    /// A place for a stream of a reader of `scope` with this key, unless all are taken.
+    pub(crate) fn take(self: &Arc<Self>, scope: Scope, key: KeyId) -> Option<StreamSlot> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let of_scope = open.get(&scope).copied().unwrap_or(0);
-        if all >= self.count_max || of_scope >= self.per_scope_max {
+        let all: usize = open.of_scopes.values().sum();
+        let of_scope = open.of_scopes.get(&scope).copied().unwrap_or(0);
+        let of_key = open.of_keys.get(&key).copied().unwrap_or(0);
+        let limits = self.limits;
+        if all >= limits.count_max || of_scope >= limits.per_scope_max || of_key >= limits.per_key_max {
             return None;
         }
-        open.insert(scope, of_scope + 1);
+        open.of_scopes.insert(scope, of_scope + 1);
+        open.of_keys.insert(key, of_key + 1);
         self.gauge.inc();
         Some(StreamSlot {
             slots: Arc::clone(self),
             scope,
+            key,
         })
     }
 }
@@ -53,13 +74,18 @@ impl StreamSlots {
 impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.slots.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.scope) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.scope);
-            }
-        }
+        leave(&mut open.of_scopes, self.scope);
+        leave(&mut open.of_keys, self.key);
         self.slots.gauge.dec();
+    }
+}
+
+fn leave<K: Eq + Hash>(open: &mut HashMap<K, usize>, of: K) {
+    if let Some(count) = open.get_mut(&of) {
+        *count -= 1;
+        if *count == 0 {
+            open.remove(&of);
+        }
     }
 }
 
@@ -70,21 +96,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_bounded_in_all_and_per_scope_and_come_back() {
+    fn places_are_bounded_in_all_per_scope_and_per_key_and_come_back() {
         let gauge = IntGauge::new("streams", "streams").expect("a plain name");
-        let slots = Arc::new(StreamSlots::new(3, 2, gauge.clone()));
-        let party = |id| Scope::Party(PartyId(id));
-        let first = slots.take(party(1));
-        let second = slots.take(party(1));
+        let limits = StreamLimits {
+            count_max: 4,
+            per_scope_max: 3,
+            per_key_max: 2,
+        };
+        let slots = Arc::new(StreamSlots::new(limits, gauge.clone()));
+        let take = |party, key| slots.take(Scope::Party(PartyId(party)), KeyId(key));
+        let (first, second) = (take(1, 10), take(1, 10));
         assert!(first.is_some() && second.is_some());
-        assert!(slots.take(party(1)).is_none());
-        let other = slots.take(party(2));
+        assert!(take(1, 10).is_none(), "of this key");
+        let third = take(1, 11);
+        assert!(third.is_some());
+        assert!(take(1, 12).is_none(), "of this scope");
+        let other = take(2, 20);
         assert!(other.is_some());
-        assert!(slots.take(Scope::Coordinators).is_none());
-        assert_eq!(gauge.get(), 3);
+        assert!(slots.take(Scope::Coordinators, KeyId(30)).is_none(), "of all");
+        assert_eq!(gauge.get(), 4);
         drop(first);
-        assert!(slots.take(party(1)).is_some());
-        drop((second, other));
+        assert!(take(1, 10).is_some());
+        drop((second, third, other));
         assert_eq!(gauge.get(), 0);
+        let open = slots.open.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(open.of_scopes.is_empty() && open.of_keys.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -10,12 +11,15 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
-use tocsin_log::{Append, Appender, AppenderOptions, Cleanup, Durability, SharedLog, TopicPartition, TopicSpec};
+use tocsin_log::{
+    Append, Appender, AppenderOptions, Cleanup, Durability, Headers, RecordRef, SharedLog, StampedBy, TopicPartition,
+    TopicSpec,
+};
 use tocsin_model::{Kind, PartitionCount, Sharing};
-use tocsin_query::replica::{Feed, ReplicaState};
+use tocsin_query::replica::{Feed, Position, ReplicaState, decode};
 use tocsin_query::{
-    LOOK_UP_TIME_MAX, Meter, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
-    StreamSlots, router, spawn,
+    LOOK_UP_TIME_MAX, Meter, Metered, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
+    StreamLimits, StreamSlots, router, spawn,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles, Store};
@@ -117,6 +121,7 @@ impl Api {
         let parts = QueryParts {
             config: QueryConfig {
                 streams_per_scope_max: 2,
+                streams_per_key_max: 2,
                 ..QueryConfig::default()
             },
             log: Arc::clone(&log),
@@ -196,7 +201,17 @@ pub struct Event {
 
 impl Reading {
     pub async fn open(router: &Router, key: &str, last_event_id: Option<&str>) -> Result<Reading, (StatusCode, Value)> {
-        let mut request = request(Some(key), "/v1/stream");
+        Reading::open_of(router, key, "/v1/stream", last_event_id).await
+    }
+
+    /// The same with the path and what it asks for.
+    pub async fn open_of(
+        router: &Router,
+        key: &str,
+        path: &str,
+        last_event_id: Option<&str>,
+    ) -> Result<Reading, (StatusCode, Value)> {
+        let mut request = request(Some(key), path);
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -266,45 +281,47 @@ pub struct Bare {
     pub registry: prometheus::Registry,
     pub store: Store,
     pub keys: Keys,
+    fed: AtomicU64,
     _directory: tempfile::TempDir,
 }
 
 impl Bare {
+    /// Puts records into its replica, as if the log had brought them.
+    pub fn feed(&self, made: &[Made]) {
+        for made in made {
+            let offset = self.fed.fetch_add(1, Ordering::Relaxed);
+            let record = RecordRef {
+                topic: made.feed.topic(),
+                partition: made.partition,
+                offset,
+                appended_at_ms: START + offset as i64,
+                stamped_by: StampedBy::Log,
+                key: Some(&made.key),
+                value: made.value.as_deref(),
+                headers: Headers::Slice(&[]),
+            };
+            let change = decode(made.feed, &record).unwrap();
+            self.state.replica().apply(Position::of(&record), change).unwrap();
+        }
+    }
+
     pub async fn start(replica: ReplicaState, stall_max: Duration) -> Bare {
         Bare::metered(replica, stall_max, 6_000).await
     }
 
     /// One whose keys may look up so many hashes a minute.
     pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
-        Bare::limited(
-            replica,
-            (stall_max, RECORD_INTERVAL),
-            Meter::new(per_minute),
-            LOOK_UP_TIME_MAX,
-        )
-        .await
+        Bare::limited(replica, (stall_max, RECORD_INTERVAL), per_minute, LOOK_UP_TIME_MAX).await
     }
 
     /// One in which a look-up may take no longer than this.
     pub async fn hurried(replica: ReplicaState, look_up_time_max: Duration) -> Bare {
-        Bare::limited(
-            replica,
-            (WAIT_MAX, RECORD_INTERVAL),
-            Meter::new(6_000),
-            look_up_time_max,
-        )
-        .await
+        Bare::limited(replica, (WAIT_MAX, RECORD_INTERVAL), 6_000, look_up_time_max).await
     }
 
     /// One whose streams are recorded as often as this.
     pub async fn recording(replica: ReplicaState, record_interval: Duration) -> Bare {
-        Bare::limited(
-            replica,
-            (WAIT_MAX, record_interval),
-            Meter::new(6_000),
-            LOOK_UP_TIME_MAX,
-        )
-        .await
+        Bare::limited(replica, (WAIT_MAX, record_interval), 6_000, LOOK_UP_TIME_MAX).await
     }
 
     /// Of its store.
@@ -315,7 +332,7 @@ impl Bare {
     async fn limited(
         replica: ReplicaState,
         (stall_max, record_interval): (Duration, Duration),
-        meter: Meter,
+        per_minute: u32,
         look_up_time_max: Duration,
     ) -> Bare {
         let directory = tempfile::tempdir().unwrap();
@@ -330,8 +347,16 @@ impl Bare {
             store: store.clone(),
             key: key(),
             alert_partitions: 1,
-            slots: StreamSlots::new(9, 9, prometheus::IntGauge::new("streams", "streams").unwrap()),
-            meter,
+            slots: StreamSlots::new(
+                StreamLimits {
+                    count_max: 20_000,
+                    per_scope_max: 20_000,
+                    per_key_max: 20_000,
+                },
+                prometheus::IntGauge::new("streams", "streams").unwrap(),
+            ),
+            look_ups: Meter::new(Metered::LookUps, per_minute),
+            reads: Meter::new(Metered::Reads, 2 * per_minute),
             metrics: Metrics::new(&registry).unwrap(),
             shutdown: Shutdown::new(),
             readiness: readiness.flag("query", "catching up"),
@@ -346,6 +371,7 @@ impl Bare {
             registry,
             store,
             keys,
+            fed: AtomicU64::new(0),
             _directory: directory,
         }
     }

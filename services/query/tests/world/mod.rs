@@ -76,6 +76,7 @@ pub struct Seen {
     pub audience: u32,
     pub region: [u8; 2],
     pub language: [u8; 2],
+    pub surface: Surface,
 }
 
 pub fn seen(content: u8, party: u16, sharing: Sharing, at: i64) -> Seen {
@@ -89,6 +90,7 @@ pub fn seen(content: u8, party: u16, sharing: Sharing, at: i64) -> Seen {
         audience: 0,
         region: [0; 2],
         language: [0; 2],
+        surface: Surface::Feed,
     }
 }
 
@@ -147,7 +149,7 @@ impl World {
             platform: PlatformId(seen.party),
             kind: seen.kind,
             sharing: seen.sharing,
-            surface: Surface::Feed,
+            surface: seen.surface,
             clock: ClockFlag::Plausible,
             occurred_at: Timestamp(START + seen.at),
             received_at: Timestamp(START + seen.at),

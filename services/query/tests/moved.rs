@@ -1,0 +1,232 @@
+//! Goal: a reader is told once a second what moved in its scope and nothing else; what it was not ready for comes as one frame, and whoever is too far
+//! behind is sent away with the reason.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod announced;
+mod api;
+mod world;
+
+use std::time::Duration;
+
+use announced::*;
+use api::*;
+use axum::http::StatusCode;
+use serde_json::Value;
+use tocsin_model::{Class, Scope, Sharing};
+use world::*;
+
+const SECOND: i64 = 1_000;
+const MOVED: &str = "/v1/stream?events=moved";
+const BOTH: &str = "/v1/stream?events=alerts,moved";
+
+/// The families of a frame, with what they spread in the last hour.
+fn families(event: &Event) -> Vec<(String, u64)> {
+    assert_eq!(event.name, "moved", "{event:?}");
+    let families = event.data["families"].as_array().unwrap().iter();
+    let mut told: Vec<(String, u64)> = families
+        .map(|one| {
+            let spread = one["spread_1h"]["low"].as_u64().unwrap();
+            (one["family"].as_str().unwrap().to_owned(), spread)
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+fn of(contents: &[(u8, u64)]) -> Vec<(String, u64)> {
+    let mut told: Vec<(String, u64)> = contents
+        .iter()
+        .map(|(content, spread)| (id(*content).to_string(), *spread))
+        .collect();
+    told.sort();
+    told
+}
+
+fn numbers(event: &Event) -> (u64, u64) {
+    (
+        event.data["frame"].as_u64().unwrap(),
+        event.data["frames"].as_u64().unwrap(),
+    )
+}
+
+/// What a family spread in the last hour, as another route tells it.
+async fn spread(bare: &Bare, key: &str, content: u8) -> u64 {
+    let (_, answer) = get(&bare.router, Some(key), &format!("/v1/families/{}", id(content))).await;
+    answer["windows"][1]["exact"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_moves_is_told_once_with_the_figures_that_it_has() {
+    let bare = ready(Fed::default()).await;
+    let mut world = World::default();
+    for content in 1..4 {
+        world.see_many(seen(content, 1, Sharing::All, 0), 6 + i64::from(content));
+    }
+    bare.feed(&world.records(10 * SECOND));
+    let key = &bare.keys.party_2;
+    let begins = [
+        spread(&bare, key, 1).await,
+        spread(&bare, key, 2).await,
+        spread(&bare, key, 3).await,
+    ];
+    let mut reading = Reading::open_of(&bare.router, key, BOTH, None).await.unwrap();
+    let position = reading.next().await.unwrap();
+    assert_eq!(position.name, "position");
+    let first = reading.next().await.unwrap();
+    assert_eq!(
+        families(&first),
+        of(&[(1, begins[0]), (2, begins[1]), (3, begins[2])]),
+        "all that spreads"
+    );
+    assert_eq!((numbers(&first), &first.id), ((0, 0), &None));
+    // Two of them move; then nothing does, and nothing is told until something does.
+    world.see_many(seen(1, 1, Sharing::All, 11 * SECOND), 5);
+    world.see(seen(2, 1, Sharing::All, 11 * SECOND));
+    bare.feed(&world.records(16 * SECOND));
+    bare.state.make_frames();
+    let frame = reading.next().await.unwrap();
+    assert_eq!(families(&frame), of(&[(1, begins[0] + 5), (2, begins[1] + 1)]));
+    assert_eq!(numbers(&frame), (1, 1));
+    assert!(frame.data["as_of"].as_str().unwrap().ends_with("16.000Z"), "{frame:?}");
+    bare.state.make_frames();
+    bare.feed(&world.records(17 * SECOND));
+    bare.state.make_frames();
+    // Frames that nobody took come as one, with the newest figures of each.
+    for second in 18..21 {
+        world.see(seen(3, 1, Sharing::All, second * SECOND));
+        if second == 19 {
+            world.see(seen(1, 1, Sharing::All, second * SECOND));
+        }
+        bare.feed(&world.records(second * SECOND + 500));
+        bare.state.make_frames();
+    }
+    let merged = reading.next().await.unwrap();
+    assert_eq!(families(&merged), of(&[(1, begins[0] + 6), (3, begins[2] + 3)]));
+    assert_eq!(numbers(&merged), (4, 3));
+    // Alerts come in between, and their ids go on.
+    bare.state.replica().alerts.push(0, 1, START, alert(1, Scope::All));
+    bare.state.alerts_arrived();
+    let (got, last) = reading.alerts(1).await;
+    assert_eq!(got, [1]);
+    drop(reading);
+    bare.state.replica().alerts.push(0, 2, START, alert(2, Scope::All));
+    let mut reading = Reading::open_of(&bare.router, key, BOTH, Some(&last)).await.unwrap();
+    assert_eq!(reading.next().await.unwrap().name, "position");
+    let whole = reading.next().await.unwrap();
+    assert_eq!(families(&whole).len(), 3, "what was missed is in the first frame");
+    assert_eq!(reading.alerts(1).await.0, [2]);
+    // Nobody who did not ask is told.
+    let mut alone = Reading::open(&bare.router, key, None).await.unwrap();
+    assert_eq!(alone.next().await.unwrap().name, "position");
+    world.see(seen(1, 1, Sharing::All, 22 * SECOND));
+    bare.feed(&world.records(23 * SECOND));
+    bare.state.make_frames();
+    bare.state.replica().alerts.push(0, 3, START, alert(3, Scope::All));
+    bare.state.alerts_arrived();
+    assert_eq!(alone.alerts(1).await.0, [3]);
+    for wrong in ["events=", "events=moved,all", "events=moved&colour=red"] {
+        let refused = Reading::open_of(&bare.router, key, &format!("/v1/stream?{wrong}"), None).await;
+        let (status, problem) = refused.err().unwrap();
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::BAD_REQUEST, &"invalid_parameter".into()),
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_too_far_behind_is_sent_away_with_the_reason() {
+    let stalls_at_once = Bare::start(empty_replica(), Duration::ZERO).await;
+    let drops = ready(Fed::default()).await;
+    for (bare, seconds) in [(&stalls_at_once, 2), (&drops, 70)] {
+        bare.state.set_ready();
+        let mut world = World::default();
+        world.see_many(seen(1, 1, Sharing::All, 0), 9);
+        bare.feed(&world.records(10 * SECOND));
+        let mut reading = Reading::open_of(&bare.router, &bare.keys.party_1, MOVED, None)
+            .await
+            .unwrap();
+        assert_eq!(reading.next().await.unwrap().name, "position");
+        assert_eq!(families(&reading.next().await.unwrap()).len(), 1);
+        let mut tell = |second: i64| {
+            world.see(seen(1, 1, Sharing::All, second * SECOND));
+            bare.feed(&world.records(second * SECOND + 500));
+            bare.state.make_frames();
+        };
+        tell(11);
+        if seconds > 2 {
+            assert_eq!(families(&reading.next().await.unwrap()).len(), 1);
+        } else {
+            // What waited when the stream began is no fault of the reader.
+            assert_eq!(reading.next().await.unwrap().name, "moved");
+        }
+        (12..12 + seconds).for_each(&mut tell);
+        let end = reading.next().await.unwrap();
+        assert_eq!(
+            (end.name.as_str(), &end.data["code"]),
+            ("end", &Value::from("slow_reader"))
+        );
+        assert_eq!(reading.next().await, None);
+        let evicted = counted(&bare.registry, "tocsin_query_streams_evicted_total", None);
+        assert_eq!(evicted, 1.0);
+        let mut again = Reading::open_of(&bare.router, &bare.keys.party_1, MOVED, None)
+            .await
+            .unwrap();
+        assert_eq!(again.next().await.unwrap().name, "position");
+        assert_eq!(families(&again.next().await.unwrap()).len(), 1);
+    }
+}
+
+/// The frames that readers of three scopes get while events go by, with and without what party 1 keeps to itself.
+async fn frames(hidden: bool) -> [Vec<String>; 3] {
+    let bare = ready(Fed::default()).await;
+    bare.feed(&[party(1, "one"), party(2, "two")]);
+    let mut world = World::default();
+    world.see_many(seen(1, 1, Sharing::All, 0), 9);
+    world.see_many(seen(2, 2, Sharing::Coordinators, 0), 9);
+    bare.feed(&world.records(10 * SECOND));
+    let keys = [&bare.keys.coordinators, &bare.keys.party_2, &bare.keys.party_1];
+    let mut readings = Vec::new();
+    let mut told: [Vec<String>; 3] = Default::default();
+    for key in keys {
+        let mut reading = Reading::open_of(&bare.router, key, MOVED, None).await.unwrap();
+        assert_eq!(reading.next().await.unwrap().name, "position");
+        readings.push(reading);
+    }
+    for second in (11..100).step_by(3) {
+        let at = second * SECOND;
+        if second % 2 == 0 {
+            world.see(seen(1, 1, Sharing::All, at));
+        }
+        world.see(seen(2, 2, Sharing::Coordinators, at));
+        if hidden {
+            world.see_many(seen(1, 1, Sharing::Party, at), 2);
+            world.see_many(seen(3, 1, Sharing::Party, at), 2);
+            if second == 50 {
+                let (joins, of) = if id(3) > id(1) { (3, 1) } else { (1, 3) };
+                world.link(joins, of, Class::Party(tocsin_model::PartyId(1)));
+            }
+        }
+        bare.feed(&world.records(at + 2 * SECOND));
+        bare.state.make_frames();
+        for (told, reading) in told.iter_mut().zip(&mut readings).take(2) {
+            told.push(reading.next().await.unwrap().data.to_string());
+        }
+    }
+    // Party 1 has a frame each second only where it sees more: it takes all at once.
+    for _ in 0..2 {
+        told[2].push(readings[2].next().await.unwrap().data.to_string());
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_outside_a_scope_change_no_byte_of_its_frames() {
+    let (without, with) = (frames(false).await, frames(true).await);
+    for scope in 0..2 {
+        assert_eq!(without[scope], with[scope]);
+        assert!(without[scope].len() > 2, "{:?}", without[scope]);
+    }
+    assert_ne!(without[2], with[2], "who sees those events is told");
+}
