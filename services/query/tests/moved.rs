@@ -136,6 +136,25 @@ async fn what_moves_is_told_once_with_the_figures_that_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_moved_just_before_a_stream_began_is_in_its_first_frame() {
+    let bare = ready(Fed::default()).await;
+    let mut world = World::default();
+    for content in 1..4 {
+        // The ranking is asked for, and remembered for a moment, before each further family is there.
+        let (status, _) = get(&bare.router, Some(&bare.keys.party_2), "/v1/trending?window=5m").await;
+        assert_eq!(status, StatusCode::OK);
+        let at = i64::from(content) * 10 * SECOND;
+        world.see_many(seen(content, 1, Sharing::All, at), 9);
+        bare.feed(&world.records(at + 9_500));
+        let mut reading = Reading::open_of(&bare.router, &bare.keys.party_2, MOVED, None)
+            .await
+            .unwrap();
+        assert_eq!(reading.next().await.unwrap().name, "position");
+        assert_eq!(families(&reading.next().await.unwrap()).len(), usize::from(content));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_too_far_behind_is_sent_away_with_the_reason() {
     let stalls_at_once = Bare::start(empty_replica(), Duration::ZERO).await;
     let drops = ready(Fed::default()).await;

@@ -128,7 +128,8 @@ impl Wanted {
 
 /// What spread in the last five minutes, as the frame before the next.
 async fn first_frame(state: &QueryState, scope: Scope, passed: u64) -> Result<String, Problem> {
-    let ranking = ranking(state, scope, WindowLength::Minutes5).await?;
+    // One that was begun before may lack what moved since and is marked no more.
+    let ranking = ranking(state, scope, WindowLength::Minutes5, Some(Instant::now())).await?;
     let all = all_that_spreads(state.replica(), ranking.families(), now_ms());
     let frame = FrameAnswer {
         frame: passed,

@@ -39,7 +39,8 @@ pub struct TrendingCache {
 
 #[derive(Debug)]
 struct Remembered {
-    made_at: Instant,
+    /// When it was begun: what happened before is in it.
+    begun_at: Instant,
     ranking: Arc<Ranking>,
 }
 
@@ -67,19 +68,21 @@ impl Default for TrendingCache {
 }
 
 impl TrendingCache {
-    fn recent(&self, scope: Scope, length: WindowLength) -> Option<Arc<Ranking>> {
+    /// One that is young enough, and begun at `since` or later.
+    fn recent(&self, scope: Scope, length: WindowLength, since: Option<Instant>) -> Option<Arc<Ranking>> {
         let rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
         let remembered = rankings.get(&(scope, length))?;
-        (remembered.made_at.elapsed() < TRENDING_AGE_MAX).then(|| Arc::clone(&remembered.ranking))
+        let is_young = remembered.begun_at.elapsed() < TRENDING_AGE_MAX;
+        let is_since = since.is_none_or(|since| remembered.begun_at >= since);
+        (is_young && is_since).then(|| Arc::clone(&remembered.ranking))
     }
 
-    fn put(&self, scope: Scope, length: WindowLength, ranking: Arc<Ranking>) {
+    fn put(&self, scope: Scope, length: WindowLength, begun_at: Instant, ranking: Arc<Ranking>) {
         let mut rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
         if rankings.len() >= RANKINGS_MAX {
             rankings.clear();
         }
-        let made_at = Instant::now();
-        rankings.insert((scope, length), Remembered { made_at, ranking });
+        rankings.insert((scope, length), Remembered { begun_at, ranking });
     }
 }
 
@@ -126,12 +129,12 @@ pub(crate) async fn trending(
     if let Some(format) = export::format(parameters.format.as_deref(), &headers)? {
         let limit = export::rows(parameters.limit.as_deref())?;
         let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
-        let ranking = ranking(&state, reader.scope, length).await?;
+        let ranking = ranking(&state, reader.scope, length, None).await?;
         return Ok(table(&state, &ranking, (after, limit), format, &uri));
     }
     let limit = parameters::limit(parameters.limit.as_deref(), TRENDING_LIMIT_DEFAULT, TRENDING_LIMIT_MAX)?;
     let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
-    let ranking = ranking(&state, reader.scope, length).await?;
+    let ranking = ranking(&state, reader.scope, length, None).await?;
     let (places, more) = ranking.families.page(after, limit);
     let next = places.last().filter(|_| more);
     let next = next.map(|last| last.seal(state.key(), reader.scope, list(length)));
@@ -201,9 +204,14 @@ fn after(state: &QueryState, scope: Scope, length: WindowLength, text: Option<&s
     text.map(open).transpose().map_err(|_| Problem::new(INVALID_CURSOR))
 }
 
-/// A ranking that is at most [`TRENDING_AGE_MAX`] old.
-pub(super) async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
-    if let Some(recent) = state.trending().recent(scope, length) {
+/// A ranking that is at most [`TRENDING_AGE_MAX`] old, and holds everything before `since`.
+pub(super) async fn ranking(
+    state: &QueryState,
+    scope: Scope,
+    length: WindowLength,
+    since: Option<Instant>,
+) -> Result<Arc<Ranking>, Problem> {
+    if let Some(recent) = state.trending().recent(scope, length, since) {
         return Ok(recent);
     }
     let _turn = state
@@ -212,10 +220,10 @@ pub(super) async fn ranking(state: &QueryState, scope: Scope, length: WindowLeng
         .acquire()
         .await
         .map_err(|error| Problem::internal(&error))?;
-    if let Some(recent) = state.trending().recent(scope, length) {
+    if let Some(recent) = state.trending().recent(scope, length, since) {
         return Ok(recent);
     }
-    let worker = state.clone();
+    let (worker, begun_at) = (state.clone(), Instant::now());
     let made = tokio::task::spawn_blocking(move || {
         let (replica, now_ms) = (worker.replica(), now_ms());
         let families = RankedFamilies::of(replica, scope, length, now_ms);
@@ -225,6 +233,6 @@ pub(super) async fn ranking(state: &QueryState, scope: Scope, length: WindowLeng
         Ranking { families, first }
     });
     let ranking = Arc::new(made.await.map_err(|error| Problem::internal(&error))?);
-    state.trending().put(scope, length, Arc::clone(&ranking));
+    state.trending().put(scope, length, begun_at, Arc::clone(&ranking));
     Ok(ranking)
 }
