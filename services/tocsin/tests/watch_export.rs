@@ -307,7 +307,9 @@ async fn overturn(store: &Store, (number, hash): (u128, &ContentHash), concerns:
     };
     let content = ContentId(10 + number);
     let team = Team::Coordinators;
-    let filed = store.file_appeal((team, key), (content, FamilyId(content)), &filing).await;
+    let filed = store
+        .file_appeal((team, key), (content, FamilyId(content)), &filing)
+        .await;
     let id = filed.unwrap().appeal.id;
     let by = |fencing| By {
         who: key,

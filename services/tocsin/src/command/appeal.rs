@@ -170,7 +170,7 @@ impl AppealCommand {
 
     /// The number of the last lease: whoever holds none is refused anyway.
     async fn fencing(&self, id: &str) -> Result<u64> {
-        let appeal = self.api.source()?.get(&path(id)).await?.document()?;
+        let appeal: Value = self.api.source()?.get(&path(id)).await?.document()?;
         appeal["fencing"].as_u64().context("the answer has no fencing number")
     }
 }

@@ -222,7 +222,7 @@ fn decided_step<'a>(case: &Case, decision: &CaseDecision, id: &'a str) -> Step<'
     Step {
         case: case.id,
         who: Some(decision.decided_by),
-        kind: "decided",
+        kind: "overturned",
         about: id,
         note: "",
     }

@@ -7,8 +7,8 @@ use tocsin_casework::{
     AppealRuling, By, CaseId, CaseState, Concerns, FamilyMember, Refusal, Team,
 };
 use tocsin_model::{
-    Aggregate, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, KeyId, Milliseconds,
-    PlatformId, Scope, Timestamp, Verdict,
+    Aggregate, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, KeyId, Milliseconds, PlatformId,
+    Scope, Timestamp, Verdict,
 };
 use tocsin_store::{
     AppealQuery, AppealState, Appealed, Carried, DeliveryEvent, EndpointKind, FamilySaid, FannedOut, KeySubject,
