@@ -45,7 +45,8 @@ pub(crate) async fn read_queue(
 }
 
 /// Claims the best waiting case: one of which a notice is due soon; otherwise that of the highest priority, and every so many times that which
-/// waits longest. `case` is `null` when none waits. In the lane `appeals` it hands out the appeal that waits longest, as `appeal`.
+/// waits longest. `case` is `null` when none waits. In the lane `appeals` it hands out the appeal that waits longest, as `appeal`; in
+/// `second_review` what waits longest to be decided once more, as `review`.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
@@ -129,6 +130,9 @@ async fn queue_page(
         language: parameters.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
+    if filter.lane == Some(Lane::SecondReview) {
+        return Err(invalid("lane: reviews are handed out, and not shown"));
+    }
     if filter.lane == Some(Lane::Appeals) {
         let is_narrowed = filter
             != Filter {
@@ -203,6 +207,23 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         }
         return best_appeal(dispatcher, &access, (length, filter.platform)).await;
     }
+    if filter.lane == Some(Lane::SecondReview) {
+        let rest = (
+            filter.desk,
+            filter.severity_min,
+            filter.region,
+            filter.language,
+            filter.platform,
+        );
+        if rest != (Some(Desk::Moderators), None, None, None, None) {
+            return Err(invalid("lane: reviews are narrowed by nothing".to_owned()));
+        }
+        return Ok(ClaimDocument {
+            case: None,
+            appeal: None,
+            review: dispatcher.best_review(&access, length).await?,
+        });
+    }
     let choice = Choice {
         filter,
         candidates: Vec::new(),
@@ -227,6 +248,7 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
     Ok(ClaimDocument {
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
         appeal: None,
+        review: None,
     })
 }
 
@@ -246,7 +268,11 @@ async fn best_appeal(
         Some(claimed) => Some(dispatcher.appeal_document(access, claimed.appeal.id).await?),
         None => None,
     };
-    Ok(ClaimDocument { case: None, appeal })
+    Ok(ClaimDocument {
+        case: None,
+        appeal,
+        review: None,
+    })
 }
 
 impl Dispatcher {

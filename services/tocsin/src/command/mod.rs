@@ -18,7 +18,9 @@ mod notice;
 mod party;
 mod person;
 mod protocol;
+mod quality;
 mod replay;
+mod review;
 mod role;
 mod topics;
 mod up;
@@ -95,6 +97,11 @@ pub enum Command {
     Case(casework::CaseCommand),
     /// Appeals against decisions of your team and against refused uploads.
     Appeal(appeal::AppealCommand),
+    /// Decides once more what somebody else decided, without knowing how.
+    Review(review::ReviewCommand),
+    /// How much of what a team decides is decided twice, and how often alike.
+    #[command(subcommand)]
+    Quality(quality::QualityCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -152,6 +159,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,
         Command::Appeal(command) => command.run().await?,
+        Command::Review(command) => command.run().await?,
+        Command::Quality(command) => command.run(|| Ok(settings.load()?.config)).await?,
         Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,
