@@ -160,7 +160,7 @@ fn a_share_draws_that_part_of_all_numbers() {
     assert!(!is_drawn(0, 0) && is_drawn(u64::MAX, 1_000_000));
     for (share_ppm, of_ten) in [(100_000, 1), (500_000, 5), (999_999, 10)] {
         let drawn = (0..10u64)
-            .filter(|tenth| is_drawn(u64::MAX / 10 * tenth, share_ppm))
+            .filter(|tenth| is_drawn(u64::MAX / 10 * tenth + u64::MAX / 20, share_ppm))
             .count();
         assert_eq!(drawn, of_ten, "{share_ppm}");
     }
