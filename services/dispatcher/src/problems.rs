@@ -1,6 +1,6 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
-use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal};
+use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::StoreError;
 
@@ -172,6 +172,24 @@ pub fn of_appeal_refusal(refusal: AppealRefusal) -> ProblemKind {
     }
 }
 
+/// The kind of problem of a refusal by the rules of reviews.
+pub fn of_review_refusal(refusal: ReviewRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        ReviewRefusal::NoSuchReview => (404, "There is no such review, or another holds it"),
+        ReviewRefusal::OwnDecision => (409, "Whoever decided does not review it"),
+        ReviewRefusal::LeaseStale => (409, "The lease with this fencing number does not hold the review"),
+        ReviewRefusal::LeaseExpired => (409, "The lease of the review is over"),
+        ReviewRefusal::LeaseLength => (422, "A lease lasts 1 second to 1 hour"),
+        ReviewRefusal::Answered => (409, "The review was answered"),
+        ReviewRefusal::Note => (422, "A note has at most 2,048 bytes and no NUL character"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
+
 /// There is no party of this name, or it was revoked.
 pub const NO_SUCH_PARTY: ProblemKind = ProblemKind {
     status: 422,
@@ -190,6 +208,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         StoreError::NoSuchParty { .. } | StoreError::PartyRevoked { .. } => NO_SUCH_PARTY.into(),
         StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::AppealRefused(refusal) => Problem::new(of_appeal_refusal(*refusal)),
+        StoreError::ReviewRefused(refusal) => Problem::new(of_review_refusal(*refusal)),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -213,7 +232,12 @@ mod tests {
         let incidents = tocsin_incident::Refusal::ALL.iter().map(|refusal| refusal.code());
         let of_notices = NoticeRefusal::ALL.iter().map(|refusal| refusal.code());
         let of_appeals = AppealRefusal::ALL.iter().map(|refusal| refusal.code());
-        let of_cases = shared.chain(refusals).chain(of_notices).chain(of_appeals);
+        let of_reviews = ReviewRefusal::ALL.iter().map(|refusal| refusal.code());
+        let of_cases = shared
+            .chain(refusals)
+            .chain(of_notices)
+            .chain(of_appeals)
+            .chain(of_reviews);
         let own = [
             NO_QUEUE.code,
             NOT_A_PERSON.code,

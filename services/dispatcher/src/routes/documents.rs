@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::access::Access;
 use super::appeal_documents::AppealDocument;
 use super::clocks::ClocksDocument;
+use super::reviews::ReviewDocument;
 use super::shift::PauseDocument;
 use crate::Dispatcher;
 
@@ -43,6 +44,9 @@ pub struct ClaimDocument {
     /// In the lane `appeals`, the appeal, now held; absent when none waits that you may answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub appeal: Option<AppealDocument>,
+    /// In the lane `second_review`, what was decided and is to be decided once more, now held; absent when nothing waits that you may review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewDocument>,
 }
 
 /// One family in a team's queue.
@@ -400,7 +404,7 @@ impl Dispatcher {
         }
     }
 
-    fn alert_document(&self, alert: &Alert) -> CaseAlert {
+    pub(super) fn alert_document(&self, alert: &Alert) -> CaseAlert {
         let names = self.names();
         let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
             platform: platform_name(&names, figures.platform),

@@ -24,6 +24,7 @@ mod queue;
 mod recorded;
 mod refused;
 mod requests;
+mod reviews;
 mod shift;
 
 use std::sync::Arc;
@@ -88,6 +89,11 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(appeals::renew_appeal))
         .routes(routes!(appeals::release_appeal))
         .routes(routes!(appeals::answer_appeal))
+        .routes(routes!(reviews::read_review))
+        .routes(routes!(reviews::renew_review))
+        .routes(routes!(reviews::release_review))
+        .routes(routes!(reviews::answer_review))
+        .routes(routes!(reviews::read_quality))
         .routes(routes!(families::link_contents))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))

@@ -45,7 +45,8 @@ pub(crate) async fn read_queue(
 }
 
 /// Claims the best waiting case: one of which a notice is due soon; otherwise that of the highest priority, and every so many times that which
-/// waits longest. `case` is `null` when none waits. In the lane `appeals` it hands out the appeal that waits longest, as `appeal`.
+/// waits longest. `case` is `null` when none waits. In the lane `appeals` it hands out the appeal that waits longest, as `appeal`; in
+/// `second_review` what waits longest to be decided once more, as `review`.
 #[utoipa::path(
     post,
     path = "/v1/queue/claim",
@@ -129,6 +130,9 @@ async fn queue_page(
         language: parameters.language.as_deref(),
     };
     let filter = filter.read(&dispatcher.names()).map_err(|reason| invalid(&reason))?;
+    if filter.lane == Some(Lane::SecondReview) {
+        return Err(invalid("lane: reviews are handed out, and not shown"));
+    }
     if filter.lane == Some(Lane::Appeals) {
         let is_narrowed = filter
             != Filter {
@@ -203,6 +207,29 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         }
         return best_appeal(dispatcher, &access, (length, filter.platform)).await;
     }
+    if filter.lane == Some(Lane::SecondReview) {
+        let rest = (
+            filter.desk,
+            filter.severity_min,
+            filter.region,
+            filter.language,
+            filter.platform,
+        );
+        if rest != (Some(Desk::Moderators), None, None, None, None) {
+            return Err(invalid("lane: reviews are narrowed by nothing".to_owned()));
+        }
+        let review = dispatcher.best_review(&access, length).await?;
+        let pause = match review {
+            Some(_) => dispatcher.pause_of(access.principal.key_id).await,
+            None => None,
+        };
+        return Ok(ClaimDocument {
+            case: None,
+            pause,
+            appeal: None,
+            review,
+        });
+    }
     let choice = Choice {
         filter,
         candidates: Vec::new(),
@@ -231,6 +258,7 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         },
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),
         appeal: None,
+        review: None,
     })
 }
 
@@ -258,6 +286,7 @@ async fn best_appeal(
         case: None,
         pause,
         appeal,
+        review: None,
     })
 }
 

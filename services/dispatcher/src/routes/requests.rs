@@ -19,7 +19,7 @@ pub struct QueueParameters {
     /// `next` of the page before.
     pub after: Option<String>,
     /// Only this lane: `live`, `watch_listed`, `notices`, `appeals` or `general`. In `appeals` there are appeals instead of cases, narrowed by
-    /// `platform` alone.
+    /// nothing else.
     pub lane: Option<String>,
     /// Only this desk: `moderators`, `expert` or `legal`. By default all.
     pub desk: Option<String>,
@@ -39,8 +39,8 @@ pub struct QueueParameters {
 pub struct BestRequest {
     /// How long to hold the case, in seconds: 1 to 3,600. By default what the operator chose.
     pub lease_s: Option<u32>,
-    /// Only this lane: `live`, `watch_listed`, `notices`, `appeals` or `general`. In `appeals` there are appeals instead of cases, narrowed by
-    /// `platform` alone.
+    /// Only this lane: `live`, `watch_listed`, `notices`, `appeals`, `second_review` or `general`. In `appeals` an appeal is handed out instead of a
+    /// case, narrowed by `platform` alone; in `second_review` what is decided once more, narrowed by nothing.
     pub lane: Option<String>,
     /// This desk: `moderators` (the default), `expert` or `legal`.
     pub desk: Option<String>,
@@ -228,9 +228,9 @@ pub(super) struct FilterText<'a> {
 impl FilterText<'_> {
     /// The filter, or what is wrong with it.
     pub(super) fn read(&self, names: &Names) -> Result<Filter, String> {
-        let lane = self
-            .lane
-            .map(|text| Lane::from_name(text).ok_or("lane: live, watch_listed, notices, appeals or general"));
+        let lane = self.lane.map(|text| {
+            Lane::from_name(text).ok_or("lane: live, watch_listed, notices, appeals, second_review or general")
+        });
         let desk = self.desk.map(|text| Desk::from_name(text).ok_or(DESKS));
         let platform = self.platform.map(|text| platform(text, names));
         if self.severity_min.is_some_and(|severity| !severity.is_finite()) {

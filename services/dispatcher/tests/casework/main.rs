@@ -20,3 +20,4 @@ mod links;
 mod notices;
 mod ranking;
 mod receiver;
+mod reviews;

@@ -245,7 +245,7 @@ impl Case {
         let ruling = Ruling {
             verdict,
             grounds: Grounds {
-                action: Some(RecommendedAction::Keep),
+                action: matches!(verdict, Verdict::Benign | Verdict::Newsworthy).then_some(RecommendedAction::Keep),
                 ..Grounds::default()
             },
             rationale: note.to_owned(),

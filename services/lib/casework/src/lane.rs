@@ -19,6 +19,8 @@ pub enum Lane {
     Appeals = 4,
     /// Everything else.
     General = 5,
+    /// What was decided is decided once more. No case is in this lane: what is handed out is the review.
+    SecondReview = 6,
 }
 
 /// Which cases a claim or a page of the queue is about.
@@ -57,12 +59,13 @@ pub struct Traits {
 
 impl Lane {
     /// All lanes, the most pressing first.
-    pub const ALL: [Lane; 5] = [
+    pub const ALL: [Lane; 6] = [
         Lane::Live,
         Lane::WatchListed,
         Lane::Notices,
         Lane::Appeals,
         Lane::General,
+        Lane::SecondReview,
     ];
 
     /// Its name in the API.
@@ -73,6 +76,7 @@ impl Lane {
             Lane::Notices => "notices",
             Lane::Appeals => "appeals",
             Lane::General => "general",
+            Lane::SecondReview => "second_review",
         }
     }
 

@@ -15,10 +15,12 @@
 //! * Fencing numbers and versions only rise. A version rises with every change of what people decide on, and not with figures.
 //! * Until a decision goes out it is taken back whole.
 //! * The time of an order stops on the grounds of the law alone, and is escalated once when it is over.
-//! * Who decided does not answer an appeal against it.
+//! * Who decided does not answer an appeal against it, nor reviews it.
 //!
-//! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`], [`Notice::apply`] and [`Appeal::apply`].
+//! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`], [`Notice::apply`],
+//! [`Appeal::apply`] and [`Review::apply`].
 
+mod agreement;
 pub(crate) mod alert_rules;
 mod appeal;
 mod appeal_rules;
@@ -35,9 +37,11 @@ mod notice;
 mod notice_rules;
 mod platform_clocks;
 mod ranks;
+mod review;
 mod ruling;
 mod tool;
 
+pub use agreement::{Agreement, Kappa};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use appeal::{
     APPEAL_REASON_BYTES_MAX, APPEAL_REFERENCE_BYTES_MAX, Against, Appeal, AppealAnswer, AppealCause, AppealCommand,
@@ -60,5 +64,8 @@ pub use notice::{
 };
 pub use platform_clocks::{ClockKind, PlatformClocks, PlatformSummary};
 pub use ranks::{Ranks, RanksFull, SCAN_MAX};
+pub use review::{
+    Review, ReviewAnswer, ReviewCommand, ReviewEffect, ReviewEvent, ReviewId, ReviewKind, ReviewRefusal, is_drawn,
+};
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};
 pub use tool::{TOOL_BYTES_MAX, ToolAddress, ToolAddressError};

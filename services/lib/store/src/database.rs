@@ -64,9 +64,9 @@ pub(crate) enum Locked {
     ChainHead,
     /// Incidents (`incidents i`), waiting for another transaction that holds them.
     Incidents,
-    /// Appeals (`appeals a`), waiting for another transaction that holds them. After their case.
+    /// Appeals or reviews (`appeals a`, `reviews a`), waiting for another transaction that holds them. After their case.
     Appeals,
-    /// Appeals (`appeals a`), passing over those another transaction holds.
+    /// Appeals or reviews (`appeals a`, `reviews a`), passing over those another transaction holds.
     AppealsNobodyHolds,
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal};
+use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
 /// What goes wrong with the store.
@@ -140,6 +140,9 @@ pub enum StoreError {
     /// The rules of appeals forbid it.
     #[error(transparent)]
     AppealRefused(#[from] AppealRefusal),
+    /// The rules of reviews forbid it.
+    #[error(transparent)]
+    ReviewRefused(#[from] ReviewRefusal),
 }
 
 impl StoreError {
@@ -174,6 +177,7 @@ impl StoreError {
             StoreError::ProtocolTaken { .. } => "protocol_taken",
             StoreError::NoticeRefused(refusal) => refusal.code(),
             StoreError::AppealRefused(refusal) => refusal.code(),
+            StoreError::ReviewRefused(refusal) => refusal.code(),
         }
     }
 

@@ -235,11 +235,14 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
-        let appeals = "UPDATE appeals SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder = $1";
-        transaction
-            .execute(appeals, &[key.to_string().into()])
-            .await
-            .map_err(&failed)?;
+        for table in ["appeals", "reviews"] {
+            let sql =
+                format!("UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder = $1");
+            transaction
+                .execute(&sql, &[key.to_string().into()])
+                .await
+                .map_err(&failed)?;
+        }
         let entry = about_key(Action::KeyRevoked, subject, key, person.as_deref());
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;

@@ -24,6 +24,7 @@
 //! * A notice is filed once, by authority, reference and part, and escalated once for each deadline. What changes it holds its case.
 //! * An appeal is filed once, by its reference, and handed to nobody who decided about its case. An answer and all that follows from it are written
 //!   together.
+//! * What a keyed hash draws of a team's decisions is written with them. Nobody reviews what they decided, and no figure of reviews says who.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -49,6 +50,7 @@ mod nulls;
 mod outbox;
 mod paging;
 mod party;
+mod reviews;
 mod role;
 mod sharing_group;
 mod tool;
@@ -86,6 +88,7 @@ pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, N
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
+pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
 pub use sharing_group::{GROUPS_MAX, SharingGroup};
 pub use watch::{

@@ -18,7 +18,9 @@ mod notice;
 mod party;
 mod person;
 mod protocol;
+mod quality;
 mod replay;
+mod review;
 mod role;
 mod topics;
 mod up;
@@ -97,6 +99,11 @@ pub enum Command {
     Shift(casework::ShiftCommand),
     /// Appeals against decisions of your team and against refused uploads.
     Appeal(appeal::AppealCommand),
+    /// Decides once more what somebody else decided, without knowing how.
+    Review(review::ReviewCommand),
+    /// How much of what a team decides is decided twice, and how often alike.
+    #[command(subcommand)]
+    Quality(quality::QualityCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -155,6 +162,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Case(command) => command.run().await?,
         Command::Shift(command) => command.run().await?,
         Command::Appeal(command) => command.run().await?,
+        Command::Review(command) => command.run().await?,
+        Command::Quality(command) => command.run(|| Ok(settings.load()?.config)).await?,
         Command::Notice(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,

@@ -218,11 +218,11 @@ fn id_text(decision: &CaseDecision) -> String {
     format!("{:032x}", decision.id.0)
 }
 
-fn decided_step<'a>(case: &Case, decision: &CaseDecision, id: &'a str) -> Step<'a> {
+pub(crate) fn decided_step<'a>(case: &Case, decision: &CaseDecision, id: &'a str) -> Step<'a> {
     Step {
         case: case.id,
         who: Some(decision.decided_by),
-        kind: "decided",
+        kind: "overturned",
         about: id,
         note: "",
     }

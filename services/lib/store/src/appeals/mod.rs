@@ -14,7 +14,7 @@ use tocsin_casework::{
 };
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Milliseconds, PlatformId, Timestamp};
 
-pub(crate) use answer::excepted;
+pub(crate) use answer::{audited, decided_step, excepted};
 pub use list::{APPEALS_SUMMED_MAX, AppealCounts, AppealCursor, AppealPage, AppealQuery, AppealState, ListedAppeal};
 use row::{SELECT_APPEALS, appeal};
 pub use told::ToldAppeal;
@@ -183,9 +183,9 @@ fn happened(appeal: Appeal, event: AppealEvent, now: Timestamp) -> Appealed {
     }
 }
 
-/// That the holder of a key, or whoever else it was issued to, decided about the case of appeal `a`, or about one that went into it or that it went
+/// That the holder of a key, or whoever else it was issued to, decided about the case of appeal or review `a`, or about one that went into it or that it went
 /// into. `key` and `person` are columns or parameters.
-fn decided_by(key: &str, person: &str) -> String {
+pub(crate) fn decided_by(key: &str, person: &str) -> String {
     format!(
         "EXISTS (SELECT 1 FROM decisions d LEFT JOIN api_keys w ON w.key_id = d.decided_by WHERE d.withdrawn_at IS NULL \
          AND (d.decision_id = a.decision_id OR d.case_id = a.case_id OR d.case_id IN (SELECT m.case_id FROM cases m WHERE m.merged_into = a.case_id) \
@@ -215,7 +215,7 @@ async fn part_of(transaction: &mut Transaction, appeal: &Appeal, who: KeyId) -> 
     })
 }
 
-async fn person_of(transaction: &mut Transaction, key: KeyId) -> Result<Option<String>, StoreError> {
+pub(crate) async fn person_of(transaction: &mut Transaction, key: KeyId) -> Result<Option<String>, StoreError> {
     let failed = StoreError::database("ask whose a key is");
     let sql = "SELECT person FROM api_keys WHERE key_id = $1";
     let rows = transaction.fetch(sql, &[key.to_string().into()]).await;

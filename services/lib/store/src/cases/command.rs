@@ -8,6 +8,7 @@ use super::row::{case, update};
 use crate::database::{Locked, Transaction};
 use crate::key::check_moderator;
 use crate::outbox::{withdraw_decision, write_decision};
+use crate::reviews::{draw_for_review, undraw};
 use crate::{Store, StoreError};
 
 /// A case after a command.
@@ -50,11 +51,17 @@ impl Store {
             Err(refusal) => return refuse(transaction, refusal).await,
         };
         match &event {
-            Event::Decided(decision) => write_decision(&mut transaction, &case, decision, goes_out_at).await?,
+            Event::Decided(decision) => {
+                write_decision(&mut transaction, &case, decision, goes_out_at).await?;
+                draw_for_review(&mut transaction, (&case, decision), goes_out_at).await?;
+            }
             Event::Withdrawn(decision) if !withdraw_decision(&mut transaction, *decision, now).await? => {
                 return refuse(transaction, Refusal::DecisionFinal).await;
             }
             _ => {}
+        }
+        if let Event::Withdrawn(decision) = &event {
+            undraw(&mut transaction, *decision).await?;
         }
         if event != Event::DecidedBefore {
             update(&mut transaction, &case, now).await.map_err(&failed)?;

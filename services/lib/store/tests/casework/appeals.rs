@@ -112,14 +112,12 @@ async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
     let [case] = &queue(&f.store, team, CaseState::Open).await[..] else {
         panic!("one case");
     };
-    let (held, _) = f.store.claim(team, case.id, who, LEASE).await.unwrap();
+    let (held, _) = Box::pin(f.store.claim(team, case.id, who, LEASE)).await.unwrap();
     let violating = (Verdict::Violating, "footage");
-    let (case, _) = f
-        .store
-        .decide(team, held.id, (who, held.fencing), violating)
+    let (case, _) = Box::pin(f.store.decide(team, held.id, (who, held.fencing), violating))
         .await
         .unwrap();
-    fan(f, team, 4).await;
+    Box::pin(fan(f, team, 4)).await;
     (team, case.id, case.decision.unwrap().id)
 }
 
@@ -159,7 +157,7 @@ async fn page(f: &Fixture, team: Team, state: Option<AppealState>) -> Vec<(Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn an_appeal_is_filed_once_against_what_was_decided_and_is_its_teams_alone() {
     on_both(async |f| {
-        let (team, case, decision) = decided(f, ANNA).await;
+        let (team, case, decision) = Box::pin(decided(f, ANNA)).await;
         let against = Against::Decision(decision);
         let filed = file(&f.store, team, 2, &filing("A-1", 2, against)).await.unwrap();
         assert_eq!(filed.event, AppealEvent::Filed);
@@ -214,8 +212,7 @@ async fn an_appeal_is_filed_once_against_what_was_decided_and_is_its_teams_alone
         assert_eq!(refused(foreign), AppealRefusal::NoSuchAppeal);
         assert_eq!(page(f, theirs, None).await, []);
         assert!(
-            f.store
-                .claim_appeal(theirs, (BEN, LEASE), None)
+            Box::pin(f.store.claim_appeal(theirs, (BEN, LEASE), None))
                 .await
                 .unwrap()
                 .is_none()
@@ -228,7 +225,7 @@ async fn an_appeal_is_filed_once_against_what_was_decided_and_is_its_teams_alone
 #[tokio::test(flavor = "multi_thread")]
 async fn who_decided_is_handed_no_appeal_under_any_of_their_keys_and_a_team_of_one_waits_flagged() {
     on_both(async |f| {
-        let (team, case, decision) = decided(f, ANNA).await;
+        let (team, case, decision) = Box::pin(decided(f, ANNA)).await;
         let Team::Party(party) = team else { unreachable!() };
         let moderator = Roles::of(&[Role::Moderator]);
         // The party's key of every role goes; two keys of one person, one after the other.
@@ -243,11 +240,13 @@ async fn who_decided_is_handed_no_appeal_under_any_of_their_keys_and_a_team_of_o
             issued.unwrap().0
         };
         let old = issue("carla").await;
-        let (held, _) = f.store.claim(team, case, old, LEASE).await.unwrap();
-        f.store
-            .decide(team, case, (old, held.fencing), (Verdict::Violating, "again"))
-            .await
-            .unwrap();
+        let (held, _) = Box::pin(f.store.claim(team, case, old, LEASE)).await.unwrap();
+        Box::pin(
+            f.store
+                .decide(team, case, (old, held.fencing), (Verdict::Violating, "again")),
+        )
+        .await
+        .unwrap();
         f.store.revoke_key(old).await.unwrap();
         let new = issue("carla").await;
         let filed = file(&f.store, team, 2, &filing("A-1", 2, Against::Decision(decision)))
@@ -261,7 +260,12 @@ async fn who_decided_is_handed_no_appeal_under_any_of_their_keys_and_a_team_of_o
         for who in [ANNA, new] {
             let own = command(&f.store, (team, by(who, 0)), id, &CLAIM).await;
             assert_eq!(refused(own), AppealRefusal::OwnDecision);
-            assert!(f.store.claim_appeal(team, (who, LEASE), None).await.unwrap().is_none());
+            assert!(
+                Box::pin(f.store.claim_appeal(team, (who, LEASE), None))
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
         }
         let dan = issue("dan").await;
         assert_eq!(
@@ -269,29 +273,30 @@ async fn who_decided_is_handed_no_appeal_under_any_of_their_keys_and_a_team_of_o
             [("A-1".to_owned(), false)]
         );
         assert_eq!(page(f, team, Some(AppealState::WithoutReviewer)).await, []);
-        let elsewhere = f
-            .store
-            .claim_appeal(team, (dan, LEASE), Some(PlatformId(9)))
+        let elsewhere = Box::pin(f.store.claim_appeal(team, (dan, LEASE), Some(PlatformId(9))))
             .await
             .unwrap();
         assert!(elsewhere.is_none(), "of another platform");
-        let claimed = f
-            .store
-            .claim_appeal(team, (dan, LEASE), Some(PlatformId(1)))
+        let claimed = Box::pin(f.store.claim_appeal(team, (dan, LEASE), Some(PlatformId(1))))
             .await
             .unwrap()
             .unwrap();
         assert_eq!(claimed.appeal.id, id);
         assert!(
-            f.store.claim_appeal(team, (BEN, LEASE), None).await.unwrap().is_none(),
+            Box::pin(f.store.claim_appeal(team, (BEN, LEASE), None))
+                .await
+                .unwrap()
+                .is_none(),
             "somebody holds it"
         );
         // They decide about the case while they hold the appeal: now it is not theirs to answer.
-        let (held, _) = f.store.claim(team, case, dan, LEASE).await.unwrap();
-        f.store
-            .decide(team, case, (dan, held.fencing), (Verdict::Violating, "too"))
-            .await
-            .unwrap();
+        let (held, _) = Box::pin(f.store.claim(team, case, dan, LEASE)).await.unwrap();
+        Box::pin(
+            f.store
+                .decide(team, case, (dan, held.fencing), (Verdict::Violating, "too")),
+        )
+        .await
+        .unwrap();
         let said = AppealCommand::Answer(ruling(AppealOutcome::Upheld, Concerns::Upload));
         let own = command(&f.store, (team, by(dan, 1)), id, &said).await;
         assert_eq!(refused(own), AppealRefusal::OwnDecision);
@@ -306,7 +311,7 @@ async fn who_decided_is_handed_no_appeal_under_any_of_their_keys_and_a_team_of_o
 #[tokio::test(flavor = "multi_thread")]
 async fn two_reviewers_never_hold_one_appeal_and_the_longest_waiting_goes_first() {
     on_both(async |f| {
-        let (team, _, decision) = decided(f, ANNA).await;
+        let (team, _, decision) = Box::pin(decided(f, ANNA)).await;
         let mut ids = Vec::new();
         for number in 0..4 {
             let filed = file(
@@ -328,9 +333,7 @@ async fn two_reviewers_never_hold_one_appeal_and_the_longest_waiting_goes_first(
         both.sort_by_key(|id| ids.iter().position(|known| known == id));
         assert_eq!(both, ids[..2], "the two that wait longest, one each");
         f.clock.advance(LEASE);
-        let again = f
-            .store
-            .claim_appeal(team, (KeyId(0xd), LEASE), None)
+        let again = Box::pin(f.store.claim_appeal(team, (KeyId(0xd), LEASE), None))
             .await
             .unwrap()
             .unwrap();
@@ -350,8 +353,8 @@ async fn two_reviewers_never_hold_one_appeal_and_the_longest_waiting_goes_first(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
     on_both(async |f| {
-        let (team, case, decision) = decided(f, ANNA).await;
-        events(f).await;
+        let (team, case, decision) = Box::pin(decided(f, ANNA)).await;
+        Box::pin(events(f)).await;
         assert_eq!(opinion(f, 2).await, POSITIVE);
         let filed = file(&f.store, team, 2, &filing("A-1", 2, Against::Block))
             .await
@@ -368,7 +371,7 @@ async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
             (AppealEvent::Answered, None, 0)
         );
         assert_eq!(opinion(f, 2).await, POSITIVE);
-        let [DeliveryEvent::Appeal(told)] = &events(f).await[..] else {
+        let [DeliveryEvent::Appeal(told)] = &Box::pin(events(f)).await[..] else {
             panic!("the answer alone");
         };
         assert_eq!(
@@ -382,7 +385,7 @@ async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
             .unwrap();
         f.clock.advance(Milliseconds(1));
         let id = filed.appeal.id;
-        answer(&f.store, (team, BEN), id, ruling(OVERTURNED, Concerns::Member)).await;
+        Box::pin(answer(&f.store, (team, BEN), id, ruling(OVERTURNED, Concerns::Member))).await;
         assert_eq!(
             opinion(f, 3).await,
             None,
@@ -396,7 +399,7 @@ async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
             .unwrap();
         assert_eq!(told.into_keys().collect::<Vec<_>>(), [ContentId(2)]);
         // Read again from the beginning, as at each start: it stays out of it.
-        fan(f, team, 0).await;
+        Box::pin(fan(f, team, 0)).await;
         let (stands, now) = f.store.case(team, case).await.unwrap();
         assert_eq!(
             (stands.state(now), stands.decision.unwrap().id),
@@ -406,17 +409,19 @@ async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
         let said = AppealCommand::Answer(ruling(OVERTURNED, Concerns::Member));
         let again = command(&f.store, (team, by(BEN, 1)), id, &said).await.unwrap();
         assert_eq!(again.event, AppealEvent::SaidBefore);
-        let [DeliveryEvent::Appeal(_)] = &events(f).await[..] else {
+        let [DeliveryEvent::Appeal(_)] = &Box::pin(events(f)).await[..] else {
             panic!("told once");
         };
         // What a person decides later is about all that they do not except.
         f.clock.advance(Milliseconds(1));
-        let (held, _) = f.store.claim(team, case, BEN, LEASE).await.unwrap();
-        f.store
-            .decide(team, case, (BEN, held.fencing), (Verdict::Violating, "all of it"))
-            .await
-            .unwrap();
-        fan(f, team, 4).await;
+        let (held, _) = Box::pin(f.store.claim(team, case, BEN, LEASE)).await.unwrap();
+        Box::pin(
+            f.store
+                .decide(team, case, (BEN, held.fencing), (Verdict::Violating, "all of it")),
+        )
+        .await
+        .unwrap();
+        Box::pin(fan(f, team, 4)).await;
         let (answers, counts, _) = f.store.answered_appeals(team, LEASE).await.unwrap();
         assert_eq!((answers.len(), counts.waiting), (2, 0));
         assert_eq!(
@@ -431,12 +436,12 @@ async fn an_answer_about_one_upload_or_one_member_leaves_the_family_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_family_that_is_overturned_is_decided_anew_for_all_and_answers_the_others() {
     on_both(async |f| {
-        let (team, case, decision) = decided(f, ANNA).await;
+        let (team, case, decision) = Box::pin(decided(f, ANNA)).await;
         f.store
             .outbox_acknowledge(&outbox(f).await.iter().map(|entry| entry.0).collect::<Vec<_>>())
             .await
             .unwrap();
-        events(f).await;
+        Box::pin(events(f)).await;
         let mut ids = Vec::new();
         for (reference, content) in [("A-1", 2), ("A-2", 3), ("A-3", 4)] {
             let filed = file(&f.store, team, content, &filing(reference, content, Against::Block)).await;
@@ -449,11 +454,13 @@ async fn a_family_that_is_overturned_is_decided_anew_for_all_and_answers_the_oth
         let held = command(&f.store, (team, by(BEN, 0)), ids[0], &CLAIM).await.unwrap();
         let said = AppealCommand::Answer(ruling(OVERTURNED, Concerns::Family));
         let me = (team, by(BEN, held.appeal.fencing));
-        let (at_it, _) = f.store.claim(team, case, ANNA, LEASE).await.unwrap();
+        let (at_it, _) = Box::pin(f.store.claim(team, case, ANNA, LEASE)).await.unwrap();
         assert_eq!(refusal(command(&f.store, me, ids[0], &said).await), Refusal::Claimed);
         let (read, _) = f.store.appeal(team, ids[0]).await.unwrap();
         assert_eq!(read.appeal, held.appeal, "nothing of it was done");
-        f.store.release(team, case, (ANNA, at_it.fencing)).await.unwrap();
+        Box::pin(f.store.release(team, case, (ANNA, at_it.fencing)))
+            .await
+            .unwrap();
 
         f.clock.advance(Milliseconds(10));
         let answered = command(&f.store, me, ids[0], &said).await.unwrap();
@@ -475,9 +482,9 @@ async fn a_family_that_is_overturned_is_decided_anew_for_all_and_answers_the_oth
             due.iter().any(|due| due.decision == new.id),
             "members are told one by one"
         );
-        fan(f, team, 4).await;
+        Box::pin(fan(f, team, 4)).await;
         assert_eq!(opinion(f, 2).await, NEGATIVE, "the list hears that it is harmless");
-        let told = events(f).await;
+        let told = Box::pin(events(f)).await;
         let answers = told
             .iter()
             .filter(|event| matches!(event, DeliveryEvent::Appeal(_)))
@@ -572,15 +579,14 @@ async fn a_family_that_a_listing_alone_blocked_is_decided_when_it_is_overturned(
 #[tokio::test(flavor = "multi_thread")]
 async fn two_reviewers_who_overturn_one_family_at_once_decide_it_once() {
     on_both(async |f| {
-        let (team, case, decision) = decided(f, ANNA).await;
+        let (team, case, decision) = Box::pin(decided(f, ANNA)).await;
         let other = f.another().await;
         for round in 0..4u32 {
             // Each time somebody else decided it to be violating again.
             let decider = KeyId(0x100 + u128::from(round));
-            let (held, _) = f.store.claim(team, case, decider, LEASE).await.unwrap();
+            let (held, _) = Box::pin(f.store.claim(team, case, decider, LEASE)).await.unwrap();
             let again = (Verdict::Violating, "again");
-            f.store
-                .decide(team, case, (decider, held.fencing), again)
+            Box::pin(f.store.decide(team, case, (decider, held.fencing), again))
                 .await
                 .unwrap();
             let reviewers = [KeyId(0x200 + u128::from(round)), KeyId(0x300 + u128::from(round))];
@@ -615,10 +621,11 @@ async fn an_appeal_follows_its_case_into_another_and_its_deciders_too() {
         let mut cases = queue(&f.store, COORDINATORS, CaseState::Open).await;
         cases.sort_by_key(|case| case.family);
         for (case, who) in cases.iter().zip([BEN, ANNA]) {
-            let (held, _) = f.store.claim(COORDINATORS, case.id, who, LEASE).await.unwrap();
+            let (held, _) = Box::pin(f.store.claim(COORDINATORS, case.id, who, LEASE))
+                .await
+                .unwrap();
             let violating = (Verdict::Violating, "why");
-            f.store
-                .decide(COORDINATORS, case.id, (who, held.fencing), violating)
+            Box::pin(f.store.decide(COORDINATORS, case.id, (who, held.fencing), violating))
                 .await
                 .unwrap();
         }

@@ -12,6 +12,7 @@ mod merges;
 mod notices;
 mod observed;
 mod order;
+mod reviews;
 mod standings;
 mod steps;
 
