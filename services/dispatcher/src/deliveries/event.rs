@@ -6,6 +6,8 @@ use tocsin_store::{DeliveryEvent, IncidentMessage};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
+use super::unconfirmed::UnconfirmedDocument;
+
 /// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
 pub(crate) const SOURCE: &str = "urn:tocsin";
 pub(crate) const SPEC_VERSION: &str = "1.0";
@@ -16,19 +18,20 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct CloudEvent {
     /// The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members` or `tocsin.incident.KIND`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.decision.unconfirmed` or `tocsin.incident.KIND`.
     pub kind: String,
     /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
-    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`] or [`MessageDocument`].
+    /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`],
+    /// [`UnconfirmedDocument`](super::unconfirmed::UnconfirmedDocument) or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
 /// What people decided about a family.
 #[derive(Debug, Serialize)]
-struct DecisionDocument {
+pub(super) struct DecisionDocument {
     /// 32 hexadecimal digits.
     id: String,
     /// 32 hexadecimal digits.
@@ -81,6 +84,8 @@ struct MembersDocument {
     decision: DecisionDocument,
     /// Those that were not told of it before: that the family had when it was decided, or that came since.
     members: Vec<MemberDocument>,
+    /// Whether they are told of it again because copies of them came after their removal was confirmed: no person did it.
+    automated: bool,
 }
 
 /// A content that a decision is about.
@@ -122,9 +127,16 @@ impl CloudEvent {
                 let document = MembersDocument {
                     decision: DecisionDocument::of(&event.told),
                     members: members.collect(),
+                    automated: event.automated,
                 };
                 let about = (event.told.decision.family.to_string(), event.told.decision.at);
                 let kind = "tocsin.decision.members".to_owned();
+                made(&format!("{:032x}", event.id), kind, about, &document)
+            }
+            DeliveryEvent::Unconfirmed(event) => {
+                let document = UnconfirmedDocument::of(event, names);
+                let about = (event.told.decision.family.to_string(), event.at);
+                let kind = "tocsin.decision.unconfirmed".to_owned();
                 made(&format!("{:032x}", event.id), kind, about, &document)
             }
         }
@@ -145,7 +157,7 @@ impl CloudEvent {
 }
 
 impl DecisionDocument {
-    fn of(told: &ToldDecision) -> DecisionDocument {
+    pub(super) fn of(told: &ToldDecision) -> DecisionDocument {
         let (decision, grounds) = (&told.decision, &told.grounds);
         DecisionDocument {
             id: format!("{:032x}", decision.id.0),

@@ -203,7 +203,10 @@ fn request(target: &Target, delivery: &Delivery, names: &Names) -> Option<Reques
 fn alert(delivery: &Delivery) -> Option<&Alert> {
     match &delivery.event {
         DeliveryEvent::Alert(alert) => Some(alert),
-        DeliveryEvent::Decision(_) | DeliveryEvent::Members(_) | DeliveryEvent::Incident(_) => None,
+        DeliveryEvent::Decision(_)
+        | DeliveryEvent::Members(_)
+        | DeliveryEvent::Unconfirmed(_)
+        | DeliveryEvent::Incident(_) => None,
     }
 }
 

@@ -1,3 +1,4 @@
+mod following;
 mod observing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,9 @@ pub(crate) struct Figures {
     changed: BTreeSet<FamilyId>,
     /// Families that are kept for their own sake, whether or not they have an open case: those of open incidents.
     kept: BTreeSet<FamilyId>,
+    /// The same of decided families of which it is followed what platforms do; of those in `moved` a record changed.
+    followed: BTreeSet<FamilyId>,
+    moved: BTreeSet<FamilyId>,
     /// The latest time of any group.
     now: Timestamp,
     /// The time of each partition.
@@ -71,6 +75,8 @@ impl Figures {
             due_at: BTreeMap::new(),
             changed: BTreeSet::new(),
             kept: BTreeSet::new(),
+            followed: BTreeSet::new(),
+            moved: BTreeSet::new(),
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
@@ -82,9 +88,9 @@ impl Figures {
 
     /// Forgets everything but which families are kept: it is read from the beginning again.
     pub(crate) fn clear(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
+        let (kept, followed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.followed));
         *self = Figures::new(self.records_max);
-        self.kept = kept;
+        (self.kept, self.followed) = (kept, followed);
     }
 
     /// The family of a content by the records that a team may see; `None` where there is none.
@@ -103,7 +109,7 @@ impl Figures {
                     self.now = self.now.max(as_of);
                     match (hot.content(), hot.class()) == (content, class) {
                         true => {
-                            let is_wanted = self.kept.contains(&hot.family()) || is_wanted(hot.family());
+                            let is_wanted = self.is_kept(hot.family()) || is_wanted(hot.family());
                             self.put((content, class), (hot, as_of), (at, is_wanted));
                         }
                         false => self.forget((content, class)),
@@ -137,6 +143,9 @@ impl Figures {
         }
         self.records.insert(key, (hot, as_of));
         self.members.entry(family).or_default().insert(key);
+        if self.followed.contains(&family) {
+            self.moved.insert(family);
+        }
         if is_wanted {
             self.take_back(family);
             self.changed.insert(family);
@@ -177,7 +186,7 @@ impl Figures {
                 self.due.remove(&(due, *family));
             }
             if !ranks.has_family(*family) {
-                if !self.kept.contains(family) {
+                if !self.is_kept(*family) {
                     self.spare(*family, at);
                 }
                 continue;
@@ -269,11 +278,23 @@ impl Figures {
             self.take_back(*family);
         }
         for family in former.difference(&self.kept).copied().collect::<Vec<_>>() {
+            self.let_go(family, at);
+        }
+        new.iter().any(|family| !self.members.contains_key(family))
+    }
+
+    /// Whether the records of a family are kept though it has no open case.
+    fn is_kept(&self, family: FamilyId) -> bool {
+        self.kept.contains(&family) || self.followed.contains(&family)
+    }
+
+    /// The records of a family are no longer kept for this reason.
+    fn let_go(&mut self, family: FamilyId, at: Instant) {
+        if !self.is_kept(family) {
             // One with an open case is taken back when its ranks are looked at.
             self.spare(family, at);
             self.changed.insert(family);
         }
-        new.iter().any(|family| !self.members.contains_key(family))
     }
 
     /// The strongest hash of each content of a family inside a team's scope, and whether everyone may see that content; at most `max`.

@@ -52,7 +52,15 @@ pub(crate) async fn read_case(
             }
             None => None,
         };
-        Ok(dispatcher.whole_document((&case, &merged, members_told), now, &access))
+        let whole = dispatcher.whole_document((&case, &merged, members_told), now, &access);
+        let acknowledgement = match case.decision_out(now) {
+            Some(decision) => dispatcher.awaited(decision.id, 0).await?.map(|(document, _)| document),
+            None => None,
+        };
+        Ok(CaseDocument {
+            acknowledgement,
+            ..whole
+        })
     };
     answered_case(&dispatcher, "read_case", read.await)
 }

@@ -11,6 +11,7 @@ use tocsin_wire::document::{
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::acknowledgements::AcknowledgementDocument;
 use super::clocks::ClocksDocument;
 use crate::Dispatcher;
 
@@ -112,6 +113,9 @@ pub struct CaseDocument {
     /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members_told: Option<u64>,
+    /// How far the team's own platforms confirm the decision that is out. Told where one case is asked for, and the decision waits for something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<AcknowledgementDocument>,
 }
 
 /// A case that went into another one.
@@ -278,11 +282,13 @@ pub struct HistoryStep {
     pub who: Option<String>,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`, or
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`,
+    /// `removal_confirmed`, `restore_confirmed`, `reuploaded`, `unconfirmed_reminded`, `unconfirmed_escalated`, or
     /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`; and what came of families that joined or parted: `merged_into`,
     /// `merged_from`, `split_from` or `split_off`.
     pub kind: String,
-    /// The key it was handed to, the desk, the decision, the notice, the clock or the other case; empty where there is none.
+    /// The key it was handed to, the desk, the decision, the notice, the clock, the platform, what followed or the other case;
+    /// empty where there is none.
     pub about: String,
     /// The words that came with it; of a merge what came of it: `disputed`, `decision_carried`, `lease_moved` or `lease_ended`.
     pub note: String,
@@ -334,6 +340,7 @@ impl Dispatcher {
             disputed: case.is_disputed(),
             merged_cases: Vec::new(),
             members_told: None,
+            acknowledgement: None,
         }
     }
 

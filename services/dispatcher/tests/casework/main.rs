@@ -3,6 +3,7 @@
 //! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod acknowledgements;
 mod audit;
 mod bench;
 mod carrying;

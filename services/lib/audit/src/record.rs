@@ -36,6 +36,8 @@ pub enum Action {
     EndpointChanged = 11,
     /// Clear text beside the chain was erased; the detail says of how many fields.
     Erased = 12,
+    /// A setting of a party was changed; the object is its name, the detail says which.
+    PartyChanged = 13,
 }
 
 /// What is to be written down.
@@ -85,7 +87,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 12] = [
+    pub const ALL: [Action; 13] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
@@ -98,6 +100,7 @@ impl Action {
         Action::EndpointAdded,
         Action::EndpointChanged,
         Action::Erased,
+        Action::PartyChanged,
     ];
 
     /// Its name in answers.
@@ -115,6 +118,7 @@ impl Action {
             Action::EndpointAdded => "endpoint_added",
             Action::EndpointChanged => "endpoint_changed",
             Action::Erased => "erased",
+            Action::PartyChanged => "party_changed",
         }
     }
 

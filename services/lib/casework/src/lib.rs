@@ -1,7 +1,8 @@
 //! The rules of casework: what an alert and a notice do to a case, who may claim, hand on, put aside, decide it and take a decision back, when a
 //! lease is over, and which case is handed out next.
 //!
-//! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`].
+//! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`]; and whether what was decided was
+//! done, as far as platforms say: [`Acknowledgement`], [`Awaiting`].
 //!
 //! Pure: no I/O, no clock (the time is an argument), no randomness (new ids are arguments). The store loads a [`Case`] inside a transaction,
 //! applies one of these rules, writes the case back and carries out the [`Event`].
@@ -18,6 +19,7 @@
 //!
 //! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`] and [`Notice::apply`].
 
+mod acknowledgement;
 pub(crate) mod alert_rules;
 mod case;
 mod clocks;
@@ -32,6 +34,10 @@ mod platform_clocks;
 mod ranks;
 mod ruling;
 
+pub use acknowledgement::{
+    Acknowledgement, Awaiting, Awaits, CLOSE_BITS_MAX, ESCALATE_AFTER, Heard, Occurrences, OnReupload,
+    RECOMMEND_AGAIN_AFTER, REMIND_AFTER, Reminder, Span, Tally, came_closely, is_close,
+};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Merged, Resting, Standing, Team, Undo};
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};

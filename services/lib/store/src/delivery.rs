@@ -3,7 +3,7 @@ use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp,
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
-use crate::{EndpointKind, IncidentMessage, Store, StoreError, alert_json, decision_json};
+use crate::{EndpointKind, IncidentMessage, Store, StoreError, Unconfirmed, alert_json, decision_json};
 use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
@@ -17,6 +17,8 @@ pub enum DeliveryEvent {
     Incident(IncidentMessage),
     /// Members that a decision of the endpoint's team is about.
     Members(ToldMembers),
+    /// A decision of the endpoint's team that its platforms did not confirm.
+    Unconfirmed(Box<Unconfirmed>),
 }
 
 /// The most members that one event tells of.
@@ -31,6 +33,8 @@ pub struct ToldMembers {
     pub told: ToldDecision,
     /// The members, ascending, each with the strongest hash that is known of it; at most [`MEMBERS_PER_EVENT_MAX`].
     pub members: Vec<(ContentId, ContentHash)>,
+    /// Whether they are told again because copies of them came after their removal was confirmed: no person did it.
+    pub automated: bool,
 }
 
 /// One event on its way to one endpoint, taken to be tried.
@@ -373,6 +377,20 @@ impl Readers {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let document = || decision_json::members_to_json(event);
+        let id = (DeliveryEventKind::Decision, format!("{:032x}", event.id));
+        let scope = event.told.decision.scope;
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == scope;
+        self.tell(transaction, id, document, (now, now), is_told).await
+    }
+
+    /// Makes it a delivery for every endpoint of the team that decided that platforms did not confirm what they did.
+    pub(crate) async fn tell_unconfirmed(
+        &self,
+        transaction: &mut Transaction,
+        event: &Unconfirmed,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let document = || decision_json::unconfirmed_to_json(event);
         let id = (DeliveryEventKind::Decision, format!("{:032x}", event.id));
         let scope = event.told.decision.scope;
         let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == scope;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
-use super::casework_text::{case_text, clocks_text, history_text, queue_text};
+use super::casework_text::{acknowledgements_text, case_text, clocks_text, history_text, queue_text};
 use crate::client::{Sent, Source};
 
 /// Which cases.
@@ -80,6 +80,11 @@ enum Step {
     },
     /// Tell when what happened to a case first, on each platform.
     Clocks {
+        /// The case.
+        id: String,
+    },
+    /// Tell what your platforms confirm of a decision: that copies were removed, or restored.
+    Acknowledgements {
         /// The case.
         id: String,
     },
@@ -232,6 +237,10 @@ impl CaseCommand {
             Step::Clocks { id } => {
                 let clocks = source.get(&step_path(id, "clocks")).await?.document()?;
                 return self.api.show(&clocks, clocks_text);
+            }
+            Step::Acknowledgements { id } => {
+                let told = source.get(&step_path(id, "acknowledgements")).await?.document()?;
+                return self.api.show(&told, acknowledgements_text);
             }
             Step::Clock {
                 id,

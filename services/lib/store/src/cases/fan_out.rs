@@ -224,6 +224,7 @@ async fn fan_out(
             id: rand::random(),
             told: told.clone(),
             members: members.to_vec(),
+            automated: false,
         };
         readers.tell_members(transaction, &event, now).await?;
     }
@@ -238,7 +239,7 @@ async fn fan_out(
 }
 
 /// The decision of a case as members are told of it: out, and undisputed.
-fn standing(case: &Case, now: Timestamp) -> Option<ToldDecision> {
+pub(super) fn standing(case: &Case, now: Timestamp) -> Option<ToldDecision> {
     let decision = case.decision_out(now).filter(|_| !case.is_disputed())?;
     Some(ToldDecision {
         decision: Decision {
@@ -309,7 +310,7 @@ async fn party_name(transaction: &mut Transaction, team: Team) -> Result<Option<
         .transpose()
 }
 
-fn family(row: &Row) -> Result<FamilyId, StoreError> {
+pub(super) fn family(row: &Row) -> Result<FamilyId, StoreError> {
     let text = row.text("family").map_err(StoreError::database("read a family"))?;
     ContentId::parse(&text)
         .map(FamilyId)

@@ -1,5 +1,9 @@
-//! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`.
+//! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`; what
+//! platforms confirm of decisions in `acknowledgement`, who waits for it in `awaiting`.
 
+mod acknowledgement;
+mod acknowledgement_rows;
+mod awaiting;
 mod claim;
 mod clocks;
 mod command;
@@ -17,6 +21,13 @@ use std::str::FromStr;
 use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
 use tocsin_model::{FamilyId, IdError, Milliseconds, Timestamp};
 
+pub use acknowledgement::{ACKNOWLEDGEMENTS_MAX, Acknowledged, HEARD_MAX, MemberAcknowledgement, MemberTally};
+pub use acknowledgement_rows::AcknowledgementCounts;
+pub use awaiting::{
+    FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FollowedDecision, Reminded, UNCONFIRMED_TOLD_MAX, Unconfirmed,
+    UnconfirmedMember,
+};
+pub(crate) use awaiting::{begin_awaiting, end_awaiting};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub(crate) use clocks::note_clock;
