@@ -1,7 +1,7 @@
 //! Alerts, decisions, members that were decided about and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
-use tocsin_model::{Alert, ContentId, Timestamp, ToldDecision};
+use tocsin_model::{Alert, ContentId, PlatformId, Timestamp, ToldDecision};
 use tocsin_store::{DeliveryEvent, IncidentMessage};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
@@ -42,7 +42,7 @@ pub(super) struct DecisionDocument {
     verdict: &'static str,
     /// The rule it rests on; empty where none is named.
     policy: String,
-    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    /// `remove`, `reduce`, `label`, `keep` or `stop_stream`; null where nothing is recommended.
     recommended_action: Option<&'static str>,
     /// How sure those who decided are, 0 to 100; null where they did not say.
     confidence_percent: Option<u8>,
@@ -86,6 +86,17 @@ struct MembersDocument {
     members: Vec<MemberDocument>,
     /// Whether they are told of it again because copies of them came after their removal was confirmed: no person did it.
     automated: bool,
+    /// The live streams that they are copies of, where the decision recommends to stop those; else empty.
+    streams: Vec<StreamDocument>,
+}
+
+/// A live stream.
+#[derive(Debug, Serialize)]
+struct StreamDocument {
+    /// The content that is broadcast, 32 hexadecimal digits.
+    content: String,
+    /// On which platform.
+    platform: String,
 }
 
 /// A content that a decision is about.
@@ -124,10 +135,15 @@ impl CloudEvent {
                     content: content.to_string(),
                     hash: HashText::from(hash),
                 });
+                let streams = event.streams.iter().map(|(content, platform)| StreamDocument {
+                    content: content.to_string(),
+                    platform: platform_name(names, *platform),
+                });
                 let document = MembersDocument {
                     decision: DecisionDocument::of(&event.told),
                     members: members.collect(),
                     automated: event.automated,
+                    streams: streams.collect(),
                 };
                 let about = (event.told.decision.family.to_string(), event.told.decision.at);
                 let kind = "tocsin.decision.members".to_owned();
@@ -200,11 +216,14 @@ pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
                 .get(&party)
                 .map_or_else(|| format!("party-{}", party.0), ToString::to_string)
         },
-        |platform| {
-            let name = names.platforms.get(&platform);
-            name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
-        },
+        |platform| platform_name(names, platform),
     )
+}
+
+/// Its name, or its number before it was heard of.
+pub(super) fn platform_name(names: &Names, platform: PlatformId) -> String {
+    let name = names.platforms.get(&platform);
+    name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
 }
 
 fn made(id: &str, kind: String, (subject, at): (String, Timestamp), document: &impl Serialize) -> CloudEvent {

@@ -5,7 +5,7 @@ use tocsin_store::Unconfirmed;
 use tocsin_wire::Names;
 use tocsin_wire::document::{HashText, instant};
 
-use super::event::DecisionDocument;
+use super::event::{DecisionDocument, platform_name};
 
 /// A decision of which it is not confirmed that it was carried out.
 #[derive(Debug, Serialize)]
@@ -50,10 +50,7 @@ impl UnconfirmedDocument {
         let members = event.members.iter().map(|of| UnconfirmedMemberDocument {
             content: of.content.to_string(),
             hash: HashText::from(&of.hash),
-            platform: match names.platforms.get(&of.platform) {
-                Some(name) => name.to_string(),
-                None => format!("platform-{}", of.platform.0),
-            },
+            platform: platform_name(names, of.platform),
             asked: of.asked,
             answered: of.answered,
         });

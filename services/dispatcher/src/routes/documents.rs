@@ -113,9 +113,22 @@ pub struct CaseDocument {
     /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members_told: Option<u64>,
+    /// The family's live streams, at most 64, whether they run or ended: what a recommendation to stop the stream is about. Told where one case is asked
+    /// for; absent elsewhere, and where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamDocument>,
     /// How far the team's own platforms confirm the decision that is out. Told where one case is asked for, and the decision waits for something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<AcknowledgementDocument>,
+}
+
+/// A live stream of a case's family.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamDocument {
+    /// The content that is broadcast, 32 hexadecimal digits.
+    pub content: String,
+    /// On which platform.
+    pub platform: String,
 }
 
 /// A case that went into another one.
@@ -217,7 +230,7 @@ pub struct CaseDecisionDocument {
     pub verdict: &'static str,
     /// The rule it rests on; empty where none is named.
     pub policy: String,
-    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    /// `remove`, `reduce`, `label`, `keep` or `stop_stream`; null where nothing is recommended.
     pub recommended_action: Option<&'static str>,
     /// How sure those who decided are, 0 to 100; null where they did not say.
     pub confidence_percent: Option<u8>,
@@ -340,6 +353,7 @@ impl Dispatcher {
             disputed: case.is_disputed(),
             merged_cases: Vec::new(),
             members_told: None,
+            streams: Vec::new(),
             acknowledgement: None,
         }
     }

@@ -22,20 +22,20 @@ use crate::example::START;
 use crate::ranking::state;
 
 /// The platforms of the parties of a bench.
-const ALPHA: (PartyId, PlatformId) = (PartyId(1), PlatformId(1));
+pub const ALPHA: (PartyId, PlatformId) = (PartyId(1), PlatformId(1));
 const BETA: (PartyId, PlatformId) = (PartyId(2), PlatformId(2));
 
 /// A content and what came of it, as its group knows it.
-struct Spreading {
+pub struct Spreading {
     group: Group,
-    content: ContentId,
+    pub content: ContentId,
     hash: ContentHash,
     events: u64,
     now: Timestamp,
 }
 
 impl Spreading {
-    fn new(byte: u8) -> Spreading {
+    pub fn new(byte: u8) -> Spreading {
         let key = DeploymentKey::from_bytes([7; 32]);
         let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
         let content = key.content_id(&hash);
@@ -62,7 +62,7 @@ impl Spreading {
     }
 
     /// So many events, a second apart, ten seconds after those before.
-    fn hear(&mut self, (party, platform): (PartyId, PlatformId), kind: Kind, count: u64) {
+    pub fn hear(&mut self, (party, platform): (PartyId, PlatformId), kind: Kind, count: u64) {
         self.now = self.now + Milliseconds::from_seconds(10);
         for _ in 0..count {
             self.events += 1;
@@ -97,7 +97,7 @@ impl Spreading {
     }
 
     /// Puts its record on the state topic.
-    fn tell(&self, bench: &Bench) {
+    pub fn tell(&self, bench: &Bench) {
         let (content, class) = (self.content, Class::All);
         let mut body = Encoder::new();
         self.group.kept(HotKey { content, class }).unwrap().encode(&mut body);
@@ -107,7 +107,7 @@ impl Spreading {
         bench.append_under(topics::STATE, &[(Some(key.to_bytes()), value)]);
     }
 
-    fn rings(&self) -> Alert {
+    pub fn rings(&self) -> Alert {
         let mut rings = alert(1, Scope::All, AlertLevel::Raised, 20.0);
         rings.family = FamilyId(self.content);
         rings.hash = self.hash.clone();
@@ -119,7 +119,7 @@ impl Spreading {
     }
 }
 
-async fn until(running: &Running, path: &str, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn until(running: &Running, path: &str, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
         let found = running.get(path, key).await;

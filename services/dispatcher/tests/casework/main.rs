@@ -18,3 +18,4 @@ mod links;
 mod notices;
 mod ranking;
 mod receiver;
+mod streams;

@@ -128,7 +128,7 @@ impl Awaits {
     /// waits for what an earlier one of the same case had removed.
     pub fn of(ruling: &Ruling, removal_was_asked: bool) -> Option<Awaits> {
         match (ruling.grounds.action, ruling.verdict) {
-            (Some(RecommendedAction::Remove), _) => Some(Awaits::Removal),
+            (Some(RecommendedAction::Remove | RecommendedAction::StopStream), _) => Some(Awaits::Removal),
             (Some(RecommendedAction::Keep), _) | (None, Verdict::Benign) if removal_was_asked => Some(Awaits::Restore),
             _ => None,
         }

@@ -265,7 +265,7 @@ fn each_time_is_told_of_once() {
 
 #[test]
 fn a_ruling_waits_for_what_it_asks_of_platforms() {
-    use RecommendedAction::{Keep, Label, Reduce, Remove};
+    use RecommendedAction::{Keep, Label, Reduce, Remove, StopStream};
     let of = |verdict, action: Option<RecommendedAction>, asked_before| {
         let ruling = Ruling {
             grounds: Grounds {
@@ -279,6 +279,7 @@ fn a_ruling_waits_for_what_it_asks_of_platforms() {
     for (verdict, action, asked_before, expected) in [
         (Verdict::Violating, Some(Remove), false, Some(Awaits::Removal)),
         (Verdict::Newsworthy, Some(Remove), true, Some(Awaits::Removal)),
+        (Verdict::Violating, Some(StopStream), false, Some(Awaits::Removal)),
         (Verdict::Violating, None, false, None),
         (Verdict::Violating, None, true, None),
         (Verdict::Benign, Some(Keep), true, Some(Awaits::Restore)),

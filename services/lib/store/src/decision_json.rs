@@ -33,6 +33,8 @@ struct StoredMembers {
     members: Vec<StoredMember>,
     #[serde(default)]
     automated: bool,
+    #[serde(default)]
+    streams: Vec<(String, u16)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,6 +95,11 @@ pub(crate) fn members_to_json(told: &ToldMembers) -> String {
             event: format!("{:032x}", told.id),
             members: members.collect(),
             automated: told.automated,
+            streams: told
+                .streams
+                .iter()
+                .map(|(content, platform)| (content.to_string(), platform.0))
+                .collect(),
         }),
         ..stored(&told.told)
     })
@@ -155,11 +162,14 @@ pub(crate) fn event_from_json(text: &str) -> Result<DeliveryEvent, StoreError> {
         return Ok(DeliveryEvent::Decision(told));
     };
     let members: Option<Vec<_>> = told_members.members.into_iter().map(StoredMember::read).collect();
+    let stream = |(content, platform): (String, u16)| Some((ContentId::parse(&content)?, PlatformId(platform)));
+    let streams: Option<Vec<_>> = told_members.streams.into_iter().map(stream).collect();
     Ok(DeliveryEvent::Members(ToldMembers {
         id: parse_hex_id(&told_members.event).map_err(|_| malformed())?,
         told,
         members: members.ok_or_else(malformed)?,
         automated: told_members.automated,
+        streams: streams.ok_or_else(malformed)?,
     }))
 }
 

@@ -3,7 +3,7 @@ use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp,
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
-use crate::{EndpointKind, IncidentMessage, Store, StoreError, Unconfirmed, alert_json, decision_json};
+use crate::{EndpointKind, IncidentMessage, LiveMember, Store, StoreError, Unconfirmed, alert_json, decision_json};
 use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
@@ -35,6 +35,8 @@ pub struct ToldMembers {
     pub members: Vec<(ContentId, ContentHash)>,
     /// Whether they are told again because copies of them came after their removal was confirmed: no person did it.
     pub automated: bool,
+    /// The live streams that they are copies of, where the decision says that those are to be stopped: the content on a platform.
+    pub streams: Vec<LiveMember>,
 }
 
 /// One event on its way to one endpoint, taken to be tried.

@@ -131,6 +131,7 @@ impl SchemaName {
             SchemaName::Decision => &[
                 include_str!("../../../../schemas/avro/decision/1.avsc"),
                 include_str!("../../../../schemas/avro/decision/2.avsc"),
+                include_str!("../../../../schemas/avro/decision/3.avsc"),
             ],
             SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],
             SchemaName::Link => &[

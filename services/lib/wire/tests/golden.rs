@@ -277,7 +277,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
             },
             grounds: Grounds {
                 policy: "news, rule 4".to_owned(),
-                action: Some(RecommendedAction::Label),
+                action: Some(RecommendedAction::StopStream),
                 confidence: Some(90),
                 exceptions: vec![ContentId(5), ContentId(u128::MAX)],
             },

@@ -175,7 +175,7 @@ struct DecideArguments {
     /// The rule it rests on.
     #[arg(long, default_value = "")]
     policy: String,
-    /// What platforms should do: remove, reduce, label or keep.
+    /// What platforms should do: remove, reduce, label, keep or, with a live stream, stop_stream.
     #[arg(long)]
     action: Option<String>,
     /// How sure you are, in percent.

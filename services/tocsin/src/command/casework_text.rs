@@ -81,6 +81,14 @@ pub fn case_text(case: &Value) -> String {
             left / 60
         );
     }
+    for stream in case["streams"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(
+            out,
+            "  stream    {} on {}",
+            text(&stream["content"]),
+            text(&stream["platform"])
+        );
+    }
     if case["merged_into"].is_string() {
         let _ = writeln!(out, "  merged    into {}: go on there", text(&case["merged_into"]));
     }
@@ -395,6 +403,8 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part} in {told}");
         }
+        let stream = case_text(&json!({"streams": [{"content": "ef", "platform": "alpha-live"}]}));
+        assert!(stream.contains("stream    ef on alpha-live"), "{stream}");
         let all = json!({"awaits": "restore", "members": 2, "unconfirmed": 0, "copies": 9});
         assert!(case_text(&json!({"acknowledgement": all})).contains("restore   confirmed, all 2; 9 copies"));
         let none = acknowledgements_text(&json!({"case": "ab"}));

@@ -16,6 +16,7 @@ use super::fan_out::standing;
 use super::history::{Step, write_step};
 use super::locked;
 use super::row::{case, update};
+use super::streams::streams_told;
 use crate::database::{Locked, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
 use crate::{Store, StoreError};
@@ -277,6 +278,7 @@ impl Hearing {
             return Ok(recommended);
         };
         let members: Vec<(ContentId, ContentHash)> = members.into_iter().collect();
+        let streams = streams_told(transaction, self.waiting.case.id, &told).await?;
         let readers = Readers::find(transaction).await?;
         for members in members.chunks(MEMBERS_PER_EVENT_MAX) {
             let event = ToldMembers {
@@ -284,6 +286,7 @@ impl Hearing {
                 told: told.clone(),
                 members: members.to_vec(),
                 automated: true,
+                streams: streams.clone(),
             };
             readers.tell_members(transaction, &event, self.now).await?;
         }

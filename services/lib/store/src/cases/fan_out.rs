@@ -9,6 +9,7 @@ use tocsin_model::{
 
 use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
+use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
 use crate::watch::hold_opinions;
@@ -218,6 +219,10 @@ async fn fan_out(
         );
     }
     new.sort_unstable();
+    let streams = match new.is_empty() {
+        true => Vec::new(),
+        false => streams_told(transaction, case.id, &told).await?,
+    };
     let readers = Readers::find(transaction).await?;
     for members in new.chunks(MEMBERS_PER_EVENT_MAX) {
         let event = ToldMembers {
@@ -225,6 +230,7 @@ async fn fan_out(
             told: told.clone(),
             members: members.to_vec(),
             automated: false,
+            streams: streams.clone(),
         };
         readers.tell_members(transaction, &event, now).await?;
     }

@@ -14,6 +14,7 @@ mod merge;
 mod observed;
 mod row;
 mod standings;
+mod streams;
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +41,7 @@ pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
 pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
+pub use streams::{LiveMember, STREAMS_MAX};
 
 use claim::filtered;
 
