@@ -354,7 +354,7 @@ fn decode(value: &[u8]) -> Option<(HotRecord, Timestamp)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     //! Goal: what is kept for cases to come is bounded in number and age, and gives way to what is wanted.
     #![allow(clippy::unwrap_used)]
 
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     /// A hot record of a content, as it stands in `tocsin.state`.
-    fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
+    pub(crate) fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
         let key = DeploymentKey::from_bytes([7; 32]);
         let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
         let (content, class) = (key.content_id(&hash), Class::All);
@@ -431,7 +431,12 @@ mod tests {
         (FamilyId(content), key.to_bytes(), record.encode())
     }
 
-    fn take(figures: &mut Figures, (_, key, value): &(FamilyId, Vec<u8>, Vec<u8>), at: Instant, is_wanted: bool) {
+    pub(crate) fn take(
+        figures: &mut Figures,
+        (_, key, value): &(FamilyId, Vec<u8>, Vec<u8>),
+        at: Instant,
+        is_wanted: bool,
+    ) {
         let record = RecordRef {
             topic: "tocsin.state",
             partition: 0,

@@ -22,6 +22,8 @@ use crate::{Dispatcher, problems};
 
 /// How many members and platforms are told.
 const TOLD_MAX: u32 = 1_000;
+/// How many decisions of a team are told.
+const DECISIONS_TOLD_MAX: u32 = 200;
 
 /// How far the party's own platforms confirm by events that its decision was carried out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,6 +86,28 @@ pub struct MemberAcknowledgementDocument {
     pub recommended_again_at: Option<String>,
 }
 
+/// The decisions of a team that its own platforms did not confirm.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UnconfirmedDocument {
+    /// `coordinators`, who have no platforms and so none, or the party's name.
+    pub team: String,
+    /// The store's time of this answer, RFC 3339.
+    pub as_of: Option<String>,
+    /// The decisions.
+    pub decisions: Vec<UnconfirmedDecisionDocument>,
+}
+
+/// A decision that is not confirmed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UnconfirmedDecisionDocument {
+    /// Its case, 32 hexadecimal digits.
+    pub case: String,
+    /// The family, 32 hexadecimal digits.
+    pub family: String,
+    /// How far it is.
+    pub acknowledgement: AcknowledgementDocument,
+}
+
 /// What the team's own platforms confirm of the decision that stands: that copies were removed, or restored.
 #[utoipa::path(
     get,
@@ -127,6 +151,47 @@ pub(crate) async fn read_acknowledgements(
         })
     };
     answered(&dispatcher, "read_acknowledgements", read.await)
+}
+
+/// The decisions of the team that are not confirmed, those first that are so for longest: at most 200.
+#[utoipa::path(
+    get,
+    path = "/v1/unconfirmed",
+    tag = "casework",
+    operation_id = "read_unconfirmed",
+    responses(
+        (status = 200, description = "What is waited for and not confirmed", body = UnconfirmedDocument),
+        Refused,
+        NotRead
+    ),
+    security(("api_key" = []))
+)]
+pub(crate) async fn read_unconfirmed(State(dispatcher): State<Arc<Dispatcher>>, headers: HeaderMap) -> Response {
+    let read = async {
+        let access = dispatcher.reader(&headers).await?;
+        let failed = |error| problems::of_store(&error);
+        let found = dispatcher.store.unconfirmed_decisions(access.team, DECISIONS_TOLD_MAX);
+        let (found, now) = found.await.map_err(failed)?;
+        let mut decisions = Vec::with_capacity(found.len());
+        for of in found {
+            let (_, counts) = dispatcher
+                .store
+                .acknowledgements(of.decision, 0)
+                .await
+                .map_err(failed)?;
+            decisions.push(UnconfirmedDecisionDocument {
+                case: of.case.to_string(),
+                family: of.family.to_string(),
+                acknowledgement: document(of.decision, &of.awaiting, counts),
+            });
+        }
+        Ok(UnconfirmedDocument {
+            team: access.team_name(),
+            as_of: instant(now),
+            decisions,
+        })
+    };
+    answered(&dispatcher, "read_unconfirmed", read.await)
 }
 
 impl Dispatcher {

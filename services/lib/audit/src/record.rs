@@ -37,7 +37,7 @@ pub enum Action {
     /// Clear text beside the chain was erased; the detail says of how many fields.
     Erased = 12,
     /// A setting of a party was changed; the object is its name, the detail says which.
-    PartyChanged = 13,
+    PartyChanged = 14,
 }
 
 /// What is to be written down.

@@ -270,7 +270,7 @@ fn needed_note(note: &str) -> Result<String, Refusal> {
 mod tests {
     //! Goal: what was written down survives whoever wrote it, and a decision is taken back whole or not at all.
     #![allow(clippy::unwrap_used)]
-    use tocsin_model::{AlertLevel, ContentId, Grounds, LiveFigures, Scope, Verdict};
+    use tocsin_model::{AlertLevel, ContentId, Grounds, Scope, Verdict};
 
     use super::*;
     use crate::UNREVIEWED_BELOW;
@@ -279,17 +279,6 @@ mod tests {
     const ANNA: KeyId = KeyId(1);
     const BEN: KeyId = KeyId(2);
     const LENGTH: Milliseconds = Milliseconds::from_seconds(60);
-    const LIVE: LiveFigures = LiveFigures {
-        streams: 1,
-        running: 1,
-        started_at: Timestamp(0),
-        ended_at: None,
-        viewers: 9,
-        peak_viewers: 9,
-        viewer_minutes: 9,
-        score: 0.0,
-        threshold: 1.0,
-    };
 
     fn by(who: KeyId, case: &Case) -> By {
         By {
@@ -369,29 +358,6 @@ mod tests {
         assert_eq!(case.fencing, 2, "what was said under the lease before is void");
         let clocks = case.clocks();
         assert_eq!((clocks.claimed_at, clocks.decided_at), (Some(Timestamp(0)), None));
-    }
-
-    #[test]
-    fn a_stream_is_stopped_where_there_is_one() {
-        let mut case = claimed();
-        let Command::Decide {
-            id,
-            mut ruling,
-            undo_for,
-        } = decide(Verdict::Violating, 5)
-        else {
-            panic!("it decides");
-        };
-        ruling.grounds.action = Some(RecommendedAction::StopStream);
-        let stop = Command::Decide { id, ruling, undo_for };
-        let alert = case.alert.as_mut().unwrap();
-        let live = alert.live.take();
-        let unchanged = case.clone();
-        assert_eq!(case.apply(by(ANNA, &case), &stop, Timestamp(1)), Err(Refusal::NotLive));
-        assert_eq!(case, unchanged);
-        case.alert.as_mut().unwrap().live = live.or(Some(LIVE));
-        case.apply(by(ANNA, &case), &stop, Timestamp(1)).unwrap();
-        assert_eq!(case.resting, Resting::Decided);
     }
 
     #[test]

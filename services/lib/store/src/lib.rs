@@ -64,7 +64,7 @@ pub use cases::{
     Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase, FamilySaid, FannedOut,
     Followed, FollowedDecision, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember, MemberAcknowledgement, MemberTally,
     Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX,
-    UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedMember,
+    UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
 };
 pub use clock::Clock;
 pub use delivery::{

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
-use super::casework_text::{acknowledgements_text, case_text, clocks_text, history_text, queue_text};
+use super::casework_text::{acknowledgements_text, case_text, clocks_text, history_text, queue_text, unconfirmed_text};
 use crate::client::{Sent, Source};
 
 /// Which cases.
@@ -88,6 +88,8 @@ enum Step {
         /// The case.
         id: String,
     },
+    /// List the decisions of your team that your platforms did not confirm.
+    Unconfirmed,
     /// Keep when something first happened on a platform that no event tells of.
     Clock {
         /// The case.
@@ -237,6 +239,10 @@ impl CaseCommand {
             Step::Clocks { id } => {
                 let clocks = source.get(&step_path(id, "clocks")).await?.document()?;
                 return self.api.show(&clocks, clocks_text);
+            }
+            Step::Unconfirmed => {
+                let told = source.get("/v1/unconfirmed").await?.document()?;
+                return self.api.show(&told, unconfirmed_text);
             }
             Step::Acknowledgements { id } => {
                 let told = source.get(&step_path(id, "acknowledgements")).await?.document()?;

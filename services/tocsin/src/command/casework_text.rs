@@ -251,6 +251,23 @@ pub fn acknowledgements_text(told: &Value) -> String {
     out
 }
 
+/// The decisions that are not confirmed, those first that are so for longest.
+pub fn unconfirmed_text(told: &Value) -> String {
+    let decisions = told["decisions"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut out = format!(
+        "{} decisions of {} are not confirmed, as of {}.\n",
+        decisions.len(),
+        text(&told["team"]),
+        text(&told["as_of"])
+    );
+    for of in decisions {
+        let whole = &of["acknowledgement"];
+        let awaits = text(&whole["awaits"]);
+        let _ = writeln!(out, "{}  {awaits:<7}  {}", text(&of["case"]), acknowledged_text(whole));
+    }
+    out
+}
+
 fn acknowledged_text(whole: &Value) -> String {
     let members = whole["members"].as_u64().unwrap_or(0);
     let unconfirmed = whole["unconfirmed"].as_u64().unwrap_or(0);
@@ -405,6 +422,12 @@ mod tests {
         }
         let stream = case_text(&json!({"streams": [{"content": "ef", "platform": "alpha-live"}]}));
         assert!(stream.contains("stream    ef on alpha-live"), "{stream}");
+        let list = json!({"team": "alpha", "as_of": "noon", "decisions": [{"case": "ab", "acknowledgement": whole}]});
+        let listed = unconfirmed_text(&list);
+        assert!(
+            listed.contains("1 decisions of alpha") && listed.contains("ab  removal  1 of 3"),
+            "{listed}"
+        );
         let all = json!({"awaits": "restore", "members": 2, "unconfirmed": 0, "copies": 9});
         assert!(case_text(&json!({"acknowledgement": all})).contains("restore   confirmed, all 2; 9 copies"));
         let none = acknowledgements_text(&json!({"case": "ab"}));

@@ -111,3 +111,75 @@ fn occurrences(heard: &HeardOf) -> Occurrences {
         latest: heard.latest.map(|(from, to)| Span { from, to }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the records of a followed family are kept without an open case and told where they move, for the platforms of those who decided alone.
+    #![allow(clippy::unwrap_used)]
+
+    use tocsin_casework::Ranks;
+    use tocsin_model::{DecisionId, PartyId};
+
+    use super::super::tests::{hot, take};
+    use super::*;
+
+    fn followed(family: FamilyId, platform: u16, exceptions: &[ContentId]) -> FollowedDecision {
+        FollowedDecision {
+            decision: DecisionId(1),
+            team: Team::Party(PartyId(1)),
+            family,
+            platforms: BTreeSet::from([PlatformId(platform)]),
+            exceptions: exceptions.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_followed_is_kept_and_told_to_those_who_decided() {
+        let (mut figures, start) = (Figures::new(2), Instant::now());
+        let records: Vec<_> = (1..=3).map(hot).collect();
+        let family = records[0].0;
+        assert!(
+            figures.follow(BTreeSet::from([family]), start),
+            "none of it is known yet"
+        );
+        assert_eq!(figures.take_moved(), BTreeSet::from([family]), "it is looked at once");
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(figures.take_moved(), BTreeSet::from([family]));
+        // It has no open case, and stays while others go.
+        figures.rank(&mut Ranks::new(10), start);
+        for record in &records[1..] {
+            take(&mut figures, record, start, false);
+        }
+        assert_eq!(figures.take_moved(), BTreeSet::new());
+        let tallies = figures.tallies(&followed(family, 1, &[]));
+        assert_eq!(tallies.len(), 1);
+        let told = &tallies[0];
+        assert_eq!(
+            (told.content, told.came_closely),
+            (family.0, true),
+            "it founded its family"
+        );
+        let copies = told.tally.copies;
+        assert_eq!(
+            copies.events + told.tally.uncounted,
+            9,
+            "those before it was hot are bounded"
+        );
+        let latest = copies.latest.unwrap();
+        assert!(latest.from < latest.to && copies.first_at.unwrap() < latest.to);
+        assert_eq!(figures.tallies(&followed(family, 2, &[])), [], "another's platform");
+        assert_eq!(figures.tallies(&followed(family, 1, &[family.0])), [], "it is excepted");
+
+        figures.clear();
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(
+            figures.tallies(&followed(family, 1, &[])).len(),
+            1,
+            "read again it is still wanted"
+        );
+        assert!(!figures.follow(BTreeSet::new(), start));
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(figures.take_moved(), BTreeSet::new(), "nobody follows it");
+        assert!(figures.spare.contains_key(&family));
+    }
+}

@@ -12,6 +12,7 @@ CREATE TABLE awaited_decisions (
 ) STRICT;
 CREATE INDEX awaited_decisions_due ON awaited_decisions (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX awaited_decisions_out ON awaited_decisions (out_at, decision_id);
+CREATE INDEX awaited_decisions_unconfirmed ON awaited_decisions (since, decision_id) WHERE since IS NOT NULL;
 CREATE INDEX awaited_decisions_of_case ON awaited_decisions (case_id);
 
 -- What one platform confirms of one member. hash: JSON. asked, answered: what is to be answered and what answers it, as last heard; settled_*: both when

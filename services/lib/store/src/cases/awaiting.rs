@@ -40,6 +40,19 @@ pub struct FollowedDecision {
     pub exceptions: BTreeSet<ContentId>,
 }
 
+/// A decision of a team that is not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnconfirmedDecision {
+    /// Which.
+    pub decision: DecisionId,
+    /// Its case.
+    pub case: CaseId,
+    /// The family of its case.
+    pub family: FamilyId,
+    /// How it waits.
+    pub awaiting: Awaiting,
+}
+
 /// What an endpoint is told of a decision that is not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfirmed {
@@ -252,6 +265,35 @@ impl Store {
             reminder,
             unconfirmed: counts.unconfirmed,
         }))
+    }
+
+    /// The team's decisions that stand and are not confirmed, those first that are so for longest; at most `limit`. With them the store's time.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unconfirmed_decisions(
+        &self,
+        team: Team,
+        limit: u32,
+    ) -> Result<(Vec<UnconfirmedDecision>, Timestamp), StoreError> {
+        let failed = StoreError::database("find what is not confirmed");
+        let now = self.now().await.map_err(&failed)?;
+        let sql = "SELECT a.decision_id, a.awaits, a.since, a.told, c.case_id, c.family FROM awaited_decisions a \
+                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at <= $2 AND c.team = $1 \
+                   AND c.merged_into IS NULL AND EXISTS (SELECT 1 FROM acknowledgements k WHERE k.decision_id = a.decision_id \
+                   AND k.confirmed_at IS NULL) ORDER BY a.since, a.decision_id LIMIT $3";
+        let values = [team.to_number().into(), now.into(), i64::from(limit).into()];
+        let rows = self.database().fetch(sql, &values).await.map_err(&failed)?;
+        let decisions = rows.iter().map(|row| {
+            let case = row.text("case_id").map_err(&failed)?;
+            Ok(UnconfirmedDecision {
+                decision: decision_id(&row.text("decision_id").map_err(&failed)?)?,
+                case: case.parse().map_err(|_| StoreError::Malformed { field: "case_id" })?,
+                family: family(row)?,
+                awaiting: awaiting(row)?,
+            })
+        });
+        Ok((decisions.collect::<Result<_, StoreError>>()?, now))
     }
 
     /// How many members and platforms of decisions that are waited for did not confirm.

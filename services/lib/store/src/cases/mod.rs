@@ -26,7 +26,7 @@ pub use acknowledgement::{ACKNOWLEDGEMENTS_MAX, Acknowledged, HEARD_MAX, MemberA
 pub use acknowledgement_rows::AcknowledgementCounts;
 pub use awaiting::{
     FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FollowedDecision, Reminded, UNCONFIRMED_TOLD_MAX, Unconfirmed,
-    UnconfirmedMember,
+    UnconfirmedDecision, UnconfirmedMember,
 };
 pub(crate) use awaiting::{begin_awaiting, end_awaiting};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};

@@ -337,7 +337,13 @@ async fn a_copy_that_comes_again_brings_the_case_back() {
         );
         // A later decision is waited for on its own, and the one before is no more.
         let second = desk.remove(f).await;
-        assert_eq!(f.store.acknowledge(decision, &[again.clone()]).await.unwrap(), None);
+        assert_eq!(
+            f.store
+                .acknowledge(decision, std::slice::from_ref(&again))
+                .await
+                .unwrap(),
+            None
+        );
         assert_eq!(hear(&f.store, second, &[again]).await, Acknowledged::default());
         assert_eq!(f.store.acknowledgements(second, 1).await.unwrap().1.unconfirmed, 1);
     })
