@@ -21,6 +21,7 @@
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
+//! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -28,6 +29,7 @@
 //!
 //! Start reading at [`spawn`], then [`router`].
 
+mod acknowledging;
 mod alert_reader;
 mod alerts;
 mod appealing;
@@ -225,6 +227,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "carry cases",
         carrying::run(dispatcher.clone(), carrying_metrics, shutdown.clone()),
+    );
+    let acknowledging_metrics = acknowledging::AcknowledgingMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "confirm decisions",
+        acknowledging::run(dispatcher.clone(), acknowledging_metrics, shutdown.clone()),
     );
     let incident_metrics = incidents::IncidentMetrics::register(&parts.registry)?;
     roles.spawn_task(

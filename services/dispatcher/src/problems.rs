@@ -57,6 +57,7 @@ pub fn of_refusal(refusal: Refusal) -> ProblemKind {
         Refusal::PolicyMalformed => (422, "A policy has at most 256 bytes and no NUL character"),
         Refusal::Confidence => (422, "A confidence is 0 to 100 percent"),
         Refusal::ExceptionCount => (422, "At most 256 members are excepted"),
+        Refusal::NotLive => (422, "No member of the family is a live stream"),
         Refusal::NoSuchModerator => (422, "No moderator of this team has that key"),
     };
     ProblemKind {

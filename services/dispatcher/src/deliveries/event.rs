@@ -6,6 +6,8 @@ use tocsin_store::{DeliveryEvent, IncidentMessage, ToldAppeal};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
+use super::unconfirmed::UnconfirmedDocument;
+
 /// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
 pub(crate) const SOURCE: &str = "urn:tocsin";
 pub(crate) const SPEC_VERSION: &str = "1.0";
@@ -16,20 +18,20 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct CloudEvent {
     /// The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.appeal.answered` or `tocsin.incident.KIND`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.decision.unconfirmed`, `tocsin.appeal.answered` or `tocsin.incident.KIND`.
     pub kind: String,
     /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
     /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`],
-    /// [`AnswerDocument`] or [`MessageDocument`].
+    /// [`UnconfirmedDocument`](super::unconfirmed::UnconfirmedDocument), [`AnswerDocument`] or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
 /// What people decided about a family.
 #[derive(Debug, Serialize)]
-struct DecisionDocument {
+pub(super) struct DecisionDocument {
     /// 32 hexadecimal digits.
     id: String,
     /// 32 hexadecimal digits.
@@ -40,7 +42,7 @@ struct DecisionDocument {
     verdict: &'static str,
     /// The rule it rests on; empty where none is named.
     policy: String,
-    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    /// `remove`, `reduce`, `label`, `keep` or `stop_stream`; null where nothing is recommended.
     recommended_action: Option<&'static str>,
     /// How sure those who decided are, 0 to 100; null where they did not say.
     confidence_percent: Option<u8>,
@@ -82,6 +84,19 @@ struct MembersDocument {
     decision: DecisionDocument,
     /// Those that were not told of it before: that the family had when it was decided, or that came since.
     members: Vec<MemberDocument>,
+    /// Whether they are told of it again because copies of them came after their removal was confirmed: no person did it.
+    automated: bool,
+    /// The live streams that they are copies of, where the decision recommends to stop those; else empty.
+    streams: Vec<StreamDocument>,
+}
+
+/// A live stream.
+#[derive(Debug, Serialize)]
+struct StreamDocument {
+    /// The content that is broadcast, 32 hexadecimal digits.
+    content: String,
+    /// On which platform.
+    platform: String,
 }
 
 /// A content that a decision is about.
@@ -150,12 +165,24 @@ impl CloudEvent {
                     content: content.to_string(),
                     hash: HashText::from(hash),
                 });
+                let streams = event.streams.iter().map(|(content, platform)| StreamDocument {
+                    content: content.to_string(),
+                    platform: platform_name(names, *platform),
+                });
                 let document = MembersDocument {
                     decision: DecisionDocument::of(&event.told),
                     members: members.collect(),
+                    automated: event.automated,
+                    streams: streams.collect(),
                 };
                 let about = (event.told.decision.family.to_string(), event.told.decision.at);
                 let kind = "tocsin.decision.members".to_owned();
+                made(&format!("{:032x}", event.id), kind, about, &document)
+            }
+            DeliveryEvent::Unconfirmed(event) => {
+                let document = UnconfirmedDocument::of(event, names);
+                let about = (event.told.decision.family.to_string(), event.at);
+                let kind = "tocsin.decision.unconfirmed".to_owned();
                 made(&format!("{:032x}", event.id), kind, about, &document)
             }
         }
@@ -176,7 +203,7 @@ impl CloudEvent {
 }
 
 impl DecisionDocument {
-    fn of(told: &ToldDecision) -> DecisionDocument {
+    pub(super) fn of(told: &ToldDecision) -> DecisionDocument {
         let (decision, grounds) = (&told.decision, &told.grounds);
         DecisionDocument {
             id: format!("{:032x}", decision.id.0),
@@ -197,7 +224,7 @@ impl AnswerDocument {
         AnswerDocument {
             appeal: told.appeal.to_string(),
             reference: told.reference.clone(),
-            platform: platform_name(told.platform, names),
+            platform: platform_name(names, told.platform),
             content: told.content.to_string(),
             hash: HashText::from(&told.hash),
             family: told.family.to_string(),
@@ -236,11 +263,12 @@ pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
                 .get(&party)
                 .map_or_else(|| format!("party-{}", party.0), ToString::to_string)
         },
-        |platform| platform_name(platform, names),
+        |platform| platform_name(names, platform),
     )
 }
 
-fn platform_name(platform: PlatformId, names: &Names) -> String {
+/// Its name, or its number before it was heard of.
+pub(super) fn platform_name(names: &Names, platform: PlatformId) -> String {
     let name = names.platforms.get(&platform);
     name.map_or_else(|| format!("platform-{}", platform.0), ToString::to_string)
 }

@@ -18,6 +18,7 @@ mod signature;
 mod target;
 mod telemetry;
 mod try_once;
+mod unconfirmed;
 mod webhook;
 
 use std::collections::BTreeSet;

@@ -206,6 +206,7 @@ fn alert(delivery: &Delivery) -> Option<&Alert> {
         DeliveryEvent::Decision(_)
         | DeliveryEvent::Members(_)
         | DeliveryEvent::Appeal(_)
+        | DeliveryEvent::Unconfirmed(_)
         | DeliveryEvent::Incident(_) => None,
     }
 }

@@ -1,3 +1,4 @@
+mod following;
 mod observing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,9 @@ pub(crate) struct Figures {
     kept: BTreeSet<FamilyId>,
     /// Families of which records were dropped or left out since the state was read from its beginning; `None`: more than are remembered.
     lost: Option<BTreeSet<FamilyId>>,
+    /// The same of decided families of which it is followed what platforms do; of those in `moved` a record changed.
+    followed: BTreeSet<FamilyId>,
+    moved: BTreeSet<FamilyId>,
     /// The latest time of any group.
     now: Timestamp,
     /// The time of each partition.
@@ -74,6 +78,8 @@ impl Figures {
             changed: BTreeSet::new(),
             kept: BTreeSet::new(),
             lost: Some(BTreeSet::new()),
+            followed: BTreeSet::new(),
+            moved: BTreeSet::new(),
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
@@ -85,9 +91,9 @@ impl Figures {
 
     /// Forgets everything but which families are kept: it is read from the beginning again.
     pub(crate) fn clear(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
+        let (kept, followed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.followed));
         *self = Figures::new(self.records_max);
-        self.kept = kept;
+        (self.kept, self.followed) = (kept, followed);
     }
 
     /// The family of a content by the records that a team may see; `None` where there is none.
@@ -106,7 +112,7 @@ impl Figures {
                     self.now = self.now.max(as_of);
                     match (hot.content(), hot.class()) == (content, class) {
                         true => {
-                            let is_wanted = self.kept.contains(&hot.family()) || is_wanted(hot.family());
+                            let is_wanted = self.is_kept(hot.family()) || is_wanted(hot.family());
                             self.put((content, class), (hot, as_of), (at, is_wanted));
                         }
                         false => self.forget((content, class)),
@@ -141,6 +147,9 @@ impl Figures {
         }
         self.records.insert(key, (hot, as_of));
         self.members.entry(family).or_default().insert(key);
+        if self.followed.contains(&family) {
+            self.moved.insert(family);
+        }
         if is_wanted {
             self.take_back(family);
             self.changed.insert(family);
@@ -181,7 +190,7 @@ impl Figures {
                 self.due.remove(&(due, *family));
             }
             if !ranks.has_family(*family) {
-                if !self.kept.contains(family) {
+                if !self.is_kept(*family) {
                     self.spare(*family, at);
                 }
                 continue;
@@ -284,12 +293,28 @@ impl Figures {
             self.take_back(*family);
         }
         for family in former.difference(&self.kept).copied().collect::<Vec<_>>() {
+            self.let_go(family, at);
+        }
+        new.iter().any(|family| self.is_lost(family))
+    }
+
+    /// Whether the records of a family are kept though it has no open case.
+    fn is_kept(&self, family: FamilyId) -> bool {
+        self.kept.contains(&family) || self.followed.contains(&family)
+    }
+
+    /// The records of a family are no longer kept for this reason.
+    fn let_go(&mut self, family: FamilyId, at: Instant) {
+        if !self.is_kept(family) {
             // One with an open case is taken back when its ranks are looked at.
             self.spare(family, at);
             self.changed.insert(family);
         }
-        let is_lost = |family: &FamilyId| self.lost.as_ref().is_none_or(|lost| lost.contains(family));
-        new.iter().any(is_lost)
+    }
+
+    /// Whether records of a family may be in the state and not here.
+    fn is_lost(&self, family: &FamilyId) -> bool {
+        self.lost.as_ref().is_none_or(|lost| lost.contains(family))
     }
 
     /// The strongest hash of each content of a family inside a team's scope, and whether everyone may see that content; at most `max`.
@@ -353,7 +378,7 @@ fn decode(value: &[u8]) -> Option<(HotRecord, Timestamp)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     //! Goal: what is kept for cases to come is bounded in number and age, and gives way to what is wanted.
     #![allow(clippy::unwrap_used)]
 
@@ -369,7 +394,7 @@ mod tests {
     use super::*;
 
     /// A hot record of a content, as it stands in `tocsin.state`.
-    fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
+    pub(crate) fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
         let key = DeploymentKey::from_bytes([7; 32]);
         let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
         let (content, class) = (key.content_id(&hash), Class::All);
@@ -430,7 +455,12 @@ mod tests {
         (FamilyId(content), key.to_bytes(), record.encode())
     }
 
-    fn take(figures: &mut Figures, (_, key, value): &(FamilyId, Vec<u8>, Vec<u8>), at: Instant, is_wanted: bool) {
+    pub(crate) fn take(
+        figures: &mut Figures,
+        (_, key, value): &(FamilyId, Vec<u8>, Vec<u8>),
+        at: Instant,
+        is_wanted: bool,
+    ) {
         let record = RecordRef {
             topic: "tocsin.state",
             partition: 0,

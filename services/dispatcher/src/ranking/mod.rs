@@ -50,6 +50,8 @@ pub(crate) struct Ranking {
     is_read: AtomicBool,
     /// Whether it must be read again: a family is kept now whose records may have been left out.
     read_again: AtomicBool,
+    /// Whether it is known which decided families are followed: their records are found in one reading.
+    is_followed: AtomicBool,
 }
 
 impl Ranking {
@@ -63,6 +65,7 @@ impl Ranking {
             is_complete: AtomicBool::new(false),
             is_read: AtomicBool::new(false),
             read_again: AtomicBool::new(false),
+            is_followed: AtomicBool::new(false),
         }
     }
 
@@ -128,8 +131,25 @@ impl Ranking {
     /// Keeps the records of these families, and reads the state again for those of which none are held.
     pub(crate) fn keep(&self, families: BTreeSet<FamilyId>) {
         if self.figures().keep(families, Instant::now()) {
-            self.read_again.store(true, Ordering::Release);
+            self.read_again();
         }
+    }
+
+    /// Keeps the records of these decided families; whether some may be found only by reading the state again.
+    pub(crate) fn follow(&self, families: BTreeSet<FamilyId>) -> bool {
+        let is_missed = self.figures().follow(families, Instant::now());
+        let was_followed = self.is_followed.swap(true, Ordering::AcqRel);
+        is_missed && was_followed
+    }
+
+    /// Reads the state again.
+    pub(crate) fn read_again(&self) {
+        self.read_again.store(true, Ordering::Release);
+    }
+
+    /// Whether reading the state may begin: it is known what is looked for.
+    fn is_prepared(&self) -> bool {
+        self.is_complete() && self.is_followed.load(Ordering::Acquire)
     }
 
     fn begin_reading(&self) {

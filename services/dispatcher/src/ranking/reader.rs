@@ -25,7 +25,7 @@ impl FigureReader {
     /// Reads until the process ends. What fails is begun again: the state is compacted, and nothing rests on it but an order.
     pub(crate) fn run(self, shutdown: &Shutdown) {
         while !shutdown.is_requested() {
-            if self.dispatcher.ranking.is_complete()
+            if self.dispatcher.ranking.is_prepared()
                 && let Err(error) = self.follow(shutdown)
             {
                 self.metrics.read_failures.inc();

@@ -10,7 +10,7 @@ use tocsin_runtime::{Problem, problem};
 use tocsin_store::Commanded;
 use tocsin_wire::document::instant;
 
-use super::documents::{CaseDocument, HistoryDocument, HistoryStep};
+use super::documents::{CaseDocument, HistoryDocument, HistoryStep, StreamDocument, platform_name};
 use super::refused::{NoSuchCase, NotModerated, NotRead, Refused, Stale};
 use super::requests::{ClaimRequest, ReleaseRequest, RenewRequest};
 use super::{answered, body};
@@ -53,7 +53,23 @@ pub(crate) async fn read_case(
             }
             None => None,
         };
-        Ok(dispatcher.whole_document((&case, &merged, members_told), now, &access))
+        let whole = dispatcher.whole_document((&case, &merged, members_told), now, &access);
+        let acknowledgement = match case.decision_out(now) {
+            Some(decision) => dispatcher.awaited(decision.id, 0).await?.map(|(document, _)| document),
+            None => None,
+        };
+        let streams = dispatcher.store.case_streams(id).await;
+        let names = dispatcher.names();
+        let streams = streams.map_err(|error| problems::of_store(&error))?.into_iter();
+        let streams = streams.map(|(content, platform)| StreamDocument {
+            content: content.to_string(),
+            platform: platform_name(&names, platform),
+        });
+        Ok(CaseDocument {
+            streams: streams.collect(),
+            acknowledgement,
+            ..whole
+        })
     };
     answered_case(&dispatcher, "read_case", read.await)
 }

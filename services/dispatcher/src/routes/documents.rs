@@ -11,6 +11,7 @@ use tocsin_wire::document::{
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::acknowledgements::AcknowledgementDocument;
 use super::appeal_documents::AppealDocument;
 use super::clocks::ClocksDocument;
 use super::reviews::ReviewDocument;
@@ -132,6 +133,22 @@ pub struct CaseDocument {
     /// How many members of the family the decision that stands has reached, and none since. Told where one case is asked for, once it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members_told: Option<u64>,
+    /// The family's live streams, at most 64, whether they run or ended: what a recommendation to stop the stream is about. Told where one case is asked
+    /// for; absent elsewhere, and where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamDocument>,
+    /// How far the team's own platforms confirm the decision that is out. Told where one case is asked for, and the decision waits for something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<AcknowledgementDocument>,
+}
+
+/// A live stream of a case's family.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamDocument {
+    /// The content that is broadcast, 32 hexadecimal digits.
+    pub content: String,
+    /// On which platform.
+    pub platform: String,
 }
 
 /// Where a platform's people look at a content: Tocsin stores, fetches and shows no media.
@@ -242,7 +259,7 @@ pub struct CaseDecisionDocument {
     pub verdict: &'static str,
     /// The rule it rests on; empty where none is named.
     pub policy: String,
-    /// `remove`, `reduce`, `label` or `keep`; null where nothing is recommended.
+    /// `remove`, `reduce`, `label`, `keep` or `stop_stream`; null where nothing is recommended.
     pub recommended_action: Option<&'static str>,
     /// How sure those who decided are, 0 to 100; null where they did not say.
     pub confidence_percent: Option<u8>,
@@ -307,11 +324,13 @@ pub struct HistoryStep {
     pub who: Option<String>,
     /// The name of its person; null where the key is nobody's alone.
     pub person: Option<String>,
-    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`, or
+    /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`,
+    /// `removal_confirmed`, `restore_confirmed`, `reuploaded`, `unconfirmed_reminded`, `unconfirmed_escalated`, or
     /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`; and what came of families that joined or parted: `merged_into`,
     /// `merged_from`, `split_from` or `split_off`; `coop_refused`: an action of Coop that the case did not take.
     pub kind: String,
-    /// The key it was handed to, the desk, the decision, the notice, the clock or the other case; empty where there is none.
+    /// The key it was handed to, the desk, the decision, the notice, the clock, the platform, what followed or the other case;
+    /// empty where there is none.
     pub about: String,
     /// The words that came with it; of a merge what came of it: `disputed`, `decision_carried`, `lease_moved` or `lease_ended`.
     pub note: String,
@@ -365,6 +384,8 @@ impl Dispatcher {
             tools: self.tool_documents(case, &traits, access.team),
             pause: None,
             members_told: None,
+            streams: Vec::new(),
+            acknowledgement: None,
         }
     }
 

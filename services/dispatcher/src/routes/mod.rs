@@ -5,6 +5,7 @@
 //! otherwise refuse every decision.
 
 mod access;
+mod acknowledgements;
 mod appeal_documents;
 mod appeals;
 mod audit;
@@ -68,6 +69,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(cases::release_case))
         .routes(routes!(cases::read_history))
         .routes(routes!(case_clocks::read_case_clocks, case_clocks::tell_clock))
+        .routes(routes!(acknowledgements::read_acknowledgements))
+        .routes(routes!(acknowledgements::read_unconfirmed))
         .routes(routes!(handling::hand_over_case))
         .routes(routes!(handling::escalate_case))
         .routes(routes!(handling::hold_case))

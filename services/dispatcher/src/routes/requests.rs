@@ -142,7 +142,8 @@ pub struct DecisionRequest {
     /// The rule it rests on, in at most 256 bytes.
     #[serde(default)]
     pub policy: String,
-    /// What platforms are recommended to do: `remove`, `reduce`, `label` or `keep`.
+    /// What platforms are recommended to do: `remove`, `reduce`, `label`, `keep`, or `stop_stream` where a member of the family is a live
+    /// stream.
     pub recommended_action: Option<String>,
     /// How sure you are, 0 to 100.
     pub confidence_percent: Option<u8>,

@@ -3,6 +3,7 @@
 //! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod acknowledgements;
 mod appeals;
 mod audit;
 mod bench;
@@ -21,3 +22,4 @@ mod notices;
 mod ranking;
 mod receiver;
 mod reviews;
+mod streams;

@@ -321,6 +321,11 @@ impl Case {
         }
     }
 
+    /// Whether a member of its family is a live stream, as far as the alert that it shows tells; it may have ended.
+    pub fn is_live(&self) -> bool {
+        self.alert.as_ref().is_some_and(|alert| alert.live.is_some())
+    }
+
     /// Whether it is to be handed out at `now`.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
         self.state(now) == CaseState::Open

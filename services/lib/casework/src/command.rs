@@ -186,6 +186,9 @@ pub enum Refusal {
     /// There are more exceptions than [`EXCEPTIONS_MAX`](crate::EXCEPTIONS_MAX).
     #[error("at most 256 members are excepted")]
     ExceptionCount,
+    /// A stream is to be stopped, and no member of the family is live, as far as the case's alert tells.
+    #[error("no member of the family is a live stream")]
+    NotLive,
     /// The one a case is handed to is no moderator of the team.
     #[error("no moderator of this team has that key")]
     NoSuchModerator,
@@ -193,7 +196,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All refusals, of any case.
-    pub const ALL: [Refusal; 20] = [
+    pub const ALL: [Refusal; 21] = [
         Refusal::NoSuchCase,
         Refusal::Claimed,
         Refusal::Closed,
@@ -213,6 +216,7 @@ impl Refusal {
         Refusal::PolicyMalformed,
         Refusal::Confidence,
         Refusal::ExceptionCount,
+        Refusal::NotLive,
         Refusal::NoSuchModerator,
     ];
 
@@ -238,6 +242,7 @@ impl Refusal {
             Refusal::PolicyMalformed => "policy_malformed",
             Refusal::Confidence => "confidence_out_of_range",
             Refusal::ExceptionCount => "too_many_exceptions",
+            Refusal::NotLive => "not_live",
             Refusal::NoSuchModerator => "moderator_unknown",
         }
     }

@@ -1,4 +1,4 @@
-use tocsin_model::{DecisionId, KeyId, Milliseconds, Timestamp};
+use tocsin_model::{DecisionId, KeyId, Milliseconds, RecommendedAction, Timestamp};
 
 use crate::case::{Case, Desk, Draft, Lease, Resting, Undo};
 use crate::command::{By, Command, Event, Refusal};
@@ -145,6 +145,9 @@ impl Case {
         if self.is_decided_so(by, &ruling) {
             return Ok(Event::DecidedBefore);
         }
+        if ruling.grounds.action == Some(RecommendedAction::StopStream) && !self.is_live() {
+            return Err(Refusal::NotLive);
+        }
         self.held(by, now)?;
         let decision = CaseDecision {
             id,
@@ -267,7 +270,7 @@ fn needed_note(note: &str) -> Result<String, Refusal> {
 mod tests {
     //! Goal: what was written down survives whoever wrote it, and a decision is taken back whole or not at all.
     #![allow(clippy::unwrap_used)]
-    use tocsin_model::{AlertLevel, ContentId, Grounds, RecommendedAction, Scope, Verdict};
+    use tocsin_model::{AlertLevel, ContentId, Grounds, Scope, Verdict};
 
     use super::*;
     use crate::UNREVIEWED_BELOW;

@@ -1,7 +1,8 @@
 //! The rules of casework: what an alert and a notice do to a case, who may claim, hand on, put aside, decide it and take a decision back, when a
 //! lease is over, and which case is handed out next.
 //!
-//! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`].
+//! Which case goes into which when families join and part is decided here too: [`Case::take_in`], [`Memberships`]; and whether what was decided was
+//! done, as far as platforms say: [`Acknowledgement`], [`Awaiting`].
 //!
 //! Pure: no I/O, no clock (the time is an argument), no randomness (new ids are arguments). The store loads a [`Case`] inside a transaction,
 //! applies one of these rules, writes the case back and carries out the [`Event`].
@@ -20,6 +21,7 @@
 //! Start reading at [`Case`], then [`Case::apply`], [`Case::apply_alert`], [`Notice::apply`],
 //! [`Appeal::apply`] and [`Review::apply`].
 
+mod acknowledgement;
 mod agreement;
 pub(crate) mod alert_rules;
 mod appeal;
@@ -41,6 +43,10 @@ mod review;
 mod ruling;
 mod tool;
 
+pub use acknowledgement::{
+    Acknowledgement, Awaiting, Awaits, CLOSE_BITS_MAX, ESCALATE_AFTER, Heard, Occurrences, OnReupload,
+    RECOMMEND_AGAIN_AFTER, REMIND_AFTER, Reminder, Span, Tally, came_closely, is_close,
+};
 pub use agreement::{Agreement, Kappa};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use appeal::{

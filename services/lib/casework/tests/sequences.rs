@@ -43,6 +43,8 @@ enum Step {
     Told(usize, Said),
     /// The clock looks at what is due.
     Look,
+    /// A copy came after its removal was confirmed.
+    Return,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<Told>> {
         2 => (0..3usize, prop_oneof![Just(Said::Suspend), Just(Said::Resume), Just(Said::Answer)])
             .prop_map(|(number, said)| Step::Told(number, said)),
         1 => Just(Step::Look),
+        1 => Just(Step::Return),
         // Long enough for an hour to pass.
         1 => (0..ORDER_DUE_IN.0).prop_map(Step::Wait),
         // Clocks run backwards too.
@@ -163,7 +166,9 @@ fn command(step: &Step, number: usize, case: &Case) -> Option<Command> {
             decision: case.decision.as_ref().map_or(DecisionId(0), |made| made.id),
             length: LEASE,
         },
-        Step::Alert(..) | Step::Revoke | Step::Wait(_) | Step::File(_) | Step::Told(..) | Step::Look => return None,
+        Step::Alert(..) | Step::Revoke | Step::Wait(_) | Step::File(_) | Step::Told(..) | Step::Look | Step::Return => {
+            return None;
+        }
     })
 }
 
@@ -221,6 +226,17 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
                 prop_assert!(!settles || (!in_hand && before.desk == Desk::Moderators && before.decision.is_some()));
                 model.resting = case.resting;
                 model.version = case.version;
+            }
+            Step::Return => {
+                let is_back = case.ask_again(now);
+                let held = model.lease.is_some_and(|(_, until)| now < until);
+                prop_assert_eq!(is_back, model.resting == Resting::Decided && !held);
+                if is_back {
+                    model.resting = Resting::Open;
+                    model.version += 1;
+                }
+                let kept = |case: &Case| (case.lease, case.fencing, case.decision.clone(), case.undo.clone());
+                prop_assert_eq!(kept(&case), kept(&before), "a re-upload takes nothing from people");
             }
             Step::File(_) | Step::Told(..) | Step::Look => {
                 tell(&mut case, &mut notices, step, now)?;

@@ -48,6 +48,8 @@ pub enum RecommendedAction {
     Label = 3,
     /// Leave them.
     Keep = 4,
+    /// Stop the live stream, and take its copies down.
+    StopStream = 5,
 }
 
 /// What a decision says beside its verdict.
@@ -74,11 +76,12 @@ pub struct ToldDecision {
 
 impl RecommendedAction {
     /// All actions in the order of their numbers.
-    pub const ALL: [RecommendedAction; 4] = [
+    pub const ALL: [RecommendedAction; 5] = [
         RecommendedAction::Remove,
         RecommendedAction::Reduce,
         RecommendedAction::Label,
         RecommendedAction::Keep,
+        RecommendedAction::StopStream,
     ];
 
     /// The action with this number.
@@ -100,6 +103,7 @@ impl RecommendedAction {
             RecommendedAction::Reduce => "reduce",
             RecommendedAction::Label => "label",
             RecommendedAction::Keep => "keep",
+            RecommendedAction::StopStream => "stop_stream",
         }
     }
 }

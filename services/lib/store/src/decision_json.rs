@@ -1,14 +1,14 @@
 //! The stored forms of decisions that are delivered, of their grounds, and of drafts: JSON, as that of an alert.
 
 use serde::{Deserialize, Serialize};
-use tocsin_casework::Draft;
+use tocsin_casework::{Awaits, Draft};
 use tocsin_model::{
-    Algorithm, Class, ContentHash, ContentId, Decision, FamilyId, Grounds, RecommendedAction, Timestamp, ToldDecision,
-    Verdict, parse_hex_id,
+    Algorithm, Class, ContentHash, ContentId, Decision, FamilyId, Grounds, PlatformId, RecommendedAction, Timestamp,
+    ToldDecision, Verdict, parse_hex_id,
 };
 
 use crate::cases::decision_id;
-use crate::{DeliveryEvent, StoreError, ToldMembers};
+use crate::{DeliveryEvent, StoreError, ToldMembers, Unconfirmed, UnconfirmedMember};
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -22,12 +22,39 @@ struct Stored {
     /// Of members that are told of it; absent from the decision itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     members: Option<StoredMembers>,
+    /// Of what platforms did not confirm of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unconfirmed: Option<StoredUnconfirmed>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredMembers {
     event: String,
     members: Vec<StoredMember>,
+    #[serde(default)]
+    automated: bool,
+    #[serde(default)]
+    streams: Vec<(String, u16)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredUnconfirmed {
+    event: String,
+    case: String,
+    awaits: i64,
+    reminder: Option<u8>,
+    unconfirmed: u64,
+    of: u64,
+    members: Vec<StoredUnconfirmedMember>,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredUnconfirmedMember {
+    member: StoredMember,
+    platform: u16,
+    asked: u64,
+    answered: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,18 +86,44 @@ pub(crate) fn to_json(told: &ToldDecision) -> String {
 }
 
 pub(crate) fn members_to_json(told: &ToldMembers) -> String {
-    let members = told.members.iter().map(|(content, hash)| StoredMember {
-        content: content.to_string(),
-        algorithm: hash.algorithm() as u8,
-        value: hex::encode(hash.value()),
-        quality: hash.quality(),
-    });
+    let members = told
+        .members
+        .iter()
+        .map(|(content, hash)| StoredMember::of(*content, hash));
     text(&Stored {
         members: Some(StoredMembers {
             event: format!("{:032x}", told.id),
             members: members.collect(),
+            automated: told.automated,
+            streams: told
+                .streams
+                .iter()
+                .map(|(content, platform)| (content.to_string(), platform.0))
+                .collect(),
         }),
         ..stored(&told.told)
+    })
+}
+
+pub(crate) fn unconfirmed_to_json(event: &Unconfirmed) -> String {
+    let members = event.members.iter().map(|of| StoredUnconfirmedMember {
+        member: StoredMember::of(of.content, &of.hash),
+        platform: of.platform.0,
+        asked: of.asked,
+        answered: of.answered,
+    });
+    text(&Stored {
+        unconfirmed: Some(StoredUnconfirmed {
+            event: format!("{:032x}", event.id),
+            case: event.case.to_string(),
+            awaits: event.awaits as i64,
+            reminder: event.reminder,
+            unconfirmed: event.unconfirmed,
+            of: event.of,
+            members: members.collect(),
+            at: event.at.0,
+        }),
+        ..stored(&event.told)
     })
 }
 
@@ -84,6 +137,7 @@ fn stored(told: &ToldDecision) -> Stored {
         at: decision.at.0,
         grounds: StoredGrounds::of(&told.grounds),
         members: None,
+        unconfirmed: None,
     }
 }
 
@@ -100,20 +154,66 @@ pub(crate) fn event_from_json(text: &str) -> Result<DeliveryEvent, StoreError> {
     };
     let grounds = stored.grounds.read()?;
     let told = ToldDecision { decision, grounds };
+    if let Some(unconfirmed) = stored.unconfirmed {
+        let event = unconfirmed.read(told).ok_or_else(malformed)?;
+        return Ok(DeliveryEvent::Unconfirmed(Box::new(event)));
+    }
     let Some(told_members) = stored.members else {
         return Ok(DeliveryEvent::Decision(told));
     };
-    let member = |member: StoredMember| {
-        let algorithm = Algorithm::from_number(member.algorithm)?;
-        let hash = ContentHash::from_bytes(algorithm, hex::decode(member.value).ok()?, member.quality).ok()?;
-        Some((ContentId::parse(&member.content)?, hash))
-    };
-    let members: Option<Vec<_>> = told_members.members.into_iter().map(member).collect();
+    let members: Option<Vec<_>> = told_members.members.into_iter().map(StoredMember::read).collect();
+    let stream = |(content, platform): (String, u16)| Some((ContentId::parse(&content)?, PlatformId(platform)));
+    let streams: Option<Vec<_>> = told_members.streams.into_iter().map(stream).collect();
     Ok(DeliveryEvent::Members(ToldMembers {
         id: parse_hex_id(&told_members.event).map_err(|_| malformed())?,
         told,
         members: members.ok_or_else(malformed)?,
+        automated: told_members.automated,
+        streams: streams.ok_or_else(malformed)?,
     }))
+}
+
+impl StoredMember {
+    fn of(content: ContentId, hash: &ContentHash) -> StoredMember {
+        StoredMember {
+            content: content.to_string(),
+            algorithm: hash.algorithm() as u8,
+            value: hex::encode(hash.value()),
+            quality: hash.quality(),
+        }
+    }
+
+    fn read(self) -> Option<(ContentId, ContentHash)> {
+        let algorithm = Algorithm::from_number(self.algorithm)?;
+        let hash = ContentHash::from_bytes(algorithm, hex::decode(self.value).ok()?, self.quality).ok()?;
+        Some((ContentId::parse(&self.content)?, hash))
+    }
+}
+
+impl StoredUnconfirmed {
+    fn read(self, told: ToldDecision) -> Option<Unconfirmed> {
+        let members = self.members.into_iter().map(|of| {
+            let (content, hash) = of.member.read()?;
+            Some(UnconfirmedMember {
+                content,
+                hash,
+                platform: PlatformId(of.platform),
+                asked: of.asked,
+                answered: of.answered,
+            })
+        });
+        Some(Unconfirmed {
+            id: parse_hex_id(&self.event).ok()?,
+            told,
+            case: self.case.parse().ok()?,
+            awaits: Awaits::from_number(self.awaits)?,
+            reminder: self.reminder,
+            unconfirmed: self.unconfirmed,
+            of: self.of,
+            members: members.collect::<Option<_>>()?,
+            at: Timestamp(self.at),
+        })
+    }
 }
 
 pub(crate) fn grounds_to_json(grounds: &Grounds) -> String {

@@ -3,7 +3,9 @@ use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp,
 
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, OPEN, open_endpoints};
-use crate::{EndpointKind, IncidentMessage, Store, StoreError, ToldAppeal, alert_json, decision_json};
+use crate::{
+    EndpointKind, IncidentMessage, LiveMember, Store, StoreError, ToldAppeal, Unconfirmed, alert_json, decision_json,
+};
 use tocsin_casework::{Team, concerns};
 
 /// What is delivered.
@@ -19,6 +21,8 @@ pub enum DeliveryEvent {
     Members(ToldMembers),
     /// The answer to an appeal of the endpoint's team.
     Appeal(Box<ToldAppeal>),
+    /// A decision of the endpoint's team that its platforms did not confirm.
+    Unconfirmed(Box<Unconfirmed>),
 }
 
 /// The most members that one event tells of.
@@ -33,6 +37,10 @@ pub struct ToldMembers {
     pub told: ToldDecision,
     /// The members, ascending, each with the strongest hash that is known of it; at most [`MEMBERS_PER_EVENT_MAX`].
     pub members: Vec<(ContentId, ContentHash)>,
+    /// Whether they are told again because copies of them came after their removal was confirmed: no person did it.
+    pub automated: bool,
+    /// The live streams that they are copies of, where the decision says that those are to be stopped: the content on a platform.
+    pub streams: Vec<LiveMember>,
 }
 
 /// One event on its way to one endpoint, taken to be tried.
@@ -391,6 +399,20 @@ impl Readers {
         let id = (DeliveryEventKind::Appeal, told.appeal.to_string());
         let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team == of;
         self.tell(transaction, id, || told.to_json(), (now, now), is_told).await
+    }
+
+    /// Makes it a delivery for every endpoint of the team that decided that platforms did not confirm what they did.
+    pub(crate) async fn tell_unconfirmed(
+        &self,
+        transaction: &mut Transaction,
+        event: &Unconfirmed,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let document = || decision_json::unconfirmed_to_json(event);
+        let id = (DeliveryEventKind::Decision, format!("{:032x}", event.id));
+        let scope = event.told.decision.scope;
+        let is_told = |team: Team, kind: EndpointKind| kind.takes_decisions() && team.scope() == scope;
+        self.tell(transaction, id, document, (now, now), is_told).await
     }
 
     async fn tell(

@@ -21,6 +21,7 @@
 //! * Events of incidents are only added. An incident or an event that a reader may not see is answered as one that does not exist.
 //! * At most one dispatcher holds the calibrator's lease; a threshold is written under it or not at all.
 //! * Whatever changes who may do what, and every decision, is in the audit chain by the transaction that does it, or is not done.
+//! * What a platform confirms is kept with its decision, under the lock of the case; each time at which somebody is reminded is told of once.
 //! * A notice is filed once, by authority, reference and part, and escalated once for each deadline. What changes it holds its case.
 //! * An appeal is filed once, by its reference, and handed to nobody who decided about its case. An answer and all that follows from it are written
 //!   together.
@@ -50,6 +51,7 @@ mod nulls;
 mod outbox;
 mod paging;
 mod party;
+mod party_setting;
 mod reviews;
 mod role;
 mod sharing_group;
@@ -68,9 +70,11 @@ pub use audit::{
     PageOf, RECORDS_WAITING_MAX,
 };
 pub use cases::{
-    CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FamilyCase,
-    FamilySaid, FannedOut, Followed, HISTORY_MAX, HistoryEntry, Observed, QueueCounts, QueuePage, QueueQuery,
-    SKIPPED_FOR, STANDINGS_MAX,
+    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded,
+    Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase, FamilySaid, FannedOut,
+    Followed, FollowedDecision, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember, MemberAcknowledgement, MemberTally,
+    Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX,
+    UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
 };
 pub use clock::Clock;
 pub use delivery::{

@@ -1,6 +1,6 @@
 use tocsin_model::{ContentId, Decision, DecisionId, FamilyId, Milliseconds, Timestamp, ToldDecision};
 
-use crate::cases::{decision_id, team, verdict};
+use crate::cases::{begin_awaiting, decision_id, end_awaiting, team, verdict};
 use crate::database::{Locked, Row, Transaction};
 use crate::decision_json::{grounds_from_json, grounds_to_json};
 use crate::delivery::Readers;
@@ -133,6 +133,7 @@ pub(crate) async fn write_decision(
         )
         .await
         .map_err(StoreError::database("write a decision"))?;
+    begin_awaiting(transaction, case, decision, goes_out_at).await?;
     let readers = Readers::find(transaction).await?;
     let times = (decision.decided_at, goes_out_at);
     readers.tell_decision(transaction, &told, times).await
@@ -223,6 +224,7 @@ pub(crate) async fn withdraw_decision(
     ] {
         transaction.execute(sql, &values).await.map_err(&failed)?;
     }
+    end_awaiting(transaction, &id).await?;
     Ok(true)
 }
 

@@ -6,7 +6,10 @@ use crate::avro::{ArrayWalk, Cursor, put_array, put_bytes, put_long, put_option}
 use crate::record::{invalid, narrow, put_id, put_scope, read_content, read_family, read_id, read_scope};
 use crate::{RecordError, SchemaName, framing};
 
-/// A decision with its grounds as a record value.
+/// The version before a stream could be stopped.
+const BEFORE_STREAMS: usize = 2;
+
+/// A decision with its grounds as a record value: of version 2 unless it stops a stream.
 pub fn encode_told(told: &ToldDecision) -> Vec<u8> {
     write(&told.decision, &told.grounds)
 }
@@ -39,7 +42,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decision, RecordError> {
 
 fn write(decision: &Decision, grounds: &Grounds) -> Vec<u8> {
     let mut out = Vec::with_capacity(80 + grounds.policy.len() + 16 * grounds.exceptions.len());
-    framing::begin(SchemaName::Decision, &mut out);
+    // A reader of before streams were stopped takes all others: the two versions differ in that action alone.
+    match grounds.action {
+        Some(RecommendedAction::StopStream) => framing::begin(SchemaName::Decision, &mut out),
+        _ => framing::begin_version(SchemaName::Decision, BEFORE_STREAMS, &mut out),
+    }
     put_id(&mut out, decision.id.0);
     put_id(&mut out, decision.family.0.0);
     put_scope(&mut out, decision.scope);

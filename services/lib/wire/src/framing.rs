@@ -38,8 +38,13 @@ pub(crate) fn begin(name: SchemaName, out: &mut Vec<u8>) {
 
 /// The same of the first version.
 pub(crate) fn begin_first(name: SchemaName, out: &mut Vec<u8>) {
+    begin_version(name, 1, out);
+}
+
+/// The same of this version, of those there are.
+pub(crate) fn begin_version(name: SchemaName, version: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xc3, 0x01]);
-    out.extend_from_slice(&name.first_fingerprint().to_le_bytes());
+    out.extend_from_slice(&name.fingerprint_of(version).to_le_bytes());
 }
 
 /// The datum of one of Tocsin's own records, as the newest version writes it.

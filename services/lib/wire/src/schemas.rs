@@ -131,6 +131,7 @@ impl SchemaName {
             SchemaName::Decision => &[
                 include_str!("../../../../schemas/avro/decision/1.avsc"),
                 include_str!("../../../../schemas/avro/decision/2.avsc"),
+                include_str!("../../../../schemas/avro/decision/3.avsc"),
             ],
             SchemaName::Family => &[include_str!("../../../../schemas/avro/family/1.avsc")],
             SchemaName::Link => &[
@@ -163,9 +164,9 @@ impl SchemaName {
         NEWEST[self as usize].1
     }
 
-    /// The same of the first version.
-    pub(crate) fn first_fingerprint(self) -> u64 {
-        FIRST[self as usize]
+    /// The same of this version, counted from 1, of those there are.
+    pub(crate) fn fingerprint_of(self, version: usize) -> u64 {
+        EACH[self as usize][version - 1]
     }
 }
 
@@ -176,7 +177,8 @@ static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
     })
 });
 
-static FIRST: LazyLock<[u64; 13]> = LazyLock::new(|| SchemaName::ALL.map(|name| fingerprint_own(name.versions()[0])));
+static EACH: LazyLock<[Vec<u64>; 13]> =
+    LazyLock::new(|| SchemaName::ALL.map(|name| name.versions().iter().map(|text| fingerprint_own(text)).collect()));
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {
     let mut schemas = Schemas {

@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, print};
-use super::casework_text::{case_text, clocks_text, history_text, pause_text, queue_text, shift_text};
+use super::casework_text::{
+    acknowledgements_text, case_text, clocks_text, history_text, pause_text, queue_text, shift_text, unconfirmed_text,
+};
 use crate::client::{Sent, Source};
 
 /// Which cases.
@@ -93,6 +95,13 @@ enum Step {
         /// The case.
         id: String,
     },
+    /// Tell what your platforms confirm of a decision: that copies were removed, or restored.
+    Acknowledgements {
+        /// The case.
+        id: String,
+    },
+    /// List the decisions of your team that your platforms did not confirm.
+    Unconfirmed,
     /// Keep when something first happened on a platform that no event tells of.
     Clock {
         /// The case.
@@ -180,7 +189,7 @@ struct DecideArguments {
     /// The rule it rests on.
     #[arg(long, default_value = "")]
     policy: String,
-    /// What platforms should do: remove, reduce, label or keep.
+    /// What platforms should do: remove, reduce, label, keep or, with a live stream, stop_stream.
     #[arg(long)]
     action: Option<String>,
     /// How sure you are, in percent.
@@ -261,6 +270,14 @@ impl CaseCommand {
             Step::Clocks { id } => {
                 let clocks = source.get(&step_path(id, "clocks")).await?.document()?;
                 return self.api.show(&clocks, clocks_text);
+            }
+            Step::Unconfirmed => {
+                let told = source.get("/v1/unconfirmed").await?.document()?;
+                return self.api.show(&told, unconfirmed_text);
+            }
+            Step::Acknowledgements { id } => {
+                let told = source.get(&step_path(id, "acknowledgements")).await?.document()?;
+                return self.api.show(&told, acknowledgements_text);
             }
             Step::Clock {
                 id,

@@ -81,6 +81,14 @@ pub fn case_text(case: &Value) -> String {
             left / 60
         );
     }
+    for stream in case["streams"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(
+            out,
+            "  stream    {} on {}",
+            text(&stream["content"]),
+            text(&stream["platform"])
+        );
+    }
     if case["merged_into"].is_string() {
         let _ = writeln!(out, "  merged    into {}: go on there", text(&case["merged_into"]));
     }
@@ -115,6 +123,14 @@ pub fn case_text(case: &Value) -> String {
     }
     if let Some(members) = case["members_told"].as_u64() {
         let _ = writeln!(out, "  told      {members} members of the family");
+    }
+    if case["acknowledgement"].is_object() {
+        let _ = writeln!(
+            out,
+            "  {:<9} {}",
+            text(&case["acknowledgement"]["awaits"]),
+            acknowledged_text(&case["acknowledgement"])
+        );
     }
     if case["decision"]["goes_out_at"].is_string() {
         let _ = writeln!(
@@ -236,6 +252,87 @@ fn times_text(times: &Value, names: &[&str]) -> String {
     out
 }
 
+/// What platforms confirm of a decision: as a whole, then member by member, those first that are not confirmed.
+pub fn acknowledgements_text(told: &Value) -> String {
+    let mut out = format!("Case {}, as of {}: ", text(&told["case"]), text(&told["as_of"]));
+    let whole = &told["acknowledgement"];
+    if !whole.is_object() {
+        out.push_str("no decision is out that waits for your platforms.\n");
+        return out;
+    }
+    let _ = writeln!(out, "{}: {}", text(&whole["awaits"]), acknowledged_text(whole));
+    for of in told["members"].as_array().map_or(&[][..], Vec::as_slice) {
+        let state = match of["confirmed"] == true {
+            true => format!("confirmed {}", text(&of["confirmed_at"])),
+            false => "not confirmed".to_owned(),
+        };
+        let asked = match whole["awaits"] == "restore" {
+            true => "removed",
+            false => "posted",
+        };
+        let answered = match whole["awaits"] == "restore" {
+            true => "restored",
+            false => "removed",
+        };
+        let _ = write!(
+            out,
+            "  {:<34} on {}, {}: {} {asked}, {} {answered}",
+            state,
+            text(&of["platform"]),
+            hash(of),
+            text(&of["asked"]),
+            text(&of["answered"]),
+        );
+        if of["returned"].as_u64().is_some_and(|returned| returned > 0) {
+            let _ = write!(out, "; {} came again", text(&of["returned"]));
+        }
+        if of["recommended_again_at"].is_string() {
+            let _ = write!(out, "; recommended again {}", text(&of["recommended_again_at"]));
+        }
+        out.push('\n');
+    }
+    if told["members_left_out"].as_u64().is_some_and(|left_out| left_out > 0) {
+        let _ = writeln!(out, "  and {} more", text(&told["members_left_out"]));
+    }
+    out
+}
+
+/// The decisions that are not confirmed, those first that are so for longest.
+pub fn unconfirmed_text(told: &Value) -> String {
+    let decisions = told["decisions"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut out = format!(
+        "{} decisions of {} are not confirmed, as of {}.\n",
+        decisions.len(),
+        text(&told["team"]),
+        text(&told["as_of"])
+    );
+    for of in decisions {
+        let whole = &of["acknowledgement"];
+        let awaits = text(&whole["awaits"]);
+        let _ = writeln!(out, "{}  {awaits:<7}  {}", text(&of["case"]), acknowledged_text(whole));
+    }
+    out
+}
+
+fn acknowledged_text(whole: &Value) -> String {
+    let members = whole["members"].as_u64().unwrap_or(0);
+    let unconfirmed = whole["unconfirmed"].as_u64().unwrap_or(0);
+    let mut out = match (members, unconfirmed) {
+        (0, _) => "nothing to confirm is known yet".to_owned(),
+        (_, 0) => format!("confirmed, all {members}; {} copies", text(&whole["copies"])),
+        _ => format!(
+            "{unconfirmed} of {members} not confirmed since {}",
+            text(&whole["unconfirmed_since"])
+        ),
+    };
+    if whole["escalated"] == true {
+        out.push_str("; escalated");
+    } else if whole["next_reminder_at"].is_string() {
+        let _ = write!(out, "; next reminder {}", text(&whole["next_reminder_at"]));
+    }
+    out
+}
+
 /// What people did, the latest first.
 pub fn history_text(history: &Value) -> String {
     let mut out = String::new();
@@ -346,6 +443,41 @@ mod tests {
             "{told}"
         );
         assert!(!told.contains("claimed_at"));
+    }
+
+    #[test]
+    fn what_is_confirmed_is_told_with_what_is_not() {
+        let whole = json!({"awaits": "removal", "members": 3, "unconfirmed": 1, "unconfirmed_since": "ten", "next_reminder_at": "noon", "escalated": false});
+        let told = case_text(&json!({"acknowledgement": whole}));
+        assert!(
+            told.contains("  removal   1 of 3 not confirmed since ten; next reminder noon"),
+            "{told}"
+        );
+        let told = acknowledgements_text(&json!({
+            "case": "ab", "acknowledgement": whole, "members_left_out": 0,
+            "members": [
+                {"platform": "alpha-video", "hash": {"algorithm": "md5", "value": "cd"}, "confirmed": false, "asked": 4, "answered": 1, "returned": 2},
+                {"platform": "alpha-chat", "hash": {"algorithm": "md5", "value": "cd"}, "confirmed": true, "confirmed_at": "eleven", "asked": 4, "answered": 4},
+            ],
+        }));
+        for part in [
+            "not confirmed                      on alpha-video, md5 cd: 4 posted, 1 removed; 2 came again\n",
+            "confirmed eleven",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        let stream = case_text(&json!({"streams": [{"content": "ef", "platform": "alpha-live"}]}));
+        assert!(stream.contains("stream    ef on alpha-live"), "{stream}");
+        let list = json!({"team": "alpha", "as_of": "noon", "decisions": [{"case": "ab", "acknowledgement": whole}]});
+        let listed = unconfirmed_text(&list);
+        assert!(
+            listed.contains("1 decisions of alpha") && listed.contains("ab  removal  1 of 3"),
+            "{listed}"
+        );
+        let all = json!({"awaits": "restore", "members": 2, "unconfirmed": 0, "copies": 9});
+        assert!(case_text(&json!({"acknowledgement": all})).contains("restore   confirmed, all 2; 9 copies"));
+        let none = acknowledgements_text(&json!({"case": "ab"}));
+        assert!(none.contains("no decision is out"), "{none}");
     }
 
     #[test]

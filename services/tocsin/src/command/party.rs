@@ -1,6 +1,6 @@
 use anyhow::Result;
 use clap::Subcommand;
-use tocsin_casework::ToolAddress;
+use tocsin_casework::{OnReupload, ToolAddress};
 use tocsin_model::Name;
 use tocsin_store::KeySubject;
 
@@ -31,11 +31,38 @@ pub enum PartyCommand {
     },
     /// List the parties.
     List,
+    /// Choose what follows when copies come after their removal was confirmed; without a choice, show what was chosen.
+    Set {
+        /// Its name.
+        name: Name,
+        /// reopen: the case comes back, and a person decides. recommend: the same recommendation goes out again, marked automated, for members that
+        /// are the same by a hash or by a picture of at most 31 bits' distance; of others a person is asked.
+        #[arg(long)]
+        on_reupload: Option<OnReuploadArgument>,
+    },
     /// Revoke a party: its keys stop working.
     Revoke {
         /// Its name.
         name: Name,
     },
+}
+
+/// What follows when copies come again.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum OnReuploadArgument {
+    /// The case comes back, and a person decides.
+    Reopen,
+    /// The same recommendation goes out again where members came closely.
+    Recommend,
+}
+
+impl OnReuploadArgument {
+    fn setting(self) -> OnReupload {
+        match self {
+            OnReuploadArgument::Reopen => OnReupload::Reopen,
+            OnReuploadArgument::Recommend => OnReupload::Recommend,
+        }
+    }
 }
 
 impl PartyCommand {
@@ -64,6 +91,14 @@ impl PartyCommand {
                     };
                     println!("{}  {}  {state}  {}", party.id.0, party.name, platforms.join(" "));
                 }
+            }
+            PartyCommand::Set { name, on_reupload } => {
+                let party = store.party_named(name).await?;
+                if let Some(setting) = on_reupload {
+                    store.set_on_reupload(party.id, setting.setting()).await?;
+                }
+                let setting = store.on_reupload(party.id).await?;
+                println!("On a re-upload after a confirmed removal, {name}: {}.", setting.name());
             }
             PartyCommand::Revoke { name } => {
                 let party = store.party_named(name).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tocsin_casework::{ClockKind, Code, PlatformClocks, Team};
 use tocsin_model::{FamilyId, Kind, Milliseconds};
-use tocsin_store::Observed;
+use tocsin_store::{Observed, STREAMS_MAX};
 
 use super::{Figures, LOOK_AGAIN};
 
@@ -17,10 +17,13 @@ impl Figures {
             return;
         }
         let mut clocks = PlatformClocks::default();
-        let (mut regions, mut languages) = (BTreeSet::new(), BTreeSet::new());
+        let (mut regions, mut languages, mut streams) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let day = (self.now - Milliseconds::from_hours(24), self.now);
         for (record, _) in self.seen_by(family, team) {
             for (platform, kind, at) in record.first_of_each() {
+                if kind.is_live() {
+                    streams.insert((record.content(), platform));
+                }
                 let clock = match kind {
                     Kind::Upload | Kind::BlockedUpload | Kind::Share | Kind::LiveStart => ClockKind::FirstSeen,
                     Kind::Report => ClockKind::FirstReport,
@@ -36,6 +39,7 @@ impl Figures {
         let stated = |codes: BTreeSet<Code>| codes.into_iter().filter(|code| *code != [0; 2]).collect();
         let observed = Observed {
             clocks: clocks.iter().collect(),
+            streams: streams.into_iter().take(STREAMS_MAX).collect(),
             regions: stated(regions),
             languages: stated(languages),
         };

@@ -11,7 +11,7 @@ use tocsin_model::{ContentId, DecisionId, KeyId, Timestamp, Verdict};
 
 use super::row::{self, SELECT_APPEALS, appeal};
 use super::{Appealed, ToldAppeal, by_id, give_up, happened, locked, part_of, write_history};
-use crate::cases::{Step, party_name, update, write_step};
+use crate::cases::{Step, party_name, update, wait_no_more, write_step};
 use crate::database::{Locked, Transaction, Value};
 use crate::delivery::Readers;
 use crate::outbox::write_decision;
@@ -151,6 +151,7 @@ async fn except(transaction: &mut Transaction, appeal: &Appeal, now: Timestamp) 
         .execute(forget, &[team.into(), content.into()])
         .await
         .map_err(&failed)?;
+    wait_no_more(transaction, appeal.team, appeal.content).await?;
     if let Some(party) = party_name(transaction, appeal.team).await? {
         hold_opinions(transaction, (&party, None), &[&appeal.filing.content], now).await?;
     }

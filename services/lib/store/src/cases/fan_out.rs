@@ -9,6 +9,7 @@ use tocsin_model::{
 
 use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
+use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
 use crate::watch::hold_opinions;
@@ -220,12 +221,18 @@ async fn fan_out(
         );
     }
     new.sort_unstable();
+    let streams = match new.is_empty() {
+        true => Vec::new(),
+        false => streams_told(transaction, case.id, &told).await?,
+    };
     let readers = Readers::find(transaction).await?;
     for members in new.chunks(MEMBERS_PER_EVENT_MAX) {
         let event = ToldMembers {
             id: rand::random(),
             told: told.clone(),
             members: members.to_vec(),
+            automated: false,
+            streams: streams.clone(),
         };
         readers.tell_members(transaction, &event, now).await?;
     }
@@ -240,7 +247,7 @@ async fn fan_out(
 }
 
 /// The decision of a case as members are told of it: out, and undisputed.
-fn standing(case: &Case, now: Timestamp) -> Option<ToldDecision> {
+pub(super) fn standing(case: &Case, now: Timestamp) -> Option<ToldDecision> {
     let decision = case.decision_out(now).filter(|_| !case.is_disputed())?;
     Some(ToldDecision {
         decision: Decision {
@@ -311,7 +318,7 @@ pub(crate) async fn party_name(transaction: &mut Transaction, team: Team) -> Res
         .transpose()
 }
 
-fn family(row: &Row) -> Result<FamilyId, StoreError> {
+pub(super) fn family(row: &Row) -> Result<FamilyId, StoreError> {
     let text = row.text("family").map_err(StoreError::database("read a family"))?;
     ContentId::parse(&text)
         .map(FamilyId)

@@ -1,5 +1,9 @@
-//! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`.
+//! Cases: reading them here, changing them in `command` and `claim`, carrying them along with families in `merge`, their columns in `row`; what
+//! platforms confirm of decisions in `acknowledgement`, who waits for it in `awaiting`.
 
+mod acknowledgement;
+mod acknowledgement_rows;
+mod awaiting;
 mod care;
 mod claim;
 mod clocks;
@@ -11,6 +15,7 @@ mod merge;
 mod observed;
 mod row;
 mod standings;
+mod streams;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +23,14 @@ use std::str::FromStr;
 use tocsin_casework::{Case, CaseId, CaseState, Filter, Refusal, Team};
 use tocsin_model::{FamilyId, IdError, Milliseconds, Timestamp};
 
+pub(crate) use acknowledgement::wait_no_more;
+pub use acknowledgement::{ACKNOWLEDGEMENTS_MAX, Acknowledged, HEARD_MAX, MemberAcknowledgement, MemberTally};
+pub use acknowledgement_rows::AcknowledgementCounts;
+pub use awaiting::{
+    FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FollowedDecision, Reminded, UNCONFIRMED_TOLD_MAX, Unconfirmed,
+    UnconfirmedDecision, UnconfirmedMember,
+};
+pub(crate) use awaiting::{begin_awaiting, end_awaiting};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub(crate) use clocks::note_clock;
@@ -32,6 +45,7 @@ pub(crate) use merge::{end_of, of_family};
 pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
+pub use streams::{LiveMember, STREAMS_MAX};
 
 use claim::filtered;
 

@@ -3,6 +3,7 @@ use tocsin_model::{FamilyId, PlatformId, Timestamp};
 
 use super::clocks::note_clock;
 use super::row::codes_text;
+use super::streams::{LiveMember, note_streams};
 use crate::{Store, StoreError};
 
 /// What the state tells of a family, as far as a team may see it.
@@ -10,6 +11,8 @@ use crate::{Store, StoreError};
 pub struct Observed {
     /// When what first happened on which platform.
     pub clocks: Vec<(PlatformId, ClockKind, Timestamp)>,
+    /// Its live streams, ascending. What was told before stays known.
+    pub streams: Vec<LiveMember>,
     /// The regions in which it spread within the last day, ascending.
     pub regions: Vec<Code>,
     /// The languages in which it did, ascending.
@@ -44,6 +47,7 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
+        note_streams(&mut transaction, id, &observed.streams).await?;
         for clock in &observed.clocks {
             note_clock(&mut transaction, id, *clock).await.map_err(&failed)?;
         }

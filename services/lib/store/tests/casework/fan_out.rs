@@ -136,7 +136,10 @@ async fn members_are_told_once_and_those_that_come_later_too() {
                     events.push(event.members.len());
                 }
                 DeliveryEvent::Decision(told) => assert_eq!(told.decision.id, decision),
-                DeliveryEvent::Alert(_) | DeliveryEvent::Appeal(_) | DeliveryEvent::Incident(_) => {}
+                DeliveryEvent::Alert(_)
+                | DeliveryEvent::Appeal(_)
+                | DeliveryEvent::Incident(_)
+                | DeliveryEvent::Unconfirmed(_) => {}
             }
         }
         events.sort_unstable();

@@ -1,6 +1,7 @@
 //! Goal: casework keeps what the state machine decides, whichever dispatcher is asked and whatever happens at the same time.
 #![allow(clippy::unwrap_used, dead_code)]
 
+mod acknowledgements;
 mod alerts;
 mod appeals;
 mod care;

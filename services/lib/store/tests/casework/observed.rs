@@ -3,7 +3,7 @@ use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, on_both};
 use crate::{ANNA, queue, refusal};
 use tocsin_casework::{CaseId, CaseState, ClockKind, Filter, PlatformClocks, Refusal, Team};
 use tocsin_model::{ContentId, FamilyId, KeyId, Milliseconds, PartyId, PlatformId, Timestamp};
-use tocsin_store::{Choice, Followed, Observed, QueueQuery};
+use tocsin_store::{Choice, Followed, LiveMember, Observed, QueueQuery, STREAMS_MAX};
 
 const VIDEO: PlatformId = PlatformId(3);
 const CHAT: PlatformId = PlatformId(4);
@@ -23,6 +23,9 @@ async fn of_clocks_the_earliest_counts_whoever_tells_it_and_whenever() {
             ..Observed::default()
         };
         let other = f.another().await;
+        let streams: Vec<LiveMember> = (0..=STREAMS_MAX as u128)
+            .map(|number| (ContentId(number), VIDEO))
+            .collect();
         let told = seen(&[
             (VIDEO, ClockKind::FirstSeen, at(5)),
             (CHAT, ClockKind::FirstReport, at(9)),
@@ -38,6 +41,14 @@ async fn of_clocks_the_earliest_counts_whoever_tells_it_and_whenever() {
             .observe(COORDINATORS, family, &seen(&[(VIDEO, ClockKind::FirstSeen, at(4))]))
             .await
             .unwrap();
+        // Streams that were told stay known, the first of them.
+        for part in [&streams[..9], &streams[5..], &streams[..2]] {
+            let live = Observed {
+                streams: part.to_vec(),
+                ..Observed::default()
+            };
+            f.store.observe(COORDINATORS, family, &live).await.unwrap();
+        }
         // Of nothing that the team has, nothing is kept.
         f.store.observe(Team::Party(PartyId(9)), family, &told).await.unwrap();
         let case = queue(&f.store, COORDINATORS, CaseState::Open).await.pop().unwrap();
@@ -46,6 +57,7 @@ async fn of_clocks_the_earliest_counts_whoever_tells_it_and_whenever() {
             (family, 1),
             "it is no change of what people decide on"
         );
+        assert_eq!(f.store.case_streams(case.id).await.unwrap(), streams[..STREAMS_MAX]);
 
         let removed = (VIDEO, ClockKind::Removed, at(60));
         let (_, clocks, _) = f.store.tell_clock(TEAM, case.id, removed).await.unwrap();
@@ -97,6 +109,7 @@ async fn pages_claims_and_ranks_filter_by_region_and_language_alike() {
                 clocks: Vec::new(),
                 regions: regions.to_vec(),
                 languages: languages.to_vec(),
+                ..Observed::default()
             };
             f.store
                 .observe(COORDINATORS, FamilyId(ContentId(family)), &observed)

@@ -1,6 +1,7 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
 mod codec;
+mod heard;
 mod listing;
 mod repeats;
 
@@ -17,6 +18,7 @@ use crate::breakdown::{Breakdown, UNSTATED};
 use crate::flood::Flood;
 use crate::live::Live;
 use crate::voice::Voice;
+pub use heard::HeardOf;
 pub use listing::{Listing, SinceListing};
 pub(crate) use repeats::Repeats;
 

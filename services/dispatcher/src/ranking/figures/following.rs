@@ -1,0 +1,185 @@
+//! What hot records say of the members of decided families: what came of them on the platforms of those who decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use tocsin_casework::{Occurrences, Span, Tally, Team, came_closely, is_close};
+use tocsin_model::{ContentHash, ContentId, FamilyId, Joined, Kind, PlatformId};
+use tocsin_store::{FollowedDecision, MemberTally};
+use tocsin_velocity::HotRecord;
+use tocsin_velocity::record::HeardOf;
+
+use super::Figures;
+
+/// A member as the records that a team may see tell of it.
+struct Member<'a> {
+    hash: &'a ContentHash,
+    joined: Option<&'a Joined>,
+    uncounted: u64,
+    platforms: BTreeMap<PlatformId, Tally>,
+}
+
+impl Figures {
+    /// Keeps the records of these decided families from now on, beside the others. Whether records of one that was not followed before may have been
+    /// dropped or left out: then the state must be read again to find them.
+    pub(crate) fn follow(&mut self, families: BTreeSet<FamilyId>, at: Instant) -> bool {
+        let former = std::mem::replace(&mut self.followed, families);
+        let new: Vec<FamilyId> = self.followed.difference(&former).copied().collect();
+        for family in &new {
+            self.take_back(*family);
+            self.moved.insert(*family);
+        }
+        for family in former.difference(&self.followed).copied().collect::<Vec<_>>() {
+            self.moved.remove(&family);
+            self.let_go(family, at);
+        }
+        new.iter().any(|family| self.is_lost(family))
+    }
+
+    /// The followed families of which a record changed since this was last asked.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<FamilyId> {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// What came of the members of a decided family on the platforms of those who decided, inside their scope; ascending by member, then by platform.
+    /// Nothing of members that the decision excepts.
+    pub(crate) fn tallies(&self, of: &FollowedDecision) -> Vec<MemberTally> {
+        let members = self.tallied(of.family, of.team);
+        let is_founder = |content: &ContentId| of.family.0 == *content;
+        let all_came_closely = members.iter().all(|(content, member)| {
+            is_founder(content) || member.joined.is_some_and(|joined| is_close(joined.evidence))
+        });
+        let mut tallies = Vec::new();
+        for (content, member) in members {
+            if of.exceptions.contains(&content) {
+                continue;
+            }
+            let on = member
+                .platforms
+                .iter()
+                .filter(|(platform, _)| of.platforms.contains(platform));
+            tallies.extend(on.map(|(platform, tally)| MemberTally {
+                content,
+                hash: member.hash.clone(),
+                platform: *platform,
+                came_closely: came_closely((content, of.family), member.joined, all_came_closely),
+                tally: Tally {
+                    uncounted: member.uncounted,
+                    ..*tally
+                },
+            }));
+        }
+        tallies
+    }
+
+    fn tallied(&self, family: FamilyId, team: Team) -> BTreeMap<ContentId, Member<'_>> {
+        let mut members: BTreeMap<ContentId, Member<'_>> = BTreeMap::new();
+        for (record, _) in self.seen_by(family, team) {
+            let member = members.entry(record.content()).or_insert_with(|| Member {
+                hash: record.hash(),
+                joined: None,
+                uncounted: 0,
+                platforms: BTreeMap::new(),
+            });
+            member.add(record);
+        }
+        members
+    }
+}
+
+impl<'a> Member<'a> {
+    fn add(&mut self, record: &'a HotRecord) {
+        self.joined = self.joined.or(record.joined());
+        self.uncounted += record.spread_uncounted();
+        for heard in record.heard_of_each() {
+            let tally = self.platforms.entry(heard.platform).or_default();
+            let counted = match heard.kind {
+                Kind::Upload | Kind::LiveStart => &mut tally.copies,
+                Kind::Removal => &mut tally.removals,
+                Kind::Restore => &mut tally.restores,
+                _ => continue,
+            };
+            *counted = counted.and(occurrences(&heard));
+        }
+    }
+}
+
+fn occurrences(heard: &HeardOf) -> Occurrences {
+    Occurrences {
+        events: heard.events,
+        first_at: Some(heard.first_at),
+        latest: heard.latest.map(|(from, to)| Span { from, to }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the records of a followed family are kept without an open case and told where they move, for the platforms of those who decided alone.
+    #![allow(clippy::unwrap_used)]
+
+    use tocsin_casework::Ranks;
+    use tocsin_model::{DecisionId, PartyId};
+
+    use super::super::tests::{hot, take};
+    use super::*;
+
+    fn followed(family: FamilyId, platform: u16, exceptions: &[ContentId]) -> FollowedDecision {
+        FollowedDecision {
+            decision: DecisionId(1),
+            team: Team::Party(PartyId(1)),
+            family,
+            platforms: BTreeSet::from([PlatformId(platform)]),
+            exceptions: exceptions.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_followed_is_kept_and_told_to_those_who_decided() {
+        let (mut figures, start) = (Figures::new(2), Instant::now());
+        let records: Vec<_> = (1..=3).map(hot).collect();
+        let family = records[0].0;
+        assert!(
+            figures.follow(BTreeSet::from([family]), start),
+            "none of it is known yet"
+        );
+        assert_eq!(figures.take_moved(), BTreeSet::from([family]), "it is looked at once");
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(figures.take_moved(), BTreeSet::from([family]));
+        // It has no open case, and stays while others go.
+        figures.rank(&mut Ranks::new(10), start);
+        for record in &records[1..] {
+            take(&mut figures, record, start, false);
+        }
+        assert_eq!(figures.take_moved(), BTreeSet::new());
+        let tallies = figures.tallies(&followed(family, 1, &[]));
+        assert_eq!(tallies.len(), 1);
+        let told = &tallies[0];
+        assert_eq!(
+            (told.content, told.came_closely),
+            (family.0, true),
+            "it founded its family"
+        );
+        let copies = told.tally.copies;
+        assert_eq!(
+            copies.events + told.tally.uncounted,
+            9,
+            "those before it was hot are bounded"
+        );
+        let latest = copies.latest.unwrap();
+        assert!(latest.from < latest.to && copies.first_at.unwrap() < latest.to);
+        assert_eq!(figures.tallies(&followed(family, 2, &[])), [], "another's platform");
+        assert_eq!(figures.tallies(&followed(family, 1, &[family.0])), [], "it is excepted");
+
+        figures.clear();
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(
+            figures.tallies(&followed(family, 1, &[])).len(),
+            1,
+            "read again it is still wanted"
+        );
+        assert!(!figures.follow(BTreeSet::new(), start));
+        take(&mut figures, &records[0], start, false);
+        assert_eq!(figures.take_moved(), BTreeSet::new(), "nobody follows it");
+        assert!(figures.spare.contains_key(&family));
+    }
+}
