@@ -13,6 +13,7 @@ mod merges;
 mod notices;
 mod observed;
 mod order;
+mod overturns;
 mod reviews;
 mod standings;
 mod steps;
