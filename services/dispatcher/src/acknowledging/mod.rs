@@ -129,7 +129,15 @@ impl Following {
                 left.insert(followed.family);
                 continue;
             }
-            let tallies = dispatcher.ranking.figures().tallies(followed);
+            let tallies = {
+                let figures = dispatcher.ranking.figures();
+                // Since the look above it may be read anew.
+                if !dispatcher.ranking.is_read() {
+                    left.insert(followed.family);
+                    continue;
+                }
+                figures.tallies(followed)
+            };
             let told = self.told.entry(followed.decision).or_default();
             let news = news(told, &tallies);
             room = room.saturating_sub(news.len());

@@ -125,10 +125,11 @@ pub struct QualityDocument {
 pub struct KappaDocument {
     /// 1: always alike; 0: as often as by chance.
     pub value: f64,
-    /// The lower end of the interval that holds the true one 95 times in 100.
-    pub low: f64,
+    /// The lower end of the interval that holds the true one 95 times in 100. Null: fewer than 20 were reviewed, or what was said varies so little that none
+    /// can be told.
+    pub low: Option<f64>,
     /// The upper end.
-    pub high: f64,
+    pub high: Option<f64>,
 }
 
 /// A review that you hold or answered.
@@ -375,8 +376,8 @@ impl QualityDocument {
             agreed: agreement.agreed,
             kappa: agreement.kappa.map(|kappa| KappaDocument {
                 value: kappa.value,
-                low: kappa.low,
-                high: kappa.high,
+                low: kappa.interval.map(|(low, _)| low),
+                high: kappa.interval.map(|(_, high)| high),
             }),
             thirds: figures.thirds,
             changed: figures.changed,

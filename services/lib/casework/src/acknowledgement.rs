@@ -67,12 +67,14 @@ pub struct Tally {
     pub restores: Occurrences,
     /// At most so many copies came, on any platform, before it was counted exactly.
     pub uncounted: u64,
+    /// The time up to which it counts: of two tallies the later one says more.
+    pub as_of: Timestamp,
 }
 
 /// Whether a platform confirmed what was decided about one member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// What is to be answered, as last heard: copies and what was restored, or removals.
+    /// What is to be answered, as last heard: copies, or removals.
     pub asked: u64,
     /// What answers it, as last heard: removals, or restored copies.
     pub answered: u64,
@@ -82,6 +84,8 @@ pub struct Acknowledgement {
     pub settled: Option<(u64, u64)>,
     /// How much came after it was confirmed that was to be answered again.
     pub returned: u64,
+    /// The time up to which the latest tally counted.
+    pub as_of: Timestamp,
 }
 
 /// What a tally did to an acknowledgement.
@@ -149,10 +153,10 @@ impl Awaits {
             .find(|awaits| *awaits as i64 == number)
     }
 
-    /// What is to be answered, and what answers it. A copy that was restored is one that is there again.
+    /// What is to be answered, and what answers it. What a platform itself restores, as after an appeal, is no copy that came again.
     fn sides(self, tally: &Tally) -> (Occurrences, Occurrences) {
         match self {
-            Awaits::Removal => (tally.copies.and(tally.restores), tally.removals),
+            Awaits::Removal => (tally.copies, tally.removals),
             Awaits::Restore => (tally.removals, tally.restores),
         }
     }
@@ -230,10 +234,15 @@ impl Acknowledgement {
     pub fn hear(&mut self, awaits: Awaits, tally: &Tally) -> Heard {
         let (asked, answered) = awaits.sides(tally);
         if (asked.events, answered.events) == (self.asked, self.answered) {
+            self.as_of = self.as_of.max(tally.as_of);
             return Heard::Nothing;
         }
-        // It was counted anew: the content was not hot for a while.
+        // Counts fall where a content is counted anew, since it was not hot for a while. Of whoever is behind the others they are older, and say nothing.
         let is_recount = asked.events < self.asked || answered.events < self.answered;
+        if tally.as_of < self.as_of || (tally.as_of == self.as_of && is_recount) {
+            return Heard::Nothing;
+        }
+        self.as_of = tally.as_of;
         let more = match is_recount {
             true => asked.events,
             false => asked.events - self.asked,

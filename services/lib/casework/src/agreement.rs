@@ -16,7 +16,7 @@ pub struct Agreement {
     pub kappa: Option<Kappa>,
 }
 
-/// Cohen's kappa with the interval that holds the true one 95 times in 100, as far as the sample is large.
+/// Cohen's kappa with the interval that holds the true one 95 times in 100, as far as the sample is large and not nearly all of one verdict.
 ///
 /// Kappa: J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20 (1960). Its standard error: J. L. Fleiss,
 /// J. Cohen and B. S. Everitt, "Large sample standard errors of kappa and weighted kappa", Psychological Bulletin 72 (1969), the one that does not suppose
@@ -25,11 +25,12 @@ pub struct Agreement {
 pub struct Kappa {
     /// 1: always alike; 0: as often as by chance.
     pub value: f64,
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
+    /// The lower and the upper end. `None`: fewer than [`REVIEWED_MIN`] were reviewed, or what was said varies so little that the formula gives no width.
+    pub interval: Option<(f64, f64)>,
 }
+
+/// Of fewer reviews no interval is told: it is one for large samples.
+pub const REVIEWED_MIN: u64 = 20;
 
 impl Agreement {
     /// Of pairs: what the first decided, what the second did.
@@ -91,10 +92,10 @@ fn kappa(counts: &[[u64; VERDICTS]; VERDICTS]) -> Option<Kappa> {
     let spread = alike + (1.0 - observed) * (1.0 - observed) * otherwise - less * less;
     let square = spread.max(0.0) / (total as f64 * room * room * room * room);
     let half = Z_95 * square.sqrt();
+    let has_width = total >= REVIEWED_MIN && half > 1e-4;
     Some(Kappa {
         value,
-        low: (value - half).max(-1.0),
-        high: (value + half).min(1.0),
+        interval: has_width.then(|| ((value - half).max(-1.0), (value + half).min(1.0))),
     })
 }
 
@@ -115,12 +116,9 @@ mod tests {
     }
 
     fn check<const N: usize>(table: [[usize; N]; N], (value, low, high): (f64, f64, f64)) {
-        let kappa = of(table).kappa.unwrap_or(Kappa {
-            value: f64::NAN,
-            low: f64::NAN,
-            high: f64::NAN,
-        });
-        for (is, expected) in [(kappa.value, value), (kappa.low, low), (kappa.high, high)] {
+        let kappa = of(table).kappa.expect("it is reviewed");
+        let (is_low, is_high) = kappa.interval.expect("it varies");
+        for (is, expected) in [(kappa.value, value), (is_low, low), (is_high, high)] {
             assert!((is - expected).abs() < 1e-6, "{kappa:?} of {table:?}");
         }
     }
@@ -134,7 +132,23 @@ mod tests {
         );
         check([[20, 5], [10, 15]], (0.4, 0.151_092_290, 0.648_907_710));
         check([[45, 15], [25, 15]], (0.130_434_783, -0.062_938_278, 0.323_807_843));
-        check([[30, 0], [0, 20]], (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn where_nothing_varies_or_little_was_reviewed_no_interval_is_told() {
+        for (table, value) in [
+            ([[30, 0], [0, 20]], 1.0),
+            ([[19, 1], [0, 0]], 0.0),
+            ([[199, 1], [0, 0]], 0.0),
+            ([[0, 1], [0, 0]], 0.0),
+            ([[1, 0], [0, 1]], 1.0),
+            ([[0, 1], [1, 0]], -1.0),
+            ([[7, 4], [3, 5]], 0.256_983_240),
+        ] {
+            let kappa = of(table).kappa.expect("it is reviewed");
+            assert!((kappa.value - value).abs() < 1e-6, "{kappa:?} of {table:?}");
+            assert_eq!(kappa.interval, None, "{table:?}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use acknowledgement::{
     Acknowledgement, Awaiting, Awaits, CLOSE_BITS_MAX, ESCALATE_AFTER, Heard, Occurrences, OnReupload,
     RECOMMEND_AGAIN_AFTER, REMIND_AFTER, Reminder, Span, Tally, came_closely, is_close,
 };
-pub use agreement::{Agreement, Kappa};
+pub use agreement::{Agreement, Kappa, REVIEWED_MIN};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use appeal::{
     APPEAL_REASON_BYTES_MAX, APPEAL_REFERENCE_BYTES_MAX, Against, Appeal, AppealAnswer, AppealCause, AppealCommand,

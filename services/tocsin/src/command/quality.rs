@@ -164,6 +164,9 @@ fn figures_text(figures: &Value) -> String {
         (Some(value), Some(low), Some(high)) => {
             let _ = writeln!(out, "  Cohen's kappa  {value:.2}, 95 % interval {low:.2} to {high:.2}");
         }
+        (Some(value), ..) => {
+            let _ = writeln!(out, "  Cohen's kappa  {value:.2}; too little to tell an interval");
+        }
         _ => out.push_str("  Cohen's kappa says nothing of these.\n"),
     }
     let lines = [

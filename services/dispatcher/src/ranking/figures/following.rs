@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tocsin_casework::{Occurrences, Span, Tally, Team, came_closely, is_close};
-use tocsin_model::{ContentHash, ContentId, FamilyId, Joined, Kind, PlatformId};
+use tocsin_model::{ContentHash, ContentId, FamilyId, Joined, Kind, PlatformId, Timestamp};
 use tocsin_store::{FollowedDecision, MemberTally};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::record::HeardOf;
@@ -16,6 +16,7 @@ struct Member<'a> {
     hash: &'a ContentHash,
     joined: Option<&'a Joined>,
     uncounted: u64,
+    as_of: Timestamp,
     platforms: BTreeMap<PlatformId, Tally>,
 }
 
@@ -46,9 +47,12 @@ impl Figures {
     pub(crate) fn tallies(&self, of: &FollowedDecision) -> Vec<MemberTally> {
         let members = self.tallied(of.family, of.team);
         let is_founder = |content: &ContentId| of.family.0 == *content;
-        let all_came_closely = members.iter().all(|(content, member)| {
-            is_founder(content) || member.joined.is_some_and(|joined| is_close(joined.evidence))
-        });
+        // Of what is not held it is not known how it came.
+        let is_whole = !self.is_lost(&of.family);
+        let all_came_closely = is_whole
+            && members.iter().all(|(content, member)| {
+                is_founder(content) || member.joined.is_some_and(|joined| is_close(joined.evidence))
+            });
         let mut tallies = Vec::new();
         for (content, member) in members {
             if of.exceptions.contains(&content) {
@@ -65,6 +69,7 @@ impl Figures {
                 came_closely: came_closely((content, of.family), member.joined, all_came_closely),
                 tally: Tally {
                     uncounted: member.uncounted,
+                    as_of: member.as_of,
                     ..*tally
                 },
             }));
@@ -74,13 +79,16 @@ impl Figures {
 
     fn tallied(&self, family: FamilyId, team: Team) -> BTreeMap<ContentId, Member<'_>> {
         let mut members: BTreeMap<ContentId, Member<'_>> = BTreeMap::new();
-        for (record, _) in self.seen_by(family, team) {
+        for (record, as_of) in self.seen_by(family, team) {
             let member = members.entry(record.content()).or_insert_with(|| Member {
                 hash: record.hash(),
                 joined: None,
                 uncounted: 0,
+                as_of: *as_of,
                 platforms: BTreeMap::new(),
             });
+            // All records of a content are of one partition: the latest tells how far it was read.
+            member.as_of = member.as_of.max(*as_of);
             member.add(record);
         }
         members
@@ -139,8 +147,8 @@ mod tests {
         let records: Vec<_> = (1..=3).map(hot).collect();
         let family = records[0].0;
         assert!(
-            figures.follow(BTreeSet::from([family]), start),
-            "none of it is known yet"
+            !figures.follow(BTreeSet::from([family]), start),
+            "nothing was dropped yet"
         );
         assert_eq!(figures.take_moved(), BTreeSet::from([family]), "it is looked at once");
         take(&mut figures, &records[0], start, false);

@@ -16,7 +16,7 @@ CREATE INDEX awaited_decisions_unconfirmed ON awaited_decisions (since, decision
 CREATE INDEX awaited_decisions_of_case ON awaited_decisions (case_id);
 
 -- What one platform confirms of one member. hash: JSON. asked, answered: what is to be answered and what answers it, as last heard; settled_*: both when
--- it was confirmed last. returned: how much came after a confirmation. recommended_at: when it was recommended again without a person. Rows are kept: they
+-- it was confirmed last. returned: how much came after a confirmation. as_of: up to when what was heard last counts. recommended_at: when it was recommended again without a person. Rows are kept: they
 -- grow with the members of decided families.
 CREATE TABLE acknowledgements (
     decision_id TEXT NOT NULL REFERENCES awaited_decisions (decision_id),
@@ -29,9 +29,12 @@ CREATE TABLE acknowledgements (
     settled_asked BIGINT,
     settled_answered BIGINT,
     returned BIGINT NOT NULL,
+    as_of BIGINT NOT NULL,
     recommended_at BIGINT,
     PRIMARY KEY (decision_id, content, platform_id)
 );
+
+CREATE INDEX acknowledgements_of_content ON acknowledgements (content);
 
 -- on_reupload: 1 the case comes back, 2 the same recommendation goes out again without a person where members came closely.
 ALTER TABLE parties ADD COLUMN on_reupload BIGINT NOT NULL DEFAULT 1;

@@ -25,7 +25,7 @@ CREATE TABLE golden_cases (
 );
 
 -- What is decided once more. kind: 1 a second, 2 a third, 3 a golden case. first: what was decided, or is known; verdict: what the reviewer says. hash, alert: JSON, as whoever
--- decided saw them; alert is empty where it never rang. changed: whether the third's word became the decision. Rows are kept.
+-- decided saw them; alert is empty where it never rang. given_to: of a golden case, the person or the key that has it, each once. changed: whether the third's word became the decision. Rows are kept.
 CREATE TABLE reviews (
     sequence BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     review_id TEXT NOT NULL UNIQUE,
@@ -47,10 +47,11 @@ CREATE TABLE reviews (
     answered_at BIGINT,
     answered_by TEXT,
     answered_under BIGINT,
+    given_to TEXT,
     changed BIGINT NOT NULL DEFAULT 0,
     UNIQUE (decision_id, kind)
 );
 CREATE INDEX reviews_open ON reviews (team, asked_at, sequence) WHERE verdict IS NULL;
 CREATE INDEX reviews_answered ON reviews (team, answered_at) WHERE verdict IS NOT NULL;
 CREATE INDEX reviews_held ON reviews (lease_holder) WHERE lease_holder IS NOT NULL;
-CREATE INDEX reviews_golden ON reviews (golden_id) WHERE golden_id IS NOT NULL;
+CREATE UNIQUE INDEX reviews_golden ON reviews (golden_id, given_to) WHERE golden_id IS NOT NULL;

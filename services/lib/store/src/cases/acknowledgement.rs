@@ -352,7 +352,11 @@ impl Hearing {
             .await
             .map_err(&failed)?;
         let name = name.first().map(|row| row.text("name")).transpose().map_err(&failed)?;
-        let note = format!("{} copies", on.counts.answered);
+        let answers = match self.waiting.awaiting.awaits {
+            Awaits::Removal => "removals",
+            Awaits::Restore => "restored",
+        };
+        let note = format!("{} {answers}", on.counts.answered);
         self.step(transaction, (kind, &name.unwrap_or_default(), &note)).await
     }
 

@@ -10,7 +10,7 @@ use crate::StoreError;
 use crate::alert_json::{hash_from_json, hash_to_json};
 use crate::database::{Row, Transaction, Value};
 
-pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, recommended_at";
+pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, as_of, recommended_at";
 
 /// How many members and platforms have something to confirm, and how many of them did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,12 +111,13 @@ pub(super) async fn write(
         number_if_any(acknowledgement.settled.map(|(asked, _)| asked)),
         number_if_any(acknowledgement.settled.map(|(_, answered)| answered)),
         number(acknowledgement.returned),
+        acknowledgement.as_of.into(),
     ];
     let sql = "INSERT INTO acknowledgements (decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, \
-               settled_answered, returned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+               settled_answered, returned, as_of) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                ON CONFLICT (decision_id, content, platform_id) DO UPDATE SET asked = excluded.asked, answered = excluded.answered, \
                confirmed_at = excluded.confirmed_at, settled_asked = excluded.settled_asked, settled_answered = excluded.settled_answered, \
-               returned = excluded.returned";
+               returned = excluded.returned, as_of = excluded.as_of";
     let written = transaction.execute(sql, &values).await;
     written
         .map(drop)
@@ -143,6 +144,7 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
                 .zip(settled_answered)
                 .map(|(asked, answered)| (asked as u64, answered as u64)),
             returned: number("returned").map_err(&failed)?,
+            as_of: Timestamp(row.integer("as_of").map_err(&failed)?),
         },
         recommended_at: number_if_any("recommended_at").map_err(&failed)?.map(Timestamp),
     })

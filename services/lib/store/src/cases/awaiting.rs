@@ -267,7 +267,8 @@ impl Store {
         }))
     }
 
-    /// The team's decisions that stand and are not confirmed, those first that are so for longest; at most `limit`. With them the store's time.
+    /// The team's decisions of the last [`FOLLOWED_FOR`] that stand and are not confirmed, those first that are so for longest; at most `limit`. With them the
+    /// store's time.
     ///
     /// # Errors
     /// The database failed.
@@ -279,10 +280,15 @@ impl Store {
         let failed = StoreError::database("find what is not confirmed");
         let now = self.now().await.map_err(&failed)?;
         let sql = "SELECT a.decision_id, a.awaits, a.since, a.told, c.case_id, c.family FROM awaited_decisions a \
-                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at <= $2 AND c.team = $1 \
+                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at <= $2 AND a.out_at > $4 AND c.team = $1 \
                    AND c.merged_into IS NULL AND EXISTS (SELECT 1 FROM acknowledgements k WHERE k.decision_id = a.decision_id \
                    AND k.confirmed_at IS NULL) ORDER BY a.since, a.decision_id LIMIT $3";
-        let values = [team.to_number().into(), now.into(), i64::from(limit).into()];
+        let values = [
+            team.to_number().into(),
+            now.into(),
+            i64::from(limit).into(),
+            (now - FOLLOWED_FOR).into(),
+        ];
         let rows = self.database().fetch(sql, &values).await.map_err(&failed)?;
         let decisions = rows.iter().map(|row| {
             let case = row.text("case_id").map_err(&failed)?;
@@ -296,15 +302,17 @@ impl Store {
         Ok((decisions.collect::<Result<_, StoreError>>()?, now))
     }
 
-    /// How many members and platforms of decisions that are waited for did not confirm.
+    /// How many members and platforms of decisions of the last [`FOLLOWED_FOR`] that are waited for did not confirm.
     ///
     /// # Errors
     /// The database failed.
     pub async fn count_unconfirmed(&self) -> Result<u64, StoreError> {
         let failed = StoreError::database("count what is not confirmed");
         let sql = "SELECT count(*) AS members FROM awaited_decisions a JOIN acknowledgements k ON k.decision_id = a.decision_id \
-                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND k.confirmed_at IS NULL";
-        let rows = self.database().fetch(sql, &[]).await.map_err(&failed)?;
+                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at > $1 AND c.merged_into IS NULL \
+                   AND k.confirmed_at IS NULL";
+        let since = self.now().await.map_err(&failed)? - FOLLOWED_FOR;
+        let rows = self.database().fetch(sql, &[since.into()]).await.map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "members" })?;
         Ok(row.integer("members").map_err(&failed)? as u64)
     }

@@ -80,14 +80,18 @@ impl Store {
         };
         let id = row.text("review_id").map_err(&failed)?;
         let id = id.parse().map_err(|_| StoreError::Malformed { field: "review_id" })?;
-        let golden = sample::golden_instead(&mut transaction, (team, id), (who, person.as_deref()), now).await?;
-        let (mut held, golden) = match golden {
-            Some((golden, name)) => (golden, Some(name)),
-            None => (locked(&mut transaction, team, id).await?, None),
+        let again = sample::golden_again(&mut transaction, team, (who, person.as_deref()), now).await?;
+        let golden = match again {
+            Some(_) => None,
+            None => sample::golden_instead(&mut transaction, (team, id), (who, person.as_deref()), now).await?,
         };
-        let part = match &golden {
-            Some(_) => Part::None,
-            None => part_of(&mut transaction, &held, who).await?,
+        let (mut held, golden) = match golden {
+            Some((review, golden)) => (review, Some(golden)),
+            None => (locked(&mut transaction, team, again.unwrap_or(id)).await?, None),
+        };
+        let part = match held.kind {
+            ReviewKind::Golden => Part::None,
+            _ => part_of(&mut transaction, &held, who).await?,
         };
         match held.claim((who, part), length, now) {
             Ok(_) => {}
@@ -99,7 +103,7 @@ impl Store {
             Err(refusal) => return give_up(transaction, refusal).await,
         }
         match golden {
-            Some(name) => row::insert(&mut transaction, (&held, Some(&name))).await,
+            Some(golden) => row::insert(&mut transaction, (&held, Some(&golden))).await,
             None => row::update(&mut transaction, &held).await,
         }
         .map_err(&failed)?;

@@ -10,9 +10,15 @@ use crate::{StoreError, alert_json};
 pub(super) const SELECT_REVIEWS: &str = "SELECT a.review_id, a.team, a.kind, a.case_id, a.decision_id, a.golden_id, a.first, a.family, a.hash, a.alert, a.asked_at, a.fencing, \
      a.lease_holder, a.lease_expires_at, a.verdict, a.note, a.answered_at, a.answered_by, a.answered_under FROM reviews a";
 
+/// Which golden case is handed out, and to whom: the person's name, or the key where it is nobody's alone.
+pub(super) struct Golden {
+    pub name: String,
+    pub given_to: String,
+}
+
 pub(super) async fn insert(
     transaction: &mut Transaction,
-    (review, golden): (&Review, Option<&str>),
+    (review, golden): (&Review, Option<&Golden>),
 ) -> Result<(), sqlx::Error> {
     let mut values: Vec<Value> = vec![
         review.id.to_string().into(),
@@ -20,7 +26,8 @@ pub(super) async fn insert(
         (review.kind as i64).into(),
         review.case.to_string().into(),
         review.decision.map(|id| format!("{:032x}", id.0)).into(),
-        golden.map(str::to_owned).into(),
+        golden.map(|golden| golden.name.clone()).into(),
+        golden.map(|golden| golden.given_to.clone()).into(),
         (review.first as i64).into(),
         review.family.to_string().into(),
         alert_json::hash_to_json(&review.hash).into(),
@@ -35,7 +42,7 @@ pub(super) async fn insert(
     values.extend(changing(review));
     let places: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "INSERT INTO reviews (review_id, team, kind, case_id, decision_id, golden_id, first, family, hash, alert, asked_at, {}) VALUES ({}) \
+        "INSERT INTO reviews (review_id, team, kind, case_id, decision_id, golden_id, given_to, first, family, hash, alert, asked_at, {}) VALUES ({}) \
          ON CONFLICT (decision_id, kind) DO NOTHING",
         CHANGING.join(", "),
         places.join(", ")

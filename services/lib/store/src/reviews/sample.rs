@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tocsin_casework::{Case, CaseDecision, CaseId, Review, ReviewId, ReviewKind, Team, is_drawn};
 use tocsin_model::{ContentHash, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
+use super::row::Golden;
 use super::{row, shown};
 use crate::appeals::decided_by;
 use crate::database::{Transaction, Value};
@@ -121,26 +122,58 @@ pub(crate) async fn undraw(transaction: &mut Transaction, decision: DecisionId) 
         .map_err(StoreError::database("take a second review back"))
 }
 
+/// To whom a golden case is handed once.
+fn given_to(who: KeyId, person: Option<&str>) -> String {
+    person.map_or_else(|| who.to_string(), str::to_owned)
+}
+
+/// The golden case that this person was handed and did not answer, if nothing holds it: it comes back as any other review does, under its own id.
+pub(super) async fn golden_again(
+    transaction: &mut Transaction,
+    team: Team,
+    (who, person): (KeyId, Option<&str>),
+    now: Timestamp,
+) -> Result<Option<ReviewId>, StoreError> {
+    let failed = StoreError::database("find a golden case");
+    let values = [team.to_number().into(), given_to(who, person).into(), now.into()];
+    let sql = "SELECT review_id FROM reviews WHERE team = $1 AND kind = 3 AND given_to = $2 AND verdict IS NULL \
+               AND (lease_expires_at IS NULL OR lease_expires_at <= $3) ORDER BY sequence LIMIT 1";
+    let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let id = row.text("review_id").map_err(&failed)?;
+    id.parse()
+        .map(Some)
+        .map_err(|_| StoreError::Malformed { field: "review_id" })
+}
+
 /// A golden case to hand out in place of this review, with its name, if it is its turn: one that this person did not have.
 pub(super) async fn golden_instead(
     transaction: &mut Transaction,
     (team, instead): (Team, ReviewId),
     (who, person): (KeyId, Option<&str>),
     now: Timestamp,
-) -> Result<Option<(Review, String)>, StoreError> {
+) -> Result<Option<(Review, Golden)>, StoreError> {
     let failed = StoreError::database("find a golden case");
     let drawings = drawings(transaction, team).await?;
     let Some(drawing) = drawings.last().filter(|drawing| drawing.settings.golden_ppm > 0) else {
         return Ok(None);
     };
-    let had = "SELECT 1 FROM reviews s LEFT JOIN api_keys v ON v.key_id = coalesce(s.answered_by, s.lease_holder) WHERE s.team = $1 AND s.kind = 3 \
-               AND (coalesce(s.answered_by, s.lease_holder) = $2 OR (v.subject = $1 AND v.person = $3))";
+    let given_to = given_to(who, person);
+    let had = "SELECT 1 FROM reviews s WHERE s.team = $1 AND s.kind = 3 AND s.given_to = $4";
     let values: Vec<Value> = vec![
         team.to_number().into(),
         who.to_string().into(),
         person.map(str::to_owned).into(),
+        given_to.as_str().into(),
     ];
-    let count = transaction.fetch(had, &values).await.map_err(&failed)?.len();
+    let count = transaction
+        .fetch(
+            "SELECT 1 FROM reviews s WHERE s.team = $1 AND s.kind = 3 AND s.given_to = $2",
+            &[team.to_number().into(), given_to.as_str().into()],
+        )
+        .await
+        .map_err(&failed)?
+        .len();
     let turn = drawing.draw(&format!("golden {instead} {} {count}", person.unwrap_or_default()));
     if !is_drawn(turn, drawing.settings.golden_ppm) {
         return Ok(None);
@@ -148,7 +181,8 @@ pub(super) async fn golden_instead(
     let sql = format!(
         "SELECT a.golden_id, a.case_id, a.family, a.hash, a.alert, a.verdict FROM (SELECT g.*, CAST(NULL AS TEXT) AS decision_id FROM golden_cases g) a \
          WHERE a.team = $1 AND a.retired_at IS NULL AND NOT {} AND NOT EXISTS ({had} AND s.golden_id = a.golden_id) \
-         ORDER BY a.added_at, a.golden_id LIMIT 1",
+         AND NOT EXISTS (SELECT 1 FROM reviews s WHERE s.team = $1 AND s.case_id = a.case_id AND s.kind <> 3 \
+         AND (s.answered_by = $2 OR s.lease_holder = $2)) ORDER BY a.added_at, a.golden_id LIMIT 1",
         decided_by("$2", "$3")
     );
     let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
@@ -173,7 +207,8 @@ pub(super) async fn golden_instead(
         lease: None,
         answer: None,
     };
-    Ok(Some((golden, row.text("golden_id").map_err(&failed)?)))
+    let name = row.text("golden_id").map_err(&failed)?;
+    Ok(Some((golden, Golden { name, given_to })))
 }
 
 /// All settings of a team, the latest last. There are as many as an operator made.

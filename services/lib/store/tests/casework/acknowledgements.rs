@@ -118,6 +118,7 @@ fn tally(copies: &[i64], removals: &[i64]) -> Tally {
         copies: at(copies),
         removals: at(removals),
         uncounted: 2,
+        as_of: tocsin_model::Timestamp((copies.len() + removals.len()) as i64),
         ..Tally::default()
     }
 }
@@ -221,7 +222,7 @@ async fn removals_confirm_a_decision_once_and_set_the_clocks() {
         assert_eq!(case.version, version, "it is no change of what people decide on");
         assert_eq!(
             history(f, &desk).await,
-            [step("removal_confirmed", "alpha-app", "3 copies")]
+            [step("removal_confirmed", "alpha-app", "3 removals")]
         );
         let awaiting = f.store.awaiting(decision).await.unwrap().unwrap();
         assert_eq!((awaiting.since, awaiting.due_at()), (None, None));
@@ -419,6 +420,7 @@ async fn a_decision_that_is_overturned_is_confirmed_by_what_is_restored() {
         let restored = |restores: &[i64]| {
             let tally = Tally {
                 restores: at(restores),
+                as_of: tocsin_model::Timestamp(2 + restores.len() as i64),
                 ..tally(&[0], &[20])
             };
             [desk.told(1, tally, true), desk.told(2, self::tally(&[0], &[]), true)]
@@ -458,7 +460,7 @@ async fn a_decision_that_is_overturned_is_confirmed_by_what_is_restored() {
         assert_eq!(hear(&f.store, keep, &restored(&[100])).await.confirmed, 1);
         assert_eq!(
             history(f, &desk).await.last(),
-            Some(&step("restore_confirmed", "alpha-app", "1 copies"))
+            Some(&step("restore_confirmed", "alpha-app", "1 restored"))
         );
         let (_, clocks, _) = f.store.case_clocks(desk.team, desk.case).await.unwrap();
         assert_eq!(clocks.at(desk.platform, ClockKind::Confirmed), None);
