@@ -38,6 +38,8 @@ pub enum Action {
     Erased = 12,
     /// A sharing group was added or its members changed; the detail says which.
     GroupChanged = 13,
+    /// An appeal was answered; the detail is the outcome and how far it goes.
+    Answered = 14,
 }
 
 /// What is to be written down.
@@ -87,7 +89,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 13] = [
+    pub const ALL: [Action; 14] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
@@ -101,6 +103,7 @@ impl Action {
         Action::EndpointChanged,
         Action::Erased,
         Action::GroupChanged,
+        Action::Answered,
     ];
 
     /// Its name in answers.
@@ -119,6 +122,7 @@ impl Action {
             Action::EndpointChanged => "endpoint_changed",
             Action::Erased => "erased",
             Action::GroupChanged => "group_changed",
+            Action::Answered => "answered",
         }
     }
 

@@ -18,16 +18,16 @@ use tocsin_store::{
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 
-const ONE: FamilyId = FamilyId(ContentId(1));
-const CLAIM: AppealCommand = AppealCommand::Claim { length: LEASE };
+pub const ONE: FamilyId = FamilyId(ContentId(1));
+pub const CLAIM: AppealCommand = AppealCommand::Claim { length: LEASE };
 
-fn hash(number: u128) -> ContentHash {
+pub fn hash(number: u128) -> ContentHash {
     let mut value = vec![3; 32];
     value[..16].copy_from_slice(&number.to_be_bytes());
     ContentHash::from_bytes(Algorithm::Sha256, value, None).unwrap()
 }
 
-fn member(number: u128) -> FamilyMember {
+pub fn member(number: u128) -> FamilyMember {
     FamilyMember {
         content: ContentId(number),
         hash: hash(number),
@@ -36,7 +36,7 @@ fn member(number: u128) -> FamilyMember {
     }
 }
 
-fn filing(reference: &str, content: u128, against: Against) -> AppealFiling {
+pub fn filing(reference: &str, content: u128, against: Against) -> AppealFiling {
     AppealFiling {
         reference: reference.to_owned(),
         platform: PlatformId(1),
@@ -46,7 +46,7 @@ fn filing(reference: &str, content: u128, against: Against) -> AppealFiling {
     }
 }
 
-fn ruling(outcome: AppealOutcome, concerns: Concerns) -> AppealRuling {
+pub fn ruling(outcome: AppealOutcome, concerns: Concerns) -> AppealRuling {
     let is_overturned = outcome == AppealOutcome::Overturned;
     AppealRuling {
         outcome,
@@ -59,9 +59,9 @@ fn ruling(outcome: AppealOutcome, concerns: Concerns) -> AppealRuling {
 
 const POSITIVE: Option<Aggregate> = Some(Aggregate::Positive);
 const NEGATIVE: Option<Aggregate> = Some(Aggregate::Negative);
-const OVERTURNED: AppealOutcome = AppealOutcome::Overturned;
+pub const OVERTURNED: AppealOutcome = AppealOutcome::Overturned;
 
-fn by(who: KeyId, fencing: u64) -> By {
+pub fn by(who: KeyId, fencing: u64) -> By {
     By {
         who,
         fencing,
@@ -69,7 +69,7 @@ fn by(who: KeyId, fencing: u64) -> By {
     }
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> AppealRefusal {
+pub fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> AppealRefusal {
     match result {
         Err(StoreError::AppealRefused(refusal)) => refusal,
         other => panic!("not refused: {other:?}"),
@@ -77,16 +77,21 @@ fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> AppealRefusal {
 }
 
 /// On the heap: a test holds many of them.
-async fn file(store: &Store, team: Team, content: u128, filing: &AppealFiling) -> Result<Appealed, StoreError> {
+pub async fn file(store: &Store, team: Team, content: u128, filing: &AppealFiling) -> Result<Appealed, StoreError> {
     Box::pin(store.file_appeal((team, ANNA), (ContentId(content), ONE), filing)).await
 }
 
-async fn command(store: &Store, by: (Team, By), id: AppealId, command: &AppealCommand) -> Result<Appealed, StoreError> {
-    Box::pin(store.command_appeal(by, id, command)).await
+pub async fn command(
+    store: &Store,
+    by: (Team, By),
+    id: AppealId,
+    command: &AppealCommand,
+) -> Result<Appealed, StoreError> {
+    Box::pin(store.command_appeal(by, (id, None), command)).await
 }
 
 /// Claims and answers it.
-async fn answer(store: &Store, (team, who): (Team, KeyId), id: AppealId, ruling: AppealRuling) -> Appealed {
+pub async fn answer(store: &Store, (team, who): (Team, KeyId), id: AppealId, ruling: AppealRuling) -> Appealed {
     let held = command(store, (team, by(who, 0)), id, &CLAIM).await.unwrap();
     let answer = AppealCommand::Answer(ruling);
     command(store, (team, by(who, held.appeal.fencing)), id, &answer)
@@ -95,7 +100,11 @@ async fn answer(store: &Store, (team, who): (Team, KeyId), id: AppealId, ruling:
 }
 
 /// A party with a case of family 1 that this key decided to be violating; its members 2 to 5 were told.
-async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
+pub async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
+    Box::pin(decided_by(f, who)).await
+}
+
+async fn decided_by(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
     let (alpha, ..) = f.party("alpha").await;
     let team = Team::Party(alpha.id);
     let endpoint = NewEndpoint {
@@ -123,29 +132,30 @@ async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
     (team, case.id, case.decision.unwrap().id)
 }
 
-async fn fan(f: &Fixture, team: Team, told: usize) {
+pub async fn fan(f: &Fixture, team: Team, told: usize) {
     let members: Vec<FamilyMember> = (2..6).map(member).collect();
     assert_eq!(
-        f.store.fan_out((team, ONE), &members).await.unwrap(),
+        Box::pin(f.store.fan_out((team, ONE), &members)).await.unwrap(),
         FannedOut::Told(told)
     );
 }
 
-async fn opinion(f: &Fixture, number: u128) -> Option<Aggregate> {
+pub async fn opinion(f: &Fixture, number: u128) -> Option<Aggregate> {
     f.store.opinions_of(&[hash(number)]).await.unwrap()[0]
 }
 
 /// What the endpoint is told and was not told before.
 async fn events(f: &Fixture) -> Vec<DeliveryEvent> {
-    let taken = f.store.take_deliveries(&n("hook"), 100, LEASE).await.unwrap();
+    let taken = Box::pin(f.store.take_deliveries(&n("hook"), 100, LEASE)).await.unwrap();
     taken.into_iter().map(|delivery| delivery.event).collect()
 }
 
-async fn page(f: &Fixture, team: Team, state: Option<AppealState>) -> Vec<(String, bool)> {
+pub async fn page(f: &Fixture, team: Team, state: Option<AppealState>) -> Vec<(String, bool)> {
     let query = AppealQuery {
         team,
         state,
         case: None,
+        platform: None,
         limit: 100,
         after: None,
     };

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod alerts;
+mod appeal_families;
 mod appeals;
 mod care;
 mod fan_out;
