@@ -39,7 +39,7 @@ pub enum Action {
     /// A sharing group was added or its members changed; the detail says which.
     GroupChanged = 13,
     /// An appeal was answered; the detail is the outcome and how far it goes.
-    Answered = 14,
+    Answered = 15,
 }
 
 /// What is to be written down.

@@ -58,7 +58,7 @@ pub struct Appeal {
     pub content: ContentId,
     /// The family of the content when it was filed, as far as was known: that of the case.
     pub family: FamilyId,
-    /// The team's case of that family, wherever it went; once it is answered, the one that was decided. `None`: it has none, and the upload was
+    /// The team's case of that family, wherever it went; once it is answered, the one that it was answered about. `None`: it has none, and the upload was
     /// refused by a listing.
     pub case: Option<CaseId>,
     /// The decision that it comes down to, if there is one.

@@ -12,7 +12,7 @@ use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 use super::deciders::{Deciders, cases_of, holder, told};
 use super::lineage::{Lineage, places};
 use super::row::{self, SELECT_APPEALS, appeal};
-use super::{Appealed, ToldAppeal, by_id, give_up, happened, locked, write_history};
+use super::{Appealed, ToldAppeal, by_id, give_up, happened, keep_case, locked, write_history};
 use crate::cases::{Step, end_of, of_family, party_name, update, write_step};
 use crate::database::{Locked, Transaction, Value};
 use crate::delivery::Readers;
@@ -50,7 +50,10 @@ impl Store {
                 let place = (about, family.unwrap_or(known.family));
                 self.case_of_appeal(&mut transaction, &known, ruling, place).await?
             }
-            _ => None,
+            _ => {
+                keep_case(&mut transaction, &known, Locked::CasesKept).await?;
+                None
+            }
         };
         let mut changed = locked(&mut transaction, team, id).await?;
         let also = case.as_ref().map(|case| case.id).or(about);
@@ -110,12 +113,14 @@ impl Store {
         let now = appealed.now;
         let readers = Readers::find(transaction).await?;
         let mut entries = Vec::new();
+        // A case that was opened for it, or that it belongs to since, is its case now: the one that is held.
+        if let Some(case) = &case {
+            appealed.appeal.case = Some(case.id);
+        }
         match (ruling.verdict_of_family(), case) {
             (Some(verdict), Some(mut case)) => {
                 let id = DecisionId(rand::random());
                 let decided = case.overturn((by, id), (verdict, &ruling.note), now)?;
-                // A case that was opened for it, or that went into another since, is its case now.
-                appealed.appeal.case = Some(case.id);
                 if let Some(decision) = &decided {
                     write_decision(transaction, &case, decision, now).await?;
                     update(transaction, &case, now).await.map_err(&failed)?;

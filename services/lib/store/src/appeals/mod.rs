@@ -90,7 +90,7 @@ impl Store {
     }
 }
 
-/// Takes an appeal that was seen, unless somebody else did or is about to: those are passed over, so that claimers do not queue behind each other.
+/// Takes an appeal that was seen, unless somebody else did or is about to, or holds its case just now: those are passed over, so that claimers do not queue behind each other.
 async fn take(
     transaction: &mut Transaction,
     seen: &Appeal,
@@ -98,6 +98,9 @@ async fn take(
     now: Timestamp,
 ) -> Result<Option<Appeal>, StoreError> {
     let failed = StoreError::database("claim an appeal");
+    if !keep_case(transaction, seen, Locked::CasesKeptNobodyHolds).await? {
+        return Ok(None);
+    }
     let sql = format!(
         "{SELECT_APPEALS} FROM appeals a WHERE a.appeal_id = $1{}",
         transaction.for_update(Locked::AppealsNobodyHolds)
@@ -119,6 +122,21 @@ async fn take(
     row::update(transaction, &claimed).await.map_err(&failed)?;
     write_history(transaction, (&claimed, who.key), (AppealEvent::Claimed, ""), now).await?;
     Ok(Some(claimed))
+}
+
+/// Keeps the case of an appeal, whose history tells of its claim, before the appeal is locked: whoever answers others with one holds the case and waits
+/// for them. Whether it was to be had.
+async fn keep_case(transaction: &mut Transaction, appeal: &Appeal, how: Locked) -> Result<bool, StoreError> {
+    let Some(case) = appeal.case else {
+        return Ok(true);
+    };
+    let sql = format!(
+        "SELECT c.case_id FROM cases c WHERE c.case_id = $1{}",
+        transaction.for_update(how)
+    );
+    let rows = transaction.fetch(&sql, &[case.to_string().into()]).await;
+    let rows = rows.map_err(StoreError::database("keep the case of an appeal"))?;
+    Ok(!rows.is_empty())
 }
 
 fn happened(appeal: Appeal, event: AppealEvent, now: Timestamp) -> Appealed {

@@ -376,6 +376,42 @@ async fn a_team_has_so_many_appeals_that_wait_and_all_of_them_are_counted_and_ha
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_claims_while_a_family_is_overturned_waits_in_no_circle() {
+    on_both(async |f| {
+        let (team, case, _) = decided(f, ANNA).await;
+        let other = f.another().await;
+        for round in 0..12u32 {
+            let mut ids = Vec::new();
+            for number in 0..8 {
+                let filed = file_of(&f.store, team, (3, ONE), &format!("{round}-{number}")).await;
+                ids.push(filed.appeal.id);
+            }
+            let claim = async |id: AppealId, who: u128| {
+                let claimed = command(&other, (team, by(KeyId(who), 0)), id, &CLAIM).await;
+                // It may have been answered with the other.
+                let is_answered = matches!(&claimed, Err(StoreError::AppealRefused(AppealRefusal::Answered)));
+                assert!(claimed.is_ok() || is_answered, "{claimed:?}");
+            };
+            let best = async |who: u128| {
+                let claimed = Box::pin(other.claim_appeal(team, (KeyId(who), LEASE), None)).await;
+                claimed.unwrap();
+            };
+            let reviewer = KeyId(0x500 + u128::from(round));
+            let held = command(&f.store, (team, by(reviewer, 0)), ids[0], &CLAIM)
+                .await
+                .unwrap();
+            let said = AppealCommand::Answer(ruling(OVERTURNED, Concerns::Family));
+            let overturn = command(&f.store, (team, by(reviewer, held.appeal.fencing)), ids[0], &said);
+            let (done, ..) = tokio::join!(overturn, claim(ids[7], 0x900), claim(ids[6], 0x901), best(0x902));
+            assert_eq!(done.unwrap().answered_with, 7);
+            decide(f, (team, case), KeyId(0x700 + u128::from(round)), Verdict::Violating).await;
+        }
+        other.close().await;
+    })
+    .await;
+}
+
 /// How many rows a count on the database behind the store's back finds.
 async fn count(f: &Fixture, sql: &str) -> i64 {
     match f.url.strip_prefix("sqlite:") {
