@@ -152,8 +152,12 @@ pub fn of_appeal_refusal(refusal: AppealRefusal) -> ProblemKind {
         AppealRefusal::Differs => (409, "An appeal of this reference says something else"),
         AppealRefusal::Malformed => (422, "A part of the appeal is missing, too long or malformed"),
         AppealRefusal::NoSuchDecision => (422, "This team made no such decision"),
+        AppealRefusal::OtherContent => (422, "The decision is not about this content"),
         AppealRefusal::ForeignPlatform => (422, "The platform is another party's"),
-        AppealRefusal::TooMany => (422, "1,000 appeals about this family wait for an answer"),
+        AppealRefusal::TooMany => (
+            422,
+            "1,000 appeals about this family or 10,000 of the team wait for an answer",
+        ),
         AppealRefusal::OwnDecision => (409, "Whoever decided does not answer an appeal against it"),
         AppealRefusal::Claimed => (409, "Somebody holds the appeal"),
         AppealRefusal::LeaseStale => (409, "The lease with this fencing number does not hold the appeal"),

@@ -318,7 +318,7 @@ async fn overturn(store: &Store, (number, hash): (u128, &ContentHash), concerns:
     };
     let length = tocsin_casework::LEASE_MAX;
     let claim = AppealCommand::Claim { length };
-    store.command_appeal((team, by(0)), id, &claim).await.unwrap();
+    store.command_appeal((team, by(0)), (id, None), &claim).await.unwrap();
     let answer = AppealCommand::Answer(AppealRuling {
         outcome: AppealOutcome::Overturned,
         concerns,
@@ -326,5 +326,5 @@ async fn overturn(store: &Store, (number, hash): (u128, &ContentHash), concerns:
         verdict: (concerns == Concerns::Family).then_some(Verdict::Benign),
         note: "it is".to_owned(),
     });
-    store.command_appeal((team, by(1)), id, &answer).await.unwrap();
+    store.command_appeal((team, by(1)), (id, None), &answer).await.unwrap();
 }

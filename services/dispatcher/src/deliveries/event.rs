@@ -16,7 +16,7 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// An event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CloudEvent {
-    /// The alert's, the decision's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
+    /// The alert's, the decision's, the appeal's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
     /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.decision.unconfirmed`, `tocsin.appeal.answered` or `tocsin.incident.KIND`.
     pub kind: String,

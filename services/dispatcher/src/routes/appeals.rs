@@ -67,6 +67,7 @@ pub(crate) async fn read_appeals(
             team: access.team,
             state,
             case: case.map_err(|_| invalid("case: 32 hexadecimal digits"))?,
+            platform: None,
             limit,
             after: after.map_err(|_| invalid("after: not the `next` of a page"))?,
         };
@@ -115,7 +116,7 @@ pub(crate) async fn read_appeal(
     responses(
         (status = 200, description = "The appeal", body = AppealDocument),
         (status = 409, description = "An appeal of this reference says something else", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A part is missing or too long, the platform is another's, there is no such decision, or too many wait", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A part is missing or too long, the platform is another's, there is no such decision, it is about other content, or too many wait", body = Problem, content_type = "application/problem+json"),
         Refused,
         NotModerated
     ),
@@ -127,6 +128,7 @@ pub(crate) async fn file_appeal(State(dispatcher): State<Arc<Dispatcher>>, reque
         let request: AppealRequest = body::read(request).await?;
         let content = dispatcher.links.content_id(&request.content()?);
         let family = dispatcher.known_family(access.team, content);
+        let family = family.unwrap_or(FamilyId(content));
         let filing = request.filing(&dispatcher.names())?;
         let by = (access.team, access.principal.key_id);
         let filed = dispatcher.store.file_appeal(by, (content, family), &filing).await;
@@ -306,7 +308,14 @@ async fn commanded<T: DeserializeOwned>(
             version: None,
         };
         let id = appeal_id(id)?;
-        let done = dispatcher.store.command_appeal((access.team, by), id, &command).await;
+        // Where the content belongs may have changed since the appeal was filed.
+        let known = dispatcher.store.appeal(access.team, id).await;
+        let (known, _) = known.map_err(|error| problems::of_store(&error))?;
+        let about = (id, dispatcher.known_family(access.team, known.appeal.content));
+        let done = dispatcher
+            .store
+            .command_appeal((access.team, by), about, &command)
+            .await;
         dispatcher.appealed(&done.map_err(|error| problems::of_store(&error))?);
         dispatcher.appeal_document(&access, id).await
     };
@@ -354,11 +363,10 @@ impl Dispatcher {
         }
     }
 
-    /// The family of a content: among what spreads now, or as it was announced; itself, where nothing is known of it.
-    fn known_family(&self, team: Team, content: ContentId) -> FamilyId {
+    /// The family of a content: among what spreads now, or as it was announced; `None` where nothing is known of it.
+    fn known_family(&self, team: Team, content: ContentId) -> Option<FamilyId> {
         let spreads = self.ranking.family_of(content, team);
-        let family = spreads.or_else(|| self.carrying.family_of(team, content));
-        family.unwrap_or(FamilyId(content))
+        spreads.or_else(|| self.carrying.family_of(team, content))
     }
 }
 

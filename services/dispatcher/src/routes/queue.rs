@@ -137,11 +137,12 @@ async fn queue_page(
         let is_narrowed = filter
             != Filter {
                 lane: filter.lane,
+                platform: filter.platform,
                 ..Filter::default()
             };
         if is_narrowed || state != CaseState::Open {
             return Err(invalid(
-                "lane: of appeals the queue shows what is open; /v1/appeals shows more",
+                "lane: of appeals the queue shows what is open, narrowed by platform alone; /v1/appeals shows more",
             ));
         }
         let after = parameters.after.map(|after| after.parse()).transpose();
@@ -149,6 +150,7 @@ async fn queue_page(
             team: access.team,
             state: Some(AppealState::Open),
             case: None,
+            platform: filter.platform,
             limit,
             after: after.map_err(|_| invalid("after: not the `next` of a page"))?,
         };

@@ -18,7 +18,7 @@ fn appeal(reference: &str, decision: Option<&Value>) -> Value {
     json!({
         "reference": reference,
         "platform": "alpha-video",
-        "content": {"algorithm": "sha256", "value": "ab".repeat(32)},
+        "content": {"algorithm": "sha256", "value": "01".repeat(32)},
         "decision": decision,
         "reason": "it is a news report",
     })
@@ -64,7 +64,7 @@ async fn a_machine_appeals_and_somebody_who_did_not_decide_answers_for_the_famil
     // A team of one: who decided is handed nothing, and told so.
     let lane = json!({"lane": "appeals"});
     let nothing = running.post("/v1/queue/claim", &bench.alpha, lane.clone()).await;
-    assert_eq!(nothing, json!({"case": null}));
+    assert_eq!((&nothing["case"], nothing.get("appeal")), (&Value::Null, None));
     let path = format!("/v1/appeals/{}", filed["id"].as_str().unwrap());
     running
         .refused(
@@ -89,6 +89,10 @@ async fn a_machine_appeals_and_somebody_who_did_not_decide_answers_for_the_famil
         (&queue["appeals"][0]["id"], &queue["cases"]),
         (&filed["id"], &json!([]))
     );
+    let of_platform = running
+        .get("/v1/queue?lane=appeals&platform=alpha-video", &reviewer)
+        .await;
+    assert_eq!(of_platform["appeals"][0]["id"], filed["id"]);
     let of_other = running.get("/v1/queue?lane=appeals", &bench.beta).await;
     assert_eq!((&of_other["appeals"], &of_other["cases"]), (&Value::Null, &json!([])));
     let claimed = running.post("/v1/queue/claim", &reviewer, lane).await;
@@ -168,6 +172,15 @@ async fn what_is_malformed_or_another_teams_gets_its_code() {
             change("decision", json!("0".repeat(32))),
             (422, "appeal_decision_unknown"),
         ),
+        (
+            {
+                let mut body = change("decision", decision.clone());
+                body["content"] = json!({"algorithm": "sha256", "value": "cd".repeat(32)});
+                body
+            },
+            (422, "appeal_content_other"),
+        ),
+        (change("reference", json!("a\0b")), (422, "appeal_malformed")),
         (change("decision", json!("x")), (400, "invalid_body")),
         (
             change("content", json!({"algorithm": "sha256", "value": "ab"})),
@@ -245,6 +258,7 @@ async fn what_is_malformed_or_another_teams_gets_its_code() {
         .await;
     for path in [
         "/v1/queue?lane=appeals&state=decided",
+        "/v1/queue?lane=appeals&region=DE",
         "/v1/appeals?state=late",
         "/v1/appeals?limit=0",
         "/v1/appeals/figures?hours=0",

@@ -40,6 +40,8 @@ pub enum Action {
     GroupChanged = 13,
     /// A setting of a party was changed; the object is its name, the detail says which.
     PartyChanged = 14,
+    /// An appeal was answered; the detail is the outcome and how far it goes.
+    Answered = 15,
 }
 
 /// What is to be written down.
@@ -89,7 +91,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 14] = [
+    pub const ALL: [Action; 15] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
@@ -104,6 +106,7 @@ impl Action {
         Action::Erased,
         Action::GroupChanged,
         Action::PartyChanged,
+        Action::Answered,
     ];
 
     /// Its name in answers.
@@ -123,6 +126,7 @@ impl Action {
             Action::Erased => "erased",
             Action::GroupChanged => "group_changed",
             Action::PartyChanged => "party_changed",
+            Action::Answered => "answered",
         }
     }
 

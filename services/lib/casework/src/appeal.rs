@@ -14,6 +14,8 @@ pub const APPEAL_REFERENCE_BYTES_MAX: usize = 256;
 pub const APPEAL_REASON_BYTES_MAX: usize = 8_192;
 /// The most appeals of a team about one family that wait for an answer.
 pub const OPEN_APPEALS_MAX: usize = 1_000;
+/// The most appeals of a team that wait for an answer: an unknown content is a family of its own, and anybody may make up hashes.
+pub const OPEN_APPEALS_OF_TEAM_MAX: usize = 10_000;
 
 /// The identity of an appeal. Random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,9 +56,10 @@ pub struct Appeal {
     pub filing: AppealFiling,
     /// The content, by its id.
     pub content: ContentId,
-    /// The family of the content when it was filed, as far as was known.
+    /// The family of the content when it was filed, as far as was known: that of the case.
     pub family: FamilyId,
-    /// The team's case of that family. `None`: it has none, and the upload was refused by a listing.
+    /// The team's case of that family, wherever it went; once it is answered, the one that it was answered about. `None`: it has none, and the upload was
+    /// refused by a listing.
     pub case: Option<CaseId>,
     /// The decision that it comes down to, if there is one.
     pub decision: Option<DecisionId>,
@@ -204,11 +207,14 @@ pub enum AppealRefusal {
     /// The team made no such decision, or took it back.
     #[error("the team made no such decision")]
     NoSuchDecision,
+    /// The decision that it names is not about the content, as far as is known.
+    #[error("the decision is not about this content")]
+    OtherContent,
     /// The platform is not the party's.
     #[error("the platform is another party's")]
     ForeignPlatform,
-    /// As many appeals about the family as there may be wait for an answer.
-    #[error("1000 appeals about this family wait for an answer")]
+    /// As many appeals about the family, or of the team, as there may be wait for an answer.
+    #[error("1000 appeals about this family or 10000 of the team wait for an answer")]
     TooMany,
     /// Who decided does not answer an appeal against it.
     #[error("whoever decided does not answer an appeal against it")]
@@ -271,19 +277,21 @@ impl AppealEvent {
     pub fn name(self) -> Option<&'static str> {
         match self {
             AppealEvent::Filed => Some("appeal_filed"),
+            AppealEvent::Claimed => Some("appeal_claimed"),
             AppealEvent::Answered => Some("appeal_answered"),
-            AppealEvent::Claimed | AppealEvent::Renewed | AppealEvent::Released | AppealEvent::SaidBefore => None,
+            AppealEvent::Renewed | AppealEvent::Released | AppealEvent::SaidBefore => None,
         }
     }
 }
 
 impl AppealRefusal {
     /// All refusals.
-    pub const ALL: [AppealRefusal; 14] = [
+    pub const ALL: [AppealRefusal; 15] = [
         AppealRefusal::NoSuchAppeal,
         AppealRefusal::Differs,
         AppealRefusal::Malformed,
         AppealRefusal::NoSuchDecision,
+        AppealRefusal::OtherContent,
         AppealRefusal::ForeignPlatform,
         AppealRefusal::TooMany,
         AppealRefusal::OwnDecision,
@@ -303,6 +311,7 @@ impl AppealRefusal {
             AppealRefusal::Differs => "appeal_differs",
             AppealRefusal::Malformed => "appeal_malformed",
             AppealRefusal::NoSuchDecision => "appeal_decision_unknown",
+            AppealRefusal::OtherContent => "appeal_content_other",
             AppealRefusal::ForeignPlatform => "appeal_platform_foreign",
             AppealRefusal::TooMany => "too_many_appeals",
             AppealRefusal::OwnDecision => "appeal_own_decision",

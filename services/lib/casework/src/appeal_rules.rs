@@ -25,10 +25,22 @@ pub struct AppealSubject {
 }
 
 impl AppealFiling {
-    /// The appeal that is filed so.
+    /// Whether it may be asked about at all.
     ///
     /// # Errors
     /// [`AppealRefusal::Malformed`].
+    pub fn check(&self) -> Result<(), AppealRefusal> {
+        let fits = |text: &str, bytes_max| !text.trim().is_empty() && text.len() <= bytes_max && !text.contains('\0');
+        match fits(&self.reference, APPEAL_REFERENCE_BYTES_MAX) && fits(&self.reason, APPEAL_REASON_BYTES_MAX) {
+            true => Ok(()),
+            false => Err(AppealRefusal::Malformed),
+        }
+    }
+
+    /// The appeal that is filed so.
+    ///
+    /// # Errors
+    /// As [`AppealFiling::check`].
     pub fn file(
         &self,
         id: AppealId,
@@ -36,10 +48,7 @@ impl AppealFiling {
         subject: AppealSubject,
         now: Timestamp,
     ) -> Result<Appeal, AppealRefusal> {
-        let fits = |text: &str, bytes_max| !text.trim().is_empty() && text.len() <= bytes_max && !text.contains('\0');
-        if !fits(&self.reference, APPEAL_REFERENCE_BYTES_MAX) || !fits(&self.reason, APPEAL_REASON_BYTES_MAX) {
-            return Err(AppealRefusal::Malformed);
-        }
+        self.check()?;
         Ok(Appeal {
             id,
             team,
@@ -219,7 +228,8 @@ impl Appeal {
 
 impl Case {
     /// A reviewer decides about the whole family in place of whoever decided: the decision that stands from now on, to be told as any other;
-    /// `None` where this verdict stands already. It cannot be taken back, and needs no lease of the case: but nobody else may hold it.
+    /// `None` where this verdict stands already. It cannot be taken back, and needs no lease of the case: but nobody else may hold it. What others put
+    /// aside, sent to another desk or began to write is still theirs, and waits for them as before.
     ///
     /// # Errors
     /// [`Refusal::Merged`], [`Refusal::Claimed`], [`Refusal::DecisionHeld`], or the note is malformed. A refused one changes nothing.
@@ -262,11 +272,16 @@ impl Case {
         };
         self.decision = Some(decision.clone());
         self.undo = None;
+        if self.lease.take_if(|lease| now < lease.expires_at).is_some() {
+            // They held it themselves: as if they had decided it.
+            self.held_until = None;
+            self.draft = None;
+            self.desk = Desk::Moderators;
+        }
         self.lease = None;
-        self.held_until = None;
-        self.draft = None;
-        self.desk = Desk::Moderators;
-        self.resting = Resting::Decided;
+        if self.resting != Resting::Open || !self.is_in_hand(now) {
+            self.resting = Resting::Decided;
+        }
         self.first_decided_at.get_or_insert(now);
         self.version += 1;
         Ok(Some(decision))
@@ -287,6 +302,7 @@ mod tests {
     use super::*;
     use crate::alert_rules::tests::open;
     use crate::appeal::AppealCause;
+    use crate::case::Draft;
     use crate::command::Command;
 
     const ANNA: KeyId = KeyId(1);
@@ -384,5 +400,39 @@ mod tests {
             case.apply(by(BEN, &case), &withdraw, later),
             Err(Refusal::DecisionFinal)
         );
+    }
+
+    #[test]
+    fn what_others_put_aside_escalated_or_began_to_write_is_theirs_after_an_overturn() {
+        let now = Timestamp(1_000);
+        let begun = |change: fn(&mut Case)| {
+            let mut case = open();
+            change(&mut case);
+            case
+        };
+        let cases = [
+            begun(|case| case.draft = Some(Draft::default())),
+            begun(|case| case.held_until = Some(Timestamp(2_000))),
+            begun(|case| case.desk = Desk::Legal),
+        ];
+        for before in cases {
+            let mut case = before.clone();
+            let decision = case.overturn((BEN, DecisionId(9)), (Verdict::Benign, "news"), now);
+            assert_eq!(case.decision, decision.unwrap());
+            let kept = |case: &Case| (case.draft.clone(), case.held_until, case.desk, case.resting);
+            assert_eq!(kept(&case), kept(&before));
+        }
+        // What they hold themselves they decide.
+        let mut own = begun(|case| case.draft = Some(Draft::default()));
+        let length = Milliseconds::from_seconds(60);
+        let by = By {
+            who: BEN,
+            fencing: 0,
+            version: None,
+        };
+        own.apply(by, &Command::Claim { length }, now).unwrap();
+        own.overturn((BEN, DecisionId(9)), (Verdict::Benign, "news"), now)
+            .unwrap();
+        assert_eq!((own.draft, own.resting), (None, Resting::Decided));
     }
 }

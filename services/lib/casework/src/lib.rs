@@ -51,7 +51,8 @@ pub use agreement::{Agreement, Kappa, REVIEWED_MIN};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};
 pub use appeal::{
     APPEAL_REASON_BYTES_MAX, APPEAL_REFERENCE_BYTES_MAX, Against, Appeal, AppealAnswer, AppealCause, AppealCommand,
-    AppealEvent, AppealFiling, AppealId, AppealOutcome, AppealRefusal, AppealRuling, Concerns, OPEN_APPEALS_MAX, Part,
+    AppealEvent, AppealFiling, AppealId, AppealOutcome, AppealRefusal, AppealRuling, Concerns, OPEN_APPEALS_MAX,
+    OPEN_APPEALS_OF_TEAM_MAX, Part,
 };
 pub use appeal_rules::AppealSubject;
 pub use appeal_summary::{AnsweredAppeal, AppealSummary};

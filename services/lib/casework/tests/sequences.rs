@@ -1,5 +1,5 @@
 //! Goal: whatever is commanded in whatever order, whichever way the clock runs, a case has one holder at most, who does not hold it changes
-//! nothing, a decision stands until it is taken back or replaced, what is taken back leads to what was before, and the hour of an order is told of
+//! nothing, a decision stands until it is taken back, replaced or overturned, what is taken back leads to what was before, and the hour of an order is told of
 //! once.
 //!
 //! A small model says what must be true; it knows nothing of how the rules work. `TOCSIN_SEQUENCES` sets how many sequences are played
@@ -45,6 +45,8 @@ enum Step {
     Look,
     /// A copy came after its removal was confirmed.
     Return,
+    /// A reviewer of an appeal decides about all of it: news or, otherwise, benign.
+    Overturn(bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Told>> {
             .prop_map(|(number, said)| Step::Told(number, said)),
         1 => Just(Step::Look),
         1 => Just(Step::Return),
+        2 => any::<bool>().prop_map(Step::Overturn),
         // Long enough for an hour to pass.
         1 => (0..ORDER_DUE_IN.0).prop_map(Step::Wait),
         // Clocks run backwards too.
@@ -169,6 +172,7 @@ fn command(step: &Step, number: usize, case: &Case) -> Option<Command> {
         Step::Alert(..) | Step::Revoke | Step::Wait(_) | Step::File(_) | Step::Told(..) | Step::Look | Step::Return => {
             return None;
         }
+        Step::Overturn(_) => return None,
     })
 }
 
@@ -238,6 +242,7 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
                 let kept = |case: &Case| (case.lease, case.fencing, case.decision.clone(), case.undo.clone());
                 prop_assert_eq!(kept(&case), kept(&before), "a re-upload takes nothing from people");
             }
+            Step::Overturn(is_news) => overturn(&mut case, &mut model, (number, KeyId(*who), *is_news), now)?,
             Step::File(_) | Step::Told(..) | Step::Look => {
                 tell(&mut case, &mut notices, step, now)?;
                 follow_notice(&mut model, step, now);
@@ -273,6 +278,49 @@ fn play(told: &[Told]) -> Result<(), TestCaseError> {
         let open = model.notices.iter().filter(|notice| !notice.is_answered);
         prop_assert_eq!(case.notices.open as usize, open.clone().count());
         prop_assert_eq!(case.notices.due_at, open.filter_map(|notice| notice.due).min());
+    }
+    Ok(())
+}
+
+/// Overturns it, and holds what becomes of it against the model.
+fn overturn(
+    case: &mut Case,
+    model: &mut Model,
+    (number, who, is_news): (usize, KeyId, bool),
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
+    let before = case.clone();
+    let id = DecisionId(number as u128 + 1);
+    let verdict = if is_news { Verdict::Newsworthy } else { Verdict::Benign };
+    let result = case.overturn((who, id), (verdict, "why"), now);
+    let held = model.lease.filter(|(_, until)| now < *until);
+    let is_anothers = held.is_some_and(|(holder, _)| holder != who.0);
+    let undoable = model.undo.as_ref().is_some_and(|(until, ..)| now < *until);
+    prop_assert_eq!(result.is_ok(), !is_anothers && !undoable, "{:?} {:?}", result, model);
+    let made = match result {
+        Ok(Some(made)) => made,
+        Ok(None) | Err(_) => {
+            prop_assert_eq!(&*case, &before, "nothing is changed");
+            let stands = model.decision.as_ref().map(|(.., ruling)| ruling.verdict);
+            prop_assert!(is_anothers || undoable || stands == Some(verdict));
+            return Ok(());
+        }
+    };
+    prop_assert_eq!(case.decision_out(now), Some(&made), "it is out at once");
+    if held.is_none() {
+        let kept = |case: &Case| (case.draft.clone(), case.held_until, case.desk);
+        prop_assert_eq!(kept(case), kept(&before), "it takes nothing from people");
+    }
+    let is_begun =
+        before.draft.is_some() || before.desk != Desk::Moderators || before.held_until.is_some_and(|until| now < until);
+    let is_begun = is_begun && held.is_none() || model.notices.iter().any(|notice| !notice.is_answered);
+    model.leases += 1;
+    model.version += 1;
+    model.lease = None;
+    model.undo = None;
+    model.decision = Some((id, who.0, model.leases, made.ruling));
+    if model.resting != Resting::Open || !is_begun {
+        model.resting = Resting::Decided;
     }
     Ok(())
 }

@@ -54,6 +54,11 @@ pub(crate) enum Locked {
     Cases,
     /// Cases (`cases c`), passing over those another transaction holds.
     CasesNobodyHolds,
+    /// Cases (`cases c`), waiting for another transaction that holds them: others may keep them too, as whoever writes a step of their history does, and
+    /// nobody holds them.
+    CasesKept,
+    /// The same, passing over those another transaction holds.
+    CasesKeptNobodyHolds,
     /// Rows of the outbox (`decision_outbox o`), passing over those another transaction holds.
     OutboxRowsNobodyHolds,
     /// A key (`api_keys k`): others may look at it, and nobody changes it.
@@ -238,6 +243,8 @@ impl Transaction {
             (Transaction::Sqlite(_), _) => "",
             (Transaction::Postgres(_), Locked::Cases) => " FOR UPDATE OF c",
             (Transaction::Postgres(_), Locked::CasesNobodyHolds) => " FOR UPDATE OF c SKIP LOCKED",
+            (Transaction::Postgres(_), Locked::CasesKept) => " FOR KEY SHARE OF c",
+            (Transaction::Postgres(_), Locked::CasesKeptNobodyHolds) => " FOR KEY SHARE OF c SKIP LOCKED",
             (Transaction::Postgres(_), Locked::OutboxRowsNobodyHolds) => " FOR UPDATE OF o SKIP LOCKED",
             (Transaction::Postgres(_), Locked::KeyShared) => " FOR SHARE OF k",
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",

@@ -235,6 +235,15 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
+        // In their order, as whoever answers many with one locks them.
+        let held = format!(
+            "SELECT a.appeal_id FROM appeals a WHERE a.lease_holder = $1 ORDER BY a.sequence{}",
+            transaction.for_update(Locked::Appeals)
+        );
+        transaction
+            .fetch(&held, &[key.to_string().into()])
+            .await
+            .map_err(&failed)?;
         for table in ["appeals", "reviews"] {
             let sql =
                 format!("UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder = $1");

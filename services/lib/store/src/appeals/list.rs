@@ -1,14 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tocsin_casework::{
-    AnsweredAppeal, Appeal, AppealCause, AppealId, AppealOutcome, AppealRefusal, CaseId, Concerns, Team,
-};
-use tocsin_model::{ContentId, IdError, Milliseconds, Timestamp};
+use tocsin_casework::{AnsweredAppeal, Appeal, AppealCause, AppealId, AppealOutcome, CaseId, Concerns, Team};
+use tocsin_model::{ContentId, IdError, Milliseconds, PlatformId, Timestamp};
 
+use super::deciders::{Deciders, reviewers};
 use super::row::{SELECT_APPEALS, appeal};
-use super::{decided_by, moderates};
-use crate::database::{Row, Value};
+use super::{APPEALS_PER_LOOK, by_id, waiting};
+use crate::cases::team;
+use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
 
 /// The most answered appeals that figures are made of: the latest of the period.
@@ -23,6 +23,8 @@ pub struct AppealQuery {
     pub state: Option<AppealState>,
     /// Only of this case.
     pub case: Option<CaseId>,
+    /// Only what was filed of this platform.
+    pub platform: Option<PlatformId>,
     /// At most so many; at most [`AppealQuery::LIMIT_MAX`].
     pub limit: u32,
     /// After the last appeal of the page before.
@@ -97,15 +99,6 @@ impl AppealState {
     }
 }
 
-/// That an appeal waits and nobody of its team may answer it.
-fn is_without_reviewer() -> String {
-    format!(
-        "(a.outcome IS NULL AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.subject = a.team AND {} AND NOT {}))",
-        moderates("k"),
-        decided_by("k.key_id", "k.person")
-    )
-}
-
 impl Store {
     /// A page of a team's appeals, the first filed first.
     ///
@@ -114,34 +107,39 @@ impl Store {
     pub async fn appeals(&self, query: &AppealQuery) -> Result<AppealPage, StoreError> {
         let failed = StoreError::database("read the appeals");
         let as_of = self.now().await.map_err(&failed)?;
-        let limit = query.limit.clamp(1, AppealQuery::LIMIT_MAX);
-        let mut values: Vec<Value> = vec![query.team.to_number().into(), i64::from(limit).into()];
-        let mut condition = match query.state {
-            None => String::new(),
-            Some(AppealState::Open) => " AND a.outcome IS NULL".to_owned(),
-            Some(AppealState::WithoutReviewer) => format!(" AND {}", is_without_reviewer()),
-            Some(AppealState::Answered) => " AND a.outcome IS NOT NULL".to_owned(),
-        };
-        if let Some(case) = query.case {
-            values.push(case.to_string().into());
-            condition.push_str(&format!(" AND a.case_id = ${}", values.len()));
+        let limit = query.limit.clamp(1, AppealQuery::LIMIT_MAX) as usize;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let reviewers = reviewers(&mut transaction, query.team).await?;
+        let (mut listed, mut after, mut is_all) = (Vec::new(), query.after, false);
+        while listed.len() < limit && !is_all {
+            let look = match query.state {
+                // Whether nobody may answer them is asked of many at a time.
+                Some(AppealState::WithoutReviewer) => APPEALS_PER_LOOK,
+                _ => limit,
+            };
+            let found = page(&mut transaction, query, after, look).await?;
+            is_all = found.len() < look;
+            let appeals: Vec<&Appeal> = found.iter().map(|(_, appeal)| appeal).collect();
+            let deciders = Box::pin(Deciders::of(&mut transaction, query.team, appeals.into_iter(), None)).await?;
+            for (cursor, appeal) in found {
+                let is_without_reviewer = deciders.is_without_reviewer(&appeal, &reviewers);
+                let is_asked = query.state != Some(AppealState::WithoutReviewer) || is_without_reviewer;
+                after = Some(cursor);
+                if is_asked {
+                    listed.push(ListedAppeal {
+                        appeal,
+                        is_without_reviewer,
+                    });
+                }
+                if listed.len() == limit {
+                    break;
+                }
+            }
         }
-        if let Some(AppealCursor(sequence)) = query.after {
-            values.push(sequence.into());
-            condition.push_str(&format!(" AND a.sequence > ${}", values.len()));
-        }
-        let sql = format!(
-            "{SELECT_APPEALS}, CAST(CASE WHEN {} THEN 1 ELSE 0 END AS BIGINT) AS is_without_reviewer FROM appeals a \
-             WHERE a.team = $1{condition} ORDER BY a.sequence LIMIT $2",
-            is_without_reviewer()
-        );
-        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
-        let appeals = rows.iter().map(listed).collect::<Result<_, _>>()?;
-        let last = rows.last().filter(|_| rows.len() == limit as usize);
-        let next = last.map(|row| row.integer("sequence").map(AppealCursor));
+        transaction.rollback().await.map_err(&failed)?;
         Ok(AppealPage {
-            appeals,
-            next: next.transpose().map_err(&failed)?,
+            next: after.filter(|_| listed.len() == limit),
+            appeals: listed,
             as_of,
         })
     }
@@ -149,20 +147,21 @@ impl Store {
     /// An appeal of this team, and the store's time of the answer.
     ///
     /// # Errors
-    /// [`AppealRefusal::NoSuchAppeal`] also for another team's; or the database failed.
+    /// [`AppealRefusal::NoSuchAppeal`](tocsin_casework::AppealRefusal::NoSuchAppeal) also for another team's; or the database failed.
     pub async fn appeal(&self, team: Team, id: AppealId) -> Result<(ListedAppeal, Timestamp), StoreError> {
         let failed = StoreError::database("read an appeal");
         let now = self.now().await.map_err(&failed)?;
-        let sql = format!(
-            "{SELECT_APPEALS}, CAST(CASE WHEN {} THEN 1 ELSE 0 END AS BIGINT) AS is_without_reviewer FROM appeals a WHERE a.appeal_id = $1 AND a.team = $2",
-            is_without_reviewer()
-        );
-        let rows = self
-            .database()
-            .fetch(&sql, &[id.to_string().into(), team.to_number().into()])
-            .await
-            .map_err(&failed)?;
-        Ok((listed(rows.first().ok_or(AppealRefusal::NoSuchAppeal)?)?, now))
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let appeal = by_id(&mut transaction, team, id).await?;
+        let reviewers = reviewers(&mut transaction, team).await?;
+        let deciders = Box::pin(Deciders::of(&mut transaction, team, std::iter::once(&appeal), None)).await?;
+        transaction.rollback().await.map_err(&failed)?;
+        let is_without_reviewer = deciders.is_without_reviewer(&appeal, &reviewers);
+        let listed = ListedAppeal {
+            appeal,
+            is_without_reviewer,
+        };
+        Ok((listed, now))
     }
 
     /// What a team's figures are made of: its appeals that were answered within `period` until now, the latest first, at most
@@ -184,7 +183,9 @@ impl Store {
         let values = [team.to_number().into(), (now - period).into()];
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let answered = rows.iter().map(answered).collect::<Result<_, _>>()?;
-        let counts = self.count(" AND a.team = $1", &[team.to_number().into()]).await?;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let counts = count(&mut transaction, team).await?;
+        transaction.rollback().await.map_err(&failed)?;
         Ok((answered, counts, now))
     }
 
@@ -193,7 +194,18 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn count_appeals(&self) -> Result<AppealCounts, StoreError> {
-        self.count("", &[]).await
+        let failed = StoreError::database("count the appeals");
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let sql = "SELECT DISTINCT team FROM appeals WHERE outcome IS NULL";
+        let rows = transaction.fetch(sql, &[]).await.map_err(&failed)?;
+        let mut all = AppealCounts::default();
+        for row in &rows {
+            let counts = count(&mut transaction, team(row)?).await?;
+            all.waiting += counts.waiting;
+            all.without_reviewer += counts.without_reviewer;
+        }
+        transaction.rollback().await.map_err(&failed)?;
+        Ok(all)
     }
 
     /// Whether an appeal took this content out of what the team decided up to then.
@@ -212,29 +224,60 @@ impl Store {
             .map_err(StoreError::database("ask whether a member is excepted"))?
             .is_empty())
     }
-
-    async fn count(&self, condition: &str, values: &[Value]) -> Result<AppealCounts, StoreError> {
-        let failed = StoreError::database("count the appeals");
-        let sql = format!(
-            "SELECT count(*) AS waiting, count(CASE WHEN {} THEN 1 END) AS without_reviewer FROM appeals a WHERE a.outcome IS NULL{condition}",
-            is_without_reviewer()
-        );
-        let rows = self.database().fetch(&sql, values).await.map_err(&failed)?;
-        let row = rows.first().ok_or(StoreError::Malformed { field: "appeals" })?;
-        let count = |field| row.integer(field).map(|count| count as u64).map_err(&failed);
-        Ok(AppealCounts {
-            waiting: count("waiting")?,
-            without_reviewer: count("without_reviewer")?,
-        })
-    }
 }
 
-fn listed(row: &Row) -> Result<ListedAppeal, StoreError> {
-    let is_without_reviewer = row.integer("is_without_reviewer");
-    Ok(ListedAppeal {
-        appeal: appeal(row)?,
-        is_without_reviewer: is_without_reviewer.map_err(StoreError::database("read an appeal"))? == 1,
-    })
+/// So many of the appeals that are asked for, after this place.
+async fn page(
+    transaction: &mut Transaction,
+    query: &AppealQuery,
+    after: Option<AppealCursor>,
+    limit: usize,
+) -> Result<Vec<(AppealCursor, Appeal)>, StoreError> {
+    let failed = StoreError::database("read the appeals");
+    let mut values: Vec<Value> = vec![query.team.to_number().into(), (limit as i64).into()];
+    let mut condition = match query.state {
+        None => "",
+        Some(AppealState::Open | AppealState::WithoutReviewer) => " AND a.outcome IS NULL",
+        Some(AppealState::Answered) => " AND a.outcome IS NOT NULL",
+    }
+    .to_owned();
+    let mut only = |condition: &mut String, column: &str, value: Value| {
+        values.push(value);
+        condition.push_str(&format!(" AND a.{column} ${}", values.len()));
+    };
+    if let Some(case) = query.case {
+        only(&mut condition, "case_id =", case.to_string().into());
+    }
+    if let Some(platform) = query.platform {
+        only(&mut condition, "platform_id =", i64::from(platform.0).into());
+    }
+    if let Some(AppealCursor(sequence)) = after {
+        only(&mut condition, "sequence >", sequence.into());
+    }
+    let sql = format!("{SELECT_APPEALS} FROM appeals a WHERE a.team = $1{condition} ORDER BY a.sequence LIMIT $2");
+    let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
+    let read = |row: &Row| Ok((AppealCursor(row.integer("sequence").map_err(&failed)?), appeal(row)?));
+    rows.iter().map(read).collect()
+}
+
+/// How many appeals of a team wait: at most as many as may are read, some at a time.
+async fn count(transaction: &mut Transaction, team: Team) -> Result<AppealCounts, StoreError> {
+    let reviewers = reviewers(transaction, team).await?;
+    let mut counts = AppealCounts::default();
+    let mut last: Option<Appeal> = None;
+    loop {
+        let found = waiting(transaction, team, ("", &[]), last.as_ref()).await?;
+        let deciders = Box::pin(Deciders::of(transaction, team, found.iter(), None)).await?;
+        let without = found
+            .iter()
+            .filter(|appeal| deciders.is_without_reviewer(appeal, &reviewers));
+        counts.waiting += found.len() as u64;
+        counts.without_reviewer += without.count() as u64;
+        if found.len() < APPEALS_PER_LOOK {
+            return Ok(counts);
+        }
+        last = found.into_iter().last();
+    }
 }
 
 fn answered(row: &Row) -> Result<AnsweredAppeal, StoreError> {

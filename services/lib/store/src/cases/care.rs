@@ -51,7 +51,8 @@ fn step(row: &Row) -> Result<ShiftStep, StoreError> {
     let failed = StoreError::database("read a shift");
     let kind = row.text("kind").map_err(&failed)?;
     let kind = match kind.as_str() {
-        "claimed" => ShiftStepKind::Claimed,
+        // Whoever answers an appeal looks at what it is about.
+        "claimed" | "appeal_claimed" => ShiftStepKind::Claimed,
         "decided" => match row.integer_if_any("verdict").map_err(&failed)? {
             Some(_) => ShiftStepKind::Decided(verdict(row)?),
             None => ShiftStepKind::Other,

@@ -20,6 +20,9 @@ pub const FAN_OUT_MAX: usize = 1_000;
 /// How many rows one statement has.
 const ROWS_PER_STATEMENT: usize = 200;
 
+/// No appeal took the member (`member_decisions m`) out of what the team decided up to its decision (`decisions d`).
+const IS_NOT_EXCEPTED: &str = "NOT EXISTS (SELECT 1 FROM appeal_exceptions x WHERE x.team = m.team AND x.content = m.content AND x.excepted_at >= d.decided_at)";
+
 /// A decision whose family's members are to be told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueFan {
@@ -140,7 +143,7 @@ impl Store {
         }))
     }
 
-    /// Of which decision of the team each of these contents was told last; those that were told of any.
+    /// Of which decision of the team each of these contents was told last; those that were told of any, and that no appeal took out of it.
     ///
     /// # Errors
     /// The database failed.
@@ -156,7 +159,8 @@ impl Store {
             values.extend(contents.iter().map(|content| Value::from(content.to_string())));
             let names: Vec<String> = (2..=values.len()).map(|number| format!("${number}")).collect();
             let sql = format!(
-                "SELECT content, decision_id FROM member_decisions WHERE team = $1 AND content IN ({})",
+                "SELECT m.content, m.decision_id FROM member_decisions m JOIN decisions d ON d.decision_id = m.decision_id \
+                 WHERE m.team = $1 AND m.content IN ({}) AND {IS_NOT_EXCEPTED}",
                 names.join(", ")
             );
             for row in &self.database().fetch(&sql, &values).await.map_err(&failed)? {
@@ -166,15 +170,18 @@ impl Store {
         Ok(told)
     }
 
-    /// How many members were told of a decision and of none since.
+    /// How many members were told of a decision and of none since, and were not taken out of it by an appeal.
     ///
     /// # Errors
     /// The database failed.
     pub async fn members_told(&self, decision: DecisionId) -> Result<u64, StoreError> {
         let failed = StoreError::database("count the members that were told");
-        let sql = "SELECT count(*) AS members FROM member_decisions WHERE decision_id = $1";
+        let sql = format!(
+            "SELECT count(*) AS members FROM member_decisions m JOIN decisions d ON d.decision_id = m.decision_id \
+             WHERE m.decision_id = $1 AND {IS_NOT_EXCEPTED}"
+        );
         let id = format!("{:032x}", decision.0);
-        let rows = self.database().fetch(sql, &[id.into()]).await.map_err(&failed)?;
+        let rows = self.database().fetch(&sql, &[id.into()]).await.map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "members" })?;
         Ok(row.integer("members").map_err(&failed)? as u64)
     }

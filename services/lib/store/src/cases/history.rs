@@ -4,7 +4,8 @@ use tocsin_model::{KeyId, Timestamp};
 use crate::database::Transaction;
 use crate::{Store, StoreError};
 
-/// The longest history that is told: the latest steps of a case.
+/// The longest history that is told: the latest steps of a case, and of the appeals that were filed and claimed, which others may send in any number, as
+/// many more.
 pub const HISTORY_MAX: u32 = 200;
 
 /// One thing that somebody did with a case.
@@ -26,7 +27,7 @@ pub struct HistoryEntry {
 }
 
 impl Store {
-    /// What people did with a case of the team, the latest first, at most [`HISTORY_MAX`] entries.
+    /// What people did with a case of the team, the latest first, at most [`HISTORY_MAX`] entries, and as many of appeals that were filed and claimed.
     ///
     /// # Errors
     /// [`Refusal::NoSuchCase`](tocsin_casework::Refusal::NoSuchCase) also for another team's case; or the database failed.
@@ -37,7 +38,10 @@ impl Store {
             .database()
             .fetch(
                 "SELECT h.at, h.key_id, h.kind, h.about, h.note, k.person FROM case_history h LEFT JOIN api_keys k ON k.key_id = h.key_id \
-                 WHERE h.case_id = $1 ORDER BY h.sequence DESC LIMIT $2",
+                 WHERE h.sequence IN (SELECT sequence FROM (SELECT s.sequence FROM case_history s WHERE s.case_id = $1 \
+                 AND s.kind NOT IN ('appeal_filed', 'appeal_claimed') ORDER BY s.sequence DESC LIMIT $2) others \
+                 UNION ALL SELECT sequence FROM (SELECT s.sequence FROM case_history s WHERE s.case_id = $1 \
+                 AND s.kind IN ('appeal_filed', 'appeal_claimed') ORDER BY s.sequence DESC LIMIT $2) appeals) ORDER BY h.sequence DESC",
                 &[id.to_string().into(), i64::from(HISTORY_MAX).into()],
             )
             .await

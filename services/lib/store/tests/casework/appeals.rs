@@ -92,7 +92,7 @@ pub(super) async fn command(
     id: AppealId,
     command: &AppealCommand,
 ) -> Result<Appealed, StoreError> {
-    Box::pin(store.command_appeal(by, id, command)).await
+    Box::pin(store.command_appeal(by, (id, None), command)).await
 }
 
 /// Claims and answers it.
@@ -106,6 +106,10 @@ pub(super) async fn answer(store: &Store, (team, who): (Team, KeyId), id: Appeal
 
 /// A party with a case of family 1 that this key decided to be violating; its members 2 to 5 were told.
 pub(super) async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
+    Box::pin(decided_by(f, who)).await
+}
+
+async fn decided_by(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionId) {
     let (alpha, ..) = f.party("alpha").await;
     let team = Team::Party(alpha.id);
     let endpoint = NewEndpoint {
@@ -134,7 +138,7 @@ pub(super) async fn decided(f: &Fixture, who: KeyId) -> (Team, CaseId, DecisionI
 pub(super) async fn fan(f: &Fixture, team: Team, told: usize) {
     let members: Vec<FamilyMember> = (2..6).map(member).collect();
     assert_eq!(
-        f.store.fan_out((team, ONE), &members).await.unwrap(),
+        Box::pin(f.store.fan_out((team, ONE), &members)).await.unwrap(),
         FannedOut::Told(told)
     );
 }
@@ -145,7 +149,7 @@ pub(super) async fn opinion(f: &Fixture, number: u128) -> Option<Aggregate> {
 
 /// What the endpoint is told and was not told before.
 pub(super) async fn events(f: &Fixture) -> Vec<DeliveryEvent> {
-    let taken = f.store.take_deliveries(&n("hook"), 100, LEASE).await.unwrap();
+    let taken = Box::pin(f.store.take_deliveries(&n("hook"), 100, LEASE)).await.unwrap();
     taken.into_iter().map(|delivery| delivery.event).collect()
 }
 
@@ -154,6 +158,7 @@ pub(super) async fn page(f: &Fixture, team: Team, state: Option<AppealState>) ->
         team,
         state,
         case: None,
+        platform: None,
         limit: 100,
         after: None,
     };

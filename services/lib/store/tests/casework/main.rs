@@ -3,6 +3,7 @@
 
 mod acknowledgements;
 mod alerts;
+mod appeal_families;
 mod appeals;
 mod care;
 mod fan_out;
