@@ -226,7 +226,7 @@ async fn a_decision_is_confirmed_by_the_removals_of_its_partys_platform() {
         (
             &json!("removal_confirmed"),
             &json!("alpha-video"),
-            &json!("7 copies"),
+            &json!("7 removals"),
             &Value::Null
         )
     );

@@ -294,15 +294,15 @@ fn overturn(
     let verdict = if is_news { Verdict::Newsworthy } else { Verdict::Benign };
     let result = case.overturn((who, id), (verdict, "why"), now);
     let held = model.lease.filter(|(_, until)| now < *until);
-    let is_anothers = held.is_some_and(|(holder, _)| holder != who.0);
+    let is_of_another = held.is_some_and(|(holder, _)| holder != who.0);
     let undoable = model.undo.as_ref().is_some_and(|(until, ..)| now < *until);
-    prop_assert_eq!(result.is_ok(), !is_anothers && !undoable, "{:?} {:?}", result, model);
+    prop_assert_eq!(result.is_ok(), !is_of_another && !undoable, "{:?} {:?}", result, model);
     let made = match result {
         Ok(Some(made)) => made,
         Ok(None) | Err(_) => {
             prop_assert_eq!(&*case, &before, "nothing is changed");
             let stands = model.decision.as_ref().map(|(.., ruling)| ruling.verdict);
-            prop_assert!(is_anothers || undoable || stands == Some(verdict));
+            prop_assert!(is_of_another || undoable || stands == Some(verdict));
             return Ok(());
         }
     };
