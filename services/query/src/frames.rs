@@ -147,6 +147,11 @@ impl Frames {
         }
     }
 
+    /// The number of the newest frame of a scope; `None` where nobody follows it.
+    pub(crate) fn newest(&self, scope: Scope) -> Option<u64> {
+        self.lock().get(&scope).map(|board| *board.newest.borrow())
+    }
+
     /// Keeps no more frames of scopes that nobody follows, and no more marks where nobody follows at all.
     pub(crate) fn rest(&self, replica: &ReplicaState) {
         let mut boards = self.lock();
