@@ -14,7 +14,7 @@ mod world;
 use std::io::{BufRead as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crowd::*;
@@ -28,18 +28,20 @@ use world::*;
 const USAGE: &str = "readers --out FILE [--readers N] [--seconds N] [--queries N]";
 /// So many connections are opened at a time.
 const OPENING_AT_ONCE: usize = 64;
+/// What was made last has come within this time, or counts as missed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    if arguments.first().is_some_and(|first| first == "serve") {
-        return runtime.block_on(serve());
-    }
     let value = |name: &str| {
         let place = arguments.iter().position(|argument| argument == name)?;
         arguments.get(place + 1).cloned()
     };
     let number = |name: &str, default: usize| value(name).map_or(default, |text| text.parse().expect(USAGE));
+    if arguments.first().is_some_and(|first| first == "serve") {
+        return runtime.block_on(serve(number("--readers", 10_000)));
+    }
     let out = value("--out").expect(USAGE);
     let (readers, seconds, queries) = (
         number("--readers", 10_000),
@@ -52,29 +54,43 @@ fn main() {
     println!("{text}");
 }
 
-/// Serves until its parent closes its input.
-async fn serve() {
+/// Serves until its parent closes its input. At a line of it nothing moves any more, and the numbers of the newest frames are told.
+async fn serve(readers: usize) {
     let mut crowd = Crowd::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let families: Vec<String> = (0..SCOPES)
         .map(|scope| id(Crowd::content(scope, 0)).to_string())
         .collect();
+    let reader_keys = crowd.reader_keys(readers).await;
     println!(
         "{}",
-        json!({"address": address, "keys": crowd.keys, "families": families})
+        json!({"address": address, "keys": crowd.keys, "reader_keys": reader_keys, "families": families})
     );
     std::io::stdout().flush().unwrap();
     let shutdown = Shutdown::new();
-    let ended = shutdown.clone();
+    let (ended, still) = (shutdown.clone(), Arc::new(AtomicBool::new(false)));
+    let stands = Arc::clone(&still);
     std::thread::spawn(move || {
-        let _ = std::io::stdin().lock().read_line(&mut String::new());
+        let mut input = std::io::stdin().lock();
+        let _ = input.read_line(&mut String::new());
+        stands.store(true, Ordering::Release);
+        let _ = input.read_line(&mut String::new());
         ended.request();
     });
+    let mut told = false;
     let server = tokio::spawn(http::serve(listener, crowd.router(), shutdown.clone()));
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
     while !shutdown.is_requested() {
         every_second.tick().await;
+        if still.load(Ordering::Acquire) {
+            if !told {
+                println!("{}", json!(crowd.newest_frames()));
+                std::io::stdout().flush().unwrap();
+            }
+            told = true;
+            continue;
+        }
         crowd = tokio::task::spawn_blocking(move || {
             crowd.tell();
             crowd
@@ -88,26 +104,43 @@ async fn serve() {
 #[derive(Default)]
 struct Counts {
     frames: AtomicU64,
-    missed: AtomicU64,
     coalesced: AtomicU64,
     ended: AtomicU64,
 }
 
+/// What one reader got since it was open.
+struct Received {
+    scope: usize,
+    /// The frame that it began behind.
+    first: u64,
+    /// For how many frames those that it got stand.
+    frames: AtomicU64,
+}
+
+impl Received {
+    /// How many of the frames that were made it did not get.
+    fn missed(&self, newest: &[u64]) -> u64 {
+        let made = newest[self.scope].saturating_sub(self.first);
+        made.saturating_sub(self.frames.load(Ordering::Relaxed))
+    }
+}
+
 async fn measure(readers: usize, seconds: u64, queries: usize) -> Value {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg("serve")
+        .args(["serve", "--readers", &readers.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
-    let output = child.stdout.take().unwrap();
-    std::io::BufReader::new(output).read_line(&mut line).unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
     let told: Value = serde_json::from_str(&line).unwrap();
     let texts = |name: &str| -> Vec<String> {
         let all = told[name].as_array().unwrap().iter();
         all.map(|text| text.as_str().unwrap().to_owned()).collect()
     };
+    let reader_keys: Vec<Vec<String>> = serde_json::from_value(told["reader_keys"].clone()).unwrap();
     let (address, keys, families) = (
         told["address"].as_str().unwrap().to_owned(),
         texts("keys"),
@@ -126,24 +159,31 @@ async fn measure(readers: usize, seconds: u64, queries: usize) -> Value {
     let opened_at = Instant::now();
     let mut opened = Vec::new();
     for reader in 0..readers {
-        let (address, key) = (address.clone(), keys[reader % keys.len()].clone());
+        let (scope, place) = (reader % keys.len(), reader / keys.len());
+        let (address, key) = (address.clone(), reader_keys[scope][place / READERS_OF_A_KEY].clone());
         let (opening, counts) = (Arc::clone(&opening), Arc::clone(&counts));
         opened.push(tokio::spawn(async move {
             let turn = opening.acquire().await.unwrap();
             let mut socket = Socket::open(&address, &key).await.ok()?;
             let first = socket.frame().await?;
             drop(turn);
-            Some(tokio::spawn(async move {
-                let mut last = first.number;
+            let received = Arc::new(Received {
+                scope,
+                first: first.number,
+                frames: AtomicU64::new(0),
+            });
+            let of_reader = Arc::clone(&received);
+            let reading = tokio::spawn(async move {
                 while let Some(frame) = socket.frame().await {
                     counts.frames.fetch_add(1, Ordering::Relaxed);
-                    let missed = (frame.number - frame.frames).saturating_sub(last);
-                    counts.missed.fetch_add(missed, Ordering::Relaxed);
-                    counts.coalesced.fetch_add(frame.frames - 1, Ordering::Relaxed);
-                    last = frame.number;
+                    counts
+                        .coalesced
+                        .fetch_add(frame.frames.saturating_sub(1), Ordering::Relaxed);
+                    of_reader.frames.fetch_add(frame.frames, Ordering::Relaxed);
                 }
                 counts.ended.fetch_add(1, Ordering::Relaxed);
-            }))
+            });
+            Some((reading, received))
         }));
     }
     let (mut open, mut refused) = (Vec::new(), 0_u64);
@@ -155,7 +195,7 @@ async fn measure(readers: usize, seconds: u64, queries: usize) -> Value {
     }
     let opening_seconds = opened_at.elapsed().as_secs_f64();
     let memory_after = resident_kib(process);
-    let before = [&counts.frames, &counts.missed, &counts.coalesced].map(|count| count.load(Ordering::Relaxed));
+    let before = [&counts.frames, &counts.coalesced].map(|count| count.load(Ordering::Relaxed));
     let (cpu_before, own_before) = (cpu_seconds(process), cpu_seconds(std::process::id()));
     let began_at = Instant::now();
     let mut asked = Vec::new();
@@ -181,20 +221,27 @@ async fn measure(readers: usize, seconds: u64, queries: usize) -> Value {
         }
     }
     let lasted = began_at.elapsed().as_secs_f64();
-    let [frames, missed, coalesced] = [
-        (&counts.frames, before[0]),
-        (&counts.missed, before[1]),
-        (&counts.coalesced, before[2]),
-    ]
-    .map(|(count, before)| count.load(Ordering::Relaxed) - before);
+    let [frames, coalesced] = [(&counts.frames, before[0]), (&counts.coalesced, before[1])]
+        .map(|(count, before)| count.load(Ordering::Relaxed) - before);
     let ended = counts.ended.load(Ordering::Relaxed);
     let (cpu, own) = (
         cpu_seconds(process) - cpu_before,
         cpu_seconds(std::process::id()) - own_before,
     );
     let memory_loaded = resident_kib(process);
-    open.iter().for_each(|reader| reader.abort());
-    drop(child.stdin.take());
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input).unwrap();
+    line.clear();
+    output.read_line(&mut line).unwrap();
+    let newest: Vec<u64> = serde_json::from_str(&line).unwrap();
+    let missed = || -> u64 { open.iter().map(|(_, received)| received.missed(&newest)).sum() };
+    let until = Instant::now() + SETTLED_WITHIN;
+    while missed() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(100)).await; // poll: what was under way has come
+    }
+    let missed = missed();
+    open.iter().for_each(|(reading, _)| reading.abort());
+    drop(input);
     child.wait().unwrap();
     milliseconds.sort_by(f64::total_cmp);
     let at = |part: f64| {

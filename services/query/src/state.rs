@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tocsin_model::DeploymentKey;
+use tocsin_model::{DeploymentKey, Scope};
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
@@ -144,6 +144,11 @@ impl QueryState {
             .metrics
             .frame_seconds
             .set(started_at.elapsed().as_secs_f64());
+    }
+
+    /// The number of the newest frame of what moved in a scope; `None` where nobody follows it.
+    pub fn newest_frame(&self, scope: Scope) -> Option<u64> {
+        self.shared.frames.newest(scope)
     }
 
     pub(crate) fn key_checks(&self) -> &KeyChecks {

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tocsin_model::{Kind, Milliseconds, Scope, Sharing, Timestamp};
-use tocsin_query::answer::{Alignment, COMPARED_MAX, comparison_answer};
+use tocsin_query::answer::{Alignment, AnswerError, COMPARED_MAX, SeriesQuestion, comparison_answer, series_answer};
 use tocsin_velocity::Resolution;
 use tocsin_wire::document::instant;
 use world::*;
@@ -105,6 +105,49 @@ fn lines_are_told_by_the_clock_and_from_first_sights_on() {
     };
     let answer = compare(&fed, &[1, 2], Resolution::Minute1, stretch);
     assert_eq!((bins(&answer, 0), bins(&answer, 1)), (vec![], vec![(12, 2, 8)]));
+}
+
+#[test]
+fn a_stretch_that_is_not_held_is_told_apart_from_one_in_which_nothing_happened() {
+    let mut world = two();
+    // Bins of five seconds are held for half an hour, and those of a minute for three.
+    world.see_many(seen(1, 1, Sharing::All, 60 * MINUTE), 5);
+    let fed = fed(&mut world, 61 * MINUTE);
+    let first_minutes = Alignment::Time {
+        from: Some(Timestamp(START)),
+        to: Some(Timestamp(START + 5 * MINUTE)),
+    };
+    let answer = compare(&fed, &[1], Resolution::Seconds5, first_minutes);
+    let family = &answer["families"][0];
+    assert_eq!((&family["code"], &family["line"]), (&json!("not_held"), &Value::Null));
+    let answer = compare(&fed, &[1], Resolution::Minute1, first_minutes);
+    assert_eq!(bins(&answer, 0)[1..], [(1, 1, 4), (2, 2, 8), (3, 3, 12)]);
+    // In part it is, and it is told from when on.
+    let whole = Alignment::Time {
+        from: Some(Timestamp(START)),
+        to: None,
+    };
+    let answer = compare(&fed, &[1], Resolution::Seconds5, whole);
+    let line = &answer["families"][0]["line"];
+    assert!(
+        line["held_from"].is_string() && line["held_from"] == line["from"],
+        "{line}"
+    );
+    // What has not come yet holds nothing, and ends no earlier than it begins.
+    let later = Alignment::Time {
+        from: Some(Timestamp(START + 90 * MINUTE)),
+        to: None,
+    };
+    let answer = compare(&fed, &[1], Resolution::Minute1, later);
+    let line = &answer["families"][0]["line"];
+    assert_eq!((&line["spread"], &line["from"]), (&json!(0), &line["to"]));
+    let question = SeriesQuestion {
+        resolution: Resolution::Seconds5,
+        from: None,
+        to: Some(Timestamp(START + 5 * MINUTE)),
+    };
+    let series = series_answer(&fed.replica, Scope::All, id(1), question, START);
+    assert_eq!(series, Err(AnswerError::NotHeld));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -119,6 +119,8 @@ async fn a_table_holds_what_the_answer_does() {
     let bare = ready(fed()).await;
     let json = async |path: &str| get(&bare.router, Some(&bare.keys.party_2), path).await.1;
     let (names, lines) = csv(&bare, "/v1/trending?window=1h").await;
+    let told = ask(&bare, "/v1/trending?window=1h", Some("text/csv")).await;
+    assert_eq!(told.headers["tocsin-left-out"], "0");
     let answer = json("/v1/trending?window=1h&limit=100").await;
     let families = answer["families"].as_array().unwrap();
     assert_eq!((lines.len(), families.len()), (21, 21));

@@ -59,6 +59,10 @@ async fn every_reader_gets_every_frame_of_its_scope() {
         }
     }
     let newest = readers[0].1;
+    assert!(
+        crowd.newest_frames().iter().all(|made| *made == newest),
+        "none is missed"
+    );
     for (socket, last) in readers.iter_mut().skip(1).step_by(2) {
         while *last < newest {
             let frame = tokio::time::timeout(WAIT_MAX, socket.frame()).await.unwrap().unwrap();

@@ -4,11 +4,13 @@
 mod api;
 mod world;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::*;
 use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
 use tocsin_model::{PartyId, Scope};
+use tocsin_query::HEARTBEAT_INTERVAL;
 use world::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,6 +155,30 @@ async fn a_reader_that_does_not_take_its_alerts_is_sent_away_and_can_go_on() {
     assert_eq!(reading.alerts(1).await.0, [21]);
     let (_, page) = get(router, Some(&keys.party_1), &format!("/v1/alerts?since={last}")).await;
     assert_eq!(page["gap"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_of_others_put_no_heartbeat_off() {
+    let bare = Bare::start(empty_replica(), WAIT_MAX).await;
+    bare.state.set_ready();
+    let mut reading = Reading::open(&bare.router, &bare.keys.party_2, None).await.unwrap();
+    assert_eq!(reading.next().await.unwrap().name, "position");
+    let began = Instant::now();
+    let mut others = tokio::time::interval(HEARTBEAT_INTERVAL / 5);
+    let mut number = 0;
+    let heartbeat = loop {
+        tokio::select! {
+            frame = reading.body.frame() => break frame.unwrap().unwrap().into_data().unwrap(),
+            _ = others.tick() => {
+                assert!(began.elapsed() < 2 * HEARTBEAT_INTERVAL, "no heartbeat came");
+                number += 1;
+                let alert = alert(number, Scope::Party(PartyId(1)));
+                bare.state.replica().alerts.push(0, number as u64, START, alert);
+                bare.state.alerts_arrived();
+            }
+        }
+    };
+    assert!(heartbeat.starts_with(b":"), "{heartbeat:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

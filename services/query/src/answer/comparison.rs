@@ -59,7 +59,7 @@ pub struct ComparisonAnswer {
 pub struct ComparedFamily {
     /// The id as it was asked about.
     pub asked: String,
-    /// Why there is no line: `not_found`, `not_hot` or `unavailable`, as the problems of these names. Null where there is one.
+    /// Why there is no line: `not_found`, `not_hot`, `not_held` or `unavailable`, as the problems of these names. Null where there is one.
     pub code: Option<&'static str>,
     /// The family's spread. Null where there is a `code`.
     pub line: Option<ComparedLine>,
@@ -78,6 +78,8 @@ pub struct ComparedLine {
     pub first_seen: Option<String>,
     /// From when on every bin is exact: what came before is in no bin.
     pub exact_since: Option<String>,
+    /// The start of the oldest bin that is kept at this resolution: of what came before nothing is known here.
+    pub held_from: Option<String>,
     /// The start of the first bin told.
     pub from: Option<String>,
     /// The end of the last.
@@ -154,7 +156,7 @@ fn line(
         Alignment::Time { from, to } => (from, to),
         Alignment::FirstSeen { from, to } => (from.map(|from| origin + from), to.map(|to| origin + to)),
     };
-    let stretch = Stretch::of(SeriesQuestion { resolution, from, to }, hot.freshness.as_of);
+    let stretch = Stretch::of(SeriesQuestion { resolution, from, to }, hot.freshness.as_of)?;
     let mut sums: BTreeMap<Timestamp, u64> = BTreeMap::new();
     for (_, _, at, count) in hot.bins(resolution, &stretch).filter(|(_, kind, ..)| kind.is_spread()) {
         *sums.entry(at).or_insert(0) += count;
@@ -165,6 +167,7 @@ fn line(
         as_of: instant(hot.freshness.as_of),
         first_seen: instant(first_seen),
         exact_since: instant(hot.exact_since),
+        held_from: instant(stretch.held_from),
         from: instant(stretch.from),
         to: instant(stretch.to),
         spread: sums.values().sum(),

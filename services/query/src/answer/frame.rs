@@ -2,11 +2,12 @@
 //! missed an entry has the next one, and entries of several frames become one frame by keeping the newest of each family.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{Class, ContentId, FamilyId, Interval, Scope, Timestamp};
+use tocsin_model::{ContentId, FamilyId, Interval, Scope, Timestamp};
 use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 use super::Freshness;
 use super::family::founding_hash;
 use super::trending::RankedFamilies;
-use crate::replica::{Held, ReplicaState};
+use crate::replica::{Held, Marked, ReplicaState};
 
 /// The most families of a frame: those that spread most in the last five minutes.
 pub const FRAME_FAMILIES_MAX: usize = 100;
@@ -29,15 +30,27 @@ pub struct FrameAnswer {
     /// How many frames it stands for: more than one where the reader was not ready for each. 0 of the first of a stream, which tells all that
     /// spread in the last five minutes.
     pub frames: u64,
-    /// The time up to which everything of these families is counted, RFC 3339.
+    /// The time up to which everything of these families is counted, RFC 3339; null where `families` is empty.
     pub as_of: Option<String>,
     /// The families that moved, at most 100 of each frame.
     pub families: Vec<MovedFamily>,
-    /// How many more moved: those that spread least in the last five minutes.
+    /// The families that are hot no more, or were merged into others; at most 100 of each frame.
+    pub families_gone: Vec<GoneFamily>,
+    /// How many more moved: those that spread least in the last five minutes. They come with the next frame that has room for them.
     pub families_left_out: u64,
 }
 
-/// The figures of a family that moved. What its contents spread in classes that are not hot is left out.
+/// A family of which nothing is hot in the reader's scope any more.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct GoneFamily {
+    /// The family, 32 hexadecimal digits.
+    pub family: String,
+    /// The family to which its founding content belongs now; null where that is not hot.
+    pub merged_into: Option<String>,
+}
+
+/// The figures of a family that moved, at the frame's `as_of`. They are told again when something happens in the family, not because time passes: five
+/// minutes after `last_seen` nothing of it spread in the last five minutes. What its contents spread in classes that are not hot is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MovedFamily {
     /// The family, 32 hexadecimal digits.
@@ -61,43 +74,89 @@ pub struct Moved {
     pub as_of: Option<Timestamp>,
     /// The most spread first, [`FRAME_FAMILIES_MAX`] at most.
     pub families: Vec<(FamilyId, MovedFamily)>,
+    /// Those of which nothing is hot any more, [`FRAME_FAMILIES_MAX`] at most.
+    pub gone: Vec<(FamilyId, GoneFamily)>,
     /// How many more moved.
     pub left_out: u64,
+    /// Which: they are still to be told.
+    pub waiting: BTreeSet<FamilyId>,
+    /// The family that was looked at last: the next time those behind it come first.
+    pub looked_at: Option<FamilyId>,
 }
 
-/// The families of a scope to which contents that moved belong. `is_news` says of a family's figures whether the reader does not know them yet.
-pub fn moved(
-    replica: &ReplicaState,
-    scope: Scope,
-    marked: &[(ContentId, Class)],
-    mut is_news: impl FnMut(FamilyId, &MovedFamily) -> bool,
-    now_ms: i64,
-) -> Moved {
-    let of_scope = marked.iter().filter(|(_, class)| scope.contains(*class));
-    let families: BTreeSet<FamilyId> = of_scope
-        .filter_map(|(content, _)| replica.hot.family_of(*content, scope))
-        .collect();
-    let beyond = families.len().saturating_sub(LOOKED_AT_MAX) as u64;
+/// What readers of a scope know.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// What was told last of a family.
+    pub figures: HashMap<FamilyId, MovedFamily>,
+    /// The families that moved and were not told.
+    pub waiting: BTreeSet<FamilyId>,
+    /// The family that was looked at last.
+    pub looked_at: Option<FamilyId>,
+}
+
+/// The families of a scope to which contents that moved belong, and those that were not told yet, as far as they are news.
+pub fn moved(replica: &ReplicaState, scope: Scope, marked: &Marked, told: &Told, now_ms: i64) -> Moved {
+    let mut families = told.waiting.clone();
+    for (content, _) in marked.contents.iter().filter(|(_, class)| scope.contains(*class)) {
+        families.extend(replica.hot.family_of(*content, scope));
+        // One that was a family of its own may have joined another by a record beside those that were there.
+        let alone = FamilyId(*content);
+        families.extend(told.figures.contains_key(&alone).then_some(alone));
+    }
+    let left = marked.left.iter().filter(|(_, class)| scope.contains(*class));
+    families.extend(left.map(|(family, _)| *family));
+    let mut order: Vec<FamilyId> = match told.looked_at {
+        Some(last) => {
+            let behind = families.range((Excluded(last), Unbounded));
+            behind.chain(families.range(..=last)).copied().collect()
+        }
+        None => families.into_iter().collect(),
+    };
+    let beyond = order.split_off(order.len().min(LOOKED_AT_MAX));
+    let looked_at = order.last().copied().filter(|_| !beyond.is_empty());
     let mut as_of: Option<Timestamp> = None;
-    let mut told: Vec<(FamilyId, MovedFamily)> = Vec::new();
-    for family in families.into_iter().take(LOOKED_AT_MAX) {
+    let mut moved: Vec<(FamilyId, MovedFamily)> = Vec::new();
+    let mut gone: Vec<(FamilyId, GoneFamily)> = Vec::new();
+    for family in order {
         let records = replica.hot.records_of(family, scope);
+        if records.is_empty() {
+            gone.push((family, gone_family(replica, scope, family)));
+            continue;
+        }
         let Ok(freshness) = Freshness::of_family(replica, family, &records, now_ms) else {
             continue;
         };
         let figures = figures(family, &records, freshness.as_of);
-        if is_news(family, &figures) {
+        if told.figures.get(&family) != Some(&figures) {
             as_of = Some(as_of.map_or(freshness.as_of, |oldest| oldest.min(freshness.as_of)));
-            told.push((family, figures));
+            moved.push((family, figures));
         }
     }
-    told.sort_by_key(|(family, figures)| (Reverse((figures.spread_5m.low, figures.spread_1h.low)), *family));
-    let left_out = beyond + told.len().saturating_sub(FRAME_FAMILIES_MAX) as u64;
-    told.truncate(FRAME_FAMILIES_MAX);
+    moved.sort_by_key(|(family, figures)| (Reverse((figures.spread_5m.low, figures.spread_1h.low)), *family));
+    let less = moved.split_off(moved.len().min(FRAME_FAMILIES_MAX));
+    let more_gone = gone.split_off(gone.len().min(FRAME_FAMILIES_MAX));
+    let waiting: BTreeSet<FamilyId> = less
+        .into_iter()
+        .map(|(family, _)| family)
+        .chain(more_gone.into_iter().map(|(family, _)| family))
+        .chain(beyond)
+        .collect();
     Moved {
         as_of,
-        families: told,
-        left_out,
+        families: moved,
+        gone,
+        left_out: waiting.len() as u64,
+        waiting,
+        looked_at,
+    }
+}
+
+fn gone_family(replica: &ReplicaState, scope: Scope, family: FamilyId) -> GoneFamily {
+    let merged_into = replica.hot.family_of(family.0, scope).filter(|now| *now != family);
+    GoneFamily {
+        family: family.to_string(),
+        merged_into: merged_into.map(|family| family.to_string()),
     }
 }
 
@@ -117,6 +176,7 @@ pub fn all_that_spreads(replica: &ReplicaState, ranked: &RankedFamilies, now_ms:
         as_of,
         families,
         left_out: ranked.left_out + (ranked.ranks.len() - places.len()) as u64,
+        ..Moved::default()
     }
 }
 

@@ -32,7 +32,7 @@ pub use family::{
     CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
     ReachAnswer, SurfaceCount, family_answer,
 };
-pub use frame::{FRAME_FAMILIES_MAX, FrameAnswer, Moved, MovedFamily, all_that_spreads, moved};
+pub use frame::{FRAME_FAMILIES_MAX, FrameAnswer, GoneFamily, Moved, MovedFamily, Told, all_that_spreads, moved};
 pub use leak_through::{
     BankLeakThrough, Delays, LISTED_CONTENTS_MAX, LeakThroughAnswer, ListedContents, PlatformLeakThrough,
     leak_through_answer, listed_contents,
@@ -61,6 +61,9 @@ pub enum AnswerError {
     /// It is counted approximately only, and has no bins.
     #[error("only approximate totals are held")]
     NotHot,
+    /// Bins of the whole stretch that was asked for are no longer held.
+    #[error("bins of that time are no longer held")]
+    NotHeld,
     /// The partition has not told its time yet.
     #[error("the partition has not told its time yet")]
     TimeUnknown,
@@ -72,6 +75,7 @@ impl AnswerError {
         match self {
             AnswerError::NotFound => "not_found",
             AnswerError::NotHot => "not_hot",
+            AnswerError::NotHeld => "not_held",
             AnswerError::TimeUnknown => "unavailable",
         }
     }

@@ -92,7 +92,7 @@ pub fn series_answer(
     now_ms: i64,
 ) -> Result<SeriesAnswer, AnswerError> {
     let hot = HotSeries::of(replica, scope, content, now_ms)?;
-    let stretch = Stretch::of(question, hot.freshness.as_of);
+    let stretch = Stretch::of(question, hot.freshness.as_of)?;
     let mut sums: BTreeMap<(PlatformId, Kind), BTreeMap<Timestamp, u64>> = BTreeMap::new();
     for (platform, kind, at, count) in hot.bins(question.resolution, &stretch) {
         *sums.entry((platform, kind)).or_default().entry(at).or_insert(0) += count;
@@ -178,17 +178,26 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    pub(super) fn of(question: SeriesQuestion, as_of: Timestamp) -> Stretch {
+    /// The stretch in so far as it is held.
+    ///
+    /// # Errors
+    /// Nothing of it is held any more: no bin does not say that there was nothing.
+    pub(super) fn of(question: SeriesQuestion, as_of: Timestamp) -> Result<Stretch, AnswerError> {
         let width = question.resolution.width();
         let held_to = as_of.floor_to(width) + width;
         let held_from = held_to - Milliseconds(width.0 * question.resolution.bins_kept());
         let rounded_up = |to: Timestamp| (to + width - Milliseconds(1)).floor_to(width);
-        Stretch {
-            held_from,
-            from: question
-                .from
-                .map_or(held_from, |from| from.max(held_from).floor_to(width)),
-            to: question.to.map_or(held_to, |to| rounded_up(to).min(held_to)),
+        let to = question.to.map_or(held_to, |to| rounded_up(to).min(held_to));
+        if to <= held_from {
+            return Err(AnswerError::NotHeld);
         }
+        let from = question
+            .from
+            .map_or(held_from, |from| from.max(held_from).floor_to(width));
+        Ok(Stretch {
+            held_from,
+            from: from.min(to),
+            to,
+        })
     }
 }

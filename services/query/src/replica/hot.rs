@@ -166,6 +166,7 @@ impl HotTable {
             members.remove(&key);
         }
         self.members.remove_if(&family, |_, members| members.is_empty());
+        self.moves.mark_left(family, key.1);
     }
 }
 

@@ -23,7 +23,7 @@ pub use announced::{Announced, AnnouncedTable, IndexSize, MatchedHash};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
 pub use decode::{Feed, Position, decode};
 pub use hot::{Held, HotTable, classes_of};
-pub use moves::Moves;
+pub use moves::{Marked, Moves};
 pub use names::Names;
 pub use partitions::{PartitionView, Partitions};
 

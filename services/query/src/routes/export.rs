@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, LINK, VARY};
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
 use tocsin_runtime::{Problem, ProblemKind};
 
@@ -15,6 +15,9 @@ use crate::export::{Column, ColumnType, Row, Table, TableFormat, Value};
 pub const EXPORT_ROWS_MAX: usize = 10_000;
 /// The most rows of a series.
 pub const EXPORT_BINS_MAX: usize = 100_000;
+
+/// How many families spread too and are in no page.
+const LEFT_OUT: HeaderName = HeaderName::from_static("tocsin-left-out");
 
 /// The table would have more rows than one answer may.
 pub const EXPORT_TOO_LARGE: ProblemKind = ProblemKind {
@@ -89,12 +92,21 @@ pub(super) struct About {
     pub(super) lag_ms: Option<u64>,
     /// Where the next page is.
     pub(super) next: Option<String>,
+    /// How many rows are in no page, where the list is cut.
+    pub(super) left_out: Option<u64>,
 }
 
-/// A table as an answer, written as the reader takes it.
+/// A table as an answer, written as the reader takes it: each piece on a thread where it holds up nobody, and none while the reader takes nothing.
 pub(super) fn answered(format: TableFormat, table: Table, about: About) -> Response {
-    let pieces = format.pieces(table).map(Ok::<_, std::convert::Infallible>);
-    let mut response = Body::from_stream(futures::stream::iter(pieces)).into_response();
+    let pieces = futures::stream::unfold(Some(format.pieces(table)), |pieces| async {
+        let mut pieces = pieces?;
+        match tokio::task::spawn_blocking(move || (pieces.next(), pieces)).await {
+            Ok((piece, pieces)) => Some((Ok(piece?), Some(pieces))),
+            // The connection is broken off, so that nobody takes what was sent for the whole.
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    let mut response = Body::from_stream(pieces).into_response();
     let text = |text: String| HeaderValue::from_str(&text).expect("names, times and sealed cursors are visible ASCII");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
@@ -106,6 +118,9 @@ pub(super) fn answered(format: TableFormat, table: Table, about: About) -> Respo
     }
     if let Some(lag_ms) = about.lag_ms {
         headers.insert(LAG_MS, HeaderValue::from(lag_ms));
+    }
+    if let Some(left_out) = about.left_out {
+        headers.insert(LEFT_OUT, HeaderValue::from(left_out));
     }
     if let Some(next) = about.next {
         headers.insert(LINK, text(format!("<{next}>; rel=\"next\"")));
@@ -255,6 +270,36 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[tokio::test]
+    async fn rows_are_made_where_they_hold_up_nobody() {
+        use std::sync::{Arc, Mutex};
+
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let made_on = Arc::clone(&threads);
+        let rows = (0..1_000).map(move |row| {
+            made_on.lock().unwrap().push(std::thread::current().id());
+            vec![Value::Whole(row)]
+        });
+        let table = Table {
+            columns: const { &[column("row", ColumnType::Whole)] },
+            rows: Box::new(rows),
+        };
+        let about = About {
+            name: "rows".to_owned(),
+            as_of: None,
+            lag_ms: None,
+            next: None,
+            left_out: Some(7),
+        };
+        let response = answered(TableFormat::Csv, table, about);
+        assert_eq!(response.headers()[LEFT_OUT], "7");
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(body.split(|byte| *byte == b'\n').count(), 1_002);
+        let threads = threads.lock().unwrap();
+        assert_eq!(threads.len(), 1_000);
+        assert!(!threads.contains(&std::thread::current().id()));
+    }
 
     #[test]
     fn what_a_client_prefers_is_taken() {

@@ -153,6 +153,7 @@ fn members_table(
         as_of: as_of.clone(),
         lag_ms: Some(freshness.lag_ms),
         next,
+        left_out: None,
     };
     let worker = state.clone();
     let row = move |rank| {
@@ -180,7 +181,7 @@ fn members_table(
         (status = 400, description = "`invalid_parameter`, `export_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`unauthenticated`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "`not_found`, `not_hot`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`, `not_hot`, `not_held`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`not_ready`, `unavailable`, `audit_unavailable`", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -213,6 +214,7 @@ pub(crate) async fn series(
         as_of: answer.as_of.clone(),
         lag_ms: Some(answer.lag_ms),
         next: None,
+        left_out: None,
     };
     Ok(export::answered(format, export::series_table(&answer)?, about))
 }

@@ -1,70 +1,113 @@
 //! Whether the keys of open streams still hold, asked of the store once for all streams of a key and a few at a time: however many streams there are,
-//! their checks never stand in the way of those who ask.
+//! their checks never stand in the way of those who ask. Streams go on while they are checked: a store that is slow or silent holds up none of them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tocsin_model::KeyId;
-use tocsin_runtime::Problem;
 use tokio::sync::Semaphore;
+
+use tocsin_model::KeyId;
 
 use super::reader::Reader;
 use crate::state::QueryState;
 
-/// A check of a key holds for all its streams for so long.
+/// What came of a check holds for all streams of the key for so long, also that the store did not answer.
 const AGE_MAX: Duration = Duration::from_secs(5);
+/// The store is given so long to answer.
+const TIME_MAX: Duration = Duration::from_secs(5);
 /// So many keys are checked at a time.
 const AT_ONCE: usize = 2;
 /// With so many keys remembered, those whose check is over are forgotten.
 const KEYS_KEPT: usize = 4_096;
 
-/// The keys that held a moment ago.
+/// What came of the check of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyCheck {
+    /// It holds, or the store does not answer, which says nothing against it: new requests are refused meanwhile.
+    GoesOn,
+    /// It no longer holds.
+    Refused,
+}
+
+/// The keys that were checked a moment ago and whose streams go on.
 #[derive(Debug)]
 pub(crate) struct KeyChecks {
-    held_at: Mutex<HashMap<KeyId, Instant>>,
+    checked_at: Mutex<HashMap<KeyId, Instant>>,
     turns: Semaphore,
+    time_max: Duration,
 }
 
 impl Default for KeyChecks {
     fn default() -> Self {
         KeyChecks {
-            held_at: Mutex::default(),
+            checked_at: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
+            time_max: TIME_MAX,
         }
     }
 }
 
 impl KeyChecks {
-    /// Checks a reader's key again, unless another stream with it did a moment ago.
-    ///
-    /// # Errors
-    /// The key no longer holds, or the store does not answer.
-    pub(super) async fn check(&self, state: &QueryState, reader: &Reader) -> Result<(), Problem> {
-        if self.held_lately(reader.key_id, Instant::now()) {
-            return Ok(());
+    /// Checks a reader's key again, unless that was done for another stream with it a moment ago.
+    pub(super) async fn check(&self, state: &QueryState, reader: &Reader) -> KeyCheck {
+        self.check_by(reader.key_id, async {
+            let refused = reader.check_again(state).await;
+            refused.is_err_and(|problem| problem.status().is_client_error())
+        })
+        .await
+    }
+
+    /// The same, where `is_refused` asks the store.
+    async fn check_by(&self, key: KeyId, is_refused: impl Future<Output = bool>) -> KeyCheck {
+        if self.checked_lately(key, Instant::now()) {
+            return KeyCheck::GoesOn;
         }
         // Nobody closes it.
         let _turn = self.turns.acquire().await.ok();
+        if self.checked_lately(key, Instant::now()) {
+            return KeyCheck::GoesOn;
+        }
+        if let Ok(true) = tokio::time::timeout(self.time_max, is_refused).await {
+            return KeyCheck::Refused;
+        }
         let now = Instant::now();
-        if self.held_lately(reader.key_id, now) {
-            return Ok(());
+        let mut checked_at = self.lock();
+        if checked_at.len() >= KEYS_KEPT {
+            checked_at.retain(|_, at| now.saturating_duration_since(*at) < AGE_MAX);
         }
-        reader.check_again(state).await?;
-        let mut held_at = self.lock();
-        if held_at.len() >= KEYS_KEPT {
-            held_at.retain(|_, at| now.saturating_duration_since(*at) < AGE_MAX);
-        }
-        held_at.insert(reader.key_id, now);
-        Ok(())
+        checked_at.insert(key, now);
+        KeyCheck::GoesOn
     }
 
-    fn held_lately(&self, key: KeyId, now: Instant) -> bool {
-        let held_at = self.lock().get(&key).copied();
-        held_at.is_some_and(|at| now.saturating_duration_since(at) < AGE_MAX)
+    fn checked_lately(&self, key: KeyId, now: Instant) -> bool {
+        let checked_at = self.lock().get(&key).copied();
+        checked_at.is_some_and(|at| now.saturating_duration_since(at) < AGE_MAX)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, Instant>> {
-        self.held_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a store that says nothing is waited for once for all streams of a key, and not for ever.
+
+    use super::*;
+
+    #[tokio::test]
+    async fn that_the_store_is_silent_is_remembered() {
+        let checks = KeyChecks {
+            time_max: Duration::from_millis(1),
+            ..KeyChecks::default()
+        };
+        let silent = checks.check_by(KeyId(1), std::future::pending()).await;
+        assert_eq!(silent, KeyCheck::GoesOn);
+        // Another stream of the key does not ask again, and one of another key does.
+        let not_asked = checks.check_by(KeyId(1), async { true }).await;
+        assert_eq!(not_asked, KeyCheck::GoesOn);
+        assert_eq!(checks.check_by(KeyId(2), async { true }).await, KeyCheck::Refused);
+        assert_eq!(checks.check_by(KeyId(2), async { false }).await, KeyCheck::GoesOn);
     }
 }

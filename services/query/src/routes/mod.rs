@@ -7,6 +7,7 @@ mod conditional;
 mod counts;
 mod export;
 mod families;
+mod first_frame;
 mod hma;
 mod key_checks;
 mod leak_through;
@@ -56,6 +57,13 @@ pub const NOT_HOT: ProblemKind = ProblemKind {
     title: "The content is not hot: only approximate totals are held",
 };
 
+/// Bins of that time are no longer held.
+pub const NOT_HELD: ProblemKind = ProblemKind {
+    status: 404,
+    code: "not_held",
+    title: "Bins of that time are no longer held at this resolution",
+};
+
 /// The cursor was not given to this reader, for this list, by this deployment.
 pub const INVALID_CURSOR: ProblemKind = ProblemKind {
     status: 400,
@@ -78,7 +86,7 @@ pub const RATE_LIMITED: ProblemKind = ProblemKind {
 };
 
 /// The kinds of problems these routes add to those every service may answer.
-pub const PROBLEMS: [ProblemKind; 12] = {
+pub const PROBLEMS: [ProblemKind; 13] = {
     let [
         type_unknown,
         malformed,
@@ -90,6 +98,7 @@ pub const PROBLEMS: [ProblemKind; 12] = {
     [
         NOT_READY,
         NOT_HOT,
+        NOT_HELD,
         INVALID_CURSOR,
         TOO_MANY_STREAMS,
         RATE_LIMITED,
@@ -166,6 +175,7 @@ fn unanswered(error: AnswerError) -> Problem {
     match error {
         AnswerError::NotFound => Problem::new(problem::NOT_FOUND),
         AnswerError::NotHot => Problem::new(NOT_HOT),
+        AnswerError::NotHeld => Problem::new(NOT_HELD),
         AnswerError::TimeUnknown => Problem::new(problem::UNAVAILABLE)
             .with_detail("the partition has not told its time yet")
             .with_retry_after_s(1),

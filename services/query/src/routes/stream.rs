@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -9,25 +10,23 @@ use axum::response::sse::Event;
 use futures::Stream;
 use serde::Deserialize;
 use tocsin_audit::Action;
-use tocsin_model::Scope;
 use tocsin_runtime::Problem;
-use tocsin_velocity::figures::WindowLength;
-use tocsin_wire::document::instant;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use utoipa::IntoParams;
 
+use super::first_frame::first_frame;
+use super::key_checks::KeyCheck;
 use super::parameters::{Parameters, refused};
 use super::reader::Reader;
 use super::recorded::record;
 use super::stream_slots::StreamSlot;
-use super::trending::ranking;
 use super::{INVALID_CURSOR, TOO_MANY_STREAMS};
-use crate::answer::{AlertAnswer, FrameAnswer, alert_answer, all_that_spreads};
+use crate::answer::{AlertAnswer, alert_answer};
 use crate::cursor::Cursor;
 use crate::frames::{FrameReader, Waiting};
 use crate::replica::HeldAlert;
 use crate::state::QueryState;
-use crate::tail::now_ms;
 
 /// A stream without alerts says that it lives, and checks its reader's key, this often.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
@@ -52,8 +51,11 @@ pub(crate) struct StreamParameters {
 /// Events:
 /// * `position`: sent first; its id is where the stream begins.
 /// * `alert`: an alert; its id is the position behind it. Pass the last id as the header `Last-Event-ID` to go on without gap or double.
-/// * `moved`: where `events` asks for it, once a second at most: the families of the scope whose figures changed, with the figures that they have now.
-///   The first tells what spread in the last five minutes. It has no id: after a broken connection the first one of the next stream tells all again.
+/// * `moved`: where `events` asks for it, once a second at most: the families of the scope in which something happened, with the figures that they have
+///   now, and those that are hot no more or were merged into others. Where nothing happens nothing is told: figures of windows fall as time passes.
+///   The first tells what spread in the last five minutes; what moved while it was made comes with the next. It has no id: after a broken connection
+///   the first one of the next stream tells all again, and so does one in between (`frames` 0) where a reader that takes older alerts first was not
+///   offered its frames in time.
 /// * `gap`: alerts after `Last-Event-ID` are no longer held; what follows is the oldest that is.
 /// * `end`: the last event of a stream, with a `code`: `slow_reader` (alerts or frames waited for a minute and were not taken, or were dropped before they
 ///   were taken), `unauthenticated` (the key was revoked), `audit_unavailable` (that the stream goes on cannot be recorded), `shutting_down`. But for
@@ -91,10 +93,8 @@ pub(crate) async fn stream(
         .ok_or_else(|| Problem::new(TOO_MANY_STREAMS).with_retry_after_s(15))?;
     let frames = match wanted.moved {
         true => {
-            // First the reader, then what it begins with: what moves in between comes with the next frame.
             let frames = state.frames().follow(state.replica(), reader.scope);
-            let first = first_frame(&state, reader.scope, frames.passed()).await?;
-            Some((frames, first))
+            Some(first_frame(&state, frames).await?)
         }
         false => None,
     };
@@ -126,38 +126,27 @@ impl Wanted {
     }
 }
 
-/// What spread in the last five minutes, as the frame before the next.
-async fn first_frame(state: &QueryState, scope: Scope, passed: u64) -> Result<String, Problem> {
-    // One that was begun before may lack what moved since and is marked no more.
-    let ranking = ranking(state, scope, WindowLength::Minutes5, Some(Instant::now())).await?;
-    let all = all_that_spreads(state.replica(), ranking.families(), now_ms());
-    let frame = FrameAnswer {
-        frame: passed,
-        frames: 0,
-        as_of: all.as_of.and_then(instant),
-        families: all.families.into_iter().map(|(_, figures)| figures).collect(),
-        families_left_out: all.left_out,
-    };
-    Ok(serde_json::to_string(&frame).expect("a frame is plain data"))
-}
-
 /// One stream. It is asked for the next event when the connection takes one, so a reader that takes none costs the buffer and no more.
 struct Follower {
     state: QueryState,
-    reader: Reader,
+    reader: Arc<Reader>,
     cursor: Cursor,
     _slot: StreamSlot,
     wanted: Wanted,
     arrivals: watch::Receiver<u64>,
     frames: Option<FrameReader>,
     /// Sent behind the position.
-    first_frame: Option<String>,
+    first_frame: Option<Arc<str>>,
+    /// Alerts went first while frames waited, since frames were taken last.
+    frames_held_up: bool,
     buffer: VecDeque<HeldAlert>,
     phase: Phase,
     stall_max: Duration,
     /// When the last event was handed over.
     handed_at: Instant,
     key_checked_at: Instant,
+    /// The check of the key that is under way; dropping it ends it.
+    key_check: JoinSet<KeyCheck>,
     recorded_at: Instant,
 }
 
@@ -189,7 +178,7 @@ impl Follower {
         cursor: Cursor,
         slot: StreamSlot,
         wanted: Wanted,
-        frames: Option<(FrameReader, String)>,
+        frames: Option<(FrameReader, Arc<str>)>,
     ) -> Self {
         let now = Instant::now();
         let (frames, first_frame) = frames.unzip();
@@ -197,16 +186,18 @@ impl Follower {
             arrivals: state.arrivals(),
             stall_max: state.stall_max(),
             state,
-            reader,
+            reader: Arc::new(reader),
             cursor,
             _slot: slot,
             wanted,
             frames,
             first_frame,
+            frames_held_up: false,
             buffer: VecDeque::new(),
             phase: Phase::Begun,
             handed_at: now,
             key_checked_at: now,
+            key_check: JoinSet::new(),
             recorded_at: now,
         }
     }
@@ -231,14 +222,14 @@ impl Follower {
             if self.state.shutdown().is_requested() {
                 return self.end(EndCode::ShuttingDown);
             }
-            if self.key_checked_at.elapsed() >= HEARTBEAT_INTERVAL {
+            if self.key_checked_at.elapsed() >= HEARTBEAT_INTERVAL && self.key_check.is_empty() {
                 self.key_checked_at = Instant::now();
-                // A store that does not answer says nothing against the key; new requests are refused meanwhile.
-                if let Err(problem) = self.state.key_checks().check(&self.state, &self.reader).await
-                    && problem.status().is_client_error()
-                {
-                    return self.end(EndCode::Unauthenticated);
-                }
+                let (state, reader) = (self.state.clone(), Arc::clone(&self.reader));
+                self.key_check
+                    .spawn(async move { state.key_checks().check(&state, &reader).await });
+            }
+            if let Some(Ok(KeyCheck::Refused)) = self.key_check.try_join_next() {
+                return self.end(EndCode::Unauthenticated);
             }
             if self.recorded_at.elapsed() >= self.state.record_interval() {
                 self.recorded_at = Instant::now();
@@ -251,7 +242,7 @@ impl Follower {
                 }
             }
             if let Some(first) = self.first_frame.take() {
-                return Event::default().event("moved").data(first);
+                return moved(&first);
             }
             if self.wanted.alerts && self.buffer.is_empty() {
                 self.arrivals.borrow_and_update();
@@ -276,25 +267,54 @@ impl Follower {
             // From here on it is what happens that is awaited, not the reader.
             stalled = false;
             if let Some(held) = self.buffer.pop_front() {
+                self.frames_held_up |= is_behind;
                 return self.alert(&held);
             }
             if !self.wanted.alerts {
                 self.phase = Phase::Following;
             }
+            let held_up = std::mem::take(&mut self.frames_held_up);
             match self.frames.as_mut().map_or(Waiting::Nothing, FrameReader::take) {
                 Waiting::Nothing => {}
-                Waiting::Frame(text) => return Event::default().event("moved").data(&*text),
+                Waiting::Frame(text) => return moved(&text),
+                // It was not offered them while alerts went first: it begins anew.
+                Waiting::TooLate if held_up => match self.begin_anew().await {
+                    Some(first) => return moved(&first),
+                    None => return self.end(EndCode::SlowReader),
+                },
                 Waiting::TooLate => return self.end(EndCode::SlowReader),
             }
-            let heartbeat = tokio::time::sleep(HEARTBEAT_INTERVAL);
+            // What comes for others is no event of this stream, and puts nothing off.
+            let heartbeat = tokio::time::sleep_until((self.handed_at + HEARTBEAT_INTERVAL).into());
             let shutdown = self.state.shutdown().clone();
             tokio::select! {
                 _ = self.arrivals.changed(), if self.wanted.alerts => {}
                 () = changed(&mut self.frames) => {}
                 () = shutdown.requested() => {}
+                Some(checked) = self.key_check.join_next(), if !self.key_check.is_empty() => {
+                    if let Ok(KeyCheck::Refused) = checked {
+                        return self.end(EndCode::Unauthenticated);
+                    }
+                }
                 () = heartbeat => return Event::default().comment("alive"),
             }
         }
+    }
+
+    /// What spread in the last five minutes instead of frames that are no longer kept.
+    async fn begin_anew(&mut self) -> Option<Arc<str>> {
+        let (frames, first) = first_frame(&self.state, self.frames.take()?).await.ok()?;
+        self.frames = Some(frames);
+        Some(first)
+    }
+
+    /// Whether something is there to be taken.
+    fn something_waits(&self) -> bool {
+        let alerts = &self.state.replica().alerts;
+        !self.buffer.is_empty()
+            || self.first_frame.is_some()
+            || self.frames.as_ref().is_some_and(FrameReader::is_behind)
+            || (self.wanted.alerts && !alerts.after(self.reader.scope, &self.cursor, 1).alerts.is_empty())
     }
 
     fn alert(&mut self, held: &HeldAlert) -> Event {
@@ -317,6 +337,20 @@ impl Follower {
         self.cursor
             .seal(self.state.key(), self.reader.scope, self.state.alert_partitions())
     }
+}
+
+/// A connection on which nothing was taken for too long is cut off without an `end`: its reader was sent away all the same.
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if self.phase != Phase::Ended && self.handed_at.elapsed() > self.stall_max && self.something_waits() {
+            self.state.metrics().streams_evicted.inc();
+        }
+    }
+}
+
+/// A frame as an event.
+fn moved(text: &str) -> Event {
+    Event::default().event("moved").data(text)
 }
 
 /// Waits for a frame, for ever where none is wanted.

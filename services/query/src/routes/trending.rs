@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tocsin_model::Scope;
 use tocsin_runtime::Problem;
 use tocsin_velocity::figures::WindowLength;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::IntoParams;
 
 use super::INVALID_CURSOR;
@@ -20,6 +20,7 @@ use super::reader::Reader;
 use crate::answer::{RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry};
 use crate::export::{Table, TableFormat};
 use crate::page::Rank;
+use crate::replica::ReplicaState;
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
@@ -30,59 +31,66 @@ const TRENDING_LIMIT_DEFAULT: usize = 20;
 /// The most rankings remembered. Beyond it the memory is dropped.
 const RANKINGS_MAX: usize = 64;
 
-/// Rankings made a moment ago. A ranking looks at every hot family, so one is made at a time, on a thread of its own.
+/// Rankings made a moment ago. A ranking looks at every hot family, so one is made at a time, on a thread of its own: work that nobody waits for any
+/// more keeps its turn until it ends.
 #[derive(Debug)]
 pub struct TrendingCache {
     rankings: Mutex<BTreeMap<(Scope, WindowLength), Remembered>>,
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Remembered {
-    /// When it was begun: what happened before is in it.
-    begun_at: Instant,
+    /// When it was done: one that took long is given out as often as one that did not.
+    made_at: Instant,
     ranking: Arc<Ranking>,
 }
 
 /// A ranking, and the entries of its first page.
 #[derive(Debug)]
-pub(super) struct Ranking {
+struct Ranking {
     families: RankedFamilies,
     first: Vec<(Rank, TrendingEntry)>,
-}
-
-impl Ranking {
-    /// The order of the families.
-    pub(super) fn families(&self) -> &RankedFamilies {
-        &self.families
-    }
 }
 
 impl Default for TrendingCache {
     fn default() -> Self {
         TrendingCache {
             rankings: Mutex::default(),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 }
 
 impl TrendingCache {
-    /// One that is young enough, and begun at `since` or later.
-    fn recent(&self, scope: Scope, length: WindowLength, since: Option<Instant>) -> Option<Arc<Ranking>> {
+    /// One that is young enough.
+    fn recent(&self, scope: Scope, length: WindowLength, now: Instant) -> Option<Arc<Ranking>> {
         let rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
         let remembered = rankings.get(&(scope, length))?;
-        let is_young = remembered.begun_at.elapsed() < TRENDING_AGE_MAX;
-        let is_since = since.is_none_or(|since| remembered.begun_at >= since);
-        (is_young && is_since).then(|| Arc::clone(&remembered.ranking))
+        let is_young = now.saturating_duration_since(remembered.made_at) < TRENDING_AGE_MAX;
+        is_young.then(|| Arc::clone(&remembered.ranking))
     }
 
-    fn put(&self, scope: Scope, length: WindowLength, begun_at: Instant, ranking: Arc<Ranking>) {
+    /// Makes a ranking by `rank` and remembers it from when it is done, by `clock`.
+    fn make(&self, rank: impl FnOnce() -> Ranking, clock: impl FnOnce() -> Instant) -> Arc<Ranking> {
+        let ranking = Arc::new(rank());
+        let families = &ranking.families;
+        self.put((families.scope, families.length), clock(), Arc::clone(&ranking));
+        ranking
+    }
+
+    /// Waits until nobody else looks at every hot family.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        turn.map_err(|error| Problem::internal(&error))
+    }
+
+    fn put(&self, of: (Scope, WindowLength), made_at: Instant, ranking: Arc<Ranking>) {
         let mut rankings = self.rankings.lock().unwrap_or_else(PoisonError::into_inner);
         if rankings.len() >= RANKINGS_MAX {
             rankings.clear();
         }
-        rankings.insert((scope, length), Remembered { begun_at, ranking });
+        rankings.insert(of, Remembered { made_at, ranking });
     }
 }
 
@@ -107,7 +115,8 @@ pub(crate) struct TrendingParameters {
 /// In pages: `next` of an answer, passed as `after`, goes on behind its last family. A ranking moves while it is read: a family that rises or falls past
 /// that place comes twice or not at all. The first 10,000 are ranked.
 ///
-/// As a table (`text/csv`, `application/vnd.apache.parquet`) it has one row for each family, without platforms; the header `Link` names the next page.
+/// As a table (`text/csv`, `application/vnd.apache.parquet`) it has one row for each family, without platforms; the header `Link` names the next page, and
+/// `tocsin-left-out` says how many families spread too and are in no page.
 #[utoipa::path(get, path = "/v1/trending", tag = "query", security(("api_key" = [])),
     params(TrendingParameters),
     responses(
@@ -129,12 +138,12 @@ pub(crate) async fn trending(
     if let Some(format) = export::format(parameters.format.as_deref(), &headers)? {
         let limit = export::rows(parameters.limit.as_deref())?;
         let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
-        let ranking = ranking(&state, reader.scope, length, None).await?;
+        let ranking = ranking(&state, reader.scope, length).await?;
         return Ok(table(&state, &ranking, (after, limit), format, &uri));
     }
     let limit = parameters::limit(parameters.limit.as_deref(), TRENDING_LIMIT_DEFAULT, TRENDING_LIMIT_MAX)?;
     let after = after(&state, reader.scope, length, parameters.after.as_deref())?;
-    let ranking = ranking(&state, reader.scope, length, None).await?;
+    let ranking = ranking(&state, reader.scope, length).await?;
     let (places, more) = ranking.families.page(after, limit);
     let next = places.last().filter(|_| more);
     let next = next.map(|last| last.seal(state.key(), reader.scope, list(length)));
@@ -176,6 +185,7 @@ fn table(
         as_of: told.as_of,
         lag_ms: told.lag_ms,
         next: cursor.map(|cursor| export::next_page(asked, &cursor)),
+        left_out: Some(told.families_left_out),
     };
     let (worker, ranking, places) = (state.clone(), Arc::clone(ranking), places.to_vec());
     let row = move |rank| {
@@ -204,35 +214,77 @@ fn after(state: &QueryState, scope: Scope, length: WindowLength, text: Option<&s
     text.map(open).transpose().map_err(|_| Problem::new(INVALID_CURSOR))
 }
 
-/// A ranking that is at most [`TRENDING_AGE_MAX`] old, and holds everything before `since`.
-pub(super) async fn ranking(
-    state: &QueryState,
-    scope: Scope,
-    length: WindowLength,
-    since: Option<Instant>,
-) -> Result<Arc<Ranking>, Problem> {
-    if let Some(recent) = state.trending().recent(scope, length, since) {
+/// A ranking that was done at most [`TRENDING_AGE_MAX`] ago.
+async fn ranking(state: &QueryState, scope: Scope, length: WindowLength) -> Result<Arc<Ranking>, Problem> {
+    if let Some(recent) = state.trending().recent(scope, length, Instant::now()) {
         return Ok(recent);
     }
-    let _turn = state
-        .trending()
-        .turn
-        .acquire()
-        .await
-        .map_err(|error| Problem::internal(&error))?;
-    if let Some(recent) = state.trending().recent(scope, length, since) {
+    let turn = state.trending().turn().await?;
+    if let Some(recent) = state.trending().recent(scope, length, Instant::now()) {
         return Ok(recent);
     }
-    let (worker, begun_at) = (state.clone(), Instant::now());
+    let worker = state.clone();
     let made = tokio::task::spawn_blocking(move || {
-        let (replica, now_ms) = (worker.replica(), now_ms());
-        let families = RankedFamilies::of(replica, scope, length, now_ms);
-        let (places, _) = families.page(None, TRENDING_LIMIT_MAX);
-        let entry = |rank: &Rank| Some((*rank, families.entry(replica, rank, now_ms)?));
-        let first = places.iter().filter_map(entry).collect();
-        Ranking { families, first }
+        let _turn = turn;
+        let rank = || ranked(worker.replica(), scope, length);
+        worker.trending().make(rank, Instant::now)
     });
-    let ranking = Arc::new(made.await.map_err(|error| Problem::internal(&error))?);
-    state.trending().put(scope, length, begun_at, Arc::clone(&ranking));
-    Ok(ranking)
+    made.await.map_err(|error| Problem::internal(&error))
+}
+
+fn ranked(replica: &ReplicaState, scope: Scope, length: WindowLength) -> Ranking {
+    let now_ms = now_ms();
+    let families = RankedFamilies::of(replica, scope, length, now_ms);
+    let (places, _) = families.page(None, TRENDING_LIMIT_MAX);
+    let entry = |rank: &Rank| Some((*rank, families.entry(replica, rank, now_ms)?));
+    let first = places.iter().filter_map(entry).collect();
+    Ranking { families, first }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a ranking is given out again for its time, however long it took to make.
+    #![allow(clippy::unwrap_used)]
+
+    use std::cell::Cell;
+
+    use tocsin_model::{Milliseconds, PartitionCount};
+    use tocsin_sketch::ColdConfig;
+
+    use super::*;
+    use crate::replica::{AlertLimits, ReplicaLimits};
+
+    #[test]
+    fn a_ranking_that_took_long_is_given_out_again() {
+        let replica = ReplicaState::new(
+            PartitionCount::new(1).unwrap(),
+            ColdConfig {
+                width: 64,
+                seed: 1,
+                lateness: Milliseconds::from_hours(2),
+            },
+            ReplicaLimits {
+                hot_records_max: 1,
+                announced_hashes_max: 1,
+                alerts: AlertLimits {
+                    count_max: 1,
+                    age_ms_max: 1,
+                },
+            },
+        );
+        let cache = TrendingCache::default();
+        let (scope, length) = (Scope::All, WindowLength::Hour1);
+        let clock = Cell::new(Instant::now());
+        let made = cache.make(
+            || {
+                clock.set(clock.get() + 2 * TRENDING_AGE_MAX);
+                ranked(&replica, scope, length)
+            },
+            || clock.get(),
+        );
+        let recent = cache.recent(scope, length, clock.get() + TRENDING_AGE_MAX / 2).unwrap();
+        assert!(Arc::ptr_eq(&recent, &made));
+        assert!(cache.recent(scope, length, clock.get() + TRENDING_AGE_MAX).is_none());
+        assert!(cache.recent(Scope::Coordinators, length, clock.get()).is_none());
+    }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 use axum::Router;
-use tocsin_model::Sharing;
+use tocsin_model::{PartyId, Scope, Sharing};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -13,6 +13,8 @@ use crate::world::*;
 /// The coordinators and seven parties.
 pub const SCOPES: u8 = 8;
 pub const FAMILIES: u8 = 20;
+/// As many streams as a key may have open unless an operator says otherwise.
+pub const READERS_OF_A_KEY: usize = 16;
 /// Publishes for coordinators, and has no readers.
 const ELSEWHERE: u16 = 9;
 
@@ -54,6 +56,40 @@ impl Crowd {
         crowd.tell();
         crowd.bare.state.set_ready();
         crowd
+    }
+
+    /// For each scope further keys, so many that `readers` of all scopes share one by sixteen.
+    pub async fn reader_keys(&self, readers: usize) -> Vec<Vec<String>> {
+        let count = readers.div_ceil(usize::from(SCOPES)).div_ceil(READERS_OF_A_KEY);
+        let mut keys = Vec::new();
+        for scope in 0..SCOPES {
+            let subject = match Crowd::scope(scope) {
+                Scope::Party(party) => KeySubject::Party(party),
+                _ => KeySubject::Coordinators,
+            };
+            let mut of_scope = Vec::new();
+            for _ in 0..count {
+                let roles = KeyRoles::of(&[Role::Reader]);
+                let (_, key) = self.bare.store.issue_key(subject, roles).await.unwrap();
+                of_scope.push(key.expose().to_owned());
+            }
+            keys.push(of_scope);
+        }
+        keys
+    }
+
+    /// A scope by its place among the keys.
+    pub fn scope(place: u8) -> Scope {
+        match place {
+            0 => Scope::Coordinators,
+            party => Scope::Party(PartyId(u16::from(party))),
+        }
+    }
+
+    /// The number of the newest frame of each scope.
+    pub fn newest_frames(&self) -> Vec<u64> {
+        let newest = |place| self.bare.state.newest_frame(Crowd::scope(place));
+        (0..SCOPES).map(|place| newest(place).unwrap_or(0)).collect()
     }
 
     /// A content of a scope.
