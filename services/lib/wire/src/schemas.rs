@@ -163,9 +163,9 @@ impl SchemaName {
         NEWEST[self as usize].1
     }
 
-    /// The same of the first version.
-    pub(crate) fn first_fingerprint(self) -> u64 {
-        FIRST[self as usize]
+    /// The same of every version, the first one first.
+    pub(crate) fn fingerprints(self) -> &'static [u64] {
+        &FINGERPRINTS[self as usize]
     }
 }
 
@@ -176,7 +176,12 @@ static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
     })
 });
 
-static FIRST: LazyLock<[u64; 13]> = LazyLock::new(|| SchemaName::ALL.map(|name| fingerprint_own(name.versions()[0])));
+static FINGERPRINTS: LazyLock<[Vec<u64>; 13]> = LazyLock::new(|| {
+    SchemaName::ALL.map(|name| {
+        let texts = name.versions().iter();
+        texts.map(|text| fingerprint_own(text)).collect()
+    })
+});
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {
     let mut schemas = Schemas {

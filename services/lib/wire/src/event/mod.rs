@@ -81,7 +81,7 @@ pub fn decode<'a>(bytes: &'a [u8], schemas: &Schemas) -> Result<Decoded<'a>, Eve
     ] {
         let versions = [
             (name.fingerprint(), Fields::Newest),
-            (name.first_fingerprint(), Fields::First),
+            (name.fingerprints()[0], Fields::First),
         ];
         if let Some((_, fields)) = versions.into_iter().find(|(of, _)| *of == fingerprint) {
             let datum = Cow::Borrowed(datum);
