@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
+use tocsin_model::{Class, ContentHash, ContentId, FamilyId, PartyId};
 
 use crate::centres::Centres;
 use crate::names::{Name, Names};
@@ -36,6 +36,7 @@ pub(crate) struct Index {
     /// Names of all announcements.
     names: usize,
     forgotten_early: u64,
+    frames_uncorroborated: u64,
     lookup: Lookup,
     near: Vec<Found<(Class, ContentId)>>,
 }
@@ -137,12 +138,12 @@ impl Index {
     /// with the largest share, of those that are wanted and whose family it may join; of equal ones that of the lowest id.
     pub(crate) fn same_video(
         &mut self,
-        own: ContentId,
+        (own, party): (ContentId, PartyId),
         video: &Video,
         is_looked_in: impl Fn(Class) -> bool,
         wanted: impl Fn(&Announced) -> bool,
     ) -> Vec<(Class, u16, Announced)> {
-        let mut found = Vec::new();
+        let (mut found, mut alone) = (Vec::new(), 0);
         let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
         // One class at a time, as with pictures.
         for class in self.frames.keys().copied().filter(|class| is_looked_in(*class)) {
@@ -151,20 +152,53 @@ impl Index {
             let candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
             let same = candidates.into_iter().filter_map(|(_, content)| {
                 let announcement = self.announcements.get(&(content, class))?;
-                let share = announcement
-                    .names
-                    .videos()
-                    .filter_map(|other| video.same(other))
-                    .max()?;
                 let known = &announcement.known;
+                let same = announcement.names.told_videos().filter_map(|(other, told_by)| {
+                    let share = video.same(other)?;
+                    Some((share, self.is_corroborated((own, party), told_by, known.family, class)))
+                });
+                let same: Vec<(u16, bool)> = same.collect();
+                let share = same.iter().filter(|(_, is_corroborated)| *is_corroborated).max();
+                alone += usize::from(share.is_none() && !same.is_empty());
                 let may_join = self.may_join_by_frames(own, video, known.family, class);
-                may_join.then_some((share, Reverse(content), known))
+                may_join.then_some((share?.0, Reverse(content), known))
             });
             let best = same.max_by_key(|(share, content, _)| (*share, *content));
             found.extend(best.map(|(share, _, known)| (class, share, known.clone())));
         }
         (self.lookup, self.near) = (lookup, near);
+        self.frames_uncorroborated += alone as u64;
         found
+    }
+
+    /// Whether a content of which a party tells may come into a family by frames that `told_by` alone told of what is announced: what is announced of
+    /// another family itself, hot or listed, waits for a second party to tell like frames, since the one may tell what it likes of any content.
+    pub(crate) fn is_corroborated(
+        &self,
+        (own, party): (ContentId, PartyId),
+        told_by: Option<PartyId>,
+        family: FamilyId,
+        class: Class,
+    ) -> bool {
+        let announced = self.get(own, class).or_else(|| self.get(own, Class::All));
+        told_by.is_none_or(|told_by| told_by == party) || announced.is_none_or(|own| own.family == family)
+    }
+
+    /// An event says these names of what is announced: those of which a second party tells like frames now.
+    pub(crate) fn corroborate<'a>(
+        &mut self,
+        content: ContentId,
+        class: Class,
+        told: impl IntoIterator<Item = &'a Name>,
+    ) -> Names {
+        let Some(announcement) = self.announcements.get_mut(&(content, class)) else {
+            return Names::default();
+        };
+        let corroborated = announcement.names.corroborate(told);
+        for video in corroborated.videos() {
+            self.centres.corroborate(announcement.known.family, class, video);
+        }
+        corroborated
     }
 
     /// What stands for an announced content, as far as it is known.
@@ -217,7 +251,7 @@ impl Index {
         if let Some(pdq) = added.pdqs().next() {
             self.centres.set(announcement.known.family, class, *pdq);
         }
-        for video in added.videos() {
+        for (video, told_by) in added.told_videos() {
             let inserted = video
                 .frames()
                 .iter()
@@ -226,7 +260,7 @@ impl Index {
             announcement.frames.reserve_exact(video.frames().len());
             announcement.frames.extend(inserted.filter_map(Result::ok));
             *self.frames.entry(class).or_default() += announcement.frames.len() - before;
-            self.centres.set_video(announcement.known.family, class, video);
+            self.centres.set_video(announcement.known.family, class, video, told_by);
         }
         self.names += announcement.names.count() - names_before;
         for name in added.iter() {
@@ -303,6 +337,11 @@ impl Index {
     pub(crate) fn forgotten_early(&self) -> u64 {
         self.forgotten_early
     }
+
+    /// Videos that are the same as one of which one party alone told the frames, and did not join it for that.
+    pub(crate) fn frames_uncorroborated(&self) -> u64 {
+        self.frames_uncorroborated
+    }
 }
 
 /// Of announced videos so many are looked at for one that was seen.
@@ -329,7 +368,11 @@ impl Early {
         if !is_known && self.names.len() >= contents_max {
             return 1;
         }
-        self.names.entry((content, class)).or_default().add(names);
+        let known = self.names.entry((content, class)).or_default();
+        for name in names {
+            known.add([name]);
+            known.corroborate([name]);
+        }
         0
     }
 }

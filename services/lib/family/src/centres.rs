@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use tocsin_model::{Class, FamilyId};
+use tocsin_model::{Class, FamilyId, PartyId};
 
 use crate::pdq::Pdq;
 use crate::video::Video;
@@ -17,6 +17,8 @@ struct Centre {
     pdqs: Vec<Pdq>,
     /// Of each two fewer than [`Video::CENTRE_SHARE_MIN`] of a hundred frames agree.
     videos: Vec<Video>,
+    /// Whether one party alone told the frames of the first video.
+    is_of_one_party: bool,
     announcements: usize,
 }
 
@@ -56,11 +58,12 @@ impl Centres {
     pub(crate) fn enter(&mut self, family: FamilyId, class: Class, before: Option<FamilyId>) {
         let before = before.filter(|before| *before != family);
         let before = before.and_then(|before| self.0.get(&(before, class)));
-        let before = before.map(|before| (before.pdqs.clone(), before.videos.clone()));
-        let (pdqs, videos) = before.unwrap_or_default();
+        let before = before.map(|before| (before.pdqs.clone(), before.videos.clone(), before.is_of_one_party));
+        let (pdqs, videos, is_of_one_party) = before.unwrap_or_default();
         let centre = self.0.entry((family, class)).or_default();
         centre.announcements += 1;
         pdqs.into_iter().for_each(|pdq| centre.add(pdq));
+        centre.is_of_one_party |= centre.videos.is_empty() && is_of_one_party;
         videos.iter().for_each(|video| centre.add_video(video));
     }
 
@@ -84,11 +87,22 @@ impl Centres {
     }
 
     /// The first video of a family is its centre.
-    pub(crate) fn set_video(&mut self, family: FamilyId, class: Class, video: &Video) {
-        if let Some(centre) = self.0.get_mut(&(family, class))
-            && centre.videos.is_empty()
-        {
+    pub(crate) fn set_video(&mut self, family: FamilyId, class: Class, video: &Video, told_by: Option<PartyId>) {
+        let Some(centre) = self.0.get_mut(&(family, class)) else {
+            return;
+        };
+        if centre.videos.is_empty() {
             centre.add_video(video);
+            centre.is_of_one_party = told_by.is_some();
+        } else if told_by.is_none() {
+            centre.corroborate(video);
+        }
+    }
+
+    /// Two parties told like frames of a content of the family: where its centre is what one alone told of, that gives way.
+    pub(crate) fn corroborate(&mut self, family: FamilyId, class: Class, video: &Video) {
+        if let Some(centre) = self.0.get_mut(&(family, class)) {
+            centre.corroborate(video);
         }
     }
 
@@ -115,6 +129,12 @@ impl Centre {
     fn is_video_near(&self, video: &Video) -> bool {
         let is_near = |centre: &Video| centre.agreement(video) >= Video::CENTRE_SHARE_MIN;
         self.videos.iter().any(is_near)
+    }
+
+    fn corroborate(&mut self, video: &Video) {
+        if std::mem::take(&mut self.is_of_one_party) && !self.is_video_near(video) {
+            self.videos[0] = video.clone();
+        }
     }
 
     fn add_video(&mut self, video: &Video) {

@@ -2,12 +2,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use tocsin_model::{
-    Algorithm, Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId,
-    Sharing, Timestamp,
+    Algorithm, Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, Milliseconds,
+    PartyId, Sharing, Timestamp,
 };
 
+use crate::allowance::Allowance;
 use crate::announced::{Announced, Index};
-use crate::asserted::Asserted;
 use crate::names::{Name, Names};
 use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
@@ -21,9 +21,14 @@ pub struct LinkFinder {
     announced: Index,
     recent: Recent,
     told: Told,
-    asserted: Asserted,
+    /// Links by a party's word alone, in an hour.
+    asserted: Allowance,
+    /// Frames looked up, in a minute.
+    frames: Allowance,
     further: Vec<FurtherHash>,
     left_out: u64,
+    /// Videos that did not join since one party alone told the frames.
+    alone: u64,
 }
 
 /// One event's content, as the finder looks at it.
@@ -51,9 +56,11 @@ impl LinkFinder {
             announced: Index::default(),
             recent: Recent::default(),
             told: Told::default(),
-            asserted: Asserted::default(),
+            asserted: Allowance::new(Milliseconds::from_hours(1)),
+            frames: Allowance::new(Milliseconds::from_minutes(1)),
             further: Vec::new(),
             left_out: 0,
+            alone: 0,
         }
     }
 
@@ -85,13 +92,14 @@ impl LinkFinder {
         // A URL in its normal form has no further hash, and is one of those that are written otherwise.
         let is_url = seen.own.hash.algorithm() == Algorithm::Url;
         if !seen.further.is_empty() || seen.own.pdq.is_some() || is_url {
-            let entry = Remembered {
+            let mut entry = Remembered {
                 own: seen.own,
                 further: seen.further,
                 party: seen.party,
                 sharing: seen.sharing,
                 at: seen.at,
             };
+            entry.tells_frames_alone();
             for name in entry.names() {
                 for (class, known) in self.announced.with_hash(name.id) {
                     let own = self.announced.family(entry.content(), class);
@@ -99,7 +107,14 @@ impl LinkFinder {
                 }
             }
             self.recent.make_room(entry.at, &self.limits);
-            if let Some(new) = self.recent.new_names(&entry, &self.limits) {
+            if let Some(mut new) = self.recent.new_names(&entry, &self.limits) {
+                let frames = new.videos().map(|video| video.frames().len()).sum();
+                let most = self.limits.party_frames_max;
+                if !self.frames.takes(entry.party, entry.at, frames, most) {
+                    // As if the event had none: it counts, and its digest is a hash as any other.
+                    entry.forget_frames();
+                    new.forget_frames();
+                }
                 self.seen_first(&entry, &new, &mut links);
                 self.recent.add(entry);
             }
@@ -130,7 +145,7 @@ impl LinkFinder {
             let is_looked_in = |class| entry.is_seen_with(class);
             let same = self
                 .announced
-                .same_video(entry.content(), video, is_looked_in, is_another);
+                .same_video((entry.content(), entry.party), video, is_looked_in, is_another);
             links.extend(same.into_iter().flat_map(|(class, share, known)| {
                 let own = self.announced.family(entry.content(), class);
                 let own = equal.get(&class).copied().unwrap_or(own);
@@ -143,15 +158,18 @@ impl LinkFinder {
         let own: Vec<(Class, Announced)> = own.map(|(class, known)| (class, known.clone())).collect();
         for (class, known) in own {
             let names_max = self.limits.announced_max;
-            let added = self.announced.add(known.content, class, new.iter(), names_max);
-            self.tell(known.content, class, &added, entry.at);
-            links.extend(self.joining(&known, &added, class, entry.at));
+            let mut news = self.announced.add(known.content, class, new.iter(), names_max);
+            news.add(self.announced.corroborate(known.content, class, new.iter()).iter());
+            let news = self.announced.names(known.content, class).of_ids(&news);
+            self.tell(known.content, class, &news, entry.at);
+            links.extend(self.joining(&known, &news, class, entry.at));
         }
     }
 
     /// Notes further hashes of what is announced, to be said to everyone who looks for it.
     fn tell(&mut self, content: ContentId, class: Class, names: &Names, at: Timestamp) {
-        let further = names.iter().filter(|name| name.id != content);
+        // Of a content that the digest of its frames names, nobody else knows them.
+        let further = names.iter().filter(|name| name.id != content || name.video.is_some());
         self.further.extend(further.map(|name| {
             FurtherHash {
                 content,
@@ -162,6 +180,7 @@ impl LinkFinder {
                     .flat_map(|video| video.frames())
                     .map(|frame| frame.to_bytes())
                     .collect(),
+                told_by: name.told_by,
                 class,
                 at,
             }
@@ -190,7 +209,7 @@ impl LinkFinder {
                 _ => false,
             };
             let party = link.party.filter(|_| is_asserted);
-            party.is_none_or(|party| self.asserted.has_room(party, link.at, party_links_max))
+            party.is_none_or(|party| self.asserted.takes(party, link.at, 1, party_links_max))
         });
         links
     }
@@ -209,7 +228,10 @@ impl LinkFinder {
         // Only events that the announcement's scope sees may tell.
         let told = self.recent.with_hash(known.content).rev().take(LATEST_MAX);
         let told = told.filter(|entry| entry.content() == known.content && entry.is_in(class));
-        let told = names.add(told.flat_map(Remembered::names));
+        let told: Vec<&Name> = told.flat_map(Remembered::names).collect();
+        let mut news = names.add(told.iter().copied());
+        news.add(names.corroborate(told).iter());
+        let told = names.of_ids(&news);
         self.tell(known.content, class, &told, at);
         // What joined it before follows its founder into another family; only new names find more.
         let is_known = self.announced.get(known.content, class).is_some();
@@ -221,9 +243,21 @@ impl LinkFinder {
     /// An announced content has a further hash, as an event told that another instance saw: the links of contents seen before. `name` is
     /// the hash under its own id.
     pub fn further(&mut self, content: ContentId, class: Class, name: &Name, at: Timestamp) -> Vec<Link> {
-        let added = self.announced.add(content, class, [name], self.limits.announced_max);
+        let mut news = self.announced.add(content, class, [name], self.limits.announced_max);
+        if name.hash.algorithm() == Algorithm::Vpdq {
+            news.add(self.announced.corroborate(content, class, [name]).iter());
+            let names = self.announced.names(content, class);
+            news = names.of_ids(&news);
+            // Of the records of a hash compaction keeps the last: whoever knows more than it says tells it again.
+            let mut own = Names::default();
+            own.add([name]);
+            let known = names.of_ids(&own);
+            if known.iter().any(|known| known.says_more_than(name)) {
+                self.tell(content, class, &known, at);
+            }
+        }
         let known = self.announced.get(content, class).cloned();
-        let links = known.map(|known| self.joining(&known, &added, class, at));
+        let links = known.map(|known| self.joining(&known, &news, class, at));
         self.untold(links.unwrap_or_default())
     }
 
@@ -258,7 +292,7 @@ impl LinkFinder {
                 }
             }
         }
-        for video in names.videos() {
+        for (video, told_by) in names.told_videos() {
             let is_wanted = |entry: &Remembered| entry.content() != known.content && entry.is_seen_with(class);
             for (share, entry) in self.recent.same_video(video, is_wanted) {
                 let may_join = |own| {
@@ -266,6 +300,11 @@ impl LinkFinder {
                         .may_join_by_frames(entry.content(), own, known.family, class)
                 };
                 let is_one_family = entry.videos().any(may_join) || self.shares_hash(&entry, class);
+                let whose = (entry.content(), entry.party);
+                if !self.announced.is_corroborated(whose, told_by, known.family, class) {
+                    self.alone += 1;
+                    continue;
+                }
                 if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
                     let own = self.announced.family(entry.content(), class);
                     links.extend(self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share)));
@@ -332,7 +371,7 @@ impl LinkFinder {
         videos.any(|video| {
             let same = self
                 .announced
-                .same_video(entry.content(), video, |of| of == class, is_wanted);
+                .same_video((entry.content(), entry.party), video, |of| of == class, is_wanted);
             !same.is_empty()
         })
     }
@@ -351,7 +390,7 @@ impl LinkFinder {
     /// `tocsin.families` need not know any more.
     pub fn withdrawn(&mut self, content: ContentId, class: Class) -> Vec<ContentId> {
         let names = self.announced.withdraw(content, class);
-        let further = names.iter().filter(|name| name.id != content);
+        let further = names.iter().filter(|name| name.id != content || name.video.is_some());
         further.map(|name| name.id).collect()
     }
 
@@ -382,6 +421,16 @@ impl LinkFinder {
     pub fn limits_reached(&self) -> u64 {
         self.announced.forgotten_early() + self.recent.forgotten_early() + self.left_out + self.asserted.refused()
     }
+
+    /// Frames that were not looked up, since their party had its part of the minute.
+    pub fn frames_refused(&self) -> u64 {
+        self.frames.refused()
+    }
+
+    /// Videos that did not join a family since one party alone told the frames they share with it.
+    pub fn frames_uncorroborated(&self) -> u64 {
+        self.announced.frames_uncorroborated() + self.alone
+    }
 }
 
 /// Of the contents seen lately so many at most are looked at for one PDQ hash of an announcement: the nearest.
@@ -394,6 +443,21 @@ const SHARED_MAX: usize = 8;
 const LINKS_MAX: usize = 4_096;
 
 impl Remembered {
+    /// The frames of its videos are told by its party, and so far by nobody else.
+    fn tells_frames_alone(&mut self) {
+        let party = Some(self.party);
+        for name in [&mut self.own].into_iter().chain(&mut self.further) {
+            name.told_by = party.filter(|_| name.video.is_some());
+        }
+    }
+
+    fn forget_frames(&mut self) {
+        [&mut self.own]
+            .into_iter()
+            .chain(&mut self.further)
+            .for_each(Name::forget_frames);
+    }
+
     /// Whether the scope of this class sees the event.
     fn is_in(&self, class: Class) -> bool {
         self.sharing.classes(self.party).any(|own| class.scope().contains(own))

@@ -1,4 +1,4 @@
-use tocsin_model::{ContentHash, ContentId, FurtherHash};
+use tocsin_model::{ContentHash, ContentId, FurtherHash, PartyId};
 
 use crate::pdq::Pdq;
 use crate::video::Video;
@@ -14,6 +14,8 @@ pub struct Name {
     pub pdq: Option<Pdq>,
     /// What it is matched by where it is the digest of a video's frames and they are known.
     pub video: Option<Video>,
+    /// The party that alone told the video's frames; `None` where several did, and where nobody knows.
+    pub told_by: Option<PartyId>,
 }
 
 /// What stands for a content: its hashes, each once.
@@ -24,8 +26,13 @@ impl Name {
     /// The name that a hash is.
     pub fn new(id: ContentId, hash: ContentHash) -> Name {
         let pdq = Pdq::of(&hash).ok();
-        let video = None;
-        Name { id, hash, pdq, video }
+        Name {
+            id,
+            hash,
+            pdq,
+            video: None,
+            told_by: None,
+        }
     }
 
     /// The name that the digest of a video's frames is.
@@ -41,15 +48,63 @@ impl Name {
     pub fn of_further(id: ContentId, further: &FurtherHash) -> Name {
         let video = Video::of(further.frames.iter().map(|frame| Pdq::from_bytes(*frame)));
         Name {
+            told_by: further.told_by.filter(|_| video.is_some()),
             video,
             ..Name::new(id, further.hash.clone())
         }
     }
 }
 
+impl Name {
+    /// Whether frames are known of this digest, or of those that several parties tell of them, where the other says it not.
+    pub(crate) fn says_more_than(&self, other: &Name) -> bool {
+        let has_frames = self.video.is_some();
+        has_frames && (other.video.is_none() || (self.told_by.is_none() && other.told_by.is_some()))
+    }
+
+    /// Leaves the digest.
+    pub(crate) fn forget_frames(&mut self) {
+        (self.video, self.told_by) = (None, None);
+    }
+}
+
 impl Names {
+    pub(crate) fn forget_frames(&mut self) {
+        self.0.iter_mut().for_each(Name::forget_frames);
+    }
+
     /// So many hashes of a content are kept: those known first.
     pub(crate) const MAX: usize = 64;
+
+    /// Takes note that parties told frames of videos that are the same as those another one alone told of. Returns the names of which that is news.
+    pub(crate) fn corroborate<'a>(&mut self, told: impl IntoIterator<Item = &'a Name>) -> Names {
+        let mut corroborated = Names::default();
+        for name in told {
+            let Some(video) = &name.video else { continue };
+            let is_by_another = |known: &Name| known.told_by != name.told_by;
+            let is_same = |known: &Name| {
+                let same = |known: &Video| known == video || known.same(video).is_some();
+                known.id != name.id && known.video.as_ref().is_some_and(same)
+            };
+            let mut others = self.0.iter().filter(|known| is_by_another(known));
+            let is_seconded = others.any(is_same);
+            let news = self.0.iter_mut().filter(|known| {
+                let is_itself = known.id == name.id && (is_seconded || is_by_another(known));
+                known.told_by.is_some() && (is_itself || (is_by_another(known) && is_same(known)))
+            });
+            for known in news {
+                known.told_by = None;
+                corroborated.0.push(known.clone());
+            }
+        }
+        corroborated
+    }
+
+    /// The names that have one of these ids.
+    pub(crate) fn of_ids(&self, ids: &Names) -> Names {
+        let of_ids = self.0.iter().filter(|name| ids.iter().any(|of| of.id == name.id));
+        Names(of_ids.cloned().collect())
+    }
 
     /// Takes up further names, and says which were new: a digest whose frames were not known is.
     pub(crate) fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a Name>) -> Names {
@@ -58,7 +113,10 @@ impl Names {
             let is_full = self.0.len() == Names::MAX;
             match self.0.iter_mut().find(|known| known.id == name.id) {
                 Some(known) if known.video.is_some() || name.video.is_none() => continue,
-                Some(known) => known.video.clone_from(&name.video),
+                Some(known) => {
+                    known.video.clone_from(&name.video);
+                    known.told_by = name.told_by;
+                }
                 None if is_full => continue,
                 None => {
                     // Most contents have one or two: room for more would be most of what a long watch list takes.
@@ -81,6 +139,12 @@ impl Names {
 
     pub(crate) fn videos(&self) -> impl Iterator<Item = &Video> {
         self.0.iter().filter_map(|name| name.video.as_ref())
+    }
+
+    /// Videos, each with the party that alone told its frames.
+    pub(crate) fn told_videos(&self) -> impl Iterator<Item = (&Video, Option<PartyId>)> {
+        let videos = self.0.iter();
+        videos.filter_map(|name| Some((name.video.as_ref()?, name.told_by)))
     }
 
     /// A PDQ hash counts twice, since it is looked for in two ways, and each frame of a video once.

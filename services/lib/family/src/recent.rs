@@ -24,6 +24,8 @@ pub struct Limits {
     /// The most links that one party may assert in an hour: by its word alone (`same_as`), or of announced contents, by hashes that it names
     /// together. A crisis has some thousand variants.
     pub party_links_max: usize,
+    /// The most frames of one party's videos that are looked up in a minute. What is beyond is found by its digest alone.
+    pub party_frames_max: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             announced_max: 1_000_000,
             links_max: 200_000,
             party_links_max: 4_096,
+            party_frames_max: 131_072,
         }
     }
 }

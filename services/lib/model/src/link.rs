@@ -150,6 +150,8 @@ pub struct FurtherHash {
     pub hash: ContentHash,
     /// Of a digest of a video's frames the frames themselves, those that are matched: PDQ hashes, 64 at most.
     pub frames: Vec<[u8; 32]>,
+    /// The party that alone told those frames; `None` where several did, where nobody knows, and where there are none.
+    pub told_by: Option<PartyId>,
     /// The class in which the content is announced.
     pub class: Class,
     /// When it was first said.

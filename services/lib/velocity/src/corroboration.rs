@@ -1,4 +1,4 @@
-//! One party's word does not make one family of two that other parties' events tell of, and not of a few copies: a second party has to say so too.
+//! One party's word, or the frames that it alone tells of, does not make one family of two that other parties' events tell of, and not of a few copies: a second party has to say so too.
 //!
 //! A content's group knows what is told of the content's own family, and not of the other one. So a link that has to wait is asked about at the
 //! home of the other family, which lets it pass where nobody but that party tells of its own; and one such link alone, since what it lets in is told of
@@ -17,13 +17,39 @@ use crate::membership::Tidings;
 /// has little to lose, and the variants of a crisis are linked before they are many.
 const TOLD_OF_BY: u64 = 20;
 
+/// What one party says of two families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) party: PartyId,
+    /// So many of a hundred frames are the same, by those that it tells of; `None`: it says that they are one.
+    pub(crate) share: Option<u16>,
+}
+
+impl Word {
+    /// What a link rests on, where that is one party's word.
+    fn of(link: &Link) -> Option<Word> {
+        let share = match link.evidence {
+            Evidence::PartyLink => None,
+            Evidence::FrameShare(share) => Some(share),
+            _ => return None,
+        };
+        let party = link.party?;
+        Some(Word { party, share })
+    }
+
+    fn evidence(self) -> Evidence {
+        self.share.map_or(Evidence::PartyLink, Evidence::FrameShare)
+    }
+}
+
 impl Group {
     /// Whether a link rests on one party's word, and waits for another's since a third one's events tell of the content's family. The home of the
     /// other family is asked once.
     pub(crate) fn waits_for_another(&mut self, link: &Link, out: &mut Vec<Output>) -> bool {
-        let (Evidence::PartyLink, Some(party)) = (link.evidence, link.party) else {
+        let Some(word) = Word::of(link) else {
             return false;
         };
+        let party = word.party;
         if !self.is_told_of_by_others(link.content, link.class, party) {
             return false;
         }
@@ -34,7 +60,7 @@ impl Group {
             (Inserted::Known, Inserted::New) => return false,
             // Out of a family that it is in nobody takes it alone, whatever is told of the other one.
             (Inserted::New, _) if self.families.of(link.content, link.class) == FamilyId(link.content) => {
-                let question = Tidings::Asked(party);
+                let question = Tidings::Asked(word);
                 self.say_once((link.family, link.class), link.content, Some(&question), out);
             }
             _ => {}
@@ -65,13 +91,13 @@ impl Group {
         &mut self,
         (family, class): (FamilyId, Class),
         founder: ContentId,
-        party: PartyId,
+        word: Word,
         out: &mut Vec<Output>,
     ) {
-        if !self.is_told_of_by_others(family.0, class, party) {
+        if !self.is_told_of_by_others(family.0, class, word.party) {
             let token = self.let_in(family, class);
             self.retries.insert(token, self.now);
-            let answer = Tidings::Granted(party);
+            let answer = Tidings::Granted(word);
             self.say_once((FamilyId(founder), class), family.0, Some(&answer), out);
         }
     }
@@ -81,7 +107,7 @@ impl Group {
         &mut self,
         (content, class): (ContentId, Class),
         family: FamilyId,
-        party: PartyId,
+        word: Word,
         out: &mut Vec<Output>,
     ) {
         // What joined another family meanwhile was asked about for itself alone.
@@ -100,8 +126,8 @@ impl Group {
             content,
             hash,
             family,
-            evidence: Evidence::PartyLink,
-            party: Some(party),
+            evidence: word.evidence(),
+            party: Some(word.party),
             class,
             at: self.now,
         };

@@ -331,6 +331,7 @@ pub fn further_hash(content: u8, class: Class, hash: &ContentHash) -> Made {
         content: id(content),
         hash: hash.clone(),
         frames: Vec::new(),
+        told_by: None,
         class,
         at: Timestamp(START),
     };

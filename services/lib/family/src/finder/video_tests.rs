@@ -68,6 +68,12 @@ fn told(links: &[Link]) -> Vec<(u128, u128, Evidence)> {
         .collect()
 }
 
+impl Name {
+    fn into_list(self) -> Vec<Name> {
+        vec![self]
+    }
+}
+
 #[test]
 fn a_copy_joins_whether_it_comes_before_the_announcement_or_after_it() {
     let clip = frames(0..20);
@@ -199,4 +205,202 @@ fn what_is_announced_to_one_party_takes_no_places_of_what_is_announced_to_all() 
     let in_all: Vec<&Link> = links.iter().filter(|link| link.class == Class::All).collect();
     assert_eq!(in_all.len(), 1);
     assert_eq!(in_all[0].family, FamilyId(ContentId(5)));
+}
+
+/// What a party tells of a file.
+fn told_by(party: u16, id: u128, frames: &[Frame]) -> Seen<'static> {
+    Seen {
+        party: PartyId(party),
+        ..file(id, frames)
+    }
+}
+
+#[test]
+fn a_digest_told_without_its_frames_takes_them_from_nobody() {
+    let clip = frames(0..20);
+    let [mut reader, mut other] = [(); 2].map(|()| LinkFinder::new(Limits::default()));
+    reader.announced(&announcement(5, 5));
+    other.announced(&announcement(5, 5));
+    reader.seen(file(5, &clip));
+    let with_frames = reader.take_further();
+    // Another instance hears the digest by itself before it has read the record: in the topic its own comes last, and compaction keeps that.
+    let digest = Name::new(ContentId(1_005), with_frames[0].hash.clone());
+    other.seen(Seen {
+        further: vec![digest],
+        ..file(5, &[])
+    });
+    let without = other.take_further();
+    assert!(without.len() == 1 && without[0].frames.is_empty());
+    reader.further(
+        ContentId(5),
+        Class::All,
+        &Name::of_further(ContentId(1_005), &without[0]),
+        Timestamp(0),
+    );
+    assert_eq!(
+        reader.take_further(),
+        with_frames,
+        "who knows the frames tells them again"
+    );
+    let frames_again = Name::of_further(ContentId(1_005), &with_frames[0]);
+    reader.further(ContentId(5), Class::All, &frames_again, Timestamp(0));
+    other.further(ContentId(5), Class::All, &frames_again, Timestamp(0));
+    assert_eq!((reader.take_further(), other.take_further()), (vec![], vec![]));
+    for finder in [&mut reader, &mut other] {
+        let links = finder.seen(file(8, &copy(&clip, 40)));
+        assert_eq!(told(&links), [(8, 5, Evidence::FrameShare(100))]);
+    }
+}
+
+#[test]
+fn a_party_has_its_part_of_the_look_ups_by_frames_and_no_other_pays_for_it() {
+    let limits = Limits {
+        party_frames_max: 100,
+        ..Limits::default()
+    };
+    let clip = frames(0..20);
+    let mut finder = LinkFinder::new(limits);
+    finder.seen(file(5, &clip));
+    finder.announced(&announcement(5, 5));
+    finder.take_further();
+    let at = |minute: i64| Timestamp(60_000 * minute + 500);
+    let mut see = |party, id, minute| {
+        let seen = Seen {
+            at: at(minute),
+            ..told_by(party, id, &copy(&clip, id as usize % 32))
+        };
+        let links = finder.seen(seen);
+        (links.len(), finder.frames_refused())
+    };
+    // Twenty were looked up in the first minute.
+    for id in 10..14 {
+        assert_eq!(see(1, id, 0), (1, 0));
+    }
+    assert_eq!(see(1, 14, 0), (0, 20), "the hundred are full");
+    assert_eq!(
+        see(1, 10, 0),
+        (0, 20),
+        "a copy of what was looked up costs nothing, and its link was told"
+    );
+    assert_eq!(see(2, 15, 0), (1, 20), "another party's are its own");
+    assert_eq!(
+        see(1, 14, 1),
+        (1, 20),
+        "with the next copy of the next minute it is found"
+    );
+    // Its digest was kept as a hash.
+    let mut finder = LinkFinder::new(Limits {
+        party_frames_max: 19,
+        ..Limits::default()
+    });
+    finder.seen(file(5, &clip));
+    let same_digest = Seen {
+        further: vec![Name::new(ContentId(1_005), hash(Algorithm::Vpdq, 1_005))],
+        ..file(6, &[])
+    };
+    finder.announced(&announcement(5, 5));
+    assert_eq!(told(&finder.seen(same_digest)), [(6, 5, Evidence::EqualHash)]);
+}
+
+#[test]
+fn frames_that_one_party_alone_tells_join_no_two_announced_families_of_others() {
+    let clip = frames(0..20);
+    // Party 1 says of what others tell of, or of its own, that it has the frames of another family of theirs.
+    let mut finder = LinkFinder::new(Limits::default());
+    finder.announced(&announcement(5, 5));
+    finder.announced(&announcement(8, 8));
+    finder.seen(told_by(1, 5, &clip));
+    assert_eq!(told(&finder.seen(told_by(2, 8, &copy(&clip, 40)))), []);
+    assert!(finder.frames_uncorroborated() > 0);
+    // What is no family of others yet joins, and what the party tells of itself: its group asks for a second word.
+    assert_eq!(told(&finder.seen(told_by(3, 9, &copy(&clip, 41)))).len(), 1);
+    assert_eq!(
+        told(&finder.seen(told_by(1, 8, &copy(&clip, 40)))),
+        [(8, 5, Evidence::FrameShare(100))]
+    );
+    // A second party tells like frames of the one: by other instances too, in whichever order they read.
+    let [mut first, mut second] = [(); 2].map(|()| LinkFinder::new(Limits::default()));
+    for finder in [&mut first, &mut second] {
+        finder.announced(&announcement(5, 5));
+        finder.announced(&announcement(8, 8));
+        finder.seen(told_by(2, 8, &copy(&clip, 40)));
+        finder.take_further();
+    }
+    first.seen(told_by(1, 5, &clip));
+    second.seen(Seen {
+        further: Name::of_video(
+            ContentId(77),
+            hash(Algorithm::Vpdq, 77),
+            Video::of_frames(copy(&clip, 10)).expect("enough frames"),
+        )
+        .into_list(),
+        ..told_by(3, 5, &[])
+    });
+    let said = [first.take_further(), second.take_further()];
+    assert_eq!(
+        said.each_ref().map(|said| said[0].told_by),
+        [1, 3].map(|party| Some(PartyId(party)))
+    );
+    for (finder, of_other) in [(&mut first, &said[1]), (&mut second, &said[0])] {
+        let id = if of_other[0].told_by == Some(PartyId(3)) {
+            77
+        } else {
+            1_005
+        };
+        let name = Name::of_further(ContentId(id), &of_other[0]);
+        let links = finder.further(ContentId(5), Class::All, &name, Timestamp(0));
+        assert_eq!(told(&links), [(8, 5, Evidence::FrameShare(100))]);
+    }
+}
+
+#[test]
+fn two_parties_that_tell_the_same_digest_are_two_and_the_topic_says_so() {
+    let clip = frames(0..20);
+    let mut finder = LinkFinder::new(Limits::default());
+    finder.announced(&announcement(5, 5));
+    finder.seen(told_by(1, 5, &clip));
+    finder.seen(told_by(1, 5, &clip));
+    let alone = finder.take_further();
+    assert_eq!((alone.len(), alone[0].told_by), (1, Some(PartyId(1))));
+    finder.seen(told_by(2, 5, &clip));
+    let both = finder.take_further();
+    assert_eq!((both.len(), both[0].told_by), (1, None));
+    // A record of before, that came late.
+    let name = Name::of_further(ContentId(1_005), &alone[0]);
+    finder.further(ContentId(5), Class::All, &name, Timestamp(0));
+    assert_eq!(finder.take_further(), both);
+    finder.announced(&announcement(8, 8));
+    assert_eq!(
+        told(&finder.seen(told_by(3, 8, &copy(&clip, 40)))),
+        [(8, 5, Evidence::FrameShare(100))]
+    );
+}
+
+#[test]
+fn a_centre_of_one_party_gives_way_to_frames_that_two_tell() {
+    let [true_clip, false_clip] = [frames(0..20), frames(100..120)];
+    let mut finder = LinkFinder::new(Limits::default());
+    finder.announced(&announcement(5, 5));
+    let of = |party, clip: &[Frame], digest: u128| Seen {
+        further: Name::of_video(
+            ContentId(digest),
+            hash(Algorithm::Vpdq, digest),
+            Video::of_frames(clip.iter().copied()).expect("enough frames"),
+        )
+        .into_list(),
+        ..told_by(party, 5, &[])
+    };
+    finder.seen(of(1, &false_clip, 71));
+    finder.seen(of(2, &true_clip, 72));
+    assert_eq!(
+        told(&finder.seen(told_by(4, 9, &copy(&true_clip, 40)))),
+        [],
+        "far from the centre"
+    );
+    finder.seen(of(3, &copy(&true_clip, 5), 73));
+    assert_eq!(
+        told(&finder.seen(told_by(4, 10, &copy(&true_clip, 39)))),
+        [(10, 5, Evidence::FrameShare(100))]
+    );
+    assert_eq!(told(&finder.seen(told_by(4, 11, &copy(&false_clip, 40)))), []);
 }

@@ -119,12 +119,7 @@ fn a_bomb_of_links_by_one_party_joins_nothing_and_a_second_party_joins_what_it_n
 #[test]
 fn another_signal_and_a_person_are_believed_at_once() {
     let two = by_id(2);
-    for evidence in [
-        Evidence::EqualHash,
-        Evidence::PdqDistance(3),
-        Evidence::FrameShare(80),
-        Evidence::Moderator,
-    ] {
+    for evidence in [Evidence::EqualHash, Evidence::PdqDistance(3), Evidence::Moderator] {
         let mut deployment = spread(&[(two[0], &[2, 3]), (two[1], &[2, 3])]);
         say(&mut deployment, &said(two[1], two[0], 1));
         assert_eq!(family(&deployment, two[1]), FamilyId(id(two[1])));
@@ -286,4 +281,37 @@ fn a_party_alone_takes_no_member_out_of_its_family_for_a_hub_of_its_own() {
         FamilyId(id(three[0])),
         "a second party says so"
     );
+}
+
+#[test]
+fn frames_that_one_party_tells_wait_as_its_word_does_and_stay_the_evidence() {
+    let two = by_id(2);
+    let by_frames = |party| Link {
+        evidence: Evidence::FrameShare(80),
+        ..said(two[1], two[0], party)
+    };
+    let evidence = |deployment: &Deployment| {
+        let record = deployment.record(two[1], Class::All).unwrap();
+        record.joined().map(|joined| (joined.evidence, joined.party))
+    };
+    // Others tell of both: party 1 that tells frames of the one may tell what it likes.
+    let mut deployment = spread(&[(two[0], &[2, 3]), (two[1], &[2, 3])]);
+    say(&mut deployment, &by_frames(1));
+    say(&mut deployment, &by_frames(1));
+    assert_eq!(evidence(&deployment), None);
+    deployment.restore();
+    say(&mut deployment, &by_frames(2));
+    assert_eq!(
+        evidence(&deployment),
+        Some((Evidence::FrameShare(80), Some(PartyId(2))))
+    );
+    // Of the one it alone tells: it is let in, and why is known.
+    for (of_founder, of_other) in [(&[1][..], &[2, 3][..]), (&[2, 3], &[1])] {
+        let mut deployment = spread(&[(two[0], of_founder), (two[1], of_other)]);
+        say(&mut deployment, &by_frames(1));
+        assert_eq!(
+            evidence(&deployment),
+            Some((Evidence::FrameShare(80), Some(PartyId(1))))
+        );
+    }
 }

@@ -42,6 +42,7 @@ fn further(content: u8, class: Class, other: u8) -> (FurtherHash, ContentId) {
         content: id(&hash(content)),
         hash: hash(other),
         frames: Vec::new(),
+        told_by: None,
         class,
         at: Timestamp(0),
     };
@@ -229,6 +230,7 @@ fn one_content_takes_no_more_places_than_its_own() {
                 content,
                 hash,
                 frames: Vec::new(),
+                told_by: None,
                 class,
                 at,
             },
