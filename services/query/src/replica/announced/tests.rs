@@ -176,6 +176,7 @@ fn a_further_hash_that_came_first_is_found_once_its_content_is_announced() {
         content: id(&hash(1)),
         hash: hash(1),
         distance: Some(0),
+        shares: None,
         by: MatchedHash::Further,
     };
     assert_eq!(table.near(&pdq, Scope::All, 8), [expected]);
@@ -242,4 +243,51 @@ fn one_content_takes_no_more_places_than_its_own() {
             "{number}"
         );
     }
+}
+
+#[test]
+fn frames_take_the_places_of_hashes_and_give_them_back() {
+    let pdq =
+        |number: u8| std::array::from_fn(|place| number.wrapping_mul(37).wrapping_add((place * place) as u8 ^ number));
+    let frames: Vec<[u8; 32]> = (1..=10).map(pdq).collect();
+    let video = Video::of(frames.iter().map(|frame| Pdq::from_bytes(*frame))).unwrap();
+    let count = video.frames().len();
+    let table = AnnouncedTable::new(3 + count);
+    let with_frames = |content: u8| {
+        let (known, id) = further(content, Class::All, 20);
+        let frames = frames.clone();
+        (FurtherHash { frames, ..known }, id)
+    };
+    let (of_one, id_of_one) = with_frames(1);
+    table.announce(announcement(1, Class::All, 0)).unwrap();
+    table
+        .add(
+            &FurtherHash {
+                frames: Vec::new(),
+                ..of_one.clone()
+            },
+            id_of_one,
+        )
+        .unwrap();
+    assert!(table.same_video(&video, Scope::All, 9).is_empty());
+    table.add(&of_one, id_of_one).unwrap();
+    table.add(&of_one, id_of_one).unwrap();
+    assert_eq!(table.hashes(), 2 + count);
+    assert_eq!(table.same_video(&video, Scope::All, 9).len(), 1);
+    // There is room for one more hash, and not for a video.
+    let (of_other, id_of_other) = with_frames(2);
+    assert_eq!(table.add(&of_other, id_of_other), Err(TableFull));
+    assert_eq!(table.hashes(), 3 + count, "its digest is held");
+    table.remove(id(&hash(2)), Class::All, id_of_other);
+    table.remove(id(&hash(1)), Class::All, id_of_one);
+    assert_eq!((table.hashes(), table.same_video(&video, Scope::All, 9).len()), (1, 0));
+    table.add(&of_one, id_of_one).unwrap();
+    table.withdraw(id(&hash(1)), Class::All);
+    assert_eq!(table.hashes(), 0);
+    // What came before its announcement is found once that came.
+    table.add(&of_other, id_of_other).unwrap();
+    assert!(table.same_video(&video, Scope::All, 9).is_empty());
+    table.announce(announcement(2, Class::All, 0)).unwrap();
+    let found = table.same_video(&video, Scope::All, 9);
+    assert_eq!((found.len(), found[0].by), (1, MatchedHash::Further));
 }
