@@ -1,4 +1,5 @@
-//! One party's word, or the frames that it alone tells of, does not make one family of two that other parties' events tell of, and not of a few copies: a second party has to say so too.
+//! One party's word, or the frames that it alone tells of, does not make one family of two that other parties' events tell of, and not of a few
+//! copies: a second party has to say so too.
 //!
 //! A content's group knows what is told of the content's own family, and not of the other one. So a link that has to wait is asked about at the
 //! home of the other family, which lets it pass where nobody but that party tells of its own; and one such link alone, since what it lets in is told of
