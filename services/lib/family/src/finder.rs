@@ -107,14 +107,16 @@ impl LinkFinder {
                 }
             }
             self.recent.make_room(entry.at, &self.limits);
-            if let Some(mut new) = self.recent.new_names(&entry, &self.limits) {
-                let frames = new.videos().map(|video| video.frames().len()).sum();
-                let most = self.limits.party_frames_max;
-                if !self.frames.takes(entry.party, entry.at, frames, most) {
-                    // As if the event had none: it counts, and its digest is a hash as any other.
-                    entry.forget_frames();
-                    new.forget_frames();
-                }
+            let mut new = self.recent.new_names(&entry, &self.limits);
+            let frames = new.iter().flat_map(Names::videos).map(|video| video.frames().len());
+            let (frames, most) = (frames.sum(), self.limits.party_frames_max);
+            if !self.frames.takes(entry.party, entry.at, frames, most) {
+                // As if the event had none: it counts, and its digest is a hash as any other, which an earlier copy may have said.
+                entry.forget_frames();
+                new = self.recent.new_names(&entry, &self.limits);
+                new = new.filter(|new| new.iter().next().is_some());
+            }
+            if let Some(new) = new {
                 self.seen_first(&entry, &new, &mut links);
                 self.recent.add(entry);
             }

@@ -69,10 +69,6 @@ impl Name {
 }
 
 impl Names {
-    pub(crate) fn forget_frames(&mut self) {
-        self.0.iter_mut().for_each(Name::forget_frames);
-    }
-
     /// So many hashes of a content are kept: those known first.
     pub(crate) const MAX: usize = 64;
 

@@ -226,6 +226,11 @@ impl Recent {
         self.forgotten_early
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     fn forget_oldest(&mut self, party: PartyId) {
         let Some(numbers) = self.by_party.get_mut(&party) else {
             return;

@@ -404,3 +404,44 @@ fn a_centre_of_one_party_gives_way_to_frames_that_two_tell() {
     );
     assert_eq!(told(&finder.seen(told_by(4, 11, &copy(&false_clip, 40)))), []);
 }
+
+#[test]
+fn copies_of_a_video_that_was_refused_are_remembered_once_and_looked_up_when_there_is_room_again() {
+    let clip = frames(0..20);
+    let limits = Limits {
+        party_frames_max: 30,
+        ..Limits::default()
+    };
+    // Named by a stronger hash, and by the digest itself.
+    for is_own in [false, true] {
+        let mut finder = LinkFinder::new(limits);
+        let mut see = |id: u128, frames: &[Frame], minute: i64| {
+            let mut seen = file(id, frames);
+            seen.at = Timestamp(60_000 * minute);
+            if is_own {
+                seen.own = Name::new(seen.further[0].id, seen.further[0].hash.clone());
+            }
+            let links = finder.seen(seen);
+            (links.len(), finder.recent.len(), finder.frames_refused())
+        };
+        assert_eq!(see(5, &clip, 0), (0, 1, 0));
+        assert_eq!(see(8, &copy(&clip, 40), 0), (0, 2, 20));
+        for copies in 2..10 {
+            assert_eq!(see(8, &copy(&clip, 40), 0), (0, 2, 20 * copies), "{is_own}");
+        }
+        let announced = if is_own { 1_005 } else { 5 };
+        finder.announced(&announcement(announced, 0));
+        let mut see = |minute: i64| {
+            let mut seen = file(8, &copy(&clip, 40));
+            seen.at = Timestamp(60_000 * minute);
+            if is_own {
+                seen.own = Name::new(seen.further[0].id, seen.further[0].hash.clone());
+            }
+            let evidence = finder.seen(seen).iter().map(|link| link.evidence).collect();
+            (evidence, finder.recent.len())
+        };
+        let expected: Vec<Evidence> = vec![Evidence::FrameShare(100)];
+        assert_eq!(see(1), (expected, 3), "{is_own}");
+        assert_eq!(see(1), (vec![], 3));
+    }
+}
