@@ -22,11 +22,7 @@ impl Allowance {
 
     /// Whether a party may take so much more in this window, `most` in all; it did from now on.
     pub(crate) fn takes(&mut self, party: PartyId, at: Timestamp, amount: usize, most: usize) -> bool {
-        let window = at.floor_to(self.window);
-        let (of, count) = self.by_party.entry(party).or_insert((window, 0));
-        if *of < window {
-            (*of, *count) = (window, 0);
-        }
+        let count = self.count(party, at);
         let has_room = amount <= most.saturating_sub(*count);
         if has_room {
             *count += amount;
@@ -34,6 +30,20 @@ impl Allowance {
             self.refused += amount as u64;
         }
         has_room
+    }
+
+    /// A party took so much more, which showed only afterwards: it has less left.
+    pub(crate) fn took(&mut self, party: PartyId, at: Timestamp, amount: usize) {
+        *self.count(party, at) += amount;
+    }
+
+    fn count(&mut self, party: PartyId, at: Timestamp) -> &mut usize {
+        let window = at.floor_to(self.window);
+        let (of, count) = self.by_party.entry(party).or_insert((window, 0));
+        if *of < window {
+            (*of, *count) = (window, 0);
+        }
+        count
     }
 
     /// What was refused since the beginning.

@@ -109,7 +109,8 @@ impl LinkFinder {
             self.recent.make_room(entry.at, &self.limits);
             let mut new = self.recent.new_names(&entry, &self.limits);
             let frames = new.iter().flat_map(Names::videos).map(|video| video.frames().len());
-            let (frames, most) = (frames.sum(), self.limits.party_frames_max);
+            let classes = self.announced.classes_with_frames(|class| entry.is_seen_with(class));
+            let (frames, most) = (frames.sum::<usize>() * classes.max(1), self.limits.party_frames_max);
             if !self.frames.takes(entry.party, entry.at, frames, most) {
                 // As if the event had none: it counts, and its digest is a hash as any other, which an earlier copy may have said.
                 entry.forget_frames();
@@ -117,8 +118,13 @@ impl LinkFinder {
                 new = new.filter(|new| new.iter().next().is_some());
             }
             if let Some(new) = new {
+                let sought = self.frames_sought();
+                let whose = (entry.party, entry.at);
                 self.seen_first(&entry, &new, &mut links);
+                let sought = self.frames_sought() - sought;
                 self.recent.add(entry);
+                // Of what is announced itself more is looked up, as much as others of late share with it.
+                self.frames.took(whose.0, whose.1, sought.saturating_sub(frames));
             }
         }
         self.untold(links)
@@ -142,18 +148,23 @@ impl LinkFinder {
                 self.links_between(entry, own, &known, class, entry.at, evidence)
             }));
         }
+        let mut waits = false;
         for video in new.videos() {
             let is_another = |known: &Announced| known.content != entry.content();
-            let is_looked_in = |class| entry.is_seen_with(class);
-            let same = self
-                .announced
-                .same_video((entry.content(), entry.party), video, is_looked_in, is_another);
-            links.extend(same.into_iter().flat_map(|(class, share, known)| {
-                let own = self.announced.family(entry.content(), class);
-                let own = equal.get(&class).copied().unwrap_or(own);
-                self.links_between(entry, own, &known, class, entry.at, Evidence::FrameShare(share))
+            let links_of = |class| entry.classes_with(class).collect();
+            let whose = (entry.content(), entry.party);
+            let (same, more_waits) = self.announced.same_video(whose, video, links_of, is_another);
+            waits |= more_waits;
+            links.extend(same.into_iter().flat_map(|same| {
+                let own = self.announced.family(entry.content(), same.class);
+                let own = equal.get(&same.class).copied().unwrap_or(own);
+                let evidence = Evidence::FrameShare(same.share);
+                let mut links = self.links_between(entry, own, &same.known, same.class, entry.at, evidence);
+                links.retain(|link| link.class == same.holds_in);
+                links
             }));
         }
+        let alone = self.alone;
         // If it is announced itself, what names it stands for its family too.
         let own = self.announced.with_hash(entry.content());
         let own = own.filter(|(class, known)| known.content == entry.content() && entry.is_in(*class));
@@ -166,6 +177,12 @@ impl LinkFinder {
             self.tell(known.content, class, &news, entry.at);
             links.extend(self.joining(&known, &news, class, entry.at));
         }
+        // One event is one video that waits, whichever way others are found.
+        self.alone = alone + u64::from(waits || self.alone > alone);
+    }
+
+    fn frames_sought(&self) -> usize {
+        self.announced.frames_sought() + self.recent.frames_sought()
     }
 
     /// Notes further hashes of what is announced, to be said to everyone who looks for it.
@@ -277,6 +294,7 @@ impl LinkFinder {
                 }
             }
         }
+        let mut tests_left = VIDEO_TESTS_MAX;
         for pdq in names.pdqs() {
             let is_wanted = |entry: &Remembered| {
                 let is_within = |pdq| self.announced.is_within(pdq, known.family, class);
@@ -287,37 +305,67 @@ impl LinkFinder {
             for (distance, entry) in near {
                 let may_join = |pdq| self.announced.may_join(entry.content(), pdq, known.family, class);
                 let is_one_family = entry.pdqs().any(may_join) || self.shares_hash(&entry, class);
-                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
+                let own = self.announced.family(entry.content(), class);
+                if !told.insert(entry.whose()) || !is_one_family || own == known.family {
+                    continue;
+                }
+                if entry.videos().next().is_some() && !self.takes_test(&mut tests_left) {
+                    continue;
+                }
+                if !self.is_near_another(&entry, known, class) {
                     let evidence = Evidence::PdqDistance(distance as u16);
-                    let own = self.announced.family(entry.content(), class);
                     links.extend(self.links_between(&entry, own, known, class, at, evidence));
                 }
             }
         }
+        let mut waiting = HashSet::new();
         for (video, told_by) in names.told_videos() {
-            let is_wanted = |entry: &Remembered| entry.content() != known.content && entry.is_seen_with(class);
+            // What is in the family has nothing to join, and takes no other's place.
+            let is_wanted = |entry: &Remembered| {
+                entry.is_seen_with(class)
+                    && entry.content() != known.content
+                    && self.announced.family(entry.content(), class) != known.family
+            };
             for (share, entry) in self.recent.same_video(video, is_wanted) {
-                let may_join = |own| {
-                    self.announced
-                        .may_join_by_frames(entry.content(), own, known.family, class)
-                };
+                let index = &self.announced;
+                let may_join = |own| index.may_join_by_frames(entry.content(), own, known.family, class);
                 let is_one_family = entry.videos().any(may_join) || self.shares_hash(&entry, class);
-                let whose = (entry.content(), entry.party);
-                if !self.announced.is_corroborated(whose, told_by, known.family, class) {
-                    self.alone += 1;
+                if told.contains(&entry.whose()) || !is_one_family {
                     continue;
                 }
-                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
-                    let own = self.announced.family(entry.content(), class);
-                    links.extend(self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share)));
+                if !self.takes_test(&mut tests_left) {
+                    continue;
                 }
+                if self.is_near_another(&entry, known, class) {
+                    continue;
+                }
+                let whose = (entry.content(), entry.party);
+                let own = self.announced.family(entry.content(), class);
+                let mut found = self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share));
+                let count = found.len();
+                found.retain(|link| self.announced.is_corroborated(whose, told_by, known.family, link.class));
+                if found.len() == count {
+                    told.insert(entry.whose());
+                } else {
+                    waiting.insert(entry.whose());
+                }
+                links.extend(found);
             }
         }
+        self.alone += waiting.difference(&told).count() as u64;
         if links.len() > LINKS_MAX {
             self.left_out += (links.len() - LINKS_MAX) as u64;
             links.truncate(LINKS_MAX);
         }
         links
+    }
+
+    /// Whether one more content with frames may be tested; where not, it is left out.
+    fn takes_test(&mut self, left: &mut usize) -> bool {
+        let fewer = left.checked_sub(1);
+        *left = fewer.unwrap_or_default();
+        self.left_out += u64::from(fewer.is_none());
+        fewer.is_some()
     }
 
     /// The links between a remembered content, of the family `own`, and an announced one: one per class whose scope sees both. Of their
@@ -371,9 +419,9 @@ impl LinkFinder {
         let is_wanted = |other: &Announced| is_wanted(class, other);
         let mut videos = entry.videos();
         videos.any(|video| {
-            let same = self
-                .announced
-                .same_video((entry.content(), entry.party), video, |of| of == class, is_wanted);
+            let links_of = |of| if of == class { vec![class] } else { Vec::new() };
+            let whose = (entry.content(), entry.party);
+            let (same, _) = self.announced.same_video(whose, video, links_of, is_wanted);
             !same.is_empty()
         })
     }
@@ -403,12 +451,8 @@ impl LinkFinder {
             return;
         }
         let mut names = Names::default();
-        names.add(
-            self.announced
-                .names(content, class)
-                .iter()
-                .filter(|name| name.id == hash),
-        );
+        let known = self.announced.names(content, class);
+        names.add(known.iter().filter(|name| name.id == hash));
         self.tell(content, class, &names, at);
     }
 
@@ -431,12 +475,15 @@ impl LinkFinder {
 
     /// Videos that did not join a family since one party alone told the frames they share with it.
     pub fn frames_uncorroborated(&self) -> u64 {
-        self.announced.frames_uncorroborated() + self.alone
+        self.alone
     }
 }
 
 /// Of the contents seen lately so many at most are looked at for one PDQ hash of an announcement: the nearest.
 const NEAR_MAX: usize = 1_024;
+/// Of the contents seen lately that share frames with an announcement, or with one event of what is announced, so many are tested for whether another announced one
+/// is the same too: those with the most in common. Each is a look-up of its frames.
+const VIDEO_TESTS_MAX: usize = 16;
 /// Of what was seen under one hash so much is looked at: the latest.
 const LATEST_MAX: usize = 4_096;
 /// Of what was seen under one hash so much is looked at to see whether contents share it.
@@ -444,42 +491,9 @@ const SHARED_MAX: usize = 8;
 /// The most links that follow from one announcement, or from one event of what is announced.
 const LINKS_MAX: usize = 4_096;
 
-impl Remembered {
-    /// The frames of its videos are told by its party, and so far by nobody else.
-    fn tells_frames_alone(&mut self) {
-        let party = Some(self.party);
-        for name in [&mut self.own].into_iter().chain(&mut self.further) {
-            name.told_by = party.filter(|_| name.video.is_some());
-        }
-    }
-
-    fn forget_frames(&mut self) {
-        [&mut self.own]
-            .into_iter()
-            .chain(&mut self.further)
-            .for_each(Name::forget_frames);
-    }
-
-    /// Whether the scope of this class sees the event.
-    fn is_in(&self, class: Class) -> bool {
-        self.sharing.classes(self.party).any(|own| class.scope().contains(own))
-    }
-
-    /// Whether some scope sees both the event and what is announced in this class.
-    fn is_seen_with(&self, class: Class) -> bool {
-        self.classes_with(class).next().is_some()
-    }
-
-    /// The classes whose scopes see both the event and what is announced in this class.
-    fn classes_with(&self, class: Class) -> impl Iterator<Item = Class> {
-        let is_for_all = self.sharing == Sharing::All;
-        let own = self.sharing.classes(self.party);
-        let own = own.filter(move |own| !is_for_all && own.scope().contains(class));
-        is_for_all.then_some(class).into_iter().chain(own)
-    }
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod video_limit_tests;
 #[cfg(test)]
 mod video_tests;

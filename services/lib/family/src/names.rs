@@ -143,6 +143,18 @@ impl Names {
         videos.filter_map(|name| Some((name.video.as_ref()?, name.told_by)))
     }
 
+    /// Where a name stands: names keep their places.
+    pub(crate) fn place(&self, id: ContentId) -> Option<u8> {
+        let place = self.0.iter().position(|name| name.id == id)?;
+        u8::try_from(place).ok()
+    }
+
+    /// The video of the name at a place, with the party that alone told its frames.
+    pub(crate) fn told_video(&self, place: u8) -> Option<(&Video, Option<PartyId>)> {
+        let name = self.0.get(usize::from(place))?;
+        Some((name.video.as_ref()?, name.told_by))
+    }
+
     /// A PDQ hash counts twice, since it is looked for in two ways, and each frame of a video once.
     pub(crate) fn count(&self) -> usize {
         let frames: usize = self.videos().map(|video| video.frames().len()).sum();
