@@ -1,8 +1,9 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId, PartyId};
 
+use crate::announced::frames::FRAMES_PART;
 use crate::centres::Centres;
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
@@ -30,11 +31,13 @@ pub(crate) struct Index {
     classes: BTreeMap<Class, usize>,
     /// How many frames of videos are known in each class.
     frames: BTreeMap<Class, usize>,
+    /// The contents with frames: ascending by how many, of equally many the oldest last.
+    by_frames: BTreeSet<(usize, Reverse<u64>, (ContentId, Class))>,
     centres: Centres,
     early: Early,
     by_age: BTreeMap<u64, (ContentId, Class)>,
     next_age: u64,
-    /// Names of all announcements.
+    /// Names of all announcements, without frames.
     names: usize,
     forgotten_early: u64,
     lookup: Lookup,
@@ -62,7 +65,8 @@ struct Announcement {
     known: Announced,
     names: Names,
     slots: Vec<Slot>,
-    frames: Vec<Slot>,
+    /// Of each video whose frames are looked up its place among the names, in order of arrival.
+    frames: Vec<(u8, Vec<Slot>)>,
 }
 
 /// Further hashes that stand in the log before their announcement, which compaction leaves where it was said last.
@@ -292,29 +296,17 @@ impl Index {
             return Names::default();
         };
         let names_before = announcement.names.count();
-        let added = announcement.names.add(further);
+        let mut added = announcement.names.add(further);
         let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
         announcement.slots.reserve_exact(added.pdqs().count());
         announcement.slots.extend(inserted.filter_map(Result::ok));
         if let Some(pdq) = added.pdqs().next() {
             self.centres.set(announcement.known.family, class, *pdq);
         }
-        for name in added.iter() {
-            let (Some(video), Some(place)) = (&name.video, announcement.names.place(name.id)) else {
-                continue;
-            };
-            let told_by = name.told_by;
-            let inserted = video
-                .frames()
-                .iter()
-                .map(|frame| self.by_frame.insert(*frame, (class, content, place)));
-            let before = announcement.frames.len();
-            announcement.frames.reserve_exact(video.frames().len());
-            announcement.frames.extend(inserted.filter_map(Result::ok));
-            *self.frames.entry(class).or_default() += announcement.frames.len() - before;
-            self.centres.set_video(announcement.known.family, class, video, told_by);
-        }
         self.names += announcement.names.count() - names_before;
+        for name in added.iter_mut().filter(|name| name.video.is_some()) {
+            self.add_frames((content, class), name, names_max / FRAMES_PART);
+        }
         for name in added.iter() {
             let known = self.by_hash.entry(name.id).or_default();
             known.retain(|place| *place != (class, content));
@@ -350,15 +342,14 @@ impl Index {
         self.centres.leave(announcement.known.family, class);
         self.by_age.remove(&announcement.age);
         self.names -= announcement.names.count();
+        let frames = announcement.frames();
+        self.by_frames
+            .remove(&(frames, Reverse(announcement.age), (content, class)));
         for slot in announcement.slots {
             self.by_pdq.remove(slot);
         }
-        if let Some(count) = self.frames.get_mut(&class) {
-            *count -= announcement.frames.len();
-        }
-        self.frames.retain(|_, count| *count > 0);
-        for slot in announcement.frames {
-            self.by_frame.remove(slot);
+        for (_, slots) in announcement.frames {
+            self.forget_slots(class, slots);
         }
         for name in announcement.names.iter() {
             let Some(known) = self.by_hash.get_mut(&name.id) else {
@@ -428,5 +419,6 @@ impl Early {
     }
 }
 
+mod frames;
 #[cfg(test)]
 mod tests;

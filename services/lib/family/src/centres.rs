@@ -106,6 +106,13 @@ impl Centres {
         }
     }
 
+    /// The frames of a content of the family are known no more.
+    pub(crate) fn forget_video(&mut self, family: FamilyId, class: Class, video: &Video) {
+        if let Some(centre) = self.0.get_mut(&(family, class)) {
+            centre.videos.retain(|known| known != video);
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -132,8 +139,10 @@ impl Centre {
     }
 
     fn corroborate(&mut self, video: &Video) {
-        if std::mem::take(&mut self.is_of_one_party) && !self.is_video_near(video) {
-            self.videos[0] = video.clone();
+        let is_of_one_party = std::mem::take(&mut self.is_of_one_party);
+        let first = self.videos.first_mut().filter(|_| is_of_one_party);
+        if let Some(first) = first.filter(|first| first.agreement(video) < Video::CENTRE_SHARE_MIN) {
+            *first = video.clone();
         }
     }
 

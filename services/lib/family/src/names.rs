@@ -155,9 +155,18 @@ impl Names {
         Some((name.video.as_ref()?, name.told_by))
     }
 
-    /// A PDQ hash counts twice, since it is looked for in two ways, and each frame of a video once.
+    /// Of the name at a place the digest is left.
+    pub(crate) fn forget_frames(&mut self, place: u8) {
+        let name = self.0.get_mut(usize::from(place));
+        name.into_iter().for_each(Name::forget_frames);
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Name> {
+        self.0.iter_mut()
+    }
+
+    /// A PDQ hash counts twice, since it is looked for in two ways. Frames have room of their own.
     pub(crate) fn count(&self) -> usize {
-        let frames: usize = self.videos().map(|video| video.frames().len()).sum();
-        self.0.len() + self.pdqs().count() + frames
+        self.0.len() + self.pdqs().count()
     }
 }

@@ -16,8 +16,8 @@ pub struct Limits {
     pub contents_max: usize,
     /// The most frames of videos remembered, of all contents together.
     pub frames_max: usize,
-    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways, and each frame of a
-    /// video once.
+    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways. Beside them a quarter as
+    /// many frames of videos are held.
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,

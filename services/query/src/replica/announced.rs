@@ -8,11 +8,12 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tocsin_family::{Lookup, Most, Pdq, PdqIndex, Slot, Video};
 use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp};
 
+use crate::replica::announced::frames::{FRAMES_PART, Frames, insert_frames};
 use crate::replica::hot::{TableFull, classes_of};
 
 /// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
 ///
-/// A frame of a video takes the place of one hash.
+/// Frames of videos have room of their own, a quarter of as many as hashes; where it is full the content with the most loses those that came last.
 ///
 /// Memory, measured at 10^6 contents of one hash: 365 bytes for each where it is a PDQ hash, 194 where it is a SHA-256, and some 30 for its age.
 #[derive(Debug)]
@@ -71,8 +72,11 @@ struct Tables {
     by_pdq: PdqIndex<(ContentId, Class)>,
     by_frame: PdqIndex<(ContentId, Class)>,
     sizes: BTreeMap<(Class, Algorithm), IndexSize>,
-    /// All hashes that are held, frames of videos among them.
+    /// All hashes that are held.
     hashes: usize,
+    /// The frames of videos that are held, and the contents that they are of: ascending by how many.
+    frames: usize,
+    by_frames: BTreeSet<(usize, ContentId, Class)>,
     /// The contents that are announced.
     announced: usize,
     /// The same by age: when they were announced last.
@@ -86,14 +90,6 @@ struct Content {
     announced: Option<Strongest>,
     further: Vec<Further>,
     videos: Vec<Frames>,
-}
-
-/// The frames of a video, by the id of their digest.
-#[derive(Debug)]
-struct Frames {
-    id: ContentId,
-    video: Video,
-    slots: Vec<Slot>,
 }
 
 #[derive(Debug)]
@@ -187,7 +183,8 @@ impl AnnouncedTable {
     /// without them takes none.
     ///
     /// # Errors
-    /// The hash, or its frames, are new, and the table is full or the content has [`AnnouncedTable::FURTHER_MAX`] of them.
+    /// The hash, or its frames, are new, and the table is full or the content has [`AnnouncedTable::FURTHER_MAX`] of them; or the frames are held, and
+    /// those of others are not any more.
     pub fn add(&self, further: &FurtherHash, id: ContentId) -> Result<(), TableFull> {
         self.add_hash(further, id)?;
         let frames = further.frames.iter().map(|frame| Pdq::from_bytes(*frame));
@@ -208,18 +205,28 @@ impl AnnouncedTable {
         if held.iter().any(|known| known.id == id) {
             return Ok(());
         }
-        let count = video.frames().len();
-        if tables.hashes + count > self.hashes_max || held.len() >= Self::FURTHER_MAX {
+        if held.len() >= Self::FURTHER_MAX {
             return Err(TableFull);
         }
+        let before = tables.frames;
+        let frames_max = self.hashes_max / FRAMES_PART;
+        if !tables.make_room_for_frames((content, class), video.frames().len(), frames_max) {
+            return Err(TableFull);
+        }
+        let made_room = tables.frames < before;
         let entry = tables.contents.entry((content, class)).or_default();
         let slots = match entry.announced.is_some() {
             true => insert_frames(&mut tables.by_frame, &video, (content, class)),
             false => Vec::new(),
         };
+        let before = entry.frames();
         entry.videos.push(Frames { id, video, slots });
-        tables.hashes += count;
-        Ok(())
+        let after = entry.frames();
+        tables.count_frames((content, class), before, after);
+        match made_room {
+            true => Err(TableFull),
+            false => Ok(()),
+        }
     }
 
     fn add_hash(&self, further: &FurtherHash, id: ContentId) -> Result<(), TableFull> {
@@ -266,8 +273,10 @@ impl AnnouncedTable {
         };
         let place = entry.further.iter().position(|further| further.id == id);
         let further = place.map(|place| entry.further.swap_remove(place));
+        let before = entry.frames();
         let place = entry.videos.iter().position(|known| known.id == id);
-        let frames = place.map(|place| entry.videos.swap_remove(place));
+        let frames = place.map(|place| entry.videos.remove(place));
+        let after = entry.frames();
         let is_announced = entry.announced.is_some();
         if !is_announced && entry.further.is_empty() && entry.videos.is_empty() {
             tables.contents.remove(&(content, class));
@@ -275,6 +284,7 @@ impl AnnouncedTable {
         if let Some(further) = further {
             tables.forget_further(class, content, &further, is_announced);
         }
+        tables.count_frames((content, class), before, after);
         if let Some(frames) = frames {
             tables.forget_frames(frames);
         }
@@ -424,6 +434,7 @@ impl Tables {
             return;
         };
         let was_announced = gone.announced.is_some();
+        self.count_frames((content, class), gone.frames(), 0);
         if let Some(strongest) = gone.announced {
             self.announced -= 1;
             self.by_age.remove(&strongest.age);
@@ -434,13 +445,6 @@ impl Tables {
         }
         for frames in gone.videos {
             self.forget_frames(frames);
-        }
-    }
-
-    fn forget_frames(&mut self, frames: Frames) {
-        self.hashes -= frames.video.frames().len();
-        for slot in frames.slots {
-            self.by_frame.remove(slot);
         }
     }
 
@@ -482,10 +486,6 @@ const VIDEOS_MOST: Most = Most {
     compared: 64,
 };
 
-fn insert_frames(index: &mut PdqIndex<(ContentId, Class)>, video: &Video, place: (ContentId, Class)) -> Vec<Slot> {
-    let inserted = video.frames().iter().map(|frame| index.insert(*frame, place));
-    inserted.filter_map(Result::ok).collect()
-}
-
+mod frames;
 #[cfg(test)]
 mod tests;

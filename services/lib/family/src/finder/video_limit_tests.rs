@@ -154,3 +154,59 @@ fn what_is_announced_in_the_class_of_the_link_waits_for_a_second_party_too() {
         assert_eq!((in_class, waits), (!is_announced, is_announced));
     }
 }
+
+#[test]
+fn frames_take_no_room_of_names_and_the_content_with_the_most_gives_way() {
+    let limits = Limits {
+        announced_max: 400,
+        ..Limits::default()
+    };
+    let mut finder = LinkFinder::new(limits);
+    let clip = |number: u64| frames(1_000 * number..1_000 * number + 20);
+    // Those of the first are near enough to its centre, the first of them, and no two are the same.
+    let of_first = |number: u64| [&clip(1)[..5], &clip(number)[5..]].concat();
+    let further = |finder: &mut LinkFinder, content: u128, number: u64| {
+        let digest = 7_000 + u128::from(number);
+        let clip = if content == 1 { of_first(number) } else { clip(number) };
+        let video = Video::of_frames(clip).expect("enough frames");
+        let name = Name::of_video(ContentId(digest), hash(Algorithm::Vpdq, digest), video);
+        finder.further(ContentId(content), Class::All, &name, Timestamp(0));
+    };
+    (1..=300).for_each(|id| drop(finder.announced(&announcement(id, id))));
+    // Of a hundred frames four videos are one content's, the fifth is another's.
+    (1..=4).for_each(|number| further(&mut finder, 1, number));
+    further(&mut finder, 2, 5);
+    assert_eq!(finder.limits_reached(), 0);
+    // There is no room for more of the first, and room for others': its own go, those that came last.
+    further(&mut finder, 1, 6);
+    further(&mut finder, 3, 7);
+    further(&mut finder, 4, 8);
+    assert_eq!(finder.limits_reached(), 3);
+    let found = |finder: &mut LinkFinder| {
+        let numbers = 1..=8;
+        let joined = numbers.filter(|number| {
+            let clip = match number {
+                1..=4 | 6 => of_first(*number),
+                _ => clip(*number),
+            };
+            let seen = told_by(3, 10_000 + u128::from(*number), &copy(&clip, 30));
+            !finder.seen(seen).is_empty()
+        });
+        joined.collect::<Vec<u64>>()
+    };
+    assert_eq!(found(&mut finder), [1, 2, 5, 7, 8]);
+    // Its digest is a hash still, and so is each content.
+    for id in (2..=300).chain([7_004, 7_006]) {
+        let seen = Seen {
+            further: vec![Name::new(ContentId(id), hash(Algorithm::Sha256, id))],
+            ..file(20_000 + id, &[])
+        };
+        assert_eq!(finder.seen(seen).len(), 1, "{id}");
+    }
+    for id in 1..=300 {
+        finder.withdrawn(ContentId(id), Class::All);
+    }
+    (1..=1).for_each(|id| drop(finder.announced(&announcement(id, id))));
+    (11..=15).for_each(|number| further(&mut finder, 1, number));
+    assert_eq!(finder.limits_reached(), 3, "a withdrawal gives all of it back");
+}

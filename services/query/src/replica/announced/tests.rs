@@ -246,13 +246,13 @@ fn one_content_takes_no_more_places_than_its_own() {
 }
 
 #[test]
-fn frames_take_the_places_of_hashes_and_give_them_back() {
+fn frames_have_room_of_their_own_and_the_content_with_the_most_gives_way() {
     let pdq =
         |number: u8| std::array::from_fn(|place| number.wrapping_mul(37).wrapping_add((place * place) as u8 ^ number));
     let frames: Vec<[u8; 32]> = (1..=10).map(pdq).collect();
     let video = Video::of(frames.iter().map(|frame| Pdq::from_bytes(*frame))).unwrap();
     let count = video.frames().len();
-    let table = AnnouncedTable::new(3 + count);
+    let table = AnnouncedTable::new(4 * 2 * count);
     let with_frames = |content: u8| {
         let (known, id) = further(content, Class::All, 20);
         let frames = frames.clone();
@@ -272,18 +272,43 @@ fn frames_take_the_places_of_hashes_and_give_them_back() {
     assert!(table.same_video(&video, Scope::All, 9).is_empty());
     table.add(&of_one, id_of_one).unwrap();
     table.add(&of_one, id_of_one).unwrap();
-    assert_eq!(table.hashes(), 2 + count);
+    assert_eq!(table.hashes(), 2, "frames are none");
     assert_eq!(table.same_video(&video, Scope::All, 9).len(), 1);
-    // There is room for one more hash, and not for a video.
-    let (of_other, id_of_other) = with_frames(2);
-    assert_eq!(table.add(&of_other, id_of_other), Err(TableFull));
-    assert_eq!(table.hashes(), 3 + count, "its digest is held");
-    table.remove(id(&hash(2)), Class::All, id_of_other);
+    // There is room for two videos. Of a content that would have the most a further one is not held, and another's takes the place of the last of
+    // those that have more.
+    table.announce(announcement(3, Class::All, 0)).unwrap();
+    let of = |content: u8, digest: u8| {
+        let (known, id) = further(content, Class::All, digest);
+        let frames = frames.clone();
+        (FurtherHash { frames, ..known }, id)
+    };
+    let held = || -> Vec<ContentId> {
+        let found = table.same_video(&video, Scope::All, 9);
+        found.iter().map(|found| found.content).collect()
+    };
+    let (second, id_of_second) = of(1, 21);
+    table.add(&second, id_of_second).unwrap();
+    assert_eq!(held(), [id(&hash(1))]);
+    let (third, id_of_third) = of(1, 22);
+    assert_eq!(table.add(&third, id_of_third), Err(TableFull));
+    assert_eq!(table.hashes(), 5, "its digest is held");
+    let (of_third, id_of_its) = of(3, 23);
+    assert_eq!(
+        table.add(&of_third, id_of_its),
+        Err(TableFull),
+        "the last of another is not held"
+    );
+    let mut both = [id(&hash(1)), id(&hash(3))];
+    both.sort_unstable();
+    assert_eq!(held(), both);
     table.remove(id(&hash(1)), Class::All, id_of_one);
-    assert_eq!((table.hashes(), table.same_video(&video, Scope::All, 9).len()), (1, 0));
+    assert_eq!(held(), [id(&hash(3))], "the second gave way");
     table.add(&of_one, id_of_one).unwrap();
-    table.withdraw(id(&hash(1)), Class::All);
-    assert_eq!(table.hashes(), 0);
+    for content in [1, 3] {
+        table.withdraw(id(&hash(content)), Class::All);
+    }
+    assert_eq!((table.hashes(), held().len()), (0, 0));
+    let (of_other, id_of_other) = with_frames(2);
     // What came before its announcement is found once that came.
     table.add(&of_other, id_of_other).unwrap();
     assert!(table.same_video(&video, Scope::All, 9).is_empty());
