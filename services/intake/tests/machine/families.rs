@@ -2,7 +2,8 @@
 
 use tocsin_intake::TimeSource;
 use tocsin_model::{
-    Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Frame, Link, Timestamp,
+    Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Frame, Link, PartyId, Timestamp,
+    ToldBy,
 };
 use tocsin_wire::event::encode_single_object;
 use tocsin_wire::family;
@@ -216,9 +217,9 @@ fn an_announced_video_joins_by_frames_once_two_parties_told_them_and_what_waits_
         bench.read_from(&topic, NOON, Some(&encode_single_object(&event)), &[]);
         let said = bench.said();
         let further = families(&said).into_iter();
-        let told_by: Vec<Option<u16>> = further
+        let told_by: Vec<ToldBy> = further
             .map(|(_, value)| family::decode_further_hash(&value.unwrap()).unwrap())
-            .map(|further| further.told_by.map(|party| party.0))
+            .map(|further| further.told_by)
             .collect();
         let counted = bench.intake.take_counted();
         (
@@ -230,15 +231,15 @@ fn an_announced_video_joins_by_frames_once_two_parties_told_them_and_what_waits_
     };
     assert_eq!(
         tell(&mut bench, 1, "alpha", "alpha-video", (1, 0)),
-        (0, vec![Some(1)], 0, 1)
+        (0, vec![ToldBy::Alone(PartyId(1))], 0, 1)
     );
     // Both directions are looked in, what was announced and what was seen, and one event counts once.
     assert_eq!(
         tell(&mut bench, 2, "beta", "beta-social", (2, 25)),
-        (0, vec![Some(2)], 1, 1)
+        (0, vec![ToldBy::Alone(PartyId(2))], 1, 1)
     );
     let (links, told_by, ..) = tell(&mut bench, 3, "beta", "beta-social", (1, 0));
-    assert_eq!((links > 0, told_by), (true, vec![None]));
+    assert_eq!((links > 0, told_by), (true, vec![ToldBy::Several]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tocsin_model::{Class, ContentHash, ContentId, FamilyId, PartyId};
+use tocsin_model::{Class, ContentHash, ContentId, FamilyId, PartyId, ToldBy};
 
 use crate::announced::frames::FRAMES_PART;
 use crate::centres::Centres;
@@ -190,7 +190,7 @@ impl Index {
                 let may_join = self.may_join_by_frames(own, video, known.family, class);
                 may_join.then_some((share, told_by, known))
             });
-            let same: Vec<(u16, Option<PartyId>, &Announced)> = same.collect();
+            let same: Vec<(u16, ToldBy, &Announced)> = same.collect();
             for holds_in in links_in {
                 let is_corroborated =
                     |told_by, known: &Announced| self.is_corroborated((own, party), told_by, known.family, holds_in);
@@ -228,12 +228,14 @@ impl Index {
     pub(crate) fn is_corroborated(
         &self,
         (own, party): (ContentId, PartyId),
-        told_by: Option<PartyId>,
+        told_by: ToldBy,
         family: FamilyId,
         class: Class,
     ) -> bool {
         let announced = self.get(own, class).or_else(|| self.get(own, Class::All));
-        told_by.is_none_or(|told_by| told_by == party) || announced.is_none_or(|own| own.family == family)
+        matches!(told_by, ToldBy::Several)
+            || told_by == ToldBy::Alone(party)
+            || announced.is_none_or(|own| own.family == family)
     }
 
     /// An event says these names of what is announced: those of which a second party tells like frames now.
@@ -247,7 +249,10 @@ impl Index {
             return Names::default();
         };
         let corroborated = announcement.names.corroborate(told);
-        for video in corroborated.videos() {
+        let by_several = corroborated
+            .told_videos()
+            .filter(|(_, told_by)| *told_by == ToldBy::Several);
+        for (video, _) in by_several {
             self.centres.corroborate(announcement.known.family, class, video);
         }
         corroborated

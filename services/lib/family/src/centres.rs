@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use tocsin_model::{Class, FamilyId, PartyId};
+use tocsin_model::{Class, FamilyId, ToldBy};
 
 use crate::pdq::Pdq;
 use crate::video::Video;
@@ -17,7 +17,7 @@ struct Centre {
     pdqs: Vec<Pdq>,
     /// Of each two fewer than [`Video::CENTRE_SHARE_MIN`] of a hundred frames agree.
     videos: Vec<Video>,
-    /// Whether one party alone told the frames of the first video.
+    /// Whether one party alone told the frames of the first video, or nobody knows who did.
     is_of_one_party: bool,
     announcements: usize,
 }
@@ -87,14 +87,14 @@ impl Centres {
     }
 
     /// The first video of a family is its centre.
-    pub(crate) fn set_video(&mut self, family: FamilyId, class: Class, video: &Video, told_by: Option<PartyId>) {
+    pub(crate) fn set_video(&mut self, family: FamilyId, class: Class, video: &Video, told_by: ToldBy) {
         let Some(centre) = self.0.get_mut(&(family, class)) else {
             return;
         };
         if centre.videos.is_empty() {
             centre.add_video(video);
-            centre.is_of_one_party = told_by.is_some();
-        } else if told_by.is_none() {
+            centre.is_of_one_party = told_by != ToldBy::Several;
+        } else if told_by == ToldBy::Several {
             centre.corroborate(video);
         }
     }

@@ -1,4 +1,4 @@
-use tocsin_model::{ContentHash, ContentId, FurtherHash, PartyId};
+use tocsin_model::{ContentHash, ContentId, FurtherHash, ToldBy};
 
 use crate::pdq::Pdq;
 use crate::video::Video;
@@ -14,8 +14,8 @@ pub struct Name {
     pub pdq: Option<Pdq>,
     /// What it is matched by where it is the digest of a video's frames and they are known.
     pub video: Option<Video>,
-    /// The party that alone told the video's frames; `None` where several did, and where nobody knows.
-    pub told_by: Option<PartyId>,
+    /// Who told the video's frames.
+    pub told_by: ToldBy,
 }
 
 /// What stands for a content: its hashes, each once.
@@ -31,7 +31,7 @@ impl Name {
             hash,
             pdq,
             video: None,
-            told_by: None,
+            told_by: ToldBy::Unknown,
         }
     }
 
@@ -48,7 +48,10 @@ impl Name {
     pub fn of_further(id: ContentId, further: &FurtherHash) -> Name {
         let video = Video::of(further.frames.iter().map(|frame| Pdq::from_bytes(*frame)));
         Name {
-            told_by: further.told_by.filter(|_| video.is_some()),
+            told_by: match video {
+                Some(_) => further.told_by,
+                None => ToldBy::Unknown,
+            },
             video,
             ..Name::new(id, further.hash.clone())
         }
@@ -58,13 +61,17 @@ impl Name {
 impl Name {
     /// Whether frames are known of this digest, or of those that several parties tell of them, where the other says it not.
     pub(crate) fn says_more_than(&self, other: &Name) -> bool {
-        let has_frames = self.video.is_some();
-        has_frames && (other.video.is_none() || (self.told_by.is_none() && other.told_by.is_some()))
+        let how_many = |name: &Name| match name.told_by {
+            ToldBy::Unknown => 0,
+            ToldBy::Alone(_) => 1,
+            ToldBy::Several => 2,
+        };
+        self.video.is_some() && (other.video.is_none() || how_many(self) > how_many(other))
     }
 
     /// Leaves the digest.
     pub(crate) fn forget_frames(&mut self) {
-        (self.video, self.told_by) = (None, None);
+        (self.video, self.told_by) = (None, ToldBy::Unknown);
     }
 }
 
@@ -72,12 +79,20 @@ impl Names {
     /// So many hashes of a content are kept: those known first.
     pub(crate) const MAX: usize = 64;
 
-    /// Takes note that parties told frames of videos that are the same as those another one alone told of. Returns the names of which that is news.
+    /// Takes note that parties told frames of videos that are the same as those another one alone told of. Returns the names of which that is news,
+    /// or of which nobody knew who told them.
     pub(crate) fn corroborate<'a>(&mut self, told: impl IntoIterator<Item = &'a Name>) -> Names {
         let mut corroborated = Names::default();
         for name in told {
             let Some(video) = &name.video else { continue };
-            let is_by_another = |known: &Name| known.told_by != name.told_by;
+            if name.told_by == ToldBy::Unknown {
+                continue;
+            }
+            // Who told frames of which it is not known may be this party.
+            let is_by_another = |known: &Name| match (known.told_by, name.told_by) {
+                (ToldBy::Unknown, by) => by == ToldBy::Several,
+                (known, by) => known != by,
+            };
             let is_same = |known: &Name| {
                 let same = |known: &Video| known == video || known.same(video).is_some();
                 known.id != name.id && known.video.as_ref().is_some_and(same)
@@ -86,10 +101,16 @@ impl Names {
             let is_seconded = others.any(is_same);
             let news = self.0.iter_mut().filter(|known| {
                 let is_itself = known.id == name.id && (is_seconded || is_by_another(known));
-                known.told_by.is_some() && (is_itself || (is_by_another(known) && is_same(known)))
+                let is_learnt = known.id == name.id && known.told_by == ToldBy::Unknown && known.video.is_some();
+                let is_open = known.told_by != ToldBy::Several && known.video.is_some();
+                is_learnt || is_open && (is_itself || (is_by_another(known) && is_same(known)))
             });
             for known in news {
-                known.told_by = None;
+                let is_seconded = is_seconded || known.id != name.id;
+                known.told_by = match known.told_by {
+                    ToldBy::Unknown if !is_seconded => name.told_by,
+                    _ => ToldBy::Several,
+                };
                 corroborated.0.push(known.clone());
             }
         }
@@ -137,8 +158,8 @@ impl Names {
         self.0.iter().filter_map(|name| name.video.as_ref())
     }
 
-    /// Videos, each with the party that alone told its frames.
-    pub(crate) fn told_videos(&self) -> impl Iterator<Item = (&Video, Option<PartyId>)> {
+    /// Videos, each with who told its frames.
+    pub(crate) fn told_videos(&self) -> impl Iterator<Item = (&Video, ToldBy)> {
         let videos = self.0.iter();
         videos.filter_map(|name| Some((name.video.as_ref()?, name.told_by)))
     }
@@ -149,8 +170,8 @@ impl Names {
         u8::try_from(place).ok()
     }
 
-    /// The video of the name at a place, with the party that alone told its frames.
-    pub(crate) fn told_video(&self, place: u8) -> Option<(&Video, Option<PartyId>)> {
+    /// The video of the name at a place, with who told its frames.
+    pub(crate) fn told_video(&self, place: u8) -> Option<(&Video, ToldBy)> {
         let name = self.0.get(usize::from(place))?;
         Some((name.video.as_ref()?, name.told_by))
     }

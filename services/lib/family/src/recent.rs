@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use tocsin_model::{Class, ContentId, Event, Milliseconds, PartyId, Sharing, Timestamp};
+use tocsin_model::{Class, ContentId, Event, Milliseconds, PartyId, Sharing, Timestamp, ToldBy};
 
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
@@ -316,9 +316,11 @@ impl Remembered {
 impl Remembered {
     /// The frames of its videos are told by its party, and so far by nobody else.
     pub(crate) fn tells_frames_alone(&mut self) {
-        let party = Some(self.party);
         for name in [&mut self.own].into_iter().chain(&mut self.further) {
-            name.told_by = party.filter(|_| name.video.is_some());
+            name.told_by = match name.video {
+                Some(_) => ToldBy::Alone(self.party),
+                None => ToldBy::Unknown,
+            };
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use tocsin_model::{Class, ContentId, Event, FamilyAnnouncement, FurtherHash, PartyId, Timestamp};
+use tocsin_model::{Class, ContentId, Event, FamilyAnnouncement, FurtherHash, PartyId, Timestamp, ToldBy};
 
 use crate::avro::{ArrayWalk, Cursor, put_array, put_long, put_option};
 use crate::event::put_hash;
-use crate::record::{invalid, narrow, put_class, put_id, read_class, read_content, read_family, read_hash};
+use crate::record::{invalid, put_class, put_id, read_class, read_content, read_family, read_hash};
 use crate::{RecordError, SchemaName, framing};
 
 /// What a record of `tocsin.families` says.
@@ -99,13 +99,16 @@ pub fn decode(bytes: &[u8]) -> Result<FamilyAnnouncement, RecordError> {
 const BEFORE_FRAMES: usize = 1;
 const BEFORE_TELLER: usize = 2;
 
+/// In place of a party's number: several told the frames.
+const SEVERAL: i64 = -1;
+
 /// A further hash as a record value, of the first version that holds all of it: a program of before reads that too.
 pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
     let mut out = Vec::with_capacity(80);
     let version = match (further.frames.as_slice(), further.told_by) {
         ([], _) => Some(BEFORE_FRAMES),
-        (_, None) => Some(BEFORE_TELLER),
-        (_, Some(_)) => None,
+        (_, ToldBy::Unknown) => Some(BEFORE_TELLER),
+        (_, ToldBy::Alone(_) | ToldBy::Several) => None,
     };
     match version {
         Some(version) => framing::begin_version(SchemaName::FurtherHash, version, &mut out),
@@ -122,9 +125,12 @@ pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
         out.extend_from_slice(frame)
     });
     if version.is_none() {
-        put_option(&mut out, further.told_by, |out, party| {
-            put_long(out, i64::from(party.0))
-        });
+        let number = match further.told_by {
+            ToldBy::Unknown => None,
+            ToldBy::Alone(party) => Some(i64::from(party.0)),
+            ToldBy::Several => Some(SEVERAL),
+        };
+        put_option(&mut out, number, put_long);
     }
     out
 }
@@ -150,7 +156,7 @@ pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
         class: read_class(cursor)?,
         at: Timestamp(cursor.long()?),
         frames: Vec::new(),
-        told_by: None,
+        told_by: ToldBy::Unknown,
     };
     if version == Some(BEFORE_FRAMES) {
         cursor.finish()?;
@@ -164,7 +170,10 @@ pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
         further.frames.push(*cursor.fixed()?);
     }
     if version.is_none() && cursor.present()? {
-        further.told_by = Some(PartyId(narrow(cursor, "told_by")?));
+        further.told_by = match cursor.long()? {
+            SEVERAL => ToldBy::Several,
+            number => ToldBy::Alone(PartyId(u16::try_from(number).map_err(|_| invalid("told_by"))?)),
+        };
     }
     cursor.finish()?;
     Ok(further)
@@ -179,9 +188,10 @@ mod tests {
     #[test]
     fn a_further_hash_is_of_the_first_version_that_holds_it() {
         for (frames, told_by, version) in [
-            (vec![], None, Some(1)),
-            (vec![[1; 32]], None, Some(2)),
-            (vec![[1; 32], [2; 32]], Some(PartyId(u16::MAX)), None),
+            (vec![], ToldBy::Unknown, Some(1)),
+            (vec![[1; 32]], ToldBy::Unknown, Some(2)),
+            (vec![[1; 32], [2; 32]], ToldBy::Alone(PartyId(u16::MAX)), None),
+            (vec![[1; 32]], ToldBy::Several, None),
         ] {
             let further = FurtherHash {
                 content: ContentId(1),

@@ -336,7 +336,7 @@ pub fn further_frames(content: u8, class: Class, hash: &ContentHash, frames: Vec
         content: id(content),
         hash: hash.clone(),
         frames,
-        told_by: None,
+        told_by: tocsin_model::ToldBy::Unknown,
         class,
         at: Timestamp(START),
     };

@@ -1,6 +1,6 @@
 //! Goal: videos join by their frames, whichever came first and whoever read them, and neither a logo, nor an excerpt, nor a chain makes two one.
 
-use tocsin_model::{Algorithm, Frame};
+use tocsin_model::{Algorithm, Frame, ToldBy};
 
 use super::*;
 use crate::video::Video;
@@ -339,10 +339,10 @@ fn frames_that_one_party_alone_tells_join_no_two_announced_families_of_others() 
     let said = [first.take_further(), second.take_further()];
     assert_eq!(
         said.each_ref().map(|said| said[0].told_by),
-        [1, 3].map(|party| Some(PartyId(party)))
+        [1, 3].map(|party| ToldBy::Alone(PartyId(party)))
     );
     for (finder, of_other) in [(&mut first, &said[1]), (&mut second, &said[0])] {
-        let id = if of_other[0].told_by == Some(PartyId(3)) {
+        let id = if of_other[0].told_by == ToldBy::Alone(PartyId(3)) {
             77
         } else {
             1_005
@@ -361,10 +361,10 @@ fn two_parties_that_tell_the_same_digest_are_two_and_the_topic_says_so() {
     finder.seen(told_by(1, 5, &clip));
     finder.seen(told_by(1, 5, &clip));
     let alone = finder.take_further();
-    assert_eq!((alone.len(), alone[0].told_by), (1, Some(PartyId(1))));
+    assert_eq!((alone.len(), alone[0].told_by), (1, ToldBy::Alone(PartyId(1))));
     finder.seen(told_by(2, 5, &clip));
     let both = finder.take_further();
-    assert_eq!((both.len(), both[0].told_by), (1, None));
+    assert_eq!((both.len(), both[0].told_by), (1, ToldBy::Several));
     // A record of before, that came late.
     let name = Name::of_further(ContentId(1_005), &alone[0]);
     finder.further(ContentId(5), Class::All, &name, Timestamp(0));
@@ -403,4 +403,54 @@ fn a_centre_of_one_party_gives_way_to_frames_that_two_tell() {
         [(10, 5, Evidence::FrameShare(100))]
     );
     assert_eq!(told(&finder.seen(told_by(4, 11, &copy(&false_clip, 40)))), []);
+}
+
+#[test]
+fn a_record_that_does_not_say_who_told_the_frames_launders_none_of_them() {
+    let clip = frames(0..20);
+    let name = file(5, &clip).further.remove(0);
+    assert_eq!(name.told_by, ToldBy::Unknown);
+    let other_digest = Name::of_video(
+        ContentId(77),
+        hash(Algorithm::Vpdq, 77),
+        Video::of_frames(copy(&clip, 10)).expect("enough frames"),
+    );
+    // Each of a content of its own, so that no two parties tell the frames of one.
+    let joins = |finder: &mut LinkFinder, party: u16| {
+        let links = finder.seen(told_by(party, 100 + u128::from(party), &copy(&clip, 40)));
+        links.iter().any(|link| link.family == FamilyId(ContentId(5)))
+    };
+    // The same digest, or another of like frames, as an instance wrote it that does not keep who told; before or after.
+    for (record, is_first) in [
+        (&name, true),
+        (&name, false),
+        (&other_digest, true),
+        (&other_digest, false),
+    ] {
+        let mut finder = LinkFinder::new(Limits::default());
+        finder.announced(&announcement(5, 5));
+        (101..110).for_each(|id| drop(finder.announced(&announcement(id, id))));
+        let read = |finder: &mut LinkFinder| finder.further(ContentId(5), Class::All, record, Timestamp(0));
+        if is_first {
+            read(&mut finder);
+            assert!(!joins(&mut finder, 4), "nobody knows who told them");
+        }
+        finder.seen(told_by(1, 5, &clip));
+        let told = finder.take_further();
+        let told: Vec<_> = told.iter().filter(|told| told.content == ContentId(5)).collect();
+        assert_eq!(told.last().map(|told| told.told_by), Some(ToldBy::Alone(PartyId(1))));
+        read(&mut finder);
+        let again = finder.take_further();
+        assert_eq!(
+            again.len(),
+            usize::from(record.id == name.id),
+            "it is said again who told them"
+        );
+        assert!(again.iter().all(|told| told.told_by == ToldBy::Alone(PartyId(1))));
+        assert!(!joins(&mut finder, 2));
+        finder.seen(told_by(3, 5, &clip));
+        let told = finder.take_further();
+        assert!(told.iter().any(|told| told.told_by == ToldBy::Several));
+        assert!(joins(&mut finder, 6));
+    }
 }

@@ -42,7 +42,7 @@ fn further(content: u8, class: Class, other: u8) -> (FurtherHash, ContentId) {
         content: id(&hash(content)),
         hash: hash(other),
         frames: Vec::new(),
-        told_by: None,
+        told_by: tocsin_model::ToldBy::Unknown,
         class,
         at: Timestamp(0),
     };
@@ -231,7 +231,7 @@ fn one_content_takes_no_more_places_than_its_own() {
                 content,
                 hash,
                 frames: Vec::new(),
-                told_by: None,
+                told_by: tocsin_model::ToldBy::Unknown,
                 class,
                 at,
             },
