@@ -248,12 +248,15 @@ impl Index {
         let Some(announcement) = self.announcements.get_mut(&(content, class)) else {
             return Names::default();
         };
-        let corroborated = announcement.names.corroborate(told);
-        let by_several = corroborated
-            .told_videos()
-            .filter(|(_, told_by)| *told_by == ToldBy::Several);
-        for (video, _) in by_several {
-            self.centres.corroborate(announcement.known.family, class, video);
+        let mut corroborated = Names::default();
+        for name in told {
+            let news = announcement.names.corroborate([name]);
+            let is_seconded = news.told_videos().any(|(_, told_by)| told_by == ToldBy::Several);
+            // What the second party tells, not what it seconds.
+            if let Some(video) = name.video.as_ref().filter(|_| is_seconded) {
+                self.centres.corroborate(announcement.known.family, class, video);
+            }
+            corroborated.add(news.iter());
         }
         corroborated
     }

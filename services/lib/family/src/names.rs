@@ -94,7 +94,7 @@ impl Names {
                 (known, by) => known != by,
             };
             let is_same = |known: &Name| {
-                let same = |known: &Video| known == video || known.same(video).is_some();
+                let same = |known: &Video| known == video || known.agreement(video) >= Video::SECONDED_SHARE_MIN;
                 known.id != name.id && known.video.as_ref().is_some_and(same)
             };
             let mut others = self.0.iter().filter(|known| is_by_another(known));

@@ -34,6 +34,8 @@ impl Video {
     pub const AGREEMENT_DISTANCE_MAX: u32 = 64;
     /// Of the frames of either video so many in a hundred show what the other does, at the least, if they are one.
     pub const SHARE_MIN: u16 = 50;
+    /// And so many if one party's frames second another's: what is half of another video is seconded by nobody.
+    pub(crate) const SECONDED_SHARE_MIN: u16 = 75;
     /// And so many those of the video that is the centre of the family.
     pub(crate) const CENTRE_SHARE_MIN: u16 = 25;
 

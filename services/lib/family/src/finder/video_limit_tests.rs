@@ -1,6 +1,6 @@
 //! Goal: what videos cost is bounded and borne by whose they are, and what is left out for that is said.
 
-use tocsin_model::{Algorithm, Frame};
+use tocsin_model::{Algorithm, Frame, ToldBy};
 
 use super::video_tests::{announcement, copy, file, frames, hash, told, told_by};
 use super::*;
@@ -209,4 +209,39 @@ fn frames_take_no_room_of_names_and_the_content_with_the_most_gives_way() {
     (1..=1).for_each(|id| drop(finder.announced(&announcement(id, id))));
     (11..=15).for_each(|number| further(&mut finder, 1, number));
     assert_eq!(finder.limits_reached(), 3, "a withdrawal gives all of it back");
+}
+
+#[test]
+fn frames_that_are_half_of_another_video_are_seconded_by_nobody() {
+    let [clip, other] = [frames(0..20), frames(100..120)];
+    for (kept, expected) in [(15, true), (14, false), (10, false)] {
+        // Party 1 puts frames of another family's video among those of the content.
+        let mixed = [&clip[..kept], &other[kept..]].concat();
+        let mut finder = LinkFinder::new(Limits::default());
+        finder.announced(&announcement(5, 5));
+        finder.seen(told_by(1, 5, &mixed));
+        finder.take_further();
+        let own = Name::of_video(
+            ContentId(77),
+            hash(Algorithm::Vpdq, 77),
+            Video::of_frames(clip.iter().copied()).expect("enough frames"),
+        );
+        finder.seen(Seen {
+            further: vec![own],
+            ..told_by(2, 5, &[])
+        });
+        let further = finder.take_further();
+        let is_of_several = further.iter().any(|told| told.told_by == ToldBy::Several);
+        assert_eq!(is_of_several, expected, "{kept}");
+        // The centre is what the second party told: all of it.
+        let far = [&other[15..], &frames(900..914)[..], &clip[..1]].concat();
+        let is_within = |finder: &LinkFinder, frames: &[Frame]| {
+            let video = Video::of_frames(frames.iter().copied()).expect("enough frames");
+            let family = FamilyId(ContentId(5));
+            finder
+                .announced
+                .may_join_by_frames(ContentId(1), &video, family, Class::All)
+        };
+        assert_eq!(is_within(&finder, &far), !expected, "{kept}");
+    }
 }
