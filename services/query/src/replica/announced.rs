@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::Included;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tocsin_family::{Lookup, Most, Pdq, PdqIndex, Slot, Video};
+use tocsin_family::{Lookup, Pdq, PdqIndex, Slot, Video};
 use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp};
 
-use crate::replica::announced::frames::{FRAMES_PART, Frames, insert_frames};
+use crate::replica::announced::frames::{FRAMES_PART, Frames, VideoPlace, insert_frames};
 use crate::replica::hot::{TableFull, classes_of};
 
 /// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
@@ -70,7 +70,9 @@ struct Tables {
     /// Further hashes of announced contents: the hash's id, the class, the content.
     further: BTreeSet<(ContentId, Class, ContentId)>,
     by_pdq: PdqIndex<(ContentId, Class)>,
-    by_frame: PdqIndex<(ContentId, Class)>,
+    by_frame: PdqIndex<VideoPlace>,
+    /// The number of the next video.
+    next_video: u32,
     sizes: BTreeMap<(Class, Algorithm), IndexSize>,
     /// All hashes that are held.
     hashes: usize,
@@ -171,7 +173,7 @@ impl AnnouncedTable {
                 .and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
         }
         for known in &mut entry.videos {
-            known.slots = insert_frames(&mut tables.by_frame, &known.video, (content, class));
+            known.slots = insert_frames(&mut tables.by_frame, &known.video, (content, class, known.number));
         }
         match made_room {
             true => Err(TableFull),
@@ -214,13 +216,20 @@ impl AnnouncedTable {
             return Err(TableFull);
         }
         let made_room = tables.frames < before;
+        let number = tables.next_video;
+        tables.next_video = number.wrapping_add(1);
         let entry = tables.contents.entry((content, class)).or_default();
         let slots = match entry.announced.is_some() {
-            true => insert_frames(&mut tables.by_frame, &video, (content, class)),
+            true => insert_frames(&mut tables.by_frame, &video, (content, class, number)),
             false => Vec::new(),
         };
         let before = entry.frames();
-        entry.videos.push(Frames { id, video, slots });
+        entry.videos.push(Frames {
+            id,
+            number,
+            video,
+            slots,
+        });
         let after = entry.frames();
         tables.count_frames((content, class), before, after);
         match made_room {
@@ -354,41 +363,18 @@ impl AnnouncedTable {
     /// `most` contents, those with the largest share first, of equal ones ascending. Of each class the 64 videos are compared with that have a frame near to
     /// the most of its frames.
     pub fn same_video(&self, video: &Video, scope: Scope, most: usize) -> Vec<Announced> {
-        let tables = self.read();
-        let (mut lookup, mut near) = (Lookup::default(), Vec::new());
         let mut best: BTreeMap<ContentId, (u16, Announced)> = BTreeMap::new();
-        for class in classes_of(scope) {
-            let is_wanted = |(_, of): &(ContentId, Class)| *of == class;
-            let candidates = video.candidates(&tables.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
-            for (content, class) in candidates {
-                let Some(held) = tables.contents.get(&(content, class)) else {
-                    continue;
-                };
-                let same = held
-                    .videos
-                    .iter()
-                    .filter_map(|known| Some((video.same(&known.video)?, known)));
-                let (Some(strongest), Some((share, known))) = (&held.announced, same.max_by_key(|(share, _)| *share))
-                else {
-                    continue;
-                };
-                if best.get(&content).is_some_and(|(known, _)| *known >= share) {
-                    continue;
-                }
-                let by = match known.id == content {
-                    true => MatchedHash::Strongest,
-                    false => MatchedHash::Further,
-                };
-                let shares = Shares {
-                    of_sought: video.share(&known.video, Video::AGREEMENT_DISTANCE_MAX),
-                    of_found: known.video.share(video, Video::AGREEMENT_DISTANCE_MAX),
-                };
-                let found = Announced {
-                    shares: Some(shares),
-                    ..strongest.found(content, None, by)
-                };
-                best.insert(content, (share, found));
+        for (known, found) in self.near_videos(video, scope) {
+            let Some(share) = video.same(&known) else { continue };
+            if best.get(&found.content).is_some_and(|(known, _)| *known >= share) {
+                continue;
             }
+            let shares = Shares {
+                of_sought: video.share(&known, Video::AGREEMENT_DISTANCE_MAX),
+                of_found: known.share(video, Video::AGREEMENT_DISTANCE_MAX),
+            };
+            let shares = Some(shares);
+            best.insert(found.content, (share, Announced { shares, ..found }));
         }
         let mut found: Vec<(u16, Announced)> = best.into_values().collect();
         found.sort_by_key(|(share, found)| (Reverse(*share), found.content));
@@ -479,12 +465,6 @@ impl Strongest {
         }
     }
 }
-
-/// Of announced videos of one class so many are looked at for one that is looked up.
-const VIDEOS_MOST: Most = Most {
-    of_frame: 64,
-    compared: 64,
-};
 
 mod frames;
 #[cfg(test)]

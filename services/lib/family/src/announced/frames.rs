@@ -48,8 +48,8 @@ impl Index {
         self.centres.set_video(family, class, video, name.told_by);
     }
 
-    /// Whether there is room for so many frames of a content, which that is made for: the content with the most loses those that came last, and that
-    /// may be the one that they are of.
+    /// Whether there is room for so many frames of a content, which that is made for: the content with the most loses those that came last, unless
+    /// that is the one that they are of, or they would be the most.
     pub(super) fn make_room_for_frames(&mut self, of: (ContentId, Class), count: usize, frames_max: usize) -> bool {
         let own = count + self.announcements.get(&of).map_or(0, Announcement::frames);
         while self.by_frame.len() + count > frames_max {

@@ -1,20 +1,68 @@
 //! The frames of videos in the table of what is announced: what they are found by, and their room.
 
-use tocsin_family::{PdqIndex, Slot, Video};
-use tocsin_model::{Class, ContentId};
+use std::collections::BTreeMap;
 
-use crate::replica::announced::{Content, Tables};
+use tocsin_family::{Lookup, Most, PdqIndex, Slot, Video};
+use tocsin_model::{Class, ContentId, Scope};
+
+use crate::replica::announced::{Announced, AnnouncedTable, Content, MatchedHash, Tables};
+use crate::replica::hot::classes_of;
+
+/// Where a frame stands: the content, the class, and the number of the video.
+pub(super) type VideoPlace = (ContentId, Class, u32);
 
 /// The frames of a video, by the id of their digest.
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) id: ContentId,
+    /// Its own among the videos of a content.
+    pub(super) number: u32,
     pub(super) video: Video,
     pub(super) slots: Vec<Slot>,
 }
 
+/// Of announced videos of one class so many are looked at for one that is looked up, before those of one content are limited.
+const VIDEOS_MOST: Most = Most {
+    of_frame: 64,
+    compared: 256,
+};
+/// So many are compared with in each class.
+const COMPARED_MAX: usize = 64;
+/// And so many of one content, which has 64 at most: it leaves room for others.
+const VIDEOS_OF_CONTENT_MAX: usize = 4;
 /// Frames have so much of the room for hashes for their own, beside it: one part of four.
 pub(crate) const FRAMES_PART: usize = 4;
+
+impl AnnouncedTable {
+    /// The videos to compare with, each with what is found by it: they are compared without holding up who writes.
+    pub(super) fn near_videos(&self, video: &Video, scope: Scope) -> Vec<(Video, Announced)> {
+        let tables = self.read();
+        let (mut lookup, mut near, mut videos) = (Lookup::default(), Vec::new(), Vec::new());
+        for class in classes_of(scope) {
+            let is_wanted = |(_, of, _): &VideoPlace| *of == class;
+            let mut candidates = video.candidates(&tables.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
+            let mut of_content: BTreeMap<ContentId, usize> = BTreeMap::new();
+            candidates.retain(|(content, ..)| {
+                let count = of_content.entry(*content).or_default();
+                *count += 1;
+                *count <= VIDEOS_OF_CONTENT_MAX
+            });
+            candidates.truncate(COMPARED_MAX);
+            videos.extend(candidates.into_iter().filter_map(|(content, class, number)| {
+                let held = tables.contents.get(&(content, class))?;
+                let known = held.videos.iter().find(|known| known.number == number)?;
+                let by = match known.id == content {
+                    true => MatchedHash::Strongest,
+                    false => MatchedHash::Further,
+                };
+                let found = held.announced.as_ref()?.found(content, None, by);
+                Some((known.video.clone(), found))
+            }));
+        }
+        videos
+    }
+}
+
 impl Content {
     pub(super) fn frames(&self) -> usize {
         self.videos.iter().map(|known| known.video.frames().len()).sum()
@@ -22,8 +70,8 @@ impl Content {
 }
 
 impl Tables {
-    /// Whether there is room for a video of a content, which that is made for: the content with the most frames loses those that came last, and that may
-    /// be the one that these are of.
+    /// Whether there is room for a video of a content, which that is made for: the content with the most frames loses those that came last, unless
+    /// that is the one that these are of, or they would be the most.
     pub(super) fn make_room_for_frames(&mut self, of: (ContentId, Class), count: usize, frames_max: usize) -> bool {
         let own = count + self.contents.get(&of).map_or(0, Content::frames);
         while self.frames + count > frames_max {
@@ -66,11 +114,7 @@ impl Tables {
     }
 }
 
-pub(super) fn insert_frames(
-    index: &mut PdqIndex<(ContentId, Class)>,
-    video: &Video,
-    place: (ContentId, Class),
-) -> Vec<Slot> {
+pub(super) fn insert_frames(index: &mut PdqIndex<VideoPlace>, video: &Video, place: VideoPlace) -> Vec<Slot> {
     let inserted = video.frames().iter().map(|frame| index.insert(*frame, place));
     inserted.filter_map(Result::ok).collect()
 }

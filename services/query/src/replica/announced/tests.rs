@@ -316,3 +316,53 @@ fn frames_have_room_of_their_own_and_the_content_with_the_most_gives_way() {
     let found = table.same_video(&video, Scope::All, 9);
     assert_eq!((found.len(), found[0].by), (1, MatchedHash::Further));
 }
+
+#[test]
+fn a_content_of_many_videos_takes_no_places_of_others_in_a_look_up() {
+    let frame = |number: u64| {
+        let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        std::array::from_fn(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        })
+    };
+    let clip: Vec<[u8; 32]> = (0..20).map(frame).collect();
+    let table = AnnouncedTable::new(100_000);
+    let add = |content: ContentId, digest: u8, frames: Vec<[u8; 32]>| {
+        let hash = ContentHash::from_bytes(Algorithm::Vpdq, vec![digest; 32], None).unwrap();
+        let id = id(&hash);
+        let (known, _) = further(1, Class::All, 20);
+        let further = FurtherHash {
+            content,
+            hash,
+            frames,
+            ..known
+        };
+        table.add(&further, id).unwrap();
+    };
+    for content in [1, 2] {
+        table.announce(announcement(content, Class::All, 0)).unwrap();
+    }
+    // The one with the lower id is found first among equals: each of its videos has all of the clip, which is too little of it.
+    let mut contents = [id(&hash(1)), id(&hash(2))];
+    contents.sort_unstable();
+    let flipped = |frame: &[u8; 32]| {
+        let [first, second, rest @ ..] = frame;
+        let mut out = [0; 32];
+        (out[0], out[1]) = (!first, !second);
+        out[2..].copy_from_slice(rest);
+        out
+    };
+    for digest in 0..30 {
+        let own = (1..=21).map(|number| frame(1_000 * (u64::from(digest) + 1) + number));
+        add(contents[0], digest, clip.iter().map(flipped).chain(own).collect());
+    }
+    add(contents[1], 200, clip.clone());
+    add(contents[0], 201, clip.clone());
+    let video = Video::of(clip.iter().map(|frame| Pdq::from_bytes(*frame))).unwrap();
+    let found = table.same_video(&video, Scope::All, 9);
+    let found: Vec<ContentId> = found.iter().map(|found| found.content).collect();
+    assert_eq!(found, [contents[1]], "of the one the first four are compared with");
+}
