@@ -26,8 +26,8 @@ pub struct IntakeConfig {
     /// Parties whose ingest topics carry actions of Osprey beside events, each with the file (TOML) that says which actions are events and
     /// where their fields stand. Default: none. Should be the same for every intake.
     pub osprey_mappings: BTreeMap<String, String>,
-    /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice and each frame of
-    /// a video once; what was announced longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many
+    /// How many hashes of announced contents (hot or watch-listed) are held to find their variants, a PDQ hash counted twice, and beside
+    /// them a quarter as many frames of videos; what was announced longest ago goes first. 10,000 to 16,000,000; default 1,000,000. For a watch list of more than half as many
     /// pictures set it higher.
     pub announced_hashes_max: u32,
 }
@@ -44,8 +44,8 @@ pub struct MappingRefused {
     pub reason: String,
 }
 
-/// What a name of an announced content takes (measured: `loadtest/RECORD.md`).
-const ANNOUNCED_BYTES: u64 = 583;
+/// What a name of an announced content takes (measured: `loadtest/RECORD.md`), and a quarter of a frame beside it.
+const ANNOUNCED_BYTES: u64 = 583 + FRAME_BYTES / 4;
 /// What a frame of a video takes that was seen of late: in the index 155 bytes and its number, and 32 in the video.
 const FRAME_BYTES: u64 = 224;
 /// Appends that are waited for at most, and as much in the client's queues.

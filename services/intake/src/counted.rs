@@ -19,6 +19,10 @@ pub struct Counted {
     pub unmatchable: u64,
     /// Announcements and seen contents that the finder of links forgot before their time.
     pub forgotten_early: u64,
+    /// Frames of videos that were not looked up: their party had its part of the minute.
+    pub frames_refused: u64,
+    /// Videos that joined no family since one party alone told the frames they share with it.
+    pub frames_uncorroborated: u64,
     /// Events whose time lay ahead, and events too old for any window.
     pub ahead: u64,
     /// See `ahead`.

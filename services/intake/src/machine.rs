@@ -45,7 +45,8 @@ pub struct Intake {
     out: Vec<Append>,
     counted: Counted,
     /// What the finder had forgotten when this was last told.
-    forgotten_told: u64,
+    /// What the finder counted when it was last asked: what it forgot, and of frames what it refused and what waits for a second party.
+    finder_told: [u64; 3],
 }
 
 /// The refused events of one record.
@@ -86,7 +87,7 @@ impl Intake {
             last_tick: Timestamp::MIN,
             out: Vec::new(),
             counted: Counted::default(),
-            forgotten_told: 0,
+            finder_told: [0; 3],
             setup,
         }
     }
@@ -205,8 +206,15 @@ impl Intake {
 
     /// Takes what was counted.
     pub fn take_counted(&mut self) -> Counted {
-        let forgotten = self.finder.limits_reached();
-        self.counted.forgotten_early = forgotten - std::mem::replace(&mut self.forgotten_told, forgotten);
+        let now = [
+            self.finder.limits_reached(),
+            self.finder.frames_refused(),
+            self.finder.frames_uncorroborated(),
+        ];
+        let before = std::mem::replace(&mut self.finder_told, now);
+        self.counted.forgotten_early = now[0] - before[0];
+        self.counted.frames_refused = now[1] - before[1];
+        self.counted.frames_uncorroborated = now[2] - before[2];
         std::mem::take(&mut self.counted)
     }
 

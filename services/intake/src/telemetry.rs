@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     fields_malformed: IntCounterVec,
     links: IntCounter,
     unmatchable: IntCounter,
+    frames_refused: IntCounter,
+    frames_uncorroborated: IntCounter,
     forgotten_early: IntCounter,
     clocks: IntCounterVec,
     positions_not_stored: IntCounter,
@@ -48,6 +50,14 @@ impl Metrics {
                 &["field"],
             )?,
             links: IntCounter::new("tocsin_intake_links_total", "Links found")?,
+            frames_refused: IntCounter::new(
+                "tocsin_intake_frames_refused_total",
+                "Frames of videos not looked up, since their party had its part of the minute",
+            )?,
+            frames_uncorroborated: IntCounter::new(
+                "tocsin_intake_frames_uncorroborated_total",
+                "Videos that joined no family, since one party alone told the frames they share with it",
+            )?,
             unmatchable: IntCounter::new(
                 "tocsin_intake_unmatchable_total",
                 "PDQ hashes not matched by distance: of low quality, or with too few or too many bits set for a picture",
@@ -88,6 +98,8 @@ impl Metrics {
         registry.register(Box::new(metrics.fields_malformed.clone()))?;
         registry.register(Box::new(metrics.links.clone()))?;
         registry.register(Box::new(metrics.unmatchable.clone()))?;
+        registry.register(Box::new(metrics.frames_refused.clone()))?;
+        registry.register(Box::new(metrics.frames_uncorroborated.clone()))?;
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
         registry.register(Box::new(metrics.positions_not_stored.clone()))?;
@@ -129,6 +141,8 @@ impl BatchRead {
         }
         metrics.links.inc_by(counted.links);
         metrics.unmatchable.inc_by(counted.unmatchable);
+        metrics.frames_refused.inc_by(counted.frames_refused);
+        metrics.frames_uncorroborated.inc_by(counted.frames_uncorroborated);
         metrics.forgotten_early.inc_by(counted.forgotten_early);
         metrics.clocks.with_label_values(&["ahead"]).inc_by(counted.ahead);
         metrics.clocks.with_label_values(&["late"]).inc_by(counted.late);

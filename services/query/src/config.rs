@@ -8,7 +8,7 @@ pub struct QueryConfig {
     /// The most hot records (one content, one visibility class) held in memory, some KiB each. Records beyond it are left out and
     /// counted. 1 to 100,000,000. Default: 2,000,000.
     pub hot_records_max: usize,
-    /// The most hashes of announced contents held, for look-ups: 400 bytes each at most. Beyond it what was announced longest ago is left out, and counted. 1 to
+    /// The most hashes of announced contents held, for look-ups: 400 bytes each at most, and a quarter as many frames of videos of 224. Beyond it what was announced longest ago is left out, and counted. 1 to
     /// 16,000,000. Default: 2,000,000.
     pub announced_hashes_max: usize,
     /// The most alerts held per scope; the oldest go first. 1 to 1,000,000. Default: 4,096.
@@ -45,8 +45,10 @@ impl Default for QueryConfig {
 
 /// A hot record: a content on some platforms, with the accounts of one of them counted by a sketch.
 const HOT_RECORD_BYTES: u64 = 4 << 10;
-/// A hash of an announced content, at most.
-const ANNOUNCED_BYTES: u64 = 400;
+/// A hash of an announced content, at most, and a quarter of a frame beside it.
+const ANNOUNCED_BYTES: u64 = 400 + FRAME_BYTES / 4;
+/// A frame of an announced video: 155 bytes in the index, 32 in the video.
+const FRAME_BYTES: u64 = 224;
 
 impl QueryConfig {
     /// What the replica may come to hold.

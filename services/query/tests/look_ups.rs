@@ -252,7 +252,7 @@ async fn the_other_routes_have_the_shapes_of_hma() {
         (&types[0], &types[4]),
         (
             &json!({"name": "pdq", "enabled_ratio": 1.0}),
-            &json!({"name": "vpdq", "enabled_ratio": 0.0})
+            &json!({"name": "vpdq", "enabled_ratio": 1.0})
         )
     );
 }

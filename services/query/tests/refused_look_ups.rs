@@ -69,7 +69,22 @@ async fn what_is_wrong_with_a_signal_is_told_by_a_code_and_counted() {
         (
             "/m/lookup?signal_type=vpdq&signal=[]".to_owned(),
             400,
-            "unknown_signal_type",
+            "unmatchable_signal",
+        ),
+        (
+            format!("/m/lookup?signal_type=vpdq&signal=[%22{good},90,0%22]"),
+            400,
+            "unmatchable_signal",
+        ),
+        (
+            format!("/m/lookup?signal_type=vpdq&signal=[%22{good},90%22]"),
+            400,
+            "malformed_signal",
+        ),
+        (
+            format!("/m/raw_lookup?signal_type=vpdq&signal={good}"),
+            400,
+            "malformed_signal",
         ),
         (
             format!("/m/raw_lookup?{}&include_distance=maybe", pdq(&good)),

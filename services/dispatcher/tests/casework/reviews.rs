@@ -40,7 +40,11 @@ async fn a_second_is_blind_a_third_settles_it_and_figures_are_the_teams() {
     let lane = json!({"lane": "second_review"});
     for nobody in [&bench.alpha, &bench.beta] {
         let nothing = running.post("/v1/queue/claim", nobody, lane.clone()).await;
-        assert_eq!(nothing, json!({"case": null, "pause": null}), "who decided, or another team");
+        assert_eq!(
+            nothing,
+            json!({"case": null, "pause": null}),
+            "who decided, or another team"
+        );
     }
     let claim = running.post("/v1/queue/claim", &keys[0], lane.clone()).await;
     let second = &claim["review"];

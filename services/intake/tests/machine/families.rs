@@ -2,7 +2,8 @@
 
 use tocsin_intake::TimeSource;
 use tocsin_model::{
-    Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Frame, Link, Timestamp,
+    Algorithm, Class, ContentHash, Event, Evidence, FamilyAnnouncement, FamilyId, Frame, Link, PartyId, Timestamp,
+    ToldBy,
 };
 use tocsin_wire::event::encode_single_object;
 use tocsin_wire::family;
@@ -191,13 +192,58 @@ fn a_further_hash_without_an_announcement_is_taken_out_of_the_topic_once_it_was_
     assert_eq!(families(&late.said()), [(told[0].0.clone(), None)]);
 }
 
+/// A picture of its own for each number, with so many bits flipped.
+fn frame(number: u8, flips: usize) -> Frame {
+    let mut pdq = std::array::from_fn(|place| (number ^ place as u8).wrapping_mul(number * 2 + 37) ^ 0x3c);
+    (0..flips).for_each(|bit| pdq[bit / 8] ^= 1 << (bit % 8));
+    Frame { pdq, quality: 80 }
+}
+
+#[test]
+fn an_announced_video_joins_by_frames_once_two_parties_told_them_and_what_waits_is_counted() {
+    let mut bench = Bench::new(TimeSource::Log);
+    for number in [1, 2] {
+        let (key_of, announced) = announcement(number);
+        bench.read_family(&key_of, announced.as_deref());
+    }
+    let tell = |bench: &mut Bench, id: u128, party: &str, platform: &str, (number, flips): (u8, usize)| {
+        let event = Event {
+            platform: platform.parse().unwrap(),
+            content: vec![file(number)],
+            frames: (0..12).map(|number| frame(number, flips)).collect(),
+            ..share(id, 0, NOON)
+        };
+        let topic = format!("tocsin.ingest.{party}");
+        bench.read_from(&topic, NOON, Some(&encode_single_object(&event)), &[]);
+        let said = bench.said();
+        let further = families(&said).into_iter();
+        let told_by: Vec<ToldBy> = further
+            .map(|(_, value)| family::decode_further_hash(&value.unwrap()).unwrap())
+            .map(|further| further.told_by)
+            .collect();
+        let counted = bench.intake.take_counted();
+        (
+            links(&said).len(),
+            told_by,
+            counted.frames_uncorroborated,
+            counted.accepted,
+        )
+    };
+    assert_eq!(
+        tell(&mut bench, 1, "alpha", "alpha-video", (1, 0)),
+        (0, vec![ToldBy::Alone(PartyId(1))], 0, 1)
+    );
+    // Both directions are looked in, what was announced and what was seen, and one event counts once.
+    assert_eq!(
+        tell(&mut bench, 2, "beta", "beta-social", (2, 25)),
+        (0, vec![ToldBy::Alone(PartyId(2))], 1, 1)
+    );
+    let (links, told_by, ..) = tell(&mut bench, 3, "beta", "beta-social", (1, 0));
+    assert_eq!((links > 0, told_by), (true, vec![ToldBy::Several]));
+}
+
 #[test]
 fn a_copy_of_a_video_joins_by_its_frames_at_an_intake_that_never_saw_the_video() {
-    let frame = |number: u8, flips: usize| {
-        let mut pdq = std::array::from_fn(|place| (number ^ place as u8).wrapping_mul(number * 2 + 37) ^ 0x3c);
-        (0..flips).for_each(|bit| pdq[bit / 8] ^= 1 << (bit % 8));
-        Frame { pdq, quality: 80 }
-    };
     let event = |id: u128, number: u8, flips: usize, frames: u8| Event {
         content: vec![file(number)],
         frames: (0..frames).map(|number| frame(number, flips)).collect(),

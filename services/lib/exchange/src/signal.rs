@@ -8,24 +8,24 @@ use crate::RejectCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignalType {
     name: &'static str,
-    algorithm: Option<Algorithm>,
+    algorithm: Algorithm,
 }
 
 impl SignalType {
-    /// All that are known. `sha256`, `video_sha256`, `photo_md5` and `md5` are none of theirs by this name, but what such hashes are called in lists; a
-    /// `vpdq` signal is a list of frames, which look-ups and lists do not bring to those who find links: it is known and not matched.
+    /// All that are known, and there is no other list of them. `sha256`, `video_sha256`, `photo_md5` and `md5` are none of theirs by this name, but what
+    /// such hashes are called in lists; a `vpdq` signal is a list of frames ([`crate::vpdq_frames`]), which lists do not bring to those who find links.
     pub const ALL: [SignalType; 8] = [
-        SignalType::new("pdq", Some(Algorithm::Pdq)),
-        SignalType::new("sha256", Some(Algorithm::Sha256)),
-        SignalType::new("video_md5", Some(Algorithm::Md5)),
-        SignalType::new("video_sha256", Some(Algorithm::Sha256)),
-        SignalType::new("vpdq", None),
-        SignalType::new("photo_md5", Some(Algorithm::Md5)),
-        SignalType::new("md5", Some(Algorithm::Md5)),
-        SignalType::new("url", Some(Algorithm::Url)),
+        SignalType::new("pdq", Algorithm::Pdq),
+        SignalType::new("sha256", Algorithm::Sha256),
+        SignalType::new("video_md5", Algorithm::Md5),
+        SignalType::new("video_sha256", Algorithm::Sha256),
+        SignalType::new("vpdq", Algorithm::Vpdq),
+        SignalType::new("photo_md5", Algorithm::Md5),
+        SignalType::new("md5", Algorithm::Md5),
+        SignalType::new("url", Algorithm::Url),
     ];
 
-    const fn new(name: &'static str, algorithm: Option<Algorithm>) -> Self {
+    const fn new(name: &'static str, algorithm: Algorithm) -> Self {
         SignalType { name, algorithm }
     }
 
@@ -39,8 +39,8 @@ impl SignalType {
         self.name
     }
 
-    /// What its signals are; `None` where they are not matched.
-    pub fn algorithm(self) -> Option<Algorithm> {
+    /// What its signals are.
+    pub fn algorithm(self) -> Algorithm {
         self.algorithm
     }
 }
@@ -87,8 +87,9 @@ pub fn threat_exchange_type(algorithm: Algorithm) -> Option<&'static str> {
 /// Its kind is none that is matched here, or it is no usable hash of it.
 pub(crate) fn hash(kind: &str, text: &str, quality: Option<u8>) -> Result<ContentHash, RejectCode> {
     let other = || OTHER_NAMES.iter().find(|(name, _)| *name == kind).map(|(_, of)| *of);
-    let known = SignalType::from_name(kind).and_then(SignalType::algorithm);
-    let algorithm = known.or_else(other).ok_or(RejectCode::AlgorithmUnsupported)?;
+    let known = SignalType::from_name(kind).map(SignalType::algorithm);
+    let algorithm = known.or_else(other).filter(|algorithm| *algorithm != Algorithm::Vpdq);
+    let algorithm = algorithm.ok_or(RejectCode::AlgorithmUnsupported)?;
     let parsed = ContentHash::parse(algorithm, text.trim(), None).map_err(|_| RejectCode::HashMalformed)?;
     if algorithm == Algorithm::Pdq {
         let value = parsed.value();

@@ -1,8 +1,9 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use tocsin_model::{Class, ContentHash, ContentId, FamilyId};
+use tocsin_model::{Class, ContentHash, ContentId, FamilyId, PartyId, ToldBy};
 
+use crate::announced::frames::FRAMES_PART;
 use crate::centres::Centres;
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
@@ -23,21 +24,39 @@ pub(crate) struct Index {
     /// found; it goes, and the one before is found again.
     by_hash: HashMap<ContentId, Vec<(Class, ContentId)>>,
     by_pdq: PdqIndex<(Class, ContentId)>,
-    by_frame: PdqIndex<(Class, ContentId)>,
+    /// Each frame with the place of its video among the names of the content.
+    by_frame: PdqIndex<(Class, ContentId, u8)>,
     announcements: HashMap<(ContentId, Class), Announcement>,
     /// How many announcements there are of each class: those of none need not be looked for.
     classes: BTreeMap<Class, usize>,
     /// How many frames of videos are known in each class.
     frames: BTreeMap<Class, usize>,
+    /// The contents with frames: ascending by how many, of equally many the oldest last.
+    by_frames: BTreeSet<(usize, Reverse<u64>, (ContentId, Class))>,
     centres: Centres,
     early: Early,
     by_age: BTreeMap<u64, (ContentId, Class)>,
     next_age: u64,
-    /// Names of all announcements.
+    /// Names of all announcements, without frames.
     names: usize,
     forgotten_early: u64,
     lookup: Lookup,
     near: Vec<Found<(Class, ContentId)>>,
+    near_frames: Vec<Found<(Class, ContentId, u8)>>,
+    /// How many frames were looked up.
+    frames_sought: usize,
+}
+
+/// An announced content with a video that is the same as one looked up.
+#[derive(Debug)]
+pub(crate) struct SameVideo {
+    /// The class of the announcement.
+    pub(crate) class: Class,
+    /// The class that a link would hold in.
+    pub(crate) holds_in: Class,
+    /// The smaller share of frames, in percent.
+    pub(crate) share: u16,
+    pub(crate) known: Announced,
 }
 
 #[derive(Debug)]
@@ -46,7 +65,8 @@ struct Announcement {
     known: Announced,
     names: Names,
     slots: Vec<Slot>,
-    frames: Vec<Slot>,
+    /// Of each video whose frames are looked up its place among the names, in order of arrival.
+    frames: Vec<(u8, Vec<Slot>)>,
 }
 
 /// Further hashes that stand in the log before their announcement, which compaction leaves where it was said last.
@@ -133,38 +153,112 @@ impl Index {
         }
     }
 
-    /// What is announced that is the same as a video of a content, with the share of frames that agree: in each class that is looked in the one
-    /// with the largest share, of those that are wanted and whose family it may join; of equal ones that of the lowest id.
+    /// What is announced that is the same as a video of a content, with the share of frames that agree: for each class that is looked in and each that
+    /// a link to it would hold in (`links_of` says which, of a class that is not looked in none) the one with the largest share, of those that are wanted and whose family it may join; of equal ones that of
+    /// the lowest id. Also, whether there would be more if a second party had told their frames.
     pub(crate) fn same_video(
         &mut self,
-        own: ContentId,
+        (own, party): (ContentId, PartyId),
         video: &Video,
-        is_looked_in: impl Fn(Class) -> bool,
+        links_of: impl Fn(Class) -> Vec<Class>,
         wanted: impl Fn(&Announced) -> bool,
-    ) -> Vec<(Class, u16, Announced)> {
-        let mut found = Vec::new();
-        let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near));
+    ) -> (Vec<SameVideo>, bool) {
+        let (mut found, mut waits, mut sought) = (Vec::new(), false, 0);
+        let (mut lookup, mut near) = (std::mem::take(&mut self.lookup), std::mem::take(&mut self.near_frames));
         // One class at a time, as with pictures.
-        for class in self.frames.keys().copied().filter(|class| is_looked_in(*class)) {
-            let is_wanted =
-                |(of, content): &(Class, ContentId)| *of == class && self.get(*content, class).is_some_and(&wanted);
-            let candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
-            let same = candidates.into_iter().filter_map(|(_, content)| {
-                let announcement = self.announcements.get(&(content, class))?;
-                let share = announcement
-                    .names
-                    .videos()
-                    .filter_map(|other| video.same(other))
-                    .max()?;
-                let known = &announcement.known;
-                let may_join = self.may_join_by_frames(own, video, known.family, class);
-                may_join.then_some((share, Reverse(content), known))
+        for class in self.frames.keys().copied() {
+            let links_in = links_of(class);
+            if links_in.is_empty() {
+                continue;
+            }
+            sought += video.frames().len();
+            let is_wanted = |(of, content, _): &(Class, ContentId, u8)| {
+                *of == class && self.get(*content, class).is_some_and(&wanted)
+            };
+            let mut candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut lookup, &mut near);
+            let mut of_content: HashMap<ContentId, usize> = HashMap::new();
+            candidates.retain(|(_, content, _)| {
+                let count = of_content.entry(*content).or_default();
+                *count += 1;
+                *count <= VIDEOS_OF_CONTENT_MAX
             });
-            let best = same.max_by_key(|(share, content, _)| (*share, *content));
-            found.extend(best.map(|(share, _, known)| (class, share, known.clone())));
+            candidates.truncate(COMPARED_MAX);
+            let same = candidates.into_iter().filter_map(|(_, content, place)| {
+                let announcement = self.announcements.get(&(content, class))?;
+                let (other, told_by) = announcement.names.told_video(place)?;
+                let (share, known) = (video.same(other)?, &announcement.known);
+                let may_join = self.may_join_by_frames(own, video, known.family, class);
+                may_join.then_some((share, told_by, known))
+            });
+            let same: Vec<(u16, ToldBy, &Announced)> = same.collect();
+            for holds_in in links_in {
+                let is_corroborated =
+                    |told_by, known: &Announced| self.is_corroborated((own, party), told_by, known.family, holds_in);
+                let best = same
+                    .iter()
+                    .filter(|(_, told_by, known)| is_corroborated(*told_by, known))
+                    .max_by_key(|(share, _, known)| (*share, Reverse(known.content)));
+                waits |= best.is_none() && !same.is_empty();
+                found.extend(best.map(|(share, _, known)| SameVideo {
+                    class,
+                    holds_in,
+                    share: *share,
+                    known: (*known).clone(),
+                }));
+            }
         }
-        (self.lookup, self.near) = (lookup, near);
-        found
+        (self.lookup, self.near_frames) = (lookup, near);
+        self.frames_sought += sought;
+        (found, waits)
+    }
+
+    /// In how many of these classes the frames of videos are looked up.
+    pub(crate) fn classes_with_frames(&self, is_looked_in: impl Fn(Class) -> bool) -> usize {
+        self.frames.keys().filter(|class| is_looked_in(**class)).count()
+    }
+
+    /// How many frames were looked up since the beginning.
+    pub(crate) fn frames_sought(&self) -> usize {
+        self.frames_sought
+    }
+
+    /// Whether a content of which a party tells may come into a family by frames that `told_by` alone told of what is announced: what is announced of
+    /// another family itself, hot or listed, waits for a second party to tell like frames, since the one may tell what it likes of any content. `class` is
+    /// that of the link.
+    pub(crate) fn is_corroborated(
+        &self,
+        (own, party): (ContentId, PartyId),
+        told_by: ToldBy,
+        family: FamilyId,
+        class: Class,
+    ) -> bool {
+        let announced = self.get(own, class).or_else(|| self.get(own, Class::All));
+        matches!(told_by, ToldBy::Several)
+            || told_by == ToldBy::Alone(party)
+            || announced.is_none_or(|own| own.family == family)
+    }
+
+    /// An event says these names of what is announced: those of which a second party tells like frames now.
+    pub(crate) fn corroborate<'a>(
+        &mut self,
+        content: ContentId,
+        class: Class,
+        told: impl IntoIterator<Item = &'a Name>,
+    ) -> Names {
+        let Some(announcement) = self.announcements.get_mut(&(content, class)) else {
+            return Names::default();
+        };
+        let mut corroborated = Names::default();
+        for name in told {
+            let news = announcement.names.corroborate([name]);
+            let is_seconded = news.told_videos().any(|(_, told_by)| told_by == ToldBy::Several);
+            // What the second party tells, not what it seconds.
+            if let Some(video) = name.video.as_ref().filter(|_| is_seconded) {
+                self.centres.corroborate(announcement.known.family, class, video);
+            }
+            corroborated.add(news.iter());
+        }
+        corroborated
     }
 
     /// What stands for an announced content, as far as it is known.
@@ -210,25 +304,17 @@ impl Index {
             return Names::default();
         };
         let names_before = announcement.names.count();
-        let added = announcement.names.add(further);
+        let mut added = announcement.names.add(further);
         let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
         announcement.slots.reserve_exact(added.pdqs().count());
         announcement.slots.extend(inserted.filter_map(Result::ok));
         if let Some(pdq) = added.pdqs().next() {
             self.centres.set(announcement.known.family, class, *pdq);
         }
-        for video in added.videos() {
-            let inserted = video
-                .frames()
-                .iter()
-                .map(|frame| self.by_frame.insert(*frame, (class, content)));
-            let before = announcement.frames.len();
-            announcement.frames.reserve_exact(video.frames().len());
-            announcement.frames.extend(inserted.filter_map(Result::ok));
-            *self.frames.entry(class).or_default() += announcement.frames.len() - before;
-            self.centres.set_video(announcement.known.family, class, video);
-        }
         self.names += announcement.names.count() - names_before;
+        for name in added.iter_mut().filter(|name| name.video.is_some()) {
+            self.add_frames((content, class), name, names_max / FRAMES_PART);
+        }
         for name in added.iter() {
             let known = self.by_hash.entry(name.id).or_default();
             known.retain(|place| *place != (class, content));
@@ -264,15 +350,14 @@ impl Index {
         self.centres.leave(announcement.known.family, class);
         self.by_age.remove(&announcement.age);
         self.names -= announcement.names.count();
+        let frames = announcement.frames();
+        self.by_frames
+            .remove(&(frames, Reverse(announcement.age), (content, class)));
         for slot in announcement.slots {
             self.by_pdq.remove(slot);
         }
-        if let Some(count) = self.frames.get_mut(&class) {
-            *count -= announcement.frames.len();
-        }
-        self.frames.retain(|_, count| *count > 0);
-        for slot in announcement.frames {
-            self.by_frame.remove(slot);
+        for (_, slots) in announcement.frames {
+            self.forget_slots(class, slots);
         }
         for name in announcement.names.iter() {
             let Some(known) = self.by_hash.get_mut(&name.id) else {
@@ -305,11 +390,15 @@ impl Index {
     }
 }
 
-/// Of announced videos so many are looked at for one that was seen.
+/// Of announced videos so many are looked at for one that was seen, before those of one content are limited.
 const VIDEOS_MOST: Most = Most {
     of_frame: 32,
-    compared: 16,
+    compared: 256,
 };
+/// So many are compared with in each class.
+const COMPARED_MAX: usize = 16;
+/// And so many of one content, which has 64 at most: it leaves room for others.
+const VIDEOS_OF_CONTENT_MAX: usize = 4;
 /// So many contents that share a hash in one class are found by it again, one after the other as those after them go.
 const SHARING_MAX: usize = 8;
 
@@ -329,127 +418,15 @@ impl Early {
         if !is_known && self.names.len() >= contents_max {
             return 1;
         }
-        self.names.entry((content, class)).or_default().add(names);
+        let known = self.names.entry((content, class)).or_default();
+        for name in names {
+            known.add([name]);
+            known.corroborate([name]);
+        }
         0
     }
 }
 
+mod frames;
 #[cfg(test)]
-mod tests {
-    //! Goal: what is withdrawn or forgotten leaves nothing behind, and takes nothing of others with it.
-
-    use super::*;
-    use tocsin_model::Algorithm;
-
-    fn name(id: u128) -> Name {
-        let value = id.to_be_bytes().repeat(2);
-        let hash = ContentHash::from_bytes(Algorithm::Sha256, value, None).expect("32 bytes are a SHA-256");
-        Name::new(ContentId(id), hash)
-    }
-
-    fn put(index: &mut Index, content: u128, hashes: &[u128], names_max: usize) {
-        let known = Announced {
-            content: ContentId(content),
-            hash: name(content).hash,
-            family: FamilyId(ContentId(content)),
-        };
-        let mut names = Names::default();
-        let hashes: Vec<Name> = hashes.iter().copied().map(name).collect();
-        names.add(&hashes);
-        index.put(Class::All, known, &names, names_max);
-    }
-
-    fn under(index: &Index, hash: u128) -> Vec<u128> {
-        let found = index.with_hash(ContentId(hash));
-        found.map(|(_, known)| known.content.0).collect()
-    }
-
-    #[test]
-    fn the_oldest_goes_at_the_limit_and_an_announcement_said_again_is_young() {
-        let mut index = Index::default();
-        put(&mut index, 1, &[1, 11], 4);
-        put(&mut index, 2, &[2], 4);
-        put(&mut index, 1, &[1, 11], 4);
-        assert_eq!(index.forgotten_early(), 0);
-        put(&mut index, 3, &[3, 13], 4);
-        assert_eq!((under(&index, 2), index.forgotten_early()), (vec![], 1));
-        assert_eq!((under(&index, 11), under(&index, 13)), (vec![1], vec![3]));
-        assert_eq!(index.by_hash.len(), 4);
-    }
-
-    #[test]
-    fn a_withdrawal_leaves_a_shared_hash_to_who_has_it() {
-        let mut index = Index::default();
-        put(&mut index, 1, &[1, 9], 100);
-        put(&mut index, 2, &[2, 9], 100);
-        index.withdraw(ContentId(1), Class::All);
-        assert_eq!((under(&index, 1), under(&index, 9)), (vec![], vec![2]));
-        index.withdraw(ContentId(2), Class::Coordinators);
-        assert_eq!(under(&index, 2), [2], "another class");
-        index.withdraw(ContentId(2), Class::All);
-        let left = (
-            index.by_hash.len(),
-            index.announcements.len(),
-            index.by_age.len(),
-            index.names,
-            index.centres.len(),
-        );
-        assert_eq!(left, (0, 0, 0, 0, 0));
-    }
-
-    #[test]
-    fn names_that_stand_before_their_announcement_are_kept_until_the_log_was_read() {
-        let mut index = Index::default();
-        index.add(ContentId(1), Class::All, [&name(11)], 100);
-        index.add(ContentId(2), Class::All, [&name(12)], 100);
-        index.add(ContentId(3), Class::All, [&name(13)], 100);
-        index.withdraw(ContentId(3), Class::All);
-        let names = index.names(ContentId(1), Class::All);
-        let known: Vec<u128> = names.iter().map(|name| name.id.0).collect();
-        assert_eq!(known, [11]);
-        put(&mut index, 1, &[1, 11], 100);
-        assert_eq!(index.caught_up(), [(ContentId(2), Class::All, ContentId(12))]);
-        index.add(ContentId(2), Class::All, [&name(12)], 100);
-        assert_eq!((under(&index, 11), under(&index, 12)), (vec![1], vec![]));
-        assert_eq!(index.caught_up(), []);
-    }
-
-    #[test]
-    fn what_took_the_place_gives_it_back() {
-        let hash =
-            |number: u8| ContentHash::from_bytes(Algorithm::Md5, vec![number; 16], None).expect("it has 16 bytes");
-        let shared = ContentId(500);
-        let mut index = Index::default();
-        let announce = |index: &mut Index, number: u8, class| {
-            let content = ContentId(u128::from(number));
-            let known = Announced {
-                content,
-                hash: hash(number),
-                family: FamilyId(content),
-            };
-            let mut names = Names::default();
-            names.add([&Name::new(content, hash(number)), &Name::new(shared, hash(200))]);
-            index.put(class, known, &names, 1_000);
-        };
-        let found = |index: &Index| -> Vec<(Class, u128)> {
-            let found = index.with_hash(shared);
-            found.map(|(class, known)| (class, known.content.0)).collect()
-        };
-        for number in 1..=12 {
-            announce(&mut index, number, Class::All);
-        }
-        announce(&mut index, 20, Class::Coordinators);
-        announce(&mut index, 7, Class::All);
-        assert_eq!(found(&index), [(Class::All, 7), (Class::Coordinators, 20)]);
-        // Those told last go first; those beyond the eight are found no more.
-        for next in [12, 11, 10, 9, 8, 6, 5] {
-            let last = found(&index)[0].1;
-            index.withdraw(ContentId(last), Class::All);
-            assert_eq!(found(&index)[0], (Class::All, next));
-        }
-        index.withdraw(ContentId(5), Class::All);
-        assert_eq!(found(&index), [(Class::Coordinators, 20)]);
-        index.withdraw(ContentId(20), Class::Coordinators);
-        assert!(index.by_hash.keys().all(|id| *id != shared));
-    }
-}
+mod tests;

@@ -2,12 +2,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
 use tocsin_model::{
-    Algorithm, Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, PartyId,
-    Sharing, Timestamp,
+    Algorithm, Class, ContentHash, ContentId, Evidence, FamilyAnnouncement, FamilyId, FurtherHash, Link, Milliseconds,
+    PartyId, Sharing, Timestamp,
 };
 
+use crate::allowance::Allowance;
 use crate::announced::{Announced, Index};
-use crate::asserted::Asserted;
 use crate::names::{Name, Names};
 use crate::recent::{Limits, Recent, Remembered};
 use crate::told::Told;
@@ -21,9 +21,14 @@ pub struct LinkFinder {
     announced: Index,
     recent: Recent,
     told: Told,
-    asserted: Asserted,
+    /// Links by a party's word alone, in an hour.
+    asserted: Allowance,
+    /// Frames looked up, in a minute.
+    frames: Allowance,
     further: Vec<FurtherHash>,
     left_out: u64,
+    /// Videos that did not join since one party alone told the frames.
+    alone: u64,
 }
 
 /// One event's content, as the finder looks at it.
@@ -51,9 +56,11 @@ impl LinkFinder {
             announced: Index::default(),
             recent: Recent::default(),
             told: Told::default(),
-            asserted: Asserted::default(),
+            asserted: Allowance::new(Milliseconds::from_hours(1)),
+            frames: Allowance::new(Milliseconds::from_minutes(1)),
             further: Vec::new(),
             left_out: 0,
+            alone: 0,
         }
     }
 
@@ -85,13 +92,14 @@ impl LinkFinder {
         // A URL in its normal form has no further hash, and is one of those that are written otherwise.
         let is_url = seen.own.hash.algorithm() == Algorithm::Url;
         if !seen.further.is_empty() || seen.own.pdq.is_some() || is_url {
-            let entry = Remembered {
+            let mut entry = Remembered {
                 own: seen.own,
                 further: seen.further,
                 party: seen.party,
                 sharing: seen.sharing,
                 at: seen.at,
             };
+            entry.tells_frames_alone();
             for name in entry.names() {
                 for (class, known) in self.announced.with_hash(name.id) {
                     let own = self.announced.family(entry.content(), class);
@@ -99,9 +107,24 @@ impl LinkFinder {
                 }
             }
             self.recent.make_room(entry.at, &self.limits);
-            if let Some(new) = self.recent.new_names(&entry, &self.limits) {
+            let mut new = self.recent.new_names(&entry, &self.limits);
+            let frames = new.iter().flat_map(Names::videos).map(|video| video.frames().len());
+            let classes = self.announced.classes_with_frames(|class| entry.is_seen_with(class));
+            let (frames, most) = (frames.sum::<usize>() * classes.max(1), self.limits.party_frames_max);
+            if !self.frames.takes(entry.party, entry.at, frames, most) {
+                // As if the event had none: it counts, and its digest is a hash as any other, which an earlier copy may have said.
+                entry.forget_frames();
+                new = self.recent.new_names(&entry, &self.limits);
+                new = new.filter(|new| new.iter().next().is_some());
+            }
+            if let Some(new) = new {
+                let sought = self.frames_sought();
+                let whose = (entry.party, entry.at);
                 self.seen_first(&entry, &new, &mut links);
+                let sought = self.frames_sought() - sought;
                 self.recent.add(entry);
+                // Of what is announced itself more is looked up, as much as others of late share with it.
+                self.frames.took(whose.0, whose.1, sought.saturating_sub(frames));
             }
         }
         self.untold(links)
@@ -125,33 +148,47 @@ impl LinkFinder {
                 self.links_between(entry, own, &known, class, entry.at, evidence)
             }));
         }
+        let mut waits = false;
         for video in new.videos() {
             let is_another = |known: &Announced| known.content != entry.content();
-            let is_looked_in = |class| entry.is_seen_with(class);
-            let same = self
-                .announced
-                .same_video(entry.content(), video, is_looked_in, is_another);
-            links.extend(same.into_iter().flat_map(|(class, share, known)| {
-                let own = self.announced.family(entry.content(), class);
-                let own = equal.get(&class).copied().unwrap_or(own);
-                self.links_between(entry, own, &known, class, entry.at, Evidence::FrameShare(share))
+            let links_of = |class| entry.classes_with(class).collect();
+            let whose = (entry.content(), entry.party);
+            let (same, more_waits) = self.announced.same_video(whose, video, links_of, is_another);
+            waits |= more_waits;
+            links.extend(same.into_iter().flat_map(|same| {
+                let own = self.announced.family(entry.content(), same.class);
+                let own = equal.get(&same.class).copied().unwrap_or(own);
+                let evidence = Evidence::FrameShare(same.share);
+                let mut links = self.links_between(entry, own, &same.known, same.class, entry.at, evidence);
+                links.retain(|link| link.class == same.holds_in);
+                links
             }));
         }
+        let alone = self.alone;
         // If it is announced itself, what names it stands for its family too.
         let own = self.announced.with_hash(entry.content());
         let own = own.filter(|(class, known)| known.content == entry.content() && entry.is_in(*class));
         let own: Vec<(Class, Announced)> = own.map(|(class, known)| (class, known.clone())).collect();
         for (class, known) in own {
             let names_max = self.limits.announced_max;
-            let added = self.announced.add(known.content, class, new.iter(), names_max);
-            self.tell(known.content, class, &added, entry.at);
-            links.extend(self.joining(&known, &added, class, entry.at));
+            let mut news = self.announced.add(known.content, class, new.iter(), names_max);
+            news.add(self.announced.corroborate(known.content, class, new.iter()).iter());
+            let news = self.announced.names(known.content, class).of_ids(&news);
+            self.tell(known.content, class, &news, entry.at);
+            links.extend(self.joining(&known, &news, class, entry.at));
         }
+        // One event is one video that waits, whichever way others are found.
+        self.alone = alone + u64::from(waits || self.alone > alone);
+    }
+
+    fn frames_sought(&self) -> usize {
+        self.announced.frames_sought() + self.recent.frames_sought()
     }
 
     /// Notes further hashes of what is announced, to be said to everyone who looks for it.
     fn tell(&mut self, content: ContentId, class: Class, names: &Names, at: Timestamp) {
-        let further = names.iter().filter(|name| name.id != content);
+        // Of a content that the digest of its frames names, nobody else knows them.
+        let further = names.iter().filter(|name| name.id != content || name.video.is_some());
         self.further.extend(further.map(|name| {
             FurtherHash {
                 content,
@@ -162,6 +199,7 @@ impl LinkFinder {
                     .flat_map(|video| video.frames())
                     .map(|frame| frame.to_bytes())
                     .collect(),
+                told_by: name.told_by,
                 class,
                 at,
             }
@@ -190,7 +228,7 @@ impl LinkFinder {
                 _ => false,
             };
             let party = link.party.filter(|_| is_asserted);
-            party.is_none_or(|party| self.asserted.has_room(party, link.at, party_links_max))
+            party.is_none_or(|party| self.asserted.takes(party, link.at, 1, party_links_max))
         });
         links
     }
@@ -209,7 +247,10 @@ impl LinkFinder {
         // Only events that the announcement's scope sees may tell.
         let told = self.recent.with_hash(known.content).rev().take(LATEST_MAX);
         let told = told.filter(|entry| entry.content() == known.content && entry.is_in(class));
-        let told = names.add(told.flat_map(Remembered::names));
+        let told: Vec<&Name> = told.flat_map(Remembered::names).collect();
+        let mut news = names.add(told.iter().copied());
+        news.add(names.corroborate(told).iter());
+        let told = names.of_ids(&news);
         self.tell(known.content, class, &told, at);
         // What joined it before follows its founder into another family; only new names find more.
         let is_known = self.announced.get(known.content, class).is_some();
@@ -221,9 +262,21 @@ impl LinkFinder {
     /// An announced content has a further hash, as an event told that another instance saw: the links of contents seen before. `name` is
     /// the hash under its own id.
     pub fn further(&mut self, content: ContentId, class: Class, name: &Name, at: Timestamp) -> Vec<Link> {
-        let added = self.announced.add(content, class, [name], self.limits.announced_max);
+        let mut news = self.announced.add(content, class, [name], self.limits.announced_max);
+        if name.hash.algorithm() == Algorithm::Vpdq {
+            news.add(self.announced.corroborate(content, class, [name]).iter());
+            let names = self.announced.names(content, class);
+            news = names.of_ids(&news);
+            // Of the records of a hash compaction keeps the last: whoever knows more than it says tells it again.
+            let mut own = Names::default();
+            own.add([name]);
+            let known = names.of_ids(&own);
+            if known.iter().any(|known| known.says_more_than(name)) {
+                self.tell(content, class, &known, at);
+            }
+        }
         let known = self.announced.get(content, class).cloned();
-        let links = known.map(|known| self.joining(&known, &added, class, at));
+        let links = known.map(|known| self.joining(&known, &news, class, at));
         self.untold(links.unwrap_or_default())
     }
 
@@ -241,6 +294,7 @@ impl LinkFinder {
                 }
             }
         }
+        let mut tests_left = VIDEO_TESTS_MAX;
         for pdq in names.pdqs() {
             let is_wanted = |entry: &Remembered| {
                 let is_within = |pdq| self.announced.is_within(pdq, known.family, class);
@@ -251,32 +305,67 @@ impl LinkFinder {
             for (distance, entry) in near {
                 let may_join = |pdq| self.announced.may_join(entry.content(), pdq, known.family, class);
                 let is_one_family = entry.pdqs().any(may_join) || self.shares_hash(&entry, class);
-                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
+                let own = self.announced.family(entry.content(), class);
+                if !told.insert(entry.whose()) || !is_one_family || own == known.family {
+                    continue;
+                }
+                if entry.videos().next().is_some() && !self.takes_test(&mut tests_left) {
+                    continue;
+                }
+                if !self.is_near_another(&entry, known, class) {
                     let evidence = Evidence::PdqDistance(distance as u16);
-                    let own = self.announced.family(entry.content(), class);
                     links.extend(self.links_between(&entry, own, known, class, at, evidence));
                 }
             }
         }
-        for video in names.videos() {
-            let is_wanted = |entry: &Remembered| entry.content() != known.content && entry.is_seen_with(class);
+        let mut waiting = HashSet::new();
+        for (video, told_by) in names.told_videos() {
+            // What is in the family has nothing to join, and takes no other's place.
+            let is_wanted = |entry: &Remembered| {
+                entry.is_seen_with(class)
+                    && entry.content() != known.content
+                    && self.announced.family(entry.content(), class) != known.family
+            };
             for (share, entry) in self.recent.same_video(video, is_wanted) {
-                let may_join = |own| {
-                    self.announced
-                        .may_join_by_frames(entry.content(), own, known.family, class)
-                };
+                let index = &self.announced;
+                let may_join = |own| index.may_join_by_frames(entry.content(), own, known.family, class);
                 let is_one_family = entry.videos().any(may_join) || self.shares_hash(&entry, class);
-                if told.insert(entry.whose()) && is_one_family && !self.is_near_another(&entry, known, class) {
-                    let own = self.announced.family(entry.content(), class);
-                    links.extend(self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share)));
+                if told.contains(&entry.whose()) || !is_one_family {
+                    continue;
                 }
+                if !self.takes_test(&mut tests_left) {
+                    continue;
+                }
+                if self.is_near_another(&entry, known, class) {
+                    continue;
+                }
+                let whose = (entry.content(), entry.party);
+                let own = self.announced.family(entry.content(), class);
+                let mut found = self.links_between(&entry, own, known, class, at, Evidence::FrameShare(share));
+                let count = found.len();
+                found.retain(|link| self.announced.is_corroborated(whose, told_by, known.family, link.class));
+                if found.len() == count {
+                    told.insert(entry.whose());
+                } else {
+                    waiting.insert(entry.whose());
+                }
+                links.extend(found);
             }
         }
+        self.alone += waiting.difference(&told).count() as u64;
         if links.len() > LINKS_MAX {
             self.left_out += (links.len() - LINKS_MAX) as u64;
             links.truncate(LINKS_MAX);
         }
         links
+    }
+
+    /// Whether one more content with frames may be tested; where not, it is left out.
+    fn takes_test(&mut self, left: &mut usize) -> bool {
+        let fewer = left.checked_sub(1);
+        *left = fewer.unwrap_or_default();
+        self.left_out += u64::from(fewer.is_none());
+        fewer.is_some()
     }
 
     /// The links between a remembered content, of the family `own`, and an announced one: one per class whose scope sees both. Of their
@@ -330,9 +419,9 @@ impl LinkFinder {
         let is_wanted = |other: &Announced| is_wanted(class, other);
         let mut videos = entry.videos();
         videos.any(|video| {
-            let same = self
-                .announced
-                .same_video(entry.content(), video, |of| of == class, is_wanted);
+            let links_of = |of| if of == class { vec![class] } else { Vec::new() };
+            let whose = (entry.content(), entry.party);
+            let (same, _) = self.announced.same_video(whose, video, links_of, is_wanted);
             !same.is_empty()
         })
     }
@@ -351,7 +440,7 @@ impl LinkFinder {
     /// `tocsin.families` need not know any more.
     pub fn withdrawn(&mut self, content: ContentId, class: Class) -> Vec<ContentId> {
         let names = self.announced.withdraw(content, class);
-        let further = names.iter().filter(|name| name.id != content);
+        let further = names.iter().filter(|name| name.id != content || name.video.is_some());
         further.map(|name| name.id).collect()
     }
 
@@ -362,12 +451,8 @@ impl LinkFinder {
             return;
         }
         let mut names = Names::default();
-        names.add(
-            self.announced
-                .names(content, class)
-                .iter()
-                .filter(|name| name.id == hash),
-        );
+        let known = self.announced.names(content, class);
+        names.add(known.iter().filter(|name| name.id == hash));
         self.tell(content, class, &names, at);
     }
 
@@ -382,10 +467,23 @@ impl LinkFinder {
     pub fn limits_reached(&self) -> u64 {
         self.announced.forgotten_early() + self.recent.forgotten_early() + self.left_out + self.asserted.refused()
     }
+
+    /// Frames that were not looked up, since their party had its part of the minute.
+    pub fn frames_refused(&self) -> u64 {
+        self.frames.refused()
+    }
+
+    /// Videos that did not join a family since one party alone told the frames they share with it.
+    pub fn frames_uncorroborated(&self) -> u64 {
+        self.alone
+    }
 }
 
 /// Of the contents seen lately so many at most are looked at for one PDQ hash of an announcement: the nearest.
 const NEAR_MAX: usize = 1_024;
+/// Of the contents seen lately that share frames with an announcement, or with one event of what is announced, so many are tested for whether another announced one
+/// is the same too: those with the most in common. Each is a look-up of its frames.
+const VIDEO_TESTS_MAX: usize = 16;
 /// Of what was seen under one hash so much is looked at: the latest.
 const LATEST_MAX: usize = 4_096;
 /// Of what was seen under one hash so much is looked at to see whether contents share it.
@@ -393,27 +491,9 @@ const SHARED_MAX: usize = 8;
 /// The most links that follow from one announcement, or from one event of what is announced.
 const LINKS_MAX: usize = 4_096;
 
-impl Remembered {
-    /// Whether the scope of this class sees the event.
-    fn is_in(&self, class: Class) -> bool {
-        self.sharing.classes(self.party).any(|own| class.scope().contains(own))
-    }
-
-    /// Whether some scope sees both the event and what is announced in this class.
-    fn is_seen_with(&self, class: Class) -> bool {
-        self.classes_with(class).next().is_some()
-    }
-
-    /// The classes whose scopes see both the event and what is announced in this class.
-    fn classes_with(&self, class: Class) -> impl Iterator<Item = Class> {
-        let is_for_all = self.sharing == Sharing::All;
-        let own = self.sharing.classes(self.party);
-        let own = own.filter(move |own| !is_for_all && own.scope().contains(class));
-        is_for_all.then_some(class).into_iter().chain(own)
-    }
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod video_limit_tests;
 #[cfg(test)]
 mod video_tests;

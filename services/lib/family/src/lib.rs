@@ -10,8 +10,8 @@
 //!
 //! Start reading at [`LinkFinder`]; pictures are compared by [`PdqIndex`], videos by their frames: [`Video`].
 
+mod allowance;
 mod announced;
-mod asserted;
 mod centres;
 mod finder;
 mod names;
@@ -24,4 +24,4 @@ pub use finder::{LinkFinder, Seen};
 pub use names::Name;
 pub use pdq::{Found, Full, Lookup, Pdq, PdqIndex, Slot, Unmatchable};
 pub use recent::Limits;
-pub use video::Video;
+pub use video::{Most, Video};

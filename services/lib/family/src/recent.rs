@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use tocsin_model::{ContentId, Event, Milliseconds, PartyId, Sharing, Timestamp};
+use tocsin_model::{Class, ContentId, Event, Milliseconds, PartyId, Sharing, Timestamp, ToldBy};
 
 use crate::names::{Name, Names};
 use crate::pdq::{Found, Lookup, Pdq, PdqIndex, Slot};
@@ -16,14 +16,16 @@ pub struct Limits {
     pub contents_max: usize,
     /// The most frames of videos remembered, of all contents together.
     pub frames_max: usize,
-    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways, and each frame of a
-    /// video once.
+    /// The most hashes of announced contents, over all classes; a PDQ hash counts twice, since it is looked for in two ways. Beside them a quarter as
+    /// many frames of videos are held.
     pub announced_max: usize,
     /// The most links remembered, so that they are not said again at once.
     pub links_max: usize,
     /// The most links that one party may assert in an hour: by its word alone (`same_as`), or of announced contents, by hashes that it names
     /// together. A crisis has some thousand variants.
     pub party_links_max: usize,
+    /// The most frames of one party's videos that are looked up in a minute. What is beyond is found by its digest alone.
+    pub party_frames_max: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             announced_max: 1_000_000,
             links_max: 200_000,
             party_links_max: 4_096,
+            party_frames_max: 131_072,
         }
     }
 }
@@ -72,6 +75,8 @@ pub(crate) struct Recent {
     /// The latest entries of a content of one party and sharing, ascending.
     latest: HashMap<(ContentId, PartyId, Sharing), VecDeque<u64>>,
     forgotten_early: u64,
+    /// How many frames were looked up.
+    frames_sought: usize,
 }
 
 #[derive(Debug)]
@@ -193,6 +198,7 @@ impl Recent {
     /// Of the contents remembered that are the same as a video, those that are wanted, with the share of frames that agree: of those with frames near
     /// to the most of its frames [`VIDEOS_MOST`] are compared with.
     pub(crate) fn same_video(&mut self, video: &Video, wanted: impl Fn(&Remembered) -> bool) -> Vec<(u16, Remembered)> {
+        self.frames_sought += video.frames().len();
         let entries = &self.entries;
         let is_wanted = |number: &u64| entries.get(number).is_some_and(|(entry, _)| wanted(entry));
         let candidates = video.candidates(&self.by_frame, VIDEOS_MOST, is_wanted, &mut self.lookup, &mut self.near);
@@ -221,6 +227,16 @@ impl Recent {
 
     pub(crate) fn forgotten_early(&self) -> u64 {
         self.forgotten_early
+    }
+
+    /// How many frames were looked up since the beginning.
+    pub(crate) fn frames_sought(&self) -> usize {
+        self.frames_sought
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn forget_oldest(&mut self, party: PartyId) {
@@ -294,6 +310,43 @@ impl Remembered {
 
     pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {
         (self.content(), self.party, self.sharing)
+    }
+}
+
+impl Remembered {
+    /// The frames of its videos are told by its party, and so far by nobody else.
+    pub(crate) fn tells_frames_alone(&mut self) {
+        for name in [&mut self.own].into_iter().chain(&mut self.further) {
+            name.told_by = match name.video {
+                Some(_) => ToldBy::Alone(self.party),
+                None => ToldBy::Unknown,
+            };
+        }
+    }
+
+    pub(crate) fn forget_frames(&mut self) {
+        [&mut self.own]
+            .into_iter()
+            .chain(&mut self.further)
+            .for_each(Name::forget_frames);
+    }
+
+    /// Whether the scope of this class sees the event.
+    pub(crate) fn is_in(&self, class: Class) -> bool {
+        self.sharing.classes(self.party).any(|own| class.scope().contains(own))
+    }
+
+    /// Whether some scope sees both the event and what is announced in this class.
+    pub(crate) fn is_seen_with(&self, class: Class) -> bool {
+        self.classes_with(class).next().is_some()
+    }
+
+    /// The classes whose scopes see both the event and what is announced in this class.
+    pub(crate) fn classes_with(&self, class: Class) -> impl Iterator<Item = Class> {
+        let is_for_all = self.sharing == Sharing::All;
+        let own = self.sharing.classes(self.party);
+        let own = own.filter(move |own| !is_for_all && own.scope().contains(class));
+        is_for_all.then_some(class).into_iter().chain(own)
     }
 }
 

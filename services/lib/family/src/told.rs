@@ -1,16 +1,17 @@
 use std::collections::{HashMap, VecDeque};
 
-use tocsin_model::{Class, ContentId, FamilyId, Link, Milliseconds, Timestamp};
+use tocsin_model::{Class, ContentId, Evidence, FamilyId, Link, Milliseconds, PartyId, Timestamp};
 
 /// The links found lately. The same link follows from every copy that goes by; it is said again only after a while, since the group it
 /// is for may have had to let go of it.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
+    /// By whom counts where one party's word may have to wait for another's.
     at: HashMap<Said, Timestamp>,
     by_age: VecDeque<(Timestamp, Said)>,
 }
 
-type Said = (ContentId, FamilyId, Class);
+type Said = (ContentId, FamilyId, Class, Option<PartyId>);
 
 /// How long a link is not said again.
 const AGAIN_AFTER: Milliseconds = Milliseconds::from_minutes(10);
@@ -25,7 +26,9 @@ impl Told {
             self.by_age.pop_front();
             self.at.remove(&said);
         }
-        let said = (link.content, link.family, link.class);
+        let may_wait = matches!(link.evidence, Evidence::PartyLink | Evidence::FrameShare(_));
+        let by = link.party.filter(|_| may_wait);
+        let said = (link.content, link.family, link.class, by);
         if self.at.contains_key(&said) {
             return false;
         }

@@ -19,11 +19,11 @@ pub struct Video(Arc<[Pdq]>);
 
 /// How many videos are looked at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Most {
+pub struct Most {
     /// That have a frame near to one frame: the nearest.
-    pub(crate) of_frame: usize,
+    pub of_frame: usize,
     /// That are compared with: those near to the most frames.
-    pub(crate) compared: usize,
+    pub compared: usize,
 }
 
 impl Video {
@@ -34,12 +34,22 @@ impl Video {
     pub const AGREEMENT_DISTANCE_MAX: u32 = 64;
     /// Of the frames of either video so many in a hundred show what the other does, at the least, if they are one.
     pub const SHARE_MIN: u16 = 50;
+    /// And so many if one party's frames second another's: what is half of another video is seconded by nobody.
+    pub(crate) const SECONDED_SHARE_MIN: u16 = 75;
     /// And so many those of the video that is the centre of the family.
     pub(crate) const CENTRE_SHARE_MIN: u16 = 25;
 
     /// What is matched of a video's frames, in this order; `None` if that is too little.
     pub fn of_frames(frames: impl IntoIterator<Item = Frame>) -> Option<Video> {
         Video::of(frames.into_iter().filter_map(|frame| Pdq::of_frame(&frame).ok()))
+    }
+
+    /// The same of any number of frames: of those whose quality is good as many as are matched, at even distances.
+    pub fn sampled(frames: impl IntoIterator<Item = Frame>) -> Option<Video> {
+        let good = frames.into_iter().filter_map(|frame| Pdq::of_frame(&frame).ok());
+        let good: Vec<Pdq> = good.collect();
+        let step = good.len().div_ceil(Video::FRAMES_MAX).max(1);
+        Video::of(good.into_iter().step_by(step))
     }
 
     /// The same of frames whose quality is good.
@@ -74,13 +84,13 @@ impl Video {
         self.share(other, distance_max).min(other.share(self, distance_max))
     }
 
-    /// The smaller share, if the two are one video.
-    pub(crate) fn same(&self, other: &Video) -> Option<u16> {
+    /// The smaller share, in percent, if the two are one video.
+    pub fn same(&self, other: &Video) -> Option<u16> {
         Some(self.agreement(other)).filter(|share| *share >= Video::SHARE_MIN)
     }
 
     /// Whose frames are within 31 bits of some of this video: those near to the most frames, equally many by value.
-    pub(crate) fn candidates<T: Copy + Ord>(
+    pub fn candidates<T: Copy + Ord>(
         &self,
         index: &PdqIndex<T>,
         most: Most,
@@ -157,6 +167,23 @@ mod tests {
         );
         assert_eq!(count((1..=100).map(|number| frame(number, 0)).collect()), Some(64));
         assert_eq!(count(vec![frame(1, 0); 64]), None, "it stands still");
+    }
+
+    #[test]
+    fn of_a_long_one_frames_at_even_distances_are_taken() {
+        let long: Vec<Frame> = (0..700).map(|number| frame(number, 0)).collect();
+        let video = Video::sampled(long.iter().copied()).expect("enough frames");
+        let expected: Vec<Pdq> = long
+            .iter()
+            .step_by(11)
+            .map(|frame| Pdq::from_bytes(frame.pdq))
+            .collect();
+        assert_eq!(video.frames(), expected);
+        assert_eq!(
+            video.share(&Video::of_frames(long.into_iter().take(64)).expect("enough"), 31),
+            9
+        );
+        assert_eq!(Video::sampled([]), None);
     }
 
     #[test]

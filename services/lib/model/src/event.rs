@@ -1,4 +1,4 @@
-use crate::{AccountPseudonym, ContentHash, Kind, Name, Sharing, Surface, Timestamp};
+use crate::{AccountPseudonym, Algorithm, ContentHash, Kind, Name, Sharing, Surface, Timestamp};
 
 /// The identity of an event: a UUID (version 7 recommended, RFC 9562). The key by which a producer's retries are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,25 @@ pub struct Frame {
     pub pdq: [u8; 32],
     /// How much there is to see: 0 to 100.
     pub quality: u8,
+}
+
+impl Frame {
+    /// A frame as vPDQ's authors write it, `<64 hexadecimal digits>,<quality>,<seconds>` (`VpdqCompactFeature` of
+    /// `threatexchange/extensions/vpdq/vpdq_util.py`, 2026); `None` of any other text. Its time is checked, and not kept.
+    pub fn from_vpdq(text: &str) -> Option<Frame> {
+        let mut fields = text.split(',').map(str::trim);
+        let (pdq, quality, seconds) = (fields.next()?, fields.next()?, fields.next()?);
+        let quality = quality.parse().ok().filter(|quality| *quality <= 100)?;
+        let is_time = seconds
+            .parse::<f64>()
+            .is_ok_and(|seconds| seconds.is_finite() && seconds >= 0.0);
+        if fields.next().is_some() || !is_time {
+            return None;
+        }
+        let hash = ContentHash::parse(Algorithm::Pdq, pdq, None).ok()?;
+        let pdq = hash.value().try_into().ok()?;
+        Some(Frame { pdq, quality })
+    }
 }
 
 /// A platform's own classification of a content.

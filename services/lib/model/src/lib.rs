@@ -43,7 +43,7 @@ pub use id::{IdError, KeyId, parse_hex_id};
 pub use interval::Interval;
 pub use key::{AccountPseudonym, AccountToken, DeploymentKey, EpochKey, KeyEpoch};
 pub use kind::{Kind, Surface};
-pub use link::{Delta, Evidence, FamilyAnnouncement, FurtherHash, Joined, Link};
+pub use link::{Delta, Evidence, FamilyAnnouncement, FurtherHash, Joined, Link, ToldBy};
 pub use live::LiveFigures;
 pub use null::{BetaLaw, GammaLaw, PlatformNull};
 pub use party::{Name, NameError, PartyId, PlatformId};

@@ -140,6 +140,18 @@ pub struct FamilyAnnouncement {
     pub at: Timestamp,
 }
 
+/// Who told the frames of a video.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToldBy {
+    /// Nobody knows, or there are none: who wrote it down was a program that did not keep it.
+    #[default]
+    Unknown,
+    /// This party, and so far no other.
+    Alone(PartyId),
+    /// Two parties or more.
+    Several,
+}
+
 /// A further hash of an announced content, said by an event that every reader of the class sees: all instances of intake look for it too, and
 /// replicas find the content by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +162,8 @@ pub struct FurtherHash {
     pub hash: ContentHash,
     /// Of a digest of a video's frames the frames themselves, those that are matched: PDQ hashes, 64 at most.
     pub frames: Vec<[u8; 32]>,
+    /// Who told those frames.
+    pub told_by: ToldBy,
     /// The class in which the content is announced.
     pub class: Class,
     /// When it was first said.

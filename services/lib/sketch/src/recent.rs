@@ -330,8 +330,9 @@ impl RecentTokens {
         }
     }
 
+    /// Whether a token is remembered, as of the latest [`RecentTokens::advance`] or insertion.
     #[inline]
-    fn holds(&self, token: u64) -> bool {
+    pub fn holds(&self, token: u64) -> bool {
         let alive = self.alive();
         let mut home = self.home(token);
         for _ in 0..self.lines.len() {

@@ -1,8 +1,10 @@
-//! One party's word does not make one family of two that other parties' events tell of, and not of a few copies: a second party has to say so too.
+//! One party's word, or the frames that it alone tells of, does not make one family of two that other parties' events tell of, and not of a few
+//! copies: a second party has to say so too.
 //!
 //! A content's group knows what is told of the content's own family, and not of the other one. So a link that has to wait is asked about at the
-//! home of the other family, which lets it pass where nobody but that party tells of its own. Who said what is remembered as events' tokens are,
-//! for as long, so that a word that nobody takes up is forgotten.
+//! home of the other family, which lets it pass where nobody but that party tells of its own; and one such link alone, since what it lets in is told of
+//! by others, which it hears only when that one's figures have come. Who said what, and that one was let in, is remembered as events' tokens are, for
+//! as long, so that a word that nobody takes up is forgotten.
 
 use tocsin_model::{Class, ContentId, Evidence, FamilyId, Link, PartyId};
 use tocsin_sketch::Inserted;
@@ -16,13 +18,39 @@ use crate::membership::Tidings;
 /// has little to lose, and the variants of a crisis are linked before they are many.
 const TOLD_OF_BY: u64 = 20;
 
+/// What one party says of two families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) party: PartyId,
+    /// So many of a hundred frames are the same, by those that it tells of; `None`: it says that they are one.
+    pub(crate) share: Option<u16>,
+}
+
+impl Word {
+    /// What a link rests on, where that is one party's word.
+    fn of(link: &Link) -> Option<Word> {
+        let share = match link.evidence {
+            Evidence::PartyLink => None,
+            Evidence::FrameShare(share) => Some(share),
+            _ => return None,
+        };
+        let party = link.party?;
+        Some(Word { party, share })
+    }
+
+    fn evidence(self) -> Evidence {
+        self.share.map_or(Evidence::PartyLink, Evidence::FrameShare)
+    }
+}
+
 impl Group {
     /// Whether a link rests on one party's word, and waits for another's since a third one's events tell of the content's family. The home of the
     /// other family is asked once.
     pub(crate) fn waits_for_another(&mut self, link: &Link, out: &mut Vec<Output>) -> bool {
-        let (Evidence::PartyLink, Some(party)) = (link.evidence, link.party) else {
+        let Some(word) = Word::of(link) else {
             return false;
         };
+        let party = word.party;
         if !self.is_told_of_by_others(link.content, link.class, party) {
             return false;
         }
@@ -31,11 +59,12 @@ impl Group {
         let by_party = self.remember(link, Some(party));
         match (said, by_party) {
             (Inserted::Known, Inserted::New) => return false,
-            (Inserted::New, _) => {
-                let question = Tidings::Asked(party);
+            // Out of a family that it is in nobody takes it alone, whatever is told of the other one.
+            (Inserted::New, _) if self.families.of(link.content, link.class) == FamilyId(link.content) => {
+                let question = Tidings::Asked(word);
                 self.say_once((link.family, link.class), link.content, Some(&question), out);
             }
-            (Inserted::Known, Inserted::Known) => {}
+            _ => {}
         }
         self.counters.links_uncorroborated += 1;
         true
@@ -51,16 +80,25 @@ impl Group {
         self.retries.insert(token, self.now)
     }
 
-    /// A party said that a family of another group is this one: unless others tell of this one too, nothing speaks against it.
+    /// What is remembered of a family that one was let into.
+    fn let_in(&self, family: FamilyId, class: Class) -> u64 {
+        let (family, class) = (family.0.0.to_be_bytes(), class.number().to_be_bytes());
+        self.config.key.digest("let in", &[&family, &class]) as u64
+    }
+
+    /// A party said that a family of another group is this one: unless others tell of this one too, or of one that was let in, nothing speaks
+    /// against it.
     pub(crate) fn asked(
         &mut self,
         (family, class): (FamilyId, Class),
         founder: ContentId,
-        party: PartyId,
+        word: Word,
         out: &mut Vec<Output>,
     ) {
-        if !self.is_told_of_by_others(family.0, class, party) {
-            let answer = Tidings::Granted(party);
+        if !self.is_told_of_by_others(family.0, class, word.party) {
+            let token = self.let_in(family, class);
+            self.retries.insert(token, self.now);
+            let answer = Tidings::Granted(word);
             self.say_once((FamilyId(founder), class), family.0, Some(&answer), out);
         }
     }
@@ -70,9 +108,13 @@ impl Group {
         &mut self,
         (content, class): (ContentId, Class),
         family: FamilyId,
-        party: PartyId,
+        word: Word,
         out: &mut Vec<Output>,
     ) {
+        // What joined another family meanwhile was asked about for itself alone.
+        if self.families.of(content, class) != FamilyId(content) {
+            return;
+        }
         let keys = [class, Class::All].map(|class| HotKey { content, class });
         let Some(hash) = keys
             .into_iter()
@@ -85,19 +127,26 @@ impl Group {
             content,
             hash,
             family,
-            evidence: Evidence::PartyLink,
-            party: Some(party),
+            evidence: word.evidence(),
+            party: Some(word.party),
             class,
             at: self.now,
         };
         self.take_link(&link, out);
     }
 
-    /// Whether events of other parties tell of a day's copies of a family, as far as the scope sees them; of a content that is in another one's
-    /// family, of that content.
-    fn is_told_of_by_others(&self, content: ContentId, class: Class, party: PartyId) -> bool {
-        let records = match self.families.of(content, class) == FamilyId(content) {
-            true => self.records(FamilyId(content), class),
+    /// Whether events of other parties tell of a day's copies of a family, as far as the scope sees them, or will as soon as the figures of one
+    /// that was let in have come; of a content that is in another one's family, of that content.
+    fn is_told_of_by_others(&mut self, content: ContentId, class: Class, party: PartyId) -> bool {
+        let family = FamilyId(content);
+        let is_founder = self.families.of(content, class) == family;
+        self.retries.advance(self.now);
+        let mut let_in = [class, Class::All].map(|class| self.let_in(family, class)).into_iter();
+        if is_founder && let_in.any(|token| self.retries.holds(token)) {
+            return true;
+        }
+        let records = match is_founder {
+            true => self.records(family, class),
             false => self.own_records(content, class),
         };
         let cells = records.iter().flat_map(|record| record.cells());

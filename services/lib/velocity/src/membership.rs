@@ -9,6 +9,7 @@ use tocsin_model::{
 use tocsin_sketch::Inserted;
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
+use crate::corroboration::Word;
 use crate::deadline::Duty;
 use crate::episode::{Episode, REVIEW_EVERY, Rings};
 use crate::family::{Linked, RemoteLimits, decode_records, encode_records};
@@ -30,9 +31,9 @@ pub(crate) enum Tidings {
     /// The member is gone, and those that came by it are to follow it.
     Parted,
     /// A party says that the member's family is this one, and others tell of the member: whether they do of this family too.
-    Asked(PartyId),
+    Asked(Word),
     /// Of the home of the other family: nobody else does.
-    Granted(PartyId),
+    Granted(Word),
 }
 
 impl Tidings {
@@ -43,23 +44,34 @@ impl Tidings {
                 episode.encode(out);
             }
             Tidings::Parted => out.byte(2),
-            Tidings::Asked(party) => {
-                out.byte(3);
-                out.number(u64::from(party.0));
-            }
-            Tidings::Granted(party) => {
-                out.byte(4);
-                out.number(u64::from(party.0));
-            }
+            Tidings::Asked(word) => Tidings::encode_word(*word, 3, out),
+            Tidings::Granted(word) => Tidings::encode_word(*word, 4, out),
         }
+    }
+
+    /// Of frames the number is two more, and their share follows.
+    fn encode_word(word: Word, number: u8, out: &mut Encoder) {
+        out.byte(number + if word.share.is_some() { 2 } else { 0 });
+        out.number(u64::from(word.party.0));
+        if let Some(share) = word.share {
+            out.number(u64::from(share));
+        }
+    }
+
+    fn decode_word(is_of_frames: bool, input: &mut Decoder<'_>) -> Result<Word, DecodeError> {
+        let party = PartyId(input.narrow("party")?);
+        let share = is_of_frames.then(|| input.narrow("share of frames")).transpose()?;
+        Ok(Word { party, share })
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         match input.byte()? {
             1 => Episode::decode(true, input).map(Tidings::Episode),
             2 => Ok(Tidings::Parted),
-            3 => Ok(Tidings::Asked(PartyId(input.narrow("party")?))),
-            4 => Ok(Tidings::Granted(PartyId(input.narrow("party")?))),
+            3 => Tidings::decode_word(false, input).map(Tidings::Asked),
+            4 => Tidings::decode_word(false, input).map(Tidings::Granted),
+            5 => Tidings::decode_word(true, input).map(Tidings::Asked),
+            6 => Tidings::decode_word(true, input).map(Tidings::Granted),
             _ => Err(DecodeError::Invalid("tidings of a member")),
         }
     }
@@ -347,8 +359,8 @@ impl Group {
             self.counters.deltas_refused += 1;
             return;
         };
-        if let Some(Tidings::Granted(party)) = tidings {
-            return self.granted((delta.family.0, delta.class), FamilyId(delta.member), party, out);
+        if let Some(Tidings::Granted(word)) = tidings {
+            return self.granted((delta.family.0, delta.class), FamilyId(delta.member), word, out);
         }
         let joined = self.families.of(delta.family.0, delta.class);
         if tidings.is_some() && joined != delta.family {
@@ -361,7 +373,7 @@ impl Group {
         }
         match tidings {
             Some(Tidings::Episode(episode)) => return self.take_over((joined, delta.class), &episode, out),
-            Some(Tidings::Asked(party)) => return self.asked((joined, delta.class), delta.member, party, out),
+            Some(Tidings::Asked(word)) => return self.asked((joined, delta.class), delta.member, word, out),
             Some(Tidings::Granted(_)) => return,
             Some(Tidings::Parted) => self.part(joined, delta.class, delta.member, out),
             None => {}

@@ -1,8 +1,10 @@
 //! Announcements and further hashes of what is announced, as they stand in `tocsin.families`, compacted by their keys.
 
-use tocsin_model::{Class, ContentId, Event, FamilyAnnouncement, FurtherHash, Timestamp};
+use std::borrow::Cow;
 
-use crate::avro::{ArrayWalk, Cursor, put_array, put_long};
+use tocsin_model::{Class, ContentId, Event, FamilyAnnouncement, FurtherHash, PartyId, Timestamp, ToldBy};
+
+use crate::avro::{ArrayWalk, Cursor, put_array, put_long, put_option};
 use crate::event::put_hash;
 use crate::record::{invalid, put_class, put_id, read_class, read_content, read_family, read_hash};
 use crate::{RecordError, SchemaName, framing};
@@ -93,17 +95,43 @@ pub fn decode(bytes: &[u8]) -> Result<FamilyAnnouncement, RecordError> {
     Ok(announcement)
 }
 
-/// A further hash as a record value.
+/// The version without frames, and the one without who told them.
+const BEFORE_FRAMES: usize = 1;
+const BEFORE_TELLER: usize = 2;
+
+/// In place of a party's number: several told the frames.
+const SEVERAL: i64 = -1;
+
+/// A further hash as a record value, of the first version that holds all of it: a program of before reads that too.
 pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
     let mut out = Vec::with_capacity(80);
-    framing::begin(SchemaName::FurtherHash, &mut out);
+    let version = match (further.frames.as_slice(), further.told_by) {
+        ([], _) => Some(BEFORE_FRAMES),
+        (_, ToldBy::Unknown) => Some(BEFORE_TELLER),
+        (_, ToldBy::Alone(_) | ToldBy::Several) => None,
+    };
+    match version {
+        Some(version) => framing::begin_version(SchemaName::FurtherHash, version, &mut out),
+        None => framing::begin(SchemaName::FurtherHash, &mut out),
+    }
     put_id(&mut out, further.content.0);
     put_hash(&mut out, &further.hash);
     put_class(&mut out, further.class);
     put_long(&mut out, further.at.0);
+    if version == Some(BEFORE_FRAMES) {
+        return out;
+    }
     put_array(&mut out, further.frames.iter(), |out, frame| {
         out.extend_from_slice(frame)
     });
+    if version.is_none() {
+        let number = match further.told_by {
+            ToldBy::Unknown => None,
+            ToldBy::Alone(party) => Some(i64::from(party.0)),
+            ToldBy::Several => Some(SEVERAL),
+        };
+        put_option(&mut out, number, put_long);
+    }
     out
 }
 
@@ -112,7 +140,15 @@ pub fn encode_further_hash(further: &FurtherHash) -> Vec<u8> {
 /// # Errors
 /// The bytes are not a further hash.
 pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
-    let datum = framing::open(SchemaName::FurtherHash, bytes)?;
+    let earlier = [BEFORE_FRAMES, BEFORE_TELLER].into_iter();
+    let earlier = earlier.filter_map(|version| {
+        let datum = framing::of_version(SchemaName::FurtherHash, version, bytes)?;
+        Some((Cow::Borrowed(datum), Some(version)))
+    });
+    let (datum, version) = match { earlier }.next() {
+        Some(earlier) => earlier,
+        None => (framing::open(SchemaName::FurtherHash, bytes)?, None),
+    };
     let cursor = &mut Cursor::new(&datum);
     let mut further = FurtherHash {
         content: read_content(cursor)?,
@@ -120,7 +156,12 @@ pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
         class: read_class(cursor)?,
         at: Timestamp(cursor.long()?),
         frames: Vec::new(),
+        told_by: ToldBy::Unknown,
     };
+    if version == Some(BEFORE_FRAMES) {
+        cursor.finish()?;
+        return Ok(further);
+    }
     let mut walk = ArrayWalk::default();
     while walk.step(cursor)? {
         if further.frames.len() == Event::FRAMES_MAX {
@@ -128,15 +169,53 @@ pub fn decode_further_hash(bytes: &[u8]) -> Result<FurtherHash, RecordError> {
         }
         further.frames.push(*cursor.fixed()?);
     }
+    if version.is_none() && cursor.present()? {
+        further.told_by = match cursor.long()? {
+            SEVERAL => ToldBy::Several,
+            number => ToldBy::Alone(PartyId(u16::try_from(number).map_err(|_| invalid("told_by"))?)),
+        };
+    }
     cursor.finish()?;
     Ok(further)
 }
 
 #[cfg(test)]
 mod tests {
-    use tocsin_model::PartyId;
+    use tocsin_model::{Algorithm, ContentHash};
 
     use super::*;
+
+    #[test]
+    fn a_further_hash_is_of_the_first_version_that_holds_it() {
+        for (frames, told_by, version) in [
+            (vec![], ToldBy::Unknown, Some(1)),
+            (vec![[1; 32]], ToldBy::Unknown, Some(2)),
+            (vec![[1; 32], [2; 32]], ToldBy::Alone(PartyId(u16::MAX)), None),
+            (vec![[1; 32]], ToldBy::Several, None),
+        ] {
+            let further = FurtherHash {
+                content: ContentId(1),
+                hash: ContentHash::from_bytes(Algorithm::Vpdq, vec![9; 32], None).expect("32 bytes"),
+                frames,
+                told_by,
+                class: Class::All,
+                at: Timestamp(5),
+            };
+            let bytes = encode_further_hash(&further);
+            let is_earlier =
+                version.map(|version| framing::of_version(SchemaName::FurtherHash, version, &bytes).is_some());
+            assert_ne!(is_earlier, Some(false));
+            assert_eq!(decode_further_hash(&bytes).expect("a further hash"), further);
+            let newest = framing::open(SchemaName::FurtherHash, &bytes).expect("a further hash");
+            let mut rewritten = Vec::new();
+            framing::begin(SchemaName::FurtherHash, &mut rewritten);
+            rewritten.extend_from_slice(&newest);
+            assert_eq!(decode_further_hash(&rewritten).expect("a further hash"), further);
+            for length in 0..bytes.len() {
+                assert!(decode_further_hash(&bytes[..length]).is_err(), "{length}");
+            }
+        }
+    }
 
     #[test]
     fn a_record_without_value_says_by_its_key_what_is_gone() {

@@ -36,15 +36,20 @@ pub(crate) fn begin(name: SchemaName, out: &mut Vec<u8>) {
     out.extend_from_slice(&name.fingerprint().to_le_bytes());
 }
 
-/// The same of the first version.
-pub(crate) fn begin_first(name: SchemaName, out: &mut Vec<u8>) {
-    begin_version(name, 1, out);
-}
-
-/// The same of this version, of those there are.
+/// The same of an earlier version, from 1: what has nothing that only a later one holds is written as that, so that a program of before reads it.
 pub(crate) fn begin_version(name: SchemaName, version: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0xc3, 0x01]);
     out.extend_from_slice(&name.fingerprint_of(version).to_le_bytes());
+}
+
+/// The datum as this version wrote it, from 1; `None` of any other. To read it so costs less than to have it rewritten by [`open`].
+pub(crate) fn of_version(name: SchemaName, version: usize, bytes: &[u8]) -> Option<&[u8]> {
+    match split(bytes) {
+        Some((Framing::SingleObject { fingerprint }, datum)) if fingerprint == name.fingerprint_of(version) => {
+            Some(datum)
+        }
+        _ => None,
+    }
 }
 
 /// The datum of one of Tocsin's own records, as the newest version writes it.

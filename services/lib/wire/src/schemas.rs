@@ -150,6 +150,7 @@ impl SchemaName {
             SchemaName::FurtherHash => &[
                 include_str!("../../../../schemas/avro/further_hash/1.avsc"),
                 include_str!("../../../../schemas/avro/further_hash/2.avsc"),
+                include_str!("../../../../schemas/avro/further_hash/3.avsc"),
             ],
         }
     }

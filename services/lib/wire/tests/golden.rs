@@ -304,6 +304,7 @@ fn example(schema: SchemaName) -> Vec<u8> {
             class: Class::Coordinators,
             at,
             frames: vec![[0xf0; 32], [0x3c; 32]],
+            told_by: tocsin_model::ToldBy::Alone(PartyId(3)),
         }),
         SchemaName::Family => family::encode(&FamilyAnnouncement {
             content: family.0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_family::Pdq;
+use tocsin_family::{Pdq, Video};
 use tocsin_model::{Aggregate, ContentId, FamilyId, Scope};
 use tocsin_store::ListingsOf;
 use tocsin_velocity::figures::WindowLength;
@@ -25,12 +25,14 @@ pub type MatchesByBank = BTreeMap<String, Vec<MatchAnswer>>;
 pub type Listed = ListingsOf;
 
 /// What is looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Sought {
     /// What is announced under exactly this hash.
     Equal(ContentId),
     /// What is announced at most [`Pdq::DISTANCE_MAX`] bits away.
     Near(Pdq),
+    /// What is announced with a video that is the same by its frames.
+    SameVideo(Video),
 }
 
 /// One match.
@@ -42,7 +44,8 @@ pub enum Sought {
 pub struct MatchAnswer {
     /// The first 53 of the content's 128 bits, so that every JSON reader takes it whole.
     pub bank_content_id: u64,
-    /// Of PDQ hashes, in how many of 256 bits they differ, `0` to `31`; `-` where hashes are equal.
+    /// Of PDQ hashes, in how many of 256 bits they differ, `0` to `31`; of videos looked up by frames, as HMA has it, the larger of the two shares of frames
+    /// that agree, in percent; `-` where hashes are equal.
     pub distance: String,
     /// What HMA does not tell.
     pub tocsin: MatchDetails,
@@ -102,10 +105,16 @@ pub struct ListingAnswer {
 /// Why a content matched.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MatchEvidence {
-    /// `equal`: the same hash; `near`: a PDQ hash at most 31 bits away.
+    /// `equal`: the same hash; `near`: a PDQ hash at most 31 bits away; `frames`: at least half of the frames of both videos agree.
     pub kind: &'static str,
     /// In how many of 256 bits the PDQ hashes differ. Null where hashes are equal.
     pub distance: Option<u32>,
+    /// Of the video looked up so many frames of a hundred show what the one found does. Absent where hashes were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_sought: Option<u16>,
+    /// Of the video found so many show what the one looked up does. Absent where hashes were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_found: Option<u16>,
     /// Which hash of the content matched: `strongest`, the one that names it, or `further`, another one that its events carried.
     pub hash: &'static str,
 }
@@ -135,6 +144,7 @@ pub fn find(
     let announced = match sought {
         Sought::Equal(id) => replica.announced.equal(id, scope, MATCHES_MAX),
         Sought::Near(pdq) => replica.announced.near(&pdq, scope, MATCHES_MAX),
+        Sought::SameVideo(video) => replica.announced.same_video(&video, scope, MATCHES_MAX),
     };
     // Variants are mostly of one family, whose figures are made once.
     let mut velocities: BTreeMap<FamilyId, Option<VelocityAnswer>> = BTreeMap::new();
@@ -193,11 +203,18 @@ pub fn bank_content_id(content: ContentId) -> u64 {
 
 fn match_answer(found: &FoundContent, (listings, opinion): &Listed) -> MatchAnswer {
     let Announced {
-        content, distance, by, ..
+        content,
+        distance,
+        shares,
+        by,
+        ..
     } = &found.announced;
+    let larger_share = shares.map(|shares| u32::from(shares.of_sought.max(shares.of_found)));
     MatchAnswer {
         bank_content_id: bank_content_id(*content),
-        distance: distance.map_or_else(|| "-".to_owned(), |distance| distance.to_string()),
+        distance: distance
+            .or(larger_share)
+            .map_or_else(|| "-".to_owned(), |distance| distance.to_string()),
         tocsin: MatchDetails {
             content: content.to_string(),
             family: found.hot_family.unwrap_or(FamilyId(*content)).to_string(),
@@ -214,11 +231,14 @@ fn match_answer(found: &FoundContent, (listings, opinion): &Listed) -> MatchAnsw
                 .collect(),
             opinion: opinion.map(Aggregate::name),
             evidence: MatchEvidence {
-                kind: match distance {
-                    Some(_) => "near",
-                    None => "equal",
+                kind: match (distance, shares) {
+                    (Some(_), _) => "near",
+                    (None, Some(_)) => "frames",
+                    (None, None) => "equal",
                 },
                 distance: *distance,
+                share_of_sought: shares.map(|shares| shares.of_sought),
+                share_of_found: shares.map(|shares| shares.of_found),
                 hash: match by {
                     MatchedHash::Strongest => "strongest",
                     MatchedHash::Further => "further",

@@ -1,15 +1,19 @@
-//! The contents that were announced, by every hash that is known of them: what a look-up is answered from.
+//! The contents that were announced, by every hash that is known of them, and by the frames of their videos: what a look-up is answered from.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::Included;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tocsin_family::{Lookup, Pdq, PdqIndex, Slot};
+use tocsin_family::{Lookup, Pdq, PdqIndex, Slot, Video};
 use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp};
 
+use crate::replica::announced::frames::{FRAMES_PART, Frames, VideoPlace, insert_frames};
 use crate::replica::hot::{TableFull, classes_of};
 
 /// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
+///
+/// Frames of videos have room of their own, a quarter of as many as hashes; where it is full the content with the most loses those that came last.
 ///
 /// Memory, measured at 10^6 contents of one hash: 365 bytes for each where it is a PDQ hash, 194 where it is a SHA-256, and some 30 for its age.
 #[derive(Debug)]
@@ -27,8 +31,19 @@ pub struct Announced {
     pub hash: ContentHash,
     /// In how many of 256 bits the PDQ hash found differs from the one looked up; `None` where hashes were compared for equality.
     pub distance: Option<u32>,
+    /// Of a video looked up, and of the one found, so many frames of a hundred show what the other does; `None` where hashes were compared.
+    pub shares: Option<Shares>,
     /// Which of the content's hashes was found.
     pub by: MatchedHash,
+}
+
+/// Which part of the frames of two videos agree, in percent, rounded down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Of the one that was looked up.
+    pub of_sought: u16,
+    /// Of the one that was found.
+    pub of_found: u16,
 }
 
 /// Which hash of a content was found.
@@ -55,9 +70,15 @@ struct Tables {
     /// Further hashes of announced contents: the hash's id, the class, the content.
     further: BTreeSet<(ContentId, Class, ContentId)>,
     by_pdq: PdqIndex<(ContentId, Class)>,
+    by_frame: PdqIndex<VideoPlace>,
+    /// The number of the next video.
+    next_video: u32,
     sizes: BTreeMap<(Class, Algorithm), IndexSize>,
     /// All hashes that are held.
     hashes: usize,
+    /// The frames of videos that are held, and the contents that they are of: ascending by how many.
+    frames: usize,
+    by_frames: BTreeSet<(usize, ContentId, Class)>,
     /// The contents that are announced.
     announced: usize,
     /// The same by age: when they were announced last.
@@ -70,6 +91,7 @@ struct Content {
     /// `None`: further hashes came before the announcement, as they do when the log was compacted. They are found once it came.
     announced: Option<Strongest>,
     further: Vec<Further>,
+    videos: Vec<Frames>,
 }
 
 #[derive(Debug)]
@@ -150,17 +172,73 @@ impl AnnouncedTable {
                 .pdq
                 .and_then(|pdq| tables.by_pdq.insert(pdq, (content, class)).ok());
         }
+        for known in &mut entry.videos {
+            known.slots = insert_frames(&mut tables.by_frame, &known.video, (content, class, known.number));
+        }
         match made_room {
             true => Err(TableFull),
             false => Ok(()),
         }
     }
 
-    /// Takes a further hash of a content, whose id is `id`.
+    /// Takes a further hash of a content, whose id is `id`, and the frames of a digest. A digest that was known without them gets them, and whoever says it
+    /// without them takes none.
     ///
     /// # Errors
-    /// The hash is new, and the table is full or the content has [`AnnouncedTable::FURTHER_MAX`] of them.
+    /// The hash, or its frames, are new, and the table is full or the content has [`AnnouncedTable::FURTHER_MAX`] of them; or the frames are held, and
+    /// those of others are not any more.
     pub fn add(&self, further: &FurtherHash, id: ContentId) -> Result<(), TableFull> {
+        self.add_hash(further, id)?;
+        let frames = further.frames.iter().map(|frame| Pdq::from_bytes(*frame));
+        match Video::of(frames) {
+            Some(video) => self.add_frames((further.content, further.class), id, video),
+            None => Ok(()),
+        }
+    }
+
+    fn add_frames(&self, (content, class): (ContentId, Class), id: ContentId, video: Video) -> Result<(), TableFull> {
+        let mut guard = self.write();
+        let tables = &mut *guard;
+        let held = tables
+            .contents
+            .get(&(content, class))
+            .map(|held| held.videos.as_slice());
+        let held = held.unwrap_or_default();
+        if held.iter().any(|known| known.id == id) {
+            return Ok(());
+        }
+        if held.len() >= Self::FURTHER_MAX {
+            return Err(TableFull);
+        }
+        let before = tables.frames;
+        let frames_max = self.hashes_max / FRAMES_PART;
+        if !tables.make_room_for_frames((content, class), video.frames().len(), frames_max) {
+            return Err(TableFull);
+        }
+        let made_room = tables.frames < before;
+        let number = tables.next_video;
+        tables.next_video = number.wrapping_add(1);
+        let entry = tables.contents.entry((content, class)).or_default();
+        let slots = match entry.announced.is_some() {
+            true => insert_frames(&mut tables.by_frame, &video, (content, class, number)),
+            false => Vec::new(),
+        };
+        let before = entry.frames();
+        entry.videos.push(Frames {
+            id,
+            number,
+            video,
+            slots,
+        });
+        let after = entry.frames();
+        tables.count_frames((content, class), before, after);
+        match made_room {
+            true => Err(TableFull),
+            false => Ok(()),
+        }
+    }
+
+    fn add_hash(&self, further: &FurtherHash, id: ContentId) -> Result<(), TableFull> {
         let (content, class) = (further.content, further.class);
         let mut guard = self.write();
         let tables = &mut *guard;
@@ -202,15 +280,23 @@ impl AnnouncedTable {
         let Some(entry) = tables.contents.get_mut(&(content, class)) else {
             return;
         };
-        let Some(place) = entry.further.iter().position(|further| further.id == id) else {
-            return;
-        };
-        let further = entry.further.swap_remove(place);
+        let place = entry.further.iter().position(|further| further.id == id);
+        let further = place.map(|place| entry.further.swap_remove(place));
+        let before = entry.frames();
+        let place = entry.videos.iter().position(|known| known.id == id);
+        let frames = place.map(|place| entry.videos.remove(place));
+        let after = entry.frames();
         let is_announced = entry.announced.is_some();
-        if !is_announced && entry.further.is_empty() {
+        if !is_announced && entry.further.is_empty() && entry.videos.is_empty() {
             tables.contents.remove(&(content, class));
         }
-        tables.forget_further(class, content, &further, is_announced);
+        if let Some(further) = further {
+            tables.forget_further(class, content, &further, is_announced);
+        }
+        tables.count_frames((content, class), before, after);
+        if let Some(frames) = frames {
+            tables.forget_frames(frames);
+        }
     }
 
     /// What is announced inside `scope` under the hash of this id: at most `most` contents, ascending.
@@ -273,6 +359,28 @@ impl AnnouncedTable {
         found
     }
 
+    /// What is announced inside `scope` of which a video's frames agree with `video`, as families are found by their frames ([`Video::same`]): at most
+    /// `most` contents, those with the largest share first, of equal ones ascending. Of each class the 64 videos are compared with that have a frame near to
+    /// the most of its frames.
+    pub fn same_video(&self, video: &Video, scope: Scope, most: usize) -> Vec<Announced> {
+        let mut best: BTreeMap<ContentId, (u16, Announced)> = BTreeMap::new();
+        for (known, found) in self.near_videos(video, scope) {
+            let Some(share) = video.same(&known) else { continue };
+            if best.get(&found.content).is_some_and(|(known, _)| *known >= share) {
+                continue;
+            }
+            let shares = Shares {
+                of_sought: video.share(&known, Video::AGREEMENT_DISTANCE_MAX),
+                of_found: known.share(video, Video::AGREEMENT_DISTANCE_MAX),
+            };
+            let shares = Some(shares);
+            best.insert(found.content, (share, Announced { shares, ..found }));
+        }
+        let mut found: Vec<(u16, Announced)> = best.into_values().collect();
+        found.sort_by_key(|(share, found)| (Reverse(*share), found.content));
+        found.into_iter().map(|(_, found)| found).take(most).collect()
+    }
+
     /// How much of one algorithm is announced inside a scope.
     pub fn size(&self, algorithm: Algorithm, scope: Scope) -> IndexSize {
         let tables = self.read();
@@ -312,6 +420,7 @@ impl Tables {
             return;
         };
         let was_announced = gone.announced.is_some();
+        self.count_frames((content, class), gone.frames(), 0);
         if let Some(strongest) = gone.announced {
             self.announced -= 1;
             self.by_age.remove(&strongest.age);
@@ -319,6 +428,9 @@ impl Tables {
         }
         for further in gone.further {
             self.forget_further(class, content, &further, was_announced);
+        }
+        for frames in gone.videos {
+            self.forget_frames(frames);
         }
     }
 
@@ -348,10 +460,12 @@ impl Strongest {
             content,
             hash: self.hash.clone(),
             distance,
+            shares: None,
             by,
         }
     }
 }
 
+mod frames;
 #[cfg(test)]
 mod tests;

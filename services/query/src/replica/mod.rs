@@ -19,7 +19,7 @@ use tocsin_velocity::HotRecord;
 use tocsin_wire::PartyRecord;
 
 pub use alerts::{AlertLimits, AlertPage, AlertRings, HeldAlert};
-pub use announced::{Announced, AnnouncedTable, IndexSize, MatchedHash};
+pub use announced::{Announced, AnnouncedTable, IndexSize, MatchedHash, Shares};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
 pub use decode::{Feed, Position, decode};
 pub use hot::{Held, HotTable, classes_of};

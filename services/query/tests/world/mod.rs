@@ -329,10 +329,16 @@ pub fn family_record(key: Vec<u8>, value: Option<Vec<u8>>) -> Made {
 
 /// A further hash of a content, as intake says it.
 pub fn further_hash(content: u8, class: Class, hash: &ContentHash) -> Made {
+    further_frames(content, class, hash, Vec::new())
+}
+
+/// The same of a digest, with the frames that are matched.
+pub fn further_frames(content: u8, class: Class, hash: &ContentHash, frames: Vec<[u8; 32]>) -> Made {
     let further = FurtherHash {
         content: id(content),
         hash: hash.clone(),
-        frames: Vec::new(),
+        frames,
+        told_by: tocsin_model::ToldBy::Unknown,
         class,
         at: Timestamp(START),
     };

@@ -17,7 +17,7 @@ pub fn encode_single_object(event: &Event) -> Vec<u8> {
 pub fn encode_batch(events: &[Event]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + events.len() * 128);
     if events.iter().all(|event| event.frames.is_empty()) {
-        framing::begin_first(SchemaName::EventBatch, &mut out);
+        framing::begin_version(SchemaName::EventBatch, 1, &mut out);
         put_array(&mut out, events.iter(), put_first);
     } else {
         framing::begin(SchemaName::EventBatch, &mut out);

@@ -78,6 +78,7 @@ struct FileAction {
     region_at: Option<String>,
     language_at: Option<String>,
     audience_at: Option<String>,
+    frames_at: Option<String>,
     #[serde(default)]
     hash: Vec<FileHash>,
     #[serde(default)]
@@ -207,6 +208,7 @@ impl ActionMapping {
             region_at: pointer("region_at", file.region_at)?,
             language_at: pointer("language_at", file.language_at)?,
             audience_at: pointer("audience_at", file.audience_at)?,
+            frames_at: pointer("frames_at", file.frames_at)?,
             hashes,
             labels: file.label.into_iter().map(label).collect::<Result<_, _>>()?,
         })

@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_model::{
-    AccountPseudonym, Algorithm, ContentHash, Event, EventId, Kind, Label, Name, Sharing, Surface, Timestamp,
+    AccountPseudonym, Algorithm, ContentHash, Event, EventId, Frame, Kind, Label, Name, Sharing, Surface, Timestamp,
 };
 
 use super::Action;
@@ -16,6 +16,9 @@ use crate::event::validate;
 
 /// The longest account that is pseudonymised, in bytes.
 const ACCOUNT_BYTES_MAX: usize = 1_024;
+
+/// The most frames of one action that are looked at: more than an hour of a video, at one in a second.
+const FRAMES_READ_MAX: usize = 4_096;
 
 /// A mapping that was checked.
 #[derive(Clone)]
@@ -55,6 +58,7 @@ pub(super) struct ActionMapping {
     pub(super) region_at: Option<String>,
     pub(super) language_at: Option<String>,
     pub(super) audience_at: Option<String>,
+    pub(super) frames_at: Option<String>,
     pub(super) hashes: Vec<HashMapping>,
     pub(super) labels: Vec<(String, String)>,
 }
@@ -92,7 +96,7 @@ impl Mapping {
             },
             content: mapping.content(&mut data)?,
             same_as: Vec::new(),
-            frames: Vec::new(),
+            frames: data.frames(mapping.frames_at.as_deref()),
             account: self.account(mapping, &mut data),
             account_epoch: self.account_epoch,
             region: data.code("region", mapping.region_at.as_deref(), |letter| {
@@ -264,6 +268,26 @@ impl<'a> Data<'a> {
         let value = self.optional(field, at)?;
         let code = value.as_str().and_then(|text| text.as_bytes().try_into().ok());
         self.kept(field, code.filter(|code: &[u8; 2]| code.iter().all(is_letter)))
+    }
+
+    /// The frames of a vPDQ signal, an array of texts or the text of one, of which as many are taken at even distances as an event carries.
+    fn frames(&mut self, at: Option<&str>) -> Vec<Frame> {
+        let Some(value) = self.optional("frames", at) else {
+            return Vec::new();
+        };
+        let parsed = match value {
+            Value::String(text) => serde_json::from_str(text).ok(),
+            value => Some(value.clone()),
+        };
+        let texts = parsed.as_ref().and_then(Value::as_array);
+        let texts = texts.filter(|texts| texts.len() <= FRAMES_READ_MAX);
+        let frames = texts.and_then(|texts| {
+            let step = texts.len().div_ceil(Event::FRAMES_MAX).max(1);
+            let frames = texts.iter().map(|text| Frame::from_vpdq(text.as_str()?));
+            let frames: Vec<Frame> = frames.collect::<Option<_>>()?;
+            Some(frames.into_iter().step_by(step).collect())
+        });
+        self.kept("frames", frames).unwrap_or_default()
     }
 
     fn audience(&mut self, at: Option<&str>) -> Option<u32> {

@@ -120,6 +120,60 @@ fn every_field_is_found_where_the_mapping_says() {
 }
 
 #[test]
+fn frames_of_a_video_are_taken_as_vpdq_writes_them() {
+    let with_frames = MAPPING.replacen("[[action.hash]]", "frames_at = \"/media/vpdq\"\n[[action.hash]]", 1);
+    let mapping = parse(&with_frames).unwrap();
+    let map = |signal: Value| {
+        let mut data = whole();
+        data["media"]["vpdq"] = signal;
+        let mapped = mapping
+            .event(&action("media_uploaded", data), AT, "place")
+            .unwrap()
+            .unwrap();
+        let frames: Vec<(u8, u8)> = mapped
+            .event
+            .frames
+            .iter()
+            .map(|frame| (frame.pdq[0], frame.quality))
+            .collect();
+        (frames, mapped.absent, mapped.malformed)
+    };
+    let text = |number: usize| format!("{:02x}{},{},{number}.040", number % 256, "5a".repeat(31), number % 101);
+    let texts = |count: usize| (0..count).map(text).collect::<Vec<_>>();
+    let two = (vec![(0, 0), (1, 1)], vec![], vec![]);
+    assert_eq!(map(json!(texts(2))), two);
+    assert_eq!(
+        map(json!(serde_json::to_string(&texts(2)).unwrap())),
+        two,
+        "the text of an array"
+    );
+    assert_eq!(map(json!([])), (vec![], vec![], vec![]));
+    assert_eq!(map(json!(null)), (vec![], vec!["frames"], vec![]), "it is a picture");
+    let (many, ..) = map(json!(texts(200)));
+    assert_eq!(
+        many,
+        (0..200)
+            .step_by(4)
+            .map(|number| (number as u8, (number % 101) as u8))
+            .collect::<Vec<_>>()
+    );
+    for wrong in [
+        json!(7),
+        json!("ff"),
+        json!([7]),
+        json!([text(1), "ff"]),
+        json!(vec![text(1); 4_097]),
+    ] {
+        assert_eq!(
+            map(wrong),
+            (vec![], vec![], vec!["frames"]),
+            "the event counts all the same"
+        );
+    }
+    assert!(parse(&with_frames.replace("/media/vpdq", "media/vpdq")).is_err());
+}
+
+#[test]
 fn what_is_not_there_is_counted_or_refused() {
     let mapping = parse(MAPPING).unwrap();
     let event = |change: &dyn Fn(&mut Value)| {

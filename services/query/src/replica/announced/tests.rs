@@ -42,6 +42,7 @@ fn further(content: u8, class: Class, other: u8) -> (FurtherHash, ContentId) {
         content: id(&hash(content)),
         hash: hash(other),
         frames: Vec::new(),
+        told_by: tocsin_model::ToldBy::Unknown,
         class,
         at: Timestamp(0),
     };
@@ -175,6 +176,7 @@ fn a_further_hash_that_came_first_is_found_once_its_content_is_announced() {
         content: id(&hash(1)),
         hash: hash(1),
         distance: Some(0),
+        shares: None,
         by: MatchedHash::Further,
     };
     assert_eq!(table.near(&pdq, Scope::All, 8), [expected]);
@@ -229,6 +231,7 @@ fn one_content_takes_no_more_places_than_its_own() {
                 content,
                 hash,
                 frames: Vec::new(),
+                told_by: tocsin_model::ToldBy::Unknown,
                 class,
                 at,
             },
@@ -240,4 +243,126 @@ fn one_content_takes_no_more_places_than_its_own() {
             "{number}"
         );
     }
+}
+
+#[test]
+fn frames_have_room_of_their_own_and_the_content_with_the_most_gives_way() {
+    let pdq =
+        |number: u8| std::array::from_fn(|place| number.wrapping_mul(37).wrapping_add((place * place) as u8 ^ number));
+    let frames: Vec<[u8; 32]> = (1..=10).map(pdq).collect();
+    let video = Video::of(frames.iter().map(|frame| Pdq::from_bytes(*frame))).unwrap();
+    let count = video.frames().len();
+    let table = AnnouncedTable::new(4 * 2 * count);
+    let with_frames = |content: u8| {
+        let (known, id) = further(content, Class::All, 20);
+        let frames = frames.clone();
+        (FurtherHash { frames, ..known }, id)
+    };
+    let (of_one, id_of_one) = with_frames(1);
+    table.announce(announcement(1, Class::All, 0)).unwrap();
+    table
+        .add(
+            &FurtherHash {
+                frames: Vec::new(),
+                ..of_one.clone()
+            },
+            id_of_one,
+        )
+        .unwrap();
+    assert!(table.same_video(&video, Scope::All, 9).is_empty());
+    table.add(&of_one, id_of_one).unwrap();
+    table.add(&of_one, id_of_one).unwrap();
+    assert_eq!(table.hashes(), 2, "frames are none");
+    assert_eq!(table.same_video(&video, Scope::All, 9).len(), 1);
+    // There is room for two videos. Of a content that would have the most a further one is not held, and another's takes the place of the last of
+    // those that have more.
+    table.announce(announcement(3, Class::All, 0)).unwrap();
+    let of = |content: u8, digest: u8| {
+        let (known, id) = further(content, Class::All, digest);
+        let frames = frames.clone();
+        (FurtherHash { frames, ..known }, id)
+    };
+    let held = || -> Vec<ContentId> {
+        let found = table.same_video(&video, Scope::All, 9);
+        found.iter().map(|found| found.content).collect()
+    };
+    let (second, id_of_second) = of(1, 21);
+    table.add(&second, id_of_second).unwrap();
+    assert_eq!(held(), [id(&hash(1))]);
+    let (third, id_of_third) = of(1, 22);
+    assert_eq!(table.add(&third, id_of_third), Err(TableFull));
+    assert_eq!(table.hashes(), 5, "its digest is held");
+    let (of_third, id_of_its) = of(3, 23);
+    assert_eq!(
+        table.add(&of_third, id_of_its),
+        Err(TableFull),
+        "the last of another is not held"
+    );
+    let mut both = [id(&hash(1)), id(&hash(3))];
+    both.sort_unstable();
+    assert_eq!(held(), both);
+    table.remove(id(&hash(1)), Class::All, id_of_one);
+    assert_eq!(held(), [id(&hash(3))], "the second gave way");
+    table.add(&of_one, id_of_one).unwrap();
+    for content in [1, 3] {
+        table.withdraw(id(&hash(content)), Class::All);
+    }
+    assert_eq!((table.hashes(), held().len()), (0, 0));
+    let (of_other, id_of_other) = with_frames(2);
+    // What came before its announcement is found once that came.
+    table.add(&of_other, id_of_other).unwrap();
+    assert!(table.same_video(&video, Scope::All, 9).is_empty());
+    table.announce(announcement(2, Class::All, 0)).unwrap();
+    let found = table.same_video(&video, Scope::All, 9);
+    assert_eq!((found.len(), found[0].by), (1, MatchedHash::Further));
+}
+
+#[test]
+fn a_content_of_many_videos_takes_no_places_of_others_in_a_look_up() {
+    let frame = |number: u64| {
+        let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        std::array::from_fn(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        })
+    };
+    let clip: Vec<[u8; 32]> = (0..20).map(frame).collect();
+    let table = AnnouncedTable::new(100_000);
+    let add = |content: ContentId, digest: u8, frames: Vec<[u8; 32]>| {
+        let hash = ContentHash::from_bytes(Algorithm::Vpdq, vec![digest; 32], None).unwrap();
+        let id = id(&hash);
+        let (known, _) = further(1, Class::All, 20);
+        let further = FurtherHash {
+            content,
+            hash,
+            frames,
+            ..known
+        };
+        table.add(&further, id).unwrap();
+    };
+    for content in [1, 2] {
+        table.announce(announcement(content, Class::All, 0)).unwrap();
+    }
+    // The one with the lower id is found first among equals: each of its videos has all of the clip, which is too little of it.
+    let mut contents = [id(&hash(1)), id(&hash(2))];
+    contents.sort_unstable();
+    let flipped = |frame: &[u8; 32]| {
+        let [first, second, rest @ ..] = frame;
+        let mut out = [0; 32];
+        (out[0], out[1]) = (!first, !second);
+        out[2..].copy_from_slice(rest);
+        out
+    };
+    for digest in 0..30 {
+        let own = (1..=21).map(|number| frame(1_000 * (u64::from(digest) + 1) + number));
+        add(contents[0], digest, clip.iter().map(flipped).chain(own).collect());
+    }
+    add(contents[1], 200, clip.clone());
+    add(contents[0], 201, clip.clone());
+    let video = Video::of(clip.iter().map(|frame| Pdq::from_bytes(*frame))).unwrap();
+    let found = table.same_video(&video, Scope::All, 9);
+    let found: Vec<ContentId> = found.iter().map(|found| found.content).collect();
+    assert_eq!(found, [contents[1]], "of the one the first four are compared with");
 }

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use serde::Serialize;
 use tocsin_exchange::SignalType;
-use tocsin_family::Pdq;
+use tocsin_family::{Pdq, Video};
 use tocsin_model::{Algorithm, ContentHash};
 use tocsin_runtime::{Problem, problem};
 use utoipa::ToSchema;
 
 use super::MALFORMED_SIGNAL;
-use super::signal::{hash, signal_type, turn_down};
+use super::signal::{hash, signal_type, turn_down, video};
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::Parameters;
 use crate::state::QueryState;
@@ -41,11 +41,15 @@ pub(crate) struct DistanceAnswer {
     /// Of pdq signals, in how many of 256 bits they differ. Absent where signals are equal or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<u32>,
+    /// Of vpdq signals, which part of the frames of either shows what the other does, in percent: of the first and of the second. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shares: Option<[u16; 2]>,
 }
 
 /// Whether pairs of signals match, by type
 ///
-/// HMA takes them as a body only, which `POST` does here too. Each parameter is a signal type, its value two signals separated by a comma.
+/// HMA takes them as a body only, which `POST` does here too. Each parameter is a signal type, its value two signals separated by a comma; `vpdq`
+/// signals, which hold commas themselves, are compared by `POST`.
 #[utoipa::path(get, path = "/m/compare", tag = "hma", security(("api_key" = [])),
     params(("pdq" = Option<String>, Query, description = "Two signals separated by a comma; likewise `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5`")),
     responses(
@@ -110,6 +114,11 @@ fn compare_all(
                 &format!("{name}: two signals are wanted"),
             ));
         };
+        if kind.algorithm() == Algorithm::Vpdq {
+            let (left, right) = (video(state, left)?, video(state, right)?);
+            answer.insert(name, compared_by_frames(&left, &right));
+            continue;
+        }
         let (left, right) = (hash(state, kind, left, None)?, hash(state, kind, right, None)?);
         answer.insert(name, compared(&left, &right));
     }
@@ -128,6 +137,17 @@ fn compared(left: &ContentHash, right: &ContentHash) -> ComparisonAnswer {
     let is_match = distance.map_or(left == right, |distance| distance <= Pdq::DISTANCE_MAX);
     [
         ComparisonPart::IsMatch(is_match),
-        ComparisonPart::Distance(DistanceAnswer { distance }),
+        ComparisonPart::Distance(DistanceAnswer { distance, shares: None }),
+    ]
+}
+
+fn compared_by_frames(left: &Video, right: &Video) -> ComparisonAnswer {
+    let shares = [(left, right), (right, left)].map(|(of, other)| of.share(other, Video::AGREEMENT_DISTANCE_MAX));
+    [
+        ComparisonPart::IsMatch(left.same(right).is_some()),
+        ComparisonPart::Distance(DistanceAnswer {
+            distance: None,
+            shares: Some(shares),
+        }),
     ]
 }

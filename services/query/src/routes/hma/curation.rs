@@ -9,7 +9,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::look_up::{all_banks, unknown_bank};
 use super::signal::signal_type;
-use crate::replica::IndexSize;
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::Parameters;
 use crate::state::QueryState;
@@ -28,7 +27,7 @@ pub(crate) struct BankAnswer {
 pub(crate) struct SignalTypeAnswer {
     /// Its name.
     name: &'static str,
-    /// 1 where it is looked up, 0 where it is not.
+    /// 1: all of them are looked up.
     enabled_ratio: f64,
 }
 
@@ -73,9 +72,7 @@ pub(crate) async fn index_status(
         None => SignalType::ALL.to_vec(),
     };
     let status = |kind: SignalType| {
-        let size = kind.algorithm().map_or(IndexSize::default(), |algorithm| {
-            state.replica().announced.size(algorithm, metered.reader.scope)
-        });
+        let size = state.replica().announced.size(kind.algorithm(), metered.reader.scope);
         let is_present = size.hashes > 0;
         let built_to = size
             .newest
@@ -143,7 +140,7 @@ pub(crate) async fn bank(
 pub(crate) async fn signal_types(_metered: MeteredReader) -> Json<Vec<SignalTypeAnswer>> {
     let answer = |kind: SignalType| SignalTypeAnswer {
         name: kind.name(),
-        enabled_ratio: f64::from(u8::from(kind.algorithm().is_some())),
+        enabled_ratio: 1.0,
     };
     Json(SignalType::ALL.map(answer).into())
 }

@@ -35,10 +35,11 @@ pub const BANKS_ASKED_MAX: usize = 64;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LookupParameters {
-    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
+    /// `pdq`, `vpdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; a URL; or of vpdq a JSON array of `"<64 hexadecimal digits>,<quality>,<seconds>"`, one for each
+    /// frame. Of more than 64 frames of quality 50 or more so many are taken at even distances.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -54,10 +55,11 @@ pub(crate) struct LookupParameters {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RawLookupParameters {
-    /// `pdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
+    /// `pdq`, `vpdq`, `sha256`, `video_sha256`, `md5`, `photo_md5`, `video_md5` or `url`.
     #[param(required = true)]
     signal_type: Option<String>,
-    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; or a URL.
+    /// Hexadecimal, 64 digits of pdq and sha256, 32 of md5; a URL; or of vpdq a JSON array of `"<64 hexadecimal digits>,<quality>,<seconds>"`, one for each
+    /// frame. Of more than 64 frames of quality 50 or more so many are taken at even distances.
     #[param(required = true)]
     signal: Option<String>,
     /// Of a pdq signal, as its hasher told it, 0 to 100: one below 50 is not matched. Not a parameter of HMA.
@@ -89,7 +91,7 @@ pub(crate) enum RawMatch {
 
 /// Which banks have a signal, as HMA answers, with velocity and provenance
 ///
-/// `pdq` signals are matched within 31 of 256 bits, the others by equality, against what is announced inside the reader's scope: families that
+/// `pdq` signals are matched within 31 of 256 bits, `vpdq` signals where at least half of the frames of both videos agree within 64, the others by equality, against what is announced inside the reader's scope: families that
 /// are hot there (bank `HOT_FAMILIES`) and the watch list's banks. At most 64 contents, the nearest. Banks without a match are
 /// not named. A look-up never changes a count: send an event to `/v1/events` for what is uploaded.
 #[utoipa::path(get, path = "/m/lookup", tag = "hma", security(("api_key" = [])), params(LookupParameters),

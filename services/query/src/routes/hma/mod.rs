@@ -28,7 +28,7 @@ pub use look_up::{BANKS_ASKED_MAX, LOOK_UP_TIME_MAX};
 pub const UNKNOWN_SIGNAL_TYPE: ProblemKind = ProblemKind {
     status: 400,
     code: "unknown_signal_type",
-    title: "The signal type is none that is looked up here: pdq, sha256, video_sha256, md5, photo_md5, video_md5 and url are",
+    title: "The signal type is none that is looked up here: pdq, vpdq, sha256, video_sha256, md5, photo_md5, video_md5 and url are",
 };
 
 /// The signal is not one of its type.
@@ -38,11 +38,11 @@ pub const MALFORMED_SIGNAL: ProblemKind = ProblemKind {
     title: "The signal is not one of its type",
 };
 
-/// No picture has such a PDQ hash, or none that can be told from others.
+/// No picture has such a PDQ hash, or none that can be told from others; or a video has too few frames of which that holds.
 pub const UNMATCHABLE_SIGNAL: ProblemKind = ProblemKind {
     status: 400,
     code: "unmatchable_signal",
-    title: "The PDQ hash says too little to be matched",
+    title: "The PDQ hash, or the frames of the video, say too little to be matched",
 };
 
 /// There is no such bank.

@@ -1,5 +1,5 @@
-use tocsin_exchange::SignalType;
-use tocsin_family::Pdq;
+use tocsin_exchange::{SignalType, VPDQ_FRAMES_MAX, vpdq_frames};
+use tocsin_family::{Pdq, Video};
 use tocsin_model::{Algorithm, ContentHash};
 use tocsin_runtime::{Problem, ProblemKind};
 
@@ -9,35 +9,39 @@ use crate::metrics::LookUp;
 use crate::routes::parameters::refused;
 use crate::state::QueryState;
 
-/// The type of this name, if its signals are looked up.
+/// The type of this name.
 pub(super) fn signal_type(state: &QueryState, name: &str) -> Result<SignalType, Problem> {
-    match SignalType::from_name(name) {
-        Some(kind) if kind.algorithm().is_some() => Ok(kind),
-        Some(kind) => Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, &not_looked_up(kind))),
-        None => {
-            let name: String = name.chars().take(32).collect();
-            Err(turn_down(state, UNKNOWN_SIGNAL_TYPE, &format!("signal_type: {name}")))
-        }
-    }
+    SignalType::from_name(name).ok_or_else(|| {
+        let name: String = name.chars().take(32).collect();
+        turn_down(state, UNKNOWN_SIGNAL_TYPE, &format!("signal_type: {name}"))
+    })
 }
 
-/// The hash that a signal of a type is.
+/// The hash that a signal of a type is; of `vpdq`, whose signals are lists of frames, see [`video`].
 pub(super) fn hash(
     state: &QueryState,
     kind: SignalType,
     signal: &str,
     quality: Option<u8>,
 ) -> Result<ContentHash, Problem> {
-    let algorithm = kind
-        .algorithm()
-        .ok_or_else(|| turn_down(state, UNKNOWN_SIGNAL_TYPE, &not_looked_up(kind)))?;
-    ContentHash::parse(algorithm, signal.trim(), quality)
+    ContentHash::parse(kind.algorithm(), signal.trim(), quality)
         .map_err(|error| turn_down(state, MALFORMED_SIGNAL, &format!("signal: {error}")))
 }
 
-fn not_looked_up(kind: SignalType) -> String {
-    let name = kind.name();
-    format!("{name}: events carry no frames, so that videos are matched by their files' hashes alone")
+/// What is matched of the frames that a signal of type `vpdq` is.
+pub(super) fn video(state: &QueryState, signal: &str) -> Result<Video, Problem> {
+    let frames = vpdq_frames(signal).map_err(|_| {
+        let form = "signal: a JSON array of \"<64 hexadecimal digits>,<quality>,<seconds>\" for each frame";
+        turn_down(state, MALFORMED_SIGNAL, &format!("{form}, {VPDQ_FRAMES_MAX} at most"))
+    })?;
+    Video::sampled(frames).ok_or_else(|| {
+        let wanted = Video::FRAMES_MIN;
+        turn_down(
+            state,
+            UNMATCHABLE_SIGNAL,
+            &format!("signal: {wanted} different frames of quality 50 or more are wanted"),
+        )
+    })
 }
 
 /// What a look-up looks for.
@@ -50,7 +54,11 @@ pub(super) fn sought(
     let signal_type = signal_type.ok_or_else(|| refused("signal_type: absent"))?;
     let kind = self::signal_type(state, signal_type)?;
     let signal = signal.ok_or_else(|| refused("signal: absent"))?;
-    let hash = self::hash(state, kind, signal, self::quality(quality)?)?;
+    let quality = self::quality(quality)?;
+    if kind.algorithm() == Algorithm::Vpdq {
+        return video(state, signal).map(Sought::SameVideo);
+    }
+    let hash = self::hash(state, kind, signal, quality)?;
     if hash.algorithm() != Algorithm::Pdq {
         return Ok(Sought::Equal(state.key().content_id(&hash)));
     }
