@@ -18,7 +18,7 @@ use crate::routes::parameters::Parameters;
 use crate::state::QueryState;
 
 /// The largest body of a comparison, in bytes.
-pub const COMPARE_BYTES_MAX: usize = 16 << 10;
+pub const COMPARE_BYTES_MAX: usize = 1 << 20;
 /// The most pairs of signals in one comparison: one for each type there is.
 const PAIRS_MAX: usize = SignalType::ALL.len();
 
@@ -76,7 +76,7 @@ pub(crate) async fn compare(
 ///
 /// The body is JSON: each signal type with an array of two signals.
 #[utoipa::path(post, path = "/m/compare", tag = "hma", security(("api_key" = [])),
-    request_body(content = BTreeMap<String, Vec<String>>, description = "Two signals for each signal type; 16 KiB at most"),
+    request_body(content = BTreeMap<String, Vec<String>>, description = "Two signals for each signal type; 1 MiB at most"),
     responses(
         (status = 200, description = "Comparisons by signal type", body = BTreeMap<String, Vec<ComparisonPart>>),
         (status = 400, description = "`invalid_body`, `unknown_signal_type`, `malformed_signal`", body = Problem, content_type = "application/problem+json"),
