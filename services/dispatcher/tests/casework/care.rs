@@ -70,9 +70,9 @@ async fn a_case_leads_to_the_tool_of_the_teams_own_platform() {
     let ringing = alert(1, Scope::All, AlertLevel::Raised, 1.0);
     let on_beta = PlatformFigures {
         platform: PlatformId(2),
-        ..ringing.platforms[0].clone()
+        ..ringing.platforms[0]
     };
-    let platforms = vec![ringing.platforms[0].clone(), on_beta];
+    let platforms = vec![ringing.platforms[0], on_beta];
     bench.ring(&[Alert { platforms, ..ringing }]);
     for (key, platform) in [(&bench.alpha, "alpha-video"), (&bench.beta, "beta-chat")] {
         let case = &running.queue_of(1, key).await[0];
