@@ -153,7 +153,7 @@ async fn what_is_wrong_with_a_signal_is_told_by_a_code_and_counted() {
         ("/m/compare", json!({"pdq": "not two"}).to_string(), 400, "invalid_body"),
         (
             "/m/compare",
-            format!("\"{}\"", "x".repeat(20_000)),
+            format!("\"{}\"", "x".repeat(1 << 20)),
             413,
             "body_too_large",
         ),

@@ -19,6 +19,7 @@ mod settings;
 mod tail;
 mod topics;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
@@ -85,8 +86,13 @@ impl Shared {
     }
 
     fn bounds_within(&self, partition: &TopicPartition, time_max: Duration) -> Result<(u64, u64), LogError> {
+        let is_again = Cell::new(false);
         let fetched = asked(time_max, |left| {
             let topic = &partition.topic;
+            // The leader that librdkafka knows is asked for minutes, dead or alive, unless the brokers are asked anew who leads.
+            if is_again.replace(true) {
+                let _ = self.queries.fetch_metadata(Some(topic), left);
+            }
             let fetched = self.queries.fetch_watermarks(topic, number(partition), left);
             // Errors of the connection gather in the client's queue: they are served here, where the answer tells of them too.
             while self.queries.poll(Duration::ZERO).is_some() {}
