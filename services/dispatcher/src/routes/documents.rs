@@ -1,7 +1,7 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Code, Draft, Team, Traits};
+use tocsin_casework::{Case, CaseDecision, Code, Draft};
 use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
 use tocsin_wire::Names;
 use tocsin_wire::document::{
@@ -16,6 +16,7 @@ use super::appeal_documents::AppealDocument;
 use super::clocks::ClocksDocument;
 use super::reviews::ReviewDocument;
 use super::shift::PauseDocument;
+use super::tools::ToolDocument;
 use crate::Dispatcher;
 
 /// A page of a team's queue, highest priority first.
@@ -149,15 +150,6 @@ pub struct StreamDocument {
     pub content: String,
     /// On which platform.
     pub platform: String,
-}
-
-/// Where a platform's people look at a content: Tocsin stores, fetches and shows no media.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ToolDocument {
-    /// The platform, by its name.
-    pub platform: String,
-    /// The address in its own tool, for this case.
-    pub url: String,
 }
 
 /// A case that went into another one.
@@ -299,22 +291,6 @@ pub struct HistoryDocument {
     pub steps: Vec<HistoryStep>,
 }
 
-/// Who moderates for the team.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModeratorsDocument {
-    /// The keys that are valid, oldest first.
-    pub moderators: Vec<ModeratorDocument>,
-}
-
-/// A key that may claim and decide.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModeratorDocument {
-    /// Its id, 32 hexadecimal digits: what a case is handed over to.
-    pub key: String,
-    /// The name of its person; null where the key is nobody's alone.
-    pub person: Option<String>,
-}
-
 /// One thing that somebody did with a case.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HistoryStep {
@@ -387,22 +363,6 @@ impl Dispatcher {
             streams: Vec::new(),
             acknowledgement: None,
         }
-    }
-
-    /// The tools of the team's own platforms that saw the family.
-    fn tool_documents(&self, case: &Case, traits: &Traits, team: Team) -> Vec<ToolDocument> {
-        let Team::Party(party) = team else {
-            return Vec::new();
-        };
-        let (tools, names) = (self.tools(), self.names());
-        let seen = traits.platforms.iter();
-        let known = seen.filter_map(|platform| tools.get(platform).map(|tool| (platform, tool)));
-        let own = known.filter(|(_, (owner, _))| *owner == party);
-        own.map(|(platform, (_, address))| ToolDocument {
-            platform: platform_name(&names, *platform),
-            url: address.of(&case.hash, case.family, case.id),
-        })
-        .collect()
     }
 
     /// A case with those that went into it, and how many members its decision has reached.

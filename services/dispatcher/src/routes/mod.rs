@@ -27,6 +27,7 @@ mod refused;
 mod requests;
 mod reviews;
 mod shift;
+mod tools;
 
 use std::sync::Arc;
 

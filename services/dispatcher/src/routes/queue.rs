@@ -4,14 +4,16 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use serde::Serialize;
 use tocsin_casework::{CaseId, CaseState, Desk, Filter, Lane, Team};
 use tocsin_model::{Milliseconds, PlatformId};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{AppealQuery, AppealState, Choice, KeySubject, QueueQuery, Role};
 use tocsin_wire::document::instant;
+use utoipa::ToSchema;
 
 use super::access::Access;
-use super::documents::{ClaimDocument, ModeratorDocument, ModeratorsDocument, QueueDocument};
+use super::documents::{ClaimDocument, QueueDocument};
 use super::refused::{NotModerated, NotRead, Refused};
 use super::requests::{BestRequest, FilterText, QueueParameters};
 use super::{answered, body};
@@ -19,6 +21,22 @@ use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 50;
+
+/// Who moderates for the team.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModeratorsDocument {
+    /// The keys that are valid, oldest first.
+    pub moderators: Vec<ModeratorDocument>,
+}
+
+/// A key that may claim and decide.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModeratorDocument {
+    /// Its id, 32 hexadecimal digits: what a case is handed over to.
+    pub key: String,
+    /// The name of its person; null where the key is nobody's alone.
+    pub person: Option<String>,
+}
 
 /// The queue of the key's team: what is due soon, then highest priority first.
 #[utoipa::path(

@@ -12,24 +12,23 @@ use tocsin_model::{
     RecommendedAction, Verdict,
 };
 use tocsin_store::{
-    ACKNOWLEDGEMENTS_MAX, Acknowledged, DeliveryEvent, EndpointKind, MemberTally, NewEndpoint, Store, ToldMembers,
-    Unconfirmed,
+    Acknowledged, DeliveryEvent, EndpointKind, MemberTally, NewEndpoint, Store, ToldMembers, Unconfirmed,
 };
 
 use crate::fixture::{Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use crate::queue;
 
-const UNDO: Milliseconds = Milliseconds::from_seconds(5);
+pub(super) const UNDO: Milliseconds = Milliseconds::from_seconds(5);
 
 /// A party's case, its moderator, and its platform.
-struct Desk {
-    team: Team,
-    who: KeyId,
-    platform: PlatformId,
-    case: CaseId,
+pub(super) struct Desk {
+    pub(super) team: Team,
+    pub(super) who: KeyId,
+    pub(super) platform: PlatformId,
+    pub(super) case: CaseId,
 }
 
-async fn desk(f: &Fixture) -> Desk {
+pub(super) async fn desk(f: &Fixture) -> Desk {
     let (party, who, _) = f.party("alpha").await;
     let team = Team::Party(party.id);
     let endpoint = NewEndpoint {
@@ -55,7 +54,11 @@ async fn desk(f: &Fixture) -> Desk {
 
 impl Desk {
     /// Decides, and lets the decision go out unless it is to be taken back.
-    async fn decide(&self, f: &Fixture, (verdict, action): (Verdict, Option<RecommendedAction>)) -> DecisionId {
+    pub(super) async fn decide(
+        &self,
+        f: &Fixture,
+        (verdict, action): (Verdict, Option<RecommendedAction>),
+    ) -> DecisionId {
         let (held, _) = f.store.claim(self.team, self.case, self.who, LEASE).await.unwrap();
         let id = DecisionId(rand::random());
         let ruling = Ruling {
@@ -80,7 +83,7 @@ impl Desk {
         id
     }
 
-    async fn remove(&self, f: &Fixture) -> DecisionId {
+    pub(super) async fn remove(&self, f: &Fixture) -> DecisionId {
         let decision = self
             .decide(f, (Verdict::Violating, Some(RecommendedAction::Remove)))
             .await;
@@ -88,7 +91,7 @@ impl Desk {
         decision
     }
 
-    fn told(&self, content: u128, tally: Tally, came_closely: bool) -> MemberTally {
+    pub(super) fn told(&self, content: u128, tally: Tally, came_closely: bool) -> MemberTally {
         MemberTally {
             content: ContentId(content),
             hash: ContentHash::from_bytes(Algorithm::Sha256, vec![content as u8; 32], None).unwrap(),
@@ -113,7 +116,7 @@ fn at(seconds: &[i64]) -> Occurrences {
     }
 }
 
-fn tally(copies: &[i64], removals: &[i64]) -> Tally {
+pub(super) fn tally(copies: &[i64], removals: &[i64]) -> Tally {
     Tally {
         copies: at(copies),
         removals: at(removals),
@@ -123,7 +126,7 @@ fn tally(copies: &[i64], removals: &[i64]) -> Tally {
     }
 }
 
-async fn hear(store: &Store, decision: DecisionId, heard: &[MemberTally]) -> Acknowledged {
+pub(super) async fn hear(store: &Store, decision: DecisionId, heard: &[MemberTally]) -> Acknowledged {
     store.acknowledge(decision, heard).await.unwrap().unwrap().0
 }
 
@@ -464,42 +467,6 @@ async fn a_decision_that_is_overturned_is_confirmed_by_what_is_restored() {
         );
         let (_, clocks, _) = f.store.case_clocks(desk.team, desk.case).await.unwrap();
         assert_eq!(clocks.at(desk.platform, ClockKind::Confirmed), None);
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_recommends_nothing_or_is_the_coordinators_waits_for_nothing_and_room_is_bounded() {
-    on_both(async |f| {
-        let desk = desk(f).await;
-        let labelled = desk
-            .decide(f, (Verdict::Violating, Some(RecommendedAction::Label)))
-            .await;
-        f.clock.advance(UNDO);
-        assert_eq!(f.store.awaiting(labelled).await.unwrap(), None);
-        assert_eq!(f.store.acknowledge(labelled, &[]).await.unwrap(), None);
-        f.coordinators_cases(1).await;
-        let case = queue(&f.store, Team::Coordinators, CaseState::Open).await[0].id;
-        let coordinators = Desk {
-            team: Team::Coordinators,
-            case,
-            ..desk
-        };
-        let decision = coordinators.remove(f).await;
-        assert_eq!(f.store.awaiting(decision).await.unwrap(), None);
-        assert_eq!(f.store.followed_decisions().await.unwrap(), (Vec::new(), 0));
-
-        let decision = desk.remove(f).await;
-        let many: Vec<MemberTally> = (0..=ACKNOWLEDGEMENTS_MAX as u128)
-            .map(|member| desk.told(100 + member, tally(&[0], &[]), true))
-            .collect();
-        let mut left_out = 0;
-        for heard in many.chunks(tocsin_store::HEARD_MAX) {
-            left_out += hear(&f.store, decision, heard).await.left_out;
-        }
-        assert_eq!(left_out, 1);
-        let counts = f.store.acknowledgements(decision, 1).await.unwrap().1;
-        assert_eq!(counts.all, ACKNOWLEDGEMENTS_MAX as u64);
     })
     .await;
 }

@@ -9,12 +9,9 @@ use tocsin_casework::{
     Against, AppealCommand, AppealId, AppealRefusal, CaseId, CaseState, Command, Concerns, OPEN_APPEALS_OF_TEAM_MAX,
     PauseRules, Ruling, Team,
 };
-use tocsin_model::{
-    AlertLevel, ContentId, DecisionId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Timestamp, Verdict,
-};
+use tocsin_model::{AlertLevel, ContentId, DecisionId, FamilyId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
 use tocsin_store::{
-    AppealQuery, AppealState, Appealed, Carried, FamilySaid, FannedOut, KeySubject, PageOf, Role, Roles, Store,
-    StoreError,
+    AppealState, Appealed, Carried, FamilySaid, FannedOut, KeySubject, PageOf, Role, Roles, Store, StoreError,
 };
 
 use crate::appeals::{
@@ -485,39 +482,6 @@ async fn whoever_claims_an_appeal_looks_at_its_case_and_many_appeals_hide_no_dec
         Box::pin(f.store.claim_appeal(team, (BEN, LEASE), None)).await.unwrap();
         let (shift, _) = f.store.shift(BEN, LEASE, &rules).await.unwrap();
         assert_eq!((shift.cases_seen, shift.pause_due), (2, true));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_malformed_is_refused_before_it_is_looked_for() {
-    on_both(async |f| {
-        let (team, ..) = decided(f, ANNA).await;
-        for reference in ["a\0b", "", &"a".repeat(257)] {
-            let refusal = file(&f.store, team, 3, &filing(reference, 3, Against::Block)).await;
-            assert_eq!(refused(refusal), AppealRefusal::Malformed, "{reference:?}");
-        }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_one_platform_is_of_that_platform() {
-    on_both(async |f| {
-        let (team, ..) = decided(f, ANNA).await;
-        file_of(&f.store, team, (3, ONE), "A-1").await;
-        let of = async |platform| {
-            let query = AppealQuery {
-                team,
-                state: Some(AppealState::Open),
-                case: None,
-                platform: Some(PlatformId(platform)),
-                limit: 10,
-                after: None,
-            };
-            f.store.appeals(&query).await.unwrap().appeals.len()
-        };
-        assert_eq!((of(1).await, of(2).await), (1, 0));
     })
     .await;
 }

@@ -1,9 +1,11 @@
 //! Goal: casework keeps what the state machine decides, whichever dispatcher is asked and whatever happens at the same time.
 #![allow(clippy::unwrap_used, dead_code)]
 
+mod acknowledgement_bounds;
 mod acknowledgements;
 mod alerts;
 mod appeal_families;
+mod appeal_filings;
 mod appeals;
 mod care;
 mod fan_out;
