@@ -7,10 +7,14 @@ use tocsin_wire::family::{self, FamilyRecord};
 
 fuzz_target!(|bytes: &[u8]| {
     // The first byte says how long the key is, and its highest bit whether there is a value.
-    let Some((form, rest)) = bytes.split_first() else { return };
+    let Some((form, rest)) = bytes.split_first() else {
+        return;
+    };
     let (key, value) = rest.split_at(usize::from(form & 0x3f).min(rest.len()));
     let value = (form & 0x80 == 0).then_some(value);
-    let Ok(record) = family::read(Some(key), value) else { return };
+    let Ok(record) = family::read(Some(key), value) else {
+        return;
+    };
     let again = match &record {
         FamilyRecord::Announcement(announcement) => {
             let key = family::key(announcement.content, announcement.class);

@@ -13,11 +13,18 @@ mod cursor;
 #[path = "../../../services/gateway/src/inflate.rs"]
 mod inflate;
 #[allow(dead_code)]
+#[path = "../../../services/query/src/page.rs"]
+mod page;
+#[allow(dead_code)]
+#[path = "../../../services/query/src/sealed.rs"]
+mod sealed;
+#[allow(dead_code)]
 #[path = "../../../services/lib/runtime/src/traceparent.rs"]
 mod traceparent;
 
 use cursor::Cursor;
 use inflate::{Inflated, inflate};
+use page::Rank;
 use traceparent::Traceparent;
 
 const INFLATED_BYTES_MAX: usize = 4_096;
@@ -34,6 +41,13 @@ fuzz_target!(|bytes: &[u8]| {
                     "only what was sealed is opened"
                 );
             }
+        }
+        if let Ok(rank) = Rank::open(&key, Scope::All, "a list", text) {
+            assert_eq!(
+                rank.seal(&key, Scope::All, "a list"),
+                text,
+                "only what was sealed is opened"
+            );
         }
         if let Some(trace) = Traceparent::parse(text) {
             assert_eq!(Traceparent::parse(&trace.to_string()), Some(trace));

@@ -15,7 +15,9 @@ static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     // The first byte says which form the header names.
-    let Some((form, value)) = bytes.split_first() else { return };
+    let Some((form, value)) = bytes.split_first() else {
+        return;
+    };
     let encoding = (form % 2 == 1).then_some(&b"proto"[..]);
     let Ok(action) = decode(value, encoding) else { return };
     if let Ok(Some(mapped)) = MAPPING.event(&action, Timestamp(1_773_576_000_000), "place") {
