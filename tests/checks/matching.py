@@ -99,17 +99,29 @@ def publish(server: Server, contents: list[dict]) -> None:
             raise SystemExit(f"events were not accepted: {status} {str(answer)[:400]}")
 
 
+def is_counted(count: dict) -> bool:
+    """Whether all copies of a hash are."""
+    return count["state"] == "hot" and all(window["spread"]["low"] <= COPIES <= window["spread"]["high"] for window in count["windows"])
+
+
 def numbers(server: Server, algorithm: str, values: list[str]) -> dict[str, int]:
-    """The `bank_content_id` of each hash."""
+    """The `bank_content_id` of each hash, once all of them are counted."""
     found = {}
     for start in range(0, len(values), 64):
         query = [("algorithm", algorithm)] + [("value", value) for value in values[start : start + 64]]
-        status, answer = server.ask("/v1/counts?" + urllib.parse.urlencode(query), server.reader)
-        if status != 200:
-            raise SystemExit(f"counts: {status} {answer}")
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            status, answer = server.ask("/v1/counts?" + urllib.parse.urlencode(query), server.reader)
+            if status != 200:
+                raise SystemExit(f"counts: {status} {answer}")
+            missed = [count for count in answer["counts"] if not is_counted(count)]
+            if not missed:
+                break
+            # What was accepted is counted a moment later.
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{COPIES} copies were sent, told is {missed[0]}")
+            time.sleep(0.5)
         for count in answer["counts"]:
-            if count["state"] != "hot" or not all(window["spread"]["low"] <= COPIES <= window["spread"]["high"] for window in count["windows"]):
-                raise SystemExit(f"{COPIES} copies were sent, told is {count}")
             found[count["hash"]["value"]] = int(count["content"], 16) >> 75
     return found
 
