@@ -72,7 +72,8 @@ async fn step(
     if asks {
         following.ask(dispatcher, metrics).await?;
     }
-    following.tell(dispatcher, metrics).await?;
+    // What cannot be told of one decision holds up no reminder of another.
+    let told = following.tell(dispatcher, metrics).await;
     if asks {
         for reminded in dispatcher.store.remind_unconfirmed().await? {
             RemovalUnconfirmed { reminded: &reminded }.emit(metrics);
@@ -83,7 +84,7 @@ async fn step(
         let unconfirmed = dispatcher.store.count_unconfirmed().await?;
         metrics.unconfirmed.set(i64::try_from(unconfirmed).unwrap_or(i64::MAX));
     }
-    Ok(())
+    told
 }
 
 impl Following {

@@ -33,14 +33,14 @@ pub struct Kappa {
 pub const REVIEWED_MIN: u64 = 20;
 
 impl Agreement {
-    /// Of pairs: what the first decided, what the second did.
-    pub fn of(pairs: &[(Verdict, Verdict)]) -> Agreement {
+    /// Of what the first decided, what the second did, and how often.
+    pub fn of(pairs: &[(Verdict, Verdict, u64)]) -> Agreement {
         let mut counts = [[0u64; VERDICTS]; VERDICTS];
-        for (first, second) in pairs {
-            counts[place(*first)][place(*second)] += 1;
+        for (first, second, times) in pairs {
+            counts[place(*first)][place(*second)] += times;
         }
         Agreement {
-            reviewed: pairs.len() as u64,
+            reviewed: counts.iter().flatten().sum(),
             agreed: (0..VERDICTS).map(|verdict| counts[verdict][verdict]).sum(),
             kappa: kappa(&counts),
         }
@@ -105,17 +105,17 @@ mod tests {
     use super::*;
 
     /// Of a table of counts whose rows are what the first said.
-    fn of<const N: usize>(table: [[usize; N]; N]) -> Agreement {
+    fn of<const N: usize>(table: [[u64; N]; N]) -> Agreement {
         let mut pairs = Vec::new();
         for (first, row) in table.iter().enumerate() {
             for (second, count) in row.iter().enumerate() {
-                pairs.extend(std::iter::repeat_n((Verdict::ALL[first], Verdict::ALL[second]), *count));
+                pairs.push((Verdict::ALL[first], Verdict::ALL[second], *count));
             }
         }
         Agreement::of(&pairs)
     }
 
-    fn check<const N: usize>(table: [[usize; N]; N], (value, low, high): (f64, f64, f64)) {
+    fn check<const N: usize>(table: [[u64; N]; N], (value, low, high): (f64, f64, f64)) {
         let kappa = of(table).kappa.expect("it is reviewed");
         let (is_low, is_high) = kappa.interval.expect("it varies");
         for (is, expected) in [(kappa.value, value), (is_low, low), (is_high, high)] {

@@ -380,6 +380,12 @@ impl From<Vec<u8>> for Value {
     }
 }
 
+/// `$3, $4, $5` for three values from the third on.
+pub(crate) fn values_from(first: usize, count: usize) -> String {
+    let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    names.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: a transaction that reads sees one moment on both databases.

@@ -9,12 +9,12 @@ use tocsin_casework::{
 };
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
-use super::deciders::{Deciders, cases_of, holder, told};
-use super::lineage::{Lineage, places};
 use super::row::{self, SELECT_APPEALS, appeal};
 use super::{Appealed, ToldAppeal, by_id, give_up, happened, keep_case, locked, write_history};
+use crate::cases::deciders::{Asked, Deciders, cases_of, holder, told};
+use crate::cases::lineage::Lineage;
 use crate::cases::{Step, end_of, of_family, party_name, update, wait_no_more, write_step};
-use crate::database::{Locked, Transaction, Value};
+use crate::database::{Locked, Transaction, Value, values_from};
 use crate::delivery::Readers;
 use crate::outbox::write_decision;
 use crate::watch::hold_opinions;
@@ -58,8 +58,14 @@ impl Store {
         let mut changed = locked(&mut transaction, team, id).await?;
         let also = case.as_ref().map(|case| case.id).or(about);
         let who = holder(&mut transaction, team, by.who).await?;
-        let deciders = Box::pin(Deciders::of(&mut transaction, team, std::iter::once(&changed), also)).await?;
-        let part = deciders.part(&changed, &who);
+        let deciders = Box::pin(Deciders::of(
+            &mut transaction,
+            team,
+            std::iter::once(Asked::from(&changed)),
+            also,
+        ))
+        .await?;
+        let part = deciders.part((&changed).into(), &who);
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let event = match changed.apply((by, part), command, now) {
             Ok(event) => event,
@@ -205,10 +211,9 @@ pub(crate) async fn excepted(
     for contents in contents.chunks(CONTENTS_PER_STATEMENT) {
         let mut values: Vec<Value> = vec![team.to_number().into(), decided_at.into()];
         values.extend(contents.iter().map(|content| Value::from(content.to_string())));
-        let names: Vec<String> = (3..=values.len()).map(|number| format!("${number}")).collect();
         let sql = format!(
             "SELECT content FROM appeal_exceptions WHERE team = $1 AND excepted_at >= $2 AND content IN ({})",
-            names.join(", ")
+            values_from(3, contents.len())
         );
         for row in &transaction.fetch(&sql, &values).await.map_err(&failed)? {
             let content = ContentId::parse(&row.text("content").map_err(&failed)?);
@@ -237,7 +242,7 @@ async fn others_of(transaction: &mut Transaction, answered: &Appeal, case: &Case
             values.extend(texts.iter().map(|text| Value::from(text.as_str())));
             let sql = format!(
                 "SELECT a.sequence, a.appeal_id, a.content_id FROM appeals a WHERE a.team = $1 AND a.outcome IS NULL AND a.appeal_id <> $2 AND a.{column} IN ({})",
-                places(3, texts.len())
+                values_from(3, texts.len())
             );
             for row in &transaction.fetch(&sql, &values).await.map_err(&failed)? {
                 let id = row.text("appeal_id").map_err(&failed)?.parse();
@@ -264,7 +269,7 @@ async fn locked_all(transaction: &mut Transaction, ids: &[AppealId]) -> Result<V
     let values: Vec<Value> = ids.iter().map(|id| Value::from(id.to_string())).collect();
     let sql = format!(
         "{SELECT_APPEALS} FROM appeals a WHERE a.appeal_id IN ({}) ORDER BY a.sequence{}",
-        places(1, ids.len()),
+        values_from(1, ids.len()),
         transaction.for_update(Locked::Appeals)
     );
     let rows = transaction.fetch(&sql, &values).await;

@@ -8,10 +8,10 @@ use tocsin_casework::{
 };
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, PlatformId, Timestamp};
 
-use super::deciders::{cases_of, told};
-use super::lineage::Lineage;
 use super::row::{self, SELECT_APPEALS, appeal};
 use super::{Appealed, give_up, happened, write_history};
+use crate::cases::deciders::{cases_of, told};
+use crate::cases::lineage::Lineage;
 use crate::cases::{SELECT_CASES, case};
 use crate::database::{Transaction, Value};
 use crate::{Store, StoreError};

@@ -4,9 +4,9 @@ use std::str::FromStr;
 use tocsin_casework::{AnsweredAppeal, Appeal, AppealCause, AppealId, AppealOutcome, CaseId, Concerns, Team};
 use tocsin_model::{ContentId, IdError, Milliseconds, PlatformId, Timestamp};
 
-use super::deciders::{Deciders, reviewers};
 use super::row::{SELECT_APPEALS, appeal};
 use super::{APPEALS_PER_LOOK, by_id, waiting};
+use crate::cases::deciders::{Asked, Deciders, reviewers};
 use crate::cases::team;
 use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
@@ -119,8 +119,8 @@ impl Store {
             };
             let found = page(&mut transaction, query, after, look).await?;
             is_all = found.len() < look;
-            let appeals: Vec<&Appeal> = found.iter().map(|(_, appeal)| appeal).collect();
-            let deciders = Box::pin(Deciders::of(&mut transaction, query.team, appeals.into_iter(), None)).await?;
+            let asked = found.iter().map(|(_, appeal)| Asked::from(appeal));
+            let deciders = Box::pin(Deciders::of(&mut transaction, query.team, asked, None)).await?;
             for (cursor, appeal) in found {
                 let is_without_reviewer = deciders.is_without_reviewer(&appeal, &reviewers);
                 let is_asked = query.state != Some(AppealState::WithoutReviewer) || is_without_reviewer;
@@ -154,7 +154,13 @@ impl Store {
         let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
         let appeal = by_id(&mut transaction, team, id).await?;
         let reviewers = reviewers(&mut transaction, team).await?;
-        let deciders = Box::pin(Deciders::of(&mut transaction, team, std::iter::once(&appeal), None)).await?;
+        let deciders = Box::pin(Deciders::of(
+            &mut transaction,
+            team,
+            std::iter::once(Asked::from(&appeal)),
+            None,
+        ))
+        .await?;
         transaction.rollback().await.map_err(&failed)?;
         let is_without_reviewer = deciders.is_without_reviewer(&appeal, &reviewers);
         let listed = ListedAppeal {
@@ -267,7 +273,7 @@ async fn count(transaction: &mut Transaction, team: Team) -> Result<AppealCounts
     let mut last: Option<Appeal> = None;
     loop {
         let found = waiting(transaction, team, ("", &[]), last.as_ref()).await?;
-        let deciders = Box::pin(Deciders::of(transaction, team, found.iter(), None)).await?;
+        let deciders = Box::pin(Deciders::of(transaction, team, found.iter().map(Asked::from), None)).await?;
         let without = found
             .iter()
             .filter(|appeal| deciders.is_without_reviewer(appeal, &reviewers));

@@ -1,13 +1,10 @@
 //! Appeals: handing them out here, filing them in `file`, answering them in `answer`, reading them in `list`, their columns in `row`, what endpoints
-//! are told of an answer in `told`. Which cases belong together is asked in `lineage` and who decided about them in `deciders`, in the transaction that
-//! hands an appeal out or answers it.
+//! are told of an answer in `told`. Who decided is asked of [`Deciders`] in the transaction that hands an appeal out or answers it.
 //!
 //! Locks are taken in the order key, case, appeals.
 
 mod answer;
-mod deciders;
 mod file;
-mod lineage;
 mod list;
 mod row;
 mod told;
@@ -18,11 +15,11 @@ use tocsin_casework::{
 use tocsin_model::{KeyId, Milliseconds, PlatformId, Timestamp};
 
 pub(crate) use answer::{audited, decided_step, excepted};
-use deciders::{Deciders, Reviewer, holder};
 pub use list::{APPEALS_SUMMED_MAX, AppealCounts, AppealCursor, AppealPage, AppealQuery, AppealState, ListedAppeal};
 use row::{SELECT_APPEALS, appeal};
 pub use told::ToldAppeal;
 
+use crate::cases::deciders::{Asked, Deciders, Reviewer, holder};
 use crate::cases::{Step, write_step};
 use crate::database::{Locked, Transaction, Value};
 use crate::{Store, StoreError};
@@ -73,8 +70,17 @@ impl Store {
         let mut last: Option<Appeal> = None;
         loop {
             let found = waiting(&mut transaction, team, (&condition, &values), last.as_ref()).await?;
-            let deciders = Box::pin(Deciders::of(&mut transaction, team, found.iter(), None)).await?;
-            for seen in found.iter().filter(|seen| deciders.part(seen, &who) == Part::None) {
+            let deciders = Box::pin(Deciders::of(
+                &mut transaction,
+                team,
+                found.iter().map(Asked::from),
+                None,
+            ))
+            .await?;
+            for seen in found
+                .iter()
+                .filter(|seen| deciders.part((*seen).into(), &who) == Part::None)
+            {
                 let Some(claimed) = take(&mut transaction, seen, (&who, length), now).await? else {
                     continue;
                 };
@@ -148,27 +154,6 @@ fn happened(appeal: Appeal, event: AppealEvent, now: Timestamp) -> Appealed {
         answered_with: 0,
         now,
     }
-}
-
-/// That the holder of a key, or whoever else it was issued to, decided about the case of appeal or review `a`, or about one that went into it or that it went
-/// into. `key` and `person` are columns or parameters.
-pub(crate) fn decided_by(key: &str, person: &str) -> String {
-    format!(
-        "EXISTS (SELECT 1 FROM decisions d LEFT JOIN api_keys w ON w.key_id = d.decided_by WHERE d.withdrawn_at IS NULL \
-         AND (d.decision_id = a.decision_id OR d.case_id = a.case_id OR d.case_id IN (SELECT m.case_id FROM cases m WHERE m.merged_into = a.case_id) \
-         OR d.case_id = (SELECT n.merged_into FROM cases n WHERE n.case_id = a.case_id)) \
-         AND (d.decided_by = {key} OR (w.subject = a.team AND w.person = {person})))"
-    )
-}
-
-/// The person that a key was issued to; `None` where it is nobody's alone.
-pub(crate) async fn person_of(transaction: &mut Transaction, key: KeyId) -> Result<Option<String>, StoreError> {
-    let failed = StoreError::database("ask whose a key is");
-    let sql = "SELECT person FROM api_keys WHERE key_id = $1";
-    let rows = transaction.fetch(sql, &[key.to_string().into()]).await;
-    let rows = rows.map_err(&failed)?;
-    let person = rows.first().map(|row| row.text_if_any("person")).transpose();
-    Ok(person.map_err(&failed)?.flatten())
 }
 
 /// The appeals of a team that wait, the longest waiting first, after this place; at most [`APPEALS_PER_LOOK`].

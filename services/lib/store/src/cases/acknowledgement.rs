@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::{
-    Acknowledgement, Awaits, Case, ClockKind, Heard, OnReupload, RECOMMEND_AGAIN_AFTER, Tally, Team,
+    Acknowledgement, Awaits, Case, ClockKind, Heard, OnReupload, PlatformClocks, RECOMMEND_AGAIN_AFTER, Tally, Team,
 };
 use tocsin_model::{ContentHash, ContentId, DecisionId, PlatformId, Timestamp};
 
@@ -17,7 +17,7 @@ use super::history::{Step, write_step};
 use super::locked;
 use super::row::{case, update};
 use super::streams::streams_told;
-use crate::database::{Locked, Transaction, Value};
+use crate::database::{Locked, Transaction, Value, values_from};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
 use crate::{Store, StoreError};
 
@@ -120,6 +120,9 @@ impl Store {
         let id = format!("{:032x}", decision.0);
         let rows = self.database().fetch(ON_PLATFORMS, &[id.as_str().into()]).await;
         let counts = sum(&on_platforms(&rows.map_err(&failed)?)?);
+        if limit == 0 {
+            return Ok((Vec::new(), counts));
+        }
         let sql = format!(
             "SELECT {COLUMNS} FROM acknowledgements WHERE decision_id = $1 \
              ORDER BY CASE WHEN confirmed_at IS NULL THEN 0 ELSE 1 END, content, platform_id LIMIT $2"
@@ -127,6 +130,19 @@ impl Store {
         let rows = self.database().fetch(&sql, &[id.into(), i64::from(limit).into()]).await;
         let rows = rows.map_err(&failed)?;
         Ok((rows.iter().map(member).collect::<Result<_, _>>()?, counts))
+    }
+}
+
+/// Nobody observes a case that is decided: what a tally says of its clocks is told with what is confirmed.
+fn note_clocks(clocks: &mut PlatformClocks, told: &MemberTally) {
+    let firsts = [
+        (ClockKind::FirstSeen, told.tally.copies.first_at),
+        (ClockKind::Removed, told.tally.removals.first_at),
+    ];
+    for (kind, at) in firsts {
+        if let Some(at) = at {
+            clocks.note(told.platform, kind, at);
+        }
     }
 }
 
@@ -138,7 +154,8 @@ pub(crate) async fn wait_no_more(
 ) -> Result<(), StoreError> {
     transaction
         .execute(
-            "DELETE FROM acknowledgements WHERE content = $2 AND decision_id IN (SELECT decision_id FROM cases WHERE team = $1)",
+            "DELETE FROM acknowledgements WHERE content = $2 AND EXISTS (SELECT 1 FROM awaited_decisions w \
+             JOIN cases c ON c.case_id = w.case_id WHERE w.decision_id = acknowledgements.decision_id AND c.team = $1)",
             &[team.to_number().into(), content.to_string().into()],
         )
         .await
@@ -161,7 +178,7 @@ impl Hearing {
         let before = on_platforms_in(transaction, &self.id()).await?;
         let (mut acknowledged, mut returned) = (Acknowledged::default(), Vec::new());
         let mut room = (ACKNOWLEDGEMENTS_MAX as u64).saturating_sub(sum(&before).all);
-        let mut is_new = false;
+        let (mut is_new, mut clocks) = (false, PlatformClocks::default());
         for told in heard {
             let awaits = self.waiting.awaiting.awaits;
             let mut of = match known.remove(&(told.content, told.platform)) {
@@ -189,14 +206,14 @@ impl Hearing {
                 Heard::Counted => {}
                 Heard::Confirmed => acknowledged.confirmed += 1,
                 Heard::Returned { copies } => {
-                    acknowledged.returned += 1;
                     returned.push((told, copies));
                 }
             }
             is_new = true;
-            self.note_clocks(transaction, told).await?;
+            note_clocks(&mut clocks, told);
             write(transaction, &self.id(), &of).await?;
         }
+        self.keep_clocks(transaction, &clocks).await?;
         let after = match is_new {
             true => on_platforms_in(transaction, &self.id()).await?,
             false => before.clone(),
@@ -227,7 +244,7 @@ impl Hearing {
         heard: &'a [MemberTally],
     ) -> Result<Vec<&'a MemberTally>, StoreError> {
         let heard = heard.iter().take(HEARD_MAX);
-        let Some(decision) = &self.waiting.case.decision else {
+        let Some(decision) = self.waiting.case.decision_out(self.now) else {
             return Ok(heard.collect());
         };
         let contents: Vec<ContentId> = heard.clone().map(|told| told.content).collect();
@@ -236,14 +253,10 @@ impl Hearing {
         Ok(heard.filter(|told| !excepted.contains(&told.content)).collect())
     }
 
-    /// Nobody observes a case that is decided: when a copy was there first, and when one was removed, is told with what is confirmed.
-    async fn note_clocks(&self, transaction: &mut Transaction, told: &MemberTally) -> Result<(), StoreError> {
-        let clocks = [
-            (ClockKind::FirstSeen, told.tally.copies.first_at),
-            (ClockKind::Removed, told.tally.removals.first_at),
-        ];
-        for (kind, at) in clocks.into_iter().filter_map(|(kind, at)| Some((kind, at?))) {
-            let noted = note_clock(transaction, self.waiting.case.id, (told.platform, kind, at)).await;
+    /// When a copy was there first on a platform, and when one was removed.
+    async fn keep_clocks(&self, transaction: &mut Transaction, clocks: &PlatformClocks) -> Result<(), StoreError> {
+        for clock in clocks.iter() {
+            let noted = note_clock(transaction, self.waiting.case.id, clock).await;
             noted.map_err(StoreError::database("keep when a copy was there and removed"))?;
         }
         Ok(())
@@ -256,6 +269,7 @@ impl Hearing {
         returned: &[(&MemberTally, u64)],
         acknowledged: &mut Acknowledged,
     ) -> Result<(), StoreError> {
+        acknowledged.returned = returned.len();
         let setting = match self.waiting.case.team {
             Team::Party(party) => crate::party_setting::on_reupload(transaction, party).await?,
             Team::Coordinators => OnReupload::Reopen,
@@ -392,10 +406,9 @@ impl Hearing {
         }
         let mut values: Vec<Value> = vec![self.id().into()];
         values.extend(contents.iter().map(|content| Value::from(content.to_string())));
-        let names: Vec<String> = (2..=values.len()).map(|number| format!("${number}")).collect();
         let sql = format!(
             "SELECT {COLUMNS} FROM acknowledgements WHERE decision_id = $1 AND content IN ({})",
-            names.join(", ")
+            values_from(2, contents.len())
         );
         let rows = transaction.fetch(&sql, &values).await;
         for row in &rows.map_err(StoreError::database("read what platforms confirmed"))? {

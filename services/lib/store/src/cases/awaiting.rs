@@ -118,7 +118,7 @@ impl Store {
     pub async fn followed_decisions(&self) -> Result<(Vec<FollowedDecision>, u64), StoreError> {
         let failed = StoreError::database("find decisions to follow");
         let now = self.now().await.map_err(&failed)?;
-        let from = "FROM awaited_decisions a JOIN cases c ON c.decision_id = a.decision_id JOIN decisions d ON d.decision_id = a.decision_id \
+        let from = "FROM awaited_decisions a JOIN cases c ON c.case_id = a.case_id AND c.decision_id = a.decision_id JOIN decisions d ON d.decision_id = a.decision_id \
                     WHERE a.out_at <= $1 AND a.out_at > $2 AND c.merged_into IS NULL AND (c.undo_until IS NULL OR c.undo_until <= $1) \
                     AND (c.dispute_fencing IS NULL OR d.fencing > c.dispute_fencing)";
         let values: [Value; 2] = [now.into(), (now - FOLLOWED_FOR).into()];
@@ -280,7 +280,7 @@ impl Store {
         let failed = StoreError::database("find what is not confirmed");
         let now = self.now().await.map_err(&failed)?;
         let sql = "SELECT a.decision_id, a.awaits, a.since, a.told, c.case_id, c.family FROM awaited_decisions a \
-                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at <= $2 AND a.out_at > $4 AND c.team = $1 \
+                   JOIN cases c ON c.case_id = a.case_id AND c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at <= $2 AND a.out_at > $4 AND c.team = $1 \
                    AND c.merged_into IS NULL AND EXISTS (SELECT 1 FROM acknowledgements k WHERE k.decision_id = a.decision_id \
                    AND k.confirmed_at IS NULL) ORDER BY a.since, a.decision_id LIMIT $3";
         let values = [
@@ -309,7 +309,7 @@ impl Store {
     pub async fn count_unconfirmed(&self) -> Result<u64, StoreError> {
         let failed = StoreError::database("count what is not confirmed");
         let sql = "SELECT count(*) AS members FROM awaited_decisions a JOIN acknowledgements k ON k.decision_id = a.decision_id \
-                   JOIN cases c ON c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at > $1 AND c.merged_into IS NULL \
+                   JOIN cases c ON c.case_id = a.case_id AND c.decision_id = a.decision_id WHERE a.since IS NOT NULL AND a.out_at > $1 AND c.merged_into IS NULL \
                    AND k.confirmed_at IS NULL";
         let since = self.now().await.map_err(&failed)? - FOLLOWED_FOR;
         let rows = self.database().fetch(sql, &[since.into()]).await.map_err(&failed)?;

@@ -8,6 +8,11 @@ use crate::{Store, StoreError};
 /// many more.
 pub const HISTORY_MAX: u32 = 200;
 
+/// Steps that many make: those of appeals that are filed and claimed.
+const FILED: [&str; 2] = ["appeal_filed", "appeal_claimed"];
+/// Steps that follow what platforms send.
+const HEARD: [&str; 3] = ["reuploaded", "removal_confirmed", "restore_confirmed"];
+
 /// One thing that somebody did with a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
@@ -17,8 +22,9 @@ pub struct HistoryEntry {
     pub who: Option<KeyId>,
     /// The name of that key's person.
     pub person: Option<String>,
-    /// What: the name of an [`Event`], or of a [`NoticeEvent`](tocsin_casework::NoticeEvent); or `merged_into`, `merged_from`, `split_from`, `split_off` or
-    /// `coop_refused`.
+    /// What: the name of an [`Event`], of a [`NoticeEvent`](tocsin_casework::NoticeEvent) or of an [`AppealEvent`](tocsin_casework::AppealEvent); or
+    /// `overturned`, `merged_into`, `merged_from`, `split_from`, `split_off`, `coop_refused`, `reuploaded`, `removal_confirmed`, `restore_confirmed`,
+    /// `unconfirmed_reminded` or `unconfirmed_escalated`.
     pub kind: String,
     /// The other key, the desk, the decision, the notice or the case it was about; empty where there is none.
     pub about: String,
@@ -27,25 +33,30 @@ pub struct HistoryEntry {
 }
 
 impl Store {
-    /// What people did with a case of the team, the latest first, at most [`HISTORY_MAX`] entries, and as many of appeals that were filed and claimed.
+    /// What people did with a case of the team, the latest first, at most [`HISTORY_MAX`] entries, as many of appeals that were filed and claimed, and as many
+    /// of what platforms confirmed and what came again.
     ///
     /// # Errors
     /// [`Refusal::NoSuchCase`](tocsin_casework::Refusal::NoSuchCase) also for another team's case; or the database failed.
     pub async fn case_history(&self, team: Team, id: CaseId) -> Result<Vec<HistoryEntry>, StoreError> {
         let failed = StoreError::database("read the history of a case");
         self.case(team, id).await?;
-        let rows = self
-            .database()
-            .fetch(
-                "SELECT h.at, h.key_id, h.kind, h.about, h.note, k.person FROM case_history h LEFT JOIN api_keys k ON k.key_id = h.key_id \
-                 WHERE h.sequence IN (SELECT sequence FROM (SELECT s.sequence FROM case_history s WHERE s.case_id = $1 \
-                 AND s.kind NOT IN ('appeal_filed', 'appeal_claimed') ORDER BY s.sequence DESC LIMIT $2) others \
-                 UNION ALL SELECT sequence FROM (SELECT s.sequence FROM case_history s WHERE s.case_id = $1 \
-                 AND s.kind IN ('appeal_filed', 'appeal_claimed') ORDER BY s.sequence DESC LIMIT $2) appeals) ORDER BY h.sequence DESC",
-                &[id.to_string().into(), i64::from(HISTORY_MAX).into()],
+        // Each part has room of its own: what many file, or what platforms send, hides no step of people.
+        let window = |part: &str| {
+            format!(
+                "SELECT sequence FROM (SELECT s.sequence FROM case_history s WHERE s.case_id = $1 AND s.kind {part} ORDER BY s.sequence DESC LIMIT $2) w"
             )
-            .await
-            .map_err(&failed)?;
+        };
+        let (filed, heard) = (FILED.join("', '"), HEARD.join("', '"));
+        let sql = format!(
+            "SELECT h.at, h.key_id, h.kind, h.about, h.note, k.person FROM case_history h LEFT JOIN api_keys k ON k.key_id = h.key_id \
+             WHERE h.sequence IN ({} UNION ALL {} UNION ALL {}) ORDER BY h.sequence DESC",
+            window(&format!("NOT IN ('{filed}', '{heard}')")),
+            window(&format!("IN ('{filed}')")),
+            window(&format!("IN ('{heard}')")),
+        );
+        let values = [id.to_string().into(), i64::from(HISTORY_MAX).into()];
+        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         rows.iter()
             .map(|row| {
                 let who = row.text("key_id").map_err(&failed)?;

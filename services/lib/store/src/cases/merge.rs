@@ -5,6 +5,7 @@ use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
 use super::history::{Step, write_step};
 use super::row::{SELECT_CASES, case, insert, team, update};
+use super::streams::carry_streams;
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::{write_decision, write_mark};
 use crate::{Store, StoreError};
@@ -226,6 +227,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         write(transaction, case, now).await?;
     }
     carry_clocks(transaction, own.id, remaining.id).await?;
+    carry_streams(transaction, own.id, remaining.id).await?;
     let note = note(&effects);
     let (own_id, remaining_id) = (own.id.to_string(), remaining.id.to_string());
     write_step(transaction, &step(own.id, "merged_into", &remaining_id, &note), now).await?;

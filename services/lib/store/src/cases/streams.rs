@@ -53,6 +53,12 @@ pub(super) async fn note_streams(
     Ok(())
 }
 
+/// The streams of one of two cases that became one are streams of both.
+pub(super) async fn carry_streams(transaction: &mut Transaction, from: CaseId, to: CaseId) -> Result<(), StoreError> {
+    let streams = streams_of(transaction, from).await?;
+    note_streams(transaction, to, &streams).await
+}
+
 /// The streams that members are told of with a decision: where it says that they are to be stopped.
 pub(super) async fn streams_told(
     transaction: &mut Transaction,

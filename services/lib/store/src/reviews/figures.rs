@@ -4,14 +4,11 @@ use tocsin_model::{Milliseconds, Timestamp, Verdict};
 use super::row::verdict;
 use crate::{Store, StoreError};
 
-/// The most answered reviews that figures are made of: the latest of the period.
-const REVIEWS_SUMMED_MAX: u32 = 100_000;
-
 /// What a team's figures are made of. Nothing in it says who.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReviewFigures {
-    /// What the first decided and the second said, of the sample alone.
-    pub pairs: Vec<(Verdict, Verdict)>,
+    /// What the first decided and the second said, of the sample alone, and how often.
+    pub pairs: Vec<(Verdict, Verdict, u64)>,
     /// How many were answered by a third.
     pub thirds: u64,
     /// In how many of these the decision changed.
@@ -25,7 +22,7 @@ pub struct ReviewFigures {
 }
 
 impl Store {
-    /// What the reviews of a team come to that were answered within `period` until now, the latest of at most 100,000; and the store's time.
+    /// What the reviews of a team come to that were answered within `period` until now; and the store's time.
     ///
     /// # Errors
     /// The database failed.
@@ -36,12 +33,10 @@ impl Store {
     ) -> Result<(ReviewFigures, Timestamp), StoreError> {
         let failed = StoreError::database("sum reviews up");
         let now = self.now().await.map_err(&failed)?;
-        let sql = format!(
-            "SELECT kind, first, verdict, changed FROM reviews WHERE team = $1 AND answered_at > $2 AND verdict IS NOT NULL \
-             ORDER BY answered_at DESC, sequence DESC LIMIT {REVIEWS_SUMMED_MAX}"
-        );
+        let sql = "SELECT kind, first, verdict, count(*) AS reviews, CAST(sum(changed) AS BIGINT) AS changed FROM reviews \
+                   WHERE team = $1 AND answered_at > $2 AND verdict IS NOT NULL GROUP BY kind, first, verdict ORDER BY kind, first, verdict";
         let values = [team.to_number().into(), (now - period).into()];
-        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
+        let rows = self.database().fetch(sql, &values).await.map_err(&failed)?;
         let mut figures = ReviewFigures::default();
         for row in &rows {
             let number = |field| row.integer(field).map_err(StoreError::database("sum reviews up"));
@@ -50,15 +45,16 @@ impl Store {
                 (Some(first), Some(said)) => (first, said),
                 _ => return Err(malformed),
             };
+            let reviews = number("reviews")? as u64;
             match number("kind")? {
-                1 => figures.pairs.push((first, said)),
+                1 => figures.pairs.push((first, said, reviews)),
                 2 => {
-                    figures.thirds += 1;
+                    figures.thirds += reviews;
                     figures.changed += number("changed")? as u64;
                 }
                 _ => {
-                    figures.golden += 1;
-                    figures.golden_right += u64::from(first == said);
+                    figures.golden += reviews;
+                    figures.golden_right += if first == said { reviews } else { 0 };
                 }
             }
         }

@@ -16,9 +16,10 @@ use row::{SELECT_REVIEWS, review};
 pub use sample::{GoldenCase, ReviewSettings, SampleCheck};
 pub(crate) use sample::{draw_for_review, undraw};
 
-use crate::appeals::{audited, decided_by, decided_step, person_of};
-use crate::cases::{update, write_step};
-use crate::database::{Locked, Transaction, Value};
+use crate::appeals::{audited, decided_step};
+use crate::cases::deciders::{Asked, Deciders, Reviewer, holder};
+use crate::cases::{decision_id, update, write_step};
+use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::write_decision;
 use crate::{About, Store, StoreError, alert_json};
 
@@ -33,6 +34,16 @@ pub struct Reviewed {
     pub decided: Option<(Case, CaseDecision)>,
     /// The store's time.
     pub now: Timestamp,
+}
+
+/// So many reviews are asked about at a time.
+const REVIEWS_PER_LOOK: usize = 500;
+
+/// A review that waits, as far as it is needed to see whether somebody may have it.
+struct Waiting {
+    id: ReviewId,
+    sequence: i64,
+    asked: Asked,
 }
 
 /// That the holder of a key, or whoever else it was issued to, reviewed the decision of review `a` before.
@@ -58,57 +69,28 @@ impl Store {
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         crate::key::check_not_revoked(&mut transaction, who).await?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let person = person_of(&mut transaction, who).await?;
-        let values: Vec<Value> = vec![
-            team.to_number().into(),
-            now.into(),
-            who.to_string().into(),
-            person.clone().into(),
-        ];
-        // What another claimer holds is passed over, so that they do not queue behind each other.
-        let sql = format!(
-            "SELECT a.review_id FROM reviews a WHERE a.team = $1 AND a.verdict IS NULL AND a.kind <> 3 AND a.asked_at <= $2 \
-             AND (a.lease_expires_at IS NULL OR a.lease_expires_at <= $2) AND NOT {} AND NOT {} ORDER BY a.asked_at, a.sequence LIMIT 1{}",
-            decided_by("$3", "$4"),
-            reviewed_by("$3", "$4"),
-            transaction.for_update(Locked::AppealsNobodyHolds)
-        );
-        let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
-        let Some(row) = rows.first() else {
-            transaction.rollback().await.map_err(&failed)?;
-            return Ok(None);
-        };
-        let id = row.text("review_id").map_err(&failed)?;
-        let id = id.parse().map_err(|_| StoreError::Malformed { field: "review_id" })?;
-        let again = sample::golden_again(&mut transaction, team, (who, person.as_deref()), now).await?;
-        let golden = match again {
-            Some(_) => None,
-            None => sample::golden_instead(&mut transaction, (team, id), (who, person.as_deref()), now).await?,
-        };
-        let (mut held, golden) = match golden {
-            Some((review, golden)) => (review, Some(golden)),
-            None => (locked(&mut transaction, team, again.unwrap_or(id)).await?, None),
-        };
-        let part = match held.kind {
-            ReviewKind::Golden => Part::None,
-            _ => part_of(&mut transaction, &held, who).await?,
-        };
-        match held.claim((who, part), length, now) {
-            Ok(_) => {}
-            // Since the look they decided about it.
-            Err(ReviewRefusal::OwnDecision) => {
+        let who = holder(&mut transaction, team, who).await?;
+        let mut after = None;
+        loop {
+            let found = waiting(&mut transaction, team, (&who, now), after).await?;
+            let asked = found.iter().map(|waits| waits.asked);
+            let deciders = Box::pin(Deciders::of(&mut transaction, team, asked, None)).await?;
+            for waits in &found {
+                if deciders.part(waits.asked, &who) == Part::Decided {
+                    continue;
+                }
+                let Some(held) = take(&mut transaction, (team, waits.id), (&who, length), now).await? else {
+                    continue;
+                };
+                transaction.commit().await.map_err(&failed)?;
+                return Ok(Some(happened(held, ReviewEvent::Claimed, now)));
+            }
+            after = found.last().map(|waits| waits.sequence);
+            if found.len() < REVIEWS_PER_LOOK {
                 transaction.rollback().await.map_err(&failed)?;
                 return Ok(None);
             }
-            Err(refusal) => return give_up(transaction, refusal).await,
         }
-        match golden {
-            Some(golden) => row::insert(&mut transaction, (&held, Some(&golden))).await,
-            None => row::update(&mut transaction, &held).await,
-        }
-        .map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)?;
-        Ok(Some(happened(held, ReviewEvent::Claimed, now)))
     }
 
     /// A review that this key holds or answered, and the store's time.
@@ -189,10 +171,12 @@ impl Store {
         case: Option<Case>,
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("decide by a third review");
-        let stands = |case: &Case| case.decision.as_ref().map(|decision| decision.id) == reviewed.review.decision;
-        let (Some(mut case), Some(answer)) = (case.filter(stands), reviewed.review.answer.clone()) else {
+        let (Some(mut case), Some(answer)) = (case, reviewed.review.answer.clone()) else {
             return Ok(());
         };
+        if !stands(transaction, &case, reviewed.review.decision).await? {
+            return Ok(());
+        }
         let id = DecisionId(rand::random());
         let decided = case.overturn((answer.by, id), (answer.verdict, &answer.note), reviewed.now)?;
         let Some(decision) = decided else {
@@ -227,21 +211,127 @@ fn is_theirs(review: &Review, who: KeyId) -> bool {
     held || review.answer.as_ref().is_some_and(|answer| answer.by == who)
 }
 
+/// The reviews of a team that wait for whoever did not review them before, in the order in which they were asked for, after this place; at most [`REVIEWS_PER_LOOK`].
+async fn waiting(
+    transaction: &mut Transaction,
+    team: Team,
+    (who, now): (&Reviewer, Timestamp),
+    after: Option<i64>,
+) -> Result<Vec<Waiting>, StoreError> {
+    let failed = StoreError::database("read the reviews that wait");
+    let values: Vec<Value> = vec![
+        team.to_number().into(),
+        now.into(),
+        who.key.to_string().into(),
+        who.person.clone().into(),
+        after.unwrap_or(0).into(),
+    ];
+    let sql = format!(
+        "SELECT a.review_id, a.sequence, a.case_id, a.family, a.decision_id FROM reviews a WHERE a.team = $1 AND a.verdict IS NULL AND a.kind <> 3 \
+         AND a.asked_at <= $2 AND (a.lease_expires_at IS NULL OR a.lease_expires_at <= $2) AND a.sequence > $5 AND NOT {} \
+         ORDER BY a.sequence LIMIT {REVIEWS_PER_LOOK}",
+        reviewed_by("$3", "$4")
+    );
+    let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
+    let read = |row: &Row| {
+        let malformed = |field| StoreError::Malformed { field };
+        let text = |field| {
+            row.text(field)
+                .map_err(StoreError::database("read the reviews that wait"))
+        };
+        let decision = row.text_if_any("decision_id").map_err(&failed)?;
+        Ok(Waiting {
+            id: text("review_id")?.parse().map_err(|_| malformed("review_id"))?,
+            sequence: row.integer("sequence").map_err(&failed)?,
+            asked: Asked {
+                case: Some(text("case_id")?.parse().map_err(|_| malformed("case_id"))?),
+                family: FamilyId(ContentId::parse(&text("family")?).ok_or(malformed("family"))?),
+                content: None,
+                decision: decision.as_deref().map(decision_id).transpose()?,
+            },
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Hands out a review that waits, or a golden case in its place; `None` where another took it, whom claimers do not wait for.
+async fn take(
+    transaction: &mut Transaction,
+    (team, id): (Team, ReviewId),
+    (who, length): (&Reviewer, Milliseconds),
+    now: Timestamp,
+) -> Result<Option<Review>, StoreError> {
+    let failed = StoreError::database("claim a review");
+    let sql = format!(
+        "{SELECT_REVIEWS} WHERE a.review_id = $1 AND a.team = $2{}",
+        transaction.for_update(Locked::AppealsNobodyHolds)
+    );
+    let values = [id.to_string().into(), team.to_number().into()];
+    let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
+    let Some(mut held) = rows.first().map(review).transpose()? else {
+        return Ok(None);
+    };
+    let mut golden = None;
+    if let Some(again) = sample::golden_again(transaction, (team, who), now).await? {
+        held = locked(transaction, team, again).await?;
+    } else if let Some((given, name)) = sample::golden_instead(transaction, (team, id), who, now).await? {
+        (held, golden) = (given, Some(name));
+    }
+    match held.claim((who.key, Part::None), length, now) {
+        Ok(_) => {}
+        // Since the look another took it, or answered it.
+        Err(ReviewRefusal::NoSuchReview | ReviewRefusal::Answered) => return Ok(None),
+        Err(refusal) => return Err(refusal.into()),
+    }
+    match golden {
+        Some(golden) => row::insert(transaction, (&held, Some(&golden))).await,
+        None => row::update(transaction, &held).await,
+    }
+    .map_err(&failed)?;
+    Ok(Some(held))
+}
+
+/// Whether what was reviewed is what stands in a case: the decision itself, or the same one that a merge carried into it.
+async fn stands(transaction: &mut Transaction, case: &Case, reviewed: Option<DecisionId>) -> Result<bool, StoreError> {
+    let (Some(stands), Some(reviewed)) = (&case.decision, reviewed) else {
+        return Ok(false);
+    };
+    if stands.id == reviewed {
+        return Ok(true);
+    }
+    let failed = StoreError::database("ask whether what was reviewed stands");
+    let sql = "SELECT 1 AS carried FROM decisions WHERE decision_id = $1 AND decided_by = $2 AND decided_at = $3 AND withdrawn_at IS NULL";
+    let values = [
+        format!("{:032x}", reviewed.0).into(),
+        stands.decided_by.to_string().into(),
+        stands.decided_at.into(),
+    ];
+    Ok(!transaction.fetch(sql, &values).await.map_err(&failed)?.is_empty())
+}
+
 /// What part this key's holder had in what is reviewed: they decided about the case, or reviewed it before.
 async fn part_of(transaction: &mut Transaction, held: &Review, who: KeyId) -> Result<Part, StoreError> {
     // What they said of a golden case is no decision, and what it was made of was decided long ago.
     if held.kind == ReviewKind::Golden || held.answer.is_some() {
         return Ok(Part::None);
     }
-    let person = person_of(transaction, who).await?;
+    let who = holder(transaction, held.team, who).await?;
+    let asked = Asked::from(held);
+    let deciders = Box::pin(Deciders::of(transaction, held.team, std::iter::once(asked), None)).await?;
+    if deciders.part(asked, &who) == Part::Decided {
+        return Ok(Part::Decided);
+    }
     let sql = format!(
-        "SELECT 1 AS decided FROM reviews a WHERE a.review_id = $1 AND ({} OR {})",
-        decided_by("$2", "$3"),
+        "SELECT 1 AS reviewed FROM reviews a WHERE a.review_id = $1 AND {}",
         reviewed_by("$2", "$3")
     );
-    let values = [held.id.to_string().into(), who.to_string().into(), person.into()];
+    let values = [
+        held.id.to_string().into(),
+        who.key.to_string().into(),
+        who.person.into(),
+    ];
     let rows = transaction.fetch(&sql, &values).await;
-    let rows = rows.map_err(StoreError::database("ask who decided"))?;
+    let rows = rows.map_err(StoreError::database("ask who reviewed"))?;
     Ok(match rows.is_empty() {
         true => Part::None,
         false => Part::Decided,
@@ -274,9 +364,7 @@ async fn give_up<T>(transaction: Transaction, error: impl Into<StoreError>) -> R
 }
 
 /// What a row of a case as it was shown holds: family, hash and alert.
-fn shown(
-    row: &crate::database::Row,
-) -> Result<(FamilyId, tocsin_model::ContentHash, Option<tocsin_model::Alert>), StoreError> {
+fn shown(row: &Row) -> Result<(FamilyId, tocsin_model::ContentHash, Option<tocsin_model::Alert>), StoreError> {
     let text = |field| row.text(field).map_err(StoreError::database("read what was shown"));
     let family = ContentId::parse(&text("family")?).ok_or(StoreError::Malformed { field: "family" })?;
     let alert = match text("alert")?.as_str() {

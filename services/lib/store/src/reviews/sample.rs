@@ -3,17 +3,19 @@
 
 use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
-use tocsin_casework::{Case, CaseDecision, CaseId, Review, ReviewId, ReviewKind, Team, is_drawn};
-use tocsin_model::{ContentHash, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
+use tocsin_casework::{Case, CaseDecision, CaseId, Part, Review, ReviewId, ReviewKind, Team, is_drawn};
+use tocsin_model::{ContentHash, DecisionId, FamilyId, Timestamp, Verdict};
 
 use super::row::Golden;
 use super::{row, shown};
-use crate::appeals::decided_by;
-use crate::database::{Transaction, Value};
+use crate::cases::deciders::{Asked, Deciders, Reviewer};
+use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
 
-/// The most golden cases of a team that are mixed in.
+/// The most golden cases of a team that are listed.
 const GOLDEN_MAX: i64 = 1_000;
+/// Among so many a golden case is looked for: the first that somebody did not have.
+const GOLDEN_LOOKED_AT: u32 = 100;
 /// The length of the key by which a team's cases are drawn, in bytes.
 const DRAW_KEY_BYTES: usize = 32;
 
@@ -122,20 +124,19 @@ pub(crate) async fn undraw(transaction: &mut Transaction, decision: DecisionId) 
         .map_err(StoreError::database("take a second review back"))
 }
 
-/// To whom a golden case is handed once.
-fn given_to(who: KeyId, person: Option<&str>) -> String {
-    person.map_or_else(|| who.to_string(), str::to_owned)
+/// To whom a golden case is handed once: the person, or the key where it is nobody's alone.
+fn given_to(who: &Reviewer) -> String {
+    who.person.clone().unwrap_or_else(|| who.key.to_string())
 }
 
 /// The golden case that this person was handed and did not answer, if nothing holds it: it comes back as any other review does, under its own id.
 pub(super) async fn golden_again(
     transaction: &mut Transaction,
-    team: Team,
-    (who, person): (KeyId, Option<&str>),
+    (team, who): (Team, &Reviewer),
     now: Timestamp,
 ) -> Result<Option<ReviewId>, StoreError> {
     let failed = StoreError::database("find a golden case");
-    let values = [team.to_number().into(), given_to(who, person).into(), now.into()];
+    let values = [team.to_number().into(), given_to(who).into(), now.into()];
     let sql = "SELECT review_id FROM reviews WHERE team = $1 AND kind = 3 AND given_to = $2 AND verdict IS NULL \
                AND (lease_expires_at IS NULL OR lease_expires_at <= $3) ORDER BY sequence LIMIT 1";
     let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
@@ -146,11 +147,11 @@ pub(super) async fn golden_again(
         .map_err(|_| StoreError::Malformed { field: "review_id" })
 }
 
-/// A golden case to hand out in place of this review, with its name, if it is its turn: one that this person did not have.
+/// A golden case to hand out in place of this review, with its name, if it is its turn: the first that this person neither had nor decided nor reviewed.
 pub(super) async fn golden_instead(
     transaction: &mut Transaction,
     (team, instead): (Team, ReviewId),
-    (who, person): (KeyId, Option<&str>),
+    who: &Reviewer,
     now: Timestamp,
 ) -> Result<Option<(Review, Golden)>, StoreError> {
     let failed = StoreError::database("find a golden case");
@@ -158,35 +159,34 @@ pub(super) async fn golden_instead(
     let Some(drawing) = drawings.last().filter(|drawing| drawing.settings.golden_ppm > 0) else {
         return Ok(None);
     };
-    let given_to = given_to(who, person);
-    let had = "SELECT 1 FROM reviews s WHERE s.team = $1 AND s.kind = 3 AND s.given_to = $4";
-    let values: Vec<Value> = vec![
-        team.to_number().into(),
-        who.to_string().into(),
-        person.map(str::to_owned).into(),
-        given_to.as_str().into(),
-    ];
-    let count = transaction
-        .fetch(
-            "SELECT 1 FROM reviews s WHERE s.team = $1 AND s.kind = 3 AND s.given_to = $2",
-            &[team.to_number().into(), given_to.as_str().into()],
-        )
-        .await
-        .map_err(&failed)?
-        .len();
-    let turn = drawing.draw(&format!("golden {instead} {} {count}", person.unwrap_or_default()));
+    let given_to = given_to(who);
+    let had = "SELECT golden_id FROM reviews WHERE team = $1 AND kind = 3 AND given_to = $2";
+    let values = [team.to_number().into(), given_to.as_str().into()];
+    let count = transaction.fetch(had, &values).await.map_err(&failed)?.len();
+    let turn = drawing.draw(&format!(
+        "golden {instead} {} {count}",
+        who.person.as_deref().unwrap_or_default()
+    ));
     if !is_drawn(turn, drawing.settings.golden_ppm) {
         return Ok(None);
     }
     let sql = format!(
-        "SELECT a.golden_id, a.case_id, a.family, a.hash, a.alert, a.verdict FROM (SELECT g.*, CAST(NULL AS TEXT) AS decision_id FROM golden_cases g) a \
-         WHERE a.team = $1 AND a.retired_at IS NULL AND NOT {} AND NOT EXISTS ({had} AND s.golden_id = a.golden_id) \
-         AND NOT EXISTS (SELECT 1 FROM reviews s WHERE s.team = $1 AND s.case_id = a.case_id AND s.kind <> 3 \
-         AND (s.answered_by = $2 OR s.lease_holder = $2)) ORDER BY a.added_at, a.golden_id LIMIT 1",
-        decided_by("$2", "$3")
+        "SELECT a.golden_id, a.case_id, a.family, a.hash, a.alert, a.verdict FROM golden_cases a \
+         WHERE a.team = $1 AND a.retired_at IS NULL AND a.golden_id NOT IN ({had}) AND NOT EXISTS (SELECT 1 FROM reviews s \
+         LEFT JOIN api_keys v ON v.key_id = s.answered_by WHERE s.case_id = a.case_id AND s.kind <> 3 \
+         AND (s.answered_by = $3 OR s.lease_holder = $3 OR (v.subject = a.team AND v.person = $2))) \
+         ORDER BY a.added_at, a.golden_id LIMIT {GOLDEN_LOOKED_AT}"
     );
+    let values: Vec<Value> = vec![
+        team.to_number().into(),
+        given_to.as_str().into(),
+        who.key.to_string().into(),
+    ];
     let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
-    let Some(row) = rows.first() else {
+    let asked = rows.iter().map(asked).collect::<Result<Vec<_>, _>>()?;
+    let deciders = Box::pin(Deciders::of(transaction, team, asked.iter().copied(), None)).await?;
+    let free = |(_, asked): &(&Row, &Asked)| deciders.part(**asked, who) == Part::None;
+    let Some((row, _)) = rows.iter().zip(&asked).find(free) else {
         return Ok(None);
     };
     let (family, hash, alert) = shown(row)?;
@@ -209,6 +209,19 @@ pub(super) async fn golden_instead(
     };
     let name = row.text("golden_id").map_err(&failed)?;
     Ok(Some((golden, Golden { name, given_to })))
+}
+
+/// What is asked about a golden case: who decided about the case that it was made of.
+fn asked(row: &Row) -> Result<Asked, StoreError> {
+    let case = row
+        .text("case_id")
+        .map_err(StoreError::database("find a golden case"))?;
+    Ok(Asked {
+        case: Some(case.parse().map_err(|_| StoreError::Malformed { field: "case_id" })?),
+        family: shown(row)?.0,
+        content: None,
+        decision: None,
+    })
 }
 
 /// All settings of a team, the latest last. There are as many as an operator made.

@@ -7,8 +7,8 @@ use tocsin_model::{ContentHash, Name, Opinion, Severity};
 use super::bank::{BankRecord, banks_in};
 use super::entries::opinion;
 use super::rule::{Said, Standing, standing};
-use super::{Place, VALUES_PER_STATEMENT, hash_at, place_of, severity, values_from};
-use crate::database::{Row, Transaction, Value};
+use super::{Place, VALUES_PER_STATEMENT, hash_at, place_of, severity};
+use crate::database::{Row, Transaction, Value, values_from};
 use crate::party::name;
 use crate::{Store, StoreError};
 

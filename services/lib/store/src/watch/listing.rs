@@ -6,8 +6,8 @@ use tocsin_model::{Aggregate, BankName, ContentHash, Name, Severity, Timestamp};
 
 use super::bank::banks_in;
 use super::changes::standings;
-use super::{Place, VALUES_PER_STATEMENT, hash_at, place, place_of, severity, values_from};
-use crate::database::{Row, Value};
+use super::{Place, VALUES_PER_STATEMENT, hash_at, place, place_of, severity};
+use crate::database::{Row, Value, values_from};
 use crate::{Store, StoreError};
 
 /// One bank's entry of one content.

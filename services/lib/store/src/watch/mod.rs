@@ -80,9 +80,3 @@ async fn take_numbers(transaction: &mut Transaction, count: usize) -> Result<i64
     let row = rows.first().ok_or(StoreError::Malformed { field: "number" })?;
     Ok(row.integer("number").map_err(&failed)? - count + 1)
 }
-
-/// `$3, $4, $5` for three values from the third on.
-fn values_from(first: usize, count: usize) -> String {
-    let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    names.join(", ")
-}

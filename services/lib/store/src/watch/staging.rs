@@ -7,8 +7,8 @@ use tocsin_model::{BankEntry, BankName, Milliseconds, Timestamp};
 
 use super::bank::{BankRecord, banks_in, sweep};
 use super::entries::insert_opinions;
-use super::{Place, VALUES_PER_STATEMENT, place, place_of, severity_value, take_numbers, values_from};
-use crate::database::{Transaction, Value};
+use super::{Place, VALUES_PER_STATEMENT, place, place_of, severity_value, take_numbers};
+use crate::database::{Transaction, Value, values_from};
 use crate::{Store, StoreError};
 
 /// How many entries one transaction writes at most: others write to the database in between.

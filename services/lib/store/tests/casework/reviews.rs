@@ -4,10 +4,14 @@
 use tocsin_casework::{
     By, CaseId, CaseState, Command, Review, ReviewCommand, ReviewEffect, ReviewEvent, ReviewRefusal, Ruling, Team,
 };
-use tocsin_model::{DecisionId, KeyId, Milliseconds, Verdict};
-use tocsin_store::{KeySubject, ReviewSettings, Reviewed, Role, Roles, SampleCheck, Store, StoreError};
+use tocsin_model::{
+    Alert, AlertLevel, ContentId, DecisionId, FamilyId, KeyId, Milliseconds, Scope, Timestamp, Verdict,
+};
+use tocsin_store::{
+    Carried, FamilySaid, KeySubject, ReviewSettings, Reviewed, Role, Roles, SampleCheck, Store, StoreError,
+};
 
-use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, n, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use crate::{ANNA, BEN, queue};
 
 const CARLA: KeyId = KeyId(0xc);
@@ -133,7 +137,7 @@ async fn second_and_third(f: &Fixture) {
     assert_eq!(out.len(), 1, "one after the other");
 
     let (figures, _) = Box::pin(f.store.review_figures(COORDINATORS, LEASE)).await.unwrap();
-    assert_eq!(figures.pairs, [(Verdict::Violating, Verdict::Benign)]);
+    assert_eq!(figures.pairs, [(Verdict::Violating, Verdict::Benign, 1)]);
     assert_eq!((figures.thirds, figures.changed, figures.waiting), (1, 1, 0));
     let checked = Box::pin(f.store.check_sample(COORDINATORS)).await.unwrap();
     assert_eq!(
@@ -300,6 +304,21 @@ async fn golden_cases_are_mixed_in_once_for_each_person_and_count_for_themselves
         f.store.revoke_key(dan).await.unwrap();
         let free = Box::pin(claim(&f.store, BEN)).await.unwrap();
         assert_eq!(free.case, golden_of);
+        // Given back it comes again as any other review does: the same one, under another number of its lease.
+        let by = By {
+            who: BEN,
+            fencing: free.fencing,
+            version: None,
+        };
+        Box::pin(
+            f.store
+                .command_review((COORDINATORS, by), free.id, &ReviewCommand::Release),
+        )
+        .await
+        .unwrap();
+        let again = Box::pin(claim(&f.store, BEN)).await.unwrap();
+        assert_eq!((again.id, again.fencing), (free.id, free.fencing + 1));
+        let free = again;
         Box::pin(answer(&f.store, BEN, &free, Verdict::Benign)).await.unwrap();
         let (figures, _) = Box::pin(f.store.review_figures(COORDINATORS, LEASE)).await.unwrap();
         assert_eq!((figures.golden, figures.golden_right, figures.pairs.len()), (2, 1, 0));
@@ -318,4 +337,72 @@ async fn golden_cases_are_mixed_in_once_for_each_person_and_count_for_themselves
         assert_eq!(crate::refusal(foreign), tocsin_casework::Refusal::NoSuchCase);
     })
     .await;
+}
+
+/// The case of one family goes into that of another, as groups say it.
+async fn carry(f: &Fixture, family: u128, joined: u128) -> Carried {
+    let said = FamilySaid {
+        team: COORDINATORS,
+        family: FamilyId(ContentId(family)),
+        joined: FamilyId(ContentId(joined)),
+        at: Timestamp(START.0 + 3_600_000 + family as i64),
+    };
+    f.store.carry(&said).await.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_decided_about_a_case_that_this_one_went_into_by_way_of_others_does_not_review_it() {
+    on_both(async |f| Box::pin(merged_twice(f)).await).await;
+}
+
+async fn merged_twice(f: &Fixture) {
+    Box::pin(f.store.set_review_settings(COORDINATORS, ALL)).await.unwrap();
+    f.coordinators_cases(3).await;
+    let mut cases = queue(&f.store, COORDINATORS, CaseState::Open).await;
+    cases.sort_by_key(|case| case.family);
+    Box::pin(decide(f, cases[2].id, ANNA)).await;
+    for (family, joined) in [(3, 2), (2, 1)] {
+        let carried = Box::pin(carry(f, family, joined)).await;
+        assert!(matches!(carried, Carried::Merged { .. }), "{carried:?}");
+    }
+    Box::pin(decide(f, cases[0].id, BEN)).await;
+    f.clock.advance(Milliseconds(1));
+    assert_eq!(claim(&f.store, BEN).await, None, "Ben decided what the first came to");
+    assert_eq!(
+        claim(&f.store, ANNA).await,
+        None,
+        "Anna decided what went into the last"
+    );
+    assert!(claim(&f.store, CARLA).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thirds_word_holds_for_the_case_that_the_decision_was_carried_into() {
+    on_both(async |f| Box::pin(carried_before_the_third(f)).await).await;
+}
+
+async fn carried_before_the_third(f: &Fixture) {
+    Box::pin(f.store.set_review_settings(COORDINATORS, ALL)).await.unwrap();
+    let case = Box::pin(decided(f, 1)).await[0];
+    let second = Box::pin(claim(&f.store, BEN)).await.unwrap();
+    Box::pin(answer(&f.store, BEN, &second, Verdict::Benign)).await.unwrap();
+    // The family's new founder rings: its case takes over what was decided.
+    let founder = Alert {
+        hash: f.store.case(COORDINATORS, case).await.unwrap().0.hash,
+        at: Timestamp(START.0 + 3_600_001),
+        ..alert(9, Scope::Coordinators, AlertLevel::Raised, 1)
+    };
+    f.store.apply_alert(&founder).await.unwrap();
+    let Carried::Merged { cases, .. } = Box::pin(carry(f, 1, 9)).await else {
+        panic!("the case did not go along");
+    };
+    let remaining = &cases[1];
+    let carried = remaining.decision.as_ref().unwrap();
+    assert_eq!((carried.decided_by, carried.ruling.verdict), (ANNA, Verdict::Violating));
+    let third = Box::pin(claim(&f.store, CARLA)).await.unwrap();
+    let settled = Box::pin(answer(&f.store, CARLA, &third, Verdict::Benign))
+        .await
+        .unwrap();
+    let (changed, decision) = settled.decided.unwrap();
+    assert_eq!((changed.id, decision.ruling.verdict), (remaining.id, Verdict::Benign));
 }

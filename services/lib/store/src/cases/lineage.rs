@@ -6,10 +6,10 @@ use tocsin_casework::{CaseId, Team};
 use tocsin_model::{ContentId, FamilyId};
 
 use crate::StoreError;
-use crate::database::{Row, Transaction, Value};
+use crate::database::{Row, Transaction, Value, values_from};
 
 /// The most cases that are read at a time. Those that are nearest are read first; what is farther is not known of.
-pub(super) const LINEAGE_MAX: usize = 10_000;
+pub(crate) const LINEAGE_MAX: usize = 10_000;
 /// So many steps are followed in each direction, as many as `carry` follows.
 const STEPS_MAX: usize = 16;
 /// How many ids one statement names.
@@ -17,7 +17,7 @@ const IDS_PER_STATEMENT: usize = 200;
 
 /// The cases of a team that some of its cases and families went into or came from.
 #[derive(Debug, Default)]
-pub(super) struct Lineage {
+pub(crate) struct Lineage {
     cases: BTreeMap<CaseId, Known>,
     of_family: BTreeMap<FamilyId, CaseId>,
     from: BTreeMap<CaseId, Vec<CaseId>>,
@@ -31,7 +31,7 @@ struct Known {
 
 impl Lineage {
     /// What belongs together with these cases and with the cases of these families, as it is now.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         transaction: &mut Transaction,
         team: Team,
         (cases, families): (&BTreeSet<CaseId>, &BTreeSet<FamilyId>),
@@ -60,22 +60,22 @@ impl Lineage {
     }
 
     /// All that were read.
-    pub(super) fn cases(&self) -> impl Iterator<Item = CaseId> + '_ {
+    pub(crate) fn cases(&self) -> impl Iterator<Item = CaseId> + '_ {
         self.cases.keys().copied()
     }
 
     /// The team's case of this family, if it has one.
-    pub(super) fn case_of(&self, family: FamilyId) -> Option<CaseId> {
+    pub(crate) fn case_of(&self, family: FamilyId) -> Option<CaseId> {
         self.of_family.get(&family).copied()
     }
 
     /// The family of a case.
-    pub(super) fn family(&self, case: CaseId) -> Option<FamilyId> {
+    pub(crate) fn family(&self, case: CaseId) -> Option<FamilyId> {
         self.cases.get(&case).map(|known| known.family)
     }
 
     /// The case that people see of what this one went into.
-    pub(super) fn end(&self, mut case: CaseId) -> CaseId {
+    pub(crate) fn end(&self, mut case: CaseId) -> CaseId {
         for _ in 0..STEPS_MAX {
             match self.cases.get(&case).and_then(|known| known.into) {
                 Some(into) => case = into,
@@ -86,7 +86,7 @@ impl Lineage {
     }
 
     /// All cases that are in the end in the same one as this; itself among them.
-    pub(super) fn together(&self, case: CaseId) -> BTreeSet<CaseId> {
+    pub(crate) fn together(&self, case: CaseId) -> BTreeSet<CaseId> {
         let mut found = BTreeSet::new();
         let mut next = vec![self.end(case)];
         while let Some(case) = next.pop() {
@@ -116,7 +116,7 @@ impl Lineage {
             values.extend(ids.iter().map(|id| Value::from(id.as_str())));
             let sql = format!(
                 "SELECT case_id, family, merged_into FROM cases WHERE team = $1 AND {column} IN ({}) LIMIT {left}",
-                places(2, ids.len())
+                values_from(2, ids.len())
             );
             for row in &transaction.fetch(&sql, &values).await.map_err(&failed)? {
                 let (id, known) = known(row)?;
@@ -128,12 +128,6 @@ impl Lineage {
         }
         Ok(new)
     }
-}
-
-/// The names of so many parameters, from this number on.
-pub(super) fn places(first: usize, count: usize) -> String {
-    let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    names.join(", ")
 }
 
 fn known(row: &Row) -> Result<(CaseId, Known), StoreError> {

@@ -1,52 +1,84 @@
-//! Who decided about what an appeal is against, and who may answer it: asked of the decisions themselves.
+//! Who decided about what an appeal is against or what is reviewed, and so may not answer it: asked of the decisions themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_casework::{Appeal, CaseId, Part, Team};
-use tocsin_model::{ContentId, DecisionId, KeyId};
+use tocsin_casework::{Appeal, CaseId, Part, Review, Team};
+use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId};
 
-use super::lineage::{Lineage, places};
+use super::lineage::Lineage;
+use super::row::decision_id;
 use crate::StoreError;
-use crate::cases::decision_id;
-use crate::database::{Row, Transaction, Value};
+use crate::database::{Row, Transaction, Value, values_from};
 
 /// How many ids one statement names.
 const IDS_PER_STATEMENT: usize = 200;
 
 /// A key, and the person of the team that it was issued to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reviewer {
+pub(crate) struct Reviewer {
     pub key: KeyId,
     pub person: Option<String>,
 }
 
-/// Who decided about some appeals of one team.
+/// What is asked about: what an appeal or a review is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub case: Option<CaseId>,
+    pub family: FamilyId,
+    /// What the content was told of last counts too.
+    pub content: Option<ContentId>,
+    pub decision: Option<DecisionId>,
+}
+
+impl From<&Appeal> for Asked {
+    fn from(appeal: &Appeal) -> Asked {
+        Asked {
+            case: appeal.case,
+            family: appeal.family,
+            content: Some(appeal.content),
+            decision: appeal.decision,
+        }
+    }
+}
+
+impl From<&Review> for Asked {
+    fn from(review: &Review) -> Asked {
+        Asked {
+            case: Some(review.case),
+            family: review.family,
+            content: None,
+            decision: review.decision,
+        }
+    }
+}
+
+/// Who decided about some of what one team is asked about.
 #[derive(Debug)]
-pub(super) struct Deciders {
+pub(crate) struct Deciders {
     lineage: Lineage,
     /// Who decided about what is in the end in this case.
     of_end: BTreeMap<CaseId, BTreeSet<Reviewer>>,
     of_decision: BTreeMap<DecisionId, Reviewer>,
     /// Which decision each content was told of last.
     told: BTreeMap<ContentId, DecisionId>,
-    /// A case that one of the appeals turned out to be about.
+    /// A case that one of them turned out to be about.
     also: Option<CaseId>,
 }
 
 impl Deciders {
-    /// Who decided about the cases of these appeals of the team, about those that went into them or that they went into; who made the decision that
+    /// Who decided about these cases of the team, about those that went into them or that they went into; who made the decision that
     /// each names; and of what its content was told of last. `also` is one more case of all of them.
-    pub(super) async fn of<'a>(
+    pub(crate) async fn of(
         transaction: &mut Transaction,
         team: Team,
-        appeals: impl Iterator<Item = &'a Appeal> + Clone,
+        asked: impl Iterator<Item = Asked> + Clone,
         also: Option<CaseId>,
     ) -> Result<Deciders, StoreError> {
-        let cases = appeals.clone().filter_map(|appeal| appeal.case).chain(also).collect();
-        let families = appeals.clone().map(|appeal| appeal.family).collect();
-        let contents: BTreeSet<ContentId> = appeals.clone().map(|appeal| appeal.content).collect();
+        let cases = asked.clone().filter_map(|of| of.case).chain(also).collect();
+        let families = asked.clone().map(|of| of.family).collect();
+        let contents: BTreeSet<ContentId> = asked.clone().filter_map(|of| of.content).collect();
         let told = told(transaction, team, &contents).await?;
-        let named: BTreeSet<DecisionId> = appeals.filter_map(|appeal| appeal.decision).collect();
+        let named: BTreeSet<DecisionId> = asked.filter_map(|of| of.decision).collect();
         let decisions: BTreeSet<DecisionId> = named.iter().chain(told.values()).copied().collect();
         let mut deciders = Deciders {
             lineage: Lineage::of(transaction, team, (&cases, &families)).await?,
@@ -70,28 +102,28 @@ impl Deciders {
         Ok(deciders)
     }
 
-    /// What part this one had in what is appealed against.
-    pub(super) fn part(&self, appeal: &Appeal, who: &Reviewer) -> Part {
-        match self.about(appeal).iter().any(|decider| is_same(decider, who)) {
+    /// What part this one had in what is asked about.
+    pub(crate) fn part(&self, of: Asked, who: &Reviewer) -> Part {
+        match self.about(of).iter().any(|decider| is_same(decider, who)) {
             true => Part::Decided,
             false => Part::None,
         }
     }
 
-    /// That it waits, and none of these may answer it.
-    pub(super) fn is_without_reviewer(&self, appeal: &Appeal, reviewers: &[Reviewer]) -> bool {
-        let deciders = self.about(appeal);
+    /// That an appeal waits, and none of these may answer it.
+    pub(crate) fn is_without_reviewer(&self, appeal: &Appeal, reviewers: &[Reviewer]) -> bool {
+        let deciders = self.about(appeal.into());
         let decided = |who: &Reviewer| deciders.iter().any(|decider| is_same(decider, who));
         appeal.answer.is_none() && reviewers.iter().all(decided)
     }
 
-    fn about(&self, appeal: &Appeal) -> BTreeSet<&Reviewer> {
-        let of_family = self.lineage.case_of(appeal.family);
-        let own = appeal.case.into_iter().chain(of_family).chain(self.also);
+    fn about(&self, of: Asked) -> BTreeSet<&Reviewer> {
+        let of_family = self.lineage.case_of(of.family);
+        let own = of.case.into_iter().chain(of_family).chain(self.also);
         let ends = own.map(|case| self.lineage.end(case));
         let of_cases = ends.filter_map(|end| self.of_end.get(&end)).flatten();
-        let told = self.told.get(&appeal.content).copied();
-        let decisions = appeal.decision.into_iter().chain(told);
+        let told = of.content.and_then(|content| self.told.get(&content)).copied();
+        let decisions = of.decision.into_iter().chain(told);
         of_cases
             .chain(decisions.filter_map(|id| self.of_decision.get(&id)))
             .collect()
@@ -105,7 +137,7 @@ fn is_same(decider: &Reviewer, who: &Reviewer) -> bool {
 
 /// Who moderates for a team: its people, where keys were issued to people; else each key. A machine's key, as that of an adapter, is nobody who
 /// answers where there are people.
-pub(super) async fn reviewers(transaction: &mut Transaction, team: Team) -> Result<Vec<Reviewer>, StoreError> {
+pub(crate) async fn reviewers(transaction: &mut Transaction, team: Team) -> Result<Vec<Reviewer>, StoreError> {
     let failed = StoreError::database("ask who moderates");
     let sql = "SELECT k.key_id AS decided_by, k.person FROM api_keys k WHERE k.subject = $1 AND k.revoked_at IS NULL \
                AND ' ' || k.roles || ' ' LIKE '% moderator %'";
@@ -123,7 +155,7 @@ pub(super) async fn reviewers(transaction: &mut Transaction, team: Team) -> Resu
 }
 
 /// Whose this key is.
-pub(super) async fn holder(transaction: &mut Transaction, team: Team, key: KeyId) -> Result<Reviewer, StoreError> {
+pub(crate) async fn holder(transaction: &mut Transaction, team: Team, key: KeyId) -> Result<Reviewer, StoreError> {
     let failed = StoreError::database("ask whose a key is");
     let sql = "SELECT person FROM api_keys WHERE key_id = $1 AND subject = $2";
     let values = [key.to_string().into(), team.to_number().into()];
@@ -136,7 +168,7 @@ pub(super) async fn holder(transaction: &mut Transaction, team: Team, key: KeyId
 }
 
 /// Of which decision of the team each of these contents was told last.
-pub(super) async fn told(
+pub(crate) async fn told(
     transaction: &mut Transaction,
     team: Team,
     contents: &BTreeSet<ContentId>,
@@ -149,7 +181,7 @@ pub(super) async fn told(
         values.extend(contents.iter().map(|content| Value::from(content.as_str())));
         let sql = format!(
             "SELECT content, decision_id FROM member_decisions WHERE team = $1 AND content IN ({})",
-            places(2, contents.len())
+            values_from(2, contents.len())
         );
         for row in &transaction.fetch(&sql, &values).await.map_err(&failed)? {
             let content = ContentId::parse(&row.text("content").map_err(&failed)?);
@@ -161,7 +193,7 @@ pub(super) async fn told(
 }
 
 /// The cases of these decisions.
-pub(super) async fn cases_of(
+pub(crate) async fn cases_of(
     transaction: &mut Transaction,
     decisions: &BTreeSet<DecisionId>,
 ) -> Result<BTreeMap<DecisionId, CaseId>, StoreError> {
@@ -172,7 +204,7 @@ pub(super) async fn cases_of(
         let values: Vec<Value> = ids.iter().map(|id| Value::from(id.as_str())).collect();
         let sql = format!(
             "SELECT decision_id, case_id FROM decisions WHERE decision_id IN ({})",
-            places(1, ids.len())
+            values_from(1, ids.len())
         );
         for row in &transaction.fetch(&sql, &values).await.map_err(&failed)? {
             let id = decision_id(&row.text("decision_id").map_err(&failed)?)?;
@@ -196,7 +228,7 @@ async fn decided(
         let sql = format!(
             "SELECT DISTINCT {column} AS id, d.decided_by, w.person FROM decisions d LEFT JOIN api_keys w ON w.key_id = d.decided_by AND w.subject = $1 \
              WHERE d.withdrawn_at IS NULL AND {column} IN ({})",
-            places(2, ids.len())
+            values_from(2, ids.len())
         );
         let found = transaction.fetch(&sql, &values).await;
         rows.extend(found.map_err(StoreError::database("ask who decided"))?);
