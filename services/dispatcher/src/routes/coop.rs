@@ -22,8 +22,6 @@ use crate::{Dispatcher, problems};
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long the case is held while it is decided.
 const LEASE: Milliseconds = Milliseconds::from_minutes(1);
-/// The most merges that are followed from the case of a family to the one that remains.
-const MERGES_MAX: usize = 16;
 
 /// An action of Coop, as it calls back (its "Handling Actions"). What is not named here is ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -93,7 +91,8 @@ pub(crate) async fn take_coop_action(State(dispatcher): State<Arc<Dispatcher>>, 
         let action: CoopAction = body::read_at_most(request, BODY_BYTES_MAX).await?;
         let family = action.family()?;
         let ruling = action.ruling()?.checked().map_err(problems::of_refusal)?;
-        let (case, now) = dispatcher.remaining_case(&access, family).await?;
+        let remaining = dispatcher.store.remaining_case(access.team, family).await;
+        let (case, now) = remaining.map_err(|error| problems::of_store(&error))?;
         if stands(&case, now, (access.principal.key_id, &ruling)) {
             return Ok(dispatcher.document(&case, now, &access));
         }
@@ -116,7 +115,7 @@ impl CoopAction {
 
     /// What the person decided, as the one who set up the action wrote it.
     fn ruling(&self) -> Result<Ruling, Problem> {
-        if self.actor_email.is_none() {
+        if self.actor_email.as_deref().is_none_or(|actor| actor.trim().is_empty()) {
             return Err(problems::NOT_A_PERSON.into());
         }
         let unmapped = || Problem::new(problems::ACTION_UNMAPPED);
@@ -151,22 +150,6 @@ fn cut(text: &str, bytes_max: usize) -> String {
 }
 
 impl Dispatcher {
-    /// The team's case of a family; of one that went into others, the one that remains.
-    async fn remaining_case(&self, access: &Access, family: FamilyId) -> Result<(Case, Timestamp), Problem> {
-        let found = self.store.case_of_family(access.team, family).await;
-        let found = found.map_err(|error| problems::of_store(&error))?;
-        let mut id = found.ok_or_else(|| problems::of_refusal(Refusal::NoSuchCase))?.id;
-        for _ in 0..MERGES_MAX {
-            let read = self.store.case(access.team, id).await;
-            let (case, now) = read.map_err(|error| problems::of_store(&error))?;
-            match case.merged_into() {
-                Some(into) => id = into,
-                None => return Ok((case, now)),
-            }
-        }
-        Err(Problem::new(problems::of_refusal(Refusal::Merged(id))).with_detail(id.to_string()))
-    }
-
     /// Claims and decides. The ruling was checked, so that what is refused is refused before anything changes.
     async fn decide_at_once(
         &self,
@@ -263,8 +246,9 @@ mod tests {
     #[test]
     fn what_a_rule_did_or_stands_for_nothing_decides_nothing() {
         type Change = fn(&mut Value);
-        let codes: [(Change, &str); 4] = [
+        let codes: [(Change, &str); 5] = [
             (|action| action["actorEmail"] = Value::Null, "coop_not_a_person"),
+            (|action| action["actorEmail"] = " ".into(), "coop_not_a_person"),
             (|action| action["custom"] = json!({}), "coop_action_unmapped"),
             (
                 |action| action["custom"]["tocsin_verdict"] = "delete".into(),

@@ -237,6 +237,23 @@ impl Store {
         rows.first().map(case).transpose()
     }
 
+    /// The case in which a family of the team is worked on: its own, or the one that this went into. With it the store's time.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCase`], also where it went farther than is followed; or the database failed.
+    pub async fn remaining_case(&self, team: Team, family: FamilyId) -> Result<(Case, Timestamp), StoreError> {
+        let failed = StoreError::database("find the case of a family");
+        let now = self.now().await.map_err(&failed)?;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let own = of_family(&mut transaction, team, family).await?;
+        let end = match own {
+            Some(own) => end_of(&mut transaction, own, None).await?,
+            None => None,
+        };
+        transaction.rollback().await.map_err(&failed)?;
+        Ok((end.ok_or(Refusal::NoSuchCase)?, now))
+    }
+
     /// A case of this team, and the store's time of the answer.
     ///
     /// # Errors
