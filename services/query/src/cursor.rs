@@ -5,7 +5,7 @@
 
 use tocsin_model::{DeploymentKey, KEY_GROUPS, Scope};
 
-use crate::sealed::SealKind;
+use crate::sealed::{SealKind, class_bytes};
 
 const POSITION_BYTES: usize = 8;
 
@@ -60,7 +60,7 @@ impl Cursor {
     pub fn seal(&self, key: &DeploymentKey, scope: Scope, partitions: u32) -> String {
         let count = (partitions as usize).clamp(self.next.len(), Self::PARTITIONS_MAX);
         let positions: Vec<u8> = (0..count as u32).flat_map(|p| self.next(p).to_le_bytes()).collect();
-        KIND.seal(key, &[&class(scope)], positions)
+        KIND.seal(key, &[&class_bytes(scope)], positions)
     }
 
     /// Opens what [`Cursor::seal`] made.
@@ -68,7 +68,7 @@ impl Cursor {
     /// # Errors
     /// The text was not made by this deployment for this scope.
     pub fn open(key: &DeploymentKey, scope: Scope, text: &str) -> Result<Cursor, CursorError> {
-        let positions = KIND.open(key, &[&class(scope)], text).ok_or(CursorError)?;
+        let positions = KIND.open(key, &[&class_bytes(scope)], text).ok_or(CursorError)?;
         if positions.len() % POSITION_BYTES != 0 {
             return Err(CursorError);
         }
@@ -78,10 +78,6 @@ impl Cursor {
             .collect();
         Ok(Cursor { next })
     }
-}
-
-fn class(scope: Scope) -> [u8; 4] {
-    scope.own_class().number().to_le_bytes()
 }
 
 #[cfg(test)]

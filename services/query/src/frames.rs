@@ -24,8 +24,8 @@ const WAITING_MAX: usize = 16_384;
 
 /// What a stream begins with serves all that are opened for so long ...
 const FIRST_AGE_MAX: Duration = Duration::from_secs(1);
-/// ... unless more frames than this were made since.
-const FIRST_BEHIND_MAX: u64 = 2;
+/// ... unless more frames than this were made since it was begun: half of those that are kept, so that its readers have the other half of their time.
+const FIRST_BEHIND_MAX: u64 = FRAMES_KEPT as u64 / 2;
 
 /// Readers are divided into so many turns of a second ...
 const TURNS: usize = 32;
@@ -383,7 +383,14 @@ mod tests {
         drop((one, two));
         let mut again = frames.follow(&replica, Scope::All);
         assert!(again.begin_as_others(now).is_some());
-        (0..FIRST_BEHIND_MAX).for_each(|_| tell());
+        (1..FIRST_BEHIND_MAX).for_each(|_| tell());
+        assert!(again.begin_as_others(now).is_some(), "its frames are still kept");
+        let Waiting::Frame(text) = again.take() else {
+            panic!("they wait");
+        };
+        let frames_in_it = format!(r#""frames":{FIRST_BEHIND_MAX},"#);
+        assert!(text.contains(&frames_in_it), "and none is missing: {text}");
+        tell();
         assert_eq!(again.begin_as_others(now), None, "too many frames lie in between");
         again.begin();
         again.keep_first("second".into(), now);

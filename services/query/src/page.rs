@@ -6,7 +6,7 @@
 
 use tocsin_model::{DeploymentKey, Scope};
 
-use crate::sealed::SealKind;
+use crate::sealed::{SealKind, class_bytes};
 
 /// A place in a list that is ranked by two counts, the largest first, and then by id, the lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Rank {
         bytes.extend(self.counts.0.to_le_bytes());
         bytes.extend(self.counts.1.to_le_bytes());
         bytes.extend(self.id.to_le_bytes());
-        KIND.seal(key, &[&class(scope), list.as_bytes()], bytes)
+        KIND.seal(key, &[&class_bytes(scope), list.as_bytes()], bytes)
     }
 
     /// Opens what [`Rank::seal`] made.
@@ -57,7 +57,7 @@ impl Rank {
     /// The text was not made by this deployment for this scope and list.
     pub fn open(key: &DeploymentKey, scope: Scope, list: &str, text: &str) -> Result<Rank, PageCursorError> {
         let bytes = KIND
-            .open(key, &[&class(scope), list.as_bytes()], text)
+            .open(key, &[&class_bytes(scope), list.as_bytes()], text)
             .ok_or(PageCursorError)?;
         let (counts, id) = bytes.split_at_checked(16).ok_or(PageCursorError)?;
         let (first, second) = counts.split_at(8);
@@ -67,10 +67,6 @@ impl Rank {
             id: id.try_into().map(u128::from_le_bytes).map_err(|_| PageCursorError)?,
         })
     }
-}
-
-fn class(scope: Scope) -> [u8; 4] {
-    scope.own_class().number().to_le_bytes()
 }
 
 #[cfg(test)]

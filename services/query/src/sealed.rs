@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tocsin_model::DeploymentKey;
+use tocsin_model::{DeploymentKey, Scope};
 
 const SEAL_BYTES: usize = 16;
 
@@ -17,6 +17,11 @@ pub(crate) struct SealKind {
     pub(crate) stream: &'static str,
     /// The most bytes inside.
     pub(crate) bytes_max: usize,
+}
+
+/// A scope as a context.
+pub(crate) fn class_bytes(scope: Scope) -> [u8; 4] {
+    scope.own_class().number().to_le_bytes()
 }
 
 impl SealKind {

@@ -121,7 +121,17 @@ async fn a_thousand_are_answered_and_more_or_none_refused() {
         let (told, problem) = ask(&bare, key, body).await;
         assert_eq!((told.as_u16(), problem["code"].as_str().unwrap()), (status, code));
     }
-    // 1,000 and nine of what was refused are gone of 2,500: one more goes, and no third.
+    // What lies behind one too many is not read.
+    let (status, problem) = ask(
+        &bare,
+        key,
+        format!("{{\"contents\": [{}no JSON", "7,".repeat(BATCH_MAX + 1)),
+    )
+    .await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &"invalid_body".into()));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("contents: 1 to 1000"), "{detail}");
+    // 1,000 and ten of what was refused are gone of 2,500: one more goes, and no third.
     assert_eq!(ask(&bare, key, many(BATCH_MAX)).await.0, StatusCode::OK);
     let (status, problem) = ask(&bare, key, many(BATCH_MAX)).await;
     assert_eq!((status.as_u16(), &problem["code"]), (429, &"rate_limited".into()));

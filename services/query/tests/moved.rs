@@ -12,8 +12,8 @@ use std::time::Duration;
 use announced::*;
 use api::*;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
-use tocsin_model::{Class, Scope, Sharing};
+use serde_json::Value;
+use tocsin_model::{Class, PartyId, Scope, Sharing};
 use world::*;
 
 const SECOND: i64 = 1_000;
@@ -192,36 +192,6 @@ async fn what_a_frame_has_no_room_for_comes_with_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_family_that_is_merged_or_hot_no_more_is_told_as_gone() {
-    let bare = ready(Fed::default()).await;
-    let mut world = World::default();
-    for content in 1..4 {
-        world.see_many(seen(content, 1, Sharing::All, 0), 9);
-    }
-    bare.feed(&world.records(10 * SECOND));
-    let mut reading = Reading::open_of(&bare.router, &bare.keys.party_2, MOVED, None)
-        .await
-        .unwrap();
-    assert_eq!(reading.next().await.unwrap().name, "position");
-    assert_eq!(families(&reading.next().await.unwrap()).len(), 3);
-    let (joins, of) = if id(2) > id(1) { (2, 1) } else { (1, 2) };
-    world.link(joins, of, Class::All);
-    world.see(seen(joins, 1, Sharing::All, 11 * SECOND));
-    bare.feed(&world.records(12 * SECOND));
-    bare.state.make_frames();
-    let frame = reading.next().await.unwrap();
-    let merged = json!([{"family": id(joins).to_string(), "merged_into": id(of).to_string()}]);
-    assert_eq!(frame.data["families_gone"], merged);
-    let told: Vec<String> = families(&frame).into_iter().map(|(family, _)| family).collect();
-    assert_eq!(told, [id(of).to_string()]);
-    bare.state.replica().hot.remove(id(3), Class::All);
-    bare.state.make_frames();
-    let frame = reading.next().await.unwrap();
-    let gone = json!([{"family": id(3).to_string(), "merged_into": null}]);
-    assert_eq!((&frame.data["families_gone"], families(&frame).len()), (&gone, 0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_takes_alerts_first_is_told_anew_what_spreads() {
     let bare = ready(Fed::default()).await;
     let mut world = World::default();
@@ -344,7 +314,7 @@ async fn frames(hidden: bool) -> [Vec<String>; 3] {
             world.see_many(seen(3, 1, Sharing::Party, at), 2);
             if second == 50 {
                 let (joins, of) = if id(3) > id(1) { (3, 1) } else { (1, 3) };
-                world.link(joins, of, Class::Party(tocsin_model::PartyId(1)));
+                world.link(joins, of, Class::Party(PartyId(1)));
             }
         }
         bare.feed(&world.records(at + 2 * SECOND));

@@ -6,7 +6,7 @@ mod world;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tocsin_model::{Class, Kind, PartyId, Scope, Sharing, Timestamp};
-use tocsin_query::answer::{AnswerError, FamilyAnswer, SeriesQuestion, family_answer, series_answer, trending_answer};
+use tocsin_query::answer::{AnswerError, FamilyAnswer, SeriesQuestion, family_answer, series_answer};
 use tocsin_query::replica::{ReplicaLimits, Skipped};
 use tocsin_velocity::Resolution;
 use tocsin_velocity::figures::WindowLength;

@@ -58,7 +58,7 @@ pub struct BreakdownAnswer {
     pub surfaces: Vec<PartAnswer>,
     /// The surface whose share certainly rose most, which is where to intervene. Null where none certainly rose.
     pub rising_surface: Option<&'static str>,
-    /// By platform, the largest first.
+    /// By platform, the largest first, 32 at most.
     pub platforms: Vec<PartAnswer>,
     /// By region (ISO 3166-1 alpha-2), the largest first, 32 at most.
     pub regions: Vec<PartAnswer>,
@@ -84,8 +84,8 @@ pub struct BreakdownWindow {
 /// One surface, platform, region or language.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PartAnswer {
-    /// Its name, as in the schema of events; `others` of regions and languages: those that have no count of their own; `unstated`: of what
-    /// said none.
+    /// Its name, as in the schema of events; `others` of platforms, regions and languages: those that have no count of their own, and those beyond
+    /// the 32 largest; `unstated`: of what said none.
     pub name: String,
     /// How many copies; the upper end if everything that is in no part is this one's.
     pub count: Range,

@@ -7,14 +7,14 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{ContentId, FamilyId, Interval, Scope, Timestamp};
-use tocsin_velocity::figures::{WindowLength, window};
+use tocsin_model::{ContentId, FamilyId, Scope, Timestamp};
+use tocsin_velocity::figures::WindowLength;
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
 use super::Freshness;
 use super::family::founding_hash;
-use super::trending::RankedFamilies;
+use super::trending::{RankedFamilies, spread};
 use crate::replica::{Held, Marked, ReplicaState};
 
 /// The most families of a frame: those that spread most in the last five minutes.
@@ -27,8 +27,8 @@ const LOOKED_AT_MAX: usize = 10_000;
 pub struct FrameAnswer {
     /// The number of the newest frame in it. Frames of a stream are numbered one after the other.
     pub frame: u64,
-    /// How many frames it stands for: more than one where the reader was not ready for each. 0 of the first of a stream, which tells all that
-    /// spread in the last five minutes.
+    /// How many frames it stands for: more than one where the reader was not ready for each. 0 of the first of a stream, which tells the 100 families
+    /// that spread most in the last five minutes.
     pub frames: u64,
     /// The time up to which everything of these families is counted, RFC 3339; null where `families` is empty.
     pub as_of: Option<String>,
@@ -36,7 +36,9 @@ pub struct FrameAnswer {
     pub families: Vec<MovedFamily>,
     /// The families that are hot no more, or were merged into others; at most 100 of each frame.
     pub families_gone: Vec<GoneFamily>,
-    /// How many more moved: those that spread least in the last five minutes. They come with the next frame that has room for them.
+    /// How many more moved: those that spread least in the last five minutes, and those of which it is not told yet up to when they are counted. They
+    /// come with the next frame that has room for them. Of a first frame: how many more spread. Those come when they move, or ask
+    /// `/v1/trending?window=5m`.
     pub families_left_out: u64,
 }
 
@@ -100,9 +102,6 @@ pub fn moved(replica: &ReplicaState, scope: Scope, marked: &Marked, told: &Told,
     let mut families = told.waiting.clone();
     for (content, _) in marked.contents.iter().filter(|(_, class)| scope.contains(*class)) {
         families.extend(replica.hot.family_of(*content, scope));
-        // One that was a family of its own may have joined another by a record beside those that were there.
-        let alone = FamilyId(*content);
-        families.extend(told.figures.contains_key(&alone).then_some(alone));
     }
     let left = marked.left.iter().filter(|(_, class)| scope.contains(*class));
     families.extend(left.map(|(family, _)| *family));
@@ -118,6 +117,7 @@ pub fn moved(replica: &ReplicaState, scope: Scope, marked: &Marked, told: &Told,
     let mut as_of: Option<Timestamp> = None;
     let mut moved: Vec<(FamilyId, MovedFamily)> = Vec::new();
     let mut gone: Vec<(FamilyId, GoneFamily)> = Vec::new();
+    let mut undated: Vec<FamilyId> = Vec::new();
     for family in order {
         let records = replica.hot.records_of(family, scope);
         if records.is_empty() {
@@ -125,6 +125,7 @@ pub fn moved(replica: &ReplicaState, scope: Scope, marked: &Marked, told: &Told,
             continue;
         }
         let Ok(freshness) = Freshness::of_family(replica, family, &records, now_ms) else {
+            undated.push(family);
             continue;
         };
         let figures = figures(family, &records, freshness.as_of);
@@ -141,6 +142,7 @@ pub fn moved(replica: &ReplicaState, scope: Scope, marked: &Marked, told: &Told,
         .map(|(family, _)| family)
         .chain(more_gone.into_iter().map(|(family, _)| family))
         .chain(beyond)
+        .chain(undated)
         .collect();
     Moved {
         as_of,
@@ -160,7 +162,7 @@ fn gone_family(replica: &ReplicaState, scope: Scope, family: FamilyId) -> GoneFa
     }
 }
 
-/// All that spread in the last five minutes, as far as it is ranked: what a stream begins with.
+/// The [`FRAME_FAMILIES_MAX`] families that spread most in the last five minutes: what a stream begins with.
 pub fn all_that_spreads(replica: &ReplicaState, ranked: &RankedFamilies, now_ms: i64) -> Moved {
     let (places, _) = ranked.page(None, FRAME_FAMILIES_MAX);
     let mut as_of: Option<Timestamp> = None;
@@ -181,13 +183,7 @@ pub fn all_that_spreads(replica: &ReplicaState, ranked: &RankedFamilies, now_ms:
 }
 
 fn figures(family: FamilyId, records: &[Arc<Held>], as_of: Timestamp) -> MovedFamily {
-    let spread = |length: WindowLength| {
-        let window = window(length, as_of);
-        let of_each = records
-            .iter()
-            .map(|record| record.spread(length.resolution(), window.from, window.to));
-        Range::from(of_each.fold(Interval::default(), Interval::plus))
-    };
+    let spread = |length: WindowLength| Range::from(spread(records, length, as_of));
     MovedFamily {
         family: family.to_string(),
         hash: founding_hash(family, records),

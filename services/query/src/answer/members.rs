@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use tocsin_velocity::since::{self, Since, is_posted};
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
-use super::trending::page_of;
+use super::trending::range_of;
 use super::{AnswerError, Freshness, scope_name};
 use crate::page::Rank;
 use crate::replica::{Held, Names, ReplicaState};
@@ -184,7 +185,13 @@ impl RankedMembers {
 
     /// The `limit` places behind `after`, or the first ones; and whether there are more behind them.
     pub fn page(&self, after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
-        page_of(&self.ranks, after, limit)
+        let page = self.page_range(after, limit);
+        (&self.ranks[page.clone()], page.end < self.ranks.len())
+    }
+
+    /// Where those stand in `ranks`.
+    pub fn page_range(&self, after: Option<Rank>, limit: usize) -> ops::Range<usize> {
+        range_of(&self.ranks, after, limit)
     }
 
     /// A member at its place. `None` when it is no longer hot.

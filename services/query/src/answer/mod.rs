@@ -46,7 +46,7 @@ pub use members::{
     members_answer,
 };
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
-pub use trending::{RANKED_MAX, RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry, trending_answer};
+pub use trending::{RANKED_MAX, RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry};
 
 pub use tocsin_wire::document::scope_name;
 

@@ -1,3 +1,4 @@
+use std::ops;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -110,7 +111,13 @@ impl RankedFamilies {
 
     /// The `limit` places behind `after`, or the first ones; and whether there are more behind them.
     pub fn page(&self, after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
-        page_of(&self.ranks, after, limit)
+        let page = self.page_range(after, limit);
+        (&self.ranks[page.clone()], page.end < self.ranks.len())
+    }
+
+    /// Where those stand in `ranks`.
+    pub fn page_range(&self, after: Option<Rank>, limit: usize) -> ops::Range<usize> {
+        range_of(&self.ranks, after, limit)
     }
 
     /// A family at its place. `None` when it is no longer there.
@@ -135,28 +142,14 @@ impl RankedFamilies {
     }
 }
 
-/// The `limit` places of a ranking behind `after`, or the first ones; and whether there are more behind them.
-pub(super) fn page_of(ranks: &[Rank], after: Option<Rank>, limit: usize) -> (&[Rank], bool) {
+/// Where the `limit` places of a ranking behind `after` stand, or the first ones.
+pub(super) fn range_of(ranks: &[Rank], after: Option<Rank>, limit: usize) -> ops::Range<usize> {
     let begins = after.map_or(0, |after| ranks.partition_point(|rank| *rank <= after));
-    let ends = begins.saturating_add(limit).min(ranks.len());
-    (&ranks[begins..ends], ends < ranks.len())
+    begins..begins.saturating_add(limit).min(ranks.len())
 }
 
-/// The `limit` families that spread most in the window. Looks at every hot family of the scope.
-pub fn trending_answer(
-    replica: &ReplicaState,
-    scope: Scope,
-    length: WindowLength,
-    limit: usize,
-    now_ms: i64,
-) -> TrendingAnswer {
-    let ranked = RankedFamilies::of(replica, scope, length, now_ms);
-    let (places, _) = ranked.page(None, limit.min(TRENDING_LIMIT_MAX));
-    let entries = places.iter().filter_map(|rank| ranked.entry(replica, rank, now_ms));
-    ranked.answer(entries.collect(), None)
-}
-
-fn spread(records: &[Arc<Held>], length: WindowLength, as_of: Timestamp) -> Interval {
+/// What a family's records say of the spread in the window that ends at `as_of`.
+pub(super) fn spread(records: &[Arc<Held>], length: WindowLength, as_of: Timestamp) -> Interval {
     let window = window(length, as_of);
     records.iter().fold(Interval::default(), |sum, record| {
         sum.plus(record.spread(length.resolution(), window.from, window.to))

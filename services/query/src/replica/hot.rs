@@ -70,10 +70,13 @@ impl HotTable {
             Some(_) => drop(self.listed.insert(key)),
             None => drop(self.listed.remove(&key)),
         }
-        if let Some(old) = self.records.insert(key, Arc::new(Held { record, as_of }))
-            && old.family() != family
-        {
-            self.leave(old.family(), key);
+        let old = self.records.insert(key, Arc::new(Held { record, as_of }));
+        let was = old.map(|old| old.family());
+        if was != Some(family) {
+            if let Some(was) = was {
+                self.leave(was, key);
+            }
+            self.mark_left_beside(key, was, family);
         }
         self.moves.mark(key.0, key.1);
         Ok(())
@@ -84,6 +87,8 @@ impl HotTable {
         self.listed.remove(&(content, class));
         if let Some((key, old)) = self.records.remove(&(content, class)) {
             self.leave(old.family(), key);
+            // To who sees it in another class too, it may be of another family now.
+            self.moves.mark(content, class);
         }
     }
 
@@ -167,6 +172,31 @@ impl HotTable {
         }
         self.members.remove_if(&family, |_, members| members.is_empty());
         self.moves.mark_left(family, key.1);
+    }
+
+    /// A link may be news to who sees the content in another class too: it left the family that the record there names. Marked in the narrower of
+    /// the two classes, so that what others may not see moves nothing of theirs.
+    fn mark_left_beside(&self, (content, class): (ContentId, Class), was: Option<FamilyId>, family: FamilyId) {
+        let alone = FamilyId(content);
+        if family == alone || was.is_some_and(|was| was != alone) {
+            // Without a link it changes nothing of a record beside it, and a link that was there before was left itself.
+            return;
+        }
+        if class != Class::All {
+            let beside = self.records.get(&(content, Class::All)).map(|record| record.family());
+            if let Some(left) = beside.filter(|left| *left != family) {
+                self.moves.mark_left(left, class);
+            }
+        } else if let Some(members) = self.members.get(&alone) {
+            let of_content = members
+                .range((content, Class::All)..)
+                .map(|(member, class)| (*member, *class));
+            for (_, beside) in of_content.take_while(|(member, _)| *member == content) {
+                if beside != Class::All {
+                    self.moves.mark_left(alone, beside);
+                }
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which contents changed since somebody asked last, and which families some left. One mark for each hot record at most, and a bounded number of families.
+//! Which contents changed since somebody asked last, and which families some left. One mark for each content and class of which a record came, changed
+//! or went since, however often; of families a bounded number.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,8 +1,11 @@
+use std::fmt;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tocsin_model::ContentId;
 use tocsin_runtime::{Problem, problem};
@@ -23,7 +26,34 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct BatchBody {
     /// 1 to 1,000 contents.
     #[schema(value_type = Vec<BatchContent>)]
+    #[serde(deserialize_with = "bounded_contents")]
     contents: Vec<Box<RawValue>>,
+}
+
+/// Takes entries apart up to the first that is one too many.
+fn bounded_contents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<RawValue>>, D::Error> {
+    deserializer.deserialize_seq(BoundedContents)
+}
+
+struct BoundedContents;
+
+impl<'de> Visitor<'de> for BoundedContents {
+    type Value = Vec<Box<RawValue>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "1 to {BATCH_MAX} contents")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut contents = Vec::new();
+        while let Some(content) = entries.next_element()? {
+            if contents.len() == BATCH_MAX {
+                return Err(A::Error::custom(format!("contents: 1 to {BATCH_MAX}")));
+            }
+            contents.push(content);
+        }
+        Ok(contents)
+    }
 }
 
 /// One content: by a hash, or by its id.
@@ -61,7 +91,7 @@ pub(crate) async fn batch(
     let body = body.map_err(|_| Problem::new(problem::BODY_TOO_LARGE))?;
     let invalid = |detail: String| Problem::new(problem::INVALID_BODY).with_detail(detail);
     let asked: BatchBody = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
-    if !(1..=BATCH_MAX).contains(&asked.contents.len()) {
+    if asked.contents.is_empty() {
         return Err(invalid(format!("contents: 1 to {BATCH_MAX}")));
     }
     metered.charge(&state, asked.contents.len() as u32 - 1)?;

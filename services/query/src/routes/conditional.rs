@@ -11,6 +11,7 @@ use serde::Serialize;
 use tocsin_model::Scope;
 
 use crate::answer::{AlertAnswer, AlertsAnswer, BreakdownAnswer, LeakThroughAnswer, MembersAnswer, SeriesAnswer};
+use crate::sealed::class_bytes;
 use crate::state::QueryState;
 
 const TAG_LABEL: &str = "entity tag";
@@ -68,8 +69,10 @@ pub(super) fn answered<T: Dated>(state: &QueryState, scope: Scope, asked: &Heade
     let written = serde_json::to_vec(&answer).expect("answers are plain data");
     let (as_of, lag_ms) = answer.take_time();
     let figures = serde_json::to_vec(&answer).expect("answers are plain data");
-    let class = scope.own_class().number().to_le_bytes();
-    let tag = format!("{:032x}", state.key().digest(TAG_LABEL, &[&class, &figures]));
+    let tag = format!(
+        "{:032x}",
+        state.key().digest(TAG_LABEL, &[&class_bytes(scope), &figures])
+    );
     let mut response = match names(asked, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => ([(CONTENT_TYPE, "application/json")], written).into_response(),

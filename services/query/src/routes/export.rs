@@ -234,17 +234,15 @@ const SERIES: &[Column] = &[
 ];
 
 /// The bins of a series that hold something. A series is made as a whole, since its bins are sums over members: its rows are bounded.
-pub(super) fn series_table(series: &SeriesAnswer) -> Result<Table, Problem> {
+pub(super) fn series_table(series: SeriesAnswer) -> Result<Table, Problem> {
     let rows: usize = series.lines.iter().map(|line| line.bins.len()).sum();
     if rows > EXPORT_BINS_MAX {
         return Err(too_large(&format!(
             "{rows} bins hold something, and {EXPORT_BINS_MAX} are told in one answer: ask for a shorter stretch or a coarser resolution"
         )));
     }
-    let (family, lines) = (series.family.clone(), series.lines.clone());
-    let (as_of, exact_since) = (series.as_of.clone(), series.exact_since.clone());
-    let rows = lines.into_iter().flat_map(move |line| {
-        let (family, as_of, exact_since) = (family.clone(), as_of.clone(), exact_since.clone());
+    let rows = series.lines.into_iter().flat_map(move |line| {
+        let (family, as_of, exact_since) = (series.family.clone(), series.as_of.clone(), series.exact_since.clone());
         let (platform, kind) = (line.platform, line.kind);
         line.bins.into_iter().map(move |bin| {
             vec![

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
@@ -122,18 +124,25 @@ pub(crate) async fn members(
     let open = |text| Rank::open(state.key(), reader.scope, &list, text);
     let after = parameters.after.as_deref().map(open).transpose();
     let after = after.map_err(|_| Problem::new(INVALID_CURSOR))?;
+    // Every member is looked at: on a thread where it holds up nobody.
+    let worker = state.clone();
     if let Some(format) = export::format(parameters.format.as_deref(), &headers)? {
         let limit = export::rows(parameters.limit.as_deref())?;
-        let ranked = RankedMembers::of(state.replica(), reader.scope, content, now_ms()).map_err(unanswered)?;
+        let ranked = tokio::task::spawn_blocking(move || {
+            RankedMembers::of(worker.replica(), reader.scope, content, now_ms()).map_err(unanswered)
+        });
+        let ranked = ranked.await.map_err(|error| Problem::internal(&error))??;
         let (places, more) = ranked.page(after, limit);
         let cursor = places.last().filter(|_| more);
         let next = cursor.map(|last| export::next_page(&uri, &last.seal(state.key(), reader.scope, &list)));
-        let places = places.to_vec();
+        let places = ranked.page_range(after, limit);
         return Ok(members_table(&state, ranked, places, format, next));
     }
     let limit = parameters::limit(parameters.limit.as_deref(), MEMBERS_LIMIT_MAX, MEMBERS_LIMIT_MAX)?;
-    let page = members_answer(state.replica(), reader.scope, content, (after, limit), now_ms());
-    let (mut answer, last) = page.map_err(unanswered)?;
+    let page = tokio::task::spawn_blocking(move || {
+        members_answer(worker.replica(), reader.scope, content, (after, limit), now_ms()).map_err(unanswered)
+    });
+    let (mut answer, last) = page.await.map_err(|error| Problem::internal(&error))??;
     answer.next = last.map(|last| last.seal(state.key(), reader.scope, &list));
     Ok(answered(&state, reader.scope, &headers, answer))
 }
@@ -142,7 +151,7 @@ pub(crate) async fn members(
 fn members_table(
     state: &QueryState,
     ranked: RankedMembers,
-    places: Vec<Rank>,
+    places: Range<usize>,
     format: TableFormat,
     next: Option<String>,
 ) -> Response {
@@ -156,13 +165,13 @@ fn members_table(
         left_out: None,
     };
     let worker = state.clone();
-    let row = move |rank| {
-        let member = ranked.member(worker.replica(), &rank)?;
+    let row = move |place: usize| {
+        let member = ranked.member(worker.replica(), ranked.ranks.get(place)?)?;
         Some(export::member_row(member, as_of.as_deref()))
     };
     let table = Table {
         columns: export::MEMBERS,
-        rows: Box::new(places.into_iter().filter_map(row)),
+        rows: Box::new(places.filter_map(row)),
     };
     export::answered(format, table, about)
 }
@@ -216,7 +225,7 @@ pub(crate) async fn series(
         next: None,
         left_out: None,
     };
-    Ok(export::answered(format, export::series_table(&answer)?, about))
+    Ok(export::answered(format, export::series_table(answer)?, about))
 }
 
 /// Which window.

@@ -10,7 +10,7 @@ use crate::frames::{FrameReader, written};
 use crate::state::QueryState;
 use crate::tail::now_ms;
 
-/// What spread in the last five minutes, as the frame before those that wait for this reader.
+/// What spread most in the last five minutes, as the frame before those that wait for this reader.
 ///
 /// It looks at every hot family, so it is made on a thread of its own, one at a time with the rankings, and once a second for each scope however many
 /// streams begin: who comes within that second is given the same, and what moved since with the next frame. Work that nobody waits for any more keeps

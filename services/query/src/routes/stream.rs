@@ -53,9 +53,9 @@ pub(crate) struct StreamParameters {
 /// * `alert`: an alert; its id is the position behind it. Pass the last id as the header `Last-Event-ID` to go on without gap or double.
 /// * `moved`: where `events` asks for it, once a second at most: the families of the scope in which something happened, with the figures that they have
 ///   now, and those that are hot no more or were merged into others. Where nothing happens nothing is told: figures of windows fall as time passes.
-///   The first tells what spread in the last five minutes; what moved while it was made comes with the next. It has no id: after a broken connection
-///   the first one of the next stream tells all again, and so does one in between (`frames` 0) where a reader that takes older alerts first was not
-///   offered its frames in time.
+///   The first tells the 100 families that spread most in the last five minutes; the others come when they move, or ask `/v1/trending?window=5m`. What
+///   moved while it was made comes with the next. It has no id: after a broken connection the first one of the next stream tells those that spread most
+///   again, and so does one in between (`frames` 0) where a reader that takes older alerts first was not offered its frames in time.
 /// * `gap`: alerts after `Last-Event-ID` are no longer held; what follows is the oldest that is.
 /// * `end`: the last event of a stream, with a `code`: `slow_reader` (alerts or frames waited for a minute and were not taken, or were dropped before they
 ///   were taken), `unauthenticated` (the key was revoked), `audit_unavailable` (that the stream goes on cannot be recorded), `shutting_down`. But for
@@ -301,7 +301,7 @@ impl Follower {
         }
     }
 
-    /// What spread in the last five minutes instead of frames that are no longer kept.
+    /// What spread most in the last five minutes instead of frames that are no longer kept.
     async fn begin_anew(&mut self) -> Option<Arc<str>> {
         let (frames, first) = first_frame(&self.state, self.frames.take()?).await.ok()?;
         self.frames = Some(frames);

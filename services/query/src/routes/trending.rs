@@ -187,14 +187,16 @@ fn table(
         next: cursor.map(|cursor| export::next_page(asked, &cursor)),
         left_out: Some(told.families_left_out),
     };
-    let (worker, ranking, places) = (state.clone(), Arc::clone(ranking), places.to_vec());
-    let row = move |rank| {
-        let entry = ranking.families.entry(worker.replica(), &rank, now_ms())?;
+    let places = families.page_range(after, limit);
+    let (worker, ranking) = (state.clone(), Arc::clone(ranking));
+    let row = move |place: usize| {
+        let rank = ranking.families.ranks.get(place)?;
+        let entry = ranking.families.entry(worker.replica(), rank, now_ms())?;
         Some(export::trending_row(entry))
     };
     let table = Table {
         columns: export::TRENDING,
-        rows: Box::new(places.into_iter().filter_map(row)),
+        rows: Box::new(places.filter_map(row)),
     };
     export::answered(format, table, about)
 }

@@ -8,9 +8,11 @@ use tocsin_model::{
     FamilyId, FurtherHash, GroupId, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Severity,
     Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, Watch,
 };
+use tocsin_query::answer::{RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer};
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
 use tocsin_sketch::ColdConfig;
 use tocsin_sketch::codec::Encoder;
+use tocsin_velocity::figures::WindowLength;
 use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{Names, PartyRecord, PlatformRecord, family as wire_family};
@@ -382,6 +384,20 @@ pub fn alert_record(partition: u32, alert: &Alert) -> Made {
         key: alert.id.0.to_be_bytes().to_vec(),
         value: Some(tocsin_wire::alert::encode(alert, &Names::default())),
     }
+}
+
+/// The `limit` families that spread most in the window. Looks at every hot family of the scope.
+pub fn trending_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    length: WindowLength,
+    limit: usize,
+    now_ms: i64,
+) -> TrendingAnswer {
+    let ranked = RankedFamilies::of(replica, scope, length, now_ms);
+    let (places, _) = ranked.page(None, limit.min(TRENDING_LIMIT_MAX));
+    let entries = places.iter().filter_map(|rank| ranked.entry(replica, rank, now_ms));
+    ranked.answer(entries.collect(), None)
 }
 
 /// A replica without a log, fed by hand.
