@@ -44,9 +44,10 @@ pub struct MappingRefused {
     pub reason: String,
 }
 
-/// What a name of an announced content takes (measured: `loadtest/RECORD.md`), and a quarter of a frame beside it.
+/// What a name of an announced content takes (measured: `loadtest/RECORD.md`), and a quarter of a frame beside it (see [`FRAME_BYTES`]).
 const ANNOUNCED_BYTES: u64 = 583 + FRAME_BYTES / 4;
-/// What a frame of a video takes that was seen of late: in the index 155 bytes and its number, and 32 in the video.
+/// What a frame of a video takes that was seen of late, an estimate: in the index 155 bytes (measured: `decisions/video-frames.md`) and its number, 32 in
+/// the video, and some for what holds them.
 const FRAME_BYTES: u64 = 224;
 /// Appends that are waited for at most, and as much in the client's queues.
 const ON_ITS_WAY_BYTES: u64 = 64 << 20;

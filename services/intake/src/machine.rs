@@ -44,7 +44,6 @@ pub struct Intake {
     last_tick: Timestamp,
     out: Vec<Append>,
     counted: Counted,
-    /// What the finder had forgotten when this was last told.
     /// What the finder counted when it was last asked: what it forgot, and of frames what it refused and what waits for a second party.
     finder_told: [u64; 3],
 }

@@ -263,10 +263,19 @@ impl Index {
 
     /// What stands for an announced content, as far as it is known.
     pub(crate) fn names(&self, content: ContentId, class: Class) -> Names {
+        self.known_names(content, class).cloned().unwrap_or_default()
+    }
+
+    /// Of what stands for an announced content the names that have one of these ids.
+    pub(crate) fn names_of(&self, content: ContentId, class: Class, ids: &Names) -> Names {
+        let names = self.known_names(content, class);
+        names.map(|names| names.of_ids(ids)).unwrap_or_default()
+    }
+
+    fn known_names(&self, content: ContentId, class: Class) -> Option<&Names> {
         let announcement = self.announcements.get(&(content, class));
         let early = || self.early.names.get(&(content, class));
-        let names = announcement.map(|announcement| &announcement.names).or_else(early);
-        names.cloned().unwrap_or_default()
+        announcement.map(|announcement| &announcement.names).or_else(early)
     }
 
     /// Takes up an announcement in place of an earlier one of the same content and class. Beyond `names_max` names of all announcements
@@ -291,7 +300,8 @@ impl Index {
         self.add(content, class, names.iter(), names_max);
     }
 
-    /// Further names of an announced content: those of them that it did not have, as far as there is room for them.
+    /// Further names of an announced content: those of them that it did not have, as far as there is room for them. A new digest for whose frames
+    /// there is none is one of them, with the frames as they were told; one that was known is not.
     pub(crate) fn add<'a>(
         &mut self,
         content: ContentId,
@@ -303,7 +313,7 @@ impl Index {
             self.forgotten_early += self.early.add(content, class, further, names_max);
             return Names::default();
         };
-        let names_before = announcement.names.count();
+        let (names_before, new_from) = (announcement.names.count(), announcement.names.len());
         let mut added = announcement.names.add(further);
         let inserted = added.pdqs().map(|pdq| self.by_pdq.insert(*pdq, (class, content)));
         announcement.slots.reserve_exact(added.pdqs().count());
@@ -312,9 +322,15 @@ impl Index {
             self.centres.set(announcement.known.family, class, *pdq);
         }
         self.names += announcement.names.count() - names_before;
-        for name in added.iter_mut().filter(|name| name.video.is_some()) {
-            self.add_frames((content, class), name, names_max / FRAMES_PART);
-        }
+        added.retain(|name| {
+            if self.add_frames((content, class), name, names_max / FRAMES_PART) {
+                return true;
+            }
+            // Names keep their places: what stands before those that are new was known.
+            let announcement = self.announcements.get(&(content, class));
+            let place = announcement.and_then(|announcement| announcement.names.place(name.id));
+            place.is_some_and(|place| usize::from(place) >= new_from)
+        });
         for name in added.iter() {
             let known = self.by_hash.entry(name.id).or_default();
             known.retain(|place| *place != (class, content));
@@ -397,7 +413,8 @@ const VIDEOS_MOST: Most = Most {
 };
 /// So many are compared with in each class.
 const COMPARED_MAX: usize = 16;
-/// And so many of one content, which has 64 at most: it leaves room for others.
+/// And so many of one content, which has 64 at most. That leaves room for others, unless as many frames of its videos as `of_frame` are nearer to
+/// each frame of the one that was seen, or equally near and of a lower id: then no others are looked at.
 const VIDEOS_OF_CONTENT_MAX: usize = 4;
 /// So many contents that share a hash in one class are found by it again, one after the other as those after them go.
 const SHARING_MAX: usize = 8;

@@ -169,7 +169,7 @@ impl Centre {
 
 impl VideoCentre {
     fn is_near(&self, video: &Video) -> bool {
-        self.video.agreement(video) >= Video::CENTRE_SHARE_MIN
+        self.video.agreement(video, Video::CENTRE_SHARE_MIN).is_some()
     }
 }
 

@@ -171,10 +171,16 @@ impl LinkFinder {
         let own: Vec<(Class, Announced)> = own.map(|(class, known)| (class, known.clone())).collect();
         for (class, known) in own {
             let names_max = self.limits.announced_max;
-            let mut news = self.announced.add(known.content, class, new.iter(), names_max);
-            news.add(self.announced.corroborate(known.content, class, new.iter()).iter());
-            let news = self.announced.names(known.content, class).of_ids(&news);
-            self.tell(known.content, class, &news, entry.at);
+            let mut added = self.announced.add(known.content, class, new.iter(), names_max);
+            added.add(self.announced.corroborate(known.content, class, new.iter()).iter());
+            if added.is_empty() {
+                continue;
+            }
+            let news = self.announced.names_of(known.content, class, &added);
+            // Frames for which there is no room here others may have room for.
+            let mut told = news.clone();
+            told.add(added.of_ids(&news).iter());
+            self.tell(known.content, class, &told, entry.at);
             links.extend(self.joining(&known, &news, class, entry.at));
         }
         // One event is one video that waits, whichever way others are found.
@@ -189,21 +195,8 @@ impl LinkFinder {
     fn tell(&mut self, content: ContentId, class: Class, names: &Names, at: Timestamp) {
         // Of a content that the digest of its frames names, nobody else knows them.
         let further = names.iter().filter(|name| name.id != content || name.video.is_some());
-        self.further.extend(further.map(|name| {
-            FurtherHash {
-                content,
-                hash: name.hash.clone(),
-                frames: name
-                    .video
-                    .iter()
-                    .flat_map(|video| video.frames())
-                    .map(|frame| frame.to_bytes())
-                    .collect(),
-                told_by: name.told_by,
-                class,
-                at,
-            }
-        }));
+        self.further
+            .extend(further.map(|name| name.to_further(content, class, at)));
     }
 
     /// Takes the further hashes of announced contents that events have told since: for `tocsin.families`.
@@ -247,9 +240,10 @@ impl LinkFinder {
         // Only events that the announcement's scope sees may tell.
         let told = self.recent.with_hash(known.content).rev().take(LATEST_MAX);
         let told = told.filter(|entry| entry.content() == known.content && entry.is_in(class));
-        let told: Vec<&Name> = told.flat_map(Remembered::names).collect();
-        let mut news = names.add(told.iter().copied());
-        news.add(names.corroborate(told).iter());
+        let told: Vec<&Remembered> = told.collect();
+        let mut news = names.add(told.iter().flat_map(|entry| entry.names()));
+        let seconding = Remembered::seconding(&told).flat_map(Remembered::names);
+        news.add(names.corroborate(seconding).iter());
         let told = names.of_ids(&news);
         self.tell(known.content, class, &told, at);
         // What joined it before follows its founder into another family; only new names find more.
@@ -265,16 +259,18 @@ impl LinkFinder {
         let mut news = self.announced.add(content, class, [name], self.limits.announced_max);
         if name.hash.algorithm() == Algorithm::Vpdq {
             news.add(self.announced.corroborate(content, class, [name]).iter());
-            let names = self.announced.names(content, class);
-            news = names.of_ids(&news);
             // Of the records of a hash compaction keeps the last: whoever knows more than it says tells it again.
             let mut own = Names::default();
             own.add([name]);
-            let known = names.of_ids(&own);
+            let known = self.announced.names_of(content, class, &own);
             if known.iter().any(|known| known.says_more_than(name)) {
                 self.tell(content, class, &known, at);
             }
         }
+        if news.is_empty() {
+            return Vec::new();
+        }
+        let news = self.announced.names_of(content, class, &news);
         let known = self.announced.get(content, class).cloned();
         let links = known.map(|known| self.joining(&known, &news, class, at));
         self.untold(links.unwrap_or_default())

@@ -1,4 +1,4 @@
-use tocsin_model::{ContentHash, ContentId, FurtherHash, ToldBy};
+use tocsin_model::{Class, ContentHash, ContentId, FurtherHash, Timestamp, ToldBy};
 
 use crate::pdq::Pdq;
 use crate::video::Video;
@@ -59,6 +59,19 @@ impl Name {
 }
 
 impl Name {
+    /// The inverse of [`Name::of_further`].
+    pub(crate) fn to_further(&self, content: ContentId, class: Class, at: Timestamp) -> FurtherHash {
+        let frames = self.video.iter().flat_map(Video::frames);
+        FurtherHash {
+            content,
+            hash: self.hash.clone(),
+            frames: frames.map(|frame| frame.to_bytes()).collect(),
+            told_by: self.told_by,
+            class,
+            at,
+        }
+    }
+
     /// Whether frames are known of this digest, or of those that several parties tell of them, where the other says it not.
     pub(crate) fn says_more_than(&self, other: &Name) -> bool {
         let how_many = |name: &Name| match name.told_by {
@@ -94,18 +107,26 @@ impl Names {
                 (known, by) => known != by,
             };
             let is_same = |known: &Name| {
-                let same = |known: &Video| known == video || known.agreement(video) >= Video::SECONDED_SHARE_MIN;
+                let same =
+                    |known: &Video| known == video || known.agreement(video, Video::SECONDED_SHARE_MIN).is_some();
                 known.id != name.id && known.video.as_ref().is_some_and(same)
             };
-            let mut others = self.0.iter().filter(|known| is_by_another(known));
-            let is_seconded = others.any(is_same);
-            let news = self.0.iter_mut().filter(|known| {
+            let mut is_seconded = false;
+            let seconds = |known: &Name| {
+                // What several told is looked at only for whether it seconds this one.
+                let is_news = known.told_by != ToldBy::Several || !is_seconded;
+                let seconds = is_news && is_by_another(known) && is_same(known);
+                is_seconded |= seconds;
+                seconds
+            };
+            let seconds: Vec<bool> = self.0.iter().map(seconds).collect();
+            let news = self.0.iter_mut().zip(seconds).filter(|(known, is_same)| {
                 let is_itself = known.id == name.id && (is_seconded || is_by_another(known));
                 let is_learnt = known.id == name.id && known.told_by == ToldBy::Unknown && known.video.is_some();
                 let is_open = known.told_by != ToldBy::Several && known.video.is_some();
-                is_learnt || is_open && (is_itself || (is_by_another(known) && is_same(known)))
+                is_learnt || is_open && (is_itself || *is_same)
             });
-            for known in news {
+            for (known, _) in news {
                 let is_seconded = is_seconded || known.id != name.id;
                 known.told_by = match known.told_by {
                     ToldBy::Unknown if !is_seconded => name.told_by,
@@ -182,8 +203,16 @@ impl Names {
         name.into_iter().for_each(Name::forget_frames);
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Name> {
-        self.0.iter_mut()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&Name) -> bool) {
+        self.0.retain(is_kept);
     }
 
     /// A PDQ hash counts twice, since it is looked for in two ways. Frames have room of their own.

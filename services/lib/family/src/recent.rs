@@ -287,6 +287,9 @@ const VIDEOS_MOST: Most = Most {
     of_frame: 256,
     compared: 256,
 };
+/// Of a content that is announced so many entries with frames of each party are asked for whether they second what others told. Each is compared with
+/// all videos of the content.
+const SECONDING_MAX: usize = 4;
 /// Of a content of one party and sharing so many entries are looked at for what is new.
 const LATEST_MAX: usize = 4;
 
@@ -306,6 +309,17 @@ impl Remembered {
 
     pub(crate) fn videos(&self) -> impl Iterator<Item = &Video> {
         self.names().filter_map(|name| name.video.as_ref())
+    }
+
+    /// Of these entries of a content those with frames that are asked for whether they second others': of each party the first [`SECONDING_MAX`].
+    pub(crate) fn seconding<'a>(entries: &[&'a Remembered]) -> impl Iterator<Item = &'a Remembered> {
+        let mut of_party: BTreeMap<PartyId, usize> = BTreeMap::new();
+        let with_frames = entries.iter().filter(|entry| entry.videos().next().is_some());
+        with_frames.copied().filter(move |entry| {
+            let count = of_party.entry(entry.party).or_default();
+            *count += 1;
+            *count <= SECONDING_MAX
+        })
     }
 
     pub(crate) fn whose(&self) -> (ContentId, PartyId, Sharing) {

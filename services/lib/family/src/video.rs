@@ -34,7 +34,8 @@ impl Video {
     pub const AGREEMENT_DISTANCE_MAX: u32 = 64;
     /// Of the frames of either video so many in a hundred show what the other does, at the least, if they are one.
     pub const SHARE_MIN: u16 = 50;
-    /// And so many if one party's frames second another's: what is half of another video is seconded by nobody.
+    /// And so many if one party's frames second another's, so that those of a video do not second what is half of it and half of another. That holds
+    /// between two: what was seconded seconds in its turn what is as much like it, and may be half of the first.
     pub(crate) const SECONDED_SHARE_MIN: u16 = 75;
     /// And so many those of the video that is the centre of the family.
     pub(crate) const CENTRE_SHARE_MIN: u16 = 25;
@@ -78,15 +79,18 @@ impl Video {
         (100 * shared / self.0.len()) as u16
     }
 
-    /// The smaller of the two shares.
-    pub(crate) fn agreement(&self, other: &Video) -> u16 {
+    /// The smaller of the two shares, in percent, if it is so many at the least. Where the first is fewer the second is not looked at.
+    pub(crate) fn agreement(&self, other: &Video, share_min: u16) -> Option<u16> {
         let distance_max = Video::AGREEMENT_DISTANCE_MAX;
-        self.share(other, distance_max).min(other.share(self, distance_max))
+        let is_enough = |share: &u16| *share >= share_min;
+        let own = Some(self.share(other, distance_max)).filter(is_enough)?;
+        let smaller = own.min(other.share(self, distance_max));
+        Some(smaller).filter(is_enough)
     }
 
     /// The smaller share, in percent, if the two are one video.
     pub fn same(&self, other: &Video) -> Option<u16> {
-        Some(self.agreement(other)).filter(|share| *share >= Video::SHARE_MIN)
+        self.agreement(other, Video::SHARE_MIN)
     }
 
     /// Whose frames are within 31 bits of some of this video: those near to the most frames, equally many by value.

@@ -15,25 +15,37 @@ impl Announcement {
     pub(super) fn frames(&self) -> usize {
         self.frames.iter().map(|(_, slots)| slots.len()).sum()
     }
+
+    /// How many frames it loses with its last videos until it has fewer than `own`.
+    fn beyond(&self, own: usize) -> usize {
+        let (all, mut lost) = (self.frames(), 0);
+        for (_, slots) in self.frames.iter().rev() {
+            if all - lost < own {
+                break;
+            }
+            lost += slots.len();
+        }
+        lost
+    }
 }
 
 impl Index {
-    /// The frames of a name that was added are looked up from now on; where there is no room for them it is a digest as any other.
-    pub(super) fn add_frames(&mut self, of: (ContentId, Class), name: &mut Name, frames_max: usize) {
+    /// The frames of a name that was added, if it has any, are looked up from now on. `false` where there is no room for them: it is known as a digest
+    /// as any other.
+    pub(super) fn add_frames(&mut self, of: (ContentId, Class), name: &Name, frames_max: usize) -> bool {
         let (content, class) = of;
-        let count = name.video.as_ref().map_or(0, |video| video.frames().len());
-        let has_room = self.make_room_for_frames(of, count, frames_max);
+        let Some(video) = &name.video else { return true };
+        let has_room = self.make_room_for_frames(of, video.frames().len(), frames_max);
         let Some(announcement) = self.announcements.get_mut(&of) else {
-            return;
+            return true;
         };
-        let (Some(video), Some(place)) = (&name.video, announcement.names.place(name.id)) else {
-            return;
+        let Some(place) = announcement.names.place(name.id) else {
+            return true;
         };
         if !has_room {
             self.forgotten_early += 1;
             announcement.names.forget_frames(place);
-            name.forget_frames();
-            return;
+            return false;
         }
         let before = announcement.frames();
         let frames = video.frames().iter();
@@ -46,17 +58,37 @@ impl Index {
         announcement.frames.push((place, slots));
         let family = announcement.known.family;
         self.centres.set_video(family, class, video, name.told_by);
+        true
     }
 
     /// Whether there is room for so many frames of a content, which that is made for: the content with the most loses those that came last, unless
-    /// that is the one that they are of, or they would be the most.
+    /// that is the one that they are of, or they would be the most. Where that would not be enough none loses any.
     pub(super) fn make_room_for_frames(&mut self, of: (ContentId, Class), count: usize, frames_max: usize) -> bool {
         let own = count + self.announcements.get(&of).map_or(0, Announcement::frames);
+        let wanting = (self.by_frame.len() + count).saturating_sub(frames_max);
+        if !self.may_lose_frames(wanting, own) {
+            return false;
+        }
         while self.by_frame.len() + count > frames_max {
             match self.by_frames.last() {
                 Some((most, _, largest)) if *largest != of && *most >= own => self.forget_last_frames(*largest),
                 _ => return false,
             }
+        }
+        true
+    }
+
+    /// Whether the contents lose so many frames if each loses its last ones as long as it has `own` or more. Each that has so many has some to lose: only
+    /// a few are looked at.
+    fn may_lose_frames(&self, wanting: usize, own: usize) -> bool {
+        let mut lost = 0;
+        let mut largest = self.by_frames.iter().rev().take_while(|(most, ..)| *most >= own);
+        while lost < wanting {
+            let Some((_, _, of)) = largest.next() else { return false };
+            lost += self
+                .announcements
+                .get(of)
+                .map_or(0, |announcement| announcement.beyond(own));
         }
         true
     }

@@ -245,3 +245,111 @@ fn frames_that_are_half_of_another_video_are_seconded_by_nobody() {
         assert_eq!(is_within(&finder, &far), !expected, "{kept}");
     }
 }
+
+fn video_name(digest: u128, frames: &[Frame]) -> Name {
+    let video = Video::of_frames(frames.iter().copied()).expect("enough frames");
+    Name::of_video(ContentId(digest), hash(Algorithm::Vpdq, digest), video)
+}
+
+/// An event of content `id` with a digest and its frames.
+fn tells(party: u16, id: u128, name: Name) -> Seen<'static> {
+    Seen {
+        further: vec![name],
+        ..told_by(party, id, &[])
+    }
+}
+
+#[test]
+fn frames_that_find_no_room_are_told_to_who_may_have_some_and_take_none_from_the_topic() {
+    let [clip, other] = [frames(0..20), frames(100..120)];
+    let with_room = |announced_max| {
+        let mut finder = LinkFinder::new(Limits {
+            announced_max,
+            ..Limits::default()
+        });
+        finder.announced(&announcement(5, 5));
+        finder
+    };
+    // There is room for one of the two, and none of the first gives way to a second of its own.
+    let mut full = with_room(80);
+    full.seen(tells(1, 5, video_name(71, &clip)));
+    full.take_further();
+    full.seen(tells(1, 5, video_name(72, &other)));
+    let records = full.take_further();
+    assert_eq!((records.len(), records[0].frames.len()), (1, 20));
+    assert_eq!(records[0].told_by, ToldBy::Alone(PartyId(1)));
+    assert_eq!(full.limits_reached(), 1);
+    let mut reader = with_room(1_000);
+    let record = Name::of_further(ContentId(72), &records[0]);
+    reader.further(ContentId(5), Class::All, &record, Timestamp(0));
+    let links = reader.seen(told_by(3, 9, &copy(&other, 40)));
+    let expected = (9, 5, Evidence::FrameShare(100));
+    assert_eq!(told(&links), [expected]);
+    // Known by its digest, it is nothing new when it comes with its frames once more: the record that has them stays the last.
+    full.seen(tells(2, 5, video_name(72, &other)));
+    assert_eq!(full.take_further(), []);
+    full.further(ContentId(5), Class::All, &record, Timestamp(0));
+    assert_eq!(full.take_further(), []);
+    // Its digest is a hash of the content as before.
+    let same_digest = Name::new(ContentId(72), hash(Algorithm::Vpdq, 72));
+    assert_eq!(
+        told(&full.seen(tells(3, 10, same_digest))),
+        [(10, 5, Evidence::EqualHash)]
+    );
+}
+
+#[test]
+fn nothing_gives_way_where_that_makes_too_little_room() {
+    let mut finder = LinkFinder::new(Limits {
+        announced_max: 400,
+        ..Limits::default()
+    });
+    for id in [5, 6, 7, 8] {
+        finder.announced(&announcement(id, id));
+    }
+    let further = |finder: &mut LinkFinder, content: u128, digest: u128, frames: &[Frame]| {
+        finder.further(
+            ContentId(content),
+            Class::All,
+            &video_name(digest, frames),
+            Timestamp(0),
+        );
+    };
+    // Of a hundred frames the first content has 55 and 5, and the second 35.
+    further(&mut finder, 5, 71, &frames(0..55));
+    further(&mut finder, 5, 72, &frames(100..105));
+    further(&mut finder, 6, 73, &frames(200..235));
+    assert_eq!(finder.limits_reached(), 0);
+    // Sixty want 55: the first would lose its last five, and be smaller than the one that comes.
+    further(&mut finder, 7, 74, &frames(300..360));
+    assert_eq!(finder.limits_reached(), 1);
+    let held = |finder: &LinkFinder, content| {
+        let names = finder.announced.names(ContentId(content), Class::All);
+        names.videos().count()
+    };
+    assert_eq!([5, 6, 7].map(|content| held(&finder, content)), [2, 1, 0]);
+    // Ten want five, which are lost.
+    further(&mut finder, 8, 75, &frames(400..410));
+    assert_eq!([5, 6, 8].map(|content| held(&finder, content)), [1, 1, 1]);
+    assert_eq!(finder.limits_reached(), 2);
+}
+
+#[test]
+fn an_announcement_asks_so_many_entries_of_each_party_whether_they_second_others() {
+    let mut finder = LinkFinder::new(Limits::default());
+    for number in 0..6 {
+        let clip = frames(1_000 * number..1_000 * number + 20);
+        for party in [1, 2] {
+            let digest = 100 * u128::from(party) + u128::from(number);
+            finder.seen(tells(party, 5, video_name(digest, &copy(&clip, usize::from(party)))));
+        }
+        // What has no frames takes no place.
+        let other = Name::new(ContentId(900 + u128::from(number)), hash(Algorithm::Sha256, 900));
+        finder.seen(tells(1, 5, other));
+    }
+    finder.announced(&announcement(5, 5));
+    let told = finder.take_further();
+    let told = told.iter().filter(|told| !told.frames.is_empty());
+    let (seconded, alone): (Vec<_>, Vec<_>) = told.partition(|told| told.told_by == ToldBy::Several);
+    assert_eq!((seconded.len(), alone.len()), (8, 4));
+}

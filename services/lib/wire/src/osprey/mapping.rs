@@ -1,5 +1,6 @@
 //! From an action to an event, by what an operator's file says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hmac::{Hmac, Mac as _};
@@ -270,21 +271,26 @@ impl<'a> Data<'a> {
         self.kept(field, code.filter(|code: &[u8; 2]| code.iter().all(is_letter)))
     }
 
-    /// The frames of a vPDQ signal, an array of texts or the text of one, of which as many are taken at even distances as an event carries.
+    /// The frames of a vPDQ signal, an array of texts or the text of one. Of more than an event carries as many are taken at even distances, of those
+    /// whose quality is good if any is.
     fn frames(&mut self, at: Option<&str>) -> Vec<Frame> {
         let Some(value) = self.optional("frames", at) else {
             return Vec::new();
         };
         let parsed = match value {
-            Value::String(text) => serde_json::from_str(text).ok(),
-            value => Some(value.clone()),
+            Value::String(text) => serde_json::from_str(text).ok().map(Cow::Owned),
+            value => Some(Cow::Borrowed(value)),
         };
-        let texts = parsed.as_ref().and_then(Value::as_array);
+        let texts = parsed.as_deref().and_then(Value::as_array);
         let texts = texts.filter(|texts| texts.len() <= FRAMES_READ_MAX);
         let frames = texts.and_then(|texts| {
-            let step = texts.len().div_ceil(Event::FRAMES_MAX).max(1);
             let frames = texts.iter().map(|text| Frame::from_vpdq(text.as_str()?));
-            let frames: Vec<Frame> = frames.collect::<Option<_>>()?;
+            let mut frames: Vec<Frame> = frames.collect::<Option<_>>()?;
+            let is_good = |frame: &Frame| frame.quality >= Algorithm::PDQ_QUALITY_MIN;
+            if frames.len() > Event::FRAMES_MAX && frames.iter().any(is_good) {
+                frames.retain(is_good);
+            }
+            let step = frames.len().div_ceil(Event::FRAMES_MAX).max(1);
             Some(frames.into_iter().step_by(step).collect())
         });
         self.kept("frames", frames).unwrap_or_default()

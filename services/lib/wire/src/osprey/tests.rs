@@ -149,14 +149,25 @@ fn frames_of_a_video_are_taken_as_vpdq_writes_them() {
     );
     assert_eq!(map(json!([])), (vec![], vec![], vec![]));
     assert_eq!(map(json!(null)), (vec![], vec!["frames"], vec![]), "it is a picture");
+    let even = |numbers: Vec<usize>, step: usize| -> Vec<(u8, u8)> {
+        let taken = numbers.into_iter().step_by(step);
+        taken.map(|number| (number as u8, (number % 101) as u8)).collect()
+    };
+    let is_good = |number: &usize| number % 101 >= 50;
+    let (all, ..) = map(json!(texts(64)));
+    assert_eq!(all, even((0..64).collect(), 1), "there is room for all, good or not");
     let (many, ..) = map(json!(texts(200)));
-    assert_eq!(
-        many,
-        (0..200)
-            .step_by(4)
-            .map(|number| (number as u8, (number % 101) as u8))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(many, even((0..200).filter(is_good).collect(), 2));
+    // What is not matched takes no places: every second one of ten for each place of an event.
+    let half: Vec<String> = (0..640)
+        .map(|number| format!("{:02x}{},{},1", number % 256, "5a".repeat(31), number % 2 * 90))
+        .collect();
+    let (half, ..) = map(json!(half));
+    assert_eq!(half.len(), 64);
+    assert!(half.iter().all(|(_, quality)| *quality == 90));
+    let poor = |count: usize| vec![format!("{},49,1", "5a".repeat(32)); count];
+    let (none_good, ..) = map(json!(poor(128)));
+    assert_eq!(none_good, vec![(0x5a, 49); 64], "whoever reads the event counts it");
     for wrong in [
         json!(7),
         json!("ff"),

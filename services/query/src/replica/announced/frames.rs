@@ -28,7 +28,8 @@ const VIDEOS_MOST: Most = Most {
 };
 /// So many are compared with in each class.
 const COMPARED_MAX: usize = 64;
-/// And so many of one content, which has 64 at most: it leaves room for others.
+/// And so many of one content, which has 64 at most. That leaves room for others, unless as many frames of its videos as `of_frame` are nearer to
+/// each frame of the one that is looked up, or equally near and of a lower id: then no others are looked at.
 const VIDEOS_OF_CONTENT_MAX: usize = 4;
 /// Frames have so much of the room for hashes for their own, beside it: one part of four.
 pub(crate) const FRAMES_PART: usize = 4;
@@ -67,13 +68,29 @@ impl Content {
     pub(super) fn frames(&self) -> usize {
         self.videos.iter().map(|known| known.video.frames().len()).sum()
     }
+
+    /// How many frames it loses with its last videos until it has fewer than `own`.
+    fn beyond(&self, own: usize) -> usize {
+        let (all, mut lost) = (self.frames(), 0);
+        for known in self.videos.iter().rev() {
+            if all - lost < own {
+                break;
+            }
+            lost += known.video.frames().len();
+        }
+        lost
+    }
 }
 
 impl Tables {
     /// Whether there is room for a video of a content, which that is made for: the content with the most frames loses those that came last, unless
-    /// that is the one that these are of, or they would be the most.
+    /// that is the one that these are of, or they would be the most. Where that would not be enough none loses any.
     pub(super) fn make_room_for_frames(&mut self, of: (ContentId, Class), count: usize, frames_max: usize) -> bool {
         let own = count + self.contents.get(&of).map_or(0, Content::frames);
+        let wanting = (self.frames + count).saturating_sub(frames_max);
+        if !self.may_lose_frames(wanting, own) {
+            return false;
+        }
         while self.frames + count > frames_max {
             let largest = self
                 .by_frames
@@ -95,6 +112,21 @@ impl Tables {
             if self.contents.get(&largest).is_some_and(is_empty) {
                 self.contents.remove(&largest);
             }
+        }
+        true
+    }
+
+    /// Whether the contents lose so many frames if each loses its last ones as long as it has `own` or more. Each that has so many has some to lose: only
+    /// a few are looked at.
+    fn may_lose_frames(&self, wanting: usize, own: usize) -> bool {
+        let mut lost = 0;
+        let mut largest = self.by_frames.iter().rev().take_while(|(most, ..)| *most >= own);
+        while lost < wanting {
+            let Some((_, content, class)) = largest.next() else {
+                return false;
+            };
+            let held = self.contents.get(&(*content, *class));
+            lost += held.map_or(0, |held| held.beyond(own));
         }
         true
     }

@@ -317,17 +317,47 @@ fn frames_have_room_of_their_own_and_the_content_with_the_most_gives_way() {
     assert_eq!((found.len(), found[0].by), (1, MatchedHash::Further));
 }
 
+/// A picture of its own for each number.
+fn frame(number: u64) -> [u8; 32] {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    std::array::from_fn(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    })
+}
+
+#[test]
+fn nothing_gives_way_where_that_makes_too_little_room_for_frames() {
+    let table = AnnouncedTable::new(400);
+    let frames = |numbers: std::ops::Range<u64>| -> Vec<[u8; 32]> { numbers.map(frame).collect() };
+    let add = |content: u8, digest: u8, frames: Vec<[u8; 32]>| {
+        let (known, id) = further(content, Class::All, digest);
+        table.add(&FurtherHash { frames, ..known }, id)
+    };
+    let held = |content: u8| {
+        let tables = table.read();
+        let held = tables.contents.get(&(id(&hash(content)), Class::All));
+        held.map_or(0, |held| held.videos.len())
+    };
+    for content in [1, 2, 3, 4] {
+        table.announce(announcement(content, Class::All, 0)).unwrap();
+    }
+    // Of a hundred frames the first has 55 and 5, and the second 35.
+    add(1, 20, frames(0..55)).unwrap();
+    add(1, 21, frames(100..105)).unwrap();
+    add(2, 22, frames(200..235)).unwrap();
+    // Sixty want 55: the first would lose its last five, and be smaller than the one that comes.
+    assert_eq!(add(3, 23, frames(300..360)), Err(TableFull));
+    assert_eq!([1, 2, 3].map(held), [2, 1, 0]);
+    // Ten want five, which are lost.
+    assert_eq!(add(4, 24, frames(400..410)), Err(TableFull));
+    assert_eq!([1, 2, 4].map(held), [1, 1, 1]);
+}
+
 #[test]
 fn a_content_of_many_videos_takes_no_places_of_others_in_a_look_up() {
-    let frame = |number: u64| {
-        let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        std::array::from_fn(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        })
-    };
     let clip: Vec<[u8; 32]> = (0..20).map(frame).collect();
     let table = AnnouncedTable::new(100_000);
     let add = |content: ContentId, digest: u8, frames: Vec<[u8; 32]>| {
