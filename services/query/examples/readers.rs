@@ -2,13 +2,13 @@
 //!
 //! One process serves: a query role with a store of its own, in which twenty families of each of eight scopes move every second. The other one opens the
 //! readers and asks. Both share the machine, so the figures are of both.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
-#[path = "../tests/api/mod.rs"]
+#[path = "../tests/query/api/mod.rs"]
 mod api;
-#[path = "../tests/crowd/mod.rs"]
+#[path = "../tests/query/crowd/mod.rs"]
 mod crowd;
-#[path = "../tests/world/mod.rs"]
+#[path = "../tests/query/world/mod.rs"]
 mod world;
 
 use std::io::{BufRead as _, Write as _};
@@ -19,13 +19,17 @@ use std::time::{Duration, Instant};
 
 use crowd::*;
 use serde_json::{Value, json};
+use tocsin_model::Scope;
 use tocsin_runtime::{Shutdown, http};
+use tocsin_store::{KeySubject, Role, Roles};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use world::*;
 
 const USAGE: &str = "readers --out FILE [--readers N] [--seconds N] [--queries N]";
+/// As many streams as a key may have open unless an operator says otherwise.
+const READERS_OF_A_KEY: usize = 16;
 /// So many connections are opened at a time.
 const OPENING_AT_ONCE: usize = 64;
 /// What was made last has come within this time, or counts as missed.
@@ -62,7 +66,7 @@ async fn serve(readers: usize) {
     let families: Vec<String> = (0..SCOPES)
         .map(|scope| id(Crowd::content(scope, 0)).to_string())
         .collect();
-    let reader_keys = crowd.reader_keys(readers).await;
+    let reader_keys = reader_keys(&crowd, readers).await;
     println!(
         "{}",
         json!({"address": address, "keys": crowd.keys, "reader_keys": reader_keys, "families": families})
@@ -274,6 +278,26 @@ async fn measure(readers: usize, seconds: u64, queries: usize) -> Value {
 }
 
 /// The mix of questions about one scope.
+/// For each scope further keys, so many that `readers` of all scopes share one by sixteen.
+async fn reader_keys(crowd: &Crowd, readers: usize) -> Vec<Vec<String>> {
+    let count = readers.div_ceil(usize::from(SCOPES)).div_ceil(READERS_OF_A_KEY);
+    let mut keys = Vec::new();
+    for scope in 0..SCOPES {
+        let subject = match Crowd::scope(scope) {
+            Scope::Party(party) => KeySubject::Party(party),
+            _ => KeySubject::Coordinators,
+        };
+        let mut of_scope = Vec::new();
+        for _ in 0..count {
+            let roles = Roles::of(&[Role::Reader]);
+            let (_, key) = crowd.bare.store.issue_key(subject, roles).await.unwrap();
+            of_scope.push(key.expose().to_owned());
+        }
+        keys.push(of_scope);
+    }
+    keys
+}
+
 fn paths(family: &str) -> Vec<String> {
     [
         "/v1/trending?window=5m".to_owned(),

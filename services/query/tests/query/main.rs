@@ -1,0 +1,32 @@
+//! Goal: what readers get over HTTP of what the state says, within their scope: figures, lists, look-ups, streams, exports.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod alerts;
+mod announced;
+mod api;
+mod batch;
+mod breakdown;
+mod comparison;
+mod conditional;
+mod counts;
+mod crowd;
+mod export;
+mod freshness;
+mod hidden_look_ups;
+mod hidden_reads;
+mod http;
+mod leak_through;
+mod live;
+mod look_ups;
+mod look_ups_by_frames;
+mod members;
+mod merged;
+mod moved;
+mod pages;
+mod readers;
+mod recorded;
+mod refused_look_ups;
+mod replica;
+mod shares;
+mod stream;
+mod world;
