@@ -97,6 +97,29 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Measures how soon claims at a rate are answered, and whether by one of the best cases.
+    Claims {
+        #[command(flatten)]
+        run: Run,
+        /// The URL of an empty PostgreSQL database.
+        #[arg(long)]
+        postgres: String,
+        /// Open cases; on SQLite a tenth of them.
+        #[arg(long, default_value_t = 1_000_000)]
+        cases: usize,
+        /// Families of them whose figures move every second.
+        #[arg(long, default_value_t = 4_096)]
+        moving: usize,
+        /// Claims a second; on SQLite a quarter of them.
+        #[arg(long, default_value_t = 200.0)]
+        rate: f64,
+        /// How long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Decides which figures move and who claims what.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Measures the index of PDQ hashes on one thread.
     Matcher {
         /// Where the figures go, as JSON.
@@ -318,6 +341,25 @@ fn main() -> anyhow::Result<()> {
                 seed,
             };
             measure::run_casework(&run.plan(0, 0), &postgres, contest)
+        }
+        Command::Claims {
+            run,
+            postgres,
+            cases,
+            moving,
+            rate,
+            seconds,
+            seed,
+        } => {
+            let flow = measure::Flow {
+                cases,
+                moving,
+                rate,
+                lasts: Duration::from_secs(seconds),
+                dispatchers: 2,
+                seed,
+            };
+            measure::run_claims(&run.plan(0, 0), &postgres, flow)
         }
         Command::Matcher {
             out,

@@ -15,7 +15,7 @@ def figures(path):
     return found
 
 
-throughput, latency, scale, overload, soak, matcher, http, casework, listed = map(figures, sys.argv[1:])
+throughput, latency, scale, overload, soak, matcher, http, casework, listed, claims = map(figures, sys.argv[1:])
 for name in ("core", "intake_core", "pipeline", "do_nothing"):
     assert throughput[f"{name}_events_per_second"] > 1_000, name
 for suffix in ("", "_batched"):
@@ -58,4 +58,10 @@ for prefix in ("", "sqlite_"):
     for name in ("double_leases", "lost_cases", "lost_decisions", "unpublished_decisions"):
         assert casework[f"{prefix}{name}"] == 0, prefix + name
 assert casework["unanswered"] > 0, "a dispatcher was killed while people asked it"
+for prefix in ("", "sqlite_"):
+    found = {name: claims[f"{prefix}{name}"] for name in ("claims", "claims_unanswered", "order_agreement")}
+    assert found["claims"] >= (200 if prefix == "" else 50) and found["claims_unanswered"] == 0, found
+    # A shared machine may be late by a second at times; what goes by another order agrees with one in a hundred.
+    assert found["order_agreement"] >= 0.9, found
+    assert claims[f"{prefix}claims_for_longest_waiting"] > 0, "one in ten is for what waits longest"
 print(f"alerts after {quantiles[0]} ms in the median, {quantiles[1]} ms at the 99th percentile, {quantiles[3]} ms at most")

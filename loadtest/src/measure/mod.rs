@@ -2,6 +2,7 @@
 
 mod allocations;
 mod casework;
+mod claims;
 mod commits;
 mod core;
 mod corpus;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 pub use casework::Contest;
+pub use claims::Flow;
 pub use latency::Traffic;
 pub use peers::PeersPlan;
 pub use report::Figures;
@@ -141,6 +143,26 @@ pub fn run_casework(plan: &Plan, postgres: &str, contest: Contest) -> anyhow::Re
     };
     let file = casework::in_file(directory.path());
     figures.add_casework("sqlite_", &casework::contest(&plan.bootstrap, &file, alone)?);
+    figures.print();
+    figures.write(&plan.out, &machine, &plan.commit)
+}
+
+/// Measures claims at a rate on a long queue whose figures move, on PostgreSQL with two dispatchers, and on SQLite with one at a quarter of the rate
+/// on a tenth of the cases; prints a table and writes the file.
+pub fn run_claims(plan: &Plan, postgres: &str, flow: Flow) -> anyhow::Result<()> {
+    let machine = report::machine()?;
+    let mut figures = Figures::default();
+    pipeline::prepare(&plan.bootstrap)?;
+    figures.add_claims("", &claims::measure(&plan.bootstrap, postgres, flow)?);
+    let directory = tempfile::tempdir()?;
+    let alone = Flow {
+        cases: flow.cases / 10,
+        rate: flow.rate / 4.0,
+        dispatchers: 1,
+        ..flow
+    };
+    let file = casework::in_file(directory.path());
+    figures.add_claims("sqlite_", &claims::measure(&plan.bootstrap, &file, alone)?);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }

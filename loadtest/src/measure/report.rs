@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::casework::Outcome as Casework;
+use super::claims::Outcome as Claims;
 use super::core;
 use super::corpus::Framing;
 use super::http::Http;
@@ -138,6 +139,23 @@ impl Figures {
             ("cpu_ns_per_event_gateway", nanoseconds_each(http.gateway, http.events)),
         ] {
             self.set(name, value);
+        }
+    }
+
+    pub(super) fn add_claims(&mut self, prefix: &str, outcome: &Claims) {
+        let milliseconds = |quantile| outcome.answered.value_at_quantile(quantile) as f64 / 1_000.0;
+        for (name, value) in [
+            ("cases", outcome.flow.cases as f64),
+            ("moving_families", outcome.flow.moving as f64),
+            ("claims", outcome.agreement.claims as f64),
+            ("claims_unanswered", outcome.unanswered as f64),
+            ("claims_for_longest_waiting", outcome.agreement.waiting as f64),
+            ("order_agreement", outcome.agreement.share()),
+            ("claim_ms_p50", milliseconds(0.5)),
+            ("claim_ms_p99", milliseconds(0.99)),
+            ("claim_ms_max", milliseconds(1.0)),
+        ] {
+            self.set(&format!("{prefix}{name}"), value);
         }
     }
 

@@ -2,7 +2,7 @@
 //! killed meanwhile.
 
 mod moderators;
-mod seed;
+pub(super) mod seed;
 mod verdict;
 
 use std::path::Path;
@@ -177,7 +177,7 @@ pub(super) fn serve_dispatcher(
 }
 
 /// A key of a moderator of the coordinators.
-async fn moderators_key(store: &Store) -> anyhow::Result<String> {
+pub(super) async fn moderators_key(store: &Store) -> anyhow::Result<String> {
     let roles = tocsin_store::Roles::of(&[Role::Moderator, Role::Reader]);
     let (_, key) = store.issue_key(KeySubject::Coordinators, roles).await?;
     Ok(key.expose().to_owned())

@@ -10,9 +10,9 @@ use super::moderators_key;
 use crate::measure::pipeline::now;
 
 /// Alerts applied at a time.
-const LOT: u64 = 500;
+pub(in crate::measure) const LOT: u64 = 500;
 
-/// Opens so many cases of the coordinators in an empty store, each of a priority of its own; a key to work on them.
+/// Opens so many cases of the coordinators in an empty store, each of a priority of its own and in no order of time; a key to work on them.
 pub(super) async fn cases(url: &str, count: u64) -> anyhow::Result<String> {
     let store = Store::open(url).await?;
     let queue = store.queue_counts().await?;
@@ -25,7 +25,12 @@ pub(super) async fn cases(url: &str, count: u64) -> anyhow::Result<String> {
     let mut opened = 0;
     for first in (0..count).step_by(LOT as usize) {
         let alerts: Vec<Alert> = (first..(first + LOT).min(count))
-            .map(|number| alert(number, at))
+            .map(|number| {
+                let family = u128::from(number) + 1;
+                let hash = ContentHash::from_bytes(Algorithm::Md5, family.to_be_bytes().to_vec(), None);
+                let priority = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64;
+                alert((ContentId(family), hash.expect("an MD5 has 16 bytes")), priority, at)
+            })
             .collect();
         opened += store.apply_alerts(&alerts, UNREVIEWED_BELOW).await?.opened;
     }
@@ -34,21 +39,18 @@ pub(super) async fn cases(url: &str, count: u64) -> anyhow::Result<String> {
     Ok(key)
 }
 
-/// The first alert about a family of this number. Priorities have no order in time.
-fn alert(number: u64, at: Timestamp) -> Alert {
-    let family = u128::from(number) + 1;
+/// The first alert about a family of one content.
+pub(in crate::measure) fn alert((content, hash): (ContentId, ContentHash), priority: f64, at: Timestamp) -> Alert {
     let accounts = Estimate {
         estimate: 30.0,
         low: 30.0,
         high: 30.0,
     };
-    let priority = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64;
     Alert {
-        id: AlertId(family),
+        id: AlertId(content.0),
         scope: Scope::Coordinators,
-        family: FamilyId(ContentId(family)),
-        hash: ContentHash::from_bytes(Algorithm::Md5, family.to_be_bytes().to_vec(), None)
-            .expect("an MD5 has 16 bytes"),
+        family: FamilyId(content),
+        hash,
         level: AlertLevel::Raised,
         episode: 1,
         rule_version: 1,
