@@ -95,11 +95,11 @@ def check_config(text: str, wanted: dict) -> None:
 
 
 def check_secret_files(role: str, pod: dict, secrets: dict) -> None:
-    """Files of secrets stand in the pods of the one role that reads them."""
-    for value, owner in (("ospreyMappings", "intake"), ("followCredentials", "dispatcher")):
+    """Files of secrets stand in the pods of the roles that read them."""
+    for value, owners in (("ospreyMappings", ("intake", "dispatcher")), ("followCredentials", ("dispatcher",))):
         name = secrets.get(value, {}).get("name")
         mounted = [volume["name"] for volume in pod["volumes"] if name and volume.get("secret", {}).get("secretName") == name]
-        check(len(mounted) == (1 if name and role == owner else 0), f"{role}: {value} is not where it is read, or elsewhere")
+        check(len(mounted) == (1 if name and role in owners else 0), f"{role}: {value} is not where it is read, or elsewhere")
         for volume in mounted:
             mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == volume]
             check(len(mounts) == 1 and mounts[0]["readOnly"], f"{role}: {value} is not mounted to be read")

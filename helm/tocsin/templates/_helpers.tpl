@@ -203,7 +203,7 @@ spec:
         - name: config
           mountPath: /etc/tocsin
           readOnly: true
-        {{- if and (eq .role "intake") .root.Values.secrets.ospreyMappings.name }}
+        {{- if and (has .role (list "intake" "dispatcher")) .root.Values.secrets.ospreyMappings.name }}
         - name: osprey
           mountPath: /etc/tocsin-osprey
           readOnly: true
@@ -223,7 +223,7 @@ spec:
     - name: config
       configMap:
         name: {{ include "tocsin.name" .root }}
-    {{- if and (eq .role "intake") .root.Values.secrets.ospreyMappings.name }}
+    {{- if and (has .role (list "intake" "dispatcher")) .root.Values.secrets.ospreyMappings.name }}
     - name: osprey
       secret:
         secretName: {{ .root.Values.secrets.ospreyMappings.name }}

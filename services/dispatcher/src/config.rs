@@ -3,6 +3,7 @@ use tocsin_casework::PauseRules;
 use tocsin_model::Milliseconds;
 use tocsin_runtime::{MemoryPart, Refusal};
 
+use crate::accounts::{READING_BYTES, READINGS_MAX};
 use crate::deliveries::Networks;
 use crate::follow::FollowConfig;
 
@@ -93,6 +94,10 @@ impl DispatcherConfig {
             MemoryPart {
                 of: "dispatcher.member_contents_max",
                 bytes: u64::from(self.member_contents_max) * MEMBER_CONTENT_BYTES,
+            },
+            MemoryPart {
+                of: "readings of accounts",
+                bytes: READINGS_MAX as u64 * READING_BYTES,
             },
         ]
     }

@@ -22,6 +22,7 @@
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
+//! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept nowhere.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -29,6 +30,7 @@
 //!
 //! Start reading at [`spawn`], then [`router`].
 
+mod accounts;
 mod acknowledging;
 mod alert_reader;
 mod alerts;
@@ -60,6 +62,7 @@ use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
 use tocsin_wire::Names;
 
+pub use accounts::IngestForm;
 pub use config::DispatcherConfig;
 pub use deliveries::{EndpointRefused, check_endpoint, new_signing_secret};
 pub use follow::{FollowConfig, FollowError, FollowKind};
@@ -87,6 +90,8 @@ pub struct DispatcherParts {
     pub partitions: PartitionCount,
     /// How many copies make a content hot: `detector.promote_at`, the same everywhere.
     pub promote_at: u32,
+    /// How events stand in ingest topics, as intake reads them.
+    pub ingest_form: IngestForm,
     /// Where metrics go.
     pub registry: Registry,
     /// Set once the registry of parties is on the log.
@@ -132,6 +137,8 @@ pub struct Dispatcher {
     ranking: ranking::Ranking,
     /// Which families joined which.
     carrying: carrying::Carrying,
+    /// Whose accounts uploaded what.
+    accounts: Arc<accounts::Accounts>,
     incidents: incidents::Incidents,
 }
 
@@ -165,6 +172,12 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         ranking: ranking::Ranking::new(&parts.config),
         carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
         incidents: incidents::Incidents::new(parts.partitions, parts.promote_at),
+        accounts: Arc::new(accounts::Accounts::new(
+            parts.log.clone(),
+            parts.key.clone(),
+            parts.ingest_form,
+            &parts.registry,
+        )?),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,

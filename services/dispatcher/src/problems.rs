@@ -18,6 +18,20 @@ pub const COORDINATORS_ONLY: ProblemKind = ProblemKind {
     title: "What this changes holds for everyone, so only coordinators may",
 };
 
+/// The key is not a party's.
+pub const PARTIES_ONLY: ProblemKind = ProblemKind {
+    status: 403,
+    code: "parties_only",
+    title: "Accounts are told to the party whose platforms they are on, and to nobody else",
+};
+
+/// Another reading of accounts is under way.
+pub const ACCOUNTS_BUSY: ProblemKind = ProblemKind {
+    status: 429,
+    code: "accounts_busy",
+    title: "A party reads one page of accounts at a time, and the process two",
+};
+
 /// An action of Coop that no person did.
 pub const NOT_A_PERSON: ProblemKind = ProblemKind {
     status: 422,
@@ -248,6 +262,8 @@ mod tests {
             NOT_A_PERSON.code,
             ACTION_UNMAPPED.code,
             COORDINATORS_ONLY.code,
+            PARTIES_ONLY.code,
+            ACCOUNTS_BUSY.code,
             NO_SUCH_PARTY.code,
             problem::AUDIT_UNAVAILABLE.code,
         ];

@@ -1,6 +1,7 @@
 //! Goal: the whole path, from an event to a decision, on the embedded log and on Kafka.
 #![allow(clippy::unwrap_used, missing_docs, clippy::large_futures)]
 
+mod accounts;
 mod casework;
 mod cluster;
 mod control;

@@ -55,6 +55,12 @@ impl Carrying {
         self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
     }
 
+    /// The announced members of a family as a team sees it.
+    pub(crate) fn members_of(&self, team: Team, family: FamilyId) -> Vec<ContentId> {
+        let members = self.lock().members_of(team, family);
+        members.into_iter().map(|member| member.content).collect()
+    }
+
     /// The family that a content belongs to for everybody, likewise.
     pub(crate) fn family_for_all(&self, content: ContentId) -> Option<FamilyId> {
         self.lock().family_for_all(content)

@@ -5,6 +5,7 @@
 //! otherwise refuse every decision.
 
 mod access;
+mod accounts;
 mod acknowledgements;
 mod appeal_documents;
 mod appeals;
@@ -72,6 +73,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(case_clocks::read_case_clocks, case_clocks::tell_clock))
         .routes(routes!(acknowledgements::read_acknowledgements))
         .routes(routes!(acknowledgements::read_unconfirmed))
+        .routes(routes!(accounts::read_accounts))
         .routes(routes!(handling::hand_over_case))
         .routes(routes!(handling::escalate_case))
         .routes(routes!(handling::hold_case))

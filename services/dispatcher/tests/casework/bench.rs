@@ -132,6 +132,7 @@ impl Bench {
             key: DeploymentKey::from_bytes([7; 32]),
             partitions: PartitionCount::new(4).unwrap(),
             promote_at: 3,
+            ingest_form: tocsin_dispatcher::IngestForm::default(),
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "the registry of parties"),
         };

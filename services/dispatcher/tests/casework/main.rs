@@ -3,6 +3,8 @@
 //! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod account_turns;
+mod accounts;
 mod acknowledgements;
 mod appeals;
 mod audit;

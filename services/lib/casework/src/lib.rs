@@ -42,6 +42,7 @@ mod ranks;
 mod review;
 mod ruling;
 mod tool;
+mod uploaders;
 
 pub use acknowledgement::{
     Acknowledgement, Awaiting, Awaits, CLOSE_BITS_MAX, ESCALATE_AFTER, Heard, Occurrences, OnReupload,
@@ -76,3 +77,6 @@ pub use review::{
 };
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};
 pub use tool::{TOOL_BYTES_MAX, ToolAddress, ToolAddressError};
+pub use uploaders::{
+    MEMBERS_OF_UPLOADER_MAX, MemberUpload, TookUpload, UploadCounts, UploadKind, Uploader, UploaderOrder, Uploaders,
+};

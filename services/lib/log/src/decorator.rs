@@ -51,6 +51,14 @@ pub trait LogDecorator: Send + Sync + 'static {
         self.inner().bounds(partition)
     }
 
+    /// See [`Log::offset_at`].
+    ///
+    /// # Errors
+    /// As there.
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        self.inner().offset_at(partition, at_ms)
+    }
+
     /// See [`Log::ends`].
     ///
     /// # Errors
@@ -124,6 +132,10 @@ impl<T: LogDecorator> Log for T {
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
         LogDecorator::bounds(self, partition)
+    }
+
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        LogDecorator::offset_at(self, partition, at_ms)
     }
 
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {

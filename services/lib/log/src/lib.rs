@@ -53,6 +53,10 @@ pub trait Log: Send + Sync + 'static {
     /// First offset still held, and the offset the next record will get (of Kafka: the high watermark, open transactions included).
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError>;
 
+    /// The offset of the first record that was appended at or after a time (milliseconds since 1970), or the offset that the next record will get
+    /// where none was. Of a topic of Kafka that others may stamp: by those stamps.
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError>;
+
     /// The offsets that the next records will get, as [`Log::bounds`] tells them, if all can be told within `time_max`. For those who show
     /// a lag on a thread that has other work: they do without rather than wait for a broker.
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError>;

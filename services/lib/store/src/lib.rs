@@ -70,11 +70,11 @@ pub use audit::{
     PageOf, RECORDS_WAITING_MAX,
 };
 pub use cases::{
-    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, Choice, Commanded,
-    Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase, FamilySaid, FannedOut,
-    Followed, FollowedDecision, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember, MemberAcknowledgement, MemberTally,
-    Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX,
-    UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
+    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, CaseContents,
+    Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase,
+    FamilySaid, FannedOut, Followed, FollowedDecision, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember,
+    MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR,
+    STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
 };
 pub use clock::Clock;
 pub use delivery::{

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::accounts::AccountsArguments;
 use super::api::{Api, print};
 use super::casework_text::{
     acknowledgements_text, case_text, clocks_text, history_text, pause_text, queue_text, shift_text, unconfirmed_text,
@@ -100,6 +101,8 @@ enum Step {
         /// The case.
         id: String,
     },
+    /// List the accounts of your own platforms that uploaded members of a case's family, by your pseudonyms.
+    Accounts(AccountsArguments),
     /// List the decisions of your team that your platforms did not confirm.
     Unconfirmed,
     /// Keep when something first happened on a platform that no event tells of.
@@ -274,6 +277,10 @@ impl CaseCommand {
             Step::Unconfirmed => {
                 let told = source.get("/v1/unconfirmed").await?.document()?;
                 return self.api.show(&told, unconfirmed_text);
+            }
+            Step::Accounts(asked) => {
+                let accounts = asked.gathered(source).await?;
+                return self.api.show(&accounts, |accounts| asked.text(accounts));
             }
             Step::Acknowledgements { id } => {
                 let told = source.get(&step_path(id, "acknowledgements")).await?.document()?;

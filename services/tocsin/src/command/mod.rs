@@ -1,5 +1,6 @@
 //! The command line.
 
+mod accounts;
 mod api;
 mod appeal;
 mod audit;

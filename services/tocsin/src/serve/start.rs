@@ -1,12 +1,13 @@
 //! How each role starts. One function a role: what it needs from the process, its routes, its threads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tocsin_detector::DetectorSetup;
-use tocsin_dispatcher::DispatcherParts;
+use tocsin_dispatcher::{DispatcherParts, IngestForm};
 use tocsin_gateway::Gateway;
-use tocsin_intake::IntakeSetup;
+use tocsin_intake::{IntakeConfig, IntakeSetup, TimeSource};
 use tocsin_model::DeploymentKey;
 use tocsin_query::QueryParts;
 use tocsin_store::Store;
@@ -102,6 +103,7 @@ async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
         key: process.deployment_key.clone(),
         partitions: process.config.sightings_partitions(),
         promote_at: process.config.detector.promote_at,
+        ingest_form: ingest_form(&process.config.intake),
         registry: process.registry.clone(),
         readiness: process.readiness.flag("dispatcher", "announcing the parties"),
     };
@@ -128,6 +130,30 @@ fn query(process: &mut Process) -> anyhow::Result<()> {
     let (router, _) = tocsin_query::router(state);
     process.add_routes(router);
     Ok(())
+}
+
+/// How intake reads events, for the dispatcher, which reads a party's own again. A mapping that is not here leaves that party's actions unread there, and
+/// its events are read all the same.
+fn ingest_form(config: &IntakeConfig) -> IngestForm {
+    let mut mappings = BTreeMap::new();
+    for (party, file) in &config.osprey_mappings {
+        let alone = IntakeConfig {
+            osprey_mappings: BTreeMap::from([(party.clone(), file.clone())]),
+            ..config.clone()
+        };
+        match alone.mappings() {
+            Ok(read) => mappings.extend(read),
+            Err(error) => tracing::warn!(
+                error = tocsin_runtime::roles::chain(&error),
+                "actions of a party cannot be read again: accounts that only they name are not told"
+            ),
+        }
+    }
+    IngestForm {
+        schemas: config.schemas(),
+        mappings,
+        stamped_by_log: config.time_source == TimeSource::Log,
+    }
 }
 
 /// What all detectors share; the query role reads their bytes.

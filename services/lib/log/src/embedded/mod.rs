@@ -256,6 +256,11 @@ impl Log for EmbeddedLog {
         Ok(topic.bounds(partition.partition).expect("the partition was checked"))
     }
 
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        self.shared.refuse_closed()?;
+        read::offset_at(&self.shared, partition, at_ms)
+    }
+
     fn ends(&self, partitions: &[TopicPartition], _time_max: Duration) -> Result<Vec<u64>, LogError> {
         let end = |partition: &TopicPartition| Ok(self.bounds(partition)?.1);
         partitions.iter().map(end).collect()

@@ -115,6 +115,34 @@ fn read_one(
     Ok(handed)
 }
 
+/// By halves: the stamps of a partition never go back.
+pub(super) fn offset_at(shared: &Shared, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+    let topic = shared.catalogue.topic_of(partition)?;
+    let (mut low, end) = topic.bounds(partition.partition).expect("the partition was checked");
+    let database = shared.database()?;
+    let transaction = database.begin_read().map_err(failed("begin to read"))?;
+    let records = transaction
+        .open_table(tables::RECORDS)
+        .map_err(failed("open the records"))?;
+    let key = |offset| (topic.row.id, partition.partition, offset);
+    let mut high = end;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut range = records.range(key(middle)..key(high)).map_err(failed("read records"))?;
+        // None: there is a gap up to what is known to be late enough.
+        let Some(entry) = range.next() else {
+            high = middle;
+            continue;
+        };
+        let (found, value) = entry.map_err(failed("read a record"))?;
+        match tables::stamp_of(value.value())? >= at_ms {
+            true => high = middle,
+            false => low = found.value().2 + 1,
+        }
+    }
+    Ok(low)
+}
+
 /// See [`TailReader`].
 pub(super) struct Tail {
     pub(super) shared: Arc<Shared>,

@@ -102,6 +102,25 @@ impl Shared {
         Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
     }
 
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        let end = self.bounds(partition)?.1;
+        // In a question for offsets the time stands in place of the offset. Times below zero are logical ones there.
+        let time = Some(at_ms.max(0).cast_unsigned());
+        let asked_for = |left| {
+            let found = self.queries.offsets_for_times(list([(partition, time)]), left);
+            while self.queries.poll(Duration::ZERO).is_some() {}
+            found
+        };
+        let found = asked(QUERY_TIME_MAX, asked_for);
+        let found = found.map_err(|error| named(error, "ask for the offset at a time", partition))?;
+        let element = found.find_partition(&partition.topic, number(partition));
+        let offset = element.and_then(|element| element.offset().to_raw());
+        // Without such a record the answer is the logical offset of the end.
+        Ok(offset
+            .filter(|offset| *offset >= 0)
+            .map_or(end, |offset| end.min(offset.cast_unsigned())))
+    }
+
     /// What both logs refuse before anything is sent.
     fn check(&self, append: &Append) -> Result<(), LogError> {
         let declared = self.record_bytes_max.lock().expect("no holder of this lock panics");
@@ -135,6 +154,10 @@ impl Log for KafkaLog {
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
         self.shared.bounds(partition)
+    }
+
+    fn offset_at(&self, partition: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        self.shared.offset_at(partition, at_ms)
     }
 
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {

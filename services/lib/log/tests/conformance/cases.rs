@@ -1,6 +1,6 @@
 //! What both logs promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tocsin_log::*;
@@ -465,6 +465,61 @@ pub fn bounds_move_with_the_appends(site: &mut Site) {
     assert_eq!(site.log().ends(&both, LIMIT).unwrap(), [0, 3]);
     let refused = site.log().ends(&[at(&topic, 0), at(&topic, 2)], LIMIT);
     assert!(matches!(refused, Err(LogError::NoSuchPartition { .. })), "{refused:?}");
+}
+
+pub fn a_time_leads_to_the_first_record_that_is_not_older(site: &mut Site) {
+    let topic = site.topic("t", 2, Cleanup::Delete);
+    let to = at(&topic, 1);
+    let log = site.log();
+    assert_eq!(log.offset_at(&to, 0).unwrap(), 0, "nothing was written");
+    let mut committer = log.committer(&site.name("c")).unwrap();
+    for round in 0..6 {
+        // Stamps of their own: each waits for the clock to go on. A unit leaves a gap on Kafka.
+        let last = contents(log.as_ref(), &to)
+            .last()
+            .map_or(0, |record| record.appended_at_ms);
+        until("the clock goes on", || {
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap();
+            now.as_millis() as i64 > last
+        });
+        let appends: Vec<Append> = (0..3).map(|n| value(&to, format!("{round}.{n}"))).collect();
+        match round % 2 {
+            0 => drop(site.append(appends)),
+            _ => {
+                let positions = Vec::new();
+                let unit = Unit { appends, positions };
+                committer.commit(&Membership::Absent(String::new()), unit).unwrap();
+            }
+        }
+    }
+    let records = contents(log.as_ref(), &to);
+    let end = log.bounds(&to).unwrap().1;
+    let read_from = |at_ms: i64| -> Vec<String> {
+        let from = log.offset_at(&to, at_ms).unwrap();
+        let mut read = Vec::new();
+        read_through(log.as_ref(), &to, from.., &|| false, &mut |record| {
+            read.push(text(&record.to_record()))
+        })
+        .unwrap();
+        read
+    };
+    let stamps: Vec<i64> = records.iter().map(|record| record.appended_at_ms).collect();
+    let times: BTreeSet<i64> = stamps.iter().flat_map(|stamp| [stamp - 1, *stamp, stamp + 1]).collect();
+    for at_ms in times {
+        let wanted = records.iter().filter(|record| record.appended_at_ms >= at_ms);
+        assert_eq!(
+            read_from(at_ms),
+            wanted.map(text).collect::<Vec<_>>(),
+            "{at_ms} of {stamps:?}"
+        );
+    }
+    assert_eq!(log.offset_at(&to, i64::MIN).unwrap(), 0);
+    assert_eq!(log.offset_at(&to, i64::MAX / 2).unwrap(), end);
+    assert_eq!(log.offset_at(&at(&topic, 0), 0).unwrap(), 0);
+    let nowhere = log.offset_at(&at("none", 0), 0);
+    assert!(matches!(nowhere, Err(LogError::NoSuchPartition { .. })), "{nowhere:?}");
 }
 
 /// What a poll hands its records to.

@@ -37,6 +37,7 @@ both_logs!(
     a_tail_reader_waits_for_what_comes,
     reading_through_ends_at_the_end_that_was_asked_for,
     bounds_move_with_the_appends,
+    a_time_leads_to_the_first_record_that_is_not_older,
     one_poll_brings_no_more_bytes_than_its_limit,
     what_a_topic_does_not_allow_is_refused,
     a_gapless_appender_appends_nothing_behind_a_failure,

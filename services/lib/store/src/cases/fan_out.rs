@@ -21,7 +21,7 @@ pub const FAN_OUT_MAX: usize = 1_000;
 const ROWS_PER_STATEMENT: usize = 200;
 
 /// No appeal took the member (`member_decisions m`) out of what the team decided up to its decision (`decisions d`).
-const IS_NOT_EXCEPTED: &str = "NOT EXISTS (SELECT 1 FROM appeal_exceptions x WHERE x.team = m.team AND x.content = m.content AND x.excepted_at >= d.decided_at)";
+pub(super) const IS_NOT_EXCEPTED: &str = "NOT EXISTS (SELECT 1 FROM appeal_exceptions x WHERE x.team = m.team AND x.content = m.content AND x.excepted_at >= d.decided_at)";
 
 /// A decision whose family's members are to be told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Goal: cases go where their families go, once, whoever says it and in whatever order; what people did with them is not lost, and old ids answer.
 
 use tocsin_casework::{
-    By, Case, CaseId, CaseState, ClockKind, Command, Draft, Filing, MergedLease, NoticeCommand, NoticeKind,
-    NoticeOutcome, PlatformClocks, Refusal, Resting,
+    By, Case, CaseId, CaseState, ClockKind, Command, Draft, FamilyMember, Filing, MergedLease, NoticeCommand,
+    NoticeKind, NoticeOutcome, PlatformClocks, Refusal, Resting,
 };
 use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Timestamp, Verdict};
-use tocsin_store::{About, Carried, FamilySaid, Store};
+use tocsin_store::{About, Carried, FamilySaid, FannedOut, Store};
 
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, on_both};
 use crate::{ANNA, BEN, queue, refusal};
@@ -399,6 +399,74 @@ async fn whoever_waits_for_an_answer_is_answered_about_the_case_they_named() {
             (ids[0], 1),
             "it joins the case that people see"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_knows_the_contents_of_all_that_went_into_it_and_of_nothing_else() {
+    on_both(async |f| {
+        let ids = cases(f, 3).await;
+        let of = async |id: CaseId| f.store.case_contents(COORDINATORS, id, 100).await.unwrap();
+        let contents = |numbers: &[u128]| numbers.iter().map(|number| ContentId(*number)).collect();
+        let alone = of(ids[0]).await;
+        assert_eq!(
+            (alone.case, alone.family, alone.contents),
+            (ids[0], FamilyId(ContentId(1)), contents(&[1]))
+        );
+        // A member that was told of the decision is known when nobody announces it any more.
+        decided(f, ids[1], Verdict::Violating).await;
+        let member = FamilyMember {
+            content: ContentId(77),
+            hash: f.store.case(COORDINATORS, ids[1]).await.unwrap().0.hash,
+            said_at: Timestamp(START.0),
+            is_for_all: true,
+        };
+        let told = f.store.fan_out((COORDINATORS, FamilyId(ContentId(2))), &[member]).await;
+        assert_eq!(told.unwrap(), FannedOut::Told(1));
+        assert_eq!(of(ids[1]).await.contents, contents(&[2, 77]));
+        assert_eq!(
+            f.store.case_contents(COORDINATORS, ids[1], 0).await.unwrap().contents,
+            contents(&[2])
+        );
+
+        // By whichever id it is asked for.
+        carry(&f.store, (2, 1, 5)).await;
+        for id in [ids[0], ids[1]] {
+            let whole = of(id).await;
+            assert_eq!(
+                (whole.case, whole.family, whole.contents),
+                (ids[0], FamilyId(ContentId(1)), contents(&[1, 2, 77]))
+            );
+        }
+        assert_eq!(of(ids[2]).await.contents, contents(&[3]));
+        let (case, now) = f.store.case(COORDINATORS, ids[0]).await.unwrap();
+        let since = of(ids[0]).await.since;
+        assert_eq!(
+            (since, since.is_some_and(|since| since <= now)),
+            (case.first_seen.map(|seen| seen.min(case.opened_at)), true)
+        );
+        let earlier = since.unwrap() - Milliseconds(1_000);
+        let seen = [(PlatformId(1), ClockKind::FirstSeen, earlier)].to_vec();
+        let observed = tocsin_store::Observed {
+            clocks: seen,
+            ..tocsin_store::Observed::default()
+        };
+        f.store
+            .observe(COORDINATORS, FamilyId(ContentId(2)), &observed)
+            .await
+            .unwrap();
+        assert_eq!(
+            of(ids[0]).await.since,
+            Some(earlier),
+            "what was seen of a family that joined counts"
+        );
+
+        let alpha = tocsin_casework::Team::Party(tocsin_model::PartyId(1));
+        for (team, id) in [(alpha, ids[0]), (COORDINATORS, CaseId(0xdead))] {
+            let refused = f.store.case_contents(team, id, 100).await;
+            assert_eq!(refusal(refused), Refusal::NoSuchCase);
+        }
     })
     .await;
 }
