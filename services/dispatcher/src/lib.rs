@@ -133,7 +133,12 @@ pub struct Dispatcher {
     /// Which families joined which.
     carrying: carrying::Carrying,
     incidents: incidents::Incidents,
+    /// So many reports may be made at a time: each reads for a while.
+    reports: tokio::sync::Semaphore,
 }
+
+/// So many reports are made at a time.
+const REPORTS_MAX: usize = 2;
 
 impl Dispatcher {
     /// The names as they are known now.
@@ -165,6 +170,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         ranking: ranking::Ranking::new(&parts.config),
         carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
         incidents: incidents::Incidents::new(parts.partitions, parts.promote_at),
+        reports: tokio::sync::Semaphore::new(REPORTS_MAX),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,

@@ -21,5 +21,6 @@ mod links;
 mod notices;
 mod ranking;
 mod receiver;
+mod reports;
 mod reviews;
 mod streams;

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use tocsin_model::{ContentId, PlatformId, RecommendedAction, Timestamp, Verdict};
 
-use crate::day::{Day, Period};
+use crate::day::Day;
 use crate::row::ContentKind;
 
 /// So many statements are taken in one request.
@@ -131,7 +131,7 @@ pub enum LeftOut {
     NoContentDate,
 }
 
-/// The draft of a restriction, if its removal was confirmed in the period and one can be made.
+/// The draft of a restriction.
 ///
 /// # Errors
 /// See [`LeftOut`].
@@ -230,13 +230,6 @@ fn may_name_somebody(policy: &str) -> bool {
         };
         character == '@' || digits > DIGITS_MAX
     })
-}
-
-impl RestrictionRow {
-    /// Whether its removal was confirmed on one of these days.
-    pub fn is_of(&self, period: &Period) -> bool {
-        period.holds(self.removed_at)
-    }
 }
 
 impl LeftOut {

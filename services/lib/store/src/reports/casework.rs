@@ -6,7 +6,7 @@ use tocsin_casework::{Awaits, PlatformClocks, Resting};
 use tocsin_model::{PlatformId, RecommendedAction, Timestamp, Verdict};
 use tocsin_report::{CaseRow, ContentKind, DecisionRow, RemovalRow};
 
-use super::{OUT_BEFORE, Reading};
+use super::Reading;
 use crate::cases::{clock, time_if_any, verdict};
 use crate::database::{Row, Transaction, Value, values_from};
 use crate::decision_json::grounds_from_json;
@@ -79,12 +79,12 @@ impl Reading {
             "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
              a.recommended_at, (SELECT count(*) FROM notices n WHERE n.case_id = c.case_id AND n.kind = 1 AND n.received_at <= w.out_at) AS orders \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
-             JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at >= $2 AND w.out_at < $3 AND {STANDS} \
+             JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND {STANDS} \
+             AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
              AND (w.out_at > $4 OR (w.out_at = $4 AND (w.decision_id > $5 OR (w.decision_id = $5 AND (a.content > $6 OR (a.content = $6 AND a.platform_id > $7)))))) \
              ORDER BY w.out_at, w.decision_id, a.content, a.platform_id"
         );
-        let begins = period.begins() - OUT_BEFORE;
-        let fixed = [self.team(), begins.into(), period.ends().into()];
+        let fixed = [self.team(), period.begins().into(), period.ends().into()];
         let after = vec![i64::MIN.into(), "".into(), "".into(), 0.into()];
         self.pages(&sql, (&fixed, after), place, async |_, tally, rows| {
             for row in rows {

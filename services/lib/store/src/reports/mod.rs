@@ -7,12 +7,10 @@ mod owner;
 mod restrictions;
 
 use tocsin_casework::Team;
-use tocsin_model::Milliseconds;
 use tocsin_report::{Period, Tally};
 
 pub use restrictions::{RestrictionCursor, RestrictionPage};
 
-use crate::cases::FOLLOWED_FOR;
 use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -21,16 +19,17 @@ pub const REPORT_ROWS_MAX: u64 = 2_000_000;
 
 /// So many rows are read at a time.
 const PAGE: usize = 500;
-/// What is confirmed within some days belongs to decisions that were out this long before at most: for so long they are followed, and a day for
-/// clocks that disagree.
-const OUT_BEFORE: Milliseconds = Milliseconds(FOLLOWED_FOR.0 + 24 * 60 * 60 * 1_000);
-
 impl Store {
     /// What a team did within these days, counted: for [`tocsin_report::transparency`] and [`tocsin_report::terrorist_content`].
     ///
     /// # Errors
     /// [`StoreError::ReportTooLarge`]; [`StoreError::NoSuchParty`]; or the database failed.
     pub async fn tally(&self, team: Team, period: Period) -> Result<Tally, StoreError> {
+        self.tally_of(team, period, REPORT_ROWS_MAX).await
+    }
+
+    /// As [`Store::tally`], of at most so many rows.
+    async fn tally_of(&self, team: Team, period: Period, room: u64) -> Result<Tally, StoreError> {
         let failed = StoreError::database("read a report");
         let now = self.now().await.map_err(&failed)?;
         let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
@@ -38,7 +37,7 @@ impl Store {
         let mut reading = Reading {
             transaction,
             tally: Tally::new(owner, period, now),
-            room: REPORT_ROWS_MAX,
+            room,
         };
         reading.cases().await?;
         reading.decisions().await?;
@@ -85,5 +84,57 @@ impl Reading {
 
     fn team(&self) -> Value {
         self.tally.owner().team.to_number().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a report rests on no more rows than it may, and on just as many.
+    #![allow(clippy::unwrap_used)]
+
+    use tocsin_casework::{Filing, NoticeKind};
+    use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId, Timestamp};
+
+    use super::*;
+    use crate::{About, Clock, KeySubject, Roles};
+
+    #[tokio::test]
+    async fn a_report_of_too_many_rows_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("store").display());
+        let now = Timestamp(1_800_000_000_000);
+        let store = Store::open_with_clock(&url, Clock::standing_at(now)).await.unwrap();
+        let party = store
+            .add_party(&"alpha".parse().unwrap(), &["app".parse().unwrap()])
+            .await
+            .unwrap();
+        let (key, _) = store
+            .issue_key(KeySubject::Party(party.id), Roles::all())
+            .await
+            .unwrap();
+        let team = Team::Party(party.id);
+        let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).unwrap();
+        for number in 0..3 {
+            let filing = Filing {
+                kind: NoticeKind::Referral,
+                authority: "an authority".to_owned(),
+                reference: number.to_string(),
+                part: 0,
+                content: Some(hash.clone()),
+                platform: None,
+                received_at: now,
+                due_at: None,
+                urls: Vec::new(),
+                statement: "look".to_owned(),
+            };
+            let about = About::Family(FamilyId(ContentId(1)), hash.clone());
+            Box::pin(store.file_notice((team, key), &about, &filing)).await.unwrap();
+        }
+        let day = tocsin_report::Day::of(now);
+        let period = Period::new(day, day).unwrap();
+        // One case and three notices.
+        assert!(store.tally_of(team, period, 4).await.is_ok());
+        let refused = store.tally_of(team, period, 3).await;
+        assert!(matches!(refused, Err(StoreError::ReportTooLarge)));
     }
 }

@@ -6,7 +6,6 @@ use tocsin_model::{ContentId, DecisionId, IdError, PlatformId, Timestamp, parse_
 use tocsin_report::statement::{Noticed, RestrictionRow};
 use tocsin_report::{ContentKind, Period};
 
-use super::OUT_BEFORE;
 use super::casework::grounds;
 use crate::cases::verdict;
 use crate::database::{Row, Value};
@@ -53,15 +52,15 @@ impl Store {
         let sql = format!(
             "SELECT w.decision_id, w.out_at, d.verdict, d.grounds, d.decided_at, a.content, a.platform_id, a.hash, a.recommended_at, c.family, \
              COALESCE(a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS flaggers, {} AS referrals, \
-             CASE WHEN c.first_alert_at <= d.decided_at THEN 1 ELSE 0 END AS rang, \
+             CAST(CASE WHEN c.first_alert_at <= d.decided_at THEN 1 ELSE 0 END AS BIGINT) AS rang, \
              (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id) AS streams, \
              (SELECT k.at FROM case_clocks k WHERE k.case_id = c.case_id AND k.platform_id = a.platform_id AND k.clock = 1) AS posted_at \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id JOIN platforms p ON p.platform_id = a.platform_id AND p.party_id = c.team - 2 \
-             WHERE c.team = $1 AND w.awaits = 1 AND w.out_at >= $2 AND w.out_at < $3 AND {removed_at} >= $8 AND {removed_at} < $3 AND a.confirmed_at IS NOT NULL \
+             WHERE c.team = $1 AND w.awaits = 1 AND w.out_at < $3 AND {removed_at} >= $2 AND {removed_at} < $3 AND a.confirmed_at IS NOT NULL \
              AND (c.merged_into IS NULL OR c.merged_at >= $3) \
              AND (w.out_at > $4 OR (w.out_at = $4 AND (w.decision_id > $5 OR (w.decision_id = $5 AND (a.content > $6 OR (a.content = $6 AND a.platform_id > $7)))))) \
-             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id LIMIT $9",
+             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id LIMIT $8",
             notices(1),
             notices(2),
             notices(3),
@@ -75,14 +74,9 @@ impl Store {
                 i64::from(after.platform.0).into(),
             ],
         };
-        let begins = period.begins();
-        let mut values: Vec<Value> = vec![
-            team.to_number().into(),
-            (begins - OUT_BEFORE).into(),
-            period.ends().into(),
-        ];
+        let mut values: Vec<Value> = vec![team.to_number().into(), period.begins().into(), period.ends().into()];
         values.extend(after);
-        values.extend([begins.into(), (i64::from(limit) + 1).into()]);
+        values.push((i64::from(limit) + 1).into());
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let limit = limit as usize;
         let is_more = rows.len() > limit;
