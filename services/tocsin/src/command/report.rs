@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,63 +18,39 @@ use crate::client::Sent;
 
 /// What your team did within some days, as figures, each with what it counts, from what, and what bounds it.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ReportCommand {
-    #[command(subcommand)]
-    act: Option<Act>,
-    #[command(flatten)]
-    transparency: Option<ReportArguments>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Act {
-    /// The figures that a hosting service provider publishes each year: Regulation (EU) 2021/784, Art. 7(3).
-    TerroristContent(ReportArguments),
-    /// Drafts of statements of reasons in the fields of the DSA Transparency Database: on each line the body of a request, of at most 100.
-    Statements(StatementArguments),
-}
-
-/// Which report, and where it goes.
-#[derive(Debug, Args)]
-struct ReportArguments {
     #[command(flatten)]
     api: Api,
     /// Your party, or coordinators: a key reads the reports of its own team alone.
     #[arg(long)]
     party: Option<String>,
-    #[command(flatten)]
-    days: Days,
-    /// In which form.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Write it to this file.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct Days {
     /// The first day, UTC.
     #[arg(long, value_name = "YYYY-MM-DD")]
     from: String,
     /// The last day, which is in it; at most 400 days.
     #[arg(long, value_name = "YYYY-MM-DD")]
     to: String,
-}
-
-/// Which statements, and where they go.
-#[derive(Debug, Args)]
-struct StatementArguments {
-    #[command(flatten)]
-    api: Api,
-    #[command(flatten)]
-    days: Days,
-    /// Where the restrictions hold, which only you know: EU, EEA, or countries of the EEA by two letters, with commas between.
-    #[arg(long)]
-    territory: String,
-    /// Write them to this file.
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write it to this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Another report than the transparency report.
+    #[command(subcommand)]
+    act: Option<Act>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// The figures that a hosting service provider publishes each year: Regulation (EU) 2021/784, Art. 7(3).
+    TerroristContent,
+    /// Drafts of statements of reasons in the fields of the DSA Transparency Database: on each line the body of a request, of at most 100.
+    Statements {
+        /// Where the restrictions hold, which only you know: EU, EEA, or countries of the EEA by two letters, with commas between.
+        #[arg(long)]
+        territory: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,19 +65,16 @@ enum Format {
 
 impl ReportCommand {
     pub async fn run(&self) -> Result<()> {
-        match (&self.act, &self.transparency) {
-            (Some(Act::TerroristContent(asked)), _) => asked.show("/v1/reports/terrorist-content").await,
-            (Some(Act::Statements(asked)), _) => asked.show().await,
-            (None, Some(asked)) => asked.show("/v1/reports").await,
-            (None, None) => Err(anyhow!("say which days: --from and --to, and --key-file")),
+        match &self.act {
+            None => self.show("/v1/reports").await,
+            Some(Act::TerroristContent) => self.show("/v1/reports/terrorist-content").await,
+            Some(Act::Statements { territory }) => self.show_statements(territory).await,
         }
     }
-}
 
-impl ReportArguments {
     async fn show(&self, path: &str) -> Result<()> {
         let format = if self.api.json { Format::Json } else { self.format };
-        let mut parameters = self.days.parameters();
+        let mut parameters = self.days();
         parameters.extend(self.party.clone().map(|party| ("party", party)));
         if format == Format::Html {
             parameters.push(("form", "html".to_owned()));
@@ -122,18 +95,24 @@ impl ReportArguments {
             Some(path) => std::fs::write(path, shown).with_context(|| format!("write {}", path.display())),
         }
     }
-}
 
-impl StatementArguments {
-    async fn show(&self) -> Result<()> {
+    fn days(&self) -> Vec<(&'static str, String)> {
+        vec![("from", self.from.clone()), ("to", self.to.clone())]
+    }
+
+    async fn show_statements(&self, territory: &str) -> Result<()> {
+        ensure!(
+            self.format != Format::Html && self.party.is_none(),
+            "statements are of your own party, in one form: leave --party and --format out"
+        );
         let source = self.api.source()?;
         let mut out = writer(self.out.as_deref())?;
         let (mut after, mut written) = (None::<String>, 0);
         let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
         let mut how = Vec::new();
         loop {
-            let mut parameters = self.days.parameters();
-            parameters.push(("territory", self.territory.clone()));
+            let mut parameters = self.days();
+            parameters.push(("territory", territory.to_owned()));
             parameters.extend(after.take().map(|after| ("after", after)));
             let sent = Sent::Parameters(parameters);
             let page = source.ask(Method::GET, "/v1/reports/statements", sent).await?;
@@ -164,15 +143,9 @@ impl StatementArguments {
     }
 }
 
-impl Days {
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        vec![("from", self.from.clone()), ("to", self.to.clone())]
-    }
-}
-
 fn writer(path: Option<&Path>) -> Result<Box<dyn Write>> {
     Ok(match path {
-        None => Box::new(std::io::stdout().lock()),
+        None => Box::new(std::io::stdout()),
         Some(path) => {
             let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
             Box::new(BufWriter::new(file))
@@ -236,30 +209,35 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::command::Arguments;
+    use crate::command::{Arguments, Command};
 
     #[test]
     fn a_report_is_asked_for_with_and_without_a_word_for_it() {
         let days = ["--key-file", "k", "--from", "2026-01-01", "--to", "2026-12-31"];
-        for (words, is_read) in [
-            (&[][..], true),
-            (&["--party", "alpha", "--format", "html", "--out", "x"], true),
-            (&["--format", "pdf"], false),
+        let read = |words: &[&'static str]| {
+            let read = Arguments::try_parse_from(["tocsin", "report"].iter().chain(&days).chain(words));
+            read.ok().map(|read| match read.command {
+                Command::Report(command) => match command.act {
+                    None => "transparency",
+                    Some(Act::TerroristContent) => "terrorist_content",
+                    Some(Act::Statements { .. }) => "statements",
+                },
+                other => panic!("{other:?} is no report"),
+            })
+        };
+        for (words, asked) in [
+            (&[][..], Some("transparency")),
+            (
+                &["--party", "alpha", "--format", "html", "--out", "x"],
+                Some("transparency"),
+            ),
+            (&["--format", "pdf"], None),
+            (&["terrorist-content"], Some("terrorist_content")),
+            (&["statements"], None),
+            (&["statements", "--territory", "EU"], Some("statements")),
         ] {
-            let asked = ["tocsin", "report"].iter().chain(&days).chain(words);
-            assert_eq!(Arguments::try_parse_from(asked).is_ok(), is_read, "{words:?}");
-            let asked = ["tocsin", "report", "terrorist-content"]
-                .iter()
-                .chain(&days)
-                .chain(words);
-            assert_eq!(Arguments::try_parse_from(asked).is_ok(), is_read, "{words:?}");
+            assert_eq!(read(words), asked, "{words:?}");
         }
-        let statements = ["tocsin", "report", "statements"].iter().chain(&days);
-        assert!(
-            Arguments::try_parse_from(statements.clone()).is_err(),
-            "only the platform knows where"
-        );
-        assert!(Arguments::try_parse_from(statements.chain(&["--territory", "EU"])).is_ok());
         assert!(Arguments::try_parse_from(["tocsin", "report", "--key-file", "k", "--from", "2026-01-01"]).is_err());
     }
 
