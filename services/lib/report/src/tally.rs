@@ -31,8 +31,10 @@ pub struct Owner {
     pub team: Team,
     /// Its name.
     pub name: String,
-    /// The platforms that are told of: a party's own; of the coordinators all.
+    /// The platforms that count: a party's own; of the coordinators all.
     pub platforms: BTreeMap<PlatformId, Name>,
+    /// Those of which it is told how fast they were: a party's own; of the coordinators those of the parties that agreed.
+    pub named: BTreeSet<PlatformId>,
     /// The parties whose part in incidents may be told: the party itself; of the coordinators those that agreed.
     pub parties: BTreeMap<PartyId, Name>,
 }
@@ -83,7 +85,7 @@ impl Tally {
     pub fn case(&mut self, row: &CaseRow) {
         let is_counted = self.cases.take(row, &self.period, &self.owner.platforms);
         if is_counted {
-            self.times.take(row, &self.period, &self.owner.platforms);
+            self.times.take(row, &self.period, &self.owner.named);
         }
     }
 
@@ -117,11 +119,6 @@ impl Tally {
         if self.owner.parties.contains_key(&party) {
             self.participation.take(party, row, &self.period);
         }
-    }
-
-    /// The platforms that are told of.
-    pub(crate) fn platforms(&self) -> BTreeSet<PlatformId> {
-        self.owner.platforms.keys().copied().collect()
     }
 
     /// The name of a platform that is told of.

@@ -184,12 +184,12 @@ fn times(tally: &Tally) -> Section {
     }
     let decided = times.in_golden_hour.get(&None).copied().unwrap_or(0);
     figures.push(Figure::count("decided_in_golden_hour", &[], decided));
-    for platform in tally.platforms() {
-        let name = tally.platform(platform);
+    for platform in &tally.owner.named {
+        let name = tally.platform(*platform);
         let by = [("platform", name.as_str())];
-        let removed = times.in_golden_hour.get(&Some(platform)).copied().unwrap_or(0);
+        let removed = times.in_golden_hour.get(&Some(*platform)).copied().unwrap_or(0);
         figures.push(Figure::count("removed_in_golden_hour", &by, removed));
-        let leaked = times.leaked.get(&platform).copied().unwrap_or(0);
+        let leaked = times.leaked.get(platform).copied().unwrap_or(0);
         figures.push(Figure::count("leaked", &by, leaked));
     }
     Section::new(("times", "Times by step"), TIMES.to_vec(), figures)

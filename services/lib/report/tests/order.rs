@@ -1,7 +1,7 @@
 //! Goal: the order of rows changes no figure of either report; rows of other days, of platforms and parties that are not told of, count nowhere.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tocsin_casework::{
@@ -32,6 +32,7 @@ fn tally(rows: &[Row]) -> Tally {
         team: Team::Party(PartyId(1)),
         name: "alpha".to_owned(),
         platforms: BTreeMap::from([(PlatformId(1), "alpha-app".parse().unwrap())]),
+        named: BTreeSet::from([PlatformId(1)]),
         parties: BTreeMap::from([(PartyId(1), "alpha".parse().unwrap())]),
     };
     let period = Period::new("2024-10-04".parse().unwrap(), "2024-10-06".parse().unwrap()).unwrap();

@@ -87,7 +87,7 @@ impl Store {
     }
 }
 
-/// Whether a party may be named in the coordinators' reports among those who took part in incidents. The numbers are those of the store.
+/// Whether a party may be named in the coordinators' reports: among those who took part in incidents, and its platforms by how fast they were. The numbers are those of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum InReports {

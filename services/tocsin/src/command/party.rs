@@ -40,7 +40,7 @@ pub enum PartyCommand {
         /// are the same by a hash or by a picture of at most 31 bits' distance; of others a person is asked.
         #[arg(long)]
         on_reupload: Option<OnReuploadArgument>,
-        /// named: the coordinators' reports tell that it took part in incidents, and how fast. unnamed: they tell nothing of it.
+        /// named: the coordinators' reports tell of its part in incidents, and how fast its platforms were. unnamed: they tell nothing of it.
         #[arg(long)]
         in_reports: Option<InReportsArgument>,
     },

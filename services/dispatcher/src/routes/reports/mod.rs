@@ -68,7 +68,7 @@ pub(super) enum NotReported {
 }
 
 /// What the key's team did within some days: cases, what was found before the first report, decisions by kind and label, removals, times by step,
-/// notices by authority and outcome, appeals and overturns, false alarms, and who took part in incidents. Of the coordinators, those parties that agreed to be named.
+/// notices by authority and outcome, appeals and overturns, false alarms, and who took part in incidents. Of the coordinators, only those parties that agreed to be named, and their platforms.
 #[utoipa::path(
     get,
     path = "/v1/reports",

@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::{ClockKind, GOLDEN_HOUR};
-use tocsin_model::{Name, PlatformId, Timestamp};
+use tocsin_model::{PlatformId, Timestamp};
 
 use crate::day::Period;
 use crate::quantities::Quantities;
@@ -32,7 +32,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    pub(crate) fn take(&mut self, row: &CaseRow, period: &Period, platforms: &BTreeMap<PlatformId, Name>) {
+    pub(crate) fn take(&mut self, row: &CaseRow, period: &Period, named: &BTreeSet<PlatformId>) {
         let of_case = [
             (Step::Alert, row.alert_at),
             (Step::Claim, row.claimed_at),
@@ -41,7 +41,7 @@ impl Times {
         self.measure(None, row.first_seen, &of_case, period);
         self.golden(None, row.first_seen, period.known(row.decided_at));
         for platform in row.clocks.platforms() {
-            if !platforms.contains_key(&platform) {
+            if !named.contains(&platform) {
                 continue;
             }
             let at = |kind| row.clocks.at(platform, kind);

@@ -159,7 +159,7 @@ pub(super) const REMOVALS: [Definition; 9] = [
 pub(super) const TIMES: [Definition; 5] = [
     Definition {
         name: "measured",
-        counts: "cases of `opened` of which it is known, by the end of the days, when the family was first seen and when the step was: on a platform, or without one anywhere that the team sees",
+        counts: "cases of `opened` of which it is known, by the end of the days, when the family was first seen and when the step was: on a platform, or without one anywhere that the team sees. In the coordinators' report only platforms are named whose parties agreed",
         from: "the clocks of the cases",
         bound: "exact as the store says",
         unit: "cases",

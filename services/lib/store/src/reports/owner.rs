@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::Team;
 use tocsin_model::{Name, PartyId, PlatformId};
@@ -8,17 +8,9 @@ use crate::StoreError;
 use crate::database::Transaction;
 use crate::party::{name, number};
 
-/// Whose report it is: a party's own platforms and itself; of the coordinators all platforms, and the parties that agreed to be named.
+/// Whose report it is: a party's own platforms and itself; of the coordinators all platforms, and the parties that agreed to be named, with theirs.
 pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Owner, StoreError> {
     let failed = StoreError::database("read whose report it is");
-    let sql = "SELECT platform_id, party_id, name FROM platforms ORDER BY platform_id";
-    let mut platforms = BTreeMap::new();
-    for row in &transaction.fetch(sql, &[]).await.map_err(&failed)? {
-        let of = Team::Party(PartyId(number(row, "party_id")?));
-        if team == of || team == Team::Coordinators {
-            platforms.insert(PlatformId(number(row, "platform_id")?), name(row, "name")?);
-        }
-    }
     let sql = "SELECT party_id, name, in_reports FROM parties ORDER BY party_id";
     let mut parties: BTreeMap<PartyId, Name> = BTreeMap::new();
     for row in &transaction.fetch(sql, &[]).await.map_err(&failed)? {
@@ -32,7 +24,21 @@ pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Ow
             parties.insert(id, name(row, "name")?);
         }
     }
-    let named = match team {
+    let sql = "SELECT platform_id, party_id, name FROM platforms ORDER BY platform_id";
+    let (mut platforms, mut named) = (BTreeMap::new(), BTreeSet::new());
+    for row in &transaction.fetch(sql, &[]).await.map_err(&failed)? {
+        let (platform, party) = (
+            PlatformId(number(row, "platform_id")?),
+            PartyId(number(row, "party_id")?),
+        );
+        if parties.contains_key(&party) {
+            named.insert(platform);
+        }
+        if team == Team::Party(party) || team == Team::Coordinators {
+            platforms.insert(platform, name(row, "name")?);
+        }
+    }
+    let name = match team {
         Team::Coordinators => "coordinators".to_owned(),
         Team::Party(id) => match parties.get(&id) {
             Some(name) => name.to_string(),
@@ -44,8 +50,9 @@ pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Ow
     };
     Ok(Owner {
         team,
-        name: named,
+        name,
         platforms,
+        named,
         parties,
     })
 }

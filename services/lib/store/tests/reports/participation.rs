@@ -106,7 +106,11 @@ async fn only_those_who_agreed_are_named_and_to_themselves_all_are() {
             panic!("{took:?}");
         };
         assert!(low <= 420 && 420 <= high && high - low < 8, "{low} to {high}");
-        assert!(named(&told).iter().all(|name| !name.contains("beta")), "{told:?}");
+        assert!(
+            !format!("{told:?}").contains("beta"),
+            "neither the party nor its platform: {told:?}"
+        );
+        assert_eq!(amount(&told, "leaked[platform=alpha-app]"), exact(0));
 
         let own = report(f, Team::Party(beta)).await;
         assert_eq!(amount(&own, "acknowledged[party=beta]"), exact(1));
