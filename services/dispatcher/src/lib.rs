@@ -140,7 +140,12 @@ pub struct Dispatcher {
     /// Whose accounts uploaded what.
     accounts: Arc<accounts::Accounts>,
     incidents: incidents::Incidents,
+    /// So many reports may be made at a time: each reads for a while.
+    reports: tokio::sync::Semaphore,
 }
+
+/// So many reports are made at a time.
+const REPORTS_MAX: usize = 2;
 
 impl Dispatcher {
     /// The names as they are known now.
@@ -178,6 +183,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             parts.ingest_form,
             &parts.registry,
         )?),
+        reports: tokio::sync::Semaphore::new(REPORTS_MAX),
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,

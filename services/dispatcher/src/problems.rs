@@ -18,11 +18,11 @@ pub const COORDINATORS_ONLY: ProblemKind = ProblemKind {
     title: "What this changes holds for everyone, so only coordinators may",
 };
 
-/// The key is not a party's.
+/// The key is no party's.
 pub const PARTIES_ONLY: ProblemKind = ProblemKind {
     status: 403,
     code: "parties_only",
-    title: "Accounts are told to the party whose platforms they are on, and to nobody else",
+    title: "Only a party has platforms of its own; this key is of none",
 };
 
 /// Another reading of accounts is under way.
@@ -30,6 +30,34 @@ pub const ACCOUNTS_BUSY: ProblemKind = ProblemKind {
     status: 429,
     code: "accounts_busy",
     title: "A party reads one page of accounts at a time, and the process two",
+};
+
+/// A report of another team, or of a party that is none.
+pub const NO_SUCH_REPORT: ProblemKind = ProblemKind {
+    status: 404,
+    code: "report_unknown",
+    title: "There is no such report of this team",
+};
+
+/// The days of a report are too many, or the last is before the first.
+pub const REPORT_DAYS: ProblemKind = ProblemKind {
+    status: 422,
+    code: "report_days",
+    title: "A report is about 1 to 400 days, the last not before the first",
+};
+
+/// A report rests on too many rows.
+pub const REPORT_TOO_LARGE: ProblemKind = ProblemKind {
+    status: 422,
+    code: "report_too_large",
+    title: "A report of these days rests on more than 2,000,000 rows",
+};
+
+/// As many reports are made as may be at once.
+pub const REPORTS_BUSY: ProblemKind = ProblemKind {
+    status: 503,
+    code: "reports_busy",
+    title: "As many reports are made as may be at a time",
 };
 
 /// An action of Coop that no person did.
@@ -224,6 +252,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         }
         StoreError::Refused(refusal) => Problem::new(of_refusal(*refusal)),
         StoreError::IncidentRefused(refusal) => Problem::new(of_incident_refusal(*refusal)),
+        StoreError::ReportTooLarge => REPORT_TOO_LARGE.into(),
         StoreError::NoSuchParty { .. } | StoreError::PartyRevoked { .. } => NO_SUCH_PARTY.into(),
         StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::AppealRefused(refusal) => Problem::new(of_appeal_refusal(*refusal)),
@@ -265,6 +294,10 @@ mod tests {
             PARTIES_ONLY.code,
             ACCOUNTS_BUSY.code,
             NO_SUCH_PARTY.code,
+            NO_SUCH_REPORT.code,
+            REPORT_DAYS.code,
+            REPORT_TOO_LARGE.code,
+            REPORTS_BUSY.code,
             problem::AUDIT_UNAVAILABLE.code,
         ];
         for code in of_cases.chain(incidents).chain(own) {

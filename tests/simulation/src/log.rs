@@ -116,6 +116,11 @@ impl Log for ModelLog {
         Ok((0, self.world.state().broker.end(place)))
     }
 
+    fn offset_at(&self, place: &TopicPartition, at_ms: i64) -> Result<u64, LogError> {
+        self.know(place)?;
+        Ok(self.world.state().broker.offset_at(place, at_ms))
+    }
+
     fn ends(&self, places: &[TopicPartition], _time_max: Duration) -> Result<Vec<u64>, LogError> {
         let state = self.world.state();
         Ok(places.iter().map(|place| state.broker.end(place)).collect())

@@ -19,15 +19,18 @@ mod deciding;
 mod documents;
 mod families;
 mod handling;
+mod html;
 mod incidents;
 mod notice_documents;
 mod notices;
 mod queue;
 mod recorded;
 mod refused;
+mod reports;
 mod requests;
 mod reviews;
 mod shift;
+mod statements;
 mod tools;
 
 use std::sync::Arc;
@@ -101,6 +104,9 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(reviews::answer_review))
         .routes(routes!(reviews::read_quality))
         .routes(routes!(families::link_contents))
+        .routes(routes!(reports::read_report))
+        .routes(routes!(reports::read_terrorist_content))
+        .routes(routes!(statements::read_statements))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))
         .merge(incidents::routes())

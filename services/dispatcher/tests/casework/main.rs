@@ -23,5 +23,6 @@ mod links;
 mod notices;
 mod ranking;
 mod receiver;
+mod reports;
 mod reviews;
 mod streams;

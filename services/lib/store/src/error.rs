@@ -42,6 +42,9 @@ pub enum StoreError {
     /// No number is left.
     #[error("all numbers of parties or platforms are given")]
     NumbersExhausted,
+    /// A report would rest on more rows than are read for one.
+    #[error("a report of these days rests on more than {} rows", crate::REPORT_ROWS_MAX)]
+    ReportTooLarge,
     /// There is no such party.
     #[error("there is no party {party}")]
     NoSuchParty {
@@ -156,6 +159,7 @@ impl StoreError {
             StoreError::NameTaken { .. } => "name_taken",
             StoreError::PlatformCount { .. } => "platform_count",
             StoreError::NumbersExhausted => "numbers_exhausted",
+            StoreError::ReportTooLarge => "report_too_large",
             StoreError::NoSuchParty { .. } => "party_unknown",
             StoreError::NoSuchPlatform { .. } => "platform_unknown",
             StoreError::PartyRevoked { .. } => "party_revoked",

@@ -26,6 +26,7 @@
 //! * An appeal is filed once, by its reference, and handed to nobody who decided about its case. An answer and all that follows from it are written
 //!   together.
 //! * What a keyed hash draws of a team's decisions is written with them. Nobody reviews what they decided, and no figure of reviews says who.
+//! * A report is read in one transaction that sees one moment, some rows at a time, and rests on a stated number of them at most.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -52,6 +53,7 @@ mod outbox;
 mod paging;
 mod party;
 mod party_setting;
+mod reports;
 mod reviews;
 mod role;
 mod sharing_group;
@@ -92,6 +94,8 @@ pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, N
 pub use outbox::OutboxEntry;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
+pub use party_setting::InReports;
+pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};
 pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
 pub use sharing_group::{GROUPS_MAX, SharingGroup};

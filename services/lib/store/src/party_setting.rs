@@ -45,6 +45,69 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Keeps whether a party may be named in reports among those who took part in incidents. It holds for all reports that are made from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchParty`], [`StoreError::PartyRevoked`], or the database failed.
+    pub async fn set_in_reports(&self, party: PartyId, may: InReports) -> Result<(), StoreError> {
+        let failed = StoreError::database("change a setting of a party");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        if is_revoked(&mut transaction, party, &failed).await? {
+            return Err(StoreError::PartyRevoked { party });
+        }
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let sql = "UPDATE parties SET in_reports = $2 WHERE party_id = $1 RETURNING name";
+        let values = [i64::from(party.0).into(), (may as i64).into()];
+        let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
+        let row = rows.first().ok_or(StoreError::Malformed { field: "name" })?;
+        let name = row.text("name").map_err(&failed)?;
+        let detail = format!("in reports: {}", may.name());
+        self.append_audit(&mut transaction, now, &[changed(Action::PartyChanged, &name, &detail)])
+            .await?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// Whether a party may be named in reports.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchParty`], or the database failed.
+    pub async fn in_reports(&self, party: PartyId) -> Result<InReports, StoreError> {
+        let failed = StoreError::database("read a setting of a party");
+        let sql = "SELECT in_reports FROM parties WHERE party_id = $1";
+        let rows = self.database().fetch(sql, &[i64::from(party.0).into()]).await;
+        let rows = rows.map_err(&failed)?;
+        let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
+            party: party.0.to_string(),
+        })?;
+        Ok(match row.integer("in_reports").map_err(&failed)? {
+            0 => InReports::Unnamed,
+            _ => InReports::Named,
+        })
+    }
+}
+
+/// Whether a party may be named in the coordinators' reports: among those who took part in incidents, and its platforms by how fast they were. The numbers are those of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum InReports {
+    /// It did not agree: nothing is told of it.
+    #[default]
+    Unnamed = 0,
+    /// It agreed.
+    Named = 1,
+}
+
+impl InReports {
+    /// Its name in commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            InReports::Unnamed => "unnamed",
+            InReports::Named => "named",
+        }
+    }
+}
+
 pub(crate) async fn on_reupload(transaction: &mut Transaction, party: PartyId) -> Result<OnReupload, StoreError> {
     let failed = StoreError::database("read a setting of a party");
     let sql = "SELECT on_reupload FROM parties WHERE party_id = $1";

@@ -21,6 +21,7 @@ mod person;
 mod protocol;
 mod quality;
 mod replay;
+mod report;
 mod review;
 mod role;
 mod topics;
@@ -107,6 +108,8 @@ pub enum Command {
     Quality(quality::QualityCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
+    /// What your team did within some days: the transparency report, the figures of the EU regulation, drafts of statements of reasons.
+    Report(report::ReportCommand),
     /// Work on an incident: a crisis that coordinators declared.
     Incident(incident::IncidentCommand),
     /// Sharing groups: teams that share incidents and notes with each other.
@@ -166,6 +169,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Review(command) => command.run().await?,
         Command::Quality(command) => command.run(|| Ok(settings.load()?.config)).await?,
         Command::Notice(command) => command.run().await?,
+        Command::Report(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,

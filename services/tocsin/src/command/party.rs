@@ -2,7 +2,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use tocsin_casework::{OnReupload, ToolAddress};
 use tocsin_model::Name;
-use tocsin_store::KeySubject;
+use tocsin_store::{InReports, KeySubject};
 
 use super::key::{RoleArgument, show_new_key};
 use crate::config::Config;
@@ -31,7 +31,8 @@ pub enum PartyCommand {
     },
     /// List the parties.
     List,
-    /// Choose what follows when copies come after their removal was confirmed; without a choice, show what was chosen.
+    /// Choose what follows when copies come after their removal was confirmed, and whether the party is named in reports; without a choice, show what
+    /// was chosen.
     Set {
         /// Its name.
         name: Name,
@@ -39,6 +40,9 @@ pub enum PartyCommand {
         /// are the same by a hash or by a picture of at most 31 bits' distance; of others a person is asked.
         #[arg(long)]
         on_reupload: Option<OnReuploadArgument>,
+        /// named: the coordinators' reports tell of its part in incidents, and how fast its platforms were. unnamed: they tell nothing of it.
+        #[arg(long)]
+        in_reports: Option<InReportsArgument>,
     },
     /// Revoke a party: its keys stop working.
     Revoke {
@@ -54,6 +58,24 @@ pub enum OnReuploadArgument {
     Reopen,
     /// The same recommendation goes out again where members came closely.
     Recommend,
+}
+
+/// Whether a party is named in reports.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum InReportsArgument {
+    /// It is named among those who took part in incidents.
+    Named,
+    /// Nothing is told of it.
+    Unnamed,
+}
+
+impl InReportsArgument {
+    fn setting(self) -> InReports {
+        match self {
+            InReportsArgument::Named => InReports::Named,
+            InReportsArgument::Unnamed => InReports::Unnamed,
+        }
+    }
 }
 
 impl OnReuploadArgument {
@@ -92,13 +114,22 @@ impl PartyCommand {
                     println!("{}  {}  {state}  {}", party.id.0, party.name, platforms.join(" "));
                 }
             }
-            PartyCommand::Set { name, on_reupload } => {
+            PartyCommand::Set {
+                name,
+                on_reupload,
+                in_reports,
+            } => {
                 let party = store.party_named(name).await?;
                 if let Some(setting) = on_reupload {
                     store.set_on_reupload(party.id, setting.setting()).await?;
                 }
+                if let Some(setting) = in_reports {
+                    store.set_in_reports(party.id, setting.setting()).await?;
+                }
                 let setting = store.on_reupload(party.id).await?;
                 println!("On a re-upload after a confirmed removal, {name}: {}.", setting.name());
+                let setting = store.in_reports(party.id).await?;
+                println!("In reports on who took part in incidents, {name}: {}.", setting.name());
             }
             PartyCommand::Revoke { name } => {
                 let party = store.party_named(name).await?;

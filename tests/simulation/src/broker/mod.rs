@@ -90,6 +90,18 @@ impl Broker {
         self.partitions.get(place).map_or(0, |partition| partition.end)
     }
 
+    /// The offset of the first record that was appended at or after this time, or the end.
+    pub fn offset_at(&self, place: &TopicPartition, at_ms: i64) -> u64 {
+        let entries = self
+            .partitions
+            .get(place)
+            .into_iter()
+            .flat_map(|partition| &partition.entries);
+        let mut records = entries.map(|entry| &entry.record);
+        let first = records.find(|record| record.appended_at_ms >= at_ms);
+        first.map_or_else(|| self.end(place), |record| record.offset)
+    }
+
     /// Adds a record and tells its offset.
     pub fn append(&mut self, append: &Append, transaction: Option<TransactionId>, now_ms: i64) -> u64 {
         self.push(append, transaction, false, now_ms)

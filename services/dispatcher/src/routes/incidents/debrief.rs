@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Serialize;
 use tocsin_casework::Team;
 use tocsin_incident::debrief::{Debrief, Delay, Entry, Open, Overturned, Step, Turn};
@@ -16,6 +16,7 @@ use tocsin_wire::Names;
 use tocsin_wire::document::instant;
 use utoipa::ToSchema;
 
+use super::super::html::page;
 use super::super::refused::Refused;
 use super::assessed::{StandingDocument, result};
 use super::debrief_page::html;
@@ -188,17 +189,13 @@ pub(crate) async fn read_debrief(
         dispatcher.debrief(asking, incident_id(id)?).await
     };
     let read = read.await;
-    let page = match &read {
+    let shown = match &read {
         Ok(debrief) if is_page => Some(html(debrief)),
         _ => None,
     };
     let response = answered_plainly(&dispatcher, "read_debrief", read);
-    match page {
-        Some(page) => {
-            // Nothing is loaded, and nothing runs, whatever somebody wrote.
-            let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-            ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
-        }
+    match shown {
+        Some(html) => page(html),
         None => response,
     }
 }

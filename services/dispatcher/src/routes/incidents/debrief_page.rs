@@ -2,13 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::html::{STYLE, code, or_none, table, text};
 use super::assessed::FamilyStandingDocument;
 use super::debrief::{DebriefDocument, DelayDocument};
-
-const STYLE: &str = "body{font:11pt/1.4 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#111}\
-table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}th,td{border:1px solid #999;padding:.25rem .5rem;text-align:left;vertical-align:top}\
-th{background:#eee}h1{margin-bottom:0}h2{margin-top:2rem}.tlp{font-weight:bold}.late{font-weight:bold}code{font-size:9pt}\
-@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}";
 
 /// The page.
 pub(super) fn html(debrief: &DebriefDocument) -> String {
@@ -143,59 +139,4 @@ fn figures(out: &mut String, family: &FamilyStandingDocument) {
         "Leak-through",
     ];
     table(out, ("By platform", &heads), platforms);
-}
-
-fn table(out: &mut String, (title, heads): (&str, &[&str]), rows: impl Iterator<Item = Vec<String>>) {
-    let _ = writeln!(out, "<h2>{title}</h2>");
-    let mut rows = rows.peekable();
-    if rows.peek().is_none() {
-        out.push_str("<p>Nothing.</p>\n");
-        return;
-    }
-    let heads: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
-    let _ = writeln!(out, "<table><thead><tr>{heads}</tr></thead><tbody>");
-    for row in rows {
-        let cells: String = row.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        let _ = writeln!(out, "<tr>{cells}</tr>");
-    }
-    out.push_str("</tbody></table>\n");
-}
-
-fn or_none(value: Option<&str>) -> String {
-    value.map_or_else(|| "-".to_owned(), text)
-}
-
-fn code(value: &str) -> String {
-    format!("<code>{}</code>", text(value))
-}
-
-/// Text in which nothing means anything to HTML, inside an element as inside an attribute.
-fn text(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for character in value.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // A browser may show what follows these in another direction, or not at all.
-            control if control.is_control() || ('\u{202a}'..='\u{202e}').contains(&control) => out.push(' '),
-            plain => out.push(plain),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn nothing_that_somebody_wrote_means_anything_to_html() {
-        let written = "<script>alert('1')</script> & \"x\"\u{202e}\0";
-        let shown = super::text(written);
-        assert_eq!(
-            shown,
-            "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;x&quot;  "
-        );
-    }
 }

@@ -150,7 +150,8 @@ pub(crate) async fn note_clock(
     Ok(kept > 0)
 }
 
-fn clock(row: &Row) -> Result<Clock, StoreError> {
+/// A clock from its columns.
+pub(crate) fn clock(row: &Row) -> Result<Clock, StoreError> {
     let number = |field| {
         row.integer(field)
             .map_err(StoreError::database("read a clock of a case"))

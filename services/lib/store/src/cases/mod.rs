@@ -36,7 +36,7 @@ pub use awaiting::{
 pub(crate) use awaiting::{begin_awaiting, end_awaiting};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
-pub(crate) use clocks::note_clock;
+pub(crate) use clocks::{clock, note_clock};
 pub use command::Commanded;
 pub(crate) use fan_out::party_name;
 pub use fan_out::{DueFan, FAN_OUT_MAX, FannedOut};
@@ -47,7 +47,7 @@ pub use members::CaseContents;
 pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
 pub(crate) use merge::{end_of, of_family};
 pub use observed::Observed;
-pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, update, verdict};
+pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, time_if_any, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
 pub use streams::{LiveMember, STREAMS_MAX};
 

@@ -273,7 +273,7 @@ pub(super) fn codes(row: &Row, field: &'static str) -> Result<Vec<Code>, StoreEr
 }
 
 /// The time of a column that never is empty: what never was is the end of all times.
-pub(super) fn time_if_any(row: &Row, field: &str) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) fn time_if_any(row: &Row, field: &str) -> Result<Option<Timestamp>, StoreError> {
     let time = row.integer(field).map_err(StoreError::database("read a time"))?;
     Ok(Some(time)
         .filter(|time| !matches!(*time, i64::MAX | i64::MIN))

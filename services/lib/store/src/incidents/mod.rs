@@ -256,7 +256,7 @@ async fn read(transaction: &mut Transaction, id: IncidentId, locked: &str) -> Re
     incident(rows.first().ok_or(Refusal::NoSuchIncident)?)
 }
 
-fn incident(row: &Row) -> Result<Incident, StoreError> {
+pub(crate) fn incident(row: &Row) -> Result<Incident, StoreError> {
     document(row, "incident")
 }
 

@@ -1,0 +1,201 @@
+//! Cases, decisions, and what platforms confirm of them.
+
+use std::collections::BTreeMap;
+
+use tocsin_casework::{Awaits, PlatformClocks, Resting};
+use tocsin_model::{PlatformId, RecommendedAction, Timestamp, Verdict};
+use tocsin_report::{CaseRow, ContentKind, DecisionRow, RemovalRow};
+
+use super::Reading;
+use crate::cases::{clock, time_if_any, verdict};
+use crate::database::{Row, Transaction, Value, values_from};
+use crate::decision_json::grounds_from_json;
+use crate::party::number;
+use crate::{StoreError, alert_json};
+
+/// What a case is about: its hash, and how many live streams are known among its members. Of rows of before hashes stood in the case, the alert has it.
+const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS hash_in, \
+     (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id) AS streams";
+
+/// A case (`cases c`) that did not go into another before `$3`.
+const STANDS: &str = "(c.merged_into IS NULL OR c.merged_at >= $3)";
+
+impl Reading {
+    pub(super) async fn cases(&mut self) -> Result<(), StoreError> {
+        let period = *self.tally.period();
+        let sql = format!(
+            "SELECT c.case_id, c.opened_at, c.first_seen, c.first_alert_at, c.last_alert_at, c.first_claimed_at, c.first_decided_at, c.merged_into, c.merged_at, \
+             c.merged_resting, c.resting, c.waiting_since, {ABOUT}, \
+             (SELECT min(n.received_at) FROM notices n WHERE n.case_id = c.case_id AND n.kind <> 4) AS noticed_at, \
+             (SELECT d.verdict FROM decisions d WHERE (d.case_id = c.case_id OR d.decision_id = c.decision_id) AND d.withdrawn_at IS NULL AND d.decided_at < $3 \
+             ORDER BY d.decided_at DESC, d.fencing DESC, d.decision_id LIMIT 1) AS verdict \
+             FROM cases c WHERE c.team = $1 AND c.opened_at >= $2 AND c.opened_at < $3 AND (c.opened_at > $4 OR (c.opened_at = $4 AND c.case_id > $5)) \
+             ORDER BY c.opened_at, c.case_id"
+        );
+        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let after = vec![i64::MIN.into(), "".into()];
+        let next = |row: &Row| Ok(vec![row.integer("opened_at")?.into(), row.text("case_id")?.into()]);
+        self.pages(&sql, (&fixed, after), next, async |transaction, tally, rows| {
+            let mut clocks = clocks(transaction, rows).await?;
+            for row in rows {
+                let id = row.text("case_id").map_err(StoreError::database("read a report"))?;
+                tally.case(&case(row, clocks.remove(&id).unwrap_or_default())?);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn decisions(&mut self) -> Result<(), StoreError> {
+        let period = *self.tally.period();
+        let sql = format!(
+            "SELECT d.decision_id, d.decided_at, d.verdict, d.grounds, {ABOUT} FROM decisions d JOIN cases c ON c.case_id = d.case_id \
+             WHERE c.team = $1 AND d.decided_at >= $2 AND d.decided_at < $3 AND d.withdrawn_at IS NULL AND {STANDS} \
+             AND (d.decided_at > $4 OR (d.decided_at = $4 AND d.decision_id > $5)) ORDER BY d.decided_at, d.decision_id"
+        );
+        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let after = vec![i64::MIN.into(), "".into()];
+        let next = |row: &Row| Ok(vec![row.integer("decided_at")?.into(), row.text("decision_id")?.into()]);
+        self.pages(&sql, (&fixed, after), next, async |_, tally, rows| {
+            let failed = StoreError::database("read a report");
+            for row in rows {
+                let (action, policy) = grounds(row)?;
+                tally.decision(&DecisionRow {
+                    kind: kind(row)?,
+                    decided_at: Timestamp(row.integer("decided_at").map_err(&failed)?),
+                    verdict: verdict(row)?,
+                    action,
+                    policy,
+                });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn removals(&mut self) -> Result<(), StoreError> {
+        let period = *self.tally.period();
+        let sql = format!(
+            "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
+             a.recommended_at, (SELECT count(*) FROM notices n WHERE n.case_id = c.case_id AND n.kind = 1 AND n.received_at <= w.out_at) AS orders \
+             FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
+             JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND {STANDS} \
+             AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
+             AND (w.out_at > $4 OR (w.out_at = $4 AND (w.decision_id > $5 OR (w.decision_id = $5 AND (a.content > $6 OR (a.content = $6 AND a.platform_id > $7)))))) \
+             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id"
+        );
+        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let after = vec![i64::MIN.into(), "".into(), "".into(), 0.into()];
+        self.pages(&sql, (&fixed, after), place, async |_, tally, rows| {
+            for row in rows {
+                tally.removal(&removal(row)?);
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The place of a member on a platform among what is awaited.
+fn place(row: &Row) -> Result<Vec<Value>, sqlx::Error> {
+    Ok(vec![
+        row.integer("out_at")?.into(),
+        row.text("decision_id")?.into(),
+        row.text("content")?.into(),
+        row.integer("platform_id")?.into(),
+    ])
+}
+
+/// What a case is about, by [`ABOUT`].
+fn kind(row: &Row) -> Result<ContentKind, StoreError> {
+    let failed = StoreError::database("read what a case is about");
+    if row.integer("streams").map_err(&failed)? > 0 {
+        return Ok(ContentKind::LiveStream);
+    }
+    let hash = row.text("hash").map_err(&failed)?;
+    let hash = match hash.is_empty() {
+        true => alert_json::from_json(&row.text("hash_in").map_err(&failed)?)?.hash,
+        false => alert_json::hash_from_json(&hash)?,
+    };
+    Ok(ContentKind::of(hash.algorithm()))
+}
+
+/// The clocks of a page of cases.
+async fn clocks(transaction: &mut Transaction, rows: &[Row]) -> Result<BTreeMap<String, PlatformClocks>, StoreError> {
+    let failed = StoreError::database("read the clocks of cases");
+    let mut of_cases: BTreeMap<String, PlatformClocks> = BTreeMap::new();
+    let ids = rows.iter().map(|row| row.text("case_id").map(Value::from));
+    let ids: Vec<Value> = ids.collect::<Result<_, _>>().map_err(&failed)?;
+    if ids.is_empty() {
+        return Ok(of_cases);
+    }
+    let sql = format!(
+        "SELECT case_id, platform_id, clock, at FROM case_clocks WHERE case_id IN ({})",
+        values_from(1, ids.len())
+    );
+    for row in &transaction.fetch(&sql, &ids).await.map_err(&failed)? {
+        let (platform, kind, at) = clock(row)?;
+        let case = row.text("case_id").map_err(&failed)?;
+        of_cases.entry(case).or_default().note(platform, kind, at);
+    }
+    Ok(of_cases)
+}
+
+fn case(row: &Row, clocks: PlatformClocks) -> Result<CaseRow, StoreError> {
+    let failed = StoreError::database("read a case of a report");
+    let time = |column| row.integer_if_any(column).map(|at| at.map(Timestamp)).map_err(&failed);
+    let merged_at = time("merged_at")?.filter(|_| row.text_if_any("merged_into").is_ok_and(|into| into.is_some()));
+    let resting = match merged_at {
+        None => row.integer("resting").map_err(&failed)?,
+        Some(_) => row.integer("merged_resting").map_err(&failed)?,
+    };
+    let verdict = match row.integer_if_any("verdict").map_err(&failed)? {
+        None => None,
+        Some(number) => {
+            let known = u8::try_from(number).ok().and_then(Verdict::from_number);
+            Some(known.ok_or(StoreError::Malformed { field: "verdict" })?)
+        }
+    };
+    let last_alert_at = time_if_any(row, "last_alert_at")?;
+    Ok(CaseRow {
+        kind: kind(row)?,
+        opened_at: Timestamp(row.integer("opened_at").map_err(&failed)?),
+        first_seen: time_if_any(row, "first_seen")?,
+        alert_at: time_if_any(row, "first_alert_at")?,
+        claimed_at: time("first_claimed_at")?,
+        decided_at: time("first_decided_at")?,
+        verdict,
+        noticed_at: time("noticed_at")?,
+        merged_at,
+        waiting_since: Timestamp(row.integer("waiting_since").map_err(&failed)?),
+        closed_by: last_alert_at.filter(|_| resting == Resting::Closed as i64),
+        clocks,
+    })
+}
+
+fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
+    let failed = StoreError::database("read what platforms confirmed");
+    let number_if_any = |column| row.integer_if_any(column).map_err(&failed);
+    let out_at = Timestamp(row.integer("out_at").map_err(&failed)?);
+    let awaits = row.integer("awaits").map_err(&failed)?;
+    let settled = number_if_any("settled_asked")?.zip(number_if_any("settled_answered")?);
+    Ok(RemovalRow {
+        platform: PlatformId(number(row, "platform_id")?),
+        awaits: Awaits::from_number(awaits).ok_or(StoreError::Malformed { field: "awaits" })?,
+        verdict: verdict(row)?,
+        out_at,
+        is_ordered: row.integer("orders").map_err(&failed)? > 0,
+        // What was removed before the decision was out is confirmed when it is.
+        confirmed_at: number_if_any("confirmed_at")?.map(|at| Timestamp(at).max(out_at)),
+        settled: settled.map(|(asked, answered)| (asked as u64, answered as u64)),
+        returned: row.integer("returned").map_err(&failed)? as u64,
+        recommended_at: number_if_any("recommended_at")?.map(Timestamp),
+    })
+}
+
+/// What a decision recommends, of its grounds, and the policy.
+pub(super) fn grounds(row: &Row) -> Result<(Option<RecommendedAction>, String), StoreError> {
+    let text = row.text("grounds").map_err(StoreError::database("read a decision"))?;
+    let grounds = grounds_from_json(&text)?;
+    Ok((grounds.action, grounds.policy))
+}
