@@ -26,7 +26,9 @@ mod recorded;
 mod refused;
 mod requests;
 mod reviews;
+mod session;
 mod shift;
+mod sign_in;
 mod tools;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde::Serialize;
 use tocsin_runtime::Problem;
+use tocsin_runtime::session_cookie::accept_session;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -49,12 +52,15 @@ pub(crate) use recorded::RecordedMetrics;
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
     let recorded = axum::middleware::from_fn_with_state(dispatcher.clone(), recorded::recorded);
     // On all of them: a route that is added is recorded without anybody thinking of it.
-    routes().route_layer(recorded).with_state(dispatcher).split_for_parts()
+    let own = routes().route_layer(recorded).merge(sign_in::routes());
+    own.route_layer(axum::middleware::from_fn(accept_session))
+        .with_state(dispatcher)
+        .split_for_parts()
 }
 
 /// The description of the routes.
 pub fn description() -> OpenApi {
-    routes().into_openapi()
+    routes().merge(sign_in::routes()).into_openapi()
 }
 
 fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
@@ -101,6 +107,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(families::link_contents))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))
+        .routes(routes!(session::read_session))
+        .routes(routes!(session::sign_out))
         .merge(incidents::routes())
 }
 

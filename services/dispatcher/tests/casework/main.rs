@@ -22,4 +22,7 @@ mod notices;
 mod ranking;
 mod receiver;
 mod reviews;
+mod sign_in;
+#[path = "../signer/mod.rs"]
+mod signer;
 mod streams;

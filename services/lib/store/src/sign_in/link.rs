@@ -110,6 +110,14 @@ impl Store {
     pub async fn sign_in_by_link(&self, link: &str, terms: SessionTerms) -> Result<Opened, StoreError> {
         let failed = StoreError::database("sign in by a link");
         let digest = parse(link).ok_or(SignInRefusal::LinkInvalid)?;
+        // Whoever tries links costs a read among few, and never holds up those who write.
+        let place = self.inner.look_ups.enter().await;
+        let _place = place.ok_or_else(|| failed(sqlx::Error::PoolTimedOut))?;
+        let sql = "SELECT 1 FROM sign_in_links WHERE secret_sha256 = $1";
+        let known = self.database().fetch(sql, &[digest.to_vec().into()]).await;
+        if known.map_err(&failed)?.is_empty() {
+            return Err(SignInRefusal::LinkInvalid.into());
+        }
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let of = self.use_link(&mut transaction, digest, LinkPurpose::SignIn).await?;
         let how = (None, "by a link");
