@@ -55,6 +55,8 @@ pub(crate) enum TokenRefusal {
 
 #[derive(Deserialize)]
 struct Claims {
+    /// Text: the library also takes a list in which ours is one of several.
+    iss: String,
     sub: String,
     aud: OneOrMany,
     azp: Option<String>,
@@ -116,6 +118,9 @@ pub(crate) fn subject(token: &str, keys: &KeySet, expected: Expected<'_>) -> Res
 }
 
 fn held_to(claims: Claims, expected: Expected<'_>) -> Result<String, TokenRefusal> {
+    if claims.iss != expected.issuer {
+        return Err(TokenRefusal::Issuer);
+    }
     // An audience beside ours is nobody whom this deployment trusts with its tokens.
     let is_for_us_alone = match &claims.aud {
         OneOrMany::One(audience) => audience == expected.client_id,
