@@ -133,14 +133,12 @@ fn held_to(claims: Claims, expected: Expected<'_>) -> Result<String, TokenRefusa
         return Err(TokenRefusal::AuthorizedParty);
     }
     let (now, leeway) = (expected.now.0 as f64 / 1_000.0, LEEWAY.0 as f64 / 1_000.0);
-    // Not a number is neither.
-    let is_over = !(now < claims.exp + leeway);
-    if is_over {
+    // JSON has finite numbers alone.
+    if claims.exp + leeway <= now {
         return Err(TokenRefusal::Expired);
     }
     let begins = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
-    let is_early = !(begins <= now + leeway);
-    if is_early {
+    if begins > now + leeway {
         return Err(TokenRefusal::NotYet);
     }
     // The nonce is no secret to whoever has the token; what it must be is this browser's.
