@@ -112,9 +112,10 @@ impl Store {
         let digest = parse(link).ok_or(SignInRefusal::LinkInvalid)?;
         // Whoever tries links costs a read among few, and never holds up those who write.
         let place = self.inner.look_ups.enter().await;
-        let _place = place.ok_or_else(|| failed(sqlx::Error::PoolTimedOut))?;
+        let place = place.ok_or_else(|| failed(sqlx::Error::PoolTimedOut))?;
         let sql = "SELECT 1 FROM sign_in_links WHERE secret_sha256 = $1";
         let known = self.database().fetch(sql, &[digest.to_vec().into()]).await;
+        drop(place);
         if known.map_err(&failed)?.is_empty() {
             return Err(SignInRefusal::LinkInvalid.into());
         }
