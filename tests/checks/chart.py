@@ -105,6 +105,15 @@ def check_secret_files(role: str, pod: dict, secrets: dict) -> None:
             check(len(mounts) == 1 and mounts[0]["readOnly"], f"{role}: {value} is not mounted to be read")
 
 
+def check_sign_in_secret(role: str, pod: dict, secrets: dict) -> None:
+    """The secret of the OpenID provider is told to the one role that signs people in."""
+    wanted = secrets.get("signIn", {})
+    told = [variable for variable in pod["containers"][0]["env"] if variable["name"] == "TOCSIN_DISPATCHER__SIGN_IN__CLIENT_SECRET"]
+    check(len(told) == (1 if wanted.get("name") and role == "dispatcher" else 0), f"{role}: the secret of the provider is not where it is read, or elsewhere")
+    for variable in told:
+        check(variable["valueFrom"].get("secretKeyRef") == wanted, f"{role}: the secret of the provider is another")
+
+
 def check_memory_and_cache(role: str, pod: dict, values: dict) -> None:
     """A process knows its limit of memory, and a detector, nobody else, has a place for copies of its state unless it is to have none."""
     container = pod["containers"][0]
@@ -146,6 +155,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
         if kind == "StatefulSet":
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
         check_secret_files(role, pod["spec"], values["secrets"])
+        check_sign_in_secret(role, pod["spec"], values["secrets"])
         check_memory_and_cache(role, pod["spec"], values)
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     check(len(names) == len(set(names)), "two objects have one name")

@@ -173,6 +173,13 @@ spec:
             resourceFieldRef:
               resource: limits.memory
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.secrets.signIn.name }}
+        - name: TOCSIN_DISPATCHER__SIGN_IN__CLIENT_SECRET
+          valueFrom:
+            secretKeyRef:
+              name: {{ .root.Values.secrets.signIn.name }}
+              key: {{ .root.Values.secrets.signIn.key }}
+        {{- end }}
         {{- if $caches }}
         - name: TOCSIN_DETECTOR__CACHE_DIRECTORY
           value: /var/cache/tocsin

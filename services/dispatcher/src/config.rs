@@ -6,6 +6,7 @@ use tocsin_runtime::{MemoryPart, Refusal};
 use crate::accounts::{READING_BYTES, READINGS_MAX};
 use crate::deliveries::Networks;
 use crate::follow::FollowConfig;
+use crate::sign_in::SignInConfig;
 
 /// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub struct DispatcherConfig {
     pub endpoint_networks: Vec<String>,
     /// Lists elsewhere that are followed into banks, each in a section `[[dispatcher.follow]]`. Default: none.
     pub follow: Vec<FollowConfig>,
+    /// How people sign in. Default: by one-time links alone.
+    pub sign_in: SignInConfig,
 }
 
 impl Default for DispatcherConfig {
@@ -68,6 +71,7 @@ impl Default for DispatcherConfig {
             member_contents_max: 200_000,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
+            sign_in: SignInConfig::default(),
         }
     }
 }
@@ -125,7 +129,9 @@ impl DispatcherConfig {
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
         let follow = FollowConfig::refusals(&self.follow);
-        refusals.into_iter().flatten().chain(networks).chain(follow).collect()
+        let sign_in = self.sign_in.refusals();
+        let of_sections = networks.into_iter().chain(follow).chain(sign_in);
+        refusals.into_iter().flatten().chain(of_sections).collect()
     }
 
     pub(crate) fn lease(&self) -> Milliseconds {

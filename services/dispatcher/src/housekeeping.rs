@@ -1,4 +1,4 @@
-//! Tells the length of the queues, and forgets which alerts were applied once the log no longer holds them.
+//! Tells the length of the queues, and forgets which alerts were applied once the log no longer holds them, and sessions and links once they are over.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,13 +23,19 @@ pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyh
             StoreFailed { error: &error }.emit(&dispatcher.metrics);
         }
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
-            match dispatcher.store.forget_applied_alerts(remembered_for()).await {
-                Ok(_) => forgotten_at = Some(Instant::now()),
+            match forget(&dispatcher).await {
+                Ok(()) => forgotten_at = Some(Instant::now()),
                 Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
             }
         }
         pause(COUNT_INTERVAL, &shutdown).await;
     }
+    Ok(())
+}
+
+async fn forget(dispatcher: &Dispatcher) -> Result<(), StoreError> {
+    dispatcher.store.forget_applied_alerts(remembered_for()).await?;
+    dispatcher.store.forget_sign_ins().await?;
     Ok(())
 }
 

@@ -23,6 +23,8 @@
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
 //! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept nowhere.
+//! * Whoever signs in is the person whose account at the provider was bound to them; nobody is anybody by an address of e-mail. A provider that hangs, or
+//!   says too much, holds up sign-ins alone.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -48,6 +50,7 @@ mod publisher;
 mod ranking;
 mod registry;
 mod routes;
+mod sign_in;
 mod telemetry;
 mod watch_list;
 
@@ -68,6 +71,7 @@ pub use deliveries::{EndpointRefused, check_endpoint, new_signing_secret};
 pub use follow::{FollowConfig, FollowError, FollowKind};
 pub use registry::topic_spec;
 pub use routes::{description, router};
+pub use sign_in::SignInConfig;
 
 use telemetry::Metrics;
 
@@ -107,8 +111,8 @@ pub enum DispatcherError {
     /// A metric of this name is registered already.
     #[error("register the metrics of the dispatcher")]
     Metrics(#[from] prometheus::Error),
-    /// The HTTP client of deliveries could not be made.
-    #[error("make the HTTP client of deliveries")]
+    /// The HTTP client of deliveries or sign-ins could not be made.
+    #[error("make the HTTP client of deliveries or sign-ins")]
     Client(#[source] reqwest::Error),
     /// Lists elsewhere cannot be followed.
     #[error("follow lists")]
@@ -142,6 +146,7 @@ pub struct Dispatcher {
     incidents: incidents::Incidents,
     /// So many reports may be made at a time: each reads for a while.
     reports: tokio::sync::Semaphore,
+    sign_in: sign_in::SignIn,
 }
 
 /// So many reports are made at a time.
@@ -184,6 +189,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             &parts.registry,
         )?),
         reports: tokio::sync::Semaphore::new(REPORTS_MAX),
+        sign_in: sign_in::SignIn::new(&parts.config.sign_in, &parts.key).map_err(DispatcherError::Client)?,
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,

@@ -2,7 +2,7 @@
 
 use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
 use tocsin_runtime::{Problem, ProblemKind, problem};
-use tocsin_store::StoreError;
+use tocsin_store::{SignInRefusal, StoreError};
 
 /// The key speaks for nobody who has a queue.
 pub const NO_QUEUE: ProblemKind = ProblemKind {
@@ -73,6 +73,65 @@ pub const ACTION_UNMAPPED: ProblemKind = ProblemKind {
     code: "coop_action_unmapped",
     title: "The body of the action in Coop has no tocsin_verdict, or one that is none; likewise tocsin_action",
 };
+
+/// No provider is named: people come in by links.
+pub const SIGN_IN_NOT_OFFERED: ProblemKind = ProblemKind {
+    status: 501,
+    code: "sign_in_not_offered",
+    title: "This deployment has no OpenID provider: ask whoever runs it for a one-time link",
+};
+
+/// What came back belongs to no sign-in of this browser.
+pub const SIGN_IN_STATE_INVALID: ProblemKind = ProblemKind {
+    status: 400,
+    code: "sign_in_state_invalid",
+    title: "This browser began no such sign-in, or it is over: begin again",
+};
+
+/// The provider signed nobody in.
+pub const SIGN_IN_REFUSED: ProblemKind = ProblemKind {
+    status: 403,
+    code: "sign_in_refused",
+    title: "The provider signed nobody in: begin again",
+};
+
+/// The provider's ID token does not hold.
+pub const SIGN_IN_TOKEN_INVALID: ProblemKind = ProblemKind {
+    status: 403,
+    code: "sign_in_token_invalid",
+    title: "The provider's ID token is refused; why stands in the log",
+};
+
+/// The provider does not answer, or not as one.
+pub const SIGN_IN_UNAVAILABLE: ProblemKind = ProblemKind {
+    status: 503,
+    code: "sign_in_unavailable",
+    title: "The OpenID provider does not answer as one",
+};
+
+/// An API key was shown where a session is wanted.
+pub const NO_SESSION: ProblemKind = ProblemKind {
+    status: 409,
+    code: "no_session",
+    title: "No session was shown: an API key is revoked, not signed out",
+};
+
+/// The kind of problem of somebody who is not signed in.
+pub fn of_sign_in_refusal(refusal: SignInRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        SignInRefusal::StateUsed => return SIGN_IN_STATE_INVALID,
+        SignInRefusal::LinkInvalid => (410, "The link was used, is too old, or was never given"),
+        SignInRefusal::AccountUnknown => (403, "The account of the provider is bound to nobody here"),
+        SignInRefusal::AccountTaken => (409, "The account of the provider is bound to another person"),
+        SignInRefusal::AccountCount => (409, "As many accounts are bound to the person as may be"),
+        SignInRefusal::AccountMalformed => (422, "The provider's name of the account is none"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
 
 /// The kind of problem of a refusal by the rules of casework.
 pub fn of_refusal(refusal: Refusal) -> ProblemKind {
@@ -257,6 +316,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::AppealRefused(refusal) => Problem::new(of_appeal_refusal(*refusal)),
         StoreError::ReviewRefused(refusal) => Problem::new(of_review_refusal(*refusal)),
+        StoreError::SignInRefused(refusal) => of_sign_in_refusal(*refusal).into(),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
             tracing::error!(error = error as &dyn std::error::Error, "the store did not answer");
@@ -270,6 +330,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
 mod tests {
     //! Goal: the table that clients program against names every code there is.
     use super::*;
+    use tocsin_runtime::session_cookie;
 
     const TABLE: &str = include_str!("../PROBLEMS.md");
 
@@ -299,8 +360,16 @@ mod tests {
             REPORT_TOO_LARGE.code,
             REPORTS_BUSY.code,
             problem::AUDIT_UNAVAILABLE.code,
+            SIGN_IN_NOT_OFFERED.code,
+            SIGN_IN_STATE_INVALID.code,
+            SIGN_IN_REFUSED.code,
+            SIGN_IN_TOKEN_INVALID.code,
+            SIGN_IN_UNAVAILABLE.code,
+            NO_SESSION.code,
+            session_cookie::CROSS_SITE.code,
         ];
-        for code in of_cases.chain(incidents).chain(own) {
+        let of_sign_ins = SignInRefusal::ALL.iter().map(|refusal| refusal.code());
+        for code in of_cases.chain(incidents).chain(own).chain(of_sign_ins) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

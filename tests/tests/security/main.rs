@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod matrix;
+mod sign_in;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

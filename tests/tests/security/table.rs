@@ -53,6 +53,11 @@ impl Table {
 }
 
 impl Row {
+    /// Whether nobody need be known: the route tells nothing of anybody's.
+    pub fn is_public(&self) -> bool {
+        self.who == "anyone"
+    }
+
     /// Whether a key that speaks for somebody, in a role, may use the route at all.
     pub fn lets(&self, subject: Subject, role: &str) -> bool {
         self.roles.split(' ').any(|name| name == role) && self.who.split(' ').any(|name| name == subject.name())

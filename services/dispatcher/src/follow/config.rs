@@ -98,7 +98,7 @@ impl FollowConfig {
 }
 
 /// Whether a URL names this machine: by an address of the loopback, or as `localhost` (RFC 6761, section 6.3).
-fn is_here(url: &reqwest::Url) -> bool {
+pub(crate) fn is_here(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     host == "localhost" || address.is_some_and(|address| address.is_loopback())

@@ -20,6 +20,7 @@ use tocsin_model::{BankName, Milliseconds, Sampled, Severity, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{BankSettings, Store, StoreError, UPDATES_MAX};
 
+pub(crate) use config::is_here;
 pub use config::{FollowConfig, FollowKind};
 
 use crate::pause;

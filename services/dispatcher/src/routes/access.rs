@@ -43,6 +43,11 @@ impl Dispatcher {
         self.asking(headers, &[Role::Moderator]).await
     }
 
+    /// Whoever is known.
+    pub(super) async fn anybody(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        self.principal(headers, &Role::ALL).await
+    }
+
     async fn asking(&self, headers: &HeaderMap, any_of: &[Role]) -> Result<Asking, Problem> {
         let principal = self.principal(headers, any_of).await?;
         Ok(Asking {

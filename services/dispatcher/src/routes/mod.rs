@@ -29,7 +29,9 @@ mod refused;
 mod reports;
 mod requests;
 mod reviews;
+mod session;
 mod shift;
+mod sign_in;
 mod statements;
 mod tools;
 
@@ -39,6 +41,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde::Serialize;
 use tocsin_runtime::Problem;
+use tocsin_runtime::session_cookie::accept_session;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -53,12 +56,15 @@ pub(crate) use recorded::RecordedMetrics;
 pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
     let recorded = axum::middleware::from_fn_with_state(dispatcher.clone(), recorded::recorded);
     // On all of them: a route that is added is recorded without anybody thinking of it.
-    routes().route_layer(recorded).with_state(dispatcher).split_for_parts()
+    let own = routes().route_layer(recorded).merge(sign_in::routes());
+    own.route_layer(axum::middleware::from_fn(accept_session))
+        .with_state(dispatcher)
+        .split_for_parts()
 }
 
 /// The description of the routes.
 pub fn description() -> OpenApi {
-    routes().into_openapi()
+    routes().merge(sign_in::routes()).into_openapi()
 }
 
 fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
@@ -109,6 +115,8 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(statements::read_statements))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))
+        .routes(routes!(session::read_session))
+        .routes(routes!(session::sign_out))
         .merge(incidents::routes())
 }
 

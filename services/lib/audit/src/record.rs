@@ -42,6 +42,16 @@ pub enum Action {
     PartyChanged = 14,
     /// An appeal was answered; the detail is the outcome and how far it goes.
     Answered = 15,
+    /// A person signed in; the detail says how.
+    SignedIn = 32,
+    /// A person signed out.
+    SignedOut = 33,
+    /// An account of an OpenID provider was bound to a person; the detail says by what.
+    AccountBound = 34,
+    /// Accounts were taken from a person, and their sessions ended; the detail says how many.
+    AccountUnbound = 35,
+    /// A link was made for a person that is good once; the detail says for what.
+    LinkIssued = 36,
 }
 
 /// What is to be written down.
@@ -91,7 +101,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 15] = [
+    pub const ALL: [Action; 20] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
@@ -107,6 +117,11 @@ impl Action {
         Action::GroupChanged,
         Action::PartyChanged,
         Action::Answered,
+        Action::SignedIn,
+        Action::SignedOut,
+        Action::AccountBound,
+        Action::AccountUnbound,
+        Action::LinkIssued,
     ];
 
     /// Its name in answers.
@@ -127,6 +142,11 @@ impl Action {
             Action::GroupChanged => "group_changed",
             Action::PartyChanged => "party_changed",
             Action::Answered => "answered",
+            Action::SignedIn => "signed_in",
+            Action::SignedOut => "signed_out",
+            Action::AccountBound => "account_bound",
+            Action::AccountUnbound => "account_unbound",
+            Action::LinkIssued => "link_issued",
         }
     }
 

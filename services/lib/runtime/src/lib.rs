@@ -19,6 +19,7 @@ pub mod readiness;
 mod retry_after;
 pub mod roles;
 mod server;
+pub mod session_cookie;
 mod shutdown;
 pub mod telemetry;
 mod traceparent;

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
+use crate::SignInRefusal;
+
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -146,6 +148,9 @@ pub enum StoreError {
     /// The rules of reviews forbid it.
     #[error(transparent)]
     ReviewRefused(#[from] ReviewRefusal),
+    /// Somebody is not signed in, or an account not bound.
+    #[error(transparent)]
+    SignInRefused(#[from] SignInRefusal),
 }
 
 impl StoreError {
@@ -182,6 +187,7 @@ impl StoreError {
             StoreError::NoticeRefused(refusal) => refusal.code(),
             StoreError::AppealRefused(refusal) => refusal.code(),
             StoreError::ReviewRefused(refusal) => refusal.code(),
+            StoreError::SignInRefused(refusal) => refusal.code(),
         }
     }
 

@@ -82,6 +82,15 @@ impl Principal {
 }
 
 impl KeySubject {
+    /// What those to whom it is issued may see: see [`Principal::scope`].
+    pub(crate) fn scope(self) -> Scope {
+        match self {
+            KeySubject::Operator => Scope::All,
+            KeySubject::Coordinators => Scope::Coordinators,
+            KeySubject::Party(party) => Scope::Party(party),
+        }
+    }
+
     /// 0 operator, 1 coordinators, 2 + party number.
     fn to_number(self) -> i64 {
         match self {
@@ -252,10 +261,18 @@ impl Store {
                 .await
                 .map_err(&failed)?;
         }
+        for table in ["sessions", "sign_in_links", "sign_in_accounts"] {
+            let sql = format!("DELETE FROM {table} WHERE key_id = $1");
+            transaction
+                .execute(&sql, &[key.to_string().into()])
+                .await
+                .map_err(&failed)?;
+        }
         let entry = about_key(Action::KeyRevoked, subject, key, person.as_deref());
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
+        self.inner.sessions.clear();
         Ok(())
     }
 
@@ -275,7 +292,7 @@ impl Store {
         rows.iter().map(record).collect()
     }
 
-    /// Who shows this key; `None` for a text that is no key, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
+    /// Who shows this key, or the token of a session, which speaks as its person's key; `None` for a text that is neither, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
     ///
     /// Whoever tries keys costs little: an id is asked about once in a while, whatever secrets are shown with it, and keys that were never
     /// good here share a few places.
@@ -283,6 +300,9 @@ impl Store {
     /// # Errors
     /// The database failed, or too many unknown keys are tried, and the answer is not known.
     pub async fn authenticate(&self, text: &str) -> Result<Option<Principal>, StoreError> {
+        if let Some((session, digest)) = crate::sign_in::parse(text) {
+            return self.authenticate_session(session, digest).await;
+        }
         let Some((id, digest)) = parse(text) else {
             return Ok(None);
         };
@@ -312,25 +332,14 @@ impl Store {
         let stored: [u8; 32] = stored
             .try_into()
             .map_err(|_| StoreError::Malformed { field: "secret_sha256" })?;
-        let record = record(row)?;
-        let party_revoked = row.integer_if_any("party_revoked_at").map_err(&failed)?.is_some();
-        if record.revoked_at.is_some() || party_revoked {
+        let Some(principal) = principal(row)? else {
             self.inner.keys.forget(id);
             self.inner.keys.put_absent(id, asked_at);
             return Ok(None);
-        }
-        let subject = match record.subject {
-            KeySubject::Party(party) => Subject::Party(party, name(row, "party_name")?),
-            KeySubject::Coordinators => Subject::Coordinators,
-            KeySubject::Operator => Subject::Operator,
-        };
-        let principal = Principal {
-            key_id: id,
-            subject,
-            roles: record.roles,
         };
         // What is remembered is the right secret, so a wrong one is told without another question.
-        self.inner.keys.put(stored, principal.clone(), asked_at, generation);
+        let keys = &self.inner.keys;
+        keys.put(id, stored, principal.clone(), asked_at, generation);
         Ok(bool::from(stored.ct_eq(&digest)).then_some(principal))
     }
 }
@@ -381,7 +390,27 @@ const SELECT_PRINCIPAL: &str = "SELECT k.key_id, k.secret_sha256, k.subject, k.r
      a.name AS party_name, a.revoked_at AS party_revoked_at \
      FROM api_keys k LEFT JOIN parties a ON k.subject = a.party_id + 2 WHERE k.key_id = $1";
 
-fn record(row: &Row) -> Result<KeyRecord, StoreError> {
+/// Who speaks by the key of this row, which has the name of its party and when that was revoked; `None` if it is good no more.
+pub(crate) fn principal(row: &Row) -> Result<Option<Principal>, StoreError> {
+    let record = record(row)?;
+    let party_revoked_at = row.integer_if_any("party_revoked_at");
+    let party_revoked_at = party_revoked_at.map_err(StoreError::database("read a key"))?;
+    if record.revoked_at.is_some() || party_revoked_at.is_some() {
+        return Ok(None);
+    }
+    let subject = match record.subject {
+        KeySubject::Party(party) => Subject::Party(party, name(row, "party_name")?),
+        KeySubject::Coordinators => Subject::Coordinators,
+        KeySubject::Operator => Subject::Operator,
+    };
+    Ok(Some(Principal {
+        key_id: record.id,
+        subject,
+        roles: record.roles,
+    }))
+}
+
+pub(crate) fn record(row: &Row) -> Result<KeyRecord, StoreError> {
     let failed = StoreError::database("read a key");
     let malformed = |field| StoreError::Malformed { field };
     Ok(KeyRecord {

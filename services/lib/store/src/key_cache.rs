@@ -16,7 +16,7 @@ pub const KEY_CACHE_ENTRIES_MAX: usize = 4_096;
 /// revoked, so neither becomes a good one.
 const ABSENT_AGE_MAX: Duration = Duration::from_secs(5);
 
-/// Remembers what the database said of a key's id a moment ago: whose it is, or that it is nobody's. The two have rooms of their own, so that
+/// Remembers what the database said of a key's id, or of a session's, a moment ago: whose it is, or that it is nobody's. The two have rooms of their own, so that
 /// a guesser pushes out no good key.
 #[derive(Default)]
 pub(crate) struct KeyCache {
@@ -84,7 +84,7 @@ impl KeyCache {
         self.generation.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn put(&self, digest: [u8; 32], principal: Principal, asked_at: Instant, generation: u64) {
+    pub(crate) fn put(&self, id: KeyId, digest: [u8; 32], principal: Principal, asked_at: Instant, generation: u64) {
         let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if generation != self.generation() {
             return;
@@ -97,7 +97,7 @@ impl KeyCache {
             principal,
             asked_at,
         };
-        entries.insert(entry.principal.key_id, entry);
+        entries.insert(id, entry);
     }
 
     pub(crate) fn clear(&self) {
@@ -126,11 +126,12 @@ mod tests {
     fn an_entry_answers_for_its_secret_and_its_time_only() {
         let cache = KeyCache::default();
         let now = Instant::now();
-        cache.put([1; 32], principal(1), now, cache.generation());
+        cache.put(KeyId(1), [1; 32], principal(1), now, cache.generation());
         assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Good(principal(1)));
         assert_eq!(cache.get(KeyId(1), &[2; 32]), Remembered::Bad);
         assert_eq!(cache.get(KeyId(2), &[1; 32]), Remembered::Nothing);
         cache.put(
+            KeyId(1),
             [1; 32],
             principal(1),
             now.checked_sub(KEY_CACHE_AGE_MAX).unwrap(),
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(cache.get(KeyId(1), &[2; 32]), Remembered::Bad);
         cache.put_absent(KeyId(1), now.checked_sub(ABSENT_AGE_MAX).unwrap());
         assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
-        cache.put([1; 32], principal(2), now, cache.generation());
+        cache.put(KeyId(2), [1; 32], principal(2), now, cache.generation());
         for id in 0..KEY_CACHE_ENTRIES_MAX as u128 + 10 {
             cache.put_absent(KeyId(10 + id), now);
             assert!(cache.absent.lock().unwrap().len() <= KEY_CACHE_ENTRIES_MAX);
@@ -165,7 +166,7 @@ mod tests {
         let cache = KeyCache::default();
         let before = cache.generation();
         cache.clear();
-        cache.put([1; 32], principal(1), Instant::now(), before);
+        cache.put(KeyId(1), [1; 32], principal(1), Instant::now(), before);
         assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
     }
 
@@ -173,7 +174,7 @@ mod tests {
     fn it_never_grows_beyond_its_limit() {
         let cache = KeyCache::default();
         for id in 0..KEY_CACHE_ENTRIES_MAX as u128 + 10 {
-            cache.put([1; 32], principal(id), Instant::now(), cache.generation());
+            cache.put(KeyId(id), [1; 32], principal(id), Instant::now(), cache.generation());
             assert!(cache.entries.lock().unwrap().len() <= KEY_CACHE_ENTRIES_MAX);
         }
     }

@@ -12,6 +12,8 @@
 //! * Every write by the holder of a lease carries the lease's fencing number; an old one is refused. A decision, its outbox row and its
 //!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
 //! * A revoked key holds no lease.
+//! * A session speaks as its person's key and ends with it. A one-time link is good once, and a sign-in comes to its end once, whatever is sent again.
+//! * Who an account of a provider is follows from its issuer and subject alone.
 //! * A member of a decided family is told of a decision of a team once, and last of the one that stands in the family it belongs to.
 //! * Of two cases of a team whose families became one, one remains, and no case goes into another in a circle. What is older than what was said of a
 //!   family last carries nothing.
@@ -57,6 +59,7 @@ mod reports;
 mod reviews;
 mod role;
 mod sharing_group;
+mod sign_in;
 mod tool;
 mod watch;
 
@@ -99,6 +102,10 @@ pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};
 pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
 pub use sharing_group::{GROUPS_MAX, SharingGroup};
+pub use sign_in::{
+    ACCOUNTS_PER_PERSON_MAX, Account, AccountSignIn, INVITATION_LIFETIME, LINK_LIFETIME, LinkPurpose, OneTimeLink,
+    Opened, SESSIONS_PER_PERSON_MAX, SessionRecord, SessionTerms, SessionToken, SignInRefusal, SignedIn,
+};
 pub use watch::{
     BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
     WatchBatch, WatchChange, WatchCursor, WatchListing,
@@ -126,6 +133,7 @@ struct Inner {
     recorder: Recorder,
     clock: Clock,
     keys: KeyCache,
+    sessions: KeyCache,
     look_ups: LookUps,
 }
 
@@ -166,6 +174,7 @@ impl Store {
                 recorder: Recorder::default(),
                 clock,
                 keys: KeyCache::default(),
+                sessions: KeyCache::default(),
                 look_ups: LookUps::default(),
             }),
         })

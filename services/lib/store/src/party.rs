@@ -166,6 +166,7 @@ impl Store {
             .await?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
+        self.inner.sessions.clear();
         Ok(())
     }
 }

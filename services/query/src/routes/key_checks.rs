@@ -1,4 +1,4 @@
-//! Whether the keys of open streams still hold, asked of the store once for all streams of a key and a few at a time: however many streams there are,
+//! Whether the keys and sessions of open streams still hold, asked of the store once for all streams of one and a few at a time: however many streams there are,
 //! their checks never stand in the way of those who ask. Streams go on while they are checked: a store that is slow or silent holds up none of them.
 
 use std::collections::HashMap;
@@ -6,8 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-
-use tocsin_model::KeyId;
 
 use super::reader::Reader;
 use crate::state::QueryState;
@@ -30,10 +28,9 @@ pub(super) enum KeyCheck {
     Refused,
 }
 
-/// The keys that were checked a moment ago and whose streams go on.
-#[derive(Debug)]
+/// The keys, and the tokens of sessions, that were checked a moment ago and whose streams go on. A session may be over while its person's key holds.
 pub(crate) struct KeyChecks {
-    checked_at: Mutex<HashMap<KeyId, Instant>>,
+    checked_at: Mutex<HashMap<String, Instant>>,
     turns: Semaphore,
     time_max: Duration,
 }
@@ -51,7 +48,7 @@ impl Default for KeyChecks {
 impl KeyChecks {
     /// Checks a reader's key again, unless that was done for another stream with it a moment ago.
     pub(super) async fn check(&self, state: &QueryState, reader: &Reader) -> KeyCheck {
-        self.check_by(reader.key_id, async {
+        self.check_by(reader.token(), async {
             let refused = reader.check_again(state).await;
             refused.is_err_and(|problem| problem.status().is_client_error())
         })
@@ -59,7 +56,7 @@ impl KeyChecks {
     }
 
     /// The same, where `is_refused` asks the store.
-    async fn check_by(&self, key: KeyId, is_refused: impl Future<Output = bool>) -> KeyCheck {
+    async fn check_by(&self, key: &str, is_refused: impl Future<Output = bool>) -> KeyCheck {
         if self.checked_lately(key, Instant::now()) {
             return KeyCheck::GoesOn;
         }
@@ -76,16 +73,16 @@ impl KeyChecks {
         if checked_at.len() >= KEYS_KEPT {
             checked_at.retain(|_, at| now.saturating_duration_since(*at) < AGE_MAX);
         }
-        checked_at.insert(key, now);
+        checked_at.insert(key.to_owned(), now);
         KeyCheck::GoesOn
     }
 
-    fn checked_lately(&self, key: KeyId, now: Instant) -> bool {
-        let checked_at = self.lock().get(&key).copied();
+    fn checked_lately(&self, key: &str, now: Instant) -> bool {
+        let checked_at = self.lock().get(key).copied();
         checked_at.is_some_and(|at| now.saturating_duration_since(at) < AGE_MAX)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.checked_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,12 +99,12 @@ mod tests {
             time_max: Duration::from_millis(1),
             ..KeyChecks::default()
         };
-        let silent = checks.check_by(KeyId(1), std::future::pending()).await;
+        let silent = checks.check_by("1", std::future::pending()).await;
         assert_eq!(silent, KeyCheck::GoesOn);
         // Another stream of the key does not ask again, and one of another key does.
-        let not_asked = checks.check_by(KeyId(1), async { true }).await;
+        let not_asked = checks.check_by("1", async { true }).await;
         assert_eq!(not_asked, KeyCheck::GoesOn);
-        assert_eq!(checks.check_by(KeyId(2), async { true }).await, KeyCheck::Refused);
-        assert_eq!(checks.check_by(KeyId(2), async { false }).await, KeyCheck::GoesOn);
+        assert_eq!(checks.check_by("2", async { true }).await, KeyCheck::Refused);
+        assert_eq!(checks.check_by("2", async { false }).await, KeyCheck::GoesOn);
     }
 }

@@ -20,6 +20,7 @@ mod stream_slots;
 mod trending;
 
 use axum::extract::DefaultBodyLimit;
+use tocsin_runtime::session_cookie::accept_session;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -116,7 +117,9 @@ pub const PROBLEMS: [ProblemKind; 13] = {
 pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
     let recorded = axum::middleware::from_fn_with_state(state.clone(), recorded::recorded);
     // On all of them: a route that is added is recorded without anybody thinking of it.
-    routes().route_layer(recorded).with_state(state).split_for_parts()
+    let session = axum::middleware::from_fn(accept_session);
+    let routes = routes().route_layer(recorded).route_layer(session);
+    routes.with_state(state).split_for_parts()
 }
 
 /// The description of the routes.

@@ -46,6 +46,11 @@ impl Reader {
         })
     }
 
+    /// The key, or the token of the session, that was shown.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Checks the key again: the scope is the same as long as this is `Ok`.
     pub(crate) async fn check_again(&self, state: &QueryState) -> Result<(), Problem> {
         let principal = authenticate(state, &self.token).await?;

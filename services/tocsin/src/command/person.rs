@@ -1,8 +1,8 @@
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use tocsin_casework::Team;
 use tocsin_model::{KeyId, Name};
-use tocsin_store::{KeySubject, Role, Store};
+use tocsin_store::{Account, KeySubject, LinkPurpose, OneTimeLink, Role, Store};
 
 use super::key::{RoleArgument, tell_new_key};
 use crate::config::Config;
@@ -26,7 +26,41 @@ pub enum PersonCommand {
         #[command(flatten)]
         team: TeamArguments,
     },
-    /// Revoke the key of a person: what they hold goes back to the queue at once.
+    /// Print a link that signs a person in, in a browser: good once and for ten minutes. An earlier one is good no more.
+    Link {
+        /// Their name in the team.
+        name: Name,
+        #[command(flatten)]
+        team: TeamArguments,
+    },
+    /// Print an invitation: whoever signs in at the OpenID provider with it is this person from then on. Good once and for a day.
+    Invite {
+        /// Their name in the team.
+        name: Name,
+        #[command(flatten)]
+        team: TeamArguments,
+    },
+    /// Bind an account of the OpenID provider to a person: whoever signs in with it is them.
+    Bind {
+        /// Their name in the team.
+        name: Name,
+        #[command(flatten)]
+        team: TeamArguments,
+        /// What the provider calls them for ever, the `sub` of its ID tokens. Never an address of e-mail.
+        #[arg(long)]
+        subject: String,
+        /// The provider; the configured one by default.
+        #[arg(long)]
+        issuer: Option<String>,
+    },
+    /// Take all accounts of providers from a person, and end their sessions and links.
+    Unbind {
+        /// Their name in the team.
+        name: Name,
+        #[command(flatten)]
+        team: TeamArguments,
+    },
+    /// Revoke the key of a person: what they hold goes back to the queue at once, and their sessions end.
     Revoke {
         /// Their name in the team.
         name: Name,
@@ -89,6 +123,40 @@ impl PersonCommand {
                     );
                 }
             }
+            PersonCommand::Link { name, team } => {
+                let key = key_of(&store, team.resolve(&store).await?, name).await?;
+                let link = store.issue_link(key, LinkPurpose::SignIn).await?;
+                eprintln!("Good once and for ten minutes, for {name}:");
+                println!("{}", public(config, "/v1/sign-in/link?link=", &link));
+            }
+            PersonCommand::Invite { name, team } => {
+                if config.dispatcher.sign_in.issuer.is_empty() {
+                    bail!("dispatcher.sign_in.issuer names no OpenID provider: `tocsin person link` needs none");
+                }
+                let key = key_of(&store, team.resolve(&store).await?, name).await?;
+                let link = store.issue_link(key, LinkPurpose::Invitation).await?;
+                eprintln!(
+                    "Good once and for a day, for {name} alone: whoever signs in with it is {name} from then on:"
+                );
+                println!("{}", public(config, "/v1/sign-in?invitation=", &link));
+            }
+            PersonCommand::Bind {
+                name,
+                team,
+                subject,
+                issuer,
+            } => {
+                let key = key_of(&store, team.resolve(&store).await?, name).await?;
+                let issuer = issuer.as_ref().unwrap_or(&config.dispatcher.sign_in.issuer);
+                let account = Account::new(issuer, subject)?;
+                store.bind_account(key, &account).await?;
+                println!("Whoever signs in as {subject} at {issuer} is {name}.");
+            }
+            PersonCommand::Unbind { name, team } => {
+                let key = key_of(&store, team.resolve(&store).await?, name).await?;
+                let unbound = store.unbind_accounts(key).await?;
+                println!("{unbound} accounts are taken from {name}, and their sessions are over.");
+            }
             PersonCommand::Revoke { name, team } => {
                 let id = key_of(&store, team.resolve(&store).await?, name).await?;
                 store.revoke_key(id).await?;
@@ -98,6 +166,16 @@ impl PersonCommand {
         store.close().await;
         Ok(())
     }
+}
+
+/// The address of a link, as browsers reach this deployment.
+fn public(config: &Config, path: &str, link: &OneTimeLink) -> String {
+    let sign_in = &config.dispatcher.sign_in;
+    let here = match sign_in.public_url.is_empty() {
+        true => format!("http://{}", config.http.listen),
+        false => String::new(),
+    };
+    format!("{here}{}", sign_in.public(&format!("{path}{}", link.expose())))
 }
 
 async fn key_of(store: &Store, subject: KeySubject, name: &Name) -> Result<KeyId> {

@@ -186,12 +186,18 @@ pub fn description() -> OpenApi {
 }
 
 fn base_description() -> OpenApi {
-    use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+    use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
     use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder, PathsBuilder};
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key, as `tocsin party add` shows it once."))
+        .description(Some(
+            "An API key, as `tocsin party add` shows it once; or the token of a person's session.",
+        ))
         .build();
+    let session = ApiKeyValue::with_description(
+        tocsin_runtime::session_cookie::SESSION_COOKIE,
+        "The session of a person who signed in. It is taken wherever a key is, but for `POST /v1/events`; with commands for pages of this origin alone.",
+    );
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -206,6 +212,7 @@ fn base_description() -> OpenApi {
         .components(Some(
             ComponentsBuilder::new()
                 .security_scheme("api_key", SecurityScheme::Http(bearer))
+                .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)))
                 .build(),
         ))
         .build()
