@@ -19,6 +19,7 @@
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
+//! * Whoever watches a queue is told within a second or two what changes in it, whichever dispatcher did it; nothing rests on what is kept for them.
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
@@ -43,6 +44,7 @@ mod incidents;
 mod overdue;
 pub mod problems;
 mod publisher;
+mod queue_updates;
 mod ranking;
 mod registry;
 mod routes;
@@ -56,6 +58,7 @@ use prometheus::Registry;
 use tocsin_log::{AppenderOptions, Durability, GroupOptions, LogError, SharedLog};
 use tocsin_model::{DeploymentKey, PartitionCount};
 use tocsin_runtime::roles::RolesError;
+use tocsin_runtime::streams::StreamTimes;
 use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
 use tocsin_wire::Names;
@@ -87,6 +90,8 @@ pub struct DispatcherParts {
     pub partitions: PartitionCount,
     /// How many copies make a content hot: `detector.promote_at`, the same everywhere.
     pub promote_at: u32,
+    /// How long streams wait for their readers, and how often they are recorded.
+    pub stream_times: StreamTimes,
     /// Where metrics go.
     pub registry: Registry,
     /// Set once the registry of parties is on the log.
@@ -133,6 +138,8 @@ pub struct Dispatcher {
     /// Which families joined which.
     carrying: carrying::Carrying,
     incidents: incidents::Incidents,
+    /// What moved in the queues that somebody watches.
+    queue_updates: Arc<queue_updates::QueueUpdates>,
 }
 
 impl Dispatcher {
@@ -165,6 +172,12 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         ranking: ranking::Ranking::new(&parts.config),
         carrying: carrying::Carrying::new(parts.config.member_contents_max as usize),
         incidents: incidents::Incidents::new(parts.partitions, parts.promote_at),
+        queue_updates: queue_updates::QueueUpdates::new(
+            &parts.config,
+            parts.stream_times,
+            &parts.registry,
+            shutdown.clone(),
+        )?,
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -213,6 +226,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "rank cases",
         ranking::follow_cases(dispatcher.clone(), ranking_metrics, shutdown.clone()),
     );
+    roles.spawn_task("tell queues", queue_updates::run(dispatcher.clone(), shutdown.clone()));
     let carrying_metrics = carrying::CarryingMetrics::register(&parts.registry)?;
     let memberships = carrying::MembershipReader {
         dispatcher: dispatcher.clone(),

@@ -226,6 +226,8 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
 #[cfg(test)]
 mod tests {
     //! Goal: the table that clients program against names every code there is.
+    use tocsin_runtime::streams;
+
     use super::*;
 
     const TABLE: &str = include_str!("../PROBLEMS.md");
@@ -250,8 +252,10 @@ mod tests {
             COORDINATORS_ONLY.code,
             NO_SUCH_PARTY.code,
             problem::AUDIT_UNAVAILABLE.code,
+            streams::TOO_MANY_STREAMS.code,
         ];
-        for code in of_cases.chain(incidents).chain(own) {
+        let ends = streams::EndCode::ALL.iter().map(|end| end.name());
+        for code in of_cases.chain(incidents).chain(own).chain(ends) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

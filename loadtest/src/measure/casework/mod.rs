@@ -163,6 +163,7 @@ pub(super) fn serve_dispatcher(
             key: corpus::setup().key,
             partitions: corpus::setup().partitions,
             promote_at: tocsin_detector::DetectorConfig::default().promote_at,
+            stream_times: tocsin_runtime::streams::StreamTimes::default(),
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "starting"),
         };

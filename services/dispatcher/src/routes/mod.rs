@@ -22,6 +22,7 @@ mod incidents;
 mod notice_documents;
 mod notices;
 mod queue;
+mod queue_stream;
 mod recorded;
 mod refused;
 mod requests;
@@ -61,6 +62,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
+        .routes(routes!(queue_stream::watch_queue))
         .routes(routes!(queue::read_moderators))
         .routes(routes!(shift::read_shift))
         .routes(routes!(clocks::read_clocks))

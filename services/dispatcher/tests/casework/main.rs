@@ -15,10 +15,14 @@ mod coop;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
+#[path = "../../../lib/store/tests/fixture/mod.rs"]
+#[allow(dead_code)]
+mod fixture;
 mod incident_refusals;
 mod incidents;
 mod links;
 mod notices;
+mod queue_stream;
 mod ranking;
 mod receiver;
 mod reviews;

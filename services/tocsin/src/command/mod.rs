@@ -19,6 +19,7 @@ mod party;
 mod person;
 mod protocol;
 mod quality;
+mod queue_follow;
 mod replay;
 mod review;
 mod role;

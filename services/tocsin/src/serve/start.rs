@@ -102,6 +102,7 @@ async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
         key: process.deployment_key.clone(),
         partitions: process.config.sightings_partitions(),
         promote_at: process.config.detector.promote_at,
+        stream_times: tocsin_runtime::streams::StreamTimes::default(),
         registry: process.registry.clone(),
         readiness: process.readiness.flag("dispatcher", "announcing the parties"),
     };

@@ -2,15 +2,11 @@
 //! their checks never stand in the way of those who ask. Streams go on while they are checked: a store that is slow or silent holds up none of them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-
-use tocsin_model::KeyId;
-
-use super::reader::Reader;
-use crate::state::QueryState;
 
 /// What came of a check holds for all streams of the key for so long, also that the store did not answer.
 const AGE_MAX: Duration = Duration::from_secs(5);
@@ -23,7 +19,7 @@ const KEYS_KEPT: usize = 4_096;
 
 /// What came of the check of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyCheck {
+pub enum KeyCheck {
     /// It holds, or the store does not answer, which says nothing against it: new requests are refused meanwhile.
     GoesOn,
     /// It no longer holds.
@@ -32,13 +28,13 @@ pub(super) enum KeyCheck {
 
 /// The keys that were checked a moment ago and whose streams go on.
 #[derive(Debug)]
-pub(crate) struct KeyChecks {
-    checked_at: Mutex<HashMap<KeyId, Instant>>,
+pub struct KeyChecks<K> {
+    checked_at: Mutex<HashMap<K, Instant>>,
     turns: Semaphore,
     time_max: Duration,
 }
 
-impl Default for KeyChecks {
+impl<K> Default for KeyChecks<K> {
     fn default() -> Self {
         KeyChecks {
             checked_at: Mutex::default(),
@@ -48,18 +44,9 @@ impl Default for KeyChecks {
     }
 }
 
-impl KeyChecks {
-    /// Checks a reader's key again, unless that was done for another stream with it a moment ago.
-    pub(super) async fn check(&self, state: &QueryState, reader: &Reader) -> KeyCheck {
-        self.check_by(reader.key_id, async {
-            let refused = reader.check_again(state).await;
-            refused.is_err_and(|problem| problem.status().is_client_error())
-        })
-        .await
-    }
-
-    /// The same, where `is_refused` asks the store.
-    async fn check_by(&self, key: KeyId, is_refused: impl Future<Output = bool>) -> KeyCheck {
+impl<K: Eq + Hash + Copy> KeyChecks<K> {
+    /// Checks a key again, unless that was done for another stream with it a moment ago: `is_refused` asks the store whether it no longer holds.
+    pub async fn check(&self, key: K, is_refused: impl Future<Output = bool>) -> KeyCheck {
         if self.checked_lately(key, Instant::now()) {
             return KeyCheck::GoesOn;
         }
@@ -80,12 +67,12 @@ impl KeyChecks {
         KeyCheck::GoesOn
     }
 
-    fn checked_lately(&self, key: KeyId, now: Instant) -> bool {
+    fn checked_lately(&self, key: K, now: Instant) -> bool {
         let checked_at = self.lock().get(&key).copied();
         checked_at.is_some_and(|at| now.saturating_duration_since(at) < AGE_MAX)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Instant>> {
         self.checked_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,12 +89,12 @@ mod tests {
             time_max: Duration::from_millis(1),
             ..KeyChecks::default()
         };
-        let silent = checks.check_by(KeyId(1), std::future::pending()).await;
+        let silent = checks.check(1_u32, std::future::pending()).await;
         assert_eq!(silent, KeyCheck::GoesOn);
         // Another stream of the key does not ask again, and one of another key does.
-        let not_asked = checks.check_by(KeyId(1), async { true }).await;
+        let not_asked = checks.check(1_u32, async { true }).await;
         assert_eq!(not_asked, KeyCheck::GoesOn);
-        assert_eq!(checks.check_by(KeyId(2), async { true }).await, KeyCheck::Refused);
-        assert_eq!(checks.check_by(KeyId(2), async { false }).await, KeyCheck::GoesOn);
+        assert_eq!(checks.check(2, async { true }).await, KeyCheck::Refused);
+        assert_eq!(checks.check(2, async { false }).await, KeyCheck::GoesOn);
     }
 }
