@@ -37,6 +37,8 @@ pub(crate) const TEAMS_MAX: usize = 32;
 /// What a queue that is watched may come to hold: cases, their places and updates.
 pub(crate) const TEAM_BYTES: u64 = 1 << 20;
 
+/// The first cases of a queue, and of each whether a notice of it is due.
+type Order = Vec<(CaseId, bool)>;
 /// The place of a stream of a queue.
 type QueueSlot = StreamSlot<Team, KeyId>;
 
@@ -239,7 +241,7 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
 }
 
 /// The order of each queue that is watched, and of each case whether a notice of it is due; none before every open case is ranked.
-fn orders(dispatcher: &Dispatcher) -> Vec<(Team, Option<Vec<(CaseId, bool)>>)> {
+fn orders(dispatcher: &Dispatcher) -> Vec<(Team, Option<Order>)> {
     let teams: Vec<Team> = dispatcher.queue_updates.teams().keys().copied().collect();
     let order = |team| {
         let order = dispatcher.ranking.order(team, RANKED_TOLD);

@@ -1,5 +1,7 @@
 //! What whoever watches queues is told of: cases as they changed, in the order of times.
 
+use std::collections::BTreeMap;
+
 use tocsin_casework::{CaseId, Desk, Glance, LEASE_MAX, Lane, Lease, Merged, Resting, Team};
 use tocsin_model::{AlertId, ContentId, FamilyId, Milliseconds, Timestamp, parse_hex_id};
 
@@ -13,6 +15,9 @@ pub const GLANCES_MAX: u32 = 1_000;
 /// A change is seen when its transaction ends, which is later than the time it is written with: so far back is read again.
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
 
+/// Of so many cases it is kept how they were told; of more, some are told again.
+const TOLD_MAX: usize = 16_384;
+
 const SELECT_GLANCES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.waiting_since, c.version, c.lane, c.desk, c.severity, c.priority, c.alert_id, \
      c.due_at, c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.held_until, c.undo_until, c.merged_into, c.merged_at, c.touched_at, \
      d.decision_id, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
@@ -24,6 +29,18 @@ pub struct Watched {
     team: Option<Team>,
     /// Behind which case, in the order of times, then ids.
     after: (Timestamp, String),
+    /// How the cases of the last seconds were told: what is read again as it was is not told again.
+    told: BTreeMap<CaseId, Look>,
+}
+
+/// By what it is known that a case was written anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    written_at: Timestamp,
+    version: u64,
+    fencing: u64,
+    alert: Option<AlertId>,
+    lease: Option<Lease>,
 }
 
 impl Watched {
@@ -33,13 +50,29 @@ impl Watched {
             team,
             // Nothing sorts before the empty text.
             after: (since - OVERLAP, String::new()),
+            told: BTreeMap::new(),
         }
+    }
+
+    /// Whether a case was not told as it is.
+    fn is_news(&mut self, glance: &Glance, written_at: Timestamp) -> bool {
+        let look = Look {
+            written_at,
+            version: glance.version,
+            fencing: glance.fencing,
+            alert: glance.alert,
+            lease: glance.lease,
+        };
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told.insert(glance.id, look.clone()) != Some(look)
     }
 }
 
 impl Store {
     /// Cases that changed, at most [`GLANCES_MAX`] at a time, each as it is now and with when it changed. An empty answer says that nothing is left for
-    /// now; then the last seconds are read again, and tell again what changed in them. With them the store's time, asked for before.
+    /// now; then the last seconds are read again, and tell what was not told of them. With them the store's time, asked for before.
     ///
     /// # Errors
     /// The database failed; `watched` is as it was.
@@ -49,8 +82,19 @@ impl Store {
     ) -> Result<(Vec<(Glance, Timestamp)>, Timestamp), StoreError> {
         let failed = StoreError::database("watch the cases");
         let now = self.now().await.map_err(&failed)?;
-        let (at, id) = &watched.after;
-        let mut values: Vec<Value> = vec![(*at).into(), id.as_str().into()];
+        loop {
+            let (glances, is_end) = self.watch_page(watched).await?;
+            if is_end || !glances.is_empty() {
+                return Ok((glances, now));
+            }
+        }
+    }
+
+    /// The next page, without what was told as it is; whether nothing is behind it.
+    async fn watch_page(&self, watched: &mut Watched) -> Result<(Vec<(Glance, Timestamp)>, bool), StoreError> {
+        let failed = StoreError::database("watch the cases");
+        let (at, id) = watched.after.clone();
+        let mut values: Vec<Value> = vec![at.into(), id.as_str().into()];
         let of_team = match watched.team {
             Some(team) => {
                 values.push(team.to_number().into());
@@ -64,7 +108,7 @@ impl Store {
         );
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let touched_at = |row: &Row| row.integer("touched_at").map(Timestamp).map_err(&failed);
-        let glances: Vec<(Glance, Timestamp)> = rows
+        let mut glances: Vec<(Glance, Timestamp)> = rows
             .iter()
             .map(|row| Ok((glance(row)?, touched_at(row)?)))
             .collect::<Result<_, StoreError>>()?;
@@ -72,9 +116,14 @@ impl Store {
             Some(last) => watched.after = (touched_at(last)?, last.text("case_id").map_err(&failed)?),
             // From the last that was told, not from now: what comes is written with the time at which its transaction had its locks.
             None if id.is_empty() => {}
-            None => watched.after = (*at - OVERLAP, String::new()),
+            None => {
+                let from = at - OVERLAP;
+                watched.after = (from, String::new());
+                watched.told.retain(|_, look| look.written_at >= from);
+            }
         }
-        Ok((glances, now))
+        glances.retain(|(glance, written_at)| watched.is_news(glance, *written_at));
+        Ok((glances, rows.is_empty()))
     }
 
     /// What somebody who begins to watch a team's queue has to know: its open cases, the highest priority first, at most `limit`, and what else is held.

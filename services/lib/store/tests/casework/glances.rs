@@ -26,6 +26,10 @@ async fn a_case_is_told_as_it_is_after_every_step() {
         let mut watched = Watched::from(None, f.store.standing_cases(COORDINATORS, 1).await.unwrap().1);
         f.coordinators_cases(count).await;
         assert_eq!(told(&f.store, &mut watched).await.len() as u128, count, "in pages");
+        assert!(
+            told(&f.store, &mut watched).await.is_empty(),
+            "read again, and told once"
+        );
         let other = f.another().await;
         for step in 0..5 {
             // Longer than what is read again.
