@@ -32,6 +32,13 @@ pub const ACTION_UNMAPPED: ProblemKind = ProblemKind {
     title: "The body of the action in Coop has no tocsin_verdict, or one that is none; likewise tocsin_action",
 };
 
+/// More items were asked for than are told at a time.
+pub const TOO_MANY_ITEMS: ProblemKind = ProblemKind {
+    status: 422,
+    code: "too_many_items",
+    title: "More items were asked for than are told at a time",
+};
+
 /// The kind of problem of a refusal by the rules of casework.
 pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     let (status, title) = match refusal {
@@ -249,6 +256,7 @@ mod tests {
             NO_QUEUE.code,
             NOT_A_PERSON.code,
             ACTION_UNMAPPED.code,
+            TOO_MANY_ITEMS.code,
             COORDINATORS_ONLY.code,
             NO_SUCH_PARTY.code,
             problem::AUDIT_UNAVAILABLE.code,

@@ -32,6 +32,7 @@ use tocsin_store::Endpoint;
 use tokio::task::JoinSet;
 
 pub(crate) use address::Networks;
+pub(crate) use coop::item_data as coop_item_data;
 pub(crate) use http::HttpClient;
 pub use signature::new_signing_secret;
 pub use target::{EndpointRefused, check_endpoint};

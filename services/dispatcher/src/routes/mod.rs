@@ -14,6 +14,7 @@ mod case_clocks;
 mod cases;
 mod clocks;
 mod coop;
+mod coop_items;
 mod deciding;
 mod documents;
 mod families;
@@ -82,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
         .routes(routes!(coop::take_coop_action))
+        .routes(routes!(coop_items::read_coop_items))
         .routes(routes!(notices::read_notices, notices::file_notice))
         .routes(routes!(notices::read_notice))
         .routes(routes!(notices::answer_notice))
