@@ -23,6 +23,7 @@
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
+//! * What is decided in another tool is decided by people alone, in the name of a moderator's key of the team, and once.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -38,10 +39,12 @@ mod carrying;
 mod config;
 mod control;
 mod deliveries;
+mod elsewhere;
 mod follow;
 mod housekeeping;
 mod incidents;
 mod overdue;
+mod ozone;
 pub mod problems;
 mod publisher;
 mod queue_updates;
@@ -193,6 +196,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         told: tokio::sync::Notify::new(),
     });
     let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
+    let reading = deliveries::HttpClient::new(networks.clone()).map_err(DispatcherError::Client)?;
     let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;
     let delivery_metrics = deliveries::DeliveryMetrics::register(&parts.registry)?;
     let reader = parts.log.group_reader(membership())?;
@@ -259,6 +263,13 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         &parts.registry,
     )?;
     roles.spawn_task("follow lists", following.run(shutdown.clone()));
+    let ozone = ozone::OzoneReader {
+        dispatcher: dispatcher.clone(),
+        client: reading,
+        instance: parts.instance.clone(),
+        metrics: ozone::OzoneMetrics::register(&parts.registry)?,
+    };
+    roles.spawn_task("take decisions of Ozone", ozone.run(shutdown.clone()));
     let control = control::Control {
         dispatcher: dispatcher.clone(),
         log: parts.log.clone(),

@@ -97,7 +97,7 @@ async fn a_job_in_coop_is_closed_once_its_case_is_decided_here() {
     let bench = Bench::with_clock(clock.clone()).await;
     let running = bench.start_with(DispatcherConfig::default()).await;
     let rings = alert(1, Scope::All, AlertLevel::Raised, 1.0);
-    bench.ring(&[rings.clone()]);
+    bench.ring(std::slice::from_ref(&rings));
     let queue = running.queue_of(1, &bench.alpha).await;
     let family = queue[0]["family"].clone();
     let asked = json!({"items": [{"id": family, "typeId": "item-7"}, {"id": "post-99", "typeId": "post"}, {"id": "0".repeat(32), "typeId": "item-7"}]});

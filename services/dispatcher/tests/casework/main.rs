@@ -12,16 +12,15 @@ mod carrying;
 mod cases;
 mod control;
 mod coop;
+mod database;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
-#[path = "../../../lib/store/tests/fixture/mod.rs"]
-#[allow(dead_code)]
-mod fixture;
 mod incident_refusals;
 mod incidents;
 mod links;
 mod notices;
+mod ozone;
 mod queue_stream;
 mod ranking;
 mod receiver;
