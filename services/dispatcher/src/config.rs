@@ -6,6 +6,7 @@ use tocsin_runtime::{MemoryPart, Refusal};
 use crate::accounts::{READING_BYTES, READINGS_MAX};
 use crate::deliveries::Networks;
 use crate::follow::FollowConfig;
+use crate::queue_updates;
 use crate::sign_in::SignInConfig;
 
 /// How the dispatcher hands out cases, and how often it may interrupt. Section `[dispatcher]`.
@@ -45,6 +46,12 @@ pub struct DispatcherConfig {
     /// members are told of decisions. Of contents beyond, a case that opens later is carried along at the next start, and a decision that is made later
     /// is told then. 1 to 100,000,000; default 200,000.
     pub member_contents_max: u32,
+    /// The most streams of queues that are open at a time. 1 to 100,000; default 512.
+    pub queue_streams_max: u32,
+    /// The most of them that those of one team hold open. 1 to `queue_streams_max`; default 128.
+    pub queue_streams_per_team_max: u32,
+    /// The most of them that are open with one key. 1 to `queue_streams_per_team_max`; default 8.
+    pub queue_streams_per_key_max: u32,
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
@@ -69,6 +76,9 @@ impl Default for DispatcherConfig {
             ranked_cases_max: 1_000_000,
             ranked_records_max: 50_000,
             member_contents_max: 200_000,
+            queue_streams_max: 512,
+            queue_streams_per_team_max: 128,
+            queue_streams_per_key_max: 8,
             endpoint_networks: Vec::new(),
             follow: Vec::new(),
             sign_in: SignInConfig::default(),
@@ -103,6 +113,11 @@ impl DispatcherConfig {
                 of: "readings of accounts",
                 bytes: READINGS_MAX as u64 * READING_BYTES,
             },
+            MemoryPart {
+                of: "dispatcher.queue_streams_max",
+                bytes: u64::from(self.queue_streams_max).min(queue_updates::TEAMS_MAX as u64)
+                    * queue_updates::TEAM_BYTES,
+            },
         ]
     }
 
@@ -124,6 +139,17 @@ impl DispatcherConfig {
                 "dispatcher.member_contents_max",
                 self.member_contents_max,
                 1..=100_000_000,
+            ),
+            Refusal::outside("dispatcher.queue_streams_max", self.queue_streams_max, 1..=100_000),
+            Refusal::outside(
+                "dispatcher.queue_streams_per_team_max",
+                self.queue_streams_per_team_max,
+                1..=self.queue_streams_max,
+            ),
+            Refusal::outside(
+                "dispatcher.queue_streams_per_key_max",
+                self.queue_streams_per_key_max,
+                1..=self.queue_streams_per_team_max,
             ),
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
@@ -175,9 +201,12 @@ mod tests {
             ranked_cases_max: 0,
             ranked_records_max: 0,
             member_contents_max: 0,
+            queue_streams_max: 0,
+            queue_streams_per_team_max: 2,
+            queue_streams_per_key_max: 3,
             endpoint_networks: vec!["everywhere".to_owned()],
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 13);
+        assert_eq!(wrong.refusals().len(), 16);
     }
 }

@@ -19,12 +19,14 @@
 //! * A party is announced before its ingest topic exists: whoever finds the topic knows whose it is.
 //! * A case goes where its family goes: what is said of families is read again from the beginning at each start, and the store carries nothing twice.
 //! * The order in which cases are tried rests on nothing that must not be lost; the store alone says who gets one.
+//! * Whoever watches a queue is told within a second or two what changes in it, whichever dispatcher did it; nothing rests on what is kept for them.
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
 //! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept nowhere.
 //! * Whoever signs in is the person whose account at the provider was bound to them; nobody is anybody by an address of e-mail. A provider that hangs, or
 //!   says too much, holds up sign-ins alone.
+//! * What is decided in another tool is decided by people alone, in the name of a moderator's key of the team, and once.
 //! * A team is whoever the key speaks for; another team's case is answered as one that does not exist.
 //! * Criteria activate nothing: people do, and what criteria said when they did is kept.
 //! * Alerts that cannot be read or applied are counted and left out; none stops those behind it. A store that does not answer stops
@@ -41,12 +43,15 @@ mod carrying;
 mod config;
 mod control;
 mod deliveries;
+mod elsewhere;
 mod follow;
 mod housekeeping;
 mod incidents;
 mod overdue;
+mod ozone;
 pub mod problems;
 mod publisher;
+mod queue_updates;
 mod ranking;
 mod registry;
 mod routes;
@@ -61,6 +66,7 @@ use prometheus::Registry;
 use tocsin_log::{AppenderOptions, Durability, GroupOptions, LogError, SharedLog};
 use tocsin_model::{DeploymentKey, PartitionCount};
 use tocsin_runtime::roles::RolesError;
+use tocsin_runtime::streams::StreamTimes;
 use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
 use tocsin_wire::Names;
@@ -96,6 +102,8 @@ pub struct DispatcherParts {
     pub promote_at: u32,
     /// How events stand in ingest topics, as intake reads them.
     pub ingest_form: IngestForm,
+    /// How long streams wait for their readers, and how often they are recorded.
+    pub stream_times: StreamTimes,
     /// Where metrics go.
     pub registry: Registry,
     /// Set once the registry of parties is on the log.
@@ -147,6 +155,8 @@ pub struct Dispatcher {
     /// So many reports may be made at a time: each reads for a while.
     reports: tokio::sync::Semaphore,
     sign_in: sign_in::SignIn,
+    /// What moved in the queues that somebody watches.
+    queue_updates: Arc<queue_updates::QueueUpdates>,
 }
 
 /// So many reports are made at a time.
@@ -190,6 +200,12 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         )?),
         reports: tokio::sync::Semaphore::new(REPORTS_MAX),
         sign_in: sign_in::SignIn::new(&parts.config.sign_in, &parts.key).map_err(DispatcherError::Client)?,
+        queue_updates: queue_updates::QueueUpdates::new(
+            &parts.config,
+            parts.stream_times,
+            &parts.registry,
+            shutdown.clone(),
+        )?,
         config: parts.config,
         store: parts.store,
         metrics: Metrics::register(&parts.registry)?,
@@ -205,6 +221,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         told: tokio::sync::Notify::new(),
     });
     let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
+    let reading = deliveries::HttpClient::new(networks.clone()).map_err(DispatcherError::Client)?;
     let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;
     let delivery_metrics = deliveries::DeliveryMetrics::register(&parts.registry)?;
     let reader = parts.log.group_reader(membership())?;
@@ -238,6 +255,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "rank cases",
         ranking::follow_cases(dispatcher.clone(), ranking_metrics, shutdown.clone()),
     );
+    roles.spawn_task("tell queues", queue_updates::run(dispatcher.clone(), shutdown.clone()));
     let carrying_metrics = carrying::CarryingMetrics::register(&parts.registry)?;
     let memberships = carrying::MembershipReader {
         dispatcher: dispatcher.clone(),
@@ -270,6 +288,13 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         &parts.registry,
     )?;
     roles.spawn_task("follow lists", following.run(shutdown.clone()));
+    let ozone = ozone::OzoneReader {
+        dispatcher: dispatcher.clone(),
+        client: reading,
+        instance: parts.instance.clone(),
+        metrics: ozone::OzoneMetrics::register(&parts.registry)?,
+    };
+    roles.spawn_task("take decisions of Ozone", ozone.run(shutdown.clone()));
     let control = control::Control {
         dispatcher: dispatcher.clone(),
         log: parts.log.clone(),

@@ -133,6 +133,13 @@ pub fn of_sign_in_refusal(refusal: SignInRefusal) -> ProblemKind {
     }
 }
 
+/// More items were asked for than are told at a time.
+pub const TOO_MANY_ITEMS: ProblemKind = ProblemKind {
+    status: 422,
+    code: "too_many_items",
+    title: "More items were asked for than are told at a time",
+};
+
 /// The kind of problem of a refusal by the rules of casework.
 pub fn of_refusal(refusal: Refusal) -> ProblemKind {
     let (status, title) = match refusal {
@@ -329,6 +336,8 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
 #[cfg(test)]
 mod tests {
     //! Goal: the table that clients program against names every code there is.
+    use tocsin_runtime::streams;
+
     use super::*;
     use tocsin_runtime::session_cookie;
 
@@ -351,6 +360,7 @@ mod tests {
             NO_QUEUE.code,
             NOT_A_PERSON.code,
             ACTION_UNMAPPED.code,
+            TOO_MANY_ITEMS.code,
             COORDINATORS_ONLY.code,
             PARTIES_ONLY.code,
             ACCOUNTS_BUSY.code,
@@ -367,9 +377,11 @@ mod tests {
             SIGN_IN_UNAVAILABLE.code,
             NO_SESSION.code,
             session_cookie::CROSS_SITE.code,
+            streams::TOO_MANY_STREAMS.code,
         ];
         let of_sign_ins = SignInRefusal::ALL.iter().map(|refusal| refusal.code());
-        for code in of_cases.chain(incidents).chain(own).chain(of_sign_ins) {
+        let ends = streams::EndCode::ALL.iter().map(|end| end.name());
+        for code in of_cases.chain(incidents).chain(own).chain(of_sign_ins).chain(ends) {
             assert!(TABLE.contains(&format!("| `{code}` |")), "{code} is not in PROBLEMS.md");
         }
     }

@@ -13,8 +13,8 @@ use crate::config::QueryConfig;
 use crate::cursor::Cursor;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
-use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamLimits, StreamSlots};
-use crate::state::{QueryState, QueryStateParts};
+use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamLimits};
+use crate::state::{QueryState, QueryStateParts, StreamSlots};
 use crate::tail::Tail;
 
 /// Frames of what moves are a second apart.

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tocsin_model::{DeploymentKey, Scope};
+use tocsin_model::{DeploymentKey, KeyId, Scope};
+use tocsin_runtime::streams::{self, KeyChecks};
 use tocsin_runtime::{ReadinessFlag, Shutdown};
 use tocsin_store::Store;
 use tokio::sync::{Semaphore, watch};
@@ -12,8 +13,13 @@ use crate::frames::Frames;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
-use crate::routes::{KeyChecks, LeakThroughCache, Meter, StreamSlots, TrendingCache};
+use crate::routes::{LeakThroughCache, Meter, TrendingCache};
 use crate::tail::now_ms;
+
+/// The streams of this service: by scope and key.
+pub type StreamSlots = streams::StreamSlots<Scope, KeyId>;
+/// The place of one of them.
+pub(crate) type QuerySlot = streams::StreamSlot<Scope, KeyId>;
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]

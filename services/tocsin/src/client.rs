@@ -1,10 +1,11 @@
 //! The API over HTTP, as any other program uses it: for commands in a terminal.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow};
-use reqwest::Method;
 use reqwest::header::HeaderMap;
+use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub(crate) struct Answer {
     url: String,
 }
 
+/// A stream says that it lives every 15 seconds; one that is silent for so long is broken.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// An answer takes no longer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
@@ -71,7 +74,44 @@ impl Source {
             url,
         })
     }
+
+    /// Opens a stream of events that goes on behind `last`, the id of one.
+    ///
+    /// # Errors
+    /// The API does not answer, or refuses it; then it is [`Refused`].
+    pub(crate) async fn stream(&self, path: &str, last: Option<&str>) -> Result<Response> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let client = reqwest::Client::builder().read_timeout(SILENCE_MAX).build()?;
+        let mut request = client.get(&url).bearer_auth(self.key.trim());
+        if let Some(id) = last {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.with_context(|| format!("ask {url}"))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status.is_success() {
+            return Ok(response);
+        }
+        let answer = Answer {
+            status: status.as_u16(),
+            headers,
+            body: response.text().await.unwrap_or_default(),
+            url,
+        };
+        Err(Error::new(Refused(answer.refused().to_string())))
+    }
 }
+
+/// The API answered, and said no: why.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl Answer {
     /// The document, of an answer that is a success.

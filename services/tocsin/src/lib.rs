@@ -13,6 +13,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod evaluate;
+mod events;
 pub mod explain;
 pub mod protocol;
 pub mod recorded;

@@ -164,6 +164,7 @@ pub(super) fn serve_dispatcher(
             partitions: corpus::setup().partitions,
             promote_at: tocsin_detector::DetectorConfig::default().promote_at,
             ingest_form: tocsin_dispatcher::IngestForm::default(),
+            stream_times: tocsin_runtime::streams::StreamTimes::default(),
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "starting"),
         };

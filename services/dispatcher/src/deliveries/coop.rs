@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tocsin_model::Alert;
 use tocsin_wire::Names;
 
@@ -43,42 +43,47 @@ pub(crate) fn request(
     })
 }
 
-/// The item's data is flat: an item type of Coop has fields, not trees.
 fn report(settings: &CoopSettings, alert: &Alert, names: &Names) -> Value {
-    let answer = event::answer(alert, names);
-    let platforms: Vec<&str> = answer
-        .platforms
-        .iter()
-        .map(|figures| figures.platform.as_str())
-        .collect();
     json!({
         "reporter": { "kind": "user", "typeId": settings.reporter_type, "id": REPORTER },
-        "reportedAt": answer.at,
+        "reportedAt": event::answer(alert, names).at,
         "reportedForReason": {
             "policyId": settings.policy,
             "reason": sentence(alert),
             "csam": false,
         },
         "reportedItem": {
-            "id": answer.family,
+            "id": alert.family.to_string(),
             "typeId": settings.item_type,
-            "data": {
-                "alert_id": answer.id,
-                "level": answer.level,
-                "reason": answer.reason,
-                "hash_algorithm": answer.hash.algorithm,
-                "hash": answer.hash.value,
-                "first_seen": answer.first_seen,
-                "platforms": platforms,
-                "members": answer.members,
-                "spread_1h": answer.spread_1h.low,
-                "spread_24h": answer.spread_24h.low,
-                "accounts": answer.trigger.accounts_sum_over_platforms.estimate,
-                "forecast_1h": answer.forecast_1h,
-                "priority": answer.priority,
-            },
+            "data": item_data(alert, names),
         },
     })
+}
+
+/// What an item of Coop that stands for a family says of it. It is flat: an item type of Coop has fields, not trees.
+pub(crate) fn item_data(alert: &Alert, names: &Names) -> Map<String, Value> {
+    let answer = event::answer(alert, names);
+    let platforms: Vec<&str> = answer
+        .platforms
+        .iter()
+        .map(|figures| figures.platform.as_str())
+        .collect();
+    let data = [
+        ("alert_id", json!(answer.id)),
+        ("level", json!(answer.level)),
+        ("reason", json!(answer.reason)),
+        ("hash_algorithm", json!(answer.hash.algorithm)),
+        ("hash", json!(answer.hash.value)),
+        ("first_seen", json!(answer.first_seen)),
+        ("platforms", json!(platforms)),
+        ("members", json!(answer.members)),
+        ("spread_1h", json!(answer.spread_1h.low)),
+        ("spread_24h", json!(answer.spread_24h.low)),
+        ("accounts", json!(answer.trigger.accounts_sum_over_platforms.estimate)),
+        ("forecast_1h", json!(answer.forecast_1h)),
+        ("priority", json!(answer.priority)),
+    ];
+    data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The HTTP client of deliveries. It calls public addresses, and those of networks that an operator named; it judges the very address that
 //! it connects to, follows no redirect, uses no proxy, and bounds time and bytes.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -118,6 +119,39 @@ impl HttpClient {
                 Answer::None(reason(&error))
             }
         }
+    }
+
+    /// The body of an answer that is a success, of at most so many bytes.
+    ///
+    /// # Errors
+    /// A stable name of what went wrong.
+    pub(crate) async fn get(
+        &self,
+        (url, headers): (Url, HeaderMap),
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, Cow<'static, str>> {
+        let is_plain = url.scheme() == "http";
+        let guard = Guard {
+            networks: Arc::clone(&self.networks),
+            takes_public: !is_plain,
+        };
+        if literal(&url).is_some_and(|address| !guard.may_call(address)) {
+            return Err("address_refused".into());
+        }
+        let client = if is_plain { &self.named } else { &self.public };
+        let broken = |error: reqwest::Error| Cow::from(reason(&error.without_url()));
+        let mut response = client.get(url).headers(headers).send().await.map_err(broken)?;
+        if !response.status().is_success() {
+            return Err(format!("status_{}", response.status().as_u16()).into());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if body.len() + chunk.len() > bytes_max {
+                return Err("too_large".into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 }
 

@@ -5,19 +5,45 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tocsin_model::{Alert, AlertLevel};
 
 use super::event;
 use super::http::Request;
 use super::sentence::sentence;
+use crate::ozone::Taking;
 
-/// Ozone knows accounts and records, no families: an account of the operator's stands for what spreads.
+/// Ozone knows accounts and records, no families: an account of the operator's stands for what spreads, or a record of that account for each family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OzoneSettings {
     /// The DID of that account.
     pub subject: String,
     /// The DID of the moderator that Tocsin acts as.
     pub created_by: String,
+    /// The collection of that account in which families stand as records. `None`: the account stands for all of them.
+    pub collection: Option<String>,
+    /// Whose decisions in Ozone are taken, if any are.
+    pub taking: Option<Taking>,
+}
+
+/// How decisions made in an Ozone are asked for.
+#[derive(Clone)]
+pub(crate) struct OzoneInwards {
+    /// `tools.ozone.moderation.queryEvents`.
+    pub url: Url,
+    /// Of Ozone's administrator.
+    pub password: String,
+    /// The DID of the account whose records stand for families.
+    pub subject: String,
+    /// The collection of those records.
+    pub collection: String,
+    /// Whose decisions are taken.
+    pub taking: Taking,
+}
+
+/// The URI of the record that stands for a family.
+pub(crate) fn record(subject: &str, collection: &str, family: &str) -> String {
+    format!("at://{subject}/{collection}/{family}")
 }
 
 /// Which tag a family's end leaves behind.
@@ -31,9 +57,20 @@ pub(crate) fn request(url: &Url, password: &str, settings: &OzoneSettings, alert
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, credentials);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event::CONTENT_TYPE));
+    let subject = match &settings.collection {
+        None => json!({ "$type": "com.atproto.admin.defs#repoRef", "did": settings.subject }),
+        Some(collection) => {
+            let family = alert.family.to_string();
+            json!({
+                "$type": "com.atproto.repo.strongRef",
+                "uri": record(&settings.subject, collection, &family),
+                "cid": cid(&family),
+            })
+        }
+    };
     let body = json!({
         "event": moderation_event(alert),
-        "subject": { "$type": "com.atproto.admin.defs#repoRef", "did": settings.subject },
+        "subject": subject,
         "createdBy": settings.created_by,
     });
     Some(Request {
@@ -66,6 +103,35 @@ fn moderation_event(alert: &Alert) -> Value {
     }
 }
 
+/// The CID of a record whose content is the family's name: version 1, of the CBOR text string (RFC 8949), by SHA-256, in base 32 of small letters
+/// (the multiformats' CID specification). There need be no such record: Ozone keeps what is said of it.
+fn cid(family: &str) -> String {
+    // A text string of 24 to 255 bytes: its length is the next byte.
+    let mut record = vec![0x78, u8::try_from(family.len()).unwrap_or(u8::MAX)];
+    record.extend_from_slice(family.as_bytes());
+    let mut cid = vec![0x01, 0x71, 0x12, 0x20];
+    cid.extend_from_slice(&Sha256::digest(&record));
+    format!("b{}", base32(&cid))
+}
+
+/// RFC 4648, section 6, in small letters and without padding.
+fn base32(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let (mut text, mut held, mut bits) = (String::new(), 0_u32, 0);
+    for byte in bytes {
+        held = held << 8 | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            text.push(char::from(LETTERS[(held >> bits & 31) as usize]));
+        }
+    }
+    if bits > 0 {
+        text.push(char::from(LETTERS[(held << (5 - bits) & 31) as usize]));
+    }
+    text
+}
+
 /// A priority on Ozone's scale from 0 to 100: twenty points for each factor of ten.
 fn score(priority: f64) -> u8 {
     (20.0 * (1.0 + priority.max(0.0)).log10()).round().clamp(0.0, 100.0) as u8
@@ -84,6 +150,8 @@ mod tests {
         let settings = OzoneSettings {
             subject: "did:plc:a".to_owned(),
             created_by: "did:plc:b".to_owned(),
+            collection: None,
+            taking: None,
         };
         let url: Url = "https://ozone.example/xrpc/tools.ozone.moderation.emitEvent"
             .parse()
@@ -103,6 +171,29 @@ mod tests {
                 (&json!("did:plc:a"), &json!("did:plc:b"))
             );
         }
+    }
+
+    #[test]
+    fn a_family_may_stand_as_a_record_of_its_own() {
+        let settings = OzoneSettings {
+            subject: "did:plc:a".to_owned(),
+            created_by: "did:plc:b".to_owned(),
+            collection: Some("org.tocsin.family".to_owned()),
+            taking: None,
+        };
+        let url: Url = "https://ozone.example/".parse().unwrap();
+        let request = request(&url, "pass", &settings, &alert()).unwrap();
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let family = alert().family.to_string();
+        assert_eq!(
+            body["subject"]["uri"],
+            json!(format!("at://did:plc:a/org.tocsin.family/{family}"))
+        );
+        let cid = body["subject"]["cid"].as_str().unwrap();
+        // 36 bytes in base 32, behind the letter of that base; each begins so that is of CBOR by SHA-256.
+        assert!(cid.starts_with("bafyrei") && cid.len() == 59, "{cid}");
+        assert_eq!(base32(b"foobar"), "mzxw6ytboi", "RFC 4648, section 10");
+        assert_eq!(base32(b"foob"), "mzxw6yq");
     }
 
     #[test]

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 use tocsin_casework::Team;
-use tocsin_store::{EndpointKind, NewEndpoint};
+use tocsin_store::{Endpoint, EndpointKind, NewEndpoint};
 use tocsin_wire::topics;
 
 use super::address::{Networks, is_public};
 use super::coop::CoopSettings;
 use super::http::literal;
-use super::ozone::OzoneSettings;
+use super::ozone::{OzoneInwards, OzoneSettings};
 use super::records::OspreyShape;
 use super::signature::SigningSecret;
+use crate::ozone::Taking;
 
 /// The longest URL, name of a topic, setting or secret, in bytes.
 const TEXT_BYTES_MAX: usize = 2_048;
@@ -179,11 +180,31 @@ impl Target {
     }
 
     fn ozone(target: &str, mut settings: Settings, secrets: &[String]) -> Result<Target, EndpointRefused> {
+        let created_by = settings.need("created_by", "the DID of the moderator that Tocsin acts as")?;
+        let taking = Taking::take(&mut settings.0, &created_by);
         let ozone = OzoneSettings {
             subject: settings.need("subject", "the DID of the account that stands for spreading contents")?,
-            created_by: settings.need("created_by", "the DID of the moderator that Tocsin acts as")?,
+            collection: settings.take("collection"),
+            taking: taking.map_err(|name| EndpointRefused::Setting { name })?,
+            created_by,
         };
         settings.end()?;
+        let is_nsid = |text: &String| {
+            let is_part =
+                |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            text.len() <= 317 && text.split('.').count() >= 3 && text.split('.').all(is_part)
+        };
+        if !ozone.collection.iter().all(is_nsid) {
+            let name = "collection".to_owned();
+            return Err(EndpointRefused::Setting { name });
+        }
+        // Of an account that stands for all families a decision would be about none.
+        if ozone.taking.is_some() && ozone.collection.is_none() {
+            return Err(EndpointRefused::MissingSetting {
+                name: "collection",
+                meaning: "the collection in which each family stands as a record, so that a decision is about one",
+            });
+        }
         let is_did = |text: &str| text.starts_with("did:") && !text.contains(char::is_whitespace);
         for (name, text) in [("subject", &ozone.subject), ("created_by", &ozone.created_by)] {
             if !is_did(text) {
@@ -198,6 +219,21 @@ impl Target {
             settings: ozone,
         })
     }
+}
+
+/// How decisions are asked for at an endpoint of kind ozone; `None` where none are taken.
+pub(crate) fn ozone_inwards(endpoint: &Endpoint) -> Option<OzoneInwards> {
+    let target = Target::of(endpoint.kind, &endpoint.target, &endpoint.settings, &endpoint.secrets);
+    let Ok(Target::Ozone { secret, settings, .. }) = target else {
+        return None;
+    };
+    Some(OzoneInwards {
+        url: below(&endpoint.target, "xrpc/tools.ozone.moderation.queryEvents").ok()?,
+        password: secret,
+        subject: settings.subject,
+        collection: settings.collection?,
+        taking: settings.taking?,
+    })
 }
 
 const URL_MALFORMED: EndpointRefused = EndpointRefused::Url {
@@ -308,6 +344,39 @@ mod tests {
 
     const COOP: &[(&str, &str)] = &[("item_type", "7"), ("reporter_type", "8")];
     const OZONE: &[(&str, &str)] = &[("subject", "did:plc:a"), ("created_by", "did:plc:b")];
+    const OZONE_INWARDS: &[(&str, &str)] = &[
+        ("subject", "did:plc:a"),
+        ("created_by", "did:plc:b"),
+        ("collection", "org.tocsin.family"),
+        ("decide_as", "00000000000000000000000000000007"),
+        ("moderators", "did:plc:anna"),
+    ];
+
+    #[test]
+    fn decisions_are_taken_of_families_that_stand_by_themselves_alone() {
+        let refused = |without: &str, with: &[(&str, &str)]| {
+            let kept = OZONE_INWARDS.iter().filter(|(name, _)| *name != without);
+            let settings: Vec<(&str, &str)> = kept.chain(with).copied().collect();
+            check_endpoint(&endpoint(EndpointKind::Ozone, "https://ozone.example", &settings), &[])
+        };
+        let missing = refused("collection", &[]).unwrap_err();
+        assert!(
+            missing.to_string().starts_with("the setting collection is missing"),
+            "{missing}"
+        );
+        for (without, with, name) in [
+            ("collection", &[("collection", "family")][..], "collection"),
+            ("moderators", &[], "moderators"),
+            ("moderators", &[("moderators", "did:plc:b")], "moderators"),
+            ("decide_as", &[], "decide_as"),
+            ("decide_as", &[("decide_as", "me")], "decide_as"),
+            ("", &[("on_label", "delete")], "on_label"),
+            ("", &[("on_mute", "benign")], "on_mute"),
+        ] {
+            let name = name.to_owned();
+            assert_eq!(refused(without, with), Err(EndpointRefused::Setting { name }));
+        }
+    }
 
     #[test]
     fn an_endpoint_of_each_kind_is_taken() {
@@ -319,6 +388,7 @@ mod tests {
             (Osprey, "osprey.actions_input", &[("shape", "coordinator")]),
             (Coop, "https://coop.example/", COOP),
             (Ozone, "https://ozone.example", OZONE),
+            (Ozone, "https://ozone.example", OZONE_INWARDS),
         ] {
             assert_eq!(
                 check_endpoint(&endpoint(kind, target, settings), &[]),

@@ -79,6 +79,18 @@ impl Ranking {
         self.lock().best(team, filter, CANDIDATES, (now, urgent))
     }
 
+    /// The first `count` cases that wait in a team's queue, and of each whether a notice of it is due soon; `None` until every open case is known.
+    pub(crate) fn order(&self, team: Team, count: usize) -> Option<Vec<(CaseId, bool)>> {
+        if !self.is_complete() {
+            return None;
+        }
+        let now = Timestamp(self.now.load(Ordering::Relaxed));
+        let urgent = now + self.urgent_within;
+        let ranks = self.lock();
+        let order = ranks.best(team, &Filter::default(), count, (now, urgent)).into_iter();
+        Some(order.map(|id| (id, ranks.is_due(id, urgent))).collect())
+    }
+
     /// What this process did with a case: the next claim need not wait until the store tells of it.
     pub(crate) fn changed(&self, case: &Case, now: Timestamp) {
         self.put(&[case.standing()], now);

@@ -75,6 +75,14 @@ impl Dispatcher {
 }
 
 impl Access {
+    /// Whether the key that was shown no longer speaks for this team. That the store does not answer says nothing against it.
+    pub(super) async fn is_over(&self, dispatcher: &Dispatcher, headers: &HeaderMap) -> bool {
+        match dispatcher.reader(headers).await {
+            Ok(access) => access.team != self.team,
+            Err(problem) => problem.status().is_client_error(),
+        }
+    }
+
     /// The name of the team in answers.
     pub(super) fn team_name(&self) -> String {
         match &self.principal.subject {

@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use tocsin_casework::{By, CaseId, Command, Event, Refusal, Team};
+use tocsin_casework::{By, CaseId, Command, Refusal, Team};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::Commanded;
 use tocsin_wire::document::instant;
@@ -243,12 +243,7 @@ impl Dispatcher {
     ) -> Result<Commanded, Problem> {
         let done = self.store.command(team, id, by, command).await;
         let done = done.map_err(|error| problems::of_store(&error))?;
-        self.ranking.changed(&done.case, done.now);
-        if let Event::Decided(_) = done.event {
-            self.decided.notify_one();
-            self.told.notify_one();
-        }
-        Ok(done)
+        Ok(self.done(done))
     }
 }
 

@@ -5,23 +5,21 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
-use tocsin_casework::{By, Case, CaseId, CaseState, Command, NOTE_BYTES_MAX, POLICY_BYTES_MAX, Refusal, Ruling};
-use tocsin_model::{ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds, Timestamp};
+use tocsin_casework::{POLICY_BYTES_MAX, Refusal, Ruling};
+use tocsin_model::{ContentId, DecisionId, FamilyId, Grounds};
 use tocsin_runtime::Problem;
 use utoipa::ToSchema;
 
-use super::access::Access;
 use super::body;
 use super::cases::answered_case;
 use super::documents::CaseDocument;
 use super::refused::{NoSuchCase, NotModerated, Refused};
 use super::requests::{recommended_action, verdict};
+use crate::elsewhere::{cut, stands, words};
 use crate::{Dispatcher, problems};
 
 /// Coop puts the history of reports into the body.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// How long the case is held while it is decided.
-const LEASE: Milliseconds = Milliseconds::from_minutes(1);
 
 /// An action of Coop, as it calls back (its "Handling Actions"). What is not named here is ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -96,9 +94,15 @@ pub(crate) async fn take_coop_action(State(dispatcher): State<Arc<Dispatcher>>, 
         if stands(&case, now, (access.principal.key_id, &ruling)) {
             return Ok(dispatcher.document(&case, now, &access));
         }
-        let decided = dispatcher.decide_at_once(&access, case.id, &ruling).await;
+        let by = (access.team, access.principal.key_id);
+        let id = DecisionId(rand::random());
+        let decided = dispatcher.decide_at_once(by, case.id, (id, &ruling)).await;
+        let decided = decided.map_err(|refused| problems::of_store(&refused.into()));
         if let Err(problem) = &decided {
-            dispatcher.note_refused(&access, case.id, (problem, &ruling)).await;
+            let said = words(&ruling);
+            dispatcher
+                .note_refused(by, case.id, ("coop_refused", problem.code(), &said))
+                .await;
         }
         let (case, now) = decided?;
         Ok(dispatcher.document(&case, now, &access))
@@ -133,63 +137,6 @@ impl CoopAction {
             },
             rationale: reason.unwrap_or_default().to_owned(),
         })
-    }
-}
-
-/// Whether this is what stands already, by this key: a case that came back is decided anew.
-fn stands(case: &Case, now: Timestamp, (key, ruling): (KeyId, &Ruling)) -> bool {
-    let decision = case.decision.as_ref();
-    let is_same = decision.is_some_and(|decision| decision.decided_by == key && decision.ruling == *ruling);
-    is_same && case.state(now) == CaseState::Decided && !case.is_disputed()
-}
-
-/// As much of it as fits: names of policies are for people, and the whole stands in Coop.
-fn cut(text: &str, bytes_max: usize) -> String {
-    let end = text.floor_char_boundary(bytes_max);
-    text.get(..end).unwrap_or_default().to_owned()
-}
-
-impl Dispatcher {
-    /// Claims and decides. The ruling was checked, so that what is refused is refused before anything changes.
-    async fn decide_at_once(
-        &self,
-        access: &Access,
-        case: CaseId,
-        ruling: &Ruling,
-    ) -> Result<(Case, Timestamp), Problem> {
-        let by = |fencing| By {
-            who: access.principal.key_id,
-            fencing,
-            version: None,
-        };
-        let claim = Command::Claim { length: LEASE };
-        let claimed = self.carry_out(access.team, case, by(0), &claim).await?;
-        let decide = Command::Decide {
-            id: DecisionId(rand::random()),
-            ruling: ruling.clone(),
-            undo_for: self.config.undo(),
-        };
-        let decided = self
-            .carry_out(access.team, case, by(claimed.case.fencing), &decide)
-            .await?;
-        Ok((decided.case, decided.now))
-    }
-
-    /// Keeps in the history what a person wanted and the case did not take, for whoever has it in hand.
-    async fn note_refused(&self, access: &Access, case: CaseId, (problem, ruling): (&Problem, &Ruling)) {
-        let action = ruling.grounds.action.map_or("", |action| action.name());
-        let said = format!("{} {action} {}", ruling.verdict.name(), ruling.rationale);
-        let noted = self
-            .store
-            .note_step(
-                (access.team, case),
-                access.principal.key_id,
-                ("coop_refused", problem.code(), &cut(said.trim(), NOTE_BYTES_MAX)),
-            )
-            .await;
-        if let Err(error) = noted {
-            crate::telemetry::StoreFailed { error: &error }.emit(&self.metrics);
-        }
     }
 }
 

@@ -15,6 +15,7 @@ mod case_clocks;
 mod cases;
 mod clocks;
 mod coop;
+mod coop_items;
 mod deciding;
 mod documents;
 mod families;
@@ -24,6 +25,7 @@ mod incidents;
 mod notice_documents;
 mod notices;
 mod queue;
+mod queue_stream;
 mod recorded;
 mod refused;
 mod reports;
@@ -71,6 +73,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
     OpenApiRouter::new()
         .routes(routes!(queue::read_queue))
         .routes(routes!(queue::claim_best))
+        .routes(routes!(queue_stream::watch_queue))
         .routes(routes!(queue::read_moderators))
         .routes(routes!(shift::read_shift))
         .routes(routes!(clocks::read_clocks))
@@ -91,6 +94,7 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(deciding::decide_case))
         .routes(routes!(deciding::withdraw_decision))
         .routes(routes!(coop::take_coop_action))
+        .routes(routes!(coop_items::read_coop_items))
         .routes(routes!(notices::read_notices, notices::file_notice))
         .routes(routes!(notices::read_notice))
         .routes(routes!(notices::answer_notice))

@@ -76,7 +76,7 @@ pub(super) async fn recorded(State(dispatcher): State<Arc<Dispatcher>>, request:
 
 impl Dispatcher {
     /// Writes a record; a problem where it is not known to be in the chain.
-    async fn record(&self, entry: Entry) -> Result<(), Problem> {
+    pub(super) async fn record(&self, entry: Entry) -> Result<(), Problem> {
         let written = self.store.record(entry).await;
         let [recorded, refused] = OUTCOMES;
         let outcome = if written.is_ok() { recorded } else { refused };

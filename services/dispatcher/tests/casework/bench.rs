@@ -13,6 +13,7 @@ use tocsin_model::{
     Alert, AlertId, AlertLevel, Algorithm, ContentHash, ContentId, DeploymentKey, FamilyId, Name, PartitionCount,
     PriorityTerm, Scope, Timestamp,
 };
+use tocsin_runtime::streams::StreamTimes;
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{Clock, KeySubject, Role, Store};
 use tocsin_wire::{Names, SightingsRecord, topics};
@@ -31,6 +32,8 @@ pub struct Bench {
 }
 
 pub struct Running {
+    /// What the address serves, for requests whose answers are taken when the test wants to.
+    pub router: axum::Router,
     pub address: String,
     pub client: reqwest::Client,
     pub shutdown: Shutdown,
@@ -59,6 +62,36 @@ pub fn alert(family: u128, scope: Scope, level: AlertLevel, priority: f64) -> Al
     }
 }
 
+/// A log with its fixed topics.
+fn log_in(directory: &tempfile::TempDir) -> SharedLog {
+    let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
+    let compacted = [topics::FAMILIES, topics::PARTIES, topics::POPULATIONS, topics::STATE];
+    for topic in [topics::ALERTS, topics::DECISIONS, topics::SIGHTINGS]
+        .into_iter()
+        .chain(compacted)
+    {
+        let spec = TopicSpec {
+            name: topic.to_owned(),
+            partitions: if [topics::SIGHTINGS, topics::STATE].contains(&topic) {
+                4
+            } else {
+                1
+            },
+            cleanup: if compacted.contains(&topic) {
+                Cleanup::Compact
+            } else {
+                Cleanup::Delete
+            },
+            retention_ms: None,
+            record_bytes_max: 1 << 20,
+            may_grow: false,
+            compaction: None,
+        };
+        log.ensure_topics(&[spec]).unwrap();
+    }
+    log
+}
+
 impl Bench {
     /// A log with its fixed topics, and a store with two parties and their keys.
     pub async fn new() -> Bench {
@@ -68,33 +101,14 @@ impl Bench {
     /// As [`Bench::new`], its store timed by `clock`.
     pub async fn with_clock(clock: Clock) -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let log: SharedLog = Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
-        let compacted = [topics::FAMILIES, topics::PARTIES, topics::POPULATIONS, topics::STATE];
-        for topic in [topics::ALERTS, topics::DECISIONS, topics::SIGHTINGS]
-            .into_iter()
-            .chain(compacted)
-        {
-            let spec = TopicSpec {
-                name: topic.to_owned(),
-                partitions: if [topics::SIGHTINGS, topics::STATE].contains(&topic) {
-                    4
-                } else {
-                    1
-                },
-                cleanup: if compacted.contains(&topic) {
-                    Cleanup::Compact
-                } else {
-                    Cleanup::Delete
-                },
-                retention_ms: None,
-                record_bytes_max: 1 << 20,
-                may_grow: false,
-                compaction: None,
-            };
-            log.ensure_topics(&[spec]).unwrap();
-        }
         let url = format!("sqlite:{}", directory.path().join("store.sqlite").display());
-        let store = Store::open_with_clock(&url, clock).await.unwrap();
+        Bench::on(directory, &url, clock).await
+    }
+
+    /// As [`Bench::new`], its store an empty database at `url`.
+    pub async fn on(directory: tempfile::TempDir, url: &str, clock: Clock) -> Bench {
+        let log = log_in(&directory);
+        let store = Store::open_with_clock(url, clock).await.unwrap();
         let alpha = store.add_party(&name("alpha"), &[name("alpha-video")]).await.unwrap();
         let beta = store.add_party(&name("beta"), &[name("beta-chat")]).await.unwrap();
         let key = async |subject, roles: &[Role]| {
@@ -113,6 +127,21 @@ impl Bench {
         }
     }
 
+    /// Another log beside this one, on the same store: for a second dispatcher.
+    pub fn beside(&self) -> Bench {
+        let directory = tempfile::tempdir().unwrap();
+        Bench {
+            log: log_in(&directory),
+            directory,
+            store: self.store.clone(),
+            coordinators: self.coordinators.clone(),
+            alpha: self.alpha.clone(),
+            beta: self.beta.clone(),
+            reader: self.reader.clone(),
+            operator: self.operator.clone(),
+        }
+    }
+
     pub async fn start(&self) -> Running {
         self.start_with(DispatcherConfig {
             undo_s: 0,
@@ -122,6 +151,11 @@ impl Bench {
     }
 
     pub async fn start_with(&self, config: DispatcherConfig) -> Running {
+        self.start_timed(config, StreamTimes::default()).await
+    }
+
+    /// Streams wait and are recorded as `stream_times` says.
+    pub async fn start_timed(&self, config: DispatcherConfig, stream_times: StreamTimes) -> Running {
         let (registry, readiness, shutdown) = (Registry::new(), Readiness::new(), Shutdown::new());
         let mut roles = Roles::new(shutdown.clone());
         let parts = DispatcherParts {
@@ -133,6 +167,7 @@ impl Bench {
             partitions: PartitionCount::new(4).unwrap(),
             promote_at: 3,
             ingest_form: tocsin_dispatcher::IngestForm::default(),
+            stream_times,
             registry: registry.clone(),
             readiness: readiness.flag("dispatcher", "the registry of parties"),
         };
@@ -141,8 +176,9 @@ impl Bench {
         let router = router.merge(http::operations(registry, readiness.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(http::serve(listener, router, shutdown.clone()));
+        tokio::spawn(http::serve(listener, router.clone(), shutdown.clone()));
         Running {
+            router,
             address,
             client: fresh_connections(),
             shutdown,

@@ -15,6 +15,7 @@ mod carrying;
 mod cases;
 mod control;
 mod coop;
+mod database;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
@@ -22,7 +23,9 @@ mod incident_refusals;
 mod incidents;
 mod links;
 mod notices;
+mod ozone;
 mod provider;
+mod queue_stream;
 mod ranking;
 mod receiver;
 mod reports;

@@ -183,6 +183,12 @@ impl Ranks {
         due.chain(order).take(count).collect()
     }
 
+    /// Whether a notice of a case is due by `urgent`.
+    pub fn is_due(&self, id: CaseId, urgent: Timestamp) -> bool {
+        let due = self.cases.get(&id).and_then(|ranked| ranked.standing.due_at);
+        due.is_some_and(|due| due <= urgent)
+    }
+
     /// Whether a case of this family waits.
     pub fn has_family(&self, family: FamilyId) -> bool {
         self.of_family.contains_key(&family)

@@ -1,4 +1,4 @@
-//! What every role of Tocsin needs to run: configuration, telemetry, readiness, shutdown, HTTP problems, trace context.
+//! What every role of Tocsin needs to run: configuration, telemetry, readiness, shutdown, HTTP problems, bounds of streams, trace context.
 //!
 //! What this crate does not do: it knows no topic, no event, no table and no role. It reads the environment and the file system only
 //! when a program hands it what to read, and opens no port of its own accord.
@@ -21,6 +21,7 @@ pub mod roles;
 mod server;
 pub mod session_cookie;
 mod shutdown;
+pub mod streams;
 pub mod telemetry;
 mod traceparent;
 mod write_deadline;

@@ -207,6 +207,16 @@ impl Store {
         read_endpoints(self.database(), ("ORDER BY e.endpoint", &[]), now).await
     }
 
+    /// The endpoints of a kind that get anything, by name: those that are not disabled, of the coordinators or of a party that is not revoked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_endpoints(&self, kind: EndpointKind) -> Result<Vec<Endpoint>, StoreError> {
+        let now = self.now().await.map_err(StoreError::database("ask the clock"))?;
+        let open = format!("WHERE {OPEN} AND e.kind = $1 ORDER BY e.endpoint");
+        read_endpoints(self.database(), (&open, &[(kind as i64).into()]), now).await
+    }
+
     /// The endpoints for which a delivery is due, by name. Those that are disabled, and those of parties that were revoked, have none.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ mod look_ups;
 mod notices;
 mod nulls;
 mod outbox;
+mod ozone;
 mod paging;
 mod party;
 mod party_setting;
@@ -77,9 +78,9 @@ pub use audit::{
 pub use cases::{
     ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, CaseContents,
     Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase,
-    FamilySaid, FannedOut, Followed, FollowedDecision, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember,
+    FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember,
     MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR,
-    STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
+    STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember, Watched,
 };
 pub use clock::Clock;
 pub use delivery::{
@@ -95,6 +96,7 @@ pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, NoticeState, Noticed};
 pub use outbox::OutboxEntry;
+pub use ozone::OZONE_EVENTS_MAX;
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 pub use party_setting::InReports;

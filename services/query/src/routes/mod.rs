@@ -9,14 +9,12 @@ mod export;
 mod families;
 mod first_frame;
 mod hma;
-mod key_checks;
 mod leak_through;
 mod meter;
 mod parameters;
 mod reader;
 mod recorded;
 mod stream;
-mod stream_slots;
 mod trending;
 
 use axum::extract::DefaultBodyLimit;
@@ -36,12 +34,10 @@ pub use hma::{
     BANKS_ASKED_MAX, COMPARE_BYTES_MAX, HASHING_NOT_OFFERED, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT, MALFORMED_SIGNAL,
     UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
 };
-pub(crate) use key_checks::KeyChecks;
 pub use leak_through::LEAK_THROUGH_AGE_MAX;
 pub(crate) use leak_through::LeakThroughCache;
 pub use meter::{Meter, Metered};
-pub use stream::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX};
-pub use stream_slots::{StreamLimits, StreamSlots};
+pub use tocsin_runtime::streams::{HEARTBEAT_INTERVAL, RECORD_INTERVAL, STALL_MAX, StreamLimits, TOO_MANY_STREAMS};
 pub use trending::{TRENDING_AGE_MAX, TrendingCache};
 
 /// The replica has not caught up with the log yet.
@@ -70,13 +66,6 @@ pub const INVALID_CURSOR: ProblemKind = ProblemKind {
     status: 400,
     code: "invalid_cursor",
     title: "The cursor was not given to this reader, for this list, by this deployment",
-};
-
-/// The reader's party, or all readers together, hold as many streams open as they may.
-pub const TOO_MANY_STREAMS: ProblemKind = ProblemKind {
-    status: 429,
-    code: "too_many_streams",
-    title: "As many streams are open as may be",
 };
 
 /// The key has asked as much as it may in a minute.
@@ -211,7 +200,7 @@ mod tests {
             let row = format!("| `{}` | {} |", kind.code, kind.status);
             assert!(TABLE.contains(&row), "{row} is not in PROBLEMS.md");
         }
-        for code in stream::EndCode::ALL {
+        for code in tocsin_runtime::streams::EndCode::ALL {
             let row = format!("| `{}` |", code.name());
             assert!(TABLE.contains(&row), "{row} is not in PROBLEMS.md");
         }

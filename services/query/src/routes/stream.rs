@@ -11,29 +11,22 @@ use futures::Stream;
 use serde::Deserialize;
 use tocsin_audit::Action;
 use tocsin_runtime::Problem;
+use tocsin_runtime::streams::{EndCode, HEARTBEAT_INTERVAL, KeyCheck};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use utoipa::IntoParams;
 
 use super::first_frame::first_frame;
-use super::key_checks::KeyCheck;
 use super::parameters::{Parameters, refused};
 use super::reader::Reader;
 use super::recorded::record;
-use super::stream_slots::StreamSlot;
 use super::{INVALID_CURSOR, TOO_MANY_STREAMS};
 use crate::answer::{AlertAnswer, alert_answer};
 use crate::cursor::Cursor;
 use crate::frames::{FrameReader, Waiting};
 use crate::replica::HeldAlert;
-use crate::state::QueryState;
+use crate::state::{QuerySlot, QueryState};
 
-/// A stream without alerts says that it lives, and checks its reader's key, this often.
-pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
-/// A reader that takes nothing for this long while alerts or frames wait is sent away.
-pub const STALL_MAX: Duration = Duration::from_secs(60);
-/// A stream that goes on is recorded this often.
-pub const RECORD_INTERVAL: Duration = Duration::from_secs(60);
 /// The most alerts held for one reader; what comes after waits in the replica's ring.
 const BUFFER_MAX: usize = 64;
 
@@ -131,7 +124,7 @@ struct Follower {
     state: QueryState,
     reader: Arc<Reader>,
     cursor: Cursor,
-    _slot: StreamSlot,
+    _slot: QuerySlot,
     wanted: Wanted,
     arrivals: watch::Receiver<u64>,
     frames: Option<FrameReader>,
@@ -162,21 +155,12 @@ enum Phase {
     Ended,
 }
 
-/// Why a stream ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EndCode {
-    SlowReader,
-    Unauthenticated,
-    AuditUnavailable,
-    ShuttingDown,
-}
-
 impl Follower {
     fn new(
         state: QueryState,
         reader: Reader,
         cursor: Cursor,
-        slot: StreamSlot,
+        slot: QuerySlot,
         wanted: Wanted,
         frames: Option<(FrameReader, Arc<str>)>,
     ) -> Self {
@@ -225,8 +209,7 @@ impl Follower {
             if self.key_checked_at.elapsed() >= HEARTBEAT_INTERVAL && self.key_check.is_empty() {
                 self.key_checked_at = Instant::now();
                 let (state, reader) = (self.state.clone(), Arc::clone(&self.reader));
-                self.key_check
-                    .spawn(async move { state.key_checks().check(&state, &reader).await });
+                self.key_check.spawn(async move { still_holds(&state, &reader).await });
             }
             if let Some(Ok(KeyCheck::Refused)) = self.key_check.try_join_next() {
                 return self.end(EndCode::Unauthenticated);
@@ -329,8 +312,7 @@ impl Follower {
         if code == EndCode::SlowReader {
             self.state.metrics().streams_evicted.inc();
         }
-        let data = format!(r#"{{"code":"{}"}}"#, code.name());
-        Event::default().event("end").data(data)
+        code.event()
     }
 
     fn sealed(&self) -> String {
@@ -348,6 +330,15 @@ impl Drop for Follower {
     }
 }
 
+/// Checks a reader's key again.
+async fn still_holds(state: &QueryState, reader: &Reader) -> KeyCheck {
+    let is_refused = async {
+        let checked = reader.check_again(state).await;
+        checked.is_err_and(|problem| problem.status().is_client_error())
+    };
+    state.key_checks().check(reader.token(), is_refused).await
+}
+
 /// A frame as an event.
 fn moved(text: &str) -> Event {
     Event::default().event("moved").data(text)
@@ -358,24 +349,5 @@ async fn changed(frames: &mut Option<FrameReader>) {
     match frames {
         Some(frames) => frames.changed().await,
         None => std::future::pending().await,
-    }
-}
-
-impl EndCode {
-    #[cfg(test)]
-    pub(super) const ALL: [EndCode; 4] = [
-        EndCode::SlowReader,
-        EndCode::Unauthenticated,
-        EndCode::AuditUnavailable,
-        EndCode::ShuttingDown,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            EndCode::SlowReader => "slow_reader",
-            EndCode::Unauthenticated => "unauthenticated",
-            EndCode::AuditUnavailable => "audit_unavailable",
-            EndCode::ShuttingDown => "shutting_down",
-        }
     }
 }

@@ -10,6 +10,7 @@ use super::api::{Api, print};
 use super::casework_text::{
     acknowledgements_text, case_text, clocks_text, history_text, pause_text, queue_text, shift_text, unconfirmed_text,
 };
+use super::queue_follow::{Wanted, follow};
 use crate::client::{Sent, Source};
 
 /// Which cases.
@@ -48,6 +49,10 @@ pub struct QueueCommand {
     /// How many cases at most: 1 to 200.
     #[arg(long, default_value_t = 20)]
     limit: u32,
+    /// Then go on, and tell what changes in it as it happens; of a lane or a desk if one is named, and otherwise of the whole queue. Figures of the cases
+    /// that you hold, and leases of yours that end, are told too. With --json one event a line.
+    #[arg(long, conflicts_with_all = ["platform", "severity_min", "region", "language"])]
+    follow: bool,
 }
 
 /// Tells what you did within the last hours, and whether it is time for a pause. It tells of nobody else.
@@ -207,8 +212,21 @@ struct DecideArguments {
 }
 
 impl QueueCommand {
-    /// Prints it.
+    /// Prints it, and with `--follow` what changes.
     pub async fn run(&self) -> Result<()> {
+        match self.follow {
+            true => {
+                let wanted = Wanted {
+                    lane: self.which.lane.as_deref(),
+                    desk: self.which.desk.as_deref(),
+                };
+                follow(&self.api, &wanted, async || self.print().await).await
+            }
+            false => self.print().await,
+        }
+    }
+
+    async fn print(&self) -> Result<()> {
         let mut parameters = vec![("state", self.state.clone()), ("limit", self.limit.to_string())];
         let which = self.which.named();
         parameters.extend(which.iter().map(|(name, value)| (*name, plain(value))));

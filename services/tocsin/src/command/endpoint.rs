@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use tocsin_casework::Team;
 use tocsin_dispatcher::{check_endpoint, new_signing_secret};
-use tocsin_model::{Milliseconds, Name, Timestamp};
+use tocsin_model::{KeyId, Milliseconds, Name, Timestamp};
 use tocsin_store::{Endpoint, EndpointKind, NewEndpoint, Replay, Store};
 use tocsin_wire::document::{instant, parse_instant};
 use tocsin_wire::topics;
@@ -222,6 +222,13 @@ impl AddArguments {
             secret: secret.text.clone(),
         };
         check_endpoint(&endpoint, &config.dispatcher.endpoint_networks)?;
+        if let Some(key) = endpoint.settings.get("decide_as") {
+            let key: KeyId = key.parse().context("decide_as is the id of a key")?;
+            ensure!(
+                store.is_moderator(key, team).await?,
+                "decide_as: {key} is no valid moderator's key of whose endpoint this is"
+            );
+        }
         store.add_endpoint(&endpoint).await?;
         eprintln!("Endpoint {} is added.", self.name);
         secret.show();

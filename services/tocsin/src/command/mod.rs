@@ -20,6 +20,7 @@ mod party;
 mod person;
 mod protocol;
 mod quality;
+mod queue_follow;
 mod replay;
 mod report;
 mod review;

@@ -104,6 +104,7 @@ async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
         partitions: process.config.sightings_partitions(),
         promote_at: process.config.detector.promote_at,
         ingest_form: ingest_form(&process.config.intake),
+        stream_times: tocsin_runtime::streams::StreamTimes::default(),
         registry: process.registry.clone(),
         readiness: process.readiness.flag("dispatcher", "announcing the parties"),
     };

@@ -23,7 +23,7 @@ pub struct HistoryEntry {
     /// The name of that key's person.
     pub person: Option<String>,
     /// What: the name of an [`Event`], of a [`NoticeEvent`](tocsin_casework::NoticeEvent) or of an [`AppealEvent`](tocsin_casework::AppealEvent); or
-    /// `overturned`, `merged_into`, `merged_from`, `split_from`, `split_off`, `coop_refused`, `reuploaded`, `removal_confirmed`, `restore_confirmed`,
+    /// `overturned`, `merged_into`, `merged_from`, `split_from`, `split_off`, `coop_refused`, `ozone_refused`, `reuploaded`, `removal_confirmed`, `restore_confirmed`,
     /// `unconfirmed_reminded` or `unconfirmed_escalated`.
     pub kind: String,
     /// The other key, the desk, the decision, the notice or the case it was about; empty where there is none.

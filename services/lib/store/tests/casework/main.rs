@@ -11,6 +11,7 @@ mod care;
 mod fan_out;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod glances;
 mod leases;
 mod merges;
 mod notices;

@@ -1,11 +1,11 @@
-//! Who holds streams open: a bounded number in all, per scope and per key, so that neither a party nor one reader of it can take all of them.
+//! Who holds streams open: a bounded number in all, per scope and per key, so that neither a party nor one reader of it can take all of them. What a
+//! scope and a key are is the service's.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
-use tocsin_model::{KeyId, Scope};
 
 /// How many streams may be open.
 #[derive(Clone, Copy, Debug)]
@@ -20,38 +20,41 @@ pub struct StreamLimits {
 
 /// The streams that may be open, and those that are.
 #[derive(Debug)]
-pub struct StreamSlots {
+pub struct StreamSlots<S: Eq + Hash + Copy, K: Eq + Hash + Copy> {
     limits: StreamLimits,
-    open: Mutex<Open>,
+    open: Mutex<Open<S, K>>,
     gauge: IntGauge,
 }
 
-#[derive(Debug, Default)]
-struct Open {
-    of_scopes: HashMap<Scope, usize>,
-    of_keys: HashMap<KeyId, usize>,
+#[derive(Debug)]
+struct Open<S, K> {
+    of_scopes: HashMap<S, usize>,
+    of_keys: HashMap<K, usize>,
 }
 
 /// One open stream; dropping it frees its place.
 #[derive(Debug)]
-pub(crate) struct StreamSlot {
-    slots: Arc<StreamSlots>,
-    scope: Scope,
-    key: KeyId,
+pub struct StreamSlot<S: Eq + Hash + Copy, K: Eq + Hash + Copy> {
+    slots: Arc<StreamSlots<S, K>>,
+    scope: S,
+    key: K,
 }
 
-impl StreamSlots {
+impl<S: Eq + Hash + Copy, K: Eq + Hash + Copy> StreamSlots<S, K> {
     /// So many streams; `gauge` tells how many are open.
     pub fn new(limits: StreamLimits, gauge: IntGauge) -> Self {
         StreamSlots {
             limits,
-            open: Mutex::default(),
+            open: Mutex::new(Open {
+                of_scopes: HashMap::new(),
+                of_keys: HashMap::new(),
+            }),
             gauge,
         }
     }
 
     /// A place for a stream of a reader of `scope` with this key, unless all are taken.
-    pub(crate) fn take(self: &Arc<Self>, scope: Scope, key: KeyId) -> Option<StreamSlot> {
+    pub fn take(self: &Arc<Self>, scope: S, key: K) -> Option<StreamSlot<S, K>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = open.of_scopes.values().sum();
         let of_scope = open.of_scopes.get(&scope).copied().unwrap_or(0);
@@ -71,7 +74,7 @@ impl StreamSlots {
     }
 }
 
-impl Drop for StreamSlot {
+impl<S: Eq + Hash + Copy, K: Eq + Hash + Copy> Drop for StreamSlot<S, K> {
     fn drop(&mut self) {
         let mut open = self.slots.open.lock().unwrap_or_else(PoisonError::into_inner);
         leave(&mut open.of_scopes, self.scope);
@@ -91,8 +94,6 @@ fn leave<K: Eq + Hash>(open: &mut HashMap<K, usize>, of: K) {
 
 #[cfg(test)]
 mod tests {
-    use tocsin_model::PartyId;
-
     use super::*;
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
             per_key_max: 2,
         };
         let slots = Arc::new(StreamSlots::new(limits, gauge.clone()));
-        let take = |party, key| slots.take(Scope::Party(PartyId(party)), KeyId(key));
+        let take = |party: u8, key: u32| slots.take(party, key);
         let (first, second) = (take(1, 10), take(1, 10));
         assert!(first.is_some() && second.is_some());
         assert!(take(1, 10).is_none(), "of this key");
@@ -113,7 +114,7 @@ mod tests {
         assert!(take(1, 12).is_none(), "of this scope");
         let other = take(2, 20);
         assert!(other.is_some());
-        assert!(slots.take(Scope::Coordinators, KeyId(30)).is_none(), "of all");
+        assert!(take(3, 30).is_none(), "of all");
         assert_eq!(gauge.get(), 4);
         drop(first);
         assert!(take(1, 10).is_some());

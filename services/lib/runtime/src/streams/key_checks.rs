@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::reader::Reader;
-use crate::state::QueryState;
-
 /// What came of a check holds for all streams of the key for so long, also that the store did not answer.
 const AGE_MAX: Duration = Duration::from_secs(5);
 /// The store is given so long to answer.
@@ -21,7 +18,7 @@ const KEYS_KEPT: usize = 4_096;
 
 /// What came of the check of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyCheck {
+pub enum KeyCheck {
     /// It holds, or the store does not answer, which says nothing against it: new requests are refused meanwhile.
     GoesOn,
     /// It no longer holds.
@@ -29,7 +26,8 @@ pub(super) enum KeyCheck {
 }
 
 /// The keys, and the tokens of sessions, that were checked a moment ago and whose streams go on. A session may be over while its person's key holds.
-pub(crate) struct KeyChecks {
+#[derive(Debug)]
+pub struct KeyChecks {
     checked_at: Mutex<HashMap<String, Instant>>,
     turns: Semaphore,
     time_max: Duration,
@@ -46,17 +44,8 @@ impl Default for KeyChecks {
 }
 
 impl KeyChecks {
-    /// Checks a reader's key again, unless that was done for another stream with it a moment ago.
-    pub(super) async fn check(&self, state: &QueryState, reader: &Reader) -> KeyCheck {
-        self.check_by(reader.token(), async {
-            let refused = reader.check_again(state).await;
-            refused.is_err_and(|problem| problem.status().is_client_error())
-        })
-        .await
-    }
-
-    /// The same, where `is_refused` asks the store.
-    async fn check_by(&self, key: &str, is_refused: impl Future<Output = bool>) -> KeyCheck {
+    /// Checks a key again, unless that was done for another stream with it a moment ago: `is_refused` asks the store whether it no longer holds.
+    pub async fn check(&self, key: &str, is_refused: impl Future<Output = bool>) -> KeyCheck {
         if self.checked_lately(key, Instant::now()) {
             return KeyCheck::GoesOn;
         }
@@ -99,12 +88,12 @@ mod tests {
             time_max: Duration::from_millis(1),
             ..KeyChecks::default()
         };
-        let silent = checks.check_by("1", std::future::pending()).await;
+        let silent = checks.check("1", std::future::pending()).await;
         assert_eq!(silent, KeyCheck::GoesOn);
         // Another stream of the key does not ask again, and one of another key does.
-        let not_asked = checks.check_by("1", async { true }).await;
+        let not_asked = checks.check("1", async { true }).await;
         assert_eq!(not_asked, KeyCheck::GoesOn);
-        assert_eq!(checks.check_by("2", async { true }).await, KeyCheck::Refused);
-        assert_eq!(checks.check_by("2", async { false }).await, KeyCheck::GoesOn);
+        assert_eq!(checks.check("2", async { true }).await, KeyCheck::Refused);
+        assert_eq!(checks.check("2", async { false }).await, KeyCheck::GoesOn);
     }
 }

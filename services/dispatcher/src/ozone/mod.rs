@@ -1,0 +1,361 @@
+//! What people decide in Ozone, the review tool of Bluesky, is the team's decision here: its events are asked for and taken, one after another.
+//!
+//! Invariants:
+//! * An event counts once: what became of it is noted, and the id of its decision follows from its number, so whoever ends in between makes no second one.
+//! * Only people whom the endpoint names decide; what Tocsin said itself, and what a machine did, decides nothing.
+//! * Only families that stand as records of the endpoint's own are decided, and only cases of its team.
+//! * One dispatcher at a time asks; an Ozone that hangs delays no other.
+
+mod event;
+mod telemetry;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tocsin_casework::{Case, Command, Desk, Refusal, Ruling, Team};
+use tocsin_model::{DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
+use tocsin_runtime::Shutdown;
+use tocsin_store::{Endpoint, EndpointKind, StoreError};
+use tocsin_wire::document::instant;
+
+use crate::deliveries::{HttpClient, OzoneInwards, ozone_inwards};
+use crate::elsewhere::{LEASE, Refused, stands, words};
+use crate::telemetry::StoreFailed;
+use crate::{Dispatcher, pause};
+
+pub(crate) use event::Taking;
+use event::{Meaning, OzoneEvent, prefix};
+pub(crate) use telemetry::OzoneMetrics;
+use telemetry::{EventTaken, NotReadOn};
+
+/// How often each Ozone is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked whether one is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// An Ozone that could not be read is asked again after this, then after twice as long, and so on.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// How long one dispatcher acts alone.
+const ALONE: Milliseconds = Milliseconds::from_seconds(60);
+/// An event is seen when its transaction in Ozone ends, which is later than the time it is created with: so far back is read again.
+const OVERLAP: Milliseconds = Milliseconds::from_seconds(30);
+/// What became of events is kept for longer than they are read again.
+const KEPT_FOR: Milliseconds = Milliseconds::from_hours(31 * 24);
+const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
+/// So many events are asked for at a time, the most that Ozone gives.
+const PAGE: usize = 100;
+/// So many pages are read in a round; the rest comes in the next.
+const PAGES_MAX: usize = 50;
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// What is asked with.
+pub(crate) struct OzoneReader {
+    pub dispatcher: Arc<Dispatcher>,
+    pub client: HttpClient,
+    /// Names this dispatcher in the lease.
+    pub instance: String,
+    pub metrics: OzoneMetrics,
+}
+
+/// Why an Ozone was not read on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRead {
+    #[error("ask Ozone: {0}")]
+    Answer(String),
+    #[error("the answer of Ozone is no page of events")]
+    Malformed(#[source] serde_json::Error),
+    #[error("the key that decides is no valid moderator's of the endpoint's team")]
+    Key,
+    #[error("event {0} cannot be taken yet: its case is being decided")]
+    NotYet(i64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A page of `tools.ozone.moderation.queryEvents`.
+#[derive(Debug, Deserialize)]
+struct Page {
+    cursor: Option<String>,
+    events: Vec<Value>,
+}
+
+/// When to ask an Ozone again.
+struct Due {
+    at: Instant,
+    failures: u32,
+}
+
+impl OzoneReader {
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let mut due: BTreeMap<Name, Due> = BTreeMap::new();
+        let mut forgotten_at = None::<Instant>;
+        while !shutdown.is_requested() {
+            if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
+                forgotten_at = Some(Instant::now());
+                if let Err(error) = self.dispatcher.store.forget_ozone_events(KEPT_FOR).await {
+                    StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
+                }
+            }
+            match self.endpoints().await {
+                Ok(endpoints) => {
+                    due.retain(|name, _| endpoints.iter().any(|(endpoint, _)| endpoint.name == *name));
+                    self.round(&endpoints, &mut due, &shutdown).await;
+                }
+                Err(error) => StoreFailed { error: &error }.emit(&self.dispatcher.metrics),
+            }
+            pause(LOOK_INTERVAL, &shutdown).await;
+        }
+        Ok(())
+    }
+
+    /// The Ozones from which decisions are taken.
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, OzoneInwards)>, StoreError> {
+        let open = self
+            .dispatcher
+            .store
+            .open_endpoints(EndpointKind::Ozone)
+            .await?
+            .into_iter();
+        let taken = open.filter_map(|endpoint| ozone_inwards(&endpoint).map(|inwards| (endpoint, inwards)));
+        Ok(taken.collect())
+    }
+
+    /// Asks those that are due, all at once.
+    async fn round(&self, endpoints: &[(Endpoint, OzoneInwards)], due: &mut BTreeMap<Name, Due>, shutdown: &Shutdown) {
+        let now = Instant::now();
+        let is_due = |name: &Name| due.get(name).is_none_or(|due| due.at <= now);
+        let asked: Vec<_> = endpoints
+            .iter()
+            .filter(|(endpoint, _)| is_due(&endpoint.name))
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        match self.dispatcher.store.hold_calibrator(&self.instance, ALONE).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return StoreFailed { error: &error }.emit(&self.dispatcher.metrics),
+        }
+        let reads = asked.into_iter().map(async |(endpoint, inwards)| {
+            let read = tokio::select! {
+                read = self.read(endpoint, inwards) => read,
+                () = shutdown.requested() => Ok(()),
+            };
+            (endpoint.name.clone(), read)
+        });
+        for (name, read) in futures::future::join_all(reads).await {
+            let failures = match &read {
+                Ok(()) => 0,
+                Err(why) => {
+                    NotReadOn { endpoint: &name, why }.emit(&self.metrics);
+                    due.get(&name).map_or(0, |due| due.failures) + 1
+                }
+            };
+            let wait = INTERVAL * 2_u32.saturating_pow(failures.min(16));
+            let at = Instant::now()
+                + if failures == 0 {
+                    INTERVAL
+                } else {
+                    wait.min(RETRY_AFTER_MAX)
+                };
+            due.insert(name, Due { at, failures });
+        }
+    }
+
+    /// Reads on, and takes what is new.
+    async fn read(&self, endpoint: &Endpoint, inwards: &OzoneInwards) -> Result<(), NotRead> {
+        let store = &self.dispatcher.store;
+        if !store.is_moderator(inwards.taking.key, endpoint.team).await? {
+            return Err(NotRead::Key);
+        }
+        let through = store.ozone_position(&endpoint.name, endpoint.added_at).await?;
+        let prefix = prefix(&inwards.subject, &inwards.collection);
+        let (mut cursor, mut read_through) = (None::<String>, through);
+        for _ in 0..PAGES_MAX {
+            let page = self.page(inwards, through - OVERLAP, cursor.as_deref()).await?;
+            let events: Vec<_> = page
+                .events
+                .iter()
+                .take(PAGE)
+                .map(|value| (value, OzoneEvent::read(value)))
+                .collect();
+            let number = |value: &Value| value["id"].as_i64();
+            let ids: Vec<i64> = events.iter().filter_map(|(value, _)| number(value)).collect();
+            let known = store.ozone_events_known(&endpoint.name, &ids).await?;
+            for (value, event) in &events {
+                if number(value).is_some_and(|id| known.contains(&id)) {
+                    continue;
+                }
+                let event = match event {
+                    Ok(event) => event,
+                    // Without a number it cannot be noted, and is counted each time that it is read.
+                    Err(error) => {
+                        tracing::warn!(endpoint = %endpoint.name, error = %error, "an event of Ozone could not be read");
+                        self.note(endpoint, number(value), "malformed").await?;
+                        continue;
+                    }
+                };
+                // An event that was created before decisions were taken was decided without them.
+                if event.created_at().is_some_and(|at| at < endpoint.added_at) {
+                    continue;
+                }
+                let meaning = inwards.taking.meaning(event, &prefix);
+                let outcome = self.take(endpoint, inwards.taking.key, (event.id, meaning)).await?;
+                self.note(endpoint, Some(event.id), outcome).await?;
+            }
+            // A time that has not come would leave out what comes before it.
+            let created = events.iter().filter_map(|(_, event)| event.as_ref().ok()?.created_at());
+            let latest = created.filter(|at| *at <= wall_clock());
+            read_through = latest.fold(read_through, Timestamp::max);
+            store.note_ozone_position(&endpoint.name, read_through).await?;
+            cursor = page.cursor.filter(|_| !events.is_empty());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn note(&self, endpoint: &Endpoint, event: Option<i64>, outcome: &'static str) -> Result<(), StoreError> {
+        if let Some(event) = event {
+            self.dispatcher
+                .store
+                .note_ozone_event(&endpoint.name, event, outcome)
+                .await?;
+        }
+        EventTaken {
+            endpoint: &endpoint.name,
+            event: event.unwrap_or_default(),
+            outcome,
+        }
+        .emit(&self.metrics);
+        Ok(())
+    }
+
+    async fn page(&self, inwards: &OzoneInwards, after: Timestamp, cursor: Option<&str>) -> Result<Page, NotRead> {
+        let mut url: Url = inwards.url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            for kind in inwards.taking.types() {
+                query.append_pair("types", &kind);
+            }
+            query.append_pair("sortDirection", "asc");
+            query.append_pair("subjectType", "record");
+            query.append_pair("collections", &inwards.collection);
+            query.append_pair("limit", &PAGE.to_string());
+            if let Some(after) = instant(after) {
+                query.append_pair("createdAfter", &after);
+            }
+            if let Some(cursor) = cursor {
+                query.append_pair("cursor", cursor);
+            }
+        }
+        let refused = |why: &str| NotRead::Answer(why.to_owned());
+        let credentials = STANDARD.encode(format!("admin:{}", inwards.password));
+        let mut credentials =
+            HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| refused("password_malformed"))?;
+        credentials.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, credentials)]);
+        let body = self.client.get((url, headers), BODY_BYTES_MAX).await;
+        let body = body.map_err(|why| NotRead::Answer(why.into_owned()))?;
+        serde_json::from_slice(&body).map_err(NotRead::Malformed)
+    }
+
+    /// What becomes of an event.
+    async fn take(
+        &self,
+        endpoint: &Endpoint,
+        key: KeyId,
+        (event, meaning): (i64, Meaning),
+    ) -> Result<&'static str, NotRead> {
+        let by = (endpoint.team, key);
+        let (family, asked) = match meaning {
+            Meaning::Nothing(why) => return Ok(why),
+            Meaning::Decide(family, ruling) => (family, Asked::Decide(decision_id(&endpoint.name, event), ruling)),
+            Meaning::Escalate(family, desk, note) => (family, Asked::Escalate(desk, note)),
+        };
+        let Some((case, now)) = self.remaining(endpoint.team, family).await? else {
+            return Ok("no_case");
+        };
+        let (done, outcome) = match &asked {
+            Asked::Decide(id, _) if self.dispatcher.store.has_decision(*id).await? => return Ok("stands"),
+            Asked::Decide(_, ruling) if stands(&case, now, (key, ruling)) => return Ok("stands"),
+            Asked::Decide(id, ruling) => {
+                let decided = self.dispatcher.decide_at_once(by, case.id, (*id, ruling)).await;
+                (decided.map(drop), "decided")
+            }
+            Asked::Escalate(desk, _) if case.desk == *desk => return Ok("stands"),
+            Asked::Escalate(desk, note) => {
+                let command = Command::Escalate {
+                    to: *desk,
+                    note: note.clone(),
+                };
+                let escalated = self.dispatcher.claim_and(by, case.id, &command).await;
+                (escalated.map(drop), "escalated")
+            }
+        };
+        match done {
+            Ok(()) => Ok(outcome),
+            // Somebody's second thoughts, or what this key began before the process ended: soon over.
+            Err(Refused::Rules(Refusal::DecisionHeld)) => Err(NotRead::NotYet(event)),
+            Err(Refused::Rules(Refusal::Claimed)) if held_by(&case, now) == Some(key) => Err(NotRead::NotYet(event)),
+            Err(Refused::Rules(refusal)) => {
+                let said = asked.words();
+                self.dispatcher
+                    .note_refused(by, case.id, ("ozone_refused", refusal.code(), &said))
+                    .await;
+                Ok("refused")
+            }
+            Err(Refused::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn remaining(&self, team: Team, family: FamilyId) -> Result<Option<(Case, Timestamp)>, StoreError> {
+        match self.dispatcher.store.remaining_case(team, family).await {
+            Ok(remaining) => Ok(Some(remaining)),
+            Err(StoreError::Refused(Refusal::NoSuchCase)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a person in Ozone wants of a case.
+enum Asked {
+    Decide(DecisionId, Box<Ruling>),
+    Escalate(Desk, String),
+}
+
+impl Asked {
+    fn words(&self) -> String {
+        match self {
+            Asked::Decide(_, ruling) => words(ruling),
+            Asked::Escalate(desk, note) => format!("{} {note}", desk.name()),
+        }
+    }
+}
+
+fn held_by(case: &Case, now: Timestamp) -> Option<KeyId> {
+    case.live_lease(now).map(|lease| lease.holder)
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)) + OVERLAP
+}
+
+/// The id of the decision that an event is: the same whenever it is read.
+fn decision_id(endpoint: &Name, event: i64) -> DecisionId {
+    let digest = Sha256::digest(format!("tocsin ozone decision\0{endpoint}\0{event}"));
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    DecisionId(u128::from_be_bytes(id))
+}
+
+const _: () = assert!(LEASE.0 < ALONE.0 * 2, "what a process that ended held is over soon");

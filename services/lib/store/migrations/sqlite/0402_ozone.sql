@@ -1,0 +1,14 @@
+-- How far the events of each Ozone that decisions are taken from were read: created up to then, by Ozone's clock.
+CREATE TABLE ozone_positions (
+    endpoint TEXT PRIMARY KEY,
+    read_through INTEGER NOT NULL
+);
+-- What became of each event that was looked at: its number in Ozone. Kept for longer than an event is read again.
+CREATE TABLE ozone_events (
+    endpoint TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    taken_at INTEGER NOT NULL,
+    PRIMARY KEY (endpoint, event)
+);
+CREATE INDEX ozone_events_taken ON ozone_events (taken_at);

@@ -1,0 +1,132 @@
+//! How far the events of Ozone were read, and what became of each: so that each counts once.
+
+use std::collections::BTreeSet;
+
+use tocsin_casework::Team;
+use tocsin_model::{DecisionId, KeyId, Milliseconds, Name, Timestamp};
+
+use crate::database::Value;
+use crate::key::check_moderator;
+use crate::{Store, StoreError};
+
+/// The most events that are noted at a time: a page of Ozone.
+pub const OZONE_EVENTS_MAX: usize = 100;
+
+impl Store {
+    /// Up to when, by its clock, the events of an Ozone were read; from then on if it is asked for the first time, `since`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn ozone_position(&self, endpoint: &Name, since: Timestamp) -> Result<Timestamp, StoreError> {
+        let failed = StoreError::database("read how far Ozone was read");
+        let rows = self
+            .database()
+            .fetch(
+                "SELECT read_through FROM ozone_positions WHERE endpoint = $1",
+                &[endpoint.as_str().into()],
+            )
+            .await
+            .map_err(&failed)?;
+        match rows.first() {
+            Some(row) => row.integer("read_through").map(Timestamp).map_err(&failed),
+            None => Ok(since),
+        }
+    }
+
+    /// Which of these events were looked at before; of more than [`OZONE_EVENTS_MAX`] the first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn ozone_events_known(&self, endpoint: &Name, events: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
+        if events.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let failed = StoreError::database("find the events of Ozone that were looked at");
+        let events = events.iter().take(OZONE_EVENTS_MAX).map(|event| (*event).into());
+        let values: Vec<Value> = std::iter::once(endpoint.as_str().into()).chain(events).collect();
+        let names: Vec<String> = (2..=values.len()).map(|number| format!("${number}")).collect();
+        let sql = format!(
+            "SELECT event FROM ozone_events WHERE endpoint = $1 AND event IN ({})",
+            names.join(", ")
+        );
+        let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
+        let event = |row: &crate::database::Row| row.integer("event").map_err(&failed);
+        rows.iter().map(event).collect()
+    }
+
+    /// Notes what became of an event; what was noted first stands.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note_ozone_event(&self, endpoint: &Name, event: i64, outcome: &str) -> Result<(), StoreError> {
+        let failed = StoreError::database("note an event of Ozone");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        transaction
+            .execute(
+                "INSERT INTO ozone_events (endpoint, event, outcome, taken_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
+                &[endpoint.as_str().into(), event.into(), outcome.into(), now.into()],
+            )
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// Notes up to when, by its clock, the events of an Ozone were read. It never goes back.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note_ozone_position(&self, endpoint: &Name, read_through: Timestamp) -> Result<(), StoreError> {
+        let failed = StoreError::database("note how far Ozone was read");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        transaction
+            .execute(
+                "INSERT INTO ozone_positions (endpoint, read_through) VALUES ($1, $2) \
+                 ON CONFLICT (endpoint) DO UPDATE SET read_through = excluded.read_through \
+                 WHERE excluded.read_through > ozone_positions.read_through",
+                &[endpoint.as_str().into(), read_through.into()],
+            )
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// Forgets what became of events that were looked at longer than `age` ago; how many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_ozone_events(&self, age: Milliseconds) -> Result<u64, StoreError> {
+        let failed = StoreError::database("forget events of Ozone");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let forgotten = transaction
+            .execute("DELETE FROM ozone_events WHERE taken_at < $1", &[(now - age).into()])
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(forgotten)
+    }
+
+    /// Whether a decision of this id was made and not taken back.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_decision(&self, decision: DecisionId) -> Result<bool, StoreError> {
+        let id = format!("{:032x}", decision.0);
+        let sql = "SELECT 1 AS found FROM decisions WHERE decision_id = $1";
+        let rows = self.database().fetch(sql, &[id.into()]).await;
+        Ok(!rows.map_err(StoreError::database("find a decision"))?.is_empty())
+    }
+
+    /// Whether a key may decide for a team: a moderator's, of this team, and not revoked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_moderator(&self, key: KeyId, team: Team) -> Result<bool, StoreError> {
+        let failed = StoreError::database("find a moderator");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let is_moderator = check_moderator(&mut transaction, key, team).await?;
+        transaction.rollback().await.map_err(&failed)?;
+        Ok(is_moderator)
+    }
+}
