@@ -116,7 +116,8 @@ impl DispatcherConfig {
             MemoryPart {
                 of: "dispatcher.queue_streams_max",
                 bytes: u64::from(self.queue_streams_max).min(queue_updates::TEAMS_MAX as u64)
-                    * queue_updates::TEAM_BYTES,
+                    * queue_updates::TEAM_BYTES
+                    + u64::from(self.queue_streams_max) * queue_updates::STREAM_BYTES,
             },
         ]
     }

@@ -1,7 +1,7 @@
 //! What people decide about a case in another tool: Coop calls back, Ozone is asked.
 
 use tocsin_casework::{By, Case, CaseId, CaseState, Command, Event, NOTE_BYTES_MAX, Refusal, Ruling, Team};
-use tocsin_model::{DecisionId, KeyId, Milliseconds, Timestamp};
+use tocsin_model::{DecisionId, KeyId, Milliseconds, RecommendedAction, Timestamp};
 use tocsin_store::{Commanded, StoreError};
 
 use crate::Dispatcher;
@@ -39,21 +39,25 @@ impl From<Refused> for StoreError {
 
 impl Dispatcher {
     /// Claims a case and decides it. The ruling was checked, so that what is refused is refused before anything changes.
+    /// `case` is as it was read last.
     pub(crate) async fn decide_at_once(
         &self,
         by: (Team, KeyId),
-        case: CaseId,
+        case: &Case,
         (id, ruling): (DecisionId, &Ruling),
     ) -> Result<(Case, Timestamp), Refused> {
+        if ruling.grounds.action == Some(RecommendedAction::StopStream) && !case.is_live() {
+            return Err(Refused::Rules(Refusal::NotLive));
+        }
         let decide = Command::Decide {
             id,
             ruling: ruling.clone(),
             undo_for: self.config.undo(),
         };
-        self.claim_and(by, case, &decide).await
+        self.claim_and(by, case.id, &decide).await
     }
 
-    /// Claims a case and does something with it that gives it back.
+    /// Claims a case and does something with it that gives it back; refused, it is given back all the same.
     pub(crate) async fn claim_and(
         &self,
         (team, who): (Team, KeyId),
@@ -67,12 +71,21 @@ impl Dispatcher {
         };
         let claim = Command::Claim { length: LEASE };
         let claimed = self.done(self.store.command(team, case, by(0), &claim).await?);
-        let done = self
-            .store
-            .command(team, case, by(claimed.case.fencing), command)
-            .await?;
-        let done = self.done(done);
-        Ok((done.case, done.now))
+        let by = by(claimed.case.fencing);
+        match self.store.command(team, case, by, command).await {
+            Ok(done) => {
+                let done = self.done(done);
+                Ok((done.case, done.now))
+            }
+            Err(error) => {
+                // Where this fails too, the lease ends by itself.
+                let release = Command::Release { note: String::new() };
+                if let Ok(released) = self.store.command(team, case, by, &release).await {
+                    self.done(released);
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Keeps in the history what a person wanted and the case did not take, for whoever has it in hand: the kind of step, the code of the refusal, and what

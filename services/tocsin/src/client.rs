@@ -38,6 +38,8 @@ pub(crate) struct Answer {
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// An answer takes no longer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Nobody waits for longer before they ask again, whatever is said.
+const AGAIN_MAX_S: u64 = 60;
 
 impl Source {
     /// The answer to a `GET`, whatever its status is.
@@ -97,17 +99,43 @@ impl Source {
             body: response.text().await.unwrap_or_default(),
             url,
         };
-        Err(Error::new(Refused(answer.refused().to_string())))
+        let again = match status.as_u16() {
+            429 | 500.. => Some(
+                answer
+                    .header("retry-after")
+                    .and_then(|seconds| seconds.parse().ok())
+                    .unwrap_or(1),
+            ),
+            _ => None,
+        };
+        Err(Error::new(Refused {
+            why: answer.refused().to_string(),
+            again: again.map(|seconds: u64| Duration::from_secs(seconds.min(AGAIN_MAX_S))),
+        }))
     }
 }
 
 /// The API answered, and said no: why.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused(String);
+pub(crate) struct Refused {
+    why: String,
+    /// After how long to ask again; `None` where the answer would be the same.
+    pub(crate) again: Option<Duration>,
+}
+
+#[cfg(test)]
+impl Refused {
+    pub(crate) fn example(again: Option<Duration>) -> Refused {
+        Refused {
+            why: "no".to_owned(),
+            again,
+        }
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 

@@ -83,6 +83,16 @@ pub(super) enum Meaning {
     Nothing(&'static str),
 }
 
+impl Meaning {
+    /// Which family it is about.
+    pub(super) fn family(&self) -> Option<FamilyId> {
+        match self {
+            Meaning::Decide(family, _) | Meaning::Escalate(family, ..) => Some(*family),
+            Meaning::Nothing(_) => None,
+        }
+    }
+}
+
 impl Taking {
     /// The settings of this kind that are there, taken out of them; `None` where no decisions are taken.
     ///

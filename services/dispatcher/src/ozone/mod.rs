@@ -4,12 +4,13 @@
 //! * An event counts once: what became of it is noted, and the id of its decision follows from its number, so whoever ends in between makes no second one.
 //! * Only people whom the endpoint names decide; what Tocsin said itself, and what a machine did, decides nothing.
 //! * Only families that stand as records of the endpoint's own are decided, and only cases of its team.
-//! * One dispatcher at a time asks; an Ozone that hangs delays no other.
+//! * One dispatcher at a time asks; an Ozone that hangs delays others by [`READ_MAX`] at most.
+//! * An event that waits for its case holds back those of its family alone, and is asked for again.
 
 mod event;
 mod telemetry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tocsin_casework::{Case, Command, Desk, Refusal, Ruling, Team};
+use tocsin_casework::{Case, CaseState, Command, Desk, Refusal, Ruling, Team};
 use tocsin_model::{DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Endpoint, EndpointKind, StoreError};
@@ -46,8 +47,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 const ALONE: Milliseconds = Milliseconds::from_seconds(60);
 /// An event is seen when its transaction in Ozone ends, which is later than the time it is created with: so far back is read again.
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(30);
-/// What became of events is kept for longer than they are read again.
-const KEPT_FOR: Milliseconds = Milliseconds::from_hours(31 * 24);
+/// A read takes no longer: what is left comes in the next.
+const READ_MAX: Duration = Duration::from_secs(30);
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 /// So many events are asked for at a time, the most that Ozone gives.
 const PAGE: usize = 100;
@@ -73,8 +74,6 @@ pub(crate) enum NotRead {
     Malformed(#[source] serde_json::Error),
     #[error("the key that decides is no valid moderator's of the endpoint's team")]
     Key,
-    #[error("event {0} cannot be taken yet: its case is being decided")]
-    NotYet(i64),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -99,7 +98,7 @@ impl OzoneReader {
         while !shutdown.is_requested() {
             if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
                 forgotten_at = Some(Instant::now());
-                if let Err(error) = self.dispatcher.store.forget_ozone_events(KEPT_FOR).await {
+                if let Err(error) = self.dispatcher.store.forget_ozone_events(OVERLAP).await {
                     StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
                 }
             }
@@ -169,7 +168,7 @@ impl OzoneReader {
         }
     }
 
-    /// Reads on, and takes what is new.
+    /// Reads on, and takes what is new: how far it was read is not moved past what waits.
     async fn read(&self, endpoint: &Endpoint, inwards: &OzoneInwards) -> Result<(), NotRead> {
         let store = &self.dispatcher.store;
         if !store.is_moderator(inwards.taking.key, endpoint.team).await? {
@@ -178,8 +177,15 @@ impl OzoneReader {
         let through = store.ozone_position(&endpoint.name, endpoint.added_at).await?;
         let prefix = prefix(&inwards.subject, &inwards.collection);
         let (mut cursor, mut read_through) = (None::<String>, through);
+        let mut waiting: BTreeSet<FamilyId> = BTreeSet::new();
+        let ends_at = Instant::now() + READ_MAX;
         for _ in 0..PAGES_MAX {
-            let page = self.page(inwards, through - OVERLAP, cursor.as_deref()).await?;
+            if !store.hold_calibrator(&self.instance, ALONE).await? {
+                return Ok(());
+            }
+            let page = self.page(inwards, through - OVERLAP, cursor.as_deref());
+            let page = tokio::time::timeout_at(ends_at.into(), page).await;
+            let page = page.map_err(|_| NotRead::Answer("timeout".to_owned()))??;
             let events: Vec<_> = page
                 .events
                 .iter()
@@ -198,7 +204,7 @@ impl OzoneReader {
                     // Without a number it cannot be noted, and is counted each time that it is read.
                     Err(error) => {
                         tracing::warn!(endpoint = %endpoint.name, error = %error, "an event of Ozone could not be read");
-                        self.note(endpoint, number(value), "malformed").await?;
+                        self.note(endpoint, (number(value), None), "malformed").await?;
                         continue;
                     }
                 };
@@ -207,14 +213,29 @@ impl OzoneReader {
                     continue;
                 }
                 let meaning = inwards.taking.meaning(event, &prefix);
-                let outcome = self.take(endpoint, inwards.taking.key, (event.id, meaning)).await?;
-                self.note(endpoint, Some(event.id), outcome).await?;
+                let family = meaning.family();
+                if family.is_some_and(|family| waiting.contains(&family)) {
+                    continue;
+                }
+                if Instant::now() >= ends_at {
+                    return Ok(());
+                }
+                let id = decision_id(endpoint.team, &inwards.url, event.id);
+                match self.take((endpoint.team, inwards.taking.key), id, meaning).await? {
+                    Some(outcome) => {
+                        self.note(endpoint, (Some(event.id), event.created_at()), outcome)
+                            .await?;
+                    }
+                    None => waiting.extend(family),
+                }
             }
             // A time that has not come would leave out what comes before it.
             let created = events.iter().filter_map(|(_, event)| event.as_ref().ok()?.created_at());
             let latest = created.filter(|at| *at <= wall_clock());
             read_through = latest.fold(read_through, Timestamp::max);
-            store.note_ozone_position(&endpoint.name, read_through).await?;
+            if waiting.is_empty() {
+                store.note_ozone_position(&endpoint.name, read_through).await?;
+            }
             cursor = page.cursor.filter(|_| !events.is_empty());
             if cursor.is_none() {
                 break;
@@ -223,11 +244,16 @@ impl OzoneReader {
         Ok(())
     }
 
-    async fn note(&self, endpoint: &Endpoint, event: Option<i64>, outcome: &'static str) -> Result<(), StoreError> {
+    async fn note(
+        &self,
+        endpoint: &Endpoint,
+        (event, created_at): (Option<i64>, Option<Timestamp>),
+        outcome: &'static str,
+    ) -> Result<(), StoreError> {
         if let Some(event) = event {
             self.dispatcher
                 .store
-                .note_ozone_event(&endpoint.name, event, outcome)
+                .note_ozone_event(&endpoint.name, (event, created_at), outcome)
                 .await?;
         }
         EventTaken {
@@ -268,30 +294,29 @@ impl OzoneReader {
         serde_json::from_slice(&body).map_err(NotRead::Malformed)
     }
 
-    /// What becomes of an event.
-    async fn take(
-        &self,
-        endpoint: &Endpoint,
-        key: KeyId,
-        (event, meaning): (i64, Meaning),
-    ) -> Result<&'static str, NotRead> {
-        let by = (endpoint.team, key);
+    /// What becomes of an event; `None` where its case is being decided: it is asked for again.
+    async fn take(&self, by: (Team, KeyId), id: DecisionId, meaning: Meaning) -> Result<Option<&'static str>, NotRead> {
+        let (team, key) = by;
         let (family, asked) = match meaning {
-            Meaning::Nothing(why) => return Ok(why),
-            Meaning::Decide(family, ruling) => (family, Asked::Decide(decision_id(&endpoint.name, event), ruling)),
+            Meaning::Nothing(why) => return Ok(Some(why)),
+            Meaning::Decide(family, ruling) => (family, Asked::Decide(id, ruling)),
             Meaning::Escalate(family, desk, note) => (family, Asked::Escalate(desk, note)),
         };
-        let Some((case, now)) = self.remaining(endpoint.team, family).await? else {
-            return Ok("no_case");
+        let Some((case, now)) = self.remaining(team, family).await? else {
+            return Ok(Some("no_case"));
         };
         let (done, outcome) = match &asked {
-            Asked::Decide(id, _) if self.dispatcher.store.has_decision(*id).await? => return Ok("stands"),
-            Asked::Decide(_, ruling) if stands(&case, now, (key, ruling)) => return Ok("stands"),
+            Asked::Decide(id, _) if self.dispatcher.store.has_decision(*id).await? => return Ok(Some("stands")),
+            Asked::Decide(_, ruling) if stands(&case, now, (key, ruling)) => return Ok(Some("stands")),
             Asked::Decide(id, ruling) => {
-                let decided = self.dispatcher.decide_at_once(by, case.id, (*id, ruling)).await;
+                let decided = self.dispatcher.decide_at_once(by, &case, (*id, ruling)).await;
                 (decided.map(drop), "decided")
             }
-            Asked::Escalate(desk, _) if case.desk == *desk => return Ok("stands"),
+            // What is decided waits at no desk.
+            Asked::Escalate(..) if !matches!(case.state(now), CaseState::Open | CaseState::Claimed) => {
+                (Err(Refused::Rules(Refusal::Closed)), "refused")
+            }
+            Asked::Escalate(desk, _) if case.desk == *desk => return Ok(Some("stands")),
             Asked::Escalate(desk, note) => {
                 let command = Command::Escalate {
                     to: *desk,
@@ -302,16 +327,16 @@ impl OzoneReader {
             }
         };
         match done {
-            Ok(()) => Ok(outcome),
+            Ok(()) => Ok(Some(outcome)),
             // Somebody's second thoughts, or what this key began before the process ended: soon over.
-            Err(Refused::Rules(Refusal::DecisionHeld)) => Err(NotRead::NotYet(event)),
-            Err(Refused::Rules(Refusal::Claimed)) if held_by(&case, now) == Some(key) => Err(NotRead::NotYet(event)),
+            Err(Refused::Rules(Refusal::DecisionHeld)) => Ok(None),
+            Err(Refused::Rules(Refusal::Claimed)) if held_by(&case, now) == Some(key) => Ok(None),
             Err(Refused::Rules(refusal)) => {
                 let said = asked.words();
                 self.dispatcher
                     .note_refused(by, case.id, ("ozone_refused", refusal.code(), &said))
                     .await;
-                Ok("refused")
+                Ok(Some("refused"))
             }
             Err(Refused::Store(error)) => Err(error.into()),
         }
@@ -350,12 +375,16 @@ fn wall_clock() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)) + OVERLAP
 }
 
-/// The id of the decision that an event is: the same whenever it is read.
-fn decision_id(endpoint: &Name, event: i64) -> DecisionId {
-    let digest = Sha256::digest(format!("tocsin ozone decision\0{endpoint}\0{event}"));
+/// The id of the decision that an event of an Ozone is for a team: the same whenever it is read, and through whichever endpoint.
+fn decision_id(team: Team, url: &Url, event: i64) -> DecisionId {
+    let digest = Sha256::digest(format!("tocsin ozone decision\0{}\0{url}\0{event}", team.to_number()));
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     DecisionId(u128::from_be_bytes(id))
 }
 
+const _: () = assert!(
+    READ_MAX.as_millis() < ALONE.0 as u128,
+    "a read ends before another dispatcher begins one"
+);
 const _: () = assert!(LEASE.0 < ALONE.0 * 2, "what a process that ended held is over soon");

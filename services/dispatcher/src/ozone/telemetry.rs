@@ -32,7 +32,7 @@ impl OzoneMetrics {
             events: IntCounterVec::new(events, &["outcome"])?,
             failures: IntCounter::new(
                 "tocsin_dispatcher_ozone_read_failures_total",
-                "Times that the events of an Ozone could not be read, or not be taken yet.",
+                "Times that the events of an Ozone could not be read.",
             )?,
         };
         registry.register(Box::new(metrics.events.clone()))?;

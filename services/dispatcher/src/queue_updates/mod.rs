@@ -15,8 +15,8 @@ use tocsin_casework::{Board, CaseId, RANKED_TOLD, Team, Update};
 use tocsin_model::{KeyId, Timestamp};
 use tocsin_runtime::streams::{KeyChecks, StreamLimits, StreamSlot, StreamSlots, StreamTimes, TOO_MANY_STREAMS};
 use tocsin_runtime::{Problem, Shutdown};
-use tocsin_store::{StoreError, Watched};
-use tokio::sync::watch;
+use tocsin_store::{CANDIDATES_MAX, StoreError, Watched};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, DispatcherConfig, problems};
@@ -36,6 +36,10 @@ const UPDATES_KEPT_MAX: usize = 1_024;
 pub(crate) const TEAMS_MAX: usize = 32;
 /// What a queue that is watched may come to hold: cases, their places and updates.
 pub(crate) const TEAM_BYTES: u64 = 1 << 20;
+/// What a stream may come to hold: a page of what changed while its reader was away, or of the cases that the key holds.
+pub(crate) const STREAM_BYTES: u64 = 64 << 10;
+/// So many streams at a time read from the store what their readers missed.
+const RESUMES_MAX: usize = 8;
 
 /// The first cases of a queue, and of each whether a notice of it is due.
 type Order = Vec<(CaseId, bool)>;
@@ -49,6 +53,7 @@ pub(crate) struct QueueUpdates {
     key_checks: KeyChecks,
     /// Rises when something may be there to be told.
     ticks: watch::Sender<u64>,
+    resumes: Semaphore,
     metrics: StreamMetrics,
     shutdown: Shutdown,
     times: StreamTimes,
@@ -70,6 +75,8 @@ struct WatchedTeam {
     first: u64,
     /// Since when it is watched.
     since: Timestamp,
+    /// Whether what was written since must be read again: it may have been read before this was here.
+    is_new: bool,
     /// The store's time, as last heard.
     now: Timestamp,
 }
@@ -92,6 +99,7 @@ impl QueueUpdates {
             slots: Arc::new(StreamSlots::new(limits, metrics.streams.clone())),
             key_checks: KeyChecks::default(),
             ticks: watch::Sender::new(0),
+            resumes: Semaphore::new(RESUMES_MAX),
             metrics,
             shutdown,
             times,
@@ -112,6 +120,11 @@ impl QueueUpdates {
 
     pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
         self.ticks.subscribe()
+    }
+
+    /// Waits until a page of what a reader missed may be read from the store.
+    pub(crate) async fn resume(&self) -> SemaphorePermit<'_> {
+        self.resumes.acquire().await.expect("nobody closes it")
     }
 
     pub(crate) fn evicted(&self) {
@@ -171,6 +184,7 @@ impl Dispatcher {
             updates: VecDeque::new(),
             first: 0,
             since: now,
+            is_new: true,
             now,
         });
         Ok((Watching::begin(updates, watched, (team, key), slot), watched.now))
@@ -185,7 +199,7 @@ pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyh
         match dispatcher.queue_updates.watched_since() {
             None => watched = None,
             Some(since) => {
-                let watched = watched.get_or_insert_with(|| Watched::from(None, since));
+                let watched = watched.get_or_insert_with(|| Watched::from(since));
                 if let Err(error) = tick(&dispatcher, watched).await {
                     StoreFailed { error: &error }.emit(&dispatcher.metrics);
                 }
@@ -199,6 +213,11 @@ pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyh
 
 async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), StoreError> {
     let updates = &dispatcher.queue_updates;
+    for (team, of_team) in updates.teams().iter_mut() {
+        if std::mem::take(&mut of_team.is_new) {
+            watched.add_team(*team, of_team.since);
+        }
+    }
     for _ in 0..PAGES_MAX {
         let (glances, now) = dispatcher.store.watch_cases(watched).await?;
         let is_last = glances.is_empty();
@@ -212,6 +231,9 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
         for of_team in teams.values_mut() {
             of_team.now = now;
         }
+        drop(teams);
+        // Readers take a page while the next is read.
+        updates.ticks.send_modify(|tick| *tick += 1);
         if is_last {
             break;
         }
@@ -219,10 +241,13 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
     let orders = orders(dispatcher);
     for (team, order) in &orders {
         let unknown: Vec<CaseId> = match (updates.teams().get(team), order) {
-            (Some(of_team), Some(order)) => of_team.board.unknown(order).collect(),
+            (Some(of_team), Some(order)) => of_team.board.unknown(order).take(RANKED_TOLD).collect(),
             _ => Vec::new(),
         };
-        let glances = dispatcher.store.glances_of(*team, &unknown).await?;
+        let mut glances = Vec::new();
+        for some in unknown.chunks(CANDIDATES_MAX) {
+            glances.extend(dispatcher.store.glances_of(*team, some).await?);
+        }
         let mut teams = updates.teams();
         let Some(of_team) = teams.get_mut(team) else {
             continue;

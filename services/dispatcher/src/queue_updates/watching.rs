@@ -32,8 +32,8 @@ pub(crate) enum Taken {
     Update(Arc<Told>),
     /// Nothing.
     Nothing,
-    /// Updates were dropped before they were taken.
-    TooLate,
+    /// Updates were dropped before they were taken: the next is one that comes from now on.
+    Missed,
 }
 
 /// Something of a case that the reader holds.
@@ -78,7 +78,8 @@ impl Watching {
             return Taken::Nothing;
         };
         let Some(place) = self.next.checked_sub(watched.first) else {
-            return Taken::TooLate;
+            self.next = QueueUpdates::end(watched);
+            return Taken::Missed;
         };
         match usize::try_from(place).ok().and_then(|place| watched.updates.get(place)) {
             Some(update) => {

@@ -79,7 +79,8 @@ impl Ranking {
         self.lock().best(team, filter, CANDIDATES, (now, urgent))
     }
 
-    /// The first `count` cases that wait in a team's queue, and of each whether a notice of it is due soon; `None` until every open case is known.
+    /// The cases of a team's queue of which a notice is due soon and the first `count` behind them, and of each whether one is; `None` until every open case is
+    /// known.
     pub(crate) fn order(&self, team: Team, count: usize) -> Option<Vec<(CaseId, bool)>> {
         if !self.is_complete() {
             return None;
@@ -87,8 +88,7 @@ impl Ranking {
         let now = Timestamp(self.now.load(Ordering::Relaxed));
         let urgent = now + self.urgent_within;
         let ranks = self.lock();
-        let order = ranks.best(team, &Filter::default(), count, (now, urgent)).into_iter();
-        Some(order.map(|id| (id, ranks.is_due(id, urgent))).collect())
+        Some(ranks.first(team, count, (now, urgent)))
     }
 
     /// What this process did with a case: the next claim need not wait until the store tells of it.

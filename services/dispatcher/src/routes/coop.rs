@@ -96,7 +96,7 @@ pub(crate) async fn take_coop_action(State(dispatcher): State<Arc<Dispatcher>>, 
         }
         let by = (access.team, access.principal.key_id);
         let id = DecisionId(rand::random());
-        let decided = dispatcher.decide_at_once(by, case.id, (id, &ruling)).await;
+        let decided = dispatcher.decide_at_once(by, &case, (id, &ruling)).await;
         let decided = decided.map_err(|refused| problems::of_store(&refused.into()));
         if let Err(problem) = &decided {
             let said = words(&ruling);

@@ -15,7 +15,7 @@ use tocsin_runtime::Problem;
 use tocsin_store::StoreError;
 use utoipa::ToSchema;
 
-use super::refused::{NotModerated, Refused};
+use super::refused::{NotRead, Refused};
 use super::{answered, body};
 use crate::deliveries::coop_item_data;
 use crate::{Dispatcher, problems};
@@ -74,7 +74,7 @@ pub struct CoopItemDocument {
         (status = 200, description = "The items", body = CoopItemsDocument),
         (status = 422, description = "More than 100 items", body = Problem, content_type = "application/problem+json"),
         Refused,
-        NotModerated
+        NotRead
     ),
     security(("api_key" = []))
 )]

@@ -25,6 +25,7 @@ mod incidents;
 mod notice_documents;
 mod notices;
 mod queue;
+mod queue_documents;
 mod queue_stream;
 mod recorded;
 mod refused;

@@ -7,9 +7,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use tocsin_audit::Action;
-use tocsin_casework::{CaseId, Change, Glance, RankClass};
+use tocsin_casework::{CaseId, CaseState, Change, Glance, RankClass};
 use tocsin_model::{KeyId, Milliseconds, Timestamp};
 use tocsin_runtime::streams::{EndCode, HEARTBEAT_INTERVAL, KeyCheck};
 use tocsin_runtime::{Problem, http, problem};
@@ -17,10 +16,10 @@ use tocsin_store::{StoreError, Watched};
 use tocsin_wire::document::instant;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use utoipa::ToSchema;
 
 use super::access::Access;
-use super::documents::{CaseDocument, CaseLease};
+use super::documents::CaseLease;
+use super::queue_documents::{LeaseEndsDocument, QueueEventDocument, QueueUpdateDocument};
 use super::refused::{NotRead, Refused};
 use crate::queue_updates::{HeldCase, Taken, Told, Watching};
 use crate::telemetry::{CommandAnswered, StoreFailed};
@@ -29,91 +28,18 @@ use crate::{Dispatcher, problems};
 /// Whoever was away for longer reads the queue anew.
 const AWAY_MAX: Milliseconds = Milliseconds::from_hours(1);
 
-/// What changed of a case in the queue.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QueueUpdateDocument {
-    /// The case, 32 hexadecimal digits.
-    pub case: String,
-    /// `opened`; `moved` to another lane, desk or rank class; `claimed`; `returned`: it waits again; `held`: put aside; `decided`; `closed`; `merged`;
-    /// `changed`: what it was before is not known.
-    pub change: &'static str,
-    /// What it is then: `open`, `claimed`, `decided`, `closed` or `merged`.
-    pub state: &'static str,
-    /// The family, 32 hexadecimal digits.
-    pub family: String,
-    /// Its version: the number in `ETag`, for `If-Match`.
-    pub version: u64,
-    /// In which lane it is.
-    pub lane: &'static str,
-    /// At which desk.
-    pub desk: &'static str,
-    /// How grave, from 1.
-    pub severity: f64,
-    /// Where it stands: `due` (a notice is due soon), `first` (of the first 20), `next` (of the first 200) or `later`. A case falls out of a class only
-    /// when it is a fifth behind its end. Null where it does not wait, and until the order is known.
-    pub rank: Option<&'static str>,
-    /// By the alert that is shown.
-    pub priority: f64,
-    /// By the latest figures, where they are known.
-    pub live_priority: Option<f64>,
-    /// Since when it is in the queue, RFC 3339.
-    pub waiting_since: Option<String>,
-    /// Put aside until then.
-    pub held_until: Option<String>,
-    /// When the first of its notices is due.
-    pub notice_due_at: Option<String>,
-    /// The number of the last lease.
-    pub fencing: u64,
-    /// Who holds it.
-    pub lease: Option<CaseLease>,
-    /// Whether it was yours until then, and is no more.
-    pub was_yours: bool,
-    /// What was decided, by the decision that stands.
-    pub verdict: Option<&'static str>,
-    /// The case that it went into.
-    pub merged_into: Option<String>,
-    /// When this was so, by the store's clock.
-    pub at: Option<String>,
-}
-
-/// The lease of a case that you hold ends soon.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LeaseEndsDocument {
-    /// The case, 32 hexadecimal digits.
-    pub case: String,
-    /// The number of the lease: what renews it.
-    pub fencing: u64,
-    /// When it ends, by the store's clock, RFC 3339.
-    pub expires_at: Option<String>,
-    /// How many milliseconds are left.
-    pub left_ms: i64,
-}
-
-/// The data of an event.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum QueueEventDocument {
-    /// Of `case`.
-    Case(Box<QueueUpdateDocument>),
-    /// Of `figures`.
-    Figures(Box<CaseDocument>),
-    /// Of `lease`.
-    Lease(LeaseEndsDocument),
-}
-
 /// What changes in the queue of the key's team, as server-sent events
 ///
 /// Nobody has to ask again and again: a change is told within a second or two, whichever dispatcher made it. Events:
 /// * `position`: sent first; its id is where the stream begins. Whoever reads the queue after it misses nothing.
 /// * `case`: something changed of a case (`QueueUpdateDocument`): it is told whole, as it is then, so that a change that is told twice is told once. Its id
 ///   is how far the stream has come. Pass the last id as the header `Last-Event-ID` to go on, at any dispatcher: what was written since is told as it is
-///   now, some of it again. A change without an id is time's doing, or that of the order of the others: of these, what happened while you were away is told
+///   now, some of it again; so is whoever reads more slowly than the updates come. A change without an id is time's doing, or that of the order of the others: of these, what happened while you were away is told
 ///   of leases alone.
 /// * `figures`: the case that you hold (as `/v1/queue/claim` answers), whose alert changed or whose live priority moved by a tenth.
 /// * `lease`: your lease of a case ends within 30 seconds (`LeaseEndsDocument`).
 /// * `gap`: `Last-Event-ID` is more than an hour back, and nothing of what was since is told: read the queue again.
-/// * `end`: the last event of a stream, with a `code`: `slow_reader` (updates waited for a minute and were not taken, or were dropped before they were
-///   taken), `unauthenticated` (the key was revoked), `audit_unavailable` (that the stream goes on cannot be recorded), `shutting_down`. But for
+/// * `end`: the last event of a stream, with a `code`: `slow_reader` (updates waited for a minute and were not taken), `unauthenticated` (the key was revoked), `audit_unavailable` (that the stream goes on cannot be recorded), `shutting_down`. But for
 ///   `unauthenticated`, connect again with the last id.
 ///
 /// Every 15 seconds without an event, a comment.
@@ -176,6 +102,11 @@ enum Phase {
     Begun { since: Option<Timestamp>, now: Timestamp },
     /// What changed while the reader was away is told, page by page, as what it is since then.
     Resuming { watched: Watched, since: Timestamp },
+    /// After it, the leases that ended since, page by page: behind which case to go on.
+    EndedLeases {
+        since: Timestamp,
+        after: Option<(Timestamp, CaseId)>,
+    },
     /// Everything that is new is told.
     Following,
     /// The last event was sent.
@@ -224,7 +155,7 @@ impl Follower {
                     None => Event::default().event("position").id(self.id()).data("{}"),
                 }
             }
-            Phase::Resuming { .. } | Phase::Following => self.wait().await,
+            Phase::Resuming { .. } | Phase::EndedLeases { .. } | Phase::Following => self.wait().await,
         };
         self.handed_at = Instant::now();
         Some(event)
@@ -239,11 +170,15 @@ impl Follower {
                 self.buffer.push_back(gap);
                 Phase::Following
             }
-            Some(since) => Phase::Resuming {
-                watched: Watched::from(Some(self.access.team), since.min(now)),
-                since: since.min(now),
-            },
+            Some(since) => self.resuming(since.min(now)),
         };
+    }
+
+    fn resuming(&self, since: Timestamp) -> Phase {
+        Phase::Resuming {
+            watched: Watched::resumed(self.access.team, since),
+            since,
+        }
     }
 
     async fn wait(&mut self) -> Event {
@@ -273,9 +208,8 @@ impl Follower {
             if let Some(event) = self.buffer.pop_front() {
                 return event;
             }
-            if matches!(self.phase, Phase::Resuming { .. }) {
+            if !matches!(self.phase, Phase::Following) {
                 match self.resume().await {
-                    Ok(()) if self.buffer.is_empty() => {}
                     Ok(()) => continue,
                     Err(error) => {
                         StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
@@ -287,7 +221,11 @@ impl Follower {
             self.ticks.borrow_and_update();
             match self.watching.take() {
                 Taken::Update(told) => return self.told(&told),
-                Taken::TooLate => return self.end(EndCode::SlowReader),
+                // From the store it is told whole, and once, however often it changed.
+                Taken::Missed => {
+                    self.phase = self.resuming(self.position);
+                    continue;
+                }
                 Taken::Nothing => {}
             }
             self.look_at_held().await;
@@ -327,18 +265,19 @@ impl Follower {
 
     /// The next page of what changed while the reader was away; after the last, the leases that ended.
     async fn resume(&mut self) -> Result<(), StoreError> {
-        let Phase::Resuming { watched, since } = &mut self.phase else {
-            return Ok(());
-        };
-        let since = *since;
-        let (glances, now) = self.dispatcher.store.watch_cases(watched).await?;
-        if glances.is_empty() {
-            let ended = self.dispatcher.store.ended_leases(self.access.team, since).await?;
-            self.phase = Phase::Following;
-            for glance in ended {
-                let told = self.case(Change::Returned, &glance, (None, now), false);
-                self.buffer.push_back(told);
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let _turn = dispatcher.queue_updates.resume().await;
+        let (watched, since) = match &mut self.phase {
+            Phase::Resuming { watched, since } => (watched, *since),
+            Phase::EndedLeases { since, after } => {
+                let (since, after) = (*since, *after);
+                return self.ended_leases(since, after).await;
             }
+            _ => return Ok(()),
+        };
+        let (glances, now) = dispatcher.store.watch_cases(watched).await?;
+        if glances.is_empty() {
+            self.phase = Phase::EndedLeases { since, after: None };
             return Ok(());
         }
         for (glance, written_at) in glances {
@@ -347,6 +286,25 @@ impl Follower {
             let event = self.case(change, &glance, (None, now), false).id(self.id());
             self.buffer.push_back(event);
         }
+        Ok(())
+    }
+
+    async fn ended_leases(&mut self, since: Timestamp, after: Option<(Timestamp, CaseId)>) -> Result<(), StoreError> {
+        let store = &self.dispatcher.store;
+        let (ended, now) = store.ended_leases(self.access.team, since, after).await?;
+        let last = ended.last().map(|(glance, written_at)| (*written_at, glance.id));
+        for (glance, _) in ended {
+            let change = match glance.state(now) {
+                CaseState::Open => Change::Returned,
+                _ => glance.change_since(since, now),
+            };
+            let told = self.case(change, &glance, (None, now), false);
+            self.buffer.push_back(told);
+        }
+        self.phase = match last {
+            Some(_) => Phase::EndedLeases { since, after: last },
+            None => Phase::Following,
+        };
         Ok(())
     }
 
@@ -393,7 +351,10 @@ impl Follower {
                 expires_at: instant(lease.expires_at),
             }),
             was_yours,
-            verdict: glance.decision.map(|(_, verdict)| verdict.name()),
+            verdict: glance
+                .decision
+                .filter(|_| glance.decided_by == Some(who))
+                .map(|(_, verdict)| verdict.name()),
             merged_into: glance.merged.map(|merged| merged.into.to_string()),
             at: instant(at),
         };

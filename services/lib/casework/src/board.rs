@@ -58,15 +58,19 @@ pub struct Update {
     pub at: Timestamp,
 }
 
+/// Whether somebody held it then, and the number in the order of looks.
+type Look = (bool, u64);
+
 /// What is known of a team's cases. Memory: at most as many cases as it was made for, some 450 bytes each, and [`RANKED_TOLD`] places and what is due
 /// of the order.
 #[derive(Debug)]
 pub struct Board {
     since: Timestamp,
     cases_max: usize,
-    /// Each with when it was looked at last, and its number in the order of looks.
-    cases: BTreeMap<CaseId, (Glance, Timestamp, u64)>,
-    looks: BTreeMap<u64, CaseId>,
+    /// Each with when it was looked at last, and its place among the looks.
+    cases: BTreeMap<CaseId, (Glance, Timestamp, Look)>,
+    /// What is forgotten first: what nobody holds, then what was looked at longest ago.
+    looks: BTreeMap<Look, CaseId>,
     looked: u64,
     /// When a lease or a hold ends.
     ends: BTreeSet<(Timestamp, CaseId)>,
@@ -75,7 +79,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board that begins with what stands at `since`, and never knows more than `cases_max` cases.
+    /// A board that begins with what stands at `since`, and never knows more than `cases_max` cases: of those that nobody holds, the last of `standing`.
     pub fn new(since: Timestamp, cases_max: usize, standing: impl IntoIterator<Item = Glance>) -> Board {
         let mut board = Board {
             since,
@@ -211,18 +215,19 @@ impl Board {
     }
 
     fn keep(&mut self, glance: Glance, now: Timestamp) {
-        let id = glance.id;
+        let (id, holds) = (glance.id, glance.live_lease(now).is_some());
         self.forget(id);
         while self.cases.len() >= self.cases_max {
-            let Some((_, longest)) = self.looks.first_key_value() else {
-                return;
-            };
-            self.forget(*longest);
+            match self.looks.first_key_value() {
+                Some(((is_held, _), longest)) if *is_held <= holds => self.forget(*longest),
+                _ => return,
+            }
         }
         self.ends.extend(ends_of(&glance, now).map(|at| (at, id)));
         self.looked += 1;
-        self.looks.insert(self.looked, id);
-        self.cases.insert(id, (glance, now, self.looked));
+        let look = (holds, self.looked);
+        self.looks.insert(look, id);
+        self.cases.insert(id, (glance, now, look));
     }
 
     fn forget(&mut self, id: CaseId) {
@@ -373,6 +378,37 @@ mod tests {
             ..glance(1)
         };
         assert_eq!(told(board.take(moved, NOW)), Some((Change::Moved, None)));
+    }
+
+    #[test]
+    fn new_figures_of_a_case_that_waits_are_no_return() {
+        let mut board = Board::new(NOW, 10, [glance(1)]);
+        let seen_anew = Glance {
+            version: 5,
+            priority: 9.0,
+            ..glance(1)
+        };
+        assert_eq!(told(board.take(seen_anew, NOW)), None);
+    }
+
+    #[test]
+    fn what_somebody_holds_is_forgotten_last() {
+        let mut board = Board::new(NOW, 3, [held(1, ANNA, 1, 60), held(2, BEN, 1, 60)]);
+        for id in 10..20 {
+            board.take(glance(id), NOW);
+        }
+        assert_eq!(board.held_by(ANNA, NOW).count(), 1);
+        assert_eq!(board.held_by(BEN, NOW).count(), 1);
+        board.take(held(3, ANNA, 1, 60), NOW);
+        board.take(glance(4), NOW);
+        assert_eq!(board.cases.len(), 3);
+        assert_eq!(board.held_by(ANNA, NOW).count(), 2);
+        board.take(held(4, ANNA, 1, 60), NOW);
+        assert_eq!(
+            board.held_by(ANNA, NOW).count(),
+            2,
+            "of those that are held, too, so many are known"
+        );
     }
 
     #[test]

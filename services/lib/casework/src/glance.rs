@@ -1,4 +1,4 @@
-use tocsin_model::{AlertId, DecisionId, FamilyId, Timestamp, Verdict};
+use tocsin_model::{AlertId, DecisionId, FamilyId, KeyId, Timestamp, Verdict};
 
 use crate::case::{Case, CaseId, CaseState, Desk, Lease, Merged, Resting, Team};
 use crate::lane::Lane;
@@ -44,6 +44,8 @@ pub struct Glance {
     pub merged: Option<Merged>,
     /// The decision that stands.
     pub decision: Option<(DecisionId, Verdict)>,
+    /// Who made it.
+    pub decided_by: Option<KeyId>,
 }
 
 /// What happened to a case in a queue.
@@ -134,7 +136,6 @@ impl Glance {
     /// What changed since it was `former`, if that is anything a queue's readers are told of.
     pub fn change_from(&self, former: &Glance, (then, now): (Timestamp, Timestamp)) -> Option<Change> {
         let (was, is) = (former.state(then), self.state(now));
-        let is_anew = self.fencing != former.fencing || self.version != former.version;
         match is {
             CaseState::Claimed if was != is || self.fencing != former.fencing => Some(Change::Claimed),
             CaseState::Decided if was != is || self.decision != former.decision => Some(Change::Decided),
@@ -147,7 +148,7 @@ impl Glance {
             CaseState::Open if was != is || former.is_aside(then) => Some(Change::Returned),
             CaseState::Open if (self.lane, self.desk) != (former.lane, former.desk) => Some(Change::Moved),
             // It was held and given back since it was looked at last.
-            CaseState::Open if is_anew => Some(Change::Returned),
+            CaseState::Open if self.fencing != former.fencing => Some(Change::Returned),
             _ => None,
         }
     }
@@ -201,6 +202,7 @@ impl Case {
                 .decision
                 .as_ref()
                 .map(|decision| (decision.id, decision.ruling.verdict)),
+            decided_by: self.decision.as_ref().map(|decision| decision.decided_by),
         }
     }
 }

@@ -158,29 +158,42 @@ impl Ranks {
 
     /// The first `count` cases of a team that wait at `now` and that the filter admits: those of which a notice is due by `urgent`, the first due
     /// before the others; then highest priority first, of the first [`SCAN_MAX`].
-    pub fn best(
-        &self,
+    pub fn best(&self, team: Team, filter: &Filter, count: usize, times: (Timestamp, Timestamp)) -> Vec<CaseId> {
+        let (due, others) = self.waiting(team, filter, times);
+        due.chain(others).take(count).collect()
+    }
+
+    /// All cases of a team that wait at `now` and of which a notice is due by `urgent`, then the first `count` of the others, each with whether one is due.
+    pub fn first(&self, team: Team, count: usize, times: (Timestamp, Timestamp)) -> Vec<(CaseId, bool)> {
+        let filter = Filter::default();
+        let (due, others) = self.waiting(team, &filter, times);
+        let others = others.take(count).map(|id| (id, false));
+        due.map(|id| (id, true)).chain(others).collect()
+    }
+
+    /// Those that wait and are due, and the others.
+    fn waiting<'a>(
+        &'a self,
         team: Team,
-        filter: &Filter,
-        count: usize,
+        filter: &'a Filter,
         (now, urgent): (Timestamp, Timestamp),
-    ) -> Vec<CaseId> {
-        let is_meant = |ranked: &Ranked| ranked.waits_from <= now && filter.admits(&ranked.standing.traits);
-        let is_urgent = |ranked: &Ranked| ranked.standing.due_at.is_some_and(|due| due <= urgent);
+    ) -> (impl Iterator<Item = CaseId> + 'a, impl Iterator<Item = CaseId> + 'a) {
+        let is_meant = move |ranked: &Ranked| ranked.waits_from <= now && filter.admits(&ranked.standing.traits);
+        let is_urgent = move |ranked: &Ranked| ranked.standing.due_at.is_some_and(|due| due <= urgent);
         let due = self.due.get(&team).into_iter().flatten();
         let due = due
-            .take_while(|(due, _)| *due <= urgent)
+            .take_while(move |(due, _)| *due <= urgent)
             .take(SCAN_MAX)
             .map(|(_, id)| *id);
-        let due = due.filter(|id| self.cases.get(id).is_some_and(is_meant));
+        let due = due.filter(move |id| self.cases.get(id).is_some_and(is_meant));
         let order = self.order.get(&team).into_iter().flatten().take(SCAN_MAX);
         let order = order.map(|(_, id)| *id);
-        let order = order.filter(|id| {
+        let order = order.filter(move |id| {
             self.cases
                 .get(id)
                 .is_some_and(|ranked| is_meant(ranked) && !is_urgent(ranked))
         });
-        due.chain(order).take(count).collect()
+        (due, order)
     }
 
     /// Whether a notice of a case is due by `urgent`.

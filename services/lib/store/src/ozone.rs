@@ -54,18 +54,23 @@ impl Store {
         rows.iter().map(event).collect()
     }
 
-    /// Notes what became of an event; what was noted first stands.
+    /// Notes what became of an event that was created then, by Ozone's clock; now, where that is not known. What was noted first stands.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn note_ozone_event(&self, endpoint: &Name, event: i64, outcome: &str) -> Result<(), StoreError> {
+    pub async fn note_ozone_event(
+        &self,
+        endpoint: &Name,
+        (event, created_at): (i64, Option<Timestamp>),
+        outcome: &str,
+    ) -> Result<(), StoreError> {
         let failed = StoreError::database("note an event of Ozone");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         transaction
             .execute(
-                "INSERT INTO ozone_events (endpoint, event, outcome, taken_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
-                &[endpoint.as_str().into(), event.into(), outcome.into(), now.into()],
+                "INSERT INTO ozone_events (endpoint, event, outcome, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
+                &[endpoint.as_str().into(), event.into(), outcome.into(), created_at.unwrap_or(now).into()],
             )
             .await
             .map_err(&failed)?;
@@ -91,16 +96,20 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// Forgets what became of events that were looked at longer than `age` ago; how many.
+    /// Forgets what became of events that are not read again: created longer than `overlap` before the time up to which their Ozone was read, however long
+    /// that is ago. How many.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn forget_ozone_events(&self, age: Milliseconds) -> Result<u64, StoreError> {
+    pub async fn forget_ozone_events(&self, overlap: Milliseconds) -> Result<u64, StoreError> {
         let failed = StoreError::database("forget events of Ozone");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let forgotten = transaction
-            .execute("DELETE FROM ozone_events WHERE taken_at < $1", &[(now - age).into()])
+            .execute(
+                "DELETE FROM ozone_events WHERE created_at < \
+                 (SELECT read_through - $1 FROM ozone_positions WHERE ozone_positions.endpoint = ozone_events.endpoint)",
+                &[overlap.0.into()],
+            )
             .await
             .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;

@@ -98,7 +98,7 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// Makes `holder` the one dispatcher that sets thresholds and publishes the watch list, for `length` from now by the database's clock,
+    /// Makes `holder` the one dispatcher that does what one does alone (sets thresholds, publishes the watch list, follows lists, asks Ozones), for `length` from now by the database's clock,
     /// unless another is. Whether it is the one.
     ///
     /// # Errors

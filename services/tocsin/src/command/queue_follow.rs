@@ -35,10 +35,11 @@ enum Ended {
 /// Shows the queue as `read` does, and then what changes, until it is refused or whoever reads it goes away.
 ///
 /// # Errors
-/// The API refuses the stream or the queue, or ends the stream because of the key; or nobody reads what is printed.
+/// The API refuses the stream or the queue for good, or ends the stream because of the key; or nobody reads what is printed.
 pub async fn follow(api: &Api, wanted: &Wanted<'_>, read: impl AsyncFn() -> Result<()>) -> Result<()> {
     let (source, mut last, mut is_read) = (api.source()?, None, false);
     loop {
+        let mut pause = PAUSE;
         match stream(&source, &mut last, &mut is_read, &read, |event| {
             tell(api, wanted, event)
         })
@@ -46,10 +47,23 @@ pub async fn follow(api: &Api, wanted: &Wanted<'_>, read: impl AsyncFn() -> Resu
         {
             Ok(Ended::GoesOn) => {}
             Ok(Ended::ReadAgain) => is_read = false,
-            Err(error) if error.is::<Refused>() || error.is::<Lost>() || !is_read => return Err(error),
-            Err(error) => eprintln!("The stream broke: {error:#}. It is opened again."),
+            Err(error) => match again(&error, is_read) {
+                Some(after) => {
+                    eprintln!("The stream broke: {error:#}. It is opened again.");
+                    pause = after;
+                }
+                None => return Err(error),
+            },
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// After how long the stream is opened again; `None` if that would not help.
+fn again(error: &anyhow::Error, is_read: bool) -> Option<Duration> {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) => refused.again.map(|after| after.max(PAUSE)),
+        None => (is_read && !error.is::<Lost>()).then_some(PAUSE),
     }
 }
 
@@ -177,6 +191,18 @@ fn lease_text(lease: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_waits_for_an_api_that_is_busy_and_ends_where_it_is_refused() {
+        let refused = |again| anyhow::Error::new(Refused::example(again));
+        let minute = Duration::from_secs(60);
+        assert_eq!(again(&refused(Some(minute)), false), Some(minute));
+        assert_eq!(again(&refused(Some(Duration::ZERO)), true), Some(PAUSE));
+        assert_eq!(again(&refused(None), true), None);
+        let broken = || anyhow!("broken");
+        assert_eq!((again(&broken(), true), again(&broken(), false)), (Some(PAUSE), None));
+        assert_eq!(again(&broken().context(Lost), true), None);
+    }
 
     #[test]
     fn what_changed_of_a_case_is_a_line_without_control_characters() {

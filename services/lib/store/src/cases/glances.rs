@@ -1,6 +1,6 @@
 //! What whoever watches queues is told of: cases as they changed, in the order of times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::{CaseId, Desk, Glance, LEASE_MAX, Lane, Lease, Merged, Resting, Team};
 use tocsin_model::{AlertId, ContentId, FamilyId, Milliseconds, Timestamp, parse_hex_id};
@@ -20,7 +20,10 @@ const TOLD_MAX: usize = 16_384;
 
 const SELECT_GLANCES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.waiting_since, c.version, c.lane, c.desk, c.severity, c.priority, c.alert_id, \
      c.due_at, c.resting, c.fencing, c.lease_holder, c.lease_expires_at, c.held_until, c.undo_until, c.merged_into, c.merged_at, c.touched_at, \
-     d.decision_id, d.verdict FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
+     d.decision_id, d.verdict, d.decided_by FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id";
+
+/// So many are read at a time for somebody who was away: they are kept until they are taken.
+const RESUMED_MAX: u32 = 50;
 
 /// How far somebody has followed what changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +32,15 @@ pub struct Watched {
     team: Option<Team>,
     /// Behind which case, in the order of times, then ids.
     after: (Timestamp, String),
-    /// How the cases of the last seconds were told: what is read again as it was is not told again.
-    told: BTreeMap<CaseId, Look>,
+    /// How the cases of the last seconds were told: what is read again as it was is not told again. `None` for whoever reads on once and no further.
+    told: Option<BTreeMap<CaseId, Look>>,
+    page_max: u32,
 }
 
 /// By what it is known that a case was written anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Look {
+    team: Team,
     written_at: Timestamp,
     version: u64,
     fencing: u64,
@@ -45,28 +50,54 @@ struct Look {
 
 impl Watched {
     /// From `since` on, and a few seconds of what was before, some of which was not yet to be seen then.
-    pub fn from(team: Option<Team>, since: Timestamp) -> Watched {
+    pub fn from(since: Timestamp) -> Watched {
         Watched {
-            team,
+            team: None,
             // Nothing sorts before the empty text.
             after: (since - OVERLAP, String::new()),
-            told: BTreeMap::new(),
+            told: Some(BTreeMap::new()),
+            page_max: GLANCES_MAX,
+        }
+    }
+
+    /// The same of one team and in small pages, for somebody who was away: nothing is kept of what was told.
+    pub fn resumed(team: Team, since: Timestamp) -> Watched {
+        Watched {
+            team: Some(team),
+            told: None,
+            page_max: RESUMED_MAX,
+            ..Watched::from(since)
+        }
+    }
+
+    /// Reads a team's cases again from `since` on: what was read of it before nobody was told.
+    pub fn add_team(&mut self, team: Team, since: Timestamp) {
+        let from = since - OVERLAP;
+        if from <= self.after.0 {
+            self.after = (from, String::new());
+        }
+        if let Some(told) = &mut self.told {
+            told.retain(|_, look| look.team != team);
         }
     }
 
     /// Whether a case was not told as it is.
     fn is_news(&mut self, glance: &Glance, written_at: Timestamp) -> bool {
+        let Some(told) = &mut self.told else {
+            return true;
+        };
         let look = Look {
+            team: glance.team,
             written_at,
             version: glance.version,
             fencing: glance.fencing,
             alert: glance.alert,
             lease: glance.lease,
         };
-        if self.told.len() >= TOLD_MAX {
-            self.told.clear();
+        if told.len() >= TOLD_MAX {
+            told.clear();
         }
-        self.told.insert(glance.id, look.clone()) != Some(look)
+        told.insert(glance.id, look.clone()) != Some(look)
     }
 }
 
@@ -104,7 +135,8 @@ impl Store {
         };
         let sql = format!(
             "{SELECT_GLANCES} WHERE (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2)){of_team} \
-             ORDER BY c.touched_at, c.case_id LIMIT {GLANCES_MAX}"
+             ORDER BY c.touched_at, c.case_id LIMIT {}",
+            watched.page_max
         );
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let touched_at = |row: &Row| row.integer("touched_at").map(Timestamp).map_err(&failed);
@@ -119,14 +151,17 @@ impl Store {
             None => {
                 let from = at - OVERLAP;
                 watched.after = (from, String::new());
-                watched.told.retain(|_, look| look.written_at >= from);
+                if let Some(told) = &mut watched.told {
+                    told.retain(|_, look| look.written_at >= from);
+                }
             }
         }
         glances.retain(|(glance, written_at)| watched.is_news(glance, *written_at));
         Ok((glances, rows.is_empty()))
     }
 
-    /// What somebody who begins to watch a team's queue has to know: its open cases, the highest priority first, at most `limit`, and what else is held.
+    /// What somebody who begins to watch a team's queue has to know: the first of its open cases, at most `limit`, the highest priority last, and behind them
+    /// what is held, of any state, at most `limit` too.
     /// With them the store's time, asked for before.
     ///
     /// # Errors
@@ -141,32 +176,53 @@ impl Store {
             .fetch(&open, &[team.to_number().into(), limit.into()])
             .await
             .map_err(&failed)?;
+        rows.reverse();
         // A lease that lasts was written since.
-        let held = format!(
-            "{SELECT_GLANCES} WHERE c.touched_at > $2 AND c.team = $1 AND c.resting <> 1 AND c.lease_expires_at > $3 LIMIT $4"
-        );
+        let held =
+            format!("{SELECT_GLANCES} WHERE c.touched_at > $2 AND c.team = $1 AND c.lease_expires_at > $3 LIMIT $4");
         let since = now - LEASE_MAX - OVERLAP;
         let values = [team.to_number().into(), since.into(), now.into(), limit.into()];
-        rows.extend(self.database().fetch(&held, &values).await.map_err(&failed)?);
-        let glances: Result<Vec<Glance>, StoreError> = rows.iter().map(glance).collect();
-        Ok((glances?, now))
+        let held = self.database().fetch(&held, &values).await.map_err(&failed)?;
+        let read = |rows: &[Row]| rows.iter().map(glance).collect::<Result<Vec<Glance>, StoreError>>();
+        let (mut glances, held) = (read(&rows)?, read(&held)?);
+        let ids: BTreeSet<CaseId> = held.iter().map(|glance| glance.id).collect();
+        glances.retain(|glance| !ids.contains(&glance.id));
+        glances.extend(held);
+        Ok((glances, now))
     }
 
-    /// Cases of a team of which a lease ended behind `since` and by now, without anybody's doing, as they are now; at most [`GLANCES_MAX`].
+    /// Cases of a team of which a lease ended behind `since` and by now, without anybody's doing, as they are now and with when they were written: a page of
+    /// them, behind a case in the order of times. With them the store's time.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ended_leases(&self, team: Team, since: Timestamp) -> Result<Vec<Glance>, StoreError> {
+    pub async fn ended_leases(
+        &self,
+        team: Team,
+        since: Timestamp,
+        after: Option<(Timestamp, CaseId)>,
+    ) -> Result<(Vec<(Glance, Timestamp)>, Timestamp), StoreError> {
         let failed = StoreError::database("read the leases that ended");
         let now = self.now().await.map_err(&failed)?;
         let sql = format!(
-            "{SELECT_GLANCES} WHERE c.touched_at > $2 AND c.team = $1 AND c.lease_expires_at > $3 AND c.lease_expires_at <= $4 \
-             ORDER BY c.touched_at, c.case_id LIMIT {GLANCES_MAX}"
+            "{SELECT_GLANCES} WHERE (c.touched_at > $2 OR (c.touched_at = $2 AND c.case_id > $5)) AND c.team = $1 \
+             AND c.lease_expires_at > $3 AND c.lease_expires_at <= $4 ORDER BY c.touched_at, c.case_id LIMIT {RESUMED_MAX}"
         );
-        let written_since = since - LEASE_MAX - OVERLAP;
-        let values = [team.to_number().into(), written_since.into(), since.into(), now.into()];
+        let (written_at, id) = match after {
+            Some((at, id)) => (at, id.to_string()),
+            None => (since - LEASE_MAX - OVERLAP, String::new()),
+        };
+        let values: [Value; 5] = [
+            team.to_number().into(),
+            written_at.into(),
+            since.into(),
+            now.into(),
+            id.as_str().into(),
+        ];
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
-        rows.iter().map(glance).collect()
+        let touched_at = |row: &Row| row.integer("touched_at").map(Timestamp).map_err(&failed);
+        let ended = rows.iter().map(|row| Ok((glance(row)?, touched_at(row)?)));
+        Ok((ended.collect::<Result<_, StoreError>>()?, now))
     }
 
     /// These cases, those of the team that there are, in no order; at most [`CANDIDATES_MAX`] are looked at.
@@ -230,6 +286,9 @@ fn glance(row: &Row) -> Result<Glance, StoreError> {
         Some(id) => Some((decision_id(&id)?, verdict(row)?)),
         None => None,
     };
+    let decided_by = row.text_if_any("decided_by").map_err(&failed)?;
+    let decided_by = decided_by.map(|key| key.parse().map_err(|_| malformed("decided_by")));
+    let decided_by = decided_by.transpose()?;
     let alert = match text("alert_id")?.as_str() {
         "" => None,
         id => Some(AlertId(parse_hex_id(id).map_err(|_| malformed("alert_id"))?)),
@@ -254,5 +313,6 @@ fn glance(row: &Row) -> Result<Glance, StoreError> {
         undo_until: time_if_any("undo_until")?,
         merged,
         decision,
+        decided_by,
     })
 }
