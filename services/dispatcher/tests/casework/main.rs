@@ -3,6 +3,7 @@
 //! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod account_members;
 mod account_turns;
 mod accounts;
 mod acknowledgements;

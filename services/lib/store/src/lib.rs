@@ -76,11 +76,12 @@ pub use audit::{
     PageOf, RECORDS_WAITING_MAX,
 };
 pub use cases::{
-    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, CaseContents,
-    Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase,
-    FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember,
-    MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR,
-    STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember, Watched,
+    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, Belonging, CANDIDATES_MAX, CLOCKS_MAX, Carried,
+    CaseContents, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR,
+    FamilyCase, FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry,
+    LiveMember, MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded,
+    SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
+    Watched,
 };
 pub use clock::Clock;
 pub use delivery::{

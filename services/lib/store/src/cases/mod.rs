@@ -4,6 +4,7 @@
 mod acknowledgement;
 mod acknowledgement_rows;
 mod awaiting;
+mod belonging;
 mod care;
 mod claim;
 mod clocks;
@@ -35,6 +36,7 @@ pub use awaiting::{
     UnconfirmedDecision, UnconfirmedMember,
 };
 pub(crate) use awaiting::{begin_awaiting, end_awaiting};
+pub use belonging::Belonging;
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub(crate) use clocks::{clock, note_clock};
