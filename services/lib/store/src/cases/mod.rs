@@ -49,7 +49,7 @@ pub(crate) use history::{Step, write_step};
 pub(crate) use locked::locked;
 pub use members::CaseContents;
 pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
-pub(crate) use merge::{end_of, of_family};
+pub(crate) use merge::{NOBODY, end_of, of_family};
 pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, time_if_any, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};
