@@ -32,6 +32,7 @@ mod receiver;
 mod reports;
 mod reviews;
 mod sign_in;
+mod sign_in_links;
 #[path = "../signer/mod.rs"]
 mod signer;
 mod streams;
