@@ -54,6 +54,7 @@ mod publisher;
 mod queue_updates;
 mod ranking;
 mod registry;
+mod reporting;
 mod routes;
 mod sign_in;
 mod telemetry;
@@ -152,15 +153,14 @@ pub struct Dispatcher {
     /// Whose accounts uploaded what.
     accounts: Arc<accounts::Accounts>,
     incidents: incidents::Incidents,
-    /// So many reports may be made at a time: each reads for a while.
-    reports: tokio::sync::Semaphore,
+    /// What is read for reports just now.
+    reports: Arc<reporting::Reporting>,
+    /// The permanent key.
+    key: DeploymentKey,
     sign_in: sign_in::SignIn,
     /// What moved in the queues that somebody watches.
     queue_updates: Arc<queue_updates::QueueUpdates>,
 }
-
-/// So many reports are made at a time.
-const REPORTS_MAX: usize = 2;
 
 impl Dispatcher {
     /// The names as they are known now.
@@ -198,7 +198,8 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
             parts.ingest_form,
             &parts.registry,
         )?),
-        reports: tokio::sync::Semaphore::new(REPORTS_MAX),
+        reports: Arc::default(),
+        key: parts.key.clone(),
         sign_in: sign_in::SignIn::new(&parts.config.sign_in, &parts.key).map_err(DispatcherError::Client)?,
         queue_updates: queue_updates::QueueUpdates::new(
             &parts.config,

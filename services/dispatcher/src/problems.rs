@@ -29,7 +29,7 @@ pub const PARTIES_ONLY: ProblemKind = ProblemKind {
 pub const ACCOUNTS_BUSY: ProblemKind = ProblemKind {
     status: 429,
     code: "accounts_busy",
-    title: "A party reads one page of accounts at a time, and the process two",
+    title: "A dispatcher reads one page of accounts for a party at a time, and two in all",
 };
 
 /// A report of another team, or of a party that is none.

@@ -126,7 +126,7 @@ impl IntakeConfig {
         }
     }
 
-    /// What is wrong with the files of the mappings, which only intake needs to have.
+    /// What is wrong with the files of the mappings, which only intake and dispatchers need to have: those tell a party its own accounts.
     pub fn mapping_refusals(&self) -> Vec<Refusal> {
         let refused = self.mappings().err().map(|refused| {
             let key = format!("intake.osprey_mappings.{}", refused.party);

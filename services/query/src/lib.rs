@@ -44,7 +44,7 @@ pub use routes::{
     HASHING_NOT_OFFERED, HEARTBEAT_INTERVAL, INVALID_CURSOR, LEAK_THROUGH_AGE_MAX, LOOK_UP_TIME_MAX, LOOK_UP_TIMED_OUT,
     MALFORMED_SIGNAL, Meter, Metered, NOT_HELD, NOT_HOT, NOT_READY, PROBLEMS, RATE_LIMITED, RECORD_INTERVAL, STALL_MAX,
     StreamLimits, TOO_MANY_STREAMS, TRENDING_AGE_MAX, UNKNOWN_BANK, UNKNOWN_SIGNAL_TYPE, UNMATCHABLE_SIGNAL,
-    description, router,
+    description, router, router_at,
 };
 pub use spawn::{QueryError, QueryParts, spawn};
 pub use state::{QueryState, QueryStateParts, StreamSlots};

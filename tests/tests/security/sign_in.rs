@@ -63,6 +63,7 @@ async fn check(settings: &[(&str, &str)]) -> Result<()> {
     let (status, body) = ada_browser
         .sign_in("ada", &format!("?invitation={}", invitation.expose()))
         .await?;
+    ensure!(ada_browser.asked == ["ada"], "she is told whose invitation it is");
     ensure!(status == 303, "{body}");
     let session = ada_browser.own("/v1/session").await?;
     ensure!((session["person"] == "ada") && (session["team"] == ALPHA), "{session}");
@@ -112,9 +113,10 @@ async fn replay(ada: &mut Browser, eve: &mut Browser) -> Result<()> {
     let (callback, again) = ada.callback("ada", "").await?;
     let (status, body) = ada.ask(Method::GET, &callback).await?;
     ensure!(status == 303, "{body}");
+    // By our own state, before the provider is asked.
     ada.cookies = again;
     let (status, body) = ada.ask(Method::GET, &callback).await?;
-    ensure!((status, code(&body)) == (403, "sign_in_refused"), "{body}");
+    ensure!((status, code(&body)) == (400, "sign_in_state_invalid"), "{body}");
     let (status, body) = ada.sign_in("ada", "").await?;
     ensure!(status == 303, "{body}");
     Ok(())
@@ -144,6 +146,8 @@ struct Browser {
     client: Client,
     base: String,
     cookies: BTreeMap<String, String>,
+    /// Whose invitations it was asked about.
+    asked: Vec<&'static str>,
 }
 
 impl Browser {
@@ -153,6 +157,7 @@ impl Browser {
             client: client.expect("a client can be made"),
             base: base.to_owned(),
             cookies: BTreeMap::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -215,13 +220,23 @@ impl Browser {
             let mut response = self.send(Method::GET, url.as_str(), None).await?;
             if response.status() == 200 {
                 let page = response.text().await?;
-                let prompt = if page.contains("value=\"consent\"") {
-                    "consent"
+                if let Some(invitation) = page.split("name=\"invitation\" value=\"").nth(1) {
+                    ensure!(page.contains("<b>ada of "), "{page}");
+                    self.asked.push("ada");
+                    let invitation = invitation.split('"').next().unwrap_or_default();
+                    url = Url::parse(&format!("{}/v1/sign-in", self.base))?;
+                    response = self
+                        .send(Method::POST, url.as_str(), Some(&[("invitation", invitation)]))
+                        .await?;
                 } else {
-                    "login"
-                };
-                let form = [("prompt", prompt), ("login", login), ("password", "any")];
-                response = self.send(Method::POST, url.as_str(), Some(&form)).await?;
+                    let prompt = if page.contains("value=\"consent\"") {
+                        "consent"
+                    } else {
+                        "login"
+                    };
+                    let form = [("prompt", prompt), ("login", login), ("password", "any")];
+                    response = self.send(Method::POST, url.as_str(), Some(&form)).await?;
+                }
             }
             let location = response.headers().get(LOCATION);
             let Some(location) = location.map(|to| to.to_str()).transpose()? else {

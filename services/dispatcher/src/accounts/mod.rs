@@ -3,6 +3,7 @@
 //! No other party's topic is read, so nothing that another party sends can change an answer but by the members that both may see. Why so:
 //! `decisions/accounts.md`.
 
+mod members;
 mod position;
 mod reading;
 
@@ -17,6 +18,7 @@ use tocsin_model::{DeploymentKey, PartyId};
 use tocsin_wire::Schemas;
 use tocsin_wire::osprey::Mapping;
 
+pub(crate) use members::Members;
 pub(crate) use position::Positions;
 pub(crate) use reading::{Asked, Begin, Cut, Page};
 
@@ -90,13 +92,16 @@ impl Accounts {
         })
     }
 
-    /// Reads on a thread beside the async workers: for one party at a time one page, so that none keeps the others waiting with many keys. Whoever does not
-    /// wait for it any more ends it.
-    pub(crate) async fn read(self: &Arc<Self>, asked: Asked, accounts_max: usize) -> Result<Page, NotRead> {
-        let Some(turn) = Turn::take(self, asked.party) else {
+    /// A turn, before anything is read for it: one for a party at a time, so that none keeps the others waiting with many keys.
+    pub(crate) fn turn(self: &Arc<Self>, reader: PartyId) -> Result<Turn, NotRead> {
+        Turn::take(self, reader).ok_or_else(|| {
             self.metrics.outcome("busy");
-            return Err(NotRead::Busy);
-        };
+            NotRead::Busy
+        })
+    }
+
+    /// Reads on a thread beside the async workers. Whoever does not wait for it any more ends it.
+    pub(crate) async fn read(turn: Turn, asked: Asked, accounts_max: usize) -> Result<Page, NotRead> {
         let gone = Arc::new(AtomicBool::new(false));
         let _waiting = Waiting(Arc::clone(&gone));
         let limits = Limits {
@@ -122,7 +127,7 @@ impl Accounts {
 }
 
 /// Whoever reads has one until the reading is over.
-struct Turn {
+pub(crate) struct Turn {
     accounts: Arc<Accounts>,
     reader: PartyId,
 }
@@ -167,7 +172,7 @@ struct AccountsMetrics {
 }
 
 /// What becomes of a reading.
-const OUTCOMES: [&str; 6] = ["whole", "accounts", "records", "time", "busy", "failed"];
+const OUTCOMES: [&str; 7] = ["whole", "accounts", "records", "time", "busy", "called_off", "failed"];
 
 impl AccountsMetrics {
     fn register(registry: &Registry) -> Result<AccountsMetrics, prometheus::Error> {
@@ -175,7 +180,7 @@ impl AccountsMetrics {
             readings: IntCounterVec::new(
                 Opts::new(
                     "tocsin_dispatcher_account_readings_total",
-                    "Readings of the accounts that uploaded members, by outcome: whole, cut at a limit (accounts, records, time), busy or failed",
+                    "Readings of the accounts that uploaded members, by outcome: whole, cut at a limit (accounts, records, time), busy, called_off by who asked, or failed",
                 ),
                 &["outcome"],
             )?,
@@ -209,6 +214,8 @@ impl AccountsMetrics {
                 self.outcome(page.cut.map_or("whole", Cut::name));
                 self.records.inc_by(page.records);
             }
+            // Whoever asked went away.
+            Err(LogError::CalledOff { .. }) => self.outcome("called_off"),
             Err(error) => {
                 self.outcome("failed");
                 tracing::warn!(
@@ -223,39 +230,102 @@ impl AccountsMetrics {
 
 #[cfg(test)]
 mod tests {
-    //! Goal: a party has one reading at a time and a process two, and a reading that is over makes room.
+    //! Goal: a party has one reading at a time and a process two, and a reading that is over, or that nobody waits for, makes room.
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::HashSet;
+
+    use tocsin_casework::UploaderOrder;
     use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
+    use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, Log as _, TopicPartition, TopicSpec};
+    use tocsin_model::Timestamp;
 
     use super::*;
+
+    fn accounts(log: EmbeddedLog) -> Arc<Accounts> {
+        let (key, registry) = (DeploymentKey::from_bytes([7; 32]), Registry::new());
+        let accounts = Accounts::new(Arc::new(log), key, IngestForm::default(), &registry);
+        Arc::new(accounts.unwrap())
+    }
+
+    fn outcome(accounts: &Accounts, outcome: &str) -> u64 {
+        accounts.metrics.readings.with_label_values(&[outcome]).get()
+    }
 
     #[test]
     fn readings_take_turns() {
         let directory = tempfile::tempdir().unwrap();
-        let log = EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap();
-        let (key, registry) = (DeploymentKey::from_bytes([7; 32]), Registry::new());
-        let accounts = Accounts::new(Arc::new(log), key, IngestForm::default(), &registry);
-        let accounts = Arc::new(accounts.unwrap());
+        let accounts = accounts(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap());
         let [one, two, three] = [1, 2, 3].map(PartyId);
-        let first = Turn::take(&accounts, one).unwrap();
-        assert!(Turn::take(&accounts, one).is_none(), "whatever key it has");
-        let second = Turn::take(&accounts, two).unwrap();
-        assert!(Turn::take(&accounts, three).is_none());
-        assert_eq!(accounts.metrics.under_way.get(), 2);
+        let first = accounts.turn(one).unwrap();
+        assert!(accounts.turn(one).is_err(), "whatever key it has");
+        let second = accounts.turn(two).unwrap();
+        assert!(accounts.turn(three).is_err());
+        assert_eq!((accounts.metrics.under_way.get(), outcome(&accounts, "busy")), (2, 2));
         drop(first);
-        assert!(Turn::take(&accounts, two).is_none());
-        let third = Turn::take(&accounts, three).unwrap();
+        assert!(accounts.turn(two).is_err());
+        let third = accounts.turn(three).unwrap();
         drop((second, third));
         assert_eq!(accounts.metrics.under_way.get(), 0);
     }
 
+    /// The one thread that may wait is taken until whoever asked is gone.
     #[test]
     fn whoever_waits_no_more_ends_it() {
-        let gone = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting(Arc::clone(&gone));
-        assert!(!gone.load(Ordering::Acquire));
-        drop(waiting);
-        assert!(gone.load(Ordering::Acquire));
+        let directory = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap();
+        let topic = "tocsin.ingest.alpha";
+        log.ensure_topics(&[TopicSpec {
+            name: topic.to_owned(),
+            partitions: 1,
+            cleanup: Cleanup::Delete,
+            retention_ms: None,
+            record_bytes_max: 1 << 20,
+            may_grow: true,
+            compaction: None,
+        }])
+        .unwrap();
+        let options = AppenderOptions {
+            name: "test".to_owned(),
+            durability: Durability::Synced,
+            gapless: false,
+        };
+        let record = Append {
+            to: TopicPartition::new(topic, 0),
+            key: None,
+            value: Some(vec![1].into()),
+            headers: Vec::new(),
+        };
+        log.appender(options).unwrap().append(vec![record]).wait().unwrap();
+        let accounts = accounts(log);
+        let asked = Asked {
+            party: PartyId(1),
+            party_name: "alpha".to_owned(),
+            platforms: BTreeMap::new(),
+            members: HashSet::new(),
+            begin: Begin::Since(Timestamp(0)),
+            kept_from: Timestamp(0),
+            order: UploaderOrder::First,
+        };
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).enable_all().build().unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            let before = tokio::task::spawn_blocking(move || wait.recv());
+            let turn = accounts.turn(PartyId(1)).unwrap();
+            let read = Accounts::read(turn, asked.clone(), 10);
+            let waited = tokio::time::timeout(Duration::from_millis(10), read).await;
+            assert!(waited.is_err(), "it is not begun");
+            assert_eq!(accounts.metrics.under_way.get(), 1);
+            go.send(()).unwrap();
+            before.await.unwrap().unwrap();
+            // Behind it on the same thread.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            let told = ["called_off", "failed", "whole"].map(|name| outcome(&accounts, name));
+            assert_eq!((told, accounts.metrics.under_way.get()), ([1, 0, 0], 0));
+            let turn = accounts.turn(PartyId(1)).unwrap();
+            let page = Accounts::read(turn, asked, 10).await.unwrap();
+            assert_eq!((page.records, outcome(&accounts, "whole")), (1, 1));
+        });
     }
 }

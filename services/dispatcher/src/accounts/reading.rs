@@ -42,6 +42,8 @@ pub(crate) struct Asked {
     pub members: HashSet<ContentId>,
     /// Where to begin.
     pub begin: Begin,
+    /// What the log received from this time on is not deleted yet.
+    pub kept_from: Timestamp,
     /// What comes first.
     pub order: UploaderOrder,
 }
@@ -110,7 +112,7 @@ pub(crate) fn read(
 ) -> Result<Page, LogError> {
     let deadline = Instant::now() + limits.time_max;
     let topic = format!("{}{}", topics::INGEST_PREFIX, asked.party_name);
-    let Stretch { at, ends, deleted } = Stretch::of(log, &topic, &asked.begin)?;
+    let Stretch { at, ends, deleted } = Stretch::of(log, &topic, asked)?;
     let mut pass = Pass {
         form,
         key,
@@ -153,7 +155,7 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn of(log: &dyn Log, topic: &str, begin: &Begin) -> Result<Stretch, LogError> {
+    fn of(log: &dyn Log, topic: &str, asked: &Asked) -> Result<Stretch, LogError> {
         let known = log.topics()?.into_iter().find(|info| info.name == topic);
         let mut stretch = Stretch {
             at: Vec::new(),
@@ -164,10 +166,12 @@ impl Stretch {
         for partition in 0..known.map_or(0, |info| info.partitions) {
             let place = TopicPartition::new(topic, partition);
             let (first, end) = log.bounds(&place)?;
-            let (at, deleted) = match begin {
+            let (at, deleted) = match &asked.begin {
                 Begin::Since(since) => {
                     let offset = log.offset_at(&place, since.0)?;
-                    (Position { offset, index: 0 }, first > 0 && offset <= first)
+                    // Where the oldest that is kept was received before, nothing is missing; nor of a time of which nothing is deleted yet.
+                    let deleted = first > 0 && offset <= first && *since < asked.kept_from;
+                    (Position { offset, index: 0 }, deleted)
                 }
                 Begin::After(positions) => {
                     let at = positions.0.get(partition as usize).copied().unwrap_or_default();

@@ -4,6 +4,7 @@
 //! Nothing of it is kept: the topic is read from its beginning whenever the process starts, and the store knows how far each case was carried. So
 //! what a process missed comes right by itself, and several dispatchers may do the same.
 
+mod belonging;
 mod fan_out;
 mod reader;
 mod telemetry;
@@ -55,15 +56,19 @@ impl Carrying {
         self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
     }
 
-    /// The announced members of a family as a team sees it.
-    pub(crate) fn members_of(&self, team: Team, family: FamilyId) -> Vec<ContentId> {
-        let members = self.lock().members_of(team, family);
-        members.into_iter().map(|member| member.content).collect()
+    /// The announced members of a family as a team sees it, at most so many.
+    pub(crate) fn members_of(&self, team: Team, family: FamilyId, most: usize) -> Vec<ContentId> {
+        self.lock().contents_of(team, family, most)
     }
 
     /// The family that a content belongs to for everybody, likewise.
     pub(crate) fn family_for_all(&self, content: ContentId) -> Option<FamilyId> {
         self.lock().family_for_all(content)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn announced(&self, announcement: tocsin_model::FamilyAnnouncement) {
+        self.lock().announced(announcement);
     }
 
     /// Whether what groups say of families was read through since the process started.
@@ -125,6 +130,7 @@ async fn look(
 ) -> Result<Vec<FamilyId>, StoreError> {
     let mut left = carry(dispatcher, due, metrics).await?;
     left.extend(fan_out::tell_news(dispatcher, due, metrics).await?);
+    belonging::note(dispatcher, due).await?;
     fan_out::tell_decisions(dispatcher, metrics).await?;
     let mut memberships = dispatcher.carrying.lock();
     for family in due.iter().filter(|family| !left.contains(family)) {

@@ -1,7 +1,7 @@
 use axum::http::HeaderMap;
 use tocsin_casework::Team;
 use tocsin_runtime::{Problem, http, problem};
-use tocsin_store::{Asking, Principal, Role, Subject};
+use tocsin_store::{Asking, Principal, Role, StoreError, Subject};
 
 use crate::{Dispatcher, problems};
 
@@ -15,6 +15,16 @@ impl Dispatcher {
     /// Those who may look: readers and moderators.
     pub(super) async fn reader(&self, headers: &HeaderMap) -> Result<Access, Problem> {
         self.access(headers, &[Role::Reader, Role::Moderator]).await
+    }
+
+    /// For whom a reader's key speaks now, which nobody asked for: it keeps no session alive.
+    async fn reader_unasked(&self, headers: &HeaderMap) -> Result<Team, Problem> {
+        let key = http::bearer_token(headers).ok_or(problem::UNAUTHENTICATED)?;
+        let principal = Self::may(
+            self.store.authenticate_unasked(key).await,
+            &[Role::Reader, Role::Moderator],
+        )?;
+        Ok(Team::of_scope(principal.scope()).ok_or(problems::NO_QUEUE)?)
     }
 
     /// Those who may claim and decide.
@@ -64,7 +74,10 @@ impl Dispatcher {
 
     async fn principal(&self, headers: &HeaderMap, any_of: &[Role]) -> Result<Principal, Problem> {
         let key = http::bearer_token(headers).ok_or(problem::UNAUTHENTICATED)?;
-        let principal = self.store.authenticate(key).await;
+        Self::may(self.store.authenticate(key).await, any_of)
+    }
+
+    fn may(principal: Result<Option<Principal>, StoreError>, any_of: &[Role]) -> Result<Principal, Problem> {
         let principal = principal.map_err(|error| problems::of_store(&error))?;
         let principal = principal.ok_or(problem::UNAUTHENTICATED)?;
         if !any_of.iter().any(|role| principal.has(*role)) {
@@ -77,8 +90,8 @@ impl Dispatcher {
 impl Access {
     /// Whether the key that was shown no longer speaks for this team. That the store does not answer says nothing against it.
     pub(super) async fn is_over(&self, dispatcher: &Dispatcher, headers: &HeaderMap) -> bool {
-        match dispatcher.reader(headers).await {
-            Ok(access) => access.team != self.team,
+        match dispatcher.reader_unasked(headers).await {
+            Ok(team) => team != self.team,
             Err(problem) => problem.status().is_client_error(),
         }
     }

@@ -1,6 +1,6 @@
 //! The accounts of a party's own platforms that uploaded members of a case's family, for that party alone.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
@@ -8,9 +8,9 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tocsin_casework::{Team, UploadCounts, Uploader, UploaderOrder};
+use tocsin_casework::{UploadCounts, Uploader, UploaderOrder};
 use tocsin_log::PARTITIONS_MAX;
-use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp};
+use tocsin_model::{Milliseconds, PlatformId, Timestamp};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{CaseContents, Subject};
 use tocsin_wire::document::{instant, parse_instant};
@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answered;
 use super::cases::{AskedCase, case_id};
 use super::refused::{NoSuchCase, Refused};
-use crate::accounts::{ACCOUNTS_MAX, Asked, Begin, Cut, NotRead, Page, Positions};
+use crate::accounts::{ACCOUNTS_MAX, Accounts, Asked, Begin, Cut, Members, NotRead, Page, Positions};
 use crate::{Dispatcher, problems};
 
 /// How many accounts a page has unless more or fewer are asked for.
@@ -29,6 +29,8 @@ const MEMBERS_MAX: usize = 50_000;
 /// So long before the first sighting that the case knows of reading begins: the first copies of a content, before it is counted exactly, and clocks of
 /// sources that are behind.
 const BEFORE_FIRST: Milliseconds = Milliseconds::from_minutes(60);
+/// So long ingest topics are kept: `schemas/topics.toml`.
+const KEPT_FOR: Milliseconds = Milliseconds::from_minutes(7 * 24 * 60);
 
 /// Which accounts.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -57,17 +59,19 @@ pub struct AccountsDocument {
     pub family: String,
     /// The store's time of this answer, RFC 3339.
     pub as_of: Option<String>,
-    /// How many members were looked for: those that you may see now.
+    /// How many members were looked for: those that you may see now, but for what your decision is not about, by itself or after an appeal. Of a case that is
+    /// not decided, variants that went cold are not looked for; of one that is, those that went cold before your decision was told of them are not.
     pub members: usize,
-    /// How many beyond 50,000 were not.
-    pub members_left_out: usize,
+    /// Whether there are more than 50,000: those were not looked for.
+    pub has_more_members: bool,
     /// The accounts.
     pub accounts: Vec<AccountDocument>,
     /// Uploads of members of which you name no account, by platform.
     pub without_account: Vec<WithoutAccountDocument>,
     /// What was read for it.
     pub read: ReadDocument,
-    /// Pass it as `after` to read on, now or when there is more. An account that uploads again further on stands there again, with what it did there.
+    /// Pass it as `after` to read on, now or when there is more. An account that uploads again further on stands there again, with what it did there;
+    /// so does an event that you sent again further on.
     pub next: String,
     /// Whether more stands there now.
     pub more: bool,
@@ -85,7 +89,7 @@ pub struct AccountDocument {
     pub account_epoch: u32,
     /// The platform, by its name.
     pub platform: String,
-    /// How often it uploaded a member. An event that was sent again counts once.
+    /// How often it uploaded a member. An event that was sent again counts once within a page.
     pub uploads: u64,
     /// How often you refused it one.
     pub blocked_uploads: u64,
@@ -132,7 +136,7 @@ pub struct ReadDocument {
 /// The accounts of your own platforms that uploaded members of the case's family
 ///
 /// For the party whose platforms they are, and nobody else: nothing but its own events is read, and nothing of what is found is kept. A page ends at its limits
-/// and says at which; read on with `next`. A party reads one page at a time.
+/// and says at which; read on with `next`. A dispatcher reads one page of a party at a time.
 #[utoipa::path(
     get,
     path = "/v1/cases/{id}/accounts",
@@ -145,7 +149,8 @@ pub struct ReadDocument {
         (status = 403, description = "The key may not moderate, or is not a party's", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`accounts_busy`: another page is being read", body = Problem, content_type = "application/problem+json"),
         Refused,
-        NoSuchCase
+        NoSuchCase,
+        (status = 503, description = "The store does not answer, the log cannot be read, who belongs to which family is still being read, or the request could not be recorded", body = Problem, content_type = "application/problem+json")
     ),
     security(("api_key" = []))
 )]
@@ -160,11 +165,10 @@ pub(crate) async fn read_accounts(
         let Subject::Party(party, party_name) = &access.principal.subject else {
             return Err(problems::PARTIES_ONLY.into());
         };
+        // Before what costs anything: whoever asks more often than there are turns waits for nothing.
+        let turn = dispatcher.accounts.turn(*party).map_err(not_read)?;
         let id = case_id(id)?;
-        let contents = dispatcher
-            .store
-            .case_contents(access.team, id, MEMBERS_MAX as u32)
-            .await;
+        let contents = dispatcher.store.case_contents(access.team, id, MEMBERS_MAX).await;
         let contents = contents.map_err(|error| problems::of_store(&error))?;
         let Query(parameters) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
         let record = dispatcher.store.party_named(party_name).await;
@@ -188,7 +192,7 @@ pub(crate) async fn read_accounts(
                 .with_detail(detail)
                 .with_retry_after_s(1));
         }
-        let (members, members_left_out) = dispatcher.members(access.team, &contents);
+        let members = Members::of(&dispatcher.carrying, access.team, &contents, MEMBERS_MAX);
         let since = match &begin {
             Begin::Since(since) => instant(*since).filter(|_| *since > Timestamp(0)),
             Begin::After(_) => None,
@@ -201,17 +205,18 @@ pub(crate) async fn read_accounts(
             party_name: party_name.to_string(),
             platforms: asked.map(|(id, name)| (name.clone(), *id)).collect(),
             begin,
+            kept_from: contents.now - KEPT_FOR,
             order,
-            members,
+            members: members.contents,
         };
         let count = asked.members.len();
-        let page = dispatcher.accounts.read(asked, limit).await;
+        let page = Accounts::read(turn, asked, limit).await;
         let page = page.map_err(not_read)?;
         // Reading takes a while: a key that was revoked meanwhile is told nothing.
         dispatcher.moderator(&headers).await?;
         Ok(AccountsDocument {
             members: count,
-            members_left_out,
+            has_more_members: members.has_more,
             ..document(&contents, page, &names, since)
         })
     };
@@ -271,28 +276,9 @@ fn invalid(detail: &str) -> Problem {
 fn not_read(why: NotRead) -> Problem {
     match why {
         NotRead::Busy => Problem::new(problems::ACCOUNTS_BUSY).with_retry_after_s(1),
-        NotRead::Failed => Problem::new(problem::UNAVAILABLE).with_retry_after_s(1),
-    }
-}
-
-impl Dispatcher {
-    /// The members of a case's family as its team sees them, and how many there are beyond [`MEMBERS_MAX`]: those that groups announce, and those
-    /// that the cases know and of which nobody says that they belong elsewhere.
-    fn members(&self, team: Team, contents: &CaseContents) -> (HashSet<ContentId>, usize) {
-        let announced = self.carrying.members_of(team, contents.family).into_iter();
-        let known = contents.contents.iter().copied().filter(|content| {
-            let said = self.carrying.family_of(team, *content);
-            said.is_none_or(|family: FamilyId| family == contents.family)
-        });
-        let (mut members, mut left_out) = (HashSet::new(), 0);
-        for content in known.chain(announced) {
-            if members.len() < MEMBERS_MAX {
-                members.insert(content);
-            } else if !members.contains(&content) {
-                left_out += 1;
-            }
-        }
-        (members, left_out)
+        NotRead::Failed => Problem::new(problem::UNAVAILABLE)
+            .with_detail("your events cannot be read just now")
+            .with_retry_after_s(1),
     }
 }
 
@@ -326,7 +312,7 @@ fn document(
         family: of.family.to_string(),
         as_of: instant(of.now),
         members: 0,
-        members_left_out: 0,
+        has_more_members: false,
         accounts: page.accounts.iter().map(account).collect(),
         without_account: page.without_account.iter().map(without).collect(),
         read: ReadDocument {

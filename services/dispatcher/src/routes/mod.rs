@@ -35,6 +35,7 @@ mod reviews;
 mod session;
 mod shift;
 mod sign_in;
+mod sign_in_page;
 mod statements;
 mod tools;
 
@@ -60,7 +61,8 @@ pub fn router(dispatcher: Arc<Dispatcher>) -> (Router, OpenApi) {
     let recorded = axum::middleware::from_fn_with_state(dispatcher.clone(), recorded::recorded);
     // On all of them: a route that is added is recorded without anybody thinking of it.
     let own = routes().route_layer(recorded).merge(sign_in::routes());
-    own.route_layer(axum::middleware::from_fn(accept_session))
+    let origin = dispatcher.config.sign_in.own_origin();
+    own.route_layer(axum::middleware::from_fn_with_state(origin, accept_session))
         .with_state(dispatcher)
         .split_for_parts()
 }

@@ -58,11 +58,7 @@ pub(crate) async fn read_session(State(dispatcher): State<Arc<Dispatcher>>, head
         let told = dispatcher.store.signed_in(principal.key_id, token).await;
         let told = told.map_err(|error| problems::of_store(&error))?;
         Ok::<_, Problem>(SignedInDocument {
-            team: match &principal.subject {
-                Subject::Operator => "operator".to_owned(),
-                Subject::Coordinators => "coordinators".to_owned(),
-                Subject::Party(_, name) => name.to_string(),
-            },
+            team: team_text(&principal.subject),
             roles: principal.roles.iter().map(Role::name).collect(),
             key: principal.key_id.to_string(),
             person: told.person.map(|name| name.to_string()),
@@ -74,6 +70,15 @@ pub(crate) async fn read_session(State(dispatcher): State<Arc<Dispatcher>>, head
         })
     };
     answered(&dispatcher, "read_session", read.await)
+}
+
+/// For whom somebody speaks, by name.
+pub(super) fn team_text(subject: &Subject) -> String {
+    match subject {
+        Subject::Operator => "operator".to_owned(),
+        Subject::Coordinators => "coordinators".to_owned(),
+        Subject::Party(_, name) => name.to_string(),
+    }
 }
 
 /// Ends the session that is shown, everywhere, and takes its cookie from the browser.

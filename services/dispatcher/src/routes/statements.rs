@@ -8,7 +8,8 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tocsin_report::statement::{LeftOut, STATEMENTS_MAX, Statement, Territory, draft};
+use tocsin_casework::Team;
+use tocsin_report::statement::{LeftOut, RestrictionRow, STATEMENTS_MAX, Statement, Territory, draft};
 use tocsin_runtime::Problem;
 use tocsin_store::RestrictionCursor;
 use utoipa::{IntoParams, ToSchema};
@@ -21,7 +22,7 @@ use crate::{Dispatcher, problems};
 /// What a reader of the drafts is to know.
 const HOW: [&str; 4] = [
     "Drafts: a person of the platform checks each before it is sent. There is one for each content whose removal the platform's events confirmed on these days after a decision of the party; the platform \
-     makes as many of it as it restricted uploads, and adds to `puid` what makes each unique.",
+     makes as many of it as it restricted uploads, and adds to `puid` what makes each unique. `puid` is made with the deployment's key: it is the same each time, and says nothing of the content to others.",
     "`content_date` is the day on which the family was first seen on the platform, as the platform told it: no copy is older as far as is known. `application_date` is the day of the confirmed removal.",
     "The category is that of terrorist content, and the ground the policy that the decision names, as incompatible with the terms: change both where the law is the ground. Nothing that a person wrote is in it but \
      the policy, and that is left out where it may name somebody.",
@@ -62,7 +63,7 @@ pub struct StatementsDocument {
 /// Removals of which there is no draft.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LeftOutDocument {
-    /// `ordered`: an authority ordered it, and statements are not made of orders; `not_violating`; `no_policy`: the decision names no ground; `policy_personal`: the policy may name a
+    /// `ordered`: an authority ordered it, and statements are not made of orders; `perhaps_ordered`: an order about its case names a content by another kind of hash, perhaps this one; `not_violating`; `no_policy`: the decision names no ground; `policy_personal`: the policy may name a
     /// person; `no_content_date`: it is not known when it was posted.
     pub why: &'static str,
     /// How many.
@@ -100,12 +101,14 @@ pub(crate) async fn read_statements(
         let after = asked.after.map(|text| text.parse::<RestrictionCursor>()).transpose();
         let after = after.map_err(|_| invalid("after: it is no `next` of a page"))?;
         let period = period(&asked.from, &asked.to)?;
+        let made = dispatcher.begin_report(access.team)?;
         let page = dispatcher.store.restrictions(access.team, period, (after, limit)).await;
+        drop(made);
         let page = page.map_err(|error| problems::of_store(&error))?;
         let mut statements = Vec::new();
         let mut left_out: BTreeMap<LeftOut, u64> = BTreeMap::new();
         for row in &page.rows {
-            match draft(row, &territory) {
+            match draft(row, &territory, unique(&dispatcher, access.team, row)) {
                 Ok(statement) => statements.push(statement),
                 Err(why) => *left_out.entry(why).or_default() += 1,
             }
@@ -121,4 +124,15 @@ pub(crate) async fn read_statements(
         })
     };
     answered(&dispatcher, "read_statements", read.await)
+}
+
+/// The number of a draft: the same each time, and of nobody else's drafts.
+fn unique(dispatcher: &Dispatcher, team: Team, row: &RestrictionRow) -> u128 {
+    let parts: [&[u8]; 4] = [
+        &team.to_number().to_le_bytes(),
+        &row.content.0.to_le_bytes(),
+        &row.platform.0.to_le_bytes(),
+        &row.decided_at.0.to_le_bytes(),
+    ];
+    dispatcher.key.digest("statement of reasons", &parts)
 }

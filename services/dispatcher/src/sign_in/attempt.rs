@@ -1,6 +1,8 @@
 //! What a browser keeps between the two halves of a sign-in. Nothing of it is kept here, so that whoever begins sign-ins fills nothing; that one comes
 //! to its end once is kept, by the store.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
@@ -95,12 +97,18 @@ impl AttemptKey {
         self.mac("state", payload).verify_slice(&state).ok()?;
         let attempt: Attempt = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let age = now.0.checked_sub(attempt.at_ms)?;
-        // A store's clock that was set back a little ends nobody's sign-in.
+        // A clock that was set back a little, or another dispatcher's that goes after this one's, ends nobody's sign-in.
         (-60_000..ATTEMPT_LIFETIME.0).contains(&age).then(|| {
             let secrets = self.secrets(payload);
             (attempt, secrets)
         })
     }
+}
+
+/// This process' time, by which attempts are timed: nobody who is not known asks the store for its own.
+pub(crate) fn here_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl Attempt {

@@ -1,6 +1,7 @@
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tocsin_runtime::Refusal;
+use tocsin_runtime::session_cookie::OwnOrigin;
 
 use crate::follow::is_here;
 
@@ -47,6 +48,11 @@ impl SignInConfig {
     /// Where browsers reach a path of this deployment: `path` begins with a slash. The path alone if that is not configured.
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.public_url.trim_end_matches('/'))
+    }
+
+    /// The origin of pages of this deployment.
+    pub fn own_origin(&self) -> OwnOrigin {
+        OwnOrigin::of(&self.public_url)
     }
 
     /// Whether the provider may be asked there.

@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tocsin_model::Timestamp;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::SignInConfig;
 use super::attempt::Secrets;
@@ -18,11 +18,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
-/// So many sign-ins ask the provider at a time; a further one is refused.
+/// So many sign-ins begin at a time, and so many come back: whoever begins many takes no place from those who come back. A further one is refused.
 const AT_ONCE_MAX: usize = 16;
 /// For how long what the provider says of itself, and its keys, are taken on trust.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
-/// A key that is not known makes its keys be asked for again, no sooner than this after the last time that one did.
+/// A token of none of its keys makes them be asked for again, no sooner than this after the last time that they were for one.
 const REFETCH_AFTER: Duration = Duration::from_secs(30);
 /// After it failed, it is left alone for so long.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);
@@ -46,7 +46,8 @@ pub(crate) enum NotSignedIn {
 pub(crate) struct Provider {
     config: SignInConfig,
     client: Client,
-    places: Semaphore,
+    beginning: Semaphore,
+    coming_back: Semaphore,
     /// Held while it is asked, so that many sign-ins ask once.
     known: Mutex<Known>,
 }
@@ -55,7 +56,7 @@ pub(crate) struct Provider {
 struct Known {
     metadata: Option<(Metadata, Instant)>,
     keys: Option<(KeySet, Instant)>,
-    /// When the keys were last asked for because one was not known.
+    /// When the keys were last told because a token was of none of them.
     refetched_at: Option<Instant>,
     failed_at: Option<Instant>,
 }
@@ -114,7 +115,8 @@ impl Provider {
                 .timeout(answer_timeout)
                 .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
                 .build()?,
-            places: Semaphore::new(AT_ONCE_MAX),
+            beginning: Semaphore::new(AT_ONCE_MAX),
+            coming_back: Semaphore::new(AT_ONCE_MAX),
             known: Mutex::default(),
         })
     }
@@ -125,7 +127,7 @@ impl Provider {
 
     /// Where a browser is sent to sign in.
     pub(crate) async fn where_to(&self, secrets: &Secrets) -> Result<Url, NotSignedIn> {
-        let _place = self.places.try_acquire().map_err(|_| NotSignedIn::Overloaded)?;
+        let _place = self.beginning.try_acquire().map_err(|_| NotSignedIn::Overloaded)?;
         let mut known = self.known.lock().await;
         let mut url = self.metadata(&mut known).await?.authorization_endpoint;
         url.query_pairs_mut()
@@ -140,14 +142,18 @@ impl Provider {
         Ok(url)
     }
 
-    /// Whom the provider signed in: the subject of the ID token that it gives for a code.
+    /// A place for a sign-in that comes back, for as long as it is held.
+    pub(crate) fn place(&self) -> Result<SemaphorePermit<'_>, NotSignedIn> {
+        self.coming_back.try_acquire().map_err(|_| NotSignedIn::Overloaded)
+    }
+
+    /// Whom the provider signed in: the subject of the ID token that it gives for a code. In a [`Provider::place`].
     pub(crate) async fn subject(
         &self,
         back: CameBack<'_>,
         secrets: &Secrets,
         now: Timestamp,
     ) -> Result<String, NotSignedIn> {
-        let _place = self.places.try_acquire().map_err(|_| NotSignedIn::Overloaded)?;
         let mut known = self.known.lock().await;
         let metadata = self.metadata(&mut known).await?;
         drop(known);
@@ -166,10 +172,12 @@ impl Provider {
         let mut known = self.known.lock().await;
         let keys = self.keys(&mut known, &metadata, AGE_MAX).await?;
         match subject(&token, &keys, expected) {
-            // The provider may have another key by now.
-            Err(TokenRefusal::KeyUnknown) if known.refetched_at.is_none_or(|at| at.elapsed() >= REFETCH_AFTER) => {
-                known.refetched_at = Some(Instant::now());
+            // The provider may have another key by now, also under a name that one had before.
+            Err(TokenRefusal::KeyUnknown | TokenRefusal::KeyAmbiguous | TokenRefusal::Signature)
+                if known.refetched_at.is_none_or(|at| at.elapsed() >= REFETCH_AFTER) =>
+            {
                 let keys = self.keys(&mut known, &metadata, Duration::ZERO).await?;
+                known.refetched_at = Some(Instant::now());
                 Ok(subject(&token, &keys, expected)?)
             }
             held => Ok(held?),
@@ -341,5 +349,11 @@ mod tests {
         assert_eq!(count("it does not answer in time"), 1, "{told:?}");
         assert_eq!(count("it failed a moment ago"), AT_ONCE_MAX - 1, "{told:?}");
         assert_eq!(count("overloaded"), 4, "{told:?}");
+
+        // However many begin, those who come back have places of their own.
+        let _begun: Vec<_> = std::iter::from_fn(|| provider.beginning.try_acquire().ok()).collect();
+        let back: Vec<_> = std::iter::from_fn(|| provider.place().ok()).collect();
+        assert_eq!(back.len(), AT_ONCE_MAX);
+        assert!(matches!(provider.place(), Err(NotSignedIn::Overloaded)));
     }
 }

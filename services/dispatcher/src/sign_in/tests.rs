@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tocsin_model::Timestamp;
 
 use super::id_token::{Expected, TOKEN_BYTES_MAX, TokenRefusal, subject};
-use super::keys::{KEYS_MAX, KeySet};
+use super::keys::{ALGORITHMS, KEYS_MAX, KeySet};
 
 #[path = "../../tests/signer/mod.rs"]
 mod signer;
@@ -62,6 +62,24 @@ fn the_providers_own_token_is_taken() {
     ] {
         let token = p256.token(&es256, &with(claims(), other.clone()));
         assert_eq!(subject(&token, &set, EXPECTED).as_deref(), Ok("ada-1"), "{other}");
+    }
+}
+
+#[test]
+fn each_algorithm_is_verified_and_takes_no_other_ones_signature() {
+    for (name, _) in ALGORITHMS {
+        let signer = match name {
+            "ES256" => Signer::p256(),
+            "ES384" => Signer::p384(),
+            "EdDSA" => Signer::ed25519(),
+            rsa => Signer::rsa(rsa),
+        };
+        let set = keys(&[signer.jwk("a")]);
+        for (other, _) in ALGORITHMS {
+            let token = signer.token(&json!({"alg": other, "kid": "a"}), &claims());
+            let found = subject(&token, &set, EXPECTED);
+            assert_eq!(found.is_ok(), name == other, "{name} as {other}: {found:?}");
+        }
     }
 }
 

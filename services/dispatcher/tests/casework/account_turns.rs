@@ -74,9 +74,14 @@ async fn a_party_reads_one_page_at_a_time_and_a_key_that_is_revoked_meanwhile_is
     running
         .refused(Method::GET, &path, &bench.alpha, None, (429, "accounts_busy"))
         .await;
+    // Before anything is read for it.
+    let nowhere = format!("/v1/cases/{}/accounts", "0".repeat(32));
+    running
+        .refused(Method::GET, &nowhere, &bench.alpha, None, (429, "accounts_busy"))
+        .await;
     running
         .metric("tocsin_dispatcher_account_readings_total{outcome=\"busy\"}", |count| {
-            count == 1.0
+            count == 2.0
         })
         .await;
     bench.store.revoke_key(id).await.unwrap();

@@ -102,7 +102,14 @@ impl Browser {
     }
 
     pub async fn post(&mut self, path: &str, site: Option<&str>) -> Came {
+        self.post_form(path, site, &[]).await
+    }
+
+    pub async fn post_form(&mut self, path: &str, site: Option<&str>, form: &[(&str, &str)]) -> Came {
         let mut request = self.request(Method::POST, path);
+        if !form.is_empty() {
+            request = request.form(form);
+        }
         if let Some(site) = site {
             request = request.header("sec-fetch-site", site);
         }
@@ -112,6 +119,17 @@ impl Browser {
     /// Goes to the provider; with what it was asked.
     pub async fn begin(&mut self, provider: &Provider, query: &str) -> BTreeMap<String, String> {
         let came = self.get(&format!("/v1/sign-in{query}")).await;
+        Browser::asked(provider, &came)
+    }
+
+    /// Goes to the provider with an invitation, by the page that says whose it is.
+    pub async fn begin_invited(&mut self, provider: &Provider, invitation: &str) -> BTreeMap<String, String> {
+        let form = [("invitation", invitation)];
+        let came = self.post_form("/v1/sign-in", Some("same-origin"), &form).await;
+        Browser::asked(provider, &came)
+    }
+
+    fn asked(provider: &Provider, came: &Came) -> BTreeMap<String, String> {
         assert_eq!(came.status, 303, "{}", came.body);
         let url = Url::parse(&came.location).unwrap();
         assert!(

@@ -3,6 +3,7 @@
 //! endpoints are told of what they may see.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod account_members;
 mod account_turns;
 mod accounts;
 mod acknowledgements;
@@ -31,6 +32,7 @@ mod receiver;
 mod reports;
 mod reviews;
 mod sign_in;
+mod sign_in_links;
 #[path = "../signer/mod.rs"]
 mod signer;
 mod streams;

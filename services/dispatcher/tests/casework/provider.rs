@@ -29,6 +29,7 @@ pub struct Script {
     pub metadata: Value,
     pub keys: Value,
     pub keys_asked: usize,
+    pub tokens_asked: usize,
     /// The token that it gives.
     pub token: String,
     /// What was told of the verifier beforehand: a code is for nobody else.
@@ -48,6 +49,7 @@ impl Provider {
             metadata: json!({}),
             keys: json!({"keys": []}),
             keys_asked: 0,
+            tokens_asked: 0,
             token: String::new(),
             challenge: String::new(),
             token_answer: None,
@@ -87,7 +89,8 @@ async fn keys(State(script): Shared) -> Response {
 }
 
 async fn token(State(script): Shared, RawForm(form): RawForm) -> Response {
-    let script = script.lock().unwrap();
+    let mut script = script.lock().unwrap();
+    script.tokens_asked += 1;
     if let Some((status, answer)) = &script.token_answer {
         return (StatusCode::from_u16(*status).unwrap(), answer.clone()).into_response();
     }

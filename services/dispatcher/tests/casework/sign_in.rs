@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tocsin_dispatcher::{DispatcherConfig, SignInConfig};
 use tocsin_model::{AlertLevel, KeyId, Scope};
-use tocsin_store::{Account, KeySubject, LinkPurpose, Role, Roles};
+use tocsin_store::{Account, KeySubject, Role, Roles};
 
 use crate::bench::{Bench, Running, alert, name};
 use crate::browser::{Browser, Came, SESSION};
@@ -14,30 +14,32 @@ use crate::signer::{Signer, text, with};
 
 const ATTEMPT: &str = "__Host-tocsin-sign-in";
 
-struct Stage {
-    bench: Bench,
-    running: Running,
-    provider: Provider,
+pub struct Stage {
+    pub bench: Bench,
+    pub running: Running,
+    pub provider: Provider,
     own: Signer,
-    ada: KeyId,
+    pub ada: KeyId,
+}
+
+fn config_with(provider: &Provider) -> DispatcherConfig {
+    DispatcherConfig {
+        undo_s: 0,
+        sign_in: SignInConfig {
+            issuer: provider.issuer.clone(),
+            client_id: "tocsin".to_owned(),
+            public_url: "http://localhost:8340".to_owned(),
+            ..SignInConfig::default()
+        },
+        ..DispatcherConfig::default()
+    }
 }
 
 impl Stage {
-    async fn new() -> Stage {
+    pub async fn new() -> Stage {
         let (bench, provider, own) = (Bench::new().await, Provider::start().await, Signer::p256());
         provider.publish(&[own.jwk("a")]);
-        let running = bench
-            .start_with(DispatcherConfig {
-                undo_s: 0,
-                sign_in: SignInConfig {
-                    issuer: provider.issuer.clone(),
-                    client_id: "tocsin".to_owned(),
-                    public_url: "http://localhost:8340".to_owned(),
-                    ..SignInConfig::default()
-                },
-                ..DispatcherConfig::default()
-            })
-            .await;
+        let running = bench.start_with(config_with(&provider)).await;
         let roles = Roles::of(&[Role::Moderator]);
         let (ada, _) = bench
             .store
@@ -51,6 +53,10 @@ impl Stage {
             own,
             ada,
         }
+    }
+
+    fn config(&self) -> DispatcherConfig {
+        config_with(&self.provider)
     }
 
     async fn bind_ada(&self) {
@@ -73,8 +79,14 @@ impl Stage {
     }
 
     /// The whole way of a browser whose person is known to the provider.
-    async fn sign_in(&self, browser: &mut Browser, query: &str) -> Came {
+    pub async fn sign_in(&self, browser: &mut Browser, query: &str) -> Came {
         let asked = browser.begin(&self.provider, query).await;
+        self.give_token(&asked["nonce"]).await;
+        browser.come_back(&asked["state"]).await
+    }
+
+    pub async fn sign_in_invited(&self, browser: &mut Browser, invitation: &str) -> Came {
+        let asked = browser.begin_invited(&self.provider, invitation).await;
         self.give_token(&asked["nonce"]).await;
         browser.come_back(&asked["state"]).await
     }
@@ -180,23 +192,43 @@ async fn a_sign_in_ends_once_and_in_the_browser_in_which_it_began() {
     let came = ada.come_back(&of_ada["state"]).await;
     assert_eq!(came.status, 303, "{}", came.body);
     // The same again, with the cookie as it was: even a provider that gives a token twice for a code signs nobody in twice.
-    ada.cookies = kept;
+    ada.cookies.clone_from(&kept);
     ada.come_back(&of_ada["state"])
         .await
         .refused(400, "sign_in_state_invalid");
+    // The provider was not asked again; nor is one in a process that knows nothing of it of any use: the store knows.
+    let tokens_asked = |stage: &Stage| stage.provider.script.lock().unwrap().tokens_asked;
+    let before = tokens_asked(&stage);
+    assert_eq!(before, 2, "eve's and ada's");
+    let second = stage.bench.beside();
+    let second = second.start_with(stage.config()).await;
+    let mut there = Browser::new(&second);
+    there.cookies = kept;
+    there
+        .come_back(&of_ada["state"])
+        .await
+        .refused(400, "sign_in_state_invalid");
+    assert_eq!(tokens_asked(&stage), before + 1);
+    second.stop().await;
 
-    // What the provider itself refuses, and another provider's answer.
-    let asked = ada.begin(&stage.provider, "").await;
-    let state = &asked["state"];
-    let denied = format!("/v1/sign-in/callback?error=access_denied&state={state}");
-    ada.get(&denied).await.refused(403, "sign_in_refused");
-    let elsewhere = format!("/v1/sign-in/callback?code={CODE}&state={state}&iss=https://evil.example");
-    ada.get(&elsewhere).await.refused(403, "sign_in_token_invalid");
-    let other_code = format!("/v1/sign-in/callback?code=other&state={state}");
-    ada.get(&other_code).await.refused(403, "sign_in_refused");
-    for malformed in ["", &format!("&code={}", "c".repeat(4_097))] {
-        let path = format!("/v1/sign-in/callback?state={state}{malformed}");
-        ada.get(&path).await.refused(400, "invalid_parameter");
+    // What the provider itself refuses, another provider's answer, and what is none: however it ends, it is over.
+    let long = format!("code={}", "c".repeat(4_097));
+    for (said, status, code) in [
+        ("error=access_denied", 403, "sign_in_refused"),
+        ("code=the-code&iss=https://evil.example", 403, "sign_in_token_invalid"),
+        ("code=other", 403, "sign_in_refused"),
+        ("", 400, "invalid_parameter"),
+        (&long, 400, "invalid_parameter"),
+    ] {
+        let asked = ada.begin(&stage.provider, "").await;
+        let kept = ada.cookies.clone();
+        let path = format!("/v1/sign-in/callback?state={}&{said}", asked["state"]);
+        ada.get(&path).await.refused(status, code);
+        assert!(!ada.cookies.contains_key(ATTEMPT), "{said}");
+        ada.cookies = kept;
+        ada.come_back(&asked["state"])
+            .await
+            .refused(400, "sign_in_state_invalid");
     }
     for wrong in [
         "?return_to=https://evil.example",
@@ -317,6 +349,27 @@ async fn new_keys_are_found_and_no_token_makes_a_provider_be_asked_without_end()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_under_the_name_of_an_old_one_is_found() {
+    let stage = Stage::new().await;
+    stage.bind_ada().await;
+    let mut browser = Browser::new(&stage.running);
+    assert_eq!(stage.sign_in(&mut browser, "").await.status, 303);
+    let next = Signer::p256();
+    stage.provider.publish(&[next.jwk("a")]);
+    let asked = browser.begin(&stage.provider, "").await;
+    let claims = stage.claims(&asked["nonce"]).await;
+    let token = next.token(&json!({"alg": "ES256", "kid": "a"}), &claims);
+    stage.provider.change(|script| script.token = token);
+    assert_eq!(browser.come_back(&asked["state"]).await.status, 303);
+    assert_eq!(stage.provider.script.lock().unwrap().keys_asked, 2);
+    // And the old one signs nobody in any more, nor makes the keys be asked for again.
+    let came = stage.sign_in(&mut browser, "").await;
+    came.refused(403, "sign_in_token_invalid");
+    assert_eq!(stage.provider.script.lock().unwrap().keys_asked, 2);
+    stage.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_misbehaves_is_told_as_such() {
     for metadata in [
         json!({"issuer": "https://evil.example"}),
@@ -361,67 +414,4 @@ async fn a_provider_that_misbehaves_is_told_as_such() {
         .refused(403, "sign_in_token_invalid");
     assert_eq!(stage.sign_in(&mut browser, "").await.status, 303);
     stage.running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_and_an_invitation_are_good_once() {
-    let stage = Stage::new().await;
-    let mut browser = Browser::new(&stage.running);
-    let link = stage
-        .bench
-        .store
-        .issue_link(stage.ada, LinkPurpose::SignIn)
-        .await
-        .unwrap();
-    let path = format!("/v1/sign-in/link?link={}", link.expose());
-    // Looking at it, as mail scanners do, uses nothing up; a page elsewhere signs nobody in.
-    for _ in 0..2 {
-        let page = browser.get(&path).await;
-        assert_eq!(page.status, 200);
-        assert!(page.body.contains(link.expose()) && page.cookies.is_empty());
-    }
-    browser.post(&path, Some("cross-site")).await.refused(403, "cross_site");
-    let came = browser.post(&path, Some("same-origin")).await;
-    assert_eq!(
-        (came.status.as_u16(), came.location.as_str()),
-        (303, "/v1/session"),
-        "{}",
-        came.body
-    );
-    let told: Value = serde_json::from_str(&browser.get("/v1/session").await.body).unwrap();
-    assert_eq!(told["person"], "ada");
-    browser
-        .post(&path, Some("same-origin"))
-        .await
-        .refused(410, "link_invalid");
-    for wrong in ["", "?link=", "?link=%3Cscript%3E", "?link=a&b=c"] {
-        browser
-            .get(&format!("/v1/sign-in/link{wrong}"))
-            .await
-            .refused(400, "invalid_parameter");
-    }
-    // A person who is revoked is signed out at once.
-    let invitation = stage
-        .bench
-        .store
-        .issue_link(stage.ada, LinkPurpose::Invitation)
-        .await
-        .unwrap();
-    let mut other = Browser::new(&stage.running);
-    let query = format!("?invitation={}", invitation.expose());
-    assert_eq!(stage.sign_in(&mut other, &query).await.status, 303);
-    stage.sign_in(&mut other, &query).await.refused(410, "link_invalid");
-    assert_eq!(stage.sign_in(&mut other, "").await.status, 303, "bound for good");
-    stage.bench.store.revoke_key(stage.ada).await.unwrap();
-    for browser in [&mut browser, &mut other] {
-        browser.get("/v1/session").await.refused(401, "unauthenticated");
-    }
-    stage.sign_in(&mut other, "").await.refused(403, "account_unknown");
-    stage.running.stop().await;
-
-    let without = stage.bench.start().await;
-    let mut browser = Browser::new(&without);
-    browser.get("/v1/sign-in").await.refused(501, "sign_in_not_offered");
-    browser.come_back("x").await.refused(501, "sign_in_not_offered");
-    without.stop().await;
 }

@@ -166,6 +166,29 @@ impl Memberships {
             .collect()
     }
 
+    /// The same without what is known of each, and at most so many.
+    pub fn contents_of(&self, team: Team, family: FamilyId, most: usize) -> Vec<ContentId> {
+        let own = team.scope().own_class();
+        let keys = self.members.get(&family).into_iter().flatten();
+        let seen = keys.filter(|(_, class)| *class == Class::All || *class == own);
+        let belong = seen.filter(|(content, _)| {
+            self.said_of(team, FamilyId(*content))
+                .is_some_and(|(of, _)| of == family)
+        });
+        let mut contents: Vec<ContentId> = Vec::new();
+        for (content, _) in belong {
+            // Those of a content in several classes follow each other.
+            if contents.last() == Some(content) {
+                continue;
+            }
+            if contents.len() >= most {
+                break;
+            }
+            contents.push(*content);
+        }
+        contents
+    }
+
     /// The families that a content belongs to in some class.
     pub fn families_of(&self, content: ContentId) -> BTreeSet<FamilyId> {
         let keys = keys_of(FamilyId(content));
@@ -326,6 +349,11 @@ mod tests {
         let of = |memberships: &Memberships, team, family| -> Vec<(u128, bool)> {
             let members = memberships.members_of(team, family);
             assert!(members.iter().all(|member| member.hash == hash(member.content)));
+            let contents: Vec<ContentId> = members.iter().map(|member| member.content).collect();
+            for most in [0, 1, 9] {
+                let first = &contents[..contents.len().min(most)];
+                assert_eq!(memberships.contents_of(team, family, most), first);
+            }
             members
                 .iter()
                 .map(|member| (member.content.0, member.is_for_all))

@@ -28,7 +28,9 @@ pub use day::{DAYS_MAX, Day, DayError, Period, PeriodError};
 pub use figure::{Amount, By, Definition, Figure, Report, Section};
 pub use names::NAMES_MAX;
 pub use quantities::Quantities;
-pub use row::{AppealRow, CaseRow, ContentKind, DecisionRow, NoticeRow, PartRow, ParticipationRow, RemovalRow};
+pub use row::{
+    AppealRow, CaseRow, ContentKind, DecisionRow, NoticeRow, Ordered, PartRow, ParticipationRow, RemovalRow,
+};
 pub use tally::{Owner, Tally};
 pub use terrorist_content::terrorist_content;
 pub use transparency::transparency;

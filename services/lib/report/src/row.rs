@@ -45,6 +45,8 @@ pub struct CaseRow {
     pub waiting_since: Timestamp,
     /// The time of its last alert, if the spread subsided and it was closed without a decision.
     pub closed_by: Option<Timestamp>,
+    /// Whether a decision stands in it by now.
+    pub is_decided: bool,
     /// What first happened on platforms.
     pub clocks: PlatformClocks,
 }
@@ -75,16 +77,31 @@ pub struct RemovalRow {
     pub verdict: Verdict,
     /// When the decision was out.
     pub out_at: Timestamp,
-    /// Whether a removal order about the case was received before.
-    pub is_ordered: bool,
+    /// Whether an authority ordered the removal.
+    pub ordered: Ordered,
+    /// Whether another decision of the team counts the same content on the same platform as removed in the days.
+    pub is_counted: bool,
+    /// Whether a later decision of the team, out within the days, waits for the same content on the same platform.
+    pub is_decided_again: bool,
     /// When it was confirmed last, if it is confirmed.
     pub confirmed_at: Option<Timestamp>,
-    /// The counts at the last confirmation: copies and removals, or removals and restored copies. `None`: it never was confirmed.
+    /// The counts at the last confirmation: copies and removals, or removals and restored copies. `None`: it never was confirmed, or was counted anew.
     pub settled: Option<(u64, u64)>,
     /// How many copies came after a confirmation.
     pub returned: u64,
-    /// When the recommendation was sent again without a person.
+    /// When the recommendation was sent again without a person, the last time.
     pub recommended_at: Option<Timestamp>,
+}
+
+/// Whether an order about a content was received before its removal was confirmed, and carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ordered {
+    /// None.
+    No,
+    /// One of its case names a content by another kind of hash, so that it is not known whether that is this one.
+    Perhaps,
+    /// One names it, or the whole case.
+    Yes,
 }
 
 /// A notice.
@@ -98,6 +115,8 @@ pub struct NoticeRow {
     pub received_at: Timestamp,
     /// Until when it is to be answered.
     pub due_at: Option<Timestamp>,
+    /// When its time ran anew, the last time, after it did not run.
+    pub ran_anew_at: Option<Timestamp>,
     /// Why and since when its time does not run.
     pub suspended: Option<(SuspensionGround, Timestamp)>,
     /// What was answered, and when.

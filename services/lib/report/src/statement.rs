@@ -63,19 +63,23 @@ pub struct RestrictionRow {
     pub is_founder: bool,
     /// Whether the removal was recommended again without a person.
     pub recommended_again: bool,
-    /// Which notices about the case were received by the decision.
+    /// Which notices about the case were received by the decision, orders by the removal.
     pub noticed: Noticed,
 }
 
-/// Kinds of notices.
+/// Kinds of notices, and reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Noticed {
-    /// A removal order.
+    /// A removal order about this content, or the whole case, that was carried out or not answered yet.
     pub order: bool,
+    /// One that names a content by another kind of hash: perhaps this one.
+    pub perhaps_order: bool,
     /// A trusted flagger's.
     pub trusted_flagger: bool,
     /// A referral.
     pub referral: bool,
+    /// Somebody reported it on this platform.
+    pub report: bool,
 }
 
 /// A draft, in the fields of the database. Fields that it does not have are absent.
@@ -121,6 +125,8 @@ pub struct Statement {
 pub enum LeftOut {
     /// A removal order was received before: statements are not made of orders (Art. 17(5)).
     Ordered,
+    /// A removal order was received before that names a content of the case by another kind of hash: perhaps this one.
+    PerhapsOrdered,
     /// It was not found violating.
     NotViolating,
     /// The decision names no policy, and a statement must say the ground.
@@ -131,13 +137,16 @@ pub enum LeftOut {
     NoContentDate,
 }
 
-/// The draft of a restriction.
+/// The draft of a restriction. `unique` is its alone, the same each time, and says nothing of the content to whoever has no key.
 ///
 /// # Errors
 /// See [`LeftOut`].
-pub fn draft(row: &RestrictionRow, territory: &Territory) -> Result<Statement, LeftOut> {
+pub fn draft(row: &RestrictionRow, territory: &Territory, unique: u128) -> Result<Statement, LeftOut> {
     if row.noticed.order {
         return Err(LeftOut::Ordered);
+    }
+    if row.noticed.perhaps_order {
+        return Err(LeftOut::PerhapsOrdered);
     }
     if row.verdict != Verdict::Violating {
         return Err(LeftOut::NotViolating);
@@ -152,10 +161,13 @@ pub fn draft(row: &RestrictionRow, territory: &Territory) -> Result<Statement, L
     let posted_at = row.posted_at.filter(|posted| *posted <= row.removed_at);
     let content_date = Day::of(posted_at.ok_or(LeftOut::NoContentDate)?);
     let (content_type, content_type_other) = content_type(row.kind);
-    let noticed = match (row.noticed.trusted_flagger, row.noticed.referral) {
-        (true, _) => "SOURCE_TRUSTED_FLAGGER",
-        (false, true) => "SOURCE_TYPE_OTHER_NOTIFICATION",
-        (false, false) => "SOURCE_VOLUNTARY",
+    let noticed = match row.noticed {
+        Noticed {
+            trusted_flagger: true, ..
+        } => "SOURCE_TRUSTED_FLAGGER",
+        Noticed { report: true, .. } => "SOURCE_ARTICLE_16",
+        Noticed { referral: true, .. } => "SOURCE_TYPE_OTHER_NOTIFICATION",
+        _ => "SOURCE_VOLUNTARY",
     };
     // A person decided about the family; that another content belongs to it, or came again, was found by a machine.
     let automated_decision = match row.is_founder && !row.recommended_again {
@@ -178,16 +190,20 @@ pub fn draft(row: &RestrictionRow, territory: &Territory) -> Result<Statement, L
         source_type: noticed,
         automated_detection: if row.rang { "Yes" } else { "No" },
         automated_decision,
-        puid: format!("tocsin-{}-{}-{}", row.content, row.platform.0, row.decided_at.0),
+        puid: format!("tocsin-{unique:032x}"),
     })
 }
 
 fn facts(row: &RestrictionRow) -> String {
-    let found = match row.rang {
-        true => {
-            "Copies of it spread as ordinary content does not, or were listed before, which was detected by counts of uploads and by hashes."
+    let is_noticed = row.noticed.trusted_flagger || row.noticed.referral;
+    let found = match (row.rang, is_noticed, row.noticed.report) {
+        (true, ..) => {
+            "Copies of it spread as ordinary content does not, or were listed before, which was detected by counts of uploads and by hashes. "
         }
-        false => "It was pointed out by a notice.",
+        (false, true, _) => "It was pointed out by a notice. ",
+        (false, false, true) => "It was reported on the platform. ",
+        // How it was found is not kept.
+        (false, false, false) => "",
     };
     let belongs = match row.is_founder {
         true => "It is the content that the decision was made about.",
@@ -204,7 +220,7 @@ fn facts(row: &RestrictionRow) -> String {
         removals => format!("{removals} removals were counted"),
     };
     format!(
-        "{found} {belongs} It was decided on {}. {removed}; {count} by {}.",
+        "{found}{belongs} It was decided on {}. {removed}; {count} by {}.",
         Day::of(row.decided_at),
         Day::of(row.removed_at)
     )
@@ -234,8 +250,9 @@ fn may_name_somebody(policy: &str) -> bool {
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [LeftOut; 5] = [
+    pub const ALL: [LeftOut; 6] = [
         LeftOut::Ordered,
+        LeftOut::PerhapsOrdered,
         LeftOut::NotViolating,
         LeftOut::NoPolicy,
         LeftOut::PolicyPersonal,
@@ -246,6 +263,7 @@ impl LeftOut {
     pub fn name(self) -> &'static str {
         match self {
             LeftOut::Ordered => "ordered",
+            LeftOut::PerhapsOrdered => "perhaps_ordered",
             LeftOut::NotViolating => "not_violating",
             LeftOut::NoPolicy => "no_policy",
             LeftOut::PolicyPersonal => "policy_personal",

@@ -33,7 +33,7 @@ pub struct Owner {
     pub name: String,
     /// The platforms that count: a party's own; of the coordinators all.
     pub platforms: BTreeMap<PlatformId, Name>,
-    /// Those of which it is told how fast they were: a party's own; of the coordinators those of the parties that agreed.
+    /// Those whose clocks count: a party's own; of the coordinators those of the parties that agreed.
     pub named: BTreeSet<PlatformId>,
     /// The parties whose part in incidents may be told: the party itself; of the coordinators those that agreed.
     pub parties: BTreeMap<PartyId, Name>,
@@ -83,7 +83,7 @@ impl Tally {
 
     /// A case.
     pub fn case(&mut self, row: &CaseRow) {
-        let is_counted = self.cases.take(row, &self.period, &self.owner.platforms);
+        let is_counted = self.cases.take(row, &self.period, &self.owner.named);
         if is_counted {
             self.times.take(row, &self.period, &self.owner.named);
         }

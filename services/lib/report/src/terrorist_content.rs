@@ -4,10 +4,10 @@ use tocsin_casework::{AppealOutcome, NoticeKind, NoticeOutcome};
 
 use crate::figure::{Amount, Definition, Figure, Report, Section};
 use crate::tally::{Tally, against_name, ground_name, outcome_name};
-use crate::transparency::{MEMBERS_REMOVED, RECOMMENDED_AGAIN, RETURNED, report};
+use crate::transparency::{MEMBERS_REMOVED, NOT_CARRIED_OUT_BOUND, RECOMMENDED_AGAIN, RETURNED, by_authority, report};
 
 const HOW: [&str; 3] = [
-    "By the points of Regulation (EU) 2021/784, Art. 7(3). The report on a calendar year is made available by the first of March of the next one: Art. 7(2) and (3).",
+    "By the points of Regulation (EU) 2021/784, Art. 7(3). The report on a calendar year is made available before 1 March of the next one: Art. 7(2).",
     "Whether what was found to violate is terrorist content within Art. 2(7) is for the provider to say: what is counted here is all that the team found to violate its rules and had \
      removed, and all removal orders that were filed. A provider that removes other things through Tocsin takes these off.",
     "What the provider did beside Tocsin is not in it: measures of its own, orders and complaints that nobody filed here.",
@@ -77,10 +77,13 @@ const MEASURES: [Definition; 3] = [
 ];
 
 fn reappearance(tally: &Tally) -> Section {
-    let sum = |of: &dyn Fn(&crate::tally::OnPlatform) -> u64| tally.removals.on.values().map(of).sum();
+    let sum = |of: &dyn Fn(&crate::tally::OnPlatform) -> (u64, u64)| {
+        let of_all = tally.removals.on.values().map(of);
+        Amount::of(of_all.fold((0, 0), |sum, (low, high)| (sum.0 + low, sum.1 + high)))
+    };
     let figures = vec![
-        Figure::count("returned", &[], sum(&|on| on.returned)),
-        Figure::count("recommended_again", &[], sum(&|on| on.recommended_again)),
+        Figure::new("returned", &[], sum(&|on| on.returned)),
+        Figure::new("recommended_again", &[], sum(&|on| on.recommended_again)),
     ];
     let definitions = vec![RETURNED, RECOMMENDED_AGAIN];
     Section::new(
@@ -106,7 +109,7 @@ fn items(tally: &Tally) -> Section {
         .removals
         .on
         .values()
-        .map(|on| on.removed(|is_ordered, violating| violating && !is_ordered));
+        .map(crate::tally::OnPlatform::removed_after_measures);
     let removed = ended.fold((0, 0), |sum: (u64, u64), (low, high)| (sum.0 + low, sum.1 + high));
     figures.push(Figure::new("items_after_measures", &[], Amount::of(removed)));
     for ((_, outcome), count) in notices.by_outcome.iter().filter(|((kind, _), _)| *kind == order) {
@@ -115,16 +118,13 @@ fn items(tally: &Tally) -> Section {
     }
     for (authority, (kind, outcome), count) in notices.by_authority.iter() {
         if kind == order {
-            let by = [
-                ("authority", authority.unwrap_or("others")),
-                ("outcome", outcome_name(outcome)),
-            ];
+            let by = [by_authority(authority), ("outcome", outcome_name(outcome))];
             figures.push(Figure::count("orders_by_authority", &by, count));
         }
     }
-    for (ground, count) in &notices.not_carried_out {
-        let by = [("ground", ground_name(*ground))];
-        figures.push(Figure::count("orders_not_carried_out", &by, *count));
+    for (ground, between) in notices.orders_not_carried_out() {
+        let by = [("ground", ground_name(ground))];
+        figures.push(Figure::new("orders_not_carried_out", &by, Amount::of(between)));
     }
     Section::new(
         ("items", "(c) Items removed or disabled, and orders not carried out"),
@@ -145,9 +145,10 @@ const ITEMS: [Definition; 5] = [
     },
     Definition {
         name: "items_after_measures",
-        counts: "contents, each on each platform, whose removal was confirmed after the team found them violating, without an order about their case before",
+        counts: "contents, each on each platform, whose removal was confirmed after the team found them violating, but for those about which an order was received before that and answered as removed or disabled by the end of the days: one that names the content, \
+                 or none of its case",
         from: MEMBERS_REMOVED.from,
-        bound: MEMBERS_REMOVED.bound,
+        bound: "as `members_removed` of the transparency report. The upper number also has contents of whose case an order names one by another kind of hash: it is not known whether that is this one",
         unit: MEMBERS_REMOVED.unit,
     },
     Definition {
@@ -161,14 +162,14 @@ const ITEMS: [Definition; 5] = [
         name: "orders_by_authority",
         counts: "the same, by the authority that issued them",
         from: ORDERS,
-        bound: "the first 200 names by their bytes are told one by one, the others as `others`; two spellings are two names",
+        bound: "the first 200 names by their bytes are told one by one, the others as `authorities` `others`; two spellings are two names",
         unit: "notices",
     },
     Definition {
         name: "orders_not_carried_out",
         counts: "orders that were neither carried out nor withdrawn by the end while their time was suspended, by the ground: impossible (Art. 3(7)), manifest errors or insufficient information (Art. 3(8))",
         from: ORDERS,
-        bound: "by the last suspension: one that ended before is not kept",
+        bound: NOT_CARRIED_OUT_BOUND,
         unit: "notices",
     },
 ];

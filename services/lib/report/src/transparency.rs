@@ -2,6 +2,8 @@
 
 mod definitions;
 
+use std::collections::BTreeSet;
+
 use tocsin_casework::{AppealCause, Team};
 use tocsin_model::{RecommendedAction, Verdict};
 
@@ -11,7 +13,7 @@ use crate::row::ContentKind;
 use crate::tally::{COPIES_FROM, Found, Tally, against_name, ground_name, kind_name, outcome_name};
 
 use definitions::{APPEALS, CASES, DECISIONS, NOTICES, PARTICIPATION, REMOVALS, TIMES};
-pub(crate) use definitions::{MEMBERS_REMOVED, RECOMMENDED_AGAIN, RETURNED};
+pub(crate) use definitions::{MEMBERS_REMOVED, NOT_CARRIED_OUT_BOUND, RECOMMENDED_AGAIN, RETURNED};
 
 /// The version of the figures of both reports, and of what they mean.
 pub(crate) const VERSION: u32 = 1;
@@ -26,7 +28,8 @@ pub(crate) const HOW: [&str; 7] = [
      the one to the other; `unknown` is what nobody here knows, and is not 0. A figure that is told apart by something and is absent for it is 0 of it.",
     "Quantiles are nearest ranks: half of all took at most the median, nine of ten at most the ninth decile. They are kept in steps of less than 1 %, so the exact \
      one lies between the two numbers, which are rounded down and up to whole seconds.",
-    "A case that went into another, because their families became one, counts with that one and nowhere else.",
+    "A case that went into another, because their families became one, counts with that one and nowhere else. Where that was after the last day, it counts on its own, and first times of the other \
+     may be its.",
     "Decisions are recommendations of people: Tocsin removes nothing. What was removed is what the platforms' own events say.",
     "Nothing is told of a person: neither of those who posted nor of those who decided.",
 ];
@@ -127,12 +130,13 @@ fn decisions(tally: &Tally) -> Section {
         figures.push(Figure::count("decisions", &by, *count));
     }
     for (policy, (verdict, kind), count) in decisions.by_policy.iter() {
-        let policy = match policy {
-            Some("") => "none named",
-            Some(policy) => policy,
-            None => "others",
+        // A policy may have any name: what is no policy stands under another word.
+        let label = match policy {
+            Some("") => ("labels", "none named"),
+            Some(policy) => ("label", policy),
+            None => ("labels", "others"),
         };
-        let by = [("label", policy), ("content", kind.name()), ("verdict", verdict.name())];
+        let by = [label, ("content", kind.name()), ("verdict", verdict.name())];
         figures.push(Figure::count("labelled", &by, count));
     }
     let why = "labels that platforms send with events are on the log, and are not kept with cases";
@@ -149,7 +153,7 @@ fn removals(tally: &Tally) -> Section {
     for (platform, on) in &tally.removals.on {
         let platform = tally.platform(*platform);
         let by = [("platform", platform.as_str())];
-        figures.push(Figure::new("members_removed", &by, Amount::of(on.removed(|_, _| true))));
+        figures.push(Figure::new("members_removed", &by, Amount::of(on.removed())));
         figures.push(Figure::count("removals", &by, on.removals));
         for ((_, size), count) in COPIES_FROM.iter().zip(on.sizes) {
             let by = [("platform", platform.as_str()), ("copies", *size)];
@@ -158,10 +162,10 @@ fn removals(tally: &Tally) -> Section {
         quantiles(&mut figures, "copies_before_removal_at_rank", &by, &on.copies, 1);
         let why = "view samples are counted as events, and how often a copy was seen is not kept with cases";
         figures.push(Figure::new("views_before_removal", &by, Amount::Unknown { why }));
-        figures.push(Figure::count("returned", &by, on.returned));
-        figures.push(Figure::count("recommended_again", &by, on.recommended_again));
-        figures.push(Figure::count("never_confirmed", &by, on.never_confirmed));
-        figures.push(Figure::count("members_restored", &by, on.restored));
+        figures.push(Figure::new("returned", &by, Amount::of(on.returned)));
+        figures.push(Figure::new("recommended_again", &by, Amount::of(on.recommended_again)));
+        figures.push(Figure::new("never_confirmed", &by, Amount::of(on.never_confirmed)));
+        figures.push(Figure::new("members_restored", &by, Amount::of(on.restored)));
     }
     Section::new(
         ("removals", "Removals that platforms confirmed"),
@@ -195,6 +199,14 @@ fn times(tally: &Tally) -> Section {
     Section::new(("times", "Times by step"), TIMES.to_vec(), figures)
 }
 
+/// What figures are told apart by, of an authority or of the others. An authority may have any name: what is none stands under another word.
+pub(crate) fn by_authority(authority: Option<&str>) -> (&'static str, &str) {
+    match authority {
+        Some(authority) => ("authority", authority),
+        None => ("authorities", "others"),
+    }
+}
+
 pub(crate) fn notices(tally: &Tally) -> Section {
     let notices = &tally.notices;
     let mut figures = Vec::new();
@@ -204,20 +216,30 @@ pub(crate) fn notices(tally: &Tally) -> Section {
     }
     for (authority, (kind, outcome), count) in notices.by_authority.iter() {
         let by = [
-            ("authority", authority.unwrap_or("others")),
+            by_authority(authority),
             ("kind", kind_name(kind)),
             ("outcome", outcome_name(outcome)),
         ];
         figures.push(Figure::count("notices_by_authority", &by, count));
     }
-    for ((kind, in_time), count) in &notices.in_time {
-        let was = if *in_time { "in_time" } else { "late" };
-        let by = [("kind", kind_name(*kind)), ("was", was)];
-        figures.push(Figure::count("due", &by, *count));
+    let kinds = notices.in_time.keys().map(|(kind, _)| kind);
+    let kinds: BTreeSet<i64> = kinds.chain(notices.perhaps_late.keys()).copied().collect();
+    for kind in kinds {
+        let count = |is_in_time| notices.in_time.get(&(kind, is_in_time)).copied().unwrap_or(0);
+        let late = (
+            count(false),
+            count(false) + notices.perhaps_late.get(&kind).copied().unwrap_or(0),
+        );
+        for (was, between) in [("late", late), ("in_time", (count(true), count(true)))] {
+            if between.1 > 0 {
+                let by = [("kind", kind_name(kind)), ("was", was)];
+                figures.push(Figure::new("due", &by, Amount::of(between)));
+            }
+        }
     }
-    for (ground, count) in &notices.not_carried_out {
-        let by = [("ground", ground_name(*ground))];
-        figures.push(Figure::count("orders_not_carried_out", &by, *count));
+    for (ground, between) in notices.orders_not_carried_out() {
+        let by = [("ground", ground_name(ground))];
+        figures.push(Figure::new("orders_not_carried_out", &by, Amount::of(between)));
     }
     for (kind, took) in &notices.to_answer {
         let by = [("kind", kind_name(*kind))];
@@ -264,7 +286,7 @@ fn participation(tally: &Tally) -> Section {
             .map(ToString::to_string)
             .unwrap_or_default();
         let by = [("party", name.as_str())];
-        figures.push(Figure::count("invited", &by, of.invited));
+        figures.push(Figure::new("invited", &by, Amount::of(of.invited)));
         figures.push(Figure::count("acknowledged", &by, of.acknowledged));
         quantiles(&mut figures, "took_to_acknowledge", &by, &of.to_acknowledge, 1_000);
         for (state, count) in &of.parts {

@@ -9,8 +9,8 @@ use tocsin_casework::{
 };
 use tocsin_model::{PartyId, PlatformId, RecommendedAction, Timestamp, Verdict};
 use tocsin_report::{
-    AppealRow, CaseRow, ContentKind, DecisionRow, NoticeRow, Owner, PartRow, ParticipationRow, Period, RemovalRow,
-    Tally, terrorist_content, transparency,
+    AppealRow, CaseRow, ContentKind, DecisionRow, NoticeRow, Ordered, Owner, PartRow, ParticipationRow, Period,
+    RemovalRow, Tally, terrorist_content, transparency,
 };
 
 const DAY: i64 = 86_400_000;
@@ -105,6 +105,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             merged_at,
             waiting_since,
             closed_by,
+            is_decided: waiting_since.0 % 2 == 0,
             clocks,
         })
     });
@@ -122,7 +123,7 @@ fn any_row() -> impl Strategy<Value = Row> {
     let settled = prop::option::of((0..5_000_u64, 0..5_000_u64));
     let removal = (
         1..3_u16,
-        any::<[bool; 2]>(),
+        any::<[bool; 4]>(),
         verdict(),
         time(),
         maybe(),
@@ -131,13 +132,24 @@ fn any_row() -> impl Strategy<Value = Row> {
         maybe(),
     );
     let removal = removal.prop_map(
-        |(platform, [restores, is_ordered], verdict, out_at, confirmed_at, settled, returned, recommended_at)| {
+        |(
+            platform,
+            [restores, is_ordered, is_counted, is_decided_again],
+            verdict,
+            out_at,
+            confirmed_at,
+            settled,
+            returned,
+            recommended_at,
+        )| {
             Row::Removal(RemovalRow {
                 platform: PlatformId(platform),
                 awaits: if restores { Awaits::Restore } else { Awaits::Removal },
                 verdict,
                 out_at,
-                is_ordered,
+                ordered: if is_ordered { Ordered::Yes } else { Ordered::No },
+                is_counted,
+                is_decided_again,
                 confirmed_at,
                 settled,
                 returned,
@@ -154,6 +166,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             kind,
             authority,
             received_at,
+            ran_anew_at: due_at.map(|due| Timestamp(due.0 - 3_600_000)),
             due_at,
             suspended,
             answered,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tocsin_model::{ContentId, PlatformId, RecommendedAction, Timestamp, Verdict};
-use tocsin_report::statement::{LeftOut, Noticed, RestrictionRow, Territory, draft};
+use tocsin_report::statement::{self, LeftOut, Noticed, RestrictionRow, Statement, Territory};
 use tocsin_report::{ContentKind, Day};
 
 #[derive(Deserialize)]
@@ -115,6 +115,10 @@ fn territory(text: &str) -> Territory {
     text.parse().unwrap()
 }
 
+fn draft(row: &RestrictionRow, territory: &Territory) -> Result<Statement, LeftOut> {
+    statement::draft(row, territory, 0xdef)
+}
+
 fn row() -> RestrictionRow {
     RestrictionRow {
         content: ContentId(0xabc),
@@ -144,12 +148,21 @@ fn any_row() -> impl Strategy<Value = RestrictionRow> {
         -9_000_000_000..9_000_000_000_i64,
         any::<Option<u16>>(),
     );
-    let flags = prop::array::uniform6(any::<bool>());
+    let flags = prop::array::uniform8(any::<bool>());
     let who = (any::<u128>(), any::<u16>(), any::<u64>());
     (kinds, actions, verdicts, policy, times, flags, who).prop_map(
         |(kind, action, verdict, policy, (decided, after, posted), flags, (content, platform, removals))| {
             let removed = decided + after;
-            let [rang, is_founder, recommended_again, order, trusted_flagger, referral] = flags;
+            let [
+                rang,
+                is_founder,
+                recommended_again,
+                order,
+                perhaps_order,
+                trusted_flagger,
+                referral,
+                report,
+            ] = flags;
             RestrictionRow {
                 content: ContentId(content),
                 kind,
@@ -166,8 +179,10 @@ fn any_row() -> impl Strategy<Value = RestrictionRow> {
                 recommended_again,
                 noticed: Noticed {
                     order,
+                    perhaps_order,
                     trusted_flagger,
                     referral,
+                    report,
                 },
             }
         },
@@ -204,7 +219,7 @@ fn a_draft_says_what_is_known() {
         ("source_type", json!("SOURCE_VOLUNTARY")),
         ("automated_detection", json!("Yes")),
         ("automated_decision", json!("AUTOMATED_DECISION_NOT_AUTOMATED")),
-        ("puid", json!("tocsin-00000000000000000000000000000abc-3-1800000000000")),
+        ("puid", json!("tocsin-00000000000000000000000000000def")),
     ] {
         assert_eq!(written[field], value, "{field}");
     }
@@ -219,6 +234,30 @@ fn a_draft_says_what_is_known() {
         },
         ..row()
     };
+    let reported = RestrictionRow {
+        noticed: Noticed {
+            report: true,
+            ..Noticed::default()
+        },
+        ..other.clone()
+    };
+    let told = draft(&reported, &territory("EU")).unwrap();
+    assert_eq!(told.source_type, "SOURCE_ARTICLE_16");
+    assert!(
+        told.decision_facts.starts_with("It was reported on the platform."),
+        "{}",
+        told.decision_facts
+    );
+    let unknown = RestrictionRow {
+        noticed: Noticed::default(),
+        ..other.clone()
+    };
+    let told = draft(&unknown, &territory("EU")).unwrap();
+    assert!(
+        told.decision_facts.starts_with("It belongs to a family"),
+        "how it was found is not made up: {}",
+        told.decision_facts
+    );
     let written = serde_json::to_value(draft(&other, &territory("EU")).unwrap()).unwrap();
     assert_eq!(faults(&written), Vec::<String>::new());
     assert_eq!(written["source_type"], "SOURCE_TRUSTED_FLAGGER");
@@ -247,6 +286,16 @@ fn what_cannot_be_said_gives_no_draft() {
                 ..row()
             },
             LeftOut::Ordered,
+        ),
+        (
+            RestrictionRow {
+                noticed: Noticed {
+                    perhaps_order: true,
+                    ..Noticed::default()
+                },
+                ..row()
+            },
+            LeftOut::PerhapsOrdered,
         ),
         (
             RestrictionRow {
@@ -291,6 +340,7 @@ fn what_cannot_be_said_gives_no_draft() {
         names,
         [
             "ordered",
+            "perhaps_ordered",
             "not_violating",
             "no_policy",
             "policy_personal",

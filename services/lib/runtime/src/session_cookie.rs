@@ -4,7 +4,7 @@
 //! says that a page of this origin asked for it: by `Sec-Fetch-Site` (Fetch Metadata), or by `Origin` where the browser is too old for that. An
 //! `Authorization` header goes along with nothing by itself, and is taken as it is.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -43,12 +43,13 @@ pub fn clear_cookie(name: &str) -> HeaderValue {
 
 /// The value of a cookie, when there is exactly one of this name.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let texts = headers.get_all(header::COOKIE).iter();
-    let texts = texts.filter_map(|value| value.to_str().ok().filter(|text| text.len() <= COOKIES_BYTES_MAX));
-    let pairs = texts.flat_map(|text| text.split(';'));
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let lines = lines.filter(|line| line.len() <= COOKIES_BYTES_MAX);
+    // Bytes: what others put into cookies of theirs, text or not, hides none of ours.
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     let mut values = pairs.filter_map(|pair| {
-        let (of, value) = pair.trim().split_once('=')?;
-        (of == name).then_some(value)
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        std::str::from_utf8(value).ok()
     });
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),
@@ -67,16 +68,34 @@ pub enum AskedBy {
     Unknown,
 }
 
+/// Where browsers reach this deployment, `https://HOST`, as far as it is known: else it is the host that a request names.
+#[derive(Clone, Debug, Default)]
+pub struct OwnOrigin(Option<String>);
+
+impl OwnOrigin {
+    /// By an address without a path; an empty one says nothing.
+    pub fn of(public_url: &str) -> OwnOrigin {
+        let origin = public_url.trim_end_matches('/');
+        OwnOrigin((!origin.is_empty()).then(|| origin.to_owned()))
+    }
+
+    fn is(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+        let Ok(origin) = origin.to_str() else { return false };
+        if let OwnOrigin(Some(own)) = self {
+            return own.eq_ignore_ascii_case(origin);
+        }
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        authority.is_some_and(|authority| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)))
+    }
+}
+
 impl AskedBy {
     /// As the browser says.
-    pub fn of(headers: &HeaderMap) -> AskedBy {
+    pub fn of(headers: &HeaderMap, own: &OwnOrigin) -> AskedBy {
         let is_of_this = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
             (Some(site), _) => site == "same-origin",
-            (None, Some(origin)) => {
-                let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-                let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-                authority.is_some_and(|(_, authority)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)))
-            }
+            (None, Some(origin)) => own.is(origin, headers),
             (None, None) => return AskedBy::Unknown,
         };
         if is_of_this {
@@ -88,7 +107,9 @@ impl AskedBy {
 }
 
 /// Turns the cookie of a session into the token it is, as if it had been shown as `Authorization: Bearer`. Before everything that asks who speaks.
-pub async fn accept_session(mut request: Request, next: Next) -> Response {
+///
+/// What is answered to a cookie is its person's: nothing between keeps it for others (RFC 9111 spares answers to `Authorization` alone).
+pub async fn accept_session(State(own): State<OwnOrigin>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::AUTHORIZATION) {
         return next.run(request).await;
@@ -99,12 +120,20 @@ pub async fn accept_session(mut request: Request, next: Next) -> Response {
         return next.run(request).await;
     };
     let only_reads = [Method::GET, Method::HEAD].contains(request.method());
-    if !only_reads && AskedBy::of(headers) != AskedBy::ThisOrigin {
-        return Problem::new(CROSS_SITE).into_response();
+    if !only_reads && AskedBy::of(headers, &own) != AskedBy::ThisOrigin {
+        return private(Problem::new(CROSS_SITE).into_response());
     }
     bearer.set_sensitive(true);
     request.headers_mut().insert(header::AUTHORIZATION, bearer);
-    next.run(request).await
+    private(next.run(request).await)
+}
+
+fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let keep_none = HeaderValue::from_static("private, no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(keep_none);
+    headers.append(header::VARY, HeaderValue::from_static("cookie"));
+    response
 }
 
 #[cfg(test)]
@@ -125,10 +154,24 @@ mod tests {
 
     /// What the routes behind are shown, or that they are not reached.
     async fn shown(method: Method, headers: &[(&str, &str)]) -> Result<String, StatusCode> {
+        shown_at("", method, headers).await
+    }
+
+    async fn shown_at(public_url: &str, method: Method, headers: &[(&str, &str)]) -> Result<String, StatusCode> {
+        let response = answer(public_url, method, headers).await;
+        if response.status() != StatusCode::OK {
+            return Err(response.status());
+        }
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap();
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn answer(public_url: &str, method: Method, headers: &[(&str, &str)]) -> Response {
+        let own = OwnOrigin::of(public_url);
         let tell = async |headers: HeaderMap| bearer_token(&headers).unwrap_or("nothing").to_owned();
         let router = Router::new()
             .route("/", get(tell).post(tell))
-            .route_layer(axum::middleware::from_fn(accept_session));
+            .route_layer(axum::middleware::from_fn_with_state(own, accept_session));
         let mut request = Request::builder()
             .method(method)
             .uri("/")
@@ -136,12 +179,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        if response.status() != StatusCode::OK {
-            return Err(response.status());
-        }
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap();
-        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+        router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
@@ -151,6 +189,7 @@ mod tests {
         for (cookies, wanted) in [
             (own.as_str(), TOKEN),
             (&format!("a=b; {own}; c=d"), TOKEN),
+            (&format!("name=\u{e9}; {own};flag"), TOKEN),
             ("", "nothing"),
             (&twice, "nothing"),
             (&format!("tocsin-session={TOKEN}"), "nothing"),
@@ -195,5 +234,42 @@ mod tests {
             };
             assert_eq!(shown(Method::POST, &headers).await, wanted, "{said:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_of_the_public_address_where_there_is_one() {
+        let own = format!("{SESSION_COOKIE}={TOKEN}");
+        for (origin, is_taken) in [
+            ("https://tocsin.example", true),
+            ("http://tocsin.example", false),
+            ("https://tocsin.example:8443", false),
+            // What the request names as its host says nothing then.
+            ("https://bell.example", false),
+        ] {
+            let headers = [("cookie", own.as_str()), ("origin", origin)];
+            let shown = shown_at("https://tocsin.example/", Method::POST, &headers).await;
+            assert_eq!(shown.is_ok(), is_taken, "{origin}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_between_keeps_what_was_answered_to_a_cookie() {
+        let own = format!("{SESSION_COOKIE}={TOKEN}");
+        let told = |response: &Response| {
+            let text = |name| {
+                response
+                    .headers()
+                    .get(name)
+                    .map(|value| value.to_str().unwrap().to_owned())
+            };
+            (text(header::CACHE_CONTROL), text(header::VARY))
+        };
+        let kept_by_none = (Some("private, no-store".to_owned()), Some("cookie".to_owned()));
+        for method in [Method::GET, Method::POST] {
+            let by_cookie = answer("", method.clone(), &[("cookie", &own)]).await;
+            assert_eq!(told(&by_cookie), kept_by_none, "{method}");
+        }
+        let by_key = answer("", Method::GET, &[("authorization", "Bearer tocsin_1")]).await;
+        assert_eq!(told(&by_key), (None, None));
     }
 }

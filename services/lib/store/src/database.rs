@@ -63,6 +63,8 @@ pub(crate) enum Locked {
     OutboxRowsNobodyHolds,
     /// A key (`api_keys k`): others may look at it, and nobody changes it.
     KeyShared,
+    /// A key (`api_keys k`), waiting for all who look at it; nobody else does meanwhile.
+    Key,
     /// Deliveries (`deliveries d`), passing over those another transaction holds.
     DeliveriesNobodyHolds,
     /// The end of a chain (`audit_chains h`), waiting for another transaction that holds it. The last thing a transaction locks.
@@ -247,6 +249,7 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::CasesKeptNobodyHolds) => " FOR KEY SHARE OF c SKIP LOCKED",
             (Transaction::Postgres(_), Locked::OutboxRowsNobodyHolds) => " FOR UPDATE OF o SKIP LOCKED",
             (Transaction::Postgres(_), Locked::KeyShared) => " FOR SHARE OF k",
+            (Transaction::Postgres(_), Locked::Key) => " FOR UPDATE OF k",
             (Transaction::Postgres(_), Locked::DeliveriesNobodyHolds) => " FOR UPDATE OF d SKIP LOCKED",
             (Transaction::Postgres(_), Locked::ChainHead) => " FOR UPDATE OF h",
             (Transaction::Postgres(_), Locked::Incidents) => " FOR UPDATE OF i",

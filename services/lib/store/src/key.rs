@@ -10,6 +10,7 @@ use crate::audit::about_key;
 use crate::database::{Locked, Row, Transaction};
 use crate::key_cache::Remembered;
 use crate::party::{is_revoked, name};
+use crate::sign_in::{self, Asked};
 use crate::{Role, Roles, Store, StoreError};
 
 /// A whole API key, `tocsin_` + 32 hexadecimal digits of its id + 64 of its secret. Shown once, when it is issued.
@@ -300,8 +301,8 @@ impl Store {
     /// # Errors
     /// The database failed, or too many unknown keys are tried, and the answer is not known.
     pub async fn authenticate(&self, text: &str) -> Result<Option<Principal>, StoreError> {
-        if let Some((session, digest)) = crate::sign_in::parse(text) {
-            return self.authenticate_session(session, digest).await;
+        if let Some((session, digest)) = sign_in::parse(text) {
+            return self.authenticate_session(session, digest, Asked::BySomebody).await;
         }
         let Some((id, digest)) = parse(text) else {
             return Ok(None);

@@ -79,7 +79,14 @@ impl KeyCache {
         entries.remove(&id);
     }
 
-    /// A number that [`KeyCache::clear`] raises: an answer asked for before it is not remembered after it.
+    /// Forgets what came to its end just now: no answer asked for before is remembered of it.
+    pub(crate) fn end(&self, id: KeyId) {
+        let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        entries.remove(&id);
+    }
+
+    /// A number that [`KeyCache::clear`] and [`KeyCache::end`] raise: an answer asked for before it is not remembered after it.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
     }
@@ -168,6 +175,18 @@ mod tests {
         cache.clear();
         cache.put(KeyId(1), [1; 32], principal(1), Instant::now(), before);
         assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
+    }
+
+    #[test]
+    fn the_end_of_one_leaves_the_others_their_places() {
+        let cache = KeyCache::default();
+        let (before, now) = (cache.generation(), Instant::now());
+        cache.put(KeyId(1), [1; 32], principal(1), now, before);
+        cache.put(KeyId(2), [2; 32], principal(2), now, before);
+        cache.end(KeyId(1));
+        cache.put(KeyId(1), [1; 32], principal(1), now, before);
+        assert_eq!(cache.get(KeyId(1), &[1; 32]), Remembered::Nothing);
+        assert_eq!(cache.get(KeyId(2), &[2; 32]), Remembered::Good(principal(2)));
     }
 
     #[test]

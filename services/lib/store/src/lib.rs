@@ -76,11 +76,12 @@ pub use audit::{
     PageOf, RECORDS_WAITING_MAX,
 };
 pub use cases::{
-    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, CANDIDATES_MAX, CLOCKS_MAX, Carried, CaseContents,
-    Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR, FamilyCase,
-    FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry, LiveMember,
-    MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded, SKIPPED_FOR,
-    STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember, Watched,
+    ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, Belonging, CANDIDATES_MAX, CLOCKS_MAX, Carried,
+    CaseContents, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR,
+    FamilyCase, FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry,
+    LiveMember, MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded,
+    SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
+    Watched,
 };
 pub use clock::Clock;
 pub use delivery::{
@@ -105,8 +106,8 @@ pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleChe
 pub use role::{Role, Roles};
 pub use sharing_group::{GROUPS_MAX, SharingGroup};
 pub use sign_in::{
-    ACCOUNTS_PER_PERSON_MAX, Account, AccountSignIn, INVITATION_LIFETIME, LINK_LIFETIME, LinkPurpose, OneTimeLink,
-    Opened, SESSIONS_PER_PERSON_MAX, SessionRecord, SessionTerms, SessionToken, SignInRefusal, SignedIn,
+    ACCOUNTS_PER_PERSON_MAX, Account, AccountSignIn, INVITATION_LIFETIME, LINK_LIFETIME, LinkOf, LinkPurpose,
+    OneTimeLink, Opened, SESSIONS_PER_PERSON_MAX, SessionRecord, SessionTerms, SessionToken, SignInRefusal, SignedIn,
 };
 pub use watch::{
     BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
@@ -200,6 +201,16 @@ impl Store {
     /// The database does not answer.
     pub async fn time(&self) -> Result<tocsin_model::Timestamp, StoreError> {
         self.now().await.map_err(StoreError::database("ask the clock"))
+    }
+
+    /// As [`Store::time`], for somebody who is not known yet: in one of the few places of those.
+    ///
+    /// # Errors
+    /// The database does not answer, or too many unknown people ask.
+    pub async fn time_for_strangers(&self) -> Result<tocsin_model::Timestamp, StoreError> {
+        let place = self.inner.look_ups.enter().await;
+        let _place = place.ok_or_else(|| StoreError::database("ask the clock")(sqlx::Error::PoolTimedOut))?;
+        self.time().await
     }
 
     /// Closes the connections once their work is done.

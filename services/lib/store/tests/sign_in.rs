@@ -152,6 +152,69 @@ async fn a_session_ends_when_it_is_idle_or_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_asked_for_keeps_no_session_alive() {
+    on_both(async |f| {
+        let ada = person(&f.store, KeySubject::Coordinators, "ada").await;
+        let opened = by_link(&f.store, ada).await;
+        let token = opened.token.expose();
+        for _ in 0..2 {
+            let store = f.another().await;
+            let principal = store.authenticate_unasked(token).await.unwrap();
+            assert_eq!(principal.map(|principal| principal.key_id), Some(ada));
+            f.clock.advance(Milliseconds::from_minutes(14));
+            store.close().await;
+        }
+        // In one process: whoever asks behind such a look does keep it alive.
+        let store = f.another().await;
+        store.authenticate_unasked(token).await.unwrap().unwrap();
+        store.authenticate(token).await.unwrap().unwrap();
+        f.clock.advance(Milliseconds::from_minutes(29));
+        assert_eq!(whose(f, token).await, Some(ada), "kept alive by the one who asked");
+        f.clock.advance(Milliseconds::from_minutes(30));
+        assert_eq!(f.another().await.authenticate_unasked(token).await.unwrap(), None);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_link_may_look_whose_it_is() {
+    on_both(async |f| {
+        let store = &f.store;
+        let party = f.party("alpha").await.0;
+        let ada = person(store, KeySubject::Party(party.id), "ada").await;
+        for (purpose, other, lifetime) in [
+            (LinkPurpose::SignIn, LinkPurpose::Invitation, LINK_LIFETIME),
+            (LinkPurpose::Invitation, LinkPurpose::SignIn, INVITATION_LIFETIME),
+        ] {
+            let link = store.issue_link(ada, purpose).await.unwrap();
+            for _ in 0..2 {
+                let of = store.look_at_link(link.expose(), purpose).await.unwrap();
+                assert_eq!(
+                    (of.person, of.subject),
+                    (n("ada"), Subject::Party(party.id, n("alpha")))
+                );
+            }
+            refused(
+                store.look_at_link(link.expose(), other).await,
+                SignInRefusal::LinkInvalid,
+            );
+            refused(store.look_at_link("none", purpose).await, SignInRefusal::LinkInvalid);
+            f.clock.advance(lifetime);
+            refused(
+                store.look_at_link(link.expose(), purpose).await,
+                SignInRefusal::LinkInvalid,
+            );
+        }
+        let link = store.issue_link(ada, LinkPurpose::SignIn).await.unwrap();
+        store.revoke_party(party.id).await.unwrap();
+        let looked = store.look_at_link(link.expose(), LinkPurpose::SignIn).await;
+        refused(looked, SignInRefusal::LinkInvalid);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_has_so_many_sessions_and_a_further_one_ends_the_oldest() {
     on_both(async |f| {
         let ada = person(&f.store, KeySubject::Coordinators, "ada").await;
@@ -314,6 +377,9 @@ async fn an_invitation_binds_once_and_what_is_refused_uses_none_up() {
             SignInRefusal::LinkInvalid,
         );
         assert_eq!(by_account(store, &account("a"), 4, None).await.unwrap().key, ada);
+        // Bound already: nobody's access changes by the invitation, and none is recorded to.
+        let again = store.issue_link(ada, LinkPurpose::Invitation).await.unwrap();
+        by_account(store, &account("a"), 6, Some(again.expose())).await.unwrap();
 
         let late = store.issue_link(ada, LinkPurpose::Invitation).await.unwrap();
         f.clock.advance(INVITATION_LIFETIME);
@@ -341,6 +407,8 @@ async fn an_invitation_binds_once_and_what_is_refused_uses_none_up() {
                 (Action::LinkIssued, "an invitation"),
                 (Action::AccountBound, "by an invitation"),
                 (Action::SignedIn, "by a provider"),
+                (Action::SignedIn, "by a provider"),
+                (Action::LinkIssued, "an invitation"),
                 (Action::SignedIn, "by a provider"),
                 (Action::LinkIssued, "an invitation"),
             ]

@@ -18,7 +18,7 @@ mod stream;
 mod trending;
 
 use axum::extract::DefaultBodyLimit;
-use tocsin_runtime::session_cookie::accept_session;
+use tocsin_runtime::session_cookie::{OwnOrigin, accept_session};
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -104,9 +104,14 @@ pub const PROBLEMS: [ProblemKind; 13] = {
 
 /// The routes, and the description of them.
 pub fn router(state: QueryState) -> (axum::Router, utoipa::openapi::OpenApi) {
+    router_at(state, OwnOrigin::default())
+}
+
+/// As [`router`], where it is known under which address browsers reach them.
+pub fn router_at(state: QueryState, own: OwnOrigin) -> (axum::Router, utoipa::openapi::OpenApi) {
     let recorded = axum::middleware::from_fn_with_state(state.clone(), recorded::recorded);
     // On all of them: a route that is added is recorded without anybody thinking of it.
-    let session = axum::middleware::from_fn(accept_session);
+    let session = axum::middleware::from_fn_with_state(own, accept_session);
     let routes = routes().route_layer(recorded).route_layer(session);
     routes.with_state(state).split_for_parts()
 }

@@ -35,16 +35,19 @@ pub(super) struct AccountsArguments {
     /// From when on events are read, as in RFC 3339: by default from an hour before the family was first seen on.
     #[arg(long)]
     since: Option<String>,
+    /// Go on where an earlier list ended, at the `next` that it told.
+    #[arg(long, conflicts_with = "since")]
+    after: Option<String>,
     /// How many are shown. With --json all are.
     #[arg(long, default_value_t = 100)]
     show: usize,
 }
 
 impl AccountsArguments {
-    /// Reads to the end of what stands there, and puts it together.
-    pub(super) async fn gathered(&self, source: &Source) -> Result<Value> {
+    /// Reads to the end of what stands there, and puts it together. Where a page fails that is not the first, what was gathered before, and why.
+    pub(super) async fn gathered(&self, source: &Source) -> Result<(Value, Option<anyhow::Error>)> {
         let path = format!("/v1/cases/{}/accounts", self.id);
-        let (mut gathered, mut after) = (Gathered::default(), None::<String>);
+        let (mut gathered, mut after) = (Gathered::default(), self.after.clone());
         loop {
             let mut parameters = vec![("limit", PAGE_ACCOUNTS.to_string()), ("order", self.order.clone())];
             parameters.extend(self.platform.clone().map(|platform| ("platform", platform)));
@@ -52,16 +55,26 @@ impl AccountsArguments {
                 Some(after) => parameters.push(("after", after.clone())),
                 None => parameters.extend(self.since.clone().map(|since| ("since", since))),
             }
-            let page: Value = self.page(source, &path, parameters).await?;
-            let goes_on = gathered.take(&page);
-            after = Some(
-                page["next"]
+            let page = self.page(source, &path, parameters).await;
+            let page = page.and_then(|page| {
+                let next = page["next"]
                     .as_str()
                     .context("a page says where it goes on")?
-                    .to_owned(),
-            );
+                    .to_owned();
+                Ok((page, next))
+            });
+            let (page, next) = match page {
+                Ok(page) => page,
+                Err(error) if gathered.pages == 0 => return Err(error),
+                Err(error) => {
+                    let error = error.context("it was not read to the end");
+                    return Ok((gathered.document(&self.order), Some(error)));
+                }
+            };
+            let goes_on = gathered.take(&page);
+            after = Some(next);
             if !goes_on {
-                return Ok(gathered.document(&self.order));
+                return Ok((gathered.document(&self.order), None));
             }
             eprintln!(
                 "{} accounts in {} records, up to {}",
@@ -72,12 +85,12 @@ impl AccountsArguments {
         }
     }
 
-    /// A page, waited for while somebody else of the party reads one.
+    /// A page, waited for while somebody else of the party reads one, or it cannot be read just now.
     async fn page(&self, source: &Source, path: &str, parameters: Vec<(&'static str, String)>) -> Result<Value> {
         for _ in 0..BUSY_TRIES {
             let asked = Sent::Parameters(parameters.clone());
             let answer = source.ask(Method::GET, path, asked).await?;
-            if answer.status != 429 {
+            if ![429, 503].contains(&answer.status) {
                 return answer.document();
             }
             tokio::time::sleep(BUSY_PAUSE).await;
@@ -141,8 +154,22 @@ impl AccountsArguments {
         if gathered["read"]["deleted"] == true {
             out.push_str("Earlier events may be deleted already.\n");
         }
+        if gathered["has_more_members"] == true {
+            out.push_str("The family has more members: those were not looked for.\n");
+        }
+        if gathered["pages"].as_u64().is_some_and(|pages| pages > 1) {
+            let _ = writeln!(
+                out,
+                "Put together from {} pages: an event that was sent again may count once in each.",
+                text(&gathered["pages"])
+            );
+        }
         if gathered["more"] == true {
-            out.push_str("It was not read to the end: ask again, or with --since.\n");
+            let _ = writeln!(
+                out,
+                "It was not read to the end: go on with --after {}",
+                text(&gathered["next"])
+            );
         }
         out
     }
@@ -158,6 +185,7 @@ struct Gathered {
     unread: u64,
     deleted: bool,
     last: Value,
+    pages: u64,
 }
 
 #[derive(Debug, Default)]
@@ -208,6 +236,7 @@ impl Gathered {
             let sum = self.without.entry(text(&without["platform"])).or_default();
             add(sum, counts(&without));
         }
+        self.pages += 1;
         let read = page["read"]["records"].as_u64().unwrap_or(0);
         self.records += read;
         self.unread += page["read"]["unread"].as_u64().unwrap_or(0);
@@ -241,13 +270,13 @@ impl Gathered {
         });
         json!({
             "case": self.last["case"], "family": self.last["family"], "as_of": self.last["as_of"], "members": self.last["members"],
-            "members_left_out": self.last["members_left_out"], "accounts": accounts.collect::<Vec<_>>(),
+            "has_more_members": self.last["has_more_members"], "accounts": accounts.collect::<Vec<_>>(),
             "without_account": without.collect::<Vec<_>>(),
             "read": {
                 "since": self.first["read"]["since"], "until": self.last["read"]["until"], "records": self.records, "unread": self.unread,
                 "deleted": self.deleted,
             },
-            "next": self.last["next"], "more": self.last["more"],
+            "next": self.last["next"], "more": self.last["more"], "pages": self.pages,
         })
     }
 }
@@ -255,6 +284,7 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     //! Goal: pages put together say of each account what it did in all of them, and a page that came no further ends it.
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
 
@@ -276,6 +306,7 @@ mod tests {
             platform: None,
             order: order.to_owned(),
             since: None,
+            after: None,
             show,
         }
     }
@@ -312,10 +343,64 @@ mod tests {
             "2 accounts of yours uploaded members of family cd, as of noon: 2 members looked for in 15 records from ten on.",
             "1 more: --show",
             "Without an account on alpha-video: 3 uploads",
-            "It was not read to the end",
+            "Put together from 3 pages: an event that was sent again may count once in each.",
+            "It was not read to the end: go on with --after 3",
         ] {
             assert!(words.contains(part), "{part} in {words}");
         }
+    }
+
+    /// Answers one request after the other with these, and tells what was asked for.
+    fn answering(answers: Vec<(u16, Value)>) -> (Source, std::thread::JoinHandle<Vec<String>>) {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let source = Source {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            key: "key".to_owned(),
+        };
+        let asked = std::thread::spawn(move || {
+            let answer = |(status, document): (u16, Value)| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 8_192];
+                let length = stream.read(&mut request).unwrap();
+                let body = document.to_string();
+                let head = format!(
+                    "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
+                    body.len()
+                );
+                write!(stream, "{head}\r\n\r\n{body}").unwrap();
+                let request = String::from_utf8_lossy(&request[..length]);
+                request.lines().next().unwrap_or_default().to_owned()
+            };
+            answers.into_iter().map(answer).collect()
+        });
+        (source, asked)
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_just_now_is_waited_for_and_what_fails_in_the_end_takes_nothing_along() {
+        let refused = json!({"code": "internal", "title": "no", "status": 500, "type": "x"});
+        let (source, asked) = answering(vec![
+            (503, refused.clone()),
+            (429, refused.clone()),
+            (200, page("ee", (1, "11", "12"), "7")),
+            (500, refused.clone()),
+        ]);
+        let of = AccountsArguments {
+            after: Some("5".to_owned()),
+            ..arguments("first", 9)
+        };
+        let (told, failed) = of.gathered(&source).await.unwrap();
+        assert!(failed.is_some());
+        assert_eq!(
+            (&told["accounts"][0]["account"], &told["more"], &told["next"]),
+            (&json!("ee"), &json!(true), &json!("7"))
+        );
+        let asked = asked.join().unwrap();
+        assert!(asked[..3].iter().all(|asked| asked.contains("after=5")), "{asked:?}");
+        assert!(asked[3].contains("after=7"), "{asked:?}");
+        let (source, _asked) = answering(vec![(500, refused)]);
+        assert!(arguments("first", 9).gathered(&source).await.is_err());
     }
 
     #[test]

@@ -297,8 +297,9 @@ impl CaseCommand {
                 return self.api.show(&told, unconfirmed_text);
             }
             Step::Accounts(asked) => {
-                let accounts = asked.gathered(source).await?;
-                return self.api.show(&accounts, |accounts| asked.text(accounts));
+                let (accounts, failed) = asked.gathered(source).await?;
+                self.api.show(&accounts, |accounts| asked.text(accounts))?;
+                return failed.map_or(Ok(()), Err);
             }
             Step::Acknowledgements { id } => {
                 let told = source.get(&step_path(id, "acknowledgements")).await?.document()?;

@@ -1,8 +1,10 @@
+use std::net::SocketAddr;
+
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use tocsin_casework::Team;
 use tocsin_model::{KeyId, Name};
-use tocsin_store::{Account, KeySubject, LinkPurpose, OneTimeLink, Role, Store};
+use tocsin_store::{Account, KeySubject, LinkPurpose, Role, Store};
 
 use super::key::{RoleArgument, tell_new_key};
 use crate::config::Config;
@@ -124,21 +126,23 @@ impl PersonCommand {
                 }
             }
             PersonCommand::Link { name, team } => {
+                let here = base(config)?;
                 let key = key_of(&store, team.resolve(&store).await?, name).await?;
                 let link = store.issue_link(key, LinkPurpose::SignIn).await?;
                 eprintln!("Good once and for ten minutes, for {name}:");
-                println!("{}", public(config, "/v1/sign-in/link?link=", &link));
+                println!("{here}/v1/sign-in/link?link={}", link.expose());
             }
             PersonCommand::Invite { name, team } => {
                 if config.dispatcher.sign_in.issuer.is_empty() {
                     bail!("dispatcher.sign_in.issuer names no OpenID provider: `tocsin person link` needs none");
                 }
+                let here = base(config)?;
                 let key = key_of(&store, team.resolve(&store).await?, name).await?;
                 let link = store.issue_link(key, LinkPurpose::Invitation).await?;
                 eprintln!(
                     "Good once and for a day, for {name} alone: whoever signs in with it is {name} from then on:"
                 );
-                println!("{}", public(config, "/v1/sign-in?invitation=", &link));
+                println!("{here}/v1/sign-in?invitation={}", link.expose());
             }
             PersonCommand::Bind {
                 name,
@@ -168,14 +172,17 @@ impl PersonCommand {
     }
 }
 
-/// The address of a link, as browsers reach this deployment.
-fn public(config: &Config, path: &str, link: &OneTimeLink) -> String {
+/// Where browsers reach this deployment and keep its cookies, which they do over TLS and on this machine alone.
+fn base(config: &Config) -> Result<String> {
     let sign_in = &config.dispatcher.sign_in;
-    let here = match sign_in.public_url.is_empty() {
-        true => format!("http://{}", config.http.listen),
-        false => String::new(),
-    };
-    format!("{here}{}", sign_in.public(&format!("{path}{}", link.expose())))
+    if !sign_in.public_url.is_empty() {
+        return Ok(sign_in.public(""));
+    }
+    let listen: SocketAddr = config.http.listen.parse()?;
+    if !listen.ip().is_loopback() || listen.port() == 0 {
+        bail!("dispatcher.sign_in.public_url does not say where browsers reach this deployment, over TLS");
+    }
+    Ok(format!("http://{listen}"))
 }
 
 async fn key_of(store: &Store, subject: KeySubject, name: &Name) -> Result<KeyId> {
@@ -184,4 +191,26 @@ async fn key_of(store: &Store, subject: KeySubject, name: &Name) -> Result<KeyId
     let key = valid.into_iter().find(|key| key.person.as_ref() == Some(name));
     key.map(|key| key.id)
         .ok_or_else(|| anyhow::anyhow!("{name} has no valid key in this team"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_is_printed_that_cannot_work() {
+        let mut config = Config::default();
+        for (listen, public_url, wanted) in [
+            ("127.0.0.1:8340", "", Some("http://127.0.0.1:8340")),
+            ("[::1]:8340", "", Some("http://[::1]:8340")),
+            ("0.0.0.0:8340", "", None),
+            ("10.0.0.1:8340", "", None),
+            ("127.0.0.1:0", "", None),
+            ("0.0.0.0:8340", "https://bell.example/", Some("https://bell.example")),
+        ] {
+            config.http.listen = listen.to_owned();
+            config.dispatcher.sign_in.public_url = public_url.to_owned();
+            assert_eq!(base(&config).ok().as_deref(), wanted, "{listen}");
+        }
+    }
 }

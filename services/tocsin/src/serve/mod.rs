@@ -182,7 +182,59 @@ pub fn description() -> OpenApi {
     for part in start::descriptions() {
         description.merge(part);
     }
+    describe_sessions(&mut description);
     description
+}
+
+/// Says of every route that takes a key that it takes a session as well, and of every command that one with a cookie is taken from pages of this origin.
+fn describe_sessions(description: &mut OpenApi) {
+    use utoipa::openapi::path::Operation;
+    use utoipa::openapi::security::SecurityRequirement;
+    use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+    let by_key = SecurityRequirement::new("api_key", [""; 0]);
+    let by_session = SecurityRequirement::new("session", [""; 0]);
+    let tell = |operation: &mut Operation, is_command: bool| {
+        let Some(security) = operation.security.as_mut().filter(|all| all.contains(&by_key)) else {
+            return;
+        };
+        if !security.contains(&by_session) {
+            security.push(by_session.clone());
+        }
+        if !is_command {
+            return;
+        }
+        let refused = operation.responses.responses.entry("403".to_owned());
+        let refused = refused.or_insert_with(|| {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            let response = ResponseBuilder::new().content("application/problem+json", problem);
+            RefOr::T(response.build())
+        });
+        if let RefOr::T(response) = refused
+            && !response.description.contains("this origin")
+        {
+            let before = match response.description.as_str() {
+                "" => String::new(),
+                before => format!("{before}; "),
+            };
+            response.description =
+                format!("{before}with a cookie also `cross_site`: no page of this origin asks for it");
+        }
+    };
+    for (path, item) in &mut description.paths.paths {
+        // The gateway takes no cookie.
+        if path == "/v1/events" {
+            continue;
+        }
+        for operation in [&mut item.get, &mut item.head].into_iter().flatten() {
+            tell(operation, false);
+        }
+        for operation in [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+            .into_iter()
+            .flatten()
+        {
+            tell(operation, true);
+        }
+    }
 }
 
 fn base_description() -> OpenApi {

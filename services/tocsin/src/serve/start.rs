@@ -128,7 +128,7 @@ fn query(process: &mut Process) -> anyhow::Result<()> {
         readiness: process.readiness.flag("query", "reading the state of the key groups"),
     };
     let state = tocsin_query::spawn(parts, &mut process.roles)?;
-    let (router, _) = tocsin_query::router(state);
+    let (router, _) = tocsin_query::router_at(state, process.config.dispatcher.sign_in.own_origin());
     process.add_routes(router);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, TopicSpec};
-use tocsin_model::{AccountPseudonym, Algorithm, ContentHash, Event, EventId, Kind, Sharing, Surface};
+use tocsin_model::{AccountPseudonym, Algorithm, ContentHash, Event, EventId, Kind, Milliseconds, Sharing, Surface};
 use tocsin_wire::event::{encode_batch, encode_single_object};
 use tocsin_wire::osprey::Mapping;
 
@@ -14,6 +14,7 @@ const PARTITIONS: u32 = 3;
 
 struct Bench {
     log: EmbeddedLog,
+    kept_from: Timestamp,
     _directory: tempfile::TempDir,
 }
 
@@ -51,6 +52,7 @@ impl Bench {
         let log = EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap();
         let bench = Bench {
             log,
+            kept_from: Timestamp(i64::MAX),
             _directory: directory,
         };
         let spec = TopicSpec {
@@ -103,6 +105,7 @@ impl Bench {
             platforms: BTreeMap::from([("alpha-video".to_owned(), PlatformId(1))]),
             members: HashSet::from([key().content_id(&content())]),
             begin,
+            kept_from: self.kept_from,
             order: UploaderOrder::First,
         };
         read(&self.log, (form, &key()), &asked, limits, is_called_off)
@@ -256,10 +259,29 @@ fn what_is_deleted_already_is_told() {
 }
 
 #[test]
+fn what_nothing_is_missing_of_is_not_called_deleted() {
+    let mut bench = Bench::new();
+    bench.append(0, vec![encode_single_object(&upload(1))]);
+    bench.append(1, vec![encode_single_object(&upload(2))]);
+    let received = bench.read(FROM_THE_BEGINNING, LIMITS).until.unwrap();
+    bench.log.enforce_retention(i64::MAX / 2).unwrap();
+    // Partition 0 is idle since, and 1 is not.
+    bench.append(1, vec![encode_single_object(&upload(3))]);
+    bench.kept_from = received + Milliseconds(1_000);
+    let deleted = |since: Timestamp| bench.read(Begin::Since(since), LIMITS).deleted;
+    assert!(deleted(received));
+    assert!(deleted(bench.kept_from - Milliseconds(1)));
+    assert!(!deleted(bench.kept_from), "all of it is kept");
+    assert!(!deleted(bench.kept_from + Milliseconds::from_minutes(60)));
+    assert_eq!(bench.read(Begin::Since(received), LIMITS).accounts.len(), 1);
+}
+
+#[test]
 fn a_party_without_a_topic_sent_nothing_and_a_new_partition_is_read_from_its_beginning() {
     let directory = tempfile::tempdir().unwrap();
     let empty = Bench {
         log: EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap(),
+        kept_from: Timestamp(i64::MAX),
         _directory: directory,
     };
     let page = empty.read(FROM_THE_BEGINNING, LIMITS);

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, IntoResponses};
 use super::access::Access;
 use super::refused::Refused;
 use super::{answered, html};
+use crate::reporting::Made;
 use crate::{Dispatcher, problems};
 
 use documents::ReportDocument;
@@ -180,10 +181,14 @@ impl Dispatcher {
         }
     }
 
+    /// A place for what is read for a report, until it is dropped.
+    pub(super) fn begin_report(&self, team: Team) -> Result<Made, Problem> {
+        let made = self.reports.begin(team);
+        made.ok_or_else(|| Problem::new(problems::REPORTS_BUSY).with_retry_after_s(5))
+    }
+
     async fn tally(&self, team: Team, period: Period) -> Result<Tally, Problem> {
-        let Ok(_permit) = self.reports.try_acquire() else {
-            return Err(Problem::new(problems::REPORTS_BUSY).with_retry_after_s(5));
-        };
+        let _made = self.begin_report(team)?;
         let tally = self.store.tally(team, period).await;
         tally.map_err(|error| problems::of_store(&error))
     }

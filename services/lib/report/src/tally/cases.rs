@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::ClockKind;
-use tocsin_model::{Name, PlatformId, Verdict};
+use tocsin_model::{PlatformId, Verdict};
 
 use crate::day::Period;
 use crate::row::{CaseRow, ContentKind};
@@ -38,7 +38,7 @@ pub(crate) struct Cases {
 
 impl Cases {
     /// Whether it counts as a case of its own.
-    pub(crate) fn take(&mut self, row: &CaseRow, period: &Period, platforms: &BTreeMap<PlatformId, Name>) -> bool {
+    pub(crate) fn take(&mut self, row: &CaseRow, period: &Period, named: &BTreeSet<PlatformId>) -> bool {
         if !period.holds(row.opened_at) {
             return false;
         }
@@ -48,17 +48,18 @@ impl Cases {
         }
         *self
             .opened
-            .entry((row.kind, Found::of(row, period, platforms)))
+            .entry((row.kind, Found::of(row, period, named)))
             .or_default() += 1;
         let rang = period.known(row.alert_at).is_some();
         match row.verdict {
             Some(verdict) => *self.decided.entry((verdict, rang)).or_default() += 1,
             None => {
                 *self.undecided.entry(rang).or_default() += 1;
-                // What is in the queue since before the end was open at the end. What is closed by an alert of before was closed.
+                // What is in the queue since before the end was open at the end. What is closed by an alert of before was closed. Of what was decided
+                // since it is not kept whether it was closed before.
                 if row.closed_by.is_some_and(|at| at < period.ends()) {
                     self.closed += 1;
-                } else if row.waiting_since >= period.ends() || row.closed_by.is_some() {
+                } else if row.waiting_since >= period.ends() || row.closed_by.is_some() || row.is_decided {
                     self.perhaps_closed += 1;
                 }
             }
@@ -84,13 +85,13 @@ impl Found {
         }
     }
 
-    fn of(row: &CaseRow, period: &Period, platforms: &BTreeMap<PlatformId, Name>) -> Found {
+    fn of(row: &CaseRow, period: &Period, named: &BTreeSet<PlatformId>) -> Found {
         let Some(rang) = period.known(row.alert_at) else {
             return Found::ByNotice;
         };
         let told = row.clocks.iter().filter_map(|(platform, kind, at)| {
             let is_told = matches!(kind, ClockKind::FirstReport | ClockKind::Notice);
-            (is_told && platforms.contains_key(&platform)).then_some(at)
+            (is_told && named.contains(&platform)).then_some(at)
         });
         match period.known(told.chain(row.noticed_at).min()) {
             None => Found::NeverReported,

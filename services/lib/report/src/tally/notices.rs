@@ -15,6 +15,8 @@ pub(crate) struct Notices {
     pub by_outcome: BTreeMap<(i64, i64), u64>,
     /// Of a kind whose time ran: whether it was answered in time.
     pub in_time: BTreeMap<(i64, bool), u64>,
+    /// Of a kind whose time ran anew after the end: whether it was over, or did not run, at the end is not kept.
+    pub perhaps_late: BTreeMap<i64, u64>,
     /// Orders that were neither carried out nor taken back at the end while their time did not run, by the ground.
     pub not_carried_out: BTreeMap<i64, u64>,
     /// From the receipt to the answer, in milliseconds.
@@ -27,6 +29,7 @@ impl Notices {
             by_authority: Names::new(),
             by_outcome: BTreeMap::new(),
             in_time: BTreeMap::new(),
+            perhaps_late: BTreeMap::new(),
             not_carried_out: BTreeMap::new(),
             to_answer: BTreeMap::new(),
         }
@@ -47,8 +50,13 @@ impl Notices {
         }
         let suspended = row.suspended.filter(|(_, at)| *at < period.ends());
         match (row.due_at, suspended) {
+            // It ran out before it was suspended.
+            (Some(due), Some((_, at))) if at > due => *self.in_time.entry((kind, false)).or_default() += 1,
             // Its time did not run out.
             (_, Some(_)) | (None, _) => {}
+            (Some(_), None) if row.ran_anew_at.is_some_and(|at| at >= period.ends()) => {
+                *self.perhaps_late.entry(kind).or_default() += 1;
+            }
             (Some(due), None) => {
                 let is_in_time = match answered {
                     Some((_, at)) => Some(at <= due),
@@ -65,6 +73,20 @@ impl Notices {
         {
             *self.not_carried_out.entry(ground as i64).or_default() += 1;
         }
+    }
+}
+
+impl Notices {
+    /// Orders not carried out, by the ground: between how many.
+    pub(crate) fn orders_not_carried_out(&self) -> Vec<(i64, (u64, u64))> {
+        let order = NoticeKind::RemovalOrder as i64;
+        let perhaps = self.perhaps_late.get(&order).copied().unwrap_or(0);
+        let grounds = SuspensionGround::ALL.iter().map(|ground| *ground as i64);
+        let counted = grounds.map(|ground| {
+            let low = self.not_carried_out.get(&ground).copied().unwrap_or(0);
+            (ground, (low, low + perhaps))
+        });
+        counted.filter(|(_, (_, high))| *high > 0).collect()
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) struct Participation {
 /// One party's part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OfParty {
-    pub invited: u64,
+    /// Between how many.
+    pub invited: (u64, u64),
     pub acknowledged: u64,
     /// From the invitation to the acknowledgement, in milliseconds.
     pub to_acknowledge: Quantities,
@@ -33,11 +34,14 @@ pub(crate) enum PartState {
 
 impl Participation {
     pub(crate) fn take(&mut self, party: PartyId, row: &ParticipationRow, period: &Period) {
-        if !period.holds(row.declared_at) || row.invited_at >= period.ends() {
+        if !period.holds(row.declared_at) {
             return;
         }
         let of = self.of.entry(party).or_default();
-        of.invited += 1;
+        // Of whoever was invited again the first time is not kept; whoever said that it takes part had been invited.
+        let is_invited = row.invited_at < period.ends() || period.known(row.acknowledged_at).is_some();
+        of.invited.0 += u64::from(is_invited);
+        of.invited.1 += 1;
         if let Some(at) = period.known(row.acknowledged_at) {
             of.acknowledged += 1;
             let took = u64::try_from(at.0.saturating_sub(row.invited_at.0)).unwrap_or(0);

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use tocsin_casework::Awaits;
-use tocsin_model::{PlatformId, Verdict};
+use tocsin_model::{PlatformId, Timestamp, Verdict};
 
 use crate::day::Period;
 use crate::quantities::Quantities;
-use crate::row::RemovalRow;
+use crate::row::{Ordered, RemovalRow};
 
 /// Sizes of what was posted before it was removed: from this many on, up to before the next.
 pub(crate) const COPIES_FROM: [(u64, &str); 6] = [
@@ -23,27 +23,30 @@ pub(crate) struct Removals {
     pub on: BTreeMap<PlatformId, OnPlatform>,
 }
 
+/// What was removed, by whether it was ordered, and whether the verdict is violating.
+type Removed = BTreeMap<(Ordered, bool), u64>;
+
 /// Members of decided families on one platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OnPlatform {
-    /// Of which the last confirmation of their removal fell into the days: by whether an order came before, and whether the verdict is violating.
-    pub removed: BTreeMap<(bool, bool), u64>,
+    /// Of which the last confirmation of their removal fell into the days.
+    pub removed: Removed,
     /// Of which one may have fallen into them before the last one, or before copies came again.
-    pub perhaps_removed: BTreeMap<(bool, bool), u64>,
+    pub perhaps_removed: Removed,
     /// Removals that were counted of the former.
     pub removals: u64,
     /// Copies that were counted of them at the confirmation.
     pub copies: Quantities,
     /// How many of them had so many copies, by the places of [`COPIES_FROM`].
     pub sizes: [u64; COPIES_FROM.len()],
-    /// Copies that came after a confirmation, of the former.
-    pub returned: u64,
+    /// Copies that came after a confirmation: of those that were removed, and with those that perhaps were.
+    pub returned: (u64, u64),
     /// Of which the recommendation was sent again without a person.
-    pub recommended_again: u64,
-    /// Whose decision went out in the days, and which are not confirmed and never were.
-    pub never_confirmed: u64,
+    pub recommended_again: (u64, u64),
+    /// Whose decision went out in the days, and which were not confirmed by their end.
+    pub never_confirmed: (u64, u64),
     /// Of which what was removed before was restored.
-    pub restored: u64,
+    pub restored: (u64, u64),
 }
 
 impl Removals {
@@ -52,12 +55,33 @@ impl Removals {
             return;
         }
         let on = self.on.entry(row.platform).or_default();
+        let is_later = |at: Timestamp| at >= period.ends();
         let is_confirmed_then = row.confirmed_at.is_some_and(|at| period.holds(at));
+        // The time of a confirmation before the last one is not kept; there was none if no copy came after one.
+        let is_perhaps = match row.confirmed_at {
+            None => row.settled.is_some() || row.returned > 0,
+            Some(at) => is_later(at) && row.returned > 0,
+        };
+        let count = |of: &mut (u64, u64), (is_certain, is_perhaps): (bool, bool), count: u64| {
+            of.0 += if is_certain { count } else { 0 };
+            of.1 += if is_certain || is_perhaps { count } else { 0 };
+        };
         if row.awaits == Awaits::Restore {
-            on.restored += u64::from(is_confirmed_then);
+            count(&mut on.restored, (is_confirmed_then, is_perhaps), 1);
             return;
         }
-        let key = (row.is_ordered, row.verdict == Verdict::Violating);
+        count(&mut on.returned, (is_confirmed_then, is_perhaps), row.returned);
+        let again = row.recommended_at;
+        let is_again = (again.is_some_and(|at| period.holds(at)), again.is_some_and(is_later));
+        count(&mut on.recommended_again, is_again, 1);
+        if period.holds(row.out_at) && !row.is_decided_again {
+            let is_never = !is_perhaps && row.confirmed_at.is_none_or(is_later);
+            count(&mut on.never_confirmed, (is_never, is_perhaps), 1);
+        }
+        if row.is_counted {
+            return;
+        }
+        let key = (row.ordered, row.verdict == Verdict::Violating);
         if is_confirmed_then {
             let (copies, removals) = row.settled.unwrap_or_default();
             *on.removed.entry(key).or_default() += 1;
@@ -67,27 +91,30 @@ impl Removals {
             if let Some(count) = on.sizes.get_mut(size) {
                 *count += 1;
             }
-            on.returned += row.returned;
-        } else if row.settled.is_some() && row.confirmed_at.is_none_or(|at| at >= period.ends()) {
-            // The time of a confirmation before the last one is not kept.
+        } else if is_perhaps {
             *on.perhaps_removed.entry(key).or_default() += 1;
         }
-        on.recommended_again += u64::from(row.recommended_at.is_some_and(|at| period.holds(at)));
-        on.never_confirmed +=
-            u64::from(row.settled.is_none() && row.confirmed_at.is_none() && period.holds(row.out_at));
     }
 }
 
 impl OnPlatform {
-    /// Between how many were removed in the days, of those that `which` says by whether they were ordered and violating.
-    pub(crate) fn removed(&self, which: impl Fn(bool, bool) -> bool) -> (u64, u64) {
-        let sum = |counts: &BTreeMap<(bool, bool), u64>| {
+    /// Between how many were removed in the days.
+    pub(crate) fn removed(&self) -> (u64, u64) {
+        let low = self.removed.values().sum();
+        (low, low + self.perhaps_removed.values().sum::<u64>())
+    }
+
+    /// Between how many of them were found violating, and removed without an order.
+    pub(crate) fn removed_after_measures(&self) -> (u64, u64) {
+        let sum = |counts: &Removed, is_one: &dyn Fn(Ordered) -> bool| {
             let counted = counts
                 .iter()
-                .filter(|((ordered, violating), _)| which(*ordered, *violating));
+                .filter(|((ordered, violating), _)| *violating && is_one(*ordered));
             counted.map(|(_, count)| count).sum::<u64>()
         };
-        let low = sum(&self.removed);
-        (low, low + sum(&self.perhaps_removed))
+        let low = sum(&self.removed, &|ordered| ordered == Ordered::No);
+        // What was perhaps removed may have been so before the order.
+        let high = sum(&self.removed, &|ordered| ordered != Ordered::Yes) + sum(&self.perhaps_removed, &|_| true);
+        (low, high)
     }
 }

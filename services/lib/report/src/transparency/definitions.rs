@@ -19,7 +19,7 @@ pub(super) const CASES: [Definition; 7] = [
     },
     Definition {
         name: "decided",
-        counts: "cases of `opened` that had a decision at the end of the days, by the verdict that was made last; decisions that were taken back before they went out are none",
+        counts: "cases of `opened` that had a decision at the end of the days, by the verdict that a person made last; decisions that were taken back before they went out are none",
         from: "the team's cases and decisions",
         bound: "exact as the store says",
         unit: "cases",
@@ -35,7 +35,7 @@ pub(super) const CASES: [Definition; 7] = [
         name: "closed_unreviewed",
         counts: "cases of `undecided` that were closed at the end because the spread had subsided with little left to prevent",
         from: "the team's cases, and the time of their last alert",
-        bound: "the upper number has those in it that came back since, of which it is not kept whether they were closed",
+        bound: "the upper number has those in it that came back or were decided since, of which it is not kept whether they were closed",
         unit: "cases",
     },
     Definition {
@@ -57,7 +57,7 @@ pub(super) const CASES: [Definition; 7] = [
 pub(super) const DECISIONS: [Definition; 3] = [
     Definition {
         name: "decisions",
-        counts: "decisions that were made on these days, by verdict and recommended action; a case that is decided again has several",
+        counts: "decisions that people made on these days, by verdict and recommended action; a case that is decided again has several. Marks of the machine, where families with contrary decisions become one, are none",
         from: "the team's decisions that were not taken back before they went out",
         bound: "decisions about cases that went into another by the end are not among them, but for those that were carried into it",
         unit: "decisions",
@@ -66,7 +66,7 @@ pub(super) const DECISIONS: [Definition; 3] = [
         name: "labelled",
         counts: "the same decisions, by the rule that the decision names as its policy, what the content is, and the verdict",
         from: "the team's decisions that were not taken back before they went out",
-        bound: "the first 200 policies by their bytes are told one by one, what names others as `others`",
+        bound: "the first 200 policies by their bytes are told one by one, what names others as `labels` `others`, and what names none as `labels` `none named`",
         unit: "decisions",
     },
     Definition {
@@ -83,19 +83,19 @@ pub(super) const FROM_EVENTS: &str = "the platforms' events about members of dec
 /// Also what the report on terrorist content says.
 pub(crate) const MEMBERS_REMOVED: Definition = Definition {
     name: "members_removed",
-    counts: "contents, each on each platform, of which the platform's events say that it removed all known copies after a decision that recommends so",
+    counts: "contents, each on each platform, of which the platform's events say that it removed all known copies after a decision that recommends so: each once, however often it was decided",
     from: FROM_EVENTS,
     bound: "by the time of the last confirmation, which alone is kept: the upper number has what was confirmed again later, or is no more because copies came. What an appeal took \
-            out of a decision is not among them, nor what was neither hot nor among the latest 4,096 decisions that are followed",
+            out of a decision is not among them, also if that was after the last day, nor what was neither hot nor among the latest 4,096 decisions that are followed",
     unit: "contents on a platform",
 };
 
 /// Also what the report on terrorist content says.
 pub(crate) const RETURNED: Definition = Definition {
     name: "returned",
-    counts: "copies that were posted after the removal of their content was confirmed, of the contents of the lower number of `members_removed`",
+    counts: "copies that were posted after the removal of their content was confirmed, of the contents of `members_removed`",
     from: FROM_EVENTS,
-    bound: "all that are known by now, also of after the last day; blocked uploads are none",
+    bound: "all that are known by now, also of after the last day; the lower number has those of the lower number of `members_removed`, the upper those of the upper; blocked uploads are none",
     unit: "copies",
 };
 
@@ -104,7 +104,7 @@ pub(crate) const RECOMMENDED_AGAIN: Definition = Definition {
     name: "recommended_again",
     counts: "contents, each on each platform, that came again and whose removal was recommended again without a person, as the party chose",
     from: "the deliveries that were made for it",
-    bound: "by the last time; at most once in 10 minutes",
+    bound: "at most once in 10 minutes; the last time alone is kept: the upper number has those for which it was after the last day",
     unit: "contents on a platform",
 };
 
@@ -142,16 +142,16 @@ pub(super) const REMOVALS: [Definition; 9] = [
     RECOMMENDED_AGAIN,
     Definition {
         name: "never_confirmed",
-        counts: "contents, each on each platform, of decisions that went out on these days and recommend removal, whose removal was never confirmed",
+        counts: "contents, each on each platform, of decisions that went out on these days and recommend removal, whose removal was not confirmed by their end; of what was decided again on these days, by the later decision",
         from: FROM_EVENTS,
-        bound: "as is known by now: it may be confirmed yet",
+        bound: "the upper number has those of which copies came after a confirmation: whether that was by the end is not kept",
         unit: "contents on a platform",
     },
     Definition {
         name: "members_restored",
         counts: "contents, each on each platform, of which the platform's events say that what was removed was restored after a decision was reversed",
         from: FROM_EVENTS,
-        bound: "by the time of the last confirmation",
+        bound: "by the time of the last confirmation, which alone is kept: the upper number has those of which more was removed after one",
         unit: "contents on a platform",
     },
 ];
@@ -194,6 +194,10 @@ pub(super) const TIMES: [Definition; 5] = [
     },
 ];
 
+/// Also what the report on terrorist content says.
+pub(crate) const NOT_CARRIED_OUT_BOUND: &str = "by the last suspension: one that ended before the last day was over is not kept. The upper number has, under every ground, those whose time ran anew after that day: \
+     whether it was suspended at its end, and why, is not kept";
+
 pub(super) const NOTICES: [Definition; 5] = [
     Definition {
         name: "notices",
@@ -206,14 +210,15 @@ pub(super) const NOTICES: [Definition; 5] = [
         name: "notices_by_authority",
         counts: "the same, by who sent them, as it was filed",
         from: "the notices that were filed for the team",
-        bound: "the first 200 names by their bytes are told one by one, the others as `others`; two spellings are two names",
+        bound: "the first 200 names by their bytes are told one by one, the others as `authorities` `others`; two spellings are two names",
         unit: "notices",
     },
     Definition {
         name: "due",
         counts: "the same, of those whose time ran: `in_time` if answered until they were due, `late` if later, or not by the end of the days",
         from: "the notices that were filed for the team; an order is due an hour after its receipt",
-        bound: "those whose time was suspended at the end, as far as it still is, and those not due yet, are not among them. A time that ran anew counts by its last end",
+        bound: "those whose time was suspended at the end, as far as it still is and was not over before, and those not due yet, are not among them. A time that ran anew counts by its last end; where it \
+                ran anew after the last day, the upper number has it",
         unit: "notices",
     },
     Definition {
@@ -221,7 +226,7 @@ pub(super) const NOTICES: [Definition; 5] = [
         counts: "removal orders received on these days that were neither carried out nor withdrawn by their end while their time was suspended, by the ground: impossible (Regulation (EU) 2021/784, Art. 3(7)), \
                  manifest errors or insufficient information (Art. 3(8))",
         from: "the notices that were filed for the team",
-        bound: "by the last suspension: one that ended before is not kept",
+        bound: NOT_CARRIED_OUT_BOUND,
         unit: "notices",
     },
     Definition {
@@ -287,7 +292,7 @@ pub(super) const PARTICIPATION: [Definition; 4] = [
         name: "invited",
         counts: "incidents to which the party was invited. In the coordinators' report only parties are named that agreed to be, and nothing is told of others",
         from: INCIDENTS,
-        bound: "exact as the store says",
+        bound: "the last invitation alone is kept: the upper number has those to which the party was invited again, or first, after the last day",
         unit: "incidents",
     },
     Definition {
@@ -308,7 +313,7 @@ pub(super) const PARTICIPATION: [Definition; 4] = [
         name: "parts",
         counts: "parts in tasks that were given to it, by whether they were done until they were due, later, not by the end of the days, or were not due by then",
         from: INCIDENTS,
-        bound: "as the party itself said that they were done",
+        bound: "as the party itself said that they were done. What was given after it left is not among them; of a party that was invited again, what was given before counts from the last invitation on",
         unit: "parts",
     },
 ];

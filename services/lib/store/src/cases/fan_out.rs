@@ -21,7 +21,7 @@ pub const FAN_OUT_MAX: usize = 1_000;
 const ROWS_PER_STATEMENT: usize = 200;
 
 /// No appeal took the member (`member_decisions m`) out of what the team decided up to its decision (`decisions d`).
-pub(super) const IS_NOT_EXCEPTED: &str = "NOT EXISTS (SELECT 1 FROM appeal_exceptions x WHERE x.team = m.team AND x.content = m.content AND x.excepted_at >= d.decided_at)";
+const IS_NOT_EXCEPTED: &str = "NOT EXISTS (SELECT 1 FROM appeal_exceptions x WHERE x.team = m.team AND x.content = m.content AND x.excepted_at >= d.decided_at)";
 
 /// A decision whose family's members are to be told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,12 +295,12 @@ async fn write(
     let mut rows = Vec::with_capacity(members.len());
     for member in members {
         let first = values.len() + 1;
-        rows.push(format!("($1, ${first}, $2, ${}, $3)", first + 1));
+        rows.push(format!("($1, ${first}, $2, ${}, $3, $4)", first + 1));
         values.extend([member.content.to_string().into(), member.said_at.into()]);
     }
     let sql = format!(
-        "INSERT INTO member_decisions (team, content, decision_id, said_at, told_at) VALUES {} ON CONFLICT (team, content) DO UPDATE \
-         SET decision_id = excluded.decision_id, told_at = excluded.told_at, \
+        "INSERT INTO member_decisions (team, content, decision_id, said_at, told_at, belongs_to) VALUES {} ON CONFLICT (team, content) DO UPDATE \
+         SET decision_id = excluded.decision_id, told_at = excluded.told_at, belongs_to = excluded.belongs_to, \
          said_at = CASE WHEN member_decisions.said_at > excluded.said_at THEN member_decisions.said_at ELSE excluded.said_at END \
          WHERE member_decisions.decision_id <> excluded.decision_id \
          AND (member_decisions.said_at <= excluded.said_at OR member_decisions.content = $4) RETURNING content",
@@ -332,7 +332,7 @@ pub(super) fn family(row: &Row) -> Result<FamilyId, StoreError> {
         .ok_or(StoreError::Malformed { field: "family" })
 }
 
-fn content(row: &Row) -> Result<ContentId, StoreError> {
+pub(super) fn content(row: &Row) -> Result<ContentId, StoreError> {
     let text = row.text("content").map_err(StoreError::database("read a member"))?;
     ContentId::parse(&text).ok_or(StoreError::Malformed { field: "content" })
 }

@@ -13,7 +13,7 @@ use crate::{Store, StoreError};
 /// How many families are asked for at a time.
 pub const FAMILIES_MAX: usize = 1_000;
 /// Who merges and splits: nobody.
-const NOBODY: KeyId = KeyId(0);
+pub(crate) const NOBODY: KeyId = KeyId(0);
 /// A case went into one that went into one ...: so many steps are followed, and what is farther waits.
 const STEPS_MAX: usize = 16;
 
@@ -167,6 +167,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
                 if inserted.map_err(StoreError::database("open the case of a family"))? == 0 {
                     return Ok(Carried::Later);
                 }
+                came_from(transaction, ("cases", "case_id"), &heir.id.to_string(), own.id).await?;
                 heir
             }
             _ => return Ok(Carried::Alone),
@@ -212,6 +213,8 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         };
         remaining.decision = Some(decision.clone());
         write_decision(transaction, &remaining, &decision, now).await?;
+        let id = format!("{:032x}", decision.id.0);
+        came_from(transaction, ("decisions", "decision_id"), &id, own.id).await?;
     }
     if effects.is_disputed {
         let dispute = CaseDecision {
@@ -236,6 +239,20 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         cases: Box::new([own, remaining]),
         effects,
     })
+}
+
+/// Keeps of which case a row that a merge wrote is a copy.
+async fn came_from(
+    transaction: &mut Transaction,
+    (table, column): (&str, &str),
+    id: &str,
+    from: CaseId,
+) -> Result<(), StoreError> {
+    let sql = format!("UPDATE {table} SET carried_from = $2 WHERE {column} = $1");
+    let written = transaction.execute(&sql, &[id.into(), from.to_string().into()]).await;
+    written
+        .map(drop)
+        .map_err(StoreError::database("keep where a copy came from"))
 }
 
 /// What first happened on a platform to one of two cases that became one first happened to both. A case keeps its own for when it parts again.

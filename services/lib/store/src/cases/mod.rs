@@ -4,6 +4,7 @@
 mod acknowledgement;
 mod acknowledgement_rows;
 mod awaiting;
+mod belonging;
 mod care;
 mod claim;
 mod clocks;
@@ -35,6 +36,7 @@ pub use awaiting::{
     UnconfirmedDecision, UnconfirmedMember,
 };
 pub(crate) use awaiting::{begin_awaiting, end_awaiting};
+pub use belonging::Belonging;
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub(crate) use clocks::{clock, note_clock};
@@ -47,7 +49,7 @@ pub(crate) use history::{Step, write_step};
 pub(crate) use locked::locked;
 pub use members::CaseContents;
 pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
-pub(crate) use merge::{end_of, of_family};
+pub(crate) use merge::{NOBODY, end_of, of_family};
 pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, time_if_any, update, verdict};
 pub use standings::{Followed, STANDINGS_MAX};

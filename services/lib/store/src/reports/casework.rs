@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use tocsin_casework::{Awaits, PlatformClocks, Resting};
-use tocsin_model::{PlatformId, RecommendedAction, Timestamp, Verdict};
-use tocsin_report::{CaseRow, ContentKind, DecisionRow, RemovalRow};
+use tocsin_model::{Milliseconds, PlatformId, RecommendedAction, Timestamp, Verdict};
+use tocsin_report::{CaseRow, ContentKind, DecisionRow, Ordered, RemovalRow};
 
 use super::Reading;
-use crate::cases::{clock, time_if_any, verdict};
+use crate::cases::{FOLLOWED_FOR, NOBODY, clock, time_if_any, verdict};
 use crate::database::{Row, Transaction, Value, values_from};
 use crate::decision_json::grounds_from_json;
 use crate::party::number;
@@ -20,6 +20,47 @@ const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS h
 /// A case (`cases c`) that did not go into another before `$3`.
 const STANDS: &str = "(c.merged_into IS NULL OR c.merged_at >= $3)";
 
+/// A row of this alias that is no copy of one which stood at `$3` on its own, and counts there.
+fn is_no_copy(alias: &str) -> String {
+    format!(
+        "({alias}.carried_from IS NULL OR NOT EXISTS (SELECT 1 FROM cases f WHERE f.case_id = {alias}.carried_from AND (f.merged_into IS NULL OR f.merged_at >= $3)))"
+    )
+}
+
+/// A decision that is out before so long ago is followed no more: nothing was confirmed of it since. With room for who hears late.
+pub(super) const CONFIRMED_WITHIN: Milliseconds = Milliseconds(FOLLOWED_FOR.0 + 24 * 60 * 60 * 1_000);
+
+/// The same content on the same platform (`b`) under another decision (`v`) of the team `$1` that had it removed.
+const THE_SAME: &str = "SELECT 1 FROM acknowledgements b JOIN awaited_decisions v ON v.decision_id = b.decision_id JOIN cases e ON e.case_id = v.case_id \
+     WHERE b.content = a.content AND b.platform_id = a.platform_id AND b.decision_id <> a.decision_id AND v.awaits = 1 AND e.team = $1";
+/// Which of the two was out later.
+const LATER: &str = "(v.out_at > w.out_at OR (v.out_at = w.out_at AND v.decision_id > w.decision_id))";
+
+/// What a later decision heard of the removal that an earlier one has: counts are of all times. That of which more was asked and answered since is confirmed anew.
+pub(super) fn is_heard_before() -> String {
+    format!(
+        "(w.awaits = 1 AND a.confirmed_at < w.out_at AND EXISTS ({THE_SAME} AND v.out_at < w.out_at AND (b.settled_asked IS NOT NULL OR b.returned > 0)))"
+    )
+}
+
+/// Whether a later decision has the very same confirmation.
+pub(super) fn is_told_twice() -> String {
+    format!("EXISTS ({THE_SAME} AND {LATER} AND b.confirmed_at >= v.out_at AND b.confirmed_at = a.confirmed_at)")
+}
+
+/// How many removal orders about a content on a platform, or its whole case, were received until `until`: those that certainly are about it, or those that name a content by
+/// another kind of hash. In the store's form of a hash the kind stands before the value, and the value before the quality.
+pub(super) fn orders(until: &str, answered: &str, is_certain: bool) -> String {
+    let content = match is_certain {
+        true => "(n.content IS NULL OR substr(n.content, 1, 92) = substr(a.hash, 1, 92))",
+        false => "substr(n.content, 1, 17) <> substr(a.hash, 1, 17)",
+    };
+    format!(
+        "(SELECT count(*) FROM notices n WHERE n.case_id IN (SELECT o.case_id FROM cases o WHERE o.case_id = c.case_id OR o.merged_into = c.case_id OR o.case_id = c.merged_into) \
+         AND n.kind = 1 AND n.received_at <= {until} AND {answered} AND (n.platform_id IS NULL OR n.platform_id = a.platform_id) AND {content})"
+    )
+}
+
 impl Reading {
     pub(super) async fn cases(&mut self) -> Result<(), StoreError> {
         let period = *self.tally.period();
@@ -28,11 +69,18 @@ impl Reading {
              c.merged_resting, c.resting, c.waiting_since, {ABOUT}, \
              (SELECT min(n.received_at) FROM notices n WHERE n.case_id = c.case_id AND n.kind <> 4) AS noticed_at, \
              (SELECT d.verdict FROM decisions d WHERE (d.case_id = c.case_id OR d.decision_id = c.decision_id) AND d.withdrawn_at IS NULL AND d.decided_at < $3 \
-             ORDER BY d.decided_at DESC, d.fencing DESC, d.decision_id LIMIT 1) AS verdict \
-             FROM cases c WHERE c.team = $1 AND c.opened_at >= $2 AND c.opened_at < $3 AND (c.opened_at > $4 OR (c.opened_at = $4 AND c.case_id > $5)) \
-             ORDER BY c.opened_at, c.case_id"
+             AND d.decided_by <> $4 AND {} ORDER BY d.decided_at DESC, d.fencing DESC, d.decision_id LIMIT 1) AS verdict \
+             FROM cases c WHERE c.team = $1 AND c.opened_at >= $2 AND c.opened_at < $3 AND {} AND (c.opened_at > $5 OR (c.opened_at = $5 AND c.case_id > $6)) \
+             ORDER BY c.opened_at, c.case_id",
+            is_no_copy("d"),
+            is_no_copy("c"),
         );
-        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let fixed = [
+            self.team(),
+            period.begins().into(),
+            period.ends().into(),
+            NOBODY.to_string().into(),
+        ];
         let after = vec![i64::MIN.into(), "".into()];
         let next = |row: &Row| Ok(vec![row.integer("opened_at")?.into(), row.text("case_id")?.into()]);
         self.pages(&sql, (&fixed, after), next, async |transaction, tally, rows| {
@@ -51,9 +99,15 @@ impl Reading {
         let sql = format!(
             "SELECT d.decision_id, d.decided_at, d.verdict, d.grounds, {ABOUT} FROM decisions d JOIN cases c ON c.case_id = d.case_id \
              WHERE c.team = $1 AND d.decided_at >= $2 AND d.decided_at < $3 AND d.withdrawn_at IS NULL AND {STANDS} \
-             AND (d.decided_at > $4 OR (d.decided_at = $4 AND d.decision_id > $5)) ORDER BY d.decided_at, d.decision_id"
+             AND d.decided_by <> $4 AND {} AND (d.decided_at > $5 OR (d.decided_at = $5 AND d.decision_id > $6)) ORDER BY d.decided_at, d.decision_id",
+            is_no_copy("d"),
         );
-        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let fixed = [
+            self.team(),
+            period.begins().into(),
+            period.ends().into(),
+            NOBODY.to_string().into(),
+        ];
         let after = vec![i64::MIN.into(), "".into()];
         let next = |row: &Row| Ok(vec![row.integer("decided_at")?.into(), row.text("decision_id")?.into()]);
         self.pages(&sql, (&fixed, after), next, async |_, tally, rows| {
@@ -75,16 +129,33 @@ impl Reading {
 
     pub(super) async fn removals(&mut self) -> Result<(), StoreError> {
         let period = *self.tally.period();
+        let until = "CASE WHEN a.confirmed_at IS NULL THEN $3 WHEN a.confirmed_at > w.out_at THEN a.confirmed_at ELSE w.out_at END";
+        let answered = "n.outcome IN (1, 2) AND n.answered_at < $3";
+        let flag = |condition: String| {
+            format!(
+                "CAST(CASE WHEN w.awaits = 1 AND EXISTS ({THE_SAME} AND {LATER} AND {condition}) THEN 1 ELSE 0 END AS BIGINT)"
+            )
+        };
         let sql = format!(
             "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
-             a.recommended_at, (SELECT count(*) FROM notices n WHERE n.case_id = c.case_id AND n.kind = 1 AND n.received_at <= w.out_at) AS orders \
+             a.recommended_at, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
-             JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND {STANDS} \
+             JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND w.out_at >= $4 AND NOT {} \
              AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
-             AND (w.out_at > $4 OR (w.out_at = $4 AND (w.decision_id > $5 OR (w.decision_id = $5 AND (a.content > $6 OR (a.content = $6 AND a.platform_id > $7)))))) \
-             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id"
+             AND (w.out_at > $5 OR (w.out_at = $5 AND (w.decision_id > $6 OR (w.decision_id = $6 AND (a.content > $7 OR (a.content = $7 AND a.platform_id > $8)))))) \
+             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id",
+            orders(until, answered, true),
+            orders(until, answered, false),
+            flag("b.confirmed_at >= v.out_at AND b.confirmed_at >= $2 AND b.confirmed_at < $3".to_owned()),
+            flag("v.out_at >= $2 AND v.out_at < $3".to_owned()),
+            is_heard_before(),
         );
-        let fixed = [self.team(), period.begins().into(), period.ends().into()];
+        let fixed = [
+            self.team(),
+            period.begins().into(),
+            period.ends().into(),
+            (period.begins() - CONFIRMED_WITHIN).into(),
+        ];
         let after = vec![i64::MIN.into(), "".into(), "".into(), 0.into()];
         self.pages(&sql, (&fixed, after), place, async |_, tally, rows| {
             for row in rows {
@@ -169,6 +240,7 @@ fn case(row: &Row, clocks: PlatformClocks) -> Result<CaseRow, StoreError> {
         merged_at,
         waiting_since: Timestamp(row.integer("waiting_since").map_err(&failed)?),
         closed_by: last_alert_at.filter(|_| resting == Resting::Closed as i64),
+        is_decided: resting == Resting::Decided as i64,
         clocks,
     })
 }
@@ -176,6 +248,7 @@ fn case(row: &Row, clocks: PlatformClocks) -> Result<CaseRow, StoreError> {
 fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
     let failed = StoreError::database("read what platforms confirmed");
     let number_if_any = |column| row.integer_if_any(column).map_err(&failed);
+    let is_any = |column| Ok::<_, StoreError>(row.integer(column).map_err(&failed)? > 0);
     let out_at = Timestamp(row.integer("out_at").map_err(&failed)?);
     let awaits = row.integer("awaits").map_err(&failed)?;
     let settled = number_if_any("settled_asked")?.zip(number_if_any("settled_answered")?);
@@ -184,7 +257,13 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
         awaits: Awaits::from_number(awaits).ok_or(StoreError::Malformed { field: "awaits" })?,
         verdict: verdict(row)?,
         out_at,
-        is_ordered: row.integer("orders").map_err(&failed)? > 0,
+        ordered: match (is_any("orders")?, is_any("perhaps_orders")?) {
+            (true, _) => Ordered::Yes,
+            (false, true) => Ordered::Perhaps,
+            (false, false) => Ordered::No,
+        },
+        is_counted: is_any("counted")?,
+        is_decided_again: is_any("decided_again")?,
         // What was removed before the decision was out is confirmed when it is.
         confirmed_at: number_if_any("confirmed_at")?.map(|at| Timestamp(at).max(out_at)),
         settled: settled.map(|(asked, answered)| (asked as u64, answered as u64)),

@@ -1,6 +1,8 @@
 //! Notices and appeals.
 
-use tocsin_casework::{AppealCause, AppealOutcome, Concerns, NoticeKind, NoticeOutcome, SuspensionGround};
+use tocsin_casework::{
+    AppealCause, AppealOutcome, Concerns, NoticeKind, NoticeOutcome, ORDER_DUE_IN, SuspensionGround,
+};
 use tocsin_model::Timestamp;
 use tocsin_report::{AppealRow, NoticeRow};
 
@@ -66,11 +68,17 @@ fn notice(row: &Row) -> Result<NoticeRow, StoreError> {
             Some((outcome, Timestamp(number("answered_at")?)))
         }
     };
+    let kind = NoticeKind::from_number(number("kind")?).ok_or(malformed("kind"))?;
+    let received_at = Timestamp(number("received_at")?);
+    let due_at = number_if_any("due_at")?.map(Timestamp);
+    // An order is due an hour after its receipt, and an hour after its time ran anew.
+    let anew = due_at.filter(|due| kind == NoticeKind::RemovalOrder && *due != received_at + ORDER_DUE_IN);
     Ok(NoticeRow {
-        kind: NoticeKind::from_number(number("kind")?).ok_or(malformed("kind"))?,
+        kind,
         authority: row.text("authority").map_err(&failed)?,
-        received_at: Timestamp(number("received_at")?),
-        due_at: number_if_any("due_at")?.map(Timestamp),
+        received_at,
+        due_at,
+        ran_anew_at: anew.map(|due| due - ORDER_DUE_IN),
         suspended,
         answered,
     })

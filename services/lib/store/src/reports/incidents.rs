@@ -8,6 +8,9 @@ use crate::StoreError;
 use crate::database::Row;
 use crate::incidents::incident;
 
+/// So many incidents are read at a time: each is a whole document.
+const INCIDENTS_PAGE: usize = 20;
+
 impl Reading {
     pub(super) async fn participations(&mut self) -> Result<(), StoreError> {
         let period = *self.tally.period();
@@ -21,7 +24,7 @@ impl Reading {
                 row.text("incident_id")?.into(),
             ])
         };
-        self.pages(sql, (&fixed, after), next, async |_, tally, rows| {
+        self.pages_of(INCIDENTS_PAGE, sql, (&fixed, after), next, async |_, tally, rows| {
             for row in rows {
                 let incident = incident(row)?;
                 for participant in &incident.participants {
@@ -35,7 +38,9 @@ impl Reading {
 }
 
 fn participation(incident: &Incident, participant: &Participant) -> ParticipationRow {
-    let has_part = |task: &&Task| task.with.contains(&participant.class);
+    // What was given after it left was not for it to do.
+    let is_left = |task: &Task| participant.left_at.is_some_and(|left| left <= task.given_at);
+    let has_part = |task: &&Task| task.with.contains(&participant.class) && !is_left(task);
     let part = |task: &Task| PartRow {
         since: task.given_at.max(participant.invited_at),
         due: task.due,

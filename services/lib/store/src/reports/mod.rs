@@ -63,12 +63,24 @@ impl Reading {
     async fn pages(
         &mut self,
         sql: &str,
+        places: (&[Value], Vec<Value>),
+        next: impl Fn(&Row) -> Result<Vec<Value>, sqlx::Error>,
+        take: impl AsyncFnMut(&mut Transaction, &mut Tally, &[Row]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.pages_of(PAGE, sql, places, next, take).await
+    }
+
+    /// As [`Reading::pages`], so many rows at a time.
+    async fn pages_of(
+        &mut self,
+        page: usize,
+        sql: &str,
         (fixed, mut after): (&[Value], Vec<Value>),
         next: impl Fn(&Row) -> Result<Vec<Value>, sqlx::Error>,
         mut take: impl AsyncFnMut(&mut Transaction, &mut Tally, &[Row]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("read a report");
-        let sql = format!("{sql} LIMIT {PAGE}");
+        let sql = format!("{sql} LIMIT {page}");
         loop {
             let values: Vec<Value> = fixed.iter().chain(&after).cloned().collect();
             let rows = self.transaction.fetch(&sql, &values).await.map_err(&failed)?;
@@ -76,7 +88,7 @@ impl Reading {
             self.room = left.ok_or(StoreError::ReportTooLarge)?;
             take(&mut self.transaction, &mut self.tally, &rows).await?;
             match rows.last() {
-                Some(last) if rows.len() == PAGE => after = next(last).map_err(&failed)?,
+                Some(last) if rows.len() == page => after = next(last).map_err(&failed)?,
                 _ => return Ok(()),
             }
         }

@@ -11,11 +11,13 @@ use crate::party::{name, number};
 /// Whose report it is: a party's own platforms and itself; of the coordinators all platforms, and the parties that agreed to be named, with theirs.
 pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Owner, StoreError> {
     let failed = StoreError::database("read whose report it is");
-    let sql = "SELECT party_id, name, in_reports FROM parties ORDER BY party_id";
+    let sql = "SELECT party_id, name, in_reports, revoked_at FROM parties ORDER BY party_id";
     let mut parties: BTreeMap<PartyId, Name> = BTreeMap::new();
     for row in &transaction.fetch(sql, &[]).await.map_err(&failed)? {
         let id = PartyId(number(row, "party_id")?);
-        let agreed = row.integer("in_reports").map_err(&failed)? == 1;
+        // A party that is revoked could not take it back any more.
+        let is_revoked = row.integer_if_any("revoked_at").map_err(&failed)?.is_some();
+        let agreed = row.integer("in_reports").map_err(&failed)? == 1 && !is_revoked;
         let is_told = match team {
             Team::Party(own) => id == own,
             Team::Coordinators => agreed,

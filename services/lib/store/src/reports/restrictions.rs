@@ -6,7 +6,7 @@ use tocsin_model::{ContentId, DecisionId, IdError, PlatformId, Timestamp, parse_
 use tocsin_report::statement::{Noticed, RestrictionRow};
 use tocsin_report::{ContentKind, Period};
 
-use super::casework::grounds;
+use super::casework::{CONFIRMED_WITHIN, grounds, is_heard_before, is_told_twice, orders};
 use crate::cases::verdict;
 use crate::database::{Row, Value};
 use crate::party::number;
@@ -48,22 +48,28 @@ impl Store {
                 "(SELECT count(*) FROM notices n WHERE n.case_id = c.case_id AND n.kind = {kind} AND n.received_at <= d.decided_at)"
             )
         };
+        let report = "(SELECT count(*) FROM case_clocks k WHERE k.case_id = c.case_id AND k.platform_id = a.platform_id AND k.clock = 2 AND k.at <= d.decided_at)";
+        // Of an order that is not answered the removal may be what carries it out.
+        let answered = "(n.outcome IS NULL OR n.outcome IN (1, 2))";
         let removed_at = "CASE WHEN a.confirmed_at > w.out_at THEN a.confirmed_at ELSE w.out_at END";
         let sql = format!(
             "SELECT w.decision_id, w.out_at, d.verdict, d.grounds, d.decided_at, a.content, a.platform_id, a.hash, a.recommended_at, c.family, \
-             COALESCE(a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS flaggers, {} AS referrals, \
+             COALESCE(a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS perhaps_orders, {} AS flaggers, {} AS referrals, {report} AS reports, \
              CAST(CASE WHEN c.first_alert_at <= d.decided_at THEN 1 ELSE 0 END AS BIGINT) AS rang, \
              (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id) AS streams, \
              (SELECT k.at FROM case_clocks k WHERE k.case_id = c.case_id AND k.platform_id = a.platform_id AND k.clock = 1) AS posted_at \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id JOIN platforms p ON p.platform_id = a.platform_id AND p.party_id = c.team - 2 \
-             WHERE c.team = $1 AND w.awaits = 1 AND w.out_at < $3 AND {removed_at} >= $2 AND {removed_at} < $3 AND a.confirmed_at IS NOT NULL \
-             AND (c.merged_into IS NULL OR c.merged_at >= $3) \
-             AND (w.out_at > $4 OR (w.out_at = $4 AND (w.decision_id > $5 OR (w.decision_id = $5 AND (a.content > $6 OR (a.content = $6 AND a.platform_id > $7)))))) \
-             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id LIMIT $8",
-            notices(1),
+             WHERE c.team = $1 AND w.awaits = 1 AND w.out_at >= $4 AND w.out_at < $3 AND {removed_at} >= $2 AND {removed_at} < $3 AND a.confirmed_at IS NOT NULL \
+             AND NOT {} AND NOT {} \
+             AND (w.out_at > $5 OR (w.out_at = $5 AND (w.decision_id > $6 OR (w.decision_id = $6 AND (a.content > $7 OR (a.content = $7 AND a.platform_id > $8)))))) \
+             ORDER BY w.out_at, w.decision_id, a.content, a.platform_id LIMIT $9",
+            orders(removed_at, answered, true),
+            orders(removed_at, answered, false),
             notices(2),
             notices(3),
+            is_heard_before(),
+            is_told_twice(),
         );
         let after: Vec<Value> = match after {
             None => vec![i64::MIN.into(), "".into(), "".into(), 0.into()],
@@ -74,7 +80,12 @@ impl Store {
                 i64::from(after.platform.0).into(),
             ],
         };
-        let mut values: Vec<Value> = vec![team.to_number().into(), period.begins().into(), period.ends().into()];
+        let mut values: Vec<Value> = vec![
+            team.to_number().into(),
+            period.begins().into(),
+            period.ends().into(),
+            (period.begins() - CONFIRMED_WITHIN).into(),
+        ];
         values.extend(after);
         values.push((i64::from(limit) + 1).into());
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
@@ -133,8 +144,10 @@ fn restriction(row: &Row) -> Result<RestrictionRow, StoreError> {
         recommended_again: row.integer_if_any("recommended_at").map_err(&failed)?.is_some(),
         noticed: Noticed {
             order: is_any("orders")?,
+            perhaps_order: is_any("perhaps_orders")?,
             trusted_flagger: is_any("flaggers")?,
             referral: is_any("referrals")?,
+            report: is_any("reports")?,
         },
     })
 }

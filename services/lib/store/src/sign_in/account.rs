@@ -1,8 +1,8 @@
 use tocsin_audit::Action;
 use tocsin_model::{KeyId, Milliseconds};
 
-use super::{Opened, SessionTerms, SignInRefusal, about_person, at, good_key};
-use crate::database::Transaction;
+use super::{Opened, SessionTerms, SignInRefusal, about_person, at, good_key, locked_key};
+use crate::database::{Locked, Transaction};
 use crate::key::KeyRecord;
 use crate::{Store, StoreError};
 
@@ -88,7 +88,8 @@ impl Store {
     pub async fn unbind_accounts(&self, key: KeyId) -> Result<u64, StoreError> {
         let failed = StoreError::database("unbind accounts");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let of = good_key(&mut transaction, key).await?;
+        // Whoever signs in as them meanwhile is done before or begins behind this: no session stays that it did not see.
+        let of = locked_key(&mut transaction, key, Locked::Key).await?;
         let of = of.ok_or(StoreError::NoSuchKey { key })?;
         let mut unbound = 0;
         for table in ["sessions", "sign_in_links", "sign_in_accounts"] {
@@ -126,14 +127,16 @@ impl Store {
         let (of, bound) = match sign_in.invitation {
             Some(invitation) => {
                 let of = self.use_invitation(&mut transaction, invitation).await?;
-                self.bind(&mut transaction, &of, account).await?;
+                let is_new = self.bind(&mut transaction, &of, account).await?;
                 let about = Some(account.about());
-                let bound = about_person(Action::AccountBound, &of, "by an invitation", about);
-                (of, Some(bound))
+                let bound = is_new.then(|| about_person(Action::AccountBound, &of, "by an invitation", about));
+                (of, bound)
             }
             None => {
-                let of = bound_to(&mut transaction, account).await?;
-                (of.ok_or(SignInRefusal::AccountUnknown)?, None)
+                let Some(Bound::To(of)) = bound_to(&mut transaction, account).await? else {
+                    return Err(SignInRefusal::AccountUnknown.into());
+                };
+                (of, None)
             }
         };
         let how = (bound, "by a provider");
@@ -145,11 +148,12 @@ impl Store {
     /// Whether the account was not bound to them yet.
     async fn bind(&self, transaction: &mut Transaction, of: &KeyRecord, account: &Account) -> Result<bool, StoreError> {
         let failed = StoreError::database("bind an account");
-        match bound_to(transaction, account).await? {
-            Some(bound) if bound.id == of.id => return Ok(false),
-            Some(_) => return Err(SignInRefusal::AccountTaken.into()),
-            None => {}
-        }
+        let dead = match bound_to(transaction, account).await? {
+            Some(Bound::To(bound)) if bound.id == of.id => return Ok(false),
+            Some(Bound::To(_)) => return Err(SignInRefusal::AccountTaken.into()),
+            Some(Bound::ToDead(key)) => Some(key),
+            None => None,
+        };
         let count = "SELECT count(*) AS accounts FROM sign_in_accounts WHERE key_id = $1";
         let count = transaction
             .fetch(count, &[of.id.to_string().into()])
@@ -163,10 +167,16 @@ impl Store {
             return Err(SignInRefusal::AccountCount.into());
         }
         let now = self.inner.clock.now(transaction).await.map_err(&failed)?;
-        // What was bound to a key that is good no more.
-        let sql = "DELETE FROM sign_in_accounts WHERE issuer = $1 AND subject = $2";
-        let values = [account.issuer.as_str().into(), account.subject.as_str().into()];
-        transaction.execute(sql, &values).await.map_err(&failed)?;
+        // What was bound to a key that is good no more, and nothing that somebody bound meanwhile.
+        if let Some(dead) = dead {
+            let sql = "DELETE FROM sign_in_accounts WHERE issuer = $1 AND subject = $2 AND key_id = $3";
+            let values = [
+                account.issuer.as_str().into(),
+                account.subject.as_str().into(),
+                dead.to_string().into(),
+            ];
+            transaction.execute(sql, &values).await.map_err(&failed)?;
+        }
         let sql = "INSERT INTO sign_in_accounts (issuer, subject, key_id, bound_at) VALUES ($1, $2, $3, $4)";
         let values = [
             account.issuer.as_str().into(),
@@ -183,8 +193,28 @@ impl Store {
     }
 }
 
-/// The person to whom an account is bound, if they may come in.
-async fn bound_to(transaction: &mut Transaction, account: &Account) -> Result<Option<KeyRecord>, StoreError> {
+/// To whom an account is bound.
+enum Bound {
+    /// A person who may come in.
+    To(KeyRecord),
+    /// A key that is good no more.
+    ToDead(KeyId),
+}
+
+/// To whom an account is bound; it stays so until the end of the transaction if it is a person who may come in.
+async fn bound_to(transaction: &mut Transaction, account: &Account) -> Result<Option<Bound>, StoreError> {
+    let Some(key) = key_bound_to(transaction, account).await? else {
+        return Ok(None);
+    };
+    let Some(of) = good_key(transaction, key).await? else {
+        return Ok(Some(Bound::ToDead(key)));
+    };
+    // Taken from them while this waited for the key.
+    let is_still = key_bound_to(transaction, account).await? == Some(key);
+    Ok(is_still.then_some(Bound::To(of)))
+}
+
+async fn key_bound_to(transaction: &mut Transaction, account: &Account) -> Result<Option<KeyId>, StoreError> {
     let failed = StoreError::database("find whose account it is");
     let sql = "SELECT key_id FROM sign_in_accounts WHERE issuer = $1 AND subject = $2";
     let values = [account.issuer.as_str().into(), account.subject.as_str().into()];
@@ -192,7 +222,7 @@ async fn bound_to(transaction: &mut Transaction, account: &Account) -> Result<Op
     let Some(row) = rows.first() else { return Ok(None) };
     let key = row.text("key_id").map_err(&failed)?;
     let key = key.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?;
-    good_key(transaction, key).await
+    Ok(Some(key))
 }
 
 #[cfg(test)]

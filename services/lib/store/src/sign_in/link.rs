@@ -2,12 +2,12 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use tocsin_audit::Action;
-use tocsin_model::{KeyId, Milliseconds};
+use tocsin_model::{KeyId, Milliseconds, Name};
 
 use super::{Opened, SessionTerms, SignInRefusal, about_person, at, good_key};
 use crate::database::Transaction;
-use crate::key::KeyRecord;
-use crate::{Store, StoreError};
+use crate::key::{KeyRecord, principal, record};
+use crate::{Store, StoreError, Subject};
 
 /// How long a link that signs in is good.
 pub const LINK_LIFETIME: Milliseconds = Milliseconds::from_minutes(10);
@@ -24,6 +24,15 @@ pub enum LinkPurpose {
     SignIn,
     /// It binds the account of a provider with which somebody signs in to its person.
     Invitation,
+}
+
+/// Whose a link is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkOf {
+    /// The person, by name in their team.
+    pub person: Name,
+    /// The team.
+    pub subject: Subject,
 }
 
 /// The text of a link, `tocsin_link_` + 64 hexadecimal digits. Shown once.
@@ -103,6 +112,27 @@ impl Store {
         Ok(OneTimeLink(format!("{PREFIX}{}", hex::encode(secret))))
     }
 
+    /// Whose link this is, if it is good. It stays so: whoever has it may look before they use it.
+    ///
+    /// # Errors
+    /// [`SignInRefusal::LinkInvalid`], or the database failed.
+    pub async fn look_at_link(&self, link: &str, purpose: LinkPurpose) -> Result<LinkOf, StoreError> {
+        let failed = StoreError::database("look at a link");
+        let digest = parse(link).ok_or(SignInRefusal::LinkInvalid)?;
+        let place = self.inner.look_ups.enter().await;
+        let _place = place.ok_or_else(|| failed(sqlx::Error::PoolTimedOut))?;
+        let now = self.now().await.map_err(&failed)?;
+        let values = [digest.to_vec().into(), purpose.number().into(), now.into()];
+        let rows = self.database().fetch(SELECT_LINK, &values).await.map_err(&failed)?;
+        let row = rows.first().ok_or(SignInRefusal::LinkInvalid)?;
+        let of = principal(row)?.ok_or(SignInRefusal::LinkInvalid)?;
+        let person = record(row)?.person.ok_or(SignInRefusal::LinkInvalid)?;
+        Ok(LinkOf {
+            person,
+            subject: of.subject,
+        })
+    }
+
     /// Opens a session of the person whose link this is. The link is good no more.
     ///
     /// # Errors
@@ -145,17 +175,33 @@ impl Store {
     ) -> Result<KeyRecord, StoreError> {
         let failed = StoreError::database("use a link");
         let now = self.inner.clock.now(transaction).await.map_err(&failed)?;
-        let sql =
-            "DELETE FROM sign_in_links WHERE secret_sha256 = $1 AND purpose = $2 AND expires_at > $3 RETURNING key_id";
-        let values = [digest.to_vec().into(), purpose.number().into(), now.into()];
-        let used = transaction.fetch(sql, &values).await.map_err(&failed)?;
-        let row = used.first().ok_or(SignInRefusal::LinkInvalid)?;
+        // The key first, as whoever revokes it does; whether the link is still there is seen behind that.
+        let sql = "SELECT key_id FROM sign_in_links WHERE secret_sha256 = $1 AND purpose = $2";
+        let values = [digest.to_vec().into(), purpose.number().into()];
+        let found = transaction.fetch(sql, &values).await.map_err(&failed)?;
+        let row = found.first().ok_or(SignInRefusal::LinkInvalid)?;
         let key = row.text("key_id").map_err(&failed)?;
-        let key = key.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?;
+        let key: KeyId = key.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?;
         let of = good_key(transaction, key).await?;
-        Ok(of.ok_or(SignInRefusal::LinkInvalid)?)
+        let of = of.ok_or(SignInRefusal::LinkInvalid)?;
+        let sql =
+            "DELETE FROM sign_in_links WHERE secret_sha256 = $1 AND purpose = $2 AND key_id = $3 AND expires_at > $4";
+        let values = [
+            digest.to_vec().into(),
+            purpose.number().into(),
+            key.to_string().into(),
+            now.into(),
+        ];
+        match transaction.execute(sql, &values).await.map_err(&failed)? {
+            0 => Err(SignInRefusal::LinkInvalid.into()),
+            _ => Ok(of),
+        }
     }
 }
+
+const SELECT_LINK: &str = "SELECT k.key_id, k.subject, k.roles, k.issued_at, k.revoked_at, k.person, a.name AS party_name, \
+     a.revoked_at AS party_revoked_at FROM sign_in_links l JOIN api_keys k ON k.key_id = l.key_id \
+     LEFT JOIN parties a ON k.subject = a.party_id + 2 WHERE l.secret_sha256 = $1 AND l.purpose = $2 AND l.expires_at > $3";
 
 #[cfg(test)]
 mod tests {

@@ -16,8 +16,8 @@ use crate::party::is_revoked;
 use crate::{KeySubject, Store, StoreError};
 
 pub use account::{ACCOUNTS_PER_PERSON_MAX, Account, AccountSignIn};
-pub use link::{INVITATION_LIFETIME, LINK_LIFETIME, LinkPurpose, OneTimeLink};
-pub(crate) use session::parse;
+pub use link::{INVITATION_LIFETIME, LINK_LIFETIME, LinkOf, LinkPurpose, OneTimeLink};
+pub(crate) use session::{Asked, parse};
 pub use session::{SESSIONS_PER_PERSON_MAX, SessionRecord, SessionTerms, SessionToken, SignedIn};
 
 /// Why somebody is not signed in, or an account not bound.
@@ -103,11 +103,22 @@ impl Store {
 }
 
 /// A person's key that is good, and stays so until the end of the transaction; `None` where it, or its party, was revoked.
+///
+/// Every transaction locks the key before it touches what is its person's (sessions, links, accounts): what it read of those before, it reads again.
 async fn good_key(transaction: &mut Transaction, key: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+    locked_key(transaction, key, Locked::KeyShared).await
+}
+
+/// As [`good_key`], under a lock of either kind.
+async fn locked_key(
+    transaction: &mut Transaction,
+    key: KeyId,
+    locked: Locked,
+) -> Result<Option<KeyRecord>, StoreError> {
     let failed = StoreError::database("find whose session it is");
     let sql = format!(
         "SELECT k.key_id, k.subject, k.roles, k.issued_at, k.revoked_at, k.person FROM api_keys k WHERE k.key_id = $1{}",
-        transaction.for_update(Locked::KeyShared)
+        transaction.for_update(locked)
     );
     let rows = transaction
         .fetch(&sql, &[key.to_string().into()])

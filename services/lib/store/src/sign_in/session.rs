@@ -53,6 +53,13 @@ pub struct SignedIn {
     pub session: Option<SessionRecord>,
 }
 
+/// Whether somebody asks for something with a session, or we look by ourselves whether it is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    BySomebody,
+    ByNobody,
+}
+
 impl SessionToken {
     /// The text.
     pub fn expose(&self) -> &str {
@@ -86,15 +93,27 @@ impl SessionTerms {
 }
 
 impl Store {
+    /// As [`Store::authenticate`], for a look of our own that nobody asked for, as a stream does that goes on: it keeps no session alive.
+    ///
+    /// # Errors
+    /// As [`Store::authenticate`].
+    pub async fn authenticate_unasked(&self, text: &str) -> Result<Option<Principal>, StoreError> {
+        match parse(text) {
+            Some((id, digest)) => self.authenticate_session(id, digest, Asked::ByNobody).await,
+            None => self.authenticate(text).await,
+        }
+    }
+
     /// As [`Store::authenticate`], of a session's token: whoever shows it speaks as the key of the session's person.
     pub(crate) async fn authenticate_session(
         &self,
         id: KeyId,
         digest: [u8; 32],
+        asked: Asked,
     ) -> Result<Option<Principal>, StoreError> {
         let failed = StoreError::database("check a session");
         let sessions = &self.inner.sessions;
-        let _place = match sessions.get(id, &digest) {
+        let place = match sessions.get(id, &digest) {
             Remembered::Good(principal) => return Ok(Some(principal)),
             Remembered::Bad => return Ok(None),
             Remembered::GoodOnce => None,
@@ -130,9 +149,14 @@ impl Store {
             return Ok(None);
         };
         let is_good = bool::from(stored.ct_eq(&digest));
-        // Only whoever has the secret keeps a session alive.
-        if is_good && now.0.saturating_sub(seen_at) >= SEEN_TO.0 {
-            self.touch(id, now).await?;
+        drop(place);
+        // Only whoever has the secret keeps a session alive, and only by asking for something.
+        let is_due = is_good && now.0.saturating_sub(seen_at) >= SEEN_TO.0;
+        match asked {
+            Asked::BySomebody if is_due => self.touch(id, now).await?,
+            // Not remembered, so that whoever asks next does keep it alive.
+            Asked::ByNobody if is_due => return Ok(Some(principal)),
+            Asked::BySomebody | Asked::ByNobody => {}
         }
         if key_generation == self.inner.keys.generation() {
             sessions.put(id, stored, principal.clone(), asked_at, generation);
@@ -143,8 +167,9 @@ impl Store {
     async fn touch(&self, id: KeyId, now: Timestamp) -> Result<(), StoreError> {
         let failed = StoreError::database("keep a session alive");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let sql = "UPDATE sessions SET seen_at = $2 WHERE session_id = $1 AND seen_at < $2";
-        let values = [id.to_string().into(), now.into()];
+        let sql = "UPDATE sessions SET seen_at = $2 WHERE session_id = $1 AND seen_at <= $3";
+        let before = Timestamp(now.0.saturating_sub(SEEN_TO.0));
+        let values = [id.to_string().into(), now.into(), before.into()];
         transaction.execute(sql, &values).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
@@ -192,21 +217,27 @@ impl Store {
             return Ok(false);
         };
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let sql = "DELETE FROM sessions WHERE session_id = $1 AND secret_sha256 = $2 RETURNING key_id";
         let values = [id.to_string().into(), digest.to_vec().into()];
-        let ended = transaction.fetch(sql, &values).await.map_err(&failed)?;
-        let Some(row) = ended.first() else {
+        // The key first, as whoever revokes it does; whether the session is still there is seen behind that.
+        let sql = "SELECT key_id FROM sessions WHERE session_id = $1 AND secret_sha256 = $2";
+        let found = transaction.fetch(sql, &values).await.map_err(&failed)?;
+        let Some(row) = found.first() else {
             return Ok(false);
         };
         let key = row.text("key_id").map_err(&failed)?;
         let of = key.parse().map_err(|_| StoreError::Malformed { field: "key_id" })?;
-        if let Some(of) = good_key(&mut transaction, of).await? {
+        let of = good_key(&mut transaction, of).await?;
+        let sql = "DELETE FROM sessions WHERE session_id = $1 AND secret_sha256 = $2";
+        if transaction.execute(sql, &values).await.map_err(&failed)? == 0 {
+            return Ok(false);
+        }
+        if let Some(of) = of {
             let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
             let entry = about_person(Action::SignedOut, &of, "", None);
             self.append_audit(&mut transaction, now, &[entry]).await?;
         }
         transaction.commit().await.map_err(&failed)?;
-        self.inner.sessions.clear();
+        self.inner.sessions.end(id);
         Ok(true)
     }
 

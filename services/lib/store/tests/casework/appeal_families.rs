@@ -426,9 +426,11 @@ async fn count(f: &Fixture, sql: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_excepted_member_was_told_of_stays_written_for_dispatchers_that_know_no_exceptions() {
     on_both(async |f| {
-        let (team, _, decision) = decided(f, ANNA).await;
+        let (team, case, decision) = decided(f, ANNA).await;
         let id = file_of(&f.store, team, (3, ONE), "A-1").await.appeal.id;
         answer(&f.store, (team, BEN), id, ruling(OVERTURNED, Concerns::Member)).await;
+        let known = f.store.case_contents(team, case, 100).await.unwrap();
+        assert_eq!((known.told.len(), known.excepted), (4, [ContentId(3)].into()));
         assert_eq!(count(f, "SELECT count(*) FROM member_decisions").await, 4);
         assert_eq!(f.store.members_told(decision).await.unwrap(), 3);
         fan(f, team, 0).await;

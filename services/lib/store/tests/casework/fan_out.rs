@@ -124,6 +124,8 @@ async fn members_are_told_once_and_those_that_come_later_too() {
         assert_eq!(known.len(), 602);
         assert!(!known.contains_key(&7) && known.values().all(|of| *of == decision));
         assert_eq!(f.store.members_told(decision).await.unwrap(), 602);
+        let contents = f.store.case_contents(COORDINATORS, case, 1_000).await.unwrap();
+        assert_eq!((contents.told.len(), contents.excepted), (602, [ContentId(7)].into()));
 
         // The decision itself, then three events of members and one of those that came later.
         let taken = f.store.take_deliveries(&n("desk"), 10, LEASE).await.unwrap();

@@ -408,11 +408,13 @@ async fn a_case_knows_the_contents_of_all_that_went_into_it_and_of_nothing_else(
     on_both(async |f| {
         let ids = cases(f, 3).await;
         let of = async |id: CaseId| f.store.case_contents(COORDINATORS, id, 100).await.unwrap();
-        let contents = |numbers: &[u128]| numbers.iter().map(|number| ContentId(*number)).collect();
+        let families = |numbers: &[u128]| -> std::collections::BTreeSet<FamilyId> {
+            numbers.iter().map(|number| FamilyId(ContentId(*number))).collect()
+        };
         let alone = of(ids[0]).await;
         assert_eq!(
-            (alone.case, alone.family, alone.contents),
-            (ids[0], FamilyId(ContentId(1)), contents(&[1]))
+            (alone.case, alone.family, &alone.families),
+            (ids[0], FamilyId(ContentId(1)), &families(&[1]))
         );
         // A member that was told of the decision is known when nobody announces it any more.
         decided(f, ids[1], Verdict::Violating).await;
@@ -424,22 +426,41 @@ async fn a_case_knows_the_contents_of_all_that_went_into_it_and_of_nothing_else(
         };
         let told = f.store.fan_out((COORDINATORS, FamilyId(ContentId(2))), &[member]).await;
         assert_eq!(told.unwrap(), FannedOut::Told(1));
-        assert_eq!(of(ids[1]).await.contents, contents(&[2, 77]));
-        assert_eq!(
-            f.store.case_contents(COORDINATORS, ids[1], 0).await.unwrap().contents,
-            contents(&[2])
-        );
+        let two = Some(FamilyId(ContentId(2)));
+        assert_eq!(of(ids[1]).await.told, [(ContentId(77), two)].into());
+        for (limit, count, has_more) in [(0, 0, true), (1, 1, false)] {
+            let known = f.store.case_contents(COORDINATORS, ids[1], limit).await.unwrap();
+            assert_eq!((known.told.len(), known.has_more), (count, has_more));
+        }
 
         // By whichever id it is asked for.
         carry(&f.store, (2, 1, 5)).await;
         for id in [ids[0], ids[1]] {
             let whole = of(id).await;
             assert_eq!(
-                (whole.case, whole.family, whole.contents),
-                (ids[0], FamilyId(ContentId(1)), contents(&[1, 2, 77]))
+                (whole.case, whole.family, whole.families, whole.told),
+                (
+                    ids[0],
+                    FamilyId(ContentId(1)),
+                    families(&[1, 2]),
+                    [(ContentId(77), two)].into()
+                )
             );
         }
-        assert_eq!(of(ids[2]).await.contents, contents(&[3]));
+        assert_eq!(
+            (of(ids[2]).await.families, of(ids[2]).await.told),
+            (families(&[3]), [].into())
+        );
+        // Where it was said last to belong is kept with it.
+        let belonging = tocsin_store::Belonging {
+            team: COORDINATORS,
+            content: ContentId(77),
+            belongs_to: Some(FamilyId(ContentId(77))),
+        };
+        f.store.note_belongings(&[belonging]).await.unwrap();
+        let noted = f.store.belongings(&[ContentId(77), ContentId(78)]).await.unwrap();
+        assert_eq!(noted, [belonging]);
+        assert_eq!(of(ids[0]).await.told, [(ContentId(77), belonging.belongs_to)].into());
         let (case, now) = f.store.case(COORDINATORS, ids[0]).await.unwrap();
         let since = of(ids[0]).await.since;
         assert_eq!(

@@ -64,7 +64,7 @@ async fn every_figure_is_the_models_and_two_stores_tell_the_same_bytes() {
             mismatches += wrong;
         }
     }
-    eprintln!("{compared} figures compared, report_mismatches = {mismatches}");
+    eprintln!("{compared} figures compared, history_model_mismatches = {mismatches}");
     assert!(compared > 3_000, "{compared} figures are no test");
     assert_eq!(mismatches, 0);
 }

@@ -9,6 +9,7 @@ mod history;
 mod model;
 mod participation;
 mod player;
+mod removed;
 mod statements;
 
 use tocsin_model::Timestamp;

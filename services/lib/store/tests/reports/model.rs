@@ -51,6 +51,8 @@ pub struct Removed {
     pub last_copy: Option<Timestamp>,
     pub last_removal: Option<Timestamp>,
     pub is_confirmed: bool,
+    /// What an earlier decision had removed was all that it first heard of.
+    pub was_removed_before: bool,
     pub returned: u64,
     /// When, with how many copies and removals.
     pub confirmations: Vec<(Timestamp, u64, u64)>,
@@ -62,18 +64,20 @@ pub struct Filed {
     pub kind: NoticeKind,
     pub authority: String,
     pub at: Timestamp,
-    pub suspended: Option<(SuspensionGround, Timestamp)>,
     pub answered: Option<(NoticeOutcome, Timestamp)>,
-    pub due_at: Option<Timestamp>,
+    /// Since when its time did not run, by which ground, or ran again; and until when it was due then.
+    pub times: Vec<(Timestamp, Option<SuspensionGround>, Option<Timestamp>)>,
 }
 
 /// What a figure must say.
 #[derive(Clone, Copy, Debug)]
-enum Truth {
+pub enum Truth {
     /// This.
     Exact(u64),
     /// An interval that holds it.
     Within(u64),
+    /// Between these, by which of its confirmations a content is counted, and an interval that meets them.
+    Among(u64, u64),
     /// An interval that holds it, of numbers rounded to whole thousands and narrow.
     Rounded(u64),
 }
@@ -110,9 +114,27 @@ impl Removed {
             last_copy: None,
             last_removal: None,
             is_confirmed: false,
+            was_removed_before: false,
             returned: 0,
             confirmations: Vec::new(),
         }
+    }
+
+    /// As a later decision begins to hear of the same copies.
+    pub fn heard_again(&self, out_at: Timestamp) -> Removed {
+        Removed {
+            out_at,
+            is_told: false,
+            is_confirmed: false,
+            was_removed_before: false,
+            returned: 0,
+            confirmations: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    pub fn is_confirmed_in(&self, period: &Period) -> bool {
+        self.confirmations.iter().any(|(at, ..)| period.holds(*at))
     }
 }
 
@@ -130,20 +152,26 @@ const OTHERS: [&str; 10] = [
     "alarms",
 ];
 
-struct Truths(BTreeMap<String, Truth>);
+/// What figures must say, and how wide intervals of these names may be.
+pub struct Truths(pub BTreeMap<String, Truth>, BTreeMap<String, u64>);
 
 impl Truths {
-    fn count(&mut self, name: String) {
+    pub fn count(&mut self, name: String) {
         self.add(name, 1);
     }
 
-    fn add(&mut self, name: String, more: u64) {
+    pub fn add(&mut self, name: String, more: u64) {
         match self.0.entry(name).or_insert(Truth::Exact(0)) {
             Truth::Exact(count) | Truth::Within(count) | Truth::Rounded(count) => *count += more,
+            Truth::Among(..) => panic!("it is added otherwise"),
         }
     }
 
-    fn within(&mut self, name: String, more: u64) {
+    pub fn widen(&mut self, name: &str, more: u64) {
+        *self.1.entry(name.to_owned()).or_default() += more;
+    }
+
+    pub fn within(&mut self, name: String, more: u64) {
         let truth = self.0.entry(name).or_insert(Truth::Within(0));
         if let Truth::Within(count) = truth {
             *count += more;
@@ -154,7 +182,7 @@ impl Truths {
 impl Model {
     /// Holds figures to what happened: how many, and what is wrong.
     pub fn compare(&self, figures: &[(String, Amount)], period: &Period, platform: PlatformId) -> (usize, Vec<String>) {
-        let mut truths = Truths(BTreeMap::new());
+        let mut truths = Truths(BTreeMap::new(), BTreeMap::new());
         self.of_cases(&mut truths, period, platform);
         self.of_decisions(&mut truths, period);
         self.of_removals(&mut truths, period);
@@ -172,7 +200,19 @@ impl Model {
             let is_right = match (truth, *amount) {
                 (Truth::Exact(truth), Amount::Exact { amount }) => truth == amount,
                 (Truth::Within(truth), Amount::Exact { amount }) => truth == amount,
-                (Truth::Within(truth), Amount::Between { low, high }) => (low..=high).contains(&truth),
+                (Truth::Within(truth), Amount::Between { low, high }) => {
+                    let width = truths.1.get(name).copied().unwrap_or(0);
+                    (low..=high).contains(&truth) && high - low <= width
+                }
+                (Truth::Among(least, most), amount) => {
+                    let (low, high) = match amount {
+                        Amount::Exact { amount } => (amount, amount),
+                        Amount::Between { low, high } => (low, high),
+                        Amount::Unknown { .. } => (u64::MAX, 0),
+                    };
+                    let width = truths.1.get(name).copied().unwrap_or(0);
+                    low <= most && high >= least && high - low <= width
+                }
                 (Truth::Rounded(truth), Amount::Exact { amount }) => truth == amount * 1_000,
                 (Truth::Rounded(truth), Amount::Between { low, high }) => {
                     (low * 1_000..=high * 1_000).contains(&truth) && high - low <= low / 100 + 2
@@ -204,10 +244,17 @@ impl Model {
             let rang = known(case.rang_at);
             match last {
                 Some(decided) => truths.count(format!("decided[verdict={}]", decided.verdict.name())),
-                None => truths.count("undecided[]".to_owned()),
+                None => {
+                    truths.count("undecided[]".to_owned());
+                    truths.widen("closed_unreviewed[]", 1);
+                }
             }
             if last.is_none() && case.is_closed_at(end) {
                 truths.within("closed_unreviewed[]".to_owned(), 1);
+            }
+            let is_open = |decided: &Decided| matches!(decided.verdict, Verdict::Disputed | Verdict::NeedsExpert);
+            if rang.is_some() && last.is_none_or(is_open) {
+                truths.widen("false_alarms[]", 1);
             }
             // Those that are not decided may be benign, or not: the least that there are.
             if rang.is_some() && last.is_some_and(|decided| decided.verdict == Verdict::Benign) {
@@ -279,56 +326,13 @@ impl Model {
             let action = decided.action.map_or("none", RecommendedAction::name);
             truths.count(format!("decisions[verdict={verdict},action={action}]"));
             let policy = if decided.policy.is_empty() {
-                "none named"
+                "labels=none named".to_owned()
             } else {
-                &decided.policy
+                format!("label={}", decided.policy)
             };
-            truths.count(format!(
-                "labelled[label={policy},content={},verdict={verdict}]",
-                decided.kind
-            ));
+            truths.count(format!("labelled[{policy},content={},verdict={verdict}]", decided.kind));
             if decided.verdict == Verdict::Violating {
                 truths.count("found_violating[]".to_owned());
-            }
-        }
-    }
-
-    fn of_removals(&self, truths: &mut Truths, period: &Period) {
-        let on = "platform=alpha-app";
-        let end = period.ends();
-        for (decision, removed) in self.removed.iter().filter(|(_, removed)| removed.is_told) {
-            let was_confirmed = removed.confirmations.iter().any(|(at, ..)| period.holds(*at));
-            truths.within(format!("members_removed[{on}]"), u64::from(was_confirmed));
-            let decided = self.decisions.iter().find(|decided| decided.id.0 == *decision);
-            let is_violating = decided.is_some_and(|decided| decided.verdict == Verdict::Violating);
-            let mut orders = self
-                .notices
-                .iter()
-                .filter(|filed| filed.kind == NoticeKind::RemovalOrder);
-            let is_ordered = orders.any(|order| order.family == removed.family && order.at <= removed.out_at);
-            if was_confirmed && is_violating && !is_ordered {
-                truths.within("items_after_measures[]".to_owned(), 1);
-            }
-            if removed.out_at < end
-                && removed.is_confirmed
-                && let Some((at, copies, removals)) = removed.confirmations.last()
-                && period.holds(*at)
-            {
-                truths.add(format!("removals[{on}]"), *removals);
-                let size = match *copies {
-                    0 => "0",
-                    1 => "1",
-                    2..=9 => "2 to 9",
-                    10..=99 => "10 to 99",
-                    100..=999 => "100 to 999",
-                    _ => "1000 and more",
-                };
-                truths.count(format!("copies_before_removal[{on},copies={size}]"));
-                truths.add(format!("returned[{on}]"), removed.returned);
-                truths.add("returned[]".to_owned(), removed.returned);
-            }
-            if removed.confirmations.is_empty() && period.holds(removed.out_at) {
-                truths.count(format!("never_confirmed[{on}]"));
             }
         }
     }
@@ -348,16 +352,22 @@ impl Model {
             if let Some((_, at)) = answered {
                 took.entry(kind).or_default().push((at.0 - filed.at.0) as u64);
             }
-            let suspended = filed.suspended.filter(|(_, at)| *at < end);
-            if let (Some(due), None) = (filed.due_at, suspended) {
-                let was = match answered {
-                    Some((_, at)) if at <= due => Some("in_time"),
-                    Some(_) => Some("late"),
-                    None if due < end => Some("late"),
-                    None => None,
-                };
-                if let Some(was) = was {
-                    truths.count(format!("due[kind={kind},was={was}]"));
+            // As its time stood at the end.
+            let state = filed.times.iter().rfind(|(at, ..)| *at < end);
+            let (since, ground, due) = state.copied().unwrap_or((filed.at, None, None));
+            let was = match (due, ground, answered) {
+                (Some(due), Some(_), _) if since > due => Some("late"),
+                (None, ..) | (_, Some(_), _) => None,
+                (Some(due), None, Some((_, at))) => Some(if at <= due { "in_time" } else { "late" }),
+                (Some(due), None, None) => (due < end).then_some("late"),
+            };
+            if let Some(was) = was {
+                truths.within(format!("due[kind={kind},was={was}]"), 1);
+            }
+            if filed.times.iter().any(|(at, ground, _)| *at >= end && ground.is_none()) {
+                truths.widen(&format!("due[kind={kind},was=late]"), 1);
+                for ground in SuspensionGround::ALL {
+                    truths.widen(&format!("orders_not_carried_out[ground={}]", ground.name()), 1);
                 }
             }
             if filed.kind == NoticeKind::RemovalOrder {
@@ -369,9 +379,9 @@ impl Model {
                 if outcome == "removed" {
                     truths.count("items_after_orders[]".to_owned());
                 }
-                if let (Some((ground, _)), "not_answered" | "kept") = (suspended, outcome) {
+                if let (Some(ground), "not_answered" | "kept") = (ground, outcome) {
                     // Both reports tell it.
-                    truths.count(format!("orders_not_carried_out[ground={}]", ground.name()));
+                    truths.within(format!("orders_not_carried_out[ground={}]", ground.name()), 1);
                 }
             }
         }

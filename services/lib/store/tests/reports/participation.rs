@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_casework::Team;
+use tocsin_casework::{ClockKind, Team};
 use tocsin_incident::{Command, Declaration, IncidentId, Marking, Origin, ProtocolVersion, Tlp};
-use tocsin_model::{Milliseconds, PartyId};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, PartyId};
 use tocsin_report::{Amount, Report};
-use tocsin_store::{Asking, InReports, KeySubject, NewIncident, PageOf, Roles};
+use tocsin_store::{Asking, InReports, KeySubject, NewIncident, Observed, PageOf, Roles};
 
-use crate::fixture::{COORDINATORS, Fixture, on_both};
+use crate::fixture::{COORDINATORS, Fixture, START, on_both};
 use crate::{amount, days, exact, figures};
 
 struct Crisis {
@@ -174,6 +174,28 @@ async fn parts_in_tasks_are_told_by_whether_they_were_done_in_time() {
             exact(2),
             "at the end of the day"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_on_a_platform_whose_party_did_not_agree_changes_no_byte() {
+    on_both(async |f| {
+        let (hidden, ..) = f.party("hidden").await;
+        f.coordinators_cases(1).await;
+        let before = report(f, COORDINATORS).await;
+        let reported = Observed {
+            clocks: vec![(hidden.platforms[0].0, ClockKind::FirstReport, START - Milliseconds(1))],
+            ..Observed::default()
+        };
+        let family = FamilyId(ContentId(1));
+        f.store.observe(COORDINATORS, family, &reported).await.unwrap();
+        assert_eq!(report(f, COORDINATORS).await, before);
+        f.store.set_in_reports(hidden.id, InReports::Named).await.unwrap();
+        let named = report(f, COORDINATORS).await;
+        assert_eq!(amount(&named, "found[found=after_report]"), exact(1));
+        f.store.revoke_party(hidden.id).await.unwrap();
+        assert_eq!(report(f, COORDINATORS).await, before, "a revoked party is not named");
     })
     .await;
 }

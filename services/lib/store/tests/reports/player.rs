@@ -11,7 +11,7 @@ use tocsin_model::{
     Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds,
     PlatformId, RecommendedAction, Scope, Timestamp, Verdict,
 };
-use tocsin_store::{About, Clock, KeySubject, MemberTally, Observed, QueueQuery, Roles, Store};
+use tocsin_store::{About, Clock, FOLLOWED_FOR, KeySubject, MemberTally, Observed, QueueQuery, Roles, Store};
 
 use crate::fixture::{START, alert, n};
 use crate::model::{Decided, Filed, Model, Noted, Removed};
@@ -207,11 +207,25 @@ impl Player {
             return;
         }
         let (decision, out_at) = (decided.id, decided.out_at);
-        let removed = self
-            .model
-            .removed
-            .entry(decision.0)
-            .or_insert_with(|| Removed::new(family, out_at));
+        if out_at + FOLLOWED_FOR <= now {
+            // It is followed no more.
+            return;
+        }
+        // Tallies are of all times: a later decision hears of what came before it.
+        let of_family = self.model.removed.values().filter(|removed| removed.family == family);
+        let former = of_family.max_by_key(|removed| removed.out_at);
+        let begun = former.map_or_else(|| Removed::new(family, out_at), |former| former.heard_again(out_at));
+        let removed = self.model.removed.get(&decision.0).unwrap_or(&begun).clone();
+        let was_gone = removed.last_removal > removed.last_copy;
+        if !removed.is_told
+            && !is_removed
+            && removed.removals > 0
+            && removed.removals >= removed.copies + copies
+            && !(was_gone && copies == 0)
+        {
+            // As many removals as copies would be taken for a confirmation.
+            return;
+        }
         let (mut after, was_confirmed) = (removed.clone(), removed.is_confirmed);
         after.copies += copies;
         after.removals += if is_removed { copies.max(1) } else { 0 };
@@ -247,6 +261,9 @@ impl Player {
         let heard = self.store.acknowledge(decision, &[told]).await.unwrap();
         if heard.is_none() || after.copies == 0 {
             return;
+        }
+        if !after.is_told && !is_removed && copies == 0 && was_gone {
+            (after.is_confirmed, after.was_removed_before) = (true, true);
         }
         after.is_told = true;
         if is_removed {
@@ -294,9 +311,8 @@ impl Player {
             kind,
             authority: filing.authority,
             at: now,
-            suspended: None,
             answered: None,
-            due_at: filed.notice.due_at,
+            times: vec![(now, None, filed.notice.due_at)],
         });
     }
 
@@ -313,11 +329,11 @@ impl Player {
             return;
         }
         let filed = &mut self.model.notices[index];
-        filed.due_at = done.notice.due_at;
+        let due = done.notice.due_at;
         match command {
-            NoticeCommand::Suspend { ground, .. } => filed.suspended = Some((ground, now)),
+            NoticeCommand::Suspend { ground, .. } => filed.times.push((now, Some(ground), due)),
             NoticeCommand::Answer { outcome, .. } => filed.answered = Some((outcome, now)),
-            NoticeCommand::Resume { .. } => filed.suspended = None,
+            NoticeCommand::Resume { .. } => filed.times.push((now, None, due)),
         }
     }
 

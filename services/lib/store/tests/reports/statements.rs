@@ -10,8 +10,8 @@ use tocsin_report::statement::RestrictionRow;
 use tocsin_report::{ContentKind, Period};
 use tocsin_store::{About, MemberTally, Observed, QueueQuery, RestrictionCursor};
 
-use crate::days;
 use crate::fixture::{Commands as _, Fixture, LEASE, START, alert, on_both};
+use crate::{amount, days, exact};
 
 const MEMBERS: u128 = 7;
 
@@ -183,4 +183,73 @@ fn what_is_no_place_is_refused() {
     for bad in ["", "-", "1-2-3-4", &"0".repeat(200), "00000000000000zz-0-0-0000", "é"] {
         assert!(bad.parse::<RestrictionCursor>().is_err(), "{bad}");
     }
+}
+
+async fn decide_again(f: &Fixture, removing: &Removing) -> DecisionId {
+    let decided = f
+        .store
+        .case_of_family(removing.team, FamilyId(ContentId(1)))
+        .await
+        .unwrap()
+        .unwrap();
+    let decision = DecisionId(rand::random());
+    let (held, _) = f
+        .store
+        .claim(removing.team, decided.id, removing.who, LEASE)
+        .await
+        .unwrap();
+    let by = By {
+        who: removing.who,
+        fencing: held.fencing,
+        version: None,
+    };
+    let grounds = Grounds {
+        action: Some(RecommendedAction::Remove),
+        policy: "terrorism 1.2".to_owned(),
+        ..Grounds::default()
+    };
+    let decide = Command::Decide {
+        id: decision,
+        ruling: Ruling {
+            grounds,
+            ..Ruling::of(Verdict::Violating, "again")
+        },
+        undo_for: Milliseconds(0),
+    };
+    f.store.command(removing.team, decided.id, by, &decide).await.unwrap();
+    decision
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_decided_twice_counts_what_was_removed_once() {
+    on_both(async |f| {
+        let removing = removing(f).await;
+        let members = [
+            told(removing.platform, 1, (1, Some(10))),
+            told(removing.platform, 2, (1, Some(10))),
+        ];
+        f.clock.advance(Milliseconds::from_minutes(20));
+        f.store.acknowledge(removing.decision, &members).await.unwrap().unwrap();
+        let report = async || {
+            let tally = f.store.tally(removing.team, days(0, 1)).await.unwrap();
+            tocsin_report::transparency(&tally)
+        };
+        let before = report().await;
+        assert_eq!(amount(&before, "members_removed[platform=alpha-app]"), exact(2));
+        let drafts = pages(f, removing.team, days(0, 1), 100).await;
+        let again = decide_again(f, &removing).await;
+        // What is counted is counted over all time: the later decision hears at once what the earlier one had removed.
+        let heard = f.store.acknowledge(again, &members).await.unwrap().unwrap();
+        assert_eq!(heard.0.confirmed, 2);
+        let after = report().await;
+        for name in ["members_removed[platform=alpha-app]", "removals[platform=alpha-app]"] {
+            assert_eq!(amount(&after, name), amount(&before, name), "{name}");
+        }
+        assert_eq!(
+            pages(f, removing.team, days(0, 1), 100).await,
+            drafts,
+            "one draft of each"
+        );
+    })
+    .await;
 }
