@@ -355,3 +355,36 @@ async fn what_people_decide_in_ozone_is_decided_here_once() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_an_undo_holds_back_its_family_alone() {
+    let bench = Bench::new().await;
+    let (ozone, address) = Ozone::start().await;
+    endpoint(&bench, &address).await;
+    let held = DispatcherConfig { undo_s: 2, ..config() };
+    let running = bench.start_with(held).await;
+    let families = [1, 2].map(|family| alert(family, Scope::All, AlertLevel::Raised, family as f64));
+    bench.ring(&families);
+    running.queue_of(2, &bench.alpha).await;
+    let [one, two] = families.map(|alert| json!(alert.family.to_string()));
+    let (first, second) = (
+        path_of(&running, &bench.alpha, &one).await,
+        path_of(&running, &bench.alpha, &two).await,
+    );
+    // The second finds the decision of the first held for undo, and the third is of another family.
+    ozone.emit("modEventTakedown", ANNA, record(&one), |_| {});
+    ozone.emit("modEventReverseTakedown", ANNA, record(&one), |_| {});
+    ozone.emit("modEventTakedown", ANNA, record(&two), |_| {});
+    let taken = case_until(&running, &second, &bench.alpha, |case| case["state"] == "decided").await;
+    assert_eq!(taken["decision"]["verdict"], "violating");
+    let reversed = case_until(&running, &first, &bench.alpha, |case| {
+        case["decision"]["verdict"] == "benign"
+    })
+    .await;
+    assert_eq!(reversed["decision"]["recommended_action"], "keep");
+    let decided = "tocsin_dispatcher_ozone_events_total{outcome=\"decided\"}";
+    running.metric(decided, |count| count == 3.0).await;
+    let failures = "tocsin_dispatcher_ozone_read_failures_total";
+    running.metric(failures, |count| count == 0.0).await;
+    running.stop().await;
+}
