@@ -5,12 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Rust files over [`LINES_MAX`] lines, each with the reason why it is one idea nonetheless.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "services/lib/log/tests/conformance/cases.rs",
-    "the one conformance suite, run on both logs",
-)];
-
 /// Beyond this many lines a file holds a second idea.
 const LINES_MAX: usize = 500;
 
@@ -163,25 +157,14 @@ fn every_decision_record_is_whole() {
 
 #[test]
 fn no_file_holds_two_ideas() {
-    let listed: BTreeSet<&str> = LONG_FILES.iter().map(|(path, _)| *path).collect();
     let mut found = Vec::new();
     for path in files().into_iter().filter(|path| path.ends_with(".rs")) {
         let lines = text(&path).expect("Rust is text").lines().count();
-        if lines > LINES_MAX && !listed.contains(path.as_str()) {
+        if lines > LINES_MAX {
             found.push(format!("{path}: {lines} lines"));
-        }
-        if lines <= LINES_MAX && listed.contains(path.as_str()) {
-            found.push(format!(
-                "{path}: {lines} lines, no longer needs its place in LONG_FILES"
-            ));
         }
     }
     check(found, "files over 500 lines");
-    assert!(
-        LONG_FILES
-            .iter()
-            .all(|(path, reason)| root().join(path).exists() && !reason.is_empty())
-    );
 }
 
 #[test]

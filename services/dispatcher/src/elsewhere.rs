@@ -97,7 +97,7 @@ impl Dispatcher {
         (kind, code, said): (&'static str, &str, &str),
     ) {
         let said = cut(said.trim(), NOTE_BYTES_MAX);
-        if let Err(error) = self.store.note_step((team, case), who, (kind, code, &said)).await {
+        if let Err(error) = self.store.note_step((team, case), who, (kind, code, said)).await {
             StoreFailed { error: &error }.emit(&self.metrics);
         }
     }
@@ -127,7 +127,6 @@ pub(crate) fn words(ruling: &Ruling) -> String {
 }
 
 /// As much of a text as fits.
-pub(crate) fn cut(text: &str, bytes_max: usize) -> String {
-    let end = text.floor_char_boundary(bytes_max);
-    text.get(..end).unwrap_or_default().to_owned()
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }

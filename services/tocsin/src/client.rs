@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Error, Result};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
@@ -99,19 +99,7 @@ impl Source {
             body: response.text().await.unwrap_or_default(),
             url,
         };
-        let again = match status.as_u16() {
-            429 | 500.. => Some(
-                answer
-                    .header("retry-after")
-                    .and_then(|seconds| seconds.parse().ok())
-                    .unwrap_or(1),
-            ),
-            _ => None,
-        };
-        Err(Error::new(Refused {
-            why: answer.refused().to_string(),
-            again: again.map(|seconds: u64| Duration::from_secs(seconds.min(AGAIN_MAX_S))),
-        }))
+        Err(answer.refused())
     }
 }
 
@@ -169,14 +157,23 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// What is wrong, in the API's words where it says it by RFC 9457.
+    /// What is wrong, in the API's words where it says it by RFC 9457: a [`Refused`].
     pub(crate) fn refused(&self) -> Error {
+        let asked_for = self.header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let again = matches!(self.status, 429 | 500..).then(|| asked_for.unwrap_or(1).min(AGAIN_MAX_S));
+        Error::new(Refused {
+            why: self.why(),
+            again: again.map(Duration::from_secs),
+        })
+    }
+
+    fn why(&self) -> String {
         let problem: Value = serde_json::from_str(&self.body).unwrap_or_default();
         let text = |name: &str| problem[name].as_str();
         match (text("title"), text("code"), text("detail")) {
-            (Some(title), Some(code), Some(detail)) => anyhow!("{title} ({code}): {detail}"),
-            (Some(title), Some(code), None) => anyhow!("{title} ({code})"),
-            _ => anyhow!("{} answers {}: {}", self.url, self.status, self.body),
+            (Some(title), Some(code), Some(detail)) => format!("{title} ({code}): {detail}"),
+            (Some(title), Some(code), None) => format!("{title} ({code})"),
+            _ => format!("{} answers {}: {}", self.url, self.status, self.body),
         }
     }
 }

@@ -5,6 +5,7 @@ mod moving;
 mod order;
 mod queue;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,6 @@ pub(super) struct Outcome {
 /// A claimed case is held for so long at the least, and up to two seconds more; then its holder gives it back.
 const HELD_MIN: Duration = Duration::from_secs(1);
 const HELD_MORE_MS: u64 = 2_000;
-const LEASE_S: u32 = 600;
 /// How long an answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a dispatcher may take until it has read the queue and the figures.
@@ -98,12 +98,12 @@ pub(super) fn measure(bootstrap: &str, store: &str, flow: Flow) -> anyhow::Resul
             answered: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?,
         })),
     };
-    let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ended = Arc::new(AtomicBool::new(false));
     let publisher = {
         let ended = ended.clone();
         std::thread::spawn(move || -> anyhow::Result<Vec<Figures>> {
             let mut told = vec![first];
-            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            while !ended.load(Ordering::Relaxed) {
                 let due = Instant::now() + FIGURES_EVERY;
                 told.push(moving.publish()?);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -115,7 +115,7 @@ pub(super) fn measure(bootstrap: &str, store: &str, flow: Flow) -> anyhow::Resul
         desk.wait_until_ranked().await?;
         desk.clone().work(flow).await
     });
-    ended.store(true, std::sync::atomic::Ordering::Relaxed);
+    ended.store(true, Ordering::Relaxed);
     let figures = publisher
         .join()
         .map_err(|_| anyhow::anyhow!("the publisher of figures panicked"))??;
@@ -194,25 +194,23 @@ impl Desk {
         let address = &self.addresses[random.random_range(0..self.addresses.len())];
         let key = self.queue.key(number);
         let (platform, body) = self.queue.wanted(&mut random);
-        let answer = self
-            .post(&format!("{address}/v1/queue/claim"), key, &body(LEASE_S))
-            .await;
+        let answer = self.post(&format!("{address}/v1/queue/claim"), key, &body).await;
         let answered = Instant::now();
-        let claimed = answer.and_then(|answer| {
-            let case = &answer["case"];
-            let place = self.queue.place(case["family"].as_str()?)?;
-            Some((place, case["id"].as_str()?.to_owned(), case["fencing"].as_u64()?))
-        });
+        let claimed = answer.and_then(|answer| self.claimed(&answer).ok_or_else(|| answer.to_string()));
         let microseconds = answered.saturating_duration_since(due).as_micros() as u64;
         self.note(|worked| worked.answered.saturating_record(microseconds.max(1)));
-        let Some((case, id, fencing)) = claimed else {
-            return self.note(|worked| worked.unanswered += 1);
+        let (case, id, fencing) = match claimed {
+            Ok(claimed) => claimed,
+            Err(why) => {
+                eprintln!("a claim got no case: {why}");
+                return self.note(|worked| worked.unanswered += 1);
+            }
         };
         let held = HELD_MIN + Duration::from_millis(random.random_range(0..HELD_MORE_MS));
         tokio::time::sleep(held).await;
         let released = format!("{address}/v1/cases/{id}/release");
         let given_back = self.post(&released, key, &json!({ "fencing": fencing })).await;
-        let waits_again = given_back.map(|_| Instant::now());
+        let waits_again = given_back.ok().map(|_| Instant::now());
         self.note(|worked| {
             worked.claimed.push(Claimed {
                 case,
@@ -224,10 +222,23 @@ impl Desk {
         });
     }
 
-    async fn post(&self, url: &str, key: &str, body: &Value) -> Option<Value> {
-        let answer = self.http.post(url).bearer_auth(key).json(body).send().await.ok()?;
-        let is_taken = answer.status() == StatusCode::OK;
-        answer.json().await.ok().filter(|_| is_taken)
+    /// Place, id and fencing number of the case that a claim got.
+    fn claimed(&self, answer: &Value) -> Option<(usize, String, u64)> {
+        let case = &answer["case"];
+        let place = self.queue.place(case["family"].as_str()?)?;
+        Some((place, case["id"].as_str()?.to_owned(), case["fencing"].as_u64()?))
+    }
+
+    /// The answer, or why there is none.
+    async fn post(&self, url: &str, key: &str, body: &Value) -> Result<Value, String> {
+        let sent = self.http.post(url).bearer_auth(key).json(body).send().await;
+        let answer = sent.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body: Value = answer.json().await.map_err(|error| error.to_string())?;
+        match status {
+            StatusCode::OK => Ok(body),
+            _ => Err(format!("{status}: {}", body["code"])),
+        }
     }
 
     fn note(&self, note: impl FnOnce(&mut Worked)) {

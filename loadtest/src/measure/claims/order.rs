@@ -71,10 +71,10 @@ pub(super) fn judge(cases: &[Known], figures: &[Figures], claims: &[Claimed]) ->
     for claim in claims {
         let since = claim.asked.checked_sub(KNOWN_WITHIN).unwrap_or(claim.asked);
         let last = figures.iter().rposition(|figures| figures.told <= since).unwrap_or(0);
-        let known = figures[last..]
+        let mut known = figures[last..]
             .iter()
             .take_while(|figures| figures.from <= claim.answered);
-        if known.into_iter().any(|figures| queue.is_best(claim, &figures.live)) {
+        if known.any(|figures| queue.is_best(claim, &figures.live)) {
             found.agreeing += 1;
         } else if queue.waits_longest(claim) {
             found.waiting += 1;

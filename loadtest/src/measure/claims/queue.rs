@@ -22,6 +22,8 @@ const PLATFORMS: usize = 8;
 const RARE: usize = 500;
 /// So many people claim, one after the other.
 const MODERATORS: usize = 200;
+/// How long a case is held at most: longer than its holder keeps it.
+const LEASE_S: u32 = 600;
 /// A claim in two asks for one platform, and one of so many of those for the rare one.
 const ASKS_FOR_RARE: usize = 20;
 
@@ -63,12 +65,12 @@ impl Queue {
         let low = ordered[ordered.len() / 4];
         let (mut cases, mut places) = (Vec::new(), HashMap::new());
         let mut opened = 0;
+        // Families that move stand anywhere among the others in the order of time.
+        let step = flow.cases / moving.len();
         for lot in 0..flow.cases.div_ceil(LOT as usize) {
             let (at, mut alerts) = (now(), Vec::new());
             let first = lot * LOT as usize;
             for place in first..(first + LOT as usize).min(flow.cases) {
-                // Families that move stand anywhere among the others in the order of time.
-                let step = flow.cases / moving.len();
                 let moves = (place % step == 0)
                     .then_some(place / step)
                     .filter(|place| *place < moving.len());
@@ -151,18 +153,17 @@ impl Queue {
         &self.keys[number % self.keys.len()]
     }
 
-    /// What a claimer asks for: the place of the platform, and the request for a lease of so many seconds.
-    pub(super) fn wanted(&self, random: &mut SmallRng) -> (Option<usize>, impl Fn(u32) -> Value + use<>) {
+    /// What a claimer asks for: the place of the platform, and the request.
+    pub(super) fn wanted(&self, random: &mut SmallRng) -> (Option<usize>, Value) {
         let of_one = random
             .random_bool(0.5)
             .then(|| match random.random_range(0..ASKS_FOR_RARE) {
                 0 => PLATFORMS - 1,
                 _ => random.random_range(0..PLATFORMS - 1),
             });
-        let name = of_one.map(|platform| self.platforms[platform].to_string());
+        let name = of_one.map(|platform| self.platforms[platform].as_str());
         let lane = random.random_bool(0.25).then_some("general");
-        let body = move |lease_s| json!({ "lease_s": lease_s, "platform": name, "lane": lane });
-        (of_one, body)
+        (of_one, json!({ "lease_s": LEASE_S, "platform": name, "lane": lane }))
     }
 }
 

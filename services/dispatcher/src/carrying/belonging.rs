@@ -13,9 +13,13 @@ pub(super) async fn note(dispatcher: &Dispatcher, due: &[FamilyId]) -> Result<()
         .into_iter()
         .filter_map(|of| {
             // What was withdrawn meanwhile stays where it was.
-            let said = dispatcher.carrying.family_of(of.team, of.content)?;
+            let (said, said_at) = dispatcher.carrying.family_since(of.team, of.content)?;
             let belongs_to = Some(said);
-            (of.belongs_to != belongs_to).then_some(Belonging { belongs_to, ..of })
+            (of.belongs_to != belongs_to && of.said_at <= said_at).then_some(Belonging {
+                belongs_to,
+                said_at,
+                ..of
+            })
         })
         .collect();
     dispatcher.store.note_belongings(&changed).await

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_casework::{Memberships, Team};
-use tocsin_model::{ContentId, FamilyId};
+use tocsin_model::{ContentId, FamilyId, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
 
@@ -53,7 +53,12 @@ impl Carrying {
 
     /// The family that a content belongs to for a team, as it was announced.
     pub(crate) fn family_of(&self, team: Team, content: ContentId) -> Option<FamilyId> {
-        self.lock().said_of(team, FamilyId(content)).map(|(family, _)| family)
+        self.family_since(team, content).map(|(family, _)| family)
+    }
+
+    /// The same with when that was said.
+    pub(crate) fn family_since(&self, team: Team, content: ContentId) -> Option<(FamilyId, Timestamp)> {
+        self.lock().said_of(team, FamilyId(content))
     }
 
     /// The announced members of a family as a team sees it, at most so many.

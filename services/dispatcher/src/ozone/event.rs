@@ -9,6 +9,7 @@ use tocsin_model::{ContentId, FamilyId, Grounds, KeyId, RecommendedAction, Times
 use tocsin_wire::document::parse_instant;
 
 use crate::deliveries::ozone_record;
+use crate::elsewhere::cut;
 
 /// The kinds of events that may stand for something, by the name of their setting, and what they stand for where nothing is set. What a label, a closed
 /// report or a resolved appeal means depends on how a team works with Ozone: nothing, until it is said.
@@ -224,11 +225,6 @@ fn list(text: Option<String>) -> BTreeSet<String> {
     let text = text.unwrap_or_default();
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
-}
-
-/// As much of it as fits: the whole stands in Ozone.
-fn cut(text: &str, bytes_max: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 
 #[cfg(test)]

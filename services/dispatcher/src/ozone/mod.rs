@@ -185,7 +185,12 @@ impl OzoneReader {
             }
             let page = self.page(inwards, through - OVERLAP, cursor.as_deref());
             let page = tokio::time::timeout_at(ends_at.into(), page).await;
-            let page = page.map_err(|_| NotRead::Answer("timeout".to_owned()))??;
+            let page = match page {
+                Ok(page) => page?,
+                // What is left comes in the next.
+                Err(_) if cursor.is_some() => return Ok(()),
+                Err(_) => return Err(NotRead::Answer("timeout".to_owned())),
+            };
             let events: Vec<_> = page
                 .events
                 .iter()
@@ -231,9 +236,9 @@ impl OzoneReader {
             }
             // A time that has not come would leave out what comes before it.
             let created = events.iter().filter_map(|(_, event)| event.as_ref().ok()?.created_at());
-            let latest = created.filter(|at| *at <= wall_clock());
+            let latest = created.filter(|at| *at <= latest_time());
             read_through = latest.fold(read_through, Timestamp::max);
-            if waiting.is_empty() {
+            if waiting.is_empty() && read_through > through {
                 store.note_ozone_position(&endpoint.name, read_through).await?;
             }
             cursor = page.cursor.filter(|_| !events.is_empty());
@@ -366,11 +371,14 @@ impl Asked {
     }
 }
 
+/// Who holds the case for no longer than a claim from here does.
 fn held_by(case: &Case, now: Timestamp) -> Option<KeyId> {
-    case.live_lease(now).map(|lease| lease.holder)
+    let lease = case.live_lease(now).filter(|lease| lease.expires_at - now <= LEASE);
+    lease.map(|lease| lease.holder)
 }
 
-fn wall_clock() -> Timestamp {
+/// The latest time that an Ozone may say of what was: its clock may be ahead.
+fn latest_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)) + OVERLAP
 }

@@ -15,7 +15,7 @@ use tocsin_casework::{Board, CaseId, RANKED_TOLD, Team, Update};
 use tocsin_model::{KeyId, Timestamp};
 use tocsin_runtime::streams::{KeyChecks, StreamLimits, StreamSlot, StreamSlots, StreamTimes, TOO_MANY_STREAMS};
 use tocsin_runtime::{Problem, Shutdown};
-use tocsin_store::{CANDIDATES_MAX, StoreError, Watched};
+use tocsin_store::{CANDIDATES_MAX, GLANCES_OVERLAP, StoreError, Watched};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::telemetry::StoreFailed;
@@ -218,9 +218,10 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
             watched.add_team(*team, of_team.since);
         }
     }
+    let mut is_through = false;
     for _ in 0..PAGES_MAX {
         let (glances, now) = dispatcher.store.watch_cases(watched).await?;
-        let is_last = glances.is_empty();
+        is_through = glances.is_empty();
         let mut teams = updates.teams();
         for (glance, written_at) in glances {
             if let Some(of_team) = teams.get_mut(&glance.team) {
@@ -232,11 +233,11 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
             of_team.now = now;
         }
         drop(teams);
-        // Readers take a page while the next is read.
-        updates.ticks.send_modify(|tick| *tick += 1);
-        if is_last {
+        if is_through {
             break;
         }
+        // Readers take a page while the next is read.
+        updates.ticks.send_modify(|tick| *tick += 1);
     }
     let orders = orders(dispatcher);
     for (team, order) in &orders {
@@ -254,7 +255,11 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
         };
         let now = of_team.now;
         let mut news = of_team.board.tick(now);
-        for glance in glances {
+        // What is written this moment, or stands behind the last page, is told by a page.
+        let told = glances
+            .into_iter()
+            .filter(|(_, written_at)| is_through && *written_at + GLANCES_OVERLAP <= now);
+        for (glance, _) in told {
             of_team.board.learn(glance, now);
         }
         if let Some(order) = order {
@@ -269,7 +274,7 @@ async fn tick(dispatcher: &Dispatcher, watched: &mut Watched) -> Result<(), Stor
 fn orders(dispatcher: &Dispatcher) -> Vec<(Team, Option<Order>)> {
     let teams: Vec<Team> = dispatcher.queue_updates.teams().keys().copied().collect();
     let order = |team| {
-        let order = dispatcher.ranking.order(team, RANKED_TOLD);
+        let order = dispatcher.ranking.order(team);
         (team, order)
     };
     teams.into_iter().map(order).collect()

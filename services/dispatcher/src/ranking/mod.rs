@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tocsin_casework::{Case, CaseId, Filter, Ranks, Standing, Team};
+use tocsin_casework::{Case, CaseId, DUE_TOLD, Filter, RANKED_TOLD, Ranks, Standing, Team};
 use tocsin_model::{ContentId, FamilyId, Milliseconds, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Followed, STANDINGS_MAX, StoreError};
@@ -81,14 +81,14 @@ impl Ranking {
 
     /// The cases of a team's queue of which a notice is due soon and the first `count` behind them, and of each whether one is; `None` until every open case is
     /// known.
-    pub(crate) fn order(&self, team: Team, count: usize) -> Option<Vec<(CaseId, bool)>> {
+    pub(crate) fn order(&self, team: Team) -> Option<Vec<(CaseId, bool)>> {
         if !self.is_complete() {
             return None;
         }
         let now = Timestamp(self.now.load(Ordering::Relaxed));
         let urgent = now + self.urgent_within;
         let ranks = self.lock();
-        Some(ranks.first(team, count, (now, urgent)))
+        Some(ranks.first(team, (DUE_TOLD, RANKED_TOLD), (now, urgent)))
     }
 
     /// What this process did with a case: the next claim need not wait until the store tells of it.

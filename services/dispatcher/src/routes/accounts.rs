@@ -14,6 +14,7 @@ use tocsin_model::{Milliseconds, PlatformId, Timestamp};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{CaseContents, Subject};
 use tocsin_wire::document::{instant, parse_instant};
+use tocsin_wire::topics;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answered;
@@ -29,9 +30,6 @@ const MEMBERS_MAX: usize = 50_000;
 /// So long before the first sighting that the case knows of reading begins: the first copies of a content, before it is counted exactly, and clocks of
 /// sources that are behind.
 const BEFORE_FIRST: Milliseconds = Milliseconds::from_minutes(60);
-/// So long ingest topics are kept: `schemas/topics.toml`.
-const KEPT_FOR: Milliseconds = Milliseconds::from_minutes(7 * 24 * 60);
-
 /// Which accounts.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -168,9 +166,15 @@ pub(crate) async fn read_accounts(
         // Before what costs anything: whoever asks more often than there are turns waits for nothing.
         let turn = dispatcher.accounts.turn(*party).map_err(not_read)?;
         let id = case_id(id)?;
+        let Query(parameters) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
+        if !dispatcher.carrying.is_read() {
+            let detail = "who belongs to which family is read just now";
+            return Err(Problem::new(problem::UNAVAILABLE)
+                .with_detail(detail)
+                .with_retry_after_s(1));
+        }
         let contents = dispatcher.store.case_contents(access.team, id, MEMBERS_MAX).await;
         let contents = contents.map_err(|error| problems::of_store(&error))?;
-        let Query(parameters) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
         let record = dispatcher.store.party_named(party_name).await;
         let record = record.map_err(|error| problems::of_store(&error))?;
         let names: BTreeMap<PlatformId, String> = record
@@ -186,12 +190,6 @@ pub(crate) async fn read_accounts(
             begin,
             limit,
         } = Wanted::read(&parameters, &names, since)?;
-        if !dispatcher.carrying.is_read() {
-            let detail = "who belongs to which family is read just now";
-            return Err(Problem::new(problem::UNAVAILABLE)
-                .with_detail(detail)
-                .with_retry_after_s(1));
-        }
         let members = Members::of(&dispatcher.carrying, access.team, &contents, MEMBERS_MAX);
         let since = match &begin {
             Begin::Since(since) => instant(*since).filter(|_| *since > Timestamp(0)),
@@ -200,12 +198,13 @@ pub(crate) async fn read_accounts(
         let asked = names
             .iter()
             .filter(|(id, _)| platform.is_none_or(|platform| platform == **id));
+        let kept = topics::ingest(party_name).retention_ms();
         let asked = Asked {
             party: *party,
             party_name: party_name.to_string(),
             platforms: asked.map(|(id, name)| (name.clone(), *id)).collect(),
             begin,
-            kept_from: contents.now - KEPT_FOR,
+            kept_from: kept.map_or(Timestamp(0), |kept| contents.now - Milliseconds(kept as i64)),
             order,
             members: members.contents,
         };

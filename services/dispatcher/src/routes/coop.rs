@@ -130,7 +130,7 @@ impl CoopAction {
         Ok(Ruling {
             verdict: verdict(said).map_err(|_| unmapped())?,
             grounds: Grounds {
-                policy: cut(&names.join(", "), POLICY_BYTES_MAX),
+                policy: cut(&names.join(", "), POLICY_BYTES_MAX).to_owned(),
                 action: action.map(recommended_action).transpose().map_err(|_| unmapped())?,
                 confidence: None,
                 exceptions: Vec::new(),

@@ -26,7 +26,7 @@ pub struct QueueUpdateDocument {
     /// How grave, from 1.
     pub severity: f64,
     /// Where it stands: `due` (a notice is due soon), `first` (of the first 20), `next` (of the first 200) or `later`. A case falls out of a class only
-    /// when it is a fifth behind its end. Null where it does not wait, and until the order is known.
+    /// when it is a fifth behind its end. Null where it does not wait, until the order is known, and in what is told of the time that you were away.
     pub rank: Option<&'static str>,
     /// By the alert that is shown.
     pub priority: f64,

@@ -31,7 +31,7 @@ const AWAY_MAX: Milliseconds = Milliseconds::from_hours(1);
 /// What changes in the queue of the key's team, as server-sent events
 ///
 /// Nobody has to ask again and again: a change is told within a second or two, whichever dispatcher made it. Events:
-/// * `position`: sent first; its id is where the stream begins. Whoever reads the queue after it misses nothing.
+/// * `position`: sent first, but for a `gap`; its id is where the stream begins. Whoever reads the queue after it misses nothing.
 /// * `case`: something changed of a case (`QueueUpdateDocument`): it is told whole, as it is then, so that a change that is told twice is told once. Its id
 ///   is how far the stream has come. Pass the last id as the header `Last-Event-ID` to go on, at any dispatcher: what was written since is told as it is
 ///   now, some of it again; so is whoever reads more slowly than the updates come. A change without an id is time's doing, or that of the order of the others: of these, what happened while you were away is told
@@ -213,6 +213,9 @@ impl Follower {
                     Ok(()) => continue,
                     Err(error) => {
                         StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
+                        if self.handed_at.elapsed() >= HEARTBEAT_INTERVAL {
+                            return Event::default().comment("alive");
+                        }
                         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                         continue;
                     }
@@ -298,7 +301,8 @@ impl Follower {
                 CaseState::Open => Change::Returned,
                 _ => glance.change_since(since, now),
             };
-            let told = self.case(change, &glance, (None, now), false);
+            let was_yours = glance.lease.is_some_and(|lease| lease.holder == self.who());
+            let told = self.case(change, &glance, (None, now), was_yours);
             self.buffer.push_back(told);
         }
         self.phase = match last {

@@ -306,9 +306,7 @@ impl Dispatcher {
             code: &code,
             issuer: back.iss.as_deref(),
         };
-        let now = self.store.time_for_strangers().await;
-        let now = now.map_err(|error| problems::of_store(&error))?;
-        let subject = provider.subject(back, secrets, now).await;
+        let subject = provider.subject(back, secrets).await;
         let subject = subject.map_err(of_not_signed_in)?;
         let account = Account::new(provider.issuer(), &subject);
         let account = account.map_err(problems::of_sign_in_refusal)?;

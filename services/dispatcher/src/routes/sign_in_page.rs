@@ -4,6 +4,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse as _, Response};
 use tocsin_store::LinkOf;
 
+use super::html;
 use super::session::team_text;
 
 /// The page of a one-time link.
@@ -37,9 +38,14 @@ fn who(of: &LinkOf) -> String {
 fn page(action: &str, text: &str, button: &str, fields: &[(&str, &str)], form_action: &str) -> Response {
     let hidden: String = fields
         .iter()
-        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value)))
+        .map(|(name, value)| {
+            format!(
+                "<input type=\"hidden\" name=\"{name}\" value=\"{}\">",
+                html::text(value)
+            )
+        })
         .collect();
-    let html = format!(
+    let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Tocsin: sign in</title>\n\
          <style>body {{ font: 1rem sans-serif; margin: 20vh auto; width: 20rem; text-align: center }}</style></head>\n\
          <body><h1>Tocsin</h1>\n<p>{text}</p>\n\
@@ -53,30 +59,5 @@ fn page(action: &str, text: &str, button: &str, fields: &[(&str, &str)], form_ac
         (header::REFERRER_POLICY, "same-origin".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, Html(html)).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for one in text.chars() {
-        match one {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            one => escaped.push(one),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_an_address_becomes_markup() {
-        assert_eq!(escaped("/a?b=\"><i>'&c"), "/a?b=&quot;&gt;&lt;i&gt;&#39;&amp;c");
-    }
+    (headers, Html(page)).into_response()
 }

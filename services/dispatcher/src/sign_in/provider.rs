@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use tocsin_model::Timestamp;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::SignInConfig;
 use super::attempt::Secrets;
+use super::here_now;
 use super::id_token::{Expected, TokenRefusal, subject};
 use super::keys::KeySet;
 
@@ -148,12 +148,7 @@ impl Provider {
     }
 
     /// Whom the provider signed in: the subject of the ID token that it gives for a code. In a [`Provider::place`].
-    pub(crate) async fn subject(
-        &self,
-        back: CameBack<'_>,
-        secrets: &Secrets,
-        now: Timestamp,
-    ) -> Result<String, NotSignedIn> {
+    pub(crate) async fn subject(&self, back: CameBack<'_>, secrets: &Secrets) -> Result<String, NotSignedIn> {
         let mut known = self.known.lock().await;
         let metadata = self.metadata(&mut known).await?;
         drop(known);
@@ -167,7 +162,8 @@ impl Provider {
             issuer: self.issuer(),
             client_id: &self.config.client_id,
             nonce: &secrets.nonce,
-            now,
+            // The token was made a moment ago.
+            now: here_now(),
         };
         let mut known = self.known.lock().await;
         let keys = self.keys(&mut known, &metadata, AGE_MAX).await?;
@@ -317,6 +313,8 @@ mod tests {
     use tocsin_model::DeploymentKey;
 
     use super::super::{Attempt, AttemptKey};
+    use tocsin_model::Timestamp;
+
     use super::*;
 
     #[test]

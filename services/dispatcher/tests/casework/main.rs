@@ -16,6 +16,7 @@ mod carrying;
 mod cases;
 mod control;
 mod coop;
+#[path = "../../../lib/store/tests/fixture/database.rs"]
 mod database;
 mod deliveries;
 #[path = "../../../lib/model/tests/example/mod.rs"]
@@ -35,4 +36,6 @@ mod sign_in;
 mod sign_in_links;
 #[path = "../signer/mod.rs"]
 mod signer;
+#[path = "../../../lib/runtime/tests/sse/mod.rs"]
+mod sse;
 mod streams;

@@ -377,6 +377,11 @@ async fn what_waits_for_an_undo_holds_back_its_family_alone() {
     ozone.emit("modEventTakedown", ANNA, record(&two), |_| {});
     let taken = case_until(&running, &second, &bench.alpha, |case| case["state"] == "decided").await;
     assert_eq!(taken["decision"]["verdict"], "violating");
+    let waits = running.get(&first, &bench.alpha).await;
+    assert_eq!(
+        waits["decision"]["verdict"], "violating",
+        "the second was taken beside it"
+    );
     let reversed = case_until(&running, &first, &bench.alpha, |case| {
         case["decision"]["verdict"] == "benign"
     })

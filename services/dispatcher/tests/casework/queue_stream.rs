@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
+use axum::http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tocsin_casework::UNREVIEWED_BELOW;
@@ -13,43 +11,15 @@ use tocsin_dispatcher::DispatcherConfig;
 use tocsin_model::{Alert, AlertId, AlertLevel, Milliseconds, Scope};
 use tocsin_runtime::streams::StreamTimes;
 use tocsin_store::{Clock, KeySubject, Role, Roles};
-use tower::ServiceExt as _;
 
-use crate::bench::{Bench, Running, WAIT_MAX, alert};
+use crate::bench::{Bench, Running, alert};
 use crate::database::on_empty;
 use crate::example::START;
-
-/// A stream that is read when the test wants to.
-struct Reading {
-    body: Body,
-    text: String,
-}
-
-#[derive(Debug, PartialEq)]
-struct Event {
-    name: String,
-    id: Option<String>,
-    data: Value,
-}
+use crate::sse::Reading;
 
 impl Reading {
     async fn ask(running: &Running, key: &str, last: Option<&str>) -> Result<Reading, (StatusCode, Value)> {
-        let mut request = Request::get("/v1/queue/updates").header("authorization", format!("Bearer {key}"));
-        if let Some(id) = last {
-            request = request.header("last-event-id", id);
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let response = running.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        if status != StatusCode::OK {
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            return Err((status, serde_json::from_slice(&body).unwrap()));
-        }
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Ok(Reading {
-            body: response.into_body(),
-            text: String::new(),
-        })
+        Reading::open_of(&running.router, key, "/v1/queue/updates", last).await
     }
 
     /// A stream, and where it begins.
@@ -58,33 +28,6 @@ impl Reading {
         let position = reading.next().await.unwrap();
         assert_eq!((position.name.as_str(), &position.data), ("position", &json!({})));
         (reading, position.id.unwrap())
-    }
-
-    /// The next event; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| {
-                    let value = event.lines().find_map(|line| line.strip_prefix(name));
-                    value.map(|value| value.trim_start().to_owned())
-                };
-                let parsed = field("event:").map(|name| Event {
-                    name,
-                    id: field("id:"),
-                    data: serde_json::from_str(&field("data:").unwrap()).unwrap(),
-                });
-                self.text = rest.to_owned();
-                match parsed {
-                    Some(event) => return Some(event),
-                    None => continue,
-                }
-            }
-            let frame = tokio::time::timeout(WAIT_MAX, self.body.frame())
-                .await
-                .expect("an event comes");
-            let data = frame?.unwrap().into_data().unwrap();
-            self.text.push_str(std::str::from_utf8(&data).unwrap());
-        }
     }
 
     /// The next change of a case.

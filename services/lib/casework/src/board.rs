@@ -14,6 +14,8 @@ pub const RANK_NEXT: usize = 200;
 /// How far in the order a board is told of: a case leaves a class only when it falls a fifth behind its end, so that two that change places at an end
 /// are not told each time.
 pub const RANKED_TOLD: usize = behind(RANK_NEXT);
+/// Of the cases of which a notice is due so many are told to be: the first ones.
+pub const DUE_TOLD: usize = 512;
 
 /// Where a case that waits stands in its team's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +131,7 @@ impl Board {
         updates
     }
 
-    /// The order of the queue at `now`, its first [`RANKED_TOLD`] and what is due, each with whether it is: what changed its class. The first order is
+    /// The order of the queue at `now`, the first [`DUE_TOLD`] of what is due and the first [`RANKED_TOLD`] of the others, each with whether it is: what changed its class. The first order is
     /// none's change.
     pub fn rank(&mut self, order: &[(CaseId, bool)], now: Timestamp) -> Vec<Update> {
         let former = self.ranks.take();
@@ -186,14 +188,12 @@ impl Board {
         ids.filter(|id| !self.cases.contains_key(id))
     }
 
-    /// The cases that a key holds at `now`, in the order of their ids.
+    /// The cases that a key holds at `now`, the one whose lease ends first before the others.
     pub fn held_by(&self, key: KeyId, now: Timestamp) -> impl Iterator<Item = &Glance> {
-        let ends: BTreeSet<CaseId> = self.ends.iter().map(|(_, id)| *id).collect();
-        let cases = ends.into_iter().filter_map(|id| self.cases.get(&id));
-        let cases = cases.map(|(glance, ..)| glance);
-        cases.filter(move |glance| {
-            let lease = glance.live_lease(now);
-            lease.is_some_and(|lease| lease.holder == key) && glance.state(now) == CaseState::Claimed
+        self.ends.iter().filter_map(move |(at, id)| {
+            let (glance, ..) = self.cases.get(id)?;
+            let lease = glance.live_lease(now).filter(|lease| lease.expires_at == *at)?;
+            (lease.holder == key && glance.state(now) == CaseState::Claimed).then_some(glance)
         })
     }
 

@@ -59,7 +59,7 @@ pub use appeal::{
 };
 pub use appeal_rules::AppealSubject;
 pub use appeal_summary::{AnsweredAppeal, AppealSummary};
-pub use board::{Board, RANK_FIRST, RANK_NEXT, RANKED_TOLD, RankClass, Update};
+pub use board::{Board, DUE_TOLD, RANK_FIRST, RANK_NEXT, RANKED_TOLD, RankClass, Update};
 pub use care::{GRAVE_FROM, PauseRules, Shift, ShiftStep, ShiftStepKind};
 pub use case::{Case, CaseId, CaseState, Desk, Dispute, Draft, Episode, Lease, Merged, Resting, Standing, Team, Undo};
 pub use clocks::{ClockSummary, Clocks, GOLDEN_HOUR, Waits};

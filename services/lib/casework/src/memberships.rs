@@ -158,8 +158,7 @@ impl Memberships {
 
     /// The members of a family as a team sees it, those that are announced; ascending.
     pub fn members_of(&self, team: Team, family: FamilyId) -> Vec<FamilyMember> {
-        let keys = self.members.get(&family).into_iter().flatten();
-        let contents: BTreeSet<ContentId> = keys.map(|(content, _)| *content).collect();
+        let contents = self.contents_of(team, family, usize::MAX);
         contents
             .into_iter()
             .filter_map(|content| self.member((team, family), content))

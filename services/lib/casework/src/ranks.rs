@@ -163,12 +163,18 @@ impl Ranks {
         due.chain(others).take(count).collect()
     }
 
-    /// All cases of a team that wait at `now` and of which a notice is due by `urgent`, then the first `count` of the others, each with whether one is due.
-    pub fn first(&self, team: Team, count: usize, times: (Timestamp, Timestamp)) -> Vec<(CaseId, bool)> {
+    /// The first `due_max` cases of a team that wait at `now` and of which a notice is due by `urgent`, then the first `count` of the others, each with whether
+    /// one is due.
+    pub fn first(
+        &self,
+        team: Team,
+        (due_max, count): (usize, usize),
+        times: (Timestamp, Timestamp),
+    ) -> Vec<(CaseId, bool)> {
         let filter = Filter::default();
         let (due, others) = self.waiting(team, &filter, times);
         let others = others.take(count).map(|id| (id, false));
-        due.map(|id| (id, true)).chain(others).collect()
+        due.take(due_max).map(|id| (id, true)).chain(others).collect()
     }
 
     /// Those that wait and are due, and the others.
@@ -194,12 +200,6 @@ impl Ranks {
                 .is_some_and(|ranked| is_meant(ranked) && !is_urgent(ranked))
         });
         (due, order)
-    }
-
-    /// Whether a notice of a case is due by `urgent`.
-    pub fn is_due(&self, id: CaseId, urgent: Timestamp) -> bool {
-        let due = self.cases.get(&id).and_then(|ranked| ranked.standing.due_at);
-        due.is_some_and(|due| due <= urgent)
     }
 
     /// Whether a case of this family waits.
@@ -338,6 +338,28 @@ mod tests {
                 prop_assert_eq!(ranks.len(), known.len());
             }
         }
+    }
+
+    #[test]
+    fn what_is_due_takes_no_places_of_the_others() {
+        let mut ranks = Ranks::new(100);
+        for id in 0..60 {
+            let due_at = (id % 3 == 0).then_some(Timestamp(9));
+            ranks
+                .put(&Standing {
+                    due_at,
+                    ..case(id, id as f64)
+                })
+                .unwrap();
+        }
+        let of = |due_max, count| ranks.first(TEAMS[0], (due_max, count), AT);
+        let ids = |ids: &[u128], is_due| ids.iter().map(|id| (CaseId(*id), is_due)).collect::<Vec<_>>();
+        let first = ids(&[58, 56, 52], false);
+        assert_eq!(
+            of(100, 3),
+            [ids(&[0, 6, 12, 18, 24, 30, 36, 42, 48, 54], true), first.clone()].concat()
+        );
+        assert_eq!(of(2, 3), [ids(&[0, 6], true), first].concat());
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl KeySubject {
 
 const PREFIX: &str = "tocsin_";
 const ID_DIGITS: usize = 32;
-const SECRET_BYTES: usize = 32;
+pub(crate) const SECRET_BYTES: usize = 32;
 
 impl ApiKey {
     fn new(id: KeyId, secret: [u8; SECRET_BYTES]) -> ApiKey {
@@ -136,7 +136,12 @@ impl fmt::Debug for ApiKey {
 
 /// A key someone showed: its id and the SHA-256 of its secret. `None` when the text has not the form of a key.
 pub(crate) fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {
-    let digits = text.strip_prefix(PREFIX)?;
+    parse_after(PREFIX, text)
+}
+
+/// The same behind another prefix.
+pub(crate) fn parse_after(prefix: &str, text: &str) -> Option<(KeyId, [u8; 32])> {
+    let digits = text.strip_prefix(prefix)?;
     if digits.len() != ID_DIGITS + 2 * SECRET_BYTES || !digits.is_ascii() {
         return None;
     }

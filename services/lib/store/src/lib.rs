@@ -78,10 +78,10 @@ pub use audit::{
 pub use cases::{
     ACKNOWLEDGEMENTS_MAX, Acknowledged, AcknowledgementCounts, Belonging, CANDIDATES_MAX, CLOCKS_MAX, Carried,
     CaseContents, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR,
-    FamilyCase, FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, HEARD_MAX, HISTORY_MAX, HistoryEntry,
-    LiveMember, MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage, QueueQuery, Reminded,
-    SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember,
-    Watched,
+    FamilyCase, FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, GLANCES_OVERLAP, HEARD_MAX,
+    HISTORY_MAX, HistoryEntry, LiveMember, MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage,
+    QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed,
+    UnconfirmedDecision, UnconfirmedMember, Watched,
 };
 pub use clock::Clock;
 pub use delivery::{
@@ -201,16 +201,6 @@ impl Store {
     /// The database does not answer.
     pub async fn time(&self) -> Result<tocsin_model::Timestamp, StoreError> {
         self.now().await.map_err(StoreError::database("ask the clock"))
-    }
-
-    /// As [`Store::time`], for somebody who is not known yet: in one of the few places of those.
-    ///
-    /// # Errors
-    /// The database does not answer, or too many unknown people ask.
-    pub async fn time_for_strangers(&self) -> Result<tocsin_model::Timestamp, StoreError> {
-        let place = self.inner.look_ups.enter().await;
-        let _place = place.ok_or_else(|| StoreError::database("ask the clock")(sqlx::Error::PoolTimedOut))?;
-        self.time().await
     }
 
     /// Closes the connections once their work is done.

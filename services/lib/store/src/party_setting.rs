@@ -15,21 +15,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchParty`], [`StoreError::PartyRevoked`], or the database failed.
     pub async fn set_on_reupload(&self, party: PartyId, setting: OnReupload) -> Result<(), StoreError> {
-        let failed = StoreError::database("change a setting of a party");
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        if is_revoked(&mut transaction, party, &failed).await? {
-            return Err(StoreError::PartyRevoked { party });
-        }
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let sql = "UPDATE parties SET on_reupload = $2 WHERE party_id = $1 RETURNING name";
-        let values = [i64::from(party.0).into(), (setting as i64).into()];
-        let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
-        let row = rows.first().ok_or(StoreError::Malformed { field: "name" })?;
-        let name = row.text("name").map_err(&failed)?;
         let detail = format!("on a re-upload: {}", setting.name());
-        self.append_audit(&mut transaction, now, &[changed(Action::PartyChanged, &name, &detail)])
-            .await?;
-        transaction.commit().await.map_err(&failed)
+        self.set(party, ("on_reupload", setting as i64), &detail).await
     }
 
     /// What a party wants done when copies come after their removal was confirmed.
@@ -43,29 +30,32 @@ impl Store {
         reading.rollback().await.map_err(&failed)?;
         Ok(setting)
     }
-}
 
-impl Store {
-    /// Keeps whether a party may be named in reports among those who took part in incidents. It holds for all reports that are made from now on.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchParty`], [`StoreError::PartyRevoked`], or the database failed.
-    pub async fn set_in_reports(&self, party: PartyId, may: InReports) -> Result<(), StoreError> {
+    /// Keeps a setting under its number; the audit says what it is.
+    async fn set(&self, party: PartyId, (column, number): (&'static str, i64), detail: &str) -> Result<(), StoreError> {
         let failed = StoreError::database("change a setting of a party");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         if is_revoked(&mut transaction, party, &failed).await? {
             return Err(StoreError::PartyRevoked { party });
         }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let sql = "UPDATE parties SET in_reports = $2 WHERE party_id = $1 RETURNING name";
-        let values = [i64::from(party.0).into(), (may as i64).into()];
-        let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
+        let sql = format!("UPDATE parties SET {column} = $2 WHERE party_id = $1 RETURNING name");
+        let values = [i64::from(party.0).into(), number.into()];
+        let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
         let row = rows.first().ok_or(StoreError::Malformed { field: "name" })?;
         let name = row.text("name").map_err(&failed)?;
-        let detail = format!("in reports: {}", may.name());
-        self.append_audit(&mut transaction, now, &[changed(Action::PartyChanged, &name, &detail)])
+        self.append_audit(&mut transaction, now, &[changed(Action::PartyChanged, &name, detail)])
             .await?;
         transaction.commit().await.map_err(&failed)
+    }
+
+    /// Keeps whether a party may be named in the coordinators' reports, as [`InReports`] says. It holds for all reports that are made from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchParty`], [`StoreError::PartyRevoked`], or the database failed.
+    pub async fn set_in_reports(&self, party: PartyId, may: InReports) -> Result<(), StoreError> {
+        let detail = format!("in reports: {}", may.name());
+        self.set(party, ("in_reports", may as i64), &detail).await
     }
 
     /// Whether a party may be named in reports.
@@ -80,10 +70,8 @@ impl Store {
         let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
             party: party.0.to_string(),
         })?;
-        Ok(match row.integer("in_reports").map_err(&failed)? {
-            0 => InReports::Unnamed,
-            _ => InReports::Named,
-        })
+        let number = row.integer("in_reports").map_err(&failed)?;
+        InReports::from_number(number).ok_or(StoreError::Malformed { field: "in_reports" })
     }
 }
 
@@ -99,6 +87,13 @@ pub enum InReports {
 }
 
 impl InReports {
+    /// The setting of this number.
+    pub(crate) fn from_number(number: i64) -> Option<InReports> {
+        [InReports::Unnamed, InReports::Named]
+            .into_iter()
+            .find(|setting| *setting as i64 == number)
+    }
+
     /// Its name in commands.
     pub fn name(self) -> &'static str {
         match self {

@@ -164,6 +164,7 @@ async fn what_nobody_asked_for_keeps_no_session_alive() {
             f.clock.advance(Milliseconds::from_minutes(14));
             store.close().await;
         }
+        // It was opened 28 minutes ago, and nobody asked for anything since.
         // In one process: whoever asks behind such a look does keep it alive.
         let store = f.another().await;
         store.authenticate_unasked(token).await.unwrap().unwrap();
@@ -173,6 +174,25 @@ async fn what_nobody_asked_for_keeps_no_session_alive() {
         f.clock.advance(Milliseconds::from_minutes(30));
         assert_eq!(f.another().await.authenticate_unasked(token).await.unwrap(), None);
         store.close().await;
+        let looked_at = by_link(&f.store, ada).await;
+        for _ in 0..2 {
+            f.clock.advance(Milliseconds::from_minutes(14));
+            let looked = f.another().await;
+            assert!(
+                looked
+                    .authenticate_unasked(looked_at.token.expose())
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+            looked.close().await;
+        }
+        f.clock.advance(Milliseconds::from_minutes(2));
+        assert_eq!(
+            whose(f, looked_at.token.expose()).await,
+            None,
+            "half an hour idle, however often it was looked at"
+        );
     })
     .await;
 }

@@ -63,7 +63,7 @@ pub enum OnReuploadArgument {
 /// Whether a party is named in reports.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum InReportsArgument {
-    /// It is named among those who took part in incidents.
+    /// It is named among those who took part in incidents, and its platforms by how fast they were.
     Named,
     /// Nothing is told of it.
     Unnamed,
@@ -129,7 +129,10 @@ impl PartyCommand {
                 let setting = store.on_reupload(party.id).await?;
                 println!("On a re-upload after a confirmed removal, {name}: {}.", setting.name());
                 let setting = store.in_reports(party.id).await?;
-                println!("In reports on who took part in incidents, {name}: {}.", setting.name());
+                println!(
+                    "In the coordinators' reports (its part in incidents, and how fast its platforms were), {name}: {}.",
+                    setting.name()
+                );
             }
             PartyCommand::Revoke { name } => {
                 let party = store.party_named(name).await?;

@@ -88,13 +88,9 @@ pub(crate) async fn read_report(
     parameters: Result<Query<ReportParameters>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let read = async {
-        let access = dispatcher.reader(&headers).await?;
-        let asked = Asked::read(parameters, &access)?;
-        let tally = dispatcher.tally(access.team, asked.period).await?;
-        Ok((tocsin_report::transparency(&tally), asked.is_page))
-    };
-    shown(&dispatcher, "read_report", read.await)
+    let access = dispatcher.reader(&headers).await;
+    let made = made(&dispatcher, access, parameters, tocsin_report::transparency).await;
+    shown(&dispatcher, "read_report", made)
 }
 
 /// The figures that a hosting service provider publishes each year: Regulation (EU) 2021/784 on terrorist content online, Art. 7(3), as far as they are known here.
@@ -116,13 +112,22 @@ pub(crate) async fn read_terrorist_content(
     parameters: Result<Query<ReportParameters>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let read = async {
-        let access = dispatcher.reporting_party(&headers).await?;
-        let asked = Asked::read(parameters, &access)?;
-        let tally = dispatcher.tally(access.team, asked.period).await?;
-        Ok((tocsin_report::terrorist_content(&tally), asked.is_page))
-    };
-    shown(&dispatcher, "read_terrorist_content", read.await)
+    let access = dispatcher.reporting_party(&headers).await;
+    let made = made(&dispatcher, access, parameters, tocsin_report::terrorist_content).await;
+    shown(&dispatcher, "read_terrorist_content", made)
+}
+
+/// The report of a kind, and whether it is wanted as a page.
+async fn made(
+    dispatcher: &Dispatcher,
+    access: Result<Access, Problem>,
+    parameters: Result<Query<ReportParameters>, QueryRejection>,
+    of: fn(&Tally) -> Report,
+) -> Result<(Report, bool), Problem> {
+    let access = access?;
+    let asked = Asked::read(parameters, &access)?;
+    let tally = dispatcher.tally(access.team, asked.period).await?;
+    Ok((of(&tally), asked.is_page))
 }
 
 /// What is asked for, as far as the key may.

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
-mod deleted;
 mod kafka_only;
 mod site;
 

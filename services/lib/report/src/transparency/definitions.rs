@@ -102,7 +102,7 @@ pub(crate) const RETURNED: Definition = Definition {
 /// Also what the report on terrorist content says.
 pub(crate) const RECOMMENDED_AGAIN: Definition = Definition {
     name: "recommended_again",
-    counts: "contents, each on each platform, that came again and whose removal was recommended again without a person, as the party chose",
+    counts: "contents, each on each platform and under each decision, that came again and whose removal was recommended again without a person, as the party chose",
     from: "the deliveries that were made for it",
     bound: "at most once in 10 minutes; the last time alone is kept: the upper number has those for which it was after the last day",
     unit: "contents on a platform",

@@ -1,7 +1,9 @@
 //! To which families members belong that were told of decisions: as a group said it last, for when they are hot no more and nobody says it.
 
+use std::collections::BTreeSet;
+
 use tocsin_casework::Team;
-use tocsin_model::{ContentId, FamilyId};
+use tocsin_model::{ContentId, FamilyId, Timestamp};
 
 use super::fan_out::content;
 use super::team;
@@ -20,6 +22,8 @@ pub struct Belonging {
     pub content: ContentId,
     /// The family that it was said last to belong to for the team; `None` where that was not noted.
     pub belongs_to: Option<FamilyId>,
+    /// When that was said; where it was not noted, when it was said that the content belongs to the decision's family.
+    pub said_at: Timestamp,
 }
 
 impl Store {
@@ -36,7 +40,7 @@ impl Store {
                 .map(|content| Value::from(content.to_string()))
                 .collect();
             let sql = format!(
-                "SELECT team, content, belongs_to FROM member_decisions WHERE content IN ({}) ORDER BY team, content",
+                "SELECT team, content, belongs_to, said_at FROM member_decisions WHERE content IN ({}) ORDER BY team, content",
                 values_from(1, contents.len())
             );
             for row in &self.database().fetch(&sql, &values).await.map_err(&failed)? {
@@ -44,13 +48,14 @@ impl Store {
                     team: team(row)?,
                     content: content(row)?,
                     belongs_to: super::members::belongs_to(row)?,
+                    said_at: Timestamp(row.integer("said_at").map_err(&failed)?),
                 });
             }
         }
         Ok(found)
     }
 
-    /// Notes to which families members belong now.
+    /// Notes to which families members belong now. What was said before what is known changes nothing: whoever reads from the beginning says it again.
     ///
     /// # Errors
     /// The database failed; it may be said again.
@@ -60,10 +65,16 @@ impl Store {
             return Ok(());
         }
         let mut transaction = self.database().begin().await.map_err(&failed)?;
-        for of in belongings {
+        // In one order, whoever notes.
+        for of in belongings.iter().collect::<BTreeSet<_>>() {
             let family = of.belongs_to.map(|family| family.to_string());
-            let values = [of.team.to_number().into(), of.content.to_string().into(), family.into()];
-            let sql = "UPDATE member_decisions SET belongs_to = $3 WHERE team = $1 AND content = $2";
+            let values = [
+                of.team.to_number().into(),
+                of.content.to_string().into(),
+                family.into(),
+                of.said_at.into(),
+            ];
+            let sql = "UPDATE member_decisions SET belongs_to = $3, said_at = $4 WHERE team = $1 AND content = $2 AND said_at <= $4";
             transaction.execute(sql, &values).await.map_err(&failed)?;
         }
         transaction.commit().await.map_err(&failed)

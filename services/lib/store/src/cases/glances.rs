@@ -13,7 +13,7 @@ use crate::{Store, StoreError};
 /// How many are read at a time.
 pub const GLANCES_MAX: u32 = 1_000;
 /// A change is seen when its transaction ends, which is later than the time it is written with: so far back is read again.
-const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
+pub const OVERLAP: Milliseconds = Milliseconds::from_seconds(2);
 
 /// Of so many cases it is kept how they were told; of more, some are told again.
 const TOLD_MAX: usize = 16_384;
@@ -229,7 +229,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn glances_of(&self, team: Team, ids: &[CaseId]) -> Result<Vec<Glance>, StoreError> {
+    pub async fn glances_of(&self, team: Team, ids: &[CaseId]) -> Result<Vec<(Glance, Timestamp)>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -242,7 +242,10 @@ impl Store {
         );
         let rows = self.database().fetch(&sql, &values).await;
         let rows = rows.map_err(StoreError::database("read cases of a queue that is watched"))?;
-        rows.iter().map(glance).collect()
+        let failed = StoreError::database("read cases of a queue that is watched");
+        rows.iter()
+            .map(|row| Ok((glance(row)?, Timestamp(row.integer("touched_at").map_err(&failed)?))))
+            .collect()
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) use clocks::{clock, note_clock};
 pub use command::Commanded;
 pub(crate) use fan_out::party_name;
 pub use fan_out::{DueFan, FAN_OUT_MAX, FannedOut};
-pub use glances::{GLANCES_MAX, Watched};
+pub use glances::{GLANCES_MAX, OVERLAP as GLANCES_OVERLAP, Watched};
 pub use history::{HISTORY_MAX, HistoryEntry};
 pub(crate) use history::{Step, write_step};
 pub(crate) use locked::locked;

@@ -39,7 +39,7 @@ const LATER: &str = "(v.out_at > w.out_at OR (v.out_at = w.out_at AND v.decision
 /// What a later decision heard of the removal that an earlier one has: counts are of all times. That of which more was asked and answered since is confirmed anew.
 pub(super) fn is_heard_before() -> String {
     format!(
-        "(w.awaits = 1 AND a.confirmed_at < w.out_at AND EXISTS ({THE_SAME} AND v.out_at < w.out_at AND (b.settled_asked IS NOT NULL OR b.returned > 0)))"
+        "(w.awaits = 1 AND a.confirmed_at IS NOT NULL AND a.confirmed_at < w.out_at AND EXISTS ({THE_SAME} AND v.out_at < w.out_at AND (b.settled_asked IS NOT NULL OR b.returned > 0)))"
     )
 }
 

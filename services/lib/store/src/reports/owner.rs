@@ -4,9 +4,9 @@ use tocsin_casework::Team;
 use tocsin_model::{Name, PartyId, PlatformId};
 use tocsin_report::Owner;
 
-use crate::StoreError;
 use crate::database::Transaction;
 use crate::party::{name, number};
+use crate::{InReports, StoreError};
 
 /// Whose report it is: a party's own platforms and itself; of the coordinators all platforms, and the parties that agreed to be named, with theirs.
 pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Owner, StoreError> {
@@ -17,7 +17,8 @@ pub(super) async fn read(transaction: &mut Transaction, team: Team) -> Result<Ow
         let id = PartyId(number(row, "party_id")?);
         // A party that is revoked could not take it back any more.
         let is_revoked = row.integer_if_any("revoked_at").map_err(&failed)?.is_some();
-        let agreed = row.integer("in_reports").map_err(&failed)? == 1 && !is_revoked;
+        let setting = InReports::from_number(row.integer("in_reports").map_err(&failed)?);
+        let agreed = setting == Some(InReports::Named) && !is_revoked;
         let is_told = match team {
             Team::Party(own) => id == own,
             Team::Coordinators => agreed,

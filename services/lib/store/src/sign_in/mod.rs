@@ -104,7 +104,8 @@ impl Store {
 
 /// A person's key that is good, and stays so until the end of the transaction; `None` where it, or its party, was revoked.
 ///
-/// Every transaction locks the key before it touches what is its person's (sessions, links, accounts): what it read of those before, it reads again.
+/// Every transaction locks the key before it touches what is its person's (sessions, links, accounts): what it read of those before, it reads again. But
+/// for the hourly sweep of what is over, which takes what it finds: of two that meet over it PostgreSQL may end one.
 async fn good_key(transaction: &mut Transaction, key: KeyId) -> Result<Option<KeyRecord>, StoreError> {
     locked_key(transaction, key, Locked::KeyShared).await
 }

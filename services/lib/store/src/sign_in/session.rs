@@ -18,8 +18,6 @@ pub const SESSIONS_PER_PERSON_MAX: usize = 16;
 const SEEN_TO: Milliseconds = Milliseconds::from_minutes(1);
 
 const PREFIX: &str = "tocsin_session_";
-const ID_DIGITS: usize = 32;
-const SECRET_BYTES: usize = 32;
 
 /// A whole session token, `tocsin_session_` + 32 hexadecimal digits of its id + 64 of its secret.
 pub struct SessionToken(String);
@@ -76,13 +74,7 @@ impl fmt::Debug for SessionToken {
 
 /// A token someone showed: the session's id and the SHA-256 of its secret. `None` when the text has not the form of one.
 pub(crate) fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {
-    let digits = text.strip_prefix(PREFIX)?;
-    if digits.len() != ID_DIGITS + 2 * SECRET_BYTES || !digits.is_ascii() {
-        return None;
-    }
-    let (id, secret) = digits.split_at(ID_DIGITS);
-    let secret = hex::decode(secret).ok()?;
-    Some((id.parse().ok()?, Sha256::digest(secret).into()))
+    crate::key::parse_after(PREFIX, text)
 }
 
 impl SessionTerms {
@@ -124,7 +116,6 @@ impl Store {
         };
         let asked_at = Instant::now();
         let generation = sessions.generation();
-        let key_generation = self.inner.keys.generation();
         let rows = self
             .database()
             .fetch(SELECT_SESSION, &[id.to_string().into()])
@@ -158,9 +149,7 @@ impl Store {
             Asked::ByNobody if is_due => return Ok(Some(principal)),
             Asked::BySomebody | Asked::ByNobody => {}
         }
-        if key_generation == self.inner.keys.generation() {
-            sessions.put(id, stored, principal.clone(), asked_at, generation);
-        }
+        sessions.put(id, stored, principal.clone(), asked_at, generation);
         Ok(is_good.then_some(principal))
     }
 
@@ -258,7 +247,7 @@ impl Store {
         let values = [key.as_str().into(), kept.into()];
         transaction.execute(oldest, &values).await.map_err(&failed)?;
         let id = KeyId(rand::random());
-        let secret: [u8; SECRET_BYTES] = rand::random();
+        let secret: [u8; crate::key::SECRET_BYTES] = rand::random();
         let sql = "INSERT INTO sessions (session_id, secret_sha256, key_id, opened_at, seen_at, idle_ms, expires_at) \
              VALUES ($1, $2, $3, $4, $4, $5, $6)";
         let values = [

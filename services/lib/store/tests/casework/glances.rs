@@ -66,7 +66,7 @@ async fn a_case_is_told_as_it_is_after_every_step() {
             assert_eq!(told.len(), 1, "{step}");
             assert_eq!(told[&case.id], (after.glance(), now), "{step}");
             let of = f.store.glances_of(COORDINATORS, &[case.id, CaseId(0)]).await.unwrap();
-            assert_eq!(of, [after.glance()], "{step}");
+            assert_eq!(of, [(after.glance(), now)], "{step}");
         }
         other.close().await;
     })

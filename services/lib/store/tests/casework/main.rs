@@ -8,6 +8,7 @@ mod appeal_families;
 mod appeal_filings;
 mod appeals;
 mod care;
+mod contents;
 mod fan_out;
 #[path = "../fixture/mod.rs"]
 mod fixture;

@@ -1,11 +1,11 @@
 //! Goal: cases go where their families go, once, whoever says it and in whatever order; what people did with them is not lost, and old ids answer.
 
 use tocsin_casework::{
-    By, Case, CaseId, CaseState, ClockKind, Command, Draft, FamilyMember, Filing, MergedLease, NoticeCommand,
-    NoticeKind, NoticeOutcome, PlatformClocks, Refusal, Resting,
+    By, Case, CaseId, CaseState, ClockKind, Command, Draft, Filing, MergedLease, NoticeCommand, NoticeKind,
+    NoticeOutcome, PlatformClocks, Refusal, Resting,
 };
 use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Timestamp, Verdict};
-use tocsin_store::{About, Carried, FamilySaid, FannedOut, Store};
+use tocsin_store::{About, Carried, FamilySaid, Store};
 
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, on_both};
 use crate::{ANNA, BEN, queue, refusal};
@@ -21,11 +21,11 @@ fn said(family: u128, joined: u128, at: i64) -> FamilySaid {
     }
 }
 
-async fn carry(store: &Store, (family, joined, at): (u128, u128, i64)) -> Carried {
+pub(crate) async fn carry(store: &Store, (family, joined, at): (u128, u128, i64)) -> Carried {
     store.carry(&said(family, joined, at)).await.unwrap().0
 }
 
-async fn cases(f: &Fixture, count: u128) -> Vec<CaseId> {
+pub(crate) async fn cases(f: &Fixture, count: u128) -> Vec<CaseId> {
     f.coordinators_cases(count).await;
     let mut cases = queue(&f.store, COORDINATORS, CaseState::Open).await;
     cases.sort_by_key(|case| case.family);
@@ -36,7 +36,7 @@ async fn read(f: &Fixture, id: CaseId) -> Case {
     f.store.case(COORDINATORS, id).await.unwrap().0
 }
 
-async fn decided(f: &Fixture, id: CaseId, verdict: Verdict) {
+pub(crate) async fn decided(f: &Fixture, id: CaseId, verdict: Verdict) {
     let (held, _) = f.store.claim(COORDINATORS, id, ANNA, LEASE).await.unwrap();
     let by = (ANNA, held.fencing);
     f.store.decide(COORDINATORS, id, by, (verdict, "why")).await.unwrap();
@@ -399,95 +399,6 @@ async fn whoever_waits_for_an_answer_is_answered_about_the_case_they_named() {
             (ids[0], 1),
             "it joins the case that people see"
         );
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_case_knows_the_contents_of_all_that_went_into_it_and_of_nothing_else() {
-    on_both(async |f| {
-        let ids = cases(f, 3).await;
-        let of = async |id: CaseId| f.store.case_contents(COORDINATORS, id, 100).await.unwrap();
-        let families = |numbers: &[u128]| -> std::collections::BTreeSet<FamilyId> {
-            numbers.iter().map(|number| FamilyId(ContentId(*number))).collect()
-        };
-        let alone = of(ids[0]).await;
-        assert_eq!(
-            (alone.case, alone.family, &alone.families),
-            (ids[0], FamilyId(ContentId(1)), &families(&[1]))
-        );
-        // A member that was told of the decision is known when nobody announces it any more.
-        decided(f, ids[1], Verdict::Violating).await;
-        let member = FamilyMember {
-            content: ContentId(77),
-            hash: f.store.case(COORDINATORS, ids[1]).await.unwrap().0.hash,
-            said_at: Timestamp(START.0),
-            is_for_all: true,
-        };
-        let told = f.store.fan_out((COORDINATORS, FamilyId(ContentId(2))), &[member]).await;
-        assert_eq!(told.unwrap(), FannedOut::Told(1));
-        let two = Some(FamilyId(ContentId(2)));
-        assert_eq!(of(ids[1]).await.told, [(ContentId(77), two)].into());
-        for (limit, count, has_more) in [(0, 0, true), (1, 1, false)] {
-            let known = f.store.case_contents(COORDINATORS, ids[1], limit).await.unwrap();
-            assert_eq!((known.told.len(), known.has_more), (count, has_more));
-        }
-
-        // By whichever id it is asked for.
-        carry(&f.store, (2, 1, 5)).await;
-        for id in [ids[0], ids[1]] {
-            let whole = of(id).await;
-            assert_eq!(
-                (whole.case, whole.family, whole.families, whole.told),
-                (
-                    ids[0],
-                    FamilyId(ContentId(1)),
-                    families(&[1, 2]),
-                    [(ContentId(77), two)].into()
-                )
-            );
-        }
-        assert_eq!(
-            (of(ids[2]).await.families, of(ids[2]).await.told),
-            (families(&[3]), [].into())
-        );
-        // Where it was said last to belong is kept with it.
-        let belonging = tocsin_store::Belonging {
-            team: COORDINATORS,
-            content: ContentId(77),
-            belongs_to: Some(FamilyId(ContentId(77))),
-        };
-        f.store.note_belongings(&[belonging]).await.unwrap();
-        let noted = f.store.belongings(&[ContentId(77), ContentId(78)]).await.unwrap();
-        assert_eq!(noted, [belonging]);
-        assert_eq!(of(ids[0]).await.told, [(ContentId(77), belonging.belongs_to)].into());
-        let (case, now) = f.store.case(COORDINATORS, ids[0]).await.unwrap();
-        let since = of(ids[0]).await.since;
-        assert_eq!(
-            (since, since.is_some_and(|since| since <= now)),
-            (case.first_seen.map(|seen| seen.min(case.opened_at)), true)
-        );
-        let earlier = since.unwrap() - Milliseconds(1_000);
-        let seen = [(PlatformId(1), ClockKind::FirstSeen, earlier)].to_vec();
-        let observed = tocsin_store::Observed {
-            clocks: seen,
-            ..tocsin_store::Observed::default()
-        };
-        f.store
-            .observe(COORDINATORS, FamilyId(ContentId(2)), &observed)
-            .await
-            .unwrap();
-        assert_eq!(
-            of(ids[0]).await.since,
-            Some(earlier),
-            "what was seen of a family that joined counts"
-        );
-
-        let alpha = tocsin_casework::Team::Party(tocsin_model::PartyId(1));
-        for (team, id) in [(alpha, ids[0]), (COORDINATORS, CaseId(0xdead))] {
-            let refused = f.store.case_contents(team, id, 100).await;
-            assert_eq!(refusal(refused), Refusal::NoSuchCase);
-        }
     })
     .await;
 }

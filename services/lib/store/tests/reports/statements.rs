@@ -250,6 +250,12 @@ async fn a_case_decided_twice_counts_what_was_removed_once() {
             drafts,
             "one draft of each"
         );
+        // A copy of the first comes after all and stays up: of what the later decision asks for it is unconfirmed again.
+        let mut copied = told(removing.platform, 1, (25, Some(10)));
+        copied.tally.copies.events += 1;
+        f.store.acknowledge(again, &[copied]).await.unwrap().unwrap();
+        let never = amount(&report().await, "never_confirmed[platform=alpha-app]");
+        assert_ne!(never, exact(0));
     })
     .await;
 }

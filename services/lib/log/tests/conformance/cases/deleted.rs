@@ -2,7 +2,7 @@
 
 use tocsin_log::*;
 
-use super::site::*;
+use crate::site::*;
 
 pub fn a_deleted_topic_leaves_nothing_to_its_successor(site: &mut Site) {
     let (gone, kept) = (
