@@ -40,6 +40,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Nobody waits for longer before they ask again, whatever is said.
 const AGAIN_MAX_S: u64 = 60;
+/// So often a request that may be answered later is made.
+const ASKED_MAX: u32 = 30;
 
 impl Source {
     /// The answer to a `GET`, whatever its status is.
@@ -75,6 +77,31 @@ impl Source {
             body,
             url,
         })
+    }
+
+    /// The document that a `GET` gives, asked for again while the API is busy ([`Refused::again`]): up to 30 times, as long after each as it says.
+    ///
+    /// # Errors
+    /// The API does not answer, refuses it for good, or is busy the last time too; then it is [`Refused`].
+    pub(crate) async fn wait_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&'static str, String)],
+    ) -> Result<T> {
+        let mut asked = 0;
+        loop {
+            let sent = Sent::Parameters(parameters.to_vec());
+            let found = self.ask(Method::GET, path, sent).await?.document();
+            asked += 1;
+            let again = match &found {
+                Ok(_) => None,
+                Err(error) => error.downcast_ref::<Refused>().and_then(|refused| refused.again),
+            };
+            match again.filter(|_| asked < ASKED_MAX) {
+                Some(again) => tokio::time::sleep(again).await,
+                None => return found,
+            }
+        }
     }
 
     /// Opens a stream of events that goes on behind `last`, the id of one.

@@ -2,23 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::casework_text::text;
-use crate::client::{Sent, Source};
+use crate::client::Source;
 
 /// How many accounts a page has.
 const PAGE_ACCOUNTS: usize = 5_000;
 /// How many accounts are held at most: what is read beyond them is not shown, and it is said.
 const ACCOUNTS_MAX: usize = 200_000;
-/// How often a page is asked for again that cannot be read just now, and after how long.
-const BUSY_TRIES: u32 = 30;
-const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// How many members are named with an account, as in a page.
 const MEMBERS_MAX: usize = 16;
 
@@ -55,7 +50,7 @@ impl AccountsArguments {
                 Some(after) => parameters.push(("after", after.clone())),
                 None => parameters.extend(self.since.clone().map(|since| ("since", since))),
             }
-            let page = self.page(source, &path, parameters).await;
+            let page = source.wait_for::<Value>(&path, &parameters).await;
             let page = page.and_then(|page| {
                 let next = page["next"]
                     .as_str()
@@ -83,20 +78,6 @@ impl AccountsArguments {
                 text(&page["read"]["until"])
             );
         }
-    }
-
-    /// A page, waited for while somebody else of the party reads one, or it cannot be read just now.
-    async fn page(&self, source: &Source, path: &str, parameters: Vec<(&'static str, String)>) -> Result<Value> {
-        for _ in 0..BUSY_TRIES {
-            let asked = Sent::Parameters(parameters.clone());
-            let answer = source.ask(Method::GET, path, asked).await?;
-            if ![429, 503].contains(&answer.status) {
-                return answer.document();
-            }
-            tokio::time::sleep(BUSY_PAUSE).await;
-        }
-        let answer = source.ask(Method::GET, path, Sent::Parameters(parameters)).await?;
-        answer.document()
     }
 
     /// In words.

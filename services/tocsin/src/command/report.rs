@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::api::{Api, print};
 use super::casework_text::text;
@@ -106,7 +106,7 @@ impl ReportCommand {
             "statements are of your own party, in one form: leave --party and --format out"
         );
         let source = self.api.source()?;
-        let mut out = writer(self.out.as_deref())?;
+        let mut out = Out::new(self.out.as_deref())?;
         let (mut after, mut written) = (None::<String>, 0);
         let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
         let mut how = Vec::new();
@@ -114,13 +114,12 @@ impl ReportCommand {
             let mut parameters = self.days();
             parameters.push(("territory", territory.to_owned()));
             parameters.extend(after.take().map(|after| ("after", after)));
-            let sent = Sent::Parameters(parameters);
-            let page = source.ask(Method::GET, "/v1/reports/statements", sent).await?;
-            let page: Value = page.document()?;
+            let page: Value = source.wait_for("/v1/reports/statements", &parameters).await?;
             let statements = page["statements"].as_array().map_or(&[][..], Vec::as_slice);
             if !statements.is_empty() {
                 written += statements.len();
-                writeln!(out, "{}", json!({ "statements": statements })).context("write statements")?;
+                let line = json!({ "statements": statements });
+                writeln!(out.writer(), "{line}").context("write statements")?;
             }
             for of in page["left_out"].as_array().into_iter().flatten() {
                 *left_out.entry(text(&of["why"])).or_default() += of["count"].as_u64().unwrap_or(0);
@@ -131,7 +130,7 @@ impl ReportCommand {
                 None => break,
             }
         }
-        out.flush().context("write statements")?;
+        out.finish().context("write statements")?;
         eprintln!("{written} drafts.");
         for (why, count) in left_out {
             eprintln!("No draft of {count}: {why}.");
@@ -143,14 +142,39 @@ impl ReportCommand {
     }
 }
 
-fn writer(path: Option<&Path>) -> Result<Box<dyn Write>> {
-    Ok(match path {
-        None => Box::new(std::io::stdout()),
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
-            Box::new(BufWriter::new(file))
+/// Where drafts go: to the terminal, or beside a file, which is as it was until all of them are there.
+enum Out<'a> {
+    Terminal(std::io::Stdout),
+    File(BufWriter<NamedTempFile>, &'a Path),
+}
+
+impl<'a> Out<'a> {
+    fn new(path: Option<&'a Path>) -> Result<Out<'a>> {
+        let Some(path) = path else {
+            return Ok(Out::Terminal(std::io::stdout()));
+        };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let beside = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")));
+        let beside = beside.with_context(|| format!("write {}", path.display()))?;
+        Ok(Out::File(BufWriter::new(beside), path))
+    }
+
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Out::Terminal(out) => out,
+            Out::File(out, _) => out,
         }
-    })
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Out::Terminal(mut out) => Ok(out.flush()?),
+            Out::File(out, path) => {
+                out.into_inner().map_err(|error| error.into_error())?.persist(path)?;
+                Ok(())
+            }
+        }
+    }
 }
 
 fn report_text(report: &Value) -> String {
@@ -239,6 +263,81 @@ mod tests {
             assert_eq!(read(words), asked, "{words:?}");
         }
         assert!(Arguments::try_parse_from(["tocsin", "report", "--key-file", "k", "--from", "2026-01-01"]).is_err());
+    }
+
+    /// Answers with these, one after the other, and then with the last.
+    async fn answering(answers: Vec<(u16, Value)>) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let asked = std::sync::Arc::new(asked);
+        let answer = move || {
+            let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let (status, document) = answers[number.min(answers.len() - 1)].clone();
+            let status = axum::http::StatusCode::from_u16(status).unwrap();
+            async move { (status, [("retry-after", "0")], axum::Json(document)) }
+        };
+        let routes = axum::Router::new().route("/v1/reports/statements", axum::routing::get(answer));
+        tokio::spawn(async { axum::serve(listener, routes).await });
+        url
+    }
+
+    fn page(number: u32, next: Option<&str>) -> Value {
+        json!({ "statements": [{ "puid": number }], "left_out": [], "how": [], "next": next })
+    }
+
+    #[tokio::test]
+    async fn a_busy_api_is_waited_for_and_a_file_is_whole_or_as_it_was() {
+        let busy = (503, json!({"title": "Busy", "code": "reports_busy"}));
+        let lines = "{\"statements\":[{\"puid\":1}]}\n{\"statements\":[{\"puid\":2}]}\n";
+        for (answers, wrote) in [
+            (
+                vec![
+                    busy.clone(),
+                    (200, page(1, Some("a"))),
+                    busy.clone(),
+                    (200, page(2, None)),
+                ],
+                Some(lines),
+            ),
+            (
+                vec![
+                    (200, page(1, Some("a"))),
+                    (403, json!({"title": "No", "code": "forbidden"})),
+                ],
+                None,
+            ),
+            (vec![busy.clone()], None),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let (key, file) = (directory.path().join("key"), directory.path().join("drafts"));
+            std::fs::write(&key, "key").unwrap();
+            std::fs::write(&file, "as it was").unwrap();
+            let url = answering(answers).await;
+            let words = [
+                "tocsin",
+                "report",
+                "--from",
+                "2026-01-01",
+                "--to",
+                "2026-12-31",
+                "--url",
+                &url,
+            ];
+            let files = ["--key-file", key.to_str().unwrap(), "--out", file.to_str().unwrap()];
+            let rest = ["statements", "--territory", "EU"];
+            let read = Arguments::try_parse_from(words.iter().chain(&files).chain(&rest)).unwrap();
+            let Command::Report(command) = read.command else {
+                panic!("it is a report")
+            };
+            assert_eq!(command.run().await.is_ok(), wrote.is_some());
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), wrote.unwrap_or("as it was"));
+            assert_eq!(
+                std::fs::read_dir(directory.path()).unwrap().count(),
+                2,
+                "nothing beside it"
+            );
+        }
     }
 
     #[test]
