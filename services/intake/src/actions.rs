@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use tocsin_log::RecordRef;
 use tocsin_model::Timestamp;
 use tocsin_wire::event::encode_single_object;
-use tocsin_wire::osprey::{self, Mapping};
+use tocsin_wire::osprey::{self, Held, Mapping};
 use tocsin_wire::{EventError, topics};
 
 use crate::counted::Counted;
@@ -33,16 +33,18 @@ impl Actions {
         counted: &mut Counted,
     ) -> Result<Option<Cow<'a, [u8]>>, EventError> {
         let party = record.topic.strip_prefix(topics::INGEST_PREFIX).unwrap_or(record.topic);
-        let encoding = record.headers.get(osprey::ENCODING_HEADER);
-        let mapping = self.mappings.get(party);
-        let Some(mapping) = mapping.filter(|_| !osprey::is_avro(value, encoding)) else {
+        let Some(mapping) = self.mappings.get(party) else {
             return Ok(Some(Cow::Borrowed(value)));
         };
-        let action = osprey::decode(value, encoding)?;
-        let place = format!("{}-{}-{}", record.topic, record.partition, record.offset);
-        let Some(mapped) = mapping.event(&action, received_at, &place)? else {
-            counted.actions_ignored += 1;
-            return Ok(None);
+        let read = (value, record.headers.get(osprey::ENCODING_HEADER));
+        let place = || format!("{}-{}-{}", record.topic, record.partition, record.offset);
+        let mapped = match mapping.held(read, received_at, place)? {
+            Held::Avro => return Ok(Some(Cow::Borrowed(value))),
+            Held::OtherAction => {
+                counted.actions_ignored += 1;
+                return Ok(None);
+            }
+            Held::Event(mapped) => mapped,
         };
         for field in mapped.absent {
             *counted.fields_absent.entry(field).or_insert(0) += 1;

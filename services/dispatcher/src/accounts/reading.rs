@@ -7,7 +7,8 @@ use tocsin_casework::{MemberUpload, TookUpload, UploadCounts, UploadKind, Upload
 use tocsin_log::{Log, LogError, RecordRef, StampedBy, TopicPartition};
 use tocsin_model::{ContentId, DeploymentKey, PartyId, PlatformId, Timestamp};
 use tocsin_wire::event::{self, encode_single_object};
-use tocsin_wire::{EventError, osprey, topics};
+use tocsin_wire::osprey::{self, Held};
+use tocsin_wire::{EventError, topics};
 
 use super::IngestForm;
 use super::position::{Position, Positions};
@@ -289,18 +290,14 @@ impl Pass<'_> {
             return Err(EventError::NotStampedByLog);
         }
         let value = record.value.ok_or(EventError::EmptyRecord)?;
-        let encoding = record.headers.get(osprey::ENCODING_HEADER);
         let mapping = self.form.mappings.get(&self.asked.party_name);
-        let mapped = match mapping.filter(|_| !osprey::is_avro(value, encoding)) {
-            None => None,
-            Some(mapping) => {
-                let action = osprey::decode(value, encoding)?;
-                let place = format!("{}-{}-{}", record.topic, record.partition, record.offset);
-                let Some(mapped) = mapping.event(&action, Timestamp(record.appended_at_ms), &place)? else {
-                    return Ok(None);
-                };
-                Some(encode_single_object(&mapped.event))
-            }
+        let read = (value, record.headers.get(osprey::ENCODING_HEADER));
+        let place = || format!("{}-{}-{}", record.topic, record.partition, record.offset);
+        let held = mapping.map(|mapping| mapping.held(read, Timestamp(record.appended_at_ms), place));
+        let mapped = match held.transpose()? {
+            None | Some(Held::Avro) => None,
+            Some(Held::OtherAction) => return Ok(None),
+            Some(Held::Event(mapped)) => Some(encode_single_object(&mapped.event)),
         };
         let decoded = event::decode(mapped.as_deref().unwrap_or(value), &self.form.schemas)?;
         for (index, read) in decoded.events().enumerate() {

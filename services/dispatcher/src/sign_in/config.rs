@@ -52,7 +52,9 @@ impl SignInConfig {
 
     /// The origin of pages of this deployment.
     pub fn own_origin(&self) -> OwnOrigin {
-        OwnOrigin::of(&self.public_url)
+        // As a browser writes it: without the port that goes without saying.
+        let origin = Url::parse(&self.public_url).map(|url| url.origin().ascii_serialization());
+        OwnOrigin::of(&origin.unwrap_or_default())
     }
 
     /// Whether the provider may be asked there.
@@ -99,6 +101,22 @@ impl SignInConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_origin_is_written_as_browsers_write_it() {
+        for (public_url, origin) in [
+            ("", ""),
+            ("https://Bell.example:443/", "https://bell.example"),
+            ("https://bell.example:8443", "https://bell.example:8443"),
+        ] {
+            let public_url = public_url.to_owned();
+            let config = SignInConfig {
+                public_url,
+                ..SignInConfig::default()
+            };
+            assert_eq!(config.own_origin(), OwnOrigin::of(origin), "{}", config.public_url);
+        }
+    }
 
     #[test]
     fn each_field_is_checked() {

@@ -69,7 +69,7 @@ pub enum AskedBy {
 }
 
 /// Where browsers reach this deployment, `https://HOST`, as far as it is known: else it is the host that a request names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnOrigin(Option<String>);
 
 impl OwnOrigin {

@@ -5,7 +5,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{Fixture, n, on_both};
+use fixture::{Fixture, n, on_both, on_sqlite};
 use tocsin_audit::Action;
 use tocsin_model::{KeyId, Milliseconds};
 use tocsin_store::{
@@ -442,6 +442,24 @@ async fn an_invitation_binds_once_and_what_is_refused_uses_none_up() {
         assert!(clear.contains(&"a at https://id.example"));
         assert!(!clear.iter().any(|text| text.contains("tocsin_")));
         assert!(store.verify_audit(&[]).await.unwrap().holds());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_read_is_not_refused_because_a_use_cannot_be_written() {
+    on_sqlite(async |f| {
+        let ada = person(&f.store, KeySubject::Coordinators, "ada").await;
+        let opened = by_link(&f.store, ada).await;
+        f.clock.advance(Milliseconds::from_minutes(2));
+        let pool = sqlx::SqlitePool::connect(&f.url).await.unwrap();
+        let full = "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'full'); END";
+        sqlx::query(full).execute(&pool).await.unwrap();
+        assert_eq!(whose(f, opened.token.expose()).await, Some(ada));
+        // What could not be written keeps nothing alive.
+        f.clock.advance(Milliseconds::from_minutes(28));
+        assert_eq!(whose(f, opened.token.expose()).await, None);
+        pool.close().await;
     })
     .await;
 }

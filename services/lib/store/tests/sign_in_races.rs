@@ -4,6 +4,8 @@
 
 mod fixture;
 
+use std::time::{Duration, Instant};
+
 use fixture::{Fixture, n, on_both};
 use sqlx::PgPool;
 use tocsin_model::{KeyId, Milliseconds};
@@ -119,9 +121,11 @@ async fn an_unbinding_waits_for_a_sign_in_that_is_under_way() {
 const WAITERS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Until so many wait for a lock of the database, or one that should wait is done.
+/// Until so many wait for a lock of the database, or one that should wait is done; for a minute at most.
 async fn until_wait(pool: &PgPool, wanted: i64, is_done: impl Fn() -> bool) {
+    let began = Instant::now();
     while !is_done() {
+        assert!(began.elapsed() < Duration::from_secs(60), "nobody waits");
         let waiters: i64 = sqlx::query_scalar(WAITERS).fetch_one(pool).await.unwrap();
         if waiters >= wanted {
             break;

@@ -72,7 +72,35 @@ pub(super) struct HashMapping {
     pub(super) quality_at: Option<String>,
 }
 
+/// What a record of an ingest topic holds that carries actions beside Avro.
+#[derive(Debug)]
+pub enum Held {
+    /// An event, or a batch of them, in Avro.
+    Avro,
+    /// An action that is no event, of which an input topic of Osprey has many.
+    OtherAction,
+    /// An action that is one.
+    Event(Box<Mapped>),
+}
+
 impl Mapping {
+    /// What a record holds: its value, its header [`super::ENCODING_HEADER`], and what [`Mapping::event`] wants.
+    ///
+    /// # Errors
+    /// Those of [`super::decode`] and [`Mapping::event`].
+    pub fn held(
+        &self,
+        (value, encoding): (&[u8], Option<&[u8]>),
+        received_at: Timestamp,
+        place: impl FnOnce() -> String,
+    ) -> Result<Held, EventError> {
+        if super::is_avro(value, encoding) {
+            return Ok(Held::Avro);
+        }
+        let mapped = self.event(&super::decode(value, encoding)?, received_at, &place())?;
+        Ok(mapped.map_or(Held::OtherAction, |mapped| Held::Event(Box::new(mapped))))
+    }
+
     /// The event that an action is; `None` of one that is not mapped. `received_at` is its time where neither its data nor its form tells
     /// one, `place` names its record where it has no id of its own.
     ///

@@ -20,7 +20,7 @@ use crate::EventError;
 use crate::document::{instant, parse_instant};
 
 pub use file::MappingError;
-pub use mapping::{Mapped, Mapping};
+pub use mapping::{Held, Mapped, Mapping};
 
 /// The header that tells protobuf from the others, and its value.
 pub const ENCODING_HEADER: &str = "encoding";
