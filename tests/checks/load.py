@@ -60,8 +60,8 @@ for prefix in ("", "sqlite_"):
     assert casework[f"{prefix}fanned_members"] == 7 * casework[f"{prefix}fanned_families"] >= 700, "and all of them count"
     for what in ("decision", "overturn"):
         took = [casework[f"{prefix}{what}_to_topic_ms_{name}"] for name in ("p50", "p99", "max")]
-        # The bar is a second. A shared machine may be late by some more.
-        assert took == sorted(took) and 0 < took[0] and took[1] <= 5_000, (prefix, what, took)
+        # The bar is a second. A shared machine may be late by another.
+        assert took == sorted(took) and 0 < took[0] and took[1] <= 2_000, (prefix, what, took)
 assert casework["unanswered"] > 0, "a dispatcher was killed while people asked it"
 for prefix in ("", "sqlite_"):
     found = {name: claims[f"{prefix}{name}"] for name in ("claims", "claims_unanswered", "order_agreement")}

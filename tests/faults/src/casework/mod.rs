@@ -191,7 +191,9 @@ pub async fn play(brokers: &Brokers, place: Place<'_>, random: &mut SmallRng, po
     let intake = others.last().and_then(Process::address).context("intake listens")?;
     begin(&mut desk, &intake, &mut contents, &log).await?;
     work(&mut desk, (&desks, &outside), &mut contents, &log).await?;
-    ensure!(desk.has_ended, "the dispatcher does not come to {}", point.name());
+    // What it looks at once a minute may be still to come.
+    let ends = desk.until("the dispatcher comes to its point", async |desk| Ok(desk.has_ended));
+    ends.await.with_context(|| point.name())?;
     let outcome = verdict::judge(&mut desk, (&desks, &outside), &contents, &log).await?;
     desk.close().await?;
     for mut other in others {

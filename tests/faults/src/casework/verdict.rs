@@ -98,10 +98,11 @@ async fn settled(desk: &mut Desk<'_>, log: &SharedLog) -> Result<()> {
     settled.with_context(|| format!("left over: {left}"))
 }
 
-const ON_ITS_WAY: [(&str, &str); 4] = [
+const ON_ITS_WAY: [(&str, &str); 5] = [
     ("decisions", "SELECT count(*) FROM decision_outbox"),
     ("decisions to tell members of", "SELECT count(*) FROM decision_fans"),
     ("deliveries", "SELECT count(*) FROM deliveries WHERE state = 1"),
+    ("calibrations", "SELECT count(*) FROM calibrations WHERE published = 0"),
     ("changes of the watch list", "SELECT count(*) FROM watch_pending"),
 ];
 
