@@ -55,8 +55,13 @@ assert http["cpu_ns_per_event_gateway"] > 0
 for prefix in ("", "sqlite_"):
     found = {name: casework[f"{prefix}{name}"] for name in ("claims", "cases", "decisions", "dispatchers_killed")}
     assert found["claims"] >= found["cases"] == found["decisions"] > 1_000 and found["dispatchers_killed"] == 3, found
-    for name in ("double_leases", "lost_cases", "lost_decisions", "unpublished_decisions"):
+    for name in ("double_leases", "lost_cases", "lost_decisions", "unpublished_decisions", "unfanned"):
         assert casework[f"{prefix}{name}"] == 0, prefix + name
+    assert casework[f"{prefix}fanned_members"] == 7 * casework[f"{prefix}fanned_families"] >= 700, "and all of them count"
+    for what in ("decision", "overturn"):
+        took = [casework[f"{prefix}{what}_to_topic_ms_{name}"] for name in ("p50", "p99", "max")]
+        # The bar is a second. A shared machine may be late by another.
+        assert took == sorted(took) and 0 < took[0] and took[1] <= 2_000, (prefix, what, took)
 assert casework["unanswered"] > 0, "a dispatcher was killed while people asked it"
 for prefix in ("", "sqlite_"):
     found = {name: claims[f"{prefix}{name}"] for name in ("claims", "claims_unanswered", "order_agreement")}

@@ -135,14 +135,20 @@ pub fn run_casework(plan: &Plan, postgres: &str, contest: Contest) -> anyhow::Re
     let machine = report::machine()?;
     let mut figures = Figures::default();
     pipeline::prepare(&plan.bootstrap)?;
-    figures.add_casework("", &casework::contest(&plan.bootstrap, postgres, contest)?);
+    figures.add_casework(
+        "",
+        &casework::contest(&plan.bootstrap, postgres, contest, ("on-postgres", 1 << 64))?,
+    );
     let directory = tempfile::tempdir()?;
     let alone = Contest {
         dispatchers: 1,
         ..contest
     };
     let file = casework::in_file(directory.path());
-    figures.add_casework("sqlite_", &casework::contest(&plan.bootstrap, &file, alone)?);
+    figures.add_casework(
+        "sqlite_",
+        &casework::contest(&plan.bootstrap, &file, alone, ("on-sqlite", 1 << 80))?,
+    );
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)
 }

@@ -172,6 +172,9 @@ impl Figures {
             ("lost_cases", outcome.lost_cases as f64),
             ("lost_decisions", outcome.lost_decisions as f64),
             ("unpublished_decisions", outcome.unpublished as f64),
+            ("fanned_families", outcome.fanned.families as f64),
+            ("fanned_members", outcome.fanned.members as f64),
+            ("unfanned", outcome.fanned.unfanned as f64),
             ("claims_per_second", per_second(outcome.claims, outcome.elapsed)),
             (
                 "contended_claim_ms_p50",
@@ -183,6 +186,15 @@ impl Figures {
             ),
         ] {
             self.set(&format!("{prefix}{name}"), value);
+        }
+        for (what, took) in [
+            ("decision", &outcome.fanned.decision),
+            ("overturn", &outcome.fanned.overturn),
+        ] {
+            for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+                let value = milliseconds(took.value_at_quantile(quantile));
+                self.set(&format!("{prefix}{what}_to_topic_ms_{name}"), value);
+            }
         }
     }
 

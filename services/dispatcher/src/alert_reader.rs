@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{GroupEvent, GroupReader, LogError, RecordRef, SharedLog, TopicPartition};
 use tocsin_model::Alert;
 use tocsin_runtime::Shutdown;
@@ -181,6 +182,7 @@ impl AlertReader {
         let positions: Vec<(TopicPartition, u64)> = positions.into_iter().collect();
         match self.reader.commit_positions(&positions) {
             Ok(()) => {
+                reach(FailPoint::AlertPositionsCommitted);
                 self.committed.extend(positions);
                 Ok(())
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{AlertEffects, StoreError};
 use tokio::sync::mpsc::Receiver;
@@ -26,6 +27,7 @@ pub(crate) async fn run(
         let Some(effects) = apply(&dispatcher, &batch, &shutdown).await else {
             break;
         };
+        reach(FailPoint::AlertsApplied);
         AlertsApplied {
             effects,
             appended_at_ms: batch.alerts.iter().map(|waiting| waiting.appended_at_ms).collect(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, Appender, Log, LogError, SharedLog, TopicPartition, read_through};
 use tocsin_model::{
     Calibration, DeploymentKey, GroupId, Milliseconds, PartitionCount, PlatformNull, Populations, Timestamp,
@@ -126,6 +127,7 @@ impl Control {
         let value = SightingsRecord::Calibration(calibration.clone());
         let partitions = 0..u32::from(self.partitions.get());
         self.append(partitions.map(|to| record(to, &value)).collect()).await?;
+        reach(FailPoint::CalibrationAppended);
         self.dispatcher.store.calibration_published(calibration.number).await?;
         Calibrated { calibration }.emit(&self.dispatcher.metrics);
         Ok(())

@@ -1,6 +1,7 @@
 //! What people decide about a case in another tool: Coop calls back, Ozone is asked.
 
 use tocsin_casework::{By, Case, CaseId, CaseState, Command, Event, NOTE_BYTES_MAX, Refusal, Ruling, Team};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{DecisionId, KeyId, Milliseconds, RecommendedAction, Timestamp};
 use tocsin_store::{Commanded, StoreError};
 
@@ -71,6 +72,7 @@ impl Dispatcher {
         };
         let claim = Command::Claim { length: LEASE };
         let claimed = self.done(self.store.command(team, case, by(0), &claim).await?);
+        reach(FailPoint::ClaimedElsewhere);
         let by = by(claimed.case.fencing);
         match self.store.command(team, case, by, command).await {
             Ok(done) => {
@@ -104,6 +106,7 @@ impl Dispatcher {
 
     /// Tells the ranks, the log and the endpoints what was done.
     pub(crate) fn done(&self, done: Commanded) -> Commanded {
+        reach(FailPoint::CommandStored);
         self.ranking.changed(&done.case, done.now);
         if let Event::Decided(_) = done.event {
             self.decided.notify_one();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use tocsin_casework::{Notice, NoticeKind};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_runtime::Shutdown;
 use tocsin_store::StoreError;
 
@@ -92,6 +93,9 @@ pub(crate) async fn run(dispatcher: Arc<Dispatcher>, metrics: NoticeMetrics, shu
 /// How many were escalated.
 async fn escalate(dispatcher: &Dispatcher, metrics: &NoticeMetrics) -> Result<usize, StoreError> {
     let escalated = dispatcher.store.escalate_overdue().await?;
+    if !escalated.is_empty() {
+        reach(FailPoint::NoticesEscalated);
+    }
     for done in &escalated {
         dispatcher.ranking.changed(&done.case, done.now);
         NoticeMissed { notice: &done.notice }.emit(metrics);

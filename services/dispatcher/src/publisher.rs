@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, Appender, TopicPartition};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::Shutdown;
@@ -66,10 +67,13 @@ async fn publish(dispatcher: &Dispatcher, appender: &dyn Appender, topic: &Topic
     if entries.is_empty() {
         return Ok(0);
     }
+    reach(FailPoint::OutboxTaken);
     let appends = entries.iter().map(|entry| append(entry, topic)).collect();
     tokio::time::timeout(APPEND_TIMEOUT, appender.append(appends)).await??;
+    reach(FailPoint::DecisionsAppended);
     let sequences: Vec<i64> = entries.iter().map(|entry| entry.sequence).collect();
     dispatcher.store.outbox_acknowledge(&sequences).await?;
+    reach(FailPoint::DecisionsAcknowledged);
     Ok(u32::try_from(entries.len()).unwrap_or(u32::MAX))
 }
 

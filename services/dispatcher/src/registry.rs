@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tocsin_casework::ToolAddress;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, Appender, Cleanup, Compaction, Log, LogError, SharedLog, TopicPartition, TopicSpec};
 use tocsin_model::{PartitionCount, PartyId, PlatformId};
 use tocsin_runtime::{ReadinessFlag, Shutdown};
@@ -80,6 +81,7 @@ impl Sync {
         // The party first, its topic second: intake reads the parties whenever it is given a new topic, so it knows whose it is.
         let appends = changes.iter().map(append).collect();
         tokio::time::timeout(APPEND_TIMEOUT, self.appender.append(appends)).await??;
+        reach(FailPoint::PartiesAppended);
         self.make_topics(specs, refused).await?;
         let tools = store.tools().await?;
         self.learn_names(&changes);

@@ -1,5 +1,6 @@
 //! The watch list on its way to the key groups: what the store says has changed becomes ordered inputs of theirs, in bounded batches.
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::Append;
 use tocsin_model::{Milliseconds, Timestamp, Watch};
 use tocsin_store::WatchChange;
@@ -41,6 +42,7 @@ impl Control {
                 .collect();
             if !appends.is_empty() {
                 self.append(appends).await?;
+                reach(FailPoint::WatchListAppended);
             }
             store.watch_published(&batch).await?;
             let count = batch.changes.len();

@@ -13,6 +13,7 @@
 #![allow(missing_docs, clippy::large_futures)]
 
 mod brokers;
+mod casework;
 mod check;
 mod fault;
 mod figures;
@@ -32,6 +33,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use tocsin_failpoint::FailPoint;
 use tokio::signal::unix::SignalKind;
 
 use brokers::Brokers;
@@ -201,6 +203,12 @@ impl Servers<'_> {
             self.brokers = Some((fault.cluster(), start(arguments, fault.cluster()).await?));
         }
         let (_, brokers) = self.brokers.as_mut().context("brokers were started")?;
+        if fault == Fault::KillDispatcherAtPoint {
+            // The run decides which is the first; each round takes the next.
+            let points = FailPoint::DISPATCHER;
+            let place_of = (arguments.seed + u64::from(round.number)) % points.len() as u64;
+            return Box::pin(casework::play(brokers, place, &mut random, points[place_of as usize])).await;
+        }
         let mut world = Box::pin(World::begin(brokers, place, fault.order(), fault.settings())).await?;
         Box::pin(fault.play(&mut world, &mut random, round.number)).await?;
         Box::pin(world.conclude(fault.may_fence())).await

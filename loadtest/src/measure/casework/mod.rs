@@ -1,6 +1,7 @@
 //! Casework by many people at once: who claims gets a case that nobody else holds, and no case and no decision is lost, though dispatchers are
 //! killed meanwhile.
 
+mod fanning;
 mod moderators;
 pub(super) mod seed;
 mod verdict;
@@ -19,6 +20,7 @@ use tocsin_log::SharedLog;
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{KeySubject, Role, Store};
 
+pub(super) use self::fanning::Fanned;
 use self::moderators::Moderators;
 use super::corpus;
 use super::process::Played;
@@ -58,6 +60,8 @@ pub(super) struct Outcome {
     pub(super) elapsed: Duration,
     /// Of claims that were answered, in microseconds, each from when it was sent: people wait for an answer before they ask again.
     pub(super) claim: Histogram<u64>,
+    /// How decisions reached a party, after all that.
+    pub(super) fanned: Fanned,
 }
 
 /// Seven claims in ten end with a decision; the others give the case back, or let the lease end.
@@ -68,27 +72,17 @@ const KILLED_APART: Duration = Duration::from_secs(2);
 /// Where the dispatchers listen.
 type Addresses = Arc<RwLock<Vec<String>>>;
 
-/// Lets moderators work on one database until they have claimed so often, and then decide about what is left.
-pub(super) fn contest(bootstrap: &str, store: &str, contest: Contest) -> anyhow::Result<Outcome> {
+/// Lets moderators work on one database until they have claimed so often, and then decide about what is left; then a party, of a name and contents that no
+/// other run on this log has, is told of decisions.
+pub(super) fn contest(bootstrap: &str, store: &str, contest: Contest, party: (&str, u128)) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Runtime::new().context("a runtime for moderators")?;
     let cases = (contest.claims as f64 * CASES_PER_CLAIM).ceil() as u64;
     let key = runtime.block_on(seed::cases(store, cases))?;
     let mut random = SmallRng::seed_from_u64(contest.seed);
-    let start = |number: usize| {
-        let arguments = [
-            "--bootstrap",
-            bootstrap,
-            "--store",
-            store,
-            "--instance",
-            &number.to_string(),
-        ];
-        Played::start("dispatcher", &arguments.map(str::to_owned))
-    };
     let mut dispatchers = Vec::new();
     let addresses: Addresses = Arc::default();
     for number in 0..contest.dispatchers {
-        let mut dispatcher = start(number)?;
+        let mut dispatcher = start((bootstrap, store), number)?;
         let address = dispatcher.wait_for("ready")?;
         addresses.write().unwrap_or_else(PoisonError::into_inner).push(address);
         dispatchers.push(dispatcher);
@@ -106,7 +100,7 @@ pub(super) fn contest(bootstrap: &str, store: &str, contest: Contest) -> anyhow:
             std::thread::sleep(Duration::from_millis(random.random_range(0..1_000)));
             // Dropped, it is killed where it stands.
             drop(dispatchers.remove(place));
-            let mut dispatcher = start(place)?;
+            let mut dispatcher = start((bootstrap, store), place)?;
             let address = dispatcher.wait_for("ready")?;
             dispatchers.insert(place, dispatcher);
             addresses.write().unwrap_or_else(PoisonError::into_inner)[place] = address;
@@ -121,7 +115,9 @@ pub(super) fn contest(bootstrap: &str, store: &str, contest: Contest) -> anyhow:
     for dispatcher in dispatchers {
         dispatcher.stop()?;
     }
+    let fanned = fanning::measure((bootstrap, store), contest, party)?;
     Ok(Outcome {
+        fanned,
         contest: Contest {
             kills: killed,
             ..contest
@@ -137,6 +133,13 @@ pub(super) fn contest(bootstrap: &str, store: &str, contest: Contest) -> anyhow:
         elapsed,
         claim: worked.claim,
     })
+}
+
+/// Starts a dispatcher as a process of its own.
+fn start((bootstrap, store): (&str, &str), number: usize) -> anyhow::Result<Played> {
+    let number = number.to_string();
+    let arguments = ["--bootstrap", bootstrap, "--store", store, "--instance", &number];
+    Played::start("dispatcher", &arguments.map(str::to_owned))
 }
 
 /// The URL of a store in a file below this directory.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{DecisionId, FamilyId};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{FollowedDecision, HEARD_MAX, MemberTally, StoreError};
@@ -75,7 +76,11 @@ async fn step(
     // What cannot be told of one decision holds up no reminder of another.
     let told = following.tell(dispatcher, metrics).await;
     if asks {
-        for reminded in dispatcher.store.remind_unconfirmed().await? {
+        let reminded = dispatcher.store.remind_unconfirmed().await?;
+        if !reminded.is_empty() {
+            reach(FailPoint::UnconfirmedTold);
+        }
+        for reminded in reminded {
             RemovalUnconfirmed { reminded: &reminded }.emit(metrics);
             dispatcher.told.notify_one();
         }
@@ -174,6 +179,7 @@ async fn tell(
         let Some((acknowledged, now)) = dispatcher.store.acknowledge(decision, heard).await? else {
             return Ok(());
         };
+        reach(FailPoint::MembersHeard);
         metrics.heard(&acknowledged);
         if acknowledged.recommended > 0 {
             dispatcher.told.notify_one();

@@ -1,5 +1,6 @@
 //! Notes where members belong that were told of decisions, for when they are hot no more: nobody says then that one had left its family.
 
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{ContentId, FamilyId};
 use tocsin_store::{Belonging, StoreError};
 
@@ -22,5 +23,10 @@ pub(super) async fn note(dispatcher: &Dispatcher, due: &[FamilyId]) -> Result<()
             })
         })
         .collect();
-    dispatcher.store.note_belongings(&changed).await
+    if changed.is_empty() {
+        return Ok(());
+    }
+    dispatcher.store.note_belongings(&changed).await?;
+    reach(FailPoint::BelongingsNoted);
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::FamilyMember;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{ContentId, FamilyId};
 use tocsin_store::{DueFan, FAMILIES_MAX, FAN_OUT_MAX, FannedOut, StoreError};
 
@@ -83,6 +84,7 @@ async fn tell_decision(dispatcher: &Dispatcher, due: &DueFan, metrics: &Carrying
 
 fn told(dispatcher: &Dispatcher, count: usize, metrics: &CarryingMetrics) {
     if count > 0 {
+        reach(FailPoint::MembersTold);
         metrics.members_told.inc_by(count as u64);
         dispatcher.told.notify_one();
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_casework::{Memberships, Team};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{ContentId, FamilyId, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
@@ -158,6 +159,7 @@ async fn carry(
         let (carried, now) = dispatcher.store.carry(&said).await?;
         match &carried {
             Carried::Merged { cases, effects } => {
+                reach(FailPoint::CaseCarried);
                 metrics.merged(effects);
                 for case in cases.iter() {
                     dispatcher.ranking.changed(case, now);

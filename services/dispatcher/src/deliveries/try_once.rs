@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tocsin_casework::Team;
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::Append;
 use tocsin_model::Alert;
 use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
@@ -45,6 +46,9 @@ impl Deliveries {
             _ => REQUESTS_AT_ONCE,
         };
         let taken = store.take_deliveries(&endpoint.name, at_once, TAKEN_FOR).await?;
+        if !taken.is_empty() {
+            reach(FailPoint::DeliveriesTaken);
+        }
         // Tried so often that whoever tried it last must have died each time.
         let (spent, taken): (Vec<_>, Vec<_>) = taken
             .into_iter()
@@ -55,6 +59,9 @@ impl Deliveries {
             Err(error) => vec![Tried::Failed(format!("endpoint_refused: {error}"), None); taken.len()],
         };
         let is_gone = tried.contains(&Tried::Gone);
+        if !tried.is_empty() {
+            reach(FailPoint::DeliveriesSent);
+        }
         let mut settled: Vec<(&Delivery, DeliveryOutcome)> = Vec::with_capacity(taken.len() + spent.len());
         for (delivery, tried) in taken.iter().zip(tried) {
             settled.push((delivery, outcome(delivery, tried)));
@@ -64,6 +71,9 @@ impl Deliveries {
             settled.push((delivery, DeliveryOutcome::Dead { reason }));
         }
         self.settle(&settled).await?;
+        if !settled.is_empty() {
+            reach(FailPoint::DeliveriesSettled);
+        }
         for (delivery, outcome) in &settled {
             self.tell(endpoint, delivery, outcome);
         }

@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_casework::{Case, CaseState, Command, Desk, Refusal, Ruling, Team};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Endpoint, EndpointKind, StoreError};
@@ -228,6 +229,7 @@ impl OzoneReader {
                 let id = decision_id(endpoint.team, &inwards.url, event.id);
                 match self.take((endpoint.team, inwards.taking.key), id, meaning).await? {
                     Some(outcome) => {
+                        reach(FailPoint::OzoneEventTaken);
                         self.note(endpoint, (Some(event.id), event.created_at()), outcome)
                             .await?;
                     }
@@ -260,6 +262,7 @@ impl OzoneReader {
                 .store
                 .note_ozone_event(&endpoint.name, (event, created_at), outcome)
                 .await?;
+            reach(FailPoint::OzoneEventNoted);
         }
         EventTaken {
             endpoint: &endpoint.name,

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use tocsin_casework::{AppealCommand, AppealEvent, AppealId, AppealRefusal, AppealSummary, By, Team};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{ContentId, FamilyId, Milliseconds};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{AppealQuery, AppealState, Appealed};
@@ -352,6 +353,7 @@ impl Dispatcher {
 
     /// Wakes those who tell of what came of an answer.
     fn appealed(&self, done: &Appealed) {
+        reach(FailPoint::AppealStored);
         if let Some(case) = &done.case {
             self.ranking.changed(case, done.now);
         }

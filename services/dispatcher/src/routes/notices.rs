@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use tocsin_casework::{CaseId, NoticeCommand, NoticeId, NoticeRefusal};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::FamilyId;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{About, NoticeQuery, NoticeState, Noticed};
@@ -299,6 +300,7 @@ async fn commanded<T: DeserializeOwned>(
 impl Dispatcher {
     /// Ranks the case anew, and tells of the notice.
     fn noticed(&self, done: &Noticed) -> NoticeDocument {
+        reach(FailPoint::NoticeStored);
         self.ranking.changed(&done.case, done.now);
         NoticeDocument::of(&done.notice, done.now, &self.names())
     }

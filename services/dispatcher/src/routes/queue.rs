@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use tocsin_casework::{CaseId, CaseState, Desk, Filter, Lane, Team};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_model::{Milliseconds, PlatformId};
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{AppealQuery, AppealState, Choice, KeySubject, QueueQuery, Role};
@@ -266,6 +267,7 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         .await
         .map_err(|error| problems::of_store(&error))?;
     if let Some(claimed) = &claimed {
+        reach(FailPoint::CaseClaimed);
         dispatcher.ranking.changed(&claimed.case, claimed.now);
     }
     dispatcher

@@ -10,6 +10,7 @@ mod processes;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use rand::rngs::SmallRng;
+use tocsin_failpoint::FailPoint;
 
 use crate::load::Order;
 use crate::world::{Outcome, Place, World};
@@ -22,6 +23,8 @@ pub enum Fault {
     KillAtRandom,
     /// 2: a detector is killed at a named point of commit, checkpoint, restore or hand-over.
     KillAtPoint,
+    /// 2: the dispatcher ends at a named point between the log, the store and endpoints.
+    KillDispatcherAtPoint,
     /// 2: one process with the embedded log ends at a named point of its writes.
     KillAlone,
     /// 3: a process stands still for three session time-outs, and goes on.
@@ -93,6 +96,7 @@ impl Fault {
     pub fn rounds(self) -> u32 {
         match self {
             Fault::KillAtRandom | Fault::KillAtPoint | Fault::StandStill | Fault::RollingRestart => 50,
+            Fault::KillDispatcherAtPoint => FailPoint::DISPATCHER.len() as u32,
             Fault::Soak => 1,
             _ => 5,
         }
@@ -165,6 +169,7 @@ impl Fault {
         match self {
             Fault::KillAtRandom => processes::kill_at_random(world, random).await,
             Fault::KillAtPoint => processes::kill_at_point(world, random, number).await,
+            Fault::KillDispatcherAtPoint => bail!("{} is played on a deployment of its own", self.name()),
             Fault::StandStill => processes::stand_still(world, random).await,
             Fault::Twins => processes::twins(world, random).await,
             Fault::RollingRestart => processes::rolling_restart(world, random).await,
@@ -205,6 +210,7 @@ mod tests {
         let played = played
             .into_iter()
             .chain([FailPoint::OnwardSent])
+            .chain(FailPoint::DISPATCHER)
             .collect::<BTreeSet<_>>();
         assert_eq!(played, FailPoint::ALL.into_iter().collect());
     }
