@@ -40,6 +40,8 @@ pub(crate) enum DeliveryEventKind {
     Incident = 10,
     /// The answer to an appeal of the endpoint's own team.
     Appeal = 20,
+    /// A notice to the endpoint's own team of which the time is over.
+    Notice = 30,
 }
 
 /// An endpoint to add.
@@ -120,7 +122,12 @@ impl EndpointKind {
         matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
     }
 
-    /// Whether an endpoint of this kind is told of decisions. The tools that review have their own.
+    /// Whether an endpoint of this kind is told of notices whose time is over.
+    pub fn takes_notices(self) -> bool {
+        matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
+    }
+
+    /// Whether an endpoint of this kind is told of decisions and of all that follows from them. Ozone is told of what its settings say.
     pub fn takes_decisions(self) -> bool {
         matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
     }
@@ -137,6 +144,7 @@ impl DeliveryEventKind {
             DeliveryEventKind::Decision,
             DeliveryEventKind::Incident,
             DeliveryEventKind::Appeal,
+            DeliveryEventKind::Notice,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)
@@ -345,20 +353,34 @@ async fn read_endpoints(
     rows.iter().map(|row| endpoint(row, now)).collect()
 }
 
-/// Name, team and kind of the endpoints that get anything.
-pub(crate) async fn open_endpoints(
-    transaction: &mut Transaction,
-) -> Result<Vec<(Name, Team, EndpointKind)>, StoreError> {
+/// An endpoint that gets something, as far as it matters for what.
+pub(crate) struct Reader {
+    pub name: Name,
+    pub team: Team,
+    pub kind: EndpointKind,
+    /// As they are stored: read where they matter, for alerts wait.
+    pub settings: String,
+}
+
+/// The endpoints that get anything.
+pub(crate) async fn open_endpoints(transaction: &mut Transaction) -> Result<Vec<Reader>, StoreError> {
+    let failed = StoreError::database("find the endpoints");
     let rows = transaction
         .fetch(
-            &format!("SELECT e.endpoint, e.team, e.kind FROM endpoints e WHERE {OPEN} ORDER BY e.endpoint"),
+            &format!("SELECT e.endpoint, e.team, e.kind, e.settings FROM endpoints e WHERE {OPEN} ORDER BY e.endpoint"),
             &[],
         )
         .await
-        .map_err(StoreError::database("find the endpoints"))?;
-    rows.iter()
-        .map(|row| Ok((name(row, "endpoint")?, team(row)?, kind(row)?)))
-        .collect()
+        .map_err(&failed)?;
+    let reader = |row: &Row| {
+        Ok(Reader {
+            name: name(row, "endpoint")?,
+            team: team(row)?,
+            kind: kind(row)?,
+            settings: row.text("settings").map_err(&failed)?,
+        })
+    };
+    rows.iter().map(reader).collect()
 }
 
 fn endpoint(row: &Row, now: Timestamp) -> Result<Endpoint, StoreError> {

@@ -15,8 +15,8 @@ use crate::cases::deciders::{Asked, Deciders, cases_of, holder, told};
 use crate::cases::lineage::Lineage;
 use crate::cases::{Step, end_of, of_family, party_name, update, wait_no_more, write_step};
 use crate::database::{Locked, Transaction, Value, values_from};
-use crate::delivery::Readers;
 use crate::outbox::write_decision;
+use crate::readers::Readers;
 use crate::watch::hold_opinions;
 use crate::{About, Store, StoreError};
 
