@@ -264,6 +264,50 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
+    /// Gives an endpoint another target and other settings, in place of those it has; its secrets stay. What waits for it goes out by them. Of another
+    /// Ozone what happens from now on is taken. Of two who change it at once the later one stands.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchEndpoint`], or the database failed.
+    pub async fn change_endpoint(
+        &self,
+        endpoint: &Name,
+        (target, settings): (&str, &BTreeMap<String, String>),
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::database("change an endpoint");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let sql = "SELECT target FROM endpoints WHERE endpoint = $1";
+        let rows = transaction
+            .fetch(sql, &[endpoint.as_str().into()])
+            .await
+            .map_err(&failed)?;
+        found(endpoint, rows.len() as u64)?;
+        let is_moved = rows
+            .first()
+            .map(|row| row.text("target"))
+            .transpose()
+            .map_err(&failed)?
+            .as_deref()
+            != Some(target);
+        let text = serde_json::to_string(settings).expect("a map of text is always JSON");
+        let values = [endpoint.as_str().into(), target.into(), text.into()];
+        let sql = "UPDATE endpoints SET target = $2, settings = $3 WHERE endpoint = $1";
+        transaction.execute(sql, &values).await.map_err(&failed)?;
+        if is_moved {
+            crate::ozone::begin_anew(&mut transaction, endpoint, now).await?;
+        }
+        let names: Vec<&str> = settings.keys().map(String::as_str).collect();
+        // The settings' names: what they say may be told to fewer people than the audit is.
+        let detail = match is_moved {
+            true => format!("another target; settings: {}", names.join(", ")),
+            false => format!("settings: {}", names.join(", ")),
+        };
+        let entry = changed(Action::EndpointChanged, endpoint.as_str(), &detail);
+        self.append_audit(&mut transaction, now, &[entry]).await?;
+        transaction.commit().await.map_err(&failed)
+    }
+
     /// Disables an endpoint: it gets nothing more, and what waits for it becomes dead letters. Of one that is disabled the first reason
     /// stands.
     ///

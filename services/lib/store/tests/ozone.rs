@@ -205,3 +205,43 @@ async fn a_report_is_taken_once_and_what_was_reported_is_told_of_decisions_that_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_changed_and_keeps_its_secret() {
+    on_both(async |f| {
+        let (alpha, ..) = f.party("alpha").await;
+        ozone(f, Team::Party(alpha.id)).await;
+        let name = n("ozone");
+        let find = async || f.store.endpoints().await.unwrap().remove(0);
+        let before = find().await;
+        f.store.note_ozone_position(&name, Timestamp(7)).await.unwrap();
+        f.store.note_ozone_event(&name, (1, None), "decided").await.unwrap();
+        let mut settings = before.settings.clone();
+        settings.insert("tell_benign".to_owned(), "nothing".to_owned());
+        f.store
+            .change_endpoint(&name, (&before.target, &settings))
+            .await
+            .unwrap();
+        let changed = find().await;
+        assert_eq!((&changed.settings, &changed.secrets), (&settings, &before.secrets));
+        assert_eq!(f.store.ozone_position(&name, Timestamp(0)).await.unwrap(), Timestamp(7));
+
+        // Another Ozone has other events under the same numbers.
+        f.store
+            .change_endpoint(&name, ("https://other.example", &settings))
+            .await
+            .unwrap();
+        assert_eq!(find().await.target, "https://other.example");
+        assert!(f.store.ozone_events_known(&name, &[1]).await.unwrap().is_empty());
+        assert_eq!(
+            f.store.ozone_position(&name, Timestamp(0)).await.unwrap(),
+            fixture::START
+        );
+        let unknown = f.store.change_endpoint(&n("other"), ("x", &settings)).await;
+        assert!(
+            matches!(unknown, Err(tocsin_store::StoreError::NoSuchEndpoint { .. })),
+            "{unknown:?}"
+        );
+    })
+    .await;
+}
