@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_report_is_taken_where_it_is_set_and_never_from_tocsin_itself() {
-        let hello = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+        let hello = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
         let reported = |change: fn(&mut Value)| {
             event(REPORT, |event| {
                 event["createdBy"] = json!("did:plc:somebody");

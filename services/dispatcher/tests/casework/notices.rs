@@ -7,7 +7,7 @@ use tocsin_model::{AlertLevel, Algorithm, ContentHash, DeploymentKey, FamilyId, 
 use tocsin_store::{Clock, EndpointKind, NewEndpoint};
 use tocsin_wire::document::instant;
 
-use crate::bench::{Bench, alert, name, until};
+use crate::bench::{Bench, alert, until};
 use crate::deliveries::{loopback, webhook};
 use crate::receiver::Receiver;
 
