@@ -1,4 +1,4 @@
-//! Alerts, decisions, members that were decided about, answers to appeals and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
+//! Alerts, decisions, members that were decided about, answers to appeals, overdue notices and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
 use tocsin_model::{Alert, ContentId, PlatformId, Timestamp, ToldDecision};
@@ -6,6 +6,7 @@ use tocsin_store::{DeliveryEvent, IncidentMessage, ToldAppeal};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
 
+use super::notice::NoticeDocument;
 use super::unconfirmed::UnconfirmedDocument;
 
 /// Whose events they are. Ids of alerts are keyed digests, so those of two deployments do not meet.
@@ -18,14 +19,16 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) struct CloudEvent {
     /// The alert's, the decision's, the appeal's or the timeline entry's id, or one of its own, 32 hexadecimal digits.
     pub id: String,
-    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.decision.unconfirmed`, `tocsin.appeal.answered` or `tocsin.incident.KIND`.
+    /// `tocsin.alert.LEVEL`, `tocsin.decision`, `tocsin.decision.members`, `tocsin.decision.unconfirmed`, `tocsin.appeal.answered`,
+    /// `tocsin.notice.overdue` or `tocsin.incident.KIND`.
     pub kind: String,
     /// The family, or the incident.
     pub subject: String,
     /// When it happened, RFC 3339.
     pub time: Option<String>,
     /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`],
-    /// [`UnconfirmedDocument`](super::unconfirmed::UnconfirmedDocument), [`AnswerDocument`] or [`MessageDocument`].
+    /// [`UnconfirmedDocument`](super::unconfirmed::UnconfirmedDocument), [`AnswerDocument`],
+    /// [`NoticeDocument`] or [`MessageDocument`].
     pub data: Vec<u8>,
 }
 
@@ -178,6 +181,27 @@ impl CloudEvent {
                 let about = (event.told.decision.family.to_string(), event.told.decision.at);
                 let kind = "tocsin.decision.members".to_owned();
                 made(&format!("{:032x}", event.id), kind, about, &document)
+            }
+            // A webhook's or a topic's endpoint is told of the decision itself.
+            DeliveryEvent::Reported(event) => {
+                let document = DecisionDocument::of(&event.told);
+                let about = (event.told.decision.family.to_string(), event.told.decision.at);
+                made(
+                    &format!("{:032x}", event.id),
+                    "tocsin.decision".to_owned(),
+                    about,
+                    &document,
+                )
+            }
+            DeliveryEvent::Notice(told) => {
+                let document = NoticeDocument::of(told, names);
+                let about = (told.family.to_string(), told.overdue_at);
+                made(
+                    &format!("{:032x}", told.id),
+                    "tocsin.notice.overdue".to_owned(),
+                    about,
+                    &document,
+                )
             }
             DeliveryEvent::Unconfirmed(event) => {
                 let document = UnconfirmedDocument::of(event, names);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
 use tocsin_model::Milliseconds;
 use tocsin_runtime::http::retry_after;
 
@@ -33,10 +33,11 @@ pub(crate) struct Request {
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// A status, and for how long the endpoint wants to be left alone.
+    /// A status, and for how long the endpoint wants to be left alone; of one that says that the request is bad, why: as much as was read.
     Status {
         code: u16,
         retry_after: Option<Milliseconds>,
+        refusal: Vec<u8>,
     },
     /// None: a stable name of why.
     None(&'static str),
@@ -104,13 +105,15 @@ impl HttpClient {
             .send();
         match sent.await {
             Ok(response) => {
-                let answer = Answer::Status {
-                    code: response.status().as_u16(),
-                    retry_after: retry_after(response.headers(), SystemTime::now()).map(milliseconds),
-                };
+                let code = response.status().as_u16();
+                let retry_after = retry_after(response.headers(), SystemTime::now()).map(milliseconds);
                 // The status says it all; whether the body ends well changes nothing.
-                let _ = tokio::time::timeout(BODY_TIMEOUT, read_off(response)).await;
-                answer
+                let body = tokio::time::timeout(BODY_TIMEOUT, read_off(response)).await;
+                Answer::Status {
+                    code,
+                    retry_after,
+                    refusal: body.unwrap_or_default(),
+                }
             }
             Err(error) => {
                 // The reason is a name for many causes: what a certificate lacks stands here alone.
@@ -182,14 +185,20 @@ pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-async fn read_off(mut response: Response) {
-    let mut read = 0;
+/// The body of a 400; of any other nothing is kept.
+async fn read_off(mut response: Response) -> Vec<u8> {
+    let is_kept = response.status() == StatusCode::BAD_REQUEST;
+    let (mut read, mut kept) = (0, Vec::new());
     while let Ok(Some(chunk)) = response.chunk().await {
         read += chunk.len();
         if read > BODY_BYTES_MAX {
-            return;
+            break;
+        }
+        if is_kept {
+            kept.extend_from_slice(&chunk);
         }
     }
+    kept
 }
 
 fn milliseconds(wait: Duration) -> Milliseconds {

@@ -11,7 +11,9 @@ mod backoff;
 mod coop;
 mod event;
 mod http;
+mod notice;
 mod ozone;
+mod ozone_decision;
 mod records;
 mod sentence;
 mod signature;
@@ -48,13 +50,15 @@ use telemetry::DeliveriesCounted;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
-/// How long deliveries that were taken are ours. Longer than a try: see [`http::ANSWER_TIMEOUT`] and [`APPEND_TIMEOUT`].
+/// How long deliveries that were taken are ours. Longer than a try: see [`http::ANSWER_TIMEOUT`], [`APPEND_TIMEOUT`] and [`REQUESTS_TIMEOUT`].
 const TAKEN_FOR: Milliseconds = Milliseconds::from_seconds(60);
 /// How many requests an endpoint gets at once.
 const REQUESTS_AT_ONCE: u32 = 4;
 /// How many records a topic gets at once.
 const RECORDS_AT_ONCE: u32 = 256;
 const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the requests of one delivery take together.
+const REQUESTS_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What deliveries are made with.
 pub(crate) struct Deliveries {
@@ -165,7 +169,7 @@ mod tests {
     #[test]
     fn a_try_ends_before_the_delivery_is_given_out_again() {
         let ours = Duration::from_millis(TAKEN_FOR.0 as u64);
-        for limit in [http::ANSWER_TIMEOUT, APPEND_TIMEOUT] {
+        for limit in [http::ANSWER_TIMEOUT, APPEND_TIMEOUT, REQUESTS_TIMEOUT] {
             assert!(limit * 2 < ours, "{limit:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Alerts as moderation events to Ozone, the review tool of Bluesky: `tools.ozone.moderation.emitEvent`.
+//! Alerts and decisions as moderation events to Ozone, the review tool of Bluesky: `tools.ozone.moderation.emitEvent`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,15 +7,19 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tocsin_model::{Alert, AlertLevel};
+use tocsin_store::{Delivery, DeliveryEvent};
 
 use super::event;
 use super::http::Request;
+use super::ozone_decision::Telling;
 use super::sentence::sentence;
 use crate::ozone::Taking;
 
 /// Ozone knows accounts and records, no families: an account of the operator's stands for what spreads, or a record of that account for each family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OzoneSettings {
+    /// What it is told of decisions.
+    pub telling: Telling,
     /// The DID of that account.
     pub subject: String,
     /// The DID of the moderator that Tocsin acts as.
@@ -35,8 +39,8 @@ pub(crate) struct OzoneInwards {
     pub password: String,
     /// The DID of the account whose records stand for families.
     pub subject: String,
-    /// The collection of those records.
-    pub collection: String,
+    /// The collection of those records; `None` where reports alone are taken.
+    pub collection: Option<String>,
     /// Whose decisions are taken.
     pub taking: Taking,
 }
@@ -49,30 +53,55 @@ pub(crate) fn record(subject: &str, collection: &str, family: &str) -> String {
 /// Which tag a family's end leaves behind.
 const TAG_SUBSIDED: &str = "tocsin-subsided";
 
+/// The requests that a delivery becomes, one after another; `None` of what Ozone is not told of.
+pub(crate) fn requests(
+    (url, password): (&Url, &str),
+    settings: &OzoneSettings,
+    delivery: &Delivery,
+) -> Option<Vec<Request>> {
+    let (told, reported) = match &delivery.event {
+        DeliveryEvent::Alert(alert) => return Some(vec![request((url, password), settings, (alert, &delivery.id))?]),
+        DeliveryEvent::Decision(told) => (told, None),
+        DeliveryEvent::Reported(event) => (&event.told, Some(&event.subject)),
+        _ => return None,
+    };
+    let account = (settings.subject.as_str(), settings.collection.as_deref());
+    let by = (settings.created_by.as_str(), delivery.id.as_str());
+    let bodies = settings.telling.bodies((told, reported), account, by);
+    bodies.iter().map(|body| signed((url, password), body)).collect()
+}
+
+fn request(to: (&Url, &str), settings: &OzoneSettings, (alert, delivery): (&Alert, &str)) -> Option<Request> {
+    let subject = match &settings.collection {
+        None => json!({ "$type": "com.atproto.admin.defs#repoRef", "did": settings.subject }),
+        Some(collection) => record_subject(&settings.subject, collection, &alert.family.to_string()),
+    };
+    let body = json!({
+        "event": moderation_event(alert),
+        "subject": subject,
+        "createdBy": settings.created_by,
+        "externalId": delivery,
+    });
+    signed(to, &body)
+}
+
+/// The record that stands for a family, as the subject of an event.
+pub(super) fn record_subject(account: &str, collection: &str, family: &str) -> Value {
+    json!({
+        "$type": "com.atproto.repo.strongRef",
+        "uri": record(account, collection, family),
+        "cid": cid(family),
+    })
+}
+
 /// Signs in as Ozone's administrator (HTTP basic): tokens of sessions are good for hours only.
-pub(crate) fn request(url: &Url, password: &str, settings: &OzoneSettings, alert: &Alert) -> Option<Request> {
+fn signed((url, password): (&Url, &str), body: &Value) -> Option<Request> {
     let credentials = STANDARD.encode(format!("admin:{password}"));
     let mut credentials = HeaderValue::from_str(&format!("Basic {credentials}")).ok()?;
     credentials.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, credentials);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event::CONTENT_TYPE));
-    let subject = match &settings.collection {
-        None => json!({ "$type": "com.atproto.admin.defs#repoRef", "did": settings.subject }),
-        Some(collection) => {
-            let family = alert.family.to_string();
-            json!({
-                "$type": "com.atproto.repo.strongRef",
-                "uri": record(&settings.subject, collection, &family),
-                "cid": cid(&family),
-            })
-        }
-    };
-    let body = json!({
-        "event": moderation_event(alert),
-        "subject": subject,
-        "createdBy": settings.created_by,
-    });
     Some(Request {
         url: url.clone(),
         headers,
@@ -142,6 +171,8 @@ mod tests {
     //! Goal: each level becomes the event of Ozone's lexicon that says as much.
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::deliveries::example::alert;
 
@@ -152,6 +183,7 @@ mod tests {
             created_by: "did:plc:b".to_owned(),
             collection: None,
             taking: None,
+            telling: Telling::take(&mut BTreeMap::new()).unwrap().0,
         };
         let url: Url = "https://ozone.example/xrpc/tools.ozone.moderation.emitEvent"
             .parse()
@@ -162,7 +194,7 @@ mod tests {
             (AlertLevel::Subsided, "modEventTag"),
         ] {
             let alert = Alert { level, ..alert() };
-            let request = request(&url, "pass", &settings, &alert).unwrap();
+            let request = request((&url, "pass"), &settings, (&alert, "d1")).unwrap();
             assert_eq!(request.headers[AUTHORIZATION], "Basic YWRtaW46cGFzcw==");
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             assert_eq!(body["event"]["$type"], format!("tools.ozone.moderation.defs#{kind}"));
@@ -180,9 +212,10 @@ mod tests {
             created_by: "did:plc:b".to_owned(),
             collection: Some("org.tocsin.family".to_owned()),
             taking: None,
+            telling: Telling::take(&mut BTreeMap::new()).unwrap().0,
         };
         let url: Url = "https://ozone.example/".parse().unwrap();
-        let request = request(&url, "pass", &settings, &alert()).unwrap();
+        let request = request((&url, "pass"), &settings, (&alert(), "d1")).unwrap();
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let family = alert().family.to_string();
         assert_eq!(

@@ -11,6 +11,7 @@ use super::address::{Networks, is_public};
 use super::coop::CoopSettings;
 use super::http::literal;
 use super::ozone::{OzoneInwards, OzoneSettings};
+use super::ozone_decision::Telling;
 use super::records::OspreyShape;
 use super::signature::SigningSecret;
 use crate::ozone::Taking;
@@ -182,11 +183,14 @@ impl Target {
     fn ozone(target: &str, mut settings: Settings, secrets: &[String]) -> Result<Target, EndpointRefused> {
         let created_by = settings.need("created_by", "the DID of the moderator that Tocsin acts as")?;
         let taking = Taking::take(&mut settings.0, &created_by);
+        let telling = Telling::take(&mut settings.0);
+        let (telling, is_telling_set) = telling.map_err(|name| EndpointRefused::Setting { name })?;
         let ozone = OzoneSettings {
             subject: settings.need("subject", "the DID of the account that stands for spreading contents")?,
             collection: settings.take("collection"),
             taking: taking.map_err(|name| EndpointRefused::Setting { name })?,
             created_by,
+            telling,
         };
         settings.end()?;
         let is_nsid = |text: &String| {
@@ -198,8 +202,11 @@ impl Target {
             let name = "collection".to_owned();
             return Err(EndpointRefused::Setting { name });
         }
-        // Of an account that stands for all families a decision would be about none.
-        if ozone.taking.is_some() && ozone.collection.is_none() {
+        // Of an account that stands for all families a decision would be about none. What is reported stands for itself.
+        let takes_decisions = ozone.taking.as_ref().is_some_and(Taking::takes_decisions);
+        let takes_reports = ozone.taking.as_ref().is_some_and(Taking::takes_reports);
+        let needs_collection = takes_decisions || (is_telling_set && !takes_reports);
+        if needs_collection && ozone.collection.is_none() {
             return Err(EndpointRefused::MissingSetting {
                 name: "collection",
                 meaning: "the collection in which each family stands as a record, so that a decision is about one",
@@ -231,7 +238,7 @@ pub(crate) fn ozone_inwards(endpoint: &Endpoint) -> Option<OzoneInwards> {
         url: below(&endpoint.target, "xrpc/tools.ozone.moderation.queryEvents").ok()?,
         password: secret,
         subject: settings.subject,
-        collection: settings.collection?,
+        collection: settings.collection,
         taking: settings.taking?,
     })
 }

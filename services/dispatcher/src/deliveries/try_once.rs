@@ -12,9 +12,10 @@ use tocsin_wire::{Names, topics};
 
 use super::event::CloudEvent;
 use super::http::{Answer, Request};
+use super::ozone_decision::stands_already;
 use super::target::Target;
 use super::telemetry::{DeliveryTried, EndpointGone};
-use super::{APPEND_TIMEOUT, Deliveries, RECORDS_AT_ONCE, REQUESTS_AT_ONCE, TAKEN_FOR, backoff};
+use super::{APPEND_TIMEOUT, Deliveries, RECORDS_AT_ONCE, REQUESTS_AT_ONCE, REQUESTS_TIMEOUT, TAKEN_FOR, backoff};
 use super::{coop, ozone, records, webhook};
 use crate::registry::topic_spec;
 use crate::telemetry::StoreFailed;
@@ -136,11 +137,24 @@ impl Deliveries {
         }
         let requests = taken
             .iter()
-            .map(async |delivery| match request(target, delivery, names) {
-                Some(request) => tried(self.client.post(request).await),
+            .map(async |delivery| match requests(target, delivery, names) {
+                Some(requests) => self.post(target, requests).await,
                 None => Tried::Failed("not_of_this_kind".to_owned(), None),
             });
         futures::future::join_all(requests).await
+    }
+
+    /// One after another, up to the first that is not taken: at the next try those before it are known there.
+    async fn post(&self, target: &Target, requests: Vec<Request>) -> Tried {
+        let ends_at = tokio::time::Instant::now() + REQUESTS_TIMEOUT;
+        for request in requests {
+            let answer = tokio::time::timeout_at(ends_at, self.client.post(request)).await;
+            match tried(target, answer.unwrap_or(Answer::None("timeout"))) {
+                Tried::Delivered => {}
+                failed => return failed,
+            }
+        }
+        Tried::Delivered
     }
 
     async fn append(
@@ -198,16 +212,17 @@ impl Deliveries {
     }
 }
 
-fn request(target: &Target, delivery: &Delivery, names: &Names) -> Option<Request> {
-    match target {
+fn requests(target: &Target, delivery: &Delivery, names: &Names) -> Option<Vec<Request>> {
+    let request = match target {
         Target::Webhook { url, secrets } => {
             let event = CloudEvent::of(&delivery.event, names);
             webhook::request((url, secrets), &delivery.id, &event, now_s())
         }
         Target::Coop { url, api_key, settings } => coop::request(url, api_key, settings, alert(delivery)?, names),
-        Target::Ozone { url, secret, settings } => ozone::request(url, secret, settings, alert(delivery)?),
+        Target::Ozone { url, secret, settings } => return ozone::requests((url, secret), settings, delivery),
         Target::Kafka { .. } | Target::Osprey { .. } => None,
-    }
+    };
+    Some(vec![request?])
 }
 
 fn alert(delivery: &Delivery) -> Option<&Alert> {
@@ -217,6 +232,8 @@ fn alert(delivery: &Delivery) -> Option<&Alert> {
         | DeliveryEvent::Members(_)
         | DeliveryEvent::Appeal(_)
         | DeliveryEvent::Unconfirmed(_)
+        | DeliveryEvent::Reported(_)
+        | DeliveryEvent::Notice(_)
         | DeliveryEvent::Incident(_) => None,
     }
 }
@@ -226,11 +243,16 @@ fn now_s() -> i64 {
     since.map_or(0, |since| since.as_secs() as i64)
 }
 
-fn tried(answer: Answer) -> Tried {
+fn tried(target: &Target, answer: Answer) -> Tried {
     match answer {
+        Answer::Status { code: 400, refusal, .. }
+            if matches!(target, Target::Ozone { .. }) && stands_already(&refusal) =>
+        {
+            Tried::Delivered
+        }
         Answer::Status { code: 200..=299, .. } => Tried::Delivered,
         Answer::Status { code: 410, .. } => Tried::Gone,
-        Answer::Status { code, retry_after } => Tried::Failed(format!("status_{code}"), retry_after),
+        Answer::Status { code, retry_after, .. } => Tried::Failed(format!("status_{code}"), retry_after),
         Answer::None(reason) => Tried::Failed(reason.to_owned(), None),
     }
 }

@@ -8,6 +8,7 @@ use tocsin_casework::{Desk, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};
 use tocsin_model::{ContentId, FamilyId, Grounds, KeyId, RecommendedAction, Timestamp, Verdict};
 use tocsin_wire::document::parse_instant;
 
+use super::report::Report;
 use crate::deliveries::ozone_record;
 use crate::elsewhere::cut;
 
@@ -24,11 +25,18 @@ const KINDS: [(&str, &str, &str); 6] = [
 const NOTHING: &str = "nothing";
 const LEXICON: &str = "tools.ozone.moderation.defs#";
 
-/// Whose decisions are taken, and what they stand for.
+/// The kind of a report, by which people say that something is wrong.
+const REPORT: &str = "modEventReport";
+
+/// Whose decisions are taken, and what they stand for; and whether reports are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taking {
-    /// The key that decides here.
-    pub key: KeyId,
+    /// The key that decides here; `None` where reports alone are taken.
+    pub key: Option<KeyId>,
+    /// The DID that Tocsin acts as: what it said itself is nobody's report.
+    own: String,
+    /// Whether reports open cases.
+    takes_reports: bool,
     /// The DIDs of the people whose events count.
     moderators: BTreeSet<String>,
     /// Which labels count; empty: all.
@@ -50,27 +58,31 @@ pub(crate) enum Step {
 pub(super) struct OzoneEvent {
     /// Its number: they rise.
     pub id: i64,
-    event: Body,
-    subject: Subject,
+    pub event: Body,
+    pub subject: Subject,
+    #[serde(default)]
+    pub subject_blob_cids: Vec<String>,
     created_by: String,
     created_at: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
     #[serde(rename = "$type")]
     kind: String,
-    comment: Option<String>,
+    pub comment: Option<String>,
     #[serde(default)]
     policies: Vec<String>,
     #[serde(default)]
     create_label_vals: Vec<String>,
+    pub report_type: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Subject {
-    uri: Option<String>,
+pub(super) struct Subject {
+    pub uri: Option<String>,
+    pub cid: Option<String>,
 }
 
 /// What an event comes to.
@@ -80,6 +92,8 @@ pub(super) enum Meaning {
     Decide(FamilyId, Box<Ruling>),
     /// A person sent it to a desk, with these words.
     Escalate(FamilyId, Desk, String),
+    /// Somebody reported something.
+    Report(Report),
     /// Nothing: why.
     Nothing(&'static str),
 }
@@ -89,7 +103,8 @@ impl Meaning {
     pub(super) fn family(&self) -> Option<FamilyId> {
         match self {
             Meaning::Decide(family, _) | Meaning::Escalate(family, ..) => Some(*family),
-            Meaning::Nothing(_) => None,
+            // A report waits for nothing.
+            Meaning::Report(_) | Meaning::Nothing(_) => None,
         }
     }
 }
@@ -102,6 +117,11 @@ impl Taking {
     pub(crate) fn take(settings: &mut BTreeMap<String, String>, created_by: &str) -> Result<Option<Taking>, String> {
         let mut take = |name: &str| settings.remove(name).filter(|text| !text.is_empty());
         let key = take("decide_as");
+        let takes_reports = match take("reports").as_deref() {
+            None | Some(NOTHING) => false,
+            Some("open") => true,
+            Some(_) => return Err("reports".to_owned()),
+        };
         let moderators = list(take("moderators"));
         let labels = list(take("labels"));
         let mut steps = BTreeMap::new();
@@ -115,7 +135,18 @@ impl Taking {
         let Some(key) = key else {
             // What would never be used was meant otherwise.
             let is_idle = moderators.is_empty() && labels.is_empty() && !is_set;
-            return if is_idle { Ok(None) } else { Err("decide_as".to_owned()) };
+            let reports_alone = Taking {
+                key: None,
+                own: created_by.to_owned(),
+                takes_reports,
+                moderators,
+                labels,
+                steps: BTreeMap::new(),
+            };
+            return match is_idle {
+                true => Ok(takes_reports.then_some(reports_alone)),
+                false => Err("decide_as".to_owned()),
+            };
         };
         // What Tocsin said itself is nobody's decision.
         let is_people = |did: &String| did.starts_with("did:") && did != created_by;
@@ -123,7 +154,9 @@ impl Taking {
             return Err("moderators".to_owned());
         }
         Ok(Some(Taking {
-            key: key.parse().map_err(|_| "decide_as".to_owned())?,
+            key: Some(key.parse().map_err(|_| "decide_as".to_owned())?),
+            own: created_by.to_owned(),
+            takes_reports,
             moderators,
             labels,
             steps,
@@ -133,18 +166,34 @@ impl Taking {
     /// The types of events that are asked for.
     pub(super) fn types(&self) -> impl Iterator<Item = String> + '_ {
         let wanted = self.steps.iter().filter(|(_, step)| **step != Step::Nothing);
-        wanted.map(|(kind, _)| format!("{LEXICON}{kind}"))
+        let kinds = wanted.map(|(kind, _)| *kind);
+        let kinds = kinds.chain(self.takes_reports.then_some(REPORT));
+        kinds.map(|kind| format!("{LEXICON}{kind}"))
     }
 
-    /// What an event comes to, of the families that stand as records below `prefix`.
-    pub(super) fn meaning(&self, event: &OzoneEvent, prefix: &str) -> Meaning {
+    /// Whether decisions are taken.
+    pub(crate) fn takes_decisions(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Whether reports are taken, of whatever is reported.
+    pub(crate) fn takes_reports(&self) -> bool {
+        self.takes_reports
+    }
+
+    /// What an event comes to, of the families that stand as records below `prefix`, if any do.
+    pub(super) fn meaning(&self, event: &OzoneEvent, prefix: Option<&str>) -> Meaning {
+        let kind = event.event.kind.strip_prefix(LEXICON).unwrap_or_default();
+        let uri = event.subject.uri.as_deref().unwrap_or_default();
+        let family = prefix.and_then(|prefix| uri.strip_prefix(prefix));
+        let family = family.and_then(ContentId::parse).map(FamilyId);
+        if kind == REPORT {
+            return self.report(event, family);
+        }
         if !self.moderators.contains(&event.created_by) {
             return Meaning::Nothing("not_a_person");
         }
-        let kind = event.event.kind.strip_prefix(LEXICON).unwrap_or_default();
         let step = self.steps.get(kind).copied().unwrap_or(Step::Nothing);
-        let uri = event.subject.uri.as_deref().unwrap_or_default();
-        let family = uri.strip_prefix(prefix).and_then(ContentId::parse).map(FamilyId);
         let Some(family) = family.filter(|_| step != Step::Nothing) else {
             return Meaning::Nothing("not_meant");
         };
@@ -181,6 +230,13 @@ impl Taking {
             }
             Step::Nothing => Meaning::Nothing("not_meant"),
         }
+    }
+
+    fn report(&self, event: &OzoneEvent, family: Option<FamilyId>) -> Meaning {
+        if !self.takes_reports || event.created_by == self.own {
+            return Meaning::Nothing("not_a_person");
+        }
+        Report::of(event, family).map_or(Meaning::Nothing("no_content"), Meaning::Report)
     }
 }
 
@@ -272,7 +328,7 @@ mod tests {
     }
 
     fn meaning(taking: &Taking, event: &OzoneEvent) -> Meaning {
-        taking.meaning(event, &prefix("did:plc:stand", "org.tocsin.family"))
+        taking.meaning(event, Some(&prefix("did:plc:stand", "org.tocsin.family")))
     }
 
     #[test]
@@ -354,6 +410,55 @@ mod tests {
         assert_eq!(
             event("modEventTakedown", |_| {}).created_at().map(|at| at.0 % 1_000),
             Some(123)
+        );
+    }
+
+    #[test]
+    fn a_report_is_taken_where_it_is_set_and_never_from_tocsin_itself() {
+        let hello = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+        let reported = |change: fn(&mut Value)| {
+            event(REPORT, |event| {
+                event["createdBy"] = json!("did:plc:somebody");
+                event["event"]["reportType"] = json!("com.atproto.moderation.defs#reasonViolation");
+                event["subject"]["uri"] = json!("at://did:plc:author/app.bsky.feed.post/3k");
+                event["subjectBlobCids"] = json!([hello]);
+                change(event);
+            })
+        };
+        let reports = taking(&[("reports", "open")]).unwrap().unwrap();
+        assert_eq!((reports.key, reports.types().count()), (None, 1));
+        assert_eq!(some(&[("reports", "open")]).types().count(), 4);
+        assert_eq!(taking(&[("reports", "all")]), Err("reports".to_owned()));
+        assert_eq!(taking(&[("reports", "nothing")]), Ok(None));
+        let Meaning::Report(report) = meaning(&reports, &reported(|_| {})) else {
+            panic!("no report");
+        };
+        assert_eq!(
+            (report.contents.len(), report.note.as_str()),
+            (1, "reasonViolation the attack")
+        );
+        assert_eq!(report.subject.unwrap().cid, "bafy");
+        let of_family = reported(|event| {
+            event["subject"]["uri"] = json!(format!("at://did:plc:stand/org.tocsin.family/{FAMILY}"));
+        });
+        let family = ContentId::parse(FAMILY).map(FamilyId);
+        assert!(matches!(meaning(&reports, &of_family), Meaning::Report(report) if report.family == family));
+        for (event, why) in [
+            (reported(|event| event["createdBy"] = OWN.into()), "not_a_person"),
+            (reported(|event| event["subjectBlobCids"] = json!([])), "no_content"),
+            (
+                reported(|event| event["subject"] = json!({"$type": "com.atproto.admin.defs#repoRef", "did": ANNA})),
+                "no_content",
+            ),
+        ] {
+            assert_eq!(meaning(&reports, &event), Meaning::Nothing(why));
+        }
+        assert_eq!(meaning(&some(&[]), &reported(|_| {})), Meaning::Nothing("not_a_person"));
+        let takedown = event("modEventTakedown", |_| {});
+        assert_eq!(
+            meaning(&reports, &takedown),
+            Meaning::Nothing("not_a_person"),
+            "no key decides"
         );
     }
 

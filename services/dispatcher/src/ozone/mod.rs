@@ -1,4 +1,5 @@
-//! What people decide in Ozone, the review tool of Bluesky, is the team's decision here: its events are asked for and taken, one after another.
+//! What people decide in Ozone, the review tool of Bluesky, is the team's decision here, and what they report there opens the team's cases: its events are
+//! asked for and taken, one after another.
 //!
 //! Invariants:
 //! * An event counts once: what became of it is noted, and the id of its decision follows from its number, so whoever ends in between makes no second one.
@@ -8,6 +9,7 @@
 //! * An event that waits for its case holds back those of its family alone, and is asked for again.
 
 mod event;
+mod report;
 mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +25,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_casework::{Case, CaseState, Command, Desk, Refusal, Ruling, Team};
 use tocsin_failpoint::{FailPoint, reach};
-use tocsin_model::{DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
+use tocsin_model::{ContentHash, DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
 use tocsin_runtime::Shutdown;
-use tocsin_store::{Endpoint, EndpointKind, StoreError};
+use tocsin_store::{Endpoint, EndpointKind, OzoneReport, StoreError};
 use tocsin_wire::document::instant;
 
 use crate::deliveries::{HttpClient, OzoneInwards, ozone_inwards};
@@ -35,6 +37,7 @@ use crate::{Dispatcher, pause};
 
 pub(crate) use event::Taking;
 use event::{Meaning, OzoneEvent, prefix};
+use report::Report;
 pub(crate) use telemetry::OzoneMetrics;
 use telemetry::{EventTaken, NotReadOn};
 
@@ -172,11 +175,14 @@ impl OzoneReader {
     /// Reads on, and takes what is new: how far it was read is not moved past what waits.
     async fn read(&self, endpoint: &Endpoint, inwards: &OzoneInwards) -> Result<(), NotRead> {
         let store = &self.dispatcher.store;
-        if !store.is_moderator(inwards.taking.key, endpoint.team).await? {
+        if let Some(key) = inwards.taking.key
+            && !store.is_moderator(key, endpoint.team).await?
+        {
             return Err(NotRead::Key);
         }
         let through = store.ozone_position(&endpoint.name, endpoint.added_at).await?;
-        let prefix = prefix(&inwards.subject, &inwards.collection);
+        let collection = inwards.collection.as_deref();
+        let prefix = collection.map(|collection| prefix(&inwards.subject, collection));
         let (mut cursor, mut read_through) = (None::<String>, through);
         let mut waiting: BTreeSet<FamilyId> = BTreeSet::new();
         let ends_at = Instant::now() + READ_MAX;
@@ -218,7 +224,7 @@ impl OzoneReader {
                 if event.created_at().is_some_and(|at| at < endpoint.added_at) {
                     continue;
                 }
-                let meaning = inwards.taking.meaning(event, &prefix);
+                let meaning = inwards.taking.meaning(event, prefix.as_deref());
                 let family = meaning.family();
                 if family.is_some_and(|family| waiting.contains(&family)) {
                     continue;
@@ -227,6 +233,10 @@ impl OzoneReader {
                     return Ok(());
                 }
                 let id = decision_id(endpoint.team, &inwards.url, event.id);
+                if let Meaning::Report(report) = meaning {
+                    self.take_report(endpoint, event, report).await?;
+                    continue;
+                }
                 match self.take((endpoint.team, inwards.taking.key), id, meaning).await? {
                     Some(outcome) => {
                         reach(FailPoint::OzoneEventTaken);
@@ -282,7 +292,14 @@ impl OzoneReader {
             }
             query.append_pair("sortDirection", "asc");
             query.append_pair("subjectType", "record");
-            query.append_pair("collections", &inwards.collection);
+            // What is reported stands anywhere.
+            if let Some(collection) = inwards
+                .collection
+                .as_deref()
+                .filter(|_| !inwards.taking.takes_reports())
+            {
+                query.append_pair("collections", collection);
+            }
             query.append_pair("limit", &PAGE.to_string());
             if let Some(after) = instant(after) {
                 query.append_pair("createdAfter", &after);
@@ -303,13 +320,22 @@ impl OzoneReader {
     }
 
     /// What becomes of an event; `None` where its case is being decided: it is asked for again.
-    async fn take(&self, by: (Team, KeyId), id: DecisionId, meaning: Meaning) -> Result<Option<&'static str>, NotRead> {
-        let (team, key) = by;
+    async fn take(
+        &self,
+        (team, key): (Team, Option<KeyId>),
+        id: DecisionId,
+        meaning: Meaning,
+    ) -> Result<Option<&'static str>, NotRead> {
         let (family, asked) = match meaning {
             Meaning::Nothing(why) => return Ok(Some(why)),
+            Meaning::Report(_) => return Ok(Some("not_meant")),
             Meaning::Decide(family, ruling) => (family, Asked::Decide(id, ruling)),
             Meaning::Escalate(family, desk, note) => (family, Asked::Escalate(desk, note)),
         };
+        let Some(key) = key else {
+            return Ok(Some("not_meant"));
+        };
+        let by = (team, key);
         let Some((case, now)) = self.remaining(team, family).await? else {
             return Ok(Some("no_case"));
         };
@@ -348,6 +374,40 @@ impl OzoneReader {
             }
             Err(Refused::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// A report opens a case or joins one. That it was taken is noted with it.
+    async fn take_report(&self, endpoint: &Endpoint, event: &OzoneEvent, report: Report) -> Result<(), NotRead> {
+        let about = |hash: ContentHash| {
+            let content = self.dispatcher.links.content_id(&hash);
+            let family = self.dispatcher.ranking.family_of(content, endpoint.team);
+            (family.unwrap_or(FamilyId(content)), Some(hash))
+        };
+        let contents = report.contents.into_iter().map(about);
+        let families = report.family.map(|family| (family, None)).into_iter().chain(contents);
+        let report = OzoneReport {
+            team: endpoint.team,
+            endpoint: &endpoint.name,
+            event: (event.id, event.created_at()),
+            families: families.collect(),
+            subject: report.subject,
+            note: &report.note,
+        };
+        let taken = self.dispatcher.store.take_ozone_report(&report).await?;
+        for (case, now) in taken.cases() {
+            self.dispatcher.ranking.changed(case, *now);
+        }
+        if !taken.cases().is_empty() {
+            // What was decided is told of what was reported.
+            self.dispatcher.told.notify_one();
+        }
+        EventTaken {
+            endpoint: &endpoint.name,
+            event: event.id,
+            outcome: taken.name(),
+        }
+        .emit(&self.metrics);
+        Ok(())
     }
 
     async fn remaining(&self, team: Team, family: FamilyId) -> Result<Option<(Case, Timestamp)>, StoreError> {

@@ -4,14 +4,18 @@ use tocsin_model::Name;
 use super::NotRead;
 
 /// What becomes of an event.
-pub(super) const OUTCOMES: [&str; 8] = [
+pub(super) const OUTCOMES: [&str; 12] = [
     "decided",
     "escalated",
+    "opened",
+    "joined",
     "stands",
     "no_case",
     "refused",
     "not_a_person",
     "not_meant",
+    "no_content",
+    "too_many",
     "malformed",
 ];
 
@@ -62,10 +66,10 @@ impl EventTaken<'_> {
         metrics.events.with_label_values(&[self.outcome]).inc();
         let (endpoint, event, outcome) = (self.endpoint, self.event, self.outcome);
         match outcome {
-            "malformed" | "refused" => {
+            "malformed" | "refused" | "too_many" => {
                 tracing::warn!(%endpoint, event, outcome, "an event of Ozone was not taken");
             }
-            "not_a_person" | "not_meant" => {
+            "not_a_person" | "not_meant" | "no_content" => {
                 tracing::debug!(%endpoint, event, outcome, "an event of Ozone stands for nothing here");
             }
             _ => tracing::info!(%endpoint, event, outcome, "an event of Ozone was taken"),

@@ -303,7 +303,8 @@ pub struct HistoryStep {
     /// `claimed`, `released`, `handed_over`, `escalated`, `held`, `skipped`, `decided`, `withdrawn`, `clock_told`,
     /// `removal_confirmed`, `restore_confirmed`, `reuploaded`, `unconfirmed_reminded`, `unconfirmed_escalated`, or
     /// `notice_` and `filed`, `suspended`, `resumed`, `answered` or `overdue`; and what came of families that joined or parted: `merged_into`,
-    /// `merged_from`, `split_from` or `split_off`; `coop_refused`, `ozone_refused`: what a person wanted in Coop or Ozone, and the case did not take.
+    /// `merged_from`, `split_from` or `split_off`; `coop_refused`, `ozone_refused`: what a person wanted in Coop or Ozone, and the case did not take;
+    /// `ozone_reported`: somebody reported a content of it in Ozone.
     pub kind: String,
     /// The key it was handed to, the desk, the decision, the notice, the clock, the platform, what followed or the other case;
     /// empty where there is none.

@@ -124,7 +124,7 @@ pub(crate) struct Links {
 
 impl Links {
     /// The id of a content.
-    pub(super) fn content_id(&self, hash: &ContentHash) -> ContentId {
+    pub(crate) fn content_id(&self, hash: &ContentHash) -> ContentId {
         self.key.content_id(hash)
     }
 

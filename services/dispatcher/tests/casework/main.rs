@@ -26,6 +26,8 @@ mod incidents;
 mod links;
 mod notices;
 mod ozone;
+mod ozone_server;
+mod ozone_told;
 mod provider;
 mod queue_stream;
 mod ranking;

@@ -4,10 +4,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tocsin_dispatcher::DispatcherConfig;
 use tocsin_model::{AlertLevel, Algorithm, ContentHash, DeploymentKey, FamilyId, Milliseconds, Scope, Timestamp};
-use tocsin_store::Clock;
+use tocsin_store::{Clock, EndpointKind, NewEndpoint};
 use tocsin_wire::document::instant;
 
-use crate::bench::{Bench, alert};
+use crate::bench::{Bench, alert, until};
+use crate::deliveries::{loopback, webhook};
+use crate::receiver::Receiver;
 
 const NOON: Timestamp = Timestamp(1_770_000_000_000);
 
@@ -41,7 +43,7 @@ async fn an_order_about_what_nobody_saw_is_a_case_that_is_handed_out_first_and_e
     let running = bench.start_with(DispatcherConfig::default()).await;
     bench.ring(&[alert(1, Scope::All, AlertLevel::Raised, 1e6)]);
     running.queue_of(1, &bench.alpha).await;
-    crate::bench::until("parties announced", || {
+    until("parties announced", || {
         running.readiness.parts().values().all(Option::is_none)
     })
     .await;
@@ -144,7 +146,7 @@ async fn an_order_about_what_nobody_saw_is_a_case_that_is_handed_out_first_and_e
 async fn bad_notices_get_their_documented_codes_and_open_nothing() {
     let bench = Bench::with_clock(Clock::standing_at(NOON)).await;
     let running = bench.start().await;
-    crate::bench::until("parties announced", || {
+    until("parties announced", || {
         running.readiness.parts().values().all(Option::is_none)
     })
     .await;
@@ -274,5 +276,91 @@ async fn bad_notices_get_their_documented_codes_and_open_nothing() {
             (422, "notice_note"),
         )
         .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_is_late_reaches_the_endpoints_of_its_team_once_for_each_deadline() {
+    let clock = Clock::standing_at(NOON);
+    let bench = Bench::with_clock(clock.clone()).await;
+    let (of_alpha, of_beta, of_coordinators) = (
+        Receiver::start().await,
+        Receiver::start().await,
+        Receiver::start().await,
+    );
+    let (alpha, beta) = (bench.team("alpha").await, bench.team("beta").await);
+    bench.add(&webhook("of-alpha", alpha, &of_alpha.url)).await;
+    bench.add(&webhook("of-beta", beta, &of_beta.url)).await;
+    let coordinators = tocsin_casework::Team::Coordinators;
+    bench
+        .add(&webhook("of-coordinators", coordinators, &of_coordinators.url))
+        .await;
+    let topic = NewEndpoint {
+        kind: EndpointKind::Kafka,
+        target: "tocsin.deliveries.alpha".to_owned(),
+        secret: String::new(),
+        ..webhook("topic-of-alpha", alpha, "")
+    };
+    bench.add(&topic).await;
+    let running = bench.start_with(loopback()).await;
+    until("parties announced", || {
+        running.readiness.parts().values().all(Option::is_none)
+    })
+    .await;
+    let filed = running.post("/v1/notices", &bench.alpha, order("A-7", 200, NOON)).await;
+    clock.advance(Milliseconds::from_minutes(59));
+    running.queue_of(1, &bench.alpha).await;
+    assert_eq!(of_alpha.count(), 0, "a minute is left");
+    clock.advance(Milliseconds::from_minutes(1));
+    until("alpha is told", || of_alpha.count() == 1).await;
+    let came = &of_alpha.came()[0];
+    assert_eq!(came.header("ce-type"), "tocsin.notice.overdue");
+    assert_eq!(came.header("ce-subject"), family(200).to_string());
+    let due = json!(instant(NOON + Milliseconds::from_hours(1)));
+    assert_eq!(
+        came.json(),
+        json!({
+            "notice": filed["id"],
+            "case": filed["case"],
+            "family": family(200).to_string(),
+            "kind": "removal_order",
+            "authority": "Bundeskriminalamt",
+            "reference": "A-7",
+            "part": 0,
+            "platform": "alpha-video",
+            "received_at": instant(NOON),
+            "due_at": due,
+            "overdue_at": due,
+        })
+    );
+    until("it is in the topic", || {
+        bench.records("tocsin.deliveries.alpha").len() == 1
+    })
+    .await;
+    assert_eq!(
+        bench.records("tocsin.deliveries.alpha")[0].value.as_deref(),
+        Some(&came.body[..])
+    );
+
+    // Nothing more comes of this deadline, also from a process that starts; of the next one something does.
+    running.stop().await;
+    let running = bench.start_with(loopback()).await;
+    let path = format!("/v1/notices/{}", filed["id"].as_str().unwrap());
+    let suspend = json!({"ground": "manifest_errors", "note": "the address is cut off"});
+    running.post(&format!("{path}/suspend"), &bench.alpha, suspend).await;
+    running.post(&format!("{path}/resume"), &bench.alpha, json!({})).await;
+    clock.advance(Milliseconds::from_hours(1));
+    until("alpha is told again", || of_alpha.count() == 2).await;
+    let came = of_alpha.came();
+    assert_ne!(came[0].header("ce-id"), came[1].header("ce-id"));
+    until("both are in the topic", || {
+        bench.records("tocsin.deliveries.alpha").len() == 2
+    })
+    .await;
+    assert_eq!(
+        (of_beta.count(), of_coordinators.count()),
+        (0, 0),
+        "whose orders are none of theirs"
+    );
     running.stop().await;
 }

@@ -1,178 +1,19 @@
 //! Goal: what people decide in Ozone is the team's decision here, once, and of the families that were reported there alone; what Tocsin or a machine said
 //! decides nothing. Ozone is a server that answers as its lexicon says.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use tocsin_casework::Team;
 use tocsin_dispatcher::{DispatcherConfig, check_endpoint};
 use tocsin_model::{AlertLevel, KeyId, Scope};
 use tocsin_store::{EndpointKind, KeySubject, NewEndpoint, Role, Roles};
-use tocsin_wire::document::parse_instant;
 use tocsin_wire::topics;
 
 use crate::bench::{Bench, Running, alert, name, until};
 use crate::carrying::case_until;
 use crate::database::on_empty;
+use crate::ozone_server::{ANNA, COLLECTION, Ozone, STANDS, TOCSIN, record};
 
-const ANNA: &str = "did:plc:anna";
-const TOCSIN: &str = "did:plc:tocsin";
-const STANDS: &str = "did:plc:stand";
-const COLLECTION: &str = "org.tocsin.family";
-const LEXICON: &str = "tools.ozone.moderation.defs#";
-/// Fewer than are asked for, so that there are several pages.
-const PAGE: usize = 3;
-
-/// What Ozone knows: events, and how often it was asked.
-#[derive(Clone, Default)]
-struct Ozone {
-    events: Arc<Mutex<Vec<Value>>>,
-    asked: Arc<Mutex<u64>>,
-}
-
-impl Ozone {
-    async fn start() -> (Ozone, String) {
-        let ozone = Ozone::default();
-        let routes = Router::new()
-            .route("/xrpc/tools.ozone.moderation.queryEvents", get(query_events))
-            .route("/xrpc/tools.ozone.moderation.emitEvent", post(emit_event))
-            .with_state(ozone.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        (ozone, address)
-    }
-
-    /// Something that somebody did.
-    fn emit(&self, kind: &str, by: &str, subject: Value, change: impl FnOnce(&mut Value)) {
-        let mut events = self.events.lock().unwrap();
-        let mut event = json!({
-            "id": events.len() as i64 + 1,
-            "event": {"$type": format!("{LEXICON}{kind}"), "comment": "footage of the attack"},
-            "subject": subject,
-            "subjectBlobCids": [],
-            "createdBy": by,
-            "createdAt": now(),
-        });
-        change(&mut event);
-        events.push(event);
-    }
-
-    fn asked(&self) -> u64 {
-        *self.asked.lock().unwrap()
-    }
-
-    /// Waits until everything that is there now was read.
-    async fn is_read(&self) {
-        let asked = self.asked();
-        until("Ozone is read again", || self.asked() > asked + 4).await;
-    }
-}
-
-fn now() -> String {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    tocsin_wire::document::instant(tocsin_model::Timestamp(since.as_millis() as i64)).unwrap()
-}
-
-fn is_admin(headers: &HeaderMap) -> bool {
-    // admin:pass
-    headers
-        .get("authorization")
-        .is_some_and(|value| value == "Basic YWRtaW46cGFzcw==")
-}
-
-async fn emit_event(
-    State(ozone): State<Ozone>,
-    headers: HeaderMap,
-    Json(body): Json<Value>,
-) -> (StatusCode, Json<Value>) {
-    if !is_admin(&headers) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            Json(json!({"error": "AuthenticationRequired"})),
-        );
-    }
-    let kind = body["event"]["$type"]
-        .as_str()
-        .unwrap()
-        .strip_prefix(LEXICON)
-        .unwrap()
-        .to_owned();
-    let by = body["createdBy"].as_str().unwrap().to_owned();
-    ozone.emit(&kind, &by, body["subject"].clone(), |event| {
-        event["event"] = body["event"].clone()
-    });
-    (StatusCode::OK, Json(json!({})))
-}
-
-/// `tools.ozone.moderation.queryEvents`, ascending, as far as Tocsin asks.
-async fn query_events(
-    State(ozone): State<Ozone>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> (StatusCode, Json<Value>) {
-    if !is_admin(&headers) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            Json(json!({"error": "AuthenticationRequired"})),
-        );
-    }
-    *ozone.asked.lock().unwrap() += 1;
-    let url = reqwest::Url::parse(&format!("http://ozone/?{}", query.unwrap_or_default())).unwrap();
-    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in url.query_pairs() {
-        asked.entry(name.into_owned()).or_default().push(value.into_owned());
-    }
-    let one = |name: &str| asked.get(name).map(|values| values[0].clone());
-    assert_eq!(one("sortDirection").as_deref(), Some("asc"));
-    assert_eq!(one("subjectType").as_deref(), Some("record"));
-    assert!((1..=100).contains(&one("limit").unwrap().parse::<u32>().unwrap()));
-    let after = parse_instant(&one("createdAfter").unwrap()).expect("a datetime");
-    let cursor: usize = one("cursor").map_or(0, |cursor| cursor.parse().unwrap());
-    let events = ozone.events.lock().unwrap();
-    let is_asked = |event: &&Value| {
-        let is_type = asked["types"].iter().any(|kind| event["event"]["$type"] == **kind);
-        let is_new = event["createdAt"]
-            .as_str()
-            .and_then(parse_instant)
-            .is_none_or(|at| at >= after);
-        let uri = event["subject"]["uri"].as_str().unwrap_or_default();
-        let is_in = asked["collections"]
-            .iter()
-            .any(|collection| uri.contains(&format!("/{collection}/")));
-        is_type && is_new && is_in
-    };
-    let found: Vec<Value> = events
-        .iter()
-        .filter(is_asked)
-        .skip(cursor)
-        .take(PAGE)
-        .cloned()
-        .collect();
-    let mut answer = json!({"events": found});
-    if found_is_full(&answer) {
-        answer["cursor"] = json!((cursor + PAGE).to_string());
-    }
-    (StatusCode::OK, Json(answer))
-}
-
-fn found_is_full(answer: &Value) -> bool {
-    answer["events"].as_array().unwrap().len() == PAGE
-}
-
-fn record(family: &Value) -> Value {
-    let uri = format!("at://{STANDS}/{COLLECTION}/{}", family.as_str().unwrap());
-    json!({"$type": "com.atproto.repo.strongRef", "uri": uri, "cid": "bafyreia"})
-}
-
-fn config() -> DispatcherConfig {
+pub fn config() -> DispatcherConfig {
     DispatcherConfig {
         undo_s: 0,
         endpoint_networks: vec!["127.0.0.0/8".to_owned()],
@@ -181,12 +22,22 @@ fn config() -> DispatcherConfig {
 }
 
 async fn endpoint(bench: &Bench, address: &str) -> KeyId {
+    endpoint_with(bench, ("alpha-ozone", address), None, &[]).await
+}
+
+/// An endpoint of alpha's that takes what Anna decides in the name of this key, or of a new one, with further settings.
+pub async fn endpoint_with(
+    bench: &Bench,
+    (endpoint, address): (&str, &str),
+    key: Option<KeyId>,
+    further: &[(&str, &str)],
+) -> KeyId {
     let alpha = bench.store.party_named(&name("alpha")).await.unwrap().id;
-    let issued = bench
-        .store
-        .issue_key(KeySubject::Party(alpha), Roles::of(&[Role::Moderator]))
-        .await;
-    let key = issued.unwrap().0;
+    let roles = Roles::of(&[Role::Moderator]);
+    let key = match key {
+        Some(key) => key,
+        None => bench.store.issue_key(KeySubject::Party(alpha), roles).await.unwrap().0,
+    };
     let settings = [
         ("subject", STANDS.to_owned()),
         ("created_by", TOCSIN.to_owned()),
@@ -194,12 +45,17 @@ async fn endpoint(bench: &Bench, address: &str) -> KeyId {
         ("decide_as", key.to_string()),
         ("moderators", ANNA.to_owned()),
     ];
+    let further = further.iter().map(|(name, text)| (*name, text.to_string()));
     let endpoint = NewEndpoint {
-        name: name("alpha-ozone"),
+        name: name(endpoint),
         team: Team::Party(alpha),
         kind: EndpointKind::Ozone,
         target: address.to_owned(),
-        settings: settings.map(|(name, text)| (name.to_owned(), text)).into(),
+        settings: settings
+            .into_iter()
+            .chain(further)
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect(),
         secret: "pass".to_owned(),
     };
     check_endpoint(&endpoint, &config().endpoint_networks).unwrap();
@@ -207,7 +63,7 @@ async fn endpoint(bench: &Bench, address: &str) -> KeyId {
     key
 }
 
-async fn path_of(running: &Running, key: &str, family: &Value) -> String {
+pub async fn path_of(running: &Running, key: &str, family: &Value) -> String {
     let queue = running.get("/v1/queue", key).await;
     let case = queue["cases"]
         .as_array()

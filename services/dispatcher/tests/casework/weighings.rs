@@ -43,7 +43,10 @@ async fn an_overturned_family_is_told_once_across_restarts_and_moves_its_teams_q
         let queue = running.queue_of(1, key).await;
         format!("/v1/cases/{}", queue[0]["id"].as_str().unwrap())
     };
-    let (own, others) = (path(&running, &bench.alpha).await, path(&running, &bench.coordinators).await);
+    let (own, others) = (
+        path(&running, &bench.alpha).await,
+        path(&running, &bench.coordinators).await,
+    );
     let before = priority(&running, &own, &bench.alpha).await;
     assert_eq!(priority(&running, &others, &bench.coordinators).await, before);
 

@@ -41,6 +41,7 @@ mod notice;
 mod notice_rules;
 mod platform_clocks;
 mod ranks;
+mod report_rules;
 mod review;
 mod ruling;
 mod tool;

@@ -4,9 +4,9 @@ use tocsin_model::{Alert, Milliseconds, PartyId, PlatformId, Scope};
 
 use crate::cases::{case, insert, locked, update};
 use crate::database::{Locked, Transaction};
-use crate::delivery::Readers;
 use crate::paging::note_page_score;
 use crate::party::number;
+use crate::readers::Readers;
 use crate::{Store, StoreError};
 use tocsin_casework::{AlertEffect, Case, CaseId, Team, UNREVIEWED_BELOW, concerns, opens_for};
 

@@ -8,7 +8,7 @@ use tocsin_model::{
 };
 
 use crate::cases::decision_id;
-use crate::{DeliveryEvent, StoreError, ToldMembers, Unconfirmed, UnconfirmedMember};
+use crate::{DeliveryEvent, OzoneSubject, StoreError, ToldMembers, ToldSubject, Unconfirmed, UnconfirmedMember};
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -25,6 +25,15 @@ struct Stored {
     /// Of what platforms did not confirm of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unconfirmed: Option<StoredUnconfirmed>,
+    /// Of what was reported in an Ozone and is told of it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<StoredSubject>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSubject {
+    event: String,
+    subject: OzoneSubject,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,6 +114,16 @@ pub(crate) fn members_to_json(told: &ToldMembers) -> String {
     })
 }
 
+pub(crate) fn subject_to_json(event: &ToldSubject) -> String {
+    text(&Stored {
+        subject: Some(StoredSubject {
+            event: format!("{:032x}", event.id),
+            subject: event.subject.clone(),
+        }),
+        ..stored(&event.told)
+    })
+}
+
 pub(crate) fn unconfirmed_to_json(event: &Unconfirmed) -> String {
     let members = event.members.iter().map(|of| StoredUnconfirmedMember {
         member: StoredMember::of(of.content, &of.hash),
@@ -138,6 +157,7 @@ fn stored(told: &ToldDecision) -> Stored {
         grounds: StoredGrounds::of(&told.grounds),
         members: None,
         unconfirmed: None,
+        subject: None,
     }
 }
 
@@ -157,6 +177,13 @@ pub(crate) fn event_from_json(text: &str) -> Result<DeliveryEvent, StoreError> {
     if let Some(unconfirmed) = stored.unconfirmed {
         let event = unconfirmed.read(told).ok_or_else(malformed)?;
         return Ok(DeliveryEvent::Unconfirmed(Box::new(event)));
+    }
+    if let Some(reported) = stored.subject {
+        return Ok(DeliveryEvent::Reported(Box::new(ToldSubject {
+            id: parse_hex_id(&reported.event).map_err(|_| malformed())?,
+            told,
+            subject: reported.subject,
+        })));
     }
     let Some(told_members) = stored.members else {
         return Ok(DeliveryEvent::Decision(told));

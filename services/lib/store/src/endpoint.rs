@@ -40,6 +40,8 @@ pub(crate) enum DeliveryEventKind {
     Incident = 10,
     /// The answer to an appeal of the endpoint's own team.
     Appeal = 20,
+    /// A notice to the endpoint's own team of which the time is over.
+    Notice = 30,
 }
 
 /// An endpoint to add.
@@ -120,7 +122,12 @@ impl EndpointKind {
         matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
     }
 
-    /// Whether an endpoint of this kind is told of decisions. The tools that review have their own.
+    /// Whether an endpoint of this kind is told of notices whose time is over.
+    pub fn takes_notices(self) -> bool {
+        matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
+    }
+
+    /// Whether an endpoint of this kind is told of decisions and of all that follows from them. Ozone is told of what its settings say.
     pub fn takes_decisions(self) -> bool {
         matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
     }
@@ -137,6 +144,7 @@ impl DeliveryEventKind {
             DeliveryEventKind::Decision,
             DeliveryEventKind::Incident,
             DeliveryEventKind::Appeal,
+            DeliveryEventKind::Notice,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == number)
@@ -256,6 +264,50 @@ impl Store {
         transaction.commit().await.map_err(&failed)
     }
 
+    /// Gives an endpoint another target and other settings, in place of those it has; its secrets stay. What waits for it goes out by them. Of another
+    /// Ozone what happens from now on is taken. Of two who change it at once the later one stands.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchEndpoint`], or the database failed.
+    pub async fn change_endpoint(
+        &self,
+        endpoint: &Name,
+        (target, settings): (&str, &BTreeMap<String, String>),
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::database("change an endpoint");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let sql = "SELECT target FROM endpoints WHERE endpoint = $1";
+        let rows = transaction
+            .fetch(sql, &[endpoint.as_str().into()])
+            .await
+            .map_err(&failed)?;
+        found(endpoint, rows.len() as u64)?;
+        let is_moved = rows
+            .first()
+            .map(|row| row.text("target"))
+            .transpose()
+            .map_err(&failed)?
+            .as_deref()
+            != Some(target);
+        let text = serde_json::to_string(settings).expect("a map of text is always JSON");
+        let values = [endpoint.as_str().into(), target.into(), text.into()];
+        let sql = "UPDATE endpoints SET target = $2, settings = $3 WHERE endpoint = $1";
+        transaction.execute(sql, &values).await.map_err(&failed)?;
+        if is_moved {
+            crate::ozone::begin_anew(&mut transaction, endpoint, now).await?;
+        }
+        let names: Vec<&str> = settings.keys().map(String::as_str).collect();
+        // The settings' names: what they say may be told to fewer people than the audit is.
+        let detail = match is_moved {
+            true => format!("another target; settings: {}", names.join(", ")),
+            false => format!("settings: {}", names.join(", ")),
+        };
+        let entry = changed(Action::EndpointChanged, endpoint.as_str(), &detail);
+        self.append_audit(&mut transaction, now, &[entry]).await?;
+        transaction.commit().await.map_err(&failed)
+    }
+
     /// Disables an endpoint: it gets nothing more, and what waits for it becomes dead letters. Of one that is disabled the first reason
     /// stands.
     ///
@@ -345,20 +397,34 @@ async fn read_endpoints(
     rows.iter().map(|row| endpoint(row, now)).collect()
 }
 
-/// Name, team and kind of the endpoints that get anything.
-pub(crate) async fn open_endpoints(
-    transaction: &mut Transaction,
-) -> Result<Vec<(Name, Team, EndpointKind)>, StoreError> {
+/// An endpoint that gets something, as far as it matters for what.
+pub(crate) struct Reader {
+    pub name: Name,
+    pub team: Team,
+    pub kind: EndpointKind,
+    /// As they are stored: read where they matter, for alerts wait.
+    pub settings: String,
+}
+
+/// The endpoints that get anything.
+pub(crate) async fn open_endpoints(transaction: &mut Transaction) -> Result<Vec<Reader>, StoreError> {
+    let failed = StoreError::database("find the endpoints");
     let rows = transaction
         .fetch(
-            &format!("SELECT e.endpoint, e.team, e.kind FROM endpoints e WHERE {OPEN} ORDER BY e.endpoint"),
+            &format!("SELECT e.endpoint, e.team, e.kind, e.settings FROM endpoints e WHERE {OPEN} ORDER BY e.endpoint"),
             &[],
         )
         .await
-        .map_err(StoreError::database("find the endpoints"))?;
-    rows.iter()
-        .map(|row| Ok((name(row, "endpoint")?, team(row)?, kind(row)?)))
-        .collect()
+        .map_err(&failed)?;
+    let reader = |row: &Row| {
+        Ok(Reader {
+            name: name(row, "endpoint")?,
+            team: team(row)?,
+            kind: kind(row)?,
+            settings: row.text("settings").map_err(&failed)?,
+        })
+    };
+    rows.iter().map(reader).collect()
 }
 
 fn endpoint(row: &Row, now: Timestamp) -> Result<Endpoint, StoreError> {

@@ -3,7 +3,8 @@ use tocsin_model::{ContentId, Decision, DecisionId, FamilyId, Milliseconds, Time
 use crate::cases::{begin_awaiting, decision_id, end_awaiting, team, verdict};
 use crate::database::{Locked, Row, Transaction};
 use crate::decision_json::{grounds_from_json, grounds_to_json};
-use crate::delivery::Readers;
+use crate::ozone_reports::{tell_subjects, withdraw_subjects};
+use crate::readers::Readers;
 use crate::weighing::evidence_of;
 use crate::{Store, StoreError};
 use tocsin_casework::{Case, CaseDecision, Team};
@@ -117,16 +118,7 @@ pub(crate) async fn write_decision(
     goes_out_at: Timestamp,
 ) -> Result<(), StoreError> {
     write_mark(transaction, case, decision, goes_out_at).await?;
-    let told = ToldDecision {
-        decision: Decision {
-            id: decision.id,
-            family: case.family,
-            scope: case.team.scope(),
-            verdict: decision.ruling.verdict,
-            at: decision.decided_at,
-        },
-        grounds: decision.ruling.grounds.clone(),
-    };
+    let told = told_of(case, decision);
     transaction
         .execute(
             "INSERT INTO decision_fans (decision_id, due_at) VALUES ($1, $2)",
@@ -137,7 +129,24 @@ pub(crate) async fn write_decision(
     begin_awaiting(transaction, case, decision, goes_out_at).await?;
     let readers = Readers::find(transaction).await?;
     let times = (decision.decided_at, goes_out_at);
-    readers.tell_decision(transaction, &told, times).await
+    readers
+        .tell_decision(transaction, (&told, decision.decided_by), times)
+        .await?;
+    tell_subjects(transaction, &readers, (case.id, &told), times).await
+}
+
+/// A decision of a case as others are told of it.
+pub(crate) fn told_of(case: &Case, decision: &CaseDecision) -> ToldDecision {
+    ToldDecision {
+        decision: Decision {
+            id: decision.id,
+            family: case.family,
+            scope: case.team.scope(),
+            verdict: decision.ruling.verdict,
+            at: decision.decided_at,
+        },
+        grounds: decision.ruling.grounds.clone(),
+    }
 }
 
 /// Writes a decision with its outbox row: the key groups are told of it, and nobody else.
@@ -208,6 +217,9 @@ pub(crate) async fn withdraw_decision(
         .map_err(&failed)?
         .is_empty()
     {
+        return Ok(false);
+    }
+    if !withdraw_subjects(transaction, decision).await? {
         return Ok(false);
     }
     for (sql, values) in [

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tocsin_casework::Team;
 use tocsin_model::{DecisionId, KeyId, Milliseconds, Name, Timestamp};
 
-use crate::database::Value;
+use crate::database::{Transaction, Value};
 use crate::key::check_moderator;
 use crate::{Store, StoreError};
 
@@ -138,4 +138,25 @@ impl Store {
         transaction.rollback().await.map_err(&failed)?;
         Ok(is_moderator)
     }
+}
+
+/// Forgets how far an Ozone was read, and what became of its events, where another one takes its place: that is read from `now` on.
+pub(crate) async fn begin_anew(
+    transaction: &mut Transaction,
+    endpoint: &Name,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let failed = StoreError::database("begin to read another Ozone");
+    for sql in [
+        "DELETE FROM ozone_events WHERE endpoint = $1",
+        "DELETE FROM ozone_subjects WHERE endpoint = $1",
+    ] {
+        transaction
+            .execute(sql, &[endpoint.as_str().into()])
+            .await
+            .map_err(&failed)?;
+    }
+    let sql = "UPDATE ozone_positions SET read_through = $2 WHERE endpoint = $1";
+    let values = [endpoint.as_str().into(), now.into()];
+    transaction.execute(sql, &values).await.map(drop).map_err(&failed)
 }

@@ -23,6 +23,8 @@ pub enum EndpointCommand {
     Add(AddArguments),
     /// List the endpoints, without their secrets.
     List,
+    /// Give an endpoint another target or other settings. Its secret stays, and what waits for it goes out by them.
+    Set(SetArguments),
     /// Disable an endpoint: it gets nothing more, and what waits for it becomes dead letters.
     Disable {
         /// Its name.
@@ -78,6 +80,22 @@ pub struct AddArguments {
     /// shown once.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+}
+
+/// What changes of an endpoint.
+#[derive(Debug, Args)]
+pub struct SetArguments {
+    /// Its name.
+    name: Name,
+    /// Another URL; of kind osprey another topic.
+    #[arg(long, value_name = "URL|TOPIC")]
+    to: Option<String>,
+    /// A setting to add, or to put in place of the one of this name. Repeat for more than one.
+    #[arg(long = "setting", value_name = "NAME=TEXT")]
+    settings: Vec<String>,
+    /// A setting to leave out from now on: its default holds. Repeat for more than one.
+    #[arg(long, value_name = "NAME")]
+    unset: Vec<String>,
 }
 
 /// Whose endpoint.
@@ -140,6 +158,7 @@ impl EndpointCommand {
         match self {
             EndpointCommand::Add(arguments) => arguments.add(&store, config).await?,
             EndpointCommand::List => list(&store).await?,
+            EndpointCommand::Set(arguments) => arguments.set(&store, config).await?,
             EndpointCommand::Disable { name } => {
                 store.disable_endpoint(name, "operator").await?;
                 println!("Endpoint {name} is disabled.");
@@ -204,14 +223,7 @@ impl AddArguments {
             (_, Some(to), _) => to.clone(),
             (_, None, _) => bail!("--to is wanted: where to deliver"),
         };
-        let mut settings = BTreeMap::new();
-        for setting in &self.settings {
-            let (name, text) = setting.split_once('=').context("--setting wants NAME=TEXT")?;
-            ensure!(
-                settings.insert(name.to_owned(), text.to_owned()).is_none(),
-                "the setting {name} stands twice"
-            );
-        }
+        let settings = read_settings(&self.settings)?;
         let secret = secret(kind, self.secret_file.as_deref())?;
         let endpoint = NewEndpoint {
             name: self.name.clone(),
@@ -222,18 +234,73 @@ impl AddArguments {
             secret: secret.text.clone(),
         };
         check_endpoint(&endpoint, &config.dispatcher.endpoint_networks)?;
-        if let Some(key) = endpoint.settings.get("decide_as") {
-            let key: KeyId = key.parse().context("decide_as is the id of a key")?;
-            ensure!(
-                store.is_moderator(key, team).await?,
-                "decide_as: {key} is no valid moderator's key of whose endpoint this is"
-            );
-        }
+        check_key(store, &endpoint).await?;
         store.add_endpoint(&endpoint).await?;
         eprintln!("Endpoint {} is added.", self.name);
         secret.show();
         Ok(())
     }
+}
+
+impl SetArguments {
+    async fn set(&self, store: &Store, config: &Config) -> Result<()> {
+        let endpoint = find(store, &self.name).await?;
+        ensure!(
+            self.to.is_none() || endpoint.kind != EndpointKind::Kafka,
+            "an endpoint of kind kafka has no --to: its topic is the party's"
+        );
+        let given = read_settings(&self.settings)?;
+        ensure!(
+            self.to.is_some() || !given.is_empty() || !self.unset.is_empty(),
+            "say what changes: --to, --setting or --unset"
+        );
+        let mut settings = endpoint.settings;
+        for name in &self.unset {
+            ensure!(!given.contains_key(name), "the setting {name} is set and left out");
+            ensure!(settings.remove(name).is_some(), "the endpoint has no setting {name}");
+        }
+        settings.extend(given);
+        let changed = NewEndpoint {
+            name: endpoint.name,
+            team: endpoint.team,
+            kind: endpoint.kind,
+            target: self.to.clone().unwrap_or(endpoint.target),
+            settings,
+            secret: endpoint.secrets.into_iter().next().unwrap_or_default(),
+        };
+        check_endpoint(&changed, &config.dispatcher.endpoint_networks)?;
+        check_key(store, &changed).await?;
+        store
+            .change_endpoint(&self.name, (&changed.target, &changed.settings))
+            .await?;
+        println!("Endpoint {} is changed.", self.name);
+        Ok(())
+    }
+}
+
+/// Settings by name, each once.
+fn read_settings(texts: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut settings = BTreeMap::new();
+    for setting in texts {
+        let (name, text) = setting.split_once('=').context("--setting wants NAME=TEXT")?;
+        ensure!(
+            settings.insert(name.to_owned(), text.to_owned()).is_none(),
+            "the setting {name} stands twice"
+        );
+    }
+    Ok(settings)
+}
+
+/// The key that decides in the name of an endpoint must be good.
+async fn check_key(store: &Store, endpoint: &NewEndpoint) -> Result<()> {
+    if let Some(key) = endpoint.settings.get("decide_as") {
+        let key: KeyId = key.parse().context("decide_as is the id of a key")?;
+        ensure!(
+            store.is_moderator(key, endpoint.team).await?,
+            "decide_as: {key} is no valid moderator's key of whose endpoint this is"
+        );
+    }
+    Ok(())
 }
 
 impl WhichArguments {

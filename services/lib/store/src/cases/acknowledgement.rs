@@ -18,7 +18,8 @@ use super::locked;
 use super::row::{case, update};
 use super::streams::streams_told;
 use crate::database::{Locked, Transaction, Value, values_from};
-use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
+use crate::delivery::{MEMBERS_PER_EVENT_MAX, ToldMembers};
+use crate::readers::Readers;
 use crate::{Store, StoreError};
 
 /// Of at most so many members and platforms it is kept what they confirm of one decision.

@@ -13,7 +13,7 @@ use super::locked;
 use super::row::{case, decision_id, team};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::decision_json::grounds_from_json;
-use crate::delivery::Readers;
+use crate::readers::Readers;
 use crate::{Store, StoreError};
 
 /// For so long after a decision was out its members are followed.

@@ -11,7 +11,8 @@ use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
 use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
-use crate::delivery::{MEMBERS_PER_EVENT_MAX, Readers, ToldMembers};
+use crate::delivery::{MEMBERS_PER_EVENT_MAX, ToldMembers};
+use crate::readers::Readers;
 use crate::watch::hold_opinions;
 use crate::{Store, StoreError};
 

@@ -5,8 +5,8 @@ use tocsin_model::{Class, ContentId, FamilyId, KeyId, Timestamp};
 use super::message::{IncidentMessage, told_teams};
 use super::{Asking, FORMAT, PackedHash, packs, phase_number, protocols, read};
 use crate::database::{Locked, Transaction};
-use crate::delivery::Readers;
 use crate::party::is_revoked;
+use crate::readers::Readers;
 use crate::sharing_group::groups_of;
 use crate::{Store, StoreError};
 

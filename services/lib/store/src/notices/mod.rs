@@ -3,6 +3,7 @@
 
 mod list;
 mod row;
+mod told;
 
 use tocsin_casework::{
     Case, CaseId, ClockKind, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeLoad, NoticeRefusal,
@@ -12,9 +13,11 @@ use tocsin_model::{ContentHash, FamilyId, KeyId, Timestamp};
 
 pub use list::{NoticeCursor, NoticePage, NoticeQuery, NoticeState};
 pub(crate) use row::{SELECT_NOTICES, notice};
+pub use told::ToldNotice;
 
 use crate::cases::{Step, case, insert, note_clock, update, write_step};
 use crate::database::{Locked, Transaction, Value};
+use crate::readers::Readers;
 use crate::{Store, StoreError};
 
 /// How many missed notices are escalated at a time.
@@ -213,6 +216,10 @@ impl Store {
             case.take_notice(missed, event, load, now);
             self.write_notice(&mut transaction, (&case, None), (missed, event), now)
                 .await?;
+            if let Some(told) = ToldNotice::of(missed, case.family) {
+                let readers = Readers::find(&mut transaction).await?;
+                readers.tell_notice(&mut transaction, (case.team, &told), now).await?;
+            }
             escalated.push(Noticed {
                 notice: missed.clone(),
                 event,
@@ -287,7 +294,7 @@ impl Store {
 }
 
 /// The case that a case went into, if it did; locked. A notice joins the one that people see.
-async fn unmerged(transaction: &mut Transaction, mut case: Case) -> Result<Case, StoreError> {
+pub(crate) async fn unmerged(transaction: &mut Transaction, mut case: Case) -> Result<Case, StoreError> {
     // What is no longer hot stays where it went, also when that goes on.
     for _ in 0..MERGED_STEPS_MAX {
         match case.merged_into() {
@@ -310,7 +317,7 @@ async fn locked(transaction: &mut Transaction, id: CaseId) -> Result<Case, Store
     Ok(found.ok_or(Refusal::NoSuchCase)?)
 }
 
-async fn case_of_family(
+pub(crate) async fn case_of_family(
     transaction: &mut Transaction,
     team: Team,
     family: FamilyId,

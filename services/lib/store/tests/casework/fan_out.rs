@@ -141,7 +141,9 @@ async fn members_are_told_once_and_those_that_come_later_too() {
                 DeliveryEvent::Alert(_)
                 | DeliveryEvent::Appeal(_)
                 | DeliveryEvent::Incident(_)
-                | DeliveryEvent::Unconfirmed(_) => {}
+                | DeliveryEvent::Unconfirmed(_)
+                | DeliveryEvent::Reported(_)
+                | DeliveryEvent::Notice(_) => {}
             }
         }
         events.sort_unstable();

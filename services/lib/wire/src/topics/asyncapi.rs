@@ -135,7 +135,7 @@ fn cloud_event() -> Value {
                 "ce_specversion": { "const": "1.0" },
                 "ce_id": text("The alert's, the decision's, the appeal's or the timeline entry's id, or one of its own, 32 hexadecimal digits."),
                 "ce_source": { "const": "urn:tocsin" },
-                "ce_type": text("tocsin.alert.raised, .escalated, .sustained or .subsided; tocsin.decision; tocsin.decision.members; tocsin.decision.unconfirmed; tocsin.appeal.answered; or tocsin.incident.invited, .reminded, .activated, .level_changed, .concluded or .reopened."),
+                "ce_type": text("tocsin.alert.raised, .escalated, .sustained or .subsided; tocsin.decision; tocsin.decision.members; tocsin.decision.unconfirmed; tocsin.appeal.answered; tocsin.notice.overdue; or tocsin.incident.invited, .reminded, .activated, .level_changed, .concluded or .reopened."),
                 "ce_subject": text("The family or the incident, 32 hexadecimal digits."),
                 "ce_time": text("When it happened, RFC 3339."),
                 "content-type": { "const": "application/json" },
