@@ -333,6 +333,9 @@ async fn an_order_that_is_late_reaches_the_endpoints_of_its_team_once_for_each_d
             "overdue_at": due,
         })
     );
+    // The topic is made when it is first written to.
+    let delivered = "tocsin_dispatcher_deliveries_total{kind=\"kafka\",outcome=\"delivered\"}";
+    running.metric(delivered, |count| count == 1.0).await;
     until("it is in the topic", || {
         bench.records("tocsin.deliveries.alpha").len() == 1
     })
