@@ -93,7 +93,7 @@ impl StateUnit {
         };
         let mut body = std::mem::take(&mut self.body);
         body.clear();
-        record.encode_in(self.layout, &mut body);
+        record.encode(&mut body);
         let (now, whole) = (group.now(), (self.layout.version(), 0, 1));
         self.put(state_key, applied_through, now, whole, body.written());
         self.body = body;

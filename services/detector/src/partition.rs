@@ -148,6 +148,7 @@ impl Partition {
             Ok(SightingsRecord::Watch(watch)) => {
                 self.apply_to(watch.content.group(), Input::Watch(&watch), record.offset)
             }
+            Ok(SightingsRecord::Weighing(weighing)) => self.apply_to_all(Input::Weighing(&weighing), record.offset),
             Ok(SightingsRecord::Tick(TickTime::AppendStamp)) => {
                 self.apply_tick(Timestamp(record.appended_at_ms), record.offset);
             }

@@ -296,6 +296,10 @@ impl UnitCommitted<'_> {
             .refused
             .with_label_values(&["calibration"])
             .inc_by(counters.calibrations_refused);
+        metrics
+            .refused
+            .with_label_values(&["weighing"])
+            .inc_by(counters.weighings_refused);
         metrics.unreadable.inc_by(self.unreadable);
         metrics.alerts.inc_by(self.alerts.len() as u64);
         self.alerts.iter().for_each(AlertCommitted::emit);

@@ -1,5 +1,5 @@
-//! Ordered inputs of the key groups that come from people, from what the alerts said and from what the groups have seen: the watch list, and
-//! calibrations.
+//! Ordered inputs of the key groups that come from people, from what the alerts said and from what the groups have seen: the watch list,
+//! calibrations, and what evidence is worth to teams.
 //!
 //! One dispatcher does this at a time, under a lease of the store. It may still happen twice, or late: every record has a number, and of
 //! two the group goes by the higher one.
@@ -23,6 +23,7 @@ use tocsin_velocity::recalibration::{self, AHEAD, Found, must_stand};
 use tocsin_wire::{SightingsRecord, TickTime, population, topics};
 
 use crate::telemetry::{Calibrated, ControlFailed, NullsInForce, PagesCounted, PopulationsRead};
+use crate::weighing::WeighingMetrics;
 use crate::{Dispatcher, pause};
 
 /// How often changes of the watch list are looked for.
@@ -46,6 +47,7 @@ pub(crate) struct Control {
     pub appender: Arc<dyn Appender>,
     pub partitions: PartitionCount,
     pub key: DeploymentKey,
+    pub weighed: WeighingMetrics,
     /// Names this dispatcher in the lease.
     pub instance: String,
 }
@@ -56,6 +58,9 @@ impl Control {
         while !shutdown.is_requested() {
             if let Err(error) = self.publish_watch_list().await {
                 self.failed("publish_watch_list", &error);
+            }
+            if let Err(error) = self.publish_weighings().await {
+                self.failed("publish_weighings", &error);
             }
             if let Err(error) = self.forget_lists().await {
                 self.failed("forget_lists", &error);

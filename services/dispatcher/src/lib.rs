@@ -59,6 +59,7 @@ mod routes;
 mod sign_in;
 mod telemetry;
 mod watch_list;
+mod weighing;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -302,6 +303,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         appender: appender.clone(),
         partitions: parts.partitions,
         key: parts.key,
+        weighed: weighing::WeighingMetrics::register(&parts.registry)?,
         instance: parts.instance,
     };
     roles.spawn_task("control key groups", control.run(shutdown.clone()));

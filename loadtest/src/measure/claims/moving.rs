@@ -16,6 +16,7 @@ use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::evidence::evidence;
 use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::priority::{Setting, priority};
+use tocsin_velocity::weight::Weights;
 use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
 use tocsin_wire::state::{StateKey, StateRecord};
 use tocsin_wire::topics;
@@ -112,10 +113,11 @@ impl Moving {
             let setting = Setting {
                 verdict: None,
                 watched: record.watched(),
+                weights: Weights::FULL,
                 calibration: &self.calibration,
                 now: at,
             };
-            live.push(priority(&evidence(&[record], at), setting).priority);
+            live.push(priority(&evidence(&[record], &Weights::FULL, at), setting).priority);
             let mut body = Encoder::new();
             record.encode(&mut body);
             let key = StateKey::Hot {

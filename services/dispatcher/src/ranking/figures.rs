@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tocsin_casework::{Ranks, Team};
 use tocsin_log::RecordRef;
 use tocsin_model::{
-    Class, ContentHash, ContentId, FamilyId, Milliseconds, PartitionCount, PartyId, Timestamp, Verdict,
+    Class, ContentHash, ContentId, FamilyId, Milliseconds, PartitionCount, PartyId, Scope, Timestamp, Verdict, Weighing,
 };
 use tocsin_sketch::codec::Decoder;
 use tocsin_store::Observed;
@@ -16,6 +16,7 @@ use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::evidence;
 use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::priority::{Setting, priority};
+use tocsin_velocity::weight::Weights;
 use tocsin_wire::state::{StateKey, StateRecord};
 
 use crate::incidents::{FamilyReading, reading};
@@ -57,6 +58,8 @@ pub(crate) struct Figures {
     /// The time of each partition.
     partition_as_of: BTreeMap<u32, Timestamp>,
     calibration: Calibration,
+    /// How often evidence was right and wrong for each team, by its scope.
+    weighings: BTreeMap<Scope, Weighing>,
     /// What was last observed of each open case, and when, in the groups' time; of those in `untold` the store does not know.
     observed: BTreeMap<(FamilyId, Team), (Timestamp, Observed)>,
     untold: BTreeSet<(FamilyId, Team)>,
@@ -84,6 +87,7 @@ impl Figures {
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
+            weighings: BTreeMap::new(),
             observed: BTreeMap::new(),
             untold: BTreeSet::new(),
             left_out: 0,
@@ -93,8 +97,9 @@ impl Figures {
     /// Forgets everything but which families are kept: it is read from the beginning again.
     pub(crate) fn clear(&mut self) {
         let (kept, followed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.followed));
+        let weighings = std::mem::take(&mut self.weighings);
         *self = Figures::new(self.records_max);
-        (self.kept, self.followed) = (kept, followed);
+        (self.kept, self.followed, self.weighings) = (kept, followed, weighings);
     }
 
     /// The family of a content by the records that a team may see; `None` where there is none.
@@ -260,19 +265,27 @@ impl Figures {
         seen.filter_map(|key| self.records.get(key))
     }
 
+    /// Takes the latest weighing of each team. Figures that stand still follow when they are looked at again.
+    pub(crate) fn set_weighings(&mut self, weighings: Vec<Weighing>) {
+        let by_scope = weighings.into_iter().map(|weighing| (weighing.scope, weighing));
+        self.weighings = by_scope.collect();
+    }
+
     /// What acting on the family is worth to a team: by the records that it may see. `None` where there is none.
     fn priority(&self, family: FamilyId, team: Team, verdict: Option<Verdict>) -> Option<f64> {
         let records: Vec<&HotRecord> = self.seen_by(family, team).map(|(hot, _)| hot).collect();
         if records.is_empty() {
             return None;
         }
+        let weights = Weights::of(self.weighings.get(&team.scope()), self.now);
         let setting = Setting {
             verdict,
+            weights,
             watched: records.iter().filter_map(|record| record.watched()).max(),
             calibration: &self.calibration,
             now: self.now,
         };
-        Some(priority(&evidence(&records, self.now), setting).priority)
+        Some(priority(&evidence(&records, &weights, self.now), setting).priority)
     }
 
     /// The strongest hash of each content of a family inside a team's scope, and whether everyone may see that content; at most `max`.

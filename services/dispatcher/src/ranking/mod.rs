@@ -33,6 +33,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 const OBSERVED_MAX: usize = 64;
 /// How long after all open cases were read they are read again. One page is read each time that nothing is left to follow.
 const WALK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the store is asked what evidence is worth to teams.
+const WEIGH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The ranks of open cases.
 #[derive(Debug)]
@@ -194,7 +196,15 @@ pub(crate) async fn follow_cases(
         after: None,
         due: Instant::now() + WALK_INTERVAL,
     };
+    let mut weigh_at = Instant::now();
     while !shutdown.is_requested() {
+        if Instant::now() >= weigh_at {
+            weigh_at = Instant::now() + WEIGH_INTERVAL;
+            match dispatcher.store.latest_weighings().await {
+                Ok(weighings) => dispatcher.ranking.figures().set_weighings(weighings),
+                Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
+            }
+        }
         match dispatcher.store.follow_standings(&mut followed).await {
             Ok((standings, now)) => {
                 let ranking = &dispatcher.ranking;

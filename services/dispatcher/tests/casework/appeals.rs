@@ -9,12 +9,12 @@ use tocsin_wire::topics;
 
 use crate::bench::{Bench, Running, alert, name, until};
 
-async fn key(store: &Store, subject: KeySubject, role: Role) -> String {
+pub(crate) async fn key(store: &Store, subject: KeySubject, role: Role) -> String {
     let (_, key) = store.issue_key(subject, Roles::of(&[role])).await.unwrap();
     key.expose().to_owned()
 }
 
-fn appeal(reference: &str, decision: Option<&Value>) -> Value {
+pub(crate) fn appeal(reference: &str, decision: Option<&Value>) -> Value {
     json!({
         "reference": reference,
         "platform": "alpha-video",

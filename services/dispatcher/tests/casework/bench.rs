@@ -237,6 +237,7 @@ impl Bench {
                 match SightingsRecord::decode(record.value.as_ref().unwrap()).unwrap() {
                     SightingsRecord::Calibration(told) => controls.push((number, SightingsRecord::Calibration(told))),
                     SightingsRecord::Watch(told) => controls.push((number, SightingsRecord::Watch(told))),
+                    SightingsRecord::Weighing(told) => controls.push((number, SightingsRecord::Weighing(told))),
                     SightingsRecord::Link(told) => controls.push((number, SightingsRecord::Link(told))),
                     _ => {}
                 }

@@ -39,3 +39,4 @@ mod signer;
 #[path = "../../../lib/runtime/tests/sse/mod.rs"]
 mod sse;
 mod streams;
+mod weighings;

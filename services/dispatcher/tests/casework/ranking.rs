@@ -25,6 +25,11 @@ fn hash(byte: u8) -> ContentHash {
 
 /// A content that so many accounts uploaded, one a second: its hot record as it stands in `tocsin.state`.
 pub fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
+    spreading_labelled(byte, copies, Sighting::NO_LABEL)
+}
+
+/// The same, each copy labelled with this confidence.
+pub fn spreading_labelled(byte: u8, copies: u64, label: u8) -> (ContentId, StateKey, Vec<u8>, Timestamp) {
     let (key, hash) = (&DeploymentKey::from_bytes([7; 32]), hash(byte));
     let content = key.content_id(&hash);
     let mut group = Group::new(
@@ -68,7 +73,7 @@ pub fn spreading(byte: u8, copies: u64) -> (ContentId, StateKey, Vec<u8>, Timest
             audience: 1_000,
             region: *b"NZ",
             language: *b"en",
-            tvec_confidence: Sighting::NO_LABEL,
+            tvec_confidence: label,
         };
         group.apply(Input::Sighting(&sighting), &mut outputs);
     }
@@ -97,7 +102,7 @@ pub fn state(as_of: Timestamp, body: Vec<u8>) -> Vec<u8> {
     .encode()
 }
 
-async fn live_priority(running: &Running, path: &str, key: &str, wanted: impl Fn(f64) -> bool) {
+pub async fn live_priority(running: &Running, path: &str, key: &str, wanted: impl Fn(f64) -> bool) {
     let began = std::time::Instant::now();
     loop {
         let case = running.get(path, key).await;

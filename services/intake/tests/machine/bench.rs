@@ -226,7 +226,10 @@ fn said(append: &Append) -> Said {
         SightingsRecord::Link(link) => Said::Link(partition, link),
         SightingsRecord::Tick(time) => Said::Tick(partition, time),
         SightingsRecord::Decision(decision) => Said::Decision(partition, decision.id.0),
-        SightingsRecord::Delta(_) | SightingsRecord::Calibration(_) | SightingsRecord::Watch(_) => {
+        SightingsRecord::Delta(_)
+        | SightingsRecord::Calibration(_)
+        | SightingsRecord::Watch(_)
+        | SightingsRecord::Weighing(_) => {
             panic!("intake knows no figures, calibrations or watch list")
         }
     }

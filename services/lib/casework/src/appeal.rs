@@ -2,8 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use tocsin_model::{
-    ContentHash, ContentId, DecisionId, FamilyId, IdError, KeyId, Milliseconds, PlatformId, Timestamp, Verdict,
-    parse_hex_id,
+    ContentHash, ContentId, DecisionId, EvidenceKind, FamilyId, IdError, KeyId, Milliseconds, PlatformId, Timestamp,
+    Verdict, parse_hex_id,
 };
 
 use crate::case::{CaseId, Lease, Team};
@@ -271,6 +271,13 @@ macro_rules! named {
 named!(AppealOutcome: Upheld "upheld", Overturned "overturned");
 named!(Concerns: Upload "upload", Member "member", Family "family");
 named!(AppealCause: Judgement "judgement", EqualHash "equal_hash", NearPicture "near_picture", Frames "frames", SaidSo "said_so", Listing "listing", Label "label");
+
+impl AppealCause {
+    /// The evidence that is to blame. `None`: people are.
+    pub fn evidence(self) -> Option<EvidenceKind> {
+        EvidenceKind::from_number(self as u8)
+    }
+}
 
 impl AppealEvent {
     /// A stable name for the history of a case. `None` for what is not told there.

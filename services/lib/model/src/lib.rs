@@ -29,6 +29,7 @@ mod time;
 mod url;
 mod visibility;
 mod watch;
+mod weighing;
 
 pub use alert::{
     Alert, AlertId, AlertLevel, AlertReason, Estimate, NextHour, PartyInfluence, PlatformFigures, PriorityTerm,
@@ -54,3 +55,4 @@ pub use time::{Milliseconds, Timestamp};
 pub use url::{TRACKING_PARAMETERS, normal_url};
 pub use visibility::{Class, Scope, Sharing};
 pub use watch::{Severity, Watch};
+pub use weighing::{EvidenceCount, EvidenceKind, Weighing};

@@ -63,6 +63,7 @@ mod sharing_group;
 mod sign_in;
 mod tool;
 mod watch;
+mod weighing;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use crate::cases::{begin_awaiting, decision_id, end_awaiting, team, verdict};
 use crate::database::{Locked, Row, Transaction};
 use crate::decision_json::{grounds_from_json, grounds_to_json};
 use crate::delivery::Readers;
+use crate::weighing::evidence_of;
 use crate::{Store, StoreError};
 use tocsin_casework::{Case, CaseDecision, Team};
 
@@ -150,8 +151,8 @@ pub(crate) async fn write_mark(
     let id = format!("{:032x}", decision.id.0);
     transaction
         .execute(
-            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing, grounds) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO decisions (decision_id, case_id, verdict, rationale, decided_by, decided_at, fencing, grounds, evidence) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             &[
                 id.as_str().into(),
                 case.id.to_string().into(),
@@ -161,6 +162,7 @@ pub(crate) async fn write_mark(
                 decision.decided_at.into(),
                 (decision.fencing as i64).into(),
                 grounds_to_json(&decision.ruling.grounds).into(),
+                evidence_of(case).into(),
             ],
         )
         .await

@@ -15,6 +15,7 @@ use crate::priority::{Setting, priority};
 use crate::record::HotRecord;
 use crate::trigger::{self, Past, RULE_VERSION, Room, TriggerParameters};
 use crate::watching::watched;
+use crate::weight::Weights;
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) state: &'a FamilyState,
     /// How forecasts turned out in this scope.
     pub(crate) calibration: &'a Calibration,
+    /// What evidence is worth in this scope.
+    pub(crate) weights: Weights,
     pub(crate) records: &'a [&'a HotRecord],
     /// Whether a member is in quarantine.
     pub(crate) has_flood: bool,
@@ -40,6 +43,7 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
         level,
         state,
         calibration,
+        weights,
         records,
         has_flood,
         past,
@@ -52,10 +56,11 @@ pub(crate) fn compose(key: &DeploymentKey, policy: &PagePolicy, subject: Subject
     let judgement = trigger::judge(records, past, now, &TriggerParameters::SHIPPED, &mut Room::default());
     let mut evidence = judgement.evidence;
     evidence.accounts = accounts(records).estimate;
-    let said = parties_evidence(records, now);
+    let said = parties_evidence(records, &weights, now);
     let setting = Setting {
         verdict: state.verdict,
         watched: watched(records),
+        weights,
         calibration,
         now,
     };

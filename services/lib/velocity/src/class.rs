@@ -7,7 +7,6 @@ use tocsin_sketch::{ColdConfig, ColdCounts};
 
 use crate::flood::{Quarantine, longest_silent};
 use crate::record::{Before, HotRecord, Repeats, Resolution};
-use crate::snapshot::SnapshotLayout;
 
 /// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
 #[derive(Clone, Debug)]
@@ -375,7 +374,7 @@ impl ClassCounts {
         record.is_some_and(|record| record.set_live_told(told_at, now))
     }
 
-    pub(crate) fn encode_hot(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    pub(crate) fn encode_hot(&self, out: &mut Encoder) {
         out.signed(self.since.0);
         out.signed(self.looked_at.0);
         out.number(self.quietest.len() as u64);
@@ -386,14 +385,14 @@ impl ClassCounts {
         out.number(self.hot.len() as u64);
         for content in self.hot_contents() {
             let Hot { record, quiet, .. } = &self.hot[&content];
-            record.encode_in(layout, out);
+            record.encode(out);
             record.repeats.encode(out);
             out.number(quiet.copies);
             out.signed(quiet.until.0);
         }
         out.number(self.quarantined.len() as u64);
         for record in self.quarantined.values() {
-            record.encode_in(layout, out);
+            record.encode(out);
         }
     }
 

@@ -3,8 +3,6 @@
 use tocsin_model::{ContentId, Evidence, FamilyId, Joined, Link, PartyId, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
-use crate::snapshot::SnapshotLayout;
-
 /// A content's link to its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
@@ -74,17 +72,13 @@ pub(crate) fn is_wanted(link: &Link, before: Option<&Edge>) -> bool {
     }
 }
 
-/// How a content came into its family, as bytes. Version 7 knew no frames: of those a hash was the same.
-pub(crate) fn encode_joined(joined: Option<&Joined>, layout: SnapshotLayout, out: &mut Encoder) {
+/// How a content came into its family, as bytes.
+pub(crate) fn encode_joined(joined: Option<&Joined>, out: &mut Encoder) {
     let Some(joined) = joined else {
         out.byte(0);
         return;
     };
-    let evidence = match (joined.evidence, layout) {
-        (Evidence::FrameShare(_), SnapshotLayout::Before) => Evidence::EqualHash,
-        (evidence, _) => evidence,
-    };
-    let (number, measure) = evidence.code();
+    let (number, measure) = joined.evidence.code();
     out.byte(number);
     if let Some(measure) = measure {
         out.number(u64::from(measure));

@@ -8,9 +8,10 @@ use crate::accounts::accounts;
 use crate::forecast::{Calibration, Course, Forecast, Model};
 use crate::live::streams;
 use crate::record::{HotRecord, Resolution};
+use crate::weight::Weights;
 
 /// One party's events of one family in one scope, counted exactly since promotion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartyEvidence {
     /// The party.
     pub party: PartyId,
@@ -44,13 +45,19 @@ pub struct PartyEvidence {
     pub platforms: u32,
     /// Concurrent viewers of its live streams that run.
     pub live_viewers: u64,
+    /// So many of `copies` do not count, for the evidence by which they came into the family was wrong for the team before: see [`crate::weight`].
+    pub doubted: f64,
 }
 
-/// What each party says of the family of these records, ascending by party.
-pub fn evidence(records: &[&HotRecord], now: Timestamp) -> Vec<PartyEvidence> {
+/// What each party says of the family of these records to a team to which evidence is worth so much, ascending by party.
+pub fn evidence(records: &[&HotRecord], weights: &Weights, now: Timestamp) -> Vec<PartyEvidence> {
     let mut parties: BTreeMap<PartyId, PartyEvidence> = BTreeMap::new();
     let mut spreading: BTreeMap<PlatformId, (PartyId, u64)> = BTreeMap::new();
-    for cell in records.iter().flat_map(|record| record.cells()) {
+    let cells = records.iter().flat_map(|record| {
+        let doubt = 1.0 - weights.of_joined(record.joined());
+        record.cells().iter().map(move |cell| (cell, doubt))
+    });
+    for (cell, doubt) in cells {
         let said = parties
             .entry(cell.party)
             .or_insert_with(|| PartyEvidence::nothing(cell.party));
@@ -75,6 +82,7 @@ pub fn evidence(records: &[&HotRecord], now: Timestamp) -> Vec<PartyEvidence> {
             said.posted += cell.voice.events;
         }
         said.copies += cell.voice.events;
+        said.doubted += doubt * cell.voice.events as f64;
         said.audience_sum = said.audience_sum.saturating_add(cell.voice.audience_sum);
         said.audience_count += cell.voice.audience_count;
         said.label_percent += cell.voice.label_percent;
@@ -156,6 +164,7 @@ impl PartyEvidence {
             after_removal: 0,
             platforms: 0,
             live_viewers: 0,
+            doubted: 0.0,
         }
     }
 }

@@ -4,6 +4,7 @@ use tocsin_model::{Milliseconds, Timestamp};
 
 use crate::evidence::PartyEvidence;
 use crate::forecast::{Calibration, Course, Model};
+use crate::weight::WEIGHT_MIN;
 
 /// What one party adds counts fully up to half of this many exposures, and never for more, where no other party shows anything.
 pub const PARTY_EXPOSURE_MAX: f64 = 10_000.0;
@@ -19,9 +20,11 @@ pub(crate) struct Exposure {
     pub(crate) posted_share: f64,
     /// How many see a posted copy: the mean stated audience, 1 where none is stated.
     pub(crate) audience_per_copy: f64,
+    /// What a copy counts, by the evidence by which it came into the family: see [`crate::weight`].
+    pub(crate) links_weight: f64,
     /// How many further viewers running live streams will have.
     pub(crate) live: f64,
-    /// The product of the first three, and the live ones.
+    /// The product of the first four, and the live ones.
     pub(crate) total: f64,
 }
 
@@ -43,6 +46,7 @@ pub(crate) fn exposure<'a>(
     let (mut copies, mut last_1h, mut posted_1h) = (0_u64, 0_u64, 0_u64);
     let (mut audience_sum, mut audience_count) = (0_u64, 0_u64);
     let mut live_viewers = 0_u64;
+    let mut doubted = 0.0;
     for said in evidence {
         let age = said.since.map_or(Milliseconds(0), |since| now - since);
         course.age = course.age.max(age);
@@ -55,6 +59,7 @@ pub(crate) fn exposure<'a>(
         audience_sum = audience_sum.saturating_add(said.audience_sum);
         audience_count = audience_count.saturating_add(said.audience_count);
         live_viewers = live_viewers.saturating_add(said.live_viewers);
+        doubted += said.doubted;
     }
     // Of what nobody passed on, nothing is to be expected: the forecast's prior speaks of what has begun to spread.
     let forecast_1h = match copies {
@@ -66,13 +71,19 @@ pub(crate) fn exposure<'a>(
         0 => 1.0,
         count => audience_sum as f64 / count as f64,
     };
+    // Whatever is said, no copy counts for less than the least that evidence is worth.
+    let links_weight = match copies {
+        0 => 1.0,
+        copies => (1.0 - doubted / copies as f64).clamp(WEIGHT_MIN, 1.0),
+    };
     let live = LIVE_VIEWERS_PER_HOUR * live_viewers as f64;
     Exposure {
         forecast_1h,
         posted_share,
         audience_per_copy,
+        links_weight,
         live,
-        total: forecast_1h * posted_share * audience_per_copy + live,
+        total: forecast_1h * posted_share * audience_per_copy * links_weight + live,
     }
 }
 

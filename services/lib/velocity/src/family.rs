@@ -379,13 +379,13 @@ impl ClassFamilies {
             out.fixed128(content.0);
             out.fixed128(edge.family.0.0);
             out.signed(edge.since.0);
-            encode_joined(edge.joined.as_ref(), layout, out);
+            encode_joined(edge.joined.as_ref(), out);
             encode_via(&edge.via, out);
         }
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
             out.fixed128(family.0.0);
-            state.encode(out);
+            state.encode(layout, out);
         }
     }
 
@@ -434,7 +434,7 @@ impl FamilyState {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn encode(&self, out: &mut Encoder) {
+    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
         self.episode.encode(out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
         out.signed(self.touched_at.0);
@@ -442,7 +442,10 @@ impl FamilyState {
         for (member, (number, records)) in &self.remote {
             out.fixed128(member.0);
             out.number(*number);
-            encode_records(records.iter(), out);
+            match layout {
+                SnapshotLayout::Before => encode_all(records.iter(), HotRecord::encode_figures, out),
+                SnapshotLayout::Current => encode_records(records.iter(), out),
+            }
         }
     }
 
@@ -462,11 +465,19 @@ impl FamilyState {
     }
 }
 
-/// The records of a delta. How their contents joined, and what came of them since they were listed, is of no use elsewhere and left out.
+/// The records of a delta. What came of their contents since they were listed is of no use elsewhere and left out.
 pub(crate) fn encode_records<'a>(records: impl ExactSizeIterator<Item = &'a HotRecord>, out: &mut Encoder) {
+    encode_all(records, HotRecord::encode_member, out);
+}
+
+fn encode_all<'a>(
+    records: impl ExactSizeIterator<Item = &'a HotRecord>,
+    encode: fn(&HotRecord, &mut Encoder),
+    out: &mut Encoder,
+) {
     out.number(records.len() as u64);
     for record in records {
-        record.encode_figures(out);
+        encode(record, out);
     }
 }
 

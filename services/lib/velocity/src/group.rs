@@ -21,6 +21,7 @@ use crate::record::HotRecord;
 use crate::shadow::Shadow;
 use crate::trigger::Room;
 use crate::watched::WatchList;
+use crate::weight::Weighings;
 
 /// The state machine of one key group.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ pub struct Group {
     pub(crate) delta_number: u64,
     pub(crate) outcomes: Outcomes,
     pub(crate) populations: GroupPopulations,
+    pub(crate) weighings: Weighings,
     version: u64,
     /// Room for what a judgement looks at. Not part of the state, as all that follows.
     pub(crate) judged: RefCell<Room>,
@@ -65,6 +67,7 @@ impl Group {
             delta_number: 0,
             outcomes: Outcomes::default(),
             populations: GroupPopulations::default(),
+            weighings: Weighings::default(),
             version: 0,
             judged: RefCell::default(),
             shadow: config.shadow.map(Shadow::new),
@@ -76,8 +79,8 @@ impl Group {
 
     /// Applies one input and appends what follows from it.
     pub fn apply(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
-        // A calibration goes to every group, and mostly says nothing new: then nothing needs a new checkpoint.
-        if !matches!(input, Input::Tick(_) | Input::Calibration(_)) {
+        // A calibration, or a weighing, goes to every group and may say nothing new: then nothing needs a new checkpoint.
+        if !matches!(input, Input::Tick(_) | Input::Calibration(_) | Input::Weighing(_)) {
             self.version += 1;
         }
         match input {
@@ -92,6 +95,11 @@ impl Group {
                 Taken::Refused => self.counters.calibrations_refused += 1,
             },
             Input::Watch(watch) => self.watch(watch, out),
+            Input::Weighing(weighing) => match self.weighings.take(weighing) {
+                Taken::New => self.version += 1,
+                Taken::Known => {}
+                Taken::Refused => self.counters.weighings_refused += 1,
+            },
         }
     }
 

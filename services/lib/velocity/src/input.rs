@@ -2,7 +2,7 @@
 
 use tocsin_model::{
     Calibration, Class, ContentId, Decision, Delta, DeploymentKey, FamilyAnnouncement, Link, Milliseconds, Sighting,
-    Timestamp, Watch,
+    Timestamp, Watch, Weighing,
 };
 use tocsin_sketch::ColdConfig;
 
@@ -45,6 +45,8 @@ pub enum Input<'a> {
     Calibration(&'a Calibration),
     /// A content of this group was put on the watch list, or taken off.
     Watch(&'a Watch),
+    /// How often evidence was right and wrong for a team. Every group is told.
+    Weighing(&'a Weighing),
 }
 
 /// What a group has to say.
@@ -109,6 +111,8 @@ pub struct Counters {
     pub watches_refused: u64,
     /// Calibrations with figures beyond their limits.
     pub calibrations_refused: u64,
+    /// Weighings that say of nobody, or of some kind of evidence twice.
+    pub weighings_refused: u64,
 }
 
 impl Counters {
@@ -130,6 +134,7 @@ impl Counters {
         self.states_refused += other.states_refused;
         self.watches_refused += other.watches_refused;
         self.calibrations_refused += other.calibrations_refused;
+        self.weighings_refused += other.weighings_refused;
     }
 }
 

@@ -352,6 +352,7 @@ impl Group {
             level,
             state: self.families.state(family, class)?,
             calibration: &self.outcomes.calibration(class),
+            weights: self.weighings.weights(class, self.now),
             records,
             has_flood: members.into_iter().any(is_quarantined),
             past: self.past(family, class),

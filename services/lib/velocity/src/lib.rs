@@ -56,6 +56,7 @@ mod trigger;
 mod voice;
 mod watched;
 mod watching;
+pub mod weight;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The log-odds that a family violates: a sum of documented terms, of which what one party's events add to each is bounded.
 
-use tocsin_model::Verdict;
+use tocsin_model::{EvidenceKind, Verdict};
 
 use crate::evidence::PartyEvidence;
 use crate::priority::Setting;
@@ -42,22 +42,29 @@ const VIOLATING: f64 = 9.0;
 const BENIGN: f64 = -6.0;
 const NEWSWORTHY: f64 = -3.0;
 
+/// By how much labels, and the watch list, say less to a team that overturned what they caught: see [`crate::weight`]. Not shown where they do not.
+pub(crate) const LABELS_OVERTURNED: &str = "labels_overturned";
+pub(crate) const WATCH_OVERTURNED: &str = "watch_overturned";
+
 /// The most that one party's events add to the log-odds.
 pub const PARTY_LOG_ODDS_MAX: f64 =
     LABELS_PARTY_MAX + REPORTS_PARTY_MAX + AFTER_REMOVAL_MAX + SYNCHRONY * SYNCHRONY_PLATFORMS_PER_PARTY as f64;
 
 /// The terms of the log-odds in their order.
-pub(crate) fn log_odds(evidence: &[PartyEvidence], setting: Setting<'_>) -> [(&'static str, f64); 7] {
+pub(crate) fn log_odds(evidence: &[PartyEvidence], setting: Setting<'_>) -> [(&'static str, f64); 9] {
     let reports: f64 = evidence.iter().map(reports).sum();
     let after_removal: f64 = evidence.iter().map(|said| said.after_removal as f64).sum();
     let platforms: u32 = evidence
         .iter()
         .map(|said| said.platforms.min(SYNCHRONY_PLATFORMS_PER_PARTY))
         .sum();
+    let labels = labels(evidence);
+    let watch = setting.watched.map_or(0.0, |_| WATCH);
+    let lowered = |kind, term: f64| term * (setting.weights.get(kind) - 1.0);
     [
         ("prior", PRIOR),
-        ("labels", labels(evidence)),
-        ("watch", setting.watched.map_or(0.0, |_| WATCH)),
+        ("labels", labels),
+        ("watch", watch),
         ("reports", reports.min(REPORTS_MAX)),
         (
             "spread_after_removal",
@@ -68,6 +75,8 @@ pub(crate) fn log_odds(evidence: &[PartyEvidence], setting: Setting<'_>) -> [(&'
             (SYNCHRONY * f64::from(platforms.saturating_sub(1))).min(SYNCHRONY_MAX),
         ),
         ("decision", setting.verdict.map_or(0.0, decision)),
+        (LABELS_OVERTURNED, lowered(EvidenceKind::Label, labels)),
+        (WATCH_OVERTURNED, lowered(EvidenceKind::Listing, watch)),
     ]
 }
 

@@ -15,10 +15,11 @@ use crate::learning::Outcomes;
 use crate::marks::Marks;
 use crate::populations::GroupPopulations;
 use crate::watched::WatchList;
+use crate::weight::Weighings;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 8;
-/// The layouts that are read. 7 knew no frames that contents have in common; 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
+pub const SNAPSHOT_VERSION: u16 = 9;
+/// The layouts that are read. 8 knew no weights of evidence, nor how members in other groups joined; 7 knew no frames that contents have in common; 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
 /// how a content joined its family nor since when it is watched; 4 knew no populations, no nulls and no repeats either: such a group begins to keep
 /// them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
@@ -28,7 +29,7 @@ pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1.
 /// A layout that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotLayout {
-    /// 7, for going back to a program that knows no later one: of contents that have frames in common a hash is the same.
+    /// 8, for going back to a program that knows no later one: evidence is worth there what it is by itself.
     Before,
     /// [`SNAPSHOT_VERSION`].
     #[default]
@@ -73,10 +74,13 @@ impl Group {
         self.calibrations.encode(&mut out);
         self.watch_list.encode(&mut out);
         self.populations.encode(&mut out);
+        if layout == SnapshotLayout::Current {
+            self.weighings.encode(&mut out);
+        }
         out.number(self.classes.len() as u64);
         for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            counts.encode_hot(layout, &mut out);
+            counts.encode_hot(&mut out);
         }
         out.finish()
     }
@@ -111,6 +115,9 @@ impl Group {
         group.watch_list = WatchList::decode(has_since, group.now, &mut input)?;
         if has_populations {
             group.populations = GroupPopulations::decode(&mut input)?;
+        }
+        if version >= 9 {
+            group.weighings = Weighings::decode(&mut input)?;
         }
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;

@@ -58,7 +58,8 @@ impl Group {
     /// The most that `party` adds to the priority of a family, whatever it says, by what the others say at the group's time.
     pub fn influence_cap_of(&self, family: FamilyId, class: Class, party: PartyId) -> f64 {
         let records = self.records(family, class);
-        let mut others: Vec<PartyEvidence> = evidence(&records, self.now);
+        let weights = self.weighings.weights(class, self.now);
+        let mut others: Vec<PartyEvidence> = evidence(&records, &weights, self.now);
         others.retain(|said| said.party != party);
         let calibration = self.outcomes.calibration(class);
         influence_cap(&others, self.setting(family, class, &records, &calibration))
@@ -68,7 +69,7 @@ impl Group {
     pub(crate) fn priority_by(&self, family: FamilyId, class: Class, records: &[&HotRecord]) -> f64 {
         let calibration = self.outcomes.calibration(class);
         let setting = self.setting(family, class, records, &calibration);
-        priority(&evidence(records, self.now), setting).priority
+        priority(&evidence(records, &setting.weights, self.now), setting).priority
     }
 
     fn setting<'a>(
@@ -81,6 +82,7 @@ impl Group {
         Setting {
             verdict: self.families.state(family, class).and_then(|state| state.verdict),
             watched: watched(records),
+            weights: self.weighings.weights(class, self.now),
             calibration,
             now: self.now,
         }

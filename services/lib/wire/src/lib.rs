@@ -35,6 +35,7 @@ mod sightings_record;
 pub mod state;
 pub mod topics;
 pub mod watch;
+pub mod weighing;
 
 pub use alert::AlertRecord;
 pub use avro::Malformed;

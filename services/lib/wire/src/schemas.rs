@@ -26,6 +26,7 @@ pub enum SchemaName {
     Watch,
     Population,
     FurtherHash,
+    Weighing,
 }
 
 /// The writer schemas that can be read: every version this project ever published, and those an operator registers.
@@ -70,7 +71,7 @@ pub enum SchemaError {
 
 impl SchemaName {
     /// All schemas.
-    pub const ALL: [SchemaName; 13] = [
+    pub const ALL: [SchemaName; 14] = [
         SchemaName::Event,
         SchemaName::EventBatch,
         SchemaName::Alert,
@@ -84,6 +85,7 @@ impl SchemaName {
         SchemaName::Watch,
         SchemaName::Population,
         SchemaName::FurtherHash,
+        SchemaName::Weighing,
     ];
 
     /// The name of its directory under `schemas/avro`.
@@ -102,6 +104,7 @@ impl SchemaName {
             SchemaName::Watch => "watch",
             SchemaName::Population => "population",
             SchemaName::FurtherHash => "further_hash",
+            SchemaName::Weighing => "weighing",
         }
     }
 
@@ -152,6 +155,7 @@ impl SchemaName {
                 include_str!("../../../../schemas/avro/further_hash/2.avsc"),
                 include_str!("../../../../schemas/avro/further_hash/3.avsc"),
             ],
+            SchemaName::Weighing => &[include_str!("../../../../schemas/avro/weighing/1.avsc")],
         }
     }
 
@@ -171,14 +175,14 @@ impl SchemaName {
     }
 }
 
-static NEWEST: LazyLock<[(Schema, u64); 13]> = LazyLock::new(|| {
+static NEWEST: LazyLock<[(Schema, u64); 14]> = LazyLock::new(|| {
     SchemaName::ALL.map(|name| {
         let text = name.versions().last().expect("every schema has a version");
         (parse_own(text), fingerprint_own(text))
     })
 });
 
-static EACH: LazyLock<[Vec<u64>; 13]> =
+static EACH: LazyLock<[Vec<u64>; 14]> =
     LazyLock::new(|| SchemaName::ALL.map(|name| name.versions().iter().map(|text| fingerprint_own(text)).collect()));
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| {

@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 
-use tocsin_model::{Calibration, Class, ContentId, Decision, Delta, FamilyId, Link, Timestamp, Watch};
+use tocsin_model::{Calibration, Class, ContentId, Decision, Delta, FamilyId, Link, Timestamp, Watch, Weighing};
 
 use crate::avro::{Cursor, put_bytes, put_long};
 use crate::block::BLOCK_BYTES_MAX;
 use crate::record::{narrow, put_class, put_id, read_class, read_content, read_family};
-use crate::{RecordError, calibration, decision, link, watch};
+use crate::{RecordError, calibration, decision, link, watch, weighing};
 
 /// The value of a record of `tocsin.sightings`: one byte that says what it is, then its body.
 ///
@@ -18,6 +18,7 @@ use crate::{RecordError, calibration, decision, link, watch};
 /// | 5 decision | Avro single-object encoding of schema `decision` |
 /// | 6 calibration | Avro single-object encoding of schema `calibration` |
 /// | 7 watch | Avro single-object encoding of schema `watch` |
+/// | 8 weighing | Avro single-object encoding of schema `weighing` |
 #[derive(Clone, Debug, PartialEq)]
 pub enum SightingsRecord<'a> {
     /// A block of sightings, for [`BlockReader`](crate::block::BlockReader).
@@ -34,6 +35,8 @@ pub enum SightingsRecord<'a> {
     Calibration(Calibration),
     /// The watch list changed.
     Watch(Watch),
+    /// How often evidence was right and wrong for a team.
+    Weighing(Weighing),
 }
 
 /// When a tick is.
@@ -52,6 +55,7 @@ const TICK: u8 = 4;
 const DECISION: u8 = 5;
 const CALIBRATION: u8 = 6;
 const WATCH: u8 = 7;
+const WEIGHING: u8 = 8;
 const DELTA_VERSION: u8 = 1;
 
 impl<'a> SightingsRecord<'a> {
@@ -79,6 +83,7 @@ impl<'a> SightingsRecord<'a> {
             SightingsRecord::Decision(value) => tagged(DECISION, &decision::encode(value)),
             SightingsRecord::Calibration(value) => tagged(CALIBRATION, &calibration::encode(value)),
             SightingsRecord::Watch(value) => tagged(WATCH, &watch::encode(value)),
+            SightingsRecord::Weighing(value) => tagged(WEIGHING, &weighing::encode(value)),
         }
     }
 
@@ -107,6 +112,7 @@ impl<'a> SightingsRecord<'a> {
             DECISION => decision::decode(body).map(SightingsRecord::Decision),
             CALIBRATION => calibration::decode(body).map(SightingsRecord::Calibration),
             WATCH => watch::decode(body).map(SightingsRecord::Watch),
+            WEIGHING => weighing::decode(body).map(SightingsRecord::Weighing),
             _ => Err(invalid("tag")),
         }
     }

@@ -104,6 +104,7 @@ fn read_and_write(name: SchemaName, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
         SchemaName::Watch => watch::encode(&watch::decode(bytes)?),
         SchemaName::Population => population::encode(&population::decode(bytes)?),
         SchemaName::FurtherHash => family::encode_further_hash(&family::decode_further_hash(bytes)?),
+        SchemaName::Weighing => weighing::encode(&weighing::decode(bytes)?),
     })
 }
 
@@ -362,6 +363,23 @@ fn example(schema: SchemaName) -> Vec<u8> {
                     },
                 })
                 .to_vec(),
+        }),
+        SchemaName::Weighing => weighing::encode(&Weighing {
+            number: 9,
+            scope: Scope::Party(PartyId(3)),
+            at,
+            counts: vec![
+                EvidenceCount {
+                    kind: EvidenceKind::NearPicture,
+                    stood: 40,
+                    overturned: 7,
+                },
+                EvidenceCount {
+                    kind: EvidenceKind::Label,
+                    stood: 0,
+                    overturned: 1,
+                },
+            ],
         }),
         SchemaName::Watch => watch::encode(&Watch {
             number: 41,

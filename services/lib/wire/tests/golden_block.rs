@@ -127,6 +127,16 @@ fn records_of_the_sightings_topic_come_back() {
             at,
         }),
         SightingsRecord::Calibration(calibration.clone()),
+        SightingsRecord::Weighing(Weighing {
+            number: 1,
+            scope: Scope::Coordinators,
+            at,
+            counts: vec![EvidenceCount {
+                kind: EvidenceKind::Listing,
+                stood: 3,
+                overturned: 1,
+            }],
+        }),
         SightingsRecord::Watch(Watch {
             number: 2,
             content,

@@ -383,6 +383,8 @@ fn log_odds(terms: &[TermAnswer]) -> String {
         "reports" => Some("reports of users"),
         "spread_after_removal" => Some("copies after a removal"),
         "watch" => Some("on a watch list"),
+        "labels_overturned" => Some("classifiers were overturned before"),
+        "watch_overturned" => Some("watch lists were overturned before"),
         "synchrony" => Some("on several platforms at once"),
         "decision" => Some("a moderator's decision"),
         _ => None,

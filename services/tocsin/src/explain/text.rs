@@ -181,7 +181,7 @@ const SCORE_TERMS: [(&str, &str); 5] = [
 ];
 
 /// What each term stands for; whether it is one of the log-odds that make the probability.
-const TERMS: [(&str, &str); 15] = [
+const TERMS: [(&str, &str); 18] = [
     ("prior", "log-odds: before anything is known"),
     ("labels", "log-odds: the platforms' own classifiers"),
     ("watch", "log-odds: matches on a watch list"),
@@ -189,12 +189,24 @@ const TERMS: [(&str, &str); 15] = [
     ("spread_after_removal", "log-odds: posted again after a removal"),
     ("synchrony", "log-odds: on several platforms in the same hour"),
     ("decision", "log-odds: what people decided"),
+    (
+        "labels_overturned",
+        "log-odds: what the team overturned for labels, off them",
+    ),
+    (
+        "watch_overturned",
+        "log-odds: what the team overturned for a list, off it",
+    ),
     ("probability", "that it violates: the logistic function of their sum"),
     ("forecast_1h", "copies to expect in the next hour"),
     ("posted_share", "the part of them that is posted, not blocked"),
     ("audience_per_copy", "how many see a posted copy"),
+    ("links_weight", "what a copy counts, by how it came into the family"),
     ("live_exposure", "further viewers of the live streams in an hour"),
-    ("exposure", "copies x part posted x audience, and the live viewers"),
+    (
+        "exposure",
+        "copies x part posted x audience (x links_weight), and the live viewers",
+    ),
     ("exposure_counted", "what the cap on one party leaves of it"),
     ("severity", "1 to 2 by the labels, or that of the watch list"),
 ];

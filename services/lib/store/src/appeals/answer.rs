@@ -18,6 +18,7 @@ use crate::database::{Locked, Transaction, Value, values_from};
 use crate::delivery::Readers;
 use crate::outbox::write_decision;
 use crate::watch::hold_opinions;
+use crate::weighing::note_overturned;
 use crate::{About, Store, StoreError};
 
 /// How many contents one statement names.
@@ -118,7 +119,7 @@ impl Store {
         let failed = StoreError::database("answer an appeal");
         let now = appealed.now;
         let readers = Readers::find(transaction).await?;
-        let mut entries = Vec::new();
+        let (mut entries, mut is_overturned) = (Vec::new(), false);
         // A case that was opened for it, or that it belongs to since, is its case now: the one that is held.
         if let Some(case) = &case {
             appealed.appeal.case = Some(case.id);
@@ -132,6 +133,7 @@ impl Store {
                     update(transaction, &case, now).await.map_err(&failed)?;
                     write_step(transaction, &decided_step(&case, decision, &id_text(decision)), now).await?;
                     entries.push(audited(&case, decision));
+                    is_overturned = true;
                 }
                 let others = others_of(transaction, &appealed.appeal, &case).await?;
                 for ids in others.chunks(APPEALS_PER_STATEMENT) {
@@ -152,6 +154,9 @@ impl Store {
             _ => {}
         }
         row::update(transaction, &appealed.appeal).await.map_err(&failed)?;
+        if is_overturned {
+            note_overturned(transaction, &appealed.appeal, now).await?;
+        }
         tell(transaction, &readers, &appealed.appeal, now).await?;
         let event = (AppealEvent::Answered, ruling.note.as_str());
         write_history(transaction, (&appealed.appeal, by), event, now).await?;

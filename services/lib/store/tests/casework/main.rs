@@ -22,6 +22,7 @@ mod overturns;
 mod reviews;
 mod standings;
 mod steps;
+mod weighings;
 
 use tocsin_casework::{Case, CaseState, Filter, Refusal, Team};
 use tocsin_model::{KeyId, Milliseconds};

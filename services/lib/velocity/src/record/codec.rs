@@ -9,7 +9,6 @@ use crate::deadline::decode_class;
 use crate::edge::{decode_joined, encode_joined};
 use crate::flood::Flood;
 use crate::live::Live;
-use crate::snapshot::SnapshotLayout;
 use crate::voice::Voice;
 use crate::watched::{decode_severity, encode_severity};
 
@@ -41,27 +40,21 @@ impl Before {
 impl HotRecord {
     /// The record's bytes: one encoding per record.
     pub fn encode(&self, out: &mut Encoder) {
-        self.encode_in(SnapshotLayout::Current, out);
+        self.encode_with(self.joined.as_ref(), self.listing.as_deref(), out);
     }
 
-    /// The same in a stated layout.
-    pub fn encode_in(&self, layout: SnapshotLayout, out: &mut Encoder) {
-        self.encode_with(self.joined.as_ref(), self.listing.as_deref(), layout, out);
+    /// The same without what came of it since it was listed.
+    pub(crate) fn encode_member(&self, out: &mut Encoder) {
+        self.encode_with(self.joined.as_ref(), None, out);
     }
 
     /// The same without how the content joined, and what came of it since it was listed: what version 5 did not know.
     pub(crate) fn encode_figures(&self, out: &mut Encoder) {
-        self.encode_with(None, None, SnapshotLayout::Current, out);
+        self.encode_with(None, None, out);
     }
 
     /// What not every record has stands behind the rest and is announced in the last flags.
-    fn encode_with(
-        &self,
-        joined: Option<&Joined>,
-        listing: Option<&Listing>,
-        layout: SnapshotLayout,
-        out: &mut Encoder,
-    ) {
+    fn encode_with(&self, joined: Option<&Joined>, listing: Option<&Listing>, out: &mut Encoder) {
         out.fixed128(self.content.0);
         out.number(u64::from(self.class.number()));
         out.fixed128(self.family.0.0);
@@ -103,7 +96,7 @@ impl HotRecord {
             live.encode(out);
         }
         if joined.is_some() {
-            encode_joined(joined, layout, out);
+            encode_joined(joined, out);
         }
         if let Some(listing) = listing {
             listing.encode(out);

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use tocsin_model::{
     AccountToken, Alert, Algorithm, Calibration, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, GroupId,
     HashRef, Kind, Milliseconds, PartyId, PlatformId, PlatformNull, Scope, Severity, Sharing, Sighting,
-    SourceCoordinate, SourceId, Surface, Timestamp, Watch,
+    SourceCoordinate, SourceId, Surface, Timestamp, Watch, Weighing,
 };
 use tocsin_sketch::ColdConfig;
 
@@ -213,6 +213,14 @@ impl Deployment {
         let groups: BTreeSet<GroupId> = (0..60).map(|content| id(content).group()).collect();
         for group in groups {
             self.apply(group, Input::Calibration(&calibration));
+        }
+    }
+
+    /// Tells the groups of all contents of [`stream`] how often evidence was wrong for a team.
+    pub(crate) fn weigh(&mut self, weighing: &Weighing) {
+        let groups: BTreeSet<GroupId> = (0..60).map(|content| id(content).group()).collect();
+        for group in groups {
+            self.apply(group, Input::Weighing(weighing));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::evidence::evidence;
 use crate::forecast::{Calibration, Model};
 use crate::priority::{Setting, influence_cap, priority};
 use crate::record::HotRecord;
+use crate::weight::Weights;
 
 /// One event with what the priority takes from it.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +69,10 @@ proptest! {
     ) {
         let now = Timestamp(START + 7_200_000 + later);
         let calibration = Calibration::new(&Model::SHIPPED);
-        let setting = Setting { verdict: None, watched: None, calibration: &calibration, now };
+        let setting = Setting { verdict: None, watched: None, weights: Weights::FULL, calibration: &calibration, now };
         let in_order = |mut said: Vec<Said>| {
             said.sort_by_key(|said| said.seen.at);
-            evidence(&[&record(&said)], now)
+            evidence(&[&record(&said)], &Weights::FULL, now)
         };
         let without = in_order(others.clone());
         let with = in_order([others, inflating].concat());
@@ -172,7 +173,7 @@ fn what_is_posted_after_a_removal_is_told_apart_on_every_platform() {
         said(Kind::BlockedUpload, 1, 3_000),
         said(Kind::Share, 1, 4_000),
     ]);
-    let [first, second] = evidence(&[&record], Timestamp(START + 5_000))[..] else {
+    let [first, second] = evidence(&[&record], &Weights::FULL, Timestamp(START + 5_000))[..] else {
         panic!("two parties")
     };
     assert_eq!((first.after_removal, second.after_removal), (1, 1));

@@ -15,4 +15,5 @@ mod scopes;
 mod shadow;
 mod snapshots;
 mod watch;
+mod weights;
 mod windows;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Class, ContentId, Evidence, FamilyId, Kind, Link, PartyId, PlatformId, Population, Timestamp};
+use tocsin_model::{
+    Class, ContentId, Evidence, EvidenceCount, EvidenceKind, FamilyId, Kind, Link, PartyId, PlatformId, Population,
+    Scope, Timestamp, Weighing,
+};
 
 use super::harness::*;
 use super::populations::content;
@@ -78,9 +81,9 @@ fn golden(text: &str) -> (Vec<u8>, BTreeMap<Class, Vec<u8>>) {
 }
 
 #[test]
-fn a_state_of_version_7_is_read_and_written_for_the_way_back() {
-    // Written by the program of commit 7b6b746.
-    let (core, cold) = golden(include_str!("snapshot_7.hex"));
+fn a_state_of_version_8_is_read_and_written_for_the_way_back() {
+    // Written by the program of commit dbfa2fb.
+    let (core, cold) = golden(include_str!("snapshot_8.hex"));
     let now = of_each_kind();
     assert!(
         now.encode_core_in(SnapshotLayout::Before) == core,
@@ -94,6 +97,61 @@ fn a_state_of_version_7_is_read_and_written_for_the_way_back() {
     );
     let again = Group::decode(config(), &now.encode_core(), &cold_of(&now)).unwrap();
     assert!(again.encode_core() == now.encode_core());
+}
+
+#[test]
+fn a_state_of_version_7_is_read() {
+    // Written by the program of commit 7b6b746.
+    let (core, cold) = golden(include_str!("snapshot_7.hex"));
+    let group = Group::decode(config(), &core, &cold).unwrap();
+    assert!(group.encode_core() == of_each_kind().encode_core());
+}
+
+#[test]
+fn weights_and_how_members_elsewhere_joined_are_kept_and_are_unknown_to_version_8() {
+    let [founder, member] = two();
+    let mut deployment = Deployment::new(config());
+    for copy in 0..20u64 {
+        deployment.see(seen(founder, copy, copy as i64 * 1_000));
+        deployment.see(seen(member, copy, copy as i64 * 1_000));
+    }
+    let link = Link {
+        content: id(member),
+        hash: hash(member),
+        family: FamilyId(id(founder)),
+        evidence: Evidence::PdqDistance(17),
+        party: None,
+        class: Class::All,
+        at: Timestamp(START),
+    };
+    deployment.apply(link.content.group(), Input::Link(&link));
+    let weighing = Weighing {
+        number: 1,
+        scope: Scope::Coordinators,
+        at: Timestamp(START),
+        counts: vec![EvidenceCount {
+            kind: EvidenceKind::NearPicture,
+            stood: 0,
+            overturned: 30,
+        }],
+    };
+    deployment.weigh(&weighing);
+    deployment.tick(HOUR / 2);
+    let home = &deployment.groups[&id(founder).group()];
+    let scope = Class::Coordinators;
+    let priority = |group: &Group| group.priority_of(FamilyId(id(founder)), scope).unwrap();
+    let [current, before] = [SnapshotLayout::Current, SnapshotLayout::Before].map(|layout| {
+        let core = home.encode_core_in(layout);
+        let back = Group::decode(config(), &core, &cold_of(home)).unwrap();
+        assert!(back.encode_core_in(layout) == core);
+        back
+    });
+    assert!(current.encode_core() == home.encode_core());
+    assert_eq!(priority(&current), priority(home));
+    assert!(
+        priority(&before) > priority(home),
+        "evidence is worth there what it is by itself"
+    );
 }
 
 #[test]
@@ -115,7 +173,7 @@ fn a_state_of_version_6_is_read() {
 }
 
 #[test]
-fn frames_in_common_are_kept_and_are_a_hash_in_common_for_version_7() {
+fn frames_in_common_are_kept() {
     let content = two()[1];
     let mut group = Group::new(id(content).group(), config());
     let link = Link {
@@ -132,13 +190,10 @@ fn frames_in_common_are_kept_and_are_a_hash_in_common_for_version_7() {
         content: id(content),
         class: Class::All,
     };
-    for (layout, expected) in [
-        (SnapshotLayout::Current, Evidence::FrameShare(71)),
-        (SnapshotLayout::Before, Evidence::EqualHash),
-    ] {
+    for layout in [SnapshotLayout::Current, SnapshotLayout::Before] {
         let core = group.encode_core_in(layout);
         let back = Group::decode(config(), &core, &cold_of(&group)).unwrap();
-        assert_eq!(back.hot(key).unwrap().joined().unwrap().evidence, expected);
+        assert_eq!(back.hot(key).unwrap().joined().unwrap().evidence, link.evidence);
         assert!(back.encode_core_in(layout) == core);
     }
 }

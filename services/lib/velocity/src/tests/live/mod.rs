@@ -171,7 +171,7 @@ fn the_label_of_a_start_raises_the_priority_and_heartbeats_do_not_repeat_it() {
             };
             record.count(&event, event.occurred_at, event.received_at);
         }
-        crate::evidence::evidence(&[&record], Timestamp(START + MINUTE))[0]
+        crate::evidence::evidence(&[&record], &crate::weight::Weights::FULL, Timestamp(START + MINUTE))[0]
     };
     assert_eq!((labelled(0).label_percent, labelled(6).label_percent), (90, 90));
     assert_eq!(

@@ -1,0 +1,70 @@
+//! What evidence is worth to teams, on its way to the key groups: each family that an appeal overturned becomes one ordered input of theirs.
+
+use prometheus::{IntCounter, Registry};
+use tocsin_log::Append;
+use tocsin_wire::SightingsRecord;
+
+use crate::control::{Control, record};
+
+/// What is counted of weighings.
+#[derive(Clone)]
+pub(crate) struct WeighingMetrics {
+    published: IntCounter,
+}
+
+/// Weighings are on the log.
+struct WeighingsPublished {
+    count: usize,
+}
+
+impl WeighingMetrics {
+    pub(crate) fn register(registry: &Registry) -> Result<WeighingMetrics, prometheus::Error> {
+        let published = IntCounter::new(
+            "tocsin_dispatcher_weighings_published_total",
+            "Overturned families of which the key groups were told, for the evidence that had caught them",
+        )?;
+        registry.register(Box::new(published.clone()))?;
+        Ok(WeighingMetrics { published })
+    }
+}
+
+impl WeighingsPublished {
+    fn emit(&self, metrics: &WeighingMetrics) {
+        metrics.published.inc_by(self.count as u64);
+        tracing::info!(count = self.count, "told the key groups what was overturned");
+    }
+}
+
+impl Control {
+    /// What is said of an overturned family is written down before it is said. So one that is said again, since the process ended before it noted that, is
+    /// the same record, and the groups, which know its number, change nothing.
+    pub(crate) async fn publish_weighings(&self) -> anyhow::Result<()> {
+        let store = &self.dispatcher.store;
+        // Looking costs a read; only who finds something asks for the lease.
+        if !store.weighing_is_pending().await? {
+            return Ok(());
+        }
+        // Without a tick there is no time yet.
+        let Some(at) = self.latest_tick().await? else {
+            return Ok(());
+        };
+        if !self.holds().await? {
+            return Ok(());
+        }
+        store.weigh_overturned(&self.instance, at).await?;
+        let weighings = store.unpublished_weighings().await?;
+        let Some(last) = weighings.last().map(|weighing| weighing.number) else {
+            return Ok(());
+        };
+        let count = weighings.len();
+        let mut appends: Vec<Append> = Vec::new();
+        for weighing in weighings {
+            let value = SightingsRecord::Weighing(weighing);
+            appends.extend((0..u32::from(self.partitions.get())).map(|to| record(to, &value)));
+        }
+        self.append(appends).await?;
+        store.weighings_published(last).await?;
+        WeighingsPublished { count }.emit(&self.weighed);
+        Ok(())
+    }
+}
