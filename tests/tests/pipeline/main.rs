@@ -19,3 +19,4 @@ mod poison;
 mod retries;
 mod stream;
 mod traces;
+mod weights;
