@@ -1,6 +1,7 @@
 //! What evidence is worth to teams, on its way to the key groups: each family that an appeal overturned becomes one ordered input of theirs.
 
 use prometheus::{IntCounter, Registry};
+use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::Append;
 use tocsin_wire::SightingsRecord;
 
@@ -21,7 +22,7 @@ impl WeighingMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<WeighingMetrics, prometheus::Error> {
         let published = IntCounter::new(
             "tocsin_dispatcher_weighings_published_total",
-            "Overturned families of which the key groups were told, for the evidence that had caught them",
+            "Times that the key groups were told what the evidence behind overturned families is worth to a team",
         )?;
         registry.register(Box::new(published.clone()))?;
         Ok(WeighingMetrics { published })
@@ -44,13 +45,13 @@ impl Control {
         if !store.weighing_is_pending().await? {
             return Ok(());
         }
+        if !self.holds().await? {
+            return Ok(());
+        }
         // Without a tick there is no time yet.
         let Some(at) = self.latest_tick().await? else {
             return Ok(());
         };
-        if !self.holds().await? {
-            return Ok(());
-        }
         store.weigh_overturned(&self.instance, at).await?;
         let weighings = store.unpublished_weighings().await?;
         let Some(last) = weighings.last().map(|weighing| weighing.number) else {
@@ -63,6 +64,7 @@ impl Control {
             appends.extend((0..u32::from(self.partitions.get())).map(|to| record(to, &value)));
         }
         self.append(appends).await?;
+        reach(FailPoint::WeighingsAppended);
         store.weighings_published(last).await?;
         WeighingsPublished { count }.emit(&self.weighed);
         Ok(())

@@ -7,9 +7,9 @@ use rand::rngs::SmallRng;
 use tocsin_log::{Append, TopicPartition};
 use tocsin_model::{
     AccountToken, Algorithm, BetaLaw, Calibration, Class, ClockFlag, ContentHash, ContentId, Decision, DecisionId,
-    DeploymentKey, Evidence, FamilyId, GammaLaw, HashRef, KeyEpoch, Kind, Link, Name, PartitionCount, PartyId,
-    PlatformId, PlatformNull, Scope, Severity, Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp,
-    Verdict, Watch,
+    DeploymentKey, Evidence, EvidenceCount, EvidenceKind, FamilyId, GammaLaw, HashRef, KeyEpoch, Kind, Link, Name,
+    PartitionCount, PartyId, PlatformId, PlatformNull, Scope, Severity, Sharing, Sighting, SourceCoordinate, SourceId,
+    Surface, Timestamp, Verdict, Watch, Weighing,
 };
 use tocsin_wire::block::{BlockWriter, SightingNames};
 use tocsin_wire::{SightingsRecord, TickTime, topics};
@@ -162,7 +162,7 @@ impl Traffic {
         }
     }
 
-    /// A link, a decision, a calibration or a change of the watch list.
+    /// A link, a decision, a calibration, what evidence is worth to a team, or a change of the watch list.
     fn control(&self, number: u64, random: &mut SmallRng) -> Item {
         let (content, hash) = self.contents[random.random_range(0..self.contents.len())].clone();
         let at = self.last;
@@ -209,6 +209,19 @@ impl Traffic {
                         .collect(),
                 };
                 return Item::Record(None, SightingsRecord::Calibration(calibration).encode());
+            }
+            9 if random.random_bool(0.5) => {
+                let weighing = Weighing {
+                    number: number + 1,
+                    scope: [Scope::Coordinators, Scope::Party(PartyId(1))][random.random_range(0..2)],
+                    at,
+                    counts: vec![EvidenceCount {
+                        kind: EvidenceKind::ALL[random.random_range(0..EvidenceKind::ALL.len())],
+                        stood: random.random_range(0..20),
+                        overturned: random.random_range(1..20),
+                    }],
+                };
+                return Item::Record(None, SightingsRecord::Weighing(weighing).encode());
             }
             _ => {
                 let watch = Watch {

@@ -94,7 +94,7 @@ impl Figures {
         }
     }
 
-    /// Forgets everything but which families are kept: it is read from the beginning again.
+    /// Forgets everything but which families are kept and what evidence is worth, which the store says: it is read from the beginning again.
     pub(crate) fn clear(&mut self) {
         let (kept, followed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.followed));
         let weighings = std::mem::take(&mut self.weighings);

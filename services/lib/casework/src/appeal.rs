@@ -275,7 +275,15 @@ named!(AppealCause: Judgement "judgement", EqualHash "equal_hash", NearPicture "
 impl AppealCause {
     /// The evidence that is to blame. `None`: people are.
     pub fn evidence(self) -> Option<EvidenceKind> {
-        EvidenceKind::from_number(self as u8)
+        match self {
+            AppealCause::Judgement => None,
+            AppealCause::EqualHash => Some(EvidenceKind::EqualHash),
+            AppealCause::NearPicture => Some(EvidenceKind::NearPicture),
+            AppealCause::Frames => Some(EvidenceKind::Frames),
+            AppealCause::SaidSo => Some(EvidenceKind::SaidSo),
+            AppealCause::Listing => Some(EvidenceKind::Listing),
+            AppealCause::Label => Some(EvidenceKind::Label),
+        }
     }
 }
 

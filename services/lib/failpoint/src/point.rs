@@ -94,11 +94,13 @@ pub enum FailPoint {
     WatchListAppended,
     /// Control: a calibration is on the log; the store does not know.
     CalibrationAppended,
+    /// Control: what evidence is worth to teams is on the log; the store does not know.
+    WeighingsAppended,
 }
 
 impl FailPoint {
     /// All of them, in the order of the enum.
-    pub const ALL: [FailPoint; 46] = [
+    pub const ALL: [FailPoint; 47] = [
         FailPoint::OnwardSettled,
         FailPoint::OutputsTaken,
         FailPoint::UnitComposed,
@@ -145,10 +147,11 @@ impl FailPoint {
         FailPoint::OzoneEventNoted,
         FailPoint::WatchListAppended,
         FailPoint::CalibrationAppended,
+        FailPoint::WeighingsAppended,
     ];
 
     /// Those of the dispatcher, in the order in which its work comes to them.
-    pub const DISPATCHER: [FailPoint; 24] = [
+    pub const DISPATCHER: [FailPoint; 25] = [
         FailPoint::PartiesAppended,
         FailPoint::AlertsApplied,
         FailPoint::AlertPositionsCommitted,
@@ -173,6 +176,7 @@ impl FailPoint {
         FailPoint::OzoneEventNoted,
         FailPoint::WatchListAppended,
         FailPoint::CalibrationAppended,
+        FailPoint::WeighingsAppended,
     ];
 
     /// The name in [`ALL`](FailPoint::ALL)'s order, as an environment variable and a trace spell it.
@@ -224,6 +228,7 @@ impl FailPoint {
             FailPoint::OzoneEventNoted => "ozone_event_noted",
             FailPoint::WatchListAppended => "watch_list_appended",
             FailPoint::CalibrationAppended => "calibration_appended",
+            FailPoint::WeighingsAppended => "weighings_appended",
         }
     }
 

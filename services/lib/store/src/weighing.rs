@@ -3,6 +3,8 @@
 //! A row is written when an appeal is answered. One dispatcher at a time numbers the rows, in the order in which they became visible, and writes
 //! beside the number what is said: so whoever says it again, after a crash, says the same.
 
+use std::collections::BTreeMap;
+
 use tocsin_casework::{Appeal, Case, Team};
 use tocsin_model::{EvidenceCount, EvidenceKind, Timestamp, Verdict, Weighing};
 
@@ -21,8 +23,8 @@ const LISTING: i64 = 2;
 const LINKS: i64 = 4;
 
 impl Store {
-    /// Numbers the families that were overturned since this was last asked and writes down what is to be said of each, `at` the time of the log's
-    /// latest tick; how many. None when `holder` is not the one dispatcher that does so: see [`Store::hold_calibrator`].
+    /// Numbers the families that were overturned since this was last asked and writes down what is to be said of each team with the last one of its own,
+    /// `at` the time of the log's latest tick; how many were numbered. None when `holder` is not the one dispatcher that does so: see [`Store::hold_calibrator`].
     ///
     /// # Errors
     /// The database failed.
@@ -45,13 +47,21 @@ impl Store {
         let sql = "SELECT sequence, team FROM overturned_families WHERE published = 0 AND number IS NULL ORDER BY sequence LIMIT $1";
         let limit = [i64::from(WEIGHINGS_MAX).into()];
         let rows = transaction.fetch(sql, &limit).await.map_err(&failed)?;
+        let mut last = BTreeMap::new();
         for row in &rows {
             let sequence = row.integer("sequence").map_err(&failed)?;
             let sql = "UPDATE overturned_families SET said_at = $2, \
                        number = (SELECT COALESCE(max(number), 0) + 1 FROM overturned_families) WHERE sequence = $1";
             let values = [sequence.into(), at.into()];
             transaction.execute(sql, &values).await.map_err(&failed)?;
-            let counts = counts(&mut transaction, team(row)?, now - Weighing::HOLDS_FOR).await?;
+            if let Some(before) = last.insert(team(row)?, sequence) {
+                // The groups go by the highest number of a team: one record says it of all.
+                let sql = "UPDATE overturned_families SET published = 1 WHERE sequence = $1";
+                transaction.execute(sql, &[before.into()]).await.map_err(&failed)?;
+            }
+        }
+        for (team, sequence) in last {
+            let counts = counts(&mut transaction, team, now - Weighing::HOLDS_FOR).await?;
             let sql = "UPDATE overturned_families SET counts = $2 WHERE sequence = $1";
             let values = [sequence.into(), to_text(&counts).into()];
             transaction.execute(sql, &values).await.map_err(&failed)?;
@@ -159,39 +169,50 @@ async fn counts(transaction: &mut Transaction, team: Team, since: Timestamp) -> 
     let failed = StoreError::database("count what was overturned");
     let sql = "SELECT cause, count(*) AS families FROM overturned_families \
                WHERE team = $1 AND overturned_at > $2 AND number IS NOT NULL GROUP BY cause ORDER BY cause";
-    let team = team.to_number();
-    let overturned = transaction.fetch(sql, &[team.into(), since.into()]).await;
-    let mut counts = Vec::new();
-    for row in &overturned.map_err(&failed)? {
+    let overturned = transaction.fetch(sql, &[team.to_number().into(), since.into()]).await;
+    let overturned = overturned.map_err(&failed)?;
+    let stood = stood(transaction, team, since).await?;
+    let of_row = |row: &Row| {
         let kind = u8::try_from(row.integer("cause").map_err(&failed)?).ok();
         let kind = kind.and_then(EvidenceKind::from_number);
         let kind = kind.ok_or(StoreError::Malformed { field: "cause" })?;
-        // Of a case the decision that stands.
-        let sql = "SELECT count(*) AS families FROM (SELECT 1 FROM decisions d \
-                   JOIN cases c ON c.case_id = d.case_id AND c.decision_id = d.decision_id \
-                   WHERE c.team = $1 AND d.decided_at > $2 AND d.verdict = $3 AND (d.evidence & $4) <> 0 LIMIT $5) stood";
-        let values = [
-            team.into(),
-            since.into(),
-            (Verdict::Violating as i64).into(),
-            bit_of(kind).into(),
-            i64::from(STOOD_MAX).into(),
-        ];
-        let stood = transaction.fetch(sql, &values).await.map_err(&failed)?;
-        let stood = stood.first().ok_or(StoreError::Malformed { field: "families" })?;
-        counts.push(EvidenceCount {
+        Ok(EvidenceCount {
             kind,
-            stood: count(stood)?,
-            overturned: count(row)?,
-        });
-    }
-    Ok(counts)
+            stood: stood[bit_of(kind).trailing_zeros() as usize],
+            overturned: count(row, "families")?,
+        })
+    };
+    overturned.iter().map(of_row).collect()
 }
 
-fn count(row: &Row) -> Result<u32, StoreError> {
-    let families = row.integer("families");
+/// How many families that each kind spoke for, by the place of its bit, stand as violating: by the decision that a case has now, and of cases that
+/// became one, once.
+async fn stood(transaction: &mut Transaction, team: Team, since: Timestamp) -> Result<[u32; 3], StoreError> {
+    let failed = StoreError::database("count what stood");
+    let sql = format!(
+        "SELECT sum(CASE WHEN evidence & {LABELS} <> 0 THEN 1 ELSE 0 END) AS labels, \
+                sum(CASE WHEN evidence & {LISTING} <> 0 THEN 1 ELSE 0 END) AS listing, \
+                sum(CASE WHEN evidence & {LINKS} <> 0 THEN 1 ELSE 0 END) AS links \
+         FROM (SELECT d.evidence FROM decisions d JOIN cases c ON c.case_id = d.case_id AND c.decision_id = d.decision_id \
+               WHERE c.team = $1 AND d.decided_at > $2 AND d.verdict = $3 AND d.evidence <> 0 AND c.merged_into IS NULL \
+               ORDER BY d.decided_at DESC LIMIT $4) stood"
+    );
+    let values = [
+        team.to_number().into(),
+        since.into(),
+        (Verdict::Violating as i64).into(),
+        i64::from(STOOD_MAX).into(),
+    ];
+    let rows = transaction.fetch(&sql, &values).await.map_err(&failed)?;
+    let Some(row) = rows.first() else { return Ok([0; 3]) };
+    Ok([count(row, "labels")?, count(row, "listing")?, count(row, "links")?])
+}
+
+/// A count; none where nothing was there to add up.
+fn count(row: &Row, name: &str) -> Result<u32, StoreError> {
+    let families = row.integer_if_any(name);
     let families = families.map_err(StoreError::database("count families"))?;
-    Ok(u32::try_from(families).unwrap_or(u32::MAX))
+    Ok(u32::try_from(families.unwrap_or(0)).unwrap_or(u32::MAX))
 }
 
 fn to_text(counts: &[EvidenceCount]) -> String {

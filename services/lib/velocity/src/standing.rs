@@ -58,11 +58,11 @@ impl Group {
     /// The most that `party` adds to the priority of a family, whatever it says, by what the others say at the group's time.
     pub fn influence_cap_of(&self, family: FamilyId, class: Class, party: PartyId) -> f64 {
         let records = self.records(family, class);
-        let weights = self.weighings.weights(class, self.now);
-        let mut others: Vec<PartyEvidence> = evidence(&records, &weights, self.now);
-        others.retain(|said| said.party != party);
         let calibration = self.outcomes.calibration(class);
-        influence_cap(&others, self.setting(family, class, &records, &calibration))
+        let setting = self.setting(family, class, &records, &calibration);
+        let mut others: Vec<PartyEvidence> = evidence(&records, &setting.weights, self.now);
+        others.retain(|said| said.party != party);
+        influence_cap(&others, setting)
     }
 
     /// The priority of a family by these records of it.

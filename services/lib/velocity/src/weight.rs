@@ -150,6 +150,34 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_counts_by_the_evidence_that_brought_it_and_by_no_other() {
+        let brought = [
+            (Evidence::EqualHash, Some(EvidenceKind::EqualHash)),
+            (Evidence::PdqDistance(9), Some(EvidenceKind::NearPicture)),
+            (Evidence::FrameShare(80), Some(EvidenceKind::Frames)),
+            (Evidence::PartyLink, Some(EvidenceKind::SaidSo)),
+            (Evidence::Moderator, Some(EvidenceKind::SaidSo)),
+            (Evidence::FounderLinked, None),
+            (Evidence::FamilyParted, None),
+        ];
+        for lowered in EvidenceKind::ALL {
+            let mut weights = Weights::FULL;
+            weights.0[place(lowered)] = 0.5;
+            assert_eq!(weights.of_joined(None), 1.0);
+            for (evidence, kind) in brought {
+                let (party, at) = (None, Timestamp(0));
+                let joined = Joined { evidence, party, at };
+                let is = if kind == Some(lowered) { 0.5 } else { 1.0 };
+                assert_eq!(
+                    weights.of_joined(Some(&joined)),
+                    is,
+                    "{evidence:?} when {lowered:?} is lowered"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn one_that_was_overturned_says_little_and_many_no_more_than_the_bound() {
         assert_eq!([weight(0, 0), weight(1_000_000, 0)], [1.0; 2]);
         assert_eq!([weight(0, 1), weight(90, 100), weight(0, 30)], [10.0 / 11.0, 0.5, 0.5]);

@@ -266,8 +266,11 @@ async fn who_would_wait_too_long_is_told_so() {
     bare.state.set_ready();
     let key = Some(&*bare.keys.party_1);
     let mut timed_out = 0;
-    // A look-up may be done before it is looked at the first time.
-    for _ in 0..100 {
+    // A look-up may be done before it is looked at the first time; on a busy machine nearly each is.
+    for _ in 0..20_000 {
+        if timed_out >= 3 {
+            break;
+        }
         let (status, answer) = get(&bare.router, key, &format!("/m/lookup?{}", signal(OF_ALL))).await;
         match status {
             StatusCode::OK => assert!(answer["HOT_FAMILIES"].is_array()),

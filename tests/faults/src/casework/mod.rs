@@ -438,7 +438,7 @@ async fn appeal(desk: &mut Desk<'_>, desks: &Desks, url: &str) -> Result<()> {
             return Ok(None);
         }
         let answer = json!({
-            "fencing": claimed["fencing"], "outcome": "overturned", "concerns": "family", "cause": "judgement", "note": "news",
+            "fencing": claimed["fencing"], "outcome": "overturned", "concerns": "family", "cause": "label", "note": "news",
         });
         let (status, _) = desk.post(&desks.reviewer, &format!("{path}/answer"), &answer).await?;
         Ok((status == 200).then_some(()))

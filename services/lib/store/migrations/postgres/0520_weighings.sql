@@ -1,6 +1,5 @@
 -- What spoke for a family when it was decided, as a sum: 1 labels, 2 a hash list, 4 that it has several members. Of what was decided earlier: 0.
 ALTER TABLE decisions ADD COLUMN evidence BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX decisions_by_time ON decisions (decided_at);
 
 -- Families that an appeal overturned because of some evidence. Written in the transaction that answers the appeal.
 CREATE TABLE overturned_families (

@@ -216,6 +216,9 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         write_decision(transaction, &remaining, &decision, now).await?;
         let id = format!("{:032x}", decision.id.0);
         came_from(transaction, ("decisions", "decision_id"), &id, own.id).await?;
+        if let Some(copied) = &own.decision {
+            carry_evidence(transaction, (copied.id, decision.id)).await?;
+        }
     }
     if effects.is_disputed {
         let dispute = CaseDecision {
@@ -255,6 +258,17 @@ async fn came_from(
     written
         .map(drop)
         .map_err(StoreError::database("keep where a copy came from"))
+}
+
+/// What spoke for a family when it was decided spoke for the copy of its decision.
+async fn carry_evidence(transaction: &mut Transaction, (from, to): (DecisionId, DecisionId)) -> Result<(), StoreError> {
+    let sql = "UPDATE decisions SET evidence = (SELECT d.evidence FROM decisions d WHERE d.decision_id = $1) \
+               WHERE decision_id = $2 AND EXISTS (SELECT 1 FROM decisions d WHERE d.decision_id = $1)";
+    let ids = [from, to].map(|id| format!("{:032x}", id.0).into());
+    let carried = transaction.execute(sql, &ids).await;
+    carried
+        .map(drop)
+        .map_err(StoreError::database("carry what spoke for a family"))
 }
 
 /// What first happened on a platform to one of two cases that became one first happened to both. A case keeps its own for when it parts again.

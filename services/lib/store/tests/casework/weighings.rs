@@ -5,9 +5,11 @@ use tocsin_model::{
     Alert, AlertLevel, ContentId, EvidenceCount, EvidenceKind, FamilyId, Milliseconds, PlatformId, PriorityTerm,
     Timestamp, Verdict, Weighing,
 };
+use tocsin_store::Carried;
 
 use crate::appeals::{OVERTURNED, answer, filing, ruling};
-use crate::fixture::{Commands as _, Fixture, LEASE, alert, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
+use crate::merges::carry;
 use crate::{ANNA, BEN, queue};
 
 const TICK: Timestamp = Timestamp(77);
@@ -130,7 +132,6 @@ async fn an_overturned_family_is_told_once_as_it_was_written_down() {
             told,
             [
                 (2, others, vec![count(EvidenceKind::Listing, 0, 1)]),
-                (3, own_scope, vec![count(NEAR, 3, 1), count(label, 3, 1)]),
                 (4, own_scope, vec![count(NEAR, 3, 2), count(label, 3, 1)]),
             ]
         );
@@ -148,6 +149,36 @@ async fn an_overturned_family_is_told_once_as_it_was_written_down() {
             "the latest of each team"
         );
         assert_eq!(told[1].counts, [count(EvidenceKind::Frames, 0, 1)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn families_that_became_one_stand_once_by_what_spoke_when_they_were_decided() {
+    on_both(async |f| {
+        let platform = f.party("alpha").await.0.platforms[0].0;
+        for family in [1, 2, 3] {
+            decide(f, COORDINATORS, family).await;
+        }
+        assert!(matches!(carry(&f.store, (2, 1, 5)).await, Carried::Merged { .. }));
+        // This one closed without a decision, and its alert names no evidence: it takes the decision of what joins it.
+        for level in [AlertLevel::Raised, AlertLevel::Subsided] {
+            let alert = alert(4, COORDINATORS.scope(), level, 1);
+            f.store.apply_alert(&alert).await.unwrap();
+        }
+        decide(f, COORDINATORS, 5).await;
+        assert!(matches!(carry(&f.store, (5, 4, 6)).await, Carried::Merged { .. }));
+        overturn(f, (COORDINATORS, platform), 3, AppealCause::Label).await;
+        assert!(
+            f.store
+                .hold_calibrator("one", Milliseconds::from_minutes(1))
+                .await
+                .unwrap()
+        );
+        f.store.weigh_overturned("one", TICK).await.unwrap();
+        let told = f.store.unpublished_weighings().await.unwrap();
+        // One of the first two, and the fourth by the decision of the fifth.
+        assert_eq!(told[0].counts, [count(EvidenceKind::Label, 2, 1)]);
     })
     .await;
 }
