@@ -62,7 +62,7 @@ pub(crate) fn requests(
     let (told, reported) = match &delivery.event {
         DeliveryEvent::Alert(alert) => return Some(vec![request((url, password), settings, (alert, &delivery.id))?]),
         DeliveryEvent::Decision(told) => (told, None),
-        DeliveryEvent::Reported(event) => (&event.told, Some(&event.subject)),
+        DeliveryEvent::Reported(event) => (&event.told, Some(&**event)),
         _ => return None,
     };
     let account = (settings.subject.as_str(), settings.collection.as_deref());

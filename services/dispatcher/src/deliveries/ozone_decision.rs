@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tocsin_model::{ToldDecision, Verdict};
-use tocsin_store::OzoneSubject;
+use tocsin_store::ToldSubject;
 
 use super::ozone::record_subject;
 
@@ -61,12 +61,12 @@ impl Telling {
     /// The bodies of the requests that tell of a decision, in order: of what was reported, or else of the record that stands for the family.
     pub(super) fn bodies(
         &self,
-        (told, reported): (&ToldDecision, Option<&OzoneSubject>),
+        (told, reported): (&ToldDecision, Option<&ToldSubject>),
         (account, collection): (&str, Option<&str>),
         (created_by, delivery): (&str, &str),
     ) -> Vec<Value> {
         let (subject, blobs) = match (reported, collection) {
-            (Some(reported), _) => {
+            (Some(ToldSubject { subject: reported, .. }), _) => {
                 let subject =
                     json!({ "$type": "com.atproto.repo.strongRef", "uri": reported.uri, "cid": reported.cid });
                 (subject, reported.blobs.as_slice())
@@ -95,7 +95,10 @@ impl Telling {
             }
             body
         };
-        events.iter().map(body).collect()
+        // What another case says violates stays as it is.
+        let is_kept = reported.is_some_and(|reported| reported.violates_elsewhere);
+        let told = events.iter().filter(|event| !(is_kept && event.undoes()));
+        told.map(body).collect()
     }
 }
 
@@ -122,6 +125,11 @@ impl Event {
                 _ => return None,
             }),
         }
+    }
+
+    /// Whether it takes back what another decision brought about.
+    fn undoes(&self) -> bool {
+        matches!(self, Event::ReverseTakedown | Event::Unlabel(_))
     }
 
     fn value(&self, told: &ToldDecision) -> Value {
@@ -221,6 +229,8 @@ mod tests {
         ContentId, Decision, DecisionId, FamilyId, Grounds, PartyId, RecommendedAction, Scope, Timestamp,
     };
 
+    use tocsin_store::OzoneSubject;
+
     use super::*;
 
     fn told(verdict: Verdict) -> ToldDecision {
@@ -251,9 +261,22 @@ mod tests {
         Ok(telling)
     }
 
-    fn bodies(telling: &Telling, verdict: Verdict, reported: Option<&OzoneSubject>) -> Vec<Value> {
+    fn bodies(telling: &Telling, verdict: Verdict, reported: Option<&ToldSubject>) -> Vec<Value> {
         let account = ("did:plc:stand", Some("org.tocsin.family"));
         telling.bodies((&told(verdict), reported), account, ("did:plc:tocsin", "d1"))
+    }
+
+    fn reported() -> ToldSubject {
+        ToldSubject {
+            id: 7,
+            told: told(Verdict::Violating),
+            subject: OzoneSubject {
+                uri: "at://did:plc:a/app.bsky.feed.post/1".to_owned(),
+                cid: "bafyreia".to_owned(),
+                blobs: vec!["bafkreia".to_owned()],
+            },
+            violates_elsewhere: false,
+        }
     }
 
     fn kinds(bodies: &[Value]) -> Vec<String> {
@@ -302,11 +325,7 @@ mod tests {
             ("tell_benign", "nothing"),
         ])
         .unwrap();
-        let reported = OzoneSubject {
-            uri: "at://did:plc:a/app.bsky.feed.post/1".to_owned(),
-            cid: "bafyreia".to_owned(),
-            blobs: vec!["bafkreia".to_owned()],
-        };
+        let reported = reported();
         let bodies_of = |verdict| bodies(&telling, verdict, Some(&reported));
         let violating = bodies_of(Verdict::Violating);
         assert_eq!(kinds(&violating), ["modEventLabel", "modEventTakedown"]);
@@ -315,7 +334,7 @@ mod tests {
             (&Value::Null, &json!(["bafkreia"]))
         );
         assert_eq!(violating[0]["event"]["createLabelVals"], json!(["terrorism"]));
-        assert_eq!(violating[1]["subject"]["uri"], json!(reported.uri));
+        assert_eq!(violating[1]["subject"]["uri"], json!(reported.subject.uri));
         assert!(bodies_of(Verdict::Benign).is_empty());
         let of_no_family = telling.bodies(
             (&told(Verdict::Violating), None),
@@ -323,6 +342,17 @@ mod tests {
             ("did:plc:tocsin", "d1"),
         );
         assert!(of_no_family.is_empty());
+    }
+
+    #[test]
+    fn what_violates_elsewhere_is_not_undone() {
+        let telling = telling(&[("tell_benign", "tag, reverse_takedown, unlabel:terrorism")]).unwrap();
+        let mut reported = reported();
+        let kinds_of = |reported: &ToldSubject| kinds(&bodies(&telling, Verdict::Benign, Some(reported)));
+        let all = ["modEventTag", "modEventReverseTakedown", "modEventLabel"];
+        assert_eq!(kinds_of(&reported), all);
+        reported.violates_elsewhere = true;
+        assert_eq!(kinds_of(&reported), ["modEventTag"]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ const KINDS: [(&str, &str, &str); 6] = [
 const NOTHING: &str = "nothing";
 const LEXICON: &str = "tools.ozone.moderation.defs#";
 
+/// What becomes of a report of nothing that has a hash.
+pub(super) const NO_CONTENT: &str = "no_content";
 /// The kind of a report, by which people say that something is wrong.
 const REPORT: &str = "modEventReport";
 
@@ -236,7 +238,7 @@ impl Taking {
         if !self.takes_reports || event.created_by == self.own {
             return Meaning::Nothing("not_a_person");
         }
-        Report::of(event, family).map_or(Meaning::Nothing("no_content"), Meaning::Report)
+        Report::of(event, family).map_or(Meaning::Nothing(NO_CONTENT), Meaning::Report)
     }
 }
 

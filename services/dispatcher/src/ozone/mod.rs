@@ -7,9 +7,11 @@
 //! * Only families that stand as records of the endpoint's own are decided, and only cases of its team.
 //! * One dispatcher at a time asks; an Ozone that hangs delays others by [`READ_MAX`] at most.
 //! * An event that waits for its case holds back those of its family alone, and is asked for again.
+//! * An event that cannot be taken is noted as refused, and holds back nothing.
 
 mod event;
 mod report;
+mod reported;
 mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,13 +23,13 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tocsin_casework::{Case, CaseState, Command, Desk, Refusal, Ruling, Team};
 use tocsin_failpoint::{FailPoint, reach};
-use tocsin_model::{ContentHash, DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
+use tocsin_model::{DecisionId, FamilyId, KeyId, Milliseconds, Name, Timestamp};
 use tocsin_runtime::Shutdown;
-use tocsin_store::{Endpoint, EndpointKind, OzoneReport, StoreError};
+use tocsin_store::{Endpoint, EndpointKind, StoreError, digest_id};
 use tocsin_wire::document::instant;
 
 use crate::deliveries::{HttpClient, OzoneInwards, ozone_inwards};
@@ -37,7 +39,6 @@ use crate::{Dispatcher, pause};
 
 pub(crate) use event::Taking;
 use event::{Meaning, OzoneEvent, prefix};
-use report::Report;
 pub(crate) use telemetry::OzoneMetrics;
 use telemetry::{EventTaken, NotReadOn};
 
@@ -53,6 +54,8 @@ const ALONE: Milliseconds = Milliseconds::from_seconds(60);
 const OVERLAP: Milliseconds = Milliseconds::from_seconds(30);
 /// A read takes no longer: what is left comes in the next.
 const READ_MAX: Duration = Duration::from_secs(30);
+/// How long Ozone may take to say what records show.
+const RECORDS_TIMEOUT: Duration = Duration::from_secs(5);
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 /// So many events are asked for at a time, the most that Ozone gives.
 const PAGE: usize = 100;
@@ -180,11 +183,12 @@ impl OzoneReader {
         {
             return Err(NotRead::Key);
         }
-        let through = store.ozone_position(&endpoint.name, endpoint.added_at).await?;
+        let (through, begun_at) = store.ozone_position(&endpoint.name, endpoint.added_at).await?;
         let collection = inwards.collection.as_deref();
         let prefix = collection.map(|collection| prefix(&inwards.subject, collection));
         let (mut cursor, mut read_through) = (None::<String>, through);
         let mut waiting: BTreeSet<FamilyId> = BTreeSet::new();
+        let mut holds_back = false;
         let ends_at = Instant::now() + READ_MAX;
         for _ in 0..PAGES_MAX {
             if !store.hold_calibrator(&self.instance, ALONE).await? {
@@ -198,7 +202,7 @@ impl OzoneReader {
                 Err(_) if cursor.is_some() => return Ok(()),
                 Err(_) => return Err(NotRead::Answer("timeout".to_owned())),
             };
-            let events: Vec<_> = page
+            let mut events: Vec<_> = page
                 .events
                 .iter()
                 .take(PAGE)
@@ -207,6 +211,11 @@ impl OzoneReader {
             let number = |value: &Value| value["id"].as_i64();
             let ids: Vec<i64> = events.iter().filter_map(|(value, _)| number(value)).collect();
             let known = store.ozone_events_known(&endpoint.name, &ids).await?;
+            let new = events
+                .iter_mut()
+                .filter(|(value, _)| number(value).is_none_or(|id| !known.contains(&id)));
+            let mut new: Vec<&mut OzoneEvent> = new.filter_map(|(_, event)| event.as_mut().ok()).collect();
+            let unseen = self.show(endpoint, inwards, &mut new).await;
             for (value, event) in &events {
                 if number(value).is_some_and(|id| known.contains(&id)) {
                     continue;
@@ -221,7 +230,7 @@ impl OzoneReader {
                     }
                 };
                 // An event that was created before decisions were taken was decided without them.
-                if event.created_at().is_some_and(|at| at < endpoint.added_at) {
+                if event.created_at().is_some_and(|at| at < begun_at) {
                     continue;
                 }
                 let meaning = inwards.taking.meaning(event, prefix.as_deref());
@@ -232,12 +241,22 @@ impl OzoneReader {
                 if Instant::now() >= ends_at {
                     return Ok(());
                 }
-                let id = decision_id(endpoint.team, &inwards.url, event.id);
-                if let Meaning::Report(report) = meaning {
-                    self.take_report(endpoint, event, report).await?;
+                if unseen.contains(&event.id) {
+                    holds_back = true;
                     continue;
                 }
-                match self.take((endpoint.team, inwards.taking.key), id, meaning).await? {
+                let id = decision_id(endpoint.team, &inwards.url, event.id);
+                let by = (endpoint.team, inwards.taking.key);
+                let taken = match meaning {
+                    Meaning::Report(report) => {
+                        self.take_report(endpoint, event, report).await?;
+                        continue;
+                    }
+                    Meaning::Nothing(why) => Some(why),
+                    Meaning::Decide(family, ruling) => self.take(by, family, Asked::Decide(id, ruling)).await?,
+                    Meaning::Escalate(family, desk, note) => self.take(by, family, Asked::Escalate(desk, note)).await?,
+                };
+                match taken {
                     Some(outcome) => {
                         reach(FailPoint::OzoneEventTaken);
                         self.note(endpoint, (Some(event.id), event.created_at()), outcome)
@@ -250,8 +269,10 @@ impl OzoneReader {
             let created = events.iter().filter_map(|(_, event)| event.as_ref().ok()?.created_at());
             let latest = created.filter(|at| *at <= latest_time());
             read_through = latest.fold(read_through, Timestamp::max);
-            if waiting.is_empty() && read_through > through {
-                store.note_ozone_position(&endpoint.name, read_through).await?;
+            if waiting.is_empty() && !holds_back && read_through > through {
+                store
+                    .note_ozone_position((&endpoint.name, &endpoint.target), read_through)
+                    .await?;
             }
             cursor = page.cursor.filter(|_| !events.is_empty());
             if cursor.is_none() {
@@ -270,7 +291,7 @@ impl OzoneReader {
         if let Some(event) = event {
             self.dispatcher
                 .store
-                .note_ozone_event(&endpoint.name, (event, created_at), outcome)
+                .note_ozone_event((&endpoint.name, &endpoint.target), (event, created_at), outcome)
                 .await?;
             reach(FailPoint::OzoneEventNoted);
         }
@@ -308,10 +329,14 @@ impl OzoneReader {
                 query.append_pair("cursor", cursor);
             }
         }
-        let refused = |why: &str| NotRead::Answer(why.to_owned());
+        self.ask(inwards, url).await
+    }
+
+    /// Asks an Ozone as its administrator.
+    async fn ask<T: DeserializeOwned>(&self, inwards: &OzoneInwards, url: Url) -> Result<T, NotRead> {
         let credentials = STANDARD.encode(format!("admin:{}", inwards.password));
-        let mut credentials =
-            HeaderValue::from_str(&format!("Basic {credentials}")).map_err(|_| refused("password_malformed"))?;
+        let credentials = HeaderValue::from_str(&format!("Basic {credentials}"));
+        let mut credentials = credentials.map_err(|_| NotRead::Answer("password_malformed".to_owned()))?;
         credentials.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, credentials)]);
         let body = self.client.get((url, headers), BODY_BYTES_MAX).await;
@@ -319,19 +344,13 @@ impl OzoneReader {
         serde_json::from_slice(&body).map_err(NotRead::Malformed)
     }
 
-    /// What becomes of an event; `None` where its case is being decided: it is asked for again.
+    /// What becomes of what a person asks for of a family; `None` where its case is being decided: it is asked for again.
     async fn take(
         &self,
         (team, key): (Team, Option<KeyId>),
-        id: DecisionId,
-        meaning: Meaning,
+        family: FamilyId,
+        asked: Asked,
     ) -> Result<Option<&'static str>, NotRead> {
-        let (family, asked) = match meaning {
-            Meaning::Nothing(why) => return Ok(Some(why)),
-            Meaning::Report(_) => return Ok(Some("not_meant")),
-            Meaning::Decide(family, ruling) => (family, Asked::Decide(id, ruling)),
-            Meaning::Escalate(family, desk, note) => (family, Asked::Escalate(desk, note)),
-        };
         let Some(key) = key else {
             return Ok(Some("not_meant"));
         };
@@ -376,40 +395,6 @@ impl OzoneReader {
         }
     }
 
-    /// A report opens a case or joins one. That it was taken is noted with it.
-    async fn take_report(&self, endpoint: &Endpoint, event: &OzoneEvent, report: Report) -> Result<(), NotRead> {
-        let about = |hash: ContentHash| {
-            let content = self.dispatcher.links.content_id(&hash);
-            let family = self.dispatcher.ranking.family_of(content, endpoint.team);
-            (family.unwrap_or(FamilyId(content)), Some(hash))
-        };
-        let contents = report.contents.into_iter().map(about);
-        let families = report.family.map(|family| (family, None)).into_iter().chain(contents);
-        let report = OzoneReport {
-            team: endpoint.team,
-            endpoint: &endpoint.name,
-            event: (event.id, event.created_at()),
-            families: families.collect(),
-            subject: report.subject,
-            note: &report.note,
-        };
-        let taken = self.dispatcher.store.take_ozone_report(&report).await?;
-        for (case, now) in taken.cases() {
-            self.dispatcher.ranking.changed(case, *now);
-        }
-        if !taken.cases().is_empty() {
-            // What was decided is told of what was reported.
-            self.dispatcher.told.notify_one();
-        }
-        EventTaken {
-            endpoint: &endpoint.name,
-            event: event.id,
-            outcome: taken.name(),
-        }
-        .emit(&self.metrics);
-        Ok(())
-    }
-
     async fn remaining(&self, team: Team, family: FamilyId) -> Result<Option<(Case, Timestamp)>, StoreError> {
         match self.dispatcher.store.remaining_case(team, family).await {
             Ok(remaining) => Ok(Some(remaining)),
@@ -448,10 +433,10 @@ fn latest_time() -> Timestamp {
 
 /// The id of the decision that an event of an Ozone is for a team: the same whenever it is read, and through whichever endpoint.
 fn decision_id(team: Team, url: &Url, event: i64) -> DecisionId {
-    let digest = Sha256::digest(format!("tocsin ozone decision\0{}\0{url}\0{event}", team.to_number()));
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    DecisionId(u128::from_be_bytes(id))
+    DecisionId(digest_id(&format!(
+        "tocsin ozone decision\0{}\0{url}\0{event}",
+        team.to_number()
+    )))
 }
 
 const _: () = assert!(

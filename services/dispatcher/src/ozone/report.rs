@@ -5,15 +5,15 @@
 
 use tocsin_casework::NOTE_BYTES_MAX;
 use tocsin_model::{Algorithm, ContentHash, FamilyId};
-use tocsin_store::OzoneSubject;
+use tocsin_store::OzoneRecord;
 
 use super::event::OzoneEvent;
 use crate::elsewhere::cut;
 
 /// The most blobs of one report that are looked at: a post has four pictures or one video.
 const BLOBS_MAX: usize = 8;
-/// The longest URI that is kept.
-const URI_BYTES_MAX: usize = 2_048;
+/// The longest URI and the longest CID that are kept.
+const URI_BYTES_MAX: usize = 512;
 /// The version, the codec, the hash function and its length, before the digest.
 const RAW_SHA256: [u8; 4] = [0x01, 0x55, 0x12, 0x20];
 
@@ -22,10 +22,10 @@ const RAW_SHA256: [u8; 4] = [0x01, 0x55, 0x12, 0x20];
 pub(super) struct Report {
     /// The family whose record was reported, if it was one.
     pub family: Option<FamilyId>,
-    /// The contents that were reported.
-    pub contents: Vec<ContentHash>,
+    /// The CIDs of the blobs that were reported, and what they hold.
+    pub contents: Vec<(String, ContentHash)>,
     /// What was reported, to be told of decisions; a family's record is told anyway.
-    pub subject: Option<OzoneSubject>,
+    pub subject: Option<OzoneRecord>,
     /// Why.
     pub note: String,
 }
@@ -57,23 +57,27 @@ impl Report {
 
     /// Of a record with blobs; `None` where none of them names what it holds.
     fn of_record((uri, cid): (&str, &str), blobs: &[String], note: &str) -> Option<Report> {
-        if uri.len() > URI_BYTES_MAX || !uri.starts_with("at://") {
+        if !is_record((uri, cid)) {
             return None;
         }
         let named = blobs.iter().take(BLOBS_MAX);
-        let (blobs, contents): (Vec<String>, Vec<ContentHash>) =
-            named.filter_map(|blob| Some((blob.clone(), hash(blob)?))).unzip();
+        let contents: Vec<_> = named.filter_map(|blob| Some((blob.clone(), hash(blob)?))).collect();
         (!contents.is_empty()).then(|| Report {
             family: None,
             contents,
-            subject: Some(OzoneSubject {
+            subject: Some(OzoneRecord {
                 uri: uri.to_owned(),
-                cid: cut(cid, URI_BYTES_MAX).to_owned(),
-                blobs,
+                cid: cid.to_owned(),
             }),
             note: cut(note, NOTE_BYTES_MAX).to_owned(),
         })
     }
+}
+
+/// Whether it is a version of a record as the AT Protocol names it: in printable ASCII, which any database keeps.
+pub(super) fn is_record((uri, cid): (&str, &str)) -> bool {
+    let is_text = |text: &str| text.len() <= URI_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    uri.starts_with("at://") && !cid.is_empty() && is_text(uri) && is_text(cid)
 }
 
 /// The hash that a blob's CID is made of, in base 32 of small letters, as the AT Protocol writes it.
@@ -153,15 +157,27 @@ mod tests {
         let blobs = vec!["bafyreibad".to_owned(), HELLO_WORLD.to_owned()];
         let report = Report::of_record(("at://did:plc:a/app.bsky.feed.post/1", "bafyreia"), &blobs, "why").unwrap();
         assert_eq!((report.contents.len(), report.family), (1, None));
-        assert_eq!(report.subject.unwrap().blobs, [HELLO_WORLD]);
-        assert_eq!(
-            Report::of_record(("at://did:plc:a/app.bsky.feed.post/1", ""), &blobs[..1], ""),
-            None
-        );
-        assert_eq!(Report::of_record(("https://example.org", ""), &blobs, ""), None);
+        assert_eq!(report.contents[0].0, HELLO_WORLD);
+        let post = "at://did:plc:a/app.bsky.feed.post/1";
+        assert_eq!(Report::of_record((post, "bafyreia"), &blobs[..1], ""), None);
+        let long = format!("at://{}", "a".repeat(URI_BYTES_MAX));
+        for (uri, cid) in [
+            ("https://example.org", "bafyreia"),
+            (&long, "bafyreia"),
+            ("at://did:plc:a/b/\0", "bafyreia"),
+            ("at://did:plc:a/b/\u{e9}", "bafyreia"),
+            ("at://did:plc:a/b/ c", "bafyreia"),
+            (post, ""),
+            (post, "bafy\0"),
+        ] {
+            assert_eq!(Report::of_record((uri, cid), &blobs, ""), None, "{uri:?} {cid:?}");
+        }
         let many = vec![HELLO_WORLD.to_owned(); 100];
         assert_eq!(
-            Report::of_record(("at://a/b/c", ""), &many, "").unwrap().contents.len(),
+            Report::of_record(("at://a/b/c", "bafyreia"), &many, "")
+                .unwrap()
+                .contents
+                .len(),
             BLOBS_MAX
         );
     }

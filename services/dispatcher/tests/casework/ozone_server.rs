@@ -27,6 +27,10 @@ pub struct Ozone {
     pub events: Arc<Mutex<Vec<Value>>>,
     /// How often its events were read from the beginning on.
     asked: Arc<Mutex<u64>>,
+    /// The records that are there, by their URIs.
+    records: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// How often records were asked for in vain.
+    refused: Arc<Mutex<u64>>,
     /// What becomes of the next requests to take an event.
     faults: Arc<Mutex<VecDeque<Fault>>>,
 }
@@ -47,6 +51,7 @@ impl Ozone {
         let ozone = Ozone::default();
         let routes = Router::new()
             .route("/xrpc/tools.ozone.moderation.queryEvents", get(query_events))
+            .route("/xrpc/tools.ozone.moderation.getRecords", get(get_records))
             .route("/xrpc/tools.ozone.moderation.emitEvent", post(emit_event))
             .with_state(ozone.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -108,6 +113,29 @@ impl Ozone {
             }
         });
         Ok(())
+    }
+
+    /// A record with these blobs is there.
+    pub fn show(&self, record: &Value, blobs: &[String]) {
+        let blobs: Vec<Value> = blobs
+            .iter()
+            .map(|cid| json!({"cid": cid, "mimeType": "image/jpeg", "size": 7, "createdAt": now()}))
+            .collect();
+        let uri = record["uri"].as_str().unwrap().to_owned();
+        let view = json!({
+            "$type": format!("{LEXICON}recordViewDetail"),
+            "uri": uri,
+            "cid": record["cid"],
+            "value": {"$type": "app.bsky.feed.post", "text": ""},
+            "blobs": blobs,
+            "indexedAt": now(),
+        });
+        self.records.lock().unwrap().insert(uri, view);
+    }
+
+    /// How often it was asked for records in vain.
+    pub fn refused(&self) -> u64 {
+        *self.refused.lock().unwrap()
     }
 
     /// The events on a subject.
@@ -239,6 +267,32 @@ async fn query_events(
         answer["cursor"] = json!((cursor + PAGE).to_string());
     }
     (StatusCode::OK, Json(answer))
+}
+
+/// `tools.ozone.moderation.getRecords`; the first time it is in no state to say.
+async fn get_records(
+    State(ozone): State<Ozone>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, Json<Value>) {
+    if !is_admin(&headers) {
+        let refused = json!({"error": "AuthenticationRequired"});
+        return (StatusCode::UNAUTHORIZED, Json(refused));
+    }
+    let mut refused = ozone.refused.lock().unwrap();
+    if *refused == 0 {
+        *refused += 1;
+        let error = json!({"error": "UpstreamFailure"});
+        return (StatusCode::BAD_GATEWAY, Json(error));
+    }
+    let url = reqwest::Url::parse(&format!("http://ozone/?{}", query.unwrap_or_default())).unwrap();
+    let uris: Vec<String> = url.query_pairs().map(|(_, uri)| uri.into_owned()).collect();
+    assert!((1..=100).contains(&uris.len()), "{uris:?}");
+    let records = ozone.records.lock().unwrap();
+    let not_found = |uri: &str| json!({"$type": format!("{LEXICON}recordViewNotFound"), "uri": uri});
+    let view = |uri: &String| records.get(uri).cloned().unwrap_or_else(|| not_found(uri));
+    let views: Vec<Value> = uris.iter().map(view).collect();
+    (StatusCode::OK, Json(json!({ "records": views })))
 }
 
 fn found_is_full(answer: &Value) -> bool {

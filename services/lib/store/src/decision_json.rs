@@ -183,6 +183,7 @@ pub(crate) fn event_from_json(text: &str) -> Result<DeliveryEvent, StoreError> {
             id: parse_hex_id(&reported.event).map_err(|_| malformed())?,
             told,
             subject: reported.subject,
+            violates_elsewhere: false,
         })));
     }
     let Some(told_members) = stored.members else {

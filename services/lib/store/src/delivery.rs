@@ -2,6 +2,7 @@ use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp,
 
 use crate::database::{Locked, Row};
 use crate::endpoint::{DeliveryEventKind, OPEN};
+use crate::ozone_subjects::{SUPERSEDED, SUPERSEDED_LATER, violates_elsewhere};
 use crate::{
     IncidentMessage, LiveMember, Store, StoreError, ToldAppeal, ToldNotice, ToldSubject, Unconfirmed, alert_json,
     decision_json,
@@ -160,7 +161,10 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        for delivery in &taken {
+        for delivery in &mut taken {
+            if let DeliveryEvent::Reported(event) = &mut delivery.event {
+                event.violates_elsewhere = violates_elsewhere(&mut transaction, (endpoint, event), now).await?;
+            }
             transaction
                 .execute(
                     "UPDATE deliveries SET attempts = $2, due_at = $3 WHERE delivery_id = $1",
@@ -238,7 +242,7 @@ impl Store {
     }
 
     /// Lets deliveries that were settled go out once more, under their old ids and with all tries before them; how many. Delivered ones are
-    /// kept for a while, and so are dead ones: see [`Store::forget_deliveries`].
+    /// kept for a while, and so are dead ones: see [`Store::forget_deliveries`]. What an Ozone was told of a later decision since does not go out again.
     ///
     /// # Errors
     /// [`StoreError::EndpointDisabled`], or the database failed.
@@ -262,7 +266,8 @@ impl Store {
             Replay::Since(since) => ("state IN (2, 3) AND added_at >= $3", (*since).into()),
         };
         let sql = format!(
-            "UPDATE deliveries SET state = 1, attempts = 0, due_at = $2, settled_at = NULL, reason = NULL WHERE endpoint = $1 AND {chosen}"
+            "UPDATE deliveries SET state = 1, attempts = 0, due_at = $2, settled_at = NULL, reason = NULL WHERE endpoint = $1 AND {chosen} \
+             AND (reason IS NULL OR reason NOT IN ('{SUPERSEDED}', '{SUPERSEDED_LATER}'))"
         );
         let replayed = transaction
             .execute(&sql, &[endpoint.as_str().into(), now.into(), value])

@@ -5,6 +5,7 @@ use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 
 use crate::audit::changed;
 use crate::database::{Database, Row, Transaction, Value};
+use crate::ozone_told::OzoneTold;
 use crate::party::{is_revoked, name};
 use crate::{Store, StoreError};
 use tocsin_casework::Team;
@@ -265,7 +266,7 @@ impl Store {
     }
 
     /// Gives an endpoint another target and other settings, in place of those it has; its secrets stay. What waits for it goes out by them. Of another
-    /// Ozone what happens from now on is taken. Of two who change it at once the later one stands.
+    /// Ozone, and of one from which nothing was taken, what happens from now on is taken. Of two who change it at once the later one stands.
     ///
     /// # Errors
     /// [`StoreError::NoSuchEndpoint`], or the database failed.
@@ -277,7 +278,7 @@ impl Store {
         let failed = StoreError::database("change an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let sql = "SELECT target FROM endpoints WHERE endpoint = $1";
+        let sql = "SELECT target, settings FROM endpoints WHERE endpoint = $1";
         let rows = transaction
             .fetch(sql, &[endpoint.as_str().into()])
             .await
@@ -291,10 +292,20 @@ impl Store {
             .as_deref()
             != Some(target);
         let text = serde_json::to_string(settings).expect("a map of text is always JSON");
+        let former = rows
+            .first()
+            .map(|row| row.text("settings"))
+            .transpose()
+            .map_err(&failed)?;
+        let did_take = OzoneTold::of(former.as_deref().unwrap_or_default()).takes();
+        let begins = is_moved || (!did_take && OzoneTold::of(&text).takes());
         let values = [endpoint.as_str().into(), target.into(), text.into()];
         let sql = "UPDATE endpoints SET target = $2, settings = $3 WHERE endpoint = $1";
         transaction.execute(sql, &values).await.map_err(&failed)?;
         if is_moved {
+            crate::ozone::forget_former(&mut transaction, endpoint, now).await?;
+        }
+        if begins {
             crate::ozone::begin_anew(&mut transaction, endpoint, now).await?;
         }
         let names: Vec<&str> = settings.keys().map(String::as_str).collect();

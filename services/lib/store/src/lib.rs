@@ -43,6 +43,7 @@ mod clock;
 mod database;
 mod decision_json;
 mod delivery;
+mod digest;
 mod endpoint;
 mod error;
 mod incidents;
@@ -54,6 +55,7 @@ mod nulls;
 mod outbox;
 mod ozone;
 mod ozone_reports;
+mod ozone_subjects;
 mod ozone_told;
 mod paging;
 mod party;
@@ -91,6 +93,7 @@ pub use clock::Clock;
 pub use delivery::{
     DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, MEMBERS_PER_EVENT_MAX, Replay, ToldMembers,
 };
+pub use digest::digest_id;
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
@@ -102,7 +105,8 @@ pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};
 pub use notices::{About, ESCALATED_MAX, NoticeCursor, NoticePage, NoticeQuery, NoticeState, Noticed, ToldNotice};
 pub use outbox::OutboxEntry;
 pub use ozone::OZONE_EVENTS_MAX;
-pub use ozone_reports::{OzoneReport, REPORTED_CASES_MAX, ReportTaken, SUBJECTS_PER_CASE_MAX};
+pub use ozone_reports::{OzoneReport, REPORTED_CASES_MAX, ReportTaken, ReportedFamily};
+pub use ozone_subjects::{OzoneRecord, ReportedBlob, SUBJECTS_PER_CASE_MAX};
 pub use ozone_told::{OzoneSubject, ToldSubject};
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};

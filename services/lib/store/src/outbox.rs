@@ -3,7 +3,7 @@ use tocsin_model::{ContentId, Decision, DecisionId, FamilyId, Milliseconds, Time
 use crate::cases::{begin_awaiting, decision_id, end_awaiting, team, verdict};
 use crate::database::{Locked, Row, Transaction};
 use crate::decision_json::{grounds_from_json, grounds_to_json};
-use crate::ozone_reports::{tell_subjects, withdraw_subjects};
+use crate::ozone_subjects::{restore_earlier, supersede_earlier, tell_subjects, withdraw_subjects};
 use crate::readers::Readers;
 use crate::weighing::evidence_of;
 use crate::{Store, StoreError};
@@ -129,10 +129,11 @@ pub(crate) async fn write_decision(
     begin_awaiting(transaction, case, decision, goes_out_at).await?;
     let readers = Readers::find(transaction).await?;
     let times = (decision.decided_at, goes_out_at);
+    let after = supersede_earlier(transaction, (case.id, decision.id), decision.decided_at).await?;
     readers
-        .tell_decision(transaction, (&told, decision.decided_by), times)
+        .tell_decision(transaction, (&told, decision.decided_by), (times.0, times.1, after))
         .await?;
-    tell_subjects(transaction, &readers, (case.id, &told), times).await
+    tell_subjects(transaction, &readers, (case, &told), times).await
 }
 
 /// A decision of a case as others are told of it.
@@ -219,9 +220,10 @@ pub(crate) async fn withdraw_decision(
     {
         return Ok(false);
     }
-    if !withdraw_subjects(transaction, decision).await? {
+    if !withdraw_subjects(transaction, decision, now).await? {
         return Ok(false);
     }
+    restore_earlier(transaction, decision, now).await?;
     for (sql, values) in [
         (
             "DELETE FROM decision_fans WHERE decision_id = $1",

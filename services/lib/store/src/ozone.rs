@@ -7,29 +7,37 @@ use tocsin_model::{DecisionId, KeyId, Milliseconds, Name, Timestamp};
 
 use crate::database::{Transaction, Value};
 use crate::key::check_moderator;
+use crate::ozone_subjects::forget_subjects;
 use crate::{Store, StoreError};
 
 /// The most events that are noted at a time: a page of Ozone.
 pub const OZONE_EVENTS_MAX: usize = 100;
 
 impl Store {
-    /// Up to when, by its clock, the events of an Ozone were read; from then on if it is asked for the first time, `since`.
+    /// Up to when, by its clock, the events of an Ozone were read, and since when they are taken; `since` for both where it is asked for the first time.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ozone_position(&self, endpoint: &Name, since: Timestamp) -> Result<Timestamp, StoreError> {
+    pub async fn ozone_position(
+        &self,
+        endpoint: &Name,
+        since: Timestamp,
+    ) -> Result<(Timestamp, Timestamp), StoreError> {
         let failed = StoreError::database("read how far Ozone was read");
         let rows = self
             .database()
             .fetch(
-                "SELECT read_through FROM ozone_positions WHERE endpoint = $1",
+                "SELECT read_through, begun_at FROM ozone_positions WHERE endpoint = $1",
                 &[endpoint.as_str().into()],
             )
             .await
             .map_err(&failed)?;
         match rows.first() {
-            Some(row) => row.integer("read_through").map(Timestamp).map_err(&failed),
-            None => Ok(since),
+            Some(row) => {
+                let time = |name: &str| row.integer(name).map(Timestamp).map_err(&failed);
+                Ok((time("read_through")?, time("begun_at")?.max(since)))
+            }
+            None => Ok((since, since)),
         }
     }
 
@@ -55,41 +63,53 @@ impl Store {
     }
 
     /// Notes what became of an event that was created then, by Ozone's clock; now, where that is not known. What was noted first stands.
+    /// Nothing is noted where the endpoint has another target since.
     ///
     /// # Errors
     /// The database failed.
     pub async fn note_ozone_event(
         &self,
-        endpoint: &Name,
+        endpoint: (&Name, &str),
         (event, created_at): (i64, Option<Timestamp>),
         outcome: &str,
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("note an event of Ozone");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        if !is_target(&mut transaction, endpoint).await? {
+            return transaction.rollback().await.map_err(&failed);
+        }
         transaction
             .execute(
                 "INSERT INTO ozone_events (endpoint, event, outcome, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
-                &[endpoint.as_str().into(), event.into(), outcome.into(), created_at.unwrap_or(now).into()],
+                &[endpoint.0.as_str().into(), event.into(), outcome.into(), created_at.unwrap_or(now).into()],
             )
             .await
             .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
-    /// Notes up to when, by its clock, the events of an Ozone were read. It never goes back.
+    /// Notes up to when, by its clock, the events of an Ozone were read. It never goes back. Nothing is noted where the endpoint has another target
+    /// since.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn note_ozone_position(&self, endpoint: &Name, read_through: Timestamp) -> Result<(), StoreError> {
+    pub async fn note_ozone_position(
+        &self,
+        endpoint: (&Name, &str),
+        read_through: Timestamp,
+    ) -> Result<(), StoreError> {
         let failed = StoreError::database("note how far Ozone was read");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
+        if !is_target(&mut transaction, endpoint).await? {
+            return transaction.rollback().await.map_err(&failed);
+        }
         transaction
             .execute(
                 "INSERT INTO ozone_positions (endpoint, read_through) VALUES ($1, $2) \
                  ON CONFLICT (endpoint) DO UPDATE SET read_through = excluded.read_through \
                  WHERE excluded.read_through > ozone_positions.read_through",
-                &[endpoint.as_str().into(), read_through.into()],
+                &[endpoint.0.as_str().into(), read_through.into()],
             )
             .await
             .map_err(&failed)?;
@@ -140,23 +160,42 @@ impl Store {
     }
 }
 
-/// Forgets how far an Ozone was read, and what became of its events, where another one takes its place: that is read from `now` on.
+/// Whether this is still the target of an endpoint, which then stays so until the transaction ends.
+pub(crate) async fn is_target(
+    transaction: &mut Transaction,
+    (endpoint, target): (&Name, &str),
+) -> Result<bool, StoreError> {
+    // A row that is written is held.
+    let sql = "UPDATE endpoints SET target = target WHERE endpoint = $1 AND target = $2";
+    let held = transaction
+        .execute(sql, &[endpoint.as_str().into(), target.into()])
+        .await;
+    held.map(|rows| rows > 0)
+        .map_err(StoreError::database("find the target of an endpoint"))
+}
+
+/// Forgets what became of the events of an Ozone, and what was reported in it, where another one takes its place.
+pub(crate) async fn forget_former(
+    transaction: &mut Transaction,
+    endpoint: &Name,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    forget_subjects(transaction, endpoint, now).await?;
+    let sql = "DELETE FROM ozone_events WHERE endpoint = $1";
+    let forgotten = transaction.execute(sql, &[endpoint.as_str().into()]).await;
+    forgotten
+        .map(drop)
+        .map_err(StoreError::database("begin to read another Ozone"))
+}
+
+/// Takes what happens in an Ozone from `now` on, and nothing of what happened before.
 pub(crate) async fn begin_anew(
     transaction: &mut Transaction,
     endpoint: &Name,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let failed = StoreError::database("begin to read another Ozone");
-    for sql in [
-        "DELETE FROM ozone_events WHERE endpoint = $1",
-        "DELETE FROM ozone_subjects WHERE endpoint = $1",
-    ] {
-        transaction
-            .execute(sql, &[endpoint.as_str().into()])
-            .await
-            .map_err(&failed)?;
-    }
-    let sql = "UPDATE ozone_positions SET read_through = $2 WHERE endpoint = $1";
-    let values = [endpoint.as_str().into(), now.into()];
-    transaction.execute(sql, &values).await.map(drop).map_err(&failed)
+    let sql = "INSERT INTO ozone_positions (endpoint, read_through, begun_at) VALUES ($1, $2, $2) \
+               ON CONFLICT (endpoint) DO UPDATE SET read_through = excluded.read_through, begun_at = excluded.begun_at";
+    let begun = transaction.execute(sql, &[endpoint.as_str().into(), now.into()]).await;
+    begun.map(drop).map_err(StoreError::database("begin to read an Ozone"))
 }

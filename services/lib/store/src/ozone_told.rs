@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tocsin_model::{DecisionId, KeyId, ToldDecision, Verdict};
+
+use crate::digest_id;
 
 /// Something that was reported in an Ozone: a record of an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub struct OzoneSubject {
     pub uri: String,
     /// The CID of the version that was reported.
     pub cid: String,
-    /// The CIDs of those of its blobs that were reported.
+    /// The CIDs of those of its blobs that were reported and that the decision is about.
     pub blobs: Vec<String>,
 }
 
@@ -26,6 +27,8 @@ pub struct ToldSubject {
     pub told: ToldDecision,
     /// What was reported.
     pub subject: OzoneSubject,
+    /// Whether another case of the team says that it violates: then nothing of that is undone. As it was when the delivery was taken.
+    pub violates_elsewhere: bool,
 }
 
 /// The settings of an endpoint that say of which decisions its Ozone is told.
@@ -37,6 +40,7 @@ impl ToldSubject {
             id: subject_event(told.decision.id, &subject.uri),
             told: told.clone(),
             subject,
+            violates_elsewhere: false,
         }
     }
 }
@@ -58,6 +62,11 @@ impl OzoneTold {
         self.get("collection").is_some() && !is_made_there && self.is_told(verdict)
     }
 
+    /// Whether anything of what happens there is taken.
+    pub(crate) fn takes(&self) -> bool {
+        self.get("decide_as").is_some() || self.get("reports") == Some("open")
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
@@ -65,10 +74,7 @@ impl OzoneTold {
 
 /// The event that tells a subject of a decision: the same whenever, and however often, it is made.
 pub(crate) fn subject_event(decision: DecisionId, uri: &str) -> u128 {
-    let digest = Sha256::digest(format!("tocsin ozone subject\0{:032x}\0{uri}", decision.0));
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    u128::from_be_bytes(id)
+    digest_id(&format!("tocsin ozone subject\0{:032x}\0{uri}", decision.0))
 }
 
 #[cfg(test)]

@@ -33,24 +33,26 @@ impl Readers {
         self.tell(transaction, event, document, (now, now), is_told).await
     }
 
-    /// Makes a decision that this key made a delivery for every endpoint of the team that decided, not to be tried before `due_at`. The Ozone in which it
-    /// was made knows it.
+    /// Makes a decision that this key made a delivery for every endpoint of the team that decided, not to be tried before `due_at`, and in an Ozone
+    /// not before `after`. The Ozone in which it was made knows it.
     pub(crate) async fn tell_decision(
         &self,
         transaction: &mut Transaction,
         (told, by): (&ToldDecision, KeyId),
-        (now, due_at): (Timestamp, Timestamp),
+        (now, due_at, after): (Timestamp, Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let document = || decision_json::to_json(told);
-        let event = (DeliveryEventKind::Decision, format!("{:032x}", told.decision.id.0));
+        let event = || (DeliveryEventKind::Decision, format!("{:032x}", told.decision.id.0));
+        let is_of_team = |reader: &Reader| reader.team.scope() == told.decision.scope;
+        let is_told = |reader: &Reader| reader.kind.takes_decisions() && is_of_team(reader);
+        self.tell(transaction, event(), document, (now, due_at), is_told)
+            .await?;
         let is_told = |reader: &Reader| {
-            let takes = match reader.kind {
-                EndpointKind::Ozone => OzoneTold::of(&reader.settings).is_family_told(told.decision.verdict, by),
-                kind => kind.takes_decisions(),
-            };
-            takes && reader.team.scope() == told.decision.scope
+            let is_ozone = reader.kind == EndpointKind::Ozone && is_of_team(reader);
+            is_ozone && OzoneTold::of(&reader.settings).is_family_told(told.decision.verdict, by)
         };
-        self.tell(transaction, event, document, (now, due_at), is_told).await
+        self.tell(transaction, event(), document, (now, due_at.max(after)), is_told)
+            .await
     }
 
     /// Makes a message about an incident a delivery for every endpoint of these teams.

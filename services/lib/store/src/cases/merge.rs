@@ -8,7 +8,7 @@ use super::row::{SELECT_CASES, case, insert, team, update};
 use super::streams::carry_streams;
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::{write_decision, write_mark};
-use crate::ozone_reports::carry_subjects;
+use crate::ozone_subjects::tell_joined;
 use crate::{Store, StoreError};
 
 /// How many families are asked for at a time.
@@ -235,7 +235,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
     }
     carry_clocks(transaction, own.id, remaining.id).await?;
     carry_streams(transaction, own.id, remaining.id).await?;
-    carry_subjects(transaction, own.id, (&remaining, now)).await?;
+    tell_joined(transaction, &own, (&remaining, now)).await?;
     let note = note(&effects);
     let (own_id, remaining_id) = (own.id.to_string(), remaining.id.to_string());
     write_step(transaction, &step(own.id, "merged_into", &remaining_id, &note), now).await?;

@@ -206,6 +206,7 @@ impl Store {
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let mut unanswered = unanswered_of(&mut transaction, id).await?;
         let load = NoticeLoad::of(&unanswered);
+        let readers = Readers::find(&mut transaction).await?;
         let mut escalated = Vec::new();
         for missed in &mut unanswered {
             if !missed.escalate(now) {
@@ -217,7 +218,6 @@ impl Store {
             self.write_notice(&mut transaction, (&case, None), (missed, event), now)
                 .await?;
             if let Some(told) = ToldNotice::of(missed, case.family) {
-                let readers = Readers::find(&mut transaction).await?;
                 readers.tell_notice(&mut transaction, (case.team, &told), now).await?;
             }
             escalated.push(Noticed {

@@ -1,11 +1,10 @@
 //! A notice of which the time is over, as endpoints are told of it, and its stored form.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tocsin_casework::{CaseId, Notice, NoticeId, NoticeKind};
 use tocsin_model::{ContentId, FamilyId, PlatformId, Timestamp, parse_hex_id};
 
-use crate::StoreError;
+use crate::{StoreError, digest_id};
 
 /// The time of a notice is over, and it is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +112,5 @@ impl ToldNotice {
 }
 
 fn event(notice: NoticeId, due_at: Timestamp) -> u128 {
-    let digest = Sha256::digest(format!("tocsin notice overdue\0{notice}\0{}", due_at.0));
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    u128::from_be_bytes(id)
+    digest_id(&format!("tocsin notice overdue\0{notice}\0{}", due_at.0))
 }
