@@ -219,6 +219,11 @@ fn make_by_hand(name: &str, settings: &[(&str, &str)]) -> ClientConfig {
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let made = runtime.block_on(admin.create_topics(&[topic], &options)).unwrap();
     assert!(made[0].is_ok(), "{made:?}");
+    // The controller has it; the broker that is asked may hear of it later.
+    let log = KafkaLog::connect(kafka_options().unwrap()).unwrap();
+    until("the topic is there", || {
+        log.topics().unwrap().iter().any(|topic| topic.name == name)
+    });
     config
 }
 
