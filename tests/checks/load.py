@@ -60,14 +60,11 @@ for prefix in ("", "sqlite_"):
     assert casework[f"{prefix}fanned_members"] == 7 * casework[f"{prefix}fanned_families"] >= 700, "and all of them count"
     for what in ("decision", "overturn"):
         took = [casework[f"{prefix}{what}_to_topic_ms_{name}"] for name in ("p50", "p99", "max")]
-        # The bar is a second. A shared machine may be late by another.
-        assert took == sorted(took) and 0 < took[0] and took[1] <= 2_000, (prefix, what, took)
+        assert took == sorted(took) and 0 < took[0] and took[1] <= 1_000, (prefix, what, took)
 assert casework["unanswered"] > 0, "a dispatcher was killed while people asked it"
 for prefix in ("", "sqlite_"):
     found = {name: claims[f"{prefix}{name}"] for name in ("claims", "claims_unanswered", "order_agreement")}
-    assert found["claims"] >= (190 if prefix == "" else 45), found
-    # A store that a loaded machine keeps waiting for seconds refuses, and the claimer asks again.
-    assert found["claims_unanswered"] <= found["claims"] / 20, found
+    assert found["claims"] >= (200 if prefix == "" else 50) and found["claims_unanswered"] == 0, found
     # A shared machine may be late by a second at times; what goes by another order agrees with one in a hundred.
     assert found["order_agreement"] >= 0.9, found
     assert claims[f"{prefix}claims_for_longest_waiting"] > 0, "one in ten is for what waits longest"

@@ -19,7 +19,7 @@ pub const KAFKA_VARIABLE: &str = "TOCSIN_TEST_KAFKA";
 /// Names the URL of a PostgreSQL server on which tests may make databases.
 pub const POSTGRES_VARIABLE: &str = "TOCSIN_TEST_POSTGRES";
 
-/// Topics and groups have fixed names, so one test at a time uses the brokers.
+/// Topics and groups have fixed names, so one test at a time uses the brokers: those of one test binary, and of no second one.
 static KAFKA: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A log to run on.

@@ -30,7 +30,9 @@ def built(lines):
             yield message["executable"], package, f"{package.name}: {source}", source
 
 
-def run(executable, package):
+def run(executable, package, name):
+    # What hangs is named.
+    print(f"--- begins: {name}", flush=True)
     started = time.monotonic()
     environment = os.environ | {"CARGO_MANIFEST_DIR": str(package)}
     ended = subprocess.run([executable], cwd=package, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
@@ -46,7 +48,7 @@ def main():
     binaries.sort(key=lambda binary: -took.get(binary[2], LONG.get(binary[3], 1.0)))
     failed, started = [], time.monotonic()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        running = {pool.submit(run, executable, package): name for executable, package, name, _ in binaries}
+        running = {pool.submit(run, executable, package, name): name for executable, package, name, _ in binaries}
         for future in as_completed(running):
             code, output, seconds = future.result()
             name = running[future]

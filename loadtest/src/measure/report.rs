@@ -149,6 +149,7 @@ impl Figures {
             ("moving_families", outcome.flow.moving as f64),
             ("claims", outcome.agreement.claims as f64),
             ("claims_unanswered", outcome.unanswered as f64),
+            ("claims_refused", outcome.refused as f64),
             ("claims_for_longest_waiting", outcome.agreement.waiting as f64),
             ("order_agreement", outcome.agreement.share()),
             ("claim_ms_p50", milliseconds(0.5)),

@@ -1,4 +1,4 @@
-//! What evidence is worth to teams, on its way to the key groups: each family that an appeal overturned becomes one ordered input of theirs.
+//! What evidence is worth to teams, on its way to the key groups: an ordered input of theirs whenever appeals overturned families of a team.
 
 use prometheus::{IntCounter, Registry};
 use tocsin_failpoint::{FailPoint, reach};
@@ -37,15 +37,12 @@ impl WeighingsPublished {
 }
 
 impl Control {
-    /// What is said of an overturned family is written down before it is said. So one that is said again, since the process ended before it noted that, is
+    /// What is said of a team's overturned families is written down before it is said. So one that is said again, since the process ended before it noted that, is
     /// the same record, and the groups, which know its number, change nothing.
     pub(crate) async fn publish_weighings(&self) -> anyhow::Result<()> {
         let store = &self.dispatcher.store;
         // Looking costs a read; only who finds something asks for the lease.
-        if !store.weighing_is_pending().await? {
-            return Ok(());
-        }
-        if !self.holds().await? {
+        if !store.weighing_is_pending().await? || !self.holds().await? {
             return Ok(());
         }
         // Without a tick there is no time yet.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,12 +15,12 @@ use tocsin_log::{Append, RecordRef, SharedLog, TopicPartition};
 use tocsin_model::{
     AlertId, Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FamilyId, Name, Scope, Timestamp,
 };
-use tocsin_store::{EndpointKind, KeySubject, NewEndpoint, Role, Roles, Store};
+use tocsin_store::{EndpointKind, KeySubject, NewEndpoint, Store};
 use tocsin_wire::document::parse_instant;
 use tocsin_wire::{family, topics};
 
 use super::seed::{LOT, alert};
-use super::{Contest, start};
+use super::{Contest, moderators_key, post, start};
 use crate::measure::corpus;
 use crate::measure::latency::LATENCY_MAX_US;
 use crate::measure::pipeline::{now, options};
@@ -36,6 +36,8 @@ const FIRST_MEMBERS: u32 = 3;
 const LATER_MEMBERS: u32 = 2;
 /// One family in so many is decided just before all dispatchers are killed; of the others half are overturned.
 const KILLED_EACH: usize = 10;
+/// And so many at most: all of them within the hold of the first.
+const KILLED_MAX: usize = 50;
 /// How long the party may wait before what it was not told counts as lost. Longer than what a killed dispatcher took is its own.
 const TOLD_WITHIN: Duration = Duration::from_secs(180);
 /// How often what a dispatcher cannot do at the moment is asked for.
@@ -96,17 +98,16 @@ pub(super) fn measure(
     let count = usize::try_from(contest.claims / CLAIMS_PER_FAMILY)?.max(KILLED_EACH);
     let mut party = runtime.block_on(Party::new((bootstrap, store), (name, first), count))?;
     let topic = topics::deliveries_name(&name.parse::<Name>()?);
-    let seen: Arc<Mutex<Seen>> = Arc::default();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let reader = {
-        let (log, seen, is_over) = (party.log.clone(), seen.clone(), is_over.clone());
-        std::thread::spawn(move || read(&log, &topic, &seen, &is_over))
-    };
-    let measured = party.play(&runtime, contest, &seen);
-    is_over.store(true, Ordering::Relaxed);
-    let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?;
-    read?;
-    measured
+    let (seen, is_over) = (Mutex::new(Seen::default()), AtomicBool::new(false));
+    let log = party.log.clone();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| read(&log, &topic, &seen, &is_over));
+        let measured = party.play(&runtime, contest, &seen);
+        is_over.store(true, Ordering::Relaxed);
+        let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))?;
+        read?;
+        measured
+    })
 }
 
 impl Party {
@@ -114,8 +115,7 @@ impl Party {
         let store = Store::open(url).await?;
         let name: Name = name.parse()?;
         let id = store.add_party(&name, std::slice::from_ref(&name)).await?.id;
-        let roles = Roles::of(&[Role::Moderator, Role::Reader]);
-        let (_, key) = store.issue_key(KeySubject::Party(id), roles).await?;
+        let key = moderators_key(&store, KeySubject::Party(id)).await?;
         let at = now();
         let families: Vec<_> = (0..count).map(|number| content(first, number, 0)).collect();
         for families in families.chunks(LOT as usize) {
@@ -151,7 +151,7 @@ impl Party {
         let party = Party {
             store: url.to_owned(),
             bootstrap: bootstrap.to_owned(),
-            key: key.expose().to_owned(),
+            key,
             http: reqwest::Client::builder().timeout(ANSWERED_WITHIN).build()?,
             cases,
             first,
@@ -195,11 +195,11 @@ impl Party {
         &mut self,
         runtime: &tokio::runtime::Runtime,
         contest: Contest,
-        seen: &Arc<Mutex<Seen>>,
+        seen: &Mutex<Seen>,
     ) -> anyhow::Result<Fanned> {
         let mut dispatchers = self.start(contest)?;
         let count = self.cases.len();
-        let killed = count / KILLED_EACH;
+        let killed = (count / KILLED_EACH).min(KILLED_MAX);
         let mut standing = BTreeMap::new();
 
         let decided = runtime.block_on(self.decide(&dispatchers, 0..count - killed, "violating"))?;
@@ -283,16 +283,15 @@ impl Party {
 
     async fn post(&self, url: &str, body: &Value) -> anyhow::Result<Value> {
         for _ in 0..TRIES_MAX {
-            let answer = self.http.post(url).bearer_auth(&self.key).json(body).send().await;
-            let answer = answer.with_context(|| format!("POST {url}"))?;
-            let (status, text) = (answer.status(), answer.text().await?);
+            let answer = post(&self.http, &self.key, url, body).await;
+            let (status, answer) = answer.with_context(|| format!("POST {url}"))?;
             // Nothing was done: a loaded machine could not keep the record of it in time.
             if status == StatusCode::SERVICE_UNAVAILABLE {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
-            ensure!(status.is_success(), "POST {url} is answered by {status}: {text}");
-            return serde_json::from_str(&text).context("an answer is JSON");
+            ensure!(status.is_success(), "POST {url} is answered by {status}: {answer}");
+            return Ok(answer);
         }
         bail!("POST {url} is not answered in {TRIES_MAX} tries")
     }
@@ -306,12 +305,10 @@ impl Party {
                 wanted.insert((decision.clone(), content.to_string()));
             }
         }
-        let began = Instant::now();
-        while !wanted.is_empty() && began.elapsed() < TOLD_WITHIN {
-            std::thread::sleep(PAUSE);
-            let seen = lock(seen);
+        comes(seen, |seen| {
             wanted.retain(|of| !seen.members.contains(of));
-        }
+            wanted.is_empty()
+        });
         wanted.len() as u64
     }
 }
@@ -326,26 +323,29 @@ fn content(first: u128, family: usize, member: u32) -> (ContentId, ContentHash) 
 /// Waits until all are on the topic; how long each took from the end of its hold.
 fn await_all(seen: &Mutex<Seen>, made: &[Made]) -> anyhow::Result<Histogram<u64>> {
     let mut histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?;
-    let began = Instant::now();
+    let are_told = |seen: &Seen| made.iter().all(|made| seen.decisions.contains_key(&made.decision));
+    ensure!(comes(seen, are_told), "the party was not told of all decisions");
+    let seen = lock(seen);
     for made in made {
-        let seen_at = loop {
-            if let Some(at) = lock(seen).decisions.get(&made.decision) {
-                break *at;
-            }
-            ensure!(
-                began.elapsed() < TOLD_WITHIN,
-                "the party was not told of the decision {}",
-                made.decision
-            );
-            std::thread::sleep(PAUSE);
-        };
-        let took = seen_at - made.goes_out_at;
+        let took = seen.decisions[&made.decision] - made.goes_out_at;
         if took.0 < 0 {
             bail!("the party was told of {} while it could be taken back", made.decision);
         }
         histogram.saturating_record((took.0 as u64 * 1_000).max(1));
     }
     Ok(histogram)
+}
+
+/// Looks until something holds, or the party waited too long; whether it holds.
+fn comes(seen: &Mutex<Seen>, mut holds: impl FnMut(&Seen) -> bool) -> bool {
+    let began = Instant::now();
+    while !holds(&lock(seen)) {
+        if began.elapsed() > TOLD_WITHIN {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
 }
 
 /// Reads what is committed, until it is over.

@@ -15,6 +15,8 @@ use hdrhistogram::Histogram;
 use prometheus::Registry;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
+use reqwest::StatusCode;
+use serde_json::Value;
 use tocsin_dispatcher::{DispatcherConfig, DispatcherParts};
 use tocsin_log::SharedLog;
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
@@ -181,9 +183,21 @@ pub(super) fn serve_dispatcher(
     })
 }
 
-/// A key of a moderator of the coordinators.
-pub(super) async fn moderators_key(store: &Store) -> anyhow::Result<String> {
+/// A key of a moderator.
+pub(super) async fn moderators_key(store: &Store, of: KeySubject) -> anyhow::Result<String> {
     let roles = tocsin_store::Roles::of(&[Role::Moderator, Role::Reader]);
-    let (_, key) = store.issue_key(KeySubject::Coordinators, roles).await?;
+    let (_, key) = store.issue_key(of, roles).await?;
     Ok(key.expose().to_owned())
+}
+
+/// Asks a dispatcher once.
+pub(super) async fn post(
+    http: &reqwest::Client,
+    key: &str,
+    url: &str,
+    body: &Value,
+) -> reqwest::Result<(StatusCode, Value)> {
+    let answer = http.post(url).bearer_auth(key).json(body).send().await?;
+    let status = answer.status();
+    Ok((status, answer.json().await?))
 }

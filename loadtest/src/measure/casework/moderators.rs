@@ -200,10 +200,7 @@ impl Moderators {
             let addresses = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
             addresses[random.random_range(0..addresses.len())].clone()
         };
-        let request = self.http.post(format!("{address}{path}")).bearer_auth(&self.key);
-        let answer = request.json(body).send().await?;
-        let status = answer.status();
-        Ok((status, answer.json().await?))
+        super::post(&self.http, &self.key, &format!("{address}{path}"), body).await
     }
 
     fn note(&self, note: impl FnOnce(&mut Worked)) {

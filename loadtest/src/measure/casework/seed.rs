@@ -4,7 +4,7 @@ use tocsin_model::{
     Alert, AlertId, AlertLevel, AlertReason, Algorithm, ContentHash, ContentId, Estimate, FamilyId, Interval,
     Milliseconds, PriorityTerm, Scope, Timestamp, TriggerEvidence,
 };
-use tocsin_store::Store;
+use tocsin_store::{KeySubject, Store};
 
 use super::moderators_key;
 use crate::measure::pipeline::now;
@@ -20,7 +20,7 @@ pub(super) async fn cases(url: &str, count: u64) -> anyhow::Result<String> {
         queue.is_empty(),
         "the store holds cases: a load test needs one of its own"
     );
-    let key = moderators_key(&store).await?;
+    let key = moderators_key(&store, KeySubject::Coordinators).await?;
     let at = now();
     let mut opened = 0;
     for first in (0..count).step_by(LOT as usize) {

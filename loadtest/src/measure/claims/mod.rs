@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use self::moving::Moving;
 use self::order::{Claimed, Figures, judge};
 use self::queue::Queue;
+use super::casework::post;
 use super::latency::LATENCY_MAX_US;
 use super::process::Played;
 use super::role::connect;
@@ -49,8 +50,10 @@ pub struct Flow {
 pub(super) struct Outcome {
     pub(super) flow: Flow,
     pub(super) agreement: Agreement,
-    /// Claims that no case answered: refused, lost, or told that none waits.
+    /// Claims that no case answered in the end: refused, lost, or told that none waits.
     pub(super) unanswered: u64,
+    /// How often a dispatcher was too busy to answer one, which was made again.
+    pub(super) refused: u64,
     /// From when a claim was due until its answer, in microseconds.
     pub(super) answered: Histogram<u64>,
 }
@@ -58,6 +61,8 @@ pub(super) struct Outcome {
 /// A claimed case is held for so long at the least, and up to two seconds more; then its holder gives it back.
 const HELD_MIN: Duration = Duration::from_secs(1);
 const HELD_MORE_MS: u64 = 2_000;
+/// A claim that a dispatcher is too busy for is made again after so long, as a tool would.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long an answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a dispatcher may take until it has read the queue and the figures.
@@ -95,6 +100,7 @@ pub(super) fn measure(bootstrap: &str, store: &str, flow: Flow) -> anyhow::Resul
         worked: Arc::new(Mutex::new(Worked {
             claimed: Vec::new(),
             unanswered: 0,
+            refused: 0,
             answered: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?,
         })),
     };
@@ -129,6 +135,7 @@ pub(super) fn measure(bootstrap: &str, store: &str, flow: Flow) -> anyhow::Resul
         flow,
         agreement: judge(queue.cases(), &figures, &worked.claimed),
         unanswered: worked.unanswered,
+        refused: worked.refused,
         answered: worked.answered,
     })
 }
@@ -138,7 +145,14 @@ pub(super) fn measure(bootstrap: &str, store: &str, flow: Flow) -> anyhow::Resul
 struct Worked {
     claimed: Vec<Claimed>,
     unanswered: u64,
+    refused: u64,
     answered: Histogram<u64>,
+}
+
+/// A request that was not answered as it was meant, and whether it may be made again.
+struct NoAnswer {
+    is_busy: bool,
+    why: String,
 }
 
 /// People at work. Clones are the same people.
@@ -194,9 +208,23 @@ impl Desk {
         let address = &self.addresses[random.random_range(0..self.addresses.len())];
         let key = self.queue.key(number);
         let (platform, body) = self.queue.wanted(&mut random);
-        let answer = self.post(&format!("{address}/v1/queue/claim"), key, &body).await;
+        let url = format!("{address}/v1/queue/claim");
+        let mut asked = due;
+        let answer = loop {
+            match self.post(&url, key, &body).await {
+                Err(NoAnswer { is_busy: true, .. }) if due.elapsed() < ANSWERED_WITHIN => {
+                    self.note(|worked| worked.refused += 1);
+                    // It counts from when the claim was due all the same.
+                    tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+                    asked = Instant::now();
+                }
+                answer => break answer,
+            }
+        };
         let answered = Instant::now();
-        let claimed = answer.and_then(|answer| self.claimed(&answer).ok_or_else(|| answer.to_string()));
+        let claimed = answer
+            .map_err(|no| no.why)
+            .and_then(|answer| self.claimed(&answer).ok_or_else(|| answer.to_string()));
         let microseconds = answered.saturating_duration_since(due).as_micros() as u64;
         self.note(|worked| worked.answered.saturating_record(microseconds.max(1)));
         let (case, id, fencing) = match claimed {
@@ -215,7 +243,7 @@ impl Desk {
             worked.claimed.push(Claimed {
                 case,
                 platform,
-                asked: due,
+                asked,
                 answered,
                 waits_again,
             });
@@ -229,15 +257,17 @@ impl Desk {
         Some((place, case["id"].as_str()?.to_owned(), case["fencing"].as_u64()?))
     }
 
-    /// The answer, or why there is none.
-    async fn post(&self, url: &str, key: &str, body: &Value) -> Result<Value, String> {
-        let sent = self.http.post(url).bearer_auth(key).json(body).send().await;
-        let answer = sent.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body: Value = answer.json().await.map_err(|error| error.to_string())?;
-        match status {
-            StatusCode::OK => Ok(body),
-            _ => Err(format!("{status}: {}", body["code"])),
+    async fn post(&self, url: &str, key: &str, body: &Value) -> Result<Value, NoAnswer> {
+        match post(&self.http, key, url, body).await {
+            Ok((StatusCode::OK, answer)) => Ok(answer),
+            Ok((status, problem)) => Err(NoAnswer {
+                is_busy: [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status),
+                why: format!("{status}: {}", problem["code"]),
+            }),
+            Err(error) => Err(NoAnswer {
+                is_busy: false,
+                why: error.to_string(),
+            }),
         }
     }
 

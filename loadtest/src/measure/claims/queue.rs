@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tocsin_casework::{CaseState, Filter, Team, UNREVIEWED_BELOW};
 use tocsin_model::{Algorithm, ContentHash, ContentId, Estimate, Milliseconds, Name, PlatformFigures, PlatformId};
-use tocsin_store::{QueueQuery, Store};
+use tocsin_store::{KeySubject, QueueQuery, Store};
 
 use super::Flow;
 use super::order::Known;
@@ -52,7 +52,7 @@ impl Queue {
         );
         let mut keys = Vec::new();
         for _ in 0..MODERATORS {
-            keys.push(moderators_key(&store).await?);
+            keys.push(moderators_key(&store, KeySubject::Coordinators).await?);
         }
         let name = |number: usize| format!("platform-{number}").parse::<Name>();
         let platforms: Vec<Name> = (0..PLATFORMS).map(name).collect::<Result<_, _>>()?;

@@ -182,17 +182,8 @@ impl CloudEvent {
                 let kind = "tocsin.decision.members".to_owned();
                 made(&format!("{:032x}", event.id), kind, about, &document)
             }
-            // A webhook's or a topic's endpoint is told of the decision itself.
-            DeliveryEvent::Reported(event) => {
-                let document = DecisionDocument::of(&event.told);
-                let about = (event.told.decision.family.to_string(), event.told.decision.at);
-                made(
-                    &format!("{:032x}", event.id),
-                    "tocsin.decision".to_owned(),
-                    about,
-                    &document,
-                )
-            }
+            // It goes to an Ozone alone, which takes no such events.
+            DeliveryEvent::Reported(event) => CloudEvent::of(&DeliveryEvent::Decision(event.told.clone()), names),
             DeliveryEvent::Notice(told) => {
                 let document = NoticeDocument::of(told, names);
                 let about = (told.family.to_string(), told.overdue_at);

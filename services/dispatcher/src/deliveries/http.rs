@@ -33,7 +33,7 @@ pub(crate) struct Request {
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// A status, and for how long the endpoint wants to be left alone; of one that says that the request is bad, why: as much as was read.
+    /// A status, and for how long the endpoint wants to be left alone; of one that says that the request is bad, why: as much as fits, if it came in time.
     Status {
         code: u16,
         retry_after: Option<Milliseconds>,

@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 pub(crate) use address::Networks;
 pub(crate) use coop::item_data as coop_item_data;
 pub(crate) use http::HttpClient;
-pub(crate) use ozone::{OzoneInwards, record as ozone_record};
+pub(crate) use ozone::{OzoneInwards, credentials as ozone_credentials, record as ozone_record};
 pub use signature::new_signing_secret;
 pub(crate) use target::ozone_inwards;
 pub use target::{EndpointRefused, check_endpoint};

@@ -26,11 +26,11 @@ pub(crate) struct OzoneSettings {
     pub created_by: String,
     /// The collection of that account in which families stand as records. `None`: the account stands for all of them.
     pub collection: Option<String>,
-    /// Whose decisions in Ozone are taken, if any are.
+    /// What is taken of what happens in Ozone, if anything is.
     pub taking: Option<Taking>,
 }
 
-/// How decisions made in an Ozone are asked for.
+/// How an Ozone is asked for what happened in it.
 #[derive(Clone)]
 pub(crate) struct OzoneInwards {
     /// `tools.ozone.moderation.queryEvents`.
@@ -41,7 +41,7 @@ pub(crate) struct OzoneInwards {
     pub subject: String,
     /// The collection of those records; `None` where reports alone are taken.
     pub collection: Option<String>,
-    /// Whose decisions are taken.
+    /// What is taken.
     pub taking: Taking,
 }
 
@@ -94,13 +94,17 @@ pub(super) fn record_subject(account: &str, collection: &str, family: &str) -> V
     })
 }
 
-/// Signs in as Ozone's administrator (HTTP basic): tokens of sessions are good for hours only.
-fn signed((url, password): (&Url, &str), body: &Value) -> Option<Request> {
+/// Signs in as Ozone's administrator (HTTP basic): tokens of sessions are good for hours only. `None` of a password that no header can hold.
+pub(crate) fn credentials(password: &str) -> Option<HeaderValue> {
     let credentials = STANDARD.encode(format!("admin:{password}"));
     let mut credentials = HeaderValue::from_str(&format!("Basic {credentials}")).ok()?;
     credentials.set_sensitive(true);
+    Some(credentials)
+}
+
+fn signed((url, password): (&Url, &str), body: &Value) -> Option<Request> {
     let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, credentials);
+    headers.insert(AUTHORIZATION, credentials(password)?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event::CONTENT_TYPE));
     Some(Request {
         url: url.clone(),

@@ -112,7 +112,7 @@ impl Meaning {
 }
 
 impl Taking {
-    /// The settings of this kind that are there, taken out of them; `None` where no decisions are taken.
+    /// The settings of this kind that are there, taken out of them; `None` where nothing is taken.
     ///
     /// # Errors
     /// The name of a setting that is missing, or means nothing.
@@ -136,19 +136,17 @@ impl Taking {
         }
         let Some(key) = key else {
             // What would never be used was meant otherwise.
-            let is_idle = moderators.is_empty() && labels.is_empty() && !is_set;
-            let reports_alone = Taking {
+            if is_set || !moderators.is_empty() || !labels.is_empty() {
+                return Err("decide_as".to_owned());
+            }
+            return Ok(takes_reports.then(|| Taking {
                 key: None,
                 own: created_by.to_owned(),
                 takes_reports,
                 moderators,
                 labels,
                 steps: BTreeMap::new(),
-            };
-            return match is_idle {
-                true => Ok(takes_reports.then_some(reports_alone)),
-                false => Err("decide_as".to_owned()),
-            };
+            }));
         };
         // What Tocsin said itself is nobody's decision.
         let is_people = |did: &String| did.starts_with("did:") && did != created_by;

@@ -5,7 +5,7 @@
 //! * An event counts once: what became of it is noted, and the id of its decision follows from its number, so whoever ends in between makes no second one.
 //! * Only people whom the endpoint names decide; what Tocsin said itself, and what a machine did, decides nothing.
 //! * Only families that stand as records of the endpoint's own are decided, and only cases of its team.
-//! * One dispatcher at a time asks; an Ozone that hangs delays others by [`READ_MAX`] at most.
+//! * One dispatcher at a time asks; an Ozone that hangs delays others by [`READ_MAX`] and [`RECORDS_TIMEOUT`] at most.
 //! * An event that waits for its case holds back those of its family alone, and is asked for again.
 //! * An event that cannot be taken is noted as refused, and holds back nothing.
 
@@ -18,10 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -32,7 +30,7 @@ use tocsin_runtime::Shutdown;
 use tocsin_store::{Endpoint, EndpointKind, StoreError, digest_id};
 use tocsin_wire::document::instant;
 
-use crate::deliveries::{HttpClient, OzoneInwards, ozone_inwards};
+use crate::deliveries::{HttpClient, OzoneInwards, ozone_credentials, ozone_inwards};
 use crate::elsewhere::{LEASE, Refused, stands, words};
 use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, pause};
@@ -121,7 +119,7 @@ impl OzoneReader {
         Ok(())
     }
 
-    /// The Ozones from which decisions are taken.
+    /// The Ozones from which anything is taken.
     async fn endpoints(&self) -> Result<Vec<(Endpoint, OzoneInwards)>, StoreError> {
         let open = self
             .dispatcher
@@ -190,6 +188,8 @@ impl OzoneReader {
         let mut waiting: BTreeSet<FamilyId> = BTreeSet::new();
         let mut holds_back = false;
         let ends_at = Instant::now() + READ_MAX;
+        // Whether Ozone said what records show each time that it was asked in this read.
+        let mut is_shown = true;
         for _ in 0..PAGES_MAX {
             if !store.hold_calibrator(&self.instance, ALONE).await? {
                 return Ok(());
@@ -215,7 +215,8 @@ impl OzoneReader {
                 .iter_mut()
                 .filter(|(value, _)| number(value).is_none_or(|id| !known.contains(&id)));
             let mut new: Vec<&mut OzoneEvent> = new.filter_map(|(_, event)| event.as_mut().ok()).collect();
-            let unseen = self.show(endpoint, inwards, &mut new).await;
+            let reports = (prefix.as_deref(), &mut new[..]);
+            let unseen = self.show((endpoint, inwards), reports, (&mut is_shown, ends_at)).await;
             for (value, event) in &events {
                 if number(value).is_some_and(|id| known.contains(&id)) {
                     continue;
@@ -334,10 +335,8 @@ impl OzoneReader {
 
     /// Asks an Ozone as its administrator.
     async fn ask<T: DeserializeOwned>(&self, inwards: &OzoneInwards, url: Url) -> Result<T, NotRead> {
-        let credentials = STANDARD.encode(format!("admin:{}", inwards.password));
-        let credentials = HeaderValue::from_str(&format!("Basic {credentials}"));
-        let mut credentials = credentials.map_err(|_| NotRead::Answer("password_malformed".to_owned()))?;
-        credentials.set_sensitive(true);
+        let credentials = ozone_credentials(&inwards.password);
+        let credentials = credentials.ok_or_else(|| NotRead::Answer("password_malformed".to_owned()))?;
         let headers = HeaderMap::from_iter([(AUTHORIZATION, credentials)]);
         let body = self.client.get((url, headers), BODY_BYTES_MAX).await;
         let body = body.map_err(|why| NotRead::Answer(why.into_owned()))?;

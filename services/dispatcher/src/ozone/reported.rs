@@ -1,13 +1,14 @@
 //! Takes reports. A user's names a record and none of its blobs: what the record shows is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use reqwest::Url;
 use serde::Deserialize;
 use tocsin_model::{ContentHash, FamilyId, Milliseconds};
 use tocsin_store::{Endpoint, OzoneReport, ReportTaken, ReportedBlob, ReportedFamily, StoreError};
 
-use super::event::{Meaning, NO_CONTENT, OzoneEvent, prefix};
+use super::event::{Meaning, NO_CONTENT, OzoneEvent};
 use super::report::{Report, is_record};
 use super::telemetry::{EventTaken, NotReadOn};
 use super::{NotRead, OzoneReader, latest_time};
@@ -46,32 +47,34 @@ struct BlobView {
 }
 
 impl OzoneReader {
-    /// Asks once what the records show of which reports say nothing more, and says it with the reports; which of them wait for it still.
+    /// Asks once what the records show of which reports say nothing more, and says it with the reports; which of them wait for it still. Of an Ozone that did
+    /// not say it in this read nothing more is asked, nor of any when the read ends.
     pub(super) async fn show(
         &self,
-        endpoint: &Endpoint,
-        inwards: &OzoneInwards,
-        events: &mut [&mut OzoneEvent],
+        (endpoint, inwards): (&Endpoint, &OzoneInwards),
+        (prefix, events): (Option<&str>, &mut [&mut OzoneEvent]),
+        (is_shown, ends_at): (&mut bool, Instant),
     ) -> BTreeSet<i64> {
-        let collection = inwards.collection.as_deref();
-        let prefix = collection.map(|collection| prefix(&inwards.subject, collection));
         let unseen = |event: &OzoneEvent| {
             let is_unseen = event.subject_blob_cids.is_empty()
-                && inwards.taking.meaning(event, prefix.as_deref()) == Meaning::Nothing(NO_CONTENT);
+                && inwards.taking.meaning(event, prefix) == Meaning::Nothing(NO_CONTENT);
             let (uri, cid) = (event.subject.uri.as_deref()?, event.subject.cid.as_deref()?);
             (is_unseen && is_record((uri, cid))).then(|| uri.to_owned())
         };
         let uris: BTreeSet<String> = events.iter().filter_map(|event| unseen(event)).collect();
         let uris: Vec<String> = uris.into_iter().collect();
-        let (mut views, mut is_said) = (BTreeMap::new(), true);
+        let mut views = BTreeMap::new();
         for uris in uris.chunks(RECORDS_PER_REQUEST) {
+            *is_shown &= Instant::now() < ends_at;
+            if !*is_shown {
+                break;
+            }
             match self.records(inwards, uris).await {
                 Ok(records) => views.extend(records.into_iter().map(|record| (record.uri.clone(), record))),
                 Err(why) => {
                     let endpoint = &endpoint.name;
                     NotReadOn { endpoint, why: &why }.emit(&self.metrics);
-                    is_said = false;
-                    break;
+                    *is_shown = false;
                 }
             }
         }
@@ -87,7 +90,7 @@ impl OzoneReader {
                     let blobs = view.blobs.iter().map(|blob| &blob.cid);
                     event.subject_blob_cids = blobs.chain(&view.blob_cids).cloned().collect();
                 }
-                None if !is_said && is_new => {
+                None if !*is_shown && is_new => {
                     waiting.insert(event.id);
                 }
                 _ => {}

@@ -83,7 +83,7 @@ impl NotReadOn<'_> {
         tracing::warn!(
             endpoint = %self.endpoint,
             error = tocsin_runtime::roles::chain(self.why),
-            "decisions made in Ozone were not read on; they are asked for again"
+            "what happened in Ozone was not read on; it is asked for again"
         );
     }
 }

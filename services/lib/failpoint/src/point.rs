@@ -150,34 +150,8 @@ impl FailPoint {
         FailPoint::WeighingsAppended,
     ];
 
-    /// Those of the dispatcher, in the order in which its work comes to them.
-    pub const DISPATCHER: [FailPoint; 25] = [
-        FailPoint::PartiesAppended,
-        FailPoint::AlertsApplied,
-        FailPoint::AlertPositionsCommitted,
-        FailPoint::CaseClaimed,
-        FailPoint::CommandStored,
-        FailPoint::NoticeStored,
-        FailPoint::AppealStored,
-        FailPoint::NoticesEscalated,
-        FailPoint::OutboxTaken,
-        FailPoint::DecisionsAppended,
-        FailPoint::DecisionsAcknowledged,
-        FailPoint::MembersTold,
-        FailPoint::CaseCarried,
-        FailPoint::BelongingsNoted,
-        FailPoint::MembersHeard,
-        FailPoint::UnconfirmedTold,
-        FailPoint::DeliveriesTaken,
-        FailPoint::DeliveriesSent,
-        FailPoint::DeliveriesSettled,
-        FailPoint::ClaimedElsewhere,
-        FailPoint::OzoneEventTaken,
-        FailPoint::OzoneEventNoted,
-        FailPoint::WatchListAppended,
-        FailPoint::CalibrationAppended,
-        FailPoint::WeighingsAppended,
-    ];
+    /// Those of the dispatcher, in the order in which its work comes to them: the last of all.
+    pub const DISPATCHER: &[FailPoint] = FailPoint::ALL.split_at(FailPoint::PartiesAppended as usize).1;
 
     /// The name in [`ALL`](FailPoint::ALL)'s order, as an environment variable and a trace spell it.
     pub fn name(self) -> &'static str {

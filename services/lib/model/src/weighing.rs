@@ -50,7 +50,7 @@ pub struct EvidenceCount {
 /// records the one of the highest number counts, so one that comes twice, or behind a later one, changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weighing {
-    /// Its number, from 1: that of the overturned family. A later record has a higher one, of whatever team.
+    /// Its number, from 1: that of the last overturned family that it counts. A later record has a higher one, of whatever team.
     pub number: u64,
     /// Whose: what the team may see. Never [`Scope::All`], which is nobody's.
     pub scope: Scope,

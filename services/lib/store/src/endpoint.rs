@@ -278,34 +278,24 @@ impl Store {
         let failed = StoreError::database("change an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        let sql = "SELECT target, settings FROM endpoints WHERE endpoint = $1";
-        let rows = transaction
-            .fetch(sql, &[endpoint.as_str().into()])
-            .await
-            .map_err(&failed)?;
-        found(endpoint, rows.len() as u64)?;
-        let is_moved = rows
-            .first()
-            .map(|row| row.text("target"))
-            .transpose()
-            .map_err(&failed)?
-            .as_deref()
-            != Some(target);
+        let sql = "SELECT target, settings, kind FROM endpoints WHERE endpoint = $1";
+        let rows = transaction.fetch(sql, &[endpoint.as_str().into()]).await;
+        let rows = rows.map_err(&failed)?;
+        let Some(row) = rows.first() else {
+            return found(endpoint, 0);
+        };
         let text = serde_json::to_string(settings).expect("a map of text is always JSON");
-        let former = rows
-            .first()
-            .map(|row| row.text("settings"))
-            .transpose()
-            .map_err(&failed)?;
-        let did_take = OzoneTold::of(former.as_deref().unwrap_or_default()).takes();
+        let is_moved = row.text("target").map_err(&failed)? != target;
+        let is_ozone = row.integer("kind").map_err(&failed)? == EndpointKind::Ozone as i64;
+        let did_take = OzoneTold::of(&row.text("settings").map_err(&failed)?).takes();
         let begins = is_moved || (!did_take && OzoneTold::of(&text).takes());
         let values = [endpoint.as_str().into(), target.into(), text.into()];
         let sql = "UPDATE endpoints SET target = $2, settings = $3 WHERE endpoint = $1";
         transaction.execute(sql, &values).await.map_err(&failed)?;
-        if is_moved {
+        if is_ozone && is_moved {
             crate::ozone::forget_former(&mut transaction, endpoint, now).await?;
         }
-        if begins {
+        if is_ozone && begins {
             crate::ozone::begin_anew(&mut transaction, endpoint, now).await?;
         }
         let names: Vec<&str> = settings.keys().map(String::as_str).collect();

@@ -79,13 +79,8 @@ impl Store {
         if !is_target(&mut transaction, endpoint).await? {
             return transaction.rollback().await.map_err(&failed);
         }
-        transaction
-            .execute(
-                "INSERT INTO ozone_events (endpoint, event, outcome, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
-                &[endpoint.0.as_str().into(), event.into(), outcome.into(), created_at.unwrap_or(now).into()],
-            )
-            .await
-            .map_err(&failed)?;
+        let at = created_at.unwrap_or(now);
+        note(&mut transaction, endpoint.0, (event, at), outcome).await?;
         transaction.commit().await.map_err(&failed)
     }
 
@@ -198,4 +193,24 @@ pub(crate) async fn begin_anew(
                ON CONFLICT (endpoint) DO UPDATE SET read_through = excluded.read_through, begun_at = excluded.begun_at";
     let begun = transaction.execute(sql, &[endpoint.as_str().into(), now.into()]).await;
     begun.map(drop).map_err(StoreError::database("begin to read an Ozone"))
+}
+
+/// Notes what became of an event that was created then; whether nothing was noted of it before.
+pub(crate) async fn note(
+    transaction: &mut Transaction,
+    endpoint: &Name,
+    (event, created_at): (i64, Timestamp),
+    outcome: &str,
+) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO ozone_events (endpoint, event, outcome, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING";
+    let values = [
+        endpoint.as_str().into(),
+        event.into(),
+        outcome.into(),
+        created_at.into(),
+    ];
+    let noted = transaction.execute(sql, &values).await;
+    noted
+        .map(|rows| rows > 0)
+        .map_err(StoreError::database("note an event of Ozone"))
 }

@@ -8,7 +8,7 @@ use tocsin_model::{ContentHash, FamilyId, Name, Timestamp};
 use crate::cases::{Step, update, write_step};
 use crate::database::Transaction;
 use crate::notices::{case_of_family, unmerged};
-use crate::ozone::is_target;
+use crate::ozone::{is_target, note};
 use crate::ozone_subjects::{Kept, OzoneRecord, ReportedBlob, keep_subject, tell_standing};
 use crate::{About, Store, StoreError};
 
@@ -159,20 +159,10 @@ impl Store {
             (false, _) => ReportTaken::Opened(cases),
         };
         let (event, created_at) = report.event;
-        let noted = transaction
-            .execute(
-                "INSERT INTO ozone_events (endpoint, event, outcome, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (endpoint, event) DO NOTHING",
-                &[
-                    report.endpoint.0.as_str().into(),
-                    event.into(),
-                    taken.name().into(),
-                    created_at.unwrap_or(now).into(),
-                ],
-            )
-            .await
-            .map_err(&failed)?;
+        let event = (event, created_at.unwrap_or(now));
+        let is_new = note(transaction, report.endpoint.0, event, taken.name()).await?;
         // Another dispatcher was first: nothing of this stays.
-        Ok(if noted == 0 { ReportTaken::Known } else { taken })
+        Ok(if is_new { taken } else { ReportTaken::Known })
     }
 }
 

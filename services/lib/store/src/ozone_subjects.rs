@@ -186,7 +186,7 @@ async fn tell(
         let mut due_at = due_at;
         for subject in &kept {
             if let Some(former) = subject.told {
-                let event = format!("{:032x}", subject_event(former, uri));
+                let event = format!("{:032x}", subject_event(former, endpoint, uri));
                 due_at = due_at.max(supersede(transaction, &event, now).await?);
             }
             let sql = "UPDATE ozone_subjects SET told_before = told_decision, told_decision = $4 WHERE case_id = $1 AND endpoint = $2 AND uri = $3";
@@ -210,7 +210,7 @@ async fn tell(
             cid: first.record.cid.clone(),
             blobs: blobs.into_iter().collect(),
         };
-        let event = ToldSubject::of(told, subject);
+        let event = ToldSubject::of(told, endpoint, subject);
         readers
             .tell_subject(transaction, (endpoint, &event), (now, due_at))
             .await?;
@@ -226,11 +226,12 @@ pub(crate) async fn withdraw_subjects(
 ) -> Result<bool, StoreError> {
     let failed = StoreError::database("take back what was reported");
     let id = format!("{:032x}", decision.0);
-    let sql = "SELECT DISTINCT uri, told_before FROM ozone_subjects WHERE told_decision = $1";
+    let sql = "SELECT DISTINCT endpoint, uri, told_before FROM ozone_subjects WHERE told_decision = $1";
     let rows = transaction.fetch(sql, &[id.as_str().into()]).await.map_err(&failed)?;
     for row in &rows {
         let uri = row.text("uri").map_err(&failed)?;
-        let event: [Value; 1] = [format!("{:032x}", subject_event(decision, &uri)).into()];
+        let endpoint = endpoint(row)?;
+        let event: [Value; 1] = [format!("{:032x}", subject_event(decision, &endpoint, &uri)).into()];
         let untried = "DELETE FROM deliveries WHERE event_id = $1 AND state = 1 AND attempts = 0";
         transaction.execute(untried, &event).await.map_err(&failed)?;
         let tried = "SELECT 1 FROM deliveries WHERE event_id = $1";
@@ -240,7 +241,12 @@ pub(crate) async fn withdraw_subjects(
         let event_row = "DELETE FROM delivery_events WHERE event_id = $1";
         transaction.execute(event_row, &event).await.map_err(&failed)?;
         if let Some(before) = decision_if_any(&row.text("told_before").map_err(&failed)?)? {
-            restore(transaction, &format!("{:032x}", subject_event(before, &uri)), now).await?;
+            restore(
+                transaction,
+                &format!("{:032x}", subject_event(before, &endpoint, &uri)),
+                now,
+            )
+            .await?;
         }
     }
     let sql = "UPDATE ozone_subjects SET told_decision = told_before, told_before = '' WHERE told_decision = $1";
@@ -293,7 +299,12 @@ pub(crate) async fn forget_subjects(
     for row in transaction.fetch(sql, &name).await.map_err(&failed)? {
         let uri = row.text("uri").map_err(&failed)?;
         if let Some(told) = decision_if_any(&row.text("told_decision").map_err(&failed)?)? {
-            supersede(transaction, &format!("{:032x}", subject_event(told, &uri)), now).await?;
+            supersede(
+                transaction,
+                &format!("{:032x}", subject_event(told, endpoint, &uri)),
+                now,
+            )
+            .await?;
         }
     }
     let sql = "DELETE FROM ozone_subjects WHERE endpoint = $1";
@@ -423,7 +434,7 @@ fn subject(row: &Row) -> Result<Subject, StoreError> {
     let blobs: Option<Vec<ReportedBlob>> = stored.blobs.into_iter().map(blob).collect();
     Ok(Subject {
         case: text("case_id")?.parse().map_err(|_| malformed())?,
-        endpoint: text("endpoint")?.parse().map_err(|_| malformed())?,
+        endpoint: endpoint(row)?,
         record: OzoneRecord {
             uri: text("uri")?,
             cid: stored.cid,
@@ -431,6 +442,12 @@ fn subject(row: &Row) -> Result<Subject, StoreError> {
         blobs: blobs.ok_or_else(malformed)?,
         told: decision_if_any(&text("told_decision")?)?,
     })
+}
+
+fn endpoint(row: &Row) -> Result<Name, StoreError> {
+    let name = row.text("endpoint");
+    let name = name.map_err(StoreError::database("read what was reported"))?;
+    name.parse().map_err(|_| StoreError::Malformed { field: "endpoint" })
 }
 
 fn decision_if_any(text: &str) -> Result<Option<DecisionId>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tocsin_model::{DecisionId, KeyId, ToldDecision, Verdict};
+use tocsin_model::{DecisionId, KeyId, Name, ToldDecision, Verdict};
 
 use crate::digest_id;
 
@@ -21,7 +21,7 @@ pub struct OzoneSubject {
 /// A decision, for something that was reported in an Ozone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToldSubject {
-    /// The event's identity: follows from the decision and the subject.
+    /// The event's identity: follows from the decision, the endpoint and the subject.
     pub id: u128,
     /// The decision.
     pub told: ToldDecision,
@@ -35,9 +35,9 @@ pub struct ToldSubject {
 pub(crate) struct OzoneTold(BTreeMap<String, String>);
 
 impl ToldSubject {
-    pub(crate) fn of(told: &ToldDecision, subject: OzoneSubject) -> ToldSubject {
+    pub(crate) fn of(told: &ToldDecision, endpoint: &Name, subject: OzoneSubject) -> ToldSubject {
         ToldSubject {
-            id: subject_event(told.decision.id, &subject.uri),
+            id: subject_event(told.decision.id, endpoint, &subject.uri),
             told: told.clone(),
             subject,
             violates_elsewhere: false,
@@ -72,9 +72,10 @@ impl OzoneTold {
     }
 }
 
-/// The event that tells a subject of a decision: the same whenever, and however often, it is made.
-pub(crate) fn subject_event(decision: DecisionId, uri: &str) -> u128 {
-    digest_id(&format!("tocsin ozone subject\0{:032x}\0{uri}", decision.0))
+/// The event that tells a subject of a decision in the Ozone of an endpoint: the same whenever, and however often, it is made. Of two Ozones that know the
+/// same record each has its own.
+pub(crate) fn subject_event(decision: DecisionId, endpoint: &Name, uri: &str) -> u128 {
+    digest_id(&format!("tocsin ozone subject\0{:032x}\0{endpoint}\0{uri}", decision.0))
 }
 
 #[cfg(test)]
@@ -102,10 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_of_one_decision_and_one_subject() {
-        let event = |decision, uri| subject_event(DecisionId(decision), uri);
-        assert_eq!(event(1, "at://a"), event(1, "at://a"));
-        assert_ne!(event(1, "at://a"), event(2, "at://a"));
-        assert_ne!(event(1, "at://a"), event(1, "at://b"));
+    fn an_event_is_of_one_decision_one_ozone_and_one_subject() {
+        let event = |decision, endpoint: &str, uri| {
+            let endpoint = endpoint.parse().unwrap();
+            subject_event(DecisionId(decision), &endpoint, uri)
+        };
+        let one = event(1, "ozone", "at://a");
+        assert_eq!(one, event(1, "ozone", "at://a"));
+        for another in [
+            event(2, "ozone", "at://a"),
+            event(1, "other", "at://a"),
+            event(1, "ozone", "at://b"),
+        ] {
+            assert_ne!(one, another);
+        }
     }
 }

@@ -118,6 +118,25 @@ impl Store {
         Ok(held > 0)
     }
 
+    /// A transaction of the one that [`Store::hold_calibrator`] names, and the database's time; `None` when `holder` is not that one any more. The row is
+    /// changed so that it is locked: two at once do not give out one number.
+    pub(crate) async fn begin_as_calibrator(
+        &self,
+        holder: &str,
+        what: &'static str,
+    ) -> Result<Option<(Transaction, Timestamp)>, StoreError> {
+        let failed = StoreError::database(what);
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let sql = "UPDATE calibrator SET holder = holder WHERE holder = $1 AND held_until > $2";
+        let held = transaction.execute(sql, &[holder.into(), now.into()]).await;
+        if held.map_err(&failed)? == 0 {
+            transaction.rollback().await.map_err(&failed)?;
+            return Ok(None);
+        }
+        Ok(Some((transaction, now)))
+    }
+
     /// Since when episodes are observed: `now`, by the log's ticks, when this is asked for the first time.
     ///
     /// # Errors
@@ -144,21 +163,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn add_calibration(&self, holder: &str, made: Threshold) -> Result<Option<Calibration>, StoreError> {
-        let failed = StoreError::database("write a calibration");
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        // The row is changed so that it is locked: two calibrators at once do not get one number.
-        let holds = transaction
-            .execute(
-                "UPDATE calibrator SET holder = holder WHERE holder = $1 AND held_until > $2",
-                &[holder.into(), now.into()],
-            )
-            .await
-            .map_err(&failed)?;
-        if holds == 0 {
-            transaction.rollback().await.map_err(&failed)?;
+        let what = "write a calibration";
+        let Some((mut transaction, _)) = self.begin_as_calibrator(holder, what).await? else {
             return Ok(None);
-        }
+        };
+        let failed = StoreError::database(what);
         let rows = transaction
             .fetch("SELECT COALESCE(max(number), 0) AS number FROM calibrations", &[])
             .await

@@ -1,6 +1,5 @@
 //! Who is told of an event, and the deliveries that it becomes.
 
-use sha2::{Digest as _, Sha256};
 use tocsin_casework::{Team, concerns};
 use tocsin_model::{Alert, KeyId, Name, Timestamp, ToldDecision};
 
@@ -9,7 +8,7 @@ use crate::endpoint::{DeliveryEventKind, Reader, open_endpoints};
 use crate::ozone_told::OzoneTold;
 use crate::{
     EndpointKind, IncidentMessage, StoreError, ToldAppeal, ToldMembers, ToldNotice, ToldSubject, Unconfirmed,
-    alert_json, decision_json,
+    alert_json, decision_json, digest_id,
 };
 
 /// The endpoints that an event may go to, read once in a transaction.
@@ -180,6 +179,8 @@ impl Readers {
 }
 
 fn delivery_id(endpoint: &Name, event_id: &str) -> String {
-    let digest = Sha256::digest(format!("tocsin delivery\0{endpoint}\0{event_id}"));
-    hex::encode(&digest[..16])
+    format!(
+        "{:032x}",
+        digest_id(&format!("tocsin delivery\0{endpoint}\0{event_id}"))
+    )
 }

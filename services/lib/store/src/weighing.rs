@@ -29,21 +29,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn weigh_overturned(&self, holder: &str, at: Timestamp) -> Result<usize, StoreError> {
-        let failed = StoreError::database("weigh what was overturned");
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        // The row is changed so that it is locked: two at once do not give out one number.
-        let holds = transaction
-            .execute(
-                "UPDATE calibrator SET holder = holder WHERE holder = $1 AND held_until > $2",
-                &[holder.into(), now.into()],
-            )
-            .await
-            .map_err(&failed)?;
-        if holds == 0 {
-            transaction.rollback().await.map_err(&failed)?;
+        let what = "weigh what was overturned";
+        let Some((mut transaction, now)) = self.begin_as_calibrator(holder, what).await? else {
             return Ok(0);
-        }
+        };
+        let failed = StoreError::database(what);
         let sql = "SELECT sequence, team FROM overturned_families WHERE published = 0 AND number IS NULL ORDER BY sequence LIMIT $1";
         let limit = [i64::from(WEIGHINGS_MAX).into()];
         let rows = transaction.fetch(sql, &limit).await.map_err(&failed)?;

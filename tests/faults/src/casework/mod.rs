@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use serde_json::json;
-use tocsin::serve::{Role, open_log, open_store};
+use tocsin::serve::{Role, open_store};
 use tocsin_casework::Team;
 use tocsin_dispatcher::{check_endpoint, new_signing_secret};
 use tocsin_failpoint::FailPoint;
@@ -57,7 +57,7 @@ const ALPHA_PLATFORM: &str = "alpha-video";
 /// Whoever is not told of a removal for so long is reminded twice.
 const LONG_AGO: Milliseconds = Milliseconds::from_minutes(31);
 
-/// A team, and how it works.
+/// The keys of those who work, and the teams.
 struct Desks {
     coordinators: String,
     alpha: String,
@@ -142,8 +142,9 @@ fn times(point: FailPoint, random: &mut SmallRng) -> u32 {
         | FailPoint::DecisionsAppended
         | FailPoint::DecisionsAcknowledged
         | FailPoint::MembersTold
-        | FailPoint::AppealStored
         | FailPoint::MembersHeard => random.random_range(1..=2),
+        // The claim is the first, the answer the second.
+        FailPoint::AppealStored => 2,
         _ => 1,
     }
 }
@@ -166,9 +167,7 @@ pub async fn play(brokers: &Brokers, place: Place<'_>, random: &mut SmallRng, po
     ];
     let site = Site::with(&ground, Time::Live, PARTITIONS, &settings).await?;
     let log = tokio::task::block_in_place(|| site.log()).context("make the topics")?;
-    tokio::task::block_in_place(|| drop(log));
     brokers.whole().await?;
-    let log = tokio::task::block_in_place(|| open_log(&site.config()?).context("reach the log"))?;
     let outside = Outside::start().await?;
     let desks = desks(&site, &outside).await?;
     let mut desk = Desk::open(place, &site, (point, times))?;
@@ -308,13 +307,7 @@ async fn work(
 
     order(desk, desks, &contents.alone[0]).await?;
     decided_elsewhere(desk, (desks, outside), contents).await?;
-    for (key, team) in [
-        (&desks.coordinators, "coordinators"),
-        (&desks.alpha, ALPHA),
-        (&desks.beta, BETA),
-    ] {
-        desk.clear_queue(key, desks.number(team)).await?;
-    }
+    clear_queues(desk, desks).await?;
     // Members come to decided families, and in the end one that gives the family its own id.
     contents.join(log, FIRST_MEMBERS..MEMBERS - 1).await?;
     taken_out(desk, desks, contents).await?;
@@ -327,6 +320,12 @@ async fn work(
     })
     .await?;
     // What was decided otherwise in both is disputed, and what spreads on comes back.
+    clear_queues(desk, desks).await?;
+    Ok(())
+}
+
+/// Everybody decides what waits for them.
+async fn clear_queues(desk: &mut Desk<'_>, desks: &Desks) -> Result<()> {
     for (key, team) in [
         (&desks.coordinators, "coordinators"),
         (&desks.alpha, ALPHA),
@@ -367,7 +366,7 @@ async fn decided_elsewhere(
         .await?;
         outside.take_down(&family, &format!("taken down: {family}"));
     }
-    let sql = "SELECT count(*) FROM decisions WHERE rationale LIKE 'taken down: %'";
+    let sql = "SELECT count(*) FROM decisions d JOIN cases c ON c.case_id = d.case_id WHERE d.rationale LIKE 'taken down: %' AND c.team = $1";
     desk.until("what was decided in the Ozone is decided", async |desk| {
         Ok(desk.count(sql, desks.number(BETA)).await? >= FAMILIES as i64)
     })

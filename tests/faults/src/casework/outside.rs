@@ -1,6 +1,6 @@
 //! Who is told: webhooks that keep every request, and an Ozone in which somebody decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -39,6 +39,8 @@ struct Kept {
     /// By the path of the webhook.
     came: BTreeMap<String, Vec<Came>>,
     ozone: Vec<Value>,
+    /// Deliveries that came to the Ozone.
+    told: BTreeSet<String>,
 }
 
 /// A server for all of them. It ends with the runtime.
@@ -88,6 +90,11 @@ impl Outside {
         self.add(ANNA, &event, &record(family));
     }
 
+    /// The ids of deliveries that came to the Ozone.
+    pub fn told(&self) -> BTreeSet<String> {
+        self.kept().told.clone()
+    }
+
     fn add(&self, by: &str, event: &Value, subject: &Value) {
         let mut kept = self.kept();
         let id = kept.ozone.len() + 1;
@@ -125,6 +132,8 @@ async fn receive(State(outside): State<Outside>, uri: Uri, headers: HeaderMap, b
 async fn emit_event(State(outside): State<Outside>, Json(body): Json<Value>) -> Json<Value> {
     let by = body["createdBy"].as_str().unwrap_or_default().to_owned();
     outside.add(&by, &body["event"], &body["subject"]);
+    let delivery = body["externalId"].as_str().unwrap_or_default().to_owned();
+    outside.kept().told.insert(delivery);
     Json(json!({}))
 }
 

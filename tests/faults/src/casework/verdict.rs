@@ -7,26 +7,20 @@ use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tocsin_log::{Record, SharedLog};
-use tocsin_model::{Alert, ContentId, Scope};
+use tocsin_model::{Alert, Scope};
 use tocsin_tests::records::records;
 use tocsin_tests::site::{ALPHA, BETA};
-use tocsin_wire::{alert, decision, topics};
+use tocsin_wire::{SightingsRecord, alert, decision, topics};
 
 use super::desk::Desk;
 use super::outside::Outside;
 use super::{Contents, Desks, FAMILIES, TAKEN_OUT, id};
 use crate::world::Outcome;
 
-/// What is found wrong, and what is counted.
-struct Found {
-    wrong: Vec<String>,
-    figures: BTreeMap<&'static str, f64>,
-}
-
-impl Found {
+impl Outcome {
     fn is(&mut self, holds: bool, wrong: impl FnOnce() -> String) {
         if !holds {
-            self.wrong.push(wrong());
+            self.violations.push(wrong());
         }
     }
 
@@ -57,26 +51,21 @@ pub async fn judge(
     settled(desk, log).await?;
     members_told(desk, desks, contents).await?;
     settled(desk, log).await?;
-    let mut found = Found {
-        wrong: Vec::new(),
-        figures: BTreeMap::new(),
-    };
+    let mut found = Outcome::default();
     let alerts = alerts(log)?;
     cases(&mut found, desk, (desks, contents), &alerts).await?;
     decisions(&mut found, desk, desks, log).await?;
     deliveries(&mut found, desk, (desks, outside), (&alerts, log)).await?;
-    members(&mut found, outside)?;
+    members(&mut found, desk, (desks, outside), contents).await?;
+    weighings(&mut found, log)?;
     for (figure, value) in [
         ("requests_sent_again", desk.unanswered as f64),
         ("alerts", alerts.len() as f64),
-        ("violations", found.wrong.len() as f64),
     ] {
         found.figures.insert(figure, value);
     }
-    Ok(Outcome {
-        violations: found.wrong,
-        figures: found.figures,
-    })
+    found.add(Vec::new());
+    Ok(found)
 }
 
 /// Waits until all alerts are applied, and the outbox, the fan-out, the watch list and all deliveries are done.
@@ -98,7 +87,11 @@ async fn settled(desk: &mut Desk<'_>, log: &SharedLog) -> Result<()> {
     settled.with_context(|| format!("left over: {left}"))
 }
 
-const ON_ITS_WAY: [(&str, &str); 5] = [
+const ON_ITS_WAY: [(&str, &str); 6] = [
+    (
+        "weighings",
+        "SELECT count(*) FROM overturned_families WHERE published = 0",
+    ),
     ("decisions", "SELECT count(*) FROM decision_outbox"),
     ("decisions to tell members of", "SELECT count(*) FROM decision_fans"),
     ("deliveries", "SELECT count(*) FROM deliveries WHERE state = 1"),
@@ -123,7 +116,7 @@ fn alerts(log: &SharedLog) -> Result<BTreeMap<String, Alert>> {
 
 /// Every team has one case of each content that rang and of nothing else, and each alert was applied once.
 async fn cases(
-    found: &mut Found,
+    found: &mut Outcome,
     desk: &Desk<'_>,
     (desks, contents): (&Desks, &Contents),
     alerts: &BTreeMap<String, Alert>,
@@ -136,15 +129,14 @@ async fn cases(
         let case = text(row, 0)?;
         found.is(cases.insert(case.clone()), || format!("cases: {case} twice"));
     }
-    let rung = contents.ringing().into_iter().map(|url| id(url).to_string());
-    let wanted = rung.flat_map(|family| {
+    let rung: BTreeSet<String> = contents.ringing().into_iter().map(|url| id(url).to_string()).collect();
+    let wanted = rung.iter().flat_map(|family| {
         let numbers = desks.teams.values().map(|team| team.to_number());
         numbers.map(|team| format!("{team} {family}")).collect::<Vec<_>>()
     });
     let wanted: BTreeSet<String> = wanted.collect();
     found.same("cases", &cases, &wanted);
     let of_alerts: BTreeSet<String> = alerts.values().map(|alert| alert.family.to_string()).collect();
-    let rung: BTreeSet<String> = contents.ringing().into_iter().map(|url| id(url).to_string()).collect();
     found.same("families of alerts", &of_alerts, &rung);
     let escalations = "SELECT count(*) FROM case_history WHERE kind = 'notice_overdue'";
     let count = desk.count(escalations, 0).await?;
@@ -154,7 +146,7 @@ async fn cases(
 }
 
 /// What was acknowledged stands once, what stands was sent, and all of it is on the log.
-async fn decisions(found: &mut Found, desk: &Desk<'_>, desks: &Desks, log: &SharedLog) -> Result<()> {
+async fn decisions(found: &mut Outcome, desk: &Desk<'_>, desks: &Desks, log: &SharedLog) -> Result<()> {
     let rows = desk
         .rows("SELECT d.decision_id, d.case_id, d.rationale, c.team FROM decisions d JOIN cases c ON c.case_id = d.case_id")
         .await?;
@@ -232,13 +224,13 @@ type Given = BTreeMap<String, BTreeSet<(String, Vec<u8>)>>;
 
 /// Each event is one delivery of each endpoint, and came there: again under the same id, or not at all.
 async fn deliveries(
-    found: &mut Found,
+    found: &mut Outcome,
     desk: &Desk<'_>,
     (desks, outside): (&Desks, &Outside),
     (alerts, log): (&BTreeMap<String, Alert>, &SharedLog),
 ) -> Result<()> {
     let rows = desk
-        .rows("SELECT d.endpoint, d.event_id, d.delivery_id, d.state, e.kind FROM deliveries d JOIN delivery_events e ON e.event_id = d.event_id")
+        .rows("SELECT endpoint, event_id, delivery_id, state FROM deliveries")
         .await?;
     let mut kept: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for row in &rows {
@@ -303,6 +295,16 @@ async fn deliveries(
         &of.keys().cloned().collect(),
     );
     expected(found, desk, (desks, ALPHA), (&of, alerts)).await?;
+    let (of, told) = (kept.remove("beta-ozone").unwrap_or_default(), outside.told());
+    let beta = desks.teams[BETA].scope();
+    for (alert, _) in alerts
+        .iter()
+        .filter(|(_, alert)| [Scope::All, beta].contains(&alert.scope))
+    {
+        found.is(of.get(alert).is_some_and(|delivery| told.contains(delivery)), || {
+            format!("deliveries: {alert} did not come to the Ozone")
+        });
+    }
     found.figures.insert("deliveries", came as f64);
     found.figures.insert("deliveries_came_again", came_again as f64);
     Ok(())
@@ -310,7 +312,7 @@ async fn deliveries(
 
 /// Every alert that a team may see and every decision of its own is among the events of an endpoint of it.
 async fn expected(
-    found: &mut Found,
+    found: &mut Outcome,
     desk: &Desk<'_>,
     (desks, team): (&Desks, &str),
     (of, alerts): (&BTreeMap<String, String>, &BTreeMap<String, Alert>),
@@ -338,34 +340,79 @@ async fn expected(
     Ok(())
 }
 
-/// No member was told of one decision by two events.
-fn members(found: &mut Found, outside: &Outside) -> Result<()> {
-    let mut told: BTreeMap<(&str, String, String), String> = BTreeMap::new();
+/// No member was told of one decision by two events, and every member that the store says was told of what stands was.
+async fn members(
+    found: &mut Outcome,
+    desk: &Desk<'_>,
+    (desks, outside): (&Desks, &Outside),
+    contents: &Contents,
+) -> Result<()> {
+    let mut told_by: BTreeMap<(&str, String, String), String> = BTreeMap::new();
     for endpoint in ["coordinators", ALPHA] {
-        let came = outside.came(&format!("/{endpoint}"));
-        for request in came.iter().filter(|came| came.kind == "tocsin.decision.members") {
+        let mut came = BTreeSet::new();
+        let requests = outside.came(&format!("/{endpoint}"));
+        for request in requests.iter().filter(|came| came.kind == "tocsin.decision.members") {
             let document: Value = serde_json::from_slice(&request.body).context("an event is JSON")?;
-            // What was told again because copies came again is no doubling.
-            if document["automated"] == Value::Bool(true) {
-                continue;
-            }
+            let decision = document["decision"]["id"].as_str().context("a decision has an id")?;
             let members = document["members"].as_array().context("members are a list")?;
             for member in members {
-                let of = (
-                    endpoint,
-                    document["decision"]["id"].to_string(),
-                    member["content"].to_string(),
-                );
-                let before = told.insert(of.clone(), request.event.clone());
+                let content = member["content"].as_str().context("a member has an id")?;
+                came.insert((decision.to_owned(), content.to_owned()));
+                // What was told again because copies came again is no doubling.
+                if document["automated"] == Value::Bool(true) {
+                    continue;
+                }
+                let of = (endpoint, decision.to_owned(), content.to_owned());
+                let before = told_by.insert(of.clone(), request.event.clone());
                 found.is(before.is_none_or(|before| before == request.event), || {
                     format!("members: {of:?} was told by two events")
                 });
             }
         }
+        for family in &contents.families {
+            let sql = format!(
+                "SELECT m.decision_id, m.content {}",
+                told_of_what_stands(family, desks.number(endpoint))
+            );
+            for row in desk.rows(&sql).await? {
+                let of = (text(&row, 0)?, text(&row, 1)?);
+                found.is(came.contains(&of), || format!("members: {endpoint} never heard {of:?}"));
+            }
+        }
     }
-    found.is(!told.is_empty(), || "members: nobody was told of any".to_owned());
-    found.figures.insert("members_told", told.len() as f64);
+    found.is(!told_by.is_empty(), || "members: nobody was told of any".to_owned());
+    found.figures.insert("members_told", told_by.len() as f64);
     Ok(())
+}
+
+/// The key groups are told once what the appeal says of its evidence: again as the same record, or not at all.
+fn weighings(found: &mut Outcome, log: &SharedLog) -> Result<()> {
+    let mut said = BTreeSet::new();
+    for record in records(log, topics::SIGHTINGS)? {
+        let value = record.value.context("a sighting has a value")?;
+        if matches!(SightingsRecord::decode(&value), Ok(SightingsRecord::Weighing(_))) {
+            said.insert(value);
+        }
+    }
+    found.is(said.len() == 1, || {
+        format!("weighings: {} different ones are on the log", said.len())
+    });
+    Ok(())
+}
+
+/// Members that stayed in a family.
+fn stayed(family: &[String]) -> Vec<String> {
+    let stayed = family.iter().enumerate().filter(|(place, _)| *place != TAKEN_OUT);
+    stayed.map(|(_, url)| format!("'{}'", id(url))).collect()
+}
+
+/// Those of them that a team was told of what stands, as a part of a statement.
+fn told_of_what_stands(family: &[String], team: i64) -> String {
+    format!(
+        "FROM member_decisions m JOIN cases c ON c.decision_id = m.decision_id AND c.merged_into IS NULL \
+         WHERE m.team = {team} AND c.team = {team} AND c.family IN ({0}) AND m.content IN ({0})",
+        stayed(family).join(", ")
+    )
 }
 
 /// Waits until every member of each family was told of what stands, by each team that decided.
@@ -376,15 +423,10 @@ async fn members_told(desk: &mut Desk<'_>, desks: &Desks, contents: &Contents) -
             untold.clear();
             for (name, team) in &desks.teams {
                 for family in &contents.families {
-                    let stayed = family.iter().enumerate().filter(|(place, _)| *place != TAKEN_OUT);
-                    let members: Vec<ContentId> = stayed.map(|(_, url)| id(url)).collect();
-                    let members: Vec<String> = members.iter().map(|id| format!("'{id}'")).collect();
-                    let sql = format!(
-                        "SELECT count(*) FROM member_decisions m JOIN cases c ON c.decision_id = m.decision_id AND c.merged_into IS NULL \
-                         WHERE m.team = $1 AND c.team = $1 AND c.family IN ({0}) AND m.content IN ({0})",
-                        members.join(", ")
-                    );
-                    let count = desk.count(&sql, team.to_number()).await?;
+                    let members = stayed(family);
+                    let team = team.to_number();
+                    let sql = format!("SELECT count(*) {}", told_of_what_stands(family, team));
+                    let count = desk.count(&sql, 0).await?;
                     if count != members.len() as i64 {
                         untold += &format!(" {name}: {count} of {}", members.len());
                     }

@@ -210,7 +210,7 @@ mod tests {
         let played = played
             .into_iter()
             .chain([FailPoint::OnwardSent])
-            .chain(FailPoint::DISPATCHER)
+            .chain(FailPoint::DISPATCHER.iter().copied())
             .collect::<BTreeSet<_>>();
         assert_eq!(played, FailPoint::ALL.into_iter().collect());
     }

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_casework::{Case, FamilyMember, Team};
-use tocsin_model::{
-    ContentHash, ContentId, Decision, DecisionId, FamilyId, Name, Opinion, Timestamp, ToldDecision, Verdict,
-};
+use tocsin_model::{ContentHash, ContentId, DecisionId, FamilyId, Name, Opinion, Timestamp, ToldDecision, Verdict};
 
 use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
 use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, ToldMembers};
+use crate::outbox::told_of;
 use crate::readers::Readers;
 use crate::watch::hold_opinions;
 use crate::{Store, StoreError};
@@ -257,16 +256,7 @@ async fn fan_out(
 /// The decision of a case as members are told of it: out, and undisputed.
 pub(super) fn standing(case: &Case, now: Timestamp) -> Option<ToldDecision> {
     let decision = case.decision_out(now).filter(|_| !case.is_disputed())?;
-    Some(ToldDecision {
-        decision: Decision {
-            id: decision.id,
-            family: case.family,
-            scope: case.team.scope(),
-            verdict: decision.ruling.verdict,
-            at: decision.decided_at,
-        },
-        grounds: decision.ruling.grounds.clone(),
-    })
+    Some(told_of(case, decision))
 }
 
 /// What a decision says in a bank: what is news, or disputed, is neither harmless nor what a bank is for.

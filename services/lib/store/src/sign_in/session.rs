@@ -143,12 +143,11 @@ impl Store {
         drop(place);
         // Only whoever has the secret keeps a session alive, and only by asking for something.
         let is_due = is_good && now.0.saturating_sub(seen_at) >= SEEN_TO.0;
-        match asked {
-            // A database that takes no writes just now refuses nobody who may read.
-            Asked::BySomebody if is_due && self.touch(id, now).await.is_ok() => {}
+        // A database that takes no writes just now refuses nobody who may read.
+        let is_noted = is_due && asked == Asked::BySomebody && self.touch(id, now).await.is_ok();
+        if is_due && !is_noted {
             // Not remembered, so that whoever asks next does keep it alive.
-            Asked::BySomebody | Asked::ByNobody if is_due => return Ok(Some(principal)),
-            Asked::BySomebody | Asked::ByNobody => {}
+            return Ok(Some(principal));
         }
         sessions.put(id, stored, principal.clone(), asked_at, generation);
         Ok(is_good.then_some(principal))
