@@ -18,7 +18,7 @@ use tocsin_runtime::{Readiness, Roles, Shutdown, http};
 use tocsin_store::{Clock, KeySubject, Role, Store};
 use tocsin_wire::{Names, SightingsRecord, topics};
 
-pub const WAIT_MAX: Duration = Duration::from_secs(20);
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub struct Bench {
     pub directory: tempfile::TempDir,
