@@ -18,8 +18,9 @@ use crate::measure::pipeline::now;
 
 /// Of each case there is one platform.
 const PLATFORMS: usize = 8;
-/// The last one has one case in so many.
+/// The last one has one case in so many, and about so many at the least: who asks for it is not to find all of them held.
 const RARE: usize = 500;
+const RARE_MIN: usize = 20;
 /// So many people claim, one after the other.
 const MODERATORS: usize = 200;
 /// How long a case is held at most: longer than its holder keeps it.
@@ -65,6 +66,7 @@ impl Queue {
         let low = ordered[ordered.len() / 4];
         let (mut cases, mut places) = (Vec::new(), HashMap::new());
         let mut opened = 0;
+        let is_rare = (1.0 / RARE as f64).max(RARE_MIN as f64 / flow.cases as f64).min(1.0);
         // Families that move stand anywhere among the others in the order of time.
         let step = flow.cases / moving.len();
         for lot in 0..flow.cases.div_ceil(LOT as usize) {
@@ -81,9 +83,9 @@ impl Queue {
                         still_priority(&mut random, (flow, moving.len()), &ordered, low),
                     ),
                 };
-                let platform = match random.random_range(0..RARE) {
-                    0 => PLATFORMS - 1,
-                    _ => random.random_range(0..PLATFORMS - 1),
+                let platform = match random.random_bool(is_rare) {
+                    true => PLATFORMS - 1,
+                    false => random.random_range(0..PLATFORMS - 1),
                 };
                 let mut alert = alert(about, priority, at);
                 alert.platforms = vec![PlatformFigures {
