@@ -6,9 +6,9 @@ use anyhow::{Context as _, ensure};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tocsin_casework::{CaseState, Filter, Team, UNREVIEWED_BELOW};
-use tocsin_model::{Algorithm, ContentHash, ContentId, Estimate, Milliseconds, Name, PlatformFigures, PlatformId};
-use tocsin_store::{KeySubject, QueueQuery, Store};
+use tocsin_casework::{Team, UNREVIEWED_BELOW};
+use tocsin_model::{Algorithm, ContentHash, ContentId, Estimate, FamilyId, Name, PlatformFigures, PlatformId};
+use tocsin_store::{KeySubject, Store};
 
 use super::Flow;
 use super::order::Known;
@@ -114,24 +114,15 @@ impl Queue {
             "{opened} of {} cases were opened",
             flow.cases
         );
-        let query = QueueQuery {
-            team: Team::Coordinators,
-            state: CaseState::Open,
-            filter: Filter::default(),
-            urgent_within: Milliseconds(0),
-            limit: QueueQuery::LIMIT_MAX,
-            after: None,
-        };
-        let best = store.queue(&query).await?.cases;
-        let is_moving = |family: &str| places.get(family).is_some_and(|place| cases[*place].moving.is_some());
-        let found = best.into_iter().find(|case| is_moving(&case.family.to_string()));
+        let moves = FamilyId(moving.first().context("some move")?.0);
+        let found = store.case_of_family(Team::Coordinators, moves).await?;
         store.close().await;
         Ok(Queue {
             keys,
             platforms,
             cases,
             places,
-            moving_case: found.context("what moves is among the best")?.id.to_string(),
+            moving_case: found.context("what moves has a case")?.id.to_string(),
         })
     }
 

@@ -191,6 +191,9 @@ pub(crate) async fn follow_cases(
     metrics: RankingMetrics,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    if let Err(error) = dispatcher.store.refresh_case_statistics().await {
+        StoreFailed { error: &error }.emit(&dispatcher.metrics);
+    }
     let mut followed = Followed::default();
     let mut walk = Walk {
         after: None,

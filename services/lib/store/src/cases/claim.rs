@@ -97,6 +97,24 @@ impl Store {
         }))
     }
 
+    /// Lets PostgreSQL count anew what the tables of cases hold, by which it plans how a claim is found. It does so by itself within minutes of a change,
+    /// but not at once where a database was restored or filled: until then a claim was found to read the whole queue (45 ms with 20,000 cases, where it
+    /// takes 0.05). SQLite plans without. A role that does not own the tables changes nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn refresh_case_statistics(&self) -> Result<(), StoreError> {
+        if self.database().has_one_writer() {
+            return Ok(());
+        }
+        let failed = StoreError::database("count what the tables of cases hold");
+        self.database()
+            .fetch("ANALYZE cases, case_history", &[])
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
     /// In a transaction of its own, so that claimers do not queue behind each other's claims; a claim that finds nothing counts too. What a
     /// crash of the database takes back of the count costs nothing.
     async fn count_claim_apart(&self, team: Team) -> Result<u64, StoreError> {
