@@ -114,6 +114,15 @@ impl Api {
         }
     }
 
+    /// How often the content of a URL was seen.
+    ///
+    /// # Errors
+    /// The API does not answer as it is described.
+    pub async fn counts(&self, key: &str, url: &str) -> Result<Value> {
+        self.read(key, "/v1/counts", &[("algorithm", "url"), ("value", url)])
+            .await
+    }
+
     /// All alerts of the reader's scope that are held, the oldest first.
     ///
     /// # Errors

@@ -129,8 +129,10 @@ impl Dispatcher {
         let figures = self.ranking.figures();
         // Before the state was read through a family may have more records than are known.
         let is_read = self.ranking.is_read();
+        let names = self.names();
+        let is_own = |platform| names.is_own(team.party(), platform);
         is_read
-            .then(|| figures.reading(families, team, (partitions, promote_at)))
+            .then(|| figures.reading(families, team, (partitions, promote_at), is_own))
             .flatten()
     }
 

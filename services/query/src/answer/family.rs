@@ -62,6 +62,9 @@ pub struct HotAnswer {
     pub live: Option<LiveAnswer>,
     /// Distinct accounts since promotion.
     pub reach: ReachAnswer,
+    /// The time up to which the accounts of platforms that are not the reader's own are counted: they change with the minute, and less often where they
+    /// change every minute.
+    pub reach_as_of: Option<String>,
     /// The next hour of what is counted exactly. An alert's quantiles also follow how earlier forecasts turned out.
     pub forecast: ForecastAnswer,
 }
@@ -223,6 +226,7 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
         languages_24h: code_counts(&figures.languages),
         live: figures.live.map(LiveAnswer::from),
         reach: accounts.reach,
+        reach_as_of: accounts.reach_as_of,
         forecast: accounts.forecast,
     })
 }

@@ -18,8 +18,6 @@ pub struct ReachAnswer {
     pub sum_over_platforms: AccountsRange,
     /// Whether the sum is an upper bound: that of a platform is.
     pub upper_bound: bool,
-    /// The time up to which the accounts of others' platforms are counted, RFC 3339. They change with the minute, and more slowly where they keep changing.
-    pub as_of: Option<String>,
     /// Each platform.
     pub platforms: Vec<PlatformReachAnswer>,
 }
@@ -46,6 +44,7 @@ pub(super) struct KnownAccounts<'a> {
 /// What is told of them.
 pub(super) struct AccountsAnswer {
     pub(super) reach: ReachAnswer,
+    pub(super) reach_as_of: Option<String>,
     pub(super) forecast: ForecastAnswer,
 }
 
@@ -91,7 +90,6 @@ pub(super) fn accounts_answer(
         reach: ReachAnswer {
             sum_over_platforms: total(platforms.values().map(|(shown, _)| *shown)).into(),
             upper_bound: platforms.values().any(|(_, upper_bound)| *upper_bound),
-            as_of: instant(told.as_of),
             platforms: platforms
                 .into_iter()
                 .map(|(platform, (shown, upper_bound))| PlatformReachAnswer {
@@ -101,6 +99,7 @@ pub(super) fn accounts_answer(
                 })
                 .collect(),
         },
+        reach_as_of: instant(told.as_of),
         forecast: ForecastAnswer::new(known.forecast, expected),
     }
 }
