@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_model::{Class, ContentId, Estimate, Kind, PlatformId, Timestamp};
+use tocsin_model::{Class, ContentId, Kind, PlatformId, Timestamp};
 use tocsin_protocol::{Figure, Figures, Measured, Missing, Reading};
-use tocsin_suppression::{AccountsTable, Disclosure, Shown};
+use tocsin_suppression::{AccountsTable, Shown};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::next_hour;
-use tocsin_velocity::figures::{FamilyFigures, ReachFigures, WindowFigures, WindowLength, family_figures};
+use tocsin_velocity::figures::{FamilyFigures, WindowFigures, WindowLength, family_figures};
 use tocsin_velocity::forecast::Calibration;
 use tocsin_velocity::since::{Since, is_posted, since_listing};
+
+use super::told_accounts::{expected, told};
 
 /// What is known of a family inside one scope.
 #[derive(Clone, Debug)]
@@ -90,7 +92,7 @@ pub(crate) fn reading(
             false => setter.window(window, named),
         }
     }
-    let accounts = accounts(&figures.reach, is_own);
+    let accounts = told(&figures.reach, is_own);
     setter.whole(&figures, &accounts.total, is_flooded);
     let forecast = next_hour(records, calibration, as_of);
     for (figure, value) in [
@@ -100,20 +102,14 @@ pub(crate) fn reading(
     ] {
         setter.number(figure, value, value);
     }
-    for (figure, value) in [
-        (Figure::ForecastAccounts1hP05, forecast.accounts.low),
-        (Figure::ForecastAccounts1hP50, forecast.accounts.median),
-        (Figure::ForecastAccounts1hP95, forecast.accounts.high),
-    ] {
-        let (low, high) = match accounts.total.disclosure {
-            Disclosure::Full => (value, value),
-            Disclosure::Rounded => {
-                let shown = Shown::to_others(exactly(value));
-                (shown.low, shown.high)
-            }
-            // A forecast rests on all accounts together. There are no more than copies.
-            Disclosure::Suppressed => (0.0, forecast.spread.high),
-        };
+    for (figure, (low, high)) in [
+        Figure::ForecastAccounts1hP05,
+        Figure::ForecastAccounts1hP50,
+        Figure::ForecastAccounts1hP95,
+    ]
+    .into_iter()
+    .zip(expected(&accounts, &forecast))
+    {
         setter.number(figure, low, high);
     }
     let platforms = platforms(records, &figures, accounts, as_of);
@@ -123,25 +119,6 @@ pub(crate) fn reading(
         figures: setter.figures,
         platforms,
     })
-}
-
-/// The accounts by platform with their sum, as who owns these platforms is told them.
-fn accounts(reach: &BTreeMap<PlatformId, ReachFigures>, is_own: impl Fn(PlatformId) -> bool) -> AccountsTable {
-    let listed = reach.iter().map(|(platform, reach)| (*platform, reach.accounts));
-    let total = reach.values().fold(exactly(0.0), |sum, reach| Estimate {
-        estimate: sum.estimate + reach.accounts.estimate,
-        low: sum.low + reach.accounts.low,
-        high: sum.high + reach.accounts.high,
-    });
-    AccountsTable::new(listed, total, is_own)
-}
-
-fn exactly(number: f64) -> Estimate {
-    Estimate {
-        estimate: number,
-        low: number,
-        high: number,
-    }
 }
 
 fn platforms(

@@ -6,6 +6,7 @@ mod assessing;
 mod figures;
 mod packs;
 mod telemetry;
+mod told_accounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
