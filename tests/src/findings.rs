@@ -38,8 +38,8 @@ impl Answers {
             for (reader, key) in readers {
                 // Accounts of others' platforms stay as they were told first in a minute, so nobody asks for them before.
                 let counted = until("everything is counted", async || {
-                    let counts = api.counts(key, &url).await?;
-                    Ok((counts["counts"][0]["as_of"] == as_of).then_some(()))
+                    let count = api.count(key, &url).await?;
+                    Ok(count.filter(|count| count["as_of"] == as_of))
                 });
                 counted.await.with_context(|| format!("{reader} asks for {url}"))?;
                 let answer = until("accounts are told of that time", async || {
