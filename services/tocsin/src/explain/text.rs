@@ -378,6 +378,26 @@ mod tests {
     }
 
     #[test]
+    fn accounts_of_others_are_explained_as_they_are_told() {
+        let told = |estimate: Value, (low, high), disclosure, shown| json!({"estimate": estimate, "low": low, "high": high, "disclosure": disclosure, "shown": shown});
+        let mut others = alert();
+        others["platforms"][0]["accounts"] = told(json!(60.0), (58.0, 62.0), "rounded", "60");
+        others["platforms"][1]["accounts"] = told(Value::Null, (0.0, 9.0), "suppressed", "<10");
+        others["trigger"]["accounts_sum_over_platforms"] = told(Value::Null, (58.0, 71.0), "suppressed", "58 to 71");
+        others["forecast"]["accounts"] =
+            json!({"low": 0.0, "median": null, "high": 2700.5, "disclosure": "suppressed"});
+        let text = explanation(others).unwrap();
+        for said in [
+            "about 60 (58 to 62)",
+            "<10",
+            "a sum over platforms: 58 to 71.",
+            "accounts at most",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
+
+    #[test]
     fn what_an_earlier_version_does_not_say_is_left_unsaid() {
         let mut old = alert();
         let fields = old.as_object_mut().unwrap();
