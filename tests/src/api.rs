@@ -114,6 +114,21 @@ impl Api {
         }
     }
 
+    /// How often the content of a URL was seen; `None` while its partition has not told its time.
+    ///
+    /// # Errors
+    /// It is answered with something else.
+    pub async fn count(&self, key: &str, url: &str) -> Result<Option<Value>> {
+        let (status, answer) = self
+            .get(key, "/v1/counts", &[("algorithm", "url"), ("value", url)])
+            .await?;
+        match status {
+            200 => Ok(Some(answer["counts"][0].clone())),
+            503 => Ok(None),
+            _ => bail!("GET /v1/counts answers {status}: {answer}"),
+        }
+    }
+
     /// All alerts of the reader's scope that are held, the oldest first.
     ///
     /// # Errors

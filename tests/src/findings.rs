@@ -36,9 +36,18 @@ impl Answers {
         let mut answers = BTreeMap::new();
         for url in traffic::urls() {
             for (reader, key) in readers {
-                let answer = until("everything is counted", async || {
+                // Accounts of others' platforms stay as they were told first in a minute, so nobody asks for them before.
+                let counted = until("everything is counted", async || {
+                    let count = api.count(key, &url).await?;
+                    Ok(count.filter(|count| count["as_of"] == as_of))
+                });
+                counted.await.with_context(|| format!("{reader} asks for {url}"))?;
+                let answer = until("accounts are told of that time", async || {
                     let answer = api.look_up(key, &url).await?;
-                    Ok(answer.filter(|answer| answer["as_of"] == as_of))
+                    let told = |name: &str| answer.as_ref().map(|answer| answer[name].clone());
+                    let is_of_the_end = told("as_of").is_some_and(|at| at == as_of)
+                        && told("reach_as_of").is_some_and(|at| at.is_null() || at == as_of);
+                    Ok(answer.filter(|_| is_of_the_end))
                 });
                 let answer = answer.await.with_context(|| format!("{reader} asks for {url}"))?;
                 answers.insert((reader, url.clone()), figures(&answer));

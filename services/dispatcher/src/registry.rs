@@ -124,6 +124,8 @@ impl Sync {
         for party in changes {
             all.parties.insert(party.id, party.name.clone());
             all.platforms.extend(party.platforms.iter().cloned());
+            all.owners
+                .extend(party.platforms.iter().map(|(platform, _)| (*platform, party.id)));
         }
         *names = Arc::new(all);
         self.dispatcher.told.notify_one();

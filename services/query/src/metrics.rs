@@ -70,6 +70,8 @@ pub struct Metrics {
     pub(crate) announced_contents: IntGauge,
     /// Hashes of announced contents held.
     pub(crate) announced_hashes: IntGauge,
+    /// Families of which others than the owners were told numbers of accounts.
+    pub(crate) families_disclosed: IntGauge,
     look_ups: IntCounterVec,
     /// Contents of which the store was asked who lists them.
     pub(crate) listings_asked: IntCounter,
@@ -142,6 +144,10 @@ impl Metrics {
                 "Announced contents held, each once for each class of an announcement",
             )?,
             announced_hashes: IntGauge::new("tocsin_query_announced_hashes", "Hashes of announced contents held")?,
+            families_disclosed: IntGauge::new(
+                "tocsin_query_families_disclosed",
+                "Families of which readers were told numbers of others' accounts, by scope",
+            )?,
             look_ups: IntCounterVec::new(
                 Opts::new(
                     "tocsin_query_look_ups_total",
@@ -198,6 +204,7 @@ impl Metrics {
             &metrics.alerts,
             &metrics.announced_contents,
             &metrics.announced_hashes,
+            &metrics.families_disclosed,
             &metrics.ready,
             &metrics.streams,
         ] {

@@ -159,6 +159,7 @@ impl Tail {
         metrics.alerts.set(replica.alerts.count() as i64);
         metrics.announced_contents.set(replica.announced.count() as i64);
         metrics.announced_hashes.set(replica.announced.hashes() as i64);
+        metrics.families_disclosed.set(replica.disclosed.len() as i64);
     }
 
     fn wait(&self, pause: Duration) {

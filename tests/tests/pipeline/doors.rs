@@ -60,18 +60,34 @@ async fn check(ground: &Ground) -> Result<()> {
         Ok((!alpha.is_empty() && !beta.is_empty()).then(|| (alpha[0].clone(), beta[0].clone())))
     })
     .await?;
-    assert_eq!(
-        (header(&told.0, "ce_id"), &told.0.value),
-        (header(&told.1, "ce_id"), &told.1.value)
-    );
+    assert_eq!(header(&told.0, "ce_id"), header(&told.1, "ce_id"));
     assert_eq!(header(&told.0, "ce_type"), "tocsin.alert.raised");
-    let shown = until("the API shows the alert", async || {
-        let alerts = api.alerts(&keys.alpha).await?;
-        Ok(alerts.into_iter().find(|alert| alert["id"] == header(&told.0, "ce_id")))
-    })
-    .await?;
+    let shown_to = async |key: &str| {
+        let shown = until("the API shows the alert", async || {
+            let alerts = api.alerts(key).await?;
+            Ok(alerts.into_iter().find(|alert| alert["id"] == header(&told.0, "ce_id")))
+        });
+        shown.await
+    };
+    let (shown, shown_to_beta) = (shown_to(&keys.alpha).await?, shown_to(&keys.beta).await?);
     let document: Value = serde_json::from_slice(told.0.value.as_deref().context("a value")?)?;
     assert_eq!(document, shown);
+    let told_to_beta: Value = serde_json::from_slice(told.1.value.as_deref().context("a value")?)?;
+    assert_eq!(told_to_beta, shown_to_beta);
+    // The accounts are alpha's: beta is told them rounded, and everything else alike.
+    let accounts = |alert: &Value| alert["platforms"][0]["accounts"]["disclosure"].clone();
+    assert_eq!(
+        (accounts(&shown), accounts(&shown_to_beta)),
+        (json!("full"), json!("rounded"))
+    );
+    let [of_alpha, of_beta] = [&shown, &shown_to_beta].map(|alert| {
+        let mut alert = alert.clone();
+        alert["platforms"][0]["accounts"] = Value::Null;
+        alert["trigger"]["accounts_sum_over_platforms"] = Value::Null;
+        alert["forecast"]["accounts"] = Value::Null;
+        alert
+    });
+    assert_eq!(of_alpha, of_beta);
     assert_eq!(document["hash"], json!({"algorithm": "url", "value": url(1)}));
 
     let action = until("Osprey is told", async || {
@@ -82,7 +98,11 @@ async fn check(ground: &Ground) -> Result<()> {
         Ok(read.into_iter().find(|action| action.data["id"] == shown["id"]))
     })
     .await?;
-    assert_eq!((action.name.as_str(), &action.data), ("virality_alert", &shown));
+    let shown_to_coordinators = shown_to(&keys.coordinators).await?;
+    assert_eq!(
+        (action.name.as_str(), &action.data),
+        ("virality_alert", &shown_to_coordinators)
+    );
 
     // What beta keeps to itself rings for beta alone.
     let own: Vec<Event> = (1..=40)

@@ -3,6 +3,7 @@
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
+use tocsin_casework::Team;
 use tocsin_model::Alert;
 use tocsin_wire::Names;
 
@@ -29,7 +30,7 @@ pub(crate) fn request(
     api_key: &str,
     settings: &CoopSettings,
     alert: &Alert,
-    names: &Names,
+    (names, reader): (&Names, Team),
 ) -> Option<Request> {
     let mut key = HeaderValue::from_str(api_key).ok()?;
     key.set_sensitive(true);
@@ -39,30 +40,30 @@ pub(crate) fn request(
     Some(Request {
         url: url.clone(),
         headers,
-        body: report(settings, alert, names).to_string().into_bytes(),
+        body: report(settings, alert, names, reader).to_string().into_bytes(),
     })
 }
 
-fn report(settings: &CoopSettings, alert: &Alert, names: &Names) -> Value {
+fn report(settings: &CoopSettings, alert: &Alert, names: &Names, reader: Team) -> Value {
     json!({
         "reporter": { "kind": "user", "typeId": settings.reporter_type, "id": REPORTER },
-        "reportedAt": event::answer(alert, names).at,
+        "reportedAt": tocsin_wire::document::instant(alert.at),
         "reportedForReason": {
             "policyId": settings.policy,
-            "reason": sentence(alert),
+            "reason": sentence(alert, names, reader),
             "csam": false,
         },
         "reportedItem": {
             "id": alert.family.to_string(),
             "typeId": settings.item_type,
-            "data": item_data(alert, names),
+            "data": item_data(alert, names, reader),
         },
     })
 }
 
 /// What an item of Coop that stands for a family says of it. It is flat: an item type of Coop has fields, not trees.
-pub(crate) fn item_data(alert: &Alert, names: &Names) -> Map<String, Value> {
-    let answer = event::answer(alert, names);
+pub(crate) fn item_data(alert: &Alert, names: &Names, reader: Team) -> Map<String, Value> {
+    let answer = event::answer(alert, names, reader);
     let platforms: Vec<&str> = answer
         .platforms
         .iter()
@@ -102,7 +103,14 @@ mod tests {
             policy: None,
         };
         let url: Url = "https://coop.example/api/v1/report".parse().unwrap();
-        let request = request(&url, "key", &settings, &alert(), &Names::default()).unwrap();
+        let request = request(
+            &url,
+            "key",
+            &settings,
+            &alert(),
+            (&Names::default(), Team::Coordinators),
+        )
+        .unwrap();
         assert_eq!(request.headers["x-api-key"], "key");
         assert!(request.headers["x-api-key"].is_sensitive());
         let body: Value = serde_json::from_slice(&request.body).unwrap();

@@ -1,6 +1,7 @@
 //! Alerts, decisions, members that were decided about, answers to appeals, overdue notices and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
+use tocsin_casework::Team;
 use tocsin_model::{Alert, ContentId, PlatformId, Timestamp, ToldDecision};
 use tocsin_store::{DeliveryEvent, IncidentMessage, ToldAppeal};
 use tocsin_wire::Names;
@@ -137,7 +138,7 @@ struct AnswerDocument {
 }
 
 impl CloudEvent {
-    pub(crate) fn of(event: &DeliveryEvent, names: &Names) -> CloudEvent {
+    pub(crate) fn of(event: &DeliveryEvent, names: &Names, reader: Team) -> CloudEvent {
         match event {
             DeliveryEvent::Alert(alert) => {
                 let kind = format!("tocsin.alert.{}", alert.level.name());
@@ -145,7 +146,7 @@ impl CloudEvent {
                     &alert.id.to_string(),
                     kind,
                     (alert.family.to_string(), alert.at),
-                    &answer(alert, names),
+                    &answer(alert, names, reader),
                 )
             }
             DeliveryEvent::Decision(told) => {
@@ -183,7 +184,9 @@ impl CloudEvent {
                 made(&format!("{:032x}", event.id), kind, about, &document)
             }
             // It goes to an Ozone alone, which takes no such events.
-            DeliveryEvent::Reported(event) => CloudEvent::of(&DeliveryEvent::Decision(event.told.clone()), names),
+            DeliveryEvent::Reported(event) => {
+                CloudEvent::of(&DeliveryEvent::Decision(event.told.clone()), names, reader)
+            }
             DeliveryEvent::Notice(told) => {
                 let document = NoticeDocument::of(told, names);
                 let about = (told.family.to_string(), told.overdue_at);
@@ -268,8 +271,8 @@ impl MessageDocument {
     }
 }
 
-/// The alert as the query API shows it.
-pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
+/// The alert as the query API shows it to this reader.
+pub(crate) fn answer(alert: &Alert, names: &Names, reader: Team) -> AlertAnswer {
     AlertAnswer::new(
         alert,
         |party| {
@@ -279,6 +282,7 @@ pub(crate) fn answer(alert: &Alert, names: &Names) -> AlertAnswer {
                 .map_or_else(|| format!("party-{}", party.0), ToString::to_string)
         },
         |platform| platform_name(names, platform),
+        |platform| names.is_own(reader.party(), platform),
     )
 }
 

@@ -6,8 +6,10 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tocsin_casework::Team;
 use tocsin_model::{Alert, AlertLevel};
 use tocsin_store::{Delivery, DeliveryEvent};
+use tocsin_wire::Names;
 
 use super::event;
 use super::http::Request;
@@ -58,9 +60,13 @@ pub(crate) fn requests(
     (url, password): (&Url, &str),
     settings: &OzoneSettings,
     delivery: &Delivery,
+    reader: (&Names, Team),
 ) -> Option<Vec<Request>> {
     let (told, reported) = match &delivery.event {
-        DeliveryEvent::Alert(alert) => return Some(vec![request((url, password), settings, (alert, &delivery.id))?]),
+        DeliveryEvent::Alert(alert) => {
+            let alert = (&**alert, delivery.id.as_str());
+            return Some(vec![request((url, password), settings, alert, reader)?]);
+        }
         DeliveryEvent::Decision(told) => (told, None),
         DeliveryEvent::Reported(event) => (&event.told, Some(&**event)),
         _ => return None,
@@ -71,13 +77,18 @@ pub(crate) fn requests(
     bodies.iter().map(|body| signed((url, password), body)).collect()
 }
 
-fn request(to: (&Url, &str), settings: &OzoneSettings, (alert, delivery): (&Alert, &str)) -> Option<Request> {
+fn request(
+    to: (&Url, &str),
+    settings: &OzoneSettings,
+    (alert, delivery): (&Alert, &str),
+    reader: (&Names, Team),
+) -> Option<Request> {
     let subject = match &settings.collection {
         None => json!({ "$type": "com.atproto.admin.defs#repoRef", "did": settings.subject }),
         Some(collection) => record_subject(&settings.subject, collection, &alert.family.to_string()),
     };
     let body = json!({
-        "event": moderation_event(alert),
+        "event": moderation_event(alert, reader),
         "subject": subject,
         "createdBy": settings.created_by,
         "externalId": delivery,
@@ -114,8 +125,8 @@ fn signed((url, password): (&Url, &str), body: &Value) -> Option<Request> {
 }
 
 /// A raised alert is a report, an escalated one moves the priority, the end leaves a tag.
-fn moderation_event(alert: &Alert) -> Value {
-    let comment = sentence(alert);
+fn moderation_event(alert: &Alert, (names, reader): (&Names, Team)) -> Value {
+    let comment = sentence(alert, names, reader);
     match alert.level {
         AlertLevel::Raised => json!({
             "$type": "tools.ozone.moderation.defs#modEventReport",
@@ -198,7 +209,13 @@ mod tests {
             (AlertLevel::Subsided, "modEventTag"),
         ] {
             let alert = Alert { level, ..alert() };
-            let request = request((&url, "pass"), &settings, (&alert, "d1")).unwrap();
+            let request = request(
+                (&url, "pass"),
+                &settings,
+                (&alert, "d1"),
+                (&Names::default(), Team::Coordinators),
+            )
+            .unwrap();
             assert_eq!(request.headers[AUTHORIZATION], "Basic YWRtaW46cGFzcw==");
             let body: Value = serde_json::from_slice(&request.body).unwrap();
             assert_eq!(body["event"]["$type"], format!("tools.ozone.moderation.defs#{kind}"));
@@ -219,7 +236,13 @@ mod tests {
             telling: Telling::take(&mut BTreeMap::new()).unwrap().0,
         };
         let url: Url = "https://ozone.example/".parse().unwrap();
-        let request = request((&url, "pass"), &settings, (&alert(), "d1")).unwrap();
+        let request = request(
+            (&url, "pass"),
+            &settings,
+            (&alert(), "d1"),
+            (&Names::default(), Team::Coordinators),
+        )
+        .unwrap();
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let family = alert().family.to_string();
         assert_eq!(

@@ -2,6 +2,7 @@
 //! of Osprey.
 
 use bytes::Bytes;
+use tocsin_casework::Team;
 use tocsin_log::{Append, Header, TopicPartition};
 use tocsin_model::Alert;
 use tocsin_wire::{Names, osprey};
@@ -38,8 +39,8 @@ pub(crate) fn cloud_event(topic: &str, event: &CloudEvent) -> Append {
     }
 }
 
-pub(crate) fn action(topic: &str, shape: OspreyShape, alert: &Alert, names: &Names) -> Append {
-    let answer = event::answer(alert, names);
+pub(crate) fn action(topic: &str, shape: OspreyShape, alert: &Alert, names: &Names, reader: Team) -> Append {
+    let answer = event::answer(alert, names, reader);
     let action = osprey::NewAction {
         // Osprey's ids are numbers of 63 bits; these are as good as random.
         id: (alert.id.0 as u64) >> 1,
@@ -71,7 +72,11 @@ mod tests {
 
     #[test]
     fn attributes_are_headers_and_the_family_is_the_key() {
-        let event = CloudEvent::of(&DeliveryEvent::Alert(Box::new(alert())), &Names::default());
+        let event = CloudEvent::of(
+            &DeliveryEvent::Alert(Box::new(alert())),
+            &Names::default(),
+            Team::Coordinators,
+        );
         let append = cloud_event("tocsin.deliveries.north", &event);
         let names: Vec<&str> = append.headers.iter().map(|header| header.name.as_str()).collect();
         let expected = [

@@ -107,11 +107,14 @@ impl Deliveries {
     async fn send(&self, endpoint: &Endpoint, target: &Target, taken: &[Delivery], names: &Names) -> Vec<Tried> {
         let appends: Option<Vec<Append>> = match target {
             Target::Kafka { topic } => {
-                let event = |delivery: &Delivery| records::cloud_event(topic, &CloudEvent::of(&delivery.event, names));
+                let event = |delivery: &Delivery| {
+                    records::cloud_event(topic, &CloudEvent::of(&delivery.event, names, endpoint.team))
+                };
                 Some(taken.iter().map(event).collect())
             }
             Target::Osprey { topic, shape } => {
-                let action = |delivery: &Delivery| Some(records::action(topic, *shape, alert(delivery)?, names));
+                let action =
+                    |delivery: &Delivery| Some(records::action(topic, *shape, alert(delivery)?, names, endpoint.team));
                 taken.iter().map(action).collect()
             }
             Target::Webhook { .. } | Target::Coop { .. } | Target::Ozone { .. } => None,
@@ -135,12 +138,12 @@ impl Deliveries {
             let tried = fits.into_iter().map(|fits| if fits { &tried } else { &too_large });
             return tried.cloned().collect();
         }
-        let requests = taken
-            .iter()
-            .map(async |delivery| match requests(target, delivery, names) {
+        let requests = taken.iter().map(
+            async |delivery| match requests(target, delivery, (names, endpoint.team)) {
                 Some(requests) => self.post(target, requests).await,
                 None => Tried::Failed("not_of_this_kind".to_owned(), None),
-            });
+            },
+        );
         futures::future::join_all(requests).await
     }
 
@@ -212,14 +215,18 @@ impl Deliveries {
     }
 }
 
-fn requests(target: &Target, delivery: &Delivery, names: &Names) -> Option<Vec<Request>> {
+fn requests(target: &Target, delivery: &Delivery, (names, reader): (&Names, Team)) -> Option<Vec<Request>> {
     let request = match target {
         Target::Webhook { url, secrets } => {
-            let event = CloudEvent::of(&delivery.event, names);
+            let event = CloudEvent::of(&delivery.event, names, reader);
             webhook::request((url, secrets), &delivery.id, &event, now_s())
         }
-        Target::Coop { url, api_key, settings } => coop::request(url, api_key, settings, alert(delivery)?, names),
-        Target::Ozone { url, secret, settings } => return ozone::requests((url, secret), settings, delivery),
+        Target::Coop { url, api_key, settings } => {
+            coop::request(url, api_key, settings, alert(delivery)?, (names, reader))
+        }
+        Target::Ozone { url, secret, settings } => {
+            return ozone::requests((url, secret), settings, delivery, (names, reader));
+        }
         Target::Kafka { .. } | Target::Osprey { .. } => None,
     };
     Some(vec![request?])

@@ -50,7 +50,11 @@ mod tests {
 
     #[test]
     fn an_alert_is_sent_with_its_attributes_and_signed() {
-        let event = CloudEvent::of(&DeliveryEvent::Alert(Box::new(alert())), &Names::default());
+        let event = CloudEvent::of(
+            &DeliveryEvent::Alert(Box::new(alert())),
+            &Names::default(),
+            tocsin_casework::Team::Coordinators,
+        );
         let secret = SigningSecret::parse(&new_signing_secret()).unwrap();
         let url: Url = "https://hooks.example/".parse().unwrap();
         let secrets = [secret.clone()];

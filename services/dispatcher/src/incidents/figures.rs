@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_model::{Class, ContentId, Kind, PlatformId, Timestamp};
 use tocsin_protocol::{Figure, Figures, Measured, Missing, Reading};
+use tocsin_suppression::{AccountsTable, Shown};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::next_hour;
-use tocsin_velocity::figures::{FamilyFigures, ReachFigures, WindowFigures, WindowLength, family_figures};
+use tocsin_velocity::figures::{FamilyFigures, WindowFigures, WindowLength, family_figures};
 use tocsin_velocity::forecast::Calibration;
 use tocsin_velocity::since::{Since, is_posted, since_listing};
+
+use super::told_accounts::{expected, told};
 
 /// What is known of a family inside one scope.
 #[derive(Clone, Debug)]
@@ -26,8 +29,8 @@ pub(crate) struct FamilyReading {
 pub(crate) struct PlatformReading {
     /// Uploads, blocked uploads and shares of the last 5 minutes, hour and 24 hours, since each content became hot.
     pub spread: [u64; 3],
-    /// Distinct accounts.
-    pub reach: Option<ReachFigures>,
+    /// Distinct accounts as the reader is told them, and whether they are an upper bound.
+    pub reach: Option<(Shown, bool)>,
     /// The earliest event.
     pub first_seen: Option<Timestamp>,
     /// The earliest copy that was posted.
@@ -65,12 +68,13 @@ const WINDOWS: [[Figure; 4]; 3] = [
 ///
 /// A class of a member without a record is cold: it has fewer than `promote_at` copies, or it would have become hot, unless the table of hot contents
 /// was full. So many may be missing, of any kind, account and platform. What is quarantined as a flood is not counted at all; then nothing of
-/// the spread is known.
+/// the spread is known. Accounts are known as the reader is told them, who owns the platforms of `is_own`: what criteria come to follows from no more.
 pub(crate) fn reading(
     records: &[&HotRecord],
     own: Class,
     (as_of, promote_at): (Timestamp, u32),
     calibration: &Calibration,
+    is_own: impl Fn(PlatformId) -> bool,
 ) -> Option<FamilyReading> {
     let figures = family_figures(records, as_of)?;
     let contents: BTreeSet<ContentId> = records.iter().map(|record| record.content()).collect();
@@ -88,19 +92,27 @@ pub(crate) fn reading(
             false => setter.window(window, named),
         }
     }
-    setter.whole(&figures, is_flooded);
+    let accounts = told(&figures.reach, is_own);
+    setter.whole(&figures, &accounts.total, is_flooded);
     let forecast = next_hour(records, calibration, as_of);
     for (figure, value) in [
         (Figure::Forecast1hP05, forecast.spread.low),
         (Figure::Forecast1hP50, forecast.spread.median),
         (Figure::Forecast1hP95, forecast.spread.high),
-        (Figure::ForecastAccounts1hP05, forecast.accounts.low),
-        (Figure::ForecastAccounts1hP50, forecast.accounts.median),
-        (Figure::ForecastAccounts1hP95, forecast.accounts.high),
     ] {
         setter.number(figure, value, value);
     }
-    let platforms = platforms(records, &figures, as_of);
+    for (figure, (low, high)) in [
+        Figure::ForecastAccounts1hP05,
+        Figure::ForecastAccounts1hP50,
+        Figure::ForecastAccounts1hP95,
+    ]
+    .into_iter()
+    .zip(expected(&accounts, &forecast))
+    {
+        setter.number(figure, low, high);
+    }
+    let platforms = platforms(records, &figures, accounts, as_of);
     setter.listing(records, &platforms);
     Some(FamilyReading {
         as_of,
@@ -112,6 +124,7 @@ pub(crate) fn reading(
 fn platforms(
     records: &[&HotRecord],
     figures: &FamilyFigures,
+    accounts: AccountsTable,
     as_of: Timestamp,
 ) -> BTreeMap<PlatformId, PlatformReading> {
     let mut platforms: BTreeMap<PlatformId, PlatformReading> = BTreeMap::new();
@@ -122,8 +135,9 @@ fn platforms(
             }
         }
     }
-    for (platform, reach) in &figures.reach {
-        platforms.entry(*platform).or_default().reach = Some(*reach);
+    for (platform, shown) in accounts.platforms {
+        let upper_bound = figures.reach.get(&platform).is_some_and(|reach| reach.epochs_mixed);
+        platforms.entry(platform).or_default().reach = Some((shown, upper_bound));
     }
     for record in records {
         for (platform, kind, at) in record.first_of_each() {
@@ -181,18 +195,14 @@ impl Setter {
     }
 
     /// What is known of the family as a whole.
-    fn whole(&mut self, figures: &FamilyFigures, is_flooded: bool) {
-        let reach = figures.reach.values();
+    fn whole(&mut self, figures: &FamilyFigures, accounts: &Shown, is_flooded: bool) {
         // An estimate over two keys of a platform's pseudonyms may count an account twice: it bounds from above alone.
         let is_upper_bound = figures.reach.values().any(|reach| reach.epochs_mixed);
-        let (low, high) = reach.fold((0.0, 0.0), |(low, high), reach| {
-            (low + reach.accounts.low, high + reach.accounts.high)
-        });
         match is_flooded {
             true => self.missing(&[Figure::Accounts], Missing::NotHot),
             false => {
-                let low = if is_upper_bound { 0.0 } else { low };
-                self.number(Figure::Accounts, low, high + self.cold_max as f64);
+                let low = if is_upper_bound { 0.0 } else { accounts.low };
+                self.number(Figure::Accounts, low, accounts.high + self.cold_max as f64);
             }
         }
         self.number(Figure::Variants, f64::from(figures.members), f64::from(figures.members));
@@ -358,11 +368,22 @@ mod tests {
         now
     }
 
+    /// As the platform's owner reads it.
     fn read(group: &Group, content: ContentId, own: Class, now: Timestamp) -> FamilyReading {
+        read_by(group, content, own, now, |_| true)
+    }
+
+    fn read_by(
+        group: &Group,
+        content: ContentId,
+        own: Class,
+        now: Timestamp,
+        is_own: fn(PlatformId) -> bool,
+    ) -> FamilyReading {
         let class = Class::All;
         let record = group.kept(HotKey { content, class }).unwrap();
         let calibration = Calibration::new(&Model::SHIPPED);
-        reading(&[record], own, (now, PROMOTE_AT), &calibration).unwrap()
+        reading(&[record], own, (now, PROMOTE_AT), &calibration, is_own).unwrap()
     }
 
     fn bounds(reading: &FamilyReading, figure: Figure) -> (f64, f64) {
@@ -405,6 +426,25 @@ mod tests {
             Reading::Missing(Missing::NotListed)
         );
         assert_eq!(own.platforms[&PlatformId(1)].first_removed, None);
+    }
+
+    #[test]
+    fn accounts_of_others_are_known_as_they_are_told() {
+        let of = |accounts, figure| {
+            let (group, content, now) = seen(60, accounts);
+            let [own, others] = [|_| true, |_| false]
+                .map(|is_own: fn(PlatformId) -> bool| read_by(&group, content, Class::All, now, is_own));
+            let told = others.platforms[&PlatformId(1)]
+                .reach
+                .map(|(shown, _)| shown.to_string());
+            (bounds(&own, figure), bounds(&others, figure), told.unwrap())
+        };
+        assert_eq!(of(24, Figure::Accounts), ((24.0, 24.0), (23.0, 27.0), "25".to_owned()));
+        assert_eq!(of(9, Figure::Accounts), ((9.0, 9.0), (0.0, 9.0), "<10".to_owned()));
+        let (own, others, _) = of(24, Figure::ForecastAccounts1hP95);
+        assert!(others.0 <= own.0 && own.1 <= others.1, "{own:?} in {others:?}");
+        let forecast = Figure::ForecastAccounts1hP50;
+        assert_eq!(of(3, forecast).1, of(9, forecast).1, "no small number follows from it");
     }
 
     #[test]

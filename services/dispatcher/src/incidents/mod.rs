@@ -6,6 +6,7 @@ mod assessing;
 mod figures;
 mod packs;
 mod telemetry;
+mod told_accounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,8 +130,10 @@ impl Dispatcher {
         let figures = self.ranking.figures();
         // Before the state was read through a family may have more records than are known.
         let is_read = self.ranking.is_read();
+        let names = self.names();
+        let is_own = |platform| names.is_own(team.party(), platform);
         is_read
-            .then(|| figures.reading(families, team, (partitions, promote_at)))
+            .then(|| figures.reading(families, team, (partitions, promote_at), is_own))
             .flatten()
     }
 

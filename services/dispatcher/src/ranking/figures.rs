@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tocsin_casework::{Ranks, Team};
 use tocsin_log::RecordRef;
 use tocsin_model::{
-    Class, ContentHash, ContentId, FamilyId, Milliseconds, PartitionCount, PartyId, Scope, Timestamp, Verdict, Weighing,
+    Class, ContentHash, ContentId, FamilyId, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Timestamp,
+    Verdict, Weighing,
 };
 use tocsin_sketch::codec::Decoder;
 use tocsin_store::Observed;
@@ -311,12 +312,13 @@ impl Figures {
         (self.now > Timestamp(i64::MIN)).then_some(self.now)
     }
 
-    /// What is known of families that are one inside a team's scope. `None` where nothing of them is hot there, or a partition has not told its time yet.
+    /// What is known of families that are one inside a team's scope, to which the platforms of `is_own` belong. `None` where nothing of them is hot there, or a partition has not told its time yet.
     pub(crate) fn reading(
         &self,
         families: &BTreeSet<FamilyId>,
         team: Team,
         (partitions, promote_at): (PartitionCount, u32),
+        is_own: impl Fn(PlatformId) -> bool,
     ) -> Option<FamilyReading> {
         let own = team.scope().own_class();
         let records: Vec<&(HotRecord, Timestamp)> =
@@ -331,7 +333,7 @@ impl Figures {
             as_of = as_of.min(time_of(hot.content().group())?.max(*counted));
         }
         let records: Vec<&HotRecord> = records.into_iter().map(|(hot, _)| hot).collect();
-        reading(&records, own, (as_of, promote_at), &self.calibration)
+        reading(&records, own, (as_of, promote_at), &self.calibration, is_own)
     }
 
     /// How many families with an open case have live figures.

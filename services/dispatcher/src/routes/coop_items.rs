@@ -109,7 +109,7 @@ impl Dispatcher {
         let mut data = case
             .alert
             .as_ref()
-            .map_or_else(Map::new, |alert| coop_item_data(alert, &names));
+            .map_or_else(Map::new, |alert| coop_item_data(alert, &names, team));
         data.insert("closed".to_owned(), is_closed(&case, now).into());
         Ok(Some(CoopItemDocument {
             id: item.id,

@@ -1,12 +1,12 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Code, Draft};
+use tocsin_casework::{Case, CaseDecision, Code, Draft, Team};
 use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
 use tocsin_wire::Names;
 use tocsin_wire::document::{
-    AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
-    score_terms,
+    AccountsRange, AlertPlatform, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer,
+    alert_accounts, alert_forecast, instant, score_terms,
 };
 use utoipa::ToSchema;
 
@@ -196,7 +196,7 @@ pub struct CaseAlert {
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts since the family is counted exactly, summed over platforms.
-    pub accounts_sum_over_platforms: EstimateRange,
+    pub accounts_sum_over_platforms: AccountsRange,
     /// Uploads, blocked uploads and shares of the last 5 minutes.
     pub spread_5m: Range,
     /// The same of the last hour.
@@ -347,7 +347,7 @@ impl Dispatcher {
             last_alert_at: case.last_alert_at.and_then(instant),
             as_of: instant(now),
             clocks: ClocksDocument::of(&case.clocks(), now),
-            alert: case.alert.as_ref().map(|alert| self.alert_document(alert)),
+            alert: case.alert.as_ref().map(|alert| self.alert_document(alert, access.team)),
             fencing: case.fencing,
             lease: lease_document(case, now, asker),
             draft: case.draft.as_ref().map(draft_document),
@@ -386,13 +386,15 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn alert_document(&self, alert: &Alert) -> CaseAlert {
+    pub(super) fn alert_document(&self, alert: &Alert, reader: Team) -> CaseAlert {
         let names = self.names();
-        let platforms = alert.platforms.iter().map(|figures| AlertPlatform {
+        let accounts = alert_accounts(alert, |platform| names.is_own(reader.party(), platform));
+        let platforms = alert.platforms.iter().zip(&accounts.platforms);
+        let platforms = platforms.map(|(figures, (_, accounts))| AlertPlatform {
             platform: platform_name(&names, figures.platform),
             spread_1h: figures.spread_1h,
             spread_24h: figures.spread_24h,
-            accounts: figures.reach.into(),
+            accounts: (*accounts).into(),
         });
         let influence = alert.influence.iter().map(|influence| InfluenceAnswer {
             party: match names.parties.get(&influence.party) {
@@ -421,13 +423,13 @@ impl Dispatcher {
             score: alert.trigger.score,
             score_terms: alert.score_terms.map(score_terms),
             threshold: alert.trigger.threshold,
-            accounts_sum_over_platforms: alert.trigger.accounts.into(),
+            accounts_sum_over_platforms: accounts.total.into(),
             spread_5m: alert.spread_5m.into(),
             spread_1h: alert.spread_1h.into(),
             spread_24h: alert.spread_24h.into(),
             platforms: platforms.collect(),
             forecast_1h: alert.forecast_1h,
-            forecast: alert.forecast.map(ForecastAnswer::from),
+            forecast: alert_forecast(alert, &accounts),
             members: alert.members,
             paged: alert.paged,
             page_score: alert.page_score,

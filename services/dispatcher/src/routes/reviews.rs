@@ -340,7 +340,10 @@ impl Dispatcher {
             },
             family: review.family.to_string(),
             hash: HashText::from(&review.hash),
-            alert: review.alert.as_ref().map(|alert| self.alert_document(alert)),
+            alert: review
+                .alert
+                .as_ref()
+                .map(|alert| self.alert_document(alert, review.team)),
             fencing: review.fencing,
             lease: lease.map(|lease| lease_document(lease, asker)),
             verdict: review.answer.as_ref().map(|answer| Verdict::name(answer.verdict)),

@@ -19,6 +19,7 @@ mod coop;
 #[path = "../../../lib/store/tests/fixture/database.rs"]
 mod database;
 mod deliveries;
+mod disclosed;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod incident_refusals;

@@ -226,6 +226,14 @@ impl Team {
         }
     }
 
+    /// The party whose team it is; `None` of the coordinators.
+    pub fn party(self) -> Option<PartyId> {
+        match self {
+            Team::Coordinators => None,
+            Team::Party(party) => Some(party),
+        }
+    }
+
     /// The number of the store: 1 coordinators, 2 + party number.
     pub fn to_number(self) -> i64 {
         i64::from(self.scope().own_class().number())

@@ -1,5 +1,6 @@
 //! What the HTTP APIs of several roles answer alike, and the commands read: the same shape under the same name. Times are RFC 3339 text in UTC.
 
+mod accounts;
 mod alert;
 mod audit;
 
@@ -8,9 +9,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use tocsin_model::{ContentHash, Estimate, Interval, LiveFigures, NextHour, Quantiles, ScoreTerms, Timestamp};
+use tocsin_suppression::ShownQuantiles;
 use utoipa::ToSchema;
 
-pub use alert::{AlertAnswer, AlertTrigger, scope_name};
+pub use accounts::{AccountsQuantiles, AccountsRange};
+pub use alert::{AlertAnswer, AlertTrigger, alert_accounts, alert_forecast, scope_name};
 pub use audit::{ChainDocument, CheckpointDocument, CheckpointMalformed};
 
 /// A count that is known to lie between two bounds, both included.
@@ -52,12 +55,12 @@ pub struct TermAnswer {
 }
 
 /// What is expected of the next hour.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ForecastAnswer {
     /// Uploads, blocked uploads and shares.
     pub spread: QuantilesAnswer,
     /// The accounts these come from.
-    pub accounts: QuantilesAnswer,
+    pub accounts: AccountsQuantiles,
 }
 
 /// What is expected: with 90 % probability it lies between `low` and `high`.
@@ -94,7 +97,7 @@ pub struct AlertPlatform {
     /// Exact spread since promotion, over the last 24 hours.
     pub spread_24h: u64,
     /// Distinct accounts since promotion.
-    pub accounts: EstimateRange,
+    pub accounts: AccountsRange,
 }
 
 /// The live streams of a family. A stream is one content on one platform.
@@ -186,11 +189,12 @@ impl From<&tocsin_model::PriorityTerm> for TermAnswer {
     }
 }
 
-impl From<NextHour> for ForecastAnswer {
-    fn from(forecast: NextHour) -> Self {
+impl ForecastAnswer {
+    /// The answer for a forecast whose accounts are told like this.
+    pub fn new(forecast: NextHour, accounts: ShownQuantiles) -> Self {
         ForecastAnswer {
             spread: forecast.spread.into(),
-            accounts: forecast.accounts.into(),
+            accounts: accounts.into(),
         }
     }
 }

@@ -9,4 +9,13 @@ pub struct Names {
     pub parties: BTreeMap<PartyId, Name>,
     /// Platforms.
     pub platforms: BTreeMap<PlatformId, Name>,
+    /// Whose the platforms are, where the registry told it: no record carries it.
+    pub owners: BTreeMap<PlatformId, PartyId>,
+}
+
+impl Names {
+    /// Whether a platform is the reader's own. Nobody's while it is not known whose it is.
+    pub fn is_own(&self, reader: Option<PartyId>, platform: PlatformId) -> bool {
+        reader.is_some() && self.owners.get(&platform).copied() == reader
+    }
 }

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use tocsin_model::Alert;
+use tocsin_model::{Alert, Scope};
 pub use tocsin_wire::document::AlertAnswer;
 use utoipa::ToSchema;
 
@@ -24,8 +24,13 @@ pub struct AlertsAnswer {
     pub lag_ms: Option<u64>,
 }
 
-/// The answer for a held alert.
-pub fn alert_answer(held: &HeldAlert, names: &Names) -> AlertAnswer {
+/// The answer for a held alert, to a reader of a scope.
+pub fn alert_answer(held: &HeldAlert, reader: Scope, names: &Names) -> AlertAnswer {
     let alert: &Alert = &held.alert;
-    AlertAnswer::new(alert, |party| names.party(party), |platform| names.platform(platform))
+    AlertAnswer::new(
+        alert,
+        |party| names.party(party),
+        |platform| names.platform(platform),
+        |platform| names.is_own(reader, platform),
+    )
 }

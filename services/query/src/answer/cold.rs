@@ -1,8 +1,9 @@
 use serde::Serialize;
-use tocsin_model::{ContentHash, ContentId, FamilyId, Scope};
-use tocsin_velocity::Flood;
+use tocsin_model::{ContentHash, ContentId, Estimate, FamilyId, Scope};
+use tocsin_suppression::Shown;
+use tocsin_velocity::HotRecord;
 use tocsin_velocity::figures::{WindowLength, window};
-use tocsin_wire::document::{HashText, Range, instant};
+use tocsin_wire::document::{AccountsRange, HashText, Range, instant};
 use utoipa::ToSchema;
 
 use super::{AnswerError, Freshness, scope_name, window_name};
@@ -33,7 +34,7 @@ pub struct QuarantineAnswer {
     /// Since when.
     pub since: Option<String>,
     /// How many accounts it came from then. An event without an account counts as one of its own.
-    pub accounts: u64,
+    pub accounts: AccountsRange,
     /// How often it had been passed on until then, since its promotion.
     pub copies: u64,
 }
@@ -59,12 +60,26 @@ pub struct ColdWindow {
     pub covered_to: Option<String>,
 }
 
-pub(super) fn quarantine_answer(flood: &Flood) -> QuarantineAnswer {
-    QuarantineAnswer {
+/// Why a record is not counted exactly, where it is a flood. Its accounts are the reader's own where all platforms on which it came are.
+pub(super) fn quarantine_answer(replica: &ReplicaState, scope: Scope, record: &HotRecord) -> Option<QuarantineAnswer> {
+    let flood = record.flood()?;
+    let accounts = flood.accounts as f64;
+    let accounts = Estimate {
+        estimate: accounts,
+        low: accounts,
+        high: accounts,
+    };
+    let mut platforms = record.reach().iter();
+    let is_own = !record.reach().is_empty() && platforms.all(|entry| replica.names.is_own(scope, entry.platform));
+    let shown = match is_own {
+        true => Shown::full(accounts),
+        false => Shown::to_others(accounts),
+    };
+    Some(QuarantineAnswer {
         since: instant(flood.since),
-        accounts: flood.accounts,
+        accounts: shown.into(),
         copies: flood.copies,
-    }
+    })
 }
 
 pub(super) fn cold_answer(

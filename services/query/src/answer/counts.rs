@@ -116,7 +116,9 @@ fn count_of(
         .filter(|record| record.flood().is_none())
         .collect();
     let family = replica.hot.family_of(content, scope).unwrap_or(FamilyId(content));
-    let quarantined = records.iter().find_map(|record| record.flood()).map(quarantine_answer);
+    let quarantined = records
+        .iter()
+        .find_map(|record| quarantine_answer(replica, scope, record));
     if counted.is_empty() {
         let cold = match cold_answer(replica, scope, content, hash, now_ms) {
             Err(AnswerError::NotFound) => return Ok(None),

@@ -5,13 +5,14 @@ use serde::Serialize;
 use tocsin_model::{Class, ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::next_hour;
-use tocsin_velocity::figures::{CodeFigures, FamilyFigures, WindowFigures, family_figures};
+use tocsin_velocity::figures::{CodeFigures, WindowFigures, family_figures};
 use tocsin_velocity::forecast::{Calibration, Model};
 use tocsin_velocity::record::Code;
-use tocsin_wire::document::{EstimateRange, ForecastAnswer, HashText, LiveAnswer, Range, instant};
+use tocsin_wire::document::{ForecastAnswer, HashText, LiveAnswer, Range, instant};
 use utoipa::ToSchema;
 
 use super::cold::{ColdAnswer, cold_answer, quarantine_answer};
+use super::reach::{KnownAccounts, ReachAnswer, accounts_answer};
 use super::{AnswerError, Freshness, scope_name, window_name};
 use crate::replica::{ColdState, ColdSum, Held, Names, ReplicaState, cold_sum};
 
@@ -22,7 +23,7 @@ pub enum FamilyAnswer {
     /// It spreads enough to be counted exactly.
     Hot(Box<HotAnswer>),
     /// It is counted approximately, in total.
-    Cold(ColdAnswer),
+    Cold(Box<ColdAnswer>),
 }
 
 /// A family that is counted exactly, since its contents became hot.
@@ -61,6 +62,9 @@ pub struct HotAnswer {
     pub live: Option<LiveAnswer>,
     /// Distinct accounts since promotion.
     pub reach: ReachAnswer,
+    /// The time up to which the accounts of platforms that are not the reader's own are counted: they change with the minute, and less often where they
+    /// change every minute.
+    pub reach_as_of: Option<String>,
     /// The next hour of what is counted exactly. An alert's quantiles also follow how earlier forecasts turned out.
     pub forecast: ForecastAnswer,
 }
@@ -148,28 +152,6 @@ pub struct CodeCount {
     pub count: u64,
 }
 
-/// Distinct accounts. An account is a platform's pseudonym: the same person on two platforms is two accounts.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ReachAnswer {
-    /// The sum over platforms, and of the ends of their intervals.
-    pub sum_over_platforms: EstimateRange,
-    /// Whether the sum is an upper bound: that of a platform is.
-    pub upper_bound: bool,
-    /// Each platform.
-    pub platforms: Vec<PlatformReachAnswer>,
-}
-
-/// Distinct accounts of one platform.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct PlatformReachAnswer {
-    /// The platform.
-    pub platform: String,
-    /// Accounts since promotion.
-    pub accounts: EstimateRange,
-    /// Whether this is an upper bound: the platform's pseudonym key changed meanwhile.
-    pub upper_bound: bool,
-}
-
 /// What a reader may know of a content or family. `hash` is the one looked up, if any.
 ///
 /// # Errors
@@ -182,15 +164,15 @@ pub fn family_answer(
     now_ms: i64,
 ) -> Result<FamilyAnswer, AnswerError> {
     let Some(family) = replica.hot.family_of(content, scope) else {
-        return cold_answer(replica, scope, content, hash, now_ms).map(FamilyAnswer::Cold);
+        return cold_answer(replica, scope, content, hash, now_ms).map(|cold| FamilyAnswer::Cold(Box::new(cold)));
     };
     let records = replica.hot.records_of(family, scope);
     match records.first() {
         Some(record) if records.iter().all(|record| record.flood().is_some()) => {
             let mut answer = cold_answer(replica, scope, record.content(), hash, now_ms)?;
             answer.hash = Some(HashText::from(record.hash()));
-            answer.quarantined = record.flood().map(quarantine_answer);
-            Ok(FamilyAnswer::Cold(answer))
+            answer.quarantined = quarantine_answer(replica, scope, record);
+            Ok(FamilyAnswer::Cold(Box::new(answer)))
         }
         _ => hot_answer(replica, scope, family, now_ms).map(|answer| FamilyAnswer::Hot(Box::new(answer))),
     }
@@ -209,6 +191,13 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
     let wholly_flooded = |content: &&ContentId| !counted.iter().any(|record| record.content() == **content);
     let floods_alone = flooded.iter().filter(wholly_flooded).count() as u32;
     let cold = NotHotClasses::new(replica, scope, &records);
+    let known = KnownAccounts {
+        family,
+        reach: &figures.reach,
+        forecast: next_hour(&counted, &calibration, freshness.as_of),
+        as_of: freshness.as_of,
+    };
+    let accounts = accounts_answer(replica, scope, known, now_ms);
     Ok(HotAnswer {
         family: family.to_string(),
         scope: scope_name(scope),
@@ -236,8 +225,9 @@ fn hot_answer(replica: &ReplicaState, scope: Scope, family: FamilyId, now_ms: i6
         regions_24h: code_counts(&figures.regions),
         languages_24h: code_counts(&figures.languages),
         live: figures.live.map(LiveAnswer::from),
-        reach: reach_answer(&figures, &replica.names),
-        forecast: next_hour(&counted, &calibration, freshness.as_of).into(),
+        reach: accounts.reach,
+        reach_as_of: accounts.reach_as_of,
+        forecast: accounts.forecast,
     })
 }
 
@@ -305,28 +295,6 @@ fn code_counts(figures: &CodeFigures) -> CodeCounts {
         largest: figures.stated.iter().map(count).collect(),
         others: figures.others,
         unstated: figures.unstated,
-    }
-}
-
-fn reach_answer(figures: &FamilyFigures, names: &Names) -> ReachAnswer {
-    let platforms: Vec<PlatformReachAnswer> = figures
-        .reach
-        .iter()
-        .map(|(platform, reach)| PlatformReachAnswer {
-            platform: names.platform(*platform),
-            accounts: reach.accounts.into(),
-            upper_bound: reach.epochs_mixed,
-        })
-        .collect();
-    let sum = |part: fn(&EstimateRange) -> f64| platforms.iter().map(|platform| part(&platform.accounts)).sum();
-    ReachAnswer {
-        sum_over_platforms: EstimateRange {
-            estimate: sum(|accounts| accounts.estimate),
-            low: sum(|accounts| accounts.low),
-            high: sum(|accounts| accounts.high),
-        },
-        upper_bound: platforms.iter().any(|platform| platform.upper_bound),
-        platforms,
     }
 }
 

@@ -12,6 +12,7 @@ mod frame;
 mod leak_through;
 mod matches;
 mod members;
+mod reach;
 mod series;
 mod trending;
 
@@ -29,8 +30,8 @@ pub use comparison::{
 };
 pub use counts::{COUNTS_MAX, CountAnswer, CountsAnswer, count_answer, counts_answer};
 pub use family::{
-    CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, PlatformReachAnswer,
-    ReachAnswer, SurfaceCount, family_answer,
+    CodeCount, CodeCounts, FamilyAnswer, HotAnswer, HotWindow, KindCount, NotHot, PlatformCounts, SurfaceCount,
+    family_answer,
 };
 pub use frame::{FRAME_FAMILIES_MAX, FrameAnswer, GoneFamily, Moved, MovedFamily, Told, all_that_spreads, moved};
 pub use leak_through::{
@@ -45,6 +46,7 @@ pub use members::{
     JoinedAnswer, MEMBERS_LIMIT_MAX, MemberAnswer, MemberPlatform, MembersAnswer, RankedMembers, SinceListingAnswer,
     members_answer,
 };
+pub use reach::{PlatformReachAnswer, ReachAnswer};
 pub use series::{SeriesAnswer, SeriesBin, SeriesLine, SeriesQuestion, series_answer};
 pub use trending::{RANKED_MAX, RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer, TrendingEntry};
 

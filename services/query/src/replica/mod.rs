@@ -4,6 +4,7 @@ mod alerts;
 mod announced;
 mod cold;
 mod decode;
+mod disclosed;
 mod hot;
 mod moves;
 mod names;
@@ -22,6 +23,7 @@ pub use alerts::{AlertLimits, AlertPage, AlertRings, HeldAlert};
 pub use announced::{Announced, AnnouncedTable, IndexSize, MatchedHash, Shares};
 pub use cold::{ChunkError, ChunkPlace, ColdState, ColdSum, ColdTable, cold_sum};
 pub use decode::{Feed, Position, decode};
+pub use disclosed::{Disclosed, OthersAccounts};
 pub use hot::{Held, HotTable, classes_of};
 pub use moves::{Marked, Moves};
 pub use names::Names;
@@ -53,6 +55,8 @@ pub struct ReplicaState {
     pub alerts: AlertRings,
     /// Names of platforms and parties.
     pub names: Names,
+    /// The numbers of accounts that others than their owners were told.
+    pub disclosed: Disclosed,
 }
 
 /// What one record of the log changes.
@@ -124,6 +128,7 @@ impl ReplicaState {
             announced: AnnouncedTable::new(limits.announced_hashes_max),
             alerts: AlertRings::new(limits.alerts),
             names: Names::default(),
+            disclosed: Disclosed::default(),
         }
     }
 

@@ -1,13 +1,13 @@
-//! The names of platforms and parties, from the party registry.
+//! The names of platforms and parties, and whose the platforms are, from the party registry.
 
 use dashmap::DashMap;
-use tocsin_model::{Name, PartyId, PlatformId};
+use tocsin_model::{Name, PartyId, PlatformId, Scope};
 use tocsin_wire::PartyRecord;
 
 /// Names by number. Bounded by the numbers there are.
 #[derive(Debug, Default)]
 pub struct Names {
-    platforms: DashMap<PlatformId, Name>,
+    platforms: DashMap<PlatformId, (PartyId, Name)>,
     parties: DashMap<PartyId, Name>,
 }
 
@@ -16,8 +16,16 @@ impl Names {
     pub fn set(&self, party: PartyRecord) {
         self.parties.insert(party.id, party.name);
         for platform in party.platforms {
-            self.platforms.insert(platform.id, platform.name);
+            self.platforms.insert(platform.id, (party.id, platform.name));
         }
+    }
+
+    /// Whether a platform is the reader's own. Nobody's while the registry has not told whose it is.
+    pub fn is_own(&self, reader: Scope, platform: PlatformId) -> bool {
+        let Scope::Party(party) = reader else {
+            return false;
+        };
+        self.platforms.get(&platform).is_some_and(|owned| owned.0 == party)
     }
 
     /// The party's name; `party-N` while the registry has not told it.
@@ -31,6 +39,6 @@ impl Names {
     pub fn platform(&self, platform: PlatformId) -> String {
         self.platforms
             .get(&platform)
-            .map_or_else(|| format!("platform-{}", platform.0), |name| name.to_string())
+            .map_or_else(|| format!("platform-{}", platform.0), |owned| owned.1.to_string())
     }
 }

@@ -72,7 +72,7 @@ pub(crate) async fn alerts(
         alerts: page
             .alerts
             .iter()
-            .map(|held| alert_answer(held, &replica.names))
+            .map(|held| alert_answer(held, reader.scope, &replica.names))
             .collect(),
         next: next.seal(state.key(), reader.scope, state.alert_partitions()),
         more: page.more,
@@ -106,7 +106,7 @@ pub(crate) async fn alert(
     let held = ContentId::parse(&id).and_then(|id| state.replica().alerts.get(reader.scope, AlertId(id.0)));
     match held {
         Some(held) => {
-            let answer = alert_answer(&held, &state.replica().names);
+            let answer = alert_answer(&held, reader.scope, &state.replica().names);
             Ok(answered(&state, reader.scope, &headers, answer))
         }
         None => Err(Problem::new(problem::NOT_FOUND)),

@@ -302,7 +302,7 @@ impl Follower {
 
     fn alert(&mut self, held: &HeldAlert) -> Event {
         self.cursor.pass(held.partition, held.offset);
-        let answer = alert_answer(held, &self.state.replica().names);
+        let answer = alert_answer(held, self.reader.scope, &self.state.replica().names);
         let data = serde_json::to_string(&answer).expect("an alert's answer is plain data");
         Event::default().event("alert").id(self.sealed()).data(data)
     }

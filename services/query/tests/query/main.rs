@@ -10,6 +10,7 @@ mod comparison;
 mod conditional;
 mod counts;
 mod crowd;
+mod disclosed;
 mod export;
 mod freshness;
 mod hidden_look_ups;

@@ -73,8 +73,15 @@ fn a_hot_family_is_told_exactly_by_platform_kind_surface_and_reach() {
     assert_eq!(answer["surfaces_24h"][0]["surface"], "feed");
     let reach = &answer["reach"];
     assert_eq!(reach["platforms"][1]["platform"], "two-video");
-    assert!(reach["platforms"][1]["accounts"]["estimate"].as_f64().unwrap() >= 5.0);
-    assert!(reach["sum_over_platforms"]["estimate"].as_f64().unwrap() >= 12.0);
+    assert_eq!(
+        reach["platforms"][1]["accounts"]["shown"], "<10",
+        "others are told no more"
+    );
+    let (of_1, of_2) = (ask(&fed, PARTY_1, 1).unwrap(), ask(&fed, PARTY_2, 1).unwrap());
+    let own = |answer: &Value, place: usize| answer["reach"]["platforms"][place]["accounts"]["estimate"].as_f64();
+    let (one, two) = (own(&of_1, 0).unwrap(), own(&of_2, 1).unwrap());
+    assert!(two >= 5.0 && one + two >= 12.0, "{one} and {two}");
+    assert_eq!((own(&of_1, 1), own(&of_2, 1).is_some()), (None, true));
 }
 
 #[test]
@@ -228,7 +235,7 @@ fn a_flood_is_told_as_quarantined_and_approximately_and_no_longer_when_others_jo
     for scope in [Scope::Coordinators, PARTY_2] {
         let answer = ask(&fed, scope, 1).unwrap();
         assert_eq!(answer["state"], "cold");
-        assert_eq!(answer["quarantined"]["accounts"], 1);
+        assert_eq!(answer["quarantined"]["accounts"]["shown"], "<10");
         let copies = answer["quarantined"]["copies"].as_u64().unwrap();
         assert!((1_000..1_100).contains(&copies), "{copies}");
         let (low, high) = spread_24h(&answer);
@@ -241,6 +248,11 @@ fn a_flood_is_told_as_quarantined_and_approximately_and_no_longer_when_others_jo
         let series = series_answer(&fed.replica, scope, id(1), question, START);
         assert_eq!(series, Err(AnswerError::NotHot));
     }
+    let own = ask(&fed, PARTY_1, 1).unwrap();
+    assert_eq!(
+        own["quarantined"]["accounts"]["estimate"], 1.0,
+        "by its own platform's account"
+    );
     let trending = trending_answer(&fed.replica, Scope::All, WindowLength::Hour1, 10, START);
     assert_eq!(trending.families.len(), 0, "a flood does not trend");
     world.see_many(seen(1, 2, Sharing::All, 1_500_000), 10);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Verdict;
-use tocsin_wire::document::{HashText, TermAnswer};
+use tocsin_wire::document::{AccountsRange, HashText, TermAnswer};
 
 use super::answers::Case;
 use super::player::Player;
@@ -74,6 +74,14 @@ pub fn alarm(alarm: &Alarm) -> String {
     )
 }
 
+/// A number of accounts as it is shown; an answer of a version before shows none.
+fn accounts(accounts: &AccountsRange) -> String {
+    match accounts.estimate {
+        Some(estimate) => format!("{estimate:.0}"),
+        None => accounts.shown.clone(),
+    }
+}
+
 /// What rang and why, in sentences.
 fn reasons(alert: &Alert) -> String {
     let trigger = &alert.trigger;
@@ -85,7 +93,7 @@ fn reasons(alert: &Alert) -> String {
     format!(
         "  What      {}, {}\n  \
          Why       {} copies in {}, where {} would be ordinary: score {:.0}, and it rings from {:.0}\n  \
-         Who       {:.0} accounts (a sum over platforms): {}\n  \
+         Who       {} accounts (a sum over platforms): {}\n  \
          Priority  {:.0} = {:.0} % likely to be violating x {:.0} exposures in the next hour x severity {:.1}\n  \
          Exposure  {:.0} more copies in the next hour{}, {:.0} % of them posted, {:.0} viewers a copy\n  \
          Likely    {}",
@@ -96,7 +104,7 @@ fn reasons(alert: &Alert) -> String {
         expected(trigger.expected),
         trigger.score,
         trigger.threshold,
-        trigger.accounts_sum_over_platforms.estimate,
+        accounts(&trigger.accounts_sum_over_platforms),
         platforms.join(", "),
         alert.priority,
         100.0 * term(alert, "probability"),

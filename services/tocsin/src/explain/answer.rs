@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use tocsin_wire::document::{
-    AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer,
+    AccountsRange, AlertPlatform, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer,
 };
 
 /// An alert.
@@ -60,7 +60,7 @@ pub struct Trigger {
     #[serde(default)]
     pub score_terms: Option<Vec<TermAnswer>>,
     pub threshold: f64,
-    pub accounts_sum_over_platforms: EstimateRange,
+    pub accounts_sum_over_platforms: AccountsRange,
 }
 
 /// A page of alerts.

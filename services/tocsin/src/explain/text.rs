@@ -3,9 +3,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use tocsin_wire::document::{
-    EstimateRange as Estimate, ForecastAnswer as Forecast, LiveAnswer as Live, Range, TermAnswer as Term,
-};
+use tocsin_wire::document::{AccountsRange, ForecastAnswer as Forecast, LiveAnswer as Live, Range, TermAnswer as Term};
 
 use super::answer::Alert;
 use super::figure::{number, percent, span};
@@ -71,7 +69,7 @@ fn trigger(alert: &Alert) -> String {
         number(trigger.score),
         number(trigger.threshold),
         trigger.score_terms.as_deref().map(score_terms).unwrap_or_default(),
-        with_interval(trigger.accounts_sum_over_platforms, "95 %")
+        with_interval(&trigger.accounts_sum_over_platforms, "95 %")
     )
 }
 
@@ -124,7 +122,7 @@ fn platforms(alert: &Alert) -> String {
             platform.platform.clone(),
             number(platform.spread_1h as f64),
             number(platform.spread_24h as f64),
-            with_interval(platform.accounts, ""),
+            with_interval(&platform.accounts, ""),
         ]
     }));
     format!("Platforms, counted exactly\n{}", table(&rows))
@@ -154,16 +152,24 @@ fn live(live: &Live) -> String {
 }
 
 fn next_hour(alert: &Alert) -> String {
-    match alert.forecast {
-        Some(Forecast { spread, accounts }) => format!(
-            "The next hour\n  {} copies (with 90 % probability {} to {}) from {} accounts ({} to {}).\n",
-            number(spread.median),
-            number(spread.low),
-            number(spread.high),
-            number(accounts.median),
-            number(accounts.low),
-            number(accounts.high)
-        ),
+    match &alert.forecast {
+        Some(Forecast { spread, accounts }) => {
+            let from = match accounts.median {
+                Some(median) => format!(
+                    "{} accounts ({} to {})",
+                    number(median),
+                    number(accounts.low),
+                    number(accounts.high)
+                ),
+                None => format!("{} accounts at most", number(accounts.high)),
+            };
+            format!(
+                "The next hour\n  {} copies (with 90 % probability {} to {}) from {from}.\n",
+                number(spread.median),
+                number(spread.low),
+                number(spread.high)
+            )
+        }
         None => format!(
             "The next hour\n  {} copies; this alert states no interval.\n",
             number(alert.forecast_1h)
@@ -298,8 +304,15 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-fn with_interval(estimate: Estimate, confidence: &str) -> String {
-    let Estimate { estimate, low, high } = estimate;
+/// A number of accounts: of others' it is rounded, or no more than bounds.
+fn with_interval(accounts: &AccountsRange, confidence: &str) -> String {
+    let (low, high) = (accounts.low, accounts.high);
+    let Some(estimate) = accounts.estimate else {
+        return accounts.shown.clone();
+    };
+    if accounts.disclosure == "rounded" {
+        return format!("about {} ({} to {})", number(estimate), number(low), number(high));
+    }
     if low == high {
         return format!("{}, exactly", number(estimate));
     }
@@ -362,6 +375,26 @@ mod tests {
             text.lines()
                 .all(|line| line.chars().count() <= 140 && line.trim_end() == line)
         );
+    }
+
+    #[test]
+    fn accounts_of_others_are_explained_as_they_are_told() {
+        let told = |estimate: Value, (low, high), disclosure, shown| json!({"estimate": estimate, "low": low, "high": high, "disclosure": disclosure, "shown": shown});
+        let mut others = alert();
+        others["platforms"][0]["accounts"] = told(json!(60.0), (58.0, 62.0), "rounded", "60");
+        others["platforms"][1]["accounts"] = told(Value::Null, (0.0, 9.0), "suppressed", "<10");
+        others["trigger"]["accounts_sum_over_platforms"] = told(Value::Null, (58.0, 71.0), "suppressed", "58 to 71");
+        others["forecast"]["accounts"] =
+            json!({"low": 0.0, "median": null, "high": 2700.5, "disclosure": "suppressed"});
+        let text = explanation(others).unwrap();
+        for said in [
+            "about 60 (58 to 62)",
+            "<10",
+            "a sum over platforms: 58 to 71.",
+            "accounts at most",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tocsin_model::Timestamp;
 use tocsin_protocol::{Figure, Figures, Measured, Missing, Reading};
-use tocsin_wire::document::{EstimateRange, ForecastAnswer, LiveAnswer, Range, parse_instant};
+use tocsin_wire::document::{AccountsRange, ForecastAnswer, LiveAnswer, Range, parse_instant};
 
 use super::Family;
 
@@ -59,7 +59,7 @@ struct KindCount {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Reach {
-    sum_over_platforms: EstimateRange,
+    sum_over_platforms: AccountsRange,
     upper_bound: bool,
 }
 
@@ -168,7 +168,7 @@ fn of_hot(hot: &Hot, setter: &mut Setter) {
         };
         of_window(window, *named, setter);
     }
-    let reach = hot.reach.sum_over_platforms;
+    let reach = &hot.reach.sum_over_platforms;
     // An estimate over two keys of a platform's pseudonyms may count an account twice: it bounds from above alone.
     let low = if hot.reach.upper_bound { 0.0 } else { reach.low };
     setter.number(Figure::Accounts, low, reach.high);
@@ -193,16 +193,24 @@ fn of_hot(hot: &Hot, setter: &mut Setter) {
             setter.number(Figure::PeakViewers, least as f64, live.peak_viewers as f64);
         }
     }
-    let (spread, accounts) = (hot.forecast.spread, hot.forecast.accounts);
+    let (spread, accounts) = (hot.forecast.spread, &hot.forecast.accounts);
     for (figure, value) in [
         (Figure::Forecast1hP05, spread.low),
         (Figure::Forecast1hP50, spread.median),
         (Figure::Forecast1hP95, spread.high),
-        (Figure::ForecastAccounts1hP05, accounts.low),
-        (Figure::ForecastAccounts1hP50, accounts.median),
-        (Figure::ForecastAccounts1hP95, accounts.high),
     ] {
         setter.value(figure, value);
+    }
+    for (figure, value) in [
+        (Figure::ForecastAccounts1hP05, Some(accounts.low)),
+        (Figure::ForecastAccounts1hP50, accounts.median),
+        (Figure::ForecastAccounts1hP95, Some(accounts.high)),
+    ] {
+        // Of others' accounts only the outer bounds are told for certain: the rest is rounded.
+        match (accounts.disclosure.as_str(), value) {
+            ("" | "full", Some(value)) => setter.value(figure, value),
+            _ => setter.number(figure, accounts.low, accounts.high),
+        }
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 use tocsin_protocol::{Assessed, Because, Figure, Figures, Finding, Held, Protocol, Reading, Rule, Truth};
-use tocsin_velocity::figures::ReachFigures;
 use tocsin_wire::Names;
-use tocsin_wire::document::{EstimateRange, instant};
+use tocsin_wire::document::{AccountsRange, instant};
 use utoipa::ToSchema;
 
 use super::documents::platform_name;
@@ -97,7 +96,7 @@ pub struct PlatformDocument {
     /// Of the last 24 hours.
     pub spread_24h: u64,
     /// Distinct accounts.
-    pub accounts: Option<EstimateRange>,
+    pub accounts: Option<AccountsRange>,
     /// Whether that is an upper bound: the platform's pseudonym key changed meanwhile.
     pub accounts_upper_bound: bool,
     /// The earliest event.
@@ -251,14 +250,14 @@ impl PlatformDocument {
     pub(super) fn of(platform: String, reading: &PlatformReading) -> PlatformDocument {
         let [spread_5m, spread_1h, spread_24h] = reading.spread;
         let seconds = |milliseconds: i64| milliseconds as f64 / 1_000.0;
-        let accounts = reading.reach.map(|ReachFigures { accounts, .. }| accounts.into());
+        let accounts = reading.reach.map(|(shown, _)| shown.into());
         PlatformDocument {
             platform,
             spread_5m,
             spread_1h,
             spread_24h,
             accounts,
-            accounts_upper_bound: reading.reach.is_some_and(|reach| reach.epochs_mixed),
+            accounts_upper_bound: reading.reach.is_some_and(|(_, upper_bound)| upper_bound),
             first_seen: reading.first_seen.and_then(instant),
             first_posted: reading.first_posted.and_then(instant),
             first_blocked: reading.first_blocked.and_then(instant),

@@ -1,9 +1,10 @@
 use serde::Serialize;
 use tocsin_model::{Alert, PartyId, PlatformId, Scope};
+use tocsin_suppression::{AccountsTable, Expected};
 use utoipa::ToSchema;
 
 use super::{
-    AlertPlatform, EstimateRange, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
+    AccountsRange, AlertPlatform, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer, instant,
     score_terms,
 };
 
@@ -90,12 +91,18 @@ pub struct AlertTrigger {
     /// The score from which the rule rings.
     pub threshold: f64,
     /// Distinct accounts since the family is counted exactly, summed over platforms.
-    pub accounts_sum_over_platforms: EstimateRange,
+    pub accounts_sum_over_platforms: AccountsRange,
 }
 
 impl AlertAnswer {
-    /// The answer for an alert; parties and platforms by the names that these know of them.
-    pub fn new(alert: &Alert, party: impl Fn(PartyId) -> String, platform: impl Fn(PlatformId) -> String) -> Self {
+    /// The answer for an alert; parties and platforms by the names that these know of them, accounts in full where the reader owns the platform.
+    pub fn new(
+        alert: &Alert,
+        party: impl Fn(PartyId) -> String,
+        platform: impl Fn(PlatformId) -> String,
+        is_own: impl Fn(PlatformId) -> bool,
+    ) -> Self {
+        let accounts = alert_accounts(alert, is_own);
         AlertAnswer {
             id: alert.id.to_string(),
             scope: scope_name(alert.scope),
@@ -114,7 +121,7 @@ impl AlertAnswer {
                 score: alert.trigger.score,
                 score_terms: alert.score_terms.map(score_terms),
                 threshold: alert.trigger.threshold,
-                accounts_sum_over_platforms: alert.trigger.accounts.into(),
+                accounts_sum_over_platforms: accounts.total.into(),
             },
             spread_5m: alert.spread_5m.into(),
             spread_1h: alert.spread_1h.into(),
@@ -122,18 +129,19 @@ impl AlertAnswer {
             platforms: alert
                 .platforms
                 .iter()
-                .map(|figures| AlertPlatform {
+                .zip(&accounts.platforms)
+                .map(|(figures, (_, accounts))| AlertPlatform {
                     platform: platform(figures.platform),
                     spread_1h: figures.spread_1h,
                     spread_24h: figures.spread_24h,
-                    accounts: figures.reach.into(),
+                    accounts: (*accounts).into(),
                 })
                 .collect(),
             forecast_1h: alert.forecast_1h,
             priority: alert.priority,
             priority_terms: alert.priority_terms.iter().map(TermAnswer::from).collect(),
             members: alert.members,
-            forecast: alert.forecast.map(ForecastAnswer::from),
+            forecast: alert_forecast(alert, &accounts),
             paged: alert.paged,
             page_score: alert.page_score,
             page_threshold: alert.page_threshold,
@@ -154,6 +162,22 @@ impl AlertAnswer {
             live: alert.live.map(LiveAnswer::from),
         }
     }
+}
+
+/// An alert's accounts as a reader is told them who owns these platforms: an alert lists no platform on which nothing spread for a day, and sums them all.
+pub fn alert_accounts(alert: &Alert, is_own: impl Fn(PlatformId) -> bool) -> AccountsTable {
+    let listed = alert.platforms.iter().map(|figures| (figures.platform, figures.reach));
+    AccountsTable::new(listed, alert.trigger.accounts, is_own)
+}
+
+/// An alert's forecast for who is told its accounts like this.
+pub fn alert_forecast(alert: &Alert, accounts: &AccountsTable) -> Option<ForecastAnswer> {
+    let forecast = alert.forecast?;
+    let expected = accounts.expected(Expected {
+        accounts: forecast.accounts,
+        copies_high: forecast.spread.high,
+    });
+    Some(ForecastAnswer::new(forecast, expected))
 }
 
 /// The name of a scope in answers: it never tells which party.

@@ -181,15 +181,24 @@ impl Compared {
     }
 
     async fn add_all(&mut self, rehearsal: &Rehearsal, truth: &Truth, now_ms: i64) -> Result<()> {
-        let answers: Vec<(Value, &ContentTruth)> = stream::iter(truth.active_since(now_ms - DAY_MS))
+        let answers: Vec<(Value, Option<Value>, &ContentTruth)> = stream::iter(truth.active_since(now_ms - DAY_MS))
             .map(|(hash, truth)| async move {
-                Ok::<_, anyhow::Error>((look_up(rehearsal, Reader::Observer, hash).await?, truth))
+                let answer = look_up(rehearsal, Reader::Observer, hash).await?;
+                // Accounts are told in full to the party alone whose platforms they are of.
+                let own = match answer["state"] == "hot" {
+                    true => Some(look_up(rehearsal, Reader::Publisher, hash).await?),
+                    false => None,
+                };
+                Ok::<_, anyhow::Error>((answer, own, truth))
             })
             .buffer_unordered(QUESTIONS_AT_ONCE)
             .try_collect()
             .await?;
-        for (answer, truth) in answers {
+        for (answer, own, truth) in answers {
             self.add(&answer, truth, now_ms)?;
+            if let Some(own) = own {
+                self.compare_reach(&own, truth)?;
+            }
         }
         Ok(())
     }
@@ -221,9 +230,6 @@ impl Compared {
                     u64::from(!platforms_match(window, truth, from_ms, to_ms, low == high)?);
             }
         }
-        if hot {
-            self.compare_reach(answer, truth)?;
-        }
         if !holds {
             tracing::warn!(%answer, "an interval does not hold the truth");
         }
@@ -231,7 +237,7 @@ impl Compared {
         Ok(())
     }
 
-    /// Reach is exact where it counts every event there was: that is, where nothing was before promotion.
+    /// Reach is exact where it counts every event there was: that is, where nothing was before promotion. `answer` is its owner's.
     fn compare_reach(&mut self, answer: &Value, truth: &ContentTruth) -> Result<()> {
         if !truth.was_first_seen_at(instant(&answer["exact_since"])?) {
             return Ok(());

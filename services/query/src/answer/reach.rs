@@ -1,0 +1,124 @@
+//! Numbers of accounts as a reader is told them: those of its own platforms as they are known, those of others rounded and suppressed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tocsin_model::{FamilyId, NextHour, PlatformId, Scope, Timestamp};
+use tocsin_suppression::{Disclosure, Shown, ShownQuantiles, Told, total};
+use tocsin_velocity::figures::ReachFigures;
+use tocsin_wire::document::{AccountsRange, ForecastAnswer, instant};
+use utoipa::ToSchema;
+
+use crate::replica::{OthersAccounts, ReplicaState};
+
+/// Distinct accounts. An account is a platform's pseudonym: the same person on two platforms is two accounts.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ReachAnswer {
+    /// The sum over platforms, and of the ends of their intervals: of what is told of them, so it has no estimate where one of them has none.
+    pub sum_over_platforms: AccountsRange,
+    /// Whether the sum is an upper bound: that of a platform is.
+    pub upper_bound: bool,
+    /// Each platform.
+    pub platforms: Vec<PlatformReachAnswer>,
+}
+
+/// Distinct accounts of one platform.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PlatformReachAnswer {
+    /// The platform.
+    pub platform: String,
+    /// Accounts since promotion.
+    pub accounts: AccountsRange,
+    /// Whether this is an upper bound: the platform's pseudonym key changed meanwhile.
+    pub upper_bound: bool,
+}
+
+/// What is known of a family's accounts.
+pub(super) struct KnownAccounts<'a> {
+    pub(super) family: FamilyId,
+    pub(super) reach: &'a BTreeMap<PlatformId, ReachFigures>,
+    pub(super) forecast: NextHour,
+    pub(super) as_of: Timestamp,
+}
+
+/// What is told of them.
+pub(super) struct AccountsAnswer {
+    pub(super) reach: ReachAnswer,
+    pub(super) reach_as_of: Option<String>,
+    pub(super) forecast: ForecastAnswer,
+}
+
+pub(super) fn accounts_answer(
+    replica: &ReplicaState,
+    scope: Scope,
+    known: KnownAccounts<'_>,
+    now_ms: i64,
+) -> AccountsAnswer {
+    let (own, others): (Vec<_>, Vec<_>) = known
+        .reach
+        .iter()
+        .partition(|(platform, _)| replica.names.is_own(scope, **platform));
+    let mut platforms: BTreeMap<PlatformId, (Shown, bool)> = own
+        .into_iter()
+        .map(|(platform, reach)| (*platform, (Shown::full(reach.accounts), reach.epochs_mixed)))
+        .collect();
+    let told = match others.is_empty() {
+        true => Told {
+            figures: OthersAccounts {
+                platforms: Vec::new(),
+                expected: Some(ShownQuantiles::full(known.forecast.accounts)),
+            },
+            as_of: known.as_of,
+        },
+        false => {
+            let as_of = known.as_of;
+            let figures = others_accounts(&others, &known.forecast, Shown::to_others);
+            let told = replica
+                .disclosed
+                .tell(scope, known.family, now_ms, Told { figures, as_of });
+            told.unwrap_or_else(|| Told {
+                figures: others_accounts(&others, &known.forecast, Shown::coarsest),
+                as_of,
+            })
+        }
+    };
+    let others = told.figures.platforms.into_iter();
+    platforms.extend(others.map(|(platform, shown, upper_bound)| (platform, (shown, upper_bound))));
+    let expected = told.figures.expected;
+    let expected = expected.unwrap_or_else(|| ShownQuantiles::at_most(known.forecast.spread.high));
+    AccountsAnswer {
+        reach: ReachAnswer {
+            sum_over_platforms: total(platforms.values().map(|(shown, _)| *shown)).into(),
+            upper_bound: platforms.values().any(|(_, upper_bound)| *upper_bound),
+            platforms: platforms
+                .into_iter()
+                .map(|(platform, (shown, upper_bound))| PlatformReachAnswer {
+                    platform: replica.names.platform(platform),
+                    accounts: shown.into(),
+                    upper_bound,
+                })
+                .collect(),
+        },
+        reach_as_of: instant(told.as_of),
+        forecast: ForecastAnswer::new(known.forecast, expected),
+    }
+}
+
+/// The accounts on platforms of others. A forecast rests on all accounts, so it is told where none of them is suppressed.
+fn others_accounts(
+    others: &[(&PlatformId, &ReachFigures)],
+    forecast: &NextHour,
+    shown: impl Fn(tocsin_model::Estimate) -> Shown,
+) -> OthersAccounts {
+    let platforms = others.iter();
+    let platforms: Vec<_> = platforms
+        .map(|(platform, reach)| (**platform, shown(reach.accounts), reach.epochs_mixed))
+        .collect();
+    let is_suppressed = platforms
+        .iter()
+        .any(|(_, shown, _)| shown.disclosure == Disclosure::Suppressed);
+    OthersAccounts {
+        platforms,
+        expected: (!is_suppressed).then(|| ShownQuantiles::to_others(forecast.accounts)),
+    }
+}
