@@ -11,7 +11,10 @@ use tocsin_wire::topics;
 use crate::telemetry::{QueuesCounted, StoreFailed};
 use crate::{Dispatcher, pause};
 
+/// The shortest time between two counts.
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+/// Counting reads every case there is, so with very many of them it is done more seldom: it takes one part in so many of the time at most.
+const COUNT_SHARE: u32 = 50;
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How much longer than the log the store remembers an alert.
 const MARGIN: Milliseconds = Milliseconds::from_hours(24);
@@ -19,16 +22,18 @@ const MARGIN: Milliseconds = Milliseconds::from_hours(24);
 pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut forgotten_at = None::<Instant>;
     while !shutdown.is_requested() {
+        let began = Instant::now();
         if let Err(error) = count(&dispatcher).await {
             StoreFailed { error: &error }.emit(&dispatcher.metrics);
         }
+        let counted_for = began.elapsed();
         if forgotten_at.is_none_or(|at| at.elapsed() >= FORGET_INTERVAL) {
             match forget(&dispatcher).await {
                 Ok(()) => forgotten_at = Some(Instant::now()),
                 Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
             }
         }
-        pause(COUNT_INTERVAL, &shutdown).await;
+        pause(COUNT_INTERVAL.max(counted_for * COUNT_SHARE), &shutdown).await;
     }
     Ok(())
 }
