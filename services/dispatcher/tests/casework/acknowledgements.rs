@@ -23,7 +23,7 @@ use crate::ranking::state;
 
 /// The platforms of the parties of a bench.
 pub const ALPHA: (PartyId, PlatformId) = (PartyId(1), PlatformId(1));
-const BETA: (PartyId, PlatformId) = (PartyId(2), PlatformId(2));
+pub const BETA: (PartyId, PlatformId) = (PartyId(2), PlatformId(2));
 
 /// A content and what came of it, as its group knows it.
 pub struct Spreading {
@@ -62,7 +62,17 @@ impl Spreading {
     }
 
     /// So many events, a second apart, ten seconds after those before.
-    pub fn hear(&mut self, (party, platform): (PartyId, PlatformId), kind: Kind, count: u64) {
+    pub fn hear(&mut self, of: (PartyId, PlatformId), kind: Kind, count: u64) {
+        self.hear_shared(of, kind, (Sharing::All, count));
+    }
+
+    /// The same, shared no further than this.
+    pub fn hear_shared(
+        &mut self,
+        (party, platform): (PartyId, PlatformId),
+        kind: Kind,
+        (sharing, count): (Sharing, u64),
+    ) {
         self.now = self.now + Milliseconds::from_seconds(10);
         for _ in 0..count {
             self.events += 1;
@@ -78,7 +88,7 @@ impl Spreading {
                 party,
                 platform,
                 kind,
-                sharing: Sharing::All,
+                sharing,
                 surface: Surface::Feed,
                 clock: ClockFlag::Plausible,
                 occurred_at: self.now,
@@ -98,7 +108,12 @@ impl Spreading {
 
     /// Puts its record on the state topic.
     pub fn tell(&self, bench: &Bench) {
-        let (content, class) = (self.content, Class::All);
+        self.tell_of(bench, Class::All);
+    }
+
+    /// The record of a class.
+    pub fn tell_of(&self, bench: &Bench, class: Class) {
+        let content = self.content;
         let mut body = Encoder::new();
         self.group.kept(HotKey { content, class }).unwrap().encode(&mut body);
         let group = content.group();

@@ -354,6 +354,21 @@ impl Running {
         }
     }
 
+    /// Waits for the sum of the series that begin so.
+    pub async fn metric_sum(&self, series: &str, wanted: impl Fn(f64) -> bool) {
+        let began = Instant::now();
+        loop {
+            let metrics = self.client.get(format!("{}/metrics", self.address)).send().await;
+            let text = metrics.unwrap().text().await.unwrap();
+            let of_series = text.lines().filter(|line| line.starts_with(series));
+            let values = of_series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            if wanted(values.sum()) {
+                return;
+            }
+            assert!(began.elapsed() < WAIT_MAX, "{series} in {text}");
+        }
+    }
+
     pub async fn stop(self) {
         self.shutdown.request();
         self.roles.join(Duration::from_secs(10)).await.unwrap();

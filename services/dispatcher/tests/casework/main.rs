@@ -35,6 +35,7 @@ mod ranking;
 mod receiver;
 mod reports;
 mod reviews;
+mod scope_leaks;
 mod sign_in;
 mod sign_in_links;
 #[path = "../signer/mod.rs"]

@@ -256,8 +256,11 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
     })
 }
 
-/// Each code between commas, so that one is found by its text.
+/// Each code between commas, so that one is found by its text; empty where there is none, as in a case of which nothing was heard.
 pub(super) fn codes_text(codes: &[Code]) -> String {
+    if codes.is_empty() {
+        return String::new();
+    }
     codes
         .iter()
         .fold(",".to_owned(), |text, code| text + &String::from_utf8_lossy(code) + ",")

@@ -3,7 +3,7 @@ use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, on_both};
 use crate::{ANNA, queue, refusal};
 use tocsin_casework::{CaseId, CaseState, ClockKind, Filter, PlatformClocks, Refusal, Team};
 use tocsin_model::{ContentId, FamilyId, KeyId, Milliseconds, PartyId, PlatformId, Timestamp};
-use tocsin_store::{Choice, Followed, LiveMember, Observed, QueueQuery, STREAMS_MAX};
+use tocsin_store::{Choice, Followed, LiveMember, Observed, QueueQuery, STREAMS_MAX, Watched};
 
 const VIDEO: PlatformId = PlatformId(3);
 const CHAT: PlatformId = PlatformId(4);
@@ -11,6 +11,26 @@ const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
 
 fn at(seconds: i64) -> Timestamp {
     START + Milliseconds::from_seconds(seconds)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_no_figure_is_known_nothing_is_written() {
+    on_both(async |f| {
+        f.coordinators_cases(1).await;
+        let began = f.store.standing_cases(COORDINATORS, 1).await.unwrap().1;
+        let (glances, _) = f.store.watch_cases(&mut Watched::from(began)).await.unwrap();
+        f.clock.advance(Milliseconds::from_seconds(10));
+        let nothing = Observed::default();
+        let family = FamilyId(ContentId(1));
+        f.store.observe(COORDINATORS, family, &nothing).await.unwrap();
+        let (again, _) = f.store.watch_cases(&mut Watched::from(began)).await.unwrap();
+        assert_eq!(
+            (again.len(), again),
+            (1, glances),
+            "whoever watches is told by when it was written"
+        );
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
