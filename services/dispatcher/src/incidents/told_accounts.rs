@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{Estimate, NextHour, PlatformId};
-use tocsin_suppression::{AccountsTable, Disclosure, Shown};
+use tocsin_suppression::AccountsTable;
 use tocsin_velocity::figures::ReachFigures;
 
 /// The accounts by platform with their sum, as who owns these platforms is told them.
@@ -19,16 +19,11 @@ pub(super) fn told(reach: &BTreeMap<PlatformId, ReachFigures>, is_own: impl Fn(P
 
 /// Bounds of the 5, 50 and 95 % quantiles of the accounts that are expected, for whoever is told `accounts`.
 pub(super) fn expected(accounts: &AccountsTable, forecast: &NextHour) -> [(f64, f64); 3] {
-    let quantiles = [forecast.accounts.low, forecast.accounts.median, forecast.accounts.high];
-    quantiles.map(|quantile| match accounts.total.disclosure {
-        Disclosure::Full => (quantile, quantile),
-        Disclosure::Rounded => {
-            let shown = Shown::to_others(exactly(quantile));
-            (shown.low, shown.high)
-        }
-        // A forecast rests on all accounts together. There are no more than copies.
-        Disclosure::Suppressed => (0.0, forecast.spread.high),
-    })
+    let told = accounts.expected(forecast);
+    match told.median {
+        Some(median) => [told.low, median, told.high].map(|quantile| (quantile, quantile)),
+        None => [(told.low, told.high); 3],
+    }
 }
 
 fn exactly(number: f64) -> Estimate {

@@ -54,8 +54,8 @@ async fn each_team_is_told_its_own_accounts_in_full_and_round_numbers_of_others(
             &bench.alpha,
             json!(["12", "<10", "12 to 21", null]),
         ),
-        // Nothing is suppressed for it, so it is told what is forecast.
-        (bench.team("beta").await, &bench.beta, json!(["10", "4", "14", 60.0])),
+        // Others' accounts are part of the forecast.
+        (bench.team("beta").await, &bench.beta, json!(["10", "4", "14", null])),
     ];
     let mut receivers = Vec::new();
     for (place, (team, ..)) in teams.iter().enumerate() {

@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! * What is told of a number holds it: it lies between `low` and `high` wherever the number did.
-//! * Nothing that is told changes when a number under 10 becomes another number under 10: not its own cell, not the total, not what is expected of it.
+//! * Nothing that is told changes when a number becomes another one that is told alike: not its own cell, not the total, not what is expected of it.
 //! * What is told of one family to readers of one scope changes at most once a minute, and no more often than its budget says.
 //!
 //! Start reading at [`Shown::to_others`] (one number), then [`AccountsTable`] (those of several platforms with their total) and [`Ledger`] (when they
@@ -20,4 +20,4 @@ mod table;
 
 pub use ledger::{Ledger, LedgerLimits, MINUTE_MS, Told};
 pub use rounding::{Disclosure, SMALL, Shown, ShownQuantiles};
-pub use table::{AccountsTable, Expected, total};
+pub use table::{AccountsTable, expected, total};

@@ -113,26 +113,6 @@ impl ShownQuantiles {
         }
     }
 
-    /// As everybody else is told them.
-    pub fn to_others(expected: Quantiles) -> ShownQuantiles {
-        let Shown {
-            estimate,
-            low,
-            high,
-            disclosure,
-        } = Shown::to_others(Estimate {
-            estimate: expected.median,
-            low: expected.low,
-            high: expected.high,
-        });
-        ShownQuantiles {
-            low,
-            median: estimate,
-            high,
-            disclosure,
-        }
-    }
-
     /// What can be said without the accounts: no more than there will be copies.
     pub fn at_most(copies: f64) -> ShownQuantiles {
         ShownQuantiles {

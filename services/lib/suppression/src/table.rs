@@ -1,4 +1,4 @@
-use tocsin_model::{Estimate, PlatformId, Quantiles};
+use tocsin_model::{Estimate, NextHour, PlatformId};
 
 use crate::rounding::{Disclosure, Shown, ShownQuantiles};
 
@@ -12,15 +12,6 @@ pub struct AccountsTable {
     pub platforms: Vec<(PlatformId, Shown)>,
     /// The sum of all, those of no listed platform among them.
     pub total: Shown,
-}
-
-/// What the reader's next hour looks like.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Expected {
-    /// The accounts, as they are forecast.
-    pub accounts: Quantiles,
-    /// The copies: there are no more accounts than that.
-    pub copies_high: f64,
 }
 
 impl AccountsTable {
@@ -51,14 +42,18 @@ impl AccountsTable {
         AccountsTable { platforms, total }
     }
 
-    /// What is told of the accounts that are expected: a forecast rests on all accounts together, so where one platform's are suppressed it says no
-    /// more than that of the copies.
-    pub fn expected(&self, expected: Expected) -> ShownQuantiles {
-        match self.total.disclosure {
-            Disclosure::Full => ShownQuantiles::full(expected.accounts),
-            Disclosure::Rounded => ShownQuantiles::to_others(expected.accounts),
-            Disclosure::Suppressed => ShownQuantiles::at_most(expected.copies_high),
-        }
+    /// What is told of the accounts that are expected to whoever is told this table.
+    pub fn expected(&self, forecast: &NextHour) -> ShownQuantiles {
+        expected(self.total, forecast)
+    }
+}
+
+/// What is told of the accounts that are expected to whoever is told this total. A forecast rests on all accounts together and is as fine as they are:
+/// rounded anew, it would tell what the rounding of a number hides. So whoever is not told all of them in full is told no more than that of the copies.
+pub fn expected(total: Shown, forecast: &NextHour) -> ShownQuantiles {
+    match total.disclosure {
+        Disclosure::Full => ShownQuantiles::full(forecast.accounts),
+        Disclosure::Rounded | Disclosure::Suppressed => ShownQuantiles::at_most(forecast.spread.high),
     }
 }
 

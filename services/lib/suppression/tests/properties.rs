@@ -1,8 +1,8 @@
 //! Goal: what is told holds the truth, tells small numbers apart by nothing, rises with the number, and is told again as it is.
 
 use proptest::prelude::*;
-use tocsin_model::{Estimate, PlatformId, Quantiles};
-use tocsin_suppression::{AccountsTable, Disclosure, Expected, SMALL, Shown, total};
+use tocsin_model::{Estimate, NextHour, PlatformId, Quantiles};
+use tocsin_suppression::{AccountsTable, Disclosure, SMALL, Shown, total};
 
 fn exactly(count: u64) -> Estimate {
     Estimate {
@@ -91,10 +91,7 @@ proptest! {
             let table = table(cells, unlisted);
             // As the forecast is made: it follows the accounts of all platforms together.
             let share = (sum(cells) + unlisted) as f64 / (2 * sum(cells) + 100) as f64;
-            let expected = table.expected(Expected {
-                accounts: Quantiles { low: 10.0 * share, median: 50.0 * share, high: 200.0 * share },
-                copies_high: 200.0,
-            });
+            let expected = table.expected(&forecast(share));
             (table, expected)
         };
         let told = answer(&cells);
@@ -104,6 +101,22 @@ proptest! {
         }
         prop_assert_eq!(told.0.platforms[place].1.to_string(), "<10");
         prop_assert_eq!(told.0.total.estimate, None);
+    }
+
+    /// The same of a number that is rounded: all that round alike give the same answer.
+    #[test]
+    fn nothing_of_an_answer_tells_rounded_counts_apart(count in SMALL..5_000, unlisted in 0..40_u64, copies in 1_u64..1_000) {
+        let shown = Shown::to_others(exactly(count));
+        let answer = |count: u64| {
+            let table = table(&[(count, false)], unlisted);
+            let share = (count + unlisted + 9) as f64 / (copies + 10) as f64;
+            let expected = table.expected(&forecast(share));
+            (table, expected)
+        };
+        let told = answer(count);
+        for other in [shown.low, shown.high] {
+            prop_assert_eq!(&answer(other as u64), &told);
+        }
     }
 
     #[test]
@@ -119,6 +132,7 @@ proptest! {
         prop_assert!(told.total.low <= truth && truth <= told.total.high, "{:?}", told.total);
         if cells.iter().all(|(_, is_own)| *is_own) && unlisted == 0 {
             prop_assert_eq!(told.total, Shown::full(exactly(truth as u64)));
+            prop_assert_eq!(told.expected(&forecast(0.5)).median, Some(25.0));
         }
     }
 
@@ -134,4 +148,19 @@ proptest! {
 fn no_parts_sum_to_nothing() {
     let nothing = total([]);
     assert_eq!((nothing.estimate, nothing.low, nothing.high), (Some(0.0), 0.0, 0.0));
+}
+
+/// The next hour of a family of which so many accounts share a copy.
+fn forecast(share: f64) -> NextHour {
+    let spread = Quantiles {
+        low: 10.0,
+        median: 50.0,
+        high: 200.0,
+    };
+    let accounts = Quantiles {
+        low: 10.0 * share,
+        median: 50.0 * share,
+        high: 200.0 * share,
+    };
+    NextHour { spread, accounts }
 }

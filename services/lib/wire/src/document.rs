@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use tocsin_model::{ContentHash, Estimate, Interval, LiveFigures, NextHour, Quantiles, ScoreTerms, Timestamp};
+use tocsin_model::{ContentHash, Interval, LiveFigures, NextHour, Quantiles, ScoreTerms, Timestamp};
 use tocsin_suppression::ShownQuantiles;
 use utoipa::ToSchema;
 
@@ -23,17 +23,6 @@ pub struct Range {
     pub low: u64,
     /// The truth is at most this.
     pub high: u64,
-}
-
-/// An estimate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct EstimateRange {
-    /// The estimate.
-    pub estimate: f64,
-    /// The lower end of the 95 % interval.
-    pub low: f64,
-    /// The upper end of the 95 % interval.
-    pub high: f64,
 }
 
 /// A content hash.
@@ -157,16 +146,6 @@ impl From<Interval> for Range {
         Range {
             low: interval.low,
             high: interval.high,
-        }
-    }
-}
-
-impl From<Estimate> for EstimateRange {
-    fn from(estimate: Estimate) -> Self {
-        EstimateRange {
-            estimate: estimate.estimate,
-            low: estimate.low,
-            high: estimate.high,
         }
     }
 }

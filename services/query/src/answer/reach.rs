@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tocsin_model::{FamilyId, NextHour, PlatformId, Scope, Timestamp};
-use tocsin_suppression::{Disclosure, Shown, ShownQuantiles, Told, total};
+use tocsin_suppression::{Shown, Told, expected, total};
 use tocsin_velocity::figures::ReachFigures;
 use tocsin_wire::document::{AccountsRange, ForecastAnswer, instant};
 use utoipa::ToSchema;
@@ -64,31 +64,30 @@ pub(super) fn accounts_answer(
         .collect();
     let told = match others.is_empty() {
         true => Told {
-            figures: OthersAccounts {
-                platforms: Vec::new(),
-                expected: Some(ShownQuantiles::full(known.forecast.accounts)),
-            },
+            figures: OthersAccounts { platforms: Vec::new() },
             as_of: known.as_of,
         },
         false => {
             let as_of = known.as_of;
-            let figures = others_accounts(&others, &known.forecast, Shown::to_others);
+            let figures = others_accounts(&others, Shown::to_others);
             let told = replica
                 .disclosed
                 .tell(scope, known.family, now_ms, Told { figures, as_of });
             told.unwrap_or_else(|| Told {
-                figures: others_accounts(&others, &known.forecast, Shown::coarsest),
+                figures: others_accounts(&others, Shown::coarsest),
                 as_of,
             })
         }
     };
     let others = told.figures.platforms.into_iter();
-    platforms.extend(others.map(|(platform, shown, upper_bound)| (platform, (shown, upper_bound))));
-    let expected = told.figures.expected;
-    let expected = expected.unwrap_or_else(|| ShownQuantiles::at_most(known.forecast.spread.high));
+    for (platform, shown, upper_bound) in others {
+        // What was told before it was known to be the reader's own does not stand before what is known.
+        platforms.entry(platform).or_insert((shown, upper_bound));
+    }
+    let sum = total(platforms.values().map(|(shown, _)| *shown));
     AccountsAnswer {
         reach: ReachAnswer {
-            sum_over_platforms: total(platforms.values().map(|(shown, _)| *shown)).into(),
+            sum_over_platforms: sum.into(),
             upper_bound: platforms.values().any(|(_, upper_bound)| *upper_bound),
             platforms: platforms
                 .into_iter()
@@ -100,25 +99,19 @@ pub(super) fn accounts_answer(
                 .collect(),
         },
         reach_as_of: instant(told.as_of),
-        forecast: ForecastAnswer::new(known.forecast, expected),
+        forecast: ForecastAnswer::new(known.forecast, expected(sum, &known.forecast)),
     }
 }
 
-/// The accounts on platforms of others. A forecast rests on all accounts, so it is told where none of them is suppressed.
+/// The accounts on platforms of others.
 fn others_accounts(
     others: &[(&PlatformId, &ReachFigures)],
-    forecast: &NextHour,
     shown: impl Fn(tocsin_model::Estimate) -> Shown,
 ) -> OthersAccounts {
     let platforms = others.iter();
-    let platforms: Vec<_> = platforms
-        .map(|(platform, reach)| (**platform, shown(reach.accounts), reach.epochs_mixed))
-        .collect();
-    let is_suppressed = platforms
-        .iter()
-        .any(|(_, shown, _)| shown.disclosure == Disclosure::Suppressed);
     OthersAccounts {
-        platforms,
-        expected: (!is_suppressed).then(|| ShownQuantiles::to_others(forecast.accounts)),
+        platforms: platforms
+            .map(|(platform, reach)| (**platform, shown(reach.accounts), reach.epochs_mixed))
+            .collect(),
     }
 }

@@ -3,15 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use tocsin_model::{FamilyId, PlatformId, Scope};
-use tocsin_suppression::{Ledger, LedgerLimits, Shown, ShownQuantiles, Told};
+use tocsin_suppression::{Ledger, LedgerLimits, Shown, Told};
 
 /// The accounts of one family on platforms of others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OthersAccounts {
     /// Each platform, and whether its number is an upper bound.
     pub platforms: Vec<(PlatformId, Shown, bool)>,
-    /// The accounts that are expected; `None` where nothing is told of them.
-    pub expected: Option<ShownQuantiles>,
 }
 
 /// What was told last of each family and scope.

@@ -20,16 +20,17 @@ pub struct AccountsRange {
     pub shown: String,
 }
 
-/// The accounts that are expected: with 90 % probability the number lies between `low` and `high`. Rounded and suppressed as every number of accounts is.
+/// The accounts that are expected: with 90 % probability the number lies between `low` and `high`. Told in full to whoever owns all accounts that it
+/// rests on; everybody else is told bounds that follow from the copies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AccountsQuantiles {
     /// With 5 % probability it is less.
     pub low: f64,
     /// It is as likely to be more as to be less. Null where only the bounds are told.
     pub median: Option<f64>,
-    /// With 5 % probability it is more. Where a number of accounts that it rests on is suppressed, that of the copies.
+    /// With 5 % probability it is more. Where it is not told in full, that of the copies.
     pub high: f64,
-    /// `full`, `rounded` or `suppressed`.
+    /// `full` or `suppressed`.
     #[serde(default)]
     pub disclosure: String,
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 use tocsin_model::{Alert, PartyId, PlatformId, Scope};
-use tocsin_suppression::{AccountsTable, Expected};
+use tocsin_suppression::AccountsTable;
 use utoipa::ToSchema;
 
 use super::{
@@ -173,11 +173,7 @@ pub fn alert_accounts(alert: &Alert, is_own: impl Fn(PlatformId) -> bool) -> Acc
 /// An alert's forecast for who is told its accounts like this.
 pub fn alert_forecast(alert: &Alert, accounts: &AccountsTable) -> Option<ForecastAnswer> {
     let forecast = alert.forecast?;
-    let expected = accounts.expected(Expected {
-        accounts: forecast.accounts,
-        copies_high: forecast.spread.high,
-    });
-    Some(ForecastAnswer::new(forecast, expected))
+    Some(ForecastAnswer::new(forecast, accounts.expected(&forecast)))
 }
 
 /// The name of a scope in answers: it never tells which party.
