@@ -158,17 +158,19 @@ async fn parties_by_platform(transaction: &mut Transaction) -> Result<HashMap<Pl
         .collect()
 }
 
-/// All teams' cases of the family, locked in the order of teams, so that two dispatchers never wait for each other.
+/// The cases of the family that an alert may concern, locked in the order of teams, so that two dispatchers never wait for each other. What rings in the
+/// scope of one team locks no other team's case: its claims would pass over it, and so be told of what is not theirs.
 async fn cases_of_family(transaction: &mut Transaction, alert: &Alert) -> Result<Vec<Case>, StoreError> {
-    let values = [alert.family.to_string().into()];
-    let rows = locked(
-        transaction,
-        "WHERE c.family = $1 ORDER BY c.team",
-        &values,
-        Locked::Cases,
-    )
-    .await
-    .map_err(StoreError::database("find the cases of a family"))?;
+    let mut values = vec![alert.family.to_string().into()];
+    let mut clause = "WHERE c.family = $1".to_owned();
+    if let Some(team) = Team::of_scope(alert.scope) {
+        values.push(team.to_number().into());
+        clause.push_str(" AND c.team = $2");
+    }
+    clause.push_str(" ORDER BY c.team");
+    let rows = locked(transaction, &clause, &values, Locked::Cases)
+        .await
+        .map_err(StoreError::database("find the cases of a family"))?;
     rows.iter().map(case).collect()
 }
 

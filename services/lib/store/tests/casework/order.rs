@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::fixture::{COORDINATORS, Commands as _, LEASE, n, on_both, on_empty};
+use crate::fixture::{COORDINATORS, Commands as _, LEASE, alert, n, on_both, on_empty};
 use crate::{ANNA, BEN};
 use sqlx::migrate::Migrator;
 use tocsin_casework::{By, Command, Refusal};
-use tocsin_model::{Milliseconds, Verdict};
+use tocsin_model::{AlertLevel, Milliseconds, Scope, Verdict};
 use tocsin_store::{KeySubject, Role, Roles, Store, StoreError};
 
 const TAKEN: Milliseconds = Milliseconds::from_seconds(10);
@@ -86,6 +86,38 @@ async fn whoever_is_being_revoked_is_handed_nothing() {
             matches!(refused, Err(StoreError::Refused(Refusal::NoSuchModerator))),
             "{refused:?}"
         );
+        pool.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rings_for_one_team_waits_for_no_other_teams_case() {
+    on_both(async |f| {
+        if !f.url.starts_with("postgres") {
+            return; // Writers of SQLite wait for each other.
+        }
+        f.coordinators_cases(1).await;
+        let (beta, ..) = f.party("beta").await;
+        let pool = sqlx::PgPool::connect(&f.url).await.unwrap();
+        let mut holding = pool.begin().await.unwrap();
+        sqlx::query("SELECT case_id FROM cases FOR UPDATE")
+            .fetch_one(&mut *holding)
+            .await
+            .unwrap();
+        let ring = |scope| {
+            let (store, rung) = (f.store.clone(), alert(1, scope, AlertLevel::Raised, 2));
+            tokio::spawn(async move { store.apply_alert(&rung).await })
+        };
+        let own = ring(Scope::Party(beta.id));
+        until_waits_or_done(&pool, &own).await;
+        assert!(own.is_finished(), "it waits for the coordinators' case");
+        own.await.unwrap().unwrap();
+        let theirs = ring(Scope::Coordinators);
+        until_waits_or_done(&pool, &theirs).await;
+        assert!(!theirs.is_finished(), "nobody holds the case");
+        holding.commit().await.unwrap();
+        theirs.await.unwrap().unwrap();
         pool.close().await;
     })
     .await;
