@@ -9,7 +9,7 @@ use tocsin_velocity::figures::ReachFigures;
 /// The accounts by platform with their sum, as who owns these platforms is told them.
 pub(super) fn told(reach: &BTreeMap<PlatformId, ReachFigures>, is_own: impl Fn(PlatformId) -> bool) -> AccountsTable {
     let listed = reach.iter().map(|(platform, reach)| (*platform, reach.accounts));
-    let total = reach.values().fold(exactly(0.0), |sum, reach| Estimate {
+    let total = reach.values().fold(Estimate::exactly(0.0), |sum, reach| Estimate {
         estimate: sum.estimate + reach.accounts.estimate,
         low: sum.low + reach.accounts.low,
         high: sum.high + reach.accounts.high,
@@ -23,13 +23,5 @@ pub(super) fn expected(accounts: &AccountsTable, forecast: &NextHour) -> [(f64, 
     match told.median {
         Some(median) => [told.low, median, told.high].map(|quantile| (quantile, quantile)),
         None => [(told.low, told.high); 3],
-    }
-}
-
-fn exactly(number: f64) -> Estimate {
-    Estimate {
-        estimate: number,
-        low: number,
-        high: number,
     }
 }

@@ -11,22 +11,17 @@ use crate::receiver::Receiver;
 
 /// On the platforms of both parties, by so many accounts.
 fn rung(family: u128, accounts: [f64; 2]) -> Alert {
-    let exactly = |count| Estimate {
-        estimate: count,
-        low: count,
-        high: count,
-    };
     let mut alert = alert(family, Scope::All, AlertLevel::Raised, 1.0);
     let figures = [1, 2]
         .into_iter()
         .zip(accounts)
         .map(|(platform, count)| PlatformFigures {
             platform: PlatformId(platform),
-            reach: exactly(count),
+            reach: Estimate::exactly(count),
             ..alert.platforms[0]
         });
     alert.platforms = figures.collect();
-    alert.trigger.accounts = exactly(accounts.iter().sum());
+    alert.trigger.accounts = Estimate::exactly(accounts.iter().sum());
     alert
 }
 

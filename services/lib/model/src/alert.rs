@@ -196,6 +196,17 @@ pub struct Estimate {
     pub high: f64,
 }
 
+impl Estimate {
+    /// A number that is known.
+    pub fn exactly(number: f64) -> Self {
+        Estimate {
+            estimate: number,
+            low: number,
+            high: number,
+        }
+    }
+}
+
 /// One platform's share in an alert.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlatformFigures {

@@ -5,11 +5,7 @@ use tocsin_model::{Estimate, NextHour, PlatformId, Quantiles};
 use tocsin_suppression::{AccountsTable, Disclosure, SMALL, Shown, total};
 
 fn exactly(count: u64) -> Estimate {
-    Estimate {
-        estimate: count as f64,
-        low: count as f64,
-        high: count as f64,
-    }
+    Estimate::exactly(count as f64)
 }
 
 fn sum(cells: &[(u64, bool)]) -> u64 {

@@ -63,12 +63,7 @@ pub struct ColdWindow {
 /// Why a record is not counted exactly, where it is a flood. Its accounts are the reader's own where all platforms on which it came are.
 pub(super) fn quarantine_answer(replica: &ReplicaState, scope: Scope, record: &HotRecord) -> Option<QuarantineAnswer> {
     let flood = record.flood()?;
-    let accounts = flood.accounts as f64;
-    let accounts = Estimate {
-        estimate: accounts,
-        low: accounts,
-        high: accounts,
-    };
+    let accounts = Estimate::exactly(flood.accounts as f64);
     let mut platforms = record.reach().iter();
     let is_own = !record.reach().is_empty() && platforms.all(|entry| replica.names.is_own(scope, entry.platform));
     let shown = match is_own {

@@ -64,7 +64,7 @@ pub(super) fn accounts_answer(
         .collect();
     let told = match others.is_empty() {
         true => Told {
-            figures: OthersAccounts { platforms: Vec::new() },
+            figures: OthersAccounts::new(),
             as_of: known.as_of,
         },
         false => {
@@ -79,8 +79,7 @@ pub(super) fn accounts_answer(
             })
         }
     };
-    let others = told.figures.platforms.into_iter();
-    for (platform, shown, upper_bound) in others {
+    for (platform, shown, upper_bound) in told.figures {
         // What was told before it was known to be the reader's own does not stand before what is known.
         platforms.entry(platform).or_insert((shown, upper_bound));
     }
@@ -108,10 +107,8 @@ fn others_accounts(
     others: &[(&PlatformId, &ReachFigures)],
     shown: impl Fn(tocsin_model::Estimate) -> Shown,
 ) -> OthersAccounts {
-    let platforms = others.iter();
-    OthersAccounts {
-        platforms: platforms
-            .map(|(platform, reach)| (**platform, shown(reach.accounts), reach.epochs_mixed))
-            .collect(),
-    }
+    let others = others.iter();
+    others
+        .map(|(platform, reach)| (**platform, shown(reach.accounts), reach.epochs_mixed))
+        .collect()
 }

@@ -5,12 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use tocsin_model::{FamilyId, PlatformId, Scope};
 use tocsin_suppression::{Ledger, LedgerLimits, Shown, Told};
 
-/// The accounts of one family on platforms of others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OthersAccounts {
-    /// Each platform, and whether its number is an upper bound.
-    pub platforms: Vec<(PlatformId, Shown, bool)>,
-}
+/// The accounts of one family on platforms of others: of each platform, and whether its number is an upper bound.
+pub type OthersAccounts = Vec<(PlatformId, Shown, bool)>;
 
 /// What was told last of each family and scope.
 #[derive(Debug)]

@@ -141,22 +141,17 @@ fn numbers_that_never_rest_are_told_less_often() {
 
 /// An alert of both platforms, and of a further one on which nothing spread for a day.
 fn rung(number: u128, accounts: [f64; 3]) -> Alert {
-    let exactly = |count| Estimate {
-        estimate: count,
-        low: count,
-        high: count,
-    };
     let mut alert = alert(number, Scope::All);
     let figures = [1, 2]
         .into_iter()
         .zip(accounts)
         .map(|(platform, count)| PlatformFigures {
             platform: PlatformId(platform),
-            reach: exactly(count),
+            reach: Estimate::exactly(count),
             ..alert.platforms[0]
         });
     alert.platforms = figures.collect();
-    alert.trigger.accounts = exactly(accounts.iter().sum());
+    alert.trigger.accounts = Estimate::exactly(accounts.iter().sum());
     alert
 }
 

@@ -202,14 +202,14 @@ fn of_hot(hot: &Hot, setter: &mut Setter) {
         setter.value(figure, value);
     }
     for (figure, value) in [
-        (Figure::ForecastAccounts1hP05, Some(accounts.low)),
-        (Figure::ForecastAccounts1hP50, accounts.median),
-        (Figure::ForecastAccounts1hP95, Some(accounts.high)),
+        (Figure::ForecastAccounts1hP05, accounts.low),
+        (Figure::ForecastAccounts1hP50, accounts.median.unwrap_or_default()),
+        (Figure::ForecastAccounts1hP95, accounts.high),
     ] {
-        // Of others' accounts only the outer bounds are told for certain: the rest is rounded.
-        match (accounts.disclosure.as_str(), value) {
-            ("" | "full", Some(value)) => setter.value(figure, value),
-            _ => setter.number(figure, accounts.low, accounts.high),
+        // Without a median only bounds are told.
+        match accounts.median {
+            Some(_) => setter.value(figure, value),
+            None => setter.number(figure, accounts.low, accounts.high),
         }
     }
 }
