@@ -3,6 +3,7 @@ mod keeping;
 mod observing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Ranks, Team};
@@ -24,6 +25,8 @@ use crate::incidents::{FamilyReading, reading};
 
 /// A figure that stands still sinks: so often it is looked at again, in the groups' time.
 const LOOK_AGAIN: Milliseconds = Milliseconds::from_seconds(15);
+/// So many families are ranked before others may look at figures again: some milliseconds.
+const RANKED_AT_ONCE: usize = 256;
 /// For so long a family that has no open case is kept after its last record: its case comes after its figures, when the alert was applied
 /// and the store told of it.
 const SPARE_AGE_MAX: Duration = Duration::from_secs(600);
@@ -183,31 +186,45 @@ impl Figures {
         }
     }
 
-    /// Ranks anew the families whose figures moved, those with a new case, and those that stood still for a while; how many.
-    pub(crate) fn rank(&mut self, ranks: &mut Ranks, at: Instant) -> usize {
+    /// Ranks anew the families whose figures moved, those with a new case, and those that stood still for a while, at most [`RANKED_AT_ONCE`]; whether others are
+    /// left. Claims wait for the ranks, so these are held for one family at a time, and not while its priority is made.
+    pub(crate) fn rank(&mut self, ranks: &Mutex<Ranks>, at: Instant) -> bool {
+        let ranks = || ranks.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((at, family)) = self.due.first().copied().filter(|(at, _)| *at <= self.now) {
             self.due.remove(&(at, family));
             self.due_at.remove(&family);
             self.changed.insert(family);
         }
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.append(&mut ranks.take_untold());
-        for family in &changed {
+        self.changed.append(&mut ranks().take_untold());
+        for _ in 0..RANKED_AT_ONCE {
+            let Some(family) = &self.changed.pop_first() else {
+                break;
+            };
             if let Some(due) = self.due_at.remove(family) {
                 self.due.remove(&(due, *family));
             }
-            if !ranks.has_family(*family) {
+            let asked = ranks().asked_of(*family);
+            if asked.is_empty() {
                 if !self.is_kept(*family) {
                     self.spare(*family, at);
                 }
                 continue;
             }
             self.take_back(*family);
-            let teams: BTreeSet<Team> = ranks.teams_of(*family).collect();
+            let teams: BTreeSet<Team> = asked.iter().map(|(team, _)| *team).collect();
             for team in teams {
                 self.observe(*family, team);
             }
-            ranks.set_live(*family, |team, verdict| self.priority(*family, team, verdict));
+            let priorities = asked.into_iter().map(|(team, verdict)| {
+                let priority = self.priority(*family, team, verdict);
+                ((team, verdict), priority)
+            });
+            let priorities: Vec<_> = priorities.collect();
+            // A case that came meanwhile is untold, and asked about next time.
+            ranks().set_live(*family, |team, verdict| {
+                let told = priorities.iter().find(|(asked, _)| *asked == (team, verdict));
+                told.and_then(|(_, priority)| *priority)
+            });
             if self.members.contains_key(family) {
                 let due = self.now + LOOK_AGAIN;
                 self.due.insert((due, *family));
@@ -218,7 +235,7 @@ impl Figures {
         while self.spare_order.keys().next().is_some_and(|(since, _)| is_old(since)) {
             self.drop_longest_spare();
         }
-        changed.len()
+        !self.changed.is_empty()
     }
 
     /// It has no open case: none yet, or they are all decided or closed.
@@ -461,10 +478,10 @@ pub(super) mod tests {
         take(&mut figures, &records[3], start, true);
         assert_eq!([1, 2, 3].map(|record| kept(&figures, record)), [false, true, true]);
         // No case is left of what was wanted: it is kept as the others, until it is too old.
-        let mut ranks = Ranks::new(10);
-        figures.rank(&mut ranks, start + SPARE_AGE_MAX);
+        let ranks = Mutex::new(Ranks::new(10));
+        figures.rank(&ranks, start + SPARE_AGE_MAX);
         assert_eq!(figures.spare.len(), 2);
-        figures.rank(&mut ranks, start + SPARE_AGE_MAX + Duration::from_secs(1));
+        figures.rank(&ranks, start + SPARE_AGE_MAX + Duration::from_secs(1));
         assert_eq!([2, 3].map(|record| kept(&figures, record)), [false, true]);
 
         take(&mut figures, &records[2], start, true);

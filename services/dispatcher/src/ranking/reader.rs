@@ -64,8 +64,10 @@ impl FigureReader {
             if ends.is_empty() {
                 ranking.set_read();
             }
+            while ranking.figures().rank(&ranking.ranks, Instant::now()) {
+                std::thread::yield_now();
+            }
             let mut figures = ranking.figures();
-            figures.rank(&mut ranking.lock(), Instant::now());
             self.metrics
                 .families
                 .set(i64::try_from(figures.families()).unwrap_or(i64::MAX));

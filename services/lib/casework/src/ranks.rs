@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -9,6 +10,9 @@ use crate::lane::Filter;
 
 /// How many cases are looked at for those that a filter admits. What is rarer is left to the store.
 pub const SCAN_MAX: usize = 20_000;
+/// Of what a filter admits rarely so many are enough, once so many cases were looked at: claimers wait for each other meanwhile.
+const ENOUGH: usize = 4;
+const ENOUGH_AFTER: usize = 2_000;
 
 /// The open cases, by live priority: that of the latest figures, or of the store where none are known. Who is handed which case the
 /// store decides; this only says in which order to try.
@@ -157,10 +161,13 @@ impl Ranks {
     }
 
     /// The first `count` cases of a team that wait at `now` and that the filter admits: those of which a notice is due by `urgent`, the first due
-    /// before the others; then highest priority first, of the first [`SCAN_MAX`].
+    /// before the others; then highest priority first, of the first [`SCAN_MAX`]. Of what is rare fewer are told.
     pub fn best(&self, team: Team, filter: &Filter, count: usize, times: (Timestamp, Timestamp)) -> Vec<CaseId> {
-        let (due, others) = self.waiting(team, filter, times);
-        due.chain(others).take(count).collect()
+        let found = Cell::new(0);
+        let is_looked_for = |looked_at: usize| found.get() < ENOUGH || looked_at < ENOUGH_AFTER;
+        let (due, others) = self.waiting(team, filter, times, is_looked_for);
+        let told = due.chain(others).take(count);
+        told.inspect(|_| found.set(found.get() + 1)).collect()
     }
 
     /// The first `due_max` cases of a team that wait at `now` and of which a notice is due by `urgent`, then the first `count` of the others, each with whether
@@ -172,17 +179,18 @@ impl Ranks {
         times: (Timestamp, Timestamp),
     ) -> Vec<(CaseId, bool)> {
         let filter = Filter::default();
-        let (due, others) = self.waiting(team, &filter, times);
+        let (due, others) = self.waiting(team, &filter, times, |_| true);
         let others = others.take(count).map(|id| (id, false));
         due.take(due_max).map(|id| (id, true)).chain(others).collect()
     }
 
-    /// Those that wait and are due, and the others.
+    /// Those that wait and are due, and the others, while they are looked for behind so many.
     fn waiting<'a>(
         &'a self,
         team: Team,
         filter: &'a Filter,
         (now, urgent): (Timestamp, Timestamp),
+        is_looked_for: impl Fn(usize) -> bool + 'a,
     ) -> (impl Iterator<Item = CaseId> + 'a, impl Iterator<Item = CaseId> + 'a) {
         let is_meant = move |ranked: &Ranked| ranked.waits_from <= now && filter.admits(&ranked.standing.traits);
         let is_urgent = move |ranked: &Ranked| ranked.standing.due_at.is_some_and(|due| due <= urgent);
@@ -193,7 +201,10 @@ impl Ranks {
             .map(|(_, id)| *id);
         let due = due.filter(move |id| self.cases.get(id).is_some_and(is_meant));
         let order = self.order.get(&team).into_iter().flatten().take(SCAN_MAX);
-        let order = order.map(|(_, id)| *id);
+        let order = order
+            .enumerate()
+            .take_while(move |(looked_at, _)| is_looked_for(*looked_at));
+        let order = order.map(|(_, (_, id))| *id);
         let order = order.filter(move |id| {
             self.cases
                 .get(id)
@@ -207,12 +218,18 @@ impl Ranks {
         self.of_family.contains_key(&family)
     }
 
-    /// The teams that have an open case of this family.
-    pub fn teams_of(&self, family: FamilyId) -> impl Iterator<Item = Team> + '_ {
-        let cases = self.of_family.get(&family).into_iter().flatten();
-        cases
-            .filter_map(|id| self.cases.get(id))
-            .map(|ranked| ranked.standing.team)
+    /// For whom the priority of a family is wanted: the team of each open case, and what it decided before. None twice, in no order.
+    pub fn asked_of(&self, family: FamilyId) -> Vec<(Team, Option<Verdict>)> {
+        let mut asked = Vec::new();
+        for case in self.of_family.get(&family).into_iter().flatten() {
+            if let Some(ranked) = self.cases.get(case) {
+                let of = (ranked.standing.team, ranked.standing.verdict);
+                if !asked.contains(&of) {
+                    asked.push(of);
+                }
+            }
+        }
+        asked
     }
 
     /// The priority by which a case is ranked.
@@ -338,6 +355,33 @@ mod tests {
                 prop_assert_eq!(ranks.len(), known.len());
             }
         }
+    }
+
+    #[test]
+    fn of_what_is_rare_a_few_are_enough() {
+        let mut ranks = Ranks::new(10_000);
+        let rare = |every: u128| move |id: u128| id.is_multiple_of(every);
+        let told = |ranks: &mut Ranks, is_rare: &dyn Fn(u128) -> bool| {
+            for id in 0..10_000 {
+                let mut put = case(2 * id, -(id as f64));
+                put.traits.severity = f64::from(u8::from(is_rare(id)));
+                ranks.put(&put).unwrap();
+            }
+            let filter = Filter {
+                severity_min: Some(1.0),
+                ..Filter::default()
+            };
+            ranks.best(TEAMS[0], &filter, 32, AT)
+        };
+        let ids = |every: u128, count| (0..count).map(|rare| CaseId(2 * rare * every)).collect::<Vec<_>>();
+        assert_eq!(told(&mut ranks, &rare(10)), ids(10, 32), "a few hundred hold them all");
+        assert_eq!(told(&mut ranks, &rare(100)), ids(100, 20), "what 2,000 hold");
+        assert_eq!(
+            told(&mut ranks, &rare(1_000)),
+            ids(1_000, 4),
+            "then until there are four"
+        );
+        assert_eq!(told(&mut ranks, &rare(4_000)), ids(4_000, 3), "or all was looked at");
     }
 
     #[test]

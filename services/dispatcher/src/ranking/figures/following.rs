@@ -125,6 +125,8 @@ mod tests {
     //! Goal: the records of a followed family are kept without an open case and told where they move, for the platforms of those who decided alone.
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Mutex;
+
     use tocsin_casework::Ranks;
     use tocsin_model::{DecisionId, PartyId};
 
@@ -154,7 +156,7 @@ mod tests {
         take(&mut figures, &records[0], start, false);
         assert_eq!(figures.take_moved(), BTreeSet::from([family]));
         // It has no open case, and stays while others go.
-        figures.rank(&mut Ranks::new(10), start);
+        figures.rank(&Mutex::new(Ranks::new(10)), start);
         for record in &records[1..] {
             take(&mut figures, record, start, false);
         }

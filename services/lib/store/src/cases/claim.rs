@@ -65,7 +65,10 @@ impl Store {
             filter: &choice.filter,
             urgent: now + choice.urgent_within,
         };
-        let mut row = wanted.first(&mut transaction, Order::Due).await?;
+        let mut row = None;
+        if wanted.is_any_due(&mut transaction).await? {
+            row = wanted.first(&mut transaction, Order::Due).await?;
+        }
         if row.is_none() && longest {
             row = wanted.first(&mut transaction, Order::Waiting).await?;
         } else if row.is_none() {
@@ -153,6 +156,18 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// Whether a case of the team is due, whatever the filter: mostly none is, and this is known from one look into an index.
+    async fn is_any_due(&self, transaction: &mut Transaction) -> Result<bool, StoreError> {
+        let rows = transaction
+            .fetch(
+                "SELECT c.due_at FROM cases c WHERE c.team = $1 AND c.due_at <= $2 AND c.resting = 1 ORDER BY c.due_at LIMIT 1",
+                &[self.team.to_number().into(), self.urgent.into()],
+            )
+            .await
+            .map_err(StoreError::database("look for a case that is due"))?;
+        Ok(!rows.is_empty())
+    }
+
     /// The first by an order, locked.
     async fn first(&self, transaction: &mut Transaction, order: Order) -> Result<Option<Row>, StoreError> {
         let (mut condition, mut values) = self.condition();

@@ -134,7 +134,7 @@ impl Store {
             None => "",
         };
         let sql = format!(
-            "{SELECT_GLANCES} WHERE (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2)){of_team} \
+            "{SELECT_GLANCES} WHERE (c.touched_at, c.case_id) > ($1, $2){of_team} \
              ORDER BY c.touched_at, c.case_id LIMIT {}",
             watched.page_max
         );
@@ -205,7 +205,7 @@ impl Store {
         let failed = StoreError::database("read the leases that ended");
         let now = self.now().await.map_err(&failed)?;
         let sql = format!(
-            "{SELECT_GLANCES} WHERE (c.touched_at > $2 OR (c.touched_at = $2 AND c.case_id > $5)) AND c.team = $1 \
+            "{SELECT_GLANCES} WHERE (c.touched_at, c.case_id) > ($2, $5) AND c.team = $1 \
              AND c.lease_expires_at > $3 AND c.lease_expires_at <= $4 ORDER BY c.touched_at, c.case_id LIMIT {RESUMED_MAX}"
         );
         let (written_at, id) = match after {

@@ -184,11 +184,11 @@ impl Store {
         let after = match query.after.map(|cursor| (cursor.place, cursor.case)) {
             Some((Place::Due(due_at), case)) if is_urgent => {
                 values.extend([due_at.into(), case.to_string().into()]);
-                " AND (c.due_at > $5 OR (c.due_at = $5 AND c.case_id > $6))"
+                " AND (c.due_at, c.case_id) > ($5, $6)"
             }
             Some((Place::Priority(priority), case)) if !is_urgent => {
                 values.extend([priority.into(), case.to_string().into()]);
-                " AND (c.priority < $5 OR (c.priority = $5 AND c.case_id > $6))"
+                " AND c.priority <= $5 AND (c.priority < $5 OR c.case_id > $6)"
             }
             _ => "",
         };
@@ -201,7 +201,7 @@ impl Store {
         rows.iter().map(case).collect()
     }
 
-    /// How many cases wait and how many are held, per team that has any, ascending by team.
+    /// How many cases wait and how many are held, per team that has such, ascending by team. What is open is counted in an index, not row by row.
     ///
     /// # Errors
     /// The database failed.
@@ -211,9 +211,10 @@ impl Store {
         let rows = self
             .database()
             .fetch(
-                "SELECT team, count(CASE WHEN lease_expires_at > $1 THEN 1 END) AS claimed, \
-                 count(CASE WHEN resting = 1 AND (lease_expires_at IS NULL OR lease_expires_at <= $1) THEN 1 END) AS waiting \
-                 FROM cases GROUP BY team ORDER BY team",
+                "SELECT team, CAST(sum(open - held) AS BIGINT) AS waiting, CAST(sum(claimed) AS BIGINT) AS claimed FROM (\
+                 SELECT team, count(*) AS open, 0 AS held, 0 AS claimed FROM cases WHERE resting = 1 GROUP BY team \
+                 UNION ALL SELECT team, 0 AS open, count(CASE WHEN resting = 1 THEN 1 END) AS held, count(*) AS claimed FROM cases \
+                 WHERE lease_holder IS NOT NULL AND lease_expires_at > $1 GROUP BY team) counted GROUP BY team ORDER BY team",
                 &[now.into()],
             )
             .await

@@ -52,7 +52,7 @@ impl Store {
         }
         if let Some((at, id)) = &followed.after {
             values.extend([(*at).into(), id.as_str().into()]);
-            condition.push_str(" AND (c.touched_at > $1 OR (c.touched_at = $1 AND c.case_id > $2))");
+            condition.push_str(" AND (c.touched_at, c.case_id) > ($1, $2)");
         }
         let sql =
             format!("{SELECT_STANDINGS} WHERE {condition} ORDER BY c.touched_at, c.case_id LIMIT {STANDINGS_MAX}");

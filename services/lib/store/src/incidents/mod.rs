@@ -137,7 +137,7 @@ impl Store {
             let rows = transaction
                 .fetch(
                     "SELECT i.incident_id, i.declared_at, i.format, i.document FROM incidents i \
-                     WHERE (i.declared_at < $1 OR (i.declared_at = $1 AND i.incident_id < $2)) AND ($3 = 0 OR i.phase = $3) \
+                     WHERE (i.declared_at, i.incident_id) < ($1, $2) AND ($3 = 0 OR i.phase = $3) \
                      ORDER BY i.declared_at DESC, i.incident_id DESC LIMIT $4",
                     &[after.0.into(), after.1.as_str().into(), phase.into(), LOOKED_AT.into()],
                 )

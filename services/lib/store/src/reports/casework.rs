@@ -70,7 +70,7 @@ impl Reading {
              (SELECT min(n.received_at) FROM notices n WHERE n.case_id = c.case_id AND n.kind <> 4) AS noticed_at, \
              (SELECT d.verdict FROM decisions d WHERE (d.case_id = c.case_id OR d.decision_id = c.decision_id) AND d.withdrawn_at IS NULL AND d.decided_at < $3 \
              AND d.decided_by <> $4 AND {} ORDER BY d.decided_at DESC, d.fencing DESC, d.decision_id LIMIT 1) AS verdict \
-             FROM cases c WHERE c.team = $1 AND c.opened_at >= $2 AND c.opened_at < $3 AND {} AND (c.opened_at > $5 OR (c.opened_at = $5 AND c.case_id > $6)) \
+             FROM cases c WHERE c.team = $1 AND c.opened_at >= $2 AND c.opened_at < $3 AND {} AND (c.opened_at, c.case_id) > ($5, $6) \
              ORDER BY c.opened_at, c.case_id",
             is_no_copy("d"),
             is_no_copy("c"),
@@ -99,7 +99,7 @@ impl Reading {
         let sql = format!(
             "SELECT d.decision_id, d.decided_at, d.verdict, d.grounds, {ABOUT} FROM decisions d JOIN cases c ON c.case_id = d.case_id \
              WHERE c.team = $1 AND d.decided_at >= $2 AND d.decided_at < $3 AND d.withdrawn_at IS NULL AND {STANDS} \
-             AND d.decided_by <> $4 AND {} AND (d.decided_at > $5 OR (d.decided_at = $5 AND d.decision_id > $6)) ORDER BY d.decided_at, d.decision_id",
+             AND d.decided_by <> $4 AND {} AND (d.decided_at, d.decision_id) > ($5, $6) ORDER BY d.decided_at, d.decision_id",
             is_no_copy("d"),
         );
         let fixed = [
@@ -142,7 +142,7 @@ impl Reading {
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND w.out_at >= $4 AND NOT {} \
              AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
-             AND (w.out_at > $5 OR (w.out_at = $5 AND (w.decision_id > $6 OR (w.decision_id = $6 AND (a.content > $7 OR (a.content = $7 AND a.platform_id > $8)))))) \
+             AND (w.out_at, w.decision_id, a.content, a.platform_id) > ($5, $6, $7, $8) \
              ORDER BY w.out_at, w.decision_id, a.content, a.platform_id",
             orders(until, answered, true),
             orders(until, answered, false),

@@ -14,7 +14,7 @@ impl Reading {
     pub(super) async fn notices(&mut self) -> Result<(), StoreError> {
         let period = *self.tally.period();
         let sql = "SELECT n.sequence, n.kind, n.authority, n.received_at, n.due_at, n.ground, n.suspended_at, n.outcome, n.answered_at FROM notices n \
-             WHERE n.team = $1 AND n.received_at >= $2 AND n.received_at < $3 AND (n.received_at > $4 OR (n.received_at = $4 AND n.sequence > $5)) \
+             WHERE n.team = $1 AND n.received_at >= $2 AND n.received_at < $3 AND (n.received_at, n.sequence) > ($4, $5) \
              ORDER BY n.received_at, n.sequence";
         let fixed = [self.team(), period.begins().into(), period.ends().into()];
         let after = vec![i64::MIN.into(), i64::MIN.into()];

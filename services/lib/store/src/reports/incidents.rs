@@ -15,7 +15,7 @@ impl Reading {
     pub(super) async fn participations(&mut self) -> Result<(), StoreError> {
         let period = *self.tally.period();
         let sql = "SELECT i.incident_id, i.declared_at, i.format, i.document FROM incidents i WHERE i.declared_at >= $1 AND i.declared_at < $2 \
-             AND (i.declared_at > $3 OR (i.declared_at = $3 AND i.incident_id > $4)) ORDER BY i.declared_at, i.incident_id";
+             AND (i.declared_at, i.incident_id) > ($3, $4) ORDER BY i.declared_at, i.incident_id";
         let fixed = [period.begins().into(), period.ends().into()];
         let after = vec![i64::MIN.into(), "".into()];
         let next = |row: &Row| {

@@ -62,7 +62,7 @@ impl Store {
              JOIN cases c ON c.case_id = w.case_id JOIN platforms p ON p.platform_id = a.platform_id AND p.party_id = c.team - 2 \
              WHERE c.team = $1 AND w.awaits = 1 AND w.out_at >= $4 AND w.out_at < $3 AND {removed_at} >= $2 AND {removed_at} < $3 AND a.confirmed_at IS NOT NULL \
              AND NOT {} AND NOT {} \
-             AND (w.out_at > $5 OR (w.out_at = $5 AND (w.decision_id > $6 OR (w.decision_id = $6 AND (a.content > $7 OR (a.content = $7 AND a.platform_id > $8)))))) \
+             AND (w.out_at, w.decision_id, a.content, a.platform_id) > ($5, $6, $7, $8) \
              ORDER BY w.out_at, w.decision_id, a.content, a.platform_id LIMIT $9",
             orders(removed_at, answered, true),
             orders(removed_at, answered, false),
