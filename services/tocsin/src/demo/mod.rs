@@ -24,9 +24,10 @@ use tocsin_runtime::Shutdown;
 use moderator::Moderator;
 use player::Player;
 use scene::Scene;
-use stage::Stage;
 
+pub use reader::Reader;
 pub use screen::Display;
+pub use stage::Stage;
 pub use verdict::Verdict;
 
 /// What to play, and how to show it.

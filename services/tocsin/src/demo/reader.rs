@@ -5,11 +5,14 @@ use reqwest::Client;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The API, as the coordinators use it.
+/// The API, as the holder of a key uses it.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    /// The client of all requests.
     pub client: Client,
+    /// Where the deployment answers.
     pub url: String,
+    /// Who asks.
     pub key: String,
 }
 

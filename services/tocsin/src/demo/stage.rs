@@ -32,13 +32,17 @@ const READY_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Stage {
-    /// Starts all roles, with the parties of the plan and keys for them and the coordinators.
+    /// Starts all roles, with the parties of the plan and keys for them and the coordinators, on an embedded log and SQLite.
     pub async fn start(seed: u64, shutdown: Shutdown) -> Result<Stage> {
+        Stage::of(Config::default(), seed, shutdown).await
+    }
+
+    /// The same on the log and store of a configuration; where these are files they are in the temporary directory.
+    pub async fn of(mut config: Config, seed: u64, shutdown: Shutdown) -> Result<Stage> {
         let directory = tempfile::Builder::new()
             .prefix("tocsin-demo-")
             .tempdir()
             .context("make a temporary directory")?;
-        let mut config = Config::default();
         config.log.data_dir = directory.path().join("data");
         config.http.listen = "127.0.0.1:0".to_owned();
         // Ids, and with them which variant names the family, are the same whenever the same crisis is played. There is nothing to hide.

@@ -6,6 +6,7 @@ mod days;
 mod elections;
 mod families;
 mod forecast;
+mod incident;
 mod output;
 mod reach;
 mod real;
@@ -61,6 +62,8 @@ pub enum EvaluateCommand {
     /// The order of the queue at work: days with ten crises among more cases than a team can decide about, beside the orders of today's tools and
     /// one that knows the future. Scale 1 is 20 days.
     Casework(EstimatorArguments),
+    /// A scripted incident through a whole deployment: every figure of its debrief and of the reports beside exact counts and what was done when.
+    Incident(incident::IncidentArguments),
     /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
     Forecast(ForecastArguments),
 }
@@ -174,6 +177,11 @@ impl EvaluateCommand {
             EvaluateCommand::Reach(arguments) => write_suite("reach", &arguments.suite, &reach::run(arguments)?),
             EvaluateCommand::Casework(arguments) => {
                 write_suite("casework", &arguments.suite, &casework::run(arguments)?)
+            }
+            EvaluateCommand::Incident(arguments) => {
+                let figures = Box::pin(incident::run(arguments, config)).await?;
+                let (seed, out) = (arguments.seed, &arguments.out);
+                output::document(out, &json!({ "suite": "incident", "seed": seed, "figures": figures }))
             }
             EvaluateCommand::Families(arguments) => {
                 write_suite("families", &arguments.estimator.suite, &families::run(arguments)?)
