@@ -47,6 +47,7 @@ mod database;
 mod decision_json;
 mod delivery;
 mod digest;
+mod email_told;
 mod endpoint;
 mod error;
 mod incidents;
@@ -100,6 +101,7 @@ pub use delivery::{
     DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, MEMBERS_PER_EVENT_MAX, Replay, ToldMembers,
 };
 pub use digest::digest_id;
+pub use email_told::{EMAIL_ALERTS, EMAIL_ALERTS_SETTING};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
