@@ -78,16 +78,7 @@ impl Source {
             Sent::Body(body) => request.json(&body),
         };
         let response = request.send().await.with_context(|| format!("ask {url}"))?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let body = response.text().await;
-        let body = body.with_context(|| format!("read the answer of {url}"))?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            url,
-        })
+        Answer::read(url, response).await
     }
 
     /// A request as whom it is made.
@@ -176,6 +167,27 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Answer {
+    /// Reads the whole of what `url` answered.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub(crate) async fn read(url: String, response: Response) -> Result<Answer> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.text().await;
+        let body = body.with_context(|| format!("read the answer of {url}"))?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            url,
+        })
+    }
+
+    /// Whether it has this status.
+    pub(crate) fn is(&self, status: u16) -> bool {
+        self.status == status
+    }
+
     /// The document, of an answer that is a success.
     ///
     /// # Errors

@@ -314,8 +314,8 @@ mod tests {
 
     /// Says these lines one after another, each when a line came, and hands back all that came.
     async fn relay(mut stream: DuplexStream, says: Vec<String>) -> String {
-        let (mut came, mut says) = (Vec::new(), says.into_iter());
-        while let Some(say) = says.next() {
+        let mut came = Vec::new();
+        for say in says {
             if stream.write_all(say.as_bytes()).await.is_err() {
                 break;
             }
