@@ -80,14 +80,11 @@ async fn a_certificate_speaks_as_its_key_until_it_is_taken_away() {
 
 /// What was ended by one process is seen by another as soon as a revoked key is.
 async fn ends_elsewhere(other: &Store, number: u8) {
+    const { assert!(KEY_CACHE_AGE_MAX.as_millis() < 1_000) }
     let since = Instant::now();
     while whose(other, number).await.is_some() {
-        let age = since.elapsed();
-        assert!(
-            age < KEY_CACHE_AGE_MAX + Duration::from_millis(250),
-            "still good after {age:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(since.elapsed() < Duration::from_secs(1), "still good after a second");
+        tokio::time::sleep(Duration::from_millis(5)).await; // poll: until it is refused
     }
 }
 
