@@ -79,9 +79,9 @@ impl MailConfig {
             let reason = "the address that mail comes from is wanted: tocsin@example.org";
             refusals.push(Refusal::new("dispatcher.mail.from", reason));
         }
-        if self.user.is_empty() != self.password.is_empty() {
-            let reason = "user and password are given together";
-            refusals.push(Refusal::new("dispatcher.mail.user", reason));
+        // The other way round is seen where mail is sent: roles that send none are told no password.
+        if self.user.is_empty() && !self.password.is_empty() {
+            refusals.push(Refusal::new("dispatcher.mail.user", "it is wanted beside the password"));
         }
         let is_here = self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if self.tls == MailTls::None && !is_here {
@@ -123,7 +123,8 @@ mod tests {
         assert_eq!(change(&|config| config.port = 0), 1);
         assert_eq!(change(&|config| config.from.clear()), 1);
         assert_eq!(change(&|config| config.from = "a@b\r\nRCPT TO:<c@d>".to_owned()), 1);
-        assert_eq!(change(&|config| config.user = "a".to_owned()), 1);
+        assert_eq!(change(&|config| config.user = "a".to_owned()), 0);
+        assert_eq!(change(&|config| config.password = "b".to_owned()), 1);
         assert_eq!(change(&|config| config.tls = MailTls::None), 1);
     }
 }

@@ -45,6 +45,9 @@ pub enum MailError {
     /// The settings are refused elsewhere already.
     #[error("dispatcher.mail: host and from are wanted")]
     Settings,
+    /// Whom the relay knows has no password.
+    #[error("dispatcher.mail.password is wanted beside dispatcher.mail.user")]
+    Password,
     /// The authorities cannot be read.
     #[error("dispatcher.mail.authorities: {path} holds no certificates in PEM")]
     Authorities {
@@ -72,6 +75,9 @@ impl Relay {
     pub(crate) fn new(config: &MailConfig, public_url: &str) -> Result<Option<Relay>, MailError> {
         if !config.is_on() {
             return Ok(None);
+        }
+        if !config.user.is_empty() && config.password.is_empty() {
+            return Err(MailError::Password);
         }
         let from = Mailbox::parse(&config.from).ok_or(MailError::Settings)?;
         let server = ServerName::try_from(config.host.clone()).map_err(|_| MailError::Settings)?;
@@ -153,5 +159,54 @@ fn authorities(config: &MailConfig) -> Result<RootCertStore, MailError> {
     match store.is_empty() {
         true => Err(refused()),
         false => Ok(store),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a relay to which no mail could be handed ends the start, not each message.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_ends_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let good = MailConfig {
+            host: "mail.example".to_owned(),
+            from: "bell@bell.example".to_owned(),
+            ..MailConfig::default()
+        };
+        let refusal = |config: &MailConfig| Relay::new(config, "").err().map(|error| error.to_string());
+        assert_eq!(refusal(&good), None);
+        assert!(Relay::new(&MailConfig::default(), "").unwrap().is_none());
+        let without = MailConfig {
+            user: "tocsin".to_owned(),
+            ..good.clone()
+        };
+        assert!(refusal(&without).unwrap().starts_with("dispatcher.mail.password"));
+        for authorities in [
+            directory.path().join("none.pem"),
+            file("empty.pem", ""),
+            file("text.pem", "no certificate"),
+            file(
+                "wrong.pem",
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            ),
+        ] {
+            let config = MailConfig {
+                authorities,
+                ..good.clone()
+            };
+            assert!(
+                refusal(&config).unwrap().starts_with("dispatcher.mail.authorities"),
+                "{config:?}"
+            );
+        }
     }
 }
