@@ -71,6 +71,9 @@ def check_pod(where: str, pod: dict) -> None:
         check(security["capabilities"]["drop"] == ["ALL"], f"{where} keeps capabilities")
         check("memory" in container["resources"]["limits"] and "cpu" in container["resources"]["requests"], f"{where} has no bounds")
         for variable in container["env"]:
+            # The path of a file of a mounted Secret.
+            if variable["name"] == "TOCSIN_HTTP__TLS__KEY":
+                continue
             secret = any(word in variable["name"] for word in ("KEY", "PASSWORD", "URL", "USERNAME"))
             check(not secret or "secretKeyRef" in variable.get("valueFrom", {}), f"{where} holds {variable['name']} in the open")
 
@@ -105,13 +108,28 @@ def check_secret_files(role: str, pod: dict, secrets: dict) -> None:
             check(len(mounts) == 1 and mounts[0]["readOnly"], f"{role}: {value} is not mounted to be read")
 
 
-def check_sign_in_secret(role: str, pod: dict, secrets: dict) -> None:
-    """The secret of the OpenID provider is told to the one role that signs people in."""
-    wanted = secrets.get("signIn", {})
-    told = [variable for variable in pod["containers"][0]["env"] if variable["name"] == "TOCSIN_DISPATCHER__SIGN_IN__CLIENT_SECRET"]
-    check(len(told) == (1 if wanted.get("name") and role == "dispatcher" else 0), f"{role}: the secret of the provider is not where it is read, or elsewhere")
-    for variable in told:
-        check(variable["valueFrom"].get("secretKeyRef") == wanted, f"{role}: the secret of the provider is another")
+def check_dispatcher_secrets(role: str, pod: dict, secrets: dict) -> None:
+    """The secret of the OpenID provider and the password of the mail relay are told to the one role that signs people in and sends mail."""
+    for value, name in (("signIn", "TOCSIN_DISPATCHER__SIGN_IN__CLIENT_SECRET"), ("mail", "TOCSIN_DISPATCHER__MAIL__PASSWORD")):
+        wanted = secrets.get(value, {})
+        told = [variable for variable in pod["containers"][0]["env"] if variable["name"] == name]
+        check(len(told) == (1 if wanted.get("name") and role == "dispatcher" else 0), f"{role}: {name} is not where it is read, or elsewhere")
+        for variable in told:
+            check(variable["valueFrom"].get("secretKeyRef") == wanted, f"{role}: {name} is of another secret")
+
+
+def check_tls(role: str, pod: dict, secrets: dict) -> None:
+    """A role that ends TLS itself finds its files in a mounted Secret, and is probed over TLS; no other is."""
+    wanted = secrets.get("tls", {})
+    container = pod["containers"][0]
+    volumes = [volume["name"] for volume in pod["volumes"] if wanted.get("name") and volume.get("secret", {}).get("secretName") == wanted["name"]]
+    check(len(volumes) == (1 if wanted.get("name") else 0), f"{role}: the certificates are not mounted, or there are none")
+    paths = {mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] in volumes and mount["readOnly"]}
+    keys = {"CERTIFICATE": wanted.get("certificateKey", "tls.crt"), "KEY": wanted.get("keyKey", "tls.key"), "CLIENT_CA": wanted.get("clientCaKey", "")}
+    told = {variable["name"].removeprefix("TOCSIN_HTTP__TLS__"): variable["value"] for variable in container["env"] if variable["name"].startswith("TOCSIN_HTTP__TLS__")}
+    check(told == {name: f"{path}/{key}" for name, key in keys.items() for path in paths if key}, f"{role} looks for its certificates elsewhere: {told}")
+    schemes = {container[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    check(schemes == {"HTTPS" if wanted.get("name") else "HTTP"}, f"{role} is probed by {schemes}")
 
 
 def check_memory_and_cache(role: str, pod: dict, values: dict) -> None:
@@ -155,8 +173,13 @@ def check_objects(objects: list[dict], values: dict) -> None:
         if kind == "StatefulSet":
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
         check_secret_files(role, pod["spec"], values["secrets"])
-        check_sign_in_secret(role, pod["spec"], values["secrets"])
+        check_dispatcher_secrets(role, pod["spec"], values["secrets"])
+        check_tls(role, pod["spec"], values["secrets"])
         check_memory_and_cache(role, pod["spec"], values)
+    monitor = kinds.get(("ServiceMonitor", "bell"))
+    if monitor is not None:
+        scheme = "https" if values["secrets"].get("tls", {}).get("name") else None
+        check(monitor["spec"]["endpoints"][0].get("scheme") == scheme, "the scraper asks by another scheme")
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     check(len(names) == len(set(names)), "two objects have one name")
     check(any(kind == "Job" for kind, _ in names) == values.get("topicsJob", {}).get("enabled", True), "the topics job is wrong")

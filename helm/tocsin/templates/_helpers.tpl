@@ -129,6 +129,7 @@ seccompProfile:
 {{/* The pod of a role. Takes a dict with root, role and values (the role's own). */}}
 {{- define "tocsin.pod" -}}
 {{- $caches := and (eq .role "detector") .root.Values.roles.detector.cache.enabled -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (ne .root.Values.secrets.tls.name "") -}}
 metadata:
   labels:
     {{- include "tocsin.labels" . | nindent 4 }}
@@ -180,6 +181,25 @@ spec:
               name: {{ .root.Values.secrets.signIn.name }}
               key: {{ .root.Values.secrets.signIn.key }}
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.secrets.mail.name }}
+        - name: TOCSIN_DISPATCHER__MAIL__PASSWORD
+          valueFrom:
+            secretKeyRef:
+              name: {{ .root.Values.secrets.mail.name }}
+              key: {{ .root.Values.secrets.mail.key }}
+        {{- end }}
+        {{- with .root.Values.secrets.tls }}
+        {{- if .name }}
+        - name: TOCSIN_HTTP__TLS__CERTIFICATE
+          value: /etc/tocsin-tls/{{ .certificateKey }}
+        - name: TOCSIN_HTTP__TLS__KEY
+          value: /etc/tocsin-tls/{{ .keyKey }}
+        {{- if .clientCaKey }}
+        - name: TOCSIN_HTTP__TLS__CLIENT_CA
+          value: /etc/tocsin-tls/{{ .clientCaKey }}
+        {{- end }}
+        {{- end }}
+        {{- end }}
         {{- if $caches }}
         - name: TOCSIN_DETECTOR__CACHE_DIRECTORY
           value: /var/cache/tocsin
@@ -190,16 +210,16 @@ spec:
           protocol: TCP
       # Restoring a detector takes as long as its state is large: a role is alive while it restores and ready when it is done.
       startupProbe:
-        httpGet: { path: /healthz, port: http }
+        httpGet: { path: /healthz, port: http, scheme: {{ $scheme }} }
         periodSeconds: 2
         failureThreshold: 60
       livenessProbe:
-        httpGet: { path: /healthz, port: http }
+        httpGet: { path: /healthz, port: http, scheme: {{ $scheme }} }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
       readinessProbe:
-        httpGet: { path: /readyz, port: http }
+        httpGet: { path: /readyz, port: http, scheme: {{ $scheme }} }
         periodSeconds: 5
         timeoutSeconds: 3
       resources:
@@ -218,6 +238,11 @@ spec:
         {{- if and (eq .role "dispatcher") .root.Values.secrets.followCredentials.name }}
         - name: follow
           mountPath: /etc/tocsin-follow
+          readOnly: true
+        {{- end }}
+        {{- if .root.Values.secrets.tls.name }}
+        - name: tls
+          mountPath: /etc/tocsin-tls
           readOnly: true
         {{- end }}
         {{- if $caches }}
@@ -239,6 +264,11 @@ spec:
     - name: follow
       secret:
         secretName: {{ .root.Values.secrets.followCredentials.name }}
+    {{- end }}
+    {{- if .root.Values.secrets.tls.name }}
+    - name: tls
+      secret:
+        secretName: {{ .root.Values.secrets.tls.name }}
     {{- end }}
     {{- if $caches }}
     - name: cache

@@ -4,7 +4,7 @@ use tocsin_model::Milliseconds;
 use tocsin_runtime::{MemoryPart, Refusal};
 
 use crate::accounts::{READING_BYTES, READINGS_MAX};
-use crate::deliveries::Networks;
+use crate::deliveries::{MailConfig, Networks};
 use crate::follow::FollowConfig;
 use crate::queue_updates;
 use crate::sign_in::SignInConfig;
@@ -55,6 +55,8 @@ pub struct DispatcherConfig {
     /// Networks that endpoints may be in beside the public internet, such as `10.1.2.0/24`. Nothing else inside is called, whatever the name
     /// of a host resolves to; plain `http` goes to these alone. Default: none.
     pub endpoint_networks: Vec<String>,
+    /// The relay that mail is handed to. Default: none, and no mail is sent.
+    pub mail: MailConfig,
     /// Lists elsewhere that are followed into banks, each in a section `[[dispatcher.follow]]`. Default: none.
     pub follow: Vec<FollowConfig>,
     /// How people sign in. Default: by one-time links alone.
@@ -80,6 +82,7 @@ impl Default for DispatcherConfig {
             queue_streams_per_team_max: 128,
             queue_streams_per_key_max: 8,
             endpoint_networks: Vec::new(),
+            mail: MailConfig::default(),
             follow: Vec::new(),
             sign_in: SignInConfig::default(),
         }
@@ -158,6 +161,7 @@ impl DispatcherConfig {
         let follow = FollowConfig::refusals(&self.follow);
         let sign_in = self.sign_in.refusals();
         let of_sections = networks.into_iter().chain(follow).chain(sign_in);
+        let of_sections = of_sections.chain(self.mail.refusals());
         refusals.into_iter().flatten().chain(of_sections).collect()
     }
 

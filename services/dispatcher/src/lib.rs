@@ -75,7 +75,7 @@ use tocsin_wire::Names;
 
 pub use accounts::IngestForm;
 pub use config::DispatcherConfig;
-pub use deliveries::{EndpointRefused, check_endpoint, new_signing_secret};
+pub use deliveries::{EndpointRefused, MailConfig, MailError, MailTls, check_endpoint, new_signing_secret};
 pub use follow::{FollowConfig, FollowError, FollowKind};
 pub use registry::topic_spec;
 pub use routes::{description, router};
@@ -124,6 +124,9 @@ pub enum DispatcherError {
     /// The HTTP client of deliveries or sign-ins could not be made.
     #[error("make the HTTP client of deliveries or sign-ins")]
     Client(#[source] reqwest::Error),
+    /// Mail cannot be sent at all.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// Lists elsewhere cannot be followed.
     #[error("follow lists")]
     Follow(#[from] FollowError),
@@ -225,6 +228,8 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     let networks = deliveries::Networks::parse(&dispatcher.config.endpoint_networks).unwrap_or_default();
     let reading = deliveries::HttpClient::new(networks.clone()).map_err(DispatcherError::Client)?;
     let client = deliveries::HttpClient::new(networks).map_err(DispatcherError::Client)?;
+    let public_url = &dispatcher.config.sign_in.public_url;
+    let relay = deliveries::Relay::new(&dispatcher.config.mail, public_url)?;
     let delivery_metrics = deliveries::DeliveryMetrics::register(&parts.registry)?;
     let reader = parts.log.group_reader(membership())?;
 
@@ -312,6 +317,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         log: parts.log.clone(),
         appender: appender.clone(),
         client,
+        relay,
         metrics: delivery_metrics,
         partitions: parts.partitions,
         topics: std::sync::Mutex::default(),

@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::client_tls::ClientTls;
 
 /// Where to ask, and as whom.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The address of the API.
     pub url: String,
-    /// An API key.
-    pub key: String,
+    /// An API key; `None`: a client certificate speaks for itself.
+    pub key: Option<String>,
+    /// What is trusted and shown over TLS.
+    pub tls: ClientTls,
 }
 
 /// What is sent with a request.
@@ -44,6 +48,15 @@ const AGAIN_MAX_S: u64 = 60;
 const ASKED_MAX: u32 = 30;
 
 impl Source {
+    /// The API at `url`, with an API key.
+    pub fn with_key(url: &str, key: &str) -> Source {
+        Source {
+            url: url.to_owned(),
+            key: Some(key.to_owned()),
+            tls: ClientTls::default(),
+        }
+    }
+
     /// The answer to a `GET`, whatever its status is.
     ///
     /// # Errors
@@ -58,25 +71,22 @@ impl Source {
     /// The API does not answer.
     pub(crate) async fn ask(&self, method: Method, path: &str, sent: Sent) -> Result<Answer> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let request = reqwest::Client::new()
-            .request(method, &url)
-            .bearer_auth(self.key.trim())
-            .timeout(ANSWER_MAX);
+        let client = self.tls.builder().build().context("make the HTTP client")?;
+        let request = self.spoken(client.request(method, &url)).timeout(ANSWER_MAX);
         let request = match sent {
             Sent::Parameters(parameters) => request.query(&parameters),
             Sent::Body(body) => request.json(&body),
         };
         let response = request.send().await.with_context(|| format!("ask {url}"))?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let body = response.text().await;
-        let body = body.with_context(|| format!("read the answer of {url}"))?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            url,
-        })
+        Answer::read(url, response).await
+    }
+
+    /// A request as whom it is made.
+    pub(crate) fn spoken(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key.trim()),
+            None => request,
+        }
     }
 
     /// The document that a `GET` gives, asked for again while the API is busy ([`Refused::again`]): up to 30 times, as long after each as it says.
@@ -110,8 +120,8 @@ impl Source {
     /// The API does not answer, or refuses it; then it is [`Refused`].
     pub(crate) async fn stream(&self, path: &str, last: Option<&str>) -> Result<Response> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let client = reqwest::Client::builder().read_timeout(SILENCE_MAX).build()?;
-        let mut request = client.get(&url).bearer_auth(self.key.trim());
+        let client = self.tls.builder().read_timeout(SILENCE_MAX).build()?;
+        let mut request = self.spoken(client.get(&url));
         if let Some(id) = last {
             request = request.header("last-event-id", id);
         }
@@ -157,6 +167,27 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Answer {
+    /// Reads the whole of what `url` answered.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub(crate) async fn read(url: String, response: Response) -> Result<Answer> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.text().await;
+        let body = body.with_context(|| format!("read the answer of {url}"))?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            url,
+        })
+    }
+
+    /// Whether it has this status.
+    pub(crate) fn is(&self, status: u16) -> bool {
+        self.status == status
+    }
+
     /// The document, of an answer that is a success.
     ///
     /// # Errors

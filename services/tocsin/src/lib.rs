@@ -9,6 +9,7 @@
 //! Start reading at [`command::Command`], then [`serve::Process`]. It is a library too, so that tests and tools run whole processes.
 
 pub mod client;
+pub mod client_tls;
 pub mod command;
 pub mod config;
 pub mod demo;

@@ -206,10 +206,7 @@ impl Rehearsal {
             Reader::Coordinators => &self.coordinators_key,
             Reader::Observer => &self.observer_key,
         };
-        Source {
-            url: self.base.clone(),
-            key: key.clone(),
-        }
+        Source::with_key(&self.base, key)
     }
 
     /// The answer to a `GET`, and its status.
@@ -222,7 +219,7 @@ impl Rehearsal {
             .client
             .get(format!("{}{path}", source.url))
             .query(query)
-            .bearer_auth(source.key);
+            .bearer_auth(source.key.unwrap_or_default());
         let response = request.send().await.with_context(|| format!("GET {path}"))?;
         let status = response.status().as_u16();
         let body = response

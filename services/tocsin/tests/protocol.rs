@@ -145,7 +145,7 @@ async fn a_family_is_held_to_a_protocol() {
     let query = [("algorithm", "md5"), ("value", hash.as_str())];
     let (status, family) = rehearsal.get(Reader::Coordinators, "/v1/lookup", &query).await.unwrap();
     assert_eq!((status, &family["state"]), (200, &Value::from("hot")), "{family}");
-    std::fs::write(at.join("key"), &source.key).unwrap();
+    std::fs::write(at.join("key"), source.key.as_deref().unwrap()).unwrap();
     let id = family["family"].as_str().unwrap().to_owned();
     let url = source.url.clone();
 

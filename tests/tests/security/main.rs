@@ -2,6 +2,7 @@
 //! stores. The routes come from the description of the API: one that the table does not know fails the test.
 #![allow(missing_docs)]
 
+mod certificates;
 mod matrix;
 mod sign_in;
 mod table;

@@ -9,6 +9,7 @@
 mod address;
 mod backoff;
 mod coop;
+mod email;
 mod event;
 mod http;
 mod notice;
@@ -35,6 +36,8 @@ use tokio::task::JoinSet;
 
 pub(crate) use address::Networks;
 pub(crate) use coop::item_data as coop_item_data;
+pub(crate) use email::Relay;
+pub use email::{MailConfig, MailError, MailTls};
 pub(crate) use http::HttpClient;
 pub(crate) use ozone::{OzoneInwards, credentials as ozone_credentials, record as ozone_record};
 pub use signature::new_signing_secret;
@@ -50,7 +53,8 @@ use telemetry::DeliveriesCounted;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 const FORGET_INTERVAL: Duration = Duration::from_secs(3_600);
-/// How long deliveries that were taken are ours. Longer than a try: see [`http::ANSWER_TIMEOUT`], [`APPEND_TIMEOUT`] and [`REQUESTS_TIMEOUT`].
+/// How long deliveries that were taken are ours. Longer than a try: see [`http::ANSWER_TIMEOUT`], [`APPEND_TIMEOUT`],
+/// [`REQUESTS_TIMEOUT`] and [`email::MESSAGE_TIMEOUT`].
 const TAKEN_FOR: Milliseconds = Milliseconds::from_seconds(60);
 /// How many requests an endpoint gets at once.
 const REQUESTS_AT_ONCE: u32 = 4;
@@ -66,6 +70,8 @@ pub(crate) struct Deliveries {
     pub log: SharedLog,
     pub appender: Arc<dyn Appender>,
     pub client: HttpClient,
+    /// Where mail is handed to; `None`: none is sent.
+    pub relay: Option<Relay>,
     pub metrics: DeliveryMetrics,
     pub partitions: PartitionCount,
     /// Topics of parties that are known to exist. Bounded by the endpoints there are.
@@ -169,7 +175,12 @@ mod tests {
     #[test]
     fn a_try_ends_before_the_delivery_is_given_out_again() {
         let ours = Duration::from_millis(TAKEN_FOR.0 as u64);
-        for limit in [http::ANSWER_TIMEOUT, APPEND_TIMEOUT, REQUESTS_TIMEOUT] {
+        for limit in [
+            http::ANSWER_TIMEOUT,
+            APPEND_TIMEOUT,
+            REQUESTS_TIMEOUT,
+            email::MESSAGE_TIMEOUT,
+        ] {
             assert!(limit * 2 < ours, "{limit:?}");
         }
     }

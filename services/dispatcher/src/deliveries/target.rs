@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 use tocsin_casework::Team;
-use tocsin_store::{Endpoint, EndpointKind, NewEndpoint};
+use tocsin_store::{EMAIL_ALERTS, EMAIL_ALERTS_SETTING, Endpoint, EndpointKind, NewEndpoint};
 use tocsin_wire::topics;
 
 use super::address::{Networks, is_public};
 use super::coop::CoopSettings;
+use super::email::Mailbox;
 use super::http::literal;
 use super::ozone::{OzoneInwards, OzoneSettings};
 use super::ozone_decision::Telling;
@@ -43,6 +44,9 @@ pub(crate) enum Target {
         secret: String,
         settings: OzoneSettings,
     },
+    Email {
+        to: Mailbox,
+    },
 }
 
 /// Why something is no endpoint.
@@ -57,6 +61,9 @@ pub enum EndpointRefused {
     /// A name of a topic.
     #[error("a topic has 1 to 249 letters, digits, '.', '_' and '-', and is none of Tocsin's own")]
     Topic,
+    /// An address that no mail is sent to.
+    #[error("the target is one address, name@domain, in ASCII and without quotes")]
+    Mailbox,
     /// Deliveries to topics of their own are for parties.
     #[error("an endpoint of kind kafka is of a party: its topic is named after it")]
     NoParty,
@@ -102,7 +109,7 @@ pub fn check_endpoint(endpoint: &NewEndpoint, networks: &[String]) -> Result<(),
     }
     match &target {
         Target::Webhook { url, .. } | Target::Coop { url, .. } | Target::Ozone { url, .. } => check_url(url, &networks),
-        Target::Kafka { .. } | Target::Osprey { .. } => Ok(()),
+        Target::Kafka { .. } | Target::Osprey { .. } | Target::Email { .. } => Ok(()),
     }
 }
 
@@ -132,6 +139,7 @@ impl Target {
             EndpointKind::Osprey => Target::osprey(target, settings),
             EndpointKind::Coop => Target::coop(target, settings, secrets),
             EndpointKind::Ozone => Target::ozone(target, settings, secrets),
+            EndpointKind::Email => Target::email(target, settings),
         }
     }
 
@@ -164,6 +172,17 @@ impl Target {
             return Err(EndpointRefused::Topic);
         }
         Ok(Target::Osprey { topic, shape })
+    }
+
+    fn email(target: &str, mut settings: Settings) -> Result<Target, EndpointRefused> {
+        let alerts = settings.take(EMAIL_ALERTS_SETTING);
+        if alerts.is_some_and(|alerts| !EMAIL_ALERTS.contains(&alerts.as_str())) {
+            let name = EMAIL_ALERTS_SETTING.to_owned();
+            return Err(EndpointRefused::Setting { name });
+        }
+        settings.end()?;
+        let to = Mailbox::parse(target).ok_or(EndpointRefused::Mailbox)?;
+        Ok(Target::Email { to })
     }
 
     fn coop(target: &str, mut settings: Settings, secrets: &[String]) -> Result<Target, EndpointRefused> {
@@ -396,6 +415,8 @@ mod tests {
             (Coop, "https://coop.example/", COOP),
             (Ozone, "https://ozone.example", OZONE),
             (Ozone, "https://ozone.example", OZONE_INWARDS),
+            (Email, "duty@north.example", &[]),
+            (Email, "duty@north.example", &[("alerts", "pages")]),
         ] {
             assert_eq!(
                 check_endpoint(&endpoint(kind, target, settings), &[]),
@@ -433,6 +454,10 @@ mod tests {
             (Osprey, "osprey actions", &[]),
             (Osprey, "osprey.actions_input", &[("shape", "proto")]),
             (Coop, "https://coop.example", &[("item_type", "7")]),
+            (Email, "duty", &[]),
+            (Email, "duty@north.example,eve@evil.example", &[]),
+            (Email, "duty@north.example", &[("alerts", "all")]),
+            (Email, "duty@north.example", &[("shape", "worker")]),
             (
                 Ozone,
                 "https://ozone.example",

@@ -10,6 +10,7 @@ use tocsin_model::Alert;
 use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
 use tocsin_wire::{Names, topics};
 
+use super::email::{Letter, Mailbox, Mailed};
 use super::event::CloudEvent;
 use super::http::{Answer, Request};
 use super::ozone_decision::stands_already;
@@ -34,6 +35,8 @@ enum Tried {
     Delivered,
     /// Not taken; for how long the endpoint wants to be left alone.
     Failed(String, Option<tocsin_model::Milliseconds>),
+    /// Not taken, and not to be tried again.
+    Refused(String),
     /// The endpoint wants nothing more.
     Gone,
 }
@@ -117,7 +120,7 @@ impl Deliveries {
                     |delivery: &Delivery| Some(records::action(topic, *shape, alert(delivery)?, names, endpoint.team));
                 taken.iter().map(action).collect()
             }
-            Target::Webhook { .. } | Target::Coop { .. } | Target::Ozone { .. } => None,
+            Target::Webhook { .. } | Target::Coop { .. } | Target::Ozone { .. } | Target::Email { .. } => None,
         };
         if let Some(appends) = appends {
             // The log refuses all of an append for one record that is too large.
@@ -138,6 +141,12 @@ impl Deliveries {
             let tried = fits.into_iter().map(|fits| if fits { &tried } else { &too_large });
             return tried.cloned().collect();
         }
+        if let Target::Email { to } = target {
+            let mailed = taken
+                .iter()
+                .map(|delivery| self.mail(to, delivery, (names, endpoint.team)));
+            return futures::future::join_all(mailed).await;
+        }
         let requests = taken.iter().map(
             async |delivery| match requests(target, delivery, (names, endpoint.team)) {
                 Some(requests) => self.post(target, requests).await,
@@ -145,6 +154,20 @@ impl Deliveries {
             },
         );
         futures::future::join_all(requests).await
+    }
+
+    async fn mail(&self, to: &Mailbox, delivery: &Delivery, (names, reader): (&Names, Team)) -> Tried {
+        let Some(relay) = &self.relay else {
+            return Tried::Failed("no_relay".to_owned(), None);
+        };
+        let Some(letter) = Letter::of(delivery, names, reader, relay.public_url()) else {
+            return Tried::Refused("not_of_this_kind".to_owned());
+        };
+        match relay.send(to, &letter).await {
+            Mailed::Taken => Tried::Delivered,
+            Mailed::NotNow(reason) => Tried::Failed(reason, None),
+            Mailed::Never(reason) => Tried::Refused(reason),
+        }
     }
 
     /// One after another, up to the first that is not taken: at the next try those before it are known there.
@@ -227,7 +250,7 @@ fn requests(target: &Target, delivery: &Delivery, (names, reader): (&Names, Team
         Target::Ozone { url, secret, settings } => {
             return ozone::requests((url, secret), settings, delivery, (names, reader));
         }
-        Target::Kafka { .. } | Target::Osprey { .. } => None,
+        Target::Kafka { .. } | Target::Osprey { .. } | Target::Email { .. } => None,
     };
     Some(vec![request?])
 }
@@ -271,6 +294,7 @@ fn outcome(delivery: &Delivery, tried: Tried) -> DeliveryOutcome {
             let reason = "gone".to_owned();
             DeliveryOutcome::Dead { reason }
         }
+        Tried::Refused(reason) => DeliveryOutcome::Dead { reason },
         Tried::Failed(reason, retry_after) => match backoff::wait_after(delivery.attempt, &delivery.id, retry_after) {
             Some(after) => DeliveryOutcome::Retry { after, reason },
             None => DeliveryOutcome::Dead { reason },

@@ -52,6 +52,10 @@ pub enum Action {
     AccountUnbound = 35,
     /// A link was made for a person that is good once; the detail says for what.
     LinkIssued = 36,
+    /// A client certificate was bound to a key; the detail is the digest of its public key.
+    CertificateBound = 37,
+    /// A client certificate was taken from a key; the detail is the digest of its public key.
+    CertificateUnbound = 38,
 }
 
 /// What is to be written down.
@@ -101,7 +105,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 20] = [
+    pub const ALL: [Action; 22] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
@@ -122,6 +126,8 @@ impl Action {
         Action::AccountBound,
         Action::AccountUnbound,
         Action::LinkIssued,
+        Action::CertificateBound,
+        Action::CertificateUnbound,
     ];
 
     /// Its name in answers.
@@ -147,6 +153,8 @@ impl Action {
             Action::AccountBound => "account_bound",
             Action::AccountUnbound => "account_unbound",
             Action::LinkIssued => "link_issued",
+            Action::CertificateBound => "certificate_bound",
+            Action::CertificateUnbound => "certificate_unbound",
         }
     }
 

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+use crate::tls::TlsConfig;
 use crate::{Readiness, Refusal};
 
 pub use crate::retry_after::retry_after;
-pub use crate::server::serve;
+pub use crate::server::{serve, serve_tls};
 
 /// Where to listen. Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub use crate::server::serve;
 pub struct HttpConfig {
     /// Address and port; port 0 takes a free one. Default: `127.0.0.1:8340`.
     pub listen: String,
+    /// TLS, if the process ends it itself. Default: plain HTTP, for a machine by itself and behind something that ends TLS.
+    pub tls: TlsConfig,
 }
 
 /// What `/readyz` answers.
@@ -45,6 +48,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
             listen: "127.0.0.1:8340".to_owned(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -52,13 +56,12 @@ impl Default for HttpConfig {
 impl HttpConfig {
     /// What is wrong with it.
     pub fn refusals(&self) -> Vec<Refusal> {
-        match self.listen.parse::<SocketAddr>() {
-            Ok(_) => Vec::new(),
-            Err(_) => vec![Refusal::new(
-                "http.listen",
-                "an address and a port are wanted: 127.0.0.1:8340",
-            )],
+        let mut refusals = self.tls.refusals();
+        if self.listen.parse::<SocketAddr>().is_err() {
+            let reason = "an address and a port are wanted: 127.0.0.1:8340";
+            refusals.push(Refusal::new("http.listen", reason));
         }
+        refusals
     }
 }
 

@@ -49,6 +49,20 @@ pub const UNAUTHENTICATED: ProblemKind = ProblemKind {
     title: "A valid API key is needed: Authorization: Bearer tocsin_...",
 };
 
+/// The client certificate was verified, and is bound to no key that is good.
+pub const CERTIFICATE_UNBOUND: ProblemKind = ProblemKind {
+    status: 401,
+    code: "certificate_unbound",
+    title: "The client certificate is bound to no valid key",
+};
+
+/// A key is shown beside the client certificate, and is another than the one that is bound to it.
+pub const CERTIFICATE_MISMATCH: ProblemKind = ProblemKind {
+    status: 401,
+    code: "certificate_mismatch",
+    title: "The client certificate is bound to another key than the one that is shown",
+};
+
 /// The key does not have the role that the route needs.
 pub const FORBIDDEN: ProblemKind = ProblemKind {
     status: 403,
@@ -134,8 +148,10 @@ pub const INTERNAL: ProblemKind = ProblemKind {
 };
 
 /// The kinds every service may answer.
-pub const SHARED: [ProblemKind; 12] = [
+pub const SHARED: [ProblemKind; 14] = [
     UNAUTHENTICATED,
+    CERTIFICATE_UNBOUND,
+    CERTIFICATE_MISMATCH,
     FORBIDDEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,

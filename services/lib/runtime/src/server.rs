@@ -1,18 +1,23 @@
 //! Accepts connections and serves them (HTTP/1.1), within limits, until it is asked to stop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::Shutdown;
 use crate::problem::{self, Problem};
+use crate::tls::{Accepted, Accepting, ClientCertificate, Tls};
 use crate::write_deadline::WriteDeadline;
 
 /// What connections may cost.
@@ -24,12 +29,15 @@ struct Limits {
     head_time_max: Duration,
     /// How long a client may take nothing while an answer waits. More than readers of a stream have, who are first told why they are sent away.
     write_time_max: Duration,
+    /// How long what is being answered goes on when the client's certificate is over.
+    expired_time_max: Duration,
 }
 
 const LIMITS: Limits = Limits {
     connections_max: 16_384,
     head_time_max: Duration::from_secs(20),
     write_time_max: Duration::from_secs(90),
+    expired_time_max: Duration::from_secs(10),
 };
 
 /// How long to wait after the system refused a connection: it has no files left, and asking at once would spin.
@@ -38,10 +46,24 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
 /// A response without an end, such as a stream of events, must heed `shutdown` itself.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    serve_within(LIMITS, listener, router, shutdown).await;
+    serve_within(LIMITS, listener, None, router, shutdown).await;
 }
 
-async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: Shutdown) {
+/// As [`serve`], over TLS. Requests on a connection with a client certificate have it in their extensions ([`ClientCertificate`]), and the connection
+/// ends when the certificate does. The server's own certificate is the one that the files hold at the time.
+pub async fn serve_tls(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
+    let accepting = Some(tls.accepting());
+    let serving = serve_within(LIMITS, listener, accepting, router, shutdown.clone());
+    tokio::join!(serving, tls.follow(shutdown));
+}
+
+async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Option<Accepting>,
+    router: Router,
+    shutdown: Shutdown,
+) {
     let router = router
         .fallback(async || Problem::new(problem::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
@@ -54,9 +76,17 @@ async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shu
         };
         match accepted {
             Ok((stream, place)) => {
-                let (router, shutdown) = (router.clone(), shutdown.clone());
+                let conversation = Conversation {
+                    limits,
+                    router: router.clone(),
+                    shutdown: shutdown.clone(),
+                };
+                let (stream, tls) = (WriteDeadline::new(stream, limits.write_time_max), tls.clone());
                 connections.spawn(async move {
-                    converse(limits, stream, router, shutdown).await;
+                    match tls {
+                        None => conversation.hold(stream, None).await,
+                        Some(tls) => conversation.hold_tls(stream, &tls).await,
+                    }
                     drop(place);
                 });
             }
@@ -81,25 +111,73 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Res
     Ok((stream, place))
 }
 
-async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: Shutdown) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time_max)
-        .serve_connection(
-            TokioIo::new(WriteDeadline::new(stream, limits.write_time_max)),
-            TowerToHyperService::new(router),
-        );
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.requested() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// What is served on one connection.
+struct Conversation {
+    limits: Limits,
+    router: Router,
+    shutdown: Shutdown,
+}
+
+impl Conversation {
+    /// Nothing was asked for before the handshake is done, so a stop waits for none.
+    async fn hold_tls(self, stream: WriteDeadline<TcpStream>, tls: &Accepting) {
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            () = self.shutdown.requested() => None,
+        };
+        if let Some(Accepted { stream, certificate }) = accepted {
+            self.hold(stream, certificate).await;
         }
-    };
-    if let Err(error) = ended {
-        // Clients go away as they please.
-        tracing::debug!(error = crate::roles::chain(&error), "a connection broke off");
+    }
+
+    async fn hold<S>(self, stream: S, certificate: Option<ClientCertificate>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let Conversation {
+            limits,
+            router,
+            shutdown,
+        } = self;
+        let valid_for = certificate
+            .as_ref()
+            .map(|certificate| certificate.valid_for(SystemTime::now()));
+        let routes = TowerToHyperService::new(router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
+            routes.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_time_max)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let expired = async {
+            match valid_for {
+                Some(valid_for) => tokio::time::sleep(valid_for).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.requested() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = expired => {
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(limits.expired_time_max, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // Clients go away as they please.
+            tracing::debug!(error = crate::roles::chain(&error), "a connection broke off");
+        }
     }
 }
 
@@ -120,7 +198,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let server = tokio::spawn(serve_within(limits, listener, router, shutdown.clone()));
+        let server = tokio::spawn(serve_within(limits, listener, None, router, shutdown.clone()));
         (TcpStream::connect(address).await.unwrap(), shutdown, server)
     }
 

@@ -27,6 +27,8 @@ pub enum EndpointKind {
     Coop = 4,
     /// Moderation events to Ozone.
     Ozone = 5,
+    /// Messages to a mailbox.
+    Email = 6,
 }
 
 /// What is told. The numbers are those of the store and never change.
@@ -85,12 +87,13 @@ pub struct Endpoint {
 
 impl EndpointKind {
     /// All kinds.
-    pub const ALL: [EndpointKind; 5] = [
+    pub const ALL: [EndpointKind; 6] = [
         EndpointKind::Webhook,
         EndpointKind::Kafka,
         EndpointKind::Osprey,
         EndpointKind::Coop,
         EndpointKind::Ozone,
+        EndpointKind::Email,
     ];
 
     /// Its name in commands and metrics.
@@ -101,6 +104,7 @@ impl EndpointKind {
             EndpointKind::Osprey => "osprey",
             EndpointKind::Coop => "coop",
             EndpointKind::Ozone => "ozone",
+            EndpointKind::Email => "email",
         }
     }
 
@@ -109,18 +113,18 @@ impl EndpointKind {
         EndpointKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether an endpoint of this kind is told of an alert of this level. A queue of reviews is not filled with what merely goes on.
+    /// Whether an endpoint of this kind is told of an alert of this level. A queue of reviews, or a mailbox, is not filled with what merely goes on.
     pub fn takes_alert(self, level: AlertLevel) -> bool {
         match self {
             EndpointKind::Webhook | EndpointKind::Kafka | EndpointKind::Osprey => true,
-            EndpointKind::Coop => matches!(level, AlertLevel::Raised | AlertLevel::Escalated),
+            EndpointKind::Coop | EndpointKind::Email => matches!(level, AlertLevel::Raised | AlertLevel::Escalated),
             EndpointKind::Ozone => level != AlertLevel::Sustained,
         }
     }
 
     /// Whether an endpoint of this kind is told of incidents. The tools that review know none.
     pub fn takes_incidents(self) -> bool {
-        matches!(self, EndpointKind::Webhook | EndpointKind::Kafka)
+        matches!(self, EndpointKind::Webhook | EndpointKind::Kafka | EndpointKind::Email)
     }
 
     /// Whether an endpoint of this kind is told of notices whose time is over.
@@ -380,7 +384,7 @@ async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreE
 
 /// Which endpoints (`endpoints e`) get anything: those of a kind that this version knows, not disabled, of the coordinators or of a party that is
 /// not revoked.
-pub(crate) const OPEN: &str = "e.kind BETWEEN 1 AND 5 AND e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
+pub(crate) const OPEN: &str = "e.kind BETWEEN 1 AND 6 AND e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
      (SELECT 1 FROM parties p WHERE p.party_id = e.team - 2 AND p.revoked_at IS NULL))";
 
 const SELECT_ENDPOINTS: &str = "SELECT e.endpoint, e.team, e.kind, e.target, e.settings, e.secret, e.former_secret, e.former_until, \

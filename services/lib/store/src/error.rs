@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
 use tocsin_model::{BankName, KeyId, Name, PartyId};
 
-use crate::SignInRefusal;
+use crate::{CertificateRefusal, SignInRefusal};
 
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,9 @@ pub enum StoreError {
     /// Somebody is not signed in, or an account not bound.
     #[error(transparent)]
     SignInRefused(#[from] SignInRefusal),
+    /// A client certificate is not bound to a key.
+    #[error(transparent)]
+    CertificateRefused(#[from] CertificateRefusal),
 }
 
 impl StoreError {
@@ -188,6 +191,7 @@ impl StoreError {
             StoreError::AppealRefused(refusal) => refusal.code(),
             StoreError::ReviewRefused(refusal) => refusal.code(),
             StoreError::SignInRefused(refusal) => refusal.code(),
+            StoreError::CertificateRefused(refusal) => refusal.code(),
         }
     }
 

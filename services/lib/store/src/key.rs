@@ -267,7 +267,7 @@ impl Store {
                 .await
                 .map_err(&failed)?;
         }
-        for table in ["sessions", "sign_in_links", "sign_in_accounts"] {
+        for table in ["sessions", "sign_in_links", "sign_in_accounts", "key_certificates"] {
             let sql = format!("DELETE FROM {table} WHERE key_id = $1");
             transaction
                 .execute(&sql, &[key.to_string().into()])
@@ -279,6 +279,7 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
         self.inner.sessions.clear();
+        self.inner.certificates.clear();
         Ok(())
     }
 
@@ -298,7 +299,8 @@ impl Store {
         rows.iter().map(record).collect()
     }
 
-    /// Who shows this key, or the token of a session, which speaks as its person's key; `None` for a text that is neither, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
+    /// Who shows this key, or the token of a session, which speaks as its person's key, or of a client certificate ([`Store::certificate_token`]), which
+    /// speaks as the key it is bound to; `None` for a text that is none of them, an unknown key, a wrong secret, a revoked key, a key of a revoked party.
     ///
     /// Whoever tries keys costs little: an id is asked about once in a while, whatever secrets are shown with it, and keys that were never
     /// good here share a few places.
@@ -308,6 +310,9 @@ impl Store {
     pub async fn authenticate(&self, text: &str) -> Result<Option<Principal>, StoreError> {
         if let Some((session, digest)) = sign_in::parse(text) {
             return self.authenticate_session(session, digest, Asked::BySomebody).await;
+        }
+        if let Some(public_key) = self.inner.certificate_tokens.parse(text) {
+            return self.authenticate_certificate(public_key).await;
         }
         let Some((id, digest)) = parse(text) else {
             return Ok(None);

@@ -13,6 +13,8 @@
 //!   deliveries are written together or not at all, and go together when it is taken back: then nothing went out.
 //! * A revoked key holds no lease.
 //! * A session speaks as its person's key and ends with it. A one-time link is good once, and a sign-in comes to its end once, whatever is sent again.
+//! * A client certificate speaks as the key its public key is bound to, and ends with it. Its token is made in this process, for a connection on which the
+//!   certificate was proved, and no other process takes it.
 //! * Who an account of a provider is follows from its issuer and subject alone.
 //! * A member of a decided family is told of a decision of a team once, and last of the one that stands in the family it belongs to.
 //! * Of two cases of a team whose families became one, one remains, and no case goes into another in a circle. What is older than what was said of a
@@ -39,11 +41,13 @@ mod appeals;
 mod applied;
 mod audit;
 mod cases;
+mod certificate;
 mod clock;
 mod database;
 mod decision_json;
 mod delivery;
 mod digest;
+mod email_told;
 mod endpoint;
 mod error;
 mod incidents;
@@ -89,11 +93,15 @@ pub use cases::{
     QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed,
     UnconfirmedDecision, UnconfirmedMember, Watched,
 };
+pub use certificate::{
+    BoundCertificate, CERTIFICATES_PER_KEY_MAX, CertificateRecord, CertificateRefusal, CertificateToken,
+};
 pub use clock::Clock;
 pub use delivery::{
     DeadLetter, Delivery, DeliveryCounts, DeliveryEvent, DeliveryOutcome, MEMBERS_PER_EVENT_MAX, Replay, ToldMembers,
 };
 pub use digest::digest_id;
+pub use email_told::{EMAIL_ALERTS, EMAIL_ALERTS_SETTING};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
@@ -125,6 +133,7 @@ pub use watch::{
 };
 
 use audit::Recorder;
+use certificate::CertificateTokens;
 use database::Database;
 use key_cache::KeyCache;
 use look_ups::LookUps;
@@ -147,6 +156,8 @@ struct Inner {
     clock: Clock,
     keys: KeyCache,
     sessions: KeyCache,
+    certificates: KeyCache,
+    certificate_tokens: CertificateTokens,
     look_ups: LookUps,
 }
 
@@ -188,6 +199,8 @@ impl Store {
                 clock,
                 keys: KeyCache::default(),
                 sessions: KeyCache::default(),
+                certificates: KeyCache::default(),
+                certificate_tokens: CertificateTokens::new(),
                 look_ups: LookUps::default(),
             }),
         })

@@ -8,7 +8,7 @@ use crate::endpoint::{DeliveryEventKind, Reader, open_endpoints};
 use crate::ozone_told::OzoneTold;
 use crate::{
     EndpointKind, IncidentMessage, StoreError, ToldAppeal, ToldMembers, ToldNotice, ToldSubject, Unconfirmed,
-    alert_json, decision_json, digest_id,
+    alert_json, decision_json, digest_id, email_told,
 };
 
 /// The endpoints that an event may go to, read once in a transaction.
@@ -28,7 +28,10 @@ impl Readers {
     ) -> Result<(), StoreError> {
         let document = || alert_json::to_json(alert);
         let event = (DeliveryEventKind::Alert, alert.id.to_string());
-        let is_told = |reader: &Reader| reader.kind.takes_alert(alert.level) && concerns(alert, reader.team);
+        let is_told = |reader: &Reader| {
+            let takes = reader.kind.takes_alert(alert.level) && concerns(alert, reader.team);
+            takes && (reader.kind != EndpointKind::Email || email_told::is_told(&reader.settings, alert))
+        };
         self.tell(transaction, event, document, (now, now), is_told).await
     }
 

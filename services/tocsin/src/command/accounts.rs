@@ -335,10 +335,7 @@ mod tests {
     fn answering(answers: Vec<(u16, Value)>) -> (Source, std::thread::JoinHandle<Vec<String>>) {
         use std::io::{Read as _, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let source = Source {
-            url: format!("http://{}", listener.local_addr().unwrap()),
-            key: "key".to_owned(),
-        };
+        let source = Source::with_key(&format!("http://{}", listener.local_addr().unwrap()), "key");
         let asked = std::thread::spawn(move || {
             let answer = |(status, document): (u16, Value)| {
                 let (mut stream, _) = listener.accept().unwrap();

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::client::Source;
+use crate::client_tls::TlsArguments;
 
 /// Whom to ask, and how to show what is answered.
 #[derive(Debug, Args)]
@@ -13,23 +14,26 @@ pub struct Api {
     #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8340")]
     url: String,
     /// The file that holds your API key: a reader's or a moderator's. You see what lies in its scope.
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "client_certificate")]
+    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// Print JSON: the answer as the API gives it, or what follows from it.
     #[arg(long)]
     pub json: bool,
 }
 
 impl Api {
-    /// Where to ask, with the key that the file holds.
+    /// Where to ask, with the key and the certificate that the files hold.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// A file cannot be read, or holds something else.
     pub(super) fn source(&self) -> Result<Source> {
-        let key = std::fs::read_to_string(&self.key_file);
+        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
         Ok(Source {
             url: self.url.clone(),
-            key: key.with_context(|| format!("read {}", self.key_file.display()))?,
+            key: self.key_file.as_ref().map(read).transpose()?,
+            tls: self.tls.read(&self.url)?,
         })
     }
 }

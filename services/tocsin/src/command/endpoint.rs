@@ -70,8 +70,8 @@ pub struct AddArguments {
     kind: KindArgument,
     #[command(flatten)]
     whose: WhoseArguments,
-    /// The URL; of kind osprey the topic. Of kind kafka none: the topic is tocsin.deliveries.PARTY.
-    #[arg(long, value_name = "URL|TOPIC")]
+    /// The URL; of kind osprey the topic, of kind email the address. Of kind kafka none: the topic is tocsin.deliveries.PARTY.
+    #[arg(long, value_name = "URL|TOPIC|ADDRESS")]
     to: Option<String>,
     /// What its kind needs beside it: see the guide for platforms. Repeat for more than one.
     #[arg(long = "setting", value_name = "NAME=TEXT")]
@@ -87,8 +87,8 @@ pub struct AddArguments {
 pub struct SetArguments {
     /// Its name.
     name: Name,
-    /// Another URL; of kind osprey another topic.
-    #[arg(long, value_name = "URL|TOPIC")]
+    /// Another URL; of kind osprey another topic, of kind email another address.
+    #[arg(long, value_name = "URL|TOPIC|ADDRESS")]
     to: Option<String>,
     /// A setting to add, or to put in place of the one of this name. Repeat for more than one.
     #[arg(long = "setting", value_name = "NAME=TEXT")]
@@ -138,6 +138,8 @@ pub enum KindArgument {
     Coop,
     /// Moderation events to Ozone.
     Ozone,
+    /// Messages to a mailbox.
+    Email,
 }
 
 impl From<KindArgument> for EndpointKind {
@@ -148,6 +150,7 @@ impl From<KindArgument> for EndpointKind {
             KindArgument::Osprey => EndpointKind::Osprey,
             KindArgument::Coop => EndpointKind::Coop,
             KindArgument::Ozone => EndpointKind::Ozone,
+            KindArgument::Email => EndpointKind::Email,
         }
     }
 }
@@ -210,6 +213,10 @@ impl EndpointCommand {
 impl AddArguments {
     async fn add(&self, store: &Store, config: &Config) -> Result<()> {
         let kind = EndpointKind::from(self.kind);
+        ensure!(
+            kind != EndpointKind::Email || config.dispatcher.mail.is_on(),
+            "no mail is sent: dispatcher.mail names no relay"
+        );
         let team = match &self.whose.party {
             Some(party) => Team::Party(store.party_named(party).await?.id),
             None => Team::Coordinators,
@@ -337,12 +344,15 @@ impl Secret {
 
 fn secret(kind: EndpointKind, file: Option<&Path>) -> Result<Secret> {
     let (text, is_new) = match (kind, file) {
+        (EndpointKind::Email, Some(_)) => {
+            bail!("a mailbox has no secret: what the relay asks for stands in dispatcher.mail")
+        }
         (_, Some(file)) => {
             let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
             (text.trim().to_owned(), false)
         }
         (EndpointKind::Webhook, None) => (new_signing_secret(), true),
-        (EndpointKind::Kafka | EndpointKind::Osprey, None) => (String::new(), false),
+        (EndpointKind::Kafka | EndpointKind::Osprey | EndpointKind::Email, None) => (String::new(), false),
         (EndpointKind::Coop | EndpointKind::Ozone, None) => bail!("--secret-file is wanted: the key of the other side"),
     };
     Ok(Secret { text, is_new })

@@ -25,6 +25,7 @@ mod replay;
 mod report;
 mod review;
 mod role;
+mod sign_in;
 mod topics;
 mod up;
 mod watch;
@@ -91,6 +92,10 @@ pub enum Command {
     /// The people of a team.
     #[command(subcommand)]
     Person(person::PersonCommand),
+    /// Sign in, in this terminal, with a link that is good once.
+    SignIn(sign_in::SignInCommand),
+    /// End the session of this terminal.
+    SignOut(sign_in::SignOutCommand),
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -162,6 +167,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topics(command) => return command.run(&settings.load()?.config),
         Command::Party(command) => command.run(&settings.load()?.config).await?,
         Command::Person(command) => command.run(&settings.load()?.config).await?,
+        Command::SignIn(command) => command.run().await?,
+        Command::SignOut(command) => command.run().await?,
         Command::Key(command) => command.run(&settings.load()?.config).await?,
         Command::Queue(command) => command.run().await?,
         Command::Case(command) => command.run().await?,

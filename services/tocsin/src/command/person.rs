@@ -182,7 +182,8 @@ fn base(config: &Config) -> Result<String> {
     if !listen.ip().is_loopback() || listen.port() == 0 {
         bail!("dispatcher.sign_in.public_url does not say where browsers reach this deployment, over TLS");
     }
-    Ok(format!("http://{listen}"))
+    let scheme = if config.http.tls.is_on() { "https" } else { "http" };
+    Ok(format!("{scheme}://{listen}"))
 }
 
 async fn key_of(store: &Store, subject: KeySubject, name: &Name) -> Result<KeyId> {
@@ -212,5 +213,8 @@ mod tests {
             config.dispatcher.sign_in.public_url = public_url.to_owned();
             assert_eq!(base(&config).ok().as_deref(), wanted, "{listen}");
         }
+        (config.http.listen, config.dispatcher.sign_in.public_url) = ("127.0.0.1:8340".to_owned(), String::new());
+        config.http.tls.certificate = "server.pem".into();
+        assert_eq!(base(&config).unwrap(), "https://127.0.0.1:8340");
     }
 }

@@ -6,6 +6,8 @@ use clap::Args;
 use tocsin_intake::TimeSource;
 use tocsin_model::Name;
 
+use crate::client::Source;
+use crate::client_tls::TlsArguments;
 use crate::config::Config;
 use crate::recorded::{ELECTION_PLATFORMS, Format, PostContent, Recorded, election_posts};
 use crate::replay::{Pace, Replayed, Speed, into_gateway, into_log};
@@ -32,11 +34,13 @@ pub struct ReplayCommand {
     #[arg(long)]
     limit: Option<usize>,
     /// Publish through the gateway at this address instead of appending to the log. Events then count at the time they are sent.
-    #[arg(long, requires = "key_file")]
+    #[arg(long)]
     url: Option<String>,
-    /// The file that holds the API key for it: of the party that owns the recorded platforms.
+    /// The file that holds the API key for it: of the party that owns the recorded platforms. Not wanted with a client certificate.
     #[arg(long, value_name = "FILE", requires = "url")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 impl ReplayCommand {
@@ -44,15 +48,25 @@ impl ReplayCommand {
     pub async fn run(&self, config: &Config) -> Result<ExitCode> {
         let recorded = self.read()?;
         let pace = Pace { speed: self.speed };
-        let replayed = match (&self.url, &self.key_file) {
-            (Some(url), Some(key_file)) => {
-                let key = std::fs::read_to_string(key_file).with_context(|| format!("read {}", key_file.display()))?;
-                let replayed = into_gateway(url, &key, &recorded, pace).await?;
+        let replayed = match &self.url {
+            Some(url) => {
+                let read =
+                    |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
+                let source = Source {
+                    url: url.clone(),
+                    key: self.key_file.as_ref().map(read).transpose()?,
+                    tls: self.tls.read(url)?,
+                };
+                ensure!(
+                    source.key.is_some() || self.tls.has_certificate(),
+                    "--url wants --key-file, or --client-certificate and --client-key"
+                );
+                let replayed = into_gateway(&source, &recorded, pace).await?;
                 println!("{replayed}.");
                 println!("They count at the time the gateway received them, not at the recorded time.");
                 replayed
             }
-            _ => self.append(config, &recorded, pace).await?,
+            None => self.append(config, &recorded, pace).await?,
         };
         Ok(match replayed.refused {
             0 => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use tocsin_loadtest::scenario::{DemoPlan, Generated};
 use tocsin_model::{Event, Name, Timestamp};
 
 use super::stage::Stage;
+use crate::client::Source;
 use crate::replay::{Gateway, first_refusal, now};
 use tocsin_wire::document::HashText;
 
@@ -57,7 +58,8 @@ impl Player {
                 value: hash.value_text(),
             });
         let gateways = stage.publishers.iter();
-        let gateways = gateways.map(|(name, key)| Ok((name.clone(), Gateway::new(&stage.url, key)?)));
+        let gateways =
+            gateways.map(|(name, key)| Ok((name.clone(), Gateway::new(&Source::with_key(&stage.url, key))?)));
         Ok(Player {
             crisis: crisis.collect(),
             gateways: gateways.collect::<Result<_>>()?,

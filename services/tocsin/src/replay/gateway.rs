@@ -7,6 +7,7 @@ use serde_json::Value;
 use tocsin_model::{Event, Milliseconds, Timestamp};
 
 use super::{Destination, Pace, Replayed};
+use crate::client::Source;
 use crate::recorded::Recorded;
 
 /// How often a batch is sent again after an answer that says "later".
@@ -16,21 +17,21 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A gateway that takes longer than this to answer is not there.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// Publishes events through the gateway at `url`, in Avro batches, with an API key of the party that owns their platforms.
+/// Publishes events through a gateway, in Avro batches, as the party that owns their platforms.
 ///
 /// The time of receipt is the gateway's. Each event's own time is moved with it, so that the delay between the two stays as recorded.
 ///
 /// # Errors
 /// The gateway cannot be reached, or refuses a whole request. Single events that it refuses are counted.
-pub async fn into_gateway(url: &str, key: &str, recorded: &[Recorded], pace: Pace) -> Result<Replayed> {
-    pace.play(recorded, &mut Gateway::new(url, key)?).await
+pub async fn into_gateway(source: &Source, recorded: &[Recorded], pace: Pace) -> Result<Replayed> {
+    pace.play(recorded, &mut Gateway::new(source)?).await
 }
 
 /// A gateway, as one party publishes to it.
 pub(crate) struct Gateway {
     client: Client,
     events_url: Url,
-    key: String,
+    source: Source,
 }
 
 impl Destination for Gateway {
@@ -50,16 +51,17 @@ impl Destination for Gateway {
 }
 
 impl Gateway {
-    /// The gateway at `url`, and an API key that may publish.
-    pub(crate) fn new(url: &str, key: &str) -> Result<Gateway> {
+    /// A gateway, and as whom to publish to it.
+    pub(crate) fn new(source: &Source) -> Result<Gateway> {
+        let url = &source.url;
         let events_url = Url::parse(url)
             .and_then(|url| url.join("/v1/events"))
             .with_context(|| format!("{url:?} is no URL of a gateway, such as http://127.0.0.1:8340"))?;
-        let client = Client::builder().timeout(ANSWER_MAX).build();
+        let client = source.tls.builder().timeout(ANSWER_MAX).build();
         Ok(Gateway {
             client: client.context("make the HTTP client")?,
             events_url,
-            key: key.trim().to_owned(),
+            source: source.clone(),
         })
     }
 
@@ -69,9 +71,8 @@ impl Gateway {
         let mut attempt = 1;
         loop {
             let request = self
-                .client
-                .post(self.events_url.clone())
-                .bearer_auth(&self.key)
+                .source
+                .spoken(self.client.post(self.events_url.clone()))
                 .header(CONTENT_TYPE, "application/avro")
                 .body(body.clone());
             let response = request

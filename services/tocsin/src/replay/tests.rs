@@ -10,6 +10,7 @@ use tocsin_runtime::Shutdown;
 use tocsin_store::{KeySubject, Role as KeyRole, Roles};
 
 use super::*;
+use crate::client::Source;
 use crate::config::Config;
 use crate::recorded::tests::share;
 use crate::recorded::{ELECTION_PLATFORMS, Recorded};
@@ -140,7 +141,7 @@ async fn a_gateway_takes_a_replay_as_of_now() {
     );
     let recorded = recording(10);
 
-    let replayed = into_gateway(&url, &format!("{owner}\n"), &recorded, PACE)
+    let replayed = into_gateway(&Source::with_key(&url, &format!("{owner}\n")), &recorded, PACE)
         .await
         .unwrap();
     assert_eq!((replayed.taken, replayed.refused), (10, 0), "{replayed:?}");
@@ -149,15 +150,23 @@ async fn a_gateway_takes_a_replay_as_of_now() {
     })
     .await;
 
-    let refused = into_gateway(&url, &other, &recorded, PACE).await.unwrap();
+    let refused = into_gateway(&Source::with_key(&url, &other), &recorded, PACE)
+        .await
+        .unwrap();
     assert_eq!((refused.taken, refused.refused), (0, 10));
     assert!(refused.to_string().contains("10 refused; the first: "), "{refused}");
-    let error = into_gateway(&url, "tocsin_no_key", &recorded, PACE).await.unwrap_err();
+    let error = into_gateway(&Source::with_key(&url, "tocsin_no_key"), &recorded, PACE)
+        .await
+        .unwrap_err();
     assert!(format!("{error:#}").contains("401 unauthenticated"), "{error:#}");
     stop(process).await;
-    let error = into_gateway(&url, &owner, &recorded, PACE).await.unwrap_err();
+    let error = into_gateway(&Source::with_key(&url, &owner), &recorded, PACE)
+        .await
+        .unwrap_err();
     assert!(format!("{error:#}").contains("does not answer"), "{error:#}");
-    let error = into_gateway("nowhere", &owner, &recorded, PACE).await.unwrap_err();
+    let error = into_gateway(&Source::with_key("nowhere", &owner), &recorded, PACE)
+        .await
+        .unwrap_err();
     assert!(format!("{error:#}").contains("no URL of a gateway"), "{error:#}");
 }
 

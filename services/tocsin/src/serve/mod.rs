@@ -1,5 +1,6 @@
 //! A process that serves: log and store, the roles it runs, and the one HTTP port they share.
 
+mod certificates;
 mod open;
 mod start;
 
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 use prometheus::Registry;
 use tocsin_log::SharedLog;
 use tocsin_model::DeploymentKey;
+use tocsin_runtime::tls::Tls;
 use tocsin_runtime::{ConfigError, MemoryPressure, Readiness, Roles, Shutdown, http, telemetry};
 use tocsin_store::Store;
 use utoipa::openapi::OpenApi;
@@ -134,27 +136,57 @@ impl Process {
         Ok(process)
     }
 
-    /// Binds the port and serves. Returns the address, which matters when the port asked for was 0.
+    /// Binds the port and serves, over TLS where that is configured. Returns the address, which matters when the port asked for was 0.
     ///
     /// # Errors
-    /// The port cannot be bound.
+    /// The port cannot be bound, or the certificates cannot be used.
     pub async fn listen(&mut self) -> anyhow::Result<SocketAddr> {
         let listen = self.config.http.listen.clone();
+        let tls = self.tls()?;
         let listener = tokio::net::TcpListener::bind(&listen)
             .await
             .with_context(|| format!("listen on {listen}"))?;
         let address = listener.local_addr().context("ask for the port")?;
         let description = description();
-        let router = std::mem::take(&mut self.router)
+        let router = self
+            .routes()?
             .route(OPENAPI_PATH, get(async move || Json(description)))
             .merge(http::operations(self.registry.clone(), self.readiness.clone()));
         let shutdown = self.roles.shutdown().clone();
-        self.roles.spawn_task("http", async move {
-            http::serve(listener, router, shutdown).await;
-            Ok(())
-        });
-        tracing::info!(%address, "listening");
+        match tls {
+            None => self.roles.spawn_task("http", async move {
+                http::serve(listener, router, shutdown).await;
+                Ok(())
+            }),
+            Some(tls) => self.roles.spawn_task("http", async move {
+                http::serve_tls(listener, tls, router, shutdown).await;
+                Ok(())
+            }),
+        }
+        tracing::info!(%address, tls = self.config.http.tls.is_on(), "listening");
         Ok(address)
+    }
+
+    fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        let config = &self.config.http.tls;
+        if !config.is_on() {
+            return Ok(None);
+        }
+        let tls = Tls::open(config, &self.registry).context("read the certificates of http.tls")?;
+        Ok(Some(tls))
+    }
+
+    /// The routes of the roles. Where client certificates are asked for, one that was shown speaks as its key to all of them.
+    fn routes(&mut self) -> anyhow::Result<Router> {
+        let router = std::mem::take(&mut self.router);
+        let store = self
+            .store
+            .clone()
+            .filter(|_| self.config.http.tls.asks_for_certificates());
+        let Some(store) = store else { return Ok(router) };
+        let certificates = certificates::Certificates::new(store, &self.registry)?;
+        let accept = axum::middleware::from_fn_with_state(certificates, certificates::accept_certificate);
+        Ok(router.layer(accept))
     }
 
     /// Waits until the process is asked to stop or a role fails, lets all roles drain, and closes log and store.
@@ -183,6 +215,7 @@ pub fn description() -> OpenApi {
         description.merge(part);
     }
     describe_sessions(&mut description);
+    describe_certificates(&mut description);
     description
 }
 
@@ -237,6 +270,29 @@ fn describe_sessions(description: &mut OpenApi) {
     }
 }
 
+/// Says of every route that takes a key that it takes a client certificate as well.
+fn describe_certificates(description: &mut OpenApi) {
+    use utoipa::openapi::path::Operation;
+    use utoipa::openapi::security::SecurityRequirement;
+    let by_key = SecurityRequirement::new("api_key", [""; 0]);
+    for item in description.paths.paths.values_mut() {
+        let operations: [&mut Option<Operation>; 6] = [
+            &mut item.get,
+            &mut item.head,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let security = operation.security.as_mut().filter(|all| all.contains(&by_key));
+            if let Some(security) = security {
+                security.push(SecurityRequirement::new("client_certificate", [""; 0]));
+            }
+        }
+    }
+}
+
 fn base_description() -> OpenApi {
     use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
     use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder, PathsBuilder};
@@ -250,6 +306,14 @@ fn base_description() -> OpenApi {
         tocsin_runtime::session_cookie::SESSION_COOKIE,
         "The session of a person who signed in. It is taken wherever a key is, but for `POST /v1/events`; with commands for pages of this origin alone.",
     );
+    let certificate = SecurityScheme::MutualTls {
+        description: Some(
+            "A client certificate that `tocsin key certificate add` bound to a machine's key, where the process ends TLS itself and asks for one. With a key beside it, \
+             both are of the same. `401` then also is `certificate_unbound`: it is bound to no valid key; and `certificate_mismatch`: it is bound to another key."
+                .to_owned(),
+        ),
+        extensions: None,
+    };
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -264,6 +328,7 @@ fn base_description() -> OpenApi {
         .components(Some(
             ComponentsBuilder::new()
                 .security_scheme("api_key", SecurityScheme::Http(bearer))
+                .security_scheme("client_certificate", certificate)
                 .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)))
                 .build(),
         ))

@@ -1,3 +1,5 @@
+mod certificate;
+
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use tocsin_model::{KeyId, Name};
@@ -27,6 +29,9 @@ pub enum KeyCommand {
         /// The 32 digits that `key list` shows.
         id: KeyId,
     },
+    /// Client certificates that speak as a machine's key.
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
 }
 
 /// Whose key.
@@ -102,6 +107,7 @@ impl KeyCommand {
                 store.revoke_key(*id).await?;
                 println!("The key {id} is revoked.");
             }
+            KeyCommand::Certificate(command) => command.run(&store).await?,
         }
         store.close().await;
         Ok(())
