@@ -180,6 +180,10 @@ spec:
               name: {{ .root.Values.secrets.signIn.name }}
               key: {{ .root.Values.secrets.signIn.key }}
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+        - name: TOCSIN_DISPATCHER__SEALED_STORE
+          value: /var/lib/tocsin-sealed/store
+        {{- end }}
         {{- if $caches }}
         - name: TOCSIN_DETECTOR__CACHE_DIRECTORY
           value: /var/cache/tocsin
@@ -220,6 +224,10 @@ spec:
           mountPath: /etc/tocsin-follow
           readOnly: true
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+        - name: sealed
+          mountPath: /var/lib/tocsin-sealed
+        {{- end }}
         {{- if $caches }}
         - name: cache
           mountPath: /var/cache/tocsin
@@ -239,6 +247,11 @@ spec:
     - name: follow
       secret:
         secretName: {{ .root.Values.secrets.followCredentials.name }}
+    {{- end }}
+    {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+    - name: sealed
+      persistentVolumeClaim:
+        claimName: {{ .root.Values.sealedStore.claim }}
     {{- end }}
     {{- if $caches }}
     - name: cache

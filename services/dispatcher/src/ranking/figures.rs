@@ -2,7 +2,7 @@ mod following;
 mod keeping;
 mod observing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Ranks, Team};
@@ -305,6 +305,22 @@ impl Figures {
             }
         }
         hashes
+    }
+
+    /// The records of these contents, of these families, that a team may see, each with the time up to which it counts; and whether none may be missing for
+    /// want of room.
+    pub(crate) fn records_of(
+        &self,
+        (contents, families): (&HashSet<ContentId>, &BTreeSet<FamilyId>),
+        team: Team,
+    ) -> (Vec<(HotRecord, Timestamp)>, bool) {
+        let classes = [team.scope().own_class(), Class::All];
+        let ordered: BTreeSet<&ContentId> = contents.iter().collect();
+        let keys = ordered
+            .into_iter()
+            .flat_map(|content| classes.map(|class| (*content, class)));
+        let records = keys.filter_map(|key| self.records.get(&key).cloned()).collect();
+        (records, !families.iter().any(|family| self.is_lost(family)))
     }
 
     /// The latest time of any group, where one was told.

@@ -20,6 +20,7 @@ mod coop;
 mod database;
 mod deliveries;
 mod disclosed;
+mod evidence;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod incident_refusals;
