@@ -35,6 +35,7 @@ mod queue_stream;
 mod ranking;
 mod receiver;
 mod reports;
+mod retention;
 mod reviews;
 mod scope_leaks;
 mod sign_in;
