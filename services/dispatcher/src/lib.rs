@@ -23,7 +23,8 @@
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
-//! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept nowhere.
+//! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept in sealed copies alone, as long
+//!   as those are.
 //! * What is preserved is copied from the party's own data, is handed out to that party alone, and leaves the sealed store when it ends.
 //! * Whoever signs in is the person whose account at the provider was bound to them; nobody is anybody by an address of e-mail. A provider that hangs, or
 //!   says too much, holds up sign-ins alone.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 use tocsin_dispatcher::DispatcherConfig;
 use tocsin_evidence::{Act, Cut, PublicKey, Signer, Verified, Verifier};
 use tocsin_model::{DeploymentKey, Event, Kind, Scope, Sharing};
@@ -332,6 +333,58 @@ async fn a_copy_outlives_what_the_log_kept() {
     let path = preserve(&running, &case, &bench.alpha).await;
     let told = until_state(&running, (&path, &bench.alpha), "sealed").await;
     assert_eq!(told["copy"]["events"], 0);
+    running.stop().await;
+}
+
+/// What a process that ended at the wrong moment leaves: a copy that nobody knows of, a draft, and one that is known to be deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_left_is_taken_and_what_should_be_gone_goes() {
+    let bench = Bench::new().await;
+    let running = bench.start_with(config(&bench)).await;
+    let case = family(&bench, &running).await;
+    let path = preserve(&running, &case, &bench.alpha).await;
+    let first = until_state(&running, (&path, &bench.alpha), "sealed").await;
+    running.stop().await;
+    let id = path.rsplit('/').next().unwrap();
+    let draft = sealed(&bench).join(format!(".draft-{id}-1"));
+    std::fs::create_dir(&draft).unwrap();
+    std::fs::write(draft.join("case.json"), "half of it").unwrap();
+    let url = format!("sqlite:{}", bench.directory.path().join("store.sqlite").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    for sql in [
+        "UPDATE preservations SET sealed_at = NULL, manifest = NULL, events = NULL, bytes = NULL, is_cut = NULL, seal_claimed_until = 0",
+        "DELETE FROM custody WHERE sequence = 1",
+    ] {
+        assert_eq!(
+            sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected(),
+            1,
+            "{sql}"
+        );
+    }
+    let running = bench.start_with(config(&bench)).await;
+    let second = until_state(&running, (&path, &bench.alpha), "sealed").await;
+    assert_eq!(second["copy"], first["copy"], "it is the same copy");
+    assert_eq!(export(&running, &path, &bench.alpha).await.verified.custody.len(), 3);
+    // Put back from a backup after it was deleted.
+    let (own, kept) = (sealed(&bench).join(id), bench.directory.path().join("kept"));
+    std::fs::create_dir(&kept).unwrap();
+    for entry in std::fs::read_dir(&own).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), kept.join(entry.file_name())).unwrap();
+    }
+    running
+        .post(
+            &format!("{path}/release"),
+            &bench.alpha,
+            json!({ "reason": "it is over" }),
+        )
+        .await;
+    until_state(&running, (&path, &bench.alpha), "deleted").await;
+    assert!(!own.exists() && !draft.exists());
+    running.stop().await;
+    std::fs::rename(&kept, &own).unwrap();
+    let running = bench.start_with(config(&bench)).await;
+    crate::bench::until("it is gone again", || !own.exists()).await;
     running.stop().await;
 }
 
