@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tocsin_casework::Team;
-use tocsin_evidence::{Cut, Manifest, Preservation, SealedCopy};
+use tocsin_casework::{CaseId, Team};
+use tocsin_evidence::{Cut, FileEntry, Manifest, Preservation, SealedCopy};
 use tocsin_log::LogError;
-use tocsin_model::{ContentId, FamilyId, Milliseconds, Name, PlatformId, Timestamp};
+use tocsin_model::{ContentId, Milliseconds, Name, PlatformId, Timestamp};
 use tocsin_runtime::{Problem, Shutdown};
-use tocsin_store::{CASE_ROWS_PAGE, CaseRows, SealClaim, StoreError};
+use tocsin_store::{CASE_ROWS_PAGE, CaseContents, CaseRows, PartyRecord, SealClaim, StoreError};
 use tocsin_wire::topics;
 
-use super::events::{EventLimits, EventsError, Wanted, copy_events};
+use super::events::{EventLimits, EventsCopied, EventsError, Wanted, copy_events};
 use super::sealed_store::{Damage, Draft, SealedStore};
 use super::{SEAL_LEASE, figures};
 use crate::Dispatcher;
@@ -24,6 +24,8 @@ use crate::accounts::Members;
 const MEMBERS_MAX: usize = 50_000;
 /// How many rows of one kind are copied.
 const ROWS_MAX: u64 = 50_000;
+/// Of how many members hot records are looked at under one lock.
+const FIGURES_AT_ONCE: usize = 200;
 /// How many records of the ingest topic are read for one copy.
 const RECORDS_MAX: u64 = 50_000_000;
 /// So long before the first sighting that the case knows of reading begins, as for its accounts.
@@ -80,88 +82,137 @@ impl Copying {
         }
     }
 
+    /// Writes all files of the copy, in the order of an archive.
     fn fill(&mut self, draft: &Draft) -> Result<Manifest, NotCopied> {
-        let dispatcher = Arc::clone(&self.dispatcher);
-        let runtime = self.runtime.clone();
+        let (dispatcher, runtime) = (Arc::clone(&self.dispatcher), self.runtime.clone());
         let preservation = self.claim.preservation.clone();
         let Preservation { party, case, .. } = preservation;
         let team = Team::Party(party);
         let record = runtime.block_on(dispatcher.store.party_of(party))?;
         let contents = runtime.block_on(dispatcher.store.case_contents(team, case, MEMBERS_MAX))?;
-        let mut cut = BTreeSet::new();
-        let mut files = Vec::new();
+        let members = Members::of(&dispatcher.carrying, team, &contents, MEMBERS_MAX);
+        let mut filled = Filled::default();
+        if members.has_more {
+            filled.cut.insert(Cut::Members);
+        }
 
         let document = runtime.block_on(dispatcher.case_as_told((party, &record.name), case));
         let document = document.map_err(|problem: Problem| NotCopied::Case(problem.code().to_owned()))?;
-        let mut file = draft.file("case.json")?;
-        file.line(&document)?;
-        files.push(file.finish()?);
-
+        filled.lines(draft, "case.json", [document])?;
         for of in CaseRows::ALL {
-            let mut file = draft.file(of.file())?;
-            loop {
-                let rows = runtime.block_on(dispatcher.store.case_rows((team, case), of, file.records()))?;
-                for row in &rows {
-                    file.line(row)?;
-                }
-                self.go_on()?;
-                if rows.len() < CASE_ROWS_PAGE as usize {
-                    break;
-                }
-                if file.records() >= ROWS_MAX {
-                    cut.insert(Cut::Rows);
-                    break;
-                }
+            self.copy_rows(draft, (team, case, of), &mut filled)?;
+        }
+        let ordered: BTreeSet<&ContentId> = members.contents.iter().collect();
+        let lines = ordered.iter().map(|content| json!({ "content": content.to_string() }));
+        filled.lines(draft, "members.jsonl", lines.map(|line| line.to_string()))?;
+        self.copy_figures(draft, (team, &record, &contents), &ordered, &mut filled)?;
+        let copied = self.copy_events(draft, (&record, &contents), &members.contents, &mut filled)?;
+        filled.lines(draft, "keys.json", [self.keys(&copied.epochs).to_string()])?;
+
+        let sealed_at = runtime.block_on(dispatcher.store.time())?;
+        let since = begins(&contents);
+        Ok(Manifest {
+            format: Manifest::FORMAT.to_owned(),
+            preservation: preservation.id,
+            party: record.name.to_string(),
+            case: case.to_string(),
+            family: contents.family.to_string(),
+            basis: preservation.basis,
+            began_at_ms: self.claim.now.0,
+            sealed_at_ms: sealed_at.0,
+            events_from_ms: (since > Timestamp(0)).then_some(since.0),
+            events_deleted: copied.deleted,
+            events_unread: copied.unread,
+            cut: filled.cut.into_iter().collect(),
+            files: filled.files,
+        })
+    }
+
+    /// Rows of one kind about the case.
+    fn copy_rows(
+        &mut self,
+        draft: &Draft,
+        (team, case, of): (Team, CaseId, CaseRows),
+        filled: &mut Filled,
+    ) -> Result<(), NotCopied> {
+        let mut file = draft.file(of.file())?;
+        loop {
+            let rows = self.dispatcher.store.case_rows((team, case), of, file.records());
+            let rows = self.runtime.block_on(rows)?;
+            for row in &rows {
+                file.line(row)?;
             }
-            files.push(file.finish()?);
+            self.go_on()?;
+            if rows.len() < CASE_ROWS_PAGE as usize {
+                break;
+            }
+            if file.records() >= ROWS_MAX {
+                filled.cut.insert(Cut::Rows);
+                break;
+            }
         }
+        filled.files.push(file.finish()?);
+        Ok(())
+    }
 
-        let members = Members::of(&dispatcher.carrying, team, &contents, MEMBERS_MAX);
-        if members.has_more {
-            cut.insert(Cut::Members);
-        }
-        let mut file = draft.file("members.jsonl")?;
-        for content in members.contents.iter().collect::<BTreeSet<&ContentId>>() {
-            file.line(&json!({ "content": content.to_string() }).to_string())?;
-        }
-        files.push(file.finish()?);
-
-        let mut file = draft.file("figures.jsonl")?;
+    /// What the hot records of the members say of the party's own platforms. They are looked at some at a time: who claims waits for the same lock.
+    fn copy_figures(
+        &mut self,
+        draft: &Draft,
+        (team, record, contents): (Team, &PartyRecord, &CaseContents),
+        members: &BTreeSet<&ContentId>,
+        filled: &mut Filled,
+    ) -> Result<(), NotCopied> {
+        let dispatcher = Arc::clone(&self.dispatcher);
         let own: BTreeMap<PlatformId, &Name> = record.platforms.iter().map(|(id, name)| (*id, name)).collect();
         let name_of = |platform: PlatformId| own.get(&platform).map(ToString::to_string);
-        let of = (&members.contents, &contents.families);
-        let (lines, is_whole) = self.figure_lines(team, of, name_of);
-        for line in &lines {
-            file.line(line)?;
+        let members: Vec<ContentId> = members.iter().map(|content| **content).collect();
+        let mut file = draft.file("figures.jsonl")?;
+        for some in members.chunks(FIGURES_AT_ONCE) {
+            let lines = dispatcher
+                .ranking
+                .figures()
+                .each_of(some, team, |hot, as_of| figures::line(hot, as_of, name_of));
+            for line in &lines {
+                file.line(line)?;
+            }
+            self.go_on()?;
         }
-        if !is_whole {
-            cut.insert(Cut::Figures);
+        // What is dropped for want of room is not known here.
+        let has_lost = dispatcher.ranking.figures().has_lost(&contents.families);
+        if has_lost || !dispatcher.ranking.is_read() {
+            filled.cut.insert(Cut::Figures);
         }
-        files.push(file.finish()?);
+        filled.files.push(file.finish()?);
+        Ok(())
+    }
 
-        let platforms: BTreeMap<String, PlatformId> = record
-            .platforms
-            .iter()
-            .map(|(id, name)| (name.to_string(), *id))
-            .collect();
-        let since = contents.since.map_or(Timestamp(0), |first| first - BEFORE_FIRST);
+    /// The party's own events about the members.
+    fn copy_events(
+        &mut self,
+        draft: &Draft,
+        (record, contents): (&PartyRecord, &CaseContents),
+        members: &HashSet<ContentId>,
+        filled: &mut Filled,
+    ) -> Result<EventsCopied, NotCopied> {
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let (evidence, config) = (&dispatcher.evidence, &dispatcher.config);
+        let platforms = record.platforms.iter().map(|(id, name)| (name.to_string(), *id));
         let kept = topics::ingest(&record.name).retention_ms();
         let wanted = Wanted {
             party: record.name.as_str(),
-            platforms: &platforms,
-            members: &members.contents,
-            since,
+            platforms: &platforms.collect(),
+            members,
+            since: begins(contents),
             kept_from: kept.map_or(Timestamp(0), |kept| contents.now - Milliseconds(kept as i64)),
         };
-        let config = &dispatcher.config;
         let limits = EventLimits {
             events_max: u64::from(config.sealed_events_max),
             bytes_max: u64::from(config.sealed_mib_max) << 20,
             records_max: RECORDS_MAX,
         };
         let mut file = draft.file("events.jsonl")?;
-        let evidence = &dispatcher.evidence;
-        let topic = format!("{}{}", topics::INGEST_PREFIX, record.name);
+        let topic = topics::ingest_name(&record.name);
         let mut given_up = None;
         let mut goes_on = |partition: u32| match self.go_on() {
             Ok(()) => Ok(true),
@@ -177,44 +228,9 @@ impl Copying {
             (_, Some(error)) => return Err(error),
             (copied, None) => copied.map_err(NotCopied::Events)?,
         };
-        cut.extend(copied.cut);
-        files.push(file.finish()?);
-
-        let mut file = draft.file("keys.json")?;
-        file.line(&self.keys(&copied.epochs).to_string())?;
-        files.push(file.finish()?);
-
-        let sealed_at = runtime.block_on(dispatcher.store.time())?;
-        Ok(Manifest {
-            format: Manifest::FORMAT.to_owned(),
-            preservation: preservation.id,
-            party: record.name.to_string(),
-            case: case.to_string(),
-            family: contents.family.to_string(),
-            basis: preservation.basis,
-            began_at_ms: self.claim.now.0,
-            sealed_at_ms: sealed_at.0,
-            events_from_ms: (since > Timestamp(0)).then_some(since.0),
-            events_deleted: copied.deleted,
-            events_unread: copied.unread,
-            cut: cut.into_iter().collect(),
-            files,
-        })
-    }
-
-    /// What the hot records of the members say, and whether all of them are known.
-    fn figure_lines(
-        &self,
-        team: Team,
-        of: (&HashSet<ContentId>, &BTreeSet<FamilyId>),
-        own: impl Fn(PlatformId) -> Option<String>,
-    ) -> (Vec<String>, bool) {
-        let ranking = &self.dispatcher.ranking;
-        let (records, is_whole) = ranking.figures().records_of(of, team);
-        let lines = records
-            .iter()
-            .filter_map(|(record, as_of)| figures::line(record, *as_of, &own));
-        (lines.collect(), is_whole && ranking.is_read())
+        filled.cut.extend(copied.cut);
+        filled.files.push(file.finish()?);
+        Ok(copied)
     }
 
     /// What is needed to make ids and pseudonyms again, and nothing that is secret: fingerprints and numbers.
@@ -254,6 +270,35 @@ impl Copying {
             false => Err(NotCopied::GivenUp),
         }
     }
+}
+
+/// What stands in a draft.
+#[derive(Default)]
+struct Filled {
+    files: Vec<FileEntry>,
+    cut: BTreeSet<Cut>,
+}
+
+impl Filled {
+    /// A file of these lines.
+    fn lines(
+        &mut self,
+        draft: &Draft,
+        name: &'static str,
+        lines: impl IntoIterator<Item = String>,
+    ) -> Result<(), NotCopied> {
+        let mut file = draft.file(name)?;
+        for line in lines {
+            file.line(&line)?;
+        }
+        self.files.push(file.finish()?);
+        Ok(())
+    }
+}
+
+/// From when on events are read: what was never seen as far as the case knows may have been published at any time.
+fn begins(contents: &CaseContents) -> Timestamp {
+    contents.since.map_or(Timestamp(0), |first| first - BEFORE_FIRST)
 }
 
 /// What is known of a copy by its manifest.

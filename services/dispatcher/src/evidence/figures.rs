@@ -94,3 +94,101 @@ pub(super) fn line(record: &HotRecord, as_of: Timestamp, own: impl Fn(PlatformId
     };
     serde_json::to_string(&line).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a line tells what is counted on the party's own platforms, accounts as estimates, and nothing of others.
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+    use tocsin_model::{
+        AccountToken, Algorithm, ClockFlag, ContentHash, DeploymentKey, Kind, Milliseconds, PartyId, Sharing, Sighting,
+        SourceCoordinate, SourceId, Surface,
+    };
+    use tocsin_sketch::ColdConfig;
+    use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
+
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_700_000_000_000);
+
+    #[test]
+    fn nothing_of_other_platforms_is_told() {
+        let key = DeploymentKey::from_bytes([7; 32]);
+        let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![5; 32], None).unwrap();
+        let (content, class) = (key.content_id(&hash), Class::All);
+        let config = GroupConfig {
+            key,
+            cold: ColdConfig {
+                width: 64,
+                seed: 11,
+                lateness: Milliseconds::from_hours(2),
+            },
+            hot_max: 16,
+            promote_at: 1,
+            retry_horizon: Milliseconds::from_minutes(130),
+            shadow: None,
+            retry_tokens_max: 10_000,
+        };
+        let mut group = Group::new(content.group(), config);
+        for copy in 1..=9_u64 {
+            let at = START + Milliseconds(copy as i64);
+            let sighting = Sighting {
+                source: SourceCoordinate {
+                    source: SourceId(1),
+                    offset: copy,
+                    index: 0,
+                },
+                event_token: copy.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                party: PartyId(1),
+                // Every third is on another party's.
+                platform: PlatformId(if copy % 3 == 0 { 2 } else { 1 }),
+                kind: Kind::Upload,
+                sharing: Sharing::All,
+                surface: Surface::Feed,
+                clock: ClockFlag::Plausible,
+                occurred_at: at,
+                received_at: at,
+                content,
+                hash: hash.view(),
+                account: Some(AccountToken(copy % 2)),
+                account_epoch: 0,
+                audience: 1_000,
+                region: [0; 2],
+                language: [0; 2],
+                tvec_confidence: Sighting::NO_LABEL,
+            };
+            group.apply(Input::Sighting(&sighting), &mut Vec::new());
+        }
+        let record = group.kept(HotKey { content, class }).unwrap();
+        let own = |platform: PlatformId| (platform == PlatformId(1)).then(|| "alpha-video".to_owned());
+        let told: Value = serde_json::from_str(&line(record, START, own).unwrap()).unwrap();
+        let [on] = &told["platforms"].as_array().unwrap()[..] else {
+            panic!("{told}")
+        };
+        let [uploads] = &on["counts"].as_array().unwrap()[..] else {
+            panic!("{on}")
+        };
+        assert_eq!(
+            (&on["platform"], &uploads["kind"]),
+            (&json!("alpha-video"), &json!("upload"))
+        );
+        assert_eq!(
+            (&uploads["events"], &uploads["first_at_ms"]),
+            (&json!(6), &json!(START.0 + 1))
+        );
+        assert_eq!(
+            (&on["accounts"]["low"], &on["accounts"]["high"]),
+            (&json!(2.0), &json!(2.0))
+        );
+        assert_eq!(
+            (&told["class"], &told["content"]),
+            (&json!("all"), &json!(content.to_string()))
+        );
+        assert_eq!(
+            line(record, START, |_| None),
+            None,
+            "nothing is counted on a platform of its own"
+        );
+    }
+}

@@ -2,7 +2,7 @@ mod following;
 mod keeping;
 mod observing;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tocsin_casework::{Ranks, Team};
@@ -307,20 +307,24 @@ impl Figures {
         hashes
     }
 
-    /// The records of these contents, of these families, that a team may see, each with the time up to which it counts; and whether none may be missing for
-    /// want of room.
-    pub(crate) fn records_of(
+    /// What `each` makes of the records of these contents that a team may see, each with the time up to which it counts.
+    pub(crate) fn each_of<T>(
         &self,
-        (contents, families): (&HashSet<ContentId>, &BTreeSet<FamilyId>),
+        contents: &[ContentId],
         team: Team,
-    ) -> (Vec<(HotRecord, Timestamp)>, bool) {
+        each: impl Fn(&HotRecord, Timestamp) -> Option<T>,
+    ) -> Vec<T> {
         let classes = [team.scope().own_class(), Class::All];
-        let ordered: BTreeSet<&ContentId> = contents.iter().collect();
-        let keys = ordered
-            .into_iter()
+        let keys = contents
+            .iter()
             .flat_map(|content| classes.map(|class| (*content, class)));
-        let records = keys.filter_map(|key| self.records.get(&key).cloned()).collect();
-        (records, !families.iter().any(|family| self.is_lost(family)))
+        let records = keys.filter_map(|key| self.records.get(&key));
+        records.filter_map(|(hot, as_of)| each(hot, *as_of)).collect()
+    }
+
+    /// Whether records of one of these families may be missing for want of room.
+    pub(crate) fn has_lost(&self, families: &BTreeSet<FamilyId>) -> bool {
+        families.iter().any(|family| self.is_lost(family))
     }
 
     /// The latest time of any group, where one was told.
