@@ -132,6 +132,18 @@ def check_tls(role: str, pod: dict, secrets: dict) -> None:
     check(schemes == {"HTTPS" if wanted.get("name") else "HTTP"}, f"{role} is probed by {schemes}")
 
 
+def check_sealed_store(role: str, pod: dict, values: dict) -> None:
+    """A dispatcher, nobody else, is told of the sealed store, and it lies on the claim."""
+    claim = values.get("sealedStore", {}).get("claim", "")
+    container = pod["containers"][0]
+    told = [variable["value"] for variable in container["env"] if variable["name"] == "TOCSIN_DISPATCHER__SEALED_STORE"]
+    volumes = [volume["name"] for volume in pod["volumes"] if volume.get("persistentVolumeClaim", {}).get("claimName", "") == claim != ""]
+    check(len(told) == len(volumes) == (1 if claim and role == "dispatcher" else 0), f"{role}: the sealed store is not where it is used, or elsewhere")
+    for place, volume in zip(told, volumes):
+        mounts = [mount for mount in container["volumeMounts"] if mount["name"] == volume and not mount.get("readOnly")]
+        check(len(mounts) == 1 and place.startswith(mounts[0]["mountPath"] + "/"), f"{role}: the sealed store does not lie on its claim")
+
+
 def check_memory_and_cache(role: str, pod: dict, values: dict) -> None:
     """A process knows its limit of memory, and a detector, nobody else, has a place for copies of its state unless it is to have none."""
     container = pod["containers"][0]
@@ -176,6 +188,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
         check_dispatcher_secrets(role, pod["spec"], values["secrets"])
         check_tls(role, pod["spec"], values["secrets"])
         check_memory_and_cache(role, pod["spec"], values)
+        check_sealed_store(role, pod["spec"], values)
     monitor = kinds.get(("ServiceMonitor", "bell"))
     if monitor is not None:
         scheme = "https" if values["secrets"].get("tls", {}).get("name") else None

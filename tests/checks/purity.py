@@ -25,6 +25,8 @@ ALLOWED = {
     "suppression": {"tocsin-model"},
     # sha2 and ring make digests and Ed25519 signatures, which follow from their arguments alone: keys and salts are handed in.
     "audit": {"tocsin-model", "ring", "sha2", "thiserror"},
+    # The same, and serde with JSON spells what is signed.
+    "evidence": {"tocsin-model", "tocsin-casework", "hex", "ring", "serde", "serde_json", "sha2", "thiserror"},
     # serde names the parts of events as they are kept.
     "incident": {"tocsin-model", "tocsin-casework", "tocsin-protocol", "serde", "thiserror"},
     # serde names the parts of a report as it is written.

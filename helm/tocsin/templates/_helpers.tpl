@@ -200,6 +200,10 @@ spec:
         {{- end }}
         {{- end }}
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+        - name: TOCSIN_DISPATCHER__SEALED_STORE
+          value: /var/lib/tocsin-sealed/store
+        {{- end }}
         {{- if $caches }}
         - name: TOCSIN_DETECTOR__CACHE_DIRECTORY
           value: /var/cache/tocsin
@@ -245,6 +249,10 @@ spec:
           mountPath: /etc/tocsin-tls
           readOnly: true
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+        - name: sealed
+          mountPath: /var/lib/tocsin-sealed
+        {{- end }}
         {{- if $caches }}
         - name: cache
           mountPath: /var/cache/tocsin
@@ -269,6 +277,11 @@ spec:
     - name: tls
       secret:
         secretName: {{ .root.Values.secrets.tls.name }}
+    {{- end }}
+    {{- if and (eq .role "dispatcher") .root.Values.sealedStore.claim }}
+    - name: sealed
+      persistentVolumeClaim:
+        claimName: {{ .root.Values.sealedStore.claim }}
     {{- end }}
     {{- if $caches }}
     - name: cache

@@ -59,6 +59,13 @@ pub struct DispatcherConfig {
     pub mail: MailConfig,
     /// Lists elsewhere that are followed into banks, each in a section `[[dispatcher.follow]]`. Default: none.
     pub follow: Vec<FollowConfig>,
+    /// The directory of the sealed store, where copies of what is preserved lie; the same one for every dispatcher. Empty: none here, and nobody but orders
+    /// and appeals places a preservation, which wait for their copies. Default: empty; `tocsin up` has `sealed` in its data directory.
+    pub sealed_store: String,
+    /// The most events that one copy holds. 1 to 10,000,000; default 200,000.
+    pub sealed_events_max: u32,
+    /// The most MiB of events that one copy holds. 1 to 4,096; default 256.
+    pub sealed_mib_max: u32,
     /// How people sign in. Default: by one-time links alone.
     pub sign_in: SignInConfig,
 }
@@ -84,6 +91,9 @@ impl Default for DispatcherConfig {
             endpoint_networks: Vec::new(),
             mail: MailConfig::default(),
             follow: Vec::new(),
+            sealed_store: String::new(),
+            sealed_events_max: 200_000,
+            sealed_mib_max: 256,
             sign_in: SignInConfig::default(),
         }
     }
@@ -115,6 +125,10 @@ impl DispatcherConfig {
             MemoryPart {
                 of: "readings of accounts",
                 bytes: READINGS_MAX as u64 * READING_BYTES,
+            },
+            MemoryPart {
+                of: "a sealed copy",
+                bytes: READING_BYTES,
             },
             MemoryPart {
                 of: "dispatcher.queue_streams_max",
@@ -155,6 +169,8 @@ impl DispatcherConfig {
                 self.queue_streams_per_key_max,
                 1..=self.queue_streams_per_team_max,
             ),
+            Refusal::outside("dispatcher.sealed_events_max", self.sealed_events_max, 1..=10_000_000),
+            Refusal::outside("dispatcher.sealed_mib_max", self.sealed_mib_max, 1..=4_096),
         ];
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
@@ -210,8 +226,10 @@ mod tests {
             queue_streams_per_team_max: 2,
             queue_streams_per_key_max: 3,
             endpoint_networks: vec!["everywhere".to_owned()],
+            sealed_events_max: 0,
+            sealed_mib_max: 4_097,
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 16);
+        assert_eq!(wrong.refusals().len(), 18);
     }
 }

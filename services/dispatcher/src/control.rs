@@ -287,6 +287,15 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_770_000_000_000);
 
+    #[test]
+    fn episodes_are_kept_as_is_stated() {
+        let stated = tocsin_wire::retention::of_table("page_episodes").and_then(|kind| kind.hours);
+        assert_eq!(
+            stated.map(|hours| Milliseconds::from_hours(hours as i64)),
+            Some(OBSERVED)
+        );
+    }
+
     fn episodes(count: i64) -> Vec<PageEpisode> {
         let episode = |number: i64| PageEpisode {
             raised_at: NOW - Milliseconds::from_minutes(count - number),

@@ -69,5 +69,9 @@ mod tests {
     #[test]
     fn alerts_are_remembered_longer_than_the_log_keeps_them() {
         assert_eq!(remembered_for(), Milliseconds::from_hours(31 * 24));
+        for table in ["applied_alerts", "deliveries", "delivery_events"] {
+            let stated = tocsin_wire::retention::of_table(table).and_then(|kind| kind.hours);
+            assert_eq!(stated, Some(31 * 24), "{table} is kept as is stated");
+        }
     }
 }

@@ -23,7 +23,9 @@
 //! * A notice whose time is over is escalated within a second or two by the store's clock, once, by whichever dispatcher looks first.
 //! * Who decided is handed no appeal against it, whatever lane or id they ask for.
 //! * What platforms confirm of decisions is followed for a week, of the latest decisions; whoever decided is reminded of what they do not confirm.
-//! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept nowhere.
+//! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept in sealed copies alone, as long
+//!   as those are.
+//! * What is preserved is copied from the party's own data, is handed out to that party alone, and leaves the sealed store when it ends.
 //! * Whoever signs in is the person whose account at the provider was bound to them; nobody is anybody by an address of e-mail. A provider that hangs, or
 //!   says too much, holds up sign-ins alone.
 //! * What is decided in another tool is decided by people alone, in the name of a moderator's key of the team, and once.
@@ -44,9 +46,11 @@ mod config;
 mod control;
 mod deliveries;
 mod elsewhere;
+mod evidence;
 mod follow;
 mod housekeeping;
 mod incidents;
+mod ingest;
 mod overdue;
 mod ozone;
 pub mod problems;
@@ -73,10 +77,11 @@ use tocsin_runtime::{ReadinessFlag, Roles};
 use tocsin_store::Store;
 use tocsin_wire::Names;
 
-pub use accounts::IngestForm;
 pub use config::DispatcherConfig;
 pub use deliveries::{EndpointRefused, MailConfig, MailError, MailTls, check_endpoint, new_signing_secret};
+pub use evidence::SealedStoreError;
 pub use follow::{FollowConfig, FollowError, FollowKind};
+pub use ingest::IngestForm;
 pub use registry::topic_spec;
 pub use routes::{description, router};
 pub use sign_in::SignInConfig;
@@ -130,6 +135,9 @@ pub enum DispatcherError {
     /// Lists elsewhere cannot be followed.
     #[error("follow lists")]
     Follow(#[from] FollowError),
+    /// The sealed store cannot be used.
+    #[error("open the sealed store")]
+    SealedStore(#[from] SealedStoreError),
     /// The thread could not be started.
     #[error("start the thread that reads alerts")]
     Thread(#[from] RolesError),
@@ -156,6 +164,8 @@ pub struct Dispatcher {
     carrying: carrying::Carrying,
     /// Whose accounts uploaded what.
     accounts: Arc<accounts::Accounts>,
+    /// What is preserved.
+    evidence: evidence::Evidence,
     incidents: incidents::Incidents,
     /// What is read for reports just now.
     reports: Arc<reporting::Reporting>,
@@ -186,6 +196,9 @@ impl Dispatcher {
 /// See [`DispatcherError`].
 pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher>, DispatcherError> {
     let shutdown = roles.shutdown().clone();
+    parts
+        .store
+        .keep_custody(tocsin_evidence::Signer::from_seed(&parts.key.evidence_seed()));
     let appender = parts.log.appender(AppenderOptions {
         name: "dispatcher".to_owned(),
         durability: Durability::Synced,
@@ -199,9 +212,15 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         accounts: Arc::new(accounts::Accounts::new(
             parts.log.clone(),
             parts.key.clone(),
-            parts.ingest_form,
+            parts.ingest_form.clone(),
             &parts.registry,
         )?),
+        evidence: evidence::Evidence::new(
+            &parts.config.sealed_store,
+            (parts.log.clone(), parts.ingest_form),
+            &parts.key,
+            evidence::Evidence::metrics(&parts.registry)?,
+        )?,
         reports: Arc::default(),
         key: parts.key.clone(),
         sign_in: sign_in::SignIn::new(&parts.config.sign_in, &parts.key).map_err(DispatcherError::Client)?,
@@ -341,6 +360,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         "count appeals",
         appealing::run(dispatcher.clone(), appeal_metrics, shutdown.clone()),
     );
+    roles.spawn_task("preserve", evidence::run(dispatcher.clone(), shutdown.clone()));
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
     Ok(dispatcher)
 }

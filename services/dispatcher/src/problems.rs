@@ -1,6 +1,7 @@
 //! The kinds of problem that only the dispatcher answers with. `PROBLEMS.md` lists all of them.
 
 use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
+use tocsin_evidence::PreservationRefusal;
 use tocsin_runtime::{Problem, ProblemKind, problem};
 use tocsin_store::{SignInRefusal, StoreError};
 
@@ -31,6 +32,57 @@ pub const ACCOUNTS_BUSY: ProblemKind = ProblemKind {
     code: "accounts_busy",
     title: "A dispatcher reads one page of accounts for a party at a time, and two in all",
 };
+
+/// No copies are sealed here.
+pub const NO_SEALED_STORE: ProblemKind = ProblemKind {
+    status: 501,
+    code: "sealed_store_missing",
+    title: "This deployment has no sealed store: ask whoever runs it for one",
+};
+
+/// A sealed copy is not as it was sealed.
+pub const COPY_DAMAGED: ProblemKind = ProblemKind {
+    status: 500,
+    code: "sealed_copy_damaged",
+    title: "The sealed copy is not as it was sealed, and is not handed out; whoever runs the deployment was told",
+};
+
+/// Another export is under way.
+pub const EVIDENCE_BUSY: ProblemKind = ProblemKind {
+    status: 429,
+    code: "evidence_busy",
+    title: "A dispatcher gives a party one export at a time, and two in all",
+};
+
+/// The kind of problem of a refusal by the rules of preservations.
+pub fn of_preservation_refusal(refusal: PreservationRefusal) -> ProblemKind {
+    let (status, title) = match refusal {
+        PreservationRefusal::NoSuchPreservation => (404, "There is no such preservation of this party"),
+        PreservationRefusal::Ended => (409, "The preservation has ended"),
+        PreservationRefusal::Basis => (
+            422,
+            "A basis has a text of 1 to 2,048 bytes and a reference of 1 to 256, without NUL characters",
+        ),
+        PreservationRefusal::Reason => (422, "A reason has 1 to 2,048 bytes and no NUL character"),
+        PreservationRefusal::Until => (
+            422,
+            "A preservation is extended to a later end, at most 24 months from now",
+        ),
+        PreservationRefusal::TooManyExtensions => (409, "A preservation is extended at most 64 times"),
+        PreservationRefusal::Required => (
+            409,
+            "The law asks for six months: this preservation is not released before",
+        ),
+        PreservationRefusal::TooMany => (409, "16 preservations of this case or 10,000 of the party run"),
+        PreservationRefusal::NotSealed => (409, "The copy of this preservation is still being made"),
+        PreservationRefusal::TooManyExports => (409, "The copy of a preservation is handed out at most 1,000 times"),
+    };
+    ProblemKind {
+        status,
+        code: refusal.code(),
+        title,
+    }
+}
 
 /// A report of another team, or of a party that is none.
 pub const NO_SUCH_REPORT: ProblemKind = ProblemKind {
@@ -323,6 +375,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
         StoreError::NoticeRefused(refusal) => Problem::new(of_notice_refusal(*refusal)),
         StoreError::AppealRefused(refusal) => Problem::new(of_appeal_refusal(*refusal)),
         StoreError::ReviewRefused(refusal) => Problem::new(of_review_refusal(*refusal)),
+        StoreError::PreservationRefused(refusal) => of_preservation_refusal(*refusal).into(),
         StoreError::SignInRefused(refusal) => of_sign_in_refusal(*refusal).into(),
         StoreError::KeyRevoked => problem::UNAUTHENTICATED.into(),
         StoreError::Database { .. } => {
@@ -355,7 +408,8 @@ mod tests {
             .chain(refusals)
             .chain(of_notices)
             .chain(of_appeals)
-            .chain(of_reviews);
+            .chain(of_reviews)
+            .chain(PreservationRefusal::ALL.iter().map(|refusal| refusal.code()));
         let own = [
             NO_QUEUE.code,
             NOT_A_PERSON.code,
@@ -364,6 +418,9 @@ mod tests {
             COORDINATORS_ONLY.code,
             PARTIES_ONLY.code,
             ACCOUNTS_BUSY.code,
+            NO_SEALED_STORE.code,
+            COPY_DAMAGED.code,
+            EVIDENCE_BUSY.code,
             NO_SUCH_PARTY.code,
             NO_SUCH_REPORT.code,
             REPORT_DAYS.code,

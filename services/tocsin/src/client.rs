@@ -114,6 +114,17 @@ impl Source {
         }
     }
 
+    /// Opens what a command answers with that is taken piece by piece, however long it is.
+    ///
+    /// # Errors
+    /// The API does not answer, or refuses it; then it is [`Refused`].
+    pub(crate) async fn download(&self, path: &str, body: Value) -> Result<Response> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let client = reqwest::Client::builder().read_timeout(SILENCE_MAX).build()?;
+        let request = client.post(&url).bearer_auth(self.key.trim()).json(&body);
+        opened(request.send().await.with_context(|| format!("ask {url}"))?, url).await
+    }
+
     /// Opens a stream of events that goes on behind `last`, the id of one.
     ///
     /// # Errors
@@ -125,19 +136,23 @@ impl Source {
         if let Some(id) = last {
             request = request.header("last-event-id", id);
         }
-        let response = request.send().await.with_context(|| format!("ask {url}"))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        if status.is_success() {
-            return Ok(response);
-        }
-        let answer = Answer {
-            status: status.as_u16(),
-            headers,
-            body: response.text().await.unwrap_or_default(),
-            url,
-        };
-        Err(answer.refused())
+        opened(request.send().await.with_context(|| format!("ask {url}"))?, url).await
     }
+}
+
+/// What is taken piece by piece, where the API gives it.
+async fn opened(response: Response, url: String) -> Result<Response> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    if status.is_success() {
+        return Ok(response);
+    }
+    let answer = Answer {
+        status: status.as_u16(),
+        headers,
+        body: response.text().await.unwrap_or_default(),
+        url,
+    };
+    Err(answer.refused())
 }
 
 /// The API answered, and said no: why.

@@ -239,6 +239,15 @@ impl Config {
         PartitionCount::new(count).expect("a configuration is validated before it is used")
     }
 
+    /// Where copies of what is preserved are sealed; beside the embedded log where nothing is said. In a cluster nobody but an operator knows a directory that
+    /// all dispatchers share: empty, none.
+    pub fn sealed_store(&self) -> String {
+        match (self.dispatcher.sealed_store.as_str(), self.log.kind) {
+            ("", LogKind::Embedded) => self.log.data_dir.join("sealed").display().to_string(),
+            (directory, _) => directory.to_owned(),
+        }
+    }
+
     /// Where the casework store is.
     pub fn store_url(&self) -> String {
         match self.store.url.as_str() {

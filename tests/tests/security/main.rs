@@ -156,6 +156,7 @@ async fn happen(deployment: &Deployment, site: &Site) -> Result<BTreeMap<&'stati
         things.entry("alert").or_default().insert(*whose, vec![id]);
     }
     things.insert("notice", notices(api, keys).await?);
+    things.insert("preservation", preservations(api, keys).await?);
     things.insert("appeal", appeals(api, keys).await?);
     things.insert("review", BTreeMap::from([(Whose::All, vec!["5ec0".repeat(8)])]));
     let of_all = things["family"][&Whose::All][0].clone();
@@ -195,6 +196,20 @@ async fn notices(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>>
         notices.insert(whose, vec![text(&filed, "id")?]);
     }
     Ok(notices)
+}
+
+/// What the order to each party is preserved by, once its copy is sealed.
+async fn preservations(api: &Api, keys: &Keys) -> Result<BTreeMap<Whose, Vec<String>>> {
+    let mut preservations = BTreeMap::new();
+    for (whose, key) in [(Whose::Alpha, &keys.alpha), (Whose::Beta, &keys.beta)] {
+        let sealed = until("the copy of an order is sealed", async || {
+            let page = api.read(key, "/v1/preservations", &[("state", "sealed")]).await?;
+            Ok(page["preservations"].as_array().and_then(|all| all.first()).cloned())
+        })
+        .await?;
+        preservations.insert(whose, vec![text(&sealed, "id")?]);
+    }
+    Ok(preservations)
 }
 
 /// One appeal to each team.

@@ -4,10 +4,9 @@
 //! `decisions/accounts.md`.
 
 mod members;
-mod position;
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,14 +14,13 @@ use std::time::{Duration, Instant};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use tocsin_log::{LogError, SharedLog};
 use tocsin_model::{DeploymentKey, PartyId};
-use tocsin_wire::Schemas;
-use tocsin_wire::osprey::Mapping;
 
 pub(crate) use members::Members;
-pub(crate) use position::Positions;
-pub(crate) use reading::{Asked, Begin, Cut, Page};
+pub(crate) use reading::{Asked, Cut, Page};
 
 use reading::Limits;
+
+use crate::ingest::IngestForm;
 
 /// How many readings a process does at a time.
 pub(crate) const READINGS_MAX: usize = 2;
@@ -36,27 +34,6 @@ const UPLOADS_MAX: usize = 250_000;
 const RECORDS_MAX: u64 = 2_000_000;
 /// How long it reads.
 const TIME_MAX: Duration = Duration::from_secs(8);
-
-/// How events stand in ingest topics: the same for whoever reads them.
-#[derive(Clone, Debug)]
-pub struct IngestForm {
-    /// The schemas that are known.
-    pub schemas: Schemas,
-    /// What of a party's actions are events, by the party's name. Actions of a party without one are not read.
-    pub mappings: BTreeMap<String, Mapping>,
-    /// Whether records that their senders stamped are refused: always but in a replay.
-    pub stamped_by_log: bool,
-}
-
-impl Default for IngestForm {
-    fn default() -> Self {
-        IngestForm {
-            schemas: Schemas::builtin().clone(),
-            mappings: BTreeMap::new(),
-            stamped_by_log: true,
-        }
-    }
-}
 
 /// What reads accounts, and who reads at the moment.
 pub(crate) struct Accounts {
@@ -233,7 +210,7 @@ mod tests {
     //! Goal: a party has one reading at a time and a process two, and a reading that is over, or that nobody waits for, makes room.
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
 
     use tocsin_casework::UploaderOrder;
     use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
@@ -241,6 +218,7 @@ mod tests {
     use tocsin_model::Timestamp;
 
     use super::*;
+    use crate::ingest::Begin;
 
     fn accounts(log: EmbeddedLog) -> Arc<Accounts> {
         let (key, registry) = (DeploymentKey::from_bytes([7; 32]), Registry::new());

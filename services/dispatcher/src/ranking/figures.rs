@@ -324,6 +324,26 @@ impl Figures {
         hashes
     }
 
+    /// What `each` makes of the records of these contents that a team may see, each with the time up to which it counts.
+    pub(crate) fn each_of<T>(
+        &self,
+        contents: &[ContentId],
+        team: Team,
+        each: impl Fn(&HotRecord, Timestamp) -> Option<T>,
+    ) -> Vec<T> {
+        let classes = [team.scope().own_class(), Class::All];
+        let keys = contents
+            .iter()
+            .flat_map(|content| classes.map(|class| (*content, class)));
+        let records = keys.filter_map(|key| self.records.get(&key));
+        records.filter_map(|(hot, as_of)| each(hot, *as_of)).collect()
+    }
+
+    /// Whether records of one of these families may be missing for want of room.
+    pub(crate) fn has_lost(&self, families: &BTreeSet<FamilyId>) -> bool {
+        families.iter().any(|family| self.is_lost(family))
+    }
+
     /// The latest time of any group, where one was told.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
         (self.now > Timestamp(i64::MIN)).then_some(self.now)

@@ -20,7 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::answered;
 use super::cases::{AskedCase, case_id};
 use super::refused::{NoSuchCase, Refused};
-use crate::accounts::{ACCOUNTS_MAX, Accounts, Asked, Begin, Cut, Members, NotRead, Page, Positions};
+use crate::accounts::{ACCOUNTS_MAX, Accounts, Asked, Cut, Members, NotRead, Page};
+use crate::ingest::{Begin, Positions};
 use crate::{Dispatcher, problems};
 
 /// How many accounts a page has unless more or fewer are asked for.

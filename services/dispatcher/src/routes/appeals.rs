@@ -134,6 +134,7 @@ pub(crate) async fn file_appeal(State(dispatcher): State<Arc<Dispatcher>>, reque
         let by = (access.team, access.principal.key_id);
         let filed = dispatcher.store.file_appeal(by, (content, family), &filing).await;
         let filed = filed.map_err(|error| problems::of_store(&error))?;
+        dispatcher.evidence.placed();
         dispatcher.appeal_document(&access, filed.appeal.id).await
     };
     answered(&dispatcher, "file_appeal", file.await)

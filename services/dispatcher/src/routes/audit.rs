@@ -56,7 +56,7 @@ pub struct AuditRecordDocument {
     /// When, by the store's clock, RFC 3339.
     pub at: Option<String>,
     /// `read`, `stream_went_on`, `commanded`, `decided`, `withdrawn`, `key_issued`, `key_revoked`, `party_added`, `party_revoked`,
-    /// `party_changed`, `endpoint_added`, `endpoint_changed`, `erased`, `group_changed`, `answered` (an appeal), `signed_in`, `signed_out`, `account_bound`,
+    /// `party_changed`, `endpoint_added`, `endpoint_changed`, `erased`, `group_changed`, `answered` (an appeal), `preserved`, `exported`, `signed_in`, `signed_out`, `account_bound`,
     /// `account_unbound`, `link_issued`, `certificate_bound` or `certificate_unbound`.
     pub action: &'static str,
     /// For whom the key speaks with which it was done: `operator`, `coordinators` or a party's name; null where it was done by a command on the store

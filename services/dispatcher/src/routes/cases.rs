@@ -6,10 +6,12 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tocsin_casework::{By, CaseId, Command, Refusal, Team};
+use tocsin_model::{KeyId, Name, PartyId};
 use tocsin_runtime::{Problem, problem};
-use tocsin_store::Commanded;
+use tocsin_store::{Commanded, Principal, Role, Roles, Subject};
 use tocsin_wire::document::instant;
 
+use super::access::Access;
 use super::documents::{CaseDocument, HistoryDocument, HistoryStep, StreamDocument, platform_name};
 use super::refused::{NoSuchCase, NotModerated, NotRead, Refused, Stale};
 use super::requests::{ClaimRequest, ReleaseRequest, RenewRequest};
@@ -41,35 +43,7 @@ pub(crate) async fn read_case(
 ) -> Response {
     let read = async {
         let access = dispatcher.reader(&headers).await?;
-        let id = case_id(id)?;
-        let read = dispatcher.store.case(access.team, id).await;
-        let (case, now) = read.map_err(|error| problems::of_store(&error))?;
-        let merged = dispatcher.store.merged_cases(access.team, id, MERGED_TOLD_MAX).await;
-        let merged = merged.map_err(|error| problems::of_store(&error))?;
-        let members_told = match &case.decision {
-            Some(decision) => {
-                let told = dispatcher.store.members_told(decision.id).await;
-                Some(told.map_err(|error| problems::of_store(&error))?)
-            }
-            None => None,
-        };
-        let whole = dispatcher.whole_document((&case, &merged, members_told), now, &access);
-        let acknowledgement = match case.decision_out(now) {
-            Some(decision) => dispatcher.awaited(decision.id, 0).await?.map(|(document, _)| document),
-            None => None,
-        };
-        let streams = dispatcher.store.case_streams(id).await;
-        let names = dispatcher.names();
-        let streams = streams.map_err(|error| problems::of_store(&error))?.into_iter();
-        let streams = streams.map(|(content, platform)| StreamDocument {
-            content: content.to_string(),
-            platform: platform_name(&names, platform),
-        });
-        Ok(CaseDocument {
-            streams: streams.collect(),
-            acknowledgement,
-            ..whole
-        })
+        dispatcher.case_whole(&access, case_id(id)?).await
     };
     answered_case(&dispatcher, "read_case", read.await)
 }
@@ -233,6 +207,52 @@ pub(super) async fn commanded<T: DeserializeOwned>(
 }
 
 impl Dispatcher {
+    /// A case of a team, with all that is told where one is asked for.
+    async fn case_whole(&self, access: &Access, id: CaseId) -> Result<CaseDocument, Problem> {
+        let read = self.store.case(access.team, id).await;
+        let (case, now) = read.map_err(|error| problems::of_store(&error))?;
+        let merged = self.store.merged_cases(access.team, id, MERGED_TOLD_MAX).await;
+        let merged = merged.map_err(|error| problems::of_store(&error))?;
+        let members_told = match &case.decision {
+            Some(decision) => {
+                let told = self.store.members_told(decision.id).await;
+                Some(told.map_err(|error| problems::of_store(&error))?)
+            }
+            None => None,
+        };
+        let whole = self.whole_document((&case, &merged, members_told), now, access);
+        let acknowledgement = match case.decision_out(now) {
+            Some(decision) => self.awaited(decision.id, 0).await?.map(|(document, _)| document),
+            None => None,
+        };
+        let streams = self.store.case_streams(id).await;
+        let names = self.names();
+        let streams = streams.map_err(|error| problems::of_store(&error))?.into_iter();
+        let streams = streams.map(|(content, platform)| StreamDocument {
+            content: content.to_string(),
+            platform: platform_name(&names, platform),
+        });
+        Ok(CaseDocument {
+            streams: streams.collect(),
+            acknowledgement,
+            ..whole
+        })
+    }
+
+    /// A case of a party as its moderators are told it, as JSON in one line: nothing in it is told to others than those who may see it.
+    pub(crate) async fn case_as_told(&self, (party, name): (PartyId, &Name), id: CaseId) -> Result<String, Problem> {
+        let access = Access {
+            principal: Principal {
+                key_id: KeyId(0),
+                subject: Subject::Party(party, name.clone()),
+                roles: Roles::of(&[Role::Moderator]),
+            },
+            team: Team::Party(party),
+        };
+        let document = self.case_whole(&access, id).await?;
+        serde_json::to_string(&document).map_err(|error| Problem::internal(&error))
+    }
+
     /// Carries out a command, and wakes those who follow.
     pub(super) async fn carry_out(
         &self,

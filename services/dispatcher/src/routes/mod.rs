@@ -18,6 +18,7 @@ mod coop;
 mod coop_items;
 mod deciding;
 mod documents;
+mod evidence;
 mod families;
 mod handling;
 mod html;
@@ -117,6 +118,12 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(reviews::answer_review))
         .routes(routes!(reviews::read_quality))
         .routes(routes!(families::link_contents))
+        .routes(routes!(evidence::preserve_case))
+        .routes(routes!(evidence::read_preservations))
+        .routes(routes!(evidence::read_preservation))
+        .routes(routes!(evidence::extend_preservation))
+        .routes(routes!(evidence::release_preservation))
+        .routes(routes!(evidence::export_preservation))
         .routes(routes!(reports::read_report))
         .routes(routes!(reports::read_terrorist_content))
         .routes(routes!(statements::read_statements))

@@ -301,6 +301,7 @@ impl Dispatcher {
     /// Ranks the case anew, and tells of the notice.
     fn noticed(&self, done: &Noticed) -> NoticeDocument {
         reach(FailPoint::NoticeStored);
+        self.evidence.placed();
         self.ranking.changed(&done.case, done.now);
         NoticeDocument::of(&done.notice, done.now, &self.names())
     }

@@ -20,6 +20,7 @@ mod coop;
 mod database;
 mod deliveries;
 mod disclosed;
+mod evidence;
 #[path = "../../../lib/model/tests/example/mod.rs"]
 mod example;
 mod incident_refusals;
@@ -36,6 +37,7 @@ mod ranking;
 mod receiver;
 mod relay;
 mod reports;
+mod retention;
 mod reviews;
 mod scope_leaks;
 mod sign_in;

@@ -42,6 +42,10 @@ pub enum Action {
     PartyChanged = 14,
     /// An appeal was answered; the detail is the outcome and how far it goes.
     Answered = 15,
+    /// A preservation of a party's data was placed, extended or released, or ended; the detail says which.
+    Preserved = 16,
+    /// Evidence was handed out; the detail is the kind of its legal basis.
+    Exported = 17,
     /// A person signed in; the detail says how.
     SignedIn = 32,
     /// A person signed out.
@@ -121,6 +125,8 @@ impl Action {
         Action::GroupChanged,
         Action::PartyChanged,
         Action::Answered,
+        Action::Preserved,
+        Action::Exported,
         Action::SignedIn,
         Action::SignedOut,
         Action::AccountBound,
@@ -148,6 +154,8 @@ impl Action {
             Action::GroupChanged => "group_changed",
             Action::PartyChanged => "party_changed",
             Action::Answered => "answered",
+            Action::Preserved => "preserved",
+            Action::Exported => "exported",
             Action::SignedIn => "signed_in",
             Action::SignedOut => "signed_out",
             Action::AccountBound => "account_bound",

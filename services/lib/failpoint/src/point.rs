@@ -62,6 +62,10 @@ pub enum FailPoint {
     AppealStored,
     /// Casework: notices whose time is over were escalated; nobody but the store knows.
     NoticesEscalated,
+    /// Evidence: a copy stands in the sealed store; the store of casework does not know.
+    CopySealed,
+    /// Evidence: a copy that ended is deleted; the store of casework does not know.
+    CopyDeleted,
     /// Outbox: decisions were taken to be published; they are not on the log.
     OutboxTaken,
     /// Outbox: decisions are on the log, and still in the outbox.
@@ -100,7 +104,7 @@ pub enum FailPoint {
 
 impl FailPoint {
     /// All of them, in the order of the enum.
-    pub const ALL: [FailPoint; 47] = [
+    pub const ALL: [FailPoint; 49] = [
         FailPoint::OnwardSettled,
         FailPoint::OutputsTaken,
         FailPoint::UnitComposed,
@@ -131,6 +135,8 @@ impl FailPoint {
         FailPoint::NoticeStored,
         FailPoint::AppealStored,
         FailPoint::NoticesEscalated,
+        FailPoint::CopySealed,
+        FailPoint::CopyDeleted,
         FailPoint::OutboxTaken,
         FailPoint::DecisionsAppended,
         FailPoint::DecisionsAcknowledged,
@@ -186,6 +192,8 @@ impl FailPoint {
             FailPoint::NoticeStored => "notice_stored",
             FailPoint::AppealStored => "appeal_stored",
             FailPoint::NoticesEscalated => "notices_escalated",
+            FailPoint::CopySealed => "copy_sealed",
+            FailPoint::CopyDeleted => "copy_deleted",
             FailPoint::OutboxTaken => "outbox_taken",
             FailPoint::DecisionsAppended => "decisions_appended",
             FailPoint::DecisionsAcknowledged => "decisions_acknowledged",

@@ -89,9 +89,23 @@ impl DeploymentKey {
 
     /// The seed of the key that signs checkpoints of the audit chain: two digests of the label `audit checkpoint`, one behind the other.
     pub fn checkpoint_seed(&self) -> [u8; 32] {
+        self.derived("audit checkpoint")
+    }
+
+    /// The seed of the key that signs evidence, made in the same way from the label `evidence`.
+    pub fn evidence_seed(&self) -> [u8; 32] {
+        self.derived("evidence")
+    }
+
+    /// Tells keys from one another and nothing of them: whoever has the key makes it again, from the label `fingerprint`, and nobody else.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.derived("fingerprint")
+    }
+
+    fn derived(&self, label: &str) -> [u8; 32] {
         let mut seed = [0; 32];
         for (half, part) in seed.chunks_exact_mut(16).zip([0_u8, 1]) {
-            half.copy_from_slice(&self.digest("audit checkpoint", &[&[part]]).to_be_bytes());
+            half.copy_from_slice(&self.digest(label, &[&[part]]).to_be_bytes());
         }
         seed
     }

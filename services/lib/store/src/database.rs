@@ -75,6 +75,10 @@ pub(crate) enum Locked {
     Appeals,
     /// Appeals or reviews (`appeals a`, `reviews a`), passing over those another transaction holds.
     AppealsNobodyHolds,
+    /// Preservations (`preservations p`), waiting for another transaction that holds them. After their case.
+    Preservations,
+    /// Preservations (`preservations p`), passing over those another transaction holds.
+    PreservationsNobodyHolds,
 }
 
 /// A row of a result.
@@ -255,6 +259,8 @@ impl Transaction {
             (Transaction::Postgres(_), Locked::Incidents) => " FOR UPDATE OF i",
             (Transaction::Postgres(_), Locked::Appeals) => " FOR UPDATE OF a",
             (Transaction::Postgres(_), Locked::AppealsNobodyHolds) => " FOR UPDATE OF a SKIP LOCKED",
+            (Transaction::Postgres(_), Locked::Preservations) => " FOR UPDATE OF p",
+            (Transaction::Postgres(_), Locked::PreservationsNobodyHolds) => " FOR UPDATE OF p SKIP LOCKED",
         }
     }
 

@@ -148,6 +148,12 @@ pub enum StoreError {
     /// The rules of reviews forbid it.
     #[error(transparent)]
     ReviewRefused(#[from] ReviewRefusal),
+    /// The rules of preservations forbid it.
+    #[error(transparent)]
+    PreservationRefused(#[from] tocsin_evidence::PreservationRefusal),
+    /// This process was given no key that signs custody.
+    #[error("this process signs no custody")]
+    NoCustodyKey,
     /// Somebody is not signed in, or an account not bound.
     #[error(transparent)]
     SignInRefused(#[from] SignInRefusal),
@@ -190,6 +196,8 @@ impl StoreError {
             StoreError::NoticeRefused(refusal) => refusal.code(),
             StoreError::AppealRefused(refusal) => refusal.code(),
             StoreError::ReviewRefused(refusal) => refusal.code(),
+            StoreError::PreservationRefused(refusal) => refusal.code(),
+            StoreError::NoCustodyKey => "custody_key_missing",
             StoreError::SignInRefused(refusal) => refusal.code(),
             StoreError::CertificateRefused(refusal) => refusal.code(),
         }

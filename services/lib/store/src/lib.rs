@@ -31,6 +31,7 @@
 //!   together.
 //! * What a keyed hash draws of a team's decisions is written with them. Nobody reviews what they decided, and no figure of reviews says who.
 //! * A report is read in one transaction that sees one moment, some rows at a time, and rests on a stated number of them at most.
+//! * What is preserved is ended by its time or by a person alone, and whatever is done with it is an entry of its custody, in the transaction that does it.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -64,6 +65,7 @@ mod ozone_told;
 mod paging;
 mod party;
 mod party_setting;
+mod preservations;
 mod readers;
 mod reports;
 mod reviews;
@@ -74,7 +76,7 @@ mod tool;
 mod watch;
 mod weighing;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use appeals::{
     APPEALS_SUMMED_MAX, AppealCounts, AppealCursor, AppealPage, AppealQuery, AppealState, Appealed, ListedAppeal,
@@ -119,6 +121,10 @@ pub use ozone_told::{OzoneSubject, ToldSubject};
 pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
 pub use party_setting::InReports;
+pub use preservations::{
+    CASE_ROWS_PAGE, CaseRows, EXPIRED_MAX, PreservationCounts, PreservationPage, PreservationQuery, Preserved,
+    SealClaim,
+};
 pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};
 pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
@@ -159,6 +165,8 @@ struct Inner {
     certificates: KeyCache,
     certificate_tokens: CertificateTokens,
     look_ups: LookUps,
+    /// What signs entries of custody, where this process keeps evidence.
+    custody: OnceLock<tocsin_evidence::Signer>,
 }
 
 impl Store {
@@ -202,6 +210,7 @@ impl Store {
                 certificates: KeyCache::default(),
                 certificate_tokens: CertificateTokens::new(),
                 look_ups: LookUps::default(),
+                custody: OnceLock::new(),
             }),
         })
     }

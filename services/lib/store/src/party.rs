@@ -126,6 +126,19 @@ impl Store {
         })
     }
 
+    /// The party of this number.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchParty`], or the database failed.
+    pub async fn party_of(&self, party: PartyId) -> Result<PartyRecord, StoreError> {
+        let sql = format!("{SELECT_PARTIES} WHERE a.party_id = $1 {ORDER}");
+        let rows = self.database().fetch(&sql, &[i64::from(party.0).into()]).await;
+        let rows = rows.map_err(StoreError::database("find a party"))?;
+        records(&rows)?.pop().ok_or_else(|| StoreError::NoSuchParty {
+            party: party.0.to_string(),
+        })
+    }
+
     /// The version of the registry: raised by every change, for those who poll.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod party;
 pub mod population;
 mod record;
 mod reject;
+pub mod retention;
 mod schemas;
 mod sightings_record;
 pub mod state;

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod demo;
 mod endpoint;
+mod evidence;
 mod explain;
 mod group;
 mod incident;
@@ -114,6 +115,9 @@ pub enum Command {
     Quality(quality::QualityCommand),
     /// Removal orders, notices of trusted flaggers, and referrals, of your team.
     Notice(notice::NoticeCommand),
+    /// What is preserved of your party's data about a case, and archives of it for an investigation.
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// What your team did within some days: the transparency report, the figures of the EU regulation, drafts of statements of reasons.
     Report(report::ReportCommand),
     /// Work on an incident: a crisis that coordinators declared.
@@ -177,6 +181,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Review(command) => command.run().await?,
         Command::Quality(command) => command.run(|| Ok(settings.load()?.config)).await?,
         Command::Notice(command) => command.run().await?,
+        Command::Evidence(command) => return Box::pin(command.run()).await,
         Command::Report(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,

@@ -95,8 +95,10 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
 }
 
 async fn dispatcher(process: &mut Process) -> anyhow::Result<()> {
+    let mut config = process.config.dispatcher.clone();
+    config.sealed_store = process.config.sealed_store();
     let parts = DispatcherParts {
-        config: process.config.dispatcher.clone(),
+        config,
         instance: process.config.log.instance.clone(),
         log: Arc::clone(&process.log),
         store: store(process)?,

@@ -159,7 +159,9 @@ pub async fn play(brokers: &Brokers, place: Place<'_>, random: &mut SmallRng, po
     let ground = Ground::Kafka {
         bootstrap: brokers.bootstrap.clone(),
     };
+    let sealed = place.evidence.join("sealed").display().to_string();
     let settings = [
+        ("dispatcher.sealed_store", sealed.as_str()),
         ("store.url", place.store),
         ("topics.replication_factor", "1"),
         ("dispatcher.undo_s", "1"),
@@ -348,6 +350,35 @@ async fn order(desk: &mut Desk<'_>, desks: &Desks, url: &str) -> Result<()> {
     desk.until("the order is escalated", async |desk| {
         let sql = "SELECT count(*) FROM notices WHERE overdue_at IS NOT NULL";
         Ok(desk.count(sql, 0).await? == 1)
+    })
+    .await?;
+    preserved(desk, desks, answer["case"].as_str().unwrap_or_default()).await
+}
+
+/// What the order is about is sealed; what is preserved beside it is released, and its copy goes.
+async fn preserved(desk: &mut Desk<'_>, desks: &Desks, case: &str) -> Result<()> {
+    desk.until("what an order is about is sealed", async |desk| {
+        let sql = "SELECT count(*) FROM preservations WHERE origin = 2 AND sealed_at IS NOT NULL";
+        Ok(desk.count(sql, 0).await? == 1)
+    })
+    .await?;
+    let basis = json!({"basis": "investigation", "text": "an investigation", "reference": "one"});
+    let path = format!("/v1/cases/{case}/preservations");
+    let (status, answer) = desk.post(&desks.alpha, &path, &basis).await?;
+    ensure!(status == 200, "a preservation is answered by {status}: {answer}");
+    let path = format!(
+        "/v1/preservations/{}/release",
+        answer["id"].as_str().unwrap_or_default()
+    );
+    let (status, answer) = desk.post(&desks.alpha, &path, &json!({"reason": "it is over"})).await?;
+    // What was not answered may have been done.
+    ensure!(
+        status == 200 || answer["code"] == "preservation_ended",
+        "a release is answered by {status}: {answer}"
+    );
+    desk.until("what was released is deleted", async |desk| {
+        let sql = "SELECT count(*) FROM preservations WHERE ended_at IS NOT NULL AND deleted_at IS NOT NULL";
+        Ok(desk.count(sql, 0).await? > 0)
     })
     .await
 }

@@ -1,12 +1,13 @@
 //! Goal: a reading ends at its limits and says at which, goes on where it ended, and says what it could not read.
 
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
-use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, TopicSpec};
+use tocsin_log::{Append, AppenderOptions, Cleanup, Durability, TopicPartition, TopicSpec};
 use tocsin_model::{AccountPseudonym, Algorithm, ContentHash, Event, EventId, Kind, Milliseconds, Sharing, Surface};
 use tocsin_wire::event::{encode_batch, encode_single_object};
-use tocsin_wire::osprey::Mapping;
+use tocsin_wire::osprey::{self, Mapping};
 
 use super::*;
+use crate::ingest::Position;
 
 const START: i64 = 1_770_000_000_000;
 const TOPIC: &str = "tocsin.ingest.alpha";

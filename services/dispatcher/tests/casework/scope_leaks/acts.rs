@@ -177,6 +177,12 @@ impl Replay {
             let path = format!("/v1/notices/{id}/suspend");
             self.say(number, (side, 1), (Method::POST, &path), suspend).await;
         }
+        // What the order is preserved by; the coordinators preserve nothing.
+        if side != Side::Coordinators {
+            let key = self.keys[&side].moderators[0].clone();
+            let page = self.running.get("/v1/preservations?limit=1", &key).await;
+            self.hide(side, "preservations", &page["preservations"][0]["id"]);
+        }
     }
 
     async fn appeal(&mut self, number: usize, side: Side, reference: u64) {

@@ -52,7 +52,7 @@ pub struct View(Vec<(Area, String, String)>);
 const OF_THE_TRY: [&str; 3] = ["webhook-timestamp", "webhook-signature", "host"];
 
 /// What is asked whoever it is.
-const PAGES: [(Area, &str); 30] = [
+const PAGES: [(Area, &str); 31] = [
     (Area::Queue, "/v1/queue?limit=200"),
     (Area::Queue, "/v1/queue?limit=2"),
     (Area::Queue, "/v1/queue?state=claimed&limit=200"),
@@ -70,6 +70,7 @@ const PAGES: [(Area, &str); 30] = [
     (Area::Queue, "/v1/queue?severity_min=1"),
     (Area::Queue, "/v1/queue?region=NZ"),
     (Area::Cases, "/v1/notices"),
+    (Area::Cases, "/v1/preservations"),
     (Area::Cases, "/v1/appeals"),
     (Area::Cases, "/v1/appeals/figures?hours=24"),
     (Area::Cases, "/v1/unconfirmed"),
@@ -328,6 +329,16 @@ pub async fn told_of_ids(replay: &Replay, (who, key): (&str, &str), leaks: &mut 
                 (Method::POST, "/answer", json!({"outcome": "removed"})),
             ],
             "incidents" => &[(Method::GET, "", Value::Null), (Method::GET, "/timeline", Value::Null)],
+            "preservations" => &[
+                (Method::GET, "", Value::Null),
+                (Method::POST, "/extend", json!({"reason": "why"})),
+                (Method::POST, "/release", json!({"reason": "why"})),
+                (
+                    Method::POST,
+                    "/export",
+                    json!({"basis": "review", "text": "why", "reference": "one"}),
+                ),
+            ],
             _ => &[
                 (Method::GET, "", Value::Null),
                 (Method::POST, "/renew", json!({"fencing": 1})),

@@ -6,6 +6,7 @@ use tocsin_casework::{
     Against, Appeal, AppealEvent, AppealFiling, AppealId, AppealRefusal, AppealSubject, Case, CaseId, OPEN_APPEALS_MAX,
     OPEN_APPEALS_OF_TEAM_MAX, Team,
 };
+use tocsin_evidence::{Basis, Origin};
 use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, PlatformId, Timestamp};
 
 use super::row::{self, SELECT_APPEALS, appeal};
@@ -62,6 +63,10 @@ impl Store {
         }
         // The words stand in the appeal.
         write_history(&mut transaction, (&filed, by), (AppealEvent::Filed, ""), now).await?;
+        if let Some(case) = filed.case {
+            let of_appeal = (Basis::of_appeal(&filing.reference), Origin::Appeal(filed.id));
+            Box::pin(self.preserve_for(&mut transaction, (team, case), of_appeal, (by, now))).await?;
+        }
         transaction.commit().await.map_err(&failed)?;
         Ok(happened(filed, AppealEvent::Filed, now))
     }

@@ -6,9 +6,10 @@ mod row;
 mod told;
 
 use tocsin_casework::{
-    Case, CaseId, ClockKind, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeLoad, NoticeRefusal,
-    OPEN_NOTICES_MAX, Refusal, Team,
+    Case, CaseId, ClockKind, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeLoad,
+    NoticeRefusal, OPEN_NOTICES_MAX, Refusal, Team,
 };
+use tocsin_evidence::{Basis, Origin};
 use tocsin_model::{ContentHash, FamilyId, KeyId, Timestamp};
 
 pub use list::{NoticeCursor, NoticePage, NoticeQuery, NoticeState};
@@ -92,6 +93,11 @@ impl Store {
         case.take_notice(&notice, event, NoticeLoad::of(&unanswered), now);
         self.write_notice(&mut transaction, (&case, Some(by)), (&notice, event), now)
             .await?;
+        if filing.kind == NoticeKind::RemovalOrder {
+            let basis = Basis::of_order(&filing.authority, &filing.reference);
+            let origin = Origin::Notice(notice.id);
+            Box::pin(self.preserve_for(&mut transaction, (team, case.id), (basis, origin), (by, now))).await?;
+        }
         transaction.commit().await.map_err(&failed)?;
         Ok(Noticed {
             notice,

@@ -1,0 +1,417 @@
+//! Goal: on both databases a party preserves what is its own, orders and appeals do it by themselves, once, copies are made by one at a time and sealed once,
+//! and whatever is done is an entry of a custody that holds, and a record of the audit chain.
+#![allow(clippy::unwrap_used, dead_code)]
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+use std::collections::BTreeMap;
+
+use fixture::{Fixture, START, alert, on_both};
+use tocsin_casework::{Against, AppealFiling, CaseId, Filing, NoticeKind, Refusal, Team};
+use tocsin_evidence::{
+    Act, Basis, BasisKind, Chain, Origin, Preservation, PreservationCommand, PreservationId, PreservationRefusal,
+    PreservationState, RUNNING_PER_CASE_MAX, SealedCopy, Signer, months_after,
+};
+use tocsin_model::{
+    AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, KeyId, Milliseconds, PartyId, Scope, Timestamp,
+};
+use tocsin_store::{About, CaseRows, PageOf, PreservationCounts, PreservationQuery, Store, StoreError};
+
+const LEASE: Milliseconds = Milliseconds::from_minutes(2);
+const DAY: Milliseconds = Milliseconds::from_hours(24);
+
+fn signer() -> Signer {
+    Signer::from_seed(&[7; 32])
+}
+
+fn basis(kind: BasisKind, reference: &str) -> Basis {
+    Basis {
+        kind,
+        text: "an investigation".to_owned(),
+        reference: reference.to_owned(),
+    }
+}
+
+fn copy(byte: u8) -> SealedCopy {
+    SealedCopy {
+        at: START,
+        manifest: [byte; 32],
+        events: 3,
+        bytes: 400,
+        is_cut: false,
+    }
+}
+
+/// A party, its key, and a case of it.
+struct Own {
+    party: PartyId,
+    key: KeyId,
+    case: CaseId,
+    platform: tocsin_model::PlatformId,
+}
+
+impl Own {
+    async fn of(f: &Fixture, name: &str, family: u128) -> Own {
+        let (party, key, _) = f.party(name).await;
+        let scope = Scope::Party(party.id);
+        f.store
+            .apply_alert(&alert(family, scope, AlertLevel::Raised, 1))
+            .await
+            .unwrap();
+        let team = Team::Party(party.id);
+        let case = f.store.case_of_family(team, FamilyId(ContentId(family))).await.unwrap();
+        Own {
+            party: party.id,
+            key,
+            case: case.unwrap().id,
+            platform: party.platforms[0].0,
+        }
+    }
+
+    async fn order(&self, store: &Store, (reference, part): (&str, u32)) {
+        let filing = Filing {
+            kind: NoticeKind::RemovalOrder,
+            authority: "Bundeskriminalamt".to_owned(),
+            reference: reference.to_owned(),
+            part,
+            content: None,
+            platform: None,
+            received_at: START,
+            due_at: None,
+            urls: Vec::new(),
+            statement: "incites to an attack".to_owned(),
+        };
+        let by = (Team::Party(self.party), self.key);
+        Box::pin(store.file_notice(by, &About::Case(self.case), &filing))
+            .await
+            .unwrap();
+    }
+
+    async fn preserve(&self, store: &Store, kind: BasisKind) -> Result<Preservation, StoreError> {
+        let what = basis(kind, "AZ 1");
+        let placed = Box::pin(store.preserve((self.party, self.key), self.case, &what)).await;
+        placed.map(|(placed, _)| placed)
+    }
+
+    async fn all(&self, store: &Store) -> Vec<Preservation> {
+        let query = PreservationQuery {
+            party: self.party,
+            state: None,
+            case: Some(self.case),
+            limit: 200,
+            after: None,
+        };
+        store.preservations(&query).await.unwrap().preservations
+    }
+
+    /// What was done with one, whose custody holds.
+    async fn acts(&self, store: &Store, id: PreservationId) -> Vec<Act> {
+        let preserved = store.preservation(self.party, id).await.unwrap();
+        let mut chain = Chain::of(id);
+        for entry in &preserved.custody {
+            chain.take(entry, &signer().public()).unwrap();
+        }
+        preserved.custody.iter().map(|signed| signed.entry.act).collect()
+    }
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> PreservationRefusal {
+    match result {
+        Err(StoreError::PreservationRefused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn release() -> PreservationCommand {
+    PreservationCommand::Release {
+        reason: "the file was closed".to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_party_preserves_its_own_and_nobody_else_does_anything_with_it() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let (alpha, beta) = (Own::of(f, "alpha", 1).await, Own::of(f, "beta", 2).await);
+        let placed = alpha.preserve(&f.store, BasisKind::Investigation).await.unwrap();
+        assert_eq!(placed.until, months_after(START, 6));
+        let [written] = &alpha.all(&f.store).await[..] else {
+            panic!("one was placed")
+        };
+        assert_eq!(*written, placed, "what is written is what was said");
+        let foreign = Own {
+            case: alpha.case,
+            ..beta
+        };
+        let refusal = foreign.preserve(&f.store, BasisKind::Investigation).await;
+        assert!(
+            matches!(refusal, Err(StoreError::Refused(Refusal::NoSuchCase))),
+            "{refusal:?}"
+        );
+        let by = (foreign.party, foreign.key);
+        let unknown = PreservationRefusal::NoSuchPreservation;
+        assert_eq!(refused(f.store.preservation(foreign.party, placed.id).await), unknown);
+        assert_eq!(
+            refused(Box::pin(f.store.command_preservation(by, placed.id, &release())).await),
+            unknown
+        );
+        let right = basis(BasisKind::Investigation, "AZ 2");
+        assert_eq!(
+            refused(Box::pin(f.store.export_preservation(by, placed.id, &right)).await),
+            unknown
+        );
+        assert_eq!(foreign.all(&f.store).await, []);
+        let missing = PreservationId(1);
+        assert_eq!(refused(f.store.preservation(alpha.party, missing).await), unknown);
+        assert_eq!(alpha.acts(&f.store, placed.id).await, [Act::Placed]);
+        // Without a key nothing is placed, and nothing is lost.
+        let without = f.another().await;
+        let refusal = alpha.preserve(&without, BasisKind::Investigation).await;
+        assert!(matches!(refusal, Err(StoreError::NoCustodyKey)), "{refusal:?}");
+        alpha.order(&without, ("A-0", 0)).await;
+        assert_eq!(alpha.all(&f.store).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_preserved_once_for_each_case_and_the_latest_stands_for_those_without_room() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let own = Own::of(f, "alpha", 1).await;
+        for part in 0..3 {
+            own.order(&f.store, ("A-1", part)).await;
+        }
+        let [only] = &own.all(&f.store).await[..] else {
+            panic!("one for the parts of one order")
+        };
+        assert!(matches!(only.origin, Origin::Notice(_)));
+        assert_eq!(
+            (only.basis.kind, only.basis.reference.as_str()),
+            (BasisKind::RemovalOrder, "A-1")
+        );
+        let by = (own.party, own.key);
+        let early = Box::pin(f.store.command_preservation(by, only.id, &release())).await;
+        assert_eq!(refused(early), PreservationRefusal::Required);
+        for number in 2..=RUNNING_PER_CASE_MAX {
+            own.order(&f.store, (&format!("A-{number}"), 0)).await;
+        }
+        let full = own.all(&f.store).await;
+        assert_eq!(full.len(), RUNNING_PER_CASE_MAX);
+        let refusal = own.preserve(&f.store, BasisKind::Review).await;
+        assert_eq!(refused(refusal), PreservationRefusal::TooMany);
+        f.clock.advance(DAY);
+        own.order(&f.store, ("B-1", 0)).await;
+        own.order(&f.store, ("B-2", 0)).await;
+        let after = own.all(&f.store).await;
+        assert_eq!(after.len(), RUNNING_PER_CASE_MAX);
+        assert_eq!(
+            (after[0].id, after[0].until),
+            (full[0].id, months_after(START + DAY, 6))
+        );
+        assert_eq!(own.acts(&f.store, full[0].id).await, [Act::Placed, Act::StoodFor]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_appeal_is_preserved_where_nothing_of_its_case_is_and_else_stands_on_what_is() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let own = Own::of(f, "alpha", 1).await;
+        let appeal = |reference: &str| AppealFiling {
+            reference: reference.to_owned(),
+            platform: own.platform,
+            content: ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).unwrap(),
+            against: Against::Block,
+            reason: "it is news".to_owned(),
+        };
+        let about = (ContentId(1), FamilyId(ContentId(1)));
+        let by = (Team::Party(own.party), own.key);
+        for reference in ["C-1", "C-2"] {
+            Box::pin(f.store.file_appeal(by, about, &appeal(reference)))
+                .await
+                .unwrap();
+        }
+        let [only] = &own.all(&f.store).await[..] else {
+            panic!("one for all appeals about a case")
+        };
+        assert!(matches!(only.origin, Origin::Appeal(_)));
+        assert_eq!(
+            (only.basis.kind, only.basis.reference.as_str()),
+            (BasisKind::Complaint, "C-1")
+        );
+        let rows = f.store.case_rows((by.0, own.case), CaseRows::Appeals, 0).await.unwrap();
+        assert!(rows.len() == 2 && rows[1].contains("\"reference\":\"C-2\""), "{rows:?}");
+        let steps = f.store.case_rows((by.0, own.case), CaseRows::Steps, 1).await.unwrap();
+        assert!(steps.len() == 1 && steps[0].contains("appeal_filed"), "{steps:?}");
+        let foreign = f
+            .store
+            .case_rows((Team::Coordinators, own.case), CaseRows::Steps, 0)
+            .await;
+        assert!(matches!(foreign, Err(StoreError::Refused(Refusal::NoSuchCase))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_made_by_one_at_a_time_in_turn_of_parties_and_sealed_once() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let (alpha, beta) = (Own::of(f, "alpha", 1).await, Own::of(f, "beta", 2).await);
+        let first = alpha.preserve(&f.store, BasisKind::Review).await.unwrap();
+        let second = alpha.preserve(&f.store, BasisKind::Review).await.unwrap();
+        let other = beta.preserve(&f.store, BasisKind::Review).await.unwrap();
+        let claim = async |after: Option<PartyId>| f.store.claim_unsealed(after, LEASE).await.unwrap();
+        let one = claim(None).await.unwrap();
+        assert_eq!((one.preservation.id, one.attempt), (first.id, 1));
+        let two = claim(Some(alpha.party)).await.unwrap();
+        assert_eq!(two.preservation.id, other.id, "the next party comes first");
+        assert_eq!(claim(Some(beta.party)).await.unwrap().preservation.id, second.id);
+        assert!(claim(None).await.is_none(), "somebody is at each");
+        // Whoever began is late: another begins anew, and the first is told so.
+        f.clock.advance(LEASE);
+        let again = claim(None).await.unwrap();
+        assert_eq!((again.preservation.id, again.attempt), (first.id, 2));
+        assert!(!f.store.renew_seal((first.id, 1), LEASE).await.unwrap());
+        assert!(f.store.renew_seal((first.id, 2), LEASE).await.unwrap());
+        assert!(f.store.sealed(first.id, copy(1)).await.unwrap());
+        assert!(f.store.sealed(first.id, copy(1)).await.unwrap(), "said twice is once");
+        assert!(
+            !f.store.sealed(first.id, copy(2)).await.unwrap(),
+            "another copy is none"
+        );
+        assert!(!f.store.renew_seal((first.id, 2), LEASE).await.unwrap());
+        // What was released meanwhile is not sealed.
+        let by = (beta.party, beta.key);
+        Box::pin(f.store.command_preservation(by, other.id, &release()))
+            .await
+            .unwrap();
+        assert!(!f.store.sealed(other.id, copy(3)).await.unwrap());
+        assert_eq!(alpha.acts(&f.store, first.id).await, [Act::Placed, Act::Sealed]);
+        let counts = PreservationCounts {
+            waiting: 1,
+            sealed: 1,
+            ended: 1,
+        };
+        assert_eq!(f.store.count_preservations().await.unwrap(), counts);
+        let sealed = f.store.preservation(alpha.party, first.id).await.unwrap().preservation;
+        assert_eq!(
+            (sealed.copy, sealed.state()),
+            (Some(copy(1)), PreservationState::Sealed)
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preservation_lives_as_long_as_it_holds_and_its_end_is_told() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let own = Own::of(f, "alpha", 1).await;
+        let by = (own.party, own.key);
+        let placed = own.preserve(&f.store, BasisKind::Investigation).await.unwrap();
+        let right = basis(BasisKind::Investigation, "AZ 2");
+        let early = Box::pin(f.store.export_preservation(by, placed.id, &right)).await;
+        assert_eq!(refused(early), PreservationRefusal::NotSealed);
+        f.store.sealed(placed.id, copy(1)).await.unwrap();
+        let exported = Box::pin(f.store.export_preservation(by, placed.id, &right))
+            .await
+            .unwrap();
+        let last = &exported.custody.last().unwrap().entry;
+        let own_key = own.key.to_string();
+        assert_eq!(
+            (last.act, &last.by, last.detail["reference"].as_str()),
+            (Act::Exported, &own_key, "AZ 2")
+        );
+        let extend = PreservationCommand::Extend {
+            until: None,
+            reason: "it goes on".to_owned(),
+        };
+        let (extended, _) = Box::pin(f.store.command_preservation(by, placed.id, &extend))
+            .await
+            .unwrap();
+        assert_eq!(extended.until, months_after(START, 12));
+        f.clock.advance(Milliseconds(placed.until.0 - START.0));
+        assert_eq!(f.store.expire_preservations().await.unwrap(), 0, "it was extended");
+        f.clock.advance(Milliseconds(extended.until.0 - placed.until.0));
+        let late = Box::pin(f.store.command_preservation(by, placed.id, &extend)).await;
+        assert_eq!(refused(late), PreservationRefusal::Ended);
+        assert_eq!(f.store.expire_preservations().await.unwrap(), 1);
+        assert_eq!(f.store.expire_preservations().await.unwrap(), 0);
+        assert_eq!(f.store.ended_preservations().await.unwrap(), [(placed.id, true)]);
+        assert!(f.store.deleted_copy(placed.id).await.unwrap());
+        assert!(!f.store.deleted_copy(placed.id).await.unwrap());
+        let missing = PreservationId(1);
+        assert_eq!(f.store.deleted_among(&[missing, placed.id]).await.unwrap(), [placed.id]);
+        assert_eq!(f.store.ended_preservations().await.unwrap(), []);
+        let acts = [
+            Act::Placed,
+            Act::Sealed,
+            Act::Exported,
+            Act::Extended,
+            Act::Expired,
+            Act::Deleted,
+        ];
+        assert_eq!(own.acts(&f.store, placed.id).await, acts);
+        let page = PageOf {
+            team: None,
+            after: BTreeMap::new(),
+            limit: 500,
+        };
+        let page = f.store.audit_page(&page).await.unwrap();
+        let told: Vec<(&str, &str)> = page
+            .records
+            .iter()
+            .filter(|of| of.record.object == "a preservation")
+            .map(|of| (of.record.action.name(), of.record.detail.as_str()))
+            .collect();
+        let wanted = [
+            ("preserved", "placed"),
+            ("exported", "investigation"),
+            ("preserved", "extended"),
+            ("preserved", "expired"),
+        ];
+        assert_eq!(told, wanted);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_go_on_where_they_ended() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let own = Own::of(f, "alpha", 1).await;
+        let mut placed = Vec::new();
+        for _ in 0..5 {
+            placed.push(own.preserve(&f.store, BasisKind::Review).await.unwrap().id);
+        }
+        placed.reverse();
+        let (mut after, mut read) = (None, Vec::new());
+        loop {
+            let query = PreservationQuery {
+                party: own.party,
+                state: Some(PreservationState::Waiting),
+                case: None,
+                limit: 2,
+                after,
+            };
+            let page = f.store.preservations(&query).await.unwrap();
+            read.extend(page.preservations.iter().map(|one| one.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(read, placed);
+    })
+    .await;
+}
+
+/// Times out of the range of a calendar are no panic.
+#[test]
+fn a_time_of_the_far_future_has_an_end() {
+    let far = Timestamp(253_402_300_799_000);
+    assert!(months_after(far, 24) > far);
+}
