@@ -9,6 +9,8 @@ use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::serve::DRILL_HEADER;
+
 /// Where to ask, and as whom.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -69,6 +71,7 @@ impl Source {
         let response = request.send().await.with_context(|| format!("ask {url}"))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        say_drill(&headers);
         let body = response.text().await;
         let body = body.with_context(|| format!("read the answer of {url}"))?;
         Ok(Answer {
@@ -117,6 +120,7 @@ impl Source {
         }
         let response = request.send().await.with_context(|| format!("ask {url}"))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        say_drill(&headers);
         if status.is_success() {
             return Ok(response);
         }
@@ -127,6 +131,14 @@ impl Source {
             url,
         };
         Err(answer.refused())
+    }
+}
+
+/// Says once, beside what the command prints, that the answers are of a drill.
+fn say_drill(headers: &HeaderMap) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if let Some(drill) = headers.get(DRILL_HEADER).and_then(|id| id.to_str().ok()) {
+        SAID.call_once(|| eprintln!("DRILL {drill}: nothing of this is real."));
     }
 }
 

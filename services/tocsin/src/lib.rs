@@ -12,6 +12,7 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod drill;
 pub mod evaluate;
 mod events;
 pub mod explain;

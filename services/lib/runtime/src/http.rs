@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::{Readiness, Refusal};
 
 pub use crate::retry_after::retry_after;
-pub use crate::server::serve;
+pub use crate::server::{serve, serve_whole, whole};
 
 /// Where to listen. Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

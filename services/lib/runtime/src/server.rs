@@ -38,13 +38,22 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
 /// A response without an end, such as a stream of events, must heed `shutdown` itself.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    serve_whole(listener, whole(router), shutdown).await;
+}
+
+/// The routes, with a problem document for unknown routes and methods. A layer that is put around it is around those too.
+pub fn whole(router: Router) -> Router {
+    router
+        .fallback(async || Problem::new(problem::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED))
+}
+
+/// As [`serve`], of routes that are [`whole`].
+pub async fn serve_whole(listener: TcpListener, router: Router, shutdown: Shutdown) {
     serve_within(LIMITS, listener, router, shutdown).await;
 }
 
 async fn serve_within(limits: Limits, listener: TcpListener, router: Router, shutdown: Shutdown) {
-    let router = router
-        .fallback(async || Problem::new(problem::NOT_FOUND))
-        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
     loop {
