@@ -80,6 +80,14 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
     played?;
     let objects = acted?;
 
+    // On the same brokers the drill's topics stand under its prefix; the embedded log has none of them.
+    let standing = tokio::task::block_in_place(|| log.topics())?;
+    let prefix = format!("drill.{}.tocsin.", drill.id);
+    let of_drill = standing.iter().filter(|topic| topic.name.starts_with(&prefix)).count();
+    match ground {
+        Ground::Embedded => assert_eq!(of_drill, 0),
+        Ground::Kafka { .. } => assert!(of_drill >= 10, "{standing:?}"),
+    }
     // A key is good where it was issued.
     for (api, key) in [(api, &alpha), (&drill_api, &keys.alpha)] {
         ensure!(

@@ -119,7 +119,8 @@ impl DrillCommand {
 impl StartArguments {
     async fn run(&self, config: &Config) -> Result<()> {
         telemetry::start_logging(&TelemetryConfig {
-            filter: "warn".to_owned(),
+            // What a client of Kafka says of its settings is for whoever runs the roles.
+            filter: "warn,librdkafka=error".to_owned(),
             ..TelemetryConfig::default()
         });
         let Some(scenario) = DrillScenario::from_name(&self.scenario) else {

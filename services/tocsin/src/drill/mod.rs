@@ -151,40 +151,41 @@ impl Drill {
             let address = process.listen().await?;
             let url = format!("http://{address}");
             until_ready(&url).await?;
-            Ok::<_, anyhow::Error>(url)
+            let keys = cast.keys(home.id, &url);
+            home.write_private(home::KEYS_FILE, &keys.to_toml()?)?;
+            let record = Record {
+                id: home.id.to_string(),
+                scenario: options.scenario.name().to_owned(),
+                seed: options.seed,
+                speed: options.speed,
+                state: State::Ready,
+                url: url.clone(),
+                started_at_ms: now().0,
+                ended_at_ms: None,
+                teams: cast.teams(),
+                progress: truth::Progress::default(),
+            };
+            home.write_record(&record)?;
+            let player = Player::new(scenario, options.speed, (&url, &cast))?;
+            Ok::<_, anyhow::Error>((player, keys, record))
         };
-        let url = match begun.await {
-            Ok(url) => url,
+        let (player, keys, record) = match begun.await {
+            Ok(begun) => begun,
             Err(error) => {
                 process.roles.shutdown().request();
                 process.join().await.ok();
                 return Err(error);
             }
         };
-        let keys = cast.keys(home.id, &url);
-        home.write_private(home::KEYS_FILE, &keys.to_toml()?)?;
-        let record = Record {
-            id: home.id.to_string(),
-            scenario: options.scenario.name().to_owned(),
-            seed: options.seed,
-            speed: options.speed,
-            state: State::Ready,
-            url: url.clone(),
-            started_at_ms: now().0,
-            ended_at_ms: None,
-            teams: cast.teams(),
-            progress: truth::Progress::default(),
-        };
-        home.write_record(&record)?;
         Ok(Drill {
             id: home.id,
-            player: Arc::new(Player::new(scenario, options.speed, (&url, &cast))?),
-            url,
+            url: record.url.clone(),
             keys,
             log: process.log.clone(),
             home: home.clone(),
             config,
             process: Some(process),
+            player: Arc::new(player),
             record,
             goes_on: options.goes_on,
             _held: held.with(running),

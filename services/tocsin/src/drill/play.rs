@@ -81,7 +81,9 @@ impl Player {
                 batch.push(generated);
             }
             let is_full = batch.len() == BATCH_MAX;
-            self.hand_over(batch, &senders, (began, start_now)).await?;
+            if !self.hand_over(batch, &senders, (began, start_now)).await? {
+                break;
+            }
             if is_full {
                 // No more than the limit, however far behind it is.
                 tokio::time::sleep(until.saturating_sub(began.elapsed())).await;
@@ -96,13 +98,14 @@ impl Player {
         Ok(())
     }
 
-    /// Writes down what is published, and gives it to the parties' senders. The hand-over waits where a gateway takes nothing.
+    /// Writes down what is published, and gives it to the parties' senders; waits where a gateway takes nothing. `false`: a sender ended, and says why when
+    /// it is joined.
     async fn hand_over(
         &self,
         batch: Vec<Generated>,
         senders: &BTreeMap<Name, mpsc::Sender<Vec<Event>>>,
         (began, start_now): (Instant, Timestamp),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut by_party: BTreeMap<Name, Vec<Event>> = BTreeMap::new();
         {
             let mut written = self.locked();
@@ -126,12 +129,11 @@ impl Player {
             let sender = senders
                 .get(&party)
                 .context("the cast has every party of the scenario")?;
-            // A sender that ended says why when it is joined.
             if sender.send(events).await.is_err() {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn send(self: std::sync::Arc<Self>, party: Name, mut batches: mpsc::Receiver<Vec<Event>>) -> Result<()> {

@@ -348,3 +348,70 @@ fn team_named(name: &str, names: &BTreeMap<PartyId, Name>) -> Option<Team> {
     let found = names.iter().find(|(_, party)| party.as_str() == name);
     found.map(|(id, _)| Team::Party(*id))
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a drill to which nobody reacted is told as that, and every line of a scorecard says what it is about.
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::home::State;
+    use super::super::text;
+    use super::*;
+
+    #[test]
+    fn what_nobody_did_is_never() {
+        let record = Record {
+            id: "000000ab".to_owned(),
+            scenario: "demo".to_owned(),
+            seed: 1,
+            speed: 1.0,
+            state: State::Ended,
+            url: "http://127.0.0.1:1".to_owned(),
+            started_at_ms: 0,
+            ended_at_ms: Some(90_000),
+            teams: vec![COORDINATORS.to_owned(), "north".to_owned()],
+            progress: Progress::default(),
+        };
+        let crisis = CrisisTruth {
+            began_at_ms: 15_000,
+            onset_at_ms: Some(20_000),
+            copies: BTreeMap::from([(
+                "video".to_owned(),
+                BTreeMap::from([(16, Copies { posted: 7, blocked: 3 })]),
+            )]),
+            ..CrisisTruth::default()
+        };
+        let truth = Truth {
+            began_at_ms: 0,
+            crises: BTreeMap::from([(0, crisis)]),
+            ..Truth::default()
+        };
+        let names = BTreeMap::from([(PartyId(3), "north".parse().unwrap())]);
+        let card = scorecard(&record, &truth, &Reactions::default(), &names);
+        let crisis = &card.crises[0];
+        assert_eq!((crisis.posted, crisis.blocked, &crisis.rang), (7, 3, &None));
+        let onset = crisis.onset.as_ref().unwrap();
+        assert_eq!((onset.after_ms, onset.posted_before), (5_000, 7));
+        let teams: Vec<&str> = crisis.teams.iter().map(|team| team.team.as_str()).collect();
+        assert_eq!(teams, [COORDINATORS, "north"]);
+        assert!(
+            crisis
+                .teams
+                .iter()
+                .all(|team| team.rang.is_none() && team.told.is_none() && team.decided.is_none())
+        );
+
+        let shown = text::scorecard(&card);
+        assert!(
+            shown.lines().all(|line| line.starts_with("DRILL 000000ab: ")),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("  rang: never") && shown.contains("no incident was declared"),
+            "{shown}"
+        );
+        // What is kept as JSON reads back as it was.
+        let kept: Scorecard = serde_json::from_str(&serde_json::to_string(&card).unwrap()).unwrap();
+        assert_eq!(kept, card);
+    }
+}

@@ -46,7 +46,7 @@ pub struct CrisisTruth {
     pub copies: BTreeMap<String, BTreeMap<u32, Copies>>,
     /// The accounts until onset.
     #[serde(skip)]
-    accounts: BTreeSet<AccountPseudonym>,
+    pub(super) accounts: BTreeSet<AccountPseudonym>,
 }
 
 /// Copies of some time.
@@ -115,5 +115,76 @@ impl CrisisTruth {
             posted: sum.posted + copies.posted,
             blocked: sum.blocked + copies.blocked,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is written down is what spread: when, where, and from when on it was a spread.
+    #![allow(clippy::unwrap_used)]
+
+    use tocsin_model::{Algorithm, ContentHash, Event, EventId, Sharing, Surface, Timestamp};
+
+    use super::*;
+
+    fn event(account: u8, platform: &str, kind: Kind, truth: Option<u32>) -> Generated {
+        Generated {
+            received_at: Timestamp(0),
+            party: "north".parse().unwrap(),
+            event: Event {
+                event_id: EventId([account; 16]),
+                platform: platform.parse().unwrap(),
+                kind,
+                occurred_at: Timestamp(0),
+                content: vec![ContentHash::parse(Algorithm::Sha256, &"ab".repeat(32), None).unwrap()],
+                same_as: Vec::new(),
+                frames: Vec::new(),
+                account: Some(AccountPseudonym([account; 16])),
+                account_epoch: 0,
+                region: None,
+                language: None,
+                audience: None,
+                surface: Surface::Feed,
+                labels: Vec::new(),
+                sharing: Sharing::All,
+            },
+            truth: truth.map(CrisisId),
+        }
+    }
+
+    #[test]
+    fn a_spread_begins_with_its_tenth_account() {
+        let mut truth = Truth {
+            began_at_ms: 10_000,
+            ..Truth::default()
+        };
+        truth.note(&event(1, "video", Kind::Upload, None), 10_000);
+        assert!(truth.crises.is_empty(), "what is ordinary is no crisis");
+        truth.note(&event(1, "video", Kind::Report, Some(0)), 10_500);
+        assert!(truth.crises.is_empty(), "a report is no copy");
+        for second in 1..=9 {
+            truth.note(
+                &event(second, "video", Kind::Upload, Some(0)),
+                10_000 + i64::from(second) * 1_000,
+            );
+        }
+        // The same account again is no other one, and what is blocked is a copy all the same.
+        truth.note(&event(9, "video", Kind::Share, Some(0)), 20_000);
+        assert_eq!(truth.crises[&0].onset_at_ms, None);
+        truth.note(&event(10, "forum", Kind::BlockedUpload, Some(0)), 20_500);
+        truth.note(&event(11, "forum", Kind::Upload, Some(0)), 21_000);
+        let crisis = &truth.crises[&0];
+        assert_eq!((crisis.began_at_ms, crisis.onset_at_ms), (11_000, Some(20_500)));
+        assert_eq!(crisis.contents.len(), 1);
+        assert_eq!(crisis.total(), Copies { posted: 11, blocked: 1 });
+        // Until a time, to the second: what came within it does not count yet.
+        let until = |at_ms| truth.copies_until(crisis, Timestamp(at_ms)).posted;
+        assert_eq!(
+            [9_000, 11_000, 12_000, 20_999, 21_000, 22_000].map(until),
+            [0, 0, 1, 9, 10, 11]
+        );
+        // What is kept says the same.
+        let kept: Truth = serde_json::from_str(&serde_json::to_string(&truth).unwrap()).unwrap();
+        assert_eq!(kept.crises[&0].total(), crisis.total());
     }
 }
