@@ -100,7 +100,8 @@ pub async fn on_servers(test: impl AsyncFn(&Ground, &str) -> Result<()>) {
 }
 
 impl Ground {
-    /// Removes what an earlier test left behind: all topics of Tocsin, those that tests put beside them in Osprey's place, and Tocsin's groups.
+    /// Removes what an earlier test left behind: all topics of Tocsin, those of drills, those that tests put beside them in Osprey's place, and Tocsin's
+    /// groups.
     ///
     /// # Errors
     /// The brokers refuse it.
@@ -154,6 +155,6 @@ fn topics(client: &BaseConsumer) -> Result<Vec<String>> {
     }
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
     Ok(names
-        .filter(|name| ["tocsin.", "osprey."].iter().any(|of| name.starts_with(of)))
+        .filter(|name| ["tocsin.", "osprey.", "drill."].iter().any(|of| name.starts_with(of)))
         .collect())
 }

@@ -8,11 +8,13 @@ mod config;
 mod copies;
 mod demo;
 pub(crate) mod draw;
+mod drill;
 mod rate;
 mod stream;
 
 pub use config::{BurstConfig, CrisisConfig, Disorder, PartyPlan, PlatformPlan, Popularity, ScenarioConfig};
 pub use demo::DemoPlan;
+pub use drill::DrillScenario;
 pub use stream::{CrisisId, Generated, Scenario};
 
 #[cfg(test)]

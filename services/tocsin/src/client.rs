@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::client_tls::ClientTls;
+use crate::serve::DRILL_HEADER;
 
 /// Where to ask, and as whom.
 #[derive(Clone, Debug)]
@@ -120,8 +121,8 @@ impl Source {
     /// The API does not answer, or refuses it; then it is [`Refused`].
     pub(crate) async fn download(&self, path: &str, body: Value) -> Result<Response> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let client = reqwest::Client::builder().read_timeout(SILENCE_MAX).build()?;
-        let request = client.post(&url).bearer_auth(self.key.trim()).json(&body);
+        let client = self.tls.builder().read_timeout(SILENCE_MAX).build()?;
+        let request = self.spoken(client.post(&url)).json(&body);
         opened(request.send().await.with_context(|| format!("ask {url}"))?, url).await
     }
 
@@ -143,6 +144,7 @@ impl Source {
 /// What is taken piece by piece, where the API gives it.
 async fn opened(response: Response, url: String) -> Result<Response> {
     let (status, headers) = (response.status(), response.headers().clone());
+    say_drill(&headers);
     if status.is_success() {
         return Ok(response);
     }
@@ -153,6 +155,14 @@ async fn opened(response: Response, url: String) -> Result<Response> {
         url,
     };
     Err(answer.refused())
+}
+
+/// Says once, beside what the command prints, that the answers are of a drill.
+fn say_drill(headers: &HeaderMap) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if let Some(drill) = headers.get(DRILL_HEADER).and_then(|id| id.to_str().ok()) {
+        SAID.call_once(|| eprintln!("DRILL {drill}: nothing of this is real."));
+    }
 }
 
 /// The API answered, and said no: why.
@@ -188,6 +198,7 @@ impl Answer {
     /// It broke off.
     pub(crate) async fn read(url: String, response: Response) -> Result<Answer> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        say_drill(&headers);
         let body = response.text().await;
         let body = body.with_context(|| format!("read the answer of {url}"))?;
         Ok(Answer {

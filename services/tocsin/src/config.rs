@@ -9,7 +9,7 @@ use tocsin_detector::DetectorConfig;
 use tocsin_dispatcher::DispatcherConfig;
 use tocsin_gateway::GatewayConfig;
 use tocsin_intake::IntakeConfig;
-use tocsin_model::{DeploymentKey, KeyEpoch, PartitionCount};
+use tocsin_model::{DeploymentKey, DrillId, KeyEpoch, PartitionCount};
 use tocsin_query::QueryConfig;
 use tocsin_runtime::http::HttpConfig;
 use tocsin_runtime::telemetry::TelemetryConfig;
@@ -45,6 +45,9 @@ pub struct Config {
     pub dispatcher: DispatcherConfig,
     /// The query role.
     pub query: QueryConfig,
+    /// The drill that the deployment is, with a namespace of its own in log and store. Of no file, variable or flag: `tocsin drill start` alone sets it.
+    #[serde(skip)]
+    pub drill: Option<DrillId>,
 }
 
 /// Which log, and where. Section `[log]`.

@@ -13,6 +13,7 @@ pub mod client_tls;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod drill;
 pub mod evaluate;
 mod events;
 pub mod explain;

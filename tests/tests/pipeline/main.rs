@@ -7,6 +7,7 @@ mod cluster;
 mod control;
 mod crashes;
 mod doors;
+mod drill;
 mod fan_out;
 mod links;
 mod live;

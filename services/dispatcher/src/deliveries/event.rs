@@ -1,8 +1,9 @@
 //! Alerts, decisions, members that were decided about, answers to appeals, overdue notices and messages about incidents as CloudEvents 1.0: attributes beside a JSON document.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tocsin_casework::Team;
-use tocsin_model::{Alert, ContentId, PlatformId, Timestamp, ToldDecision};
+use tocsin_model::{Alert, ContentId, DrillId, PlatformId, Timestamp, ToldDecision};
 use tocsin_store::{DeliveryEvent, IncidentMessage, ToldAppeal};
 use tocsin_wire::Names;
 use tocsin_wire::document::{AlertAnswer, HashText, instant, scope_name};
@@ -29,8 +30,12 @@ pub(crate) struct CloudEvent {
     pub time: Option<String>,
     /// JSON: the alert as `/v1/alerts/{id}` shows it, [`DecisionDocument`], [`MembersDocument`],
     /// [`UnconfirmedDocument`](super::unconfirmed::UnconfirmedDocument), [`AnswerDocument`],
-    /// [`NoticeDocument`] or [`MessageDocument`].
+    /// [`NoticeDocument`] or [`MessageDocument`]. Of a drill with a member `drill`: its id.
     pub data: Vec<u8>,
+    /// Whose it is: [`SOURCE`], with the id of the drill that it is of.
+    pub source: String,
+    /// The drill that it is of, as the extension attribute `drill`; `None`: it is real.
+    pub drill: Option<String>,
 }
 
 /// What people decided about a family.
@@ -211,12 +216,29 @@ impl CloudEvent {
         let always = [
             ("specversion", SPEC_VERSION),
             ("id", &self.id),
-            ("source", SOURCE),
+            ("source", &self.source),
             ("type", &self.kind),
             ("subject", &self.subject),
         ];
         let time = self.time.as_deref().map(|time| ("time", time));
-        always.into_iter().chain(time).collect()
+        let drill = self.drill.as_deref().map(|drill| ("drill", drill));
+        always.into_iter().chain(time).chain(drill).collect()
+    }
+
+    /// The same as a part of a drill, if it is of one: in its source, in an attribute, and in its document, whatever of them a receiver looks at.
+    pub(crate) fn of_drill(self, drill: Option<DrillId>) -> CloudEvent {
+        let Some(drill) = drill.map(|drill| drill.to_string()) else {
+            return self;
+        };
+        let mut document: Map<String, Value> =
+            serde_json::from_slice(&self.data).expect("what is delivered is a document with members");
+        document.insert("drill".to_owned(), Value::from(drill.as_str()));
+        CloudEvent {
+            data: serde_json::to_vec(&document).expect("text, numbers and lists are always JSON"),
+            source: format!("{SOURCE}:drill:{drill}"),
+            drill: Some(drill),
+            ..self
+        }
     }
 }
 
@@ -299,5 +321,7 @@ fn made(id: &str, kind: String, (subject, at): (String, Timestamp), document: &i
         subject,
         time: instant(at),
         data: serde_json::to_vec(document).expect("text, numbers and lists are always JSON"),
+        source: SOURCE.to_owned(),
+        drill: None,
     }
 }

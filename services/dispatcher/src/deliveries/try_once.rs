@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tocsin_casework::Team;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::Append;
-use tocsin_model::Alert;
+use tocsin_model::{Alert, DrillId};
 use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
 use tocsin_wire::{Names, topics};
 
@@ -108,10 +108,12 @@ impl Deliveries {
 
     /// What became of each, in order.
     async fn send(&self, endpoint: &Endpoint, target: &Target, taken: &[Delivery], names: &Names) -> Vec<Tried> {
+        let drill = self.dispatcher.store.drill();
         let appends: Option<Vec<Append>> = match target {
             Target::Kafka { topic } => {
                 let event = |delivery: &Delivery| {
-                    records::cloud_event(topic, &CloudEvent::of(&delivery.event, names, endpoint.team))
+                    let event = CloudEvent::of(&delivery.event, names, endpoint.team);
+                    records::cloud_event(topic, &event.of_drill(drill))
                 };
                 Some(taken.iter().map(event).collect())
             }
@@ -147,12 +149,13 @@ impl Deliveries {
                 .map(|delivery| self.mail(to, delivery, (names, endpoint.team)));
             return futures::future::join_all(mailed).await;
         }
-        let requests = taken.iter().map(
-            async |delivery| match requests(target, delivery, (names, endpoint.team)) {
-                Some(requests) => self.post(target, requests).await,
-                None => Tried::Failed("not_of_this_kind".to_owned(), None),
-            },
-        );
+        let requests =
+            taken.iter().map(
+                async |delivery| match requests(target, delivery, (names, endpoint.team), drill) {
+                    Some(requests) => self.post(target, requests).await,
+                    None => Tried::Failed("not_of_this_kind".to_owned(), None),
+                },
+            );
         futures::future::join_all(requests).await
     }
 
@@ -238,10 +241,15 @@ impl Deliveries {
     }
 }
 
-fn requests(target: &Target, delivery: &Delivery, (names, reader): (&Names, Team)) -> Option<Vec<Request>> {
+fn requests(
+    target: &Target,
+    delivery: &Delivery,
+    (names, reader): (&Names, Team),
+    drill: Option<DrillId>,
+) -> Option<Vec<Request>> {
     let request = match target {
         Target::Webhook { url, secrets } => {
-            let event = CloudEvent::of(&delivery.event, names, reader);
+            let event = CloudEvent::of(&delivery.event, names, reader).of_drill(drill);
             webhook::request((url, secrets), &delivery.id, &event, now_s())
         }
         Target::Coop { url, api_key, settings } => {

@@ -75,4 +75,32 @@ mod tests {
         let document: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(document["id"], alert().id.to_string());
     }
+
+    #[test]
+    fn an_event_of_a_drill_says_so_in_attribute_source_and_document() {
+        let alert = DeliveryEvent::Alert(Box::new(alert()));
+        let event = CloudEvent::of(&alert, &Names::default(), tocsin_casework::Team::Coordinators);
+        let real = event.clone().of_drill(None);
+        assert_eq!(real, event);
+        assert!(!real.attributes().iter().any(|(name, _)| *name == "drill"));
+
+        let secret = SigningSecret::parse(&new_signing_secret()).unwrap();
+        let url: Url = "https://hooks.example/".parse().unwrap();
+        let event = event.of_drill(Some(tocsin_model::DrillId(0xab)));
+        let request = request((&url, std::slice::from_ref(&secret)), "ab", &event, 7).unwrap();
+        assert_eq!(request.headers["ce-drill"], "000000ab");
+        assert_eq!(request.headers["ce-source"], "urn:tocsin:drill:000000ab");
+        // What is signed is what is sent.
+        assert_eq!(
+            request.headers["webhook-signature"],
+            secret.sign("msg_ab", 7, &request.body)
+        );
+        let mut document: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(document["drill"], "000000ab");
+        document.as_object_mut().unwrap().remove("drill");
+        assert_eq!(
+            document,
+            serde_json::from_slice::<serde_json::Value>(&real.data).unwrap()
+        );
+    }
 }

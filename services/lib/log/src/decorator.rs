@@ -5,8 +5,8 @@ use crate::{
     TopicInfo, TopicPartition, TopicSpec,
 };
 
-/// A log that stands before another one and does some things differently: what it does not say, that one does. For tests that inject faults, and
-/// for measurements.
+/// A log that stands before another one and does some things differently: what it does not say, that one does. For
+/// [namespaces](crate::Namespaced), for tests that inject faults, and for measurements.
 pub trait LogDecorator: Send + Sync + 'static {
     /// The log behind it.
     fn inner(&self) -> &dyn Log;

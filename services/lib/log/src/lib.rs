@@ -17,6 +17,7 @@ mod decorator;
 pub mod embedded;
 mod error;
 pub mod kafka;
+mod namespace;
 mod read_through;
 mod record;
 mod topic;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use budget::POLL_BYTES_MAX;
 pub use decorator::LogDecorator;
 pub use error::{CommitError, LogError};
+pub use namespace::Namespaced;
 pub use read_through::{Progress, ReadThrough, STALLED_TIME_MAX, read_through};
 pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPartition};
 pub use topic::{

@@ -37,6 +37,32 @@ impl FromStr for KeyId {
     }
 }
 
+/// A drill: drawn at random when it starts. Its text, in names of topics, schemas and directories, is 8 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DrillId(pub u32);
+
+/// The text is not 8 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a drill has 8 lower-case hexadecimal digits")]
+pub struct DrillIdError;
+
+impl fmt::Display for DrillId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl FromStr for DrillId {
+    type Err = DrillIdError;
+    fn from_str(text: &str) -> Result<DrillId, DrillIdError> {
+        let plain = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        match u32::from_str_radix(text, 16) {
+            Ok(number) if plain => Ok(DrillId(number)),
+            _ => Err(DrillIdError),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,7 +41,7 @@ pub use calibration::Calibration;
 pub use content::{Algorithm, ContentHash, ContentHashError, ContentId, FamilyId, GroupId, KEY_GROUPS, PartitionCount};
 pub use decision::{Decision, DecisionId, Grounds, RecommendedAction, ToldDecision, Verdict};
 pub use event::{Event, EventId, Frame, Label};
-pub use id::{IdError, KeyId, parse_hex_id};
+pub use id::{DrillId, DrillIdError, IdError, KeyId, parse_hex_id};
 pub use interval::Interval;
 pub use key::{AccountPseudonym, AccountToken, DeploymentKey, EpochKey, KeyEpoch};
 pub use kind::{Kind, Surface};

@@ -17,7 +17,7 @@ use crate::tls::TlsConfig;
 use crate::{Readiness, Refusal};
 
 pub use crate::retry_after::retry_after;
-pub use crate::server::{serve, serve_tls};
+pub use crate::server::{serve, serve_tls, serve_tls_whole, serve_whole, whole};
 
 /// Where to listen. Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,12 +46,29 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// Serves `router` until `shutdown` is requested, then finishes the requests in hand. Unknown routes and methods get a problem document.
 /// A response without an end, such as a stream of events, must heed `shutdown` itself.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    serve_within(LIMITS, listener, None, router, shutdown).await;
+    serve_whole(listener, whole(router), shutdown).await;
 }
 
 /// As [`serve`], over TLS. Requests on a connection with a client certificate have it in their extensions ([`ClientCertificate`]), and the connection
 /// ends when the certificate does. The server's own certificate is the one that the files hold at the time.
 pub async fn serve_tls(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
+    serve_tls_whole(listener, tls, whole(router), shutdown).await;
+}
+
+/// The routes, with a problem document for unknown routes and methods. A layer that is put around it is around those too.
+pub fn whole(router: Router) -> Router {
+    router
+        .fallback(async || Problem::new(problem::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED))
+}
+
+/// As [`serve`], of routes that are [`whole`].
+pub async fn serve_whole(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    serve_within(LIMITS, listener, None, router, shutdown).await;
+}
+
+/// As [`serve_tls`], of routes that are [`whole`].
+pub async fn serve_tls_whole(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
     let accepting = Some(tls.accepting());
     let serving = serve_within(LIMITS, listener, accepting, router, shutdown.clone());
     tokio::join!(serving, tls.follow(shutdown));
@@ -64,9 +81,6 @@ async fn serve_within(
     router: Router,
     shutdown: Shutdown,
 ) {
-    let router = router
-        .fallback(async || Problem::new(problem::NOT_FOUND))
-        .method_not_allowed_fallback(async || Problem::new(problem::METHOD_NOT_ALLOWED));
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
     loop {

@@ -105,18 +105,8 @@ macro_rules! bound {
 impl Database {
     pub(crate) async fn open(url: &str) -> Result<Database, StoreError> {
         let connect = StoreError::database("connect");
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)
-                .map_err(&connect)?
-                .application_name("tocsin");
-            let pool = PgPoolOptions::new()
-                .max_connections(CONNECTIONS_MAX)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_with(options)
-                .await
-                .map_err(&connect)?;
-            POSTGRES_MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
-            return Ok(Database::Postgres(pool));
+        if is_postgres(url) {
+            return Database::open_postgres(postgres_options(url)?).await;
         }
         if !url.starts_with("sqlite:") {
             return Err(StoreError::UnknownUrl);
@@ -139,6 +129,17 @@ impl Database {
         SQLITE_MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
         let readers = pool(CONNECTIONS_MAX).await.map_err(&connect)?;
         Ok(Database::Sqlite { writer, readers })
+    }
+
+    pub(crate) async fn open_postgres(options: PgConnectOptions) -> Result<Database, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(StoreError::database("connect"))?;
+        POSTGRES_MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        Ok(Database::Postgres(pool))
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
@@ -196,6 +197,16 @@ impl Database {
             Database::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Whether a URL is one of PostgreSQL.
+pub(crate) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(StoreError::database("connect"))?;
+    Ok(options.application_name("tocsin"))
 }
 
 // Without it each statement sees what was committed before the statement.

@@ -64,6 +64,14 @@ pub struct NewEndpoint {
     pub secret: String,
 }
 
+/// What an endpoint is told of. The numbers are those of the store and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ToldOf {
+    RealThings = 0,
+    Drills = 1,
+}
+
 /// Where events are delivered to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -79,6 +87,8 @@ pub struct Endpoint {
     pub settings: BTreeMap<String, String>,
     /// The secret; behind it the one before, while that is still good.
     pub secrets: Vec<String>,
+    /// Whether it is told of what happens in drills, and of nothing else.
+    pub is_for_drills: bool,
     /// When it was added, by the store's clock.
     pub added_at: Timestamp,
     /// Since when it gets nothing, and why.
@@ -175,6 +185,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::EndpointCount`], a party that is revoked or is not there, or the database failed.
     pub async fn add_endpoint(&self, endpoint: &NewEndpoint) -> Result<(), StoreError> {
+        self.add(endpoint, ToldOf::RealThings).await
+    }
+
+    pub(crate) async fn add(&self, endpoint: &NewEndpoint, told_of: ToldOf) -> Result<(), StoreError> {
         let failed = StoreError::database("add an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
         if let Team::Party(party) = endpoint.team
@@ -187,8 +201,8 @@ impl Store {
         let settings = serde_json::to_string(&endpoint.settings).expect("a map of text is always JSON");
         let added = transaction
             .execute(
-                "INSERT INTO endpoints (endpoint, team, kind, target, settings, secret, added_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (endpoint) DO NOTHING",
+                "INSERT INTO endpoints (endpoint, team, kind, target, settings, secret, added_at, drill) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (endpoint) DO NOTHING",
                 &[
                     endpoint.name.as_str().into(),
                     endpoint.team.to_number().into(),
@@ -197,6 +211,7 @@ impl Store {
                     settings.into(),
                     endpoint.secret.as_str().into(),
                     now.into(),
+                    (told_of as i64).into(),
                 ],
             )
             .await
@@ -206,7 +221,11 @@ impl Store {
                 name: endpoint.name.clone(),
             });
         }
-        let entry = changed(Action::EndpointAdded, endpoint.name.as_str(), endpoint.kind.name());
+        let detail = match told_of {
+            ToldOf::RealThings => endpoint.kind.name().to_owned(),
+            ToldOf::Drills => format!("{}, for drills", endpoint.kind.name()),
+        };
+        let entry = changed(Action::EndpointAdded, endpoint.name.as_str(), &detail);
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
     }
@@ -383,14 +402,14 @@ async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreE
 }
 
 /// Which endpoints (`endpoints e`) get anything: those of a kind that this version knows, not disabled, of the coordinators or of a party that is
-/// not revoked.
-pub(crate) const OPEN: &str = "e.kind BETWEEN 1 AND 6 AND e.disabled_at IS NULL AND (e.team = 1 OR EXISTS \
-     (SELECT 1 FROM parties p WHERE p.party_id = e.team - 2 AND p.revoked_at IS NULL))";
+/// not revoked; in the store of a drill those that are registered for drills, in one of real things the others.
+pub(crate) const OPEN: &str = "e.kind BETWEEN 1 AND 6 AND e.disabled_at IS NULL AND e.drill = (SELECT count(*) FROM drill_mark) \
+     AND (e.team = 1 OR EXISTS (SELECT 1 FROM parties p WHERE p.party_id = e.team - 2 AND p.revoked_at IS NULL))";
 
 const SELECT_ENDPOINTS: &str = "SELECT e.endpoint, e.team, e.kind, e.target, e.settings, e.secret, e.former_secret, e.former_until, \
-     e.added_at, e.disabled_at, e.disabled_reason FROM endpoints e";
+     e.added_at, e.disabled_at, e.disabled_reason, e.drill FROM endpoints e";
 
-async fn read_endpoints(
+pub(crate) async fn read_endpoints(
     database: &Database,
     (rest, values): (&str, &[Value]),
     now: Timestamp,
@@ -450,6 +469,7 @@ fn endpoint(row: &Row, now: Timestamp) -> Result<Endpoint, StoreError> {
         secrets: std::iter::once(row.text("secret").map_err(&failed)?)
             .chain(former)
             .collect(),
+        is_for_drills: row.integer("drill").map_err(&failed)? != 0,
         added_at: Timestamp(row.integer("added_at").map_err(&failed)?),
         disabled: disabled_at.map(Timestamp).zip(reason),
     })

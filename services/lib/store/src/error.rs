@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use tocsin_casework::{AppealRefusal, NoticeRefusal, Refusal, ReviewRefusal};
-use tocsin_model::{BankName, KeyId, Name, PartyId};
+use tocsin_model::{BankName, DrillId, KeyId, Name, PartyId};
 
-use crate::{CertificateRefusal, SignInRefusal};
+use crate::{CertificateRefusal, EndpointKind, SignInRefusal};
 
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,36 @@ pub enum StoreError {
     /// The URL names no database this store knows.
     #[error("the store's URL begins with sqlite: or postgres://")]
     UnknownUrl,
+    /// The store is of a drill, and was opened as one of real things.
+    #[error("the store is of the drill {drill}: nothing real is kept in it")]
+    OfDrill {
+        /// Which.
+        drill: DrillId,
+    },
+    /// The store is not of this drill.
+    #[error("the store is not of the drill {drill}")]
+    NotOfDrill {
+        /// Which was asked for.
+        drill: DrillId,
+    },
+    /// The schema is not there, or something between here and the database leads elsewhere.
+    #[error("the schema {schema} is not the one that connections get")]
+    SchemaUnreached {
+        /// Its name.
+        schema: String,
+    },
+    /// Where the store of a drill was to be made something stands already.
+    #[error("where the store of the drill {drill} was to be made, something stands already")]
+    DrillTaken {
+        /// Which.
+        drill: DrillId,
+    },
+    /// An endpoint of this kind is not told of drills.
+    #[error("an endpoint of kind {} cannot be registered for drills: webhook and kafka can", kind.name())]
+    KindNotForDrills {
+        /// The kind.
+        kind: EndpointKind,
+    },
     /// The tables could not be brought up to this version.
     #[error("bring the tables up to this version")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -167,6 +197,10 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             StoreError::UnknownUrl => "store_url_unknown",
+            StoreError::OfDrill { .. } | StoreError::NotOfDrill { .. } => "store_of_drill",
+            StoreError::DrillTaken { .. } => "drill_taken",
+            StoreError::SchemaUnreached { .. } => "store_schema_unreached",
+            StoreError::KindNotForDrills { .. } => "endpoint_kind_not_for_drills",
             StoreError::Migrate(_) => "store_migration_failed",
             StoreError::Database { .. } => "store_unavailable",
             StoreError::Malformed { .. } => "store_row_malformed",

@@ -32,6 +32,8 @@
 //! * What a keyed hash draws of a team's decisions is written with them. Nobody reviews what they decided, and no figure of reviews says who.
 //! * A report is read in one transaction that sees one moment, some rows at a time, and rests on a stated number of them at most.
 //! * What is preserved is ended by its time or by a person alone, and whatever is done with it is an entry of its custody, in the transaction that does it.
+//! * The store of a drill is never opened as one of real things, nor the other way. An endpoint that is registered for drills gets what happens in drills
+//!   and nothing else, and nobody else gets that.
 //! * Leases are timed by the database's clock, so that several dispatchers agree.
 //! * Both databases give the same answers: the same tests run against both.
 //!
@@ -48,6 +50,7 @@ mod database;
 mod decision_json;
 mod delivery;
 mod digest;
+mod drill;
 mod email_told;
 mod endpoint;
 mod error;
@@ -66,10 +69,12 @@ mod paging;
 mod party;
 mod party_setting;
 mod preservations;
+mod reactions;
 mod readers;
 mod reports;
 mod reviews;
 mod role;
+mod schema;
 mod sharing_group;
 mod sign_in;
 mod tool;
@@ -125,6 +130,7 @@ pub use preservations::{
     CASE_ROWS_PAGE, CaseRows, EXPIRED_MAX, PreservationCounts, PreservationPage, PreservationQuery, Preserved,
     SealClaim,
 };
+pub use reactions::{REACTIONS_MAX, ReactedCase, Reactions, ToldOfFamily};
 pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};
 pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
@@ -143,7 +149,7 @@ use certificate::CertificateTokens;
 use database::Database;
 use key_cache::KeyCache;
 use look_ups::LookUps;
-use tocsin_model::Name;
+use tocsin_model::{DrillId, Name};
 
 /// The audit chain of commands that are given on the store itself.
 const COMMAND_NODE: &str = "command";
@@ -158,6 +164,8 @@ struct Inner {
     database: Database,
     /// The chain that this process writes.
     node: Name,
+    /// The drill that the store is of.
+    drill: Option<DrillId>,
     recorder: Recorder,
     clock: Clock,
     keys: KeyCache,
@@ -175,7 +183,7 @@ impl Store {
     /// `url` is `sqlite:PATH` (the file is created when absent; write-ahead log; one writer at a time) or `postgres://...`.
     ///
     /// # Errors
-    /// Another kind of URL, a database that cannot be reached, or tables that a newer or an altered version has made.
+    /// Another kind of URL, a database that cannot be reached, tables that a newer or an altered version has made, or the store of a drill.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         Store::open_with_clock(url, Clock::Database).await
     }
@@ -199,10 +207,19 @@ impl Store {
 
     async fn open_all(url: &str, clock: Clock, node: Name) -> Result<Store, StoreError> {
         let database = Database::open(url).await?;
-        Ok(Store {
+        if let Some(drill) = drill::marked(&database).await? {
+            database.close().await;
+            return Err(StoreError::OfDrill { drill });
+        }
+        Ok(Store::assemble(database, clock, node, None))
+    }
+
+    fn assemble(database: Database, clock: Clock, node: Name, drill: Option<DrillId>) -> Store {
+        Store {
             inner: Arc::new(Inner {
                 database,
                 node,
+                drill,
                 recorder: Recorder::default(),
                 clock,
                 keys: KeyCache::default(),
@@ -212,7 +229,7 @@ impl Store {
                 look_ups: LookUps::default(),
                 custody: OnceLock::new(),
             }),
-        })
+        }
     }
 
     /// Asks the database for an answer: whether the store is ready.

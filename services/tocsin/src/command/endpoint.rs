@@ -80,6 +80,9 @@ pub struct AddArguments {
     /// shown once.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// It is told of what happens in drills and of nothing real; whose it is takes part in them. Of kinds webhook and kafka.
+    #[arg(long)]
+    drill: bool,
 }
 
 /// What changes of an endpoint.
@@ -242,8 +245,12 @@ impl AddArguments {
         };
         check_endpoint(&endpoint, &config.dispatcher.endpoint_networks)?;
         check_key(store, &endpoint).await?;
-        store.add_endpoint(&endpoint).await?;
-        eprintln!("Endpoint {} is added.", self.name);
+        match self.drill {
+            true => store.add_endpoint_for_drills(&endpoint).await?,
+            false => store.add_endpoint(&endpoint).await?,
+        }
+        let told = if self.drill { ", for drills alone" } else { "" };
+        eprintln!("Endpoint {} is added{told}.", self.name);
         secret.show();
         Ok(())
     }
@@ -372,8 +379,9 @@ async fn list(store: &Store) -> Result<()> {
             None => "active".to_owned(),
             Some((at, reason)) => format!("disabled {} ({reason})", instant(*at).unwrap_or_default()),
         };
+        let told = if endpoint.is_for_drills { "  for drills" } else { "" };
         let (name, kind, target) = (&endpoint.name, endpoint.kind.name(), &endpoint.target);
-        println!("{name}  {kind}  {whose}  {target}  {state}");
+        println!("{name}  {kind}  {whose}  {target}  {state}{told}");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod casework_text;
 mod completions;
 mod config;
 mod demo;
+mod drill;
 mod endpoint;
 mod evidence;
 mod explain;
@@ -136,6 +137,9 @@ pub enum Command {
     Config(config::ConfigCommand),
     /// Play a crisis inside ordinary traffic, and show what a moderator would see.
     Demo(demo::DemoCommand),
+    /// Play a crisis with the teams that registered for it, in a deployment of its own.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Say why an alert rang, what it is worth and whom it called.
     Explain(explain::ExplainCommand),
     /// Protocols of crises: what is shipped, whether a file is one, and where a family stands by one.
@@ -188,6 +192,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,
         Command::Watch(command) => command.run(&settings.load()?.config).await?,
         Command::Demo(command) => return Box::pin(command.run()).await,
+        Command::Drill(command) => Box::pin(command.run(&settings.load()?.config)).await?,
         Command::Explain(command) => command.run().await?,
         Command::Protocol(command) => return Box::pin(command.run(|| Ok(settings.load()?.config))).await,
         Command::Audit(command) => return Box::pin(command.run(&settings.load()?.config)).await,

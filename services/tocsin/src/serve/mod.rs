@@ -1,6 +1,7 @@
 //! A process that serves: log and store, the roles it runs, and the one HTTP port they share.
 
 mod certificates;
+mod drilled;
 mod open;
 mod start;
 
@@ -22,7 +23,9 @@ use utoipa::openapi::OpenApi;
 use crate::config::Config;
 use crate::topics::{refuse_on_the_way, specs};
 
+pub(crate) use drilled::DRILL_HEADER;
 pub use open::{FirstStart, deployment_key, open_log, open_store};
+pub(crate) use open::{make_private, prepared_store_url};
 pub use start::detector_setup;
 
 /// How long roles may take to drain and commit after they were asked to stop.
@@ -152,14 +155,18 @@ impl Process {
             .routes()?
             .route(OPENAPI_PATH, get(async move || Json(description)))
             .merge(http::operations(self.registry.clone(), self.readiness.clone()));
+        let router = match self.config.drill {
+            Some(drill) => drilled::marked(http::whole(router), drill),
+            None => http::whole(router),
+        };
         let shutdown = self.roles.shutdown().clone();
         match tls {
             None => self.roles.spawn_task("http", async move {
-                http::serve(listener, router, shutdown).await;
+                http::serve_whole(listener, router, shutdown).await;
                 Ok(())
             }),
             Some(tls) => self.roles.spawn_task("http", async move {
-                http::serve_tls(listener, tls, router, shutdown).await;
+                http::serve_tls_whole(listener, tls, router, shutdown).await;
                 Ok(())
             }),
         }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::ValueEnum as _;
-use tocsin_log::SharedLog;
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
 use tocsin_log::kafka::{KafkaLog, KafkaOptions};
+use tocsin_log::{Namespaced, SharedLog};
 use tocsin_model::DeploymentKey;
 use tocsin_store::Store;
 
@@ -33,16 +33,17 @@ pub enum FirstStart {
 /// # Errors
 /// It cannot be reached, or another process owns it.
 pub fn open_log(config: &Config) -> anyhow::Result<SharedLog> {
-    match config.log.kind {
+    let log: SharedLog = match config.log.kind {
         LogKind::Embedded => {
             make_private(&config.log.data_dir)?;
-            Ok(Arc::new(EmbeddedLog::open(
-                &config.log.data_dir,
-                EmbeddedOptions::default(),
-            )?))
+            Arc::new(EmbeddedLog::open(&config.log.data_dir, EmbeddedOptions::default())?)
         }
-        LogKind::Kafka => Ok(Arc::new(KafkaLog::connect(kafka_options(config))?)),
-    }
+        LogKind::Kafka => Arc::new(KafkaLog::connect(kafka_options(config))?),
+    };
+    Ok(match config.drill {
+        Some(drill) => Arc::new(Namespaced::new(log, &format!("drill.{drill}."))?),
+        None => log,
+    })
 }
 
 fn kafka_options(config: &Config) -> KafkaOptions {
@@ -60,7 +61,11 @@ fn kafka_options(config: &Config) -> KafkaOptions {
 /// # Errors
 /// It cannot be reached, or a newer version made it.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    Ok(Store::open(&prepared_store_url(config)?).await?)
+    let url = prepared_store_url(config)?;
+    Ok(match config.drill {
+        Some(drill) => Store::open_drill(&url, drill, "command".parse()?).await?,
+        None => Store::open(&url).await?,
+    })
 }
 
 /// The store that is configured, for a process that serves `roles`. The audit chain it writes is that of its kind: the name of its role, or `up` of
@@ -72,10 +77,14 @@ pub(super) async fn open_serving_store(config: &Config, roles: &[Role]) -> anyho
             .map_or_else(String::new, |value| value.get_name().to_owned()),
         _ => "up".to_owned(),
     };
-    Ok(Store::open_as(&prepared_store_url(config)?, kind.parse()?).await?)
+    let (url, node) = (prepared_store_url(config)?, kind.parse()?);
+    Ok(match config.drill {
+        Some(drill) => Store::open_drill(&url, drill, node).await?,
+        None => Store::open_as(&url, node).await?,
+    })
 }
 
-fn prepared_store_url(config: &Config) -> anyhow::Result<String> {
+pub(crate) fn prepared_store_url(config: &Config) -> anyhow::Result<String> {
     if config.store.url.is_empty() {
         make_private(&config.log.data_dir)?;
     }
@@ -118,7 +127,7 @@ fn write_key(file: &mut std::fs::File) -> std::io::Result<()> {
 }
 
 /// Makes a directory that only its owner reads, where it is absent.
-fn make_private(directory: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn make_private(directory: &Path) -> anyhow::Result<PathBuf> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -7,6 +7,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use tocsin_incident::{Declaration, IncidentId, Phase};
+use tocsin_model::DrillId;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{IncidentQuery, NewIncident};
 
@@ -18,6 +19,8 @@ use crate::routes::body;
 use crate::{Dispatcher, problems};
 
 const LIMIT_DEFAULT: u32 = 20;
+/// What the titles of incidents in drills begin with.
+const DRILL_TITLE: &str = "DRILL: ";
 
 /// Declares an incident, from an alert, a case of the coordinators, a notice or by hand; for coordinators. It keeps its protocol in this version.
 #[utoipa::path(
@@ -36,7 +39,7 @@ pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, 
         let (origin, protocol, families) = (asked.origin()?, asked.protocol(), asked.families()?);
         let new = NewIncident {
             declaration: Declaration {
-                title: asked.title,
+                title: titled(asked.title, dispatcher.store.drill()),
                 origin,
                 protocol,
                 marking: MarkingRequest::read(asked.marking)?,
@@ -52,6 +55,14 @@ pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, 
         dispatcher.incident_document(&declared.incident, asking.team).await
     };
     answered_incident(&dispatcher, "declare_incident", declare.await)
+}
+
+/// The title of an incident, which says of one in a drill that it is.
+fn titled(title: String, drill: Option<DrillId>) -> String {
+    match drill {
+        Some(_) if !title.is_empty() && !title.starts_with(DRILL_TITLE) => format!("{DRILL_TITLE}{title}"),
+        _ => title,
+    }
 }
 
 /// The incidents that are shared with you, the latest first.
@@ -108,4 +119,21 @@ pub(crate) async fn list_incidents(
         })
     };
     answered_plainly(&dispatcher, "list_incidents", list.await)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: an incident in a drill says so in its title, once; a real one is called what it was called.
+
+    use super::*;
+
+    #[test]
+    fn the_title_of_an_incident_in_a_drill_says_so() {
+        let drill = Some(DrillId(7));
+        assert_eq!(titled("Attack".to_owned(), drill), "DRILL: Attack");
+        assert_eq!(titled("DRILL: Attack".to_owned(), drill), "DRILL: Attack");
+        assert_eq!(titled("Attack".to_owned(), None), "Attack");
+        // No title is refused as no title.
+        assert_eq!(titled(String::new(), drill), "");
+    }
 }

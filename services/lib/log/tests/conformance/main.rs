@@ -1,4 +1,4 @@
-//! One suite for both logs: what the seam promises, each case run against the embedded log and against Apache Kafka.
+//! One suite for both logs: what the seam promises, each case run against the embedded log, against Apache Kafka, and inside namespaces of them.
 //!
 //! The Kafka half needs the bootstrap servers of a test cluster (`deploy/kafka/start --test`) in `TOCSIN_TEST_KAFKA`; without it the cases
 //! say that they are skipped.
@@ -6,12 +6,26 @@
 
 mod cases;
 mod kafka_only;
+mod namespace;
 mod site;
+
+macro_rules! in_namespaces {
+    ($($case:ident),* $(,)?) => {
+        mod kafka_namespace {
+            $(#[test] fn $case() {
+                if let Some(mut site) = super::site::Site::kafka_namespace() { super::cases::$case(&mut site); }
+            })*
+        }
+    };
+}
 
 macro_rules! both_logs {
     ($($case:ident),* $(,)?) => {
         mod embedded {
             $(#[test] fn $case() { super::cases::$case(&mut super::site::Site::embedded()); })*
+        }
+        mod embedded_namespace {
+            $(#[test] fn $case() { super::cases::$case(&mut super::site::Site::embedded_namespace()); })*
         }
         mod kafka {
             $(#[test] fn $case() {
@@ -47,5 +61,15 @@ both_logs!(
     a_log_closed_and_opened_again_is_the_same,
     topics_have_an_identity_and_a_shape,
     many_threads_append_at_once,
+    a_deleted_topic_leaves_nothing_to_its_successor,
+);
+
+// Of each part of the seam a case: the embedded log has run them all in a namespace.
+in_namespaces!(
+    a_unit_is_applied_whole_or_not_at_all,
+    positions_are_kept_per_group,
+    a_prefix_takes_in_topics_that_appear_later,
+    a_tail_reader_gets_over_gaps_to_the_end,
+    a_newer_committer_fences_the_older,
     a_deleted_topic_leaves_nothing_to_its_successor,
 );

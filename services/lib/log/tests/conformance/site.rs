@@ -17,6 +17,7 @@ pub struct Site {
     place: Place,
     log: Option<SharedLog>,
     prefix: String,
+    is_namespaced: bool,
 }
 
 enum Place {
@@ -28,25 +29,44 @@ static SITES: AtomicU32 = AtomicU32::new(0);
 
 impl Site {
     pub fn embedded() -> Site {
-        Site::at(Place::Directory(tempfile::tempdir().unwrap()))
+        Site::at(Place::Directory(tempfile::tempdir().unwrap()), false)
     }
 
     pub fn kafka() -> Option<Site> {
-        Some(Site::at(Place::Kafka(kafka_options()?)))
+        Some(Site::at(Place::Kafka(kafka_options()?), false))
     }
 
-    fn at(place: Place) -> Site {
+    /// A namespace inside the embedded log.
+    pub fn embedded_namespace() -> Site {
+        Site::at(Place::Directory(tempfile::tempdir().unwrap()), true)
+    }
+
+    /// A namespace inside the test cluster.
+    pub fn kafka_namespace() -> Option<Site> {
+        Some(Site::at(Place::Kafka(kafka_options()?), true))
+    }
+
+    fn at(place: Place, is_namespaced: bool) -> Site {
         let number = SITES.fetch_add(1, Ordering::Relaxed);
         let mut site = Site {
             place,
             log: None,
             prefix: format!("c{}-{number}-{:08x}", std::process::id(), rand::random::<u32>()),
+            is_namespaced,
         };
         site.log = Some(site.open());
         site
     }
 
     fn open(&self) -> SharedLog {
+        let log = self.open_whole();
+        match self.is_namespaced {
+            true => Arc::new(Namespaced::new(log, &format!("n.{}.", self.prefix)).unwrap()),
+            false => log,
+        }
+    }
+
+    fn open_whole(&self) -> SharedLog {
         match &self.place {
             Place::Directory(directory) => {
                 Arc::new(EmbeddedLog::open(directory.path(), EmbeddedOptions::default()).unwrap())

@@ -233,7 +233,7 @@ impl Store {
     }
 }
 
-const SELECT_EVENTS: &str = "SELECT e.sequence, e.event_id, e.at, e.key_id, e.team, e.format, e.document, k.person \
+pub(crate) const SELECT_EVENTS: &str = "SELECT e.sequence, e.event_id, e.at, e.key_id, e.team, e.format, e.document, k.person \
      FROM incident_events e LEFT JOIN api_keys k ON k.key_id = e.key_id";
 
 async fn reader(transaction: &mut Transaction, asking: Asking) -> Result<Reader, StoreError> {
@@ -273,7 +273,7 @@ fn sequence(row: &Row) -> Result<i64, StoreError> {
     row.integer("sequence").map_err(StoreError::database("read a timeline"))
 }
 
-fn entry(row: &Row) -> Result<TimelineEntry, StoreError> {
+pub(crate) fn entry(row: &Row) -> Result<TimelineEntry, StoreError> {
     let failed = StoreError::database("read a timeline");
     let malformed = |field| StoreError::Malformed { field };
     let by = match row.text_if_any("key_id").map_err(&failed)? {

@@ -1,0 +1,474 @@
+//! Goal: a drill beside real things goes the whole way, from an event to a case, an incident and those who are told, and nothing of it is seen in any
+//! real topic, table or answer.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tocsin::config::Config;
+use tocsin::drill::{self, Drill, DrillOptions, Scorecard};
+use tocsin::serve::open_store;
+use tocsin_casework::Team;
+use tocsin_loadtest::scenario::{DrillScenario, Scenario};
+use tocsin_log::TopicPartition;
+use tocsin_log::{Header, SharedLog, read_through};
+use tocsin_model::Timestamp;
+use tocsin_store::{EndpointKind, NewEndpoint, Store};
+use tocsin_tests::api::Api;
+use tocsin_tests::deployment::Deployment;
+use tocsin_tests::ground::{Ground, on_servers};
+use tocsin_tests::records::records;
+use tocsin_tests::site::{ALPHA, BETA, Site, Time};
+use tocsin_tests::traffic::{share, url};
+use tocsin_tests::wait::until;
+use tocsin_wire::event::encode_batch;
+
+use crate::retries::now;
+
+const DELIVERIES: &str = "tocsin.deliveries.alpha";
+/// What is played: 90 seconds in 18.
+const SPEED: f64 = 5.0;
+const SEED: u64 = 1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_is_seen_in_nothing_real_on_one_machine() {
+    if let Err(error) = check(&Ground::Embedded, &[]).await {
+        panic!("on the embedded log and SQLite: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_is_seen_in_nothing_real_on_servers() {
+    on_servers(async |ground, url| check(ground, &[("store.url", url)]).await).await;
+}
+
+async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
+    let site = Site::with(ground, Time::Live, 4, store).await?;
+    let config = site.config()?;
+    register(&config).await?;
+    let deployment = Deployment::start(&site).await?;
+    let (api, keys, log) = (&deployment.api, &site.keys, &deployment.log);
+    ring_for_real(api, &keys.alpha, 1).await?;
+    until("the real endpoint is told", async || Ok((told(log)? > 0).then_some(()))).await?;
+
+    let options = DrillOptions {
+        scenario: DrillScenario::Demo,
+        seed: SEED,
+        speed: SPEED,
+        listen: "127.0.0.1:0".to_owned(),
+        goes_on: Duration::ZERO,
+    };
+    let mut drill = Box::pin(Drill::start(&config, &options)).await?;
+    let again = Box::pin(Drill::start(&config, &options)).await.err();
+    let again = again.context("a second drill is refused")?.to_string();
+    ensure!(again.contains("a drill is at work already"), "{again}");
+
+    // Real things go on meanwhile.
+    let (drill_api, drill_keys, drill_log) = (api_of(&drill), drill.keys.clone(), drill.log.clone());
+    let alpha = drill_keys.party.get(ALPHA).context("alpha takes part")?.key.clone();
+    let coordinators = drill_keys.coordinators.key.clone();
+    ensure!(!drill_keys.party.contains_key(BETA), "beta did not register");
+    let acted = async {
+        let acted = act(&drill_api, &coordinators, &alpha, &drill_log).await?;
+        ring_for_real(api, &keys.alpha, 2).await?;
+        Ok::<_, anyhow::Error>(acted)
+    };
+    let (played, acted) = tokio::join!(drill.play(), acted);
+    played?;
+    let objects = acted?;
+
+    // On the same brokers the drill's topics stand under its prefix; the embedded log has none of them.
+    let standing = tokio::task::block_in_place(|| log.topics())?;
+    let prefix = format!("drill.{}.tocsin.", drill.id);
+    let of_drill = standing.iter().filter(|topic| topic.name.starts_with(&prefix)).count();
+    match ground {
+        Ground::Embedded => assert_eq!(of_drill, 0),
+        Ground::Kafka { .. } => assert!(of_drill >= 10, "{standing:?}"),
+    }
+    // A key is good where it was issued.
+    for (api, key) in [(api, &alpha), (&drill_api, &keys.alpha)] {
+        ensure!(
+            api.get(key, "/v1/queue", &[]).await?.0 == 401,
+            "a key of the other side is taken"
+        );
+    }
+    let marked = reqwest::get(format!("{}/v1/queue", drill_api.base)).await?;
+    assert_eq!(marked.headers()["tocsin-drill"], drill.id.to_string());
+    let real = reqwest::get(format!("{}/v1/queue", api.base)).await?;
+    assert!(!real.headers().contains_key("tocsin-drill"));
+
+    // What is looked for is found where it belongs: so a search that finds nothing elsewhere says something.
+    let needles = needles(&objects, &drill.id.to_string())?;
+    let drill_keys = [coordinators.as_str(), alpha.as_str()];
+    let in_drill = [
+        needles.found_in(topics(&drill_log, "tocsin.")?).len(),
+        needles
+            .found_in(tables(&config, drill.home().data().as_path(), Some(&drill.id.to_string())).await?)
+            .len(),
+        needles.found_in(answers(&drill_api, &drill_keys).await?).len(),
+    ];
+    assert!(in_drill.iter().all(|found| *found >= 3), "{in_drill:?}");
+
+    let real_keys = [&keys.alpha, &keys.beta, &keys.coordinators].map(String::as_str);
+    let mut found = needles.found_in(topics(log, "tocsin.")?);
+    found.extend(needles.found_in(tables(&config, &config.log.data_dir, None).await?));
+    found.extend(needles.found_in(answers(api, &real_keys).await?));
+    for hash in &objects.hashes {
+        let asked = [("algorithm", "sha256"), ("value", hash.as_str())];
+        if api.get(&keys.coordinators, "/v1/lookup", &asked).await?.0 != 404 {
+            found.push(format!("{hash} is known"));
+        }
+    }
+    println!("drill_objects_in_real_views = {}", found.len());
+    assert!(found.is_empty(), "{found:#?}");
+
+    let home = drill.home().clone();
+    let card = drill.stop().await?;
+    check_scorecard(&card, &home.id.to_string());
+    // Whoever asks later gets the same.
+    assert_eq!(drill::score(&config, &home).await?, card);
+
+    drill::delete(&config, &home).await?;
+    let left = tokio::task::block_in_place(|| log.topics())?;
+    assert!(left.iter().all(|topic| !topic.name.starts_with("drill.")), "{left:?}");
+    assert_eq!(drill::score(&config, &home).await?, card);
+    let gone = drill::config_of(&config, &home, "127.0.0.1:0").store_url();
+    let opened = Store::open_drill(&gone, home.id, "up".parse()?).await;
+    assert!(opened.is_err(), "the store of a drill that was deleted opens");
+    // The real ones are as they were.
+    let rang = api.alerts(&keys.coordinators).await?;
+    for number in [1, 2] {
+        let of = json!({"algorithm": "url", "value": url(number)});
+        assert!(rang.iter().any(|alert| alert["hash"] == of), "{number}");
+    }
+    deployment.stop().await
+}
+
+/// An endpoint of alpha for real things, and one for drills; both of kind kafka, so that only the namespace keeps their topics apart. One of the
+/// coordinators for drills.
+async fn register(config: &Config) -> Result<()> {
+    let store = open_store(config).await?;
+    let alpha = store.party_named(&ALPHA.parse()?).await?.id;
+    let endpoint = |name: &str| {
+        Ok::<_, anyhow::Error>(NewEndpoint {
+            name: name.parse()?,
+            team: Team::Party(alpha),
+            kind: EndpointKind::Kafka,
+            target: DELIVERIES.to_owned(),
+            settings: Default::default(),
+            secret: String::new(),
+        })
+    };
+    store.add_endpoint(&endpoint("real")?).await?;
+    store.add_endpoint_for_drills(&endpoint("for-drills")?).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Forty shares of a content ring in the real deployment.
+async fn ring_for_real(api: &Api, key: &str, number: usize) -> Result<()> {
+    let content = url(number);
+    let shares: Vec<_> = (1..=40)
+        .map(|id| share(number as u128 * 1_000 + id, "alpha-video", &content, now()))
+        .collect();
+    let body = encode_batch(&shares);
+    let (status, answer) = api.post(key, "/v1/events", "application/avro", body).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("it rings for real", async || {
+        let alerts = api.alerts(key).await?;
+        let of = json!({"algorithm": "url", "value": content});
+        Ok(alerts.iter().any(|alert| alert["hash"] == of).then_some(()))
+    })
+    .await
+}
+
+/// What came of a drill, by what may be looked for.
+struct Objects {
+    case: String,
+    family: String,
+    alert: String,
+    incident: String,
+    hashes: Vec<String>,
+}
+
+/// People do in the drill what they would do: alpha decides, the coordinators declare an incident, invite alpha and share the hashes.
+async fn act(api: &Api, coordinators: &str, alpha: &str, log: &SharedLog) -> Result<Objects> {
+    let of_crisis = crisis_hashes();
+    let case = until("the crisis is a case of alpha", async || {
+        let queue = api.read(alpha, "/v1/queue", &[]).await?;
+        let is_of_crisis = |case: &&Value| {
+            case["hash"]["value"]
+                .as_str()
+                .is_some_and(|hash| of_crisis.contains(hash))
+        };
+        Ok(queue["cases"]
+            .as_array()
+            .and_then(|cases| cases.iter().find(is_of_crisis).cloned()))
+    })
+    .await?;
+    until("alpha's endpoint for drills is told", async || {
+        Ok((told(log)? > 0).then_some(()))
+    })
+    .await?;
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+    let (id, family) = (text(&case["id"])?, text(&case["family"])?);
+    let claimed = api.act(alpha, &format!("/v1/cases/{id}/claim"), &json!({})).await?;
+    let decision = json!({"fencing": claimed["fencing"], "verdict": "violating", "rationale": "it is the attack"});
+    api.act(alpha, &format!("/v1/cases/{id}/decision"), &decision).await?;
+
+    let declaration = json!({"title": "An attack", "protocol": "crisis", "protocol_version": 1, "families": [family]});
+    let declared = api.act(coordinators, "/v1/incidents", &declaration).await?;
+    ensure!(declared["title"] == "DRILL: An attack", "{declared}");
+    let incident = text(&declared["id"])?;
+    let at = |step: &str| format!("/v1/incidents/{incident}/{step}");
+    let invitation = json!({"party": ALPHA, "class": "platforms", "message": "Please look."});
+    api.act(coordinators, &at("participants"), &invitation).await?;
+    until("the invitation arrives", async || {
+        let messages = records(log, DELIVERIES)?;
+        let invited = |headers: &[Header]| headers.iter().any(|header| header.value == "tocsin.incident.invited");
+        Ok(messages.iter().any(|record| invited(&record.headers)).then_some(()))
+    })
+    .await?;
+    api.act(alpha, &at("acknowledge"), &json!({})).await?;
+    api.act(coordinators, &at("packs"), &json!({})).await?;
+
+    // Every message of a drill says that it is of one: in its headers and in its document.
+    for record in records(log, DELIVERIES)? {
+        let header = |name: &str| record.headers.iter().find(|header| header.name == name);
+        let drill = header("ce_drill").context("the attribute drill")?;
+        let document: Value = serde_json::from_slice(record.value.as_deref().context("a document")?)?;
+        ensure!(
+            document["drill"] == *String::from_utf8_lossy(&drill.value),
+            "{document}"
+        );
+        let source = header("ce_source").context("a source")?;
+        ensure!(source.value.starts_with(b"urn:tocsin:drill:"), "{source:?}");
+    }
+    let page = reqwest::Client::new()
+        .get(format!("{}{}?form=html", api.base, at("debrief")))
+        .bearer_auth(coordinators)
+        .send()
+        .await?;
+    let page = page.text().await?;
+    ensure!(
+        page.contains("<strong>DRILL ") && page.contains("nothing on this page is real"),
+        "{page}"
+    );
+    Ok(Objects {
+        alert: text(&case["alert"]["id"])?,
+        hashes: vec![text(&case["hash"]["value"])?],
+        case: id,
+        family,
+        incident,
+    })
+}
+
+/// The hashes of all variants of the crisis that is played.
+fn crisis_hashes() -> BTreeSet<String> {
+    let scenario = Scenario::new(&DrillScenario::Demo.config(SEED, Timestamp(0)));
+    let of_crisis = scenario.filter(|generated| generated.truth.is_some());
+    let hashes = of_crisis.flat_map(|generated| generated.event.content);
+    hashes.map(|hash| hash.value_text()).collect()
+}
+
+/// How many records the topic of alpha's deliveries has; 0 before it is made.
+fn told(log: &SharedLog) -> Result<usize> {
+    let topics = tokio::task::block_in_place(|| log.topics())?;
+    match topics.iter().any(|topic| topic.name == DELIVERIES) {
+        true => Ok(records(log, DELIVERIES)?.len()),
+        false => Ok(0),
+    }
+}
+
+fn api_of(drill: &Drill) -> Api {
+    Api::new(drill.url.trim_start_matches("http://"))
+}
+
+/// What nothing real may hold: as text, and as the bytes that it is the digits of.
+struct Needles(Vec<(String, Vec<u8>)>);
+
+fn needles(objects: &Objects, drill: &str) -> Result<Needles> {
+    let mut needles = Vec::new();
+    // Platforms of the scenario: in its parties, figures and events.
+    for text in ["example-video", "example-social", drill] {
+        needles.push((text.to_owned(), text.as_bytes().to_vec()));
+    }
+    let ids = [&objects.case, &objects.family, &objects.alert, &objects.incident];
+    for digits in ids.into_iter().chain(&objects.hashes) {
+        needles.push((digits.clone(), digits.as_bytes().to_vec()));
+        let bytes = (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16));
+        needles.push((format!("bytes of {digits}"), bytes.collect::<Result<_, _>>()?));
+    }
+    Ok(Needles(needles))
+}
+
+impl Needles {
+    /// Each place and needle that is in it.
+    fn found_in(&self, places: Vec<(String, Vec<u8>)>) -> Vec<String> {
+        let mut found = Vec::new();
+        for (place, bytes) in &places {
+            let text = text_of(bytes);
+            for (what, needle) in &self.0 {
+                if text.contains(&text_of(needle)) {
+                    found.push(format!("{what} in {place}"));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A character for each byte: what the standard library searches fast, in a test too.
+fn text_of(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// Every record of the topics that begin so: keys, values and headers.
+fn topics(log: &SharedLog, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut places = Vec::new();
+    tokio::task::block_in_place(|| {
+        for topic in log.topics()?.into_iter().filter(|topic| topic.name.starts_with(prefix)) {
+            let mut bytes = Vec::new();
+            for number in 0..topic.partitions {
+                let place = TopicPartition::new(topic.name.as_str(), number);
+                read_through(log.as_ref(), &place, .., &|| false, &mut |record| {
+                    let headers = record.headers.to_vec().into_iter().map(|header| header.value);
+                    for part in headers.chain(
+                        [record.key, record.value]
+                            .into_iter()
+                            .flatten()
+                            .map(<[u8]>::to_vec)
+                            .map(Into::into),
+                    ) {
+                        bytes.extend_from_slice(&part);
+                        bytes.push(b'\n');
+                    }
+                })?;
+            }
+            places.push((format!("topic {}", topic.name), bytes));
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
+    ensure!(!places.is_empty(), "there are topics");
+    Ok(places)
+}
+
+/// Every row of the store: of the files in a directory, or of a schema.
+async fn tables(config: &Config, directory: &Path, drill: Option<&str>) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut places = Vec::new();
+    if config.store.url.is_empty() {
+        for file in ["store.sqlite", "store.sqlite-wal"] {
+            places.push((file.to_owned(), std::fs::read(directory.join(file))?));
+        }
+        return Ok(places);
+    }
+    let schema = drill.map_or_else(|| "public".to_owned(), |drill| format!("drill_{drill}"));
+    let mut connection = PgConnection::connect(&config.store.url).await?;
+    let tables = "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = $1";
+    let tables = sqlx::query(tables).bind(&schema).fetch_all(&mut connection).await?;
+    ensure!(tables.len() > 30, "the tables of {schema}: {}", tables.len());
+    for table in tables {
+        let name: String = table.get("name");
+        let rows = format!("SELECT t::text AS row FROM {schema}.{name} t");
+        let rows = sqlx::query(&rows).fetch_all(&mut connection).await?;
+        let rows: Vec<String> = rows.iter().map(|row| row.get("row")).collect();
+        places.push((format!("table {name}"), rows.join("\n").into_bytes()));
+    }
+    Ok(places)
+}
+
+/// What every list of the API answers these keys.
+async fn answers(api: &Api, keys: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
+    let client = reqwest::Client::new();
+    let lists = [
+        "/c/banks",
+        "/m/index/status?signal_type=pdq",
+        "/v1/alerts?limit=500",
+        "/v1/appeals",
+        "/v1/clocks",
+        "/v1/incidents",
+        "/v1/leak-through",
+        "/v1/moderators",
+        "/v1/notices",
+        "/v1/quality",
+        "/v1/queue?limit=100",
+        "/v1/shift",
+        "/v1/trending",
+        "/v1/unconfirmed",
+        "/v1/reports?from=2026-01-01&to=2026-01-31",
+    ];
+    let mut places = Vec::new();
+    for (number, key) in keys.iter().enumerate() {
+        for path in lists {
+            let answer = client
+                .get(format!("{}{path}", api.base))
+                .bearer_auth(key)
+                .send()
+                .await?;
+            let status = answer.status().as_u16();
+            ensure!(status < 500, "{path} answers {status}");
+            places.push((format!("GET {path} for key {number}"), answer.bytes().await?.to_vec()));
+        }
+    }
+    Ok(places)
+}
+
+fn check_scorecard(card: &Scorecard, drill: &str) {
+    assert_eq!(
+        (card.mark.as_str(), card.drill.as_str(), card.is_cut),
+        ("DRILL", drill, false)
+    );
+    assert!(
+        card.progress.published > 2_500 && card.progress.refused == 0,
+        "{:?}",
+        card.progress
+    );
+    assert!(card.ended_at.is_some());
+    let [crisis] = card.crises.as_slice() else {
+        panic!("{:?}", card.crises);
+    };
+    assert!(crisis.posted > 100 && crisis.blocked > 100, "{crisis:?}");
+    assert_eq!(crisis.posted_by_platform.values().sum::<u64>(), crisis.posted);
+    let onset = crisis.onset.as_ref().unwrap();
+    assert!(onset.after_ms > 0 && onset.posted_before <= 10, "{onset:?}");
+    let rang = crisis.rang.as_ref().unwrap();
+    assert!(rang.posted_before < crisis.posted / 2, "{rang:?}");
+    let team = |name: &str| crisis.teams.iter().find(|team| team.team == name).unwrap();
+    assert_eq!(crisis.teams.len(), 2);
+    // In their order: it rings, the endpoint is told, somebody takes the case, somebody decides.
+    let alpha = team(ALPHA);
+    let [rang, told, claimed, decided] = [&alpha.rang, &alpha.told, &alpha.claimed, &alpha.decided].map(|moment| {
+        let moment = moment.as_ref().unwrap_or_else(|| panic!("{alpha:?}"));
+        assert!(moment.posted_before <= crisis.posted, "{alpha:?}");
+        moment.after_ms
+    });
+    assert!(
+        rang <= told && told <= decided && rang <= claimed && claimed <= decided,
+        "{alpha:?}"
+    );
+    assert_eq!(alpha.verdict.as_deref(), Some("violating"));
+    let coordinators = team("coordinators");
+    assert!(
+        coordinators.rang.is_some() && coordinators.claimed.is_none(),
+        "{coordinators:?}"
+    );
+    let [incident] = card.incidents.as_slice() else {
+        panic!("{:?}", card.incidents);
+    };
+    assert_eq!(
+        (incident.crises.as_slice(), incident.title.as_str()),
+        (&[0][..], "DRILL: An attack")
+    );
+    assert!(
+        incident.shared.is_some() && incident.concluded.is_none(),
+        "{incident:?}"
+    );
+    let [participant] = incident.participants.as_slice() else {
+        panic!("{:?}", incident.participants);
+    };
+    assert_eq!(participant.team, ALPHA);
+    assert!(participant.took_ms.is_some_and(|took| took >= 0), "{participant:?}");
+}
