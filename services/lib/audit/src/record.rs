@@ -109,7 +109,7 @@ const NOBODY: u32 = u32::MAX;
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 22] = [
+    pub const ALL: [Action; 24] = [
         Action::Read,
         Action::StreamWentOn,
         Action::Commanded,
