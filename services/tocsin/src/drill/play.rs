@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::cast::Cast;
 use super::lasts;
 use super::truth::Truth;
+use crate::client::Source;
 use crate::replay::{Gateway, first_refusal, now};
 
 /// The most events that a drill publishes in a second. What is due beyond comes later.
@@ -43,7 +44,12 @@ struct Written {
 impl Player {
     pub(super) fn new(scenario: ScenarioConfig, speed: f64, (url, cast): (&str, &Cast)) -> Result<Player> {
         let gateways = cast.publishers.iter();
-        let gateways = gateways.map(|publisher| Ok((publisher.plays.clone(), Gateway::new(url, &publisher.key)?)));
+        let gateways = gateways.map(|publisher| {
+            Ok((
+                publisher.plays.clone(),
+                Gateway::new(&Source::with_key(url, &publisher.key))?,
+            ))
+        });
         Ok(Player {
             gateways: gateways.collect::<Result<_>>()?,
             scenario,

@@ -13,6 +13,7 @@ use tocsin_model::{Event, EventId, Kind, Milliseconds, Name, Timestamp};
 use super::check::Check;
 use super::compare;
 use super::oracle::{Counts, Oracle};
+use crate::client::Source;
 use crate::demo::{Reader, Stage};
 use crate::replay::{Gateway, first_refusal, now};
 
@@ -83,7 +84,7 @@ impl Script {
                     key: key.clone(),
                     ..coordinators.clone()
                 },
-                gateway: Gateway::new(&stage.url, key)?,
+                gateway: Gateway::new(&Source::with_key(&stage.url, key))?,
             });
         }
         let planned = Duration::from_millis(plan.scenario.duration.0.unsigned_abs());
