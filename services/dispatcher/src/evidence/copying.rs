@@ -89,7 +89,9 @@ impl Copying {
         let Preservation { party, case, .. } = preservation;
         let team = Team::Party(party);
         let record = runtime.block_on(dispatcher.store.party_of(party))?;
-        let contents = runtime.block_on(dispatcher.store.case_contents(team, case, MEMBERS_MAX))?;
+        let mut contents = runtime.block_on(dispatcher.store.case_contents(team, case, MEMBERS_MAX))?;
+        // What a decision or an appeal took out is what a review asks about.
+        contents.excepted.clear();
         let members = Members::of(&dispatcher.carrying, team, &contents, MEMBERS_MAX);
         let mut filled = Filled::default();
         if members.has_more {

@@ -46,7 +46,7 @@ pub(super) enum NoSuchPreservation {
 /// Preserves what is known of a case: the case with its steps, decisions, notices and appeals, your own events about its family, and what is counted of them
 ///
 /// The copy is made at once, in a store of its own, and outlives the original: six months, as Regulation (EU) 2021/784 has it (Art. 6), and longer if it is
-/// extended. A removal order that is filed does it by itself, and so does the first appeal about a case.
+/// extended. A removal order that is filed does it by itself, and so does an appeal about a case.
 #[utoipa::path(
     post,
     path = "/v1/cases/{id}/preservations",

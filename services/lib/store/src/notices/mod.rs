@@ -7,7 +7,7 @@ mod told;
 
 use tocsin_casework::{
     Case, CaseId, ClockKind, Filing, Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeLoad,
-    NoticeRefusal, OPEN_NOTICES_MAX, Refusal, Team,
+    NoticeOutcome, NoticeRefusal, OPEN_NOTICES_MAX, Refusal, Team,
 };
 use tocsin_evidence::{Basis, Origin};
 use tocsin_model::{ContentHash, FamilyId, KeyId, Timestamp};
@@ -94,9 +94,12 @@ impl Store {
         self.write_notice(&mut transaction, (&case, Some(by)), (&notice, event), now)
             .await?;
         if filing.kind == NoticeKind::RemovalOrder {
-            let basis = Basis::of_order(&filing.authority, &filing.reference);
-            let origin = Origin::Notice(notice.id);
-            Box::pin(self.preserve_for(&mut transaction, (team, case.id), (basis, origin), (by, now))).await?;
+            let order = (
+                Basis::of_order(&filing.authority, &filing.reference),
+                Origin::Notice(notice.id),
+                false,
+            );
+            Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (by, now))).await?;
         }
         transaction.commit().await.map_err(&failed)?;
         Ok(Noticed {
@@ -166,6 +169,18 @@ impl Store {
             case.take_notice(&changed, event, load, now);
             self.write_notice(&mut transaction, (&case, Some(by)), (&changed, event), now)
                 .await?;
+            let outcome = changed.answer.as_ref().map(|answer| answer.outcome);
+            let is_carried_out = matches!(outcome, Some(NoticeOutcome::Removed | NoticeOutcome::Disabled));
+            if changed.filing.kind == NoticeKind::RemovalOrder && event == NoticeEvent::Answered && is_carried_out {
+                // The six months count from the removal, and the decision is in the copy.
+                let filing = &changed.filing;
+                let order = (
+                    Basis::of_order(&filing.authority, &filing.reference),
+                    Origin::Notice(changed.id),
+                    true,
+                );
+                Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (by, now))).await?;
+            }
         }
         transaction.commit().await.map_err(&failed)?;
         Ok(Noticed {

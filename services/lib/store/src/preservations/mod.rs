@@ -81,53 +81,52 @@ impl Store {
         Ok((placed, now))
     }
 
-    /// Places what an order or an appeal asks for, in the transaction that files it, which holds the case or needs no lock of it: of one that has as many as may
-    /// run, the latest stands for it. Nothing where no key signs custody, or the team is no party.
+    /// Places what an order that is filed or carried out, or an appeal, asks for, in the transaction that does it. One that runs stands for it, for six months more,
+    /// where its copy holds what this one's would: that of another part of the same order, and of an order that `is_answered`, and of another appeal, as long as its copy
+    /// is still to be made; and the latest of a case that has as many as may run. Nothing where no key signs custody, or the team is no party. Two appeals at once that hold no case may both place one.
     pub(crate) async fn preserve_for(
         &self,
         transaction: &mut Transaction,
         (team, case): (Team, CaseId),
-        (basis, origin): (Basis, Origin),
+        (basis, origin, is_answered): (Basis, Origin, bool),
         (by, now): (KeyId, Timestamp),
     ) -> Result<(), StoreError> {
         let (Some(signer), Team::Party(party)) = (self.inner.custody.get(), team) else {
             return Ok(());
         };
         let running = running_of_case(transaction, case, now).await?;
-        let is_same = |other: &&Preservation| {
-            let of_notice = matches!((other.origin, origin), (Origin::Notice(_), Origin::Notice(_)));
-            of_notice && (other.basis.kind, &other.basis.reference) == (basis.kind, &basis.reference)
+        let is_same = |other: &&Preservation| match (other.origin, origin) {
+            (Origin::Notice(_), Origin::Notice(_)) => other.basis == basis && !(is_answered && other.copy.is_some()),
+            // The copy that is still to be made holds all appeals.
+            (Origin::Appeal(_), Origin::Appeal(_)) => other.copy.is_none(),
+            _ => false,
         };
-        // The parts of an order that are about one case are one reason.
-        if running.iter().any(|other| is_same(&other)) {
-            return Ok(());
-        }
         let is_full = running.len() >= RUNNING_PER_CASE_MAX;
-        let stands = match origin {
-            // What is kept about the case already is kept for its appeals, too.
-            Origin::Appeal(_) => running.last(),
-            Origin::Person(_) | Origin::Notice(_) => running.last().filter(|_| is_full),
-        };
-        let Some(stands) = stands else {
-            let id = PreservationId(rand::random());
-            let placed = Preservation::place(id, (party, case), (basis.clone(), origin), now)?;
-            self.write_placed(transaction, signer, (&placed, &by.to_string()), now)
-                .await?;
-            let entry = audited((Action::Preserved, "placed"), &placed, Some((by, &basis.text)));
-            return self.append_audit(transaction, now, &[entry]).await;
-        };
-        let mut stands = locked(transaction, stands.id).await?;
-        if stands.stand_for_another(now) {
-            let detail = [
-                ("origin", origin.name().to_owned()),
-                ("origin_id", origin.id()),
-                ("reference", basis.reference.clone()),
-                ("until_ms", stands.until.0.to_string()),
-            ];
-            let act = (Act::StoodFor, detail_of(detail));
-            write(transaction, signer, (&stands, &by.to_string()), act, now).await?;
+        let stands = running.iter().find(is_same);
+        let stands = stands.or_else(|| running.last().filter(|_| is_full));
+        if let Some(stands) = stands {
+            let mut stands = locked(transaction, stands.id).await?;
+            // It may have been released meanwhile.
+            if stands.is_running(now) {
+                if stands.stand_for_another(now) {
+                    let detail = [
+                        ("origin", origin.name().to_owned()),
+                        ("origin_id", origin.id()),
+                        ("reference", basis.reference.clone()),
+                        ("until_ms", stands.until.0.to_string()),
+                    ];
+                    let act = (Act::StoodFor, detail_of(detail));
+                    write(transaction, signer, (&stands, &by.to_string()), act, now).await?;
+                }
+                return Ok(());
+            }
         }
-        Ok(())
+        let id = PreservationId(rand::random());
+        let placed = Preservation::place(id, (party, case), (basis.clone(), origin), now)?;
+        self.write_placed(transaction, signer, (&placed, &by.to_string()), now)
+            .await?;
+        let entry = audited((Action::Preserved, "placed"), &placed, Some((by, &basis.text)));
+        self.append_audit(transaction, now, &[entry]).await
     }
 
     /// Carries out what a person does with a preservation of their party.

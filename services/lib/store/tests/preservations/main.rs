@@ -8,7 +8,9 @@ mod fixture;
 use std::collections::BTreeMap;
 
 use fixture::{Fixture, START, alert, on_both};
-use tocsin_casework::{Against, AppealFiling, CaseId, Filing, NoticeKind, Refusal, Team};
+use tocsin_casework::{
+    Against, AppealFiling, CaseId, Filing, NoticeCommand, NoticeId, NoticeKind, NoticeOutcome, Refusal, Team,
+};
 use tocsin_evidence::{
     Act, Basis, BasisKind, Chain, Origin, Preservation, PreservationCommand, PreservationId, PreservationRefusal,
     PreservationState, RUNNING_PER_CASE_MAX, SealedCopy, Signer, months_after,
@@ -69,10 +71,14 @@ impl Own {
         }
     }
 
-    async fn order(&self, store: &Store, (reference, part): (&str, u32)) {
+    async fn order(&self, store: &Store, (reference, part): (&str, u32)) -> NoticeId {
+        self.order_of(store, "Bundeskriminalamt", (reference, part)).await
+    }
+
+    async fn order_of(&self, store: &Store, authority: &str, (reference, part): (&str, u32)) -> NoticeId {
         let filing = Filing {
             kind: NoticeKind::RemovalOrder,
-            authority: "Bundeskriminalamt".to_owned(),
+            authority: authority.to_owned(),
             reference: reference.to_owned(),
             part,
             content: None,
@@ -83,9 +89,8 @@ impl Own {
             statement: "incites to an attack".to_owned(),
         };
         let by = (Team::Party(self.party), self.key);
-        Box::pin(store.file_notice(by, &About::Case(self.case), &filing))
-            .await
-            .unwrap();
+        let filed = Box::pin(store.file_notice(by, &About::Case(self.case), &filing)).await;
+        filed.unwrap().notice.id
     }
 
     async fn preserve(&self, store: &Store, kind: BasisKind) -> Result<Preservation, StoreError> {
@@ -216,7 +221,56 @@ async fn an_order_is_preserved_once_for_each_case_and_the_latest_stands_for_thos
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_appeal_is_preserved_where_nothing_of_its_case_is_and_else_stands_on_what_is() {
+async fn an_order_is_its_authoritys_and_what_is_carried_out_is_preserved_as_it_is_then() {
+    on_both(async |f| {
+        f.store.keep_custody(signer());
+        let own = Own::of(f, "alpha", 1).await;
+        let by = (Team::Party(own.party), own.key);
+        let first = own.order(&f.store, ("1/2026", 0)).await;
+        own.order_of(&f.store, "Europol", ("1/2026", 0)).await;
+        let [other, ours] = &own.all(&f.store).await[..] else {
+            panic!("one for each authority")
+        };
+        assert!(ours.basis.text.contains("Bundeskriminalamt") && other.basis.text.contains("Europol"));
+        // A part that comes later is due as long as any.
+        f.clock.advance(DAY);
+        let later = own.order(&f.store, ("1/2026", 1)).await;
+        let all = own.all(&f.store).await;
+        assert_eq!((all.len(), all[1].until), (2, months_after(START + DAY, 6)));
+        assert_eq!(own.acts(&f.store, all[1].id).await, [Act::Placed, Act::StoodFor]);
+
+        f.store.sealed(all[1].id, copy(1)).await.unwrap();
+        f.clock.advance(DAY);
+        let answer = |outcome| NoticeCommand::Answer {
+            outcome,
+            note: String::new(),
+        };
+        let removed = answer(NoticeOutcome::Removed);
+        for _ in 0..2 {
+            Box::pin(f.store.command_notice(by, first, &removed)).await.unwrap();
+        }
+        let all = own.all(&f.store).await;
+        assert_eq!(all.len(), 3, "the copy is older than the removal");
+        assert_eq!((all[0].until, all[0].copy), (months_after(START + DAY + DAY, 6), None));
+        assert_eq!(all[0].basis, all[2].basis);
+        Box::pin(f.store.command_notice(by, later, &removed)).await.unwrap();
+        assert_eq!(own.all(&f.store).await.len(), 3, "that copy will hold it");
+
+        let kept = own.order(&f.store, ("2/2026", 0)).await;
+        Box::pin(f.store.command_notice(by, kept, &answer(NoticeOutcome::Kept)))
+            .await
+            .unwrap();
+        assert_eq!(
+            own.all(&f.store).await.len(),
+            4,
+            "what stays was preserved when it was ordered"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_appeal_is_preserved_with_those_whose_copy_is_not_made_yet() {
     on_both(async |f| {
         f.store.keep_custody(signer());
         let own = Own::of(f, "alpha", 1).await;
@@ -235,7 +289,7 @@ async fn an_appeal_is_preserved_where_nothing_of_its_case_is_and_else_stands_on_
                 .unwrap();
         }
         let [only] = &own.all(&f.store).await[..] else {
-            panic!("one for all appeals about a case")
+            panic!("one for both appeals")
         };
         assert!(matches!(only.origin, Origin::Appeal(_)));
         assert_eq!(
@@ -244,7 +298,11 @@ async fn an_appeal_is_preserved_where_nothing_of_its_case_is_and_else_stands_on_
         );
         let rows = f.store.case_rows((by.0, own.case), CaseRows::Appeals, 0).await.unwrap();
         assert!(rows.len() == 2 && rows[1].contains("\"reference\":\"C-2\""), "{rows:?}");
-        let steps = f.store.case_rows((by.0, own.case), CaseRows::Steps, 1).await.unwrap();
+        f.store.sealed(only.id, copy(1)).await.unwrap();
+        Box::pin(f.store.file_appeal(by, about, &appeal("C-3"))).await.unwrap();
+        let all = own.all(&f.store).await;
+        assert_eq!((all.len(), all[0].basis.reference.as_str()), (2, "C-3"));
+        let steps = f.store.case_rows((by.0, own.case), CaseRows::Steps, 2).await.unwrap();
         assert!(steps.len() == 1 && steps[0].contains("appeal_filed"), "{steps:?}");
         let foreign = f
             .store
