@@ -35,11 +35,13 @@ async fn what_is_not_valid_comes_to_nothing_in_the_handshake() {
     for (what, pair) in bad {
         // Bound, so that nothing but the handshake stands before it; and beside a good key.
         place.bind(place.key.0, &pair).await;
-        let asked = place.client(Some(&pair)).get(place.url("/healthz"));
-        let asked = asked.bearer_auth(place.key.1.expose()).send().await;
-        assert!(asked.is_err(), "a certificate {what} is answered: {asked:?}");
+        for client in [place.client(Some(&pair)), place.older_client(Some(&pair))] {
+            let asked = client.get(place.url("/healthz")).bearer_auth(place.key.1.expose());
+            let asked = asked.send().await;
+            assert!(asked.is_err(), "a certificate {what} is answered: {asked:?}");
+        }
         // The client may hear of it first.
-        refused += 1;
+        refused += 2;
         until(what, async || {
             place.metric(r#"tocsin_tls_handshakes_total{outcome="refused"}"#).await >= refused
         })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use serde_json::Value;
 use tocsin::config::Config;
 use tocsin::serve::{Process, Role, deployment_key, open_store};
@@ -85,15 +85,28 @@ impl Place {
 
     /// Who trusts the server's authority, and shows this.
     pub fn client(&self, shown: Option<&Pair>) -> Client {
+        self.builder(shown).build().unwrap()
+    }
+
+    /// The same, who speaks no newer TLS than 1.2.
+    pub fn older_client(&self, shown: Option<&Pair>) -> Client {
+        let builder = self.builder(shown).max_tls_version(reqwest::tls::Version::TLS_1_2);
+        builder.build().unwrap()
+    }
+
+    fn builder(&self, shown: Option<&Pair>) -> ClientBuilder {
         let trusted = reqwest::Certificate::from_pem(self.servers.pem().as_bytes()).unwrap();
-        let mut builder = Client::builder()
+        let builder = Client::builder()
             .tls_built_in_root_certs(false)
             .add_root_certificate(trusted);
-        if let Some(pair) = shown {
-            let pem = format!("{}{}", pair.certificate, pair.key);
-            builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).unwrap());
-        }
-        builder.timeout(PATIENCE).build().unwrap()
+        let builder = match shown {
+            None => builder,
+            Some(pair) => {
+                let pem = format!("{}{}", pair.certificate, pair.key);
+                builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).unwrap())
+            }
+        };
+        builder.timeout(PATIENCE)
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -20,6 +20,8 @@ async fn a_bound_certificate_is_its_key_and_no_other_is_anybody() {
     assert_eq!(by_certificate["team"], "north");
     assert_eq!(by_certificate, whoami(&place, &without, Some(key)).await.unwrap());
     assert_eq!(by_certificate, whoami(&place, &with, Some(key)).await.unwrap());
+    let older = place.older_client(Some(&pair));
+    assert_eq!(by_certificate, whoami(&place, &older, None).await.unwrap());
     for path in ["/v1/trending", "/v1/queue"] {
         let found = with.get(place.url(path)).send().await.unwrap();
         assert_eq!(found.status(), 200, "{path}");
