@@ -234,6 +234,11 @@ async fn act(api: &Api, coordinators: &str, alpha: &str, log: &SharedLog) -> Res
     .await?;
     api.act(alpha, &at("acknowledge"), &json!({})).await?;
     api.act(coordinators, &at("packs"), &json!({})).await?;
+    let pack = api.read(coordinators, &at("packs/1"), &[("form", "stix")]).await?;
+    let speaker = pack["objects"][0]["name"].as_str().unwrap_or_default();
+    ensure!(speaker.starts_with("Tocsin, DRILL "), "{pack}");
+    let refused = api.get(coordinators, &at("packs/1"), &[("form", "local_file")]).await?;
+    ensure!(refused.0 == 400, "{refused:?}");
 
     // Every message of a drill says that it is of one: in its headers and in its document.
     for record in records(log, DELIVERIES)? {

@@ -4,6 +4,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
 use tocsin_exchange::write::{TlpMark, bundle_begin, bundle_end, identity, indicator_in, local_file_line};
 use tocsin_incident::{Incident, Pack, Tlp};
+use tocsin_model::DrillId;
 use tocsin_store::PackedHash;
 use tocsin_wire::document::{HashText, instant};
 
@@ -25,6 +26,8 @@ pub(crate) struct Packed<'a> {
     pub hashes: &'a [PackedHash],
     /// `all` or `coordinators`: whose hashes these are.
     pub scope: &'static str,
+    /// The drill that the incident is of, if it is of one.
+    pub drill: Option<DrillId>,
 }
 
 /// Bytes and who stands for them.
@@ -44,6 +47,9 @@ struct Manifest<'a> {
     format: &'static str,
     incident: String,
     title: &'a str,
+    /// The drill that the incident is of: none of these hashes is of anything real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<String>,
     tlp: String,
     group: Option<String>,
     pack: u32,
@@ -83,12 +89,13 @@ impl PackForm {
 }
 
 impl Packed<'_> {
-    /// The pack in a shape; the same bytes whenever it is asked for. `None`: the shape has no tombstone, and the pack was withdrawn.
+    /// The pack in a shape; the same bytes whenever it is asked for. `None`: the shape cannot say what there is to say: that the pack was withdrawn, or that
+    /// it is of a drill.
     pub(crate) fn write(&self, form: PackForm) -> Option<Vec<u8>> {
         match form {
             PackForm::Manifest => Some(self.manifest()),
             PackForm::Stix => Some(self.stix()),
-            PackForm::LocalFile if self.pack.withdrawn_at.is_some() => None,
+            PackForm::LocalFile if self.pack.withdrawn_at.is_some() || self.drill.is_some() => None,
             PackForm::LocalFile => {
                 let lines = self.hashes.iter().filter_map(|packed| local_file_line(&packed.hash));
                 Some(
@@ -110,6 +117,7 @@ impl Packed<'_> {
             format: "tocsin-hash-pack/1",
             incident: self.incident.id.to_string(),
             title: &self.incident.title,
+            drill: self.drill.map(|drill| drill.to_string()),
             tlp: format!("TLP:{}", self.incident.marking.tlp.label()),
             group: self.incident.marking.group.as_ref().map(ToString::to_string),
             pack: self.pack.number,
@@ -132,7 +140,10 @@ impl Packed<'_> {
             Tlp::Amber | Tlp::AmberStrict => TlpMark::Amber,
             Tlp::Red => TlpMark::Red,
         };
-        let speaker = identity("Tocsin", "system", self.pack.made_at);
+        let speaker = match self.drill {
+            Some(drill) => identity(&format!("Tocsin, DRILL {drill}"), "system", self.pack.made_at),
+            None => identity("Tocsin", "system", self.pack.made_at),
+        };
         let by = speaker["id"].as_str().unwrap_or_default().to_owned();
         let mut objects = vec![speaker.to_string()];
         let list = format!("{} pack {}", self.incident.id, self.pack.number);
@@ -140,6 +151,11 @@ impl Packed<'_> {
             let Some(mut object) = indicator_in(&list, &packed.hash, self.pack.made_at, (&by, tlp)) else {
                 continue;
             };
+            if let Some(drill) = self.drill {
+                let name = object["name"].as_str().unwrap_or_default();
+                object["name"] = format!("DRILL {drill}: {name}").into();
+                object["labels"] = vec!["drill"].into();
+            }
             if let Some(at) = self.pack.withdrawn_at.and_then(instant) {
                 object["modified"] = at.into();
                 object["revoked"] = true.into();
@@ -231,6 +247,7 @@ mod tests {
                 pack: &pack,
                 hashes: &hashes,
                 scope: "all",
+                drill: None,
             };
             assert_eq!(packed.write(form), packed.write(form));
             packed.write(form).map(|bytes| String::from_utf8(bytes).unwrap())
@@ -271,6 +288,7 @@ mod tests {
                 pack: &pack,
                 hashes: &hashes,
                 scope: "all",
+                drill: None,
             };
             let bundle: Value = serde_json::from_slice(&packed.write(PackForm::Stix).unwrap()).unwrap();
             let objects = bundle["objects"].as_array().unwrap().iter();
@@ -311,5 +329,31 @@ mod tests {
         let key = UnparsedPublicKey::new(&ED25519, signed.public_key);
         assert!(key.verify(b"a pack", &signed.signature).is_ok());
         assert!(key.verify(b"a pacK", &signed.signature).is_err());
+    }
+
+    #[test]
+    fn a_pack_of_a_drill_says_so_in_each_hash_or_is_not_given_out() {
+        let (incident, hashes, pack) = (incident(), hashes(), pack(None));
+        let packed = Packed {
+            incident: &incident,
+            pack: &pack,
+            hashes: &hashes,
+            scope: "all",
+            drill: Some(DrillId(0xab)),
+        };
+        let read = |form| serde_json::from_slice::<Value>(&packed.write(form).unwrap()).unwrap();
+        assert_eq!(read(PackForm::Manifest)["drill"], "000000ab");
+        let bundle = read(PackForm::Stix);
+        let objects = bundle["objects"].as_array().unwrap();
+        assert_eq!(objects[0]["name"], "Tocsin, DRILL 000000ab");
+        for indicator in &objects[1..] {
+            assert!(
+                indicator["name"].as_str().unwrap().starts_with("DRILL 000000ab: "),
+                "{indicator}"
+            );
+            assert_eq!(indicator["labels"], serde_json::json!(["drill"]));
+        }
+        assert_eq!(objects.len(), 3);
+        assert_eq!(packed.write(PackForm::LocalFile), None);
     }
 }

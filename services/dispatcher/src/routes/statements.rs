@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tocsin_casework::Team;
+use tocsin_model::DrillId;
 use tocsin_report::statement::{LeftOut, RestrictionRow, STATEMENTS_MAX, Statement, Territory, draft};
 use tocsin_runtime::Problem;
 use tocsin_store::RestrictionCursor;
@@ -109,7 +110,7 @@ pub(crate) async fn read_statements(
         let mut left_out: BTreeMap<LeftOut, u64> = BTreeMap::new();
         for row in &page.rows {
             match draft(row, &territory, unique(&dispatcher, access.team, row)) {
-                Ok(statement) => statements.push(statement),
+                Ok(statement) => statements.push(of_drill(statement, dispatcher.store.drill())),
                 Err(why) => *left_out.entry(why).or_default() += 1,
             }
         }
@@ -124,6 +125,17 @@ pub(crate) async fn read_statements(
         })
     };
     answered(&dispatcher, "read_statements", read.await)
+}
+
+/// A draft of a drill says so where it says what it rests on: it has no other place for that.
+fn of_drill(statement: Statement, drill: Option<DrillId>) -> Statement {
+    match drill {
+        Some(drill) => Statement {
+            decision_facts: format!("DRILL {drill}: nothing of this is real. {}", statement.decision_facts),
+            ..statement
+        },
+        None => statement,
+    }
 }
 
 /// The number of a draft: the same each time, and of nobody else's drafts.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tocsin_casework::Team;
 use tocsin_incident::{Command, Refusal};
+use tocsin_model::DrillId;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{IncidentPack, PackedHash};
 
@@ -130,7 +131,11 @@ pub(crate) async fn read_pack(
         // What is no number is the number of no pack.
         let pack = dispatcher.store.pack(asking, id, number.parse().unwrap_or(0)).await;
         let pack = pack.map_err(|error| problems::of_store(&error))?;
-        let bytes = written(&pack, asking.team == Some(Team::Coordinators), form);
+        let drill = dispatcher.store.drill();
+        if drill.is_some() && form == PackForm::LocalFile {
+            return Err(invalid("form: a local_file has no place to say that it is of a drill"));
+        }
+        let bytes = written(&pack, asking.team == Some(Team::Coordinators), form, drill);
         let signed = dispatcher
             .signed(bytes.ok_or_else(|| refused(Refusal::PackWithdrawn))?)
             .await?;
@@ -156,7 +161,7 @@ pub(crate) async fn read_pack(
 }
 
 /// Parties get what everyone may see: what is the coordinators' alone stays with them.
-fn written(pack: &IncidentPack, is_coordinator: bool, form: PackForm) -> Option<Vec<u8>> {
+fn written(pack: &IncidentPack, is_coordinator: bool, form: PackForm, drill: Option<DrillId>) -> Option<Vec<u8>> {
     let visible = pack.hashes.iter().filter(|packed| is_coordinator || packed.for_all);
     let hashes: Vec<PackedHash> = visible.cloned().collect();
     let packed = Packed {
@@ -164,6 +169,7 @@ fn written(pack: &IncidentPack, is_coordinator: bool, form: PackForm) -> Option<
         pack: &pack.pack,
         hashes: &hashes,
         scope: if is_coordinator { "coordinators" } else { "all" },
+        drill,
     };
     packed.write(form)
 }
