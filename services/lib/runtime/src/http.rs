@@ -74,7 +74,7 @@ pub fn operations(registry: Registry, readiness: Readiness) -> Router {
         .with_state(Operations { registry, readiness })
 }
 
-/// The token of an `Authorization: Bearer` header, when there is exactly one such header and it is text.
+/// The token of an `Authorization: Bearer` header, when there is exactly one such header and it is text; the scheme in any case (RFC 9110, section 11.1).
 pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {

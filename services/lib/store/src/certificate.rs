@@ -67,6 +67,7 @@ pub(crate) struct CertificateTokens {
 
 const PREFIX: &str = "tocsin_certificate_";
 const DIGEST_DIGITS: usize = 64;
+const KEY_DIGITS: usize = 32;
 
 impl CertificateRefusal {
     /// Its stable name.
@@ -98,24 +99,27 @@ impl CertificateTokens {
         CertificateTokens { secret: rand::random() }
     }
 
-    fn mac(&self, public_key: &PublicKeyDigest) -> Hmac<Sha256> {
+    fn mac(&self, public_key: &PublicKeyDigest, key: KeyId) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
         mac.update(&public_key.0);
+        mac.update(&key.0.to_be_bytes());
         mac
     }
 
-    fn make(&self, public_key: &PublicKeyDigest) -> CertificateToken {
-        let code = self.mac(public_key).finalize().into_bytes();
-        CertificateToken(format!("{PREFIX}{public_key}{}", hex::encode(code)))
+    fn make(&self, public_key: &PublicKeyDigest, key: KeyId) -> CertificateToken {
+        let code = self.mac(public_key, key).finalize().into_bytes();
+        CertificateToken(format!("{PREFIX}{public_key}{key}{}", hex::encode(code)))
     }
 
-    /// The public key of a token that this process made; `None` for any other text.
-    pub(crate) fn parse(&self, text: &str) -> Option<PublicKeyDigest> {
-        let (digest, code) = text.strip_prefix(PREFIX)?.split_at_checked(DIGEST_DIGITS)?;
+    /// The public key of a token that this process made, and whose it was then; `None` for any other text.
+    pub(crate) fn parse(&self, text: &str) -> Option<(PublicKeyDigest, KeyId)> {
+        let (digest, rest) = text.strip_prefix(PREFIX)?.split_at_checked(DIGEST_DIGITS)?;
+        let (key, code) = rest.split_at_checked(KEY_DIGITS)?;
         let public_key: PublicKeyDigest = digest.parse().ok()?;
+        let key: KeyId = key.parse().ok()?;
         let code = hex::decode(code).ok()?;
-        self.mac(&public_key).verify_slice(&code).ok()?;
-        Some(public_key)
+        self.mac(&public_key, key).verify_slice(&code).ok()?;
+        Some((public_key, key))
     }
 }
 
@@ -229,16 +233,13 @@ impl Store {
     }
 
     /// What [`Store::authenticate`] takes for a certificate that was proved on a connection of this process, as it takes a key that somebody shows. It is
-    /// good in this process alone.
-    pub fn certificate_token(&self, public_key: &PublicKeyDigest) -> CertificateToken {
-        self.inner.certificate_tokens.make(public_key)
+    /// good in this process alone, and as long as the certificate is of that key: what goes on by it does not change hands.
+    pub fn certificate_token(&self, public_key: &PublicKeyDigest, key: KeyId) -> CertificateToken {
+        self.inner.certificate_tokens.make(public_key, key)
     }
 
     /// As [`Store::authenticate`], of a certificate that was proved.
-    pub(crate) async fn authenticate_certificate(
-        &self,
-        public_key: PublicKeyDigest,
-    ) -> Result<Option<Principal>, StoreError> {
+    pub async fn authenticate_certificate(&self, public_key: PublicKeyDigest) -> Result<Option<Principal>, StoreError> {
         let failed = StoreError::database("check a certificate");
         let certificates = &self.inner.certificates;
         // The place it has among those that are remembered; the whole digest is compared there.
@@ -325,8 +326,9 @@ mod tests {
     fn only_the_process_that_made_a_token_takes_it() {
         let tokens = CertificateTokens::new();
         let public_key = PublicKeyDigest([7; 32]);
-        let token = tokens.make(&public_key);
-        assert_eq!(tokens.parse(token.expose()), Some(public_key));
+        let key = KeyId(3);
+        let token = tokens.make(&public_key, key);
+        assert_eq!(tokens.parse(token.expose()), Some((public_key, key)));
         assert_eq!(CertificateTokens::new().parse(token.expose()), None);
         assert!(crate::key::parse(token.expose()).is_none());
         assert!(crate::sign_in::parse(token.expose()).is_none());
@@ -334,6 +336,8 @@ mod tests {
         let text = token.expose();
         let other = text.replacen(&public_key.to_string(), &PublicKeyDigest([8; 32]).to_string(), 1);
         assert_ne!(other, text);
+        let others_key = text.replacen(&key.to_string(), &KeyId(4).to_string(), 1);
+        assert_ne!(others_key, text);
         for bad in [
             "",
             PREFIX,
@@ -341,6 +345,7 @@ mod tests {
             &format!("{text}0"),
             &text[..PREFIX.len() + DIGEST_DIGITS],
             &other,
+            &others_key,
             &format!("{PREFIX}{}", "\u{e9}".repeat(64)),
         ] {
             assert_eq!(tokens.parse(bad), None, "{bad}");

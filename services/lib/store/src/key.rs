@@ -311,8 +311,9 @@ impl Store {
         if let Some((session, digest)) = sign_in::parse(text) {
             return self.authenticate_session(session, digest, Asked::BySomebody).await;
         }
-        if let Some(public_key) = self.inner.certificate_tokens.parse(text) {
-            return self.authenticate_certificate(public_key).await;
+        if let Some((public_key, key)) = self.inner.certificate_tokens.parse(text) {
+            let principal = self.authenticate_certificate(public_key).await?;
+            return Ok(principal.filter(|principal| principal.key_id == key));
         }
         let Some((id, digest)) = parse(text) else {
             return Ok(None);

@@ -180,6 +180,7 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         self.inner.keys.clear();
         self.inner.sessions.clear();
+        self.inner.certificates.clear();
         Ok(())
     }
 }

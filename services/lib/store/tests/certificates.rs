@@ -28,9 +28,12 @@ async fn machine(store: &Store, subject: KeySubject) -> KeyId {
 
 /// As whom a process takes whoever proves a certificate to it.
 async fn whose(store: &Store, number: u8) -> Option<KeyId> {
-    let token = store.certificate_token(&certificate(number).public_key);
+    let public_key = certificate(number).public_key;
+    let key = store.authenticate_certificate(public_key).await.unwrap()?.key_id;
+    let token = store.certificate_token(&public_key, key);
     let principal = store.authenticate(token.expose()).await.unwrap();
-    principal.map(|principal| principal.key_id)
+    assert_eq!(principal.map(|principal| principal.key_id), Some(key));
+    Some(key)
 }
 
 #[track_caller]
@@ -50,7 +53,7 @@ async fn a_certificate_speaks_as_its_key_until_it_is_taken_away() {
         store.bind_certificate(key, &certificate(1)).await.unwrap();
         store.bind_certificate(key, &certificate(2)).await.unwrap();
         for number in [1, 2] {
-            let token = store.certificate_token(&certificate(number).public_key);
+            let token = store.certificate_token(&certificate(number).public_key, key);
             let principal = store.authenticate(token.expose()).await.unwrap().unwrap();
             assert_eq!(principal.key_id, key);
             assert_eq!(principal.subject, Subject::Party(party.id, n("alpha")));
@@ -64,7 +67,7 @@ async fn a_certificate_speaks_as_its_key_until_it_is_taken_away() {
         }
         // Another process takes no token of this one, and knows the certificate all the same.
         let other = f.another().await;
-        let token = store.certificate_token(&certificate(1).public_key);
+        let token = store.certificate_token(&certificate(1).public_key, key);
         assert_eq!(other.authenticate(token.expose()).await.unwrap(), None);
         assert_eq!(whose(&other, 1).await, Some(key));
 
@@ -72,6 +75,17 @@ async fn a_certificate_speaks_as_its_key_until_it_is_taken_away() {
         assert!(!store.unbind_certificate(key, &certificate(1).public_key).await.unwrap());
         assert_eq!(whose(store, 1).await, None);
         assert_eq!(whose(store, 2).await, Some(key));
+        // What goes on by a certificate does not go on as another key that it is bound to later.
+        let (_, others, _) = f.party("omega").await;
+        store.bind_certificate(others, &certificate(1)).await.unwrap();
+        assert_eq!(store.authenticate(token.expose()).await.unwrap(), None);
+        assert_eq!(whose(store, 1).await, Some(others));
+        assert!(
+            store
+                .unbind_certificate(others, &certificate(1).public_key)
+                .await
+                .unwrap()
+        );
         ends_elsewhere(&other, 1).await;
         other.close().await;
     })

@@ -1,9 +1,9 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tocsin_model::KeyId;
 use tocsin_model::Scope;
+use tocsin_runtime::http::bearer_token;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{Principal, Role, StoreError};
 
@@ -67,10 +67,7 @@ pub(super) async fn principal(state: &QueryState, headers: &HeaderMap) -> Result
 }
 
 fn token(headers: &HeaderMap) -> Result<&str, Problem> {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    value
-        .and_then(bearer)
-        .ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))
+    bearer_token(headers).ok_or_else(|| Problem::new(problem::UNAUTHENTICATED))
 }
 
 async fn authenticate(state: &QueryState, token: &str) -> Result<Principal, Problem> {
@@ -91,10 +88,4 @@ fn may_read(principal: Result<Option<Principal>, StoreError>) -> Result<Principa
         true => Ok(principal),
         false => Err(Problem::new(problem::FORBIDDEN)),
     }
-}
-
-/// The token of `Bearer TOKEN`; the scheme in any case (RFC 9110, section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

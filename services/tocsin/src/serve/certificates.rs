@@ -16,8 +16,8 @@ use tocsin_store::{Store, StoreError};
 
 /// After how many seconds to try again when the store does not answer.
 const RETRY_AFTER_S: u32 = 5;
-/// What browsers say of the page that made them ask, and no machine does.
-const OF_PAGES: [&str; 2] = ["sec-fetch-site", "origin"];
+/// What browsers say of the page that made them ask, or of a session, and no machine does.
+const OF_PAGES: [&str; 3] = ["sec-fetch-site", "origin", "cookie"];
 
 /// Who is asked whose a certificate is.
 #[derive(Clone)]
@@ -56,10 +56,11 @@ impl Certificates {
         if !shows_key && OF_PAGES.iter().any(|name| headers.contains_key(*name)) {
             return Ok(None);
         }
-        let token = self.store.certificate_token(&certificate.public_key);
-        let bound_to = self.store.authenticate(token.expose()).await.map_err(unavailable)?;
+        let bound_to = self.store.authenticate_certificate(certificate.public_key);
+        let bound_to = bound_to.await.map_err(unavailable)?;
         let bound_to = bound_to.ok_or_else(|| self.refuse(CERTIFICATE_UNBOUND))?;
         if !shows_key {
+            let token = self.store.certificate_token(&certificate.public_key, bound_to.key_id);
             let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
             let mut bearer = bearer.map_err(|error| Problem::internal(&error))?;
             bearer.set_sensitive(true);

@@ -1,6 +1,7 @@
 //! Goal: a bound certificate speaks as its key, on the routes of every role, and nothing else speaks as anybody.
 
 use reqwest::Method;
+use tocsin_model::KeyId;
 use tocsin_runtime::tls::ClientCertificate;
 use tocsin_store::{KeySubject, Roles};
 
@@ -88,7 +89,7 @@ async fn a_bound_certificate_is_its_key_and_no_other_is_anybody() {
     let public_key = ClientCertificate::from_pem(pair.certificate.as_bytes())
         .unwrap()
         .public_key;
-    let token = place.store.certificate_token(&public_key);
+    let token = place.store.certificate_token(&public_key, KeyId(1));
     assert_eq!(
         whoami(&place, &without, Some(token.expose())).await,
         refusal("unauthenticated")

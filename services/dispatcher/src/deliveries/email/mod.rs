@@ -24,7 +24,7 @@ pub(super) use letter::Letter;
 use smtp::{Handing, STEP_TIMEOUT, SmtpError, Step, hand_over};
 
 /// How long all steps of one message take together, with the wait for a place.
-pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(25);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(29);
 /// How many messages are being handed to the relay at a time.
 const MESSAGES_AT_ONCE: usize = 16;
 

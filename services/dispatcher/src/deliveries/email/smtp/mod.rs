@@ -16,6 +16,8 @@ use super::config::MailTls;
 
 /// How long a step may take, from what is sent to the last byte of the answer.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(8);
+/// So many times as long it may take to answer to the message itself.
+const MESSAGE_PATIENCE: u32 = 3;
 /// The longest line of an answer, in bytes: four times what RFC 5321, section 4.5.3.1.5 allows.
 const LINE_BYTES_MAX: usize = 2_048;
 /// The most lines of an answer.
@@ -101,10 +103,12 @@ impl SmtpError {
     /// Whether it would be the same another time: this message, from this sender to this address, is not wanted. What is wrong between the relay and
     /// this deployment is not meant for good.
     pub(crate) fn is_final(self) -> bool {
-        matches!(
-            self,
-            SmtpError::Refused(Step::Mail | Step::Rcpt | Step::Data | Step::Message, 500..=599)
-        )
+        match self {
+            // Of the relay and us, not of the message: how we speak, and whether we signed in. And too many recipients (RFC 5321, section 4.5.3.1.10).
+            SmtpError::Refused(_, 500..=504 | 530 | 534 | 535 | 538) | SmtpError::Refused(Step::Rcpt, 552) => false,
+            SmtpError::Refused(Step::Mail | Step::Rcpt | Step::Data | Step::Message, 500..=599) => true,
+            _ => false,
+        }
     }
 }
 
@@ -223,7 +227,9 @@ impl Session {
     }
 
     async fn answer(&mut self, step: Step, wanted: u16) -> Result<Reply, SmtpError> {
-        let reply = tokio::time::timeout(self.step_timeout, self.read(step)).await;
+        // Behind a message the relay may look at all of it (RFC 5321, section 4.5.3.2.6): whoever gave up then would send it again.
+        let patience = if step == Step::Message { MESSAGE_PATIENCE } else { 1 };
+        let reply = tokio::time::timeout(self.step_timeout * patience, self.read(step)).await;
         let reply = reply.unwrap_or(Err(SmtpError::Timeout(step)))?;
         match reply.code {
             code if code == wanted => Ok(reply),

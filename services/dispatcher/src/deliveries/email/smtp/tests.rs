@@ -138,7 +138,15 @@ async fn every_refusal_has_its_step_and_its_code() {
     let refused = ["220 hi\r\n", OFFERS, "535 who\r\n"];
     let (handed, _) = hand(&refused, |handing| handing.credentials = Some(("me", "pw"))).await;
     assert_eq!(handed.unwrap_err().to_string(), "smtp_auth_535");
-    assert!(!SmtpError::Refused(Step::Auth, 535).is_final());
+    for (step, code) in [
+        (Step::Auth, 535),
+        (Step::Mail, 530),
+        (Step::Mail, 503),
+        (Step::Rcpt, 552),
+    ] {
+        assert!(!SmtpError::Refused(step, code).is_final(), "{code}");
+    }
+    assert!(SmtpError::Refused(Step::Message, 552).is_final());
 }
 
 #[tokio::test]
