@@ -120,7 +120,7 @@ async fn preserve(running: &Running, case: &str, key_text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_party_gets_what_was_sealed_of_its_own_and_nobody_gets_anything_of_anothers() {
+async fn a_party_gets_what_was_sealed_of_its_own_and_nobody_gets_what_is_of_others() {
     let bench = Bench::new().await;
     let running = bench.start_with(config(&bench)).await;
     let case = family(&bench, &running).await;

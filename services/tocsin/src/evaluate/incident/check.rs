@@ -104,6 +104,6 @@ mod tests {
         check.reach("reach", Some((100.0, 104.0)), 107.0);
         check.reach("reach", Some((60.0, 60.0)), 61.0);
         assert_eq!((check.compared, check.too_wide, check.width_max), (14, 1, 3.0));
-        assert_eq!(check.mismatches.len(), 8, "{:?}", check.mismatches);
+        assert_eq!(check.mismatches.len(), 7, "{:?}", check.mismatches);
     }
 }
