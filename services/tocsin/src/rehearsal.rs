@@ -10,6 +10,7 @@ use tocsin_intake::TimeSource;
 use tocsin_log::{Append, Appender, AppenderOptions, Durability, Header, TopicPartition, read_through};
 use tocsin_model::Name;
 use tocsin_runtime::Shutdown;
+use tocsin_runtime::tls::TlsConfig;
 use tocsin_store::{KeySubject, Role as KeyRole, Roles};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
@@ -65,6 +66,7 @@ impl Rehearsal {
     /// Something of it cannot start.
     pub async fn start(mut config: Config, platforms: &[&str]) -> Result<Rehearsal> {
         config.http.listen = "127.0.0.1:0".to_owned();
+        config.http.tls = TlsConfig::default();
         config.intake.time_source = TimeSource::Supplied;
         let (key, _) = deployment_key(&config)?;
         let mut process = Process::start(config, key, &Role::ALL, Shutdown::new()).await?;

@@ -133,7 +133,8 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
 
     drill::delete(&config, &home).await?;
     let left = tokio::task::block_in_place(|| log.topics())?;
-    assert!(left.iter().all(|topic| !topic.name.starts_with("drill.")), "{left:?}");
+    let of_drill = format!("drill.{}.", home.id);
+    assert!(left.iter().all(|topic| !topic.name.starts_with(&of_drill)), "{left:?}");
     assert_eq!(drill::score(&config, &home).await?, card);
     let gone = drill::config_of(&config, &home, "127.0.0.1:0").store_url();
     let opened = Store::open_drill(&gone, home.id, "up".parse()?).await;

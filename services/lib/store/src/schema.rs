@@ -42,7 +42,7 @@ impl Database {
         Ok(made)
     }
 
-    /// Removes a schema with all its tables, if its mark is that of `drill`; `false`: it is another's. What is not there counts as removed.
+    /// Removes a schema with all its tables, if its mark is that of `drill` or nothing is in it; `false`: it is another's. What is not there counts as removed.
     pub(crate) async fn remove_schema(url: &str, schema: &str, drill: &str) -> Result<bool, StoreError> {
         let failed = StoreError::database("remove a schema");
         let mut connection = postgres_options(url)?.connect().await.map_err(&failed)?;
@@ -50,9 +50,16 @@ impl Database {
         let stands = stands.fetch_optional(&mut connection).await.map_err(&failed)?.is_some();
         let mut is_own = true;
         if stands {
-            let mark = format!("SELECT 1 FROM {schema}.drill_mark WHERE drill_id = $1");
-            let mark = sqlx::query(&mark).bind(drill).fetch_optional(&mut connection).await;
-            is_own = mark.map_err(&failed)?.is_some();
+            let things =
+                "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 LIMIT 1";
+            let things = sqlx::query(things).bind(schema).fetch_optional(&mut connection).await;
+            // Whoever made it came no further.
+            let is_empty = things.map_err(&failed)?.is_none();
+            if !is_empty {
+                let mark = format!("SELECT 1 FROM {schema}.drill_mark WHERE drill_id = $1");
+                let mark = sqlx::query(&mark).bind(drill).fetch_optional(&mut connection).await;
+                is_own = mark.map_err(&failed)?.is_some();
+            }
             if is_own {
                 let remove = format!("DROP SCHEMA {schema} CASCADE");
                 sqlx::query(&remove).execute(&mut connection).await.map_err(&failed)?;

@@ -88,15 +88,20 @@ impl DrillCommand {
             DrillCommand::Stop { drill, delete, form } => {
                 let home = drill::find(config, *drill)?;
                 let card = if home.is_deleted() {
-                    drill::score(config, &home).await?
+                    drill::score(config, &home).await
                 } else {
-                    drill::stop(config, &home).await?
+                    drill::stop(config, &home).await
                 };
-                form.show(&card)?;
-                if *delete {
-                    drill::delete(config, &home).await?;
-                    eprintln!("DRILL {}: its namespace is removed.", home.id);
+                if !*delete {
+                    return form.show(&card?);
                 }
+                // One that never came so far, or of which half is deleted, cannot be scored, and goes all the same.
+                match card {
+                    Ok(card) => form.show(&card)?,
+                    Err(error) => eprintln!("DRILL {}: it is not scored: {error:#}", home.id),
+                }
+                drill::delete(config, &home).await?;
+                eprintln!("DRILL {}: its namespace is removed.", home.id);
                 Ok(())
             }
             DrillCommand::Score { drill, form } => {

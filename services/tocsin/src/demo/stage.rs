@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tocsin_loadtest::scenario::DemoPlan;
 use tocsin_model::{Name, Timestamp};
 use tocsin_runtime::Shutdown;
+use tocsin_runtime::tls::TlsConfig;
 use tocsin_store::{KeySubject, Role as KeyRole, Roles};
 
 use super::reader::Reader;
@@ -45,6 +46,7 @@ impl Stage {
             .context("make a temporary directory")?;
         config.log.data_dir = directory.path().join("data");
         config.http.listen = "127.0.0.1:0".to_owned();
+        config.http.tls = TlsConfig::default();
         // Ids, and with them which variant names the family, are the same whenever the same crisis is played. There is nothing to hide.
         config.keys.deployment_key = hex::encode(Sha256::digest(format!("demo {seed}")));
 

@@ -110,7 +110,7 @@ impl Drill {
     /// Makes the namespace, copies into it who takes part, and starts all roles in this process.
     ///
     /// # Errors
-    /// Another drill is at work, nobody registered, or something of it cannot start. What was made until then is removed again.
+    /// Another drill is at work, or something of it cannot start. What was made until then is removed again, or the error says which drill it is of.
     pub async fn start(real: &Config, options: &DrillOptions) -> Result<Drill> {
         anyhow::ensure!(real.drill.is_none(), "a drill has no drills");
         anyhow::ensure!(
@@ -122,11 +122,15 @@ impl Drill {
         let held = home::hold(real)?;
         let home = Home::make(real, DrillId(rand::random()))?;
         let started = Box::pin(Drill::start_at(real, options, &home, held)).await;
-        if started.is_err() {
-            remove_namespace(real, home.id).await.ok();
-            home.remove_all().ok();
+        let Err(error) = started else { return started };
+        // What cannot be removed now is found again by its directory.
+        match remove_namespace(real, home.id).await {
+            Ok(()) => home.remove_all().map(|()| Err(error))?,
+            Err(left) => Err(error.context(format!(
+                "what was made of it is left ({left:#}): tocsin drill stop {} --delete removes it",
+                home.id
+            ))),
         }
-        started
     }
 
     async fn start_at(real: &Config, options: &DrillOptions, home: &Home, held: Held) -> Result<Drill> {
@@ -146,7 +150,10 @@ impl Drill {
         let cast = cast?;
 
         let (key, _) = deployment_key(&config)?;
-        let mut process = Box::pin(Process::start(config.clone(), key, &Role::ALL, Shutdown::new())).await?;
+        let shutdown = Shutdown::new();
+        let started = Box::pin(Process::start(config.clone(), key, &Role::ALL, shutdown.clone())).await;
+        // Roles that run already when a later one does not start end too.
+        let mut process = started.inspect_err(|_| shutdown.request())?;
         let begun = async {
             let address = process.listen().await?;
             let url = format!("http://{address}");
@@ -357,7 +364,8 @@ pub fn config_of(real: &Config, home: &Home, listen: &str) -> Config {
     let mut config = real.clone();
     config.drill = Some(home.id);
     config.log.data_dir = home.data();
-    config.log.instance = format!("drill-{}", home.id);
+    // It stands in the names of groups, which begin with what the namespace begins with.
+    config.log.instance = format!("drill.{}", home.id);
     if !real.store.url.starts_with("postgres") {
         config.store.url = String::new();
     }
@@ -368,8 +376,13 @@ pub fn config_of(real: &Config, home: &Home, listen: &str) -> Config {
     config.intake.osprey_mappings.clear();
     config.intake.time_source = tocsin_intake::TimeSource::Log;
     config.dispatcher.follow.clear();
-    // The provider knows the real address alone: in a drill people have keys, and one-time links.
+    // The provider knows the real address alone: in a drill people have keys.
     config.dispatcher.sign_in = tocsin_dispatcher::SignInConfig::default();
+    config.dispatcher.mail = tocsin_dispatcher::MailConfig::default();
+    // In the real one copies would be taken for what came back from a backup, and removed.
+    config.dispatcher.sealed_store = home.data().join("sealed").display().to_string();
+    // The certificates are of the real address, and of real machines.
+    config.http.tls = tocsin_runtime::tls::TlsConfig::default();
     config.detector.cache_directory = PathBuf::new();
     config
 }

@@ -170,7 +170,7 @@ impl Process {
                 Ok(())
             }),
         }
-        tracing::info!(%address, tls = self.config.http.tls.is_on(), "listening");
+        tracing::info!(tls = self.config.http.tls.is_on(), %address, "listening");
         Ok(address)
     }
 

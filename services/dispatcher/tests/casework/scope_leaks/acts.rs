@@ -173,6 +173,10 @@ impl Replay {
         self.hide(side, "notices", &filed["id"]);
         self.hide(side, "cases", &filed["case"]);
         if let Some(id) = filed["id"].as_str().filter(|_| order == 0) {
+            if side == Side::Beta {
+                // In one tick or in two: what is told between is chance.
+                self.follow().await;
+            }
             let suspend = json!({"ground": "insufficient_information", "note": "the address is cut off"});
             let path = format!("/v1/notices/{id}/suspend");
             self.say(number, (side, 1), (Method::POST, &path), suspend).await;

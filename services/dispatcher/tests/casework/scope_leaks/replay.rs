@@ -275,8 +275,8 @@ impl Replay {
         for state in STATES {
             for case in self.cases(Side::Beta, state).await {
                 let id = case["id"].as_str().unwrap().to_owned();
-                let held_until = case["held_until"].clone();
-                standing.insert(id, (case["state"].clone(), case["fencing"].clone(), held_until));
+                let of = ["state", "fencing", "held_until", "notice_due_at"].map(|field| case[field].clone());
+                standing.insert(id, of.into());
             }
         }
         self.stream.until(&standing).await;

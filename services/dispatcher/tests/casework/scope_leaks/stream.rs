@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use crate::bench::Running;
 use crate::sse::Reading;
 
+/// State, last lease, hold and due notice of a case, as they were told last.
+pub type Standing = (Value, Value, Value, Value);
+
 /// What the reader's stream told.
 pub struct Stream {
     reading: Reading,
     pub began: String,
     pub frames: Vec<Value>,
-    /// State, last lease and hold of each case, as they were told last.
-    told: BTreeMap<String, (Value, Value, Value)>,
+    told: BTreeMap<String, Standing>,
 }
 
 impl Stream {
@@ -35,8 +37,8 @@ impl Stream {
         self.told.len()
     }
 
-    /// Reads until each case was told as it stands: its state, its last lease, and until when it is put aside.
-    pub async fn until(&mut self, standing: &BTreeMap<String, (Value, Value, Value)>) {
+    /// Reads until each case was told as it stands: its state, its last lease, until when it is put aside, and when a notice is due.
+    pub async fn until(&mut self, standing: &BTreeMap<String, Standing>) {
         while self.told != *standing {
             let frame = self.reading.next().await.unwrap();
             if frame.name != "case" {
@@ -47,6 +49,7 @@ impl Stream {
                 frame.data["state"].clone(),
                 frame.data["fencing"].clone(),
                 frame.data["held_until"].clone(),
+                frame.data["notice_due_at"].clone(),
             );
             self.told.insert(case, is);
             if frame.data["change"] != "moved" {

@@ -94,7 +94,7 @@ fn nothing_crosses(whole: SharedLog, unique: &str) {
 
     Log::delete_topics(&inside, &[&topic]).unwrap();
     assert_eq!(names(&*whole, unique), std::slice::from_ref(&topic));
-    assert_eq!(texts(&*whole).len(), 3);
+    assert!(whole.bounds(&to).unwrap().1 >= 3, "its records stay");
     whole.delete_topics(&[&topic]).unwrap();
 }
 
