@@ -114,12 +114,6 @@ impl Moderators {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            if status == StatusCode::SERVICE_UNAVAILABLE {
-                // It says to try again, as where the other dispatcher was ended and all its work comes at once.
-                self.note(|worked| worked.unanswered += 1);
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
             if status != StatusCode::OK {
                 bail!("a claim was answered by {status}: {answer}");
             }
@@ -190,7 +184,6 @@ impl Moderators {
             match self.post(random, &format!("/v1/cases/{id}/decision"), &body).await {
                 Ok((StatusCode::OK, _)) => return Ok(true),
                 Ok((StatusCode::CONFLICT, _)) => return Ok(false),
-                Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => tokio::time::sleep(PAUSE).await,
                 Ok((status, answer)) => bail!("a decision was answered by {status}: {answer}"),
                 Err(_) => {
                     self.note(|worked| worked.unanswered += 1);
