@@ -27,6 +27,18 @@ pub struct Choice {
     pub urgent_within: Milliseconds,
 }
 
+/// So often a claim begins anew because the case that it waited for was another's.
+const TRIES_MAX: usize = 16;
+
+/// What there is for a claimer.
+enum Found {
+    /// A case that is locked now.
+    Free(Row),
+    /// Only cases that other transactions hold, this one first.
+    Held(CaseId),
+    Nothing,
+}
+
 #[derive(Clone, Copy)]
 enum Order {
     Due,
@@ -51,53 +63,61 @@ impl Store {
             true => Some(self.count_claim_apart(team).await?),
             false => None,
         };
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        crate::key::check_not_revoked(&mut transaction, who).await?;
-        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
-        if counts && claims.is_none() {
-            claims = Some(count_claim(&mut transaction, team).await?);
-        }
-        let longest = claims.is_some_and(|claims| claims % u64::from(choice.longest_every) == 0);
-        let wanted = Wanted {
-            team,
-            who,
-            now,
-            filter: &choice.filter,
-            urgent: now + choice.urgent_within,
-        };
-        let mut row = None;
-        if wanted.is_any_due(&mut transaction).await? {
-            row = wanted.first(&mut transaction, Order::Due).await?;
-        }
-        if row.is_none() && longest {
-            row = wanted.first(&mut transaction, Order::Waiting).await?;
-        } else if row.is_none() {
-            row = wanted.candidate(&mut transaction, &choice.candidates).await?;
-            if row.is_none() {
-                row = wanted.first(&mut transaction, Order::Priority).await?;
+        for _ in 0..TRIES_MAX {
+            let mut transaction = self.database().begin().await.map_err(&failed)?;
+            crate::key::check_not_revoked(&mut transaction, who).await?;
+            let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+            if counts && claims.is_none() {
+                claims = Some(count_claim(&mut transaction, team).await?);
             }
+            let longest = claims.is_some_and(|claims| claims % u64::from(choice.longest_every) == 0);
+            let wanted = Wanted {
+                team,
+                who,
+                now,
+                filter: &choice.filter,
+                urgent: now + choice.urgent_within,
+            };
+            let row = match wanted.best(&mut transaction, longest, &choice.candidates).await? {
+                Found::Free(row) => row,
+                Found::Nothing => return Ok(None),
+                Found::Held(case) => {
+                    // Whoever waits holds no case meanwhile: of two that wait for each other's the database would end one.
+                    transaction.rollback().await.map_err(&failed)?;
+                    self.wait_for(case).await?;
+                    continue;
+                }
+            };
+            let mut claimed: Case = case(&row)?;
+            let by = By {
+                who,
+                fencing: claimed.fencing,
+                version: None,
+            };
+            let event = match claimed.apply(by, &Command::Claim { length }, now) {
+                Ok(event) => event,
+                Err(refusal) => return refuse(transaction, refusal).await,
+            };
+            update(&mut transaction, &claimed, now).await.map_err(&failed)?;
+            write_history(&mut transaction, (&claimed, who), &event, now).await?;
+            transaction.commit().await.map_err(&failed)?;
+            return Ok(Some(Commanded {
+                case: claimed,
+                event,
+                now,
+            }));
         }
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let mut claimed: Case = case(&row)?;
-        let by = By {
-            who,
-            fencing: claimed.fencing,
-            version: None,
-        };
-        let event = match claimed.apply(by, &Command::Claim { length }, now) {
-            Ok(event) => event,
-            Err(refusal) => return refuse(transaction, refusal).await,
-        };
-        update(&mut transaction, &claimed, now).await.map_err(&failed)?;
-        write_history(&mut transaction, (&claimed, who), &event, now).await?;
-        transaction.commit().await.map_err(&failed)?;
-        Ok(Some(Commanded {
-            case: claimed,
-            event,
-            now,
-        }))
+        Ok(None)
+    }
+
+    /// Until no other transaction holds a case.
+    async fn wait_for(&self, case: CaseId) -> Result<(), StoreError> {
+        let failed = StoreError::database("wait for a case");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let clause = "WHERE c.case_id = $1";
+        let held = locked(&mut transaction, clause, &[case.to_string().into()], Locked::Cases).await;
+        held.map_err(&failed)?;
+        transaction.rollback().await.map_err(&failed)
     }
 
     /// Lets PostgreSQL count anew what the tables of cases hold, by which it plans how a claim is found. It does so by itself within minutes of a change,
@@ -168,8 +188,32 @@ impl Wanted<'_> {
         Ok(!rows.is_empty())
     }
 
-    /// The first by an order, locked.
-    async fn first(&self, transaction: &mut Transaction, order: Order) -> Result<Option<Row>, StoreError> {
+    /// The best that is to be had, locked.
+    async fn best(
+        &self,
+        transaction: &mut Transaction,
+        longest: bool,
+        candidates: &[CaseId],
+    ) -> Result<Found, StoreError> {
+        if self.is_any_due(transaction).await? {
+            match self.first(transaction, Order::Due).await? {
+                Found::Nothing => {}
+                found => return Ok(found),
+            }
+        }
+        if longest {
+            return self.first(transaction, Order::Waiting).await;
+        }
+        match self.candidate(transaction, candidates).await? {
+            Some(row) => Ok(Found::Free(row)),
+            None => self.first(transaction, Order::Priority).await,
+        }
+    }
+
+    /// The first by an order. Cases that another transaction holds are passed over, so claimers do not queue behind each other. If only such are left they are
+    /// to be waited for: an alert that is being applied must not make the queue look empty.
+    async fn first(&self, transaction: &mut Transaction, order: Order) -> Result<Found, StoreError> {
+        let failed = StoreError::database("find the best case");
         let (mut condition, mut values) = self.condition();
         let order = match order {
             Order::Due => {
@@ -180,18 +224,23 @@ impl Wanted<'_> {
             Order::Priority => "c.priority DESC",
             Order::Waiting => "c.waiting_since",
         };
-        // Cases that another transaction holds are passed over, so claimers do not queue behind each other. If only such are left they are
-        // waited for: an alert that is being applied must not make the queue look empty.
-        for how in [Locked::CasesNobodyHolds, Locked::Cases] {
-            let clause = format!("WHERE {condition} ORDER BY {order}, c.case_id LIMIT 1");
-            let mut rows = locked(transaction, &clause, &values, how)
-                .await
-                .map_err(StoreError::database("find the best case"))?;
-            if let Some(row) = rows.pop() {
-                return Ok(Some(row));
-            }
+        let clause = format!("WHERE {condition} ORDER BY {order}, c.case_id LIMIT 1");
+        let mut rows = locked(transaction, &clause, &values, Locked::CasesNobodyHolds)
+            .await
+            .map_err(&failed)?;
+        if let Some(row) = rows.pop() {
+            return Ok(Found::Free(row));
         }
-        Ok(None)
+        let held = format!("SELECT c.case_id FROM cases c {clause}");
+        let rows = transaction.fetch(&held, &values).await.map_err(&failed)?;
+        match rows.first() {
+            Some(row) => {
+                let id = row.text("case_id").map_err(&failed)?;
+                let id = id.parse().map_err(|_| StoreError::Malformed { field: "case_id" })?;
+                Ok(Found::Held(id))
+            }
+            None => Ok(Found::Nothing),
+        }
     }
 
     /// The first of these that is to be had, locked. One by one: whoever locked all of them would hide them from the others.

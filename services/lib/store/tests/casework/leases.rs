@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tocsin_casework::{CaseId, CaseState, RATIONALE_BYTES_MAX, Refusal, Team};
 use tocsin_model::{ContentId, Decision, FamilyId, KeyId, Milliseconds, Scope, Timestamp, Verdict};
-use tocsin_store::{Clock, Store};
+use tocsin_store::{Choice, Clock, Store};
 
 use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, on_both};
 use crate::{ANNA, BEN, queue, refusal};
@@ -34,6 +34,38 @@ async fn two_claimers_never_get_one_case() {
         assert_eq!(claimed.len(), CASES);
         assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), CASES);
         assert_eq!(queue(&f.store, COORDINATORS, CaseState::Claimed).await.len(), CASES);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claimers_in_two_orders_who_wait_for_each_others_cases_all_go_on() {
+    on_both(async |f| {
+        // Fewer cases than claimers, and what has waited longest has the least priority.
+        f.coordinators_cases(4).await;
+        let other = f.another().await;
+        let tasks: Vec<_> = (0..12u128)
+            .map(|who| {
+                let store = if who % 2 == 0 { f.store.clone() } else { other.clone() };
+                tokio::spawn(async move {
+                    let choice = Choice {
+                        longest_every: 2,
+                        ..Choice::default()
+                    };
+                    for _ in 0..60 {
+                        let claimed = store.claim_best(COORDINATORS, (KeyId(who), LEASE), &choice).await;
+                        if let Some(claimed) = claimed.unwrap() {
+                            let (id, fencing) = (claimed.case.id, claimed.case.fencing);
+                            let given_back = store.release(COORDINATORS, id, (KeyId(who), fencing)).await;
+                            given_back.unwrap();
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
     })
     .await;
 }
