@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tocsin_evidence::{
-    Digest, FileEntry, Manifest, PreservationId, PublicKey, SIGNATURE_LINE_BYTES, Signer, digest, signature_line,
+    Digest, FileEntry, Manifest, PreservationId, PublicKey, SIGNATURE_LINE_BYTES, Signer, digest, read_signature_line,
+    signature_line,
 };
 
 /// How much is read at a time.
@@ -121,7 +122,7 @@ impl SealedStore {
         }
         let spelled = read(&directory.join(Manifest::FILE), Manifest::BYTES_MAX)?;
         let signature = read(&directory.join(Manifest::SIGNATURE_FILE), SIGNATURE_LINE_BYTES as u64)?;
-        let is_signed = hex_signature(&signature).is_some_and(|signature| key.is_signed(&spelled, &signature));
+        let is_signed = read_signature_line(&signature).is_some_and(|signature| key.is_signed(&spelled, &signature));
         let manifest = Manifest::from_bytes(&spelled).filter(|manifest| is_signed && manifest.preservation == id);
         let manifest = manifest.ok_or_else(|| Damage::Changed(Manifest::FILE.to_owned()))?;
         Ok(Some(Copy {
@@ -275,12 +276,6 @@ fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn hex_signature(line: &[u8]) -> Option<[u8; 64]> {
-    let mut signature = [0; 64];
-    hex::decode_to_slice(line.strip_suffix(b"\n")?, &mut signature).ok()?;
-    (signature_line(&signature) == line).then_some(signature)
 }
 
 /// Names that were made or removed are on the disk.

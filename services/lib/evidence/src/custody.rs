@@ -98,11 +98,6 @@ impl CustodyEntry {
             .finalize()
             .into()
     }
-
-    /// When, by the store's clock.
-    pub fn at(&self) -> Timestamp {
-        Timestamp(self.at_ms)
-    }
 }
 
 impl SignedEntry {

@@ -29,6 +29,6 @@ pub use preservation::{
     EXPORTS_MAX, EXTENSIONS_MAX, Origin, Preservation, PreservationCommand, PreservationEnd, PreservationEvent,
     PreservationRefusal, PreservationState, RUNNING_PER_CASE_MAX, RUNNING_PER_TEAM_MAX, SealedCopy,
 };
-pub use signing::{Digest, PublicKey, SIGNATURE_LINE_BYTES, Signer, digest, signature_line};
+pub use signing::{Digest, PublicKey, SIGNATURE_LINE_BYTES, Signer, digest, read_signature_line, signature_line};
 pub use term::{EXTENDED_MONTHS_MAX, PRESERVED_MONTHS, months_after};
 pub use verifier::{ArchiveFault, Verified, Verifier};

@@ -63,7 +63,7 @@ pub fn signature_line(signature: &[u8; 64]) -> Vec<u8> {
 }
 
 /// What [`signature_line`] wrote, and nothing else.
-pub(crate) fn read_signature_line(line: &[u8]) -> Option<[u8; 64]> {
+pub fn read_signature_line(line: &[u8]) -> Option<[u8; 64]> {
     let mut signature = [0; 64];
     hex::decode_to_slice(line.strip_suffix(b"\n")?, &mut signature).ok()?;
     (signature_line(&signature) == line).then_some(signature)

@@ -34,7 +34,7 @@ pub enum ArchiveFault {
     /// Something comes after its end.
     #[error("something comes after the end of the archive")]
     Behind,
-    /// A signature does not preservation.
+    /// A signature does not hold.
     #[error("the signature in {0} does not hold")]
     Signature(&'static str),
     /// A file is not what it says it is.
@@ -43,7 +43,7 @@ pub enum ArchiveFault {
     /// A file is not the one that the manifest names.
     #[error("{0} is not the file that the manifest names")]
     File(String),
-    /// The chain of custody does not preservation.
+    /// The chain of custody does not hold.
     #[error(transparent)]
     Custody(#[from] CustodyFault),
     /// The parts are of different exports or copies.

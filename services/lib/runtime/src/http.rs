@@ -17,7 +17,7 @@ use crate::tls::TlsConfig;
 use crate::{Readiness, Refusal};
 
 pub use crate::retry_after::retry_after;
-pub use crate::server::{serve, serve_tls, serve_tls_whole, serve_whole, whole};
+pub use crate::server::{serve, serve_tls, serve_whole, whole};
 
 /// Where to listen. Section `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,13 @@ pub struct ReadinessAnswer {
 struct Operations {
     registry: Registry,
     readiness: Readiness,
+}
+
+impl HttpConfig {
+    /// What addresses of this process begin with: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_on() { "https" } else { "http" }
+    }
 }
 
 impl Default for HttpConfig {

@@ -49,12 +49,6 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
     serve_whole(listener, whole(router), shutdown).await;
 }
 
-/// As [`serve`], over TLS. Requests on a connection with a client certificate have it in their extensions ([`ClientCertificate`]), and the connection
-/// ends when the certificate does. The server's own certificate is the one that the files hold at the time.
-pub async fn serve_tls(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
-    serve_tls_whole(listener, tls, whole(router), shutdown).await;
-}
-
 /// The routes, with a problem document for unknown routes and methods. A layer that is put around it is around those too.
 pub fn whole(router: Router) -> Router {
     router
@@ -67,8 +61,9 @@ pub async fn serve_whole(listener: TcpListener, router: Router, shutdown: Shutdo
     serve_within(LIMITS, listener, None, router, shutdown).await;
 }
 
-/// As [`serve_tls`], of routes that are [`whole`].
-pub async fn serve_tls_whole(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
+/// As [`serve_whole`], over TLS. Requests on a connection with a client certificate have it in their extensions ([`ClientCertificate`]), and the connection
+/// ends when the certificate does. The server's own certificate is the one that the files hold at the time.
+pub async fn serve_tls(listener: TcpListener, tls: Tls, router: Router, shutdown: Shutdown) {
     let accepting = Some(tls.accepting());
     let serving = serve_within(LIMITS, listener, accepting, router, shutdown.clone());
     tokio::join!(serving, tls.follow(shutdown));

@@ -182,8 +182,7 @@ fn base(config: &Config) -> Result<String> {
     if !listen.ip().is_loopback() || listen.port() == 0 {
         bail!("dispatcher.sign_in.public_url does not say where browsers reach this deployment, over TLS");
     }
-    let scheme = if config.http.tls.is_on() { "https" } else { "http" };
-    Ok(format!("{scheme}://{listen}"))
+    Ok(format!("{}://{listen}", config.http.scheme()))
 }
 
 async fn key_of(store: &Store, subject: KeySubject, name: &Name) -> Result<KeyId> {

@@ -166,7 +166,7 @@ impl Process {
                 Ok(())
             }),
             Some(tls) => self.roles.spawn_task("http", async move {
-                http::serve_tls_whole(listener, tls, router, shutdown).await;
+                http::serve_tls(listener, tls, router, shutdown).await;
                 Ok(())
             }),
         }
