@@ -107,7 +107,7 @@ enum Command {
         /// Open cases; on SQLite a tenth of them.
         #[arg(long, default_value_t = 1_000_000)]
         cases: usize,
-        /// Families of them whose figures move every second.
+        /// Families of them whose figures move every second; of a shorter queue all.
         #[arg(long, default_value_t = 4_096)]
         moving: usize,
         /// Claims a second; on SQLite a quarter of them.

@@ -29,7 +29,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 pub use casework::Contest;
 pub use claims::Flow;
@@ -156,6 +156,10 @@ pub fn run_casework(plan: &Plan, postgres: &str, contest: Contest) -> anyhow::Re
 /// Measures claims at a rate on a long queue whose figures move, on PostgreSQL with two dispatchers, and on SQLite with one at a quarter of the rate
 /// on a tenth of the cases; prints a table and writes the file.
 pub fn run_claims(plan: &Plan, postgres: &str, flow: Flow) -> anyhow::Result<()> {
+    ensure!(
+        flow.cases >= 10 && (1..=flow.cases).contains(&flow.moving),
+        "10 cases at least, and from 1 to all of their families move"
+    );
     let machine = report::machine()?;
     let mut figures = Figures::default();
     pipeline::prepare(&plan.bootstrap)?;
@@ -163,6 +167,7 @@ pub fn run_claims(plan: &Plan, postgres: &str, flow: Flow) -> anyhow::Result<()>
     let directory = tempfile::tempdir()?;
     let alone = Flow {
         cases: flow.cases / 10,
+        moving: flow.moving.min(flow.cases / 10),
         rate: flow.rate / 4.0,
         dispatchers: 1,
         ..flow
