@@ -2,6 +2,7 @@
 
 mod alarm;
 mod corroboration;
+mod crowd;
 mod families;
 mod flood;
 pub(crate) mod harness;
