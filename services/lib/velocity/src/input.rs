@@ -146,6 +146,8 @@ const REMOTE_PER_HOT: usize = 4;
 const LINKS_MIN: usize = 1_024;
 /// Contents whose removals are remembered, and candidates, each per hot record.
 const REMEMBERED_PER_HOT: usize = 8;
+/// But no more than this.
+const REMEMBERED_MAX: usize = 1 << 16;
 /// The most bytes of what is remembered without a record, per hot record that there may be and class.
 pub const REMEMBERED_BYTES_PER_HOT: usize = 2 * REMEMBERED_PER_HOT * crate::remembered::Remembered::ENTRY_BYTES;
 /// The most contents on the watch list of one group: 16 million in a deployment, since a list falls evenly on 256 groups. A full group's list
@@ -160,7 +162,7 @@ impl GroupConfig {
 
     /// The most contents that are not hot of which removals are remembered, and the most that are counted as candidates, each per class.
     pub(crate) fn remembered_max(&self) -> usize {
-        self.hot_max * REMEMBERED_PER_HOT
+        (self.hot_max * REMEMBERED_PER_HOT).min(REMEMBERED_MAX)
     }
 
     /// The most links and the most family states, each per class.
