@@ -5,6 +5,8 @@ mod codec;
 mod heard;
 mod listing;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use tocsin_model::{
     AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Joined, Kind, Milliseconds, PartyId,

@@ -121,11 +121,7 @@ fn what_begins_among_them_rings_a_few_copies_later() {
 /// The filter stays full for a day, and so do the panes in which they stand: neither makes the alarm deaf for what begins later.
 #[test]
 fn what_begins_after_them_rings_with_as_many_copies() {
-    for (begins, every) in [
-        (2 * HOUR, 20 * SECOND),
-        (4 * HOUR, 20 * SECOND),
-        (12 * HOUR, MINUTE),
-    ] {
+    for (begins, every) in [(2 * HOUR, 20 * SECOND), (4 * HOUR, 20 * SECOND), (12 * HOUR, MINUTE)] {
         let mut alone = Crowd::new(0..0);
         let without = alone.copies_to_ring(begins, every);
         let mut crowd = Crowd::new(0..30 * MINUTE);

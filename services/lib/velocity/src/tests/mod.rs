@@ -3,6 +3,7 @@
 mod alarm;
 mod corroboration;
 mod crowd;
+mod disorder;
 mod families;
 mod flood;
 pub(crate) mod harness;
