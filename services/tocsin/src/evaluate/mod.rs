@@ -291,6 +291,10 @@ mod tests {
                 "{figures:?}"
             );
         }
+        let day = |name: &str| figures[name].as_f64().unwrap();
+        assert_eq!(day("count_min_undercounts"), 0.0);
+        assert!(day("day_error_mean") <= day("count_min_day_error_mean"), "{figures:?}");
+        assert!(day("bytes_per_content_exact_table") >= 48.0, "{figures:?}");
         let crowd = |name: &str| figures[format!("crowd_{name}").as_str()].as_f64().unwrap();
         let spreads = crowd("spreads_of_each_course");
         for all in [
@@ -325,6 +329,10 @@ mod tests {
             figure("crafted_error_unkeyed") > 1.0,
             "the crafted set is harmless: {figures:?}"
         );
+        for rival in ["hyperloglogplus", "datasketches"] {
+            let rmse = figure(&format!("{rival}_rmse_p12"));
+            assert!(rmse > 0.0 && rmse < 0.025, "{figures:?}");
+        }
         let rows = std::fs::read_to_string(directory.path().join("rows/reach.csv")).unwrap();
         assert_eq!(rows.lines().count(), 1 + 2 * 80);
         read_page(&directory.path().join("report"), &figures);

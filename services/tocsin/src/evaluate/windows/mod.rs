@@ -2,6 +2,7 @@
 
 mod crowd;
 mod page;
+mod rival;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use tocsin_velocity::figures::{WindowLength, family_figures, window};
 use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
 
 pub(super) use self::page::errors_chart;
+use self::rival::{CountMin, exact_table_bytes, quantile};
 use super::{EstimatorArguments, SuiteArguments, leak, output};
 use crate::rehearsal::Figures;
 
@@ -129,6 +131,8 @@ struct Day {
     groups: Vec<Group>,
     truth: HashMap<u64, Vec<(Timestamp, Sharing)>>,
     live: Vec<bool>,
+    /// What others would count the same events with; of the day that everybody may see alone.
+    rival: Option<CountMin>,
     busy: Duration,
 }
 
@@ -151,6 +155,7 @@ impl Day {
                 .collect(),
             truth: HashMap::new(),
             live: vec![false; contents as usize],
+            rival: second.is_none().then(|| CountMin::new(contents)),
             busy: Duration::ZERO,
         }
     }
@@ -188,6 +193,9 @@ impl Day {
             let began = Instant::now();
             group.apply(Input::Sighting(&sighting), &mut outputs);
             self.busy += began.elapsed();
+            if let Some(rival) = &mut self.rival {
+                rival.record(sighting.content);
+            }
             outputs.clear();
         }
         for group in &mut self.groups {
@@ -231,21 +239,35 @@ impl Day {
             .sum();
         let core: usize = self.groups.iter().map(|group| group.encode_core().len()).sum();
         let hot: usize = self.groups.iter().map(|group| group.hot_keys().len()).sum();
-        // The exact table: a content's 16 bytes, the vector of its time stamps, 8 bytes each, at the usual 7/8 load.
-        let exact = (live * 40.0 * 8.0 / 7.0 + self.events as f64 * 8.0) / live;
+        let mut of_day: Vec<u64> = compared
+            .iter()
+            .filter(|compared| compared.length == WindowLength::Hours24)
+            .map(|compared| compared.bound.error())
+            .collect();
+        of_day.sort_unstable();
         let mut figures = of_bounds(compared.iter().map(|compared| &compared.bound));
         figures.extend([
             ("events", json!(self.events)),
             ("live_contents", json!(live)),
             ("hot_records", json!(hot)),
             ("bytes_per_cold_content", json!(cold as f64 / live)),
-            ("bytes_per_content_exact_table", json!(exact)),
+            ("bytes_per_content_exact_table", json!(exact_table_bytes(&self.truth))),
+            (
+                "day_error_mean",
+                json!(of_day.iter().sum::<u64>() as f64 / of_day.len().max(1) as f64),
+            ),
+            ("day_error_p999", json!(quantile(&of_day, 0.999))),
             ("encoded_bytes_hot_and_tokens", json!(core)),
             (
                 "apply_ns_with_clock",
                 json!(self.busy.as_nanos() as f64 / self.events as f64),
             ),
         ]);
+        if let Some(rival) = &self.rival {
+            let exact = self.truth.iter();
+            let exact = exact.map(|(number, events)| (content(self.seed, *number), events.len() as u64));
+            figures.extend(rival.figures(exact, live));
+        }
         figures
     }
 }
@@ -263,7 +285,6 @@ fn of_bounds<'a>(bounds: impl Iterator<Item = &'a Bound> + Clone) -> Figures {
         .count();
     let may_fail: f64 = stated.map(|(_, (_, confidence))| 1.0 - confidence).sum();
     errors.sort_unstable();
-    let at = |share: f64| errors.get((errors.len() as f64 * share) as usize).copied().unwrap_or(0);
     Figures::from([
         ("windows_compared", json!(errors.len())),
         ("undercounts", json!(undercounts)),
@@ -272,7 +293,7 @@ fn of_bounds<'a>(bounds: impl Iterator<Item = &'a Bound> + Clone) -> Figures {
             "error_mean",
             json!(errors.iter().sum::<u64>() as f64 / errors.len().max(1) as f64),
         ),
-        ("error_p999", json!(at(0.999))),
+        ("error_p999", json!(quantile(&errors, 0.999))),
         ("error_max", json!(errors.last())),
         ("cold_answers", json!(cold_answers)),
         ("beyond_bound", json!(beyond)),

@@ -93,6 +93,18 @@ fn bars(scale: f64, figures: &Figures) -> Vec<Bar> {
             figure("bytes_per_content_exact_table"),
         ));
     }
+    let figure = |name: &str| number(figures, name);
+    bars.extend([
+        Bar::reported("error of the window of 24 hours, in the mean", figure("day_error_mean")),
+        Bar::reported(
+            "the same of a count-min sketch of the whole day (probabilistic-collections)",
+            figure("count_min_day_error_mean"),
+        ),
+        Bar::reported(
+            "the bytes for each content that it has",
+            figure("count_min_bytes_per_content"),
+        ),
+    ]);
     bars.extend(crowd_bars(figures));
     bars
 }
