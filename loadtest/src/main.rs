@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tocsin_loadtest::day::Scenario;
+use tocsin_loadtest::day::{DayPlan, Scale, Scenario};
 
 /// Counts what is allocated; see [`measure`]. It costs an atomic addition or two for each.
 #[global_allocator]
@@ -205,6 +205,28 @@ enum Command {
         #[arg(long)]
         results: PathBuf,
     },
+    /// Writes a generated day down, with what is true of it: to a file, one record a line, or into the ingest topics of its parties.
+    #[command(group = clap::ArgGroup::new("to").required(true).multiple(true))]
+    Day {
+        /// What happens on it.
+        #[arg(long, value_parser = scenario, default_value = "christchurch")]
+        scenario: Scenario,
+        /// Its ordinary traffic: 1 is 10^8 contents and 5 x 10^8 events. A crisis has its own size at every scale.
+        #[arg(long, default_value_t = 0.001)]
+        scale: f64,
+        /// What it is drawn from: the same seed gives the same records.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// No more records than this.
+        #[arg(long, default_value_t = u64::MAX)]
+        records: u64,
+        /// A file of JSON lines.
+        #[arg(long, value_name = "FILE", group = "to")]
+        out: Option<PathBuf>,
+        /// Bootstrap servers of Kafka.
+        #[arg(long, group = "to")]
+        bootstrap: Option<String>,
+    },
     /// Measures the core alone: what a profiler is pointed at.
     Core {
         /// Events applied in memory.
@@ -393,6 +415,27 @@ fn main() -> anyhow::Result<()> {
                 results,
             };
             measure::run_peers(&plan, &run.out, &run.commit)
+        }
+        Command::Day {
+            scenario,
+            scale,
+            seed,
+            records,
+            out,
+            bootstrap,
+        } => {
+            anyhow::ensure!(
+                scale > 0.0 && scale <= 10.0,
+                "a scale of {scale} is not above 0 and at most 10"
+            );
+            let to = measure::Destination {
+                file: out.as_deref(),
+                bootstrap: bootstrap.as_deref(),
+                records_max: records,
+            };
+            let written = measure::write_day(&DayPlan::new(scenario, Scale(scale), seed), &to)?;
+            println!("{written} records");
+            Ok(())
         }
         Command::Core { events } => {
             measure::Figures::default().with_core(events)?.print();

@@ -25,6 +25,7 @@ mod schedule;
 mod sink;
 mod strain;
 mod watch;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use latency::Traffic;
 pub use peers::PeersPlan;
 pub use report::Figures;
 pub use role::{Part, Role, play};
+pub use written::{Destination, write_day};
 
 use corpus::Framing;
 

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use tocsin_model::{DeploymentKey, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount};
 use tocsin_runtime::{MemoryPart, Refusal};
 use tocsin_sketch::{ColdConfig, RecentTokens};
-use tocsin_velocity::{GroupConfig, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout, TriggerParameters};
+use tocsin_velocity::{
+    GroupConfig, REMEMBERED_BYTES_PER_HOT, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout,
+    TriggerParameters,
+};
 
 use crate::cache::Cache;
 
@@ -164,7 +167,7 @@ impl DetectorConfig {
             },
             MemoryPart {
                 of: "detector.hot_limit",
-                bytes: u64::from(self.hot_limit) * HOT_RECORD_BYTES,
+                bytes: u64::from(self.hot_limit) * (HOT_RECORD_BYTES + REMEMBERED_BYTES_PER_HOT as u64),
             },
         ]
     }

@@ -66,7 +66,9 @@ impl Day {
     fn event(&mut self) -> u32 {
         let content = self.pick();
         let now = self.now;
-        self.groups[usize::from(content.group().0)].record(content, now, now)
+        self.groups[usize::from(content.group().0)]
+            .record(content, now, now)
+            .high
     }
 }
 

@@ -1,16 +1,19 @@
 //! Counts of everything that is not hot: one visibility class of one key group.
 
+mod answer;
 mod clock;
 
 use tocsin_model::{ContentId, Interval, Milliseconds, Timestamp};
 
+use self::answer::Noting;
+pub use self::answer::{Bound, ColdCount, Recorded};
 use self::clock::Clock;
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::first_sightings::{FilterKey, FilterShape, FirstSightings, Sighted, Step};
 use crate::lane::Lane;
 use crate::open_minute::{Noted, OpenMinute};
 use crate::pane::{Pane, PaneCount, PaneKey};
-use crate::recent_quarters::{COLUMNS, RecentQuarters};
+use crate::recent_quarters::{COLUMNS, Kept, RecentQuarters};
 
 /// Sizes and secrets of [`ColdCounts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +49,6 @@ pub struct ColdCounts {
     quarters: Lane,
     hours: Lane,
     dropped_late: u64,
-}
-
-/// An answer of [`ColdCounts::count`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ColdCount {
-    /// `low` is what is certain, which for sketches is nothing; `high` is at least the truth of the covered time.
-    pub count: Interval,
-    /// From when on events are in the count: at or before the time asked for, except where that lies before what is kept.
-    pub covered_from: Timestamp,
-    /// Until when (exclusive) events are in the count: at or after the time asked for.
-    pub covered_to: Timestamp,
-    /// With probability `confidence`, `high` is above the truth of the covered time by at most this: e / width times the events in the
-    /// count-min panes used (0 if none was), and 1 if the first sighting may lie just outside.
-    pub expected_error: f64,
-    /// The probability that goes with `expected_error`, over the secret seed.
-    pub confidence: f64,
 }
 
 /// What panes and filter know a content by.
@@ -138,22 +125,25 @@ impl ColdCounts {
     /// The caller has refused events later than the lateness; one that comes nevertheless is in no window and raises
     /// [`ColdCounts::dropped_late`]. An event more than 15 minutes ahead of `now` is counted at `now`.
     ///
-    /// Returns an upper bound of the content's spread over the last hour, this one included. It reaches back up to 15 minutes more, so that
+    /// Returns what is known of the content's spread over the last hour, this one included. It reaches back up to 15 minutes more, so that
     /// it costs one line of memory, however many quarters that are.
-    pub fn record(&mut self, content: ContentId, at: Timestamp, now: Timestamp) -> u32 {
+    pub fn record(&mut self, content: ContentId, at: Timestamp, now: Timestamp) -> Recorded {
         let keys = self.keys(content);
         let clock = self.advanced(now);
         let noted = self.note(keys, at, clock);
         let within = |step: Step| step.to > clock.now - HOUR;
-        let (first, step) = match noted {
-            Sighted::First => (1, None),
-            Sighted::Again(step) => (0, step),
+        let first = match noted.sighted {
+            Sighted::First => 1,
+            Sighted::Again(step) => u64::from(step.is_some_and(within)),
         };
-        let high = self
-            .recent
-            .sum(keys.pane)
-            .saturating_add(first + u64::from(step.is_some_and(within)));
-        u32::try_from(high).unwrap_or(u32::MAX)
+        let recent = self.recent.sum(keys.pane);
+        let own = recent.listed.saturating_add(first);
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        Recorded {
+            high: count(own.saturating_add(recent.beyond)),
+            own: count(own),
+            beyond: noted.kept == Some(Kept::Beyond),
+        }
     }
 
     /// [`ColdCounts::record`] for whoever does not need the bound.
@@ -176,22 +166,23 @@ impl ColdCounts {
         self.recent.touch(keys.pane)
     }
 
-    fn note(&mut self, keys: ColdKeys, at: Timestamp, clock: Clock) -> Sighted {
+    fn note(&mut self, keys: ColdKeys, at: Timestamp, clock: Clock) -> Noting {
         let at = if at > clock.newest() { clock.now } else { at };
         if at < clock.quarters_from {
             self.dropped_late = self.dropped_late.saturating_add(1);
-            return Sighted::Again(self.filter.step_of(keys.filter, clock.newest()));
+            let sighted = Sighted::Again(self.filter.step_of(keys.filter, clock.newest()));
+            return Noting { sighted, kept: None };
         }
         let sighted = self.filter.sight(keys.filter, at, clock.newest());
         if sighted == Sighted::First {
-            return sighted;
+            return Noting { sighted, kept: None };
         }
         if at < clock.minutes_from {
             let width = self.config.width as usize;
             self.quarters.pane_mut(at, clock.quarters_from).add(keys.pane, width);
-            return sighted;
+            return Noting { sighted, kept: None };
         }
-        self.recent.add(keys.pane, number(at, QUARTER));
+        let kept = Some(self.recent.add(keys.pane, number(at, QUARTER)));
         let minute = number(at, MINUTE);
         if self.open.is_before(minute) {
             self.close_minute(clock, true);
@@ -204,7 +195,7 @@ impl ColdCounts {
                 self.minutes.pane_mut(at, clock.minutes_from).add(keys.pane, width);
             }
         }
-        sighted
+        Noting { sighted, kept }
     }
 
     /// Puts what is kept of the open minute into its pane.
@@ -274,39 +265,49 @@ impl ColdCounts {
         }
     }
 
-    /// The upper bounds of [`ColdCounts::count`] for windows that end together and begin at `starts`, latest first: each pane is asked once.
-    pub fn highs<const N: usize>(&self, content: ContentId, starts: [Timestamp; N], to: Timestamp) -> [u64; N] {
+    /// The upper bounds of [`ColdCounts::count`] for windows that end together and begin at `starts`, latest first, and what of them is probably the
+    /// content's own: each pane is asked once.
+    pub fn bounds<const N: usize>(&self, content: ContentId, starts: [Timestamp; N], to: Timestamp) -> [Bound; N] {
         let to = clamped(to);
-        let Some(clock) = self.clock else { return [0; N] };
+        let Some(clock) = self.clock else {
+            return [Bound::default(); N];
+        };
         let covered_to = clock.round_up(to);
         let keys = self.keys(content);
         let step = self.filter.step_of(keys.filter, clock.newest());
         let sum = |from, to| {
-            let mut high = 0u64;
+            let mut sum = Bound::default();
             self.each_pane(keys.pane, clock, from, to, |found| {
-                high = high.saturating_add(found.high)
+                sum = sum.plus(Bound {
+                    high: found.high,
+                    probable: found.probable(self.config.width as usize),
+                });
             });
-            high
+            sum
         };
         // From here on the panes are summed already. A quarter's start, so that longer windows use the same panes.
-        let (mut summed_from, mut summed) = (covered_to, 0);
+        let (mut summed_from, mut summed) = (covered_to, Bound::default());
         starts.map(|from| {
             let from = clamped(from);
             let covered_from = clock.round_down(from).max(clock.hours_from);
             if from >= to || covered_to <= covered_from {
-                return 0;
+                return Bound::default();
             }
             let quarter = (covered_from + QUARTER - Milliseconds(1)).floor_to(QUARTER);
-            let high = if quarter >= covered_to {
+            let found = if quarter >= covered_to {
                 sum(covered_from, covered_to)
             } else {
                 debug_assert!(quarter <= summed_from, "starts come latest first");
-                summed = u64::saturating_add(summed, sum(quarter, summed_from));
+                summed = summed.plus(sum(quarter, summed_from));
                 summed_from = quarter;
-                summed.saturating_add(sum(covered_from, quarter))
+                summed.plus(sum(covered_from, quarter))
             };
             let first = step.is_some_and(|step| step.from < covered_to && step.to > covered_from);
-            high.saturating_add(u64::from(first))
+            let first = u64::from(first);
+            found.plus(Bound {
+                high: first,
+                probable: first,
+            })
         })
     }
 

@@ -35,6 +35,6 @@ mod hyperloglog;
 mod reach;
 mod recent;
 
-pub use cold::{ColdConfig, ColdCount, ColdCounts, ColdKeys};
+pub use cold::{Bound, ColdConfig, ColdCount, ColdCounts, ColdKeys, Recorded};
 pub use reach::Reach;
 pub use recent::{Inserted, RecentTokens};

@@ -28,6 +28,24 @@ struct Beyond {
     sketch: CountMin,
 }
 
+/// How often a content spread in all of the quarters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecentCount {
+    /// As its row says: its own, unless the key is another's too.
+    pub listed: u64,
+    /// At most so often besides: the least of its cells in the sketches.
+    pub beyond: u64,
+}
+
+/// Where an event was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In the content's own row.
+    Listed,
+    /// Among those of other contents.
+    Beyond,
+}
+
 /// Five rows. Those of a line that is full continue in the next one.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
@@ -62,16 +80,19 @@ impl RecentQuarters {
 
     /// Counts one event in a quarter.
     #[inline]
-    pub fn add(&mut self, key: PaneKey, quarter: i64) {
+    pub fn add(&mut self, key: PaneKey, quarter: i64) -> Kept {
         match self.find(key.0) {
-            Some((line, row)) => self.add_to(line, row, quarter),
+            Some((line, row)) => {
+                self.add_to(line, row, quarter);
+                Kept::Listed
+            }
             None => self.add_row(key, quarter),
         }
     }
 
-    /// At least how often the content spread in all of these quarters.
+    /// How often the content spread in all of these quarters, at most.
     #[inline]
-    pub fn sum(&self, key: PaneKey) -> u64 {
+    pub fn sum(&self, key: PaneKey) -> RecentCount {
         let mut sum = 0u64;
         if let Some((line, row)) = self.find(key.0) {
             let counts = &self.lines[line].counts[row];
@@ -81,11 +102,11 @@ impl RecentQuarters {
                 sum = large.fold(sum, |sum, (_, count)| sum.saturating_add(count - u64::from(LARGE)));
             }
         }
-        if self.beyond.is_empty() {
-            return sum;
-        }
         let beyond = self.beyond.values().map(|beyond| beyond.high(key));
-        beyond.fold(sum, u64::saturating_add)
+        RecentCount {
+            listed: sum,
+            beyond: beyond.fold(0, u64::saturating_add),
+        }
     }
 
     /// At least how often the content spread in one quarter.
@@ -99,8 +120,10 @@ impl RecentQuarters {
             count => u64::from(count),
         };
         let beyond = self.beyond.get(&quarter);
+        let shared = beyond.map_or(0, |beyond| beyond.high(key));
         PaneCount {
-            high: listed.saturating_add(beyond.map_or(0, |beyond| beyond.high(key))),
+            high: listed.saturating_add(shared),
+            shared,
             sketch_total: beyond.map_or(0, |beyond| beyond.total),
             collision_probability: self.len as f64 / (1u64 << u32::BITS) as f64,
         }
@@ -273,7 +296,7 @@ impl RecentQuarters {
         }
     }
 
-    fn add_row(&mut self, key: PaneKey, quarter: i64) {
+    fn add_row(&mut self, key: PaneKey, quarter: i64) -> Kept {
         if self.len == self.rows_max() {
             let width = self.width;
             let beyond = self.beyond.entry(quarter).or_insert_with(|| Beyond {
@@ -282,7 +305,7 @@ impl RecentQuarters {
             });
             beyond.total = beyond.total.saturating_add(1);
             beyond.sketch.add(key.0, 1);
-            return;
+            return Kept::Beyond;
         }
         if self.len >= self.lines.len() * FILL {
             let lines = self.lines.len();
@@ -293,6 +316,7 @@ impl RecentQuarters {
         counts[column(quarter)] = 1;
         self.put(key.0, counts);
         self.len += 1;
+        Kept::Listed
     }
 
     /// Writes a row that is not there yet. Some line has room.

@@ -104,7 +104,10 @@ proptest! {
                         let bound = counts.record(content(number), at, now);
                         prop_assert_eq!(twin.record(content(number), at, now), bound);
                         let later = now + minutes(15);
-                        prop_assert!(u64::from(bound) >= exact.count(number, now - minutes(60), later));
+                        prop_assert!(u64::from(bound.high) >= exact.count(number, now - minutes(60), later));
+                        // What is said to be its own is: in the quarters that the hour touches, and one first sighting.
+                        let touched = exact.count(number, now - minutes(75), later);
+                        prop_assert!(bound.own <= bound.high && u64::from(bound.own) <= touched + 1);
                     }
                 }
                 Act::Pass { ms } => {

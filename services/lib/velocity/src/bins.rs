@@ -1,8 +1,10 @@
 mod earlier;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
-use tocsin_model::{Milliseconds, Timestamp};
+use tocsin_model::{Interval, Milliseconds, Timestamp};
 use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
 
 use self::earlier::Earlier;
@@ -17,6 +19,9 @@ pub enum Resolution {
     /// Fifteen minutes, kept for 25 hours.
     Minutes15,
 }
+
+/// The upper end of a count that nothing bounds: the most that a topic carries.
+pub const OPEN_ABOVE: u64 = i64::MAX as u64;
 
 /// A bin that holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,6 +298,22 @@ impl Series {
             .take_while(|(start, _)| *start >= from)
             .map(|(_, count)| u64::from(count))
             .sum()
+    }
+
+    /// The same as an interval: exact, unless one of the bins had no more room to count.
+    pub(crate) fn interval(&self, resolution: Resolution, from: Timestamp, to: Timestamp) -> Interval {
+        let found = self
+            .of(resolution)
+            .range(resolution.bin_from(from), resolution.bin_from(to));
+        let (mut low, mut is_full) = (0, false);
+        for (_, count) in found {
+            low += u64::from(count);
+            is_full |= count == u32::MAX;
+        }
+        Interval {
+            low,
+            high: if is_full { OPEN_ABOVE } else { low },
+        }
     }
 
     /// How many happened in the last `count` bins that end with the open one at `now`, and after it.

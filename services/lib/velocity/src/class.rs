@@ -1,12 +1,15 @@
+mod codec;
+
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use tocsin_model::{ContentId, FamilyId, Joined, Milliseconds, Severity, Sighting, Timestamp};
-use tocsin_sketch::codec::{DecodeError, Decoder, Encoder};
-use tocsin_sketch::{ColdConfig, ColdCounts};
+use tocsin_sketch::{ColdCounts, Recorded};
 
 use crate::flood::{Quarantine, longest_silent};
-use crate::record::{Before, HotRecord, Repeats, Resolution};
+use crate::input::GroupConfig;
+use crate::record::{Before, HotRecord, Resolution};
+use crate::remembered::Remembered;
 
 /// Everything one visibility class counts: cold counts for every content, exact records for the hot ones.
 #[derive(Clone, Debug)]
@@ -17,6 +20,11 @@ pub(crate) struct ClassCounts {
     hot: HashMap<ContentId, Hot, BuildHasherDefault<IdHasher>>,
     /// Floods: as many as there may be hot contents.
     quarantined: BTreeMap<ContentId, HotRecord>,
+    /// Copies of contents that the cold counts do not tell from others, while there is no room among the hot ones: since when they are counted here
+    /// they are the content's own.
+    candidates: Remembered,
+    /// How often platforms removed copies of contents that have no record.
+    removals: Remembered,
     /// The quietest contents when the table was last looked through, with what they were worth then, the quietest last: who may have to go.
     quietest: Vec<(u64, ContentId)>,
     /// When the table may be looked through again: at most once a second of the group's time, so that a flood of new contents cannot make
@@ -65,6 +73,15 @@ pub(crate) enum Question {
     Quiet,
     /// It must be asked, unless the content is no family of its own.
     Open,
+}
+
+/// What a content says for room among the hot ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// So much spread in the last hour is its own.
+    pub(crate) spread: u64,
+    /// With less than this it takes nobody's room.
+    pub(crate) least: u64,
 }
 
 /// What promotion did.
@@ -120,16 +137,23 @@ pub(crate) const LIVE_WORTH_MAX: u64 = 3;
 /// a look at each hot record.
 const LISTED_FOR: Milliseconds = Milliseconds::from_minutes(1);
 const LOOKED_EVERY: Milliseconds = Milliseconds::from_seconds(1);
+/// A candidate's copies are counted for as long as the spread of a record is looked at when room is short.
+const CLAIM_WITHIN: Milliseconds = Milliseconds::from_hours(1);
+/// Removals of a content of which nothing was removed for so long are the first to be forgotten.
+const REMOVALS_FRESH: Milliseconds = Milliseconds::from_hours(24);
 /// How many of the quietest contents are listed at a time.
 const QUIETEST_MAX: usize = 64;
 
 impl ClassCounts {
-    pub(crate) fn new(cold: ColdConfig, since: Timestamp) -> Self {
+    pub(crate) fn new(config: &GroupConfig, since: Timestamp) -> Self {
+        let remembered_max = config.remembered_max();
         ClassCounts {
-            cold: ColdCounts::new(cold),
+            cold: ColdCounts::new(config.cold),
             since,
             hot: HashMap::default(),
             quarantined: BTreeMap::new(),
+            candidates: Remembered::new(remembered_max, CLAIM_WITHIN),
+            removals: Remembered::new(remembered_max, REMOVALS_FRESH),
             quietest: Vec::new(),
             looked_at: Timestamp::MIN,
             taken: 0,
@@ -165,10 +189,43 @@ impl ClassCounts {
             None
         };
         if let Some(content) = left_out {
-            self.quarantined.remove(&content);
+            self.release(content, record.last_seen());
         }
         self.quarantined.insert(content, record);
         left_out
+    }
+
+    /// Ends a quarantine. What the record knows of removals is remembered. Whether there was one.
+    fn release(&mut self, content: ContentId, now: Timestamp) -> bool {
+        let record = self.quarantined.remove(&content);
+        record.inspect(|record| self.remember_removals(record, now)).is_some()
+    }
+
+    /// The record goes: its removals are remembered.
+    fn remember_removals(&mut self, record: &HotRecord, now: Timestamp) {
+        if record.signals.removals > 0 {
+            let count = u32::try_from(record.signals.removals).unwrap_or(u32::MAX);
+            self.removals.add(record.content(), count, now);
+        }
+    }
+
+    /// A platform removed a copy of a content that has no record.
+    pub(crate) fn note_removal(&mut self, content: ContentId, now: Timestamp) {
+        self.removals.add(content, 1, now);
+    }
+
+    /// Takes note of a copy that the cold counts do not tell from those of others, if there is no room for it among the hot ones.
+    #[inline]
+    pub(crate) fn note_candidate(&mut self, content: ContentId, recorded: Recorded, limit: usize, now: Timestamp) {
+        if recorded.beyond && self.hot.len() >= limit {
+            self.candidates.add_within(content, CLAIM_WITHIN, now);
+        }
+    }
+
+    /// So many copies of the last hour and up to 15 minutes more are sure to be the content's own, but for equal fingerprints. What others fill the cold counts
+    /// with does not raise it.
+    pub(crate) fn claim(&self, content: ContentId, recorded: Recorded, now: Timestamp) -> u64 {
+        u64::from(recorded.own) + u64::from(self.candidates.within(content, CLAIM_WITHIN, now))
     }
 
     /// Takes a sighting of a content that may be in quarantine: whether it stays there. One that leaves it has no record any more.
@@ -181,7 +238,7 @@ impl ClassCounts {
         let record = self.quarantined.get_mut(&sighting.content)?;
         let goes_on = record.count_in_quarantine(sighting, at, now);
         if goes_on == Quarantine::Ends {
-            self.quarantined.remove(&sighting.content);
+            self.release(sighting.content, now);
         }
         Some(goes_on)
     }
@@ -213,17 +270,24 @@ impl ClassCounts {
         contents
     }
 
-    /// Makes room for a content whose spread in the last hour is at most `spread`: free room, or that of the quietest record of
-    /// the list that spread less when it was listed, has not spread since, and is not `protected`.
+    /// Makes room for a content: free room, or that of the quietest record of the list that spread less when it was listed than the content
+    /// claims, has not spread since, and is not `protected`.
+    ///
+    /// A claim is what is sure of the content's spread and no upper bound: a bound grows with what others fill the cold counts with, so whoever
+    /// sends contents that come once would push out what spreads.
     pub(crate) fn admit(
         &mut self,
-        spread: u64,
+        claim: Claim,
         limit: usize,
         now: Timestamp,
         protected: impl Fn(&HotRecord) -> bool,
     ) -> Admission {
         if self.hot.len() < limit {
             return Admission::Admitted { evicted: None };
+        }
+        let Claim { spread, least } = claim;
+        if spread < least {
+            return Admission::Refused;
         }
         if now >= self.looked_at + LISTED_FOR {
             self.list_quietest(now, &protected);
@@ -250,8 +314,10 @@ impl ClassCounts {
         {
             self.quietest.pop();
             let may_go = |record: &HotRecord| worth(record, now) <= listed && !protected(record);
-            if self.hot(content).is_some_and(may_go) {
-                self.hot.remove(&content);
+            if self.hot(content).is_some_and(may_go)
+                && let Some(gone) = self.hot.remove(&content)
+            {
+                self.remember_removals(&gone.record, now);
                 return Some(content);
             }
         }
@@ -279,7 +345,10 @@ impl ClassCounts {
     /// Puts in a record for a content that becomes hot. What the cold counts know of it becomes the record's interval before
     /// promotion; `counted` is a sighting that stands in the cold counts already and will be counted exactly.
     pub(crate) fn promote(&mut self, mut record: HotRecord, counted: Option<Timestamp>, now: Timestamp) {
-        record.set_before(self.before(record.content(), counted, now));
+        let content = record.content();
+        record.set_before(self.before(content, counted, now));
+        record.signals.removals = u64::from(self.removals.take(content));
+        self.candidates.take(content);
         self.insert(record);
     }
 
@@ -292,26 +361,28 @@ impl ClassCounts {
         self.hot.insert(hot.record.content(), hot);
     }
 
-    /// At most so much spread was counted in the last hour.
+    /// So much spread was probably counted in the last hour.
     pub(crate) fn cold_hour(&self, content: ContentId, now: Timestamp) -> u64 {
         let to = now + AHEAD_MAX + Milliseconds(1);
-        self.cold
-            .count(content, now - Milliseconds::from_hours(1), to)
-            .count
-            .high
+        let [hour] = self.cold.bounds(content, [now - Milliseconds::from_hours(1)], to);
+        hour.probable
     }
 
     fn before(&self, content: ContentId, counted: Option<Timestamp>, now: Timestamp) -> Before {
         let to = now + AHEAD_MAX + Milliseconds(1);
         let starts = BEFORE_AGES.map(|age| now - age);
-        let mut bounds = starts.map(|from| (from, 0));
-        for (bound, high) in bounds.iter_mut().zip(self.cold.highs(content, starts, to)) {
-            let counted = u64::from(counted.is_some_and(|at| bound.0 <= at));
-            bound.1 = u32::try_from(high.saturating_sub(counted)).unwrap_or(u32::MAX);
+        let mut bounds = starts.map(|from| (from, 0u32));
+        let mut probable = [0u32; BEFORE_AGES.len()];
+        for (place, found) in self.cold.bounds(content, starts, to).into_iter().enumerate() {
+            let counted = u64::from(counted.is_some_and(|at| bounds[place].0 <= at));
+            let before = |count: u64| u32::try_from(count.saturating_sub(counted)).unwrap_or(u32::MAX);
+            bounds[place].1 = before(found.high);
+            probable[place] = before(found.probable);
         }
         // What bounds a longer time bounds the shorter ones in it.
         for shorter in (1..bounds.len()).rev() {
             bounds[shorter - 1].1 = bounds[shorter - 1].1.min(bounds[shorter].1);
+            probable[shorter - 1] = probable[shorter - 1].min(probable[shorter]);
         }
         if bounds.iter().all(|(_, high)| *high == 0) {
             return Before::NOTHING;
@@ -321,7 +392,12 @@ impl ClassCounts {
         let count = (0..bounds.len()).filter(informative).count();
         let mut since = Vec::with_capacity(count);
         since.extend((0..bounds.len()).filter(informative).map(|place| bounds[place]));
-        Before { to, since }
+        let of_others = |place: usize| bounds[place].1.saturating_sub(probable[place]);
+        let mut others = Vec::new();
+        if (0..bounds.len()).any(|place| of_others(place) > 0) {
+            others.extend((0..bounds.len()).filter(informative).map(of_others));
+        }
+        Before { to, since, others }
     }
 
     /// Counts a sighting in the content's record, if it has one.
@@ -356,7 +432,9 @@ impl ClassCounts {
     /// Says in the content's record how grave it is. Whether it has a record that said otherwise.
     pub(crate) fn set_watched(&mut self, content: ContentId, watched: Option<(Severity, Timestamp)>) -> bool {
         // What floods is to ring as well: its record goes, so that the next sighting begins a new one.
-        if watched.is_some() && self.quarantined.remove(&content).is_some() {
+        if let Some((_, at)) = watched
+            && self.release(content, at)
+        {
             return true;
         }
         match self.hot.get_mut(&content) {
@@ -372,62 +450,6 @@ impl ClassCounts {
     pub(crate) fn set_live_told(&mut self, content: ContentId, told_at: Timestamp, now: Timestamp) -> bool {
         let record = self.hot.get_mut(&content).map(|hot| &mut hot.record);
         record.is_some_and(|record| record.set_live_told(told_at, now))
-    }
-
-    pub(crate) fn encode_hot(&self, out: &mut Encoder) {
-        out.signed(self.since.0);
-        out.signed(self.looked_at.0);
-        out.number(self.quietest.len() as u64);
-        for (spread, content) in &self.quietest {
-            out.number(*spread);
-            out.fixed128(content.0);
-        }
-        out.number(self.hot.len() as u64);
-        for content in self.hot_contents() {
-            let Hot { record, quiet, .. } = &self.hot[&content];
-            record.encode(out);
-            record.repeats.encode(out);
-            out.number(quiet.copies);
-            out.signed(quiet.until.0);
-        }
-        out.number(self.quarantined.len() as u64);
-        for record in self.quarantined.values() {
-            record.encode(out);
-        }
-    }
-
-    /// The inverse of [`ClassCounts::encode_hot`]; before version 5 nobody noted what accounts repeated, and before 6 since when a content is
-    /// watched: since `now`, then.
-    pub(crate) fn decode_hot(
-        &mut self,
-        has_repeats: bool,
-        now: Timestamp,
-        input: &mut Decoder<'_>,
-    ) -> Result<(), DecodeError> {
-        self.since = Timestamp(input.signed()?);
-        self.looked_at = Timestamp(input.signed()?);
-        for _ in 0..input.length(17)? {
-            self.quietest.push((input.number()?, ContentId(input.fixed128()?)));
-        }
-        for _ in 0..input.length(42)? {
-            let mut record = HotRecord::decode(input)?;
-            if has_repeats {
-                record.repeats = Repeats::decode(input)?;
-            }
-            record.set_watched(record.watched().map(|severity| (severity, now)));
-            let content = record.content();
-            self.insert(record);
-            let quiet = Quiet {
-                copies: input.number()?,
-                until: Timestamp(input.signed()?),
-            };
-            self.set_quiet(content, quiet);
-        }
-        for _ in 0..input.length(40)? {
-            let record = HotRecord::decode(input)?;
-            self.quarantined.insert(record.content(), record);
-        }
-        Ok(())
     }
 }
 

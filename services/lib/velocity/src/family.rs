@@ -8,7 +8,6 @@ use crate::deadline::decode_class;
 use crate::edge::{Edge, decode_joined, decode_via, encode_joined, encode_via, is_wanted};
 use crate::episode::Episode;
 use crate::record::HotRecord;
-use crate::snapshot::SnapshotLayout;
 
 /// Which content belongs to which family, and what the home of a family knows of it. Every scope has its own families: a link that one
 /// party alone may see joins contents for that party alone. Nothing is shared between classes, limits included: what one party fills up
@@ -323,11 +322,11 @@ impl Families {
         self.classes.get(class)
     }
 
-    pub(crate) fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
         out.number(self.classes.len() as u64);
         for (class, own) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            own.encode(layout, out);
+            own.encode(out);
         }
     }
 
@@ -372,7 +371,7 @@ impl ClassFamilies {
         self.remote_members = self.states.values().map(|state| state.remote.len()).sum();
     }
 
-    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    fn encode(&self, out: &mut Encoder) {
         out.number(u64::from(self.episode_floor));
         out.number(self.links.len() as u64);
         for (content, edge) in &self.links {
@@ -385,7 +384,7 @@ impl ClassFamilies {
         out.number(self.states.len() as u64);
         for (family, state) in &self.states {
             out.fixed128(family.0.0);
-            state.encode(layout, out);
+            state.encode(out);
         }
     }
 
@@ -434,7 +433,7 @@ impl FamilyState {
         self.remote.values().flat_map(|(_, records)| records)
     }
 
-    fn encode(&self, layout: SnapshotLayout, out: &mut Encoder) {
+    fn encode(&self, out: &mut Encoder) {
         self.episode.encode(out);
         out.byte(self.verdict.map_or(0, |verdict| verdict as u8));
         out.signed(self.touched_at.0);
@@ -442,10 +441,7 @@ impl FamilyState {
         for (member, (number, records)) in &self.remote {
             out.fixed128(member.0);
             out.number(*number);
-            match layout {
-                SnapshotLayout::Before => encode_all(records.iter(), HotRecord::encode_figures, out),
-                SnapshotLayout::Current => encode_records(records.iter(), out),
-            }
+            encode_records(records.iter(), out);
         }
     }
 
@@ -467,17 +463,9 @@ impl FamilyState {
 
 /// The records of a delta. What came of their contents since they were listed is of no use elsewhere and left out.
 pub(crate) fn encode_records<'a>(records: impl ExactSizeIterator<Item = &'a HotRecord>, out: &mut Encoder) {
-    encode_all(records, HotRecord::encode_member, out);
-}
-
-fn encode_all<'a>(
-    records: impl ExactSizeIterator<Item = &'a HotRecord>,
-    encode: fn(&HotRecord, &mut Encoder),
-    out: &mut Encoder,
-) {
     out.number(records.len() as u64);
     for record in records {
-        encode(record, out);
+        record.encode_member(out);
     }
 }
 

@@ -5,11 +5,11 @@ use tocsin_model::{
     Class, ClockFlag, ContentHash, ContentId, FamilyAnnouncement, GroupId, HashRef, Kind, Milliseconds, Sighting,
     Timestamp,
 };
-use tocsin_sketch::{ColdCounts, Inserted, RecentTokens};
+use tocsin_sketch::{ColdCounts, Inserted, RecentTokens, Recorded};
 
 use crate::by_class::ByClass;
 use crate::calibrations::{Calibrations, Taken};
-use crate::class::{Admission, ClassCounts, Counted, LIVE_WORTH_MAX};
+use crate::class::{Admission, Claim, ClassCounts, Counted, LIVE_WORTH_MAX};
 use crate::deadline::{Deadlines, Duty};
 use crate::family::Families;
 use crate::flood::Quarantine;
@@ -237,7 +237,7 @@ impl Group {
         let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
         let counts = self
             .classes
-            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
+            .get_or_insert_with(class, || ClassCounts::new(&self.config, now));
         match counts.count_hot(sighting, at, now) {
             Counted::Not => {}
             counted => {
@@ -253,10 +253,10 @@ impl Group {
                 return;
             }
         }
-        let spread = if sighting.kind.is_spread() {
+        let recorded = if sighting.kind.is_spread() {
             counts.cold.record(content, at, now)
         } else {
-            0
+            Recorded::default()
         };
         match counts.count_quarantined(sighting, at, now) {
             None => {}
@@ -267,6 +267,7 @@ impl Group {
                 }
             }
         }
+        counts.note_candidate(content, recorded, self.config.hot_max, now);
         // What is hot is left out: one content that spreads would make its hour look busy.
         if class == Class::All && sighting.kind.is_spread() {
             self.populations.count(sighting.platform, at);
@@ -274,17 +275,38 @@ impl Group {
         // What was linked while the table was full becomes hot as soon as there is room, and what is watched at its first sighting.
         let is_watched = self.watch_list.severity(content).is_some();
         let is_live = sighting.kind.is_live();
-        if spread >= self.config.promote_at || is_live || is_watched || self.families.has_link(content, class) {
-            self.count_first(sighting, class, spread, out);
+        let is_named = is_live || is_watched || self.families.has_link(content, class);
+        if recorded.high >= self.config.promote_at || is_named {
+            self.count_first(sighting, class, recorded, out);
+        } else if sighting.kind == Kind::Removal {
+            self.note_removal(content, class);
+        }
+    }
+
+    /// A platform removed a copy of a content that has no record.
+    #[inline(never)]
+    fn note_removal(&mut self, content: ContentId, class: Class) {
+        if let Some(counts) = self.classes.get_mut(class) {
+            counts.note_removal(content, self.now);
         }
     }
 
     /// Makes a content hot by a sighting that the cold counts know, and counts it. Apart from [`Group::count`], whose other sightings need none
     /// of the room on the stack that this takes.
     #[inline(never)]
-    fn count_first(&mut self, sighting: &Sighting<'_>, class: Class, spread: u32, out: &mut Vec<Output>) {
+    fn count_first(&mut self, sighting: &Sighting<'_>, class: Class, recorded: Recorded, out: &mut Vec<Output>) {
         let (content, at, now) = (sighting.content, sighting.occurred_at, self.now);
         let is_live = sighting.kind.is_live();
+        let claim = match self.classes.get(class) {
+            _ if is_live => live_worth(sighting),
+            Some(counts) => counts.claim(content, recorded, now),
+            None => 0,
+        };
+        // What is live, or was linked, takes room that nobody needs with fewer copies than it takes to become hot by itself.
+        let least = match is_live || self.families.has_link(content, class) {
+            true => 0,
+            false => u64::from(self.config.promote_at),
+        };
         let HashRef { algorithm, value } = sighting.hash;
         if ContentHash::check(algorithm, value, None).is_err() {
             return;
@@ -293,13 +315,17 @@ impl Group {
         let hash = || sighting.hash.to_hash().expect("it was checked");
         let why = Promotion::BySighting {
             counted: sighting.kind.is_spread().then_some(at),
-            spread: if is_live { live_worth(sighting) } else { spread },
+            claim: Claim { spread: claim, least },
         };
-        if self.promote(content, class, hash, why, out)
-            && let Some(counts) = self.classes.get_mut(class)
-        {
+        let is_hot = self.promote(content, class, hash, why, out);
+        let Some(counts) = self.classes.get_mut(class) else {
+            return;
+        };
+        if is_hot {
             counts.count_hot(sighting, at, now);
             self.counters.live += u64::from(is_live);
+        } else if sighting.kind == Kind::Removal {
+            counts.note_removal(content, now);
         }
     }
 
@@ -315,13 +341,14 @@ impl Group {
         let watched = self.watch_list.watched(content);
         let counts = self
             .classes
-            .get_or_insert_with(class, || ClassCounts::new(self.config.cold, now));
-        let (spread, counted) = match why {
+            .get_or_insert_with(class, || ClassCounts::new(&self.config, now));
+        let without_least = |spread: u64| Claim { spread, least: 0 };
+        let (claim, counted) = match why {
             // Nothing that merely spreads is worth more room than what somebody looks out for.
-            Promotion::BySighting { counted, .. } if watched.is_some() => (u64::MAX, counted),
-            Promotion::BySighting { counted, spread } => (u64::from(spread), counted),
+            Promotion::BySighting { counted, .. } if watched.is_some() => (without_least(u64::MAX), counted),
+            Promotion::BySighting { counted, claim } => (claim, counted),
             // A link alone proves no spread: whoever asserts thousands must not push out what spreads.
-            Promotion::ByLink => (counts.cold_hour(content, now) + 1, None),
+            Promotion::ByLink => (without_least(counts.cold_hour(content, now).saturating_add(1)), None),
         };
         let families = &self.families;
         let protected = |record: &HotRecord| {
@@ -331,7 +358,7 @@ impl Group {
                     .state(record.family(), class)
                     .is_some_and(|state| state.episode.open || !state.remote.is_empty())
         };
-        match counts.admit(spread, self.config.hot_max, now, protected) {
+        match counts.admit(claim, self.config.hot_max, now, protected) {
             Admission::Refused => {
                 self.counters.hot_refused += 1;
                 return false;
@@ -370,20 +397,19 @@ impl Group {
 }
 
 /// The room that a live stream is worth at first: whoever opens thousands that nobody watches pushes out what nobody passes on.
-fn live_worth(sighting: &Sighting<'_>) -> u32 {
+fn live_worth(sighting: &Sighting<'_>) -> u64 {
     let viewers = match sighting.kind {
         Kind::LiveHeartbeat => u64::from(sighting.audience),
         _ => 1,
     };
-    viewers.clamp(1, LIVE_WORTH_MAX) as u32
+    viewers.clamp(1, LIVE_WORTH_MAX)
 }
 
 /// Why a content becomes hot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Promotion {
-    /// It spreads, is live or is watched: a sighting made it worth at most `spread` in the last hour. If it was a spread, it stands in the cold counts at
-    /// `counted`.
-    BySighting { counted: Option<Timestamp>, spread: u32 },
+    /// It spreads, is live or is watched, as a sighting says. If that was a spread, it stands in the cold counts at `counted`.
+    BySighting { counted: Option<Timestamp>, claim: Claim },
     /// It was linked to a family.
     ByLink,
 }

@@ -144,6 +144,12 @@ const LINKS_PER_HOT: usize = 16;
 const REMOTE_PER_HOT: usize = 4;
 /// But never fewer than this.
 const LINKS_MIN: usize = 1_024;
+/// Contents whose removals are remembered, and candidates, each per hot record.
+const REMEMBERED_PER_HOT: usize = 8;
+/// But no more than this.
+const REMEMBERED_MAX: usize = 1 << 16;
+/// The most bytes of what is remembered without a record, per hot record that there may be and class.
+pub const REMEMBERED_BYTES_PER_HOT: usize = 2 * REMEMBERED_PER_HOT * crate::remembered::Remembered::ENTRY_BYTES;
 /// The most contents on the watch list of one group: 16 million in a deployment, since a list falls evenly on 256 groups. A full group's list
 /// takes 4.3 MB of memory, and 1.4 MB of each of its checkpoints.
 pub const WATCHED_MAX: usize = 65_536;
@@ -152,6 +158,11 @@ impl GroupConfig {
     /// The most members of families here that live in other groups, per class. As many as one family may have: each is several KiB.
     pub(crate) fn remote_members_max(&self) -> usize {
         (self.hot_max * REMOTE_PER_HOT).max(REMOTE_MEMBERS_MAX)
+    }
+
+    /// The most contents that are not hot of which removals are remembered, and the most that are counted as candidates, each per class.
+    pub(crate) fn remembered_max(&self) -> usize {
+        (self.hot_max * REMEMBERED_PER_HOT).min(REMEMBERED_MAX)
     }
 
     /// The most links and the most family states, each per class.

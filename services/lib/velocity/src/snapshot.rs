@@ -18,8 +18,8 @@ use crate::watched::WatchList;
 use crate::weight::Weighings;
 
 /// The version of the layout below.
-pub const SNAPSHOT_VERSION: u16 = 9;
-/// The layouts that are read. 8 knew no weights of evidence, nor how members in other groups joined; 7 knew no frames that contents have in common; 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
+pub const SNAPSHOT_VERSION: u16 = 10;
+/// The layouts that are read. 9 knew neither removals of contents that are not hot, nor candidates, nor what of a bound is of others; 8 knew no weights of evidence, nor how members in other groups joined; 7 knew no frames that contents have in common; 6 did not keep by which families a content came into its own, nor in which one an episode was raised; 5 kept neither
 /// how a content joined its family nor since when it is watched; 4 knew no populations, no nulls and no repeats either: such a group begins to keep
 /// them.
 pub const SNAPSHOT_VERSIONS_READ: RangeInclusive<u16> = 4..=SNAPSHOT_VERSION;
@@ -29,7 +29,7 @@ pub const SNAPSHOT_VERSIONS_WRITTEN: RangeInclusive<u16> = SNAPSHOT_VERSION - 1.
 /// A layout that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SnapshotLayout {
-    /// 8, for going back to a program that knows no later one: evidence is worth there what it is by itself.
+    /// 9, for going back to a program that knows no later one: removals of contents that are not hot are forgotten there.
     Before,
     /// [`SNAPSHOT_VERSION`].
     #[default]
@@ -68,19 +68,17 @@ impl Group {
         out.number(self.delta_number);
         self.marks.encode(&mut out);
         self.retries.encode(&mut out);
-        self.families.encode(layout, &mut out);
+        self.families.encode(&mut out);
         self.deadlines.encode(&mut out);
         self.outcomes.encode(&mut out);
         self.calibrations.encode(&mut out);
         self.watch_list.encode(&mut out);
         self.populations.encode(&mut out);
-        if layout == SnapshotLayout::Current {
-            self.weighings.encode(&mut out);
-        }
+        self.weighings.encode(&mut out);
         out.number(self.classes.len() as u64);
         for (class, counts) in self.classes.iter() {
             out.number(u64::from(class.number()));
-            counts.encode_hot(&mut out);
+            counts.encode_hot(layout, &mut out);
         }
         out.finish()
     }
@@ -121,8 +119,8 @@ impl Group {
         }
         for _ in 0..input.length(3)? {
             let class = decode_class(&mut input)?;
-            let mut counts = ClassCounts::new(group.config.cold, group.now);
-            counts.decode_hot(has_populations, group.now, &mut input)?;
+            let mut counts = ClassCounts::new(&group.config, group.now);
+            counts.decode_hot(version, group.now, &mut input)?;
             let bytes = cold.get(&class).ok_or(DecodeError::Invalid("set of cold counts"))?;
             let mut cold_input = Decoder::new(bytes);
             counts.cold = ColdCounts::decode(group.config.cold, &mut cold_input)?;

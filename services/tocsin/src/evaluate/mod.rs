@@ -157,7 +157,9 @@ impl EvaluateCommand {
         match self {
             EvaluateCommand::Elections(arguments) => {
                 let figures = elections::run(arguments, config).await?;
-                output::document(&arguments.out, &json!({ "suite": "elections", "figures": figures }))
+                // Nothing of it is drawn, and only so many posts are no stated share of them.
+                let scale = arguments.posts.is_none().then_some(WHOLE);
+                write_document("elections", None, scale, &arguments.out, &figures)
             }
             EvaluateCommand::Posts(arguments) => write_suite("posts", &arguments.real.suite, &real::posts(arguments)?),
             EvaluateCommand::Cascades(arguments) => {
@@ -165,7 +167,7 @@ impl EvaluateCommand {
             }
             EvaluateCommand::Series(arguments) => {
                 let figures = series::run(arguments)?;
-                output::document(&arguments.out, &json!({ "suite": "series", "figures": figures }))
+                write_document("series", None, Some(WHOLE), &arguments.out, &figures)
             }
             EvaluateCommand::Christchurch(arguments) => run_alarm(Scenario::Christchurch, arguments),
             EvaluateCommand::Halle(arguments) => run_alarm(Scenario::Halle, arguments),
@@ -180,8 +182,7 @@ impl EvaluateCommand {
             }
             EvaluateCommand::Incident(arguments) => {
                 let figures = Box::pin(incident::run(arguments, config)).await?;
-                let (seed, out) = (arguments.seed, &arguments.out);
-                output::document(out, &json!({ "suite": "incident", "seed": seed, "figures": figures }))
+                write_document("incident", Some(arguments.seed), Some(WHOLE), &arguments.out, &figures)
             }
             EvaluateCommand::Families(arguments) => {
                 write_suite("families", &arguments.estimator.suite, &families::run(arguments)?)
@@ -199,9 +200,23 @@ fn run_alarm(scenario: Scenario, arguments: &alarm::AlarmArguments) -> Result<()
 }
 
 fn write_suite(suite: &str, arguments: &SuiteArguments, figures: &Figures) -> Result<()> {
-    let (seed, scale) = (arguments.seed, arguments.scale);
+    let (seed, scale) = (Some(arguments.seed), Some(arguments.scale));
+    write_document(suite, seed, scale, &arguments.out, figures)
+}
+
+/// The scale of what has one size.
+const WHOLE: f64 = 1.0;
+
+/// Every suite's document has the same keys; a seed is null where nothing is drawn, and a scale where it is no share of anything.
+fn write_document(
+    suite: &str,
+    seed: Option<u64>,
+    scale: Option<f64>,
+    out: &Path,
+    figures: &impl serde::Serialize,
+) -> Result<()> {
     output::document(
-        &arguments.out,
+        out,
         &json!({ "suite": suite, "seed": seed, "scale": scale, "figures": figures }),
     )
 }
@@ -262,18 +277,41 @@ mod tests {
     fn windows_hold_the_truth_with_hot_contents_beside_them() {
         let directory = tempfile::tempdir().unwrap();
         let figures = windows::run(&small(0.002, directory.path())).unwrap();
-        for prefix in ["", "mixed_"] {
+        for prefix in ["", "mixed_", "crowd_"] {
             let figure = |name: &str| figures[format!("{prefix}{name}").as_str()].as_f64().unwrap();
             assert_eq!(figure("undercounts"), 0.0);
+            assert_eq!(figure("lower_bounds_above_truth"), 0.0);
             assert_eq!(figure("bound_violations"), 0.0);
+        }
+        for prefix in ["", "mixed_"] {
+            let figure = |name: &str| figures[format!("{prefix}{name}").as_str()].as_f64().unwrap();
             assert!(figure("error_p999") <= 2.0, "{figures:?}");
             assert!(
                 figure("hot_records") > 500.0 && figure("cold_answers") > 500.0,
                 "{figures:?}"
             );
         }
+        let day = |name: &str| figures[name].as_f64().unwrap();
+        assert_eq!(day("count_min_undercounts"), 0.0);
+        assert!(day("day_error_mean") <= day("count_min_day_error_mean"), "{figures:?}");
+        assert!(day("bytes_per_content_exact_table") >= 48.0, "{figures:?}");
+        let crowd = |name: &str| figures[format!("crowd_{name}").as_str()].as_f64().unwrap();
+        let spreads = crowd("spreads_of_each_course");
+        for all in [
+            "steady_kept_hot",
+            "breaking_out_alarmed",
+            "beginning_within_alarmed",
+            "beginning_after_alarmed",
+        ] {
+            assert_eq!(crowd(all), spreads, "{all}: {figures:?}");
+        }
+        assert_eq!(crowd("breaking_out_copies_later_max"), 0.0, "{figures:?}");
+        assert!(crowd("beginning_after_copies_later_max") <= 3.0, "{figures:?}");
+        assert_eq!(crowd("false_alarms") + crowd("false_alarms_steady"), 0.0, "{figures:?}");
+        assert!(crowd("error_max") > 100.0, "the flood is none: {figures:?}");
         let rows = std::fs::read_to_string(directory.path().join("rows/windows.csv")).unwrap();
-        let compared = ["windows_compared", "mixed_windows_compared"].map(|name| figures[name].as_u64().unwrap());
+        let compared = ["windows_compared", "mixed_windows_compared", "crowd_windows_compared"]
+            .map(|name| figures[name].as_u64().unwrap());
         assert_eq!(rows.lines().count() as u64, 1 + compared.iter().sum::<u64>());
         read_page(&directory.path().join("report"), &figures);
     }
@@ -291,6 +329,10 @@ mod tests {
             figure("crafted_error_unkeyed") > 1.0,
             "the crafted set is harmless: {figures:?}"
         );
+        for rival in ["hyperloglogplus", "datasketches"] {
+            let rmse = figure(&format!("{rival}_rmse_p12"));
+            assert!(rmse > 0.0 && rmse < 0.025, "{figures:?}");
+        }
         let rows = std::fs::read_to_string(directory.path().join("rows/reach.csv")).unwrap();
         assert_eq!(rows.lines().count(), 1 + 2 * 80);
         read_page(&directory.path().join("report"), &figures);

@@ -17,26 +17,6 @@ const LIVE: u8 = 1;
 const JOINED: u8 = 2;
 const LISTING: u8 = 4;
 
-impl Before {
-    fn encode(&self, out: &mut Encoder) {
-        out.signed(self.to.0);
-        out.number(self.since.len() as u64);
-        for (since, high) in &self.since {
-            out.signed(since.0);
-            out.number(u64::from(*high));
-        }
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let to = Timestamp(input.signed()?);
-        let mut since = Vec::new();
-        for _ in 0..input.length(2)? {
-            since.push((Timestamp(input.signed()?), input.narrow("count before promotion")?));
-        }
-        Ok(Before { to, since })
-    }
-}
-
 impl HotRecord {
     /// The record's bytes: one encoding per record.
     pub fn encode(&self, out: &mut Encoder) {
@@ -46,11 +26,6 @@ impl HotRecord {
     /// The same without what came of it since it was listed.
     pub(crate) fn encode_member(&self, out: &mut Encoder) {
         self.encode_with(self.joined.as_ref(), None, out);
-    }
-
-    /// The same without how the content joined, and what came of it since it was listed: what version 5 did not know.
-    pub(crate) fn encode_figures(&self, out: &mut Encoder) {
-        self.encode_with(None, None, out);
     }
 
     /// What not every record has stands behind the rest and is announced in the last flags.
@@ -101,6 +76,26 @@ impl HotRecord {
         if let Some(listing) = listing {
             listing.encode(out);
         }
+    }
+
+    /// What of the bounds before promotion is probably of others: it stands beside the record's bytes, in the snapshot alone.
+    pub(crate) fn encode_others(&self, out: &mut Encoder) {
+        out.number(self.before.others.len() as u64);
+        for others in &self.before.others {
+            out.number(u64::from(*others));
+        }
+    }
+
+    /// The inverse of [`HotRecord::encode_others`].
+    pub(crate) fn decode_others(&mut self, input: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        let len = input.length(1)?;
+        if len > 0 && len != self.before.since.len() {
+            return Err(DecodeError::Invalid("bounds before promotion"));
+        }
+        for _ in 0..len {
+            self.before.others.push(input.narrow("count of others")?);
+        }
+        Ok(())
     }
 
     /// The record from its bytes.

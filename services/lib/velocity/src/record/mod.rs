@@ -1,9 +1,12 @@
 //! The exact record of one hot content in one visibility class, as it stands in the state topic and in query replicas.
 
+mod before;
 mod codec;
 mod heard;
 mod listing;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 use tocsin_model::{
     AccountToken, Class, ContentHash, ContentId, Estimate, FamilyId, Interval, Joined, Kind, Milliseconds, PartyId,
@@ -11,6 +14,8 @@ use tocsin_model::{
 };
 use tocsin_sketch::Reach;
 
+pub(crate) use self::before::Before;
+pub use crate::bins::OPEN_ABOVE;
 pub use crate::bins::Resolution;
 use crate::bins::{Bin, Place, Series};
 pub use crate::breakdown::Code;
@@ -32,7 +37,7 @@ pub struct HotRecord {
     first_seen: Timestamp,
     last_seen: Timestamp,
     exact_since: Timestamp,
-    before: Before,
+    pub(crate) before: Before,
     spread: Series,
     cells: Vec<Cell>,
     surfaces: Breakdown<Surface>,
@@ -51,33 +56,6 @@ pub struct HotRecord {
     joined: Option<Joined>,
     /// Its live streams. Few contents have any.
     live: Option<Box<Live>>,
-}
-
-/// Upper bounds of the spread that was counted before promotion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Before {
-    /// No event at or after this time was counted before promotion.
-    pub(crate) to: Timestamp,
-    /// At most so many events from a time on, latest time first: the times fall and the bounds rise. Nested and not side by side, since
-    /// each bound is rounded outward and a sum of them would count what lies at an edge twice.
-    pub(crate) since: Vec<(Timestamp, u32)>,
-}
-
-impl Before {
-    /// Nothing was counted before.
-    pub(crate) const NOTHING: Before = Before {
-        to: Timestamp::MIN,
-        since: Vec::new(),
-    };
-
-    /// At most so many events of `from..to` were counted before promotion.
-    fn high(&self, from: Timestamp, to: Timestamp) -> u64 {
-        if from >= self.to || to <= from {
-            return 0;
-        }
-        let nearest = self.since.iter().find(|(since, _)| *since <= from);
-        nearest.or(self.since.last()).map_or(0, |(_, high)| u64::from(*high))
-    }
 }
 
 /// One platform and kind.
@@ -215,12 +193,13 @@ impl HotRecord {
             .map(move |cell| (cell.platform, cell.kind, cell.series.sum(resolution, from, to)))
     }
 
-    /// Spread in bins that start in `from..to`: exact since promotion, bounded from above before.
+    /// Spread in bins that start in `from..to`: exact since promotion, bounded from above before. A bin in which there was no more room to count bounds
+    /// nothing: then the upper end is [`OPEN_ABOVE`].
     pub fn spread(&self, resolution: Resolution, from: Timestamp, to: Timestamp) -> Interval {
-        let exact = self.spread.sum(resolution, from, to);
+        let exact = self.spread.interval(resolution, from, to);
         Interval {
-            low: exact,
-            high: exact + self.before.high(from, to),
+            low: exact.low,
+            high: exact.high.saturating_add(self.before.high(from, to)).min(OPEN_ABOVE),
         }
     }
 
@@ -254,14 +233,13 @@ impl HotRecord {
         self.spread.recent(resolution, bins, now)
     }
 
-    /// At most so much spread of the day before `now` was counted before promotion, but for the last hour before it, which belongs to what made
-    /// it hot.
+    /// So much spread of the day before `now` was probably counted before promotion, but for the last hour before it, which belongs to what made
+    /// it hot. Not at most so much: whoever fills the cold counts with other contents would make everything that begins to spread look as if it
+    /// had been busy all day.
     pub(crate) fn spread_before_promotion(&self, now: Timestamp) -> u64 {
         let hour_before = self.exact_since - Milliseconds::from_hours(1);
-        let day = self
-            .before
-            .high(now - Milliseconds::from_hours(24), Timestamp(i64::MAX));
-        day.saturating_sub(self.before.high(hour_before, Timestamp(i64::MAX)))
+        let day = self.before.probable(now - Milliseconds::from_hours(24));
+        day.saturating_sub(self.before.probable(hour_before))
     }
 
     /// Calls `visit` with the bins of exact spread of the last day, latest first, without what an account repeated. Not an iterator: whoever
@@ -367,11 +345,13 @@ impl HotRecord {
         *self = emptied;
     }
 
-    /// Takes the account of an upload, blocked upload or share, and nothing else.
+    /// Takes the account of an upload, blocked upload or share, a removal, and nothing else.
     pub(crate) fn see_in_quarantine(&mut self, sighting: &Sighting<'_>, at: Timestamp) {
         self.last_seen = self.last_seen.max(at);
-        if sighting.kind.is_spread() {
-            self.count_spreader(sighting);
+        match sighting.kind {
+            kind if kind.is_spread() => self.count_spreader(sighting),
+            Kind::Removal => self.signals.removals += 1,
+            _ => {}
         }
     }
 

@@ -232,3 +232,42 @@ fn the_episode_that_a_decision_opens_escalates_as_the_one_for_all_does() {
     deployment.tick(251_000);
     assert_eq!(levels(&deployment), [AlertLevel::Raised, AlertLevel::Escalated]);
 }
+
+/// Uploads of content 1, one every ten seconds, of which some name no account: after how many it rings.
+fn rings_after(copies: u64, party: impl Fn(u64) -> u16, names_account: impl Fn(u64) -> bool) -> Option<u64> {
+    let mut deployment = Deployment::new(config());
+    for copy in 0..copies {
+        let event = Seen {
+            party: party(copy),
+            ..seen(1, copy, copy as i64 * 10_000)
+        };
+        let value = [1; 32];
+        let mut sighting = sighting(id(1), &value, event, copy + 1);
+        if !names_account(copy) {
+            sighting.account = None;
+        }
+        deployment.apply(id(1).group(), Input::Sighting(&sighting));
+        if !deployment.alerts.is_empty() {
+            return Some(copy + 1);
+        }
+    }
+    None
+}
+
+#[test]
+fn who_names_no_account_does_not_pass_the_gate_alone() {
+    assert_eq!(rings_after(1_000, |_| 1, |_| false), None);
+    let named = rings_after(60, |_| 1, |_| true);
+    assert!(named.is_some());
+    // What is on another party's platform too, whose accounts are named, rings by those.
+    let with_others = rings_after(400, |copy| 1 + u16::from(copy % 5 == 2), |copy| copy % 5 == 2);
+    assert!(with_others > named, "{with_others:?}, {named:?} with accounts");
+}
+
+/// A party that names its accounts is not kept from ringing by one that names none.
+#[test]
+fn events_without_an_account_take_nothing_from_those_with_one() {
+    let alone = rings_after(60, |_| 1, |_| true).unwrap();
+    let beside = rings_after(120, |copy| 1 + (copy % 2) as u16, |copy| copy % 2 == 0).unwrap();
+    assert!(beside <= 2 * alone, "{beside} copies of both, {alone} alone");
+}

@@ -2,6 +2,8 @@
 
 mod alarm;
 mod corroboration;
+mod crowd;
+mod disorder;
 mod families;
 mod flood;
 pub(crate) mod harness;

@@ -158,6 +158,7 @@ proptest! {
                 let decoded = crate::HotRecord::decode(&mut input).unwrap();
                 let mut without_repeats = group.hot(key).unwrap().clone();
                 without_repeats.repeats = Default::default();
+                without_repeats.before.others.clear();
                 prop_assert_eq!(&decoded, &without_repeats);
                 prop_assert!(input.finish().is_ok());
                 let mut broken = bytes.clone();

@@ -19,7 +19,7 @@ use crate::episode::Rings;
 use crate::record::{HotRecord, Resolution};
 
 /// The version of the rule below. Part of every alert's id: a changed rule makes new alerts.
-pub const RULE_VERSION: u16 = 5;
+pub const RULE_VERSION: u16 = 6;
 
 /// What the rule leaves open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,7 +127,10 @@ pub(crate) fn judge(
     let Room { bins, platforms } = room;
     scan::put_bins(records, now, bins);
     let bins: &[Bin] = bins;
-    let spreaders = spreaders(records);
+    let Spreaders {
+        accounts: spreaders,
+        with_next_copy,
+    } = spreaders(records);
     let counted = |window: &Window| (window.spread as f64).min(spreaders);
     let mut best: Option<(f64, Window)> = None;
     let mut copies_missing = f64::INFINITY;
@@ -181,7 +184,7 @@ pub(crate) fn judge(
         terms,
         rings: if rings { Rings::Yes } else { Rings::No },
         rings_up_to,
-        copies_missing: libm::ceil(copies_missing).max(1.0) as u64,
+        copies_missing: libm::ceil(copies_missing / with_next_copy).max(1.0) as u64,
     }
 }
 
@@ -297,10 +300,42 @@ fn evidence(
     }
 }
 
-/// Distinct accounts. An event without an account counts as one of its own: nothing better is known.
-fn spreaders(records: &[&HotRecord]) -> f64 {
+/// Events without an account are taken for no more accounts than this for each party that spreads the content: half of what the gate takes. Of
+/// those, nobody knows whether one account repeats itself, so that no sender passes the gate by naming none.
+const WITHOUT_ACCOUNT_PER_PARTY: u64 = 3;
+
+/// From how many accounts the copies came.
+struct Spreaders {
+    /// Distinct accounts, and what events without one count as.
+    accounts: f64,
+    /// So many more there may be with the next copy: of another party it lets more of the events without an account count.
+    with_next_copy: f64,
+}
+
+fn spreaders(records: &[&HotRecord]) -> Spreaders {
     let accounts = crate::accounts::accounts(records);
-    accounts.estimate.estimate + accounts.without_account as f64
+    let without = accounts.without_account;
+    if without == 0 {
+        return Spreaders {
+            accounts: accounts.estimate.estimate,
+            with_next_copy: 1.0,
+        };
+    }
+    let cells = records.iter().flat_map(|record| record.cells());
+    let spreading = cells.filter(|cell| cell.kind.is_spread()).map(|cell| cell.party);
+    let mut parties: Vec<_> = spreading.collect();
+    parties.sort_unstable();
+    parties.dedup();
+    let at_most = WITHOUT_ACCOUNT_PER_PARTY * parties.len() as u64;
+    let further = if without > at_most {
+        WITHOUT_ACCOUNT_PER_PARTY
+    } else {
+        0
+    };
+    Spreaders {
+        accounts: accounts.estimate.estimate + without.min(at_most) as f64,
+        with_next_copy: 1.0 + further as f64,
+    }
 }
 
 /// Spread in the last `bins` bins.

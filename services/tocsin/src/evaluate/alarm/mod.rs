@@ -236,4 +236,76 @@ mod tests {
         assert!(alone.len() > 10, "nothing rang: {alone:?}");
         assert_eq!(alone, rows(3));
     }
+
+    /// Nothing but what the plan has of crises.
+    fn without_background(mut plan: DayPlan) -> DayPlan {
+        plan.ordinary.once_per_day = 0.0;
+        plan.ordinary.popular_events_per_day = 0.0;
+        (plan.bursts.per_day, plan.cascades.per_day) = (0.0, 0.0);
+        plan.news.clear();
+        plan.launches.clear();
+        plan.petitions.clear();
+        plan
+    }
+
+    fn figures_of(plan: DayPlan) -> Figures {
+        let headline = play_all(&[plan], 1, 1);
+        figures::of(&Results {
+            headline,
+            ..Results::default()
+        })
+    }
+
+    #[test]
+    fn without_a_background_the_crisis_rings_and_an_empty_day_gives_no_broken_figure() {
+        let crisis = DayPlan::new(Scenario::Halle, Scale(1e-5), 3);
+        let mut empty = without_background(crisis.clone());
+        empty.crises.clear();
+        let figures = figures_of(without_background(crisis));
+        assert_eq!((&figures["crises"], &figures["crises_alarmed"]), (&1.into(), &1.into()));
+        assert_eq!(
+            (&figures["false_alarms"], &figures["exact_crises_alarmed"]),
+            (&0.into(), &1.into())
+        );
+        let nothing = figures_of(empty);
+        assert_eq!(
+            (&nothing["records"], &nothing["crises"], &nothing["false_alarms"]),
+            (&0.into(), &0.into(), &0.into())
+        );
+        for (name, value) in figures.iter().chain(&nothing) {
+            // An alarm may come before what is called the onset.
+            let may_be_negative = name.contains("delay");
+            assert!(
+                may_be_negative || value.is_null() || value.as_f64() >= Some(0.0),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    /// The second party says nothing for 20 minutes and then all of it within five seconds.
+    #[test]
+    fn a_party_that_was_silent_raises_nothing_false_when_it_is_heard_again() {
+        let mut with = DayPlan::headline(Scale(2e-4), 5, 0);
+        // Of ten crises the one during which it is silent.
+        with.crises = vec![with.crises[5].clone()];
+        assert!(
+            with.disorder
+                .silence
+                .is_some_and(|silence| silence.lasts.0 == 20 * 60_000)
+        );
+        let mut without = with.clone();
+        without.disorder.silence = None;
+        let rang = |plan: DayPlan| {
+            let played = play_all(&[plan], 0, 1);
+            let ours = played[0].alarms.iter().filter(|alarm| alarm.detector == play::TOCSIN);
+            ours.map(|alarm| alarm.family)
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        let (with, without) = (rang(with), rang(without));
+        assert!(
+            with.iter()
+                .any(|family| family.kind() == tocsin_loadtest::day::FamilyKind::Crisis)
+        );
+        assert!(with.is_subset(&without), "{with:?}, without the silence {without:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Distinct accounts: the estimator over its whole range.
 
 mod page;
+mod rival;
 
 use anyhow::Result;
 use rand::rngs::SmallRng;
@@ -9,6 +10,7 @@ use serde_json::json;
 use tocsin_model::{AccountPseudonym, DeploymentKey, EpochKey, KeyEpoch, PlatformId};
 use tocsin_sketch::Reach;
 
+use self::rival::Others;
 use super::{EstimatorArguments, output};
 use crate::rehearsal::Figures;
 
@@ -55,6 +57,8 @@ struct Estimated {
     estimate: f64,
     low: f64,
     high: f64,
+    /// What others say of the same accounts, where only one sketch is asked.
+    others: Option<Others>,
 }
 
 /// Exact counts to 64, error and coverage beyond, at p = 12 alone and p = 14 merged from parts; and crafted input.
@@ -77,6 +81,7 @@ pub fn run(arguments: &EstimatorArguments) -> Result<Figures> {
         ]);
         measured.push((series, estimated));
     }
+    figures.extend(rival::figures(&measured));
     let (keyed, unkeyed) = crafted(&mut random);
     figures.extend([
         // In standard errors of the sketch, 1.04 / sqrt(2^12).
@@ -107,12 +112,18 @@ impl Series {
     /// A set of a size drawn evenly over the logarithm.
     fn estimated(&self, random: &mut SmallRng) -> Estimated {
         let accounts = (ACCOUNTS.0 * (ACCOUNTS.1 / ACCOUNTS.0).powf(random.random())) as u64;
-        let estimate = merged(self.precision, self.parts, accounts, random).estimate();
+        let key = key(random);
+        let estimate = merged(self.precision, self.parts, accounts, &key).estimate();
+        let others = (self.parts == 1).then(|| {
+            let tokens = (0..accounts).map(|account| key.account_token(PlatformId(1), pseudonym(account)));
+            Others::of(self.precision, tokens)
+        });
         Estimated {
             accounts,
             estimate: estimate.estimate,
             low: estimate.low,
             high: estimate.high,
+            others,
         }
     }
 }
@@ -137,8 +148,7 @@ fn key(random: &mut SmallRng) -> EpochKey {
 }
 
 /// Accounts of a fresh key, dealt out to `parts` sketches with every tenth in two of them, and united.
-fn merged(precision: u8, parts: usize, cardinality: u64, random: &mut SmallRng) -> Reach {
-    let key = key(random);
+fn merged(precision: u8, parts: usize, cardinality: u64, key: &EpochKey) -> Reach {
     let mut sketches = vec![Reach::new(precision); parts];
     for account in 0..cardinality {
         let token = key.account_token(PlatformId(1), pseudonym(account));
@@ -154,7 +164,7 @@ fn merged(precision: u8, parts: usize, cardinality: u64, random: &mut SmallRng) 
 
 fn exact_mismatches(random: &mut SmallRng) -> usize {
     let exact = |cardinality: u64, random: &mut SmallRng| {
-        let estimate = merged(12, PARTS, cardinality, random).estimate();
+        let estimate = merged(12, PARTS, cardinality, &key(random)).estimate();
         [estimate.estimate, estimate.low, estimate.high] == [cardinality as f64; 3]
     };
     (0..=64).filter(|cardinality| !exact(*cardinality, random)).count()

@@ -53,6 +53,8 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, measured: &[(Series,
                 0.94..=0.96,
             ),
             Bar::reported("root mean square error, p = 12", figure("rmse_p12")),
+            Bar::reported("the same of hyperloglogplus, on the same accounts", figure("hyperloglogplus_rmse_p12")),
+            Bar::reported("the same of datasketches", figure("datasketches_rmse_p12")),
             Bar::reported("share of their 95 % intervals that hold the truth", figure("coverage_95_p12")),
             Bar::at_most(
                 "error on crafted accounts, in standard errors",

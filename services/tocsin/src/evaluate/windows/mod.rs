@@ -1,6 +1,8 @@
 //! Windowed counts in whole key groups against exact counts of a sample.
 
+mod crowd;
 mod page;
+mod rival;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,9 +18,10 @@ use tocsin_model::{
     Timestamp,
 };
 use tocsin_velocity::figures::{WindowLength, family_figures, window};
-use tocsin_velocity::{Group, HotKey, Input};
+use tocsin_velocity::{Group, GroupConfig, HotKey, Input};
 
 pub(super) use self::page::errors_chart;
+use self::rival::{CountMin, exact_table_bytes, quantile};
 use super::{EstimatorArguments, SuiteArguments, leak, output};
 use crate::rehearsal::Figures;
 
@@ -32,6 +35,9 @@ const DAY_MS: i64 = 86_400_000;
 
 /// How the events of a day are shared, with what the names of its figures begin with.
 const RUNS: [(Option<Sharing>, &str); 2] = [(None, ""), (Some(Sharing::Coordinators), "mixed_")];
+
+/// What the names of the figures begin with of contents that come once, 10^6 a second.
+const CROWD: &str = "crowd_";
 
 /// A window of a content, answered.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,8 @@ impl Bound {
     }
 }
 
-/// A day of all contents, with events of class `all` alone; then the same with every second event for coordinators.
+/// A day of all contents, with events of class `all` alone; then the same with every second event for coordinators; then a flood of contents
+/// that come once beside some that spread.
 ///
 /// # Errors
 /// The scale leaves too few events for a figure, or files cannot be written.
@@ -88,6 +95,9 @@ pub fn run(arguments: &EstimatorArguments) -> Result<Figures> {
         figures.extend(measured.map(|(name, value)| (leak(format!("{prefix}{name}")), value)));
         runs.push((prefix, compared));
     }
+    let (measured, compared) = crowd::run(suite);
+    figures.extend(measured);
+    runs.push((CROWD, compared));
     if let Some(directory) = &arguments.rows {
         let all = runs
             .iter()
@@ -100,6 +110,18 @@ pub fn run(arguments: &EstimatorArguments) -> Result<Figures> {
     Ok(figures)
 }
 
+/// What a key group of such a deployment is told.
+fn group_config(config: &DetectorConfig) -> GroupConfig {
+    let setup = DetectorSetup {
+        instance: String::new(),
+        key: DeploymentKey::from_bytes([7; 32]),
+        epoch: KeyEpoch(0),
+        partitions: PartitionCount::new(1).expect("one partition is allowed"),
+        lateness: Milliseconds::from_hours(2),
+    };
+    setup.group_config(config)
+}
+
 struct Day {
     events: u64,
     contents: u64,
@@ -109,6 +131,8 @@ struct Day {
     groups: Vec<Group>,
     truth: HashMap<u64, Vec<(Timestamp, Sharing)>>,
     live: Vec<bool>,
+    /// What others would count the same events with; of the day that everybody may see alone.
+    rival: Option<CountMin>,
     busy: Duration,
 }
 
@@ -120,13 +144,6 @@ impl Day {
             sketch_width: 1_024,
             ..DetectorConfig::default()
         };
-        let setup = DetectorSetup {
-            instance: String::new(),
-            key: DeploymentKey::from_bytes([7; 32]),
-            epoch: KeyEpoch(0),
-            partitions: PartitionCount::new(1).expect("one partition is allowed"),
-            lateness: Milliseconds::from_hours(2),
-        };
         let contents = (CONTENTS * arguments.scale) as u64;
         Day {
             events: (EVENTS * arguments.scale) as u64,
@@ -134,10 +151,11 @@ impl Day {
             seed: arguments.seed,
             second,
             groups: (0..KEY_GROUPS)
-                .map(|id| Group::new(GroupId(id), setup.group_config(&config)))
+                .map(|id| Group::new(GroupId(id), group_config(&config)))
                 .collect(),
             truth: HashMap::new(),
             live: vec![false; contents as usize],
+            rival: second.is_none().then(|| CountMin::new(contents)),
             busy: Duration::ZERO,
         }
     }
@@ -175,6 +193,9 @@ impl Day {
             let began = Instant::now();
             group.apply(Input::Sighting(&sighting), &mut outputs);
             self.busy += began.elapsed();
+            if let Some(rival) = &mut self.rival {
+                rival.record(sighting.content);
+            }
             outputs.clear();
         }
         for group in &mut self.groups {
@@ -202,37 +223,13 @@ impl Day {
                 .flat_map(|class| WindowLength::ALL.map(|length| (*class, length)))
             {
                 let answer = answer(group, id, class, length);
-                let inside = |(at, sharing): &&(Timestamp, Sharing)| {
-                    sharing.classes(PartyId(1)).any(|of| of == class) && answer.from <= *at && *at < answer.to
-                };
-                compared.push(Compared {
-                    content: *number,
-                    class,
-                    length,
-                    bound: Bound {
-                        exact: events.iter().filter(inside).count() as u64,
-                        low: answer.spread.low,
-                        high: answer.spread.high,
-                        stated: answer.bound,
-                    },
-                });
+                compared.push(Compared::of(*number, class, length, &answer, events));
             }
         }
         compared
     }
 
     fn measure(&self, compared: &[Compared]) -> Figures {
-        let bounds = || compared.iter().map(|compared| &compared.bound);
-        let mut errors: Vec<u64> = bounds().map(Bound::error).collect();
-        let undercounts = bounds().filter(|bound| bound.high < bound.exact).count();
-        let stated = || bounds().filter_map(|bound| Some((bound.error(), bound.stated?)));
-        let cold_answers = stated().count();
-        let beyond = stated()
-            .filter(|(error, (expected, _))| *error as f64 > *expected)
-            .count();
-        let may_fail: f64 = stated().map(|(_, (_, confidence))| 1.0 - confidence).sum();
-        errors.sort_unstable();
-        let at = |share: f64| errors.get((errors.len() as f64 * share) as usize).copied().unwrap_or(0);
         let live = self.live.iter().filter(|live| **live).count() as f64;
         let cold: usize = self
             .groups
@@ -242,37 +239,95 @@ impl Day {
             .sum();
         let core: usize = self.groups.iter().map(|group| group.encode_core().len()).sum();
         let hot: usize = self.groups.iter().map(|group| group.hot_keys().len()).sum();
-        // The exact table: a content's 16 bytes, the vector of its time stamps, 8 bytes each, at the usual 7/8 load.
-        let exact = (live * 40.0 * 8.0 / 7.0 + self.events as f64 * 8.0) / live;
-        Figures::from([
+        let mut of_day: Vec<u64> = compared
+            .iter()
+            .filter(|compared| compared.length == WindowLength::Hours24)
+            .map(|compared| compared.bound.error())
+            .collect();
+        of_day.sort_unstable();
+        let mut figures = of_bounds(compared.iter().map(|compared| &compared.bound));
+        figures.extend([
             ("events", json!(self.events)),
             ("live_contents", json!(live)),
             ("hot_records", json!(hot)),
-            ("windows_compared", json!(errors.len())),
-            ("undercounts", json!(undercounts)),
-            (
-                "error_mean",
-                json!(errors.iter().sum::<u64>() as f64 / errors.len().max(1) as f64),
-            ),
-            ("error_p999", json!(at(0.999))),
-            ("error_max", json!(errors.last())),
-            ("cold_answers", json!(cold_answers)),
-            ("beyond_bound", json!(beyond)),
-            ("beyond_bound_allowed", json!(may_fail)),
-            ("bound_violations", json!((beyond as f64 - may_fail).max(0.0).floor())),
             ("bytes_per_cold_content", json!(cold as f64 / live)),
-            ("bytes_per_content_exact_table", json!(exact)),
+            ("bytes_per_content_exact_table", json!(exact_table_bytes(&self.truth))),
+            (
+                "day_error_mean",
+                json!(of_day.iter().sum::<u64>() as f64 / of_day.len().max(1) as f64),
+            ),
+            ("day_error_p999", json!(quantile(&of_day, 0.999))),
             ("encoded_bytes_hot_and_tokens", json!(core)),
             (
                 "apply_ns_with_clock",
                 json!(self.busy.as_nanos() as f64 / self.events as f64),
             ),
-        ])
+        ]);
+        if let Some(rival) = &self.rival {
+            let exact = self.truth.iter();
+            let exact = exact.map(|(number, events)| (content(self.seed, *number), events.len() as u64));
+            figures.extend(rival.figures(exact, live));
+        }
+        figures
     }
+}
+
+/// What answers say beside the truth.
+fn of_bounds<'a>(bounds: impl Iterator<Item = &'a Bound> + Clone) -> Figures {
+    let mut errors: Vec<u64> = bounds.clone().map(Bound::error).collect();
+    let undercounts = bounds.clone().filter(|bound| bound.high < bound.exact).count();
+    let lower_bounds_above_truth = bounds.clone().filter(|bound| bound.low > bound.exact).count();
+    let stated = bounds.filter_map(|bound| Some((bound.error(), bound.stated?)));
+    let cold_answers = stated.clone().count();
+    let beyond = stated
+        .clone()
+        .filter(|(error, (expected, _))| *error as f64 > *expected)
+        .count();
+    let may_fail: f64 = stated.map(|(_, (_, confidence))| 1.0 - confidence).sum();
+    errors.sort_unstable();
+    Figures::from([
+        ("windows_compared", json!(errors.len())),
+        ("undercounts", json!(undercounts)),
+        ("lower_bounds_above_truth", json!(lower_bounds_above_truth)),
+        (
+            "error_mean",
+            json!(errors.iter().sum::<u64>() as f64 / errors.len().max(1) as f64),
+        ),
+        ("error_p999", json!(quantile(&errors, 0.999))),
+        ("error_max", json!(errors.last())),
+        ("cold_answers", json!(cold_answers)),
+        ("beyond_bound", json!(beyond)),
+        ("beyond_bound_allowed", json!(may_fail)),
+        ("bound_violations", json!((beyond as f64 - may_fail).max(0.0).floor())),
+    ])
 }
 
 impl Compared {
     const HEADER: &str = "run,content,class,window,exact,low,high,stated_error,confidence";
+
+    /// An answer beside the events of the content, which are for party 1's readers.
+    fn of(
+        content: u64,
+        class: Class,
+        length: WindowLength,
+        answer: &Answer,
+        events: &[(Timestamp, Sharing)],
+    ) -> Compared {
+        let inside = |(at, sharing): &&(Timestamp, Sharing)| {
+            sharing.classes(PartyId(1)).any(|of| of == class) && answer.from <= *at && *at < answer.to
+        };
+        Compared {
+            content,
+            class,
+            length,
+            bound: Bound {
+                exact: events.iter().filter(inside).count() as u64,
+                low: answer.spread.low,
+                high: answer.spread.high,
+                stated: answer.bound,
+            },
+        }
+    }
 
     /// As a row. What was counted exactly states no error.
     fn to_csv(self, prefix: &str) -> String {

@@ -47,6 +47,8 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, runs: &[(&str, Vec<C
             "Two days were played: one of events that everybody may see, and one (the second, \"mixed\") of which every second event is for \
              coordinators alone, which doubles what has to be kept."
                 .to_owned(),
+            "Then a minute of a flood was played: 10^6 contents a second that come once, far more than the sketches are sized for, beside contents that              spread. It must neither push out what spreads nor keep the alarm from ringing."
+                .to_owned(),
         ],
         bars: bars(suite.scale, figures),
         sections: runs.iter().flat_map(|(prefix, run)| sections(prefix, run)).chain([memory(figures)]).collect(),
@@ -91,11 +93,65 @@ fn bars(scale: f64, figures: &Figures) -> Vec<Bar> {
             figure("bytes_per_content_exact_table"),
         ));
     }
+    let figure = |name: &str| number(figures, name);
+    bars.extend([
+        Bar::reported("error of the window of 24 hours, in the mean", figure("day_error_mean")),
+        Bar::reported(
+            "the same of a count-min sketch of the whole day (probabilistic-collections)",
+            figure("count_min_day_error_mean"),
+        ),
+        Bar::reported(
+            "the bytes for each content that it has",
+            figure("count_min_bytes_per_content"),
+        ),
+    ]);
+    bars.extend(crowd_bars(figures));
     bars
 }
 
+fn crowd_bars(figures: &Figures) -> Vec<Bar> {
+    let figure = |name: &str| number(figures, &format!("crowd_{name}"));
+    let spreads = figure("spreads_of_each_course");
+    let least = |meaning: &str, name: &str| Bar::at_least(meaning, figure(name).unwrap_or(0.0), spreads.unwrap_or(0.0));
+    vec![
+        least(
+            "contents with eight copies an hour that kept their place in the flood",
+            "steady_kept_hot",
+        ),
+        least("contents that broke out in the flood and rang", "breaking_out_alarmed"),
+        least("contents that began in the flood and rang", "beginning_within_alarmed"),
+        least(
+            "contents that began after the flood and rang",
+            "beginning_after_alarmed",
+        ),
+        Bar::reported(
+            "copies later than without the flood, at most, of those that broke out in it",
+            figure("breaking_out_copies_later_max"),
+        ),
+        Bar::reported(
+            "the same of those that began in it, two or three copies a second",
+            figure("beginning_within_copies_later_max"),
+        ),
+        Bar::reported(
+            "the same of those that began after it",
+            figure("beginning_after_copies_later_max"),
+        ),
+        Bar::at_most("answers that count too few, in the flood", figure("undercounts"), 0.0),
+        Bar::at_most(
+            "stated errors exceeded more often than their confidence allows, in the flood",
+            figure("bound_violations"),
+            0.0,
+        ),
+        Bar::at_most("alarms about contents that came once", figure("false_alarms"), 0.0),
+    ]
+}
+
 fn sections(prefix: &str, run: &[Compared]) -> Vec<Section> {
-    let day = if prefix.is_empty() { "for everybody" } else { "mixed" };
+    let day = match prefix {
+        "" => "for everybody",
+        "mixed_" => "mixed",
+        _ => "with a flood",
+    };
     let bounds = || run.iter().map(|compared| &compared.bound);
     let sketched = bounds().filter(|bound| bound.stated.is_some()).count();
     let misses = bounds().filter(|bound| bound.misses()).count();
