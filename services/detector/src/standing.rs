@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_log::{SharedLog, TopicWatch, is_replaced};
+use tocsin_log::{SharedLog, TopicWatch};
 use tocsin_wire::topics;
 
 use crate::error::DetectorError;
@@ -44,10 +44,10 @@ impl Standing {
         for (place, (number, partition)) in partitions.iter().enumerate() {
             let (number, ids) = (*number, partition.topics());
             if let Some(watch) = &self.watch {
-                if is_replaced(ids.sightings, watch.id(topics::SIGHTINGS)) {
+                if watch.is_replaced(topics::SIGHTINGS, ids.sightings) {
                     return Err(DetectorError::InputReplaced { partition: number });
                 }
-                if is_replaced(ids.state, watch.id(topics::STATE)) {
+                if watch.is_replaced(topics::STATE, ids.state) {
                     return Err(DetectorError::StateReplaced);
                 }
             }

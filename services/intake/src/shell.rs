@@ -319,11 +319,21 @@ impl<'a> Shell<'a> {
 
     /// Begins the partitions anew of which the topic was deleted and made anew: where the one before was read says nothing of it.
     pub(crate) fn begin_replaced(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
-        let is_replaced = |(place, source): &(TopicPartition, SourceId)| {
-            let topic = self.standing.id(&place.topic);
-            topic != 0 && self.intake.source_id(topic, place.partition) != *source
+        let is_other = |id: u64, place: &TopicPartition, source: SourceId| {
+            id != 0 && self.intake.source_id(id, place.partition) != source
         };
-        let replaced: Vec<_> = self.sources.iter().filter(is_replaced).collect();
+        let is_seen =
+            |(place, source): &(TopicPartition, SourceId)| is_other(self.standing.id(&place.topic), place, *source);
+        let mut replaced: Vec<_> = self.sources.iter().filter(is_seen).collect();
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        // What was seen may be older than the source: it is asked again, and without an answer at the next look.
+        let standing = self.log.topics().unwrap_or_default();
+        replaced.retain(|(place, source)| {
+            let topic = standing.iter().find(|topic| *topic.name == *place.topic);
+            is_other(topic.map_or(0, |topic| topic.id), place, *source)
+        });
         for (place, source) in &replaced {
             let position = self.intake.end_source(*source).map_or(0, |state| state.next_offset);
             self.sources.remove(place);

@@ -12,6 +12,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// Sees that a topic was deleted and made anew while it is read: offsets go on as if nothing had been, and readers do not notice by themselves. Asks
 /// on a thread of its own, for brokers may take their time.
 pub struct TopicWatch {
+    log: SharedLog,
     seen: Arc<Mutex<BTreeMap<String, u64>>>,
     stop: Arc<AtomicBool>,
     asking: Option<JoinHandle<()>>,
@@ -27,10 +28,10 @@ impl TopicWatch {
             Arc::<Mutex<BTreeMap<String, u64>>>::default(),
             Arc::<AtomicBool>::default(),
         );
-        let (log, tell, stopped) = (log.clone(), seen.clone(), stop.clone());
+        let (asked, tell, stopped) = (log.clone(), seen.clone(), stop.clone());
         let ask = move || {
             while !stopped.load(Ordering::Acquire) {
-                match log.topics() {
+                match asked.topics() {
                     Ok(topics) => {
                         let ids = topics.into_iter().map(|topic| (topic.name, topic.id)).collect();
                         *tell.lock().unwrap_or_else(PoisonError::into_inner) = ids;
@@ -42,6 +43,7 @@ impl TopicWatch {
         };
         let spawned = std::thread::Builder::new().name("topics".to_owned()).spawn(ask);
         Ok(TopicWatch {
+            log: log.clone(),
             seen,
             stop,
             asking: Some(spawned.map_err(|_| LogError::Closed)?),
@@ -54,7 +56,18 @@ impl TopicWatch {
         seen.get(topic).copied().unwrap_or(0)
     }
 
-    /// Asks now.
+    /// Whether a topic that had this id is another one. What was seen before the id was learnt may be older than it, so a difference is looked at
+    /// again; without an answer there is none.
+    pub fn is_replaced(&self, topic: &str, was: u64) -> bool {
+        if !is_replaced(was, self.id(topic)) {
+            return false;
+        }
+        let standing = self.log.topics().unwrap_or_default();
+        let now = standing.iter().find(|standing| standing.name == topic);
+        now.is_some_and(|now| is_replaced(was, now.id))
+    }
+
+    /// Asks soon.
     pub fn ask(&self) {
         if let Some(asking) = &self.asking {
             asking.thread().unpark();
