@@ -17,6 +17,7 @@ use tocsin_wire::topics;
 
 use crate::collected::Collected;
 use crate::error::DetectorError;
+use crate::partition::TopicIds;
 
 const FORMAT: u64 = 1;
 const DIGEST_BYTES: usize = 32;
@@ -114,7 +115,8 @@ impl Cache {
     }
 
     fn refresh(&self, log: &dyn Log, number: u32, is_called_off: &dyn Fn() -> bool) -> Result<(), DetectorError> {
-        let topic = topic_id(log)?;
+        // Asked before anything is read of it, so that a copy never names a topic that was made since.
+        let topic = TopicIds::of(log)?.state;
         let (_, through, mut collected) = self.load(log, topic, number)?;
         let mut reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, number), through..)?;
         while reading.goes_on(is_called_off)? {
@@ -191,11 +193,4 @@ impl Cache {
         input.finish().map_err(torn)?;
         Ok((through, collected))
     }
-}
-
-/// The id of the state topic as it stands now: asked before anything is read of it, so that a copy never names a topic that was made since.
-pub(crate) fn topic_id(log: &dyn Log) -> Result<u64, DetectorError> {
-    let standing = log.topics()?;
-    let state = standing.iter().find(|topic| topic.name == topics::STATE);
-    Ok(state.map_or(0, |topic| topic.id))
 }

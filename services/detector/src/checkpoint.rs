@@ -5,7 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Append, TopicPartition};
-use tocsin_model::{KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
+use tocsin_model::{Class, KEY_GROUPS, KeyEpoch, Milliseconds, Timestamp};
+use tocsin_sketch::ColdCounts;
 use tocsin_sketch::codec::Encoder;
 use tocsin_velocity::{Group, HotKey, SnapshotLayout};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
@@ -63,12 +64,14 @@ impl StateUnit {
         reach(FailPoint::ChangesTaken);
     }
 
-    /// Everything of a group, as of the beginning of its input.
-    pub(crate) fn add_all(&mut self, group: &Group) {
-        for key in group.kept_keys() {
-            self.hot(group, key, 0);
+    /// Everything of a group, as of this offset of its input; the keys of its hot records.
+    pub(crate) fn add_all(&mut self, group: &Group, offset: u64) -> Vec<StateKey> {
+        let keys = group.kept_keys();
+        for key in &keys {
+            self.hot(group, *key, offset);
         }
-        self.checkpoint(group, 0);
+        self.checkpoint(group, offset);
+        keys.into_iter().map(|key| hot_key(group, key)).collect()
     }
 
     pub(crate) fn into_appends(self) -> Vec<Append> {
@@ -83,11 +86,7 @@ impl StateUnit {
     }
 
     fn hot(&mut self, group: &Group, key: HotKey, applied_through: u64) {
-        let state_key = StateKey::Hot {
-            group: group.id(),
-            content: key.content,
-            class: key.class,
-        };
+        let state_key = hot_key(group, key);
         let Some(record) = group.kept(key) else {
             return self.remove(state_key);
         };
@@ -172,18 +171,22 @@ impl StateUnit {
             key_epoch: epoch.0,
             schema_version: StateHeader::SCHEMA_VERSION,
             state_version: state_version(partition, self.layout),
+            // The program before knows no binding.
+            binding: (self.layout == SnapshotLayout::Current).then(|| partition.binding()),
         };
-        let key = StateKey::Header {
-            partition: partition.number(),
-        };
+        self.add_header(partition.number(), &header, as_of);
+        self.into_appends()
+    }
+
+    pub(crate) fn add_header(&mut self, partition: u32, header: &StateHeader, as_of: Timestamp) {
+        let whole = (header.format(), 0, 1);
         self.put(
-            key,
-            partition.next_offset(),
+            StateKey::Header { partition },
+            header.next_offset,
             as_of,
-            (StateHeader::FORMAT, 0, 1),
+            whole,
             &header.encode(),
         );
-        self.into_appends()
     }
 
     /// The same records for audits, from the one of this number on; how many bytes they are.
@@ -208,19 +211,20 @@ impl StateUnit {
             group.encode_core_in(self.layout),
         );
         for (class, cold) in group.cold() {
-            let body = Group::encode_cold(cold);
-            bytes += self.put_chunks(
-                |chunk| StateKey::Cold {
-                    group: id,
-                    class,
-                    chunk,
-                },
-                offset,
-                group.now(),
-                body,
-            );
+            bytes += self.add_cold(group, class, cold, offset);
         }
         bytes
+    }
+
+    /// Cold counts of one class; how many bytes.
+    pub(crate) fn add_cold(&mut self, group: &Group, class: Class, cold: &ColdCounts, offset: u64) -> usize {
+        let id = group.id();
+        let key = |chunk| StateKey::Cold {
+            group: id,
+            class,
+            chunk,
+        };
+        self.put_chunks(key, offset, group.now(), Group::encode_cold(cold))
     }
 
     fn put_chunks(&mut self, key: impl Fn(u32) -> StateKey, offset: u64, as_of: Timestamp, body: Vec<u8>) -> usize {
@@ -259,7 +263,7 @@ impl StateUnit {
         });
     }
 
-    fn remove(&mut self, key: StateKey) {
+    pub(crate) fn remove(&mut self, key: StateKey) {
         let key = self.put_key(key);
         self.records.push(Placed {
             is_copy: false,
@@ -272,6 +276,14 @@ impl StateUnit {
         let from = self.bytes.len();
         key.put(&mut self.bytes);
         from..self.bytes.len()
+    }
+}
+
+fn hot_key(group: &Group, key: HotKey) -> StateKey {
+    StateKey::Hot {
+        group: group.id(),
+        content: key.content,
+        class: key.class,
     }
 }
 

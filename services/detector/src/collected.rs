@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use tocsin_model::{Class, GroupId, Timestamp};
+use tocsin_velocity::{Group, GroupConfig};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+
+use crate::partition::Tracked;
 
 /// What the state topic holds of one partition.
 #[derive(Debug, Default)]
@@ -30,7 +33,7 @@ impl Collected {
         let header = StateRecord {
             applied_through: header.next_offset,
             as_of: *as_of,
-            format: StateHeader::FORMAT,
+            format: header.format(),
             chunk: 0,
             chunks: 1,
             body: header.encode(),
@@ -91,12 +94,56 @@ impl Collected {
 
 fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), String> {
     let record = record.ok_or("it is no state record")?;
-    if record.format != StateHeader::FORMAT {
-        let (written, known) = (record.format, StateHeader::FORMAT);
+    let (written, known) = (record.format, StateHeader::FORMAT);
+    if ![known, StateHeader::FORMAT_BEFORE].contains(&written) {
         return Err(format!("it has layout {written}, this program knows layout {known}"));
     }
     let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
+    if header.format() != written {
+        return Err(format!("it has not the layout {written} that it names"));
+    }
     Ok((header, record.as_of))
+}
+
+/// The groups of what was collected, one after the other: what one was made of is freed before the next is made.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    core: BTreeMap<GroupId, Chunks>,
+    cold: BTreeMap<(GroupId, Class), Chunks>,
+}
+
+impl Groups {
+    pub(crate) fn of(core: BTreeMap<GroupId, Chunks>, cold: BTreeMap<(GroupId, Class), Chunks>) -> Self {
+        Groups { core, cold }
+    }
+
+    /// The next one, ascending by id; or why it cannot be used.
+    pub(crate) fn next_of(&mut self, config: &GroupConfig) -> Option<(GroupId, Result<Tracked, String>)> {
+        let (id, chunks) = self.core.pop_first()?;
+        let mut of_classes = BTreeMap::new();
+        // Groups ascend in both.
+        while let Some(entry) = self.cold.first_entry().filter(|entry| entry.key().0 <= id) {
+            let ((group, class), chunks) = entry.remove_entry();
+            if group == id {
+                of_classes.insert(class, chunks);
+            }
+        }
+        Some((id, tracked(config, &chunks, of_classes)))
+    }
+}
+
+fn tracked(config: &GroupConfig, core: &Chunks, cold: BTreeMap<Class, Chunks>) -> Result<Tracked, String> {
+    let (bytes, offset) = core.join().ok_or("its checkpoint is incomplete")?;
+    let mut of_classes = BTreeMap::new();
+    for (class, chunks) in cold {
+        let (bytes, cut_at) = chunks.join().ok_or("its cold counts are incomplete")?;
+        if cut_at != offset {
+            return Err("its parts were cut at different offsets".to_owned());
+        }
+        of_classes.insert(class, bytes);
+    }
+    let group = Group::decode(config.clone(), &bytes, &of_classes).map_err(|error| error.to_string())?;
+    Ok(Tracked::restored(group, offset, core.format()))
 }
 
 impl Chunks {

@@ -14,6 +14,7 @@
 mod appends;
 pub mod audit;
 mod cache;
+mod check;
 mod checkpoint;
 mod collected;
 mod config;
@@ -23,7 +24,9 @@ mod repartition;
 mod restore;
 mod restorers;
 mod run;
+mod salvage;
 mod shell;
+mod standing;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -34,4 +37,5 @@ pub use partition::{FamilyNews, Partition, PartitionOutputs, Traced};
 pub use repartition::{Move, Repartitioned, STAGING, repartition};
 pub use restore::restore;
 pub use run::{Means, OF_ITS_OWN};
+pub use salvage::{Salvaged, salvage};
 pub use shell::run;

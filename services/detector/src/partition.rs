@@ -1,15 +1,19 @@
-use tocsin_log::RecordRef;
+use tocsin_log::{Log, LogError, RecordRef};
 use tocsin_model::{Alert, FamilyAnnouncement, GroupId, PartitionCount, Populations, SightingKeys, Timestamp};
 use tocsin_runtime::Traceparent;
 use tocsin_velocity::{Comparison, Counters, Group, GroupConfig, HotKey, Input, Output, read_ahead};
 use tocsin_wire::block::BlockReader;
-use tocsin_wire::{Names, SightingsRecord, TickTime};
+use tocsin_wire::state::StateBinding;
+use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
 
 /// The key groups of one partition, and how far its log was applied.
 #[derive(Debug)]
 pub struct Partition {
     number: u32,
     partitions: PartitionCount,
+    /// See [`deployment_of`].
+    deployment: u128,
+    topics: TopicIds,
     /// Ascending: every `partitions`-th group of the deployment, from `number` on.
     groups: Vec<Tracked>,
     names: Names,
@@ -22,6 +26,38 @@ pub struct Partition {
     unreadable: u64,
     /// Whether the state topic holds what a unit had to say to other partitions.
     onward_chunks: u32,
+}
+
+/// By what a state tells whose it is: a digest of the deployment key, under which alone its cold counts and content ids mean anything.
+pub(crate) fn deployment_of(config: &GroupConfig) -> u128 {
+    config.key.digest("state", &[])
+}
+
+/// The ids of the topics that a partition is made of; 0 where the log tells none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicIds {
+    pub(crate) sightings: u64,
+    pub(crate) state: u64,
+}
+
+impl TopicIds {
+    /// As they stand.
+    ///
+    /// # Errors
+    /// The log cannot be asked.
+    pub(crate) fn of(log: &dyn Log) -> Result<Self, LogError> {
+        let standing = log.topics()?;
+        let id = |name| {
+            standing
+                .iter()
+                .find(|topic| topic.name == name)
+                .map_or(0, |topic| topic.id)
+        };
+        Ok(TopicIds {
+            sightings: id(topics::SIGHTINGS),
+            state: id(topics::STATE),
+        })
+    }
 }
 
 /// A group and where its checkpoint stands.
@@ -103,6 +139,8 @@ impl Partition {
         Partition {
             number,
             partitions,
+            deployment: deployment_of(config),
+            topics: TopicIds::default(),
             groups: partitions.groups_of(number).map(group).collect(),
             names: Names::default(),
             next_offset,
@@ -165,6 +203,30 @@ impl Partition {
     /// The offset of the next record to apply.
     pub fn next_offset(&self) -> u64 {
         self.next_offset
+    }
+
+    /// What binds its state to the deployment, its input, and the checkpoints that stand.
+    pub(crate) fn binding(&self) -> StateBinding {
+        let checkpointed = self.groups.iter().filter(|tracked| tracked.checkpointed.is_some());
+        StateBinding {
+            deployment: self.deployment,
+            input: self.topics.sightings,
+            groups: checkpointed.count() as u16,
+        }
+    }
+
+    /// The topics of its input and its state, as they stood when it was restored.
+    pub(crate) fn topics(&self) -> TopicIds {
+        self.topics
+    }
+
+    pub(crate) fn set_topics(&mut self, topics: TopicIds) {
+        self.topics = topics;
+    }
+
+    /// Records beside the input that could not be read.
+    pub(crate) fn count_unreadable(&mut self, records: u64) {
+        self.unreadable += records;
     }
 
     /// The latest time a tick told.

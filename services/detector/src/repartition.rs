@@ -17,13 +17,13 @@ use tocsin_log::{
 use tocsin_model::{GroupId, KEY_GROUPS, PartitionCount, Timestamp};
 use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_velocity::SnapshotLayout;
-use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
+use tocsin_wire::state::{StateBinding, StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
 use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
-use crate::partition::Partition;
+use crate::partition::{Partition, TopicIds, deployment_of};
 use crate::restore::restore;
 use crate::run::SILENT;
 use crate::shell::run;
@@ -339,7 +339,7 @@ fn look(headers: &mut dyn TailReader, left: &mut [Option<u64>]) -> Result<(), De
 fn records_of(partition: &Partition, layout: SnapshotLayout) -> Vec<Append> {
     let mut unit = StateUnit::new(partition.number(), layout);
     for tracked in partition.groups() {
-        unit.add_all(&tracked.group);
+        unit.add_all(&tracked.group, 0);
     }
     let to_staging = |append: Append| Append {
         to: staging(),
@@ -395,7 +395,8 @@ fn unstage(log: &dyn Log, to: &Move<'_>, staged: Staged) -> Result<u64, Detector
         records += lot.len() as u64;
         append_all(appender.as_ref(), lot)?;
     }
-    let headers = (0..u32::from(partitions.get())).map(|number| header(number, to, staged.as_of));
+    let input = TopicIds::of(log)?.sightings;
+    let headers = (0..u32::from(partitions.get())).map(|number| header(number, to, staged.as_of, input));
     let unit = Unit {
         appends: headers.collect(),
         positions: Vec::new(),
@@ -416,8 +417,13 @@ fn group_of(key: StateKey) -> Option<GroupId> {
     }
 }
 
-/// The header of a partition that has everything, and whose input is still to come.
-fn header(number: u32, to: &Move<'_>, as_of: Timestamp) -> Append {
+/// The header of a partition that has everything, and whose input, the topic of this id, is still to come.
+fn header(number: u32, to: &Move<'_>, as_of: Timestamp, input: u64) -> Append {
+    let binding = StateBinding {
+        deployment: deployment_of(&to.setup.group_config(to.config)),
+        input,
+        groups: to.setup.partitions.groups_of(number).count() as u16,
+    };
     let header = StateHeader {
         next_offset: 0,
         checkpoint_offset: 0,
@@ -426,11 +432,12 @@ fn header(number: u32, to: &Move<'_>, as_of: Timestamp) -> Append {
         key_epoch: to.setup.epoch.0,
         schema_version: StateHeader::SCHEMA_VERSION,
         state_version: to.config.layout().version(),
+        binding: (to.config.layout() == SnapshotLayout::Current).then_some(binding),
     };
     let record = StateRecord {
         applied_through: 0,
         as_of,
-        format: StateHeader::FORMAT,
+        format: header.format(),
         chunk: 0,
         chunks: 1,
         body: header.encode(),

@@ -1,22 +1,20 @@
 //! A partition from the state topic: the last checkpoint of every group, then the input since, applied in silence.
 
-use std::collections::BTreeMap;
-
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::{Log, LogError, ReadThrough, TopicPartition, read_through};
 use tocsin_model::{KeyEpoch, PartitionCount, Timestamp};
 use tocsin_sketch::codec::Decoder;
-use tocsin_velocity::{Group, GroupConfig, Output, SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ};
-use tocsin_wire::state::StateHeader;
+use tocsin_velocity::{GroupConfig, Output};
 use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
-use crate::cache::{Cache, Found, topic_id};
-use crate::collected::{Chunks, Collected};
+use crate::cache::{Cache, Found};
+use crate::check::HeldInput;
+use crate::collected::{Chunks, Collected, Groups};
 use crate::error::DetectorError;
-use crate::partition::{Partition, Tracked};
+use crate::partition::{Partition, TopicIds};
 
 /// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
-/// still to be written. A partition without a header begins at the start of its log.
+/// still to be written. A partition without a header begins at the start of its log, unless something tells that it had a state.
 ///
 /// # Errors
 /// The log cannot be read, or what stands there is not this deployment's state or not whole.
@@ -69,14 +67,17 @@ pub(crate) enum Outbox {
 pub(crate) struct Restore {
     of: Restored,
     stage: Stage,
+    /// As they stood when it began, before anything was read of them.
+    ids: TopicIds,
     /// What became of the local copy, if one is kept.
     found: Option<Found>,
+    /// Whether the state topic is read a second time, since it had no header though there should be one.
+    is_again: bool,
 }
 
 enum Stage {
     /// The state topic is read.
-    /// With the id of the state topic, where a local copy is kept.
-    State(ReadThrough, Box<Collected>, u64),
+    State(ReadThrough, Box<Collected>),
     /// The input since the checkpoints is applied.
     Input(ReadThrough, Box<Applying>),
 }
@@ -123,34 +124,44 @@ impl Restore {
     /// # Errors
     /// The log cannot be read.
     pub(crate) fn begin(log: &dyn Log, of: Restored) -> Result<Self, DetectorError> {
+        let ids = TopicIds::of(log)?;
         // The bound is the log's end with open transactions: the restore waits until they end, for one of them may be the last unit of
         // whoever had the partition before.
-        let (mut topic, mut found, mut through, mut collected) = (0, None, 0, Collected::default());
+        let (mut found, mut through, mut collected) = (None, 0, Collected::default());
         if let Some(cache) = &of.cache {
-            topic = topic_id(log)?;
-            let loaded = cache.load(log, topic, of.number)?;
+            let loaded = cache.load(log, ids.state, of.number)?;
             (found, through, collected) = (Some(loaded.0), loaded.1, loaded.2);
         }
         let reading = ReadThrough::new(log, &TopicPartition::new(topics::STATE, of.number), through..)?;
-        let stage = Stage::State(reading, Box::new(collected), topic);
-        Ok(Restore { of, stage, found })
+        Ok(Restore {
+            of,
+            stage: Stage::State(reading, Box::new(collected)),
+            ids,
+            found,
+            is_again: false,
+        })
     }
 
     /// # Errors
     /// See [`restore`].
-    pub(crate) fn step(self, log: &dyn Log, is_called_off: &dyn Fn() -> bool) -> Result<Stepped, DetectorError> {
-        let Restore { of, stage, found } = self;
-        let stage = match stage {
-            Stage::State(mut reading, mut collected, topic) => {
+    pub(crate) fn step(mut self, log: &dyn Log, is_called_off: &dyn Fn() -> bool) -> Result<Stepped, DetectorError> {
+        self.stage = match self.stage {
+            Stage::State(mut reading, mut collected) => {
                 if !reading.goes_on(is_called_off)? {
                     reach(FailPoint::StateCollected);
-                    if let Some(cache) = &of.cache {
-                        cache.store(topic, of.number, reading.end(), &collected);
+                    if let Some(cache) = &self.of.cache {
+                        cache.store(self.ids.state, self.of.number, reading.end(), &collected);
                     }
-                    return assemble(log, of, (*collected, found), reading.length(), is_called_off);
+                    let beside = Beside {
+                        ids: self.ids,
+                        found: self.found,
+                        is_again: self.is_again,
+                        of_state: reading.length(),
+                    };
+                    return assemble(log, self.of, *collected, beside, is_called_off);
                 }
-                reading.poll(&mut |record| collected.take(of.number, record.key, record.value))?;
-                Stage::State(reading, collected, topic)
+                reading.poll(&mut |record| collected.take(self.of.number, record.key, record.value))?;
+                Stage::State(reading, collected)
             }
             Stage::Input(mut reading, mut applying) => {
                 if !reading.goes_on(is_called_off)? {
@@ -161,12 +172,12 @@ impl Restore {
                 Stage::Input(reading, applying)
             }
         };
-        Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
+        Ok(Stepped::Further(Box::new(self)))
     }
 
     pub(crate) fn reached(&self) -> Reached {
         let (topic, reading, before) = match &self.stage {
-            Stage::State(reading, ..) => (topics::STATE, reading, 0),
+            Stage::State(reading, _) => (topics::STATE, reading, 0),
             Stage::Input(reading, applying) => (topics::SIGHTINGS, reading, applying.of_state),
         };
         let (read_here, to_read_here) = (reading.read(), reading.length());
@@ -181,29 +192,60 @@ impl Restore {
     }
 }
 
+/// What is known of a restore beside what it collected.
+#[derive(Clone, Copy, Debug)]
+struct Beside {
+    ids: TopicIds,
+    found: Option<Found>,
+    is_again: bool,
+    /// How many offsets of the state topic were read.
+    of_state: u64,
+}
+
 /// Makes the groups of their checkpoints.
 fn assemble(
     log: &dyn Log,
     of: Restored,
-    (collected, found): (Collected, Option<Found>),
-    of_state: u64,
+    collected: Collected,
+    beside: Beside,
     is_called_off: &dyn Fn() -> bool,
 ) -> Result<Stepped, DetectorError> {
     let number = of.number;
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
-    let (first_held, _) = log.bounds(&sightings)?;
-    let mut partition = Partition::new(number, of.partitions, &of.config, first_held);
-    learn_names(log, &mut partition, is_called_off)?;
-    let Some(header) = collected.header else {
-        return Ok(Stepped::Restored(Box::new(partition), Timestamp::MIN));
+    let (first_held, end) = log.bounds(&sightings)?;
+    let input = HeldInput {
+        topic: beside.ids.sightings,
+        first_held,
+        end,
     };
-    let (header, as_of) = header.map_err(|reason| DetectorError::BrokenHeader {
+    let mut partition = Partition::new(number, of.partitions, &of.config, first_held);
+    partition.set_topics(beside.ids);
+    let Some(header) = &collected.header else {
+        let Some(sign) = of.sign_of_before(log, &collected, input, is_called_off)? else {
+            learn_names(log, &mut partition, is_called_off)?;
+            return Ok(Stepped::Restored(Box::new(partition), Timestamp::MIN));
+        };
+        if beside.is_again {
+            return Err(DetectorError::StateLost {
+                partition: number,
+                sign,
+            });
+        }
+        // The first unit of all may have come between the look at the state and this one: then its header is there now.
+        let mut again = Restore::begin(log, of)?;
+        again.is_again = true;
+        return Ok(Stepped::Further(Box::new(again)));
+    };
+    let (header, as_of) = header.clone().map_err(|reason| DetectorError::BrokenHeader {
         partition: number,
         reason,
     })?;
-    of.check(&header, first_held)?;
-    let (mut core, mut cold) = (collected.core, collected.cold);
-    while let Some((id, chunks)) = core.pop_first() {
+    of.check(&header, input)?;
+    of.check_groups(&header, &collected)?;
+    learn_names(log, &mut partition, is_called_off)?;
+    let onward = collected.onward;
+    let mut groups = Groups::of(collected.core, collected.cold);
+    while let Some((id, group)) = groups.next_of(&of.config) {
         if is_called_off() {
             let topic = topics::STATE.to_owned();
             return Err(LogError::CalledOff {
@@ -212,27 +254,8 @@ fn assemble(
             }
             .into());
         }
-        let broken = |reason: &str| DetectorError::BrokenState {
-            group: id.0,
-            reason: reason.to_owned(),
-        };
-        let format = chunks.format();
-        let (core, offset) = chunks.join().ok_or_else(|| broken("its checkpoint is incomplete"))?;
-        let mut of_classes = BTreeMap::new();
-        // Groups ascend in both: what is taken here is freed before the next group is made.
-        while let Some(entry) = cold.first_entry().filter(|entry| entry.key().0 <= id) {
-            let ((group, class), chunks) = entry.remove_entry();
-            if group < id {
-                continue;
-            }
-            let (bytes, cut_at) = chunks.join().ok_or_else(|| broken("its cold counts are incomplete"))?;
-            if cut_at != offset {
-                return Err(broken("its parts were cut at different offsets"));
-            }
-            of_classes.insert(class, bytes);
-        }
-        let group = Group::decode(of.config.clone(), &core, &of_classes).map_err(|error| broken(&error.to_string()))?;
-        partition.put(Tracked::restored(group, offset, format));
+        let tracked = group.map_err(|reason| DetectorError::BrokenState { group: id.0, reason })?;
+        partition.put(tracked);
         reach(FailPoint::GroupDecoded);
     }
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
@@ -241,44 +264,17 @@ fn assemble(
         partition,
         next_offset: header.next_offset,
         as_of,
-        onward: collected.onward,
+        onward,
         outbox: of.outbox,
-        of_state,
+        of_state: beside.of_state,
     };
-    let stage = Stage::Input(reading, Box::new(applying));
-    Ok(Stepped::Further(Box::new(Restore { of, stage, found })))
-}
-
-impl Restored {
-    /// Whether a state with this header is the one of this deployment, and the log holds what completes it.
-    fn check(&self, header: &StateHeader, first_held: u64) -> Result<(), DetectorError> {
-        if header.partition_count != self.partitions.get() {
-            return Err(DetectorError::OtherPartitionCount {
-                written: header.partition_count,
-                configured: self.partitions.get(),
-            });
-        }
-        if !SNAPSHOT_VERSIONS_READ.contains(&header.state_version) {
-            return Err(DetectorError::OtherStateVersion {
-                written: header.state_version,
-                known: SNAPSHOT_VERSION,
-            });
-        }
-        if header.key_epoch != self.epoch.0 {
-            return Err(DetectorError::OtherKeyEpoch {
-                written: header.key_epoch,
-                configured: self.epoch.0,
-            });
-        }
-        if header.checkpoint_offset < first_held {
-            return Err(DetectorError::InputDeleted {
-                partition: self.number,
-                needed: header.checkpoint_offset,
-                first_held,
-            });
-        }
-        Ok(())
-    }
+    Ok(Stepped::Further(Box::new(Restore {
+        of,
+        stage: Stage::Input(reading, Box::new(applying)),
+        ids: beside.ids,
+        found: beside.found,
+        is_again: beside.is_again,
+    })))
 }
 
 impl Applying {
@@ -327,14 +323,24 @@ fn learn_names(
 ) -> Result<(), DetectorError> {
     let names = partition.names_mut();
     let parties = TopicPartition::new(topics::PARTIES, 0);
-    read_through(log, &parties, .., is_called_off, &mut |record| {
-        if let Some(party) = record.value.and_then(|value| PartyRecord::decode(value).ok()) {
-            for platform in &party.platforms {
-                names.platforms.insert(platform.id, platform.name.clone());
+    let mut unreadable = 0;
+    read_through(
+        log,
+        &parties,
+        ..,
+        is_called_off,
+        &mut |record| match record.value.map(PartyRecord::decode) {
+            Some(Ok(party)) => {
+                for platform in &party.platforms {
+                    names.platforms.insert(platform.id, platform.name.clone());
+                }
+                names.parties.insert(party.id, party.name);
             }
-            names.parties.insert(party.id, party.name);
-        }
-    })?;
+            Some(Err(_)) => unreadable += 1,
+            None => {}
+        },
+    )?;
+    partition.count_unreadable(unreadable);
     Ok(())
 }
 

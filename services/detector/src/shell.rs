@@ -20,6 +20,7 @@ use crate::partition::{Partition, Traced};
 use crate::restore::{Outbox, Restored};
 use crate::restorers::Restorers;
 use crate::run::Means;
+use crate::standing::Standing;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 /// Records handed over by one poll at most.
@@ -68,6 +69,7 @@ pub fn run(
             gapless: false,
         })?,
         partitions: BTreeMap::new(),
+        standing: Standing::watch(log, by.hands)?,
         restorers: Restorers::new(log.clone(), by.hands),
         outbox: by.outbox,
         restores_shown_at: now,
@@ -123,6 +125,7 @@ struct Shell<'a> {
     committer: Box<dyn Committer>,
     appender: Box<dyn Appender>,
     partitions: BTreeMap<u32, Partition>,
+    standing: Standing,
     /// Those of them that are not restored yet.
     restorers: Restorers,
     outbox: Outbox,
@@ -236,7 +239,7 @@ impl Shell<'_> {
         // Before anything else: when ticks stop coming, the lag in seconds is what shows it.
         if self.since(self.lag_shown_at) >= LAG_EVERY {
             self.lag_shown_at = (self.clock)();
-            self.show_lag();
+            self.show_lag()?;
         }
         self.compare();
         if self.is_settled() {
@@ -437,7 +440,8 @@ impl Shell<'_> {
         }
     }
 
-    fn show_lag(&self) {
+    /// Shows how far there is to go, and looks whether it can be gone.
+    fn show_lag(&mut self) -> Result<(), DetectorError> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as i64);
@@ -445,6 +449,7 @@ impl Shell<'_> {
         let places: Vec<TopicPartition> = self.partitions.keys().map(place).collect();
         // Without an answer in time the lag in seconds goes on all the same.
         let ends = self.log.ends(&places, LAG_TIME_MAX).unwrap_or_default();
+        self.standing.check(&self.partitions, &ends)?;
         for (partition, end) in self.partitions.values().zip(ends) {
             let lag = end.saturating_sub(partition.next_offset());
             let label = partition.number().to_string();
@@ -458,5 +463,6 @@ impl Shell<'_> {
                 self.metrics.lag_seconds.with_label_values(&[&label]).set(lag);
             }
         }
+        Ok(())
     }
 }

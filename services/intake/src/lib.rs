@@ -15,6 +15,7 @@ mod actions;
 mod clock;
 mod config;
 mod counted;
+mod gaps;
 mod machine;
 mod on_their_way;
 mod pressure;

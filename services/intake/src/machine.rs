@@ -19,6 +19,7 @@ use tocsin_wire::{EventError, PartyRecord, Reject, RejectSource, Schemas, Sighti
 use crate::actions::Actions;
 use crate::config::{IntakeConfig, IntakeSetup, TimeSource};
 use crate::counted::Counted;
+use crate::gaps::Gaps;
 use crate::registry::{Party, Registry};
 use crate::source::SourceState;
 
@@ -35,6 +36,7 @@ pub struct Intake {
     registry: Registry,
     finder: LinkFinder,
     sources: BTreeMap<SourceId, SourceState>,
+    gaps: Gaps,
     writers: Vec<BlockWriter>,
     sightings: Arc<str>,
     /// Where a block is put together, before it is known how long it becomes.
@@ -79,6 +81,7 @@ impl Intake {
             registry: Registry::new(),
             finder: LinkFinder::new(config.limits()),
             sources: BTreeMap::new(),
+            gaps: Gaps::default(),
             writers: (0..partitions).map(|_| BlockWriter::new(setup.epoch)).collect(),
             sightings: topics::SIGHTINGS.into(),
             block: Vec::new(),
@@ -124,6 +127,7 @@ impl Intake {
 
     /// Lets go of a source.
     pub fn end_source(&mut self, source: SourceId) -> Option<SourceState> {
+        self.gaps.forget(source);
         self.sources.remove(&source)
     }
 
@@ -142,7 +146,16 @@ impl Intake {
         if let Err(error) = self.events(source, &record, party_name, received_at) {
             self.reject(&error, &record, 0, received_at);
         }
-        self.sources.entry(source).or_default().next_offset = record.offset + 1;
+        let state = self.sources.entry(source).or_default();
+        if record.offset > state.next_offset {
+            self.gaps.note(source, state.next_offset..record.offset);
+        }
+        state.next_offset = record.offset + 1;
+    }
+
+    /// Where records were missing since this was last asked; see [`Gaps`].
+    pub(crate) fn gaps_mut(&mut self) -> &mut Gaps {
+        &mut self.gaps
     }
 
     /// Time goes on, by the log's stamp: a tick to every partition, after everything read so far.

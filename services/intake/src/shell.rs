@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus::Registry as MetricsRegistry;
 use tocsin_log::{
     Append, Appender, AppenderOptions, Durability, GroupEvent, GroupOptions, GroupReader, Log, LogError, Progress,
-    STALLED_TIME_MAX, SharedLog, TailReader, TopicPartition, read_through,
+    STALLED_TIME_MAX, SharedLog, TailReader, TopicPartition, TopicWatch, read_through,
 };
 use tocsin_model::SourceId;
 use tocsin_runtime::{MemoryPressure, ReadinessFlag, Shutdown};
@@ -17,7 +18,7 @@ use crate::on_their_way::OnTheirWay;
 use crate::pressure::Pressure;
 use crate::source::SourceState;
 use crate::sources::Sources;
-use crate::telemetry::{BatchRead, Metrics, PositionsNotStored};
+use crate::telemetry::{BatchRead, Metrics, PositionsNotStored, RecordUnreadable, RecordsSkipped, SourceReplaced};
 
 const GROUP: &str = "tocsin-intake";
 /// Records handed over by one poll at most.
@@ -29,6 +30,8 @@ const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
 const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
 /// How long the brokers may take to say how far there is to go. Without an answer the lag shown stays as it is.
 const LAG_TIME_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked whether records that were missing had been taken by retention.
+const GAPS_EVERY: Duration = Duration::from_secs(10);
 /// How often positions and clocks are written.
 const STATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -107,6 +110,8 @@ pub(crate) struct Shell<'a> {
     ticked_at: Instant,
     flushed_at: Instant,
     state_written_at: Instant,
+    gaps_looked_at: Instant,
+    standing: TopicWatch,
     /// The position last written, by source.
     written: BTreeMap<SourceId, u64>,
 }
@@ -145,6 +150,8 @@ impl<'a> Shell<'a> {
             ticked_at: Instant::now(),
             flushed_at: Instant::now(),
             state_written_at: Instant::now(),
+            gaps_looked_at: Instant::now(),
+            standing: TopicWatch::begin(log)?,
             written: BTreeMap::new(),
         })
     }
@@ -179,10 +186,12 @@ impl<'a> Shell<'a> {
         self.metrics.held_back.set(i64::from(is_held_back));
         self.metrics.pressure_unknown.inc_by(self.pressure.take_failed());
         let records_max = if is_held_back { 0 } else { RECORDS_PER_POLL };
+        let mut unreadable = Vec::new();
         let event = reader.poll(wait, records_max, &mut |record| {
             if record.topic == topics::DECISIONS {
-                if let Some(decision) = record.value.and_then(|value| tocsin_wire::decision::decode(value).ok()) {
-                    intake.decided(decision);
+                match record.value.and_then(|value| tocsin_wire::decision::decode(value).ok()) {
+                    Some(decision) => intake.decided(decision),
+                    None => unreadable.push(record.offset),
                 }
                 *decisions = Some(record.offset + 1);
                 return;
@@ -191,6 +200,10 @@ impl<'a> Shell<'a> {
                 intake.record(source, record);
             }
         })?;
+        for offset in unreadable {
+            let topic = topics::DECISIONS;
+            RecordUnreadable { topic, offset }.emit(&self.metrics);
+        }
         Ok(event)
     }
 
@@ -246,7 +259,18 @@ impl<'a> Shell<'a> {
                 continue;
             };
             let source = self.intake.source_id(*topic_id, place.partition);
-            let state = states.get(&source).cloned().unwrap_or_default();
+            let state = states.get(&source).cloned();
+            let position = match &state {
+                Some(state) => state.next_offset,
+                // The group's position tells what was read where the state of the source is lost. It decides nothing else.
+                None => reader.committed(place)?.unwrap_or(0),
+            };
+            let (first_held, _) = self.log.bounds(place)?;
+            if first_held > position {
+                self.skipped(place, position..first_held);
+            }
+            let mut state = state.unwrap_or_default();
+            state.next_offset = state.next_offset.max(first_held);
             reader.begin(place, state.next_offset)?;
             self.written.insert(source, state.next_offset);
             self.intake.begin_source(source, state);
@@ -285,8 +309,62 @@ impl<'a> Shell<'a> {
         self.append()?;
         if self.state_written_at.elapsed() >= STATE_EVERY {
             self.write_state(reader)?;
+            self.begin_replaced(reader)?;
+        }
+        if self.gaps_looked_at.elapsed() >= GAPS_EVERY {
+            self.look_at_gaps();
         }
         Ok(())
+    }
+
+    /// Begins the partitions anew of which the topic was deleted and made anew: where the one before was read says nothing of it.
+    pub(crate) fn begin_replaced(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+        let is_other = |id: u64, place: &TopicPartition, source: SourceId| {
+            id != 0 && self.intake.source_id(id, place.partition) != source
+        };
+        let is_seen =
+            |(place, source): &(TopicPartition, SourceId)| is_other(self.standing.id(&place.topic), place, *source);
+        let mut replaced: Vec<_> = self.sources.iter().filter(is_seen).collect();
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        // What was seen may be older than the source: it is asked again, and without an answer at the next look.
+        let standing = self.log.topics().unwrap_or_default();
+        replaced.retain(|(place, source)| {
+            let topic = standing.iter().find(|topic| *topic.name == *place.topic);
+            is_other(topic.map_or(0, |topic| topic.id), place, *source)
+        });
+        for (place, source) in &replaced {
+            let position = self.intake.end_source(*source).map_or(0, |state| state.next_offset);
+            self.sources.remove(place);
+            self.written.remove(source);
+            SourceReplaced { place, position }.emit(&self.metrics);
+        }
+        let places: Vec<TopicPartition> = replaced.into_iter().map(|(place, _)| place).collect();
+        self.begin_sources(&places, reader)
+    }
+
+    /// Finds out whether records were missing because retention had taken them. Other gaps are none: a transaction leaves one.
+    pub(crate) fn look_at_gaps(&mut self) {
+        self.gaps_looked_at = Instant::now();
+        for (place, source) in self.sources.iter() {
+            let Some(gap) = self.intake.gaps_mut().get(source) else {
+                continue;
+            };
+            // Without an answer it is asked again at the next look.
+            let Ok((first_held, _)) = self.log.bounds(&place) else {
+                continue;
+            };
+            self.intake.gaps_mut().forget(source);
+            // Who reads on behind what was taken reads on where the log begins.
+            if first_held >= gap.end {
+                self.skipped(&place, gap);
+            }
+        }
+    }
+
+    fn skipped(&self, place: &TopicPartition, offsets: Range<u64>) {
+        RecordsSkipped { place, offsets }.emit(&self.metrics);
     }
 
     /// Hands what the machine has made to the log.
@@ -370,7 +448,10 @@ impl<'a> Shell<'a> {
                 (Some(source), Some(state)) => {
                     states.insert(source, state);
                 }
-                _ => tracing::warn!(offset = record.offset, "passed over a source state that cannot be read"),
+                _ => {
+                    let (topic, offset) = (topics::INTAKE, record.offset);
+                    RecordUnreadable { topic, offset }.emit(&self.metrics);
+                }
             }
         })?;
         Ok(states)
@@ -390,14 +471,15 @@ impl<'a> Shell<'a> {
     }
 
     fn read_news(&mut self, wait: Duration) -> Result<(), IntakeError> {
-        let intake = &mut self.intake;
+        let (intake, metrics) = (&mut self.intake, &self.metrics);
         self.news.poll(wait, RECORDS_PER_POLL, &mut |record| {
             if intake.news(&record).is_none() {
-                tracing::warn!(
-                    topic = record.topic,
-                    offset = record.offset,
-                    "passed over a record that cannot be read"
-                );
+                let topic = match record.topic {
+                    topics::PARTIES => topics::PARTIES,
+                    _ => topics::FAMILIES,
+                };
+                let offset = record.offset;
+                RecordUnreadable { topic, offset }.emit(metrics);
             }
         })?;
         Ok(())

@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use tocsin_log::LogError;
+use tocsin_log::{LogError, TopicPartition};
 
 use crate::counted::Counted;
 
@@ -17,6 +19,9 @@ pub(crate) struct Metrics {
     forgotten_early: IntCounter,
     clocks: IntCounterVec,
     positions_not_stored: IntCounter,
+    unreadable: IntCounterVec,
+    skipped: IntCounter,
+    replaced: IntCounter,
     pub(crate) sources: IntGauge,
     pub(crate) lag_offsets: IntGaugeVec,
     pub(crate) held_back: IntGauge,
@@ -77,6 +82,21 @@ impl Metrics {
                 "tocsin_intake_positions_not_stored_total",
                 "Times that the group's positions could not be stored; they are stored a second later",
             )?,
+            unreadable: IntCounterVec::new(
+                Opts::new(
+                    "tocsin_intake_unreadable_total",
+                    "Records passed over since they could not be read: of parties, families, decisions and intake's own state",
+                ),
+                &["topic"],
+            )?,
+            skipped: IntCounter::new(
+                "tocsin_intake_skipped_records_total",
+                "Records of ingest topics that the log had deleted before they were read: what they told is lost",
+            )?,
+            replaced: IntCounter::new(
+                "tocsin_intake_sources_replaced_total",
+                "Ingest partitions that were deleted and made anew while they were read",
+            )?,
             sources: IntGauge::new("tocsin_intake_sources", "Ingest partitions read by this process")?,
             lag_offsets: IntGaugeVec::new(
                 Opts::new("tocsin_intake_lag_offsets", "Records of ingest topics not yet read"),
@@ -103,6 +123,9 @@ impl Metrics {
         registry.register(Box::new(metrics.forgotten_early.clone()))?;
         registry.register(Box::new(metrics.clocks.clone()))?;
         registry.register(Box::new(metrics.positions_not_stored.clone()))?;
+        registry.register(Box::new(metrics.unreadable.clone()))?;
+        registry.register(Box::new(metrics.skipped.clone()))?;
+        registry.register(Box::new(metrics.replaced.clone()))?;
         registry.register(Box::new(metrics.sources.clone()))?;
         registry.register(Box::new(metrics.lag_offsets.clone()))?;
         registry.register(Box::new(metrics.held_back.clone()))?;
@@ -120,6 +143,62 @@ impl PositionsNotStored<'_> {
     pub(crate) fn emit(&self, metrics: &Metrics) {
         metrics.positions_not_stored.inc();
         tracing::warn!(error = %tocsin_runtime::roles::chain(self.error), "positions of the group were not stored");
+    }
+}
+
+/// A record that is no event could not be read.
+pub(crate) struct RecordUnreadable {
+    /// One of Tocsin's own topics.
+    pub(crate) topic: &'static str,
+    pub(crate) offset: u64,
+}
+
+impl RecordUnreadable {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.unreadable.with_label_values(&[self.topic]).inc();
+        tracing::warn!(
+            topic = self.topic,
+            offset = self.offset,
+            "passed over a record that cannot be read"
+        );
+    }
+}
+
+/// Retention took records before they were read.
+pub(crate) struct RecordsSkipped<'a> {
+    pub(crate) place: &'a TopicPartition,
+    pub(crate) offsets: Range<u64>,
+}
+
+impl RecordsSkipped<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.skipped.inc_by(self.offsets.end - self.offsets.start);
+        tracing::error!(
+            topic = &*self.place.topic,
+            partition = self.place.partition,
+            from = self.offsets.start,
+            to = self.offsets.end,
+            "the log had deleted records of an ingest topic before they were read: what they told is lost"
+        );
+    }
+}
+
+/// A topic was deleted and made anew while it was read.
+pub(crate) struct SourceReplaced<'a> {
+    pub(crate) place: &'a TopicPartition,
+    /// How far the one before was read.
+    pub(crate) position: u64,
+}
+
+impl SourceReplaced<'_> {
+    pub(crate) fn emit(&self, metrics: &Metrics) {
+        metrics.replaced.inc();
+        tracing::error!(
+            topic = &*self.place.topic,
+            partition = self.place.partition,
+            read_to = self.position,
+            "an ingest topic was deleted and made anew: it is read from its beginning, and what was not read of the one before is lost"
+        );
     }
 }
 

@@ -22,6 +22,7 @@ pub mod replica;
 
 pub mod answer;
 pub mod banks;
+mod catch_up;
 pub mod cursor;
 pub mod page;
 

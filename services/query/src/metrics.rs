@@ -79,6 +79,8 @@ pub struct Metrics {
     pub(crate) listings_remembered: IntCounter,
     /// Alerts held.
     pub(crate) alerts: IntGauge,
+    /// How long it will take to catch up.
+    pub(crate) restore_seconds_left: Gauge,
     /// 1 once the replica had caught up.
     pub(crate) ready: IntGauge,
     /// Failed reads of the log.
@@ -163,6 +165,10 @@ impl Metrics {
                 "tocsin_query_listings_remembered_total",
                 "Contents of look-ups of which it was known from a moment ago who lists them",
             )?,
+            restore_seconds_left: Gauge::new(
+                "tocsin_query_restore_seconds_left",
+                "How long what is left to be read before the first answer will take at the pace so far; 0 once the replica caught up",
+            )?,
             ready: IntGauge::new("tocsin_query_ready", "1 once the replica caught up with the log")?,
             read_failures: IntCounter::new(
                 "tocsin_query_read_failures_total",
@@ -211,6 +217,7 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
         }
         registry.register(Box::new(metrics.frame_seconds.clone()))?;
+        registry.register(Box::new(metrics.restore_seconds_left.clone()))?;
         registry.register(Box::new(metrics.look_ups.clone()))?;
         for counter in [
             &metrics.listings_asked,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tocsin_log::{LogError, SharedLog, TailReader, TopicPartition};
 use tocsin_runtime::Shutdown;
 
+use crate::catch_up::CatchUp;
 use crate::metrics::Metrics;
 use crate::replica::{Feed, Position, decode};
 use crate::state::QueryState;
@@ -26,7 +27,7 @@ pub(crate) struct Tail {
     /// Where to read on, per partition.
     next: BTreeMap<TopicPartition, u64>,
     /// What must be read before the replica is ready; `None` until it is known.
-    catch_up: Option<BTreeMap<TopicPartition, u64>>,
+    catch_up: Option<CatchUp>,
     lag_told_at: Option<Instant>,
 }
 
@@ -63,14 +64,14 @@ impl Tail {
     }
 
     fn follow(&mut self) -> Result<(), LogError> {
-        let mut ends = BTreeMap::new();
+        let mut spans = BTreeMap::new();
         for (partition, next) in &mut self.next {
             let (first, end) = self.log.bounds(partition)?;
             // A topic with retention may have lost its beginning.
             *next = (*next).max(first);
-            ends.insert(partition.clone(), end);
+            spans.insert(partition.clone(), (*next, end));
         }
-        self.catch_up.get_or_insert(ends);
+        self.catch_up.get_or_insert_with(|| CatchUp::new(spans, Instant::now()));
         let starts: Vec<_> = self
             .next
             .iter()
@@ -112,13 +113,25 @@ impl Tail {
         if self.state.is_ready() {
             return;
         }
-        let Some(catch_up) = &self.catch_up else {
+        let Some(catch_up) = &mut self.catch_up else {
             return;
         };
-        if catch_up
-            .iter()
-            .all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end))
-        {
+        let now = Instant::now();
+        let reached = catch_up.reached(&self.next, now);
+        let metrics = self.state.metrics();
+        if let Some(seconds) = reached.seconds_left {
+            metrics.restore_seconds_left.set(seconds);
+        }
+        if reached.left > 0 && catch_up.is_due(now) {
+            tracing::info!(
+                records_read = reached.read,
+                records_left = reached.left,
+                seconds_left = reached.seconds_left.map(|seconds| seconds.ceil() as u64),
+                "reading the state of the key groups"
+            );
+        }
+        if reached.left == 0 {
+            metrics.restore_seconds_left.set(0.0);
             self.state.set_ready();
             tracing::info!(
                 hot_records = self.state.replica().hot.count(),

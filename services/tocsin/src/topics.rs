@@ -1,7 +1,7 @@
 //! Topics as the log makes them, from the declaration in `schemas/topics.toml`.
 
 use anyhow::Context as _;
-use tocsin_detector::{Move, Repartitioned, STAGING};
+use tocsin_detector::{Move, Repartitioned, STAGING, Salvaged};
 pub use tocsin_dispatcher::topic_spec;
 use tocsin_log::{Log, TopicInfo, TopicSpec};
 use tocsin_model::PartitionCount;
@@ -44,6 +44,26 @@ pub fn repartition(config: &Config) -> anyhow::Result<Repartitioned> {
         specs: &specs,
     };
     tocsin_detector::repartition(&log, &to).context("move the key groups")
+}
+
+/// Lets partitions go on with what is left of their state; see [`tocsin_detector::salvage`]. No detector may run meanwhile.
+///
+/// # Errors
+/// The log cannot be opened; there is no such partition; the state is refused for a reason that this does not mend; the log fails.
+pub fn salvage(config: &Config, numbers: &[u32]) -> anyhow::Result<Vec<Salvaged>> {
+    let count = u32::from(config.sightings_partitions().get());
+    if let Some(number) = numbers.iter().find(|number| **number >= count) {
+        anyhow::bail!("there is no partition {number}: topics.sightings_partitions is {count}");
+    }
+    let log = open_log(config).context("open the log")?;
+    refuse_on_the_way(log.as_ref())?;
+    let (key, _) = deployment_key(config)?;
+    let setup = detector_setup(config, &key);
+    let of = |number: &u32| {
+        let salvaged = tocsin_detector::salvage(log.as_ref(), *number, &config.detector, &setup);
+        salvaged.with_context(|| format!("salvage partition {number}"))
+    };
+    numbers.iter().map(of).collect()
 }
 
 /// Refuses a log whose key groups are on their way: half of them would begin anew.

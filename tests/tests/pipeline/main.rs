@@ -12,6 +12,7 @@ mod fan_out;
 mod links;
 mod live;
 mod look_ups;
+mod made_anew;
 mod merges;
 #[path = "../../../services/lib/wire/tests/osprey/mod.rs"]
 mod osprey;

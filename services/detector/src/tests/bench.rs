@@ -22,7 +22,7 @@ use tocsin_wire::{Names, SightingsRecord, TickTime, topics};
 use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
-use crate::partition::Partition;
+use crate::partition::{Partition, TopicIds};
 use crate::restore::{Outbox, Restored, restore};
 
 /// 2026-03-15T12:00:00Z.
@@ -40,6 +40,28 @@ pub struct Bench {
     events: u64,
 }
 
+const TOPICS: [(&str, u32, Cleanup); 7] = [
+    (topics::SIGHTINGS, 2, Cleanup::Delete),
+    (topics::STATE, 2, Cleanup::Compact),
+    (topics::CHECKPOINTS, 2, Cleanup::Delete),
+    (topics::ALERTS, 1, Cleanup::Delete),
+    (topics::FAMILIES, 1, Cleanup::Compact),
+    (topics::POPULATIONS, 1, Cleanup::Compact),
+    (topics::PARTIES, 1, Cleanup::Compact),
+];
+
+fn spec((name, partitions, cleanup): &(&str, u32, Cleanup), sightings_retention_ms: Option<u64>) -> TopicSpec {
+    TopicSpec {
+        name: (*name).to_owned(),
+        partitions: *partitions,
+        cleanup: *cleanup,
+        retention_ms: sightings_retention_ms.filter(|_| *name == topics::SIGHTINGS),
+        record_bytes_max: 8 << 20,
+        may_grow: false,
+        compaction: None,
+    }
+}
+
 /// What a group is: its state's bytes.
 pub type GroupState = (Vec<u8>, BTreeMap<Class, Vec<u8>>);
 
@@ -51,25 +73,8 @@ impl Bench {
     pub fn with(options: EmbeddedOptions, sightings_retention_ms: Option<u64>) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let log = EmbeddedLog::open(directory.path(), options).unwrap();
-        let spec = |(name, partitions, cleanup): (&str, u32, Cleanup)| TopicSpec {
-            name: name.to_owned(),
-            partitions,
-            cleanup,
-            retention_ms: sightings_retention_ms.filter(|_| name == topics::SIGHTINGS),
-            record_bytes_max: 8 << 20,
-            may_grow: false,
-            compaction: None,
-        };
-        let specs = [
-            (topics::SIGHTINGS, 2, Cleanup::Delete),
-            (topics::STATE, 2, Cleanup::Compact),
-            (topics::CHECKPOINTS, 2, Cleanup::Delete),
-            (topics::ALERTS, 1, Cleanup::Delete),
-            (topics::FAMILIES, 1, Cleanup::Compact),
-            (topics::POPULATIONS, 1, Cleanup::Compact),
-            (topics::PARTIES, 1, Cleanup::Compact),
-        ];
-        log.ensure_topics(&specs.map(spec)).unwrap();
+        let specs: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic, sightings_retention_ms)).collect();
+        log.ensure_topics(&specs).unwrap();
         Bench {
             log: std::sync::Arc::new(log),
             config: DetectorConfig {
@@ -94,7 +99,22 @@ impl Bench {
     /// A partition that has seen nothing.
     pub fn fresh(&self) -> Partition {
         let config = self.setup.group_config(&self.config);
-        Partition::new(NUMBER, self.setup.partitions, &config, 0)
+        let mut partition = Partition::new(NUMBER, self.setup.partitions, &config, 0);
+        partition.set_topics(TopicIds::of(self.log.as_ref()).unwrap());
+        partition
+    }
+
+    /// Deletes a topic and makes it anew, with those records of the partition under test, or of its only one, that are kept.
+    pub fn make_anew(&self, topic: &str, is_kept: impl Fn(&Record) -> bool) {
+        let of_name = TOPICS.iter().find(|(name, ..)| *name == topic).unwrap();
+        let number = NUMBER.min(of_name.1 - 1);
+        let records = self.records(topic, number);
+        self.log.delete_topics(&[topic]).unwrap();
+        self.log.ensure_topics(&[spec(of_name, None)]).unwrap();
+        for record in records.into_iter().filter(is_kept) {
+            let value = record.value.unwrap().to_vec();
+            self.append_to(TopicPartition::new(topic, number), record.key, value);
+        }
     }
 
     pub fn restore(&self) -> Result<Partition, DetectorError> {

@@ -13,7 +13,7 @@ use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, until};
 use crate::error::DetectorError;
 
 /// A bench with a state that can be restored.
-fn written() -> Bench {
+pub fn written() -> Bench {
     let mut bench = Bench::new();
     let mut partition = bench.fresh();
     bench.shares(NOON, &[1, 2]);
@@ -24,17 +24,18 @@ fn written() -> Bench {
 }
 
 /// Writes a changed copy of the record under `key`, as the newest one.
-fn change(bench: &Bench, key: StateKey, change: impl FnOnce(&mut StateRecord)) {
+pub fn change(bench: &Bench, key: StateKey, change: impl FnOnce(&mut StateRecord)) {
     let mut record = bench.state().remove(&key).unwrap();
     change(&mut record);
     bench.append(topics::STATE, Some(key), record.encode());
 }
 
-fn change_header(bench: &Bench, change_it: impl FnOnce(&mut StateHeader)) {
+pub fn change_header(bench: &Bench, change_it: impl FnOnce(&mut StateHeader)) {
     change(bench, StateKey::Header { partition: NUMBER }, |record| {
         let mut header = StateHeader::decode(&record.body).unwrap();
         change_it(&mut header);
         record.body = header.encode();
+        record.format = header.format();
     });
 }
 
@@ -96,7 +97,7 @@ fn a_header_that_cannot_be_read_is_not_an_empty_state() {
     let key = StateKey::Header { partition: NUMBER };
     let bench = written();
     change(&bench, key, |record| record.format = 1);
-    assert_eq!(reason(&bench), "it has layout 1, this program knows layout 2");
+    assert_eq!(reason(&bench), "it has layout 1, this program knows layout 3");
     let bench = written();
     change(&bench, key, |record| record.body.push(0));
     reason(&bench);

@@ -42,6 +42,10 @@ pub fn start_on(bench: &Bench, log: SharedLog) -> Running {
 }
 
 impl Running {
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     pub fn stop(self) -> Result<(), DetectorError> {
         self.shutdown.request();
         self.thread.join().unwrap()

@@ -21,6 +21,7 @@ mod namespace;
 mod read_through;
 mod record;
 mod topic;
+mod topic_watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use record::{Append, Header, Headers, Record, RecordRef, StampedBy, TopicPar
 pub use topic::{
     Cleanup, Compaction, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_NAME_BYTES_MAX, TopicDifference, TopicInfo, TopicSpec,
 };
+pub use topic_watch::{TopicWatch, is_replaced};
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync + 'static {

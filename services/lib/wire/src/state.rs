@@ -3,7 +3,7 @@
 mod header;
 mod key;
 
-pub use header::StateHeader;
+pub use header::{StateBinding, StateHeader};
 pub use key::StateKey;
 
 use tocsin_model::Timestamp;

@@ -2,11 +2,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use tocsin_detector::Repartitioned;
+use tocsin_detector::{Repartitioned, Salvaged};
 
 use crate::config::Config;
 use crate::serve::open_log;
-use crate::topics::{party_specs, repartition as move_key_groups, specs};
+use crate::topics::{party_specs, repartition as move_key_groups, salvage as salvage_state, specs};
 
 /// The topics of the log.
 #[derive(Debug, Subcommand)]
@@ -17,12 +17,21 @@ pub enum TopicsCommand {
     Check,
     /// Move the key groups to the configured number of partitions (topics.sightings_partitions) with all they hold. No role may run meanwhile.
     Repartition,
+    /// Let partitions whose state a detector refuses go on with what is left of it: key groups that cannot be read begin anew. No detector may run
+    /// meanwhile. A partition that can be restored is left as it is.
+    Salvage {
+        /// The number of a partition; may be given several times.
+        #[arg(long = "partition", required = true)]
+        partitions: Vec<u32>,
+    },
 }
 
 impl TopicsCommand {
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
-        if let TopicsCommand::Repartition = self {
-            return repartition(config);
+        match self {
+            TopicsCommand::Repartition => return repartition(config),
+            TopicsCommand::Salvage { partitions } => return salvage(config, partitions),
+            TopicsCommand::Apply | TopicsCommand::Check => {}
         }
         let log = open_log(config).context("open the log")?;
         let mut wanted = specs(config.sightings_partitions());
@@ -41,6 +50,20 @@ impl TopicsCommand {
             false => ExitCode::FAILURE,
         })
     }
+}
+
+fn salvage(config: &Config, partitions: &[u32]) -> Result<ExitCode> {
+    for (number, salvaged) in partitions.iter().zip(salvage_state(config, partitions)?) {
+        match salvaged {
+            Salvaged::AsItWas => println!("Partition {number} can be restored: nothing was changed."),
+            Salvaged::GoesOn { offset, kept, anew } => {
+                println!(
+                    "Partition {number} goes on from offset {offset}: {kept} key groups were kept, {anew} begin anew."
+                );
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn repartition(config: &Config) -> Result<ExitCode> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tocsin_detector::DetectorSetup;
+use tocsin_detector::{DetectorError, DetectorSetup};
 use tocsin_dispatcher::{DispatcherParts, IngestForm};
 use tocsin_gateway::Gateway;
 use tocsin_intake::{IntakeConfig, IntakeSetup, TimeSource};
@@ -81,15 +81,15 @@ fn detector(process: &mut Process) -> anyhow::Result<()> {
     );
     let shutdown = process.roles.shutdown().clone();
     let run = move || {
-        Ok(tocsin_detector::run(
-            tocsin_detector::OF_ITS_OWN,
-            &config,
-            &setup,
-            &log,
-            &registry,
-            &ready,
-            &shutdown,
-        )?)
+        let by = tocsin_detector::OF_ITS_OWN;
+        let ran = tocsin_detector::run(by, &config, &setup, &log, &registry, &ready, &shutdown);
+        if let Some(code) = ran.as_ref().err().and_then(DetectorError::code) {
+            tracing::error!(
+                code,
+                "the detector refuses what it found: the operators' guide says under this code what can be done"
+            );
+        }
+        Ok(ran?)
     };
     Ok(process.roles.spawn_thread("detector", run)?)
 }

@@ -10,7 +10,7 @@ use tocsin_model::{
 use super::harness::*;
 use super::populations::content;
 use crate::null::shipped;
-use crate::{Group, HotKey, Input, Resolution, SnapshotLayout};
+use crate::{Group, HotKey, Input, Resolution, SNAPSHOT_VERSION, SnapshotLayout};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -80,11 +80,64 @@ fn golden(text: &str) -> (Vec<u8>, BTreeMap<Class, Vec<u8>>) {
     (core.clone(), [(Class::All, cold.clone())].into())
 }
 
+/// [`of_each_kind`], with what evidence is worth to a team.
+fn of_each_kind_weighed() -> Group {
+    let mut group = of_each_kind();
+    let weighing = Weighing {
+        number: 1,
+        scope: Scope::Coordinators,
+        at: Timestamp(START),
+        counts: vec![EvidenceCount {
+            kind: EvidenceKind::NearPicture,
+            stood: 2,
+            overturned: 30,
+        }],
+    };
+    group.apply(Input::Weighing(&weighing), &mut Vec::new());
+    group
+}
+
+/// [`of_each_kind_weighed`], with what version 10 keeps besides: a removal of a content that is not hot.
+fn of_version_10() -> Group {
+    let mut group = of_each_kind_weighed();
+    let [_, member] = two();
+    let cold = ContentId(id(member).0 ^ 1);
+    assert_eq!(cold.group(), id(member).group());
+    for (offset, kind) in [(1_000, Kind::Upload), (1_001, Kind::Removal)] {
+        let event = Seen {
+            kind,
+            ..seen(member, offset, 41 * MINUTE)
+        };
+        group.apply(Input::Sighting(&sighting(cold, &[9; 32], event, offset)), &mut Vec::new());
+    }
+    group
+}
+
+#[test]
+fn the_version_that_is_written_has_the_bytes_of_its_golden() {
+    // What is new in the state is a new version: a golden that does not hold any more belongs to the version before, and stays. The program writes its
+    // own with: cargo test -p tocsin-velocity the_version_that_is_written -- --nocapture
+    let text = match SNAPSHOT_VERSION {
+        10 => include_str!("snapshot_10.hex"),
+        version => panic!("version {version} has no golden"),
+    };
+    let now = of_version_10();
+    let (core, cold) = (now.encode_core(), cold_of(&now));
+    let lines = [&core, &cold[&Class::All]].map(hex::encode);
+    if lines.join("\n") != text.trim_end() {
+        println!("{}", lines.join("\n"));
+        panic!("the bytes of version {SNAPSHOT_VERSION} are others than they were");
+    }
+    let read = Group::decode(config(), &core, &cold).unwrap();
+    assert!(read.encode_core() == core);
+    assert!(cold_of(&read) == cold);
+}
+
 #[test]
 fn a_state_of_version_9_is_read_and_written_for_the_way_back() {
     // Written by the program of commit 4a9f32c.
     let (core, cold) = golden(include_str!("snapshot_9.hex"));
-    let now = of_each_kind();
+    let now = of_each_kind_weighed();
     assert!(
         now.encode_core_in(SnapshotLayout::Before) == core,
         "what the program before made of the same events"

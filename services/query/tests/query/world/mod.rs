@@ -293,6 +293,7 @@ pub fn header_since(partition: u32, checkpoint_offset: u64, next_offset: u64, at
         key_epoch: 0,
         schema_version: StateHeader::SCHEMA_VERSION,
         state_version: 1,
+        binding: None,
     };
     let value = state_value(next_offset, at, (0, 1), body.encode());
     state_record(partition, StateKey::Header { partition }, Some(value))

@@ -1,0 +1,73 @@
+//! Whether the topics that a process reads and writes are still those that it restored from.
+
+use std::collections::BTreeMap;
+
+use tocsin_log::{SharedLog, TopicWatch};
+use tocsin_wire::topics;
+
+use crate::error::DetectorError;
+use crate::partition::Partition;
+use crate::restorers::Hands;
+
+/// The end of a partition's input is seen before its position so often, a second apart, before it is believed: who asks a broker that has just
+/// begun to lead may be told an end of before.
+const SHORT_LOOKS_MAX: u32 = 3;
+
+/// What is known of the topics while a process runs.
+pub(crate) struct Standing {
+    /// `None`: nobody makes topics anew (the simulation).
+    watch: Option<TopicWatch>,
+    /// How often in a row a partition's input was seen to end before its position.
+    short: BTreeMap<u32, u32>,
+}
+
+impl Standing {
+    /// # Errors
+    /// No thread can be had.
+    pub(crate) fn watch(log: &SharedLog, hands: Hands) -> Result<Self, DetectorError> {
+        let watch = match hands {
+            Hands::Threads => Some(TopicWatch::begin(log)?),
+            Hands::Caller => None,
+        };
+        Ok(Standing {
+            watch,
+            short: BTreeMap::new(),
+        })
+    }
+
+    /// Looks at the partitions, and at the ends of their inputs in the same order, as far as they are known.
+    ///
+    /// # Errors
+    /// [`DetectorError::InputReplaced`], [`DetectorError::InputEndsBefore`] or [`DetectorError::StateReplaced`].
+    pub(crate) fn check(&mut self, partitions: &BTreeMap<u32, Partition>, ends: &[u64]) -> Result<(), DetectorError> {
+        self.short.retain(|number, _| partitions.contains_key(number));
+        for (place, (number, partition)) in partitions.iter().enumerate() {
+            let (number, ids) = (*number, partition.topics());
+            if let Some(watch) = &self.watch {
+                if watch.is_replaced(topics::SIGHTINGS, ids.sightings) {
+                    return Err(DetectorError::InputReplaced { partition: number });
+                }
+                if watch.is_replaced(topics::STATE, ids.state) {
+                    return Err(DetectorError::StateReplaced);
+                }
+            }
+            let Some(&end) = ends.get(place) else { continue };
+            let needed = partition.next_offset();
+            if end >= needed {
+                self.short.remove(&number);
+                continue;
+            }
+            let looks = self.short.entry(number).or_insert(0);
+            *looks += 1;
+            if *looks >= SHORT_LOOKS_MAX {
+                return Err(DetectorError::InputEndsBefore {
+                    partition: number,
+                    needed,
+                    end,
+                });
+            }
+            self.watch.iter().for_each(TopicWatch::ask);
+        }
+        Ok(())
+    }
+}

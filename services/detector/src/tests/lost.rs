@@ -1,0 +1,264 @@
+//! Goal: a topic that was deleted, cut or made anew, and records that are gone, end in an error that says so, never in counts that are too low.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
+use tocsin_log::{Log, LogDecorator, LogError, Record, SharedLog, TopicInfo, TopicPartition};
+use tocsin_model::{DeploymentKey, GroupId, Timestamp};
+use tocsin_wire::state::StateKey;
+use tocsin_wire::topics;
+
+use super::bench::{Bench, NOON, NUMBER, Part, SECOND, states, until};
+use super::refused::{change_header, written};
+use super::succeeded::{alerts, burst, start, start_on};
+use crate::error::DetectorError;
+
+fn refusal(bench: &Bench) -> DetectorError {
+    bench.restore().map(drop).unwrap_err()
+}
+
+fn all(_: &Record) -> bool {
+    true
+}
+
+fn none(_: &Record) -> bool {
+    false
+}
+
+/// The group that a record of the state is of.
+fn group_of(record: &Record) -> Option<GroupId> {
+    match StateKey::from_bytes(record.key.as_deref()?)? {
+        StateKey::Hot { group, .. } | StateKey::Cold { group, .. } | StateKey::Core { group, .. } => Some(group),
+        StateKey::Header { .. } | StateKey::Onward { .. } => None,
+    }
+}
+
+fn is_header(record: &Record) -> bool {
+    let key = record.key.as_deref().and_then(StateKey::from_bytes);
+    matches!(key, Some(StateKey::Header { .. }))
+}
+
+#[test]
+fn a_sightings_topic_made_anew_is_another_input() {
+    let mut bench = written();
+    bench.make_anew(topics::SIGHTINGS, none);
+    let error = refusal(&bench);
+    assert!(
+        matches!(error, DetectorError::InputReplaced { partition: NUMBER }),
+        "{error:?}"
+    );
+    // As much as there was before, or more, makes it no better: no offset gives it away then.
+    for second in 0..100 {
+        bench.shares(NOON + second * SECOND, &[1]);
+    }
+    let error = refusal(&bench);
+    assert!(
+        matches!(error, DetectorError::InputReplaced { partition: NUMBER }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_input_that_ends_before_its_state_is_refused() {
+    // Where no id tells, the offsets do: a header of before, and a log without ids.
+    let bench = written();
+    bench.make_anew(topics::SIGHTINGS, none);
+    change_header(&bench, |header| header.binding = None);
+    let error = refusal(&bench);
+    assert!(
+        matches!(
+            error,
+            DetectorError::InputEndsBefore {
+                partition: NUMBER,
+                needed: 1,
+                end: 0
+            }
+        ),
+        "{error:?}"
+    );
+    let bench = written();
+    change_header(&bench, |header| header.next_offset += 1);
+    let error = refusal(&bench);
+    assert!(
+        matches!(error, DetectorError::InputEndsBefore { needed: 2, end: 1, .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_key_group_of_which_nothing_is_left_is_missed() {
+    let first_and_last = |bench: &Bench| {
+        let mut groups = bench.setup.partitions.groups_of(NUMBER);
+        (groups.next().unwrap(), groups.last().unwrap())
+    };
+    let (first, last) = first_and_last(&written());
+    for group in [first, GroupId(101), last] {
+        let bench = written();
+        bench.make_anew(topics::STATE, |record| group_of(record) != Some(group));
+        match refusal(&bench) {
+            DetectorError::BrokenState { group: missing, reason } => {
+                assert_eq!((missing, &*reason), (group.0, "its checkpoint is missing"));
+            }
+            other => panic!("{other:?}"),
+        }
+        // A header of before knows not how many there are; that one in between is missing shows all the same.
+        change_header(&bench, |header| header.binding = None);
+        let restored = bench.restore().map(drop);
+        assert_eq!(restored.is_err(), group != last, "{group:?}");
+    }
+}
+
+#[test]
+fn key_groups_that_were_never_checkpointed_are_missed_by_nobody() {
+    let mut bench = Bench::new();
+    let mut partition = bench.fresh();
+    bench.shares(NOON, &[1, 2]);
+    bench.tick(NOON + SECOND);
+    bench.apply(&mut partition);
+    let now = partition.now();
+    bench.write(&mut partition, &[Part::Changed], now);
+    assert!(states(&bench.restore().unwrap()) == states(&partition));
+}
+
+#[test]
+fn a_partition_that_lost_its_header_does_not_begin_anew() {
+    let lost = |bench: &Bench| match refusal(bench) {
+        DetectorError::StateLost {
+            partition: NUMBER,
+            sign,
+        } => sign,
+        other => panic!("{other:?}"),
+    };
+    let bench = written();
+    bench.make_anew(topics::STATE, |record| !is_header(record));
+    assert_eq!(lost(&bench), "the state of key groups stands there");
+
+    // The whole topic, after detectors had read something.
+    let mut bench = Bench::new();
+    let running = start(&bench);
+    burst(&mut bench, 1, NOON);
+    until("it rings", || alerts(&bench) == 1);
+    running.stop().unwrap();
+    let end = bench.records(topics::SIGHTINGS, NUMBER).len();
+    bench.make_anew(topics::STATE, none);
+    assert_eq!(lost(&bench), format!("detectors have read it up to offset {end}"));
+
+    // The input too: only the alerts are left.
+    bench.make_anew(topics::SIGHTINGS, all);
+    assert_eq!(lost(&bench), "it has rung: tocsin.alerts has alerts of its key groups");
+    bench.make_anew(topics::ALERTS, none);
+    bench.restore().expect("nothing tells of a time before");
+
+    // Retention has deleted input, which a new partition would have read.
+    let options = EmbeddedOptions {
+        retention_interval: Duration::from_millis(5),
+        ..EmbeddedOptions::default()
+    };
+    let bench = Bench::with(options, Some(1));
+    let place = TopicPartition::new(topics::SIGHTINGS, NUMBER);
+    until("input is deleted", || {
+        bench.tick(NOON);
+        bench.log.bounds(&place).unwrap().0 > 0
+    });
+    let sign = lost(&bench);
+    assert!(sign.starts_with("the log has deleted sightings already"), "{sign}");
+}
+
+#[test]
+fn the_state_of_another_deployment_is_refused_before_it_is_read() {
+    let mut bench = written();
+    bench.setup.key = DeploymentKey::from_bytes([8; 32]);
+    let error = refusal(&bench);
+    assert!(
+        matches!(error, DetectorError::OtherDeployment { partition: NUMBER }),
+        "{error:?}"
+    );
+    bench.setup.key = DeploymentKey::from_bytes([7; 32]);
+    bench.restore().unwrap();
+}
+
+#[test]
+fn a_header_of_the_layout_before_is_read_and_becomes_one_of_this() {
+    let bench = written();
+    let bound = bench.state();
+    change_header(&bench, |header| header.binding = None);
+    let mut restored = bench.restore().unwrap();
+    bench.write(&mut restored, &[], Timestamp(NOON));
+    let key = StateKey::Header { partition: NUMBER };
+    assert_eq!(bench.state()[&key].body, bound[&key].body);
+}
+
+/// A log whose sightings or state topic is seen to be another one, or whose ends are seen to be lower, from some moment on.
+#[derive(Clone)]
+struct Changing {
+    log: Arc<EmbeddedLog>,
+    sightings: Arc<AtomicU64>,
+    state: Arc<AtomicU64>,
+    cut: Arc<AtomicU64>,
+}
+
+impl Changing {
+    fn of(bench: &Bench) -> Changing {
+        Changing {
+            log: bench.log.clone(),
+            sightings: Arc::default(),
+            state: Arc::default(),
+            cut: Arc::default(),
+        }
+    }
+}
+
+impl LogDecorator for Changing {
+    fn inner(&self) -> &dyn Log {
+        self.log.as_ref()
+    }
+
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let mut standing = self.log.topics()?;
+        for topic in &mut standing {
+            topic.id += match &*topic.name {
+                topics::SIGHTINGS => self.sightings.load(Ordering::SeqCst),
+                topics::STATE => self.state.load(Ordering::SeqCst),
+                _ => 0,
+            };
+        }
+        Ok(standing)
+    }
+
+    fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
+        let cut = self.cut.load(Ordering::SeqCst);
+        let ends = self.log.ends(partitions, time_max)?;
+        Ok(ends.into_iter().map(|end| end.saturating_sub(cut)).collect())
+    }
+}
+
+#[test]
+fn a_detector_that_runs_sees_that_its_topics_are_others_now() {
+    type Case = (fn(&Changing) -> &AtomicU64, fn(&DetectorError) -> bool);
+    let cases: [Case; 3] = [
+        (
+            |log| &log.sightings,
+            |error| matches!(error, DetectorError::InputReplaced { .. }),
+        ),
+        (|log| &log.state, |error| matches!(error, DetectorError::StateReplaced)),
+        (
+            |log| &log.cut,
+            |error| matches!(error, DetectorError::InputEndsBefore { .. }),
+        ),
+    ];
+    for (changed, is_right) in cases {
+        let mut bench = Bench::new();
+        let log = Changing::of(&bench);
+        let shared: SharedLog = Arc::new(log.clone());
+        let running = start_on(&bench, shared);
+        burst(&mut bench, 1, NOON);
+        until("it rings", || alerts(&bench) == 1);
+        assert!(!running.is_finished());
+        changed(&log).store(10, Ordering::SeqCst);
+        until("it ends", || running.is_finished());
+        let error = running.stop().unwrap_err();
+        assert!(is_right(&error), "{error:?}");
+    }
+}
