@@ -143,7 +143,16 @@ fn a_partition_that_lost_its_header_does_not_begin_anew() {
     running.stop().unwrap();
     let end = bench.records(topics::SIGHTINGS, NUMBER).len();
     bench.make_anew(topics::STATE, none);
-    assert_eq!(lost(&bench), format!("detectors have read it up to offset {end}"));
+    let sign = lost(&bench);
+    let read: usize = sign
+        .strip_prefix("detectors have read it up to offset ")
+        .expect("a position")
+        .parse()
+        .unwrap();
+    assert!(
+        (1..=end).contains(&read),
+        "{read} of {end}: it may be stopped before the last"
+    );
 
     // The input too: only the alerts are left.
     bench.make_anew(topics::SIGHTINGS, all);
