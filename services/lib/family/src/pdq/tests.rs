@@ -217,12 +217,12 @@ fn of_many_copies_few_are_asked_about() {
 /// Copies of a few pictures, in every mixture with others: a picture's copies have most of their chunks alike, so they crowd into the same buckets.
 fn crowd(seed: u64, pictures: u64, flips: u64, others_percent: u64) -> impl Iterator<Item = (Pdq, u64)> {
     (0..CROWD).map(move |number| {
-        let random = picture(seed ^ number << 20);
+        let random = picture(seed ^ (number << 20));
         if random.0[0] % 100 < others_percent {
             return (random, number);
         }
         let bits: Vec<u8> = (0..random.0[1] % (flips + 1))
-            .map(|flip| (random.0[2].rotate_left(7 * flip as u32) ^ flip * 89) as u8)
+            .map(|flip| (random.0[2].rotate_left(7 * flip as u32) ^ (flip * 89)) as u8)
             .collect();
         (
             flipped(picture(seed.wrapping_add(random.0[3] % pictures)), &bits),
