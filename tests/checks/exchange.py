@@ -28,17 +28,15 @@ def stix(text: str) -> list[str]:
 
 
 def local_file(path: str) -> list[str]:
-    """The signals that the library's own exchange reads, each of a kind that it knows."""
+    """The signals that the library's own exchange reads, each of a type that its command line has without being told."""
+    from threatexchange.cli.main import _DEFAULT_SIGNAL_TYPES
     from threatexchange.exchanges.impl.file_api import FileCollaborationConfig, LocalFileSignalExchangeAPI
-    from threatexchange.signal_type.md5 import VideoMD5Signal
-    from threatexchange.signal_type.pdq.signal import PdqSignal
-    from threatexchange.signal_type.url import URLSignal
 
-    kinds = {kind.get_name(): kind for kind in (PdqSignal, VideoMD5Signal, URLSignal)}
+    kinds = {kind.get_name(): kind for kind in _DEFAULT_SIGNAL_TYPES}
     config = FileCollaborationConfig(name="tocsin", api="local_file", enabled=True, filename=path)
     exchange = LocalFileSignalExchangeAPI.for_collab(config)
     found = []
-    for delta in exchange.fetch_iter([], None):
+    for delta in exchange.fetch_iter(list(kinds.values()), None):
         for kind, signal in delta.updates:
             found.append(f"{kind} {kinds[kind].validate_signal_str(signal)}")
     return found

@@ -4,7 +4,8 @@
     matching.py BINARY DIRECTORY     DIRECTORY holds haystack.txt.gz and needles.txt.gz, a PDQ hash in each line
 
 The package has no client for an HMA: neither its exchanges nor its command line ask one. So its signal types check the signals, its indices give
-the truth, and the requests are those of HMA's own clients. Every hash of the haystack is made hot by events, a few files with them.
+the truth, and the requests are those of HMA's own clients. Every hash of the haystack is made hot by events, a few files with them. A bank that is
+exported as a `local_file` is read by the package's own exchange, each line of a type that its command line knows.
 """
 
 import gzip
@@ -25,8 +26,10 @@ from pathlib import Path
 
 warnings.simplefilter("ignore")
 
+from exchange import local_file  # noqa: E402
 from threatexchange.signal_type.md5 import VideoMD5Signal  # noqa: E402
 from threatexchange.signal_type.pdq.signal import PdqSignal  # noqa: E402
+from threatexchange.signal_type.sha256 import VideoSHA256Signal  # noqa: E402
 
 COPIES = 4
 FILES = 20
@@ -167,6 +170,23 @@ def comparisons(server: Server, hashes: list[str]) -> list[str]:
     return differing
 
 
+def exported(server: Server, directory: str, picture: str) -> list[str]:
+    """What the package reads otherwise than it was imported of a bank that is exported, and of the signal types that it shares with the look-ups."""
+    sha256 = hashlib.sha256(b"a file").hexdigest()
+    theirs = [f"pdq {picture}", f"video_md5 {'0f' * 16}", f"{VideoSHA256Signal.get_name()} {sha256}", "url https://example.org/a"]
+    listed, told = f"{directory}/list", f"{directory}/exported"
+    Path(listed).write_text("\n".join(theirs[:2] + [f"sha256 {sha256}"] + theirs[3:]) + "\n")
+    server.run("watch", "bank", "FILES", "--source", "files", "--severity", "3")
+    server.run("watch", "import", "--format", "local-file", "--bank", "FILES", listed)
+    Path(told).write_text(server.run("watch", "export", "--bank", "FILES", "--format", "local-file") + "\n")
+    read = local_file(told)
+    print(f"local_file: {len(read)} lines read by the package")
+    differing = [] if sorted(read) == sorted(theirs) else [f"local_file: {sorted(read)} read, {sorted(theirs)} expected"]
+    status, types = server.ask("/c/signal_type", server.reader)
+    names = [entry["name"] for entry in types] if status == 200 else []
+    return differing + [f"/c/signal_type has no {line.split()[0]}" for line in theirs if line.split()[0] not in names]
+
+
 def main() -> int:
     """Runs the comparison; prints what differs; 1 when anything does."""
     binary, directory = sys.argv[1:]
@@ -187,6 +207,7 @@ def main() -> int:
             differing = compare(server, PdqSignal, pictures, needles + haystack)
             differing += compare(server, VideoMD5Signal, numbers(server, "md5", files[:FILES]), files)
             differing += comparisons(server, haystack[:50])
+            differing += exported(server, work, haystack[0])
         finally:
             server.stop()
     print("\n".join(differing[:20]) or "the same matches at the same distances")

@@ -1,7 +1,8 @@
 //! Which banks a look-up answers from, and what stands in which.
 //!
 //! A bank is what the open matcher HMA calls a set of listed contents. There is one of all families that are hot, and those of the watch list:
-//! what they list is announced to everybody, so every reader sees these banks.
+//! what they list is announced to everybody, so every reader sees these banks. Live incidents are banks of those who may read them
+//! ([`crate::incidents`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +11,17 @@ use std::time::{Duration, Instant};
 use tocsin_model::BankName;
 use tocsin_store::{Store, StoreError, WatchListing};
 
+use crate::incidents::{InIncident, bank_of};
+
 /// The bank of contents that are counted exactly because they spread. No bank of the watch list has this name.
 pub const HOT_FAMILIES: &str = BankName::RESERVED;
 
 /// The banks in which a content stands, ascending, each once.
-pub fn banks_of(is_hot: bool, listings: &[WatchListing]) -> Vec<String> {
+pub fn banks_of(is_hot: bool, listings: &[WatchListing], incidents: &[InIncident]) -> Vec<String> {
     let hot = is_hot.then(|| HOT_FAMILIES.to_owned());
     let listed = listings.iter().map(|listing| listing.bank.to_string());
-    let mut banks: Vec<String> = hot.into_iter().chain(listed).collect();
+    let incidents = incidents.iter().map(|standing| bank_of(standing.incident));
+    let mut banks: Vec<String> = hot.into_iter().chain(listed).chain(incidents).collect();
     banks.sort_unstable();
     banks.dedup();
     banks
@@ -72,6 +76,7 @@ mod tests {
     //! Goal: a content stands once in each bank.
     #![allow(clippy::unwrap_used)]
 
+    use tocsin_incident::IncidentId;
     use tocsin_model::{Algorithm, ContentHash, Severity, Timestamp};
 
     use super::*;
@@ -92,9 +97,18 @@ mod tests {
     #[test]
     fn a_content_stands_once_in_each_of_its_banks() {
         let listings = ["TAT_LIST", "9_LIVES", "TAT_LIST"].map(listing);
-        assert_eq!(banks_of(true, &listings), ["9_LIVES", "HOT_FAMILIES", "TAT_LIST"]);
-        assert_eq!(banks_of(false, &listings[..1]), ["TAT_LIST"]);
-        assert_eq!(banks_of(true, &[]), ["HOT_FAMILIES"]);
-        assert!(banks_of(false, &[]).is_empty());
+        let incident = InIncident {
+            incident: IncidentId(0xab),
+            by_family: true,
+            by_pack: true,
+        };
+        let of_incident = format!("INCIDENT_{}AB", "0".repeat(30));
+        assert_eq!(
+            banks_of(true, &listings, &[incident]),
+            ["9_LIVES", "HOT_FAMILIES", &of_incident, "TAT_LIST"]
+        );
+        assert_eq!(banks_of(false, &listings[..1], &[]), ["TAT_LIST"]);
+        assert_eq!(banks_of(true, &[], &[]), ["HOT_FAMILIES"]);
+        assert!(banks_of(false, &[], &[]).is_empty());
     }
 }

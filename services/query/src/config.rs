@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tocsin_runtime::{MemoryPart, Refusal};
+use tocsin_store::OPEN_INCIDENTS_MAX;
+
+use crate::incidents::INCIDENT_HASHES_MAX;
 
 /// What an operator may choose about the query role. Section `[query]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +50,11 @@ impl Default for QueryConfig {
 const HOT_RECORD_BYTES: u64 = 4 << 10;
 /// A hash of an announced content, at most, and a quarter of a frame beside it.
 const ANNOUNCED_BYTES: u64 = 400 + FRAME_BYTES / 4;
-/// A frame of an announced video: 155 bytes in the index, 32 in the video.
+/// A frame of an announced video: 159 bytes in the index, 32 in the video.
 const FRAME_BYTES: u64 = 224;
+
+/// A hash that packs of incidents list: 159 bytes in the index, 144 beside it, and the room that a map leaves.
+const INCIDENT_HASH_BYTES: u64 = 320;
 
 impl QueryConfig {
     /// What the replica may come to hold.
@@ -61,6 +67,10 @@ impl QueryConfig {
             MemoryPart {
                 of: "query.announced_hashes_max",
                 bytes: self.announced_hashes_max as u64 * ANNOUNCED_BYTES,
+            },
+            MemoryPart {
+                of: "the hashes of live incidents, for look-ups",
+                bytes: (OPEN_INCIDENTS_MAX * INCIDENT_HASHES_MAX) as u64 * INCIDENT_HASH_BYTES,
             },
         ]
     }

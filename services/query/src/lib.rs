@@ -10,6 +10,7 @@
 //! * Every answer says `as_of` and how far that is behind; a partition's `as_of` never goes back.
 //! * Intervals hold the truth: what is not counted exactly is told as an interval, apart from what is.
 //! * Broken and foreign records of the log are counted and left out; none stops the replica.
+//! * An incident that a reader may not read changes no byte of what that reader is told.
 //! * Nothing is answered before the replica caught up with what the log held when it started.
 //! * What moves is told with the figures it has, never by how much they rose: who missed a frame loses nothing by the next.
 //! * A table is written while it is read: no more of it is held than one piece.
@@ -24,6 +25,7 @@ pub mod answer;
 pub mod banks;
 mod catch_up;
 pub mod cursor;
+pub mod incidents;
 pub mod page;
 
 mod config;
@@ -38,6 +40,7 @@ mod state;
 mod tail;
 
 pub use config::QueryConfig;
+pub use incidents::INCIDENTS_AGE_MAX;
 pub use listings::{LISTINGS_AGE_MAX, LISTINGS_MAX};
 pub use metrics::Metrics;
 pub use routes::{

@@ -77,6 +77,12 @@ pub struct Metrics {
     pub(crate) listings_asked: IntCounter,
     /// Contents of which it was known from a moment ago.
     pub(crate) listings_remembered: IntCounter,
+    /// Live incidents that look-ups are answered from.
+    pub(crate) incidents: IntGauge,
+    /// Hashes of their packs that are held.
+    pub(crate) incident_hashes: IntGauge,
+    /// Entries of their packs that found no place.
+    pub(crate) incident_hashes_left_out: IntGauge,
     /// Alerts held.
     pub(crate) alerts: IntGauge,
     /// How long it will take to catch up.
@@ -169,6 +175,18 @@ impl Metrics {
                 "tocsin_query_restore_seconds_left",
                 "How long what is left to be read before the first answer will take at the pace so far; 0 once the replica caught up",
             )?,
+            incidents: IntGauge::new(
+                "tocsin_query_incidents",
+                "Live incidents that look-ups are answered from",
+            )?,
+            incident_hashes: IntGauge::new(
+                "tocsin_query_incident_hashes",
+                "Hashes of packs of live incidents held for look-ups",
+            )?,
+            incident_hashes_left_out: IntGauge::new(
+                "tocsin_query_incident_hashes_left_out",
+                "Entries of packs of live incidents that look-ups do not find, since an incident has too many",
+            )?,
             ready: IntGauge::new("tocsin_query_ready", "1 once the replica caught up with the log")?,
             read_failures: IntCounter::new(
                 "tocsin_query_read_failures_total",
@@ -211,6 +229,9 @@ impl Metrics {
             &metrics.announced_contents,
             &metrics.announced_hashes,
             &metrics.families_disclosed,
+            &metrics.incidents,
+            &metrics.incident_hashes,
+            &metrics.incident_hashes_left_out,
             &metrics.ready,
             &metrics.streams,
         ] {

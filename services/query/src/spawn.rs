@@ -11,6 +11,7 @@ use tocsin_store::Store;
 
 use crate::config::QueryConfig;
 use crate::cursor::Cursor;
+use crate::incidents::INCIDENTS_AGE_MAX;
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
 use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamLimits};
@@ -116,6 +117,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         stall_max: STALL_MAX,
         record_interval: RECORD_INTERVAL,
         look_up_time_max: LOOK_UP_TIME_MAX,
+        incidents_age_max: INCIDENTS_AGE_MAX,
     });
     let partitions = Feed::ALL
         .into_iter()

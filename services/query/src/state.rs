@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::banks::Banks;
 use crate::frames::Frames;
+use crate::incidents::Incidents;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::replica::ReplicaState;
@@ -50,6 +51,7 @@ struct Shared {
     look_up_turns: Arc<Semaphore>,
     banks: Banks,
     listings: Listings,
+    incidents: Incidents,
 }
 
 /// So many look-ups are made at a time.
@@ -83,6 +85,8 @@ pub struct QueryStateParts {
     pub record_interval: Duration,
     /// How long a look-up may take.
     pub look_up_time_max: Duration,
+    /// How old what is known of live incidents may be when a look-up is answered from it.
+    pub incidents_age_max: Duration,
 }
 
 impl QueryState {
@@ -112,6 +116,7 @@ impl QueryState {
                 look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
                 banks: Banks::default(),
                 listings: Listings::default(),
+                incidents: Incidents::new(parts.incidents_age_max),
             }),
         }
     }
@@ -223,6 +228,10 @@ impl QueryState {
 
     pub(crate) fn listings(&self) -> &Listings {
         &self.shared.listings
+    }
+
+    pub(crate) fn incidents(&self) -> &Incidents {
+        &self.shared.incidents
     }
 
     pub(crate) fn leak_through(&self) -> &LeakThroughCache {

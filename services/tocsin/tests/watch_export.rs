@@ -86,6 +86,7 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         })
     };
     let link = ContentHash::parse(Algorithm::Url, "https://example.org/it's", None).unwrap();
+    let file = ContentHash::from_bytes(Algorithm::Sha256, vec![8; 32], None).unwrap();
     let all = [
         listed(md5(1), "1"),
         listed(md5(2), "2"),
@@ -93,6 +94,7 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
         listed(link.clone(), "4"),
         listed(md5(5), "5"),
         listed(md5(6), "6"),
+        listed(file.clone(), "8"),
     ];
     store.update_list(&bank, &all, None).await.unwrap();
 
@@ -157,9 +159,19 @@ async fn a_bank_and_how_it_fared_is_read_by_others() {
     }
 
     let lines = export(at, "local-file", &[]);
-    let texts = [md5(1), md5(2), md5(5), md5(6), pdq.clone(), link.clone()]
-        .map(|hash| tocsin_exchange::write::local_file_line(&hash).unwrap());
-    assert_eq!(lines.lines().collect::<Vec<_>>(), texts);
+    let texts = [&md5(1), &md5(2), &md5(5), &md5(6), &pdq, &link, &file].map(|hash| {
+        let kind = match hash.algorithm() {
+            Algorithm::Sha256 => "video_sha256",
+            Algorithm::Md5 => "video_md5",
+            algorithm => algorithm.name(),
+        };
+        format!("{kind} {}", hash.value_text())
+    });
+    let mut sorted: Vec<&str> = lines.lines().collect();
+    sorted.sort_unstable();
+    let mut expected = texts.clone();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected);
     check(at, "local-file", &lines, &texts);
 
     let bundle = export(at, "stix", &["--name", "North"]);

@@ -1,5 +1,5 @@
 //! Goal: an import leaves the old list or the new one in force, never a part of one, whenever its process ends.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,11 +8,13 @@ use std::process::{Child, Command, Stdio};
 use tocsin_model::{BankName, Milliseconds, Sampled, Severity};
 use tocsin_store::{BankSettings, Store};
 
+#[path = "../../lib/store/tests/fixture/database.rs"]
+mod database;
+
 /// Enough for several transactions.
 const ENTRIES: u32 = 600_000;
 
-fn tocsin(directory: &Path, file: &Path) -> Child {
-    let url = format!("sqlite:{}", directory.join("store.db").display());
+fn tocsin((url, directory): (&str, &Path), file: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_tocsin"))
         .args(["watch", "import", "--format", "local-file", "--bank", "NORTH"])
         .arg(file)
@@ -26,18 +28,21 @@ fn tocsin(directory: &Path, file: &Path) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_leaves_the_old_list_or_the_new_one() {
+    database::on_empty(async |url| killed_in_the_middle(&url).await).await;
+}
+
+async fn killed_in_the_middle(url: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let at = directory.path();
+    let path = directory.path();
+    let at = (url, path);
     let write = |name: &str, numbers: std::ops::Range<u32>| {
-        let path = at.join(name);
+        let path = path.join(name);
         let lines: String = numbers.map(|number| format!("md5 {number:032x}\n")).collect();
         std::fs::write(&path, lines).unwrap();
         path
     };
     let (small, large) = (write("small", 0..3), write("large", 0..ENTRIES));
-    let store = Store::open(&format!("sqlite:{}", at.join("store.db").display()))
-        .await
-        .unwrap();
+    let store = Store::open(url).await.unwrap();
     let bank: BankName = "NORTH".parse().unwrap();
     let settings = BankSettings {
         source: "north".parse().unwrap(),
@@ -71,8 +76,8 @@ async fn a_kill_leaves_the_old_list_or_the_new_one() {
     assert_eq!(entries().await, u64::from(ENTRIES));
 
     // A list of which nothing can be used is no list.
-    std::fs::write(at.join("html"), "<html>\n</html>\n").unwrap();
-    let refused = tocsin(at, &at.join("html")).wait_with_output().unwrap();
+    std::fs::write(path.join("html"), "<html>\n</html>\n").unwrap();
+    let refused = tocsin(at, &path.join("html")).wait_with_output().unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(

@@ -71,8 +71,8 @@ impl FollowConfig {
         }
         for (place, follow) in follows.iter().enumerate() {
             let bank = &follow.bank;
-            if bank.parse::<BankName>().is_err() {
-                refusals.push(Refusal::new(key, "bank: 1 to 64 of A-Z, 0-9 and '_' are wanted"));
+            if let Err(error) = bank.parse::<BankName>() {
+                refusals.push(Refusal::new(key, format!("bank: {error}")));
             }
             if follows[..place].iter().any(|other| other.bank == *bank) {
                 refusals.push(Refusal::new(key, format!("two lists are followed into bank {bank}")));

@@ -168,8 +168,7 @@ fn no_page(problem: Problem) -> NoPage {
 
 async fn answer(request: RequestBuilder) -> Result<(Vec<u8>, i64), NoPage> {
     let response = request.send().await.map_err(|error| no_page(of_error(&error)))?;
-    let now = now();
-    let server_time = header_time(response.headers(), DATE.as_str()).unwrap_or(now);
+    let server_time = server_time(response.headers(), now());
     if let Some(problem) = of_status(response.status()) {
         return Err(NoPage {
             problem,
@@ -213,13 +212,45 @@ fn of_status(status: StatusCode) -> Option<Problem> {
     }
 }
 
-fn header_time(headers: &HeaderMap, name: &str) -> Option<i64> {
-    let text = headers.get(name)?.to_str().ok()?;
-    let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-    Some(at.unix_timestamp())
+/// What the server's clock says, or this host's where it says nothing that is a time, or a later one: what a list is read from again costs a few pages, what is
+/// passed over is lost.
+fn server_time(headers: &HeaderMap, now: i64) -> i64 {
+    let text = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let at = text.and_then(|text| OffsetDateTime::parse(text, &Rfc2822).ok());
+    at.map_or(now, |at| at.unix_timestamp().min(now))
 }
 
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: whatever a server says of its clock, no list is followed from a time that this host has not reached.
+
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_or_absent_is_not_gone_by() {
+        let now = 1_790_000_000;
+        for (date, expected) in [
+            (Some("Thu, 01 Jan 2026 00:00:00 GMT"), 1_767_225_600),
+            (Some("Thu, 01 Jan 1970 00:00:05 GMT"), 5),
+            (Some("Fri, 01 Jan 2100 00:00:00 GMT"), now),
+            (Some("yesterday"), now),
+            (Some("1767225600"), now),
+            (Some("\u{e4}"), now),
+            (Some(""), now),
+            (None, now),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(date) = date.and_then(|date| HeaderValue::from_bytes(date.as_bytes()).ok()) {
+                headers.insert(DATE, date);
+            }
+            assert_eq!(server_time(&headers, now), expected, "{date:?}");
+        }
+    }
 }

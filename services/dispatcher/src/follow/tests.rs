@@ -12,11 +12,15 @@ use tocsin_model::{Algorithm, ContentHash};
 
 use super::*;
 
+mod servers;
+
 /// What the server answers next: a status, headers, a body; or nothing ever.
 enum Reply {
     Answer(u16, Vec<(&'static str, String)>, String),
     Cut(String),
     Never,
+    /// A page of a server whose clock says this.
+    Dated(&'static str, String),
 }
 
 #[derive(Default)]
@@ -48,6 +52,10 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     match reply {
         None => response(500).body(Body::empty()).unwrap(),
         Some(Reply::Never) => std::future::pending().await,
+        Some(Reply::Dated(date, body)) => {
+            let dated = Response::builder().status(200).header("date", date);
+            dated.body(Body::from(body)).unwrap()
+        }
         Some(Reply::Cut(half)) => {
             let parts = [Ok(Bytes::from(half)), Err(std::io::Error::other("cut"))];
             response(200).body(Body::from_stream(stream::iter(parts))).unwrap()

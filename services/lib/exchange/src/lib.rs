@@ -27,7 +27,7 @@ pub mod write;
 pub use page::{Page, PageError};
 pub use read::{Format, ListReader, PAGE_BYTES_MAX, RECORD_BYTES_MAX, ReadError};
 pub use reject::{RejectCode, Rejects};
-pub use signal::{SignalType, local_file_type, threat_exchange_type};
+pub use signal::{SignalType, local_file_type};
 pub use vpdq::{VPDQ_FRAMES_MAX, vpdq_frames};
 
 /// Reads a page of ThreatExchange's `threat_updates`.

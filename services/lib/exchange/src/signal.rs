@@ -12,8 +12,10 @@ pub struct SignalType {
 }
 
 impl SignalType {
-    /// All that are known, and there is no other list of them. `sha256`, `video_sha256`, `photo_md5` and `md5` are none of theirs by this name, but what
-    /// such hashes are called in lists; a `vpdq` signal is a list of frames ([`crate::vpdq_frames`]), which lists do not bring to those who find links.
+    /// All that are known, and there is no other list of them. `pdq`, `video_md5`, `video_sha256` and `url` are the library's own
+    /// (`threatexchange` 1.2.17, `_DEFAULT_SIGNAL_TYPES` of `cli/main.py`), `vpdq` is that of its extension. `sha256`, `photo_md5` and `md5` are none of
+    /// theirs, but what such hashes are called in lists. A `vpdq` signal is a list of frames ([`crate::vpdq_frames`]), which lists do not bring to those
+    /// who find links.
     pub const ALL: [SignalType; 8] = [
         SignalType::new("pdq", Algorithm::Pdq),
         SignalType::new("sha256", Algorithm::Sha256),
@@ -46,12 +48,14 @@ impl SignalType {
 }
 
 /// What ThreatExchange, Tech Against Terrorism and StopNCII call kinds of hashes, beside the names of [`SignalType`].
-const OTHER_NAMES: [(&str, Algorithm); 10] = [
+const OTHER_NAMES: [(&str, Algorithm); 12] = [
     ("HASH_PDQ", Algorithm::Pdq),
     ("HASH_VIDEO_MD5", Algorithm::Md5),
     ("HASH_MD5", Algorithm::Md5),
+    ("HASH_VIDEO_SHA256", Algorithm::Sha256),
     ("HASH_SHA256", Algorithm::Sha256),
     ("URI", Algorithm::Url),
+    ("RAW_URI", Algorithm::Url),
     ("PDQ", Algorithm::Pdq),
     ("MD5", Algorithm::Md5),
     ("ImagePDQ", Algorithm::Pdq),
@@ -59,24 +63,14 @@ const OTHER_NAMES: [(&str, Algorithm); 10] = [
     ("URL", Algorithm::Url),
 ];
 
-/// The name of a kind of hash in the `threatexchange` library and HMA; `None`: they have none for it.
+/// The name of a kind of hash in the `threatexchange` library and HMA, which have types for a video's MD5 and SHA-256 alone: by equality they match any
+/// file's. `None`: they have none for it.
 pub fn local_file_type(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::Pdq => Some("pdq"),
         Algorithm::Md5 => Some("video_md5"),
         Algorithm::Url => Some("url"),
-        Algorithm::Sha256 => Some("sha256"),
-        Algorithm::Vpdq => None,
-    }
-}
-
-/// The name of a kind of hash in ThreatExchange; `None`: it has none for it.
-pub fn threat_exchange_type(algorithm: Algorithm) -> Option<&'static str> {
-    match algorithm {
-        Algorithm::Pdq => Some("HASH_PDQ"),
-        Algorithm::Md5 => Some("HASH_MD5"),
-        Algorithm::Url => Some("URI"),
-        Algorithm::Sha256 => Some("HASH_SHA256"),
+        Algorithm::Sha256 => Some("video_sha256"),
         Algorithm::Vpdq => None,
     }
 }
@@ -172,7 +166,7 @@ mod tests {
         let url = "https://example.org/a";
         let long = "u".repeat(2_049);
         type Case<'a> = (&'a str, &'a str, Option<u8>, Result<(), RejectCode>);
-        let cases: [Case<'_>; 17] = [
+        let cases: [Case<'_>; 21] = [
             ("pdq", &pdq, None, Ok(())),
             ("HASH_PDQ", &upper, Some(50), Ok(())),
             ("ImagePDQ", &pdq, Some(49), Err(RejectCode::QualityLow)),
@@ -184,6 +178,10 @@ mod tests {
             ("video_md5", &md5, None, Ok(())),
             ("MD5", &md5, Some(3), Ok(())),
             ("HASH_MD5", &pdq, None, Err(RejectCode::HashMalformed)),
+            ("video_sha256", &pdq, None, Ok(())),
+            ("sha256", &pdq, None, Ok(())),
+            ("HASH_VIDEO_SHA256", &pdq, None, Ok(())),
+            ("RAW_URI", url, None, Ok(())),
             ("URI", url, None, Ok(())),
             ("URL", &long, None, Err(RejectCode::HashMalformed)),
             (
@@ -199,6 +197,20 @@ mod tests {
         for (kind, text, quality, expected) in cases {
             assert_eq!(hash(kind, text, quality).map(drop), expected, "{kind} {text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same_hash() {
+        for algorithm in [Algorithm::Pdq, Algorithm::Md5, Algorithm::Sha256, Algorithm::Url] {
+            let name = local_file_type(algorithm).unwrap();
+            assert_eq!(
+                SignalType::from_name(name).map(SignalType::algorithm),
+                Some(algorithm),
+                "{name}"
+            );
+        }
+        assert_eq!(local_file_type(Algorithm::Sha256), Some("video_sha256"));
+        assert_eq!(local_file_type(Algorithm::Vpdq), None);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use siphasher::sip::SipHasher24;
 
 use crate::{ContentHash, Name, Severity, Timestamp};
 
-/// The name of a bank: 1 to 64 of `A-Z`, `0-9` and `_`, as the open matcher HMA has it, but for [`BankName::RESERVED`].
+/// The name of a bank: 1 to 64 of `A-Z`, `0-9` and `_`, as the open matcher HMA has it, but for [`BankName::RESERVED`] and what begins with
+/// [`BankName::OF_INCIDENTS`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BankName(String);
 
 /// The text is not a [`BankName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a bank's name has 1 to 64 of A-Z, 0-9 and '_', and is not HOT_FAMILIES")]
+#[error("a bank's name has 1 to 64 of A-Z, 0-9 and '_', is not HOT_FAMILIES and does not begin with INCIDENT_")]
 pub struct BankNameError;
 
 impl BankName {
@@ -22,6 +23,8 @@ impl BankName {
     pub const LENGTH_MAX: usize = 64;
     /// What look-ups call the families that are hot.
     pub const RESERVED: &str = "HOT_FAMILIES";
+    /// With this begins what look-ups call a live incident; its id follows.
+    pub const OF_INCIDENTS: &str = "INCIDENT_";
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -29,7 +32,8 @@ impl BankName {
     }
 
     /// The bank of what a source lists one by one: its name in capitals, '-' as '_'. No two sources have one: where the name holds a '_', or would be
-    /// reserved, or end as one that is told apart so, `__` stands behind it and a number in base 36 that says which of its '_' are one.
+    /// reserved, or end as one that is told apart so, `__` stands behind it and a number in base 36 that says which of its '_' are one. Where it would begin
+    /// as an incident's, '_' stands before it, with which no source's name begins.
     pub fn of_source(source: &Name) -> BankName {
         let separators = source.as_str().bytes().filter(|byte| matches!(byte, b'-' | b'_'));
         // A name has 48 bytes at most, so its separators fit.
@@ -40,17 +44,22 @@ impl BankName {
         let seems_told_apart = name
             .rsplit_once("__")
             .is_some_and(|(_, last)| last.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        BankName(match own != 0 || seems_told_apart || name == BankName::RESERVED {
+        let name = match own != 0 || seems_told_apart || name == BankName::RESERVED {
             true => format!("{name}__{}", base_36(own)),
+            false => name,
+        };
+        BankName(match name.starts_with(BankName::OF_INCIDENTS) {
+            true => format!("_{name}"),
             false => name,
         })
     }
 
     /// The source of which this is the bank ([`BankName::of_source`]), if there can be one.
     pub fn own_source(&self) -> Option<Name> {
-        let told_apart = self.0.rsplit_once("__");
+        let plain = self.0.strip_prefix('_').unwrap_or(&self.0);
+        let told_apart = plain.rsplit_once("__");
         let told_apart = told_apart.and_then(|(name, own)| Some((name, u64::from_str_radix(own, 36).ok()?)));
-        let (name, own) = told_apart.unwrap_or((&self.0, 0));
+        let (name, own) = told_apart.unwrap_or((plain, 0));
         let mut place = 0;
         let separated = |letter: char| match letter {
             '_' => {
@@ -88,6 +97,7 @@ impl FromStr for BankName {
             && text.len() <= BankName::LENGTH_MAX
             && text.bytes().all(allowed)
             && text != BankName::RESERVED
+            && !text.starts_with(BankName::OF_INCIDENTS)
         {
             true => Ok(BankName(text.to_owned())),
             false => Err(BankNameError),
@@ -296,11 +306,21 @@ mod tests {
 
     #[test]
     fn a_banks_name_is_what_hma_takes() {
-        for name in ["A", "INCIDENT_00FF", "_", "7"] {
+        for name in ["A", "INCIDENT", "INCIDENTS_00FF", "_INCIDENT_00FF", "_", "7"] {
             assert_eq!(name.parse::<BankName>().unwrap().as_str(), name);
         }
         let long = "A".repeat(65);
-        for name in ["", "a", "A-B", "Ä", "A B", long.as_str()] {
+        for name in [
+            "",
+            "a",
+            "A-B",
+            "Ä",
+            "A B",
+            "HOT_FAMILIES",
+            "INCIDENT_",
+            "INCIDENT_00FF",
+            long.as_str(),
+        ] {
             assert_eq!(name.parse::<BankName>(), Err(BankNameError), "{name}");
         }
     }
@@ -313,6 +333,10 @@ mod tests {
             ("hot-families", "HOT_FAMILIES__0"),
             ("hot_families", "HOT_FAMILIES__1"),
             ("a--1", "A__1__0"),
+            ("incident", "INCIDENT"),
+            ("incidents-1", "INCIDENTS_1"),
+            ("incident-00ff", "_INCIDENT_00FF"),
+            ("incident_", "_INCIDENT___1"),
         ] {
             assert_eq!(BankName::of_source(&source.parse().unwrap()).as_str(), bank);
         }
@@ -327,6 +351,18 @@ mod tests {
             names.dedup();
         }
         names.push(format!("a{}", "_".repeat(Name::LENGTH_MAX - 1)));
+        names.push(format!("incident{}", "_".repeat(Name::LENGTH_MAX - 8)));
+        names.extend(
+            [
+                "incident",
+                "incident-",
+                "incident_",
+                "incident-a",
+                "incident_a",
+                "incident--1",
+            ]
+            .map(str::to_owned),
+        );
         let sources: Vec<Name> = names.iter().filter_map(|name| name.parse().ok()).collect();
         assert!(sources.len() > 4_000);
         let banks: std::collections::BTreeSet<BankName> = sources
@@ -340,6 +376,7 @@ mod tests {
         for bank in [
             "A__3",
             "_A",
+            "_INCIDENTS_A",
             "A____________________________________________________________1",
         ] {
             assert_eq!(bank.parse::<BankName>().unwrap().own_source(), None, "{bank}");

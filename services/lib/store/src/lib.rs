@@ -112,8 +112,8 @@ pub use email_told::{EMAIL_ALERTS, EMAIL_ALERTS_SETTING};
 pub use endpoint::{ENDPOINTS_MAX, Endpoint, EndpointKind, NewEndpoint};
 pub use error::StoreError;
 pub use incidents::{
-    Asking, IncidentChanged, IncidentMessage, IncidentPack, IncidentPage, IncidentQuery, IncidentTold, NewIncident,
-    OPEN_INCIDENTS_MAX, PackedHash, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
+    Asking, IncidentChanged, IncidentMessage, IncidentPack, IncidentPage, IncidentQuery, IncidentTold, LiveIncidents,
+    NewIncident, OPEN_INCIDENTS_MAX, PackedHash, StoredProtocol, TIMELINE_MAX, TimelineEntry, TimelinePage,
 };
 pub use key::{ApiKey, KeyRecord, KeySubject, Principal, Subject};
 pub use key_cache::{KEY_CACHE_AGE_MAX, KEY_CACHE_ENTRIES_MAX};

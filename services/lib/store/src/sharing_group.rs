@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_audit::{Action, Entry, Field, Personal};
 use tocsin_casework::Team;
@@ -121,4 +121,17 @@ pub(crate) async fn groups_of(transaction: &mut Transaction, team: Team) -> Resu
     let rows = transaction.fetch(sql, &[team.to_number().into()]).await;
     let rows = rows.map_err(StoreError::database("read the groups of a team"))?;
     rows.iter().map(|row| name(row, "group_name")).collect()
+}
+
+/// The groups that each team is in.
+pub(crate) async fn all_members(transaction: &mut Transaction) -> Result<BTreeMap<Team, BTreeSet<Name>>, StoreError> {
+    let rows = transaction
+        .fetch("SELECT group_name, team FROM sharing_group_members", &[])
+        .await;
+    let rows = rows.map_err(StoreError::database("read the groups of all teams"))?;
+    let mut groups: BTreeMap<Team, BTreeSet<Name>> = BTreeMap::new();
+    for row in &rows {
+        groups.entry(team(row)?).or_default().insert(name(row, "group_name")?);
+    }
+    Ok(groups)
 }

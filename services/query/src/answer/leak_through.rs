@@ -162,7 +162,7 @@ pub fn leak_through_answer(scope: Scope, of: &ListedContents, listings: &[Listed
     let mut banks: BTreeMap<String, Tally> = BTreeMap::new();
     for (content, (listings, _)) in of.contents.iter().zip(listings) {
         all.add(content);
-        for bank in banks_of(false, listings) {
+        for bank in banks_of(false, listings, &[]) {
             banks.entry(bank).or_default().add(content);
         }
     }

@@ -1,11 +1,12 @@
-//! What a look-up of a signal finds: announced contents with their velocity and provenance, bank by bank, in the shape of the open matcher HMA.
+//! What a look-up of a signal finds: contents that are announced or that live incidents list, with their velocity and provenance, bank by bank, in the
+//! shape of the open matcher HMA.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tocsin_family::{Pdq, Video};
-use tocsin_model::{Aggregate, ContentId, FamilyId, Scope};
+use tocsin_model::{Aggregate, ContentId, FamilyId, Scope, ToldBy};
 use tocsin_store::ListingsOf;
 use tocsin_velocity::figures::WindowLength;
 use tocsin_wire::document::{Range, instant};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::{AnswerError, FamilyAnswer, QuarantineAnswer, family_answer, window_name};
 use crate::banks::banks_of;
+use crate::incidents::{InIncident, VisibleIncidents, bank_of};
 use crate::replica::{Announced, MatchedHash, ReplicaState};
 
 /// The most contents that one look-up finds: the nearest.
@@ -60,8 +62,10 @@ pub struct MatchDetails {
     pub family: String,
     /// How fast that family is spread. Null while nothing of it is told in the reader's scope.
     pub velocity: Option<VelocityAnswer>,
-    /// Who listed it. Empty when it is in `HOT_FAMILIES` alone.
+    /// Who listed it. Empty when it is in no bank of the watch list.
     pub listed: Vec<ListingAnswer>,
+    /// The live incidents that the reader may read and in which it stands.
+    pub incidents: Vec<IncidentAnswer>,
     /// What parties hold of it together, where they said so: `negative`, `investigation_seed`, `positive` or `disputed`.
     pub opinion: Option<&'static str>,
     /// Why it matched.
@@ -102,6 +106,17 @@ pub struct ListingAnswer {
     pub listed_at: Option<String>,
 }
 
+/// That a content stands in a live incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct IncidentAnswer {
+    /// The bank: `INCIDENT_` and the incident's id in capitals.
+    pub bank: String,
+    /// The incident, 32 hexadecimal digits: ask `/v1/incidents/{id}` for more.
+    pub incident: String,
+    /// Why it stands there: `family`, its family is attached to the incident; `pack`, a pack of it that was not withdrawn lists its hash.
+    pub by: Vec<&'static str>,
+}
+
 /// Why a content matched.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MatchEvidence {
@@ -115,7 +130,12 @@ pub struct MatchEvidence {
     /// Of the video found so many show what the one looked up does. Absent where hashes were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_found: Option<u16>,
-    /// Which hash of the content matched: `strongest`, the one that names it, or `further`, another one that its events carried.
+    /// Whose word the frames of the video found are: `one_party`, who alone told them, so that nobody seconds what they show; `several_parties`; or `unknown`, they were
+    /// written down by an earlier version. Absent where hashes were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames_told_by: Option<&'static str>,
+    /// Which hash of the content matched: `strongest`, the one that names it; `further`, another one that its events carried; or `incident`, the one by which
+    /// a pack of a live incident names it, where nothing announces the content any more.
     pub hash: &'static str,
 }
 
@@ -128,24 +148,36 @@ pub struct FoundContent {
     pub hot_family: Option<FamilyId>,
     /// Whether a watch list may have it: nothing else can hold what is not hot.
     pub may_be_listed: bool,
+    /// The live incidents that the reader may read and in which it stands.
+    pub incidents: Vec<InIncident>,
     velocity: Option<VelocityAnswer>,
 }
 
-/// The announced contents inside a scope that a look-up finds, the nearest first.
+/// The contents that a look-up finds, the nearest first: those that are announced inside a scope, and those that packs of the incidents that the reader may
+/// read list beside them.
 ///
 /// # Errors
 /// A partition has not told its time yet.
 pub fn find(
     replica: &ReplicaState,
     scope: Scope,
+    incidents: &VisibleIncidents,
     sought: Sought,
     now_ms: i64,
 ) -> Result<Vec<FoundContent>, AnswerError> {
     let announced = match sought {
-        Sought::Equal(id) => replica.announced.equal(id, scope, MATCHES_MAX),
-        Sought::Near(pdq) => replica.announced.near(&pdq, scope, MATCHES_MAX),
+        Sought::Equal(id) => {
+            let packed = incidents.equal(id).into_iter().collect();
+            with_packed(replica.announced.equal(id, scope, MATCHES_MAX), packed)
+        }
+        Sought::Near(pdq) => {
+            let packed = incidents.near(&pdq, MATCHES_MAX);
+            with_packed(replica.announced.near(&pdq, scope, MATCHES_MAX), packed)
+        }
         Sought::SameVideo(video) => replica.announced.same_video(&video, scope, MATCHES_MAX),
     };
+    // An attached family may have joined another since.
+    let family_now = |family: FamilyId| replica.hot.family_of(family.0, scope).unwrap_or(family);
     // Variants are mostly of one family, whose figures are made once.
     let mut velocities: BTreeMap<FamilyId, Option<VelocityAnswer>> = BTreeMap::new();
     let found = announced.into_iter().map(|announced| {
@@ -163,6 +195,7 @@ pub fn find(
         let records = replica.hot.visible(content, scope);
         Ok(FoundContent {
             may_be_listed: records.is_empty() || records.iter().any(|record| record.watched().is_some()),
+            incidents: incidents.with(content, family, family_now),
             announced,
             hot_family,
             velocity,
@@ -171,12 +204,21 @@ pub fn find(
     found.collect()
 }
 
-/// The answer, with who lists each of the contents found. What is neither hot nor listed any more is in no bank; `wanted` says which banks
-/// were asked for.
+/// What is announced and what packs list, as one list, the nearest first and of equally near ones ascending. What is both is told as it is announced.
+fn with_packed(mut announced: Vec<Announced>, packed: Vec<Announced>) -> Vec<Announced> {
+    let known: BTreeSet<ContentId> = announced.iter().map(|found| found.content).collect();
+    announced.extend(packed.into_iter().filter(|found| !known.contains(&found.content)));
+    announced.sort_by_key(|found| (found.distance, found.content));
+    announced.truncate(MATCHES_MAX);
+    announced
+}
+
+/// The answer, with who lists each of the contents found. What is neither hot nor listed any more, nor in an incident, is in no bank; `wanted` says which
+/// banks were asked for.
 pub fn matches_by_bank(found: &[(FoundContent, Arc<Listed>)], wanted: impl Fn(&str) -> bool) -> MatchesByBank {
     let mut banks = MatchesByBank::new();
     for (content, listed) in found {
-        for bank in banks_of(content.hot_family.is_some(), &listed.0) {
+        for bank in banks_of(content.hot_family.is_some(), &listed.0, &content.incidents) {
             if wanted(&bank) {
                 banks.entry(bank).or_default().push(match_answer(content, listed));
             }
@@ -188,7 +230,7 @@ pub fn matches_by_bank(found: &[(FoundContent, Arc<Listed>)], wanted: impl Fn(&s
 /// The contents found that stand in a bank that was asked for, each once, the nearest first.
 pub fn matches_in_any_bank(found: &[(FoundContent, Arc<Listed>)], wanted: impl Fn(&str) -> bool) -> Vec<MatchAnswer> {
     let stands = |content: &FoundContent, listed: &Listed| {
-        let banks = banks_of(content.hot_family.is_some(), &listed.0);
+        let banks = banks_of(content.hot_family.is_some(), &listed.0, &content.incidents);
         banks.iter().any(|bank| wanted(bank))
     };
     let matches = found.iter().filter(|(content, listed)| stands(content, listed));
@@ -229,6 +271,7 @@ fn match_answer(found: &FoundContent, (listings, opinion): &Listed) -> MatchAnsw
                     listed_at: instant(listing.listed_at),
                 })
                 .collect(),
+            incidents: found.incidents.iter().map(incident_answer).collect(),
             opinion: opinion.map(Aggregate::name),
             evidence: MatchEvidence {
                 kind: match (distance, shares) {
@@ -239,12 +282,28 @@ fn match_answer(found: &FoundContent, (listings, opinion): &Listed) -> MatchAnsw
                 distance: *distance,
                 share_of_sought: shares.map(|shares| shares.of_sought),
                 share_of_found: shares.map(|shares| shares.of_found),
+                frames_told_by: shares.map(|shares| match shares.told_by {
+                    ToldBy::Alone(_) => "one_party",
+                    ToldBy::Several => "several_parties",
+                    ToldBy::Unknown => "unknown",
+                }),
                 hash: match by {
                     MatchedHash::Strongest => "strongest",
                     MatchedHash::Further => "further",
+                    MatchedHash::Packed => "incident",
                 },
             },
         },
+    }
+}
+
+fn incident_answer(standing: &InIncident) -> IncidentAnswer {
+    let family = standing.by_family.then_some("family");
+    let pack = standing.by_pack.then_some("pack");
+    IncidentAnswer {
+        bank: bank_of(standing.incident),
+        incident: standing.incident.to_string(),
+        by: family.into_iter().chain(pack).collect(),
     }
 }
 

@@ -39,8 +39,8 @@ pub use leak_through::{
     leak_through_answer, listed_contents,
 };
 pub use matches::{
-    FoundContent, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence, MatchesByBank, Sought,
-    VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
+    FoundContent, IncidentAnswer, Listed, ListingAnswer, MATCHES_MAX, MatchAnswer, MatchDetails, MatchEvidence,
+    MatchesByBank, Sought, VelocityAnswer, bank_content_id, find, matches_by_bank, matches_in_any_bank,
 };
 pub use members::{
     JoinedAnswer, MEMBERS_LIMIT_MAX, MemberAnswer, MemberPlatform, MembersAnswer, RankedMembers, SinceListingAnswer,

@@ -6,9 +6,11 @@ use std::ops::Bound::Included;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tocsin_family::{Lookup, Pdq, PdqIndex, Slot, Video};
-use tocsin_model::{Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp};
+use tocsin_model::{
+    Algorithm, Class, ContentHash, ContentId, FamilyAnnouncement, FurtherHash, Scope, Timestamp, ToldBy,
+};
 
-use crate::replica::announced::frames::{FRAMES_PART, Frames, VideoPlace, insert_frames};
+use crate::replica::announced::frames::{FRAMES_PART, Frames, NearVideo, VideoPlace, insert_frames};
 use crate::replica::hot::{TableFull, classes_of};
 
 /// Announced contents by the ids of their hashes and by PDQ distance, per class of the announcement. Written by one thread, read by many.
@@ -44,6 +46,8 @@ pub struct Shares {
     pub of_sought: u16,
     /// Of the one that was found.
     pub of_found: u16,
+    /// Who told the frames of that one.
+    pub told_by: ToldBy,
 }
 
 /// Which hash of a content was found.
@@ -53,6 +57,8 @@ pub enum MatchedHash {
     Strongest,
     /// Another one that an event of the content carried.
     Further,
+    /// The one by which a pack of a live incident names it, where nothing announces it in the reader's scope.
+    Packed,
 }
 
 /// What a look-up inside a scope is answered from.
@@ -191,20 +197,23 @@ impl AnnouncedTable {
         self.add_hash(further, id)?;
         let frames = further.frames.iter().map(|frame| Pdq::from_bytes(*frame));
         match Video::of(frames) {
-            Some(video) => self.add_frames((further.content, further.class), id, video),
+            Some(video) => self.add_frames((further.content, further.class), id, (video, further.told_by)),
             None => Ok(()),
         }
     }
 
-    fn add_frames(&self, (content, class): (ContentId, Class), id: ContentId, video: Video) -> Result<(), TableFull> {
+    fn add_frames(
+        &self,
+        (content, class): (ContentId, Class),
+        id: ContentId,
+        (video, told_by): (Video, ToldBy),
+    ) -> Result<(), TableFull> {
         let mut guard = self.write();
         let tables = &mut *guard;
-        let held = tables
-            .contents
-            .get(&(content, class))
-            .map(|held| held.videos.as_slice());
-        let held = held.unwrap_or_default();
-        if held.iter().any(|known| known.id == id) {
+        let held = tables.contents.get_mut(&(content, class));
+        let held = held.map(|held| held.videos.as_mut_slice()).unwrap_or_default();
+        if let Some(known) = held.iter_mut().find(|known| known.id == id) {
+            known.tell_again(told_by);
             return Ok(());
         }
         if held.len() >= Self::FURTHER_MAX {
@@ -228,6 +237,7 @@ impl AnnouncedTable {
             id,
             number,
             video,
+            told_by,
             slots,
         });
         let after = entry.frames();
@@ -364,7 +374,12 @@ impl AnnouncedTable {
     /// the most of its frames.
     pub fn same_video(&self, video: &Video, scope: Scope, most: usize) -> Vec<Announced> {
         let mut best: BTreeMap<ContentId, (u16, Announced)> = BTreeMap::new();
-        for (known, found) in self.near_videos(video, scope) {
+        for near in self.near_videos(video, scope) {
+            let NearVideo {
+                video: known,
+                told_by,
+                found,
+            } = near;
             let Some(share) = video.same(&known) else { continue };
             if best.get(&found.content).is_some_and(|(known, _)| *known >= share) {
                 continue;
@@ -372,6 +387,7 @@ impl AnnouncedTable {
             let shares = Shares {
                 of_sought: video.share(&known, Video::AGREEMENT_DISTANCE_MAX),
                 of_found: known.share(video, Video::AGREEMENT_DISTANCE_MAX),
+                told_by,
             };
             let shares = Some(shares);
             best.insert(found.content, (share, Announced { shares, ..found }));

@@ -5,7 +5,7 @@ use crate::api::*;
 use crate::world::*;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tocsin_model::{Algorithm, Class, ContentHash, PartyId};
+use tocsin_model::{Algorithm, Class, ContentHash, PartyId, ToldBy};
 use tocsin_wire::family::{further_hash_key, key as announcement_key};
 
 /// A picture of its own for each number, with so many bits flipped.
@@ -84,12 +84,51 @@ async fn a_copy_is_found_by_its_frames_and_an_excerpt_or_another_video_is_not() 
     let answer = look_up(&bare, two, &vpdq(0..25, 0)).await;
     assert_eq!(
         answer["HOT_FAMILIES"][0]["tocsin"]["evidence"],
-        json!({"kind": "frames", "distance": null, "share_of_sought": 80, "share_of_found": 100, "hash": "further"})
+        json!({"kind": "frames", "distance": null, "share_of_sought": 80, "share_of_found": 100, "frames_told_by": "unknown", "hash": "further"})
     );
     let (_, status) = get(&bare.router, Some(two), "/m/index/status?signal_type=vpdq").await;
     assert_eq!(
         (&status["vpdq"]["present"], &status["vpdq"]["size"]),
         (&json!(true), &json!(1))
+    );
+}
+
+/// Whose word a match by frames is: a party by itself may call any video by frames of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_one_party_alone_told_are_told_so() {
+    let [one, other] = [1, 2].map(|party| ToldBy::Alone(PartyId(party)));
+    let several = ToldBy::Several;
+    for (told, expected) in [
+        (vec![ToldBy::Unknown], "unknown"),
+        (vec![one], "one_party"),
+        (vec![one, one, ToldBy::Unknown], "one_party"),
+        (vec![ToldBy::Unknown, other], "one_party"),
+        (vec![one, other], "several_parties"),
+        (vec![several, one], "several_parties"),
+    ] {
+        let (_, mut fed) = announced();
+        let records = told
+            .iter()
+            .map(|told_by| frames_told_by(*told_by, (1, Class::All), &digest(1), frames(0..20)));
+        fed.feed_all(&records.collect::<Vec<_>>());
+        let bare = ready(fed).await;
+        let answer = look_up(&bare, &bare.keys.party_2, &vpdq(0..20, 0)).await;
+        let evidence = &answer["HOT_FAMILIES"][0]["tocsin"]["evidence"];
+        assert_eq!(evidence["frames_told_by"], expected, "{told:?}");
+    }
+    // A hash is not told by frames.
+    let (_, fed) = announced();
+    let bare = ready(fed).await;
+    let (_, answer) = get(
+        &bare.router,
+        Some(&bare.keys.party_2),
+        &format!("/m/lookup?{}", signal(OF_ALL)),
+    )
+    .await;
+    let evidence = &answer["HOT_FAMILIES"][0]["tocsin"]["evidence"];
+    assert!(
+        evidence.is_object() && evidence.get("frames_told_by").is_none(),
+        "{evidence}"
     );
 }
 

@@ -60,6 +60,15 @@ pub struct Found<T> {
 pub struct Lookup {
     chains: Vec<Followed>,
     slots: Vec<u32>,
+    looked_at: usize,
+}
+
+impl Lookup {
+    /// What the latest lookup came to: how many hashes it compared with, and how many entries of buckets it looked at for that. Not more than a pass over all
+    /// places of the index, whatever hashes are in it.
+    pub fn looked_at(&self) -> usize {
+        self.looked_at
+    }
 }
 
 const CHUNKS: usize = 16;
@@ -181,16 +190,23 @@ impl<T: Copy + Ord> PdqIndex<T> {
         found: &mut Vec<Found<T>>,
     ) {
         found.clear();
+        lookup.looked_at = 0;
         if self.is_empty() {
             return;
         }
         let entries: usize = buckets(query).map(|wanted| self.chains.len(wanted.bucket)).sum();
         if entries * PASS_FACTOR > self.used as usize {
             self.pass(query, most, wanted, found);
+            lookup.looked_at = self.lots.len() * LOT;
         } else {
-            let Lookup { chains, slots } = lookup;
+            let Lookup {
+                chains,
+                slots,
+                looked_at,
+            } = lookup;
             slots.clear();
             self.chains.gather(buckets(query), chains, slots);
+            *looked_at = entries + slots.len();
             self.keep_near(query, slots);
             // What is near is near in several chunks.
             slots.sort_unstable();

@@ -213,3 +213,74 @@ fn of_many_copies_few_are_asked_about() {
         assert!(asked.get() < 5_000, "{most}: asked about {}", asked.get());
     }
 }
+
+/// Copies of a few pictures, in every mixture with others: a picture's copies have most of their chunks alike, so they crowd into the same buckets.
+fn crowd(seed: u64, pictures: u64, flips: u64, others_percent: u64) -> impl Iterator<Item = (Pdq, u64)> {
+    (0..CROWD).map(move |number| {
+        let random = picture(seed ^ (number << 20));
+        if random.0[0] % 100 < others_percent {
+            return (random, number);
+        }
+        let bits: Vec<u8> = (0..random.0[1] % (flips + 1))
+            .map(|flip| (random.0[2].rotate_left(7 * flip as u32) ^ (flip * 89)) as u8)
+            .collect();
+        (
+            flipped(picture(seed.wrapping_add(random.0[3] % pictures)), &bits),
+            number,
+        )
+    })
+}
+
+const CROWD: u64 = 50_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3))]
+
+    /// Whatever a bank of near copies looks like, a lookup costs a pass over it at most, counted in what it looks at, and finds what the pass would; also when
+    /// nearly all of it was taken away again, and for a query that was made to hit every full bucket.
+    #[test]
+    fn no_bank_makes_a_lookup_dearer_than_a_pass(
+        seed in any::<u64>(), pictures in prop_oneof![Just(1_u64), 2_u64..40], flips in 0_u64..33, others in prop_oneof![Just(0_u64), 1_u64..100],
+    ) {
+        let mut index = PdqIndex::default();
+        let mut kept: Vec<(Pdq, u64)> = crowd(seed, pictures, flips, others).collect();
+        let slots: Vec<Slot> = kept.iter().map(|(hash, value)| index.insert(*hash, *value).expect("it has room")).collect();
+        let queries: Vec<Pdq> = (0..12_u64)
+            .map(|number| match number % 3 {
+                0 => picture(seed.wrapping_add(number % pictures)),
+                1 => kept[(number * 3_571) as usize].0,
+                _ => picture(!seed ^ number),
+            })
+            .collect();
+        let places = kept.len().next_multiple_of(1 << 10);
+        for round in 0..2 {
+            for query in &queries {
+                let (mut lookup, mut found) = (Lookup::default(), Vec::new());
+                index.near(query, 5, |_| true, &mut lookup, &mut found);
+                let told: Vec<(u32, u64)> = found.iter().map(|found| (found.distance, found.value)).collect();
+                prop_assert_eq!(told, plain(&kept, query, 5));
+                prop_assert!(lookup.looked_at() <= places, "round {}: {} looked at of {} places", round, lookup.looked_at(), places);
+            }
+            // All but the last thousand.
+            for slot in &slots[..slots.len() - 1_000] {
+                index.remove(*slot);
+            }
+            kept.drain(..kept.len().saturating_sub(1_000));
+        }
+    }
+
+    /// Among hashes that have nothing to do with one another a lookup looks at a small part of them.
+    #[test]
+    fn a_lookup_among_others_looks_at_few(seed in any::<u64>()) {
+        let mut index = PdqIndex::default();
+        for (hash, value) in crowd(seed, 1, 0, 100) {
+            index.insert(hash, value).expect("it has room");
+        }
+        for number in 0..20_u64 {
+            let (mut lookup, mut found) = (Lookup::default(), Vec::new());
+            index.near(&picture(!seed ^ number), 5, |_| true, &mut lookup, &mut found);
+            // 272 of 2^20 buckets, of 16 entries for each hash: one in 241.
+            prop_assert!(lookup.looked_at() < CROWD as usize / 120, "{}", lookup.looked_at());
+        }
+    }
+}

@@ -1,7 +1,8 @@
-//! Incidents: reading them here, declaring and changing them in `command`, what alerts attach in `ring`, protocols in `protocols`, what endpoints are
-//! told in `message`.
+//! Incidents: reading them here, declaring and changing them in `command`, what alerts attach in `ring`, those that look-ups answer from in `live`,
+//! protocols in `protocols`, what endpoints are told in `message`.
 
 mod command;
+mod live;
 mod message;
 mod packs;
 mod protocols;
@@ -12,6 +13,7 @@ use tocsin_incident::{Event, Incident, IncidentId, Phase, Reader, Refusal};
 use tocsin_model::{KeyId, Timestamp, parse_hex_id};
 
 pub use command::{IncidentChanged, NewIncident, OPEN_INCIDENTS_MAX};
+pub use live::LiveIncidents;
 pub use message::IncidentMessage;
 pub use packs::{IncidentPack, PackedHash};
 pub use protocols::StoredProtocol;

@@ -3,7 +3,7 @@ use tocsin_incident::{Command, IncidentId, Pack, Refusal};
 use tocsin_model::{Algorithm, ContentHash, ContentId, FamilyId};
 
 use super::{Asking, FORMAT, IncidentChanged, IncidentTold};
-use crate::database::Transaction;
+use crate::database::{Database, Transaction};
 use crate::{Store, StoreError};
 
 /// A hash that is given out.
@@ -58,16 +58,11 @@ impl Store {
     /// # Errors
     /// [`Refusal::NoSuchPack`], or as [`Store::incident`].
     pub async fn pack(&self, asking: Asking, id: IncidentId, number: u32) -> Result<IncidentPack, StoreError> {
-        let failed = StoreError::database("read a pack");
         let told = self.incident(asking, id).await?;
         let pack = told.incident.packs.iter().find(|pack| pack.number == number);
         let pack = pack.cloned().ok_or(Refusal::NoSuchPack)?;
-        let sql = "SELECT format, document FROM incident_packs WHERE incident_id = $1 AND number = $2";
-        let values = [id.to_string().into(), i64::from(number).into()];
-        let rows = self.database().fetch(sql, &values).await.map_err(&failed)?;
-        let row = rows.first().ok_or(StoreError::Malformed { field: "pack" })?;
-        let stored: Vec<Stored> = super::document(row, "pack")?;
-        let hashes = stored.into_iter().map(Stored::read).collect::<Result<_, _>>()?;
+        let hashes = hashes(self.database(), id, number).await?;
+        let hashes = hashes.ok_or(StoreError::Malformed { field: "pack" })?;
         Ok(IncidentPack { told, pack, hashes })
     }
 
@@ -96,6 +91,21 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         kept.try_into().map_err(|_| StoreError::Malformed { field: "seed" })
     }
+}
+
+/// The hashes of a pack, whoever asks. `None`: there is none.
+pub(super) async fn hashes(
+    database: &Database,
+    id: IncidentId,
+    number: u32,
+) -> Result<Option<Vec<PackedHash>>, StoreError> {
+    let sql = "SELECT format, document FROM incident_packs WHERE incident_id = $1 AND number = $2";
+    let values = [id.to_string().into(), i64::from(number).into()];
+    let rows = database.fetch(sql, &values).await;
+    let rows = rows.map_err(StoreError::database("read a pack"))?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let stored: Vec<Stored> = super::document(row, "pack")?;
+    stored.into_iter().map(Stored::read).collect::<Result<_, _>>().map(Some)
 }
 
 pub(super) async fn keep(

@@ -4,19 +4,78 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
 
+fn kind(url: &str) -> &'static str {
+    if url.starts_with("sqlite") {
+        "sqlite"
+    } else {
+        "postgres"
+    }
+}
+
+/// Makes the tables of the version before a migration, and puts rows into them.
+async fn at_earlier(url: &str, before: &str, rows: &str) {
+    let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(kind(url));
+    let earlier = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(&migrations).unwrap().map(|file| file.unwrap()) {
+        if file.file_name().to_str().unwrap() < before {
+            std::fs::copy(file.path(), earlier.path().join(file.file_name())).unwrap();
+        }
+    }
+    let migrator = sqlx::migrate::Migrator::new(earlier.path()).await.unwrap();
+    if kind(url) == "sqlite" {
+        let pool = sqlx::SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+        migrator.run(&pool).await.unwrap();
+        sqlx::raw_sql(rows).execute(&pool).await.unwrap();
+        pool.close().await;
+    } else {
+        let pool = sqlx::PgPool::connect(url).await.unwrap();
+        migrator.run(&pool).await.unwrap();
+        sqlx::raw_sql(rows).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+/// Banks that are named as live incidents are called otherwise, whatever the other is called; a source's own bank is still its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bank_that_is_named_as_an_incident_gets_another_name() {
+    fixture::on_empty(async |url| {
+        let long = format!("INCIDENT_{}", "X".repeat(55));
+        let names = ["INCIDENT_A", "INCIDENT_NORTH", "INCIDENT_B", "_INCIDENT_B", "INCIDENTS", &long];
+        let banks = (1..).zip(names).map(|(number, name)| {
+            format!(
+                "INSERT INTO watch_banks (bank, name, source, severity, enabled, sampled_ppm, list, changed_at) \
+                 VALUES ({number}, '{name}', 'incident-north', 2, 1, 1000000, {number}, 5); \
+                 INSERT INTO watch_lists (list, bank, state, entries, touched_at) VALUES ({number}, {number}, 1, 0, 5);"
+            )
+        });
+        let follows = "INSERT INTO watch_follows (name, checkpoint, attempted_at) VALUES ('INCIDENT_A', 'here', 5); UPDATE watch_list SET number = 9;";
+        let rows = banks.collect::<String>() + follows;
+        at_earlier(&url, "0730", &rows).await;
+        let store = Store::open(&url).await.unwrap();
+        let banks = store.banks().await.unwrap();
+        let mut names: Vec<&str> = banks.iter().map(|bank| bank.name.as_str()).collect();
+        names.sort_unstable();
+        let cut = format!("_INCIDENT_{}__6", "X".repeat(32));
+        let mut expected = ["_INCIDENT_A", "_INCIDENT_NORTH", "_INCIDENT_B__3", "_INCIDENT_B", "INCIDENTS", &cut];
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        let followed = store.follow_states().await.unwrap();
+        assert_eq!((followed[0].name.as_str(), followed[0].checkpoint.as_deref()), ("_INCIDENT_A", Some("here")));
+        assert!(store.watch(&md5(1), &n("incident-north"), grave(2)).await.unwrap());
+        let (listings, _) = store.listings_of(&md5(1)).await.unwrap();
+        assert_eq!(listings[0].bank.as_str(), "_INCIDENT_NORTH");
+        store.close().await;
+    })
+    .await;
+}
+
 /// What an earlier version listed for sources stands in banks of their names, and what it had not published is still to come.
 #[tokio::test(flavor = "multi_thread")]
 async fn sources_of_an_earlier_version_become_banks() {
     fixture::on_empty(async |url| {
-        let kind = if url.starts_with("sqlite") { "sqlite" } else { "postgres" };
-        let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(kind);
-        let earlier = tempfile::tempdir().unwrap();
-        for file in std::fs::read_dir(&migrations).unwrap().map(|file| file.unwrap()) {
-            if file.file_name().to_str().unwrap() < "0004" {
-                std::fs::copy(file.path(), earlier.path().join(file.file_name())).unwrap();
-            }
-        }
-        let migrator = sqlx::migrate::Migrator::new(earlier.path()).await.unwrap();
+        let kind = kind(&url);
         let value = md5(1).value_text();
         let bytes = if kind == "sqlite" { format!("x'{value}'") } else { format!("'\\x{value}'::bytea") };
         let rows = format!(
@@ -24,17 +83,7 @@ async fn sources_of_an_earlier_version_become_banks() {
              INSERT INTO watch_sources VALUES (2, {bytes}, 'south', 1, 60); INSERT INTO watch_changes VALUES (2, {bytes}, 9, 'south', 0); \
              UPDATE watch_list SET number = 9;"
         );
-        if kind == "sqlite" {
-            let pool = sqlx::SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
-            migrator.run(&pool).await.unwrap();
-            sqlx::raw_sql(&rows).execute(&pool).await.unwrap();
-            pool.close().await;
-        } else {
-            let pool = sqlx::PgPool::connect(&url).await.unwrap();
-            migrator.run(&pool).await.unwrap();
-            sqlx::raw_sql(&rows).execute(&pool).await.unwrap();
-            pool.close().await;
-        }
+        at_earlier(&url, "0004", &rows).await;
         let store = Store::open(&url).await.unwrap();
         let banks = store.banks().await.unwrap();
         let figures: Vec<_> = banks.iter().map(|bank| (bank.name.as_str(), bank.entries)).collect();

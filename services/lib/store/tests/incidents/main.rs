@@ -5,6 +5,7 @@
 mod changing;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod live;
 mod packing;
 mod reading;
 

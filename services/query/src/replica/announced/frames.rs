@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tocsin_family::{Lookup, Most, PdqIndex, Slot, Video};
-use tocsin_model::{Class, ContentId, Scope};
+use tocsin_model::{Class, ContentId, Scope, ToldBy};
 
 use crate::replica::announced::{Announced, AnnouncedTable, Content, MatchedHash, Tables};
 use crate::replica::hot::classes_of;
@@ -18,7 +18,18 @@ pub(super) struct Frames {
     /// Its own among the videos of a content.
     pub(super) number: u32,
     pub(super) video: Video,
+    /// Who told them.
+    pub(super) told_by: ToldBy,
     pub(super) slots: Vec<Slot>,
+}
+
+/// A video to compare with.
+pub(super) struct NearVideo {
+    pub(super) video: Video,
+    /// Who told its frames.
+    pub(super) told_by: ToldBy,
+    /// What is found by it.
+    pub(super) found: Announced,
 }
 
 /// Of announced videos of one class so many are looked at for one that is looked up, before those of one content are limited.
@@ -35,8 +46,8 @@ const VIDEOS_OF_CONTENT_MAX: usize = 4;
 pub(crate) const FRAMES_PART: usize = 4;
 
 impl AnnouncedTable {
-    /// The videos to compare with, each with what is found by it: they are compared without holding up who writes.
-    pub(super) fn near_videos(&self, video: &Video, scope: Scope) -> Vec<(Video, Announced)> {
+    /// The videos to compare with: they are compared without holding up who writes.
+    pub(super) fn near_videos(&self, video: &Video, scope: Scope) -> Vec<NearVideo> {
         let tables = self.read();
         let (mut lookup, mut near, mut videos) = (Lookup::default(), Vec::new(), Vec::new());
         for class in classes_of(scope) {
@@ -57,10 +68,26 @@ impl AnnouncedTable {
                     false => MatchedHash::Further,
                 };
                 let found = held.announced.as_ref()?.found(content, None, by);
-                Some((known.video.clone(), found))
+                Some(NearVideo {
+                    video: known.video.clone(),
+                    told_by: known.told_by,
+                    found,
+                })
             }));
         }
         videos
+    }
+}
+
+impl Frames {
+    /// They are told again. What two parties told is several parties' word for good; a program that does not say who told them takes nothing from that.
+    pub(super) fn tell_again(&mut self, told_by: ToldBy) {
+        self.told_by = match (self.told_by, told_by) {
+            (known, ToldBy::Unknown) => known,
+            (ToldBy::Unknown, told) => told,
+            (ToldBy::Alone(one), ToldBy::Alone(other)) if one == other => self.told_by,
+            _ => ToldBy::Several,
+        };
     }
 }
 

@@ -7,7 +7,7 @@ use tocsin_exchange::SignalType;
 use tocsin_runtime::Problem;
 use utoipa::{IntoParams, ToSchema};
 
-use super::look_up::{all_banks, unknown_bank};
+use super::look_up::{all_banks, unknown_bank, visible_incidents};
 use super::signal::signal_type;
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::Parameters;
@@ -16,7 +16,7 @@ use crate::state::QueryState;
 /// A bank.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BankAnswer {
-    /// Its name: `HOT_FAMILIES`, or that of a bank of the watch list.
+    /// Its name: `HOT_FAMILIES`, that of a bank of the watch list, or `INCIDENT_` and the id of a live incident in capitals.
     name: String,
     /// Which part of its hashes is looked up, 0 to 1; 0 where it is not in use.
     matching_enabled_ratio: f64,
@@ -89,6 +89,8 @@ pub(crate) async fn index_status(
 }
 
 /// The banks that look-ups are answered from
+///
+/// Live incidents are told to those who may read them.
 #[utoipa::path(get, path = "/c/banks", tag = "hma", security(("api_key" = [])),
     responses(
         (status = 200, body = Vec<BankAnswer>),
@@ -99,9 +101,10 @@ pub(crate) async fn index_status(
     ))]
 pub(crate) async fn banks(
     State(state): State<QueryState>,
-    _metered: MeteredReader,
+    metered: MeteredReader,
 ) -> Result<Json<Vec<BankAnswer>>, Problem> {
-    let banks = all_banks(&state).await?;
+    let incidents = visible_incidents(&state, &metered.reader).await?;
+    let banks = all_banks(&state, &incidents).await?;
     let answer = |(name, ratio): (&String, &f64)| bank_answer(name.clone(), *ratio);
     Ok(Json(banks.iter().map(answer).collect()))
 }
@@ -119,10 +122,11 @@ pub(crate) async fn banks(
     ))]
 pub(crate) async fn bank(
     State(state): State<QueryState>,
-    _metered: MeteredReader,
+    metered: MeteredReader,
     Path(name): Path<String>,
 ) -> Result<Json<BankAnswer>, Problem> {
-    match all_banks(&state).await?.get(&name) {
+    let incidents = visible_incidents(&state, &metered.reader).await?;
+    match all_banks(&state, &incidents).await?.get(&name) {
         Some(ratio) => Ok(Json(bank_answer(name, *ratio))),
         None => Err(unknown_bank(&state, &name)),
     }

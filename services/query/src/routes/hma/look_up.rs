@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use tocsin_casework::Team;
 use tocsin_model::{ContentHash, Scope};
 use tocsin_runtime::{Problem, problem};
+use tocsin_store::Asking;
 use utoipa::{IntoParams, ToSchema};
 
 use super::signal::{sought, turn_down};
@@ -15,9 +17,11 @@ use crate::answer::{
     FoundContent, Listed, MatchAnswer, MatchesByBank, Sought, find, matches_by_bank, matches_in_any_bank,
 };
 use crate::banks::BankRatios;
+use crate::incidents::{VisibleIncidents, visible_to};
 use crate::metrics::LookUp;
 use crate::routes::meter::MeteredReader;
 use crate::routes::parameters::{Parameters, refused};
+use crate::routes::reader::Reader;
 use crate::routes::unanswered;
 use crate::state::QueryState;
 use crate::tail::now_ms;
@@ -92,7 +96,8 @@ pub(crate) enum RawMatch {
 /// Which banks have a signal, as HMA answers, with velocity and provenance
 ///
 /// `pdq` signals are matched within 31 of 256 bits, `vpdq` signals where at least half of the frames of both videos agree within 64, the others by equality, against what is announced inside the reader's scope: families that
-/// are hot there (bank `HOT_FAMILIES`) and the watch list's banks. At most 64 contents, the nearest. Banks without a match are
+/// are hot there (bank `HOT_FAMILIES`) and the watch list's banks; and against the live incidents that the reader may read, each a bank `INCIDENT_` and its
+/// id in capitals, which has what belongs to a family of the incident and what a pack of it lists. At most 64 contents, the nearest. Banks without a match are
 /// not named. A look-up never changes a count: send an event to `/v1/events` for what is uploaded.
 #[utoipa::path(get, path = "/m/lookup", tag = "hma", security(("api_key" = [])), params(LookupParameters),
     responses(
@@ -119,8 +124,7 @@ pub(crate) async fn lookup(
         parameters.signal.as_deref(),
         parameters.quality.as_deref(),
     )?;
-    let banks = Banks::parse(&state, parameters.banks.as_deref()).await?;
-    let found = look_up(&state, metered.reader.scope, sought).await?;
+    let (banks, found) = look_up(&state, &metered.reader, parameters.banks.as_deref(), sought).await?;
     let answer = matches_by_bank(&found, |bank| banks.has(bank));
     tell(&state, !answer.is_empty());
     Ok(Json(answer))
@@ -151,8 +155,7 @@ pub(crate) async fn raw_lookup(
         parameters.signal.as_deref(),
         parameters.quality.as_deref(),
     )?;
-    let banks = Banks::parse(&state, parameters.banks.as_deref()).await?;
-    let found = look_up(&state, metered.reader.scope, sought).await?;
+    let (banks, found) = look_up(&state, &metered.reader, parameters.banks.as_deref(), sought).await?;
     let matches = matches_in_any_bank(&found, |bank| banks.has(bank)).into_iter();
     let matches: Vec<RawMatch> = match with_distance {
         true => matches.map(|found| RawMatch::Match(Box::new(found))).collect(),
@@ -162,11 +165,22 @@ pub(crate) async fn raw_lookup(
     Ok(Json(RawLookupAnswer { matches }))
 }
 
-/// What is announced of a signal, and who lists it; a problem where that takes too long.
-async fn look_up(state: &QueryState, scope: Scope, sought: Sought) -> Result<Found, Problem> {
+/// The banks that were asked for, what is known of a signal, and who lists it; a problem where that takes too long.
+async fn look_up(
+    state: &QueryState,
+    reader: &Reader,
+    banks: Option<&str>,
+    sought: Sought,
+) -> Result<(Banks, Found), Problem> {
+    let look = async {
+        let incidents = visible_incidents(state, reader).await?;
+        let banks = Banks::parse(state, &incidents, banks).await?;
+        let found = made(state, (reader.scope, incidents), sought).await?;
+        Ok((banks, found))
+    };
     // Who waits longer is told so instead: whoever asks mostly holds an upload back meanwhile.
-    let made = tokio::time::timeout(state.look_up_time_max(), made(state, scope, sought)).await;
-    made.unwrap_or_else(|_| {
+    let looked = tokio::time::timeout(state.look_up_time_max(), look).await;
+    looked.unwrap_or_else(|_| {
         state.metrics().look_up(LookUp::TimedOut);
         Err(Problem::new(LOOK_UP_TIMED_OUT).with_retry_after_s(1))
     })
@@ -174,12 +188,16 @@ async fn look_up(state: &QueryState, scope: Scope, sought: Sought) -> Result<Fou
 
 /// A look-up among alike hashes may take milliseconds, so few are made at a time, on threads of their own. One that nobody waits for any more
 /// keeps its turn until it ends.
-async fn made(state: &QueryState, scope: Scope, sought: Sought) -> Result<Found, Problem> {
+async fn made(
+    state: &QueryState,
+    (scope, incidents): (Scope, VisibleIncidents),
+    sought: Sought,
+) -> Result<Found, Problem> {
     let turn = Arc::clone(state.look_up_turns()).acquire_owned().await;
     let turn = turn.map_err(|error| Problem::internal(&error))?;
     let worker = state.clone();
     let made = tokio::task::spawn_blocking(move || {
-        let found = find(worker.replica(), scope, sought, now_ms());
+        let found = find(worker.replica(), scope, &incidents, sought, now_ms());
         drop(turn);
         found
     });
@@ -203,7 +221,7 @@ enum Banks {
 }
 
 impl Banks {
-    async fn parse(state: &QueryState, text: Option<&str>) -> Result<Banks, Problem> {
+    async fn parse(state: &QueryState, incidents: &VisibleIncidents, text: Option<&str>) -> Result<Banks, Problem> {
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             return Ok(Banks::All);
         };
@@ -211,7 +229,7 @@ impl Banks {
         if names.len() > BANKS_ASKED_MAX {
             return Err(refused(&format!("banks: {BANKS_ASKED_MAX} at most")));
         }
-        let known = all_banks(state).await?;
+        let known = all_banks(state, incidents).await?;
         match names.iter().find(|name| !known.contains_key(*name)) {
             None => Ok(Banks::These(names)),
             Some(name) => Err(unknown_bank(state, name)),
@@ -226,13 +244,23 @@ impl Banks {
     }
 }
 
-/// All banks.
-pub(super) async fn all_banks(state: &QueryState) -> Result<std::sync::Arc<BankRatios>, Problem> {
-    state
-        .banks()
-        .all(state.store())
-        .await
-        .map_err(|error| unavailable(&error))
+/// The live incidents that a reader may read.
+pub(super) async fn visible_incidents(state: &QueryState, reader: &Reader) -> Result<VisibleIncidents, Problem> {
+    let asking = Asking {
+        key: reader.key_id,
+        team: Team::of_scope(reader.scope),
+    };
+    visible_to(state, asking).await.map_err(|error| unavailable(&error))
+}
+
+/// All banks of a reader: those that are everybody's, and the live incidents.
+pub(super) async fn all_banks(state: &QueryState, incidents: &VisibleIncidents) -> Result<BankRatios, Problem> {
+    let of_all = state.banks().all(state.store()).await;
+    let of_all = of_all.map_err(|error| unavailable(&error))?;
+    let incidents = incidents.banks().into_iter().map(|bank| (bank, 1.0));
+    Ok(incidents
+        .chain(of_all.iter().map(|(bank, part)| (bank.clone(), *part)))
+        .collect())
 }
 
 /// A refusal, counted.
@@ -245,7 +273,7 @@ pub(super) fn unknown_bank(state: &QueryState, name: &str) -> Problem {
 pub(in crate::routes) fn unavailable(error: &tocsin_store::StoreError) -> Problem {
     tracing::error!(
         error = tocsin_runtime::roles::chain(error),
-        "the watch list could not be asked"
+        "the store could not be asked of banks"
     );
     Problem::new(problem::UNAVAILABLE).with_retry_after_s(1)
 }

@@ -17,8 +17,8 @@ use tocsin_log::{
 use tocsin_model::{Kind, PartitionCount, Sharing};
 use tocsin_query::replica::{Feed, Position, ReplicaState, decode};
 use tocsin_query::{
-    LOOK_UP_TIME_MAX, Meter, Metered, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts, RECORD_INTERVAL,
-    StreamLimits, StreamSlots, router, spawn,
+    INCIDENTS_AGE_MAX, LOOK_UP_TIME_MAX, Meter, Metered, Metrics, QueryConfig, QueryParts, QueryState, QueryStateParts,
+    RECORD_INTERVAL, StreamLimits, StreamSlots, router, spawn,
 };
 use tocsin_runtime::{Readiness, Roles, Shutdown};
 use tocsin_store::{KeySubject, Role, Roles as KeyRoles, Store};
@@ -221,6 +221,27 @@ pub struct Bare {
     _directory: tempfile::TempDir,
 }
 
+/// What a [`Bare`] allows.
+struct Limits {
+    stall_max: Duration,
+    record_interval: Duration,
+    per_minute: u32,
+    look_up_time_max: Duration,
+    incidents_age_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            stall_max: WAIT_MAX,
+            record_interval: RECORD_INTERVAL,
+            per_minute: 6_000,
+            look_up_time_max: LOOK_UP_TIME_MAX,
+            incidents_age_max: INCIDENTS_AGE_MAX,
+        }
+    }
+}
+
 impl Bare {
     /// Puts records into its replica, as if the log had brought them.
     pub fn feed(&self, made: &[Made]) {
@@ -247,17 +268,39 @@ impl Bare {
 
     /// One whose keys may look up so many hashes a minute.
     pub async fn metered(replica: ReplicaState, stall_max: Duration, per_minute: u32) -> Bare {
-        Bare::limited(replica, (stall_max, RECORD_INTERVAL), per_minute, LOOK_UP_TIME_MAX).await
+        let limits = Limits {
+            stall_max,
+            per_minute,
+            ..Limits::default()
+        };
+        Bare::limited(replica, limits).await
+    }
+
+    /// One that answers from what it knows of live incidents while that is no older than this.
+    pub async fn knowing_incidents_for(replica: ReplicaState, incidents_age_max: Duration) -> Bare {
+        let limits = Limits {
+            incidents_age_max,
+            ..Limits::default()
+        };
+        Bare::limited(replica, limits).await
     }
 
     /// One in which a look-up may take no longer than this.
     pub async fn hurried(replica: ReplicaState, look_up_time_max: Duration) -> Bare {
-        Bare::limited(replica, (WAIT_MAX, RECORD_INTERVAL), 6_000, look_up_time_max).await
+        let limits = Limits {
+            look_up_time_max,
+            ..Limits::default()
+        };
+        Bare::limited(replica, limits).await
     }
 
     /// One whose streams are recorded as often as this.
     pub async fn recording(replica: ReplicaState, record_interval: Duration) -> Bare {
-        Bare::limited(replica, (WAIT_MAX, record_interval), 6_000, LOOK_UP_TIME_MAX).await
+        let limits = Limits {
+            record_interval,
+            ..Limits::default()
+        };
+        Bare::limited(replica, limits).await
     }
 
     /// Of its store.
@@ -265,12 +308,14 @@ impl Bare {
         format!("sqlite:{}", self._directory.path().join("store").display())
     }
 
-    async fn limited(
-        replica: ReplicaState,
-        (stall_max, record_interval): (Duration, Duration),
-        per_minute: u32,
-        look_up_time_max: Duration,
-    ) -> Bare {
+    async fn limited(replica: ReplicaState, limits: Limits) -> Bare {
+        let Limits {
+            stall_max,
+            record_interval,
+            per_minute,
+            look_up_time_max,
+            incidents_age_max,
+        } = limits;
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", directory.path().join("store").display()))
             .await
@@ -299,6 +344,7 @@ impl Bare {
             stall_max,
             record_interval,
             look_up_time_max,
+            incidents_age_max,
         });
         Bare {
             router: router(state.clone()).0,

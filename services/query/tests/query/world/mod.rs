@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tocsin_model::{
     AccountToken, Alert, AlertId, Algorithm, Class, ClockFlag, ContentHash, ContentId, DeploymentKey, Evidence,
     FamilyId, FurtherHash, GroupId, Kind, Link, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Severity,
-    Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, Watch,
+    Sharing, Sighting, SourceCoordinate, SourceId, Surface, Timestamp, ToldBy, Watch,
 };
 use tocsin_query::answer::{RankedFamilies, TRENDING_LIMIT_MAX, TrendingAnswer};
 use tocsin_query::replica::{AlertLimits, Feed, Position, ReplicaLimits, ReplicaState, Skipped, decode};
@@ -336,11 +336,21 @@ pub fn further_hash(content: u8, class: Class, hash: &ContentHash) -> Made {
 
 /// The same of a digest, with the frames that are matched.
 pub fn further_frames(content: u8, class: Class, hash: &ContentHash, frames: Vec<[u8; 32]>) -> Made {
+    frames_told_by(ToldBy::Unknown, (content, class), hash, frames)
+}
+
+/// The same by whom they were told.
+pub fn frames_told_by(
+    told_by: ToldBy,
+    (content, class): (u8, Class),
+    hash: &ContentHash,
+    frames: Vec<[u8; 32]>,
+) -> Made {
     let further = FurtherHash {
         content: id(content),
         hash: hash.clone(),
         frames,
-        told_by: tocsin_model::ToldBy::Unknown,
+        told_by,
         class,
         at: Timestamp(START),
     };

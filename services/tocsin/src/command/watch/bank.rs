@@ -6,7 +6,7 @@ use tocsin_store::{BankSettings, Store};
 /// What an operator says of a bank. What is not said stays as it is.
 #[derive(Debug, Args)]
 pub struct BankCommand {
-    /// Its name: 1 to 64 of A-Z, 0-9 and '_'.
+    /// Its name: 1 to 64 of A-Z, 0-9 and '_'; neither HOT_FAMILIES nor with INCIDENT_ at its beginning.
     name: BankName,
     /// Whose it is. Needed for a new bank.
     #[arg(long)]

@@ -182,6 +182,7 @@ mod tests {
             hash(Algorithm::Md5, 1),
             hash(Algorithm::Pdq, 2),
             hash(Algorithm::Vpdq, 3),
+            hash(Algorithm::Sha256, 4),
         ] {
             store
                 .watch(&hash, &"north".parse().unwrap(), Severity::MIN)
@@ -194,14 +195,17 @@ mod tests {
             to: "THEIRS".parse().unwrap(),
             after: after.map(|text| entry(text).unwrap()),
         };
-        told.lock().unwrap().0.extend([429, 503, 200, 400]);
+        // The file's SHA-256 stands before the others, MD5 behind it.
+        told.lock().unwrap().0.extend([429, 503, 200, 200, 400]);
         command(None).run(&store).await.unwrap();
         let path = "/c/bank/THEIRS/signal".to_owned();
         let md5 = format!(r#"{{"video_md5":"{}"}}"#, "01".repeat(16));
+        let sha256 = (path.clone(), format!(r#"{{"video_sha256":"{}"}}"#, "04".repeat(32)));
+        let md5 = (path.clone(), md5);
         assert_eq!(
             told.lock().unwrap().1,
-            [(path.clone(), md5.clone())],
-            "the second was refused"
+            [sha256.clone(), md5.clone()],
+            "the third was refused"
         );
         // The entry behind which it goes on is not there any more.
         let first = format!("md5:{}", "01".repeat(16));
@@ -213,8 +217,8 @@ mod tests {
             .await
             .unwrap();
         let pdq = format!(r#"{{"pdq":"{}"}}"#, "02".repeat(32));
-        assert_eq!(told.lock().unwrap().1, [(path.clone(), md5), (path, pdq)]);
-        told.lock().unwrap().0.extend([200, 404]);
+        assert_eq!(told.lock().unwrap().1, [sha256, md5, (path, pdq)]);
+        told.lock().unwrap().0.extend([200, 200, 404]);
         let error = command(None).run(&store).await.unwrap_err();
         assert_eq!(error.to_string(), format!("stopped: go on with --after {first}"));
         told.lock().unwrap().0.extend([404]);

@@ -1,0 +1,228 @@
+//! The live incidents that look-ups answer from: each is a bank, `INCIDENT_` and its id in capitals, to those who may read it, and does not exist to
+//! anybody else.
+//!
+//! They are asked of the store for all readers together: which of them one reader may read is decided here, by the rule of [`Store::incident`], each time that
+//! it asks. A look-up is answered from what is held while that is younger than [`INCIDENTS_AGE_MAX`]; from half of that age on it is asked
+//! beside. So nobody waits for the store but who comes first after a silence.
+
+mod packed;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tocsin_casework::Team;
+use tocsin_family::Pdq;
+use tocsin_incident::{Incident, IncidentId};
+use tocsin_model::{BankName, ContentId, DeploymentKey, FamilyId};
+use tocsin_store::{Asking, LiveIncidents, Store, StoreError};
+use tokio::sync::Semaphore;
+
+use crate::replica::Announced;
+use crate::state::QueryState;
+
+pub use packed::{INCIDENT_ENTRIES_MAX, INCIDENT_HASHES_MAX, PackedTable};
+
+/// How old what is known of live incidents may be when a look-up is answered from it.
+pub const INCIDENTS_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// So many hashes of a pack are put into the table before others have their turn: a millisecond or two.
+const ADDED_AT_ONCE: usize = 512;
+
+/// The live incidents, asked of the store now and then.
+#[derive(Debug)]
+pub(crate) struct Incidents {
+    age_max: Duration,
+    held: Mutex<Option<(Instant, Arc<Live>)>>,
+    asking: Arc<Semaphore>,
+}
+
+/// The live incidents as of one moment, and the hashes of their packs.
+#[derive(Debug, Default)]
+struct Live {
+    incidents: LiveIncidents,
+    packed: Arc<PackedTable>,
+}
+
+/// The live incidents that one reader may read. Whatever is asked of it depends on no other.
+#[derive(Clone, Debug)]
+pub struct VisibleIncidents {
+    live: Arc<Live>,
+    /// A bit for each place in the list.
+    read: u64,
+    reads_all_hashes: bool,
+}
+
+/// That a content stands in an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InIncident {
+    /// In which.
+    pub incident: IncidentId,
+    /// Whether its family is attached to it.
+    pub by_family: bool,
+    /// Whether a pack that holds lists its hash.
+    pub by_pack: bool,
+}
+
+/// The name of the bank that an incident is.
+pub fn bank_of(incident: IncidentId) -> String {
+    format!("{}{incident}", BankName::OF_INCIDENTS).to_ascii_uppercase()
+}
+
+impl Incidents {
+    pub(crate) fn new(age_max: Duration) -> Self {
+        Incidents {
+            age_max,
+            held: Mutex::default(),
+            asking: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<(Instant, Arc<Live>)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is held and how old it is, if it may be used.
+    fn usable(&self) -> Option<(Duration, Arc<Live>)> {
+        let held = self.held();
+        let (asked_at, live) = held.as_ref()?;
+        let age = asked_at.elapsed();
+        (age < self.age_max).then(|| (age, Arc::clone(live)))
+    }
+
+    fn packed(&self) -> Arc<PackedTable> {
+        self.held()
+            .as_ref()
+            .map(|(_, live)| Arc::clone(&live.packed))
+            .unwrap_or_default()
+    }
+}
+
+/// The live incidents that whoever asks may read.
+///
+/// # Errors
+/// The store does not answer, and what is held is too old.
+pub(crate) async fn visible_to(state: &QueryState, asking: Asking) -> Result<VisibleIncidents, StoreError> {
+    let live = live(state).await?;
+    let incidents = live.incidents.incidents.iter();
+    let read = incidents
+        .zip(packed::BITS)
+        .filter(|(incident, _)| live.incidents.is_read_by(incident, asking))
+        .fold(0, |read, (_, bit)| read | bit);
+    Ok(VisibleIncidents {
+        read,
+        // As of a pack that is fetched: parties get what everyone may see.
+        reads_all_hashes: asking.team == Some(Team::Coordinators),
+        live,
+    })
+}
+
+async fn live(state: &QueryState) -> Result<Arc<Live>, StoreError> {
+    let incidents = state.incidents();
+    if let Some((age, live)) = incidents.usable() {
+        if age >= incidents.age_max / 2
+            && let Ok(turn) = Arc::clone(&incidents.asking).try_acquire_owned()
+        {
+            let state = state.clone();
+            tokio::spawn(async move {
+                let asked = ask(&state).await;
+                drop(turn);
+                if let Err(error) = asked {
+                    tracing::warn!(
+                        error = tocsin_runtime::roles::chain(&error),
+                        "the live incidents could not be asked of the store"
+                    );
+                }
+            });
+        }
+        return Ok(live);
+    }
+    // Nobody closes it. Whoever waits mostly finds the answer of the one before.
+    let _turn = incidents.asking.acquire().await.ok();
+    match incidents.usable() {
+        Some((_, live)) => Ok(live),
+        None => ask(state).await,
+    }
+}
+
+/// Asks the store, and holds what it says.
+async fn ask(state: &QueryState) -> Result<Arc<Live>, StoreError> {
+    let asked_at = Instant::now();
+    let incidents = state.store().live_incidents().await?;
+    let before = state.incidents().packed();
+    let packed = match before.is_of(&incidents.incidents) {
+        true => before,
+        false => Arc::new(packed(state.store(), state.key(), &incidents.incidents).await?),
+    };
+    let metrics = state.metrics();
+    metrics.incidents.set(incidents.incidents.len() as i64);
+    metrics.incident_hashes.set(packed.len() as i64);
+    metrics.incident_hashes_left_out.set(packed.left_out() as i64);
+    let live = Arc::new(Live { incidents, packed });
+    *state.incidents().held() = Some((asked_at, Arc::clone(&live)));
+    Ok(live)
+}
+
+/// Reads the packs of these incidents, one after the other. It is done again only when an incident or a pack comes or goes.
+async fn packed(store: &Store, key: &DeploymentKey, incidents: &[Incident]) -> Result<PackedTable, StoreError> {
+    let mut table = PackedTable::of(incidents);
+    for (incident, number) in table.wanted() {
+        let Some(hashes) = store.packed_hashes(incident, number).await? else {
+            continue;
+        };
+        for some in hashes.chunks(ADDED_AT_ONCE) {
+            let named = some.iter().map(|packed| (key.content_id(&packed.hash), packed.clone()));
+            table.add(incident, named);
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(table)
+}
+
+impl VisibleIncidents {
+    /// The names of their banks, ascending.
+    pub(crate) fn banks(&self) -> Vec<String> {
+        let mut banks: Vec<String> = self.incidents().map(|(incident, _)| bank_of(incident.id)).collect();
+        banks.sort_unstable();
+        banks
+    }
+
+    /// What packs list under the hash of this id.
+    pub(crate) fn equal(&self, id: ContentId) -> Option<Announced> {
+        self.live.packed.equal(id, self.read, self.reads_all_hashes)
+    }
+
+    /// What packs list at most [`Pdq::DISTANCE_MAX`] bits from `pdq`: at most `most` contents, the nearest first.
+    pub(crate) fn near(&self, pdq: &Pdq, most: usize) -> Vec<Announced> {
+        self.live.packed.near(pdq, (self.read, self.reads_all_hashes), most)
+    }
+
+    /// The incidents in which a content stands, by its family in the reader's scope or by a pack. `now` is the family as which one that was attached is known
+    /// there now.
+    pub(crate) fn with(
+        &self,
+        content: ContentId,
+        family: FamilyId,
+        now: impl Fn(FamilyId) -> FamilyId,
+    ) -> Vec<InIncident> {
+        if self.read == 0 {
+            return Vec::new();
+        }
+        let listed = self.live.packed.incidents_of(content, self.reads_all_hashes);
+        let standing = self.incidents().filter_map(|(incident, bit)| {
+            let by_pack = listed & bit != 0;
+            let mut attached = incident.families.iter();
+            let by_family = attached.any(|attached| attached.family == family || now(attached.family) == family);
+            (by_family || by_pack).then_some(InIncident {
+                incident: incident.id,
+                by_family,
+                by_pack,
+            })
+        });
+        standing.collect()
+    }
+
+    fn incidents(&self) -> impl Iterator<Item = (&Incident, u64)> {
+        let all = self.live.incidents.incidents.iter().zip(packed::BITS);
+        all.filter(|(_, bit)| self.read & bit != 0)
+    }
+}
