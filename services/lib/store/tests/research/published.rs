@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 use tocsin_model::{Milliseconds, Verdict};
-use tocsin_store::{InResearch, PageOf, RESEARCH_AFTER};
+use tocsin_store::{InResearch, PageOf, RESEARCH_AFTER, RESEARCH_PARTIES_MAX, StoreError};
 
 use crate::desk::Desk;
-use crate::fixture::on_both;
+use crate::fixture::{n, on_both};
 use crate::{day, go_to, go_to_publication, publication};
 
 const HOURS: fn(i64) -> Milliseconds = Milliseconds::from_hours;
@@ -55,6 +55,48 @@ async fn a_day_is_published_once_it_is_due_and_never_changes() {
         assert_eq!((page[0].populations, &page[0].digest), (1, &published.digest));
         let (page, is_more) = f.store.research_days(Some(day(3)), 3).await.unwrap();
         assert_eq!((page.len(), page[0].day, is_more), (1, day(4), false));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_publishes_a_day() {
+    on_both(async |f| {
+        let alpha = Desk::new(f, "alpha").await;
+        alpha.take_part(InResearch::Named).await;
+        go_to_publication(f, day(1)).await;
+        let another = f.another().await;
+        let (one, other) = tokio::join!(f.store.publish_research_day(), another.publish_research_day());
+        let mut published = [one.unwrap(), other.unwrap()];
+        published.sort();
+        assert_eq!(published, [None, Some(day(1))]);
+        assert_eq!(f.store.research_days(None, 10).await.unwrap().0.len(), 1);
+        another.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_parties_take_part_and_no_more() {
+    on_both(async |f| {
+        for number in 0..RESEARCH_PARTIES_MAX {
+            let (party, ..) = f.party(&format!("p{number}")).await;
+            f.store.set_in_research(party.id, InResearch::Named).await.unwrap();
+        }
+        let (late, ..) = f.party("late").await;
+        let refused = f.store.set_in_research(late.id, InResearch::Named).await;
+        assert!(matches!(refused, Err(StoreError::ResearchPartyCount)), "{refused:?}");
+        f.store.set_in_research(late.id, InResearch::Absent).await.unwrap();
+        let first = f.store.party_named(&n("p0")).await.unwrap();
+        f.store.set_in_research(first.id, InResearch::Named).await.unwrap();
+        f.store.set_in_research(first.id, InResearch::Absent).await.unwrap();
+        f.store.set_in_research(late.id, InResearch::Named).await.unwrap();
+        go_to_publication(f, day(1)).await;
+        f.store.publish_research_day().await.unwrap();
+        let publication = publication(f, day(1)).await;
+        assert_eq!(publication.populations.len(), RESEARCH_PARTIES_MAX);
+        let bytes = f.store.research_day(day(1)).await.unwrap().unwrap().document.len();
+        assert!(bytes < 2 << 20, "{bytes} bytes");
     })
     .await;
 }
