@@ -19,7 +19,11 @@ pub enum PartyCommand {
         #[arg(long, value_enum, default_value_t = KindArgument::Platforms)]
         kind: KindArgument,
         /// A platform of the party. Repeat for more than one.
-        #[arg(long = "platform", required_if_eq("kind", "platforms"))]
+        #[arg(
+            long = "platform",
+            required_unless_present = "kind",
+            required_if_eq("kind", "platforms")
+        )]
         platforms: Vec<Name>,
         /// What the key may do. Repeat for more than one; publisher, reader and moderator by default, of research researcher.
         #[arg(long = "role")]

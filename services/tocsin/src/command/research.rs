@@ -109,7 +109,7 @@ async fn days(api: &Api, mut after: Option<String>) -> Result<()> {
     for day in &listed {
         let _ = writeln!(
             out,
-            "{}  {:>3} parties  version {}  {}",
+            "{}  parties: {:>3}  version {}  {}",
             text(&day["day"]),
             text(&day["populations"]),
             text(&day["version"]),
