@@ -31,6 +31,8 @@ ALLOWED = {
     "incident": {"tocsin-model", "tocsin-casework", "tocsin-protocol", "serde", "thiserror"},
     # serde names the parts of a report as it is written.
     "report": {"tocsin-model", "tocsin-casework", "serde", "thiserror"},
+    # serde names the parts of a day as it is published.
+    "research": {"tocsin-model", "tocsin-casework", "tocsin-report", "tocsin-suppression", "serde"},
 }
 
 # These constructors exist for the standard library's random hasher alone.

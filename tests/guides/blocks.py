@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDS_EARLY = re.compile(r"\|\s*(head\b|grep\s.*(-q|-m|--quiet|--silent|--max-count)\b)")
-PAGES = ["README.md"] + [f"deploy/guides/{name}.md" for name in ("operators", "platforms", "moderators", "coordinators")]
+PAGES = ["README.md"] + [f"deploy/guides/{name}.md" for name in ("operators", "platforms", "moderators", "coordinators", "researchers")]
 
 
 def blocks(page: str) -> list[tuple[int, str, str]]:

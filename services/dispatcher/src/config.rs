@@ -66,6 +66,8 @@ pub struct DispatcherConfig {
     pub sealed_events_max: u32,
     /// The most MiB of events that one copy holds. 1 to 4,096; default 256.
     pub sealed_mib_max: u32,
+    /// Whom researchers ask about the daily aggregates, as the data sheet says: at most 256 bytes on one line. Default: empty, whoever gave them the key.
+    pub research_contact: String,
     /// How people sign in. Default: by one-time links alone.
     pub sign_in: SignInConfig,
 }
@@ -94,6 +96,7 @@ impl Default for DispatcherConfig {
             sealed_store: String::new(),
             sealed_events_max: 200_000,
             sealed_mib_max: 256,
+            research_contact: String::new(),
             sign_in: SignInConfig::default(),
         }
     }
@@ -172,12 +175,17 @@ impl DispatcherConfig {
             Refusal::outside("dispatcher.sealed_events_max", self.sealed_events_max, 1..=10_000_000),
             Refusal::outside("dispatcher.sealed_mib_max", self.sealed_mib_max, 1..=4_096),
         ];
+        let is_contact = self.research_contact.len() <= 256 && !self.research_contact.contains(char::is_control);
+        let contact = (!is_contact).then(|| {
+            let reason = "at most 256 bytes without control characters".to_owned();
+            Refusal::new("dispatcher.research_contact", reason)
+        });
         let networks = Networks::parse(&self.endpoint_networks).err();
         let networks = networks.map(|reason| Refusal::new("dispatcher.endpoint_networks", reason));
         let follow = FollowConfig::refusals(&self.follow);
         let sign_in = self.sign_in.refusals();
         let of_sections = networks.into_iter().chain(follow).chain(sign_in);
-        let of_sections = of_sections.chain(self.mail.refusals());
+        let of_sections = of_sections.chain(self.mail.refusals()).chain(contact);
         refusals.into_iter().flatten().chain(of_sections).collect()
     }
 
@@ -228,8 +236,9 @@ mod tests {
             endpoint_networks: vec!["everywhere".to_owned()],
             sealed_events_max: 0,
             sealed_mib_max: 4_097,
+            research_contact: "two\nlines".to_owned(),
             ..DispatcherConfig::default()
         };
-        assert_eq!(wrong.refusals().len(), 18);
+        assert_eq!(wrong.refusals().len(), 19);
     }
 }

@@ -26,6 +26,7 @@
 //! * Pseudonyms of accounts are told to the party whose platforms they are on alone, from its own events, and are kept in sealed copies alone, as long
 //!   as those are.
 //! * What is preserved is copied from the party's own data, is handed out to that party alone, and leaves the sealed store when it ends.
+//! * Researchers are told of days that were published, in the same bytes each time, and of nothing else; of a drill no day is published or told.
 //! * Whoever signs in is the person whose account at the provider was bound to them; nobody is anybody by an address of e-mail. A provider that hangs, or
 //!   says too much, holds up sign-ins alone.
 //! * What is decided in another tool is decided by people alone, in the name of a moderator's key of the team, and once.
@@ -59,6 +60,7 @@ mod queue_updates;
 mod ranking;
 mod registry;
 mod reporting;
+mod researching;
 mod routes;
 mod sign_in;
 mod telemetry;
@@ -359,6 +361,11 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
     roles.spawn_task(
         "count appeals",
         appealing::run(dispatcher.clone(), appeal_metrics, shutdown.clone()),
+    );
+    let research_metrics = researching::ResearchMetrics::register(&parts.registry)?;
+    roles.spawn_task(
+        "publish days for researchers",
+        researching::run(dispatcher.clone(), research_metrics, shutdown.clone()),
     );
     roles.spawn_task("preserve", evidence::run(dispatcher.clone(), shutdown.clone()));
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));

@@ -84,6 +84,20 @@ pub fn of_preservation_refusal(refusal: PreservationRefusal) -> ProblemKind {
     }
 }
 
+/// A day of which nothing is published.
+pub const NO_SUCH_RESEARCH_DAY: ProblemKind = ProblemKind {
+    status: 404,
+    code: "research_day_unknown",
+    title: "Nothing is published of this day, or not yet",
+};
+
+/// Researchers are told nothing of drills.
+pub const NO_RESEARCH_IN_DRILLS: ProblemKind = ProblemKind {
+    status: 409,
+    code: "no_research_in_drills",
+    title: "This is a drill: nothing is published for researchers",
+};
+
 /// A report of another team, or of a party that is none.
 pub const NO_SUCH_REPORT: ProblemKind = ProblemKind {
     status: 404,

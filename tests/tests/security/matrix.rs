@@ -227,7 +227,7 @@ async fn ask(
     let (method, path) = row.route.split_once(' ').context("a route is a method and a path")?;
     let id = texts.first().map_or("", String::as_str);
     let path = path.replace("{id}", id).replace("{bank}", "HOT_FAMILIES");
-    let path = path.replace("{number}", "1");
+    let path = path.replace("{number}", "1").replace("{day}", "no-day");
     ensure!(
         !path.contains('{'),
         "say what {path} is asked about, in tests/tests/security/matrix.rs"

@@ -53,6 +53,11 @@ impl Dispatcher {
         self.asking(headers, &[Role::Moderator]).await
     }
 
+    /// Those who read aggregates and nothing else, whomever they speak for.
+    pub(super) async fn researcher(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        self.principal(headers, &[Role::Researcher]).await
+    }
+
     /// Whoever is known.
     pub(super) async fn anybody(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
         self.principal(headers, &Role::ALL).await

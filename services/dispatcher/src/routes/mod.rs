@@ -32,6 +32,7 @@ mod recorded;
 mod refused;
 mod reports;
 mod requests;
+mod research;
 mod reviews;
 mod session;
 mod shift;
@@ -127,6 +128,9 @@ fn routes() -> OpenApiRouter<Arc<Dispatcher>> {
         .routes(routes!(reports::read_report))
         .routes(routes!(reports::read_terrorist_content))
         .routes(routes!(statements::read_statements))
+        .routes(routes!(research::read_days))
+        .routes(routes!(research::read_day))
+        .routes(routes!(research::read_data_sheet))
         .routes(routes!(audit::read_audit))
         .routes(routes!(audit::read_checkpoint))
         .routes(routes!(session::read_session))

@@ -43,6 +43,23 @@ pub(super) enum NotAudited {
     Forbidden(Problem),
 }
 
+/// A route of researchers, beside [`Refused`].
+#[derive(IntoResponses)]
+pub(super) enum NotResearched {
+    #[response(
+        status = 403,
+        description = "The key has not the role `researcher`",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(Problem),
+    #[response(
+        status = 409,
+        description = "This is a drill, of which nothing is published",
+        content_type = "application/problem+json"
+    )]
+    Conflict(Problem),
+}
+
 /// A route of moderators, which has a body, beside [`Refused`].
 #[derive(IntoResponses)]
 pub(super) enum NotModerated {

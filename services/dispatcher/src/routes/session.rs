@@ -21,7 +21,7 @@ use crate::{Dispatcher, problems};
 pub struct SignedInDocument {
     /// `operator`, `coordinators` or a party's name.
     pub team: String,
-    /// What they may do: `publisher`, `moderator`, `reader`, `auditor`.
+    /// What they may do: `publisher`, `moderator`, `reader`, `auditor`, `researcher`.
     pub roles: Vec<&'static str>,
     /// The id of the key as which they speak.
     pub key: String,

@@ -37,6 +37,7 @@ mod ranking;
 mod receiver;
 mod relay;
 mod reports;
+mod research;
 mod retention;
 mod reviews;
 mod scope_leaks;

@@ -46,6 +46,11 @@ impl Day {
         Timestamp(self.0 * DAY_MS)
     }
 
+    /// The day after it.
+    pub fn next(self) -> Day {
+        Day(self.0 + 1)
+    }
+
     /// Year, month and day of the proleptic Gregorian calendar, in integers: H. Hinnant, "chrono-compatible low-level date algorithms".
     fn civil(self) -> (i64, i64, i64) {
         let shifted = self.0 + 719_468;
@@ -135,7 +140,7 @@ impl Period {
 
     /// When the last day is over: what happens then or later is not known to the report.
     pub fn ends(&self) -> Timestamp {
-        Day(self.to.0 + 1).begins()
+        self.to.next().begins()
     }
 
     /// Whether it happened on one of these days.

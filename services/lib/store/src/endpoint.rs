@@ -6,7 +6,7 @@ use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 use crate::audit::changed;
 use crate::database::{Database, Row, Transaction, Value};
 use crate::ozone_told::OzoneTold;
-use crate::party::{is_revoked, name};
+use crate::party::{is_revoked, name, refuse_research};
 use crate::{Store, StoreError};
 use tocsin_casework::Team;
 
@@ -195,6 +195,9 @@ impl Store {
             && is_revoked(&mut transaction, party, &failed).await?
         {
             return Err(StoreError::PartyRevoked { party });
+        }
+        if let Team::Party(party) = endpoint.team {
+            refuse_research(&mut transaction, party).await?;
         }
         refuse_one_too_many(&mut transaction).await?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;

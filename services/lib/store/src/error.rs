@@ -77,6 +77,18 @@ pub enum StoreError {
     /// A report would rest on more rows than are read for one.
     #[error("a report of these days rests on more than {} rows", crate::REPORT_ROWS_MAX)]
     ReportTooLarge,
+    /// A party that does research has no platforms, and is told of nothing but aggregates.
+    #[error("party {} does research: its keys have the roles researcher and auditor, and it has no platforms, endpoints or settings", party.0)]
+    ResearchParty {
+        /// Its number.
+        party: PartyId,
+    },
+    /// As many parties take part in the aggregates for researchers as may.
+    #[error(
+        "{} parties take part in the aggregates for researchers, and no more may",
+        crate::RESEARCH_PARTIES_MAX
+    )]
+    ResearchPartyCount,
     /// There is no such party.
     #[error("there is no party {party}")]
     NoSuchParty {
@@ -208,6 +220,8 @@ impl StoreError {
             StoreError::PlatformCount { .. } => "platform_count",
             StoreError::NumbersExhausted => "numbers_exhausted",
             StoreError::ReportTooLarge => "report_too_large",
+            StoreError::ResearchParty { .. } => "party_does_research",
+            StoreError::ResearchPartyCount => "research_party_count",
             StoreError::NoSuchParty { .. } => "party_unknown",
             StoreError::NoSuchPlatform { .. } => "platform_unknown",
             StoreError::PartyRevoked { .. } => "party_revoked",

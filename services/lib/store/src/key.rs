@@ -9,7 +9,7 @@ use tocsin_model::{KeyId, Name, PartyId, Scope, Timestamp};
 use crate::audit::about_key;
 use crate::database::{Locked, Row, Transaction};
 use crate::key_cache::Remembered;
-use crate::party::{is_revoked, name};
+use crate::party::{is_revoked, name, refuse_research};
 use crate::sign_in::{self, Asked};
 use crate::{Role, Roles, Store, StoreError};
 
@@ -154,7 +154,7 @@ impl Store {
     /// Issues a key. The returned [`ApiKey`] is the only copy of its secret.
     ///
     /// # Errors
-    /// No role, no such party or a revoked one, or the database failed.
+    /// No role, no such party or a revoked one, a role that a party which does research may not have, or the database failed.
     pub async fn issue_key(&self, subject: KeySubject, roles: Roles) -> Result<(KeyId, ApiKey), StoreError> {
         self.issue(subject, roles, None).await
     }
@@ -189,6 +189,12 @@ impl Store {
             && is_revoked(&mut transaction, party, &failed).await?
         {
             return Err(StoreError::PartyRevoked { party });
+        }
+        // Who does research is told of aggregates, and of what they themselves asked.
+        if let KeySubject::Party(party) = subject
+            && !roles.are_within(Roles::of(&[Role::Researcher, Role::Auditor]))
+        {
+            refuse_research(&mut transaction, party).await?;
         }
         if let Some(person) = person {
             let taken = "SELECT 1 FROM api_keys WHERE subject = $1 AND person = $2 AND revoked_at IS NULL";

@@ -31,6 +31,9 @@
 //!   together.
 //! * What a keyed hash draws of a team's decisions is written with them. Nobody reviews what they decided, and no figure of reviews says who.
 //! * A report is read in one transaction that sees one moment, some rows at a time, and rests on a stated number of them at most.
+//! * A day that was published for researchers never changes. It holds what is told of numbers, of parties that took part for the whole of it alone; the numbers
+//!   are not kept.
+//! * A party that does research has no platforms, keys that read aggregates and its own audit chain alone, and no endpoints.
 //! * What is preserved is ended by its time or by a person alone, and whatever is done with it is an entry of its custody, in the transaction that does it.
 //! * The store of a drill is never opened as one of real things, nor the other way. An endpoint that is registered for drills gets what happens in drills
 //!   and nothing else, and nobody else gets that.
@@ -72,6 +75,7 @@ mod preservations;
 mod reactions;
 mod readers;
 mod reports;
+mod research;
 mod reviews;
 mod role;
 mod schema;
@@ -124,14 +128,15 @@ pub use ozone_reports::{OzoneReport, REPORTED_CASES_MAX, ReportTaken, ReportedFa
 pub use ozone_subjects::{OzoneRecord, ReportedBlob, SUBJECTS_PER_CASE_MAX};
 pub use ozone_told::{OzoneSubject, ToldSubject};
 pub use paging::{PageEpisode, Threshold};
-pub use party::{PLATFORMS_PER_PARTY_MAX, PartyRecord};
-pub use party_setting::InReports;
+pub use party::{PLATFORMS_PER_PARTY_MAX, PartyKind, PartyRecord};
+pub use party_setting::{InReports, InResearch};
 pub use preservations::{
     CASE_ROWS_PAGE, CaseRows, EXPIRED_MAX, PreservationCounts, PreservationPage, PreservationQuery, Preserved,
     SealClaim,
 };
 pub use reactions::{REACTIONS_MAX, ReactedCase, Reactions, ToldOfFamily};
 pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};
+pub use research::{PublishedDay, RESEARCH_AFTER, RESEARCH_DAYS_MAX, RESEARCH_PARTIES_MAX, ResearchDay};
 pub use reviews::{GoldenCase, ReviewFigures, ReviewSettings, Reviewed, SampleCheck};
 pub use role::{Role, Roles};
 pub use sharing_group::{GROUPS_MAX, SharingGroup};

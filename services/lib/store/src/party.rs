@@ -8,6 +8,16 @@ use crate::{Store, StoreError};
 /// How many platforms a party may have.
 pub const PLATFORMS_PER_PARTY_MAX: usize = 64;
 
+/// What a party is. The numbers are those of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PartyKind {
+    /// It has platforms, and publishes what happens on them.
+    Platforms = 1,
+    /// It does research: it has no platform, and is told of nothing but aggregates.
+    Research = 2,
+}
+
 /// A party and its platforms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartyRecord {
@@ -15,7 +25,9 @@ pub struct PartyRecord {
     pub id: PartyId,
     /// Its name: part of the name of its ingest topic.
     pub name: Name,
-    /// Its platforms, ascending by number.
+    /// What it is.
+    pub kind: PartyKind,
+    /// Its platforms, ascending by number; none of one that does research.
     pub platforms: Vec<(PlatformId, Name)>,
     /// Since when it is no longer a party.
     pub revoked_at: Option<Timestamp>,
@@ -32,6 +44,18 @@ impl Store {
         if !(1..=PLATFORMS_PER_PARTY_MAX).contains(&platforms.len()) {
             return Err(StoreError::PlatformCount { count: platforms.len() });
         }
+        self.add_party_of(PartyKind::Platforms, name, platforms).await
+    }
+
+    /// Adds a party that does research. It has no platforms; it is not announced to those who read events, has no queue, and gets no endpoints.
+    ///
+    /// # Errors
+    /// A name that is taken, numbers used up, or the database failed.
+    pub async fn add_research_party(&self, name: &Name) -> Result<PartyRecord, StoreError> {
+        self.add_party_of(PartyKind::Research, name, &[]).await
+    }
+
+    async fn add_party_of(&self, kind: PartyKind, name: &Name, platforms: &[Name]) -> Result<PartyRecord, StoreError> {
         let failed = StoreError::database("add a party");
         let taken = |name: &Name| {
             let name = name.clone();
@@ -49,12 +73,13 @@ impl Store {
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         transaction
             .execute(
-                "INSERT INTO parties (party_id, name, added_at, version) VALUES ($1, $2, $3, $4)",
+                "INSERT INTO parties (party_id, name, added_at, version, kind) VALUES ($1, $2, $3, $4, $5)",
                 &[
                     i64::from(party).into(),
                     name.as_str().into(),
                     now.into(),
                     version.into(),
+                    (kind as i64).into(),
                 ],
             )
             .await
@@ -77,6 +102,7 @@ impl Store {
         Ok(PartyRecord {
             id: PartyId(party),
             name: name.clone(),
+            kind,
             platforms: numbered,
             revoked_at: None,
             version: version as u64,
@@ -88,10 +114,12 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn list_parties(&self) -> Result<Vec<PartyRecord>, StoreError> {
-        self.party_changes_since(0).await
+        let sql = format!("{SELECT_PARTIES} {ORDER}");
+        let rows = self.database().fetch(&sql, &[]).await;
+        records(&rows.map_err(StoreError::database("list parties"))?)
     }
 
-    /// The parties that were added or revoked after `version` of the registry, ascending by number.
+    /// The parties with platforms that were added or revoked after `version` of the registry, ascending by number: what those who read events are told of.
     ///
     /// # Errors
     /// The database failed.
@@ -100,7 +128,7 @@ impl Store {
         let rows = self
             .database()
             .fetch(
-                &format!("{SELECT_PARTIES} WHERE a.version > $1 {ORDER}"),
+                &format!("{SELECT_PARTIES} WHERE a.version > $1 AND l.platform_id IS NOT NULL {ORDER}"),
                 &[version.into()],
             )
             .await
@@ -185,8 +213,8 @@ impl Store {
     }
 }
 
-const SELECT_PARTIES: &str = "SELECT a.party_id, a.name AS party_name, a.revoked_at, a.version, l.platform_id, l.name AS platform_name \
-     FROM parties a JOIN platforms l ON l.party_id = a.party_id";
+const SELECT_PARTIES: &str = "SELECT a.party_id, a.name AS party_name, a.revoked_at, a.version, a.kind, l.platform_id, l.name AS platform_name \
+     FROM parties a LEFT JOIN platforms l ON l.party_id = a.party_id";
 const ORDER: &str = "ORDER BY a.party_id, l.platform_id";
 
 /// Whether a party is revoked; `failed` says in what the database failed.
@@ -235,19 +263,49 @@ fn records(rows: &[Row]) -> Result<Vec<PartyRecord>, StoreError> {
     let mut records: Vec<PartyRecord> = Vec::new();
     for row in rows {
         let id = PartyId(number(row, "party_id")?);
-        let platform = (PlatformId(number(row, "platform_id")?), name(row, "platform_name")?);
+        let platform = match row.integer_if_any("platform_id").map_err(&failed)? {
+            None => None,
+            Some(_) => Some((PlatformId(number(row, "platform_id")?), name(row, "platform_name")?)),
+        };
         match records.last_mut() {
-            Some(record) if record.id == id => record.platforms.push(platform),
+            Some(record) if record.id == id => record.platforms.extend(platform),
             _ => records.push(PartyRecord {
                 id,
                 name: name(row, "party_name")?,
-                platforms: vec![platform],
+                kind: kind(row)?,
+                platforms: platform.into_iter().collect(),
                 revoked_at: row.integer_if_any("revoked_at").map_err(&failed)?.map(Timestamp),
                 version: row.integer("version").map_err(&failed)? as u64,
             }),
         }
     }
     Ok(records)
+}
+
+/// Refuses what is for parties with platforms alone.
+///
+/// # Errors
+/// [`StoreError::ResearchParty`], [`StoreError::NoSuchParty`], or the database failed.
+pub(crate) async fn refuse_research(transaction: &mut Transaction, party: PartyId) -> Result<(), StoreError> {
+    let failed = StoreError::database("ask what a party is");
+    let sql = "SELECT kind FROM parties WHERE party_id = $1";
+    let rows = transaction.fetch(sql, &[i64::from(party.0).into()]).await;
+    let rows = rows.map_err(failed)?;
+    let row = rows.first().ok_or_else(|| StoreError::NoSuchParty {
+        party: party.0.to_string(),
+    })?;
+    match kind(row)? {
+        PartyKind::Platforms => Ok(()),
+        PartyKind::Research => Err(StoreError::ResearchParty { party }),
+    }
+}
+
+fn kind(row: &Row) -> Result<PartyKind, StoreError> {
+    let number = row.integer("kind").map_err(StoreError::database("read a party"))?;
+    [PartyKind::Platforms, PartyKind::Research]
+        .into_iter()
+        .find(|kind| *kind as i64 == number)
+        .ok_or(StoreError::Malformed { field: "kind" })
 }
 
 pub(crate) fn number(row: &Row, field: &'static str) -> Result<u16, StoreError> {

@@ -10,6 +10,8 @@ pub enum Role {
     Reader = 4,
     /// Read the audit chains: what the holders of the team's keys did; of an operator's key, what everybody did.
     Auditor = 8,
+    /// Read the daily aggregates for researchers, and nothing else.
+    Researcher = 16,
 }
 
 /// A set of roles.
@@ -18,7 +20,13 @@ pub struct Roles(u8);
 
 impl Role {
     /// All roles.
-    pub const ALL: [Role; 4] = [Role::Publisher, Role::Moderator, Role::Reader, Role::Auditor];
+    pub const ALL: [Role; 5] = [
+        Role::Publisher,
+        Role::Moderator,
+        Role::Reader,
+        Role::Auditor,
+        Role::Researcher,
+    ];
 
     /// Its name in the command line and the store.
     pub fn name(self) -> &'static str {
@@ -27,6 +35,7 @@ impl Role {
             Role::Moderator => "moderator",
             Role::Reader => "reader",
             Role::Auditor => "auditor",
+            Role::Researcher => "researcher",
         }
     }
 
@@ -50,6 +59,11 @@ impl Roles {
     /// Whether `role` is among them.
     pub fn contains(self, role: Role) -> bool {
         self.0 & role as u8 != 0
+    }
+
+    /// Whether all of them are among `others`.
+    pub fn are_within(self, others: Roles) -> bool {
+        self.0 & !others.0 == 0
     }
 
     /// Whether there is none.

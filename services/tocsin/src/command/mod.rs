@@ -25,6 +25,7 @@ mod quality;
 mod queue_follow;
 mod replay;
 mod report;
+mod research;
 mod review;
 mod role;
 mod sign_in;
@@ -121,6 +122,8 @@ pub enum Command {
     Evidence(evidence::EvidenceCommand),
     /// What your team did within some days: the transparency report, the figures of the EU regulation, drafts of statements of reasons.
     Report(report::ReportCommand),
+    /// Daily aggregates for researchers: the days, what was published of one, and the data sheet.
+    Research(research::ResearchCommand),
     /// Work on an incident: a crisis that coordinators declared.
     Incident(incident::IncidentCommand),
     /// Sharing groups: teams that share incidents and notes with each other.
@@ -187,6 +190,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Notice(command) => command.run().await?,
         Command::Evidence(command) => return Box::pin(command.run()).await,
         Command::Report(command) => command.run().await?,
+        Command::Research(command) => command.run().await?,
         Command::Incident(command) => command.run().await?,
         Command::Group(command) => command.run(&settings.load()?.config).await?,
         Command::Endpoint(command) => command.run(&settings.load()?.config).await?,

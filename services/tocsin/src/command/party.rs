@@ -1,8 +1,8 @@
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Subcommand;
 use tocsin_casework::{OnReupload, ToolAddress};
 use tocsin_model::Name;
-use tocsin_store::{InReports, KeySubject};
+use tocsin_store::{InReports, InResearch, KeySubject, PartyKind};
 
 use super::key::{RoleArgument, show_new_key};
 use crate::config::Config;
@@ -11,15 +11,22 @@ use crate::serve::open_store;
 /// The parties that publish.
 #[derive(Debug, Subcommand)]
 pub enum PartyCommand {
-    /// Add a party with its platforms, and show an API key for it, once.
+    /// Add a party with its platforms, or one that does research, and show an API key for it, once.
     Add {
         /// Its name: 1 to 48 of a-z, 0-9, '-' and '_'. Part of its ingest topic, and never given to another.
         name: Name,
+        /// platforms: it publishes what happens on them. research: it has none, reads the daily aggregates, and is told of nothing else.
+        #[arg(long, value_enum, default_value_t = KindArgument::Platforms)]
+        kind: KindArgument,
         /// A platform of the party. Repeat for more than one.
-        #[arg(long = "platform", required = true)]
+        #[arg(
+            long = "platform",
+            required_unless_present = "kind",
+            required_if_eq("kind", "platforms")
+        )]
         platforms: Vec<Name>,
-        /// What the key may do. Repeat for more than one.
-        #[arg(long = "role", default_values = ["publisher", "reader", "moderator"])]
+        /// What the key may do. Repeat for more than one; publisher, reader and moderator by default, of research researcher.
+        #[arg(long = "role")]
         roles: Vec<RoleArgument>,
     },
     /// Say where a platform's people look at contents in the platform's own tool: cases of its party link to it.
@@ -31,8 +38,8 @@ pub enum PartyCommand {
     },
     /// List the parties.
     List,
-    /// Choose what follows when copies come after their removal was confirmed, and whether the party is named in reports; without a choice, show what
-    /// was chosen.
+    /// Choose what follows when copies come after their removal was confirmed, whether the party is named in reports, and whether it takes part in the daily
+    /// aggregates for researchers; without a choice, show what was chosen.
     Set {
         /// Its name.
         name: Name,
@@ -43,6 +50,10 @@ pub enum PartyCommand {
         /// named: the coordinators' reports tell of its part in incidents, and how fast its platforms were. unnamed: they tell nothing of it.
         #[arg(long)]
         in_reports: Option<InReportsArgument>,
+        /// named: days that begin from now on tell researchers how many families rang, were decided, removed and so on on the party's platforms, rounded, under
+        /// 10 as "<10", by the party's name. absent: they tell nothing of it.
+        #[arg(long)]
+        in_research: Option<InResearchArgument>,
     },
     /// Revoke a party: its keys stop working.
     Revoke {
@@ -69,6 +80,33 @@ pub enum InReportsArgument {
     Unnamed,
 }
 
+/// What a party is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum KindArgument {
+    /// It has platforms.
+    Platforms,
+    /// It does research.
+    Research,
+}
+
+/// Whether a party takes part in the daily aggregates for researchers.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum InResearchArgument {
+    /// It does, by name, with all days that begin from now on.
+    Named,
+    /// Nothing is told of it.
+    Absent,
+}
+
+impl InResearchArgument {
+    fn setting(self) -> InResearch {
+        match self {
+            InResearchArgument::Named => InResearch::Named,
+            InResearchArgument::Absent => InResearch::Absent,
+        }
+    }
+}
+
 impl InReportsArgument {
     fn setting(self) -> InReports {
         match self {
@@ -91,10 +129,32 @@ impl PartyCommand {
     pub async fn run(&self, config: &Config) -> Result<()> {
         let store = open_store(config).await?;
         match self {
-            PartyCommand::Add { name, platforms, roles } => {
-                let party = store.add_party(name, platforms).await?;
+            PartyCommand::Add {
+                name,
+                kind,
+                platforms,
+                roles,
+            } => {
+                let usual = match kind {
+                    KindArgument::Platforms => {
+                        &[RoleArgument::Publisher, RoleArgument::Reader, RoleArgument::Moderator][..]
+                    }
+                    KindArgument::Research => &[RoleArgument::Researcher],
+                };
+                let roles = RoleArgument::set(if roles.is_empty() { usual } else { roles });
+                let party = match kind {
+                    KindArgument::Platforms => store.add_party(name, platforms).await?,
+                    KindArgument::Research => {
+                        ensure!(platforms.is_empty(), "a party that does research has no platforms");
+                        ensure!(
+                            roles.are_within(RoleArgument::set(&[RoleArgument::Researcher, RoleArgument::Auditor])),
+                            "keys of a party that does research have the roles researcher and auditor alone"
+                        );
+                        store.add_research_party(name).await?
+                    }
+                };
                 eprintln!("Party {name} is added.");
-                show_new_key(&store, KeySubject::Party(party.id), RoleArgument::set(roles)).await?;
+                show_new_key(&store, KeySubject::Party(party.id), roles).await?;
             }
             PartyCommand::Tool { platform, address } => {
                 store.set_tool(platform, address.as_ref()).await?;
@@ -111,13 +171,18 @@ impl PartyCommand {
                     } else {
                         "active"
                     };
-                    println!("{}  {}  {state}  {}", party.id.0, party.name, platforms.join(" "));
+                    let has = match party.kind {
+                        PartyKind::Platforms => platforms.join(" "),
+                        PartyKind::Research => "(research)".to_owned(),
+                    };
+                    println!("{}  {}  {state}  {has}", party.id.0, party.name);
                 }
             }
             PartyCommand::Set {
                 name,
                 on_reupload,
                 in_reports,
+                in_research,
             } => {
                 let party = store.party_named(name).await?;
                 if let Some(setting) = on_reupload {
@@ -126,6 +191,9 @@ impl PartyCommand {
                 if let Some(setting) = in_reports {
                     store.set_in_reports(party.id, setting.setting()).await?;
                 }
+                if let Some(setting) = in_research {
+                    store.set_in_research(party.id, setting.setting()).await?;
+                }
                 let setting = store.on_reupload(party.id).await?;
                 println!("On a re-upload after a confirmed removal, {name}: {}.", setting.name());
                 let setting = store.in_reports(party.id).await?;
@@ -133,6 +201,8 @@ impl PartyCommand {
                     "In the coordinators' reports (its part in incidents, and how fast its platforms were), {name}: {}.",
                     setting.name()
                 );
+                let setting = store.in_research(party.id).await?;
+                println!("In the daily aggregates for researchers, {name}: {}.", setting.name());
             }
             PartyCommand::Revoke { name } => {
                 let party = store.party_named(name).await?;
@@ -142,5 +212,34 @@ impl PartyCommand {
         }
         store.close().await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a party has platforms unless it does research.
+
+    use clap::Parser as _;
+
+    use crate::command::Arguments;
+
+    #[test]
+    fn a_party_has_platforms_unless_it_does_research() {
+        for (words, is_read) in [
+            (&["add", "north", "--platform", "north-video"][..], true),
+            (&["add", "north"], false),
+            (&["add", "north", "--kind", "platforms"], false),
+            (&["add", "institute", "--kind", "research"], true),
+            (
+                &["add", "institute", "--kind", "research", "--role", "researcher"],
+                true,
+            ),
+            (&["add", "institute", "--kind", "press"], false),
+            (&["set", "north", "--in-research", "named"], true),
+            (&["set", "north", "--in-research", "pooled"], false),
+        ] {
+            let read = Arguments::try_parse_from(["tocsin", "party"].iter().chain(words));
+            assert_eq!(read.is_ok(), is_read, "{words:?}");
+        }
     }
 }

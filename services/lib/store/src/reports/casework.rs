@@ -14,7 +14,7 @@ use crate::party::number;
 use crate::{StoreError, alert_json};
 
 /// What a case is about: its hash, and how many live streams are known among its members. Of rows of before hashes stood in the case, the alert has it.
-const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS hash_in, \
+pub(crate) const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS hash_in, \
      (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id) AS streams";
 
 /// A case (`cases c`) that did not go into another before `$3`.
@@ -178,7 +178,7 @@ fn place(row: &Row) -> Result<Vec<Value>, sqlx::Error> {
 }
 
 /// What a case is about, by [`ABOUT`].
-fn kind(row: &Row) -> Result<ContentKind, StoreError> {
+pub(crate) fn kind(row: &Row) -> Result<ContentKind, StoreError> {
     let failed = StoreError::database("read what a case is about");
     if row.integer("streams").map_err(&failed)? > 0 {
         return Ok(ContentKind::LiveStream);

@@ -9,6 +9,7 @@ mod restrictions;
 use tocsin_casework::Team;
 use tocsin_report::{Period, Tally};
 
+pub(crate) use casework::{ABOUT, kind};
 pub use restrictions::{RestrictionCursor, RestrictionPage};
 
 use crate::database::{Row, Transaction, Value};

@@ -60,6 +60,8 @@ pub enum RoleArgument {
     Reader,
     /// Read the audit chains: of a party or the coordinators their own, of an operator all.
     Auditor,
+    /// Read the daily aggregates for researchers, and nothing else.
+    Researcher,
 }
 
 impl RoleArgument {
@@ -72,6 +74,7 @@ impl RoleArgument {
                 RoleArgument::Moderator => Role::Moderator,
                 RoleArgument::Reader => Role::Reader,
                 RoleArgument::Auditor => Role::Auditor,
+                RoleArgument::Researcher => Role::Researcher,
             })
             .collect();
         Roles::of(&roles)
