@@ -115,7 +115,21 @@ def check_dispatcher_secrets(role: str, pod: dict, secrets: dict) -> None:
         told = [variable for variable in pod["containers"][0]["env"] if variable["name"] == name]
         check(len(told) == (1 if wanted.get("name") and role == "dispatcher" else 0), f"{role}: {name} is not where it is read, or elsewhere")
         for variable in told:
-            check(variable["valueFrom"].get("secretKeyRef") == wanted, f"{role}: {name} is of another secret")
+            secret = {key: wanted[key] for key in ("name", "key")}
+            check(variable["valueFrom"].get("secretKeyRef") == secret, f"{role}: {name} is of another secret")
+
+
+def check_mail_authorities(role: str, pod: dict, secrets: dict) -> None:
+    """The authorities of the mail relay, and no password beside them, lie where the dispatcher, and nobody else, is told to look."""
+    wanted = secrets.get("mail", {})
+    key = wanted.get("authoritiesKey", "") if role == "dispatcher" and wanted.get("name") else ""
+    container = pod["containers"][0]
+    told = [variable["value"] for variable in container["env"] if variable["name"] == "TOCSIN_DISPATCHER__MAIL__AUTHORITIES"]
+    volumes = [volume for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == wanted.get("name", "")]
+    check(len(told) == len(volumes) == (1 if key else 0), f"{role}: the relay's authorities are not where they are read, or elsewhere")
+    for place, volume in zip(told, volumes):
+        mounts = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == volume["name"] and mount["readOnly"]]
+        check(place == f"{mounts[0]}/{key}" and volume["secret"]["items"] == [{"key": key, "path": key}], f"{role} looks for the relay's authorities elsewhere")
 
 
 def check_tls(role: str, pod: dict, secrets: dict) -> None:
@@ -186,6 +200,7 @@ def check_objects(objects: list[dict], values: dict) -> None:
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
         check_secret_files(role, pod["spec"], values["secrets"])
         check_dispatcher_secrets(role, pod["spec"], values["secrets"])
+        check_mail_authorities(role, pod["spec"], values["secrets"])
         check_tls(role, pod["spec"], values["secrets"])
         check_memory_and_cache(role, pod["spec"], values)
         check_sealed_store(role, pod["spec"], values)

@@ -187,6 +187,10 @@ spec:
             secretKeyRef:
               name: {{ .root.Values.secrets.mail.name }}
               key: {{ .root.Values.secrets.mail.key }}
+        {{- if .root.Values.secrets.mail.authoritiesKey }}
+        - name: TOCSIN_DISPATCHER__MAIL__AUTHORITIES
+          value: /etc/tocsin-mail/{{ .root.Values.secrets.mail.authoritiesKey }}
+        {{- end }}
         {{- end }}
         {{- with .root.Values.secrets.tls }}
         {{- if .name }}
@@ -244,6 +248,11 @@ spec:
           mountPath: /etc/tocsin-follow
           readOnly: true
         {{- end }}
+        {{- if and (eq .role "dispatcher") .root.Values.secrets.mail.name .root.Values.secrets.mail.authoritiesKey }}
+        - name: mail
+          mountPath: /etc/tocsin-mail
+          readOnly: true
+        {{- end }}
         {{- if .root.Values.secrets.tls.name }}
         - name: tls
           mountPath: /etc/tocsin-tls
@@ -272,6 +281,15 @@ spec:
     - name: follow
       secret:
         secretName: {{ .root.Values.secrets.followCredentials.name }}
+    {{- end }}
+    {{- if and (eq .role "dispatcher") .root.Values.secrets.mail.name .root.Values.secrets.mail.authoritiesKey }}
+    - name: mail
+      secret:
+        secretName: {{ .root.Values.secrets.mail.name }}
+        # Its authorities, and not the password that lies beside them.
+        items:
+          - key: {{ .root.Values.secrets.mail.authoritiesKey }}
+            path: {{ .root.Values.secrets.mail.authoritiesKey }}
     {{- end }}
     {{- if .root.Values.secrets.tls.name }}
     - name: tls

@@ -368,6 +368,7 @@ pub fn spawn(parts: DispatcherParts, roles: &mut Roles) -> Result<Arc<Dispatcher
         researching::run(dispatcher.clone(), research_metrics, shutdown.clone()),
     );
     roles.spawn_task("preserve", evidence::run(dispatcher.clone(), shutdown.clone()));
+    roles.spawn_task("end preservations", evidence::end(dispatcher.clone(), shutdown.clone()));
     roles.spawn_task("keep house", housekeeping::run(dispatcher.clone(), shutdown));
     Ok(dispatcher)
 }

@@ -104,6 +104,7 @@ async fn what_an_order_is_about_is_handed_out_as_an_archive_that_anybody_checks(
         assert!(added.status.success(), "{}", told(&added));
         String::from_utf8(added.stdout).unwrap().trim().to_owned()
     };
+    let auditor = key("north", "auditor");
     let (publisher, moderator, other) = (
         key("north", "publisher"),
         key("north", "moderator"),
@@ -181,6 +182,8 @@ async fn what_an_order_is_about_is_handed_out_as_an_archive_that_anybody_checks(
         &[&["evidence", "show"][..], &api, &[preservation]].concat(),
     ));
     let digits = shown["public_key"].as_str().unwrap();
+    let audit = reqwest::Client::new().get(format!("{}/v1/audit?limit=500", up.url));
+    let audit = audit.bearer_auth(&auditor).send().await.unwrap().text().await.unwrap();
     drop(up);
     // Nobody is asked.
     let verify = |key: &str| tocsin(path, &["evidence", "verify", out, "--public-key", key]);
@@ -190,12 +193,31 @@ async fn what_an_order_is_about_is_handed_out_as_an_archive_that_anybody_checks(
         "{}",
         told(&held)
     );
+    // The audit chain, which others hold checkpoints of, says where the custody ended.
+    let end = told(&held)
+        .lines()
+        .find_map(|line| line.strip_prefix("In the audit chain its end is: ").map(str::to_owned));
+    assert!(audit.contains(&end.unwrap()), "{audit}");
     assert!(
         told(&held).contains("investigation, Js 12/26, an order of the court"),
         "{}",
         told(&held)
     );
     assert!(!verify(&"ab".repeat(32)).status.success());
+    // Itself is where it ended; what is no archive is none to go on from.
+    let from = |earlier: &str| {
+        tocsin(
+            path,
+            &["evidence", "verify", out, "--public-key", digits, "--earlier", earlier],
+        )
+    };
+    assert!(from(out).status.success());
+    let none = from(&moderator);
+    assert!(
+        !none.status.success() && told(&none).contains("moderator.key does not hold"),
+        "{}",
+        told(&none)
+    );
     let listed = Command::new("tar").arg("tf").arg(&archive).output().unwrap();
     assert!(listed.status.success(), "{}", told(&listed));
     let names = String::from_utf8(listed.stdout).unwrap();

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tocsin::config::Config;
-use tocsin::drill::{self, Drill, DrillOptions, Scorecard};
+use tocsin::drill::{self, Drill, DrillOptions, Home, Scorecard, Then};
 use tocsin::serve::open_store;
 use tocsin_casework::Team;
 use tocsin_loadtest::scenario::{DrillScenario, Scenario};
 use tocsin_log::TopicPartition;
 use tocsin_log::{Header, SharedLog, read_through};
-use tocsin_model::Timestamp;
+use tocsin_model::{DrillId, Timestamp};
+use tocsin_runtime::Shutdown;
 use tocsin_store::{EndpointKind, NewEndpoint, Store};
 use tocsin_tests::api::Api;
 use tocsin_tests::deployment::Deployment;
@@ -29,6 +31,8 @@ use tocsin_wire::event::encode_batch;
 use crate::retries::now;
 
 const DELIVERIES: &str = "tocsin.deliveries.alpha";
+/// How long is listened to a stream: longer than it takes to say what moves.
+const STREAMED_FOR: Duration = Duration::from_millis(2_500);
 /// What is played: 90 seconds in 18.
 const SPEED: f64 = 5.0;
 const SEED: u64 = 1;
@@ -60,9 +64,10 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
         speed: SPEED,
         listen: "127.0.0.1:0".to_owned(),
         goes_on: Duration::ZERO,
+        then: Then::Keep,
     };
-    let mut drill = Box::pin(Drill::start(&config, &options)).await?;
-    let again = Box::pin(Drill::start(&config, &options)).await.err();
+    let mut drill = Box::pin(Drill::start(&config, drill_id(), &options)).await?;
+    let again = Box::pin(Drill::start(&config, drill_id(), &options)).await.err();
     let again = again.context("a second drill is refused")?.to_string();
     ensure!(again.contains("a drill is at work already"), "{again}");
 
@@ -112,6 +117,11 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
     ];
     assert!(in_drill.iter().all(|found| *found >= 3), "{in_drill:?}");
 
+    // Each object of the drill by its own address is there, and to no real key.
+    for path in singles(&objects) {
+        let statuses = statuses(&drill_api, &drill_keys, &path).await?;
+        ensure!(statuses.contains(&200), "{path} of the drill answers {statuses:?}");
+    }
     let real_keys = [&keys.alpha, &keys.beta, &keys.coordinators].map(String::as_str);
     let mut found = needles.found_in(topics(log, "tocsin.")?);
     found.extend(needles.found_in(tables(&config, &config.log.data_dir, None).await?));
@@ -122,7 +132,17 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
             found.push(format!("{hash} is known"));
         }
     }
+    for path in singles(&objects) {
+        let statuses = statuses(api, &real_keys, &path).await?;
+        // 403 is said before anything is looked for.
+        if !statuses.contains(&404) || !statuses.iter().all(|status| [403, 404].contains(status)) {
+            found.push(format!("GET {path} answers {statuses:?}"));
+        }
+    }
     println!("drill_objects_in_real_views = {}", found.len());
+    if let Ok(directory) = std::env::var("TOCSIN_FIGURES") {
+        note_figure(Path::new(&directory), ground, found.len())?;
+    }
     assert!(found.is_empty(), "{found:#?}");
 
     let home = drill.home().clone();
@@ -139,6 +159,7 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
     let gone = drill::config_of(&config, &home, "127.0.0.1:0").store_url();
     let opened = Store::open_drill(&gone, home.id, "up".parse()?).await;
     assert!(opened.is_err(), "the store of a drill that was deleted opens");
+    check_ends(&config, &options).await?;
     // The real ones are as they were.
     let rang = api.alerts(&keys.coordinators).await?;
     for number in [1, 2] {
@@ -146,6 +167,75 @@ async fn check(ground: &Ground, store: &[(&str, &str)]) -> Result<()> {
         assert!(rang.iter().any(|alert| alert["hash"] == of), "{number}");
     }
     deployment.stop().await
+}
+
+/// What is found of both grounds together.
+fn note_figure(directory: &Path, ground: &Ground, found: usize) -> Result<()> {
+    let name = match ground {
+        Ground::Embedded => "embedded",
+        Ground::Kafka { .. } => "servers",
+    };
+    std::fs::write(directory.join(format!("drill_{name}.count")), found.to_string())?;
+    let mut all = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "count") {
+            all += std::fs::read_to_string(path)?.trim().parse::<usize>()?;
+        }
+    }
+    let figures = json!({ "drill_objects_in_real_views": all });
+    Ok(std::fs::write(directory.join("drills.json"), figures.to_string())?)
+}
+
+/// One that no run before had, on servers that stay.
+fn drill_id() -> DrillId {
+    DrillId(now().0 as u32)
+}
+
+/// A drill that ended leaves nothing of its own, unless it is to be looked at; and of those a few at most.
+async fn check_ends(config: &Config, options: &DrillOptions) -> Result<()> {
+    for then in [Then::Keep, Then::Remove] {
+        let id = drill_id();
+        // Asked to end as soon as it goes.
+        let shutdown = Shutdown::new();
+        shutdown.request();
+        let options = DrillOptions {
+            then,
+            ..options.clone()
+        };
+        let told = Mutex::new(Vec::new());
+        let say = |line: &str| told.lock().unwrap().push(line.to_owned());
+        let card = Box::pin(drill::run(config, (id, &options), shutdown, say)).await?;
+        let home = drill::find(config, Some(id))?;
+        assert_eq!(home.is_deleted(), then == Then::Remove, "{then:?}");
+        assert_eq!(drill::score(config, &home).await?, card);
+        let told = told.into_inner().unwrap();
+        assert!(
+            told.iter().all(|line| line.starts_with(&format!("DRILL {id}"))),
+            "{told:?}"
+        );
+        let left = config_opens(config, &home, id).await;
+        assert_eq!(left, then == Then::Keep, "{then:?}");
+        let stopped = drill::stop(config, &home, Then::Remove).await;
+        if then == Then::Keep {
+            assert_eq!(stopped?, card);
+            drill::delete(config, &home).await?;
+            assert!(home.is_deleted() && !config_opens(config, &home, id).await);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the store of a drill is there.
+async fn config_opens(config: &Config, home: &Home, id: DrillId) -> bool {
+    let url = drill::config_of(config, home, "127.0.0.1:0").store_url();
+    match Store::open_drill(&url, id, "up".parse().unwrap()).await {
+        Ok(store) => {
+            store.close().await;
+            true
+        }
+        Err(_) => false,
+    }
 }
 
 /// An endpoint of alpha for real things, and one for drills; both of kind kafka, so that only the namespace keeps their topics apart. One of the
@@ -252,6 +342,21 @@ async fn act(api: &Api, coordinators: &str, alpha: &str, log: &SharedLog) -> Res
         );
         let source = header("ce_source").context("a source")?;
         ensure!(source.value.starts_with(b"urn:tocsin:drill:"), "{source:?}");
+    }
+    // What is written of it is, too.
+    for (key, path) in [
+        (coordinators, at("debrief")),
+        (alpha, "/v1/reports?from=2026-01-01&to=2026-12-31".to_owned()),
+        (
+            alpha,
+            "/v1/reports/terrorist-content?from=2026-01-01&to=2026-12-31".to_owned(),
+        ),
+    ] {
+        let document = api.read(key, &path, &[]).await?;
+        ensure!(
+            document["drill"].as_str().is_some_and(|drill| drill.len() == 8),
+            "{path}: {document}"
+        );
     }
     let page = reqwest::Client::new()
         .get(format!("{}{}?form=html", api.base, at("debrief")))
@@ -386,7 +491,66 @@ async fn tables(config: &Config, directory: &Path, drill: Option<&str>) -> Resul
     Ok(places)
 }
 
-/// What every list of the API answers these keys.
+/// Where each object of a drill is read by itself.
+fn singles(objects: &Objects) -> Vec<String> {
+    let Objects {
+        case,
+        family,
+        alert,
+        incident,
+        ..
+    } = objects;
+    let mut paths = vec![format!("/v1/alerts/{alert}")];
+    for of in ["", "/history", "/clocks", "/acknowledgements", "/accounts"] {
+        paths.push(format!("/v1/cases/{case}{of}"));
+    }
+    for of in [
+        "",
+        "/members",
+        "/members?format=csv",
+        "/series",
+        "/series?format=csv",
+        "/breakdown",
+    ] {
+        paths.push(format!("/v1/families/{family}{of}"));
+    }
+    for of in [
+        "",
+        "/timeline",
+        "/debrief",
+        "/debrief?form=html",
+        "/packs/1",
+        "/packs/1?form=stix",
+    ] {
+        paths.push(format!("/v1/incidents/{incident}{of}"));
+    }
+    paths
+}
+
+/// What these keys are answered.
+async fn statuses(api: &Api, keys: &[&str], path: &str) -> Result<Vec<u16>> {
+    let client = reqwest::Client::new();
+    let mut statuses = Vec::new();
+    for key in keys {
+        let asked = client.get(format!("{}{path}", api.base)).bearer_auth(key);
+        statuses.push(asked.send().await?.status().as_u16());
+    }
+    Ok(statuses)
+}
+
+/// What a stream says within a time.
+async fn streamed(mut stream: reqwest::Response) -> Result<Vec<u8>> {
+    let (mut said, ends_at) = (Vec::new(), tokio::time::Instant::now() + STREAMED_FOR);
+    while let Ok(chunk) = tokio::time::timeout_at(ends_at, stream.chunk()).await {
+        match chunk? {
+            Some(chunk) => said.extend(chunk),
+            None => break,
+        }
+    }
+    Ok(said)
+}
+
+/// What every list, export and stream of the API answers these keys.
 async fn answers(api: &Api, keys: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     let client = reqwest::Client::new();
     let lists = [
@@ -404,7 +568,19 @@ async fn answers(api: &Api, keys: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         "/v1/shift",
         "/v1/trending",
         "/v1/unconfirmed",
-        "/v1/reports?from=2026-01-01&to=2026-01-31",
+        "/v1/reports?from=2026-01-01&to=2026-12-31",
+        "/v1/reports/statements?from=2026-01-01&to=2026-12-31&territory=EU",
+        "/v1/reports/terrorist-content?from=2026-01-01&to=2026-12-31",
+        "/v1/trending?format=csv",
+        "/v1/trending?format=parquet",
+        "/v1/preservations",
+        "/v1/appeals/figures",
+        "/v1/audit",
+        "/v1/session",
+        "/v1/stream",
+        "/v1/queue/updates",
+        "/metrics",
+        "/readyz",
     ];
     let mut places = Vec::new();
     for (number, key) in keys.iter().enumerate() {
@@ -416,7 +592,13 @@ async fn answers(api: &Api, keys: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
                 .await?;
             let status = answer.status().as_u16();
             ensure!(status < 500, "{path} answers {status}");
-            places.push((format!("GET {path} for key {number}"), answer.bytes().await?.to_vec()));
+            let kind = answer.headers().get("content-type");
+            let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+            let said = match is_stream {
+                true => streamed(answer).await?,
+                false => answer.bytes().await?.to_vec(),
+            };
+            places.push((format!("GET {path} for key {number}"), said));
         }
     }
     Ok(places)

@@ -49,6 +49,12 @@ impl Deliveries {
             Ok(Target::Kafka { .. } | Target::Osprey { .. }) => RECORDS_AT_ONCE,
             _ => REQUESTS_AT_ONCE,
         };
+        // Before they are taken: what waits for a place at the relay is nobody's, and is not tried.
+        let places = match (&target, &self.relay) {
+            (Ok(Target::Email { .. }), Some(relay)) => Some(relay.places(at_once - 1).await),
+            _ => None,
+        };
+        let at_once = places.as_ref().map_or(at_once, |places| places.count);
         let taken = store.take_deliveries(&endpoint.name, at_once, TAKEN_FOR).await?;
         if !taken.is_empty() {
             reach(FailPoint::DeliveriesTaken);
@@ -62,6 +68,7 @@ impl Deliveries {
             Ok(target) => self.send(endpoint, target, &taken, &names).await,
             Err(error) => vec![Tried::Failed(format!("endpoint_refused: {error}"), None); taken.len()],
         };
+        drop(places);
         let is_gone = tried.contains(&Tried::Gone);
         if !tried.is_empty() {
             reach(FailPoint::DeliveriesSent);

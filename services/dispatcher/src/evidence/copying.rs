@@ -16,6 +16,7 @@ use tocsin_wire::topics;
 
 use super::events::{EventLimits, EventsCopied, EventsError, Wanted, copy_events};
 use super::sealed_store::{Damage, Draft, SealedStore};
+use super::telemetry::CopySetAside;
 use super::{SEAL_LEASE, figures};
 use crate::Dispatcher;
 use crate::accounts::Members;
@@ -47,7 +48,7 @@ pub(super) enum NotCopied {
     Events(#[source] EventsError),
     #[error("write a sealed copy")]
     Write(#[from] io::Error),
-    #[error("a copy that was sealed before is damaged")]
+    #[error("read a copy that was sealed before")]
     Damaged(#[from] Damage),
 }
 
@@ -64,21 +65,53 @@ pub(super) struct Copying {
 impl Copying {
     /// Makes the copy and seals it, or takes the one that is sealed already.
     pub(super) fn run(mut self) -> Result<(Manifest, SealedCopy), NotCopied> {
-        let (id, signer) = (self.claim.preservation.id, &self.dispatcher.evidence.signer);
-        if let Some(found) = self.store.copy(id, &signer.public())? {
-            // A process ended after it was sealed, and before that was noted.
-            let copy = sealed_copy(&found.manifest);
-            return Ok((found.manifest, copy));
+        let made = self.make();
+        // What fails because another has begun, and has put this draft away, is no failure.
+        match made {
+            Err(error @ NotCopied::Write(_)) => match self.renew() {
+                Err(NotCopied::GivenUp) => Err(NotCopied::GivenUp),
+                _ => Err(error),
+            },
+            made => made,
         }
-        let draft = self.store.begin(id, self.claim.attempt)?;
-        let manifest = self.fill(&draft)?;
-        let sealed = draft.seal(&manifest, &self.dispatcher.evidence.signer)?;
-        match sealed {
-            Some(_) => {
-                let copy = sealed_copy(&manifest);
-                Ok((manifest, copy))
+    }
+
+    fn make(&mut self) -> Result<(Manifest, SealedCopy), NotCopied> {
+        let manifest = match self.found()? {
+            Some(manifest) => manifest,
+            None => {
+                let draft = self.store.begin(self.claim.preservation.id, self.claim.attempt)?;
+                let manifest = self.fill(&draft)?;
+                // Another may have begun since it was last asked.
+                self.renew()?;
+                let sealed = draft.seal(&manifest, &self.dispatcher.evidence.signer)?;
+                sealed.ok_or(NotCopied::GivenUp)?;
+                manifest
             }
-            None => Err(NotCopied::GivenUp),
+        };
+        let copy = sealed_copy(&manifest);
+        Ok((manifest, copy))
+    }
+
+    /// A copy that is there already: a process ended after it was sealed, and before that was noted. One that is not as it was sealed is set aside.
+    fn found(&self) -> Result<Option<Manifest>, NotCopied> {
+        let (id, evidence) = (self.claim.preservation.id, &self.dispatcher.evidence);
+        let found = self.store.copy(id, &evidence.signer.public());
+        let checked = found.and_then(|found| match found {
+            Some(found) => found.check().map(|()| Some(found.manifest)),
+            None => Ok(None),
+        });
+        match checked {
+            Ok(found) => Ok(found),
+            // It may be read another time.
+            Err(Damage::Unreadable(error)) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Damage::Unreadable(error).into())
+            }
+            Err(error) => {
+                CopySetAside { id, error: &error }.emit(&evidence.metrics);
+                self.store.set_aside(id)?;
+                Ok(None)
+            }
         }
     }
 
@@ -141,11 +174,14 @@ impl Copying {
         loop {
             let rows = self.dispatcher.store.case_rows((team, case), of, file.records());
             let rows = self.runtime.block_on(rows)?;
-            for row in &rows {
+            for row in &rows.lines {
                 file.line(row)?;
             }
+            if rows.is_cut {
+                filled.cut.insert(Cut::Rows);
+            }
             self.go_on()?;
-            if rows.len() < CASE_ROWS_PAGE as usize {
+            if rows.lines.len() < CASE_ROWS_PAGE as usize {
                 break;
             }
             if file.records() >= ROWS_MAX {
@@ -259,9 +295,14 @@ impl Copying {
         if self.shutdown.is_requested() {
             return Err(NotCopied::GivenUp);
         }
-        if self.renewed_at.elapsed() < RENEW_EVERY {
-            return Ok(());
+        match self.renewed_at.elapsed() < RENEW_EVERY {
+            true => Ok(()),
+            false => self.renew(),
         }
+    }
+
+    /// Says that it goes on; whether it is wanted still, and nobody else has begun.
+    fn renew(&mut self) -> Result<(), NotCopied> {
         self.renewed_at = Instant::now();
         let of = (self.claim.preservation.id, self.claim.attempt);
         match self

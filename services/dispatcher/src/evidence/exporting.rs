@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use tocsin_evidence::archive::{END_BYTES, header, padding};
@@ -16,6 +17,8 @@ use crate::Dispatcher;
 
 /// How many exports a process gives at a time, of different parties.
 const EXPORTS_AT_ONCE_MAX: usize = 2;
+/// How long one archive is given: whoever takes it slower holds a place that others want.
+const EXPORT_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// How many pieces wait for whoever takes them.
 const PIECES_AHEAD: usize = 4;
 
@@ -101,14 +104,18 @@ impl Dispatcher {
             if digest(&copy.spelled) != sealed.manifest {
                 return Err(Damage::Changed(Manifest::FILE.to_owned()));
             }
-            for file in &copy.manifest.files {
-                copy.read(file, &mut |_| Ok(()))?;
-            }
+            copy.check()?;
             Ok(copy)
         });
         let copy = match checked.await {
             Ok(Ok(copy)) => copy,
             Ok(Err(error)) => {
+                // It may have ended, and been deleted, since it was looked up.
+                let known = self.store.preservation(party, id).await.map_err(NotExported::Store)?;
+                let mut tried = known.preservation;
+                if let Err(refusal) = tried.export(basis, known.now) {
+                    return Err(NotExported::Store(refusal.into()));
+                }
                 CopyDamaged { id, error: &error }.emit(&self.evidence.metrics);
                 return Err(NotExported::Damaged);
             }
@@ -161,7 +168,9 @@ impl Dispatcher {
         let dispatcher = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
+            let ends_at = Instant::now() + EXPORT_TIME_MAX;
             let mut out = |bytes: &[u8]| {
+                in_time(ends_at)?;
                 let piece = Bytes::copy_from_slice(bytes);
                 pieces
                     .blocking_send(Ok(piece))
@@ -171,6 +180,10 @@ impl Dispatcher {
                 Ok(()) => dispatcher.evidence.metrics.exported(),
                 Err(Damage::Unreadable(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                     dispatcher.evidence.metrics.broken_off();
+                }
+                Err(Damage::Unreadable(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    dispatcher.evidence.metrics.broken_off();
+                    let _ = pieces.blocking_send(Err(error));
                 }
                 Err(error) => {
                     let id = copy.manifest.preservation;
@@ -188,6 +201,14 @@ impl Dispatcher {
             bytes,
             body: Body::from_stream(stream),
         }
+    }
+}
+
+/// Whether there is time left to hand something over.
+fn in_time(ends_at: Instant) -> io::Result<()> {
+    match Instant::now() < ends_at {
+        true => Ok(()),
+        false => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -223,6 +244,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn an_archive_that_is_taken_too_slowly_breaks_off() {
+        let now = Instant::now();
+        assert!(in_time(now + EXPORT_TIME_MAX).is_ok());
+        assert_eq!(in_time(now).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 
     #[test]
     fn exports_take_turns() {

@@ -2,6 +2,7 @@
 //! copy holds, and why: `decisions/evidence.md`.
 
 mod copying;
+mod ending;
 mod events;
 mod exporting;
 mod figures;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::Registry;
-use tocsin_evidence::{PreservationId, Signer};
+use tocsin_evidence::Signer;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::SharedLog;
 use tocsin_model::{DeploymentKey, Milliseconds, PartyId};
@@ -25,6 +26,7 @@ use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, pause};
 
 use copying::{Copying, NotCopied};
+pub(crate) use ending::run as end;
 pub(crate) use exporting::NotExported;
 use sealed_store::SealedStore;
 use telemetry::{CopyFailed, CopyGivenUp, CopySealed, EvidenceMetrics};
@@ -32,8 +34,6 @@ use telemetry::{CopyFailed, CopyGivenUp, CopySealed, EvidenceMetrics};
 /// How long a copy belongs to whoever makes it, without a sign of life.
 const SEAL_LEASE: Milliseconds = Milliseconds::from_seconds(45);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-const COUNT_INTERVAL: Duration = Duration::from_secs(10);
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// What keeps evidence, and what hands it out.
 pub(crate) struct Evidence {
@@ -90,79 +90,21 @@ impl Evidence {
     }
 }
 
-/// Seals what was placed, ends what is over, and deletes what ended.
+/// Seals what was placed.
 pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyhow::Result<()> {
-    let evidence = &dispatcher.evidence;
-    let (mut last, mut counted_at, mut swept_at) = (None, None::<Instant>, None::<Instant>);
+    let mut last = None;
     while !shutdown.is_requested() {
-        if swept_at.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL) {
-            match sweep(&dispatcher).await {
-                Ok(()) => swept_at = Some(Instant::now()),
-                Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
-            }
-        }
-        let is_due = counted_at.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL);
-        let worked = work(&dispatcher, &mut last, &shutdown).await;
-        if is_due {
-            counted_at = Some(Instant::now());
-            match dispatcher.store.count_preservations().await {
-                Ok(counts) => evidence.metrics.counted(&counts),
-                Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
-            }
-        }
-        match worked {
+        match seal_next(&dispatcher, &mut last, &shutdown).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
         }
         tokio::select! {
-            () = evidence.placed.notified() => {}
+            () = dispatcher.evidence.placed.notified() => {}
             () = pause(LOOK_INTERVAL, &shutdown) => {}
         }
     }
     Ok(())
-}
-
-/// Whether there may be more to do at once.
-async fn work(
-    dispatcher: &Arc<Dispatcher>,
-    last: &mut Option<PartyId>,
-    shutdown: &Shutdown,
-) -> Result<bool, StoreError> {
-    let expired = dispatcher.store.expire_preservations().await?;
-    let deleted = delete_ended(dispatcher).await?;
-    let sealed = seal_next(dispatcher, last, shutdown).await?;
-    Ok(expired + deleted > 0 || sealed)
-}
-
-/// Deletes the copies of preservations that ended; of how many.
-async fn delete_ended(dispatcher: &Arc<Dispatcher>) -> Result<usize, StoreError> {
-    let mut deleted = 0;
-    for (id, has_copy) in dispatcher.store.ended_preservations().await? {
-        if !remove_copy(dispatcher, id, has_copy).await {
-            continue;
-        }
-        reach(FailPoint::CopyDeleted);
-        deleted += usize::from(dispatcher.store.deleted_copy(id).await?);
-    }
-    Ok(deleted)
-}
-
-/// Whether nothing of the copy is left.
-async fn remove_copy(dispatcher: &Arc<Dispatcher>, id: PreservationId, has_copy: bool) -> bool {
-    let Some(store) = dispatcher.evidence.store.clone() else {
-        // What was never sealed leaves nothing.
-        return !has_copy;
-    };
-    let removed = tokio::task::spawn_blocking(move || store.remove(id)).await;
-    match removed {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            CopyFailed { id, error: &error }.emit(&dispatcher.evidence.metrics);
-            false
-        }
-        Err(_) => false,
-    }
 }
 
 /// Makes the copy of one preservation, if one waits; whether there may be another.
@@ -192,7 +134,8 @@ async fn seal(
     claim: SealClaim,
     shutdown: &Shutdown,
 ) -> Result<(), StoreError> {
-    let (id, began_at, metrics) = (claim.preservation.id, Instant::now(), &dispatcher.evidence.metrics);
+    let (id, attempt) = (claim.preservation.id, claim.attempt);
+    let (began_at, metrics) = (Instant::now(), &dispatcher.evidence.metrics);
     let copying = Copying {
         dispatcher: Arc::clone(dispatcher),
         store: store.clone(),
@@ -218,7 +161,7 @@ async fn seal(
         }
     };
     reach(FailPoint::CopySealed);
-    if dispatcher.store.sealed(id, copy).await? {
+    if dispatcher.store.sealed((id, attempt), copy).await? {
         let (events, took) = (copy.events, began_at.elapsed());
         CopySealed {
             id,
@@ -228,23 +171,9 @@ async fn seal(
         }
         .emit(metrics);
     } else {
-        // It ended while it was copied: what ended is deleted.
+        // It ended while it was copied, and is deleted; or another has begun, and takes the copy that it finds.
         CopyGivenUp { id }.emit(metrics);
-    }
-    Ok(())
-}
-
-/// Deletes what a process that ended left behind: copies of which it is noted that they were deleted.
-async fn sweep(dispatcher: &Arc<Dispatcher>) -> Result<(), StoreError> {
-    let Some(store) = dispatcher.evidence.store.clone() else {
-        return Ok(());
-    };
-    let found = tokio::task::spawn_blocking(move || store.ids()).await;
-    let Ok(Ok(ids)) = found else {
-        return Ok(());
-    };
-    for id in dispatcher.store.deleted_among(&ids).await? {
-        remove_copy(dispatcher, id, true).await;
+        ending::remove_deleted(dispatcher, &[id]).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The sealed store: a directory in which each preservation has one of its own. A copy is there whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,6 +12,8 @@ use tocsin_evidence::{
     signature_line,
 };
 
+/// What the name of a directory begins with that says that a copy was deleted.
+const DELETED: &str = ".deleted-";
 /// How much is read at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -43,6 +46,15 @@ pub(crate) struct Copy {
     /// The manifest as it is spelled.
     pub spelled: Vec<u8>,
     pub signature: Vec<u8>,
+}
+
+/// What was found where a copy was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// The copy, or what says that it was deleted before.
+    Copy,
+    /// Nothing.
+    Nothing,
 }
 
 /// Why a copy is not believed.
@@ -86,29 +98,57 @@ impl SealedStore {
         })
     }
 
-    /// Of which preservations there is a copy.
+    /// Of which preservations there is a copy, or what says that one was deleted.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub(crate) fn ids(&self) -> io::Result<Vec<PreservationId>> {
-        let mut ids = Vec::new();
+        let mut ids = BTreeSet::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            let id = name.to_str().and_then(|name| name.parse::<PreservationId>().ok());
-            ids.extend(id);
+            let name = name.to_string_lossy();
+            let name = name.strip_prefix(DELETED).unwrap_or(&name);
+            ids.extend(name.parse::<PreservationId>());
         }
-        Ok(ids)
+        Ok(ids.into_iter().collect())
     }
 
+    /// Away first, and deleted then: whoever still writes there seals nothing of which a part is gone.
     fn remove_drafts(&self, id: PreservationId) -> io::Result<()> {
-        let left = format!(".draft-{id}-");
+        let (left, going) = (format!(".draft-{id}-"), format!(".going-{id}-"));
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(&left) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if let Some(attempt) = name.strip_prefix(&left) {
+                let going = self.directory.join(format!("{going}{attempt}"));
+                gone(fs::remove_dir_all(&going))?;
+                gone(fs::rename(entry.path(), &going))?;
+                gone(fs::remove_dir_all(&going))?;
+            } else if name.starts_with(&going) {
                 gone(fs::remove_dir_all(entry.path()))?;
             }
         }
         Ok(())
+    }
+
+    /// Puts the copy where nobody takes it for one, in place of one that was put there before. It goes when the preservation ends.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub(crate) fn set_aside(&self, id: PreservationId) -> io::Result<()> {
+        let aside = self.aside(id);
+        gone(fs::remove_dir_all(&aside))?;
+        gone(fs::rename(self.of(id), &aside))?;
+        sync(&self.directory)
+    }
+
+    fn aside(&self, id: PreservationId) -> PathBuf {
+        self.directory.join(format!(".damaged-{id}"))
+    }
+
+    fn deleted(&self, id: PreservationId) -> PathBuf {
+        self.directory.join(format!("{DELETED}{id}"))
     }
 
     /// The sealed copy, if there is one.
@@ -133,16 +173,35 @@ impl SealedStore {
         }))
     }
 
-    /// Deletes the copy and what tries left of it. From the first moment on nobody finds it; told again it goes on.
+    /// Deletes the copy and what tries left of it. From the first moment on nobody finds it; told again it goes on. That it was deleted is known here until
+    /// [`SealedStore::forget`]: an empty directory says so.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub(crate) fn remove(&self, id: PreservationId) -> io::Result<()> {
+    pub(crate) fn remove(&self, id: PreservationId) -> io::Result<Removed> {
         self.remove_drafts(id)?;
-        let going = self.directory.join(format!(".deleted-{id}"));
-        gone(fs::remove_dir_all(&going))?;
-        gone(fs::rename(self.of(id), &going))?;
-        gone(fs::remove_dir_all(&going))?;
+        gone(fs::remove_dir_all(self.aside(id)))?;
+        let (sealed, deleted) = (self.of(id), self.deleted(id));
+        let was_begun = fs::exists(&deleted)?;
+        if fs::exists(&sealed)? {
+            gone(fs::remove_dir_all(&deleted))?;
+            fs::rename(&sealed, &deleted)?;
+        } else if !was_begun {
+            return Ok(Removed::Nothing);
+        }
+        for entry in fs::read_dir(&deleted)? {
+            gone(fs::remove_file(entry?.path()))?;
+        }
+        sync(&self.directory)?;
+        Ok(Removed::Copy)
+    }
+
+    /// Nothing says any more that the copy was deleted: it is noted elsewhere.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub(crate) fn forget(&self, id: PreservationId) -> io::Result<()> {
+        gone(fs::remove_dir(self.deleted(id)))?;
         sync(&self.directory)
     }
 }
@@ -162,7 +221,7 @@ impl Draft {
         })
     }
 
-    /// Seals the copy: from here on it is there, and is not written again. `None`: another try was sealed before.
+    /// Seals the copy: from here on it is there, and is not written again. `None`: another try was sealed before, or was begun, and has put this one away.
     ///
     /// # Errors
     /// It cannot be written; then there is none.
@@ -183,6 +242,7 @@ impl Draft {
                 fs::remove_dir_all(&self.directory)?;
                 return Ok(None);
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
         if let Some(parent) = self.sealed.parent() {
@@ -234,6 +294,15 @@ impl DraftFile {
 }
 
 impl Copy {
+    /// Whether all of it is as it was sealed.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub(crate) fn check(&self) -> Result<(), Damage> {
+        let mut files = self.manifest.files.iter();
+        files.try_for_each(|file| self.read(file, &mut |_| Ok(())))
+    }
+
     /// A file of it, as it was sealed: hands its bytes over in pieces.
     ///
     /// # Errors
@@ -377,10 +446,55 @@ mod tests {
         assert_eq!(copy(&store).unwrap().unwrap().manifest, manifest);
         assert_eq!(names(&directory.path().join("sealed")), [ID.to_string()]);
         assert_eq!(store.ids().unwrap(), [ID]);
+        // Until it is noted that it is deleted it is known here that it was.
         for _ in 0..2 {
-            store.remove(ID).unwrap();
+            assert_eq!(store.remove(ID).unwrap(), Removed::Copy);
+            assert_eq!(names(&directory.path().join("sealed")), [format!(".deleted-{ID}")]);
+            assert!(copy(&store).unwrap().is_none());
+            assert_eq!(store.ids().unwrap(), [ID]);
+        }
+        for _ in 0..2 {
+            store.forget(ID).unwrap();
+            assert_eq!(
+                store.remove(ID).unwrap(),
+                Removed::Nothing,
+                "it lies elsewhere, perhaps"
+            );
             assert!(names(&directory.path().join("sealed")).is_empty());
         }
+    }
+
+    /// A try that is late when the next begins: what it wrote goes, and it seals nothing.
+    #[test]
+    fn a_try_that_is_late_seals_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SealedStore::open(directory.path()).unwrap();
+        let (late, manifest) = draft(&store, 1, 3);
+        let (next, other) = draft(&store, 2, 4);
+        assert_eq!(names(directory.path()), [format!(".draft-{ID}-2")]);
+        assert!(late.file("keys.json").is_err());
+        assert!(!matches!(late.seal(&manifest, &signer()), Ok(Some(_))));
+        assert!(copy(&store).unwrap().is_none());
+        next.seal(&other, &signer()).unwrap().unwrap();
+        copy(&store).unwrap().unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn a_damaged_copy_makes_room_and_goes_in_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SealedStore::open(directory.path()).unwrap();
+        for attempt in [1, 2] {
+            let (draft, manifest) = draft(&store, attempt, 3);
+            draft.seal(&manifest, &signer()).unwrap().unwrap();
+            let own = directory.path().join(ID.to_string());
+            fs::remove_file(own.join("events.jsonl")).unwrap();
+            assert!(copy(&store).unwrap().unwrap().check().is_err());
+            store.set_aside(ID).unwrap();
+            assert!(copy(&store).unwrap().is_none());
+            assert_eq!(names(directory.path()), [format!(".damaged-{ID}")]);
+        }
+        assert_eq!(store.remove(ID).unwrap(), Removed::Nothing);
+        assert!(names(directory.path()).is_empty());
     }
 
     #[test]

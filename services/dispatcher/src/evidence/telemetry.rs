@@ -15,7 +15,7 @@ pub(crate) struct EvidenceMetrics {
 }
 
 /// What becomes of a copy that is begun.
-const COPIES: [&str; 4] = ["sealed", "cut", "given_up", "failed"];
+const COPIES: [&str; 5] = ["sealed", "cut", "given_up", "failed", "undeleted"];
 /// What becomes of an export.
 const EXPORTS: [&str; 4] = ["given", "busy", "damaged", "broken_off"];
 
@@ -32,7 +32,7 @@ impl EvidenceMetrics {
             copies: IntCounterVec::new(
                 Opts::new(
                     "tocsin_dispatcher_sealed_copies_total",
-                    "Copies that were begun, by outcome: sealed whole, sealed and cut at a limit, given_up because they were no longer wanted, or failed",
+                    "Copies, by outcome: sealed whole, sealed and cut at a limit, given_up because they were no longer wanted, or failed; and undeleted: that were to be deleted and could not be",
                 ),
                 &["outcome"],
             )?,
@@ -137,6 +137,48 @@ impl CopyFailed<'_> {
         metrics.copies.with_label_values(&[COPIES[3]]).inc();
         let (preservation, error) = (self.id, tocsin_runtime::roles::chain(self.error));
         tracing::error!(%preservation, error, "a copy could not be sealed, and is tried again");
+    }
+}
+
+/// A copy of which nobody knew is not as it was sealed, and is made anew.
+pub(crate) struct CopySetAside<'a> {
+    pub id: PreservationId,
+    pub error: &'a (dyn std::error::Error + 'static),
+}
+
+impl CopySetAside<'_> {
+    pub(crate) fn emit(&self, metrics: &EvidenceMetrics) {
+        metrics.copies.with_label_values(&[COPIES[3]]).inc();
+        let (preservation, error) = (self.id, tocsin_runtime::roles::chain(self.error));
+        tracing::error!(%preservation, error, "a copy that was to be noted is damaged: it is set aside, and made anew");
+    }
+}
+
+/// A copy of what ended could not be deleted, and is tried again.
+pub(crate) struct CopyUndeleted<'a> {
+    pub id: PreservationId,
+    pub error: &'a (dyn std::error::Error + 'static),
+}
+
+impl CopyUndeleted<'_> {
+    pub(crate) fn emit(&self, metrics: &EvidenceMetrics) {
+        metrics.copies.with_label_values(&[COPIES[4]]).inc();
+        let (preservation, error) = (self.id, tocsin_runtime::roles::chain(self.error));
+        tracing::error!(%preservation, error, "a sealed copy could not be deleted, and is tried again");
+    }
+}
+
+/// Removal orders from before orders were preserved were preserved.
+pub(crate) struct EarlierPreserved {
+    pub count: usize,
+}
+
+impl EarlierPreserved {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            count = self.count,
+            "removal orders that were filed earlier are preserved"
+        );
     }
 }
 

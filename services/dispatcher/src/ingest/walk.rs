@@ -120,6 +120,10 @@ impl Walk {
                 }
             }
         }
+        // What was deleted meanwhile may have been deleted before it was read.
+        for (place, offset) in &starts {
+            self.deleted |= log.bounds(place)?.0 > *offset;
+        }
         Ok(())
     }
 

@@ -388,6 +388,57 @@ async fn what_a_crash_left_is_taken_and_what_should_be_gone_goes() {
     running.stop().await;
 }
 
+/// A copy that nobody noted, and of which a file is missing, is made anew; one that lies elsewhere is not said to be deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_not_whole_is_made_anew_and_one_that_is_not_there_is_not_deleted() {
+    let bench = Bench::new().await;
+    let running = bench.start_with(config(&bench)).await;
+    let case = family(&bench, &running).await;
+    let path = preserve(&running, &case, &bench.alpha).await;
+    until_state(&running, (&path, &bench.alpha), "sealed").await;
+    running.stop().await;
+    let own = sealed(&bench).join(path.rsplit('/').next().unwrap());
+    std::fs::remove_file(own.join("events.jsonl")).unwrap();
+    let url = format!("sqlite:{}", bench.directory.path().join("store.sqlite").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    for sql in [
+        "UPDATE preservations SET sealed_at = NULL, manifest = NULL, events = NULL, bytes = NULL, is_cut = NULL, seal_claimed_until = 0",
+        "DELETE FROM custody WHERE sequence = 1",
+    ] {
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+    }
+    let running = bench.start_with(config(&bench)).await;
+    until_state(&running, (&path, &bench.alpha), "sealed").await;
+    assert_eq!(
+        export(&running, &path, &bench.alpha).await.lines("events.jsonl").len(),
+        3
+    );
+    let elsewhere = bench.directory.path().join("elsewhere");
+    std::fs::rename(&own, &elsewhere).unwrap();
+    // Beside one that ends as it should, behind it.
+    let second = preserve(&running, &case, &bench.alpha).await;
+    until_state(&running, (&second, &bench.alpha), "sealed").await;
+    for path in [&path, &second] {
+        running
+            .post(&format!("{path}/release"), &bench.alpha, json!({ "reason": "over" }))
+            .await;
+    }
+    until_state(&running, (&second, &bench.alpha), "deleted").await;
+    running
+        .metric(
+            "tocsin_dispatcher_sealed_copies_total{outcome=\"undeleted\"}",
+            |count| count >= 1.0,
+        )
+        .await;
+    assert_eq!(running.get(&path, &bench.alpha).await["state"], "ended");
+    running.stop().await;
+    std::fs::rename(&elsewhere, &own).unwrap();
+    let running = bench.start_with(config(&bench)).await;
+    until_state(&running, (&path, &bench.alpha), "deleted").await;
+    assert!(std::fs::read_dir(sealed(&bench)).unwrap().next().is_none());
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_sealed_store_people_are_refused_and_orders_wait_for_one() {
     let bench = Bench::new().await;

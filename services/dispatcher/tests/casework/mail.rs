@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tocsin_casework::Team;
 use tocsin_dispatcher::{DispatcherConfig, MailConfig, MailTls};
-use tocsin_model::{Alert, AlertLevel, Milliseconds, Scope, Timestamp};
+use tocsin_model::{Alert, AlertId, AlertLevel, Milliseconds, Scope, Timestamp};
 use tocsin_store::{Clock, EndpointKind, NewEndpoint, Replay};
 
 use crate::bench::{Bench, Running, alert, name, until};
 use crate::deliveries::{loopback, webhook};
+use crate::example;
 use crate::incidents::declaration;
 use crate::receiver::Receiver;
 use crate::relay::{Doing, Relay};
@@ -142,26 +143,116 @@ async fn of_alerts_a_mailbox_is_told_those_that_it_asks_for() {
     let running = bench.start_with(by(&relay)).await;
     let paging = |family, level, paged| Alert {
         paged,
+        page_score: 1_500.0,
+        page_threshold: 1_500.0,
         ..alert(family, Scope::All, level, 1.0)
     };
+    // `paged` of an alert means now or before: the first of an episode is the one that calls somebody, whatever its level.
     bench.ring(&[
         paging(1, AlertLevel::Raised, true),
         paging(2, AlertLevel::Raised, false),
         paging(3, AlertLevel::Escalated, false),
         paging(2, AlertLevel::Sustained, true),
+        paging(2, AlertLevel::Escalated, true),
+        paging(1, AlertLevel::Escalated, true),
+        paging(1, AlertLevel::Sustained, true),
         paging(1, AlertLevel::Subsided, true),
+        // The next episode of the same family.
+        Alert {
+            id: AlertId(77),
+            episode: example::alert().episode + 1,
+            ..paging(1, AlertLevel::Raised, true)
+        },
     ]);
-    outcome(&running, "delivered", 4.0).await;
+    outcome(&running, "delivered", 9.0).await;
     let mut told = BTreeMap::<String, usize>::new();
     for mail in relay.mails() {
         *told.entry(mail.to).or_default() += 1;
         assert!(mail.text.contains("copies in"), "{}", mail.text);
     }
     let wanted = [
-        ("pages@alpha.example".to_owned(), 1),
-        ("raised@alpha.example".to_owned(), 3),
+        ("pages@alpha.example".to_owned(), 3),
+        ("raised@alpha.example".to_owned(), 6),
     ];
     assert_eq!(told, BTreeMap::from(wanted));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_marked_narrower_between_two_tries_goes_out_as_it_is_marked_then() {
+    let clock = Clock::standing_at(Timestamp(1_770_000_000_000));
+    let bench = Bench::with_clock(clock.clone()).await;
+    let relay = Relay::start().await;
+    bench.add(&mailbox("duty", bench.team("alpha").await, &[])).await;
+    let running = bench.start_with(by(&relay)).await;
+    relay.does("connect", Doing::Refuse(421));
+    let id = declare(&running, &bench, json!({})).await;
+    outcome(&running, "retried", 1.0).await;
+    let marked = json!({"marking": {"tlp": "AMBER+STRICT"}, "reason": "a name in it"});
+    let path = format!("/v1/incidents/{id}/marking");
+    running.post(&path, &bench.coordinators, marked).await;
+    relay.takes();
+    clock.advance(Milliseconds::from_hours(24));
+    outcome(&running, "delivered", 1.0).await;
+    let mail = &relay.mails()[0];
+    assert!(
+        mail.header("Subject").starts_with("[TLP:AMBER+STRICT]"),
+        "{}",
+        mail.text
+    );
+    assert!(
+        !mail.text.contains("north") && !mail.text.contains("Please look"),
+        "{}",
+        mail.text
+    );
+    // What was written under a narrower marking than the incident has later keeps it.
+    relay.does("connect", Doing::Refuse(421));
+    let path = format!("/v1/incidents/{id}/participants/remind");
+    running
+        .post(
+            &path,
+            &bench.coordinators,
+            json!({"party": "alpha", "message": "A secret."}),
+        )
+        .await;
+    outcome(&running, "retried", 2.0).await;
+    let marked = json!({"marking": {"tlp": "GREEN"}, "reason": "for all"});
+    let path = format!("/v1/incidents/{id}/marking");
+    running.post(&path, &bench.coordinators, marked).await;
+    relay.takes();
+    clock.advance(Milliseconds::from_hours(24));
+    outcome(&running, "delivered", 2.0).await;
+    assert!(!relay.mails()[1].text.contains("secret"), "{}", relay.mails()[1].text);
+    running.stop().await;
+}
+
+/// Five mailboxes want more places at the relay than there are; what they leave is the sixth's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_behind_which_the_relay_hangs_hold_up_no_other() {
+    let bench = Bench::new().await;
+    let relay = Relay::start().await;
+    for number in 0..5 {
+        let stalled = NewEndpoint {
+            target: format!("{number}@stalled.example"),
+            ..mailbox(
+                &format!("stalled-{number}"),
+                Team::Coordinators,
+                &[("alerts", "raised")],
+            )
+        };
+        bench.add(&stalled).await;
+    }
+    let good = mailbox("good", bench.team("alpha").await, &[]);
+    bench.add(&good).await;
+    let running = bench.start_with(by(&relay)).await;
+    relay.does_to("RCPT", Doing::Hang, "@stalled.example");
+    bench.ring(&(1..=8).map(raised).collect::<Vec<_>>());
+    until("all places", || relay.connections() == 16).await;
+    declare(&running, &bench, json!({})).await;
+    until("the good mailbox's", || relay.mails().len() == 1).await;
+    outcome(&running, "delivered", 1.0).await;
+    let dead = bench.store.dead_letters(&name("good"), 100).await.unwrap();
+    assert_eq!((relay.mails()[0].to.as_str(), dead.len()), (DUTY, 0));
     running.stop().await;
 }
 

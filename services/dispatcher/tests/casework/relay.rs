@@ -25,7 +25,7 @@ pub struct Mail {
 
 #[derive(Default)]
 struct Inside {
-    /// The step, and what is done there; by default the mail is taken. Of one address alone, if one is named.
+    /// The step, and what is done there; by default the mail is taken. Of addresses that end so alone.
     doing: Option<(&'static str, Doing, String)>,
     mails: Vec<Mail>,
     connections: usize,
@@ -59,7 +59,7 @@ impl Relay {
         self.does_to(step, doing, "");
     }
 
-    /// The same, of mail to this address alone: at `RCPT`, `DATA` or `message`.
+    /// The same, of mail to addresses that end so alone: at `RCPT`, `DATA` or `message`.
     pub fn does_to(&self, step: &'static str, doing: Doing, to: &str) {
         self.inside.lock().unwrap().doing = Some((step, doing, to.to_owned()));
     }
@@ -79,7 +79,7 @@ impl Relay {
     fn doing(&self, step: &str, to: &str) -> Option<Doing> {
         let inside = self.inside.lock().unwrap();
         let (at, doing, of) = inside.doing.as_ref()?;
-        (*at == step && (of.is_empty() || of == to)).then_some(*doing)
+        (*at == step && to.ends_with(of.as_str())).then_some(*doing)
     }
 
     async fn speak(self, stream: TcpStream) -> std::io::Result<()> {

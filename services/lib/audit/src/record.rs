@@ -42,9 +42,9 @@ pub enum Action {
     PartyChanged = 14,
     /// An appeal was answered; the detail is the outcome and how far it goes.
     Answered = 15,
-    /// A preservation of a party's data was placed, extended or released, or ended; the detail says which.
+    /// Something was done with a preservation of a party's data; the detail says what, and which entry of its custody says so: place and hash.
     Preserved = 16,
-    /// Evidence was handed out; the detail is the kind of its legal basis.
+    /// Evidence was handed out; the detail is the kind of its legal basis and, as above, the entry of the custody.
     Exported = 17,
     /// A person signed in; the detail says how.
     SignedIn = 32,

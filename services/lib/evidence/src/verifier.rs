@@ -46,6 +46,9 @@ pub enum ArchiveFault {
     /// The chain of custody does not hold.
     #[error(transparent)]
     Custody(#[from] CustodyFault),
+    /// It does not go on from an archive that was given earlier.
+    #[error("the archive does not go on from the earlier one: {0}")]
+    Earlier(&'static str),
     /// The parts are of different exports or copies.
     #[error("the parts of the archive do not belong together: {0}")]
     Parts(&'static str),
@@ -60,6 +63,25 @@ pub struct Verified {
     pub custody: Vec<CustodyEntry>,
     /// What the archive says of itself.
     pub export: Export,
+}
+
+impl Verified {
+    /// Whether this archive goes on from one that was given earlier: of the same copy, with all of its custody and more behind it. A chain of custody alone does not say
+    /// that its end was not taken away before something was added.
+    ///
+    /// # Errors
+    /// [`ArchiveFault::Earlier`].
+    pub fn goes_on_from(&self, earlier: &Verified) -> Result<(), ArchiveFault> {
+        if self.manifest != earlier.manifest {
+            return Err(ArchiveFault::Earlier("it is of another copy"));
+        }
+        if !self.custody.starts_with(&earlier.custody) {
+            return Err(ArchiveFault::Earlier(
+                "entries of its custody were taken away or are others",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Checks an archive, piece by piece: it holds no more than a manifest, a chain of custody and a block at a time.

@@ -118,6 +118,28 @@ fn verified(archive: &[u8], piece: usize) -> Result<Verified, ArchiveFault> {
 }
 
 #[test]
+fn an_archive_goes_on_from_an_earlier_one_whose_custody_is_the_beginning_of_its_own() {
+    let of = |number, exports| verified(&packed(&files(number, exports)), 512).unwrap();
+    let earlier = of(1, 2);
+    for exports in [2, 3, 9] {
+        assert_eq!(of(1, exports).goes_on_from(&earlier), Ok(()), "{exports}");
+    }
+    let faults = [
+        // Its end was taken away; and another entry stands there.
+        of(1, 1).goes_on_from(&earlier),
+        of(2, 2).goes_on_from(&earlier),
+        {
+            let mut cut = of(1, 3);
+            cut.custody[3].detail = named("reference", "AZ 13");
+            cut.goes_on_from(&of(1, 2)).and(cut.goes_on_from(&of(1, 3)))
+        },
+    ];
+    for fault in faults {
+        assert!(matches!(fault, Err(ArchiveFault::Earlier(_))), "{fault:?}");
+    }
+}
+
+#[test]
 fn what_was_exported_is_believed_in_pieces_of_any_length() {
     let archive = packed(&files(7, 2));
     for piece in [1, 3, 511, 512, 513, archive.len()] {

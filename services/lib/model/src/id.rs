@@ -52,6 +52,13 @@ impl fmt::Display for DrillId {
     }
 }
 
+impl DrillId {
+    /// What the names of its topics, groups and instances begin with in the log, such as `drill.0a1b2c3d.`.
+    pub fn namespace(self) -> String {
+        format!("drill.{self}.")
+    }
+}
+
 impl FromStr for DrillId {
     type Err = DrillIdError;
     fn from_str(text: &str) -> Result<DrillId, DrillIdError> {

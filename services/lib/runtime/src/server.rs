@@ -153,7 +153,7 @@ impl Conversation {
             .map(|certificate| certificate.valid_for(SystemTime::now()));
         let routes = TowerToHyperService::new(router);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            if let Some(certificate) = &certificate {
+            if let Some(certificate) = valid(certificate.as_ref(), SystemTime::now()) {
                 request.extensions_mut().insert(certificate.clone());
             }
             routes.call(request)
@@ -190,6 +190,11 @@ impl Conversation {
     }
 }
 
+/// A certificate that is still valid. The end of the connection is timed by a clock that stands still while the machine sleeps, and that nobody sets.
+fn valid(certificate: Option<&ClientCertificate>, now: SystemTime) -> Option<&ClientCertificate> {
+    certificate.filter(|certificate| !certificate.valid_for(now).is_zero())
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: clients that say nothing hold nothing for long, and a stop waits for those that were being served.
@@ -216,6 +221,20 @@ mod tests {
         let read = stream.read_to_string(&mut text);
         tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
         text
+    }
+
+    #[test]
+    fn a_certificate_that_is_over_by_the_wall_clock_speaks_for_nobody() {
+        let not_after = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let certificate = ClientCertificate {
+            public_key: tocsin_model::PublicKeyDigest([1; 32]),
+            subject: "CN=machine".to_owned(),
+            not_after,
+        };
+        let shown = |now| valid(Some(&certificate), now).is_some();
+        assert!(shown(not_after - Duration::from_millis(1)));
+        assert!(!shown(not_after) && !shown(not_after + Duration::from_secs(86_400)));
+        assert!(valid(None, not_after).is_none());
     }
 
     #[tokio::test]

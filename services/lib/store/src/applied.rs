@@ -94,8 +94,8 @@ impl Store {
                 effects.duplicates += 1;
                 continue;
             }
-            readers.tell_alert(&mut transaction, alert, now).await?;
-            note_page_score(&mut transaction, alert).await.map_err(&failed)?;
+            let page = note_page_score(&mut transaction, alert).await.map_err(&failed)?;
+            readers.tell_alert(&mut transaction, (alert, page), now).await?;
             crate::incidents::ring(&mut transaction, &ringing, alert, now).await?;
             let mut cases = cases_of_family(&mut transaction, alert).await?;
             let mut to_open = opens_for(alert, |platform| parties.get(&platform).copied());

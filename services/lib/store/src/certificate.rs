@@ -143,11 +143,20 @@ impl Store {
             .fetch(sql, &[digest.clone().into()])
             .await
             .map_err(&failed)?;
+        let mut entries = Vec::new();
         if let Some(row) = rows.first() {
             let bound_to = key_id(row)?;
             // What is bound to a key of a revoked party is bound to nobody.
-            if bound_to != key && good_key(&mut transaction, bound_to).await?.is_some() {
-                return Err(CertificateRefusal::Taken.into());
+            if bound_to != key {
+                let locked = transaction.for_update(Locked::Key);
+                let former = find_key(&mut transaction, bound_to, locked).await?;
+                if let Some(former) = &former
+                    && is_good(&mut transaction, former).await?
+                {
+                    return Err(CertificateRefusal::Taken.into());
+                }
+                let entry = |of| about_certificate(Action::CertificateUnbound, of, &certificate.public_key);
+                entries.extend(former.as_ref().map(entry));
             }
             let sql = "DELETE FROM key_certificates WHERE public_key_sha256 = $1 AND key_id = $2";
             let values = [digest.clone().into(), bound_to.to_string().into()];
@@ -177,8 +186,12 @@ impl Store {
                 false => failed(error),
             }
         })?;
-        let entry = about_certificate(Action::CertificateBound, &of, &certificate.public_key);
-        self.append_audit(&mut transaction, now, &[entry]).await?;
+        entries.push(about_certificate(
+            Action::CertificateBound,
+            &of,
+            &certificate.public_key,
+        ));
+        self.append_audit(&mut transaction, now, &entries).await?;
         transaction.commit().await.map_err(&failed)?;
         self.inner.certificates.clear();
         Ok(())
@@ -212,10 +225,12 @@ impl Store {
     /// [`StoreError::NoSuchKey`]: there is none, or it or its party was revoked; or the database failed.
     pub async fn list_certificates(&self, key: KeyId) -> Result<Vec<CertificateRecord>, StoreError> {
         let failed = StoreError::database("list certificates");
-        let mut transaction = self.database().begin().await.map_err(&failed)?;
-        good_key(&mut transaction, key)
-            .await?
-            .ok_or(StoreError::NoSuchKey { key })?;
+        let mut transaction = self.database().begin_reading().await.map_err(&failed)?;
+        let found = find_key(&mut transaction, key, "").await?;
+        let found = found.ok_or(StoreError::NoSuchKey { key })?;
+        if !is_good(&mut transaction, &found).await? {
+            return Err(StoreError::NoSuchKey { key });
+        }
         let sql = "SELECT public_key_sha256, subject, not_after, bound_at FROM key_certificates WHERE key_id = $1 ORDER BY bound_at, public_key_sha256";
         let rows = transaction.fetch(sql, &[key.to_string().into()]).await;
         let rows = rows.map_err(&failed)?;
@@ -276,25 +291,36 @@ const SELECT_BOUND: &str = "SELECT k.key_id, k.subject, k.roles, k.issued_at, k.
 
 /// A key that is good; `None` where it, or its party, was revoked, or there is none. Nobody else looks at it until the end of the transaction.
 async fn good_key(transaction: &mut Transaction, key: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+    let locked = transaction.for_update(Locked::Key);
+    let Some(found) = find_key(transaction, key, locked).await? else {
+        return Ok(None);
+    };
+    Ok(is_good(transaction, &found).await?.then_some(found))
+}
+
+/// A key, revoked or not; `locked` is what the statement ends in.
+async fn find_key(transaction: &mut Transaction, key: KeyId, locked: &str) -> Result<Option<KeyRecord>, StoreError> {
     let failed = StoreError::database("find a key");
     let sql = format!(
-        "SELECT k.key_id, k.subject, k.roles, k.issued_at, k.revoked_at, k.person FROM api_keys k WHERE k.key_id = $1{}",
-        transaction.for_update(Locked::Key)
+        "SELECT k.key_id, k.subject, k.roles, k.issued_at, k.revoked_at, k.person FROM api_keys k WHERE k.key_id = $1{locked}"
     );
     let rows = transaction.fetch(&sql, &[key.to_string().into()]).await;
     let rows = rows.map_err(&failed)?;
-    let Some(found) = rows.first().map(record).transpose()? else {
-        return Ok(None);
-    };
-    if found.revoked_at.is_some() {
-        return Ok(None);
+    rows.first().map(record).transpose()
+}
+
+/// Whether neither the key nor its party was revoked.
+async fn is_good(transaction: &mut Transaction, key: &KeyRecord) -> Result<bool, StoreError> {
+    if key.revoked_at.is_some() {
+        return Ok(false);
     }
-    if let KeySubject::Party(party) = found.subject
-        && is_revoked(transaction, party, &failed).await?
-    {
-        return Ok(None);
+    match key.subject {
+        KeySubject::Party(party) => {
+            let failed = StoreError::database("find the party of a key");
+            Ok(!is_revoked(transaction, party, &failed).await?)
+        }
+        _ => Ok(true),
     }
-    Ok(Some(found))
 }
 
 fn about_certificate(action: Action, of: &KeyRecord, public_key: &PublicKeyDigest) -> Entry {

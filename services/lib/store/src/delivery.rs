@@ -1,11 +1,14 @@
+use std::collections::BTreeMap;
+
+use tocsin_incident::{IncidentId, Tlp};
 use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp, ToldDecision};
 
-use crate::database::{Locked, Row};
+use crate::database::{Locked, Row, Transaction};
 use crate::endpoint::{DeliveryEventKind, OPEN};
 use crate::ozone_subjects::{SUPERSEDED, SUPERSEDED_LATER, violates_elsewhere};
 use crate::{
     IncidentMessage, LiveMember, Store, StoreError, ToldAppeal, ToldNotice, ToldSubject, Unconfirmed, alert_json,
-    decision_json,
+    decision_json, incidents,
 };
 
 /// What is delivered.
@@ -120,7 +123,8 @@ pub struct DeliveryCounts {
 impl Store {
     /// Takes at most `limit` deliveries of an endpoint that are due, oldest first. Nobody else gets them for `length`; those of which
     /// nothing is said by then are given out again, so an event is delivered at least once (its id makes a second time harmless). One whose
-    /// event cannot be read becomes a dead letter.
+    /// event cannot be read becomes a dead letter. A message about an incident has the marking that it had when it was written or the one that the
+    /// incident has now, whichever is narrower.
     ///
     /// # Errors
     /// The database failed.
@@ -161,7 +165,13 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        let mut markings = BTreeMap::new();
         for delivery in &mut taken {
+            if let DeliveryEvent::Incident(message) = &mut delivery.event {
+                message.tlp = message
+                    .tlp
+                    .max(present_marking(&mut transaction, &mut markings, message.incident).await?);
+            }
             if let DeliveryEvent::Reported(event) = &mut delivery.event {
                 event.violates_elsewhere = violates_elsewhere(&mut transaction, (endpoint, event), now).await?;
             }
@@ -333,6 +343,25 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         Ok(forgotten)
     }
+}
+
+/// How far an incident may go now, read once for each of those that are told of in one go.
+async fn present_marking(
+    transaction: &mut Transaction,
+    known: &mut BTreeMap<IncidentId, Tlp>,
+    id: IncidentId,
+) -> Result<Tlp, StoreError> {
+    if let Some(tlp) = known.get(&id) {
+        return Ok(*tlp);
+    }
+    let tlp = match incidents::read(transaction, id, "").await {
+        Ok(incident) => incident.marking.tlp,
+        // It cannot be read here: told is no more than that there is something.
+        Err(StoreError::Malformed { .. } | StoreError::IncidentRefused(_)) => Tlp::Red,
+        Err(error) => return Err(error),
+    };
+    known.insert(id, tlp);
+    Ok(tlp)
 }
 
 fn delivery(row: &Row) -> Result<Delivery, StoreError> {

@@ -123,11 +123,13 @@ impl EndpointKind {
         EndpointKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether an endpoint of this kind is told of an alert of this level. A queue of reviews, or a mailbox, is not filled with what merely goes on.
+    /// Whether an endpoint of this kind is told of an alert of this level. A queue of reviews is not filled with what merely goes on; of what a mailbox is
+    /// told its settings say the rest.
     pub fn takes_alert(self, level: AlertLevel) -> bool {
         match self {
             EndpointKind::Webhook | EndpointKind::Kafka | EndpointKind::Osprey => true,
-            EndpointKind::Coop | EndpointKind::Email => matches!(level, AlertLevel::Raised | AlertLevel::Escalated),
+            EndpointKind::Coop => matches!(level, AlertLevel::Raised | AlertLevel::Escalated),
+            EndpointKind::Email => level != AlertLevel::Subsided,
             EndpointKind::Ozone => level != AlertLevel::Sustained,
         }
     }

@@ -131,8 +131,8 @@ pub use paging::{PageEpisode, Threshold};
 pub use party::{PLATFORMS_PER_PARTY_MAX, PartyKind, PartyRecord};
 pub use party_setting::{InReports, InResearch};
 pub use preservations::{
-    CASE_ROWS_PAGE, CaseRows, EXPIRED_MAX, PreservationCounts, PreservationPage, PreservationQuery, Preserved,
-    SealClaim,
+    CASE_ROWS_PAGE, CaseRows, CaseRowsRead, EARLIER_MAX, EXPIRED_MAX, EarlierOrders, EndedCopy, PreservationCounts,
+    PreservationPage, PreservationQuery, Preserved, SealClaim,
 };
 pub use reactions::{REACTIONS_MAX, ReactedCase, Reactions, ToldOfFamily};
 pub use reports::{REPORT_ROWS_MAX, RestrictionCursor, RestrictionPage};

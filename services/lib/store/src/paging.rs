@@ -31,31 +31,47 @@ pub struct Threshold {
     pub platforms: Vec<PlatformNull>,
 }
 
-/// Notes the page score of an alert, within the transaction that applies it. An alert of schema version 1 has none.
-pub(crate) async fn note_page_score(transaction: &mut Transaction, alert: &Alert) -> Result<(), sqlx::Error> {
+/// What an alert is to the page of its episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EpisodePage {
+    /// It is the first that pages.
+    First,
+    /// It does not page, or an earlier one has.
+    None,
+}
+
+/// Notes the page score of an alert, within the transaction that applies it. An alert of schema version 1 has none. [`Alert::paged`] means now or
+/// before: which of them is the first follows from what was noted.
+pub(crate) async fn note_page_score(transaction: &mut Transaction, alert: &Alert) -> Result<EpisodePage, sqlx::Error> {
     let has_score = alert.page_threshold > 0.0 && alert.page_score.is_finite();
     if alert.level == AlertLevel::Subsided || !has_score {
-        return Ok(());
+        return Ok(EpisodePage::None);
     }
-    let values: [Value; 6] = [
+    let key: [Value; 4] = [
         i64::from(alert.scope.own_class().number()).into(),
         alert.family.to_string().into(),
         i64::from(alert.episode).into(),
         alert.at.into(),
-        alert.page_score.into(),
-        alert.paged.then_some(alert.at.0).into(),
     ];
+    let [class, family, episode, at] = key.clone();
     transaction
         .execute(
-            "INSERT INTO page_episodes (class, family, episode, raised_at, peak, paged_at) VALUES ($1, $2, $3, $4, $5, $6) \
+            "INSERT INTO page_episodes (class, family, episode, raised_at, peak) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (class, family, episode) DO UPDATE SET \
              raised_at = CASE WHEN excluded.raised_at < page_episodes.raised_at THEN excluded.raised_at ELSE page_episodes.raised_at END, \
-             peak = CASE WHEN excluded.peak > page_episodes.peak THEN excluded.peak ELSE page_episodes.peak END, \
-             paged_at = COALESCE(page_episodes.paged_at, excluded.paged_at)",
-            &values,
+             peak = CASE WHEN excluded.peak > page_episodes.peak THEN excluded.peak ELSE page_episodes.peak END",
+            &[class, family, episode, at, alert.page_score.into()],
         )
-        .await
-        .map(drop)
+        .await?;
+    if !alert.paged {
+        return Ok(EpisodePage::None);
+    }
+    let sql =
+        "UPDATE page_episodes SET paged_at = $4 WHERE class = $1 AND family = $2 AND episode = $3 AND paged_at IS NULL";
+    match transaction.execute(sql, &key).await? {
+        0 => Ok(EpisodePage::None),
+        _ => Ok(EpisodePage::First),
+    }
 }
 
 impl Store {

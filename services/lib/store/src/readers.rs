@@ -6,6 +6,7 @@ use tocsin_model::{Alert, KeyId, Name, Timestamp, ToldDecision};
 use crate::database::{Transaction, Value};
 use crate::endpoint::{DeliveryEventKind, Reader, open_endpoints};
 use crate::ozone_told::OzoneTold;
+use crate::paging::EpisodePage;
 use crate::{
     EndpointKind, IncidentMessage, StoreError, ToldAppeal, ToldMembers, ToldNotice, ToldSubject, Unconfirmed,
     alert_json, decision_json, digest_id, email_told,
@@ -23,14 +24,14 @@ impl Readers {
     pub(crate) async fn tell_alert(
         &self,
         transaction: &mut Transaction,
-        alert: &Alert,
+        (alert, page): (&Alert, EpisodePage),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let document = || alert_json::to_json(alert);
         let event = (DeliveryEventKind::Alert, alert.id.to_string());
         let is_told = |reader: &Reader| {
             let takes = reader.kind.takes_alert(alert.level) && concerns(alert, reader.team);
-            takes && (reader.kind != EndpointKind::Email || email_told::is_told(&reader.settings, alert))
+            takes && (reader.kind != EndpointKind::Email || email_told::is_told(&reader.settings, alert.level, page))
         };
         self.tell(transaction, event, document, (now, now), is_told).await
     }

@@ -113,8 +113,11 @@ async fn a_certificate_ends_with_its_key_and_with_its_party() {
         let other = f.another().await;
         assert_eq!(whose(&other, 2).await, Some(coordinators));
 
+        // What is remembered of them ends with them.
+        assert_eq!(whose(store, 1).await, Some(of_party));
         store.revoke_key(coordinators).await.unwrap();
         store.revoke_party(party.id).await.unwrap();
+        assert_eq!(whose(store, 1).await, None);
         assert_eq!(whose(&f.another().await, 1).await, None);
         assert_eq!(whose(store, 2).await, None);
         ends_elsewhere(&other, 2).await;
@@ -130,6 +133,19 @@ async fn a_certificate_ends_with_its_key_and_with_its_party() {
             store.bind_certificate(next, &certificate(number)).await.unwrap();
             assert_eq!(whose(store, number).await, Some(next));
         }
+        // The audit chain says of each that it is not the former key's any more: of a revoked key when that was revoked, of a revoked party's now.
+        let whole = PageOf {
+            team: None,
+            after: BTreeMap::new(),
+            limit: 500,
+        };
+        let page = store.audit_page(&whole).await.unwrap();
+        let told = page.records.iter().filter(|one| {
+            one.record.action == Action::CertificateUnbound
+                && one.record.detail == certificate(1).public_key.to_string()
+        });
+        let told: Vec<_> = told.map(|one| one.record.object.as_str()).collect();
+        assert_eq!(told, [format!("party {}", party.id.0)]);
         other.close().await;
     })
     .await;

@@ -9,25 +9,25 @@ use tocsin_runtime::{Shutdown, telemetry};
 
 use super::api::print;
 use crate::config::Config;
-use crate::drill::{self, DrillOptions, Home, Scorecard};
+use crate::drill::{self, DrillOptions, Home, Scorecard, Then};
 
 /// Drills: a crisis that is played, in a deployment of its own, with the teams that registered for it.
 #[derive(Debug, Subcommand)]
 pub enum DrillCommand {
-    /// Play a scenario: until it is stopped, or its time is over. Prints the scorecard at the end.
+    /// Play a scenario: until it is stopped, or its time is over. Prints the scorecard at the end, and removes topics, tables and keys of the drill.
     Start(StartArguments),
     /// How far a drill is; the latest one by default.
     Status {
         /// The id that `start` says.
         drill: Option<DrillId>,
     },
-    /// End a drill, the latest one by default, and print its scorecard.
+    /// End a drill, the latest one by default, print its scorecard, and remove its topics, tables and keys. Record and scorecard stay.
     Stop {
         /// The id that `start` says.
         drill: Option<DrillId>,
-        /// Remove its namespace too: topics, schema, keys. Record and scorecard stay.
+        /// Leave topics, tables and keys, to look at them. Asked again without it this removes them.
         #[arg(long)]
-        delete: bool,
+        keep: bool,
         #[command(flatten)]
         form: FormArguments,
     },
@@ -59,6 +59,9 @@ pub struct StartArguments {
     /// For how many minutes it goes on after the last event: people have their work to finish. 0 to 720.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=720))]
     then_minutes: u64,
+    /// Leave its topics, tables and keys when it was scored, to look at them, until `tocsin drill stop` removes them.
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     form: FormArguments,
 }
@@ -85,14 +88,14 @@ impl DrillCommand {
         match self {
             DrillCommand::Start(arguments) => arguments.run(config).await,
             DrillCommand::Status { drill } => status(&drill::find(config, *drill)?),
-            DrillCommand::Stop { drill, delete, form } => {
+            DrillCommand::Stop { drill, keep, form } => {
                 let home = drill::find(config, *drill)?;
                 let card = if home.is_deleted() {
                     drill::score(config, &home).await
                 } else {
-                    drill::stop(config, &home).await
+                    drill::stop(config, &home, then(*keep)).await
                 };
-                if !*delete {
+                if *keep {
                     return form.show(&card?);
                 }
                 // One that never came so far, or of which half is deleted, cannot be scored, and goes all the same.
@@ -101,7 +104,7 @@ impl DrillCommand {
                     Err(error) => eprintln!("DRILL {}: it is not scored: {error:#}", home.id),
                 }
                 drill::delete(config, &home).await?;
-                eprintln!("DRILL {}: its namespace is removed.", home.id);
+                eprintln!("DRILL {}: its topics, tables and keys are removed.", home.id);
                 Ok(())
             }
             DrillCommand::Score { drill, form } => {
@@ -123,11 +126,13 @@ impl DrillCommand {
 
 impl StartArguments {
     async fn run(&self, config: &Config) -> Result<()> {
-        telemetry::start_logging(&TelemetryConfig {
-            // What a client of Kafka says of its settings is for whoever runs the roles.
-            filter: "warn,librdkafka=error".to_owned(),
-            ..TelemetryConfig::default()
-        });
+        let id = DrillId(rand::random());
+        let mut logging = config.telemetry.clone();
+        if logging.filter == TelemetryConfig::default().filter {
+            // Beside its own lines; what a client of Kafka says of its settings is for whoever runs the real roles.
+            logging.filter = "warn,librdkafka=error".to_owned();
+        }
+        telemetry::start_logging_of_drill(&logging, id);
         let Some(scenario) = DrillScenario::from_name(&self.scenario) else {
             let names: Vec<&str> = DrillScenario::ALL.iter().map(|scenario| scenario.name()).collect();
             bail!("there is no scenario {:?}: {}", self.scenario, names.join(", "));
@@ -142,17 +147,25 @@ impl StartArguments {
             speed: self.speed,
             listen: self.at.clone(),
             goes_on: Duration::from_secs(self.then_minutes * 60),
+            then: then(self.keep),
         };
         let shutdown = Shutdown::new();
         shutdown.on_signals().context("listen for signals")?;
         // Lines go beside the scorecard, which may be wanted as JSON.
         let say = |line: &str| eprintln!("{line}");
-        let card = Box::pin(drill::run(config, &options, shutdown, say)).await?;
+        let card = Box::pin(drill::run(config, (id, &options), shutdown, say)).await?;
         self.form.show(&card)
     }
 }
 
+fn then(keep: bool) -> Then {
+    match keep {
+        true => Then::Keep,
+        false => Then::Remove,
+    }
+}
+
 fn status(home: &Home) -> Result<()> {
-    let line = drill::status_text(&home.record()?, home.is_running()?);
+    let line = drill::status_text(&home.record()?, home.standing()?);
     print(&format!("{line}\n"))
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-use tocsin_evidence::{Act, PublicKey, Verified, Verifier};
+use tocsin_evidence::{Act, ArchiveFault, PublicKey, Verified, Verifier};
 use tocsin_model::Timestamp;
 use tocsin_wire::document::instant;
 
@@ -104,6 +104,10 @@ pub enum EvidenceCommand {
         /// The key that it is signed with, 64 hexadecimal digits: as `show` told it, or whoever gave you the archive, on a way that you trust.
         #[arg(long, value_name = "DIGITS", value_parser = public_key)]
         public_key: PublicKey,
+        /// An archive of the same preservation that you were given earlier: its chain of custody must be the beginning of this one's. It finds a chain whose end was
+        /// taken away before something was added.
+        #[arg(long, value_name = "FILE")]
+        earlier: Option<PathBuf>,
         /// Print what it holds as JSON.
         #[arg(long)]
         json: bool,
@@ -185,7 +189,12 @@ impl EvidenceCommand {
                 let told = verified_document(&verified);
                 api.show(&told, |_| verified_text(&verified))?;
             }
-            EvidenceCommand::Verify { file, public_key, json } => return verify(file, *public_key, *json),
+            EvidenceCommand::Verify {
+                file,
+                public_key,
+                earlier,
+                json,
+            } => return verify((file, earlier.as_deref()), *public_key, *json),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -246,21 +255,17 @@ async fn sealed(source: &Source, (id, case): (&str, &str)) -> Result<PublicKey> 
     bail!("the copy of {id} is still being made: ask again later")
 }
 
-fn verify(file: &Path, key: PublicKey, as_json: bool) -> Result<ExitCode> {
-    let mut from = std::fs::File::open(file).with_context(|| format!("open {}", file.display()))?;
-    let mut verifier = Verifier::new(key);
-    let mut piece = vec![0; PIECE_BYTES];
-    let checked = loop {
-        let read = from
-            .read(&mut piece)
-            .with_context(|| format!("read {}", file.display()))?;
-        if read == 0 {
-            break verifier.finish();
+fn verify((file, earlier): (&Path, Option<&Path>), key: PublicKey, as_json: bool) -> Result<ExitCode> {
+    let (mut of, mut checked) = (file, read(file, key)?);
+    if let (Ok(verified), Some(earlier)) = (&checked, earlier) {
+        match read(earlier, key)? {
+            Ok(before) => {
+                let goes_on = verified.goes_on_from(&before);
+                checked = checked.and_then(|verified| goes_on.map(|()| verified));
+            }
+            Err(fault) => (of, checked) = (earlier, Err(fault)),
         }
-        if let Err(fault) = verifier.take(&piece[..read]) {
-            break Err(fault);
-        }
-    };
+    }
     match checked {
         Ok(verified) => {
             match as_json {
@@ -275,9 +280,27 @@ fn verify(file: &Path, key: PublicKey, as_json: bool) -> Result<ExitCode> {
                     "{:#}\n",
                     json!({ "holds": false, "fault": fault.to_string() })
                 ))?,
-                false => print(&format!("{} does not hold: {fault}.\n", file.display()))?,
+                false => print(&format!("{} does not hold: {fault}.\n", of.display()))?,
             }
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What a file holds, if it is an archive that holds.
+fn read(file: &Path, key: PublicKey) -> Result<Result<Verified, ArchiveFault>> {
+    let mut from = std::fs::File::open(file).with_context(|| format!("open {}", file.display()))?;
+    let mut verifier = Verifier::new(key);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = from
+            .read(&mut piece)
+            .with_context(|| format!("read {}", file.display()))?;
+        if read == 0 {
+            return Ok(verifier.finish());
+        }
+        if let Err(fault) = verifier.take(&piece[..read]) {
+            return Ok(Err(fault));
         }
     }
 }
@@ -288,6 +311,7 @@ fn verified_document(verified: &Verified) -> Value {
         "export": verified.export,
         "manifest": verified.manifest,
         "custody": verified.custody,
+        "custody_head": verified.custody.last().map(|last| hex::encode(last.hash())),
     })
 }
 
@@ -338,6 +362,10 @@ fn verified_text(verified: &Verified) -> String {
             let words = ["basis", "reference", "text"].map(|name| entry.detail.get(name).map_or("", String::as_str));
             let _ = writeln!(out, "       {}", words.join(", "));
         }
+    }
+    if let Some(last) = custody.last() {
+        let (sequence, hash) = (last.sequence, hex::encode(last.hash()));
+        let _ = writeln!(out, "In the audit chain its end is: custody {sequence} {hash}");
     }
     out
 }
@@ -409,7 +437,7 @@ mod tests {
     use super::*;
     use crate::command::{Arguments, Command};
 
-    fn read(words: &[&str]) -> Option<EvidenceCommand> {
+    fn parsed(words: &[&str]) -> Option<EvidenceCommand> {
         let read = Arguments::try_parse_from(["tocsin", "evidence"].iter().chain(words)).ok()?;
         match read.command {
             Command::Evidence(command) => Some(command),
@@ -424,12 +452,12 @@ mod tests {
             &["preserve", "--key-file", "k", "1"][..],
             &["export", "--key-file", "k", "1", "--out", "o"],
         ] {
-            assert!(read(words).is_none(), "{words:?}");
+            assert!(parsed(words).is_none(), "{words:?}");
             let with: Vec<&str> = words.iter().chain(&right).copied().collect();
-            assert!(read(&with).is_some(), "{with:?}");
+            assert!(parsed(&with).is_some(), "{with:?}");
         }
-        assert!(read(&["verify", "f"]).is_none() && read(&["verify", "f", "--public-key", "12"]).is_none());
-        assert!(read(&["verify", "f", "--public-key", &"ab".repeat(32)]).is_some());
+        assert!(parsed(&["verify", "f"]).is_none() && parsed(&["verify", "f", "--public-key", "12"]).is_none());
+        assert!(parsed(&["verify", "f", "--public-key", &"ab".repeat(32)]).is_some());
     }
 
     #[tokio::test]
@@ -438,7 +466,7 @@ mod tests {
         let file = directory.path().join("file");
         for bytes in [&b""[..], b"no archive", &[0; 1_024]] {
             std::fs::write(&file, bytes).unwrap();
-            let command = read(&["verify", file.to_str().unwrap(), "--public-key", &"ab".repeat(32)]).unwrap();
+            let command = parsed(&["verify", file.to_str().unwrap(), "--public-key", &"ab".repeat(32)]).unwrap();
             assert_eq!(command.run().await.unwrap(), ExitCode::FAILURE);
         }
     }

@@ -184,8 +184,12 @@ fn report_text(report: &Value) -> String {
     } else {
         ", not over yet"
     };
+    let mark = match report["drill"].as_str() {
+        Some(drill) => format!("DRILL {drill}: nothing of this is real.\n"),
+        None => String::new(),
+    };
     let mut out = format!(
-        "{} of {}, from {} to {}, UTC{state}\n",
+        "{mark}{} of {}, from {} to {}, UTC{state}\n",
         text(&report["report"]),
         text(&report["team"]),
         text(&report["from"]),
@@ -350,7 +354,11 @@ mod tests {
                 {"name": "views", "by": [], "is": "unknown", "low": null, "high": null, "why": "nobody counts"},
             ]}],
         });
+        let mut of_drill = report.clone();
+        of_drill["drill"] = "0a1b2c3d".into();
+        assert!(report_text(&of_drill).starts_with("DRILL 0a1b2c3d: nothing of this is real.\n"));
         let told = report_text(&report);
+        assert!(!told.contains("DRILL"), "{told}");
         for part in [
             "not over yet",
             "content video",

@@ -6,9 +6,12 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tocsin_casework::Team;
 use tocsin_loadtest::scenario::ScenarioConfig;
-use tocsin_model::{DrillId, Name, PartyId};
+use tocsin_model::{DrillId, Milliseconds, Name, PartyId};
 use tocsin_store::{Endpoint, KeySubject, NewEndpoint, PartyRecord, Role, Roles, Store};
 use tocsin_wire::topics;
+
+/// How long a secret that is being replaced signs beside the next one in a drill: longer than one lasts.
+const FORMER_SECRET_SIGNS: Milliseconds = Milliseconds::from_hours(24);
 
 /// The teams of the deployment that take part, as they are read from its store.
 pub(super) struct Invited {
@@ -157,16 +160,26 @@ pub(super) async fn copy(store: &Store, invited: &Invited, scenario: &ScenarioCo
             Team::Coordinators => Team::Coordinators,
             Team::Party(id) => Team::Party(*ids.get(&id).context("an endpoint's party takes part")?),
         };
+        // While a secret is being replaced both sign, in a drill too: the receiver may know one of them alone.
+        let (secret, next) = match endpoint.secrets.as_slice() {
+            [current, former, ..] => (former.clone(), Some(current)),
+            [current] => (current.clone(), None),
+            [] => (String::new(), None),
+        };
         let copied = NewEndpoint {
             name: endpoint.name.clone(),
             team,
             kind: endpoint.kind,
             target: endpoint.target.clone(),
             settings: endpoint.settings.clone(),
-            secret: endpoint.secrets.first().cloned().unwrap_or_default(),
+            secret,
         };
-        debug_assert!(endpoint.is_for_drills);
         store.add_endpoint_for_drills(&copied).await?;
+        if let Some(next) = next {
+            store
+                .rotate_endpoint_secret(&copied.name, next, FORMER_SECRET_SIGNS)
+                .await?;
+        }
     }
     Ok(Cast { publishers, members })
 }
@@ -259,9 +272,9 @@ impl Keys {
 }
 
 /// The topic that deliveries of a party go to in a drill, by its name outside of it.
-pub(super) fn deliveries_topic(drill: &str, party: &str) -> Option<String> {
+pub(super) fn deliveries_topic(drill: DrillId, party: &str) -> Option<String> {
     let party: Name = party.parse().ok()?;
-    Some(format!("drill.{drill}.{}", topics::deliveries_name(&party)))
+    Some(format!("{}{}", drill.namespace(), topics::deliveries_name(&party)))
 }
 
 #[cfg(test)]

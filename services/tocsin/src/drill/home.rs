@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tocsin_model::DrillId;
 
+use super::Then;
 use super::score::Scorecard;
 use super::truth::{Progress, Truth};
 use super::{page, text};
@@ -26,8 +27,12 @@ const SCORECARD_FILE: &str = "scorecard.json";
 pub(super) const KEYS_FILE: &str = "keys.toml";
 const STOP_FILE: &str = "stop";
 const LOCK_FILE: &str = "lock";
-/// How many drills are kept in a data directory, those that ended among them: a further one is refused until some are removed.
+/// Of how many drills record and scorecard are kept in a data directory: a further one is refused until some of their directories are removed.
 const KEPT_MAX: usize = 1_000;
+/// How many drills have a namespace, those that ended among them: a further one is refused until some are removed.
+const NAMESPACES_MAX: usize = 4;
+/// What stands in the file that asks a drill to end, where its namespace is to be kept.
+const KEEP: &str = "keep";
 
 /// The directory of one drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +54,17 @@ pub enum State {
     Played,
     /// It is over.
     Ended,
+}
+
+/// What is there of a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A process plays it.
+    Plays,
+    /// Its namespace is there, and nobody plays it.
+    Kept,
+    /// Its namespace is not there, or not any more.
+    Removed,
 }
 
 /// What is known of a drill without asking anything of it.
@@ -105,10 +121,23 @@ impl Home {
     }
 
     pub(super) fn make(real: &Config, id: DrillId) -> Result<Home> {
-        if Home::all(real)?.len() >= KEPT_MAX {
+        let all = Home::all(real)?;
+        if all.len() >= KEPT_MAX {
             bail!(
-                "{KEPT_MAX} drills are kept in {}: remove some of their directories",
+                "of {KEPT_MAX} drills record and scorecard are kept in {}: remove directories of drills that `tocsin drill list` calls removed",
                 real.log.data_dir.join(DRILLS).display()
+            );
+        }
+        let standing: Vec<String> = all
+            .iter()
+            .filter(|home| !home.is_deleted())
+            .map(|home| home.id.to_string())
+            .collect();
+        if standing.len() >= NAMESPACES_MAX {
+            bail!(
+                "the topics and tables of {} drills are there still: `tocsin drill stop ID` removes those of one ({})",
+                standing.len(),
+                standing.join(", ")
             );
         }
         let home = Home::of(real, id);
@@ -169,12 +198,30 @@ impl Home {
         }
     }
 
+    /// What is there of it.
+    ///
+    /// # Errors
+    /// Its directory cannot be read.
+    pub fn standing(&self) -> Result<Standing> {
+        Ok(match (self.is_running()?, self.is_deleted()) {
+            (true, _) => Standing::Plays,
+            (false, false) => Standing::Kept,
+            (false, true) => Standing::Removed,
+        })
+    }
+
     pub(super) fn is_asked_to_stop(&self) -> bool {
         self.path.join(STOP_FILE).exists()
     }
 
-    pub(super) fn ask_to_stop(&self) -> Result<()> {
-        self.write_private(STOP_FILE, "")
+    /// Whether whoever asked it to stop wants to look at it.
+    pub(super) fn is_asked_to_keep(&self) -> bool {
+        std::fs::read_to_string(self.path.join(STOP_FILE)).is_ok_and(|text| text == KEEP)
+    }
+
+    pub(super) fn ask_to_stop(&self, then: Then) -> Result<()> {
+        let text = if then == Then::Keep { KEEP } else { "" };
+        self.write_private(STOP_FILE, text)
     }
 
     /// Whether its namespace was removed.
@@ -275,5 +322,40 @@ fn try_hold(path: &Path) -> Result<Option<Held>> {
         Ok(()) => Ok(Some(Held { _files: vec![file] })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what drills leave behind is bounded, and says what to do.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_few_drills_keep_their_namespace() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut real = Config::default();
+        real.log.data_dir = directory.path().to_owned();
+        let _held = hold(&real).unwrap();
+        let make = |number: usize| {
+            let home = Home::make(&real, DrillId(number as u32))?;
+            std::fs::create_dir(home.data()).unwrap();
+            Ok::<_, anyhow::Error>(home)
+        };
+        let kept: Vec<Home> = (0..NAMESPACES_MAX).map(|number| make(number).unwrap()).collect();
+        let refused = make(NAMESPACES_MAX).unwrap_err().to_string();
+        assert!(
+            refused.contains("tocsin drill stop") && refused.contains(&kept[0].id.to_string()),
+            "{refused}"
+        );
+        kept[1].remove_data().unwrap();
+        make(NAMESPACES_MAX).unwrap();
+        // Whoever asks it to end says what becomes of it.
+        for (then, keeps) in [(Then::Keep, true), (Then::Remove, false)] {
+            kept[0].ask_to_stop(then).unwrap();
+            assert!(kept[0].is_asked_to_stop());
+            assert_eq!(kept[0].is_asked_to_keep(), keeps);
+        }
     }
 }

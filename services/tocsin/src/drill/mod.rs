@@ -1,7 +1,7 @@
 //! A drill: a scenario of the generator, played through the real roles in a deployment of its own, with the teams that registered for drills.
 //!
-//! What it does not do: it opens the log and the store of real things to nothing but read who takes part; it puts no mark on any real record, and decides
-//! nothing for anybody.
+//! What it does not do: of real things it reads from the store who takes part, which brings an older store up to date as any command does, and nothing else;
+//! it puts no mark on any real record, and decides nothing for anybody.
 //!
 //! Invariants:
 //! * All that a drill writes lies in its namespace: topics, groups and instances under `drill.<id>.`, a schema `drill_<id>` or a file of its own, a directory
@@ -37,7 +37,7 @@ use crate::replay::now;
 use crate::serve::{Process, Role, deployment_key, open_log, open_store};
 
 pub use cast::{Cast, Keys};
-pub use home::{Home, Record, State};
+pub use home::{Home, Record, Standing, State};
 pub use play::EVENTS_PER_SECOND_MAX;
 pub use score::{CrisisScore, IncidentScore, Moment, ParticipantScore, Scorecard, TeamScore};
 pub use text::{scorecard as scorecard_text, status as status_text};
@@ -59,6 +59,17 @@ pub struct DrillOptions {
     pub listen: String,
     /// How long the drill goes on after the last event, for people to finish.
     pub goes_on: Duration,
+    /// What becomes of its namespace when it was scored.
+    pub then: Then,
+}
+
+/// What becomes of the namespace of a drill that ended: its topics, its schema, its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is removed.
+    Remove,
+    /// It stays to be looked at, until somebody removes it.
+    Keep,
 }
 
 /// The speeds at which a scenario may be played.
@@ -87,23 +98,43 @@ pub struct Drill {
     player: Arc<Player>,
     record: Record,
     goes_on: Duration,
-    /// Lets nobody else begin one meanwhile.
-    _held: Held,
+    /// Lets nobody else begin one, or remove this one, meanwhile.
+    held: Option<Held>,
 }
 
 /// Plays a drill from its beginning to its end: until it was asked to stop, or its time is over. Says what happens, a line each, to `say`.
 ///
 /// # Errors
 /// It cannot start, or a role of it failed.
-pub async fn run(real: &Config, options: &DrillOptions, shutdown: Shutdown, say: impl Fn(&str)) -> Result<Scorecard> {
-    let mut drill = Box::pin(Drill::start(real, options)).await?;
+pub async fn run(
+    real: &Config,
+    (id, options): (DrillId, &DrillOptions),
+    shutdown: Shutdown,
+    say: impl Fn(&str),
+) -> Result<Scorecard> {
+    let mut drill = Box::pin(Drill::start(real, id, options)).await?;
     for line in text::opening(&drill.record, &drill.keys, &drill.home) {
         say(&line);
     }
     let played = Box::pin(drill.play_through(&shutdown, &say)).await;
-    let scored = Box::pin(drill.stop()).await;
+    let home = drill.home.clone();
+    let (scored, held) = Box::pin(drill.end()).await;
+    let is_removed = options.then == Then::Remove && !home.is_asked_to_keep();
+    // What went wrong is to be looked at.
+    let removed = match (&played, &scored) {
+        (Ok(()), Ok(_)) if is_removed => remove(real, &home).await.map(|()| true),
+        _ => Ok(false),
+    };
+    drop(held);
+    match &removed {
+        Ok(true) => say(&text::removed(home.id)),
+        Ok(false) => say(&text::kept(home.id)),
+        Err(_) => {}
+    }
     played?;
-    scored
+    let scored = scored?;
+    removed.with_context(|| format!("the drill is scored, and not removed: {}", text::kept(home.id)))?;
+    Ok(scored)
 }
 
 impl Drill {
@@ -111,7 +142,7 @@ impl Drill {
     ///
     /// # Errors
     /// Another drill is at work, or something of it cannot start. What was made until then is removed again, or the error says which drill it is of.
-    pub async fn start(real: &Config, options: &DrillOptions) -> Result<Drill> {
+    pub async fn start(real: &Config, id: DrillId, options: &DrillOptions) -> Result<Drill> {
         anyhow::ensure!(real.drill.is_none(), "a drill has no drills");
         anyhow::ensure!(
             SPEEDS.contains(&options.speed),
@@ -120,14 +151,14 @@ impl Drill {
             SPEEDS.end()
         );
         let held = home::hold(real)?;
-        let home = Home::make(real, DrillId(rand::random()))?;
+        let home = Home::make(real, id)?;
         let started = Box::pin(Drill::start_at(real, options, &home, held)).await;
         let Err(error) = started else { return started };
         // What cannot be removed now is found again by its directory.
         match remove_namespace(real, home.id).await {
             Ok(()) => home.remove_all().map(|()| Err(error))?,
             Err(left) => Err(error.context(format!(
-                "what was made of it is left ({left:#}): tocsin drill stop {} --delete removes it",
+                "what was made of it is left ({left:#}): tocsin drill stop {} removes it",
                 home.id
             ))),
         }
@@ -195,7 +226,7 @@ impl Drill {
             player: Arc::new(player),
             record,
             goes_on: options.goes_on,
-            _held: held.with(running),
+            held: Some(held.with(running)),
         })
     }
 
@@ -245,15 +276,24 @@ impl Drill {
     ///
     /// # Errors
     /// A role failed, or what happened cannot be read.
-    pub async fn stop(mut self) -> Result<Scorecard> {
-        let process = self.process.take().context("a drill is stopped once")?;
-        process.roles.shutdown().request();
-        let joined = process.join().await;
-        self.record.ended_at_ms = Some(now().0);
-        self.note(State::Ended)?;
-        let scored = score_now(&self.config, &self.home).await;
-        joined?;
-        scored
+    pub async fn stop(self) -> Result<Scorecard> {
+        self.end().await.0
+    }
+
+    /// The same; nobody else takes the drill for one that has ended as long as what comes with the scorecard is held.
+    async fn end(mut self) -> (Result<Scorecard>, Option<Held>) {
+        let scored = async {
+            let process = self.process.take().context("a drill is stopped once")?;
+            process.roles.shutdown().request();
+            let joined = process.join().await;
+            self.record.ended_at_ms = Some(now().0);
+            self.note(State::Ended)?;
+            let scored = score_now(&self.config, &self.home).await;
+            joined?;
+            scored
+        };
+        let scored = scored.await;
+        (scored, self.held.take())
     }
 
     /// Where its files are.
@@ -313,8 +353,8 @@ async fn score_now(config: &Config, home: &Home) -> Result<Scorecard> {
 ///
 /// # Errors
 /// It does not end in time, or cannot be scored.
-pub async fn stop(real: &Config, home: &Home) -> Result<Scorecard> {
-    home.ask_to_stop()?;
+pub async fn stop(real: &Config, home: &Home, then: Then) -> Result<Scorecard> {
+    home.ask_to_stop(then)?;
     let began = Instant::now();
     while home.is_running()? {
         if began.elapsed() > crate::serve::DRAIN_MAX + READY_MAX {
@@ -337,6 +377,10 @@ pub async fn stop(real: &Config, home: &Home) -> Result<Scorecard> {
 /// It goes on, or something cannot be removed; then this may be asked again.
 pub async fn delete(real: &Config, home: &Home) -> Result<()> {
     anyhow::ensure!(!home.is_running()?, "the drill {} goes on: stop it first", home.id);
+    remove(real, home).await
+}
+
+async fn remove(real: &Config, home: &Home) -> Result<()> {
     remove_namespace(real, home.id).await?;
     home.remove_data()
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tocsin_model::DrillId;
+
 use super::cast::{Keys, deliveries_topic};
-use super::home::{Home, Record, State};
+use super::home::{Home, Record, Standing, State};
 use super::score::{CrisisScore, IncidentScore, Moment, Scorecard, TeamScore};
 
 /// What is said when it begins.
@@ -21,7 +23,7 @@ pub(super) fn opening(record: &Record, keys: &Keys, home: &Home) -> Vec<String> 
         ),
     ];
     for (party, team) in &keys.party {
-        let topic = deliveries_topic(id, party).unwrap_or_default();
+        let topic = deliveries_topic(home.id, party).unwrap_or_default();
         let platforms = team.platforms.join(", ");
         lines.push(format!(
             "DRILL {id}: {party} plays {platforms}; an endpoint of kind kafka is told in {topic}"
@@ -41,14 +43,25 @@ pub(super) fn played(record: &Record, goes_on: Duration) -> String {
     )
 }
 
+/// What is said when its namespace is removed.
+pub(super) fn removed(id: DrillId) -> String {
+    format!("DRILL {id}: its topics, tables and keys are removed; record and scorecard stay.")
+}
+
+/// What is said when its namespace stays.
+pub(super) fn kept(id: DrillId) -> String {
+    format!("DRILL {id}: its topics, tables and keys stay until `tocsin drill stop {id}` removes them.")
+}
+
 /// One line about a drill.
-pub fn status(record: &Record, is_running: bool) -> String {
-    let state = match (record.state, is_running) {
+pub fn status(record: &Record, standing: Standing) -> String {
+    let state = match (record.state, standing) {
+        (_, Standing::Removed) => "ended and removed",
         (State::Ended, _) => "ended",
-        (_, false) => "ended before it was stopped",
-        (State::Ready, true) => "ready",
-        (State::Playing, true) => "playing",
-        (State::Played, true) => "played, goes on",
+        (_, Standing::Kept) => "ended before it was stopped",
+        (State::Ready, Standing::Plays) => "ready",
+        (State::Playing, Standing::Plays) => "playing",
+        (State::Played, Standing::Plays) => "played, goes on",
     };
     let progress = &record.progress;
     format!(

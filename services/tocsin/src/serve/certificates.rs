@@ -90,7 +90,11 @@ pub(super) async fn accept_certificate(
         Ok(None) => next.run(request).await,
         Ok(Some(bearer)) => {
             request.headers_mut().insert(header::AUTHORIZATION, bearer);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            // A cache on the way sees no key in the request: nothing else tells it that the answer is this machine's alone.
+            let keep_none = HeaderValue::from_static("private, no-store");
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(keep_none);
+            response
         }
         Err(problem) => problem.into_response(),
     }

@@ -41,7 +41,7 @@ pub fn open_log(config: &Config) -> anyhow::Result<SharedLog> {
         LogKind::Kafka => Arc::new(KafkaLog::connect(kafka_options(config))?),
     };
     Ok(match config.drill {
-        Some(drill) => Arc::new(Namespaced::new(log, &format!("drill.{drill}."))?),
+        Some(drill) => Arc::new(Namespaced::new(log, &drill.namespace())?),
         None => log,
     })
 }

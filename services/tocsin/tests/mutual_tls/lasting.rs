@@ -61,6 +61,40 @@ async fn a_connection_ends_when_its_certificate_does() {
     place.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_connection_is_resumed_in_another() {
+    let place = Place::open().await;
+    let path = |name: &str| place.directory.path().join(name).display().to_string();
+    place
+        .machines
+        .issue(Of::client())
+        .write(place.directory.path(), "machine");
+    let address = place.address.to_string();
+    let (certificate, key) = (path("machine.pem"), path("machine.key"));
+    for version in ["-tls1_2", "-tls1_3"] {
+        let session = path(&format!("session{version}"));
+        for file in ["-sess_out", "-sess_in"] {
+            if file == "-sess_in" && !std::path::Path::new(&session).exists() {
+                // Not so much as a ticket was given.
+                continue;
+            }
+            let output = tokio::process::Command::new("openssl")
+                .args(["s_client", "-connect", &address, "-servername", "localhost", version])
+                .args(["-cert", &certificate, "-key", &key, file, &session])
+                .stdin(std::process::Stdio::null())
+                .output()
+                .await
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                text.contains("\nNew, TLSv1.") && !text.contains("\nReused"),
+                "{version}: {text}"
+            );
+        }
+    }
+    place.close().await;
+}
+
 /// The server's own certificate as somebody sees it who connects now: its public key.
 async fn seen_of_server(place: &Place) -> String {
     let output = tokio::process::Command::new("openssl")

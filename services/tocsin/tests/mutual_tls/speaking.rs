@@ -26,6 +26,8 @@ async fn a_bound_certificate_is_its_key_and_no_other_is_anybody() {
     for path in ["/v1/trending", "/v1/queue"] {
         let found = with.get(place.url(path)).send().await.unwrap();
         assert_eq!(found.status(), 200, "{path}");
+        // A cache that sees no key in the request learns that the answer is not for others.
+        assert_eq!(found.headers()["cache-control"], "private, no-store", "{path}");
     }
     let published = with
         .post(place.url("/v1/events"))

@@ -260,6 +260,18 @@ fn what_is_deleted_already_is_told() {
 }
 
 #[test]
+fn what_is_deleted_while_it_is_read_is_told() {
+    let bench = Bench::new();
+    bench.append(0, vec![encode_single_object(&upload(1))]);
+    let is_called_off = || {
+        bench.log.enforce_retention(i64::MAX / 2).unwrap();
+        false
+    };
+    let page = bench.read_unless(FROM_THE_BEGINNING, LIMITS, &is_called_off).unwrap();
+    assert!(page.deleted, "{page:?}");
+}
+
+#[test]
 fn what_nothing_is_missing_of_is_not_called_deleted() {
     let mut bench = Bench::new();
     bench.append(0, vec![encode_single_object(&upload(1))]);

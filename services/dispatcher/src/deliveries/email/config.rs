@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tocsin_runtime::Refusal;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::Mailbox;
 
@@ -68,8 +69,8 @@ impl MailConfig {
             }
             return refusals;
         }
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_plain(&self.host) || self.host.len() > 255 {
+        // As its certificate would be held to it.
+        if ServerName::try_from(self.host.as_str()).is_err() {
             refusals.push(Refusal::new("dispatcher.mail.host", "a name or an address is wanted"));
         }
         if self.port == 0 {
@@ -119,7 +120,16 @@ mod tests {
             assert_eq!(change(&local), 0, "{host}");
         }
         assert_eq!(change(&|config| config.host.clear()), 1);
-        assert_eq!(change(&|config| config.host = "mail example".to_owned()), 1);
+        for host in [
+            "mail example",
+            "smtp://mail.example",
+            "mail.example:587",
+            "[::1]",
+            "mail..example",
+            "-",
+        ] {
+            assert_eq!(change(&|config| config.host = host.to_owned()), 1, "{host}");
+        }
         assert_eq!(change(&|config| config.port = 0), 1);
         assert_eq!(change(&|config| config.from.clear()), 1);
         assert_eq!(change(&|config| config.from = "a@b\r\nRCPT TO:<c@d>".to_owned()), 1);

@@ -29,6 +29,8 @@ const BASE64_LINE: usize = 76;
 /// Lines of ASCII up to this length go as they are (RFC 5322, section 2.1.1).
 const PLAIN_LINE_MAX: usize = 900;
 
+const NOT_BY_MAIL: &str = "Mail carries nothing of what has this marking: read it in Tocsin.";
+
 /// A message in the making.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Letter {
@@ -116,7 +118,7 @@ fn incident(message: &IncidentMessage, public_url: &str) -> (String, Vec<String>
     let subject = match message.tlp {
         Tlp::Red | Tlp::AmberStrict => {
             lines.push("There is news of an incident in which your team takes part.".to_owned());
-            lines.push("Mail carries nothing of what has this marking: read it in Tocsin.".to_owned());
+            lines.push(NOT_BY_MAIL.to_owned());
             format!("[{marking}] Tocsin: news of an incident")
         }
         Tlp::Clear | Tlp::Green | Tlp::Amber => {
@@ -147,19 +149,28 @@ fn incident(message: &IncidentMessage, public_url: &str) -> (String, Vec<String>
 
 fn alert(alert: &Alert, names: &Names, reader: Team, public_url: &str) -> (String, Vec<String>) {
     // What one team shares with the coordinators, or with nobody, goes no further than its reader's own house.
-    let marking = match alert.scope {
-        Scope::All => "TLP:GREEN",
-        Scope::Coordinators | Scope::Party(_) => "TLP:AMBER",
+    let tlp = match alert.scope {
+        Scope::All => Tlp::Green,
+        Scope::Coordinators | Scope::Party(_) => Tlp::AmberStrict,
     };
-    let family = alert.family.to_string();
-    let (level, short) = (alert.level.name(), &family[..8]);
-    let mut lines = vec![marking.to_owned(), String::new(), sentence(alert, names, reader)];
+    let marking = format!("TLP:{}", tlp.label());
+    let mut lines = vec![marking.clone(), String::new()];
+    let subject = if tlp == Tlp::AmberStrict {
+        lines.push("There is an alert of what not everybody is told of.".to_owned());
+        lines.push(NOT_BY_MAIL.to_owned());
+        format!("[{marking}] Tocsin: an alert")
+    } else {
+        let family = alert.family.to_string();
+        lines.push(sentence(alert, names, reader));
+        lines.push(String::new());
+        lines.push(format!("Family: {family}"));
+        format!("[{marking}] Tocsin: {}: family {}", alert.level.name(), &family[..8])
+    };
     lines.push(String::new());
-    lines.push(format!("Family: {family}"));
     lines.extend(where_to(public_url, &format!("/v1/alerts/{}", alert.id)));
     lines.push(format!("In a terminal: tocsin explain {}", alert.id));
     lines.extend(foot());
-    (format!("[{marking}] Tocsin: {level}: family {short}"), lines)
+    (subject, lines)
 }
 
 fn where_to(public_url: &str, path: &str) -> Option<String> {
@@ -185,7 +196,17 @@ fn quoted(text: &str) -> Vec<String> {
 /// A text on one line, without what moves a cursor, turns the direction of writing or hides.
 fn plain(text: &str, characters_max: usize) -> String {
     let is_hidden = |character: char| {
-        let turns = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let turns = matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        );
         character.is_control() || turns
     };
     let shown: String = text.chars().map(|one| if is_hidden(one) { ' ' } else { one }).collect();
@@ -232,7 +253,7 @@ mod tests {
     //! Goal: a message says what its marking lets out and no more, and nothing that people wrote changes its form.
     #![allow(clippy::unwrap_used)]
 
-    use tocsin_model::AlertLevel;
+    use tocsin_model::{AlertLevel, PartyId};
 
     use super::*;
     use crate::deliveries::example;
@@ -331,7 +352,11 @@ mod tests {
             "a\u{2028}Bcc: eve@evil.example",
             "a\r\n\r\n.\r\nMAIL FROM:<x@y>",
         ] {
-            let text = told(Tlp::Clear, title, "b\r\n.\r\nRSET\u{202e}");
+            let text = told(
+                Tlp::Clear,
+                title,
+                "b\r\n.\r\nRSET\u{202e}\u{ad}\u{61c}\u{180e}\u{e0041}",
+            );
             let (head, _) = text.split_once("\r\n\r\n").unwrap();
             assert_eq!(head.lines().count(), 10, "{head}");
             assert!(
@@ -340,7 +365,7 @@ mod tests {
                     .any(|line| line.starts_with("Bcc") || line.starts_with("MAIL")),
                 "{head}"
             );
-            assert!(!text.contains("\r\n.\r\n") && !text.contains('\u{202e}'), "{text}");
+            assert!(!text.contains("\r\n.\r\n") && text.contains("> RSET\r\n"), "{text}");
         }
         // Words of another alphabet, and words that look encoded, are encoded.
         for title in [
@@ -356,21 +381,34 @@ mod tests {
 
     #[test]
     fn an_alert_tells_what_its_reader_may_see() {
-        let alert = Alert {
-            level: AlertLevel::Raised,
-            ..example::alert()
+        let told = |scope| {
+            let alert = Alert {
+                level: AlertLevel::Raised,
+                scope,
+                ..example::alert()
+            };
+            let id = alert.id;
+            let text = written(DeliveryEvent::Alert(Box::new(alert)));
+            assert!(text.contains(&format!("/v1/alerts/{id}")), "{text}");
+            text
         };
-        let (scope, id) = (alert.scope, alert.id);
-        let text = written(DeliveryEvent::Alert(Box::new(alert)));
-        let marking = if scope == Scope::All { "TLP:GREEN" } else { "TLP:AMBER" };
-        assert!(
-            text.contains(&format!("Subject: [{marking}] Tocsin: raised: family ")),
-            "{text}"
-        );
+        let text = told(Scope::All);
+        let family = example::alert().family.to_string();
+        let subject = format!("Subject: [TLP:GREEN] Tocsin: raised: family {}\r\n", &family[..8]);
+        assert!(text.contains(&subject), "{text}");
         assert!(
             text.contains("by about 10 accounts"),
             "not what its owner is told: {text}"
         );
-        assert!(text.contains(&format!("/v1/alerts/{id}")), "{text}");
+        for scope in [Scope::Coordinators, Scope::Party(PartyId(3))] {
+            let text = told(scope);
+            assert!(
+                text.contains("Subject: [TLP:AMBER+STRICT] Tocsin: an alert\r\n"),
+                "{text}"
+            );
+            for hidden in ["copies", "accounts", "raised", "Family"] {
+                assert!(!text.contains(hidden), "{hidden} in {text}");
+            }
+        }
     }
 }

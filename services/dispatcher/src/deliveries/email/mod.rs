@@ -1,6 +1,7 @@
 //! Endpoints of kind email: a message to a mailbox, handed to the relay that the operator named.
 //!
-//! The relay is one for all mailboxes. What is tried at once there is bounded by itself, so that a relay that hangs holds up mail alone.
+//! The relay is one for all mailboxes. What is tried at once there is bounded by itself, so that a relay that hangs holds up mail alone. Who has no place
+//! yet holds no delivery: waiting is no try.
 
 mod address;
 mod config;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -23,7 +24,7 @@ pub use config::{MailConfig, MailTls};
 pub(super) use letter::Letter;
 use smtp::{Handing, STEP_TIMEOUT, SmtpError, Step, hand_over};
 
-/// How long all steps of one message take together, with the wait for a place.
+/// How long all steps of one message take together.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(29);
 /// How many messages are being handed to the relay at a time.
 const MESSAGES_AT_ONCE: usize = 16;
@@ -35,8 +36,19 @@ pub(crate) struct Relay {
     connector: TlsConnector,
     server: ServerName<'static>,
     places: Semaphore,
+    /// [`MESSAGE_TIMEOUT`].
+    message_timeout: Duration,
+    /// [`STEP_TIMEOUT`].
+    step_timeout: Duration,
     /// Under which address people reach this deployment; empty if none is known.
     public_url: String,
+}
+
+/// Room for messages on their way to the relay.
+pub(super) struct Places<'a> {
+    /// For how many.
+    pub count: u32,
+    _held: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
 }
 
 /// Why mail cannot be sent at all.
@@ -92,6 +104,8 @@ impl Relay {
             connector: TlsConnector::from(Arc::new(tls)),
             server,
             places: Semaphore::new(MESSAGES_AT_ONCE),
+            message_timeout: MESSAGE_TIMEOUT,
+            step_timeout: STEP_TIMEOUT,
             public_url: public_url.trim_end_matches('/').to_owned(),
         }))
     }
@@ -100,10 +114,24 @@ impl Relay {
         &self.public_url
     }
 
-    /// Hands a message over. The same letter under the same id is the same message, whatever became of a try before.
+    /// Places for one message and for at most `more` beside it: waits for the first one, in the order in which they were asked for, and takes of the
+    /// others what is free. They are given back when they are dropped.
+    pub(super) async fn places(&self, more: u32) -> Places<'_> {
+        let first = self.places.acquire().await.expect("it is never closed");
+        let rest = (1..=more)
+            .rev()
+            .find_map(|more| self.places.try_acquire_many(more).ok());
+        let count = 1 + rest.as_ref().map_or(0, |rest| rest.num_permits() as u32);
+        Places {
+            count,
+            _held: (first, rest),
+        }
+    }
+
+    /// Hands a message over, for which the caller has a place. The same letter under the same id is the same message, whatever became of a try before.
     pub(super) async fn send(&self, to: &Mailbox, letter: &Letter) -> Mailed {
         let message = letter.message(&self.from, to);
-        let sent = tokio::time::timeout(MESSAGE_TIMEOUT, self.hand_over(to, message.as_bytes())).await;
+        let sent = tokio::time::timeout(self.message_timeout, self.hand_over(to, message.as_bytes())).await;
         match sent {
             Ok(Ok(())) => Mailed::Taken,
             Ok(Err(error)) if error.is_final() => Mailed::Never(error.to_string()),
@@ -113,9 +141,8 @@ impl Relay {
     }
 
     async fn hand_over(&self, to: &Mailbox, message: &[u8]) -> Result<(), SmtpError> {
-        let _place = self.places.acquire().await.ok();
         let address = (self.config.host.as_str(), self.config.port);
-        let stream = tokio::time::timeout(STEP_TIMEOUT, TcpStream::connect(address)).await;
+        let stream = tokio::time::timeout(self.step_timeout, TcpStream::connect(address)).await;
         let stream = stream.map_err(|_| SmtpError::Timeout(Step::Connect))?;
         let stream = stream.map_err(|_| SmtpError::Broken(Step::Connect))?;
         // Whatever this machine takes the name for.
@@ -132,7 +159,7 @@ impl Relay {
             from: &self.from,
             to,
             message,
-            step_timeout: STEP_TIMEOUT,
+            step_timeout: self.step_timeout,
         };
         hand_over(stream, &handing).await
     }
@@ -146,6 +173,11 @@ fn authorities(config: &MailConfig) -> Result<RootCertStore, MailError> {
     }
     if config.authorities.as_os_str().is_empty() {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if store.is_empty() {
+            tracing::warn!(
+                "the system has no authorities: no mail relay's certificate will hold; see dispatcher.mail.authorities"
+            );
+        }
         return Ok(store);
     }
     let refused = || MailError::Authorities {
@@ -164,10 +196,99 @@ fn authorities(config: &MailConfig) -> Result<RootCertStore, MailError> {
 
 #[cfg(test)]
 mod tests {
-    //! Goal: a relay to which no mail could be handed ends the start, not each message.
+    //! Goal: a relay to which no mail could be handed ends the start, not each message; who waits for a place there has not tried.
     #![allow(clippy::unwrap_used)]
 
+    use futures::FutureExt as _;
+    use tocsin_casework::Team;
+    use tocsin_model::Timestamp;
+    use tocsin_store::{Delivery, DeliveryEvent};
+    use tocsin_wire::Names;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
     use super::*;
+    use crate::deliveries::example;
+
+    /// A relay that takes connections, and of which only the last answers.
+    async fn silent_but_for_the_last(silent: usize) -> u16 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            for _ in 0..silent {
+                held.push(listener.accept().await.unwrap());
+            }
+            let (stream, _) = listener.accept().await.unwrap();
+            let (reading, mut writing) = stream.into_split();
+            writing.write_all(b"220 relay.example\r\n").await.unwrap();
+            let mut lines = BufReader::new(reading).lines();
+            let mut is_message = false;
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let answer = match line.as_str() {
+                    "DATA" => "354 go on\r\n",
+                    "." => "250 taken\r\n",
+                    _ if is_message => continue,
+                    _ => "250 ok\r\n",
+                };
+                is_message = line == "DATA";
+                writing.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        port
+    }
+
+    fn letter() -> Letter {
+        let delivery = Delivery {
+            id: "00000000000000000000000000000007".to_owned(),
+            attempt: 1,
+            added_at: Timestamp(1_700_000_000_000),
+            event: DeliveryEvent::Alert(Box::new(example::alert())),
+        };
+        Letter::of(&delivery, &Names::default(), Team::Coordinators, "").unwrap()
+    }
+
+    /// Five messages hang one after the other in the only place there is, longer together than a message may take; the sixth waits for all of them.
+    #[tokio::test]
+    async fn waiting_for_a_place_is_no_part_of_a_try() {
+        let config = MailConfig {
+            host: "127.0.0.1".to_owned(),
+            port: silent_but_for_the_last(5).await,
+            tls: MailTls::None,
+            from: "bell@bell.example".to_owned(),
+            ..MailConfig::default()
+        };
+        let mut relay = Relay::new(&config, "").unwrap().unwrap();
+        relay.places = Semaphore::new(1);
+        (relay.step_timeout, relay.message_timeout) = (Duration::from_millis(300), Duration::from_millis(900));
+        let (to, letter) = (Mailbox::parse("duty@north.example").unwrap(), letter());
+        let send = async || {
+            let places = relay.places(3).await;
+            assert_eq!(places.count, 1);
+            relay.send(&to, &letter).await
+        };
+        let sent = futures::future::join_all((0..6).map(|_| send())).await;
+        let mut wanted = vec![Mailed::NotNow("smtp_greeting_timeout".to_owned()); 5];
+        wanted.push(Mailed::Taken);
+        assert_eq!(sent, wanted);
+    }
+
+    #[tokio::test]
+    async fn places_are_those_that_are_free_and_one_at_least() {
+        let config = MailConfig {
+            host: "mail.example".to_owned(),
+            from: "bell@bell.example".to_owned(),
+            ..MailConfig::default()
+        };
+        let relay = Relay::new(&config, "").unwrap().unwrap();
+        let mut held = Vec::new();
+        for count in [4, 4, 4, 3, 1] {
+            held.push(relay.places(count - 1).await);
+            assert_eq!(held.last().unwrap().count, count);
+        }
+        assert!(relay.places(3).now_or_never().is_none(), "there are sixteen");
+        held.truncate(3);
+        assert_eq!(relay.places(9).await.count, 4);
+    }
 
     #[test]
     fn what_cannot_work_ends_the_start() {

@@ -45,6 +45,9 @@ const HOW: [&str; 6] = [
 /// What is learned from an incident.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DebriefDocument {
+    /// The drill that it is of; absent: it is of what is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// The incident.
     pub incident: IncidentDocument,
     /// The store's time of this answer, RFC 3339.
@@ -224,6 +227,7 @@ impl Dispatcher {
         let names = self.names();
         let debrief = Debrief::of(&told.incident, &protocol, &entries);
         Ok(DebriefDocument {
+            drill: self.store.drill().map(|drill| drill.to_string()),
             as_of: instant(told.now),
             how: HOW.to_vec(),
             is_complete,

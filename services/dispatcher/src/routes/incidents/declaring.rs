@@ -6,7 +6,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tocsin_incident::{Declaration, IncidentId, Phase};
+use tocsin_incident::{Declaration, IncidentId, Phase, TITLE_BYTES_MAX};
 use tocsin_model::DrillId;
 use tocsin_runtime::{Problem, problem};
 use tocsin_store::{IncidentQuery, NewIncident};
@@ -57,12 +57,15 @@ pub(crate) async fn declare_incident(State(dispatcher): State<Arc<Dispatcher>>, 
     answered_incident(&dispatcher, "declare_incident", declare.await)
 }
 
-/// The title of an incident, which says of one in a drill that it is.
+/// The title of an incident, which says of one in a drill that it is: its end makes room for that. What is no title of a real one is none of a drill's.
 fn titled(title: String, drill: Option<DrillId>) -> String {
-    match drill {
-        Some(_) if !title.is_empty() && !title.starts_with(DRILL_TITLE) => format!("{DRILL_TITLE}{title}"),
-        _ => title,
+    let is_title = (1..=TITLE_BYTES_MAX).contains(&title.len());
+    if drill.is_none() || !is_title || title.starts_with(DRILL_TITLE) {
+        return title;
     }
+    let mut titled = format!("{DRILL_TITLE}{title}");
+    titled.truncate(titled.floor_char_boundary(TITLE_BYTES_MAX));
+    titled
 }
 
 /// The incidents that are shared with you, the latest first.

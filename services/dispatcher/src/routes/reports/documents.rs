@@ -1,10 +1,14 @@
 use serde::Serialize;
+use tocsin_model::DrillId;
 use tocsin_report::{Amount, Definition, Figure, Report, Section};
 use utoipa::ToSchema;
 
 /// A report. The same days, while nothing is told afterwards about them, give the same bytes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportDocument {
+    /// The drill that it is of; absent: it is of what is real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// `transparency` or `terrorist_content`.
     pub report: &'static str,
     /// The version of its figures and of what they mean.
@@ -78,8 +82,9 @@ pub struct ReportByDocument {
 }
 
 impl ReportDocument {
-    pub(super) fn of(report: Report) -> ReportDocument {
+    pub(super) fn of(report: Report, drill: Option<DrillId>) -> ReportDocument {
         ReportDocument {
+            drill: drill.map(|drill| drill.to_string()),
             report: report.report,
             version: report.version,
             team: report.team,

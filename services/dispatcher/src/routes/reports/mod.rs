@@ -171,7 +171,7 @@ fn shown(dispatcher: &Dispatcher, name: &'static str, read: Result<(Report, bool
         Ok((report, true)) => Some(page::html(report)),
         _ => None,
     };
-    let document = read.map(|(report, _)| ReportDocument::of(report));
+    let document = read.map(|(report, _)| ReportDocument::of(report, dispatcher.store.drill()));
     let response = answered(dispatcher, name, document);
     page.map_or(response, html::page)
 }

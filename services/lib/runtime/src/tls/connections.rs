@@ -3,7 +3,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
@@ -13,9 +12,7 @@ use super::{ClientCertificate, TlsConfig, TlsError};
 use crate::Shutdown;
 use crate::roles::chain;
 
-/// The most handshakes at a time. Others wait for a place within their own time.
-const HANDSHAKES_AT_ONCE: usize = 1_024;
-/// How long a handshake may take.
+/// How long a handshake may take. How many are made at a time is bounded as connections are: a bound of their own would be filled by those who say nothing.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -35,7 +32,6 @@ pub(crate) struct Accepting {
 
 struct Current {
     config: RwLock<Arc<ServerConfig>>,
-    places: Semaphore,
     handshakes: IntCounterVec,
     reloads: IntCounterVec,
     not_after: IntGauge,
@@ -81,7 +77,6 @@ impl Tls {
         }
         let current = Current {
             config: RwLock::new(Arc::clone(&material.config)),
-            places: Semaphore::new(HANDSHAKES_AT_ONCE),
             handshakes,
             reloads,
             not_after,
@@ -119,7 +114,12 @@ impl Tls {
                 };
                 Ok::<_, TlsError>((files, material))
             });
-            match looked.await {
+            // A file system that hangs holds up no stop.
+            let looked = tokio::select! {
+                looked = looked => looked,
+                () = shutdown.requested() => return,
+            };
+            match looked {
                 Ok(Ok((_, None))) => told.clear(),
                 Ok(Ok((files, Some(material)))) => {
                     self.files = files;
@@ -161,11 +161,8 @@ impl Accepting {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let current = &self.current;
-        let shaken = async {
-            let _place = current.places.acquire().await.ok();
-            let config = Arc::clone(&current.config.read().unwrap_or_else(PoisonError::into_inner));
-            TlsAcceptor::from(config).accept(stream).await
-        };
+        let config = Arc::clone(&current.config.read().unwrap_or_else(PoisonError::into_inner));
+        let shaken = TlsAcceptor::from(config).accept(stream);
         let count = |outcome| current.handshakes.with_label_values(&[outcome]).inc();
         let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, shaken).await {
             Ok(Ok(stream)) => stream,

@@ -65,7 +65,7 @@ impl Store {
         write_history(&mut transaction, (&filed, by), (AppealEvent::Filed, ""), now).await?;
         if let Some(case) = filed.case {
             let of_appeal = (Basis::of_appeal(&filing.reference), Origin::Appeal(filed.id), false);
-            Box::pin(self.preserve_for(&mut transaction, (team, case), of_appeal, (by, now))).await?;
+            Box::pin(self.preserve_for(&mut transaction, (team, case), of_appeal, (Some(by), now))).await?;
         }
         transaction.commit().await.map_err(&failed)?;
         Ok(happened(filed, AppealEvent::Filed, now))

@@ -64,6 +64,11 @@ impl Lineage {
         self.cases.keys().copied()
     }
 
+    /// Whether so many were read that there may be more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.cases.len() >= LINEAGE_MAX
+    }
+
     /// The team's case of this family, if it has one.
     pub(crate) fn case_of(&self, family: FamilyId) -> Option<CaseId> {
         self.of_family.get(&family).copied()

@@ -251,7 +251,7 @@ async fn reader(transaction: &mut Transaction, asking: Asking) -> Result<Reader,
 }
 
 /// An incident whoever asks; `locked` is what the statement ends in.
-async fn read(transaction: &mut Transaction, id: IncidentId, locked: &str) -> Result<Incident, StoreError> {
+pub(crate) async fn read(transaction: &mut Transaction, id: IncidentId, locked: &str) -> Result<Incident, StoreError> {
     let sql = format!("SELECT i.format, i.document FROM incidents i WHERE i.incident_id = $1{locked}");
     let rows = transaction.fetch(&sql, &[id.to_string().into()]).await;
     let rows = rows.map_err(StoreError::database("read an incident"))?;

@@ -99,7 +99,7 @@ impl Store {
                 Origin::Notice(notice.id),
                 false,
             );
-            Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (by, now))).await?;
+            Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (Some(by), now))).await?;
         }
         transaction.commit().await.map_err(&failed)?;
         Ok(Noticed {
@@ -179,7 +179,7 @@ impl Store {
                     Origin::Notice(changed.id),
                     true,
                 );
-                Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (by, now))).await?;
+                Box::pin(self.preserve_for(&mut transaction, (team, case.id), order, (Some(by), now))).await?;
             }
         }
         transaction.commit().await.map_err(&failed)?;

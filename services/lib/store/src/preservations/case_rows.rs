@@ -28,6 +28,15 @@ pub enum CaseRows {
     Appeals,
 }
 
+/// Some rows about a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseRowsRead {
+    /// Each a line of JSON: the columns by their names, as the migrations describe them, times in milliseconds since 1970.
+    pub lines: Vec<String>,
+    /// Whether more cases went into it than are read together: rows of those are missing.
+    pub is_cut: bool,
+}
+
 #[derive(Clone, Copy)]
 enum Column {
     Text(&'static str),
@@ -165,8 +174,7 @@ impl Column {
 }
 
 impl Store {
-    /// At most [`CASE_ROWS_PAGE`] rows behind the first `after` about a team's case and those that went into it, each a line of JSON: the columns by their
-    /// names, as the migrations describe them, times in milliseconds since 1970.
+    /// At most [`CASE_ROWS_PAGE`] rows behind the first `after` about a team's case and those that went into it.
     ///
     /// # Errors
     /// [`Refusal::NoSuchCase`], also for another team's; or the database failed.
@@ -175,12 +183,16 @@ impl Store {
         (team, id): (Team, CaseId),
         of: CaseRows,
         after: u64,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<CaseRowsRead, StoreError> {
         let failed = StoreError::database("read what is known of a case");
         let mut reading = self.database().begin_reading().await.map_err(&failed)?;
         let lineage = Lineage::of(&mut reading, team, (&BTreeSet::from([id]), &BTreeSet::new())).await?;
         lineage.family(id).ok_or(Refusal::NoSuchCase)?;
-        let cases: Vec<CaseId> = lineage.together(id).into_iter().take(CASES_MAX).collect();
+        let together = lineage.together(id);
+        let is_cut = together.len() > CASES_MAX || lineage.is_full();
+        // The case itself, whatever else is left out.
+        let others = together.into_iter().filter(|other| *other != id);
+        let cases: Vec<CaseId> = std::iter::once(id).chain(others).take(CASES_MAX).collect();
         let mut values: Vec<Value> = vec![i64::from(CASE_ROWS_PAGE).into(), (after as i64).into()];
         values.extend(cases.iter().map(|case| Value::from(case.to_string())));
         let (table, order) = of.table();
@@ -198,10 +210,9 @@ impl Store {
             let fields: Map<String, Json> = fields.collect::<Result<_, sqlx::Error>>()?;
             Ok(Json::Object(fields).to_string())
         };
-        rows.iter()
-            .map(line)
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(&failed)
+        let lines = rows.iter().map(line).collect::<Result<_, sqlx::Error>>();
+        let lines = lines.map_err(&failed)?;
+        Ok(CaseRowsRead { lines, is_cut })
     }
 }
 

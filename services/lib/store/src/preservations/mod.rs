@@ -1,7 +1,8 @@
-//! Preservations: placing and ending them here, reading them in `list`, making their copies in `sealing`, their columns in `row`. Whatever changes one holds its
+//! Preservations: placing and ending them here, reading them in `list`, those of orders from before in `earlier`, making their copies in `sealing`, their columns in `row`. Whatever changes one holds its
 //! row, so entries of its custody come one after another; they are written with what they tell of.
 
 mod case_rows;
+mod earlier;
 mod list;
 mod row;
 mod sealing;
@@ -11,14 +12,15 @@ use std::collections::BTreeMap;
 use tocsin_audit::{Action, Entry, Field, Personal};
 use tocsin_casework::{Case, CaseId, Refusal, Team};
 use tocsin_evidence::{
-    Act, Basis, Chain, Origin, Preservation, PreservationCommand, PreservationEvent, PreservationId,
+    Act, Basis, Chain, Digest, Origin, Preservation, PreservationCommand, PreservationEvent, PreservationId,
     PreservationRefusal, RUNNING_PER_CASE_MAX, RUNNING_PER_TEAM_MAX, SignedEntry, Signer,
 };
 use tocsin_model::{KeyId, PartyId, Timestamp};
 
-pub use case_rows::{CASE_ROWS_PAGE, CaseRows};
+pub use case_rows::{CASE_ROWS_PAGE, CaseRows, CaseRowsRead};
+pub use earlier::{EARLIER_MAX, EarlierOrders};
 pub use list::{PreservationCounts, PreservationPage, PreservationQuery};
-pub use sealing::{EXPIRED_MAX, SealClaim};
+pub use sealing::{EXPIRED_MAX, EndedCopy, SealClaim};
 
 use crate::database::{Locked, Transaction, Value};
 use crate::{Store, StoreError};
@@ -73,9 +75,8 @@ impl Store {
         }
         let what = (basis.clone(), Origin::Person(by));
         let placed = Preservation::place(PreservationId(rand::random()), (party, case), what, now)?;
-        self.write_placed(&mut transaction, signer, (&placed, &by.to_string()), now)
-            .await?;
-        let entry = audited((Action::Preserved, "placed"), &placed, Some((by, &basis.text)));
+        let noted = write_placed(&mut transaction, signer, (&placed, &by.to_string()), now).await?;
+        let entry = audited((Action::Preserved, "placed", noted), &placed, Some((by, &basis.text)));
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok((placed, now))
@@ -89,8 +90,10 @@ impl Store {
         transaction: &mut Transaction,
         (team, case): (Team, CaseId),
         (basis, origin, is_answered): (Basis, Origin, bool),
-        (by, now): (KeyId, Timestamp),
+        (by, now): (Option<KeyId>, Timestamp),
     ) -> Result<(), StoreError> {
+        let name = by.map_or_else(|| NOBODY.to_owned(), |by| by.to_string());
+        let said = by.map(|by| (by, basis.text.as_str()));
         let (Some(signer), Team::Party(party)) = (self.inner.custody.get(), team) else {
             return Ok(());
         };
@@ -116,16 +119,17 @@ impl Store {
                         ("until_ms", stands.until.0.to_string()),
                     ];
                     let act = (Act::StoodFor, detail_of(detail));
-                    write(transaction, signer, (&stands, &by.to_string()), act, now).await?;
+                    let noted = write(transaction, signer, (&stands, &name), act, now).await?;
+                    let entry = audited((Action::Preserved, "stood_for", noted), &stands, said);
+                    self.append_audit(transaction, now, &[entry]).await?;
                 }
                 return Ok(());
             }
         }
         let id = PreservationId(rand::random());
         let placed = Preservation::place(id, (party, case), (basis.clone(), origin), now)?;
-        self.write_placed(transaction, signer, (&placed, &by.to_string()), now)
-            .await?;
-        let entry = audited((Action::Preserved, "placed"), &placed, Some((by, &basis.text)));
+        let noted = write_placed(transaction, signer, (&placed, &name), now).await?;
+        let entry = audited((Action::Preserved, "placed", noted), &placed, said);
         self.append_audit(transaction, now, &[entry]).await
     }
 
@@ -162,8 +166,8 @@ impl Store {
             }
             PreservationEvent::Released => ("released", (Act::Released, detail_of([reason_said]))),
         };
-        write(&mut transaction, signer, (&changed, &by.to_string()), act, now).await?;
-        let entry = audited((Action::Preserved, name), &changed, Some((by, reason)));
+        let noted = write(&mut transaction, signer, (&changed, &by.to_string()), act, now).await?;
+        let entry = audited((Action::Preserved, name, noted), &changed, Some((by, reason)));
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok((changed, now))
@@ -198,9 +202,10 @@ impl Store {
             ("reference", basis.reference.clone()),
         ]);
         let act = (Act::Exported, detail);
-        write(&mut transaction, signer, (&exported, &by.to_string()), act, now).await?;
+        let noted = write(&mut transaction, signer, (&exported, &by.to_string()), act, now).await?;
         let about = format!("{}: {}", basis.reference, basis.text);
-        let entry = audited((Action::Exported, basis.kind.name()), &exported, Some((by, &about)));
+        let did = (Action::Exported, basis.kind.name(), noted);
+        let entry = audited(did, &exported, Some((by, &about)));
         self.append_audit(&mut transaction, now, &[entry]).await?;
         let custody = list::custody(&mut transaction, id).await?;
         transaction.commit().await.map_err(&failed)?;
@@ -214,27 +219,33 @@ impl Store {
     fn signer(&self) -> Result<&Signer, StoreError> {
         self.inner.custody.get().ok_or(StoreError::NoCustodyKey)
     }
+}
 
-    async fn write_placed(
-        &self,
-        transaction: &mut Transaction,
-        signer: &Signer,
-        (placed, by): (&Preservation, &str),
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let failed = StoreError::database("place a preservation");
-        row::insert(transaction, placed).await.map_err(&failed)?;
-        let detail = detail_of([
-            ("case", placed.case.to_string()),
-            ("basis", placed.basis.kind.name().to_owned()),
-            ("text", placed.basis.text.clone()),
-            ("reference", placed.basis.reference.clone()),
-            ("origin", placed.origin.name().to_owned()),
-            ("origin_id", placed.origin.id()),
-            ("until_ms", placed.until.0.to_string()),
-        ]);
-        append(transaction, signer, (placed.id, by), (Act::Placed, detail), now).await
-    }
+/// An entry that was appended to a chain of custody.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    sequence: u64,
+    hash: Digest,
+}
+
+async fn write_placed(
+    transaction: &mut Transaction,
+    signer: &Signer,
+    (placed, by): (&Preservation, &str),
+    now: Timestamp,
+) -> Result<Noted, StoreError> {
+    let failed = StoreError::database("place a preservation");
+    row::insert(transaction, placed).await.map_err(&failed)?;
+    let detail = detail_of([
+        ("case", placed.case.to_string()),
+        ("basis", placed.basis.kind.name().to_owned()),
+        ("text", placed.basis.text.clone()),
+        ("reference", placed.basis.reference.clone()),
+        ("origin", placed.origin.name().to_owned()),
+        ("origin_id", placed.origin.id()),
+        ("until_ms", placed.until.0.to_string()),
+    ]);
+    append(transaction, signer, (placed.id, by), (Act::Placed, detail), now).await
 }
 
 /// Writes a preservation that this transaction holds locked, and what was done with it.
@@ -244,7 +255,7 @@ async fn write(
     (changed, by): (&Preservation, &str),
     act: (Act, BTreeMap<String, String>),
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Noted, StoreError> {
     let updated = row::update(transaction, changed).await;
     updated.map_err(StoreError::database("write a preservation"))?;
     append(transaction, signer, (changed.id, by), act, now).await
@@ -257,7 +268,7 @@ async fn append(
     (id, by): (PreservationId, &str),
     act: (Act, BTreeMap<String, String>),
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Noted, StoreError> {
     let failed = StoreError::database("append to a chain of custody");
     let sql = "SELECT entry FROM custody WHERE preservation_id = $1 ORDER BY sequence DESC LIMIT 1";
     let rows = transaction
@@ -276,15 +287,21 @@ async fn append(
         entry.to_line().trim_end().into(),
     ];
     let sql = "INSERT INTO custody (preservation_id, sequence, entry) VALUES ($1, $2, $3)";
-    transaction.execute(sql, &values).await.map(drop).map_err(&failed)
+    transaction.execute(sql, &values).await.map_err(&failed)?;
+    Ok(Noted {
+        sequence: entry.entry.sequence,
+        hash: chain.head,
+    })
 }
 
 fn detail_of<const COUNT: usize>(detail: [(&str, String); COUNT]) -> BTreeMap<String, String> {
     detail.map(|(name, text)| (name.to_owned(), text)).into()
 }
 
-/// What the audit chain says of it: which preservation, and of which case, is for its party alone.
-fn audited((action, detail): (Action, &str), of: &Preservation, by: Option<(KeyId, &str)>) -> Entry {
+/// What the audit chain says of it: what was done, and which entry of the custody that is, so that whoever holds a checkpoint of the audit chain finds a custody
+/// that was cut at its end. Which preservation, and of which case, is for its party alone.
+fn audited((action, did, noted): (Action, &str, Noted), of: &Preservation, by: Option<(KeyId, &str)>) -> Entry {
+    let Noted { sequence, hash } = noted;
     let about = Personal::new(Field::About, format!("{} of case {}", of.id, of.case));
     let said = by.map(|(key, words)| {
         [
@@ -296,7 +313,7 @@ fn audited((action, detail): (Action, &str), of: &Preservation, by: Option<(KeyI
         action,
         team: Some(Team::Party(of.party).scope()),
         object: "a preservation".to_owned(),
-        detail: detail.to_owned(),
+        detail: format!("{did}; custody {sequence} {}", hex::encode(hash)),
         personal: std::iter::once(about).chain(said.into_iter().flatten()).collect(),
     }
 }

@@ -27,6 +27,17 @@ pub struct SealClaim {
     pub now: Timestamp,
 }
 
+/// A copy that is to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedCopy {
+    /// Its place among all preservations.
+    pub place: i64,
+    /// The preservation.
+    pub id: PreservationId,
+    /// Whether it is known to have been sealed: then there is one to delete.
+    pub was_sealed: bool,
+}
+
 impl Store {
     /// A preservation whose copy is to be made, for `length`: that of the first party behind `after` that has one, so that none keeps the others waiting; of a
     /// party the oldest.
@@ -88,11 +99,12 @@ impl Store {
         Ok(renewed > 0)
     }
 
-    /// Notes that a copy was sealed; whether it counts: not where the preservation ended meanwhile, or has another copy.
+    /// Notes that a try sealed a copy; whether it counts: not where the preservation ended meanwhile, has another copy, or another try was begun, which takes
+    /// the copy that it finds.
     ///
     /// # Errors
     /// [`StoreError::NoCustodyKey`], or the database failed.
-    pub async fn sealed(&self, id: PreservationId, copy: SealedCopy) -> Result<bool, StoreError> {
+    pub async fn sealed(&self, (id, attempt): (PreservationId, u64), copy: SealedCopy) -> Result<bool, StoreError> {
         let failed = StoreError::database("note what was sealed");
         let signer = self.signer()?;
         let mut transaction = self.database().begin().await.map_err(&failed)?;
@@ -101,6 +113,12 @@ impl Store {
             transaction.rollback().await.map_err(&failed)?;
             return Ok(sealed.ended.is_none() && sealed.copy.is_some_and(|known| known.manifest == copy.manifest));
         }
+        let sql = "SELECT 1 FROM preservations WHERE preservation_id = $1 AND seal_attempt = $2";
+        let values = [id.to_string().into(), (attempt as i64).into()];
+        if transaction.fetch(sql, &values).await.map_err(&failed)?.is_empty() {
+            transaction.rollback().await.map_err(&failed)?;
+            return Ok(false);
+        }
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         sealed.copy = Some(copy);
         let detail = detail_of([
@@ -108,7 +126,9 @@ impl Store {
             ("events", copy.events.to_string()),
             ("bytes", copy.bytes.to_string()),
         ]);
-        write(&mut transaction, signer, (&sealed, NOBODY), (Act::Sealed, detail), now).await?;
+        let noted = write(&mut transaction, signer, (&sealed, NOBODY), (Act::Sealed, detail), now).await?;
+        let entry = audited((Action::Preserved, "sealed", noted), &sealed, None);
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(true)
     }
@@ -140,8 +160,8 @@ impl Store {
                 continue;
             }
             let act = (Act::Expired, detail_of([]));
-            write(&mut transaction, signer, (&over, NOBODY), act, now).await?;
-            let entry = audited((Action::Preserved, "expired"), &over, None);
+            let noted = write(&mut transaction, signer, (&over, NOBODY), act, now).await?;
+            let entry = audited((Action::Preserved, "expired", noted), &over, None);
             self.append_audit(&mut transaction, now, &[entry]).await?;
             transaction.commit().await.map_err(&failed)?;
             ended += 1;
@@ -149,24 +169,28 @@ impl Store {
         Ok(ended)
     }
 
-    /// Those that ended and whose copies are still to be deleted, at most [`EXPIRED_MAX`], and whether one was sealed.
+    /// Those that ended and whose copies are still to be deleted, at most [`EXPIRED_MAX`] behind a place, the first placed first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn ended_preservations(&self) -> Result<Vec<(PreservationId, bool)>, StoreError> {
+    pub async fn ended_preservations(&self, after: i64) -> Result<Vec<EndedCopy>, StoreError> {
         let failed = StoreError::database("find what is to be deleted");
         let sql = format!(
-            "SELECT preservation_id, sealed_at FROM preservations WHERE ended_at IS NOT NULL AND deleted_at IS NULL ORDER BY sequence LIMIT {EXPIRED_MAX}"
+            "SELECT sequence, preservation_id, sealed_at FROM preservations WHERE ended_at IS NOT NULL AND deleted_at IS NULL AND sequence > $1 \
+             ORDER BY sequence LIMIT {EXPIRED_MAX}"
         );
-        let rows = self.database().fetch(&sql, &[]).await.map_err(&failed)?;
-        let ids = rows.iter().map(|row| {
+        let rows = self.database().fetch(&sql, &[after.into()]).await.map_err(&failed)?;
+        let ended = rows.iter().map(|row| {
             let id = row.text("preservation_id").map_err(&failed)?;
-            let id = id.parse().map_err(|_| StoreError::Malformed {
-                field: "preservation_id",
-            })?;
-            Ok((id, row.integer_if_any("sealed_at").map_err(&failed)?.is_some()))
+            Ok(EndedCopy {
+                place: row.integer("sequence").map_err(&failed)?,
+                id: id.parse().map_err(|_| StoreError::Malformed {
+                    field: "preservation_id",
+                })?,
+                was_sealed: row.integer_if_any("sealed_at").map_err(&failed)?.is_some(),
+            })
         });
-        ids.collect()
+        ended.collect()
     }
 
     /// Which of these have no copy any more: it is noted that it was deleted.
@@ -207,7 +231,9 @@ impl Store {
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         deleted.deleted_at = Some(now);
         let act = (Act::Deleted, detail_of([]));
-        write(&mut transaction, signer, (&deleted, NOBODY), act, now).await?;
+        let noted = write(&mut transaction, signer, (&deleted, NOBODY), act, now).await?;
+        let entry = audited((Action::Preserved, "deleted", noted), &deleted, None);
+        self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(true)
     }

@@ -239,7 +239,7 @@ async fn an_order_is_its_authoritys_and_what_is_carried_out_is_preserved_as_it_i
         assert_eq!((all.len(), all[1].until), (2, months_after(START + DAY, 6)));
         assert_eq!(own.acts(&f.store, all[1].id).await, [Act::Placed, Act::StoodFor]);
 
-        f.store.sealed(all[1].id, copy(1)).await.unwrap();
+        f.store.sealed((all[1].id, 0), copy(1)).await.unwrap();
         f.clock.advance(DAY);
         let answer = |outcome| NoticeCommand::Answer {
             outcome,
@@ -265,6 +265,60 @@ async fn an_order_is_its_authoritys_and_what_is_carried_out_is_preserved_as_it_i
             4,
             "what stays was preserved when it was ordered"
         );
+    })
+    .await;
+}
+
+/// Orders of before a program that preserves them are filed by one that signs no custody.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_from_before_are_preserved_once() {
+    on_both(async |f| {
+        let own = Own::of(f, "alpha", 1).await;
+        let by = (Team::Party(own.party), own.key);
+        own.order(&f.store, ("0/2025", 0)).await;
+        f.clock.advance(Milliseconds(200 * DAY.0));
+        let filed_at = START + Milliseconds(200 * DAY.0);
+        let removed = own.order(&f.store, ("1/2026", 0)).await;
+        own.order(&f.store, ("1/2026", 1)).await;
+        own.order(&f.store, ("2/2026", 0)).await;
+        f.clock.advance(DAY);
+        let answer = NoticeCommand::Answer {
+            outcome: NoticeOutcome::Removed,
+            note: String::new(),
+        };
+        Box::pin(f.store.command_notice(by, removed, &answer)).await.unwrap();
+        assert_eq!(own.all(&f.store).await.len(), 0);
+
+        f.store.keep_custody(signer());
+        f.clock.advance(DAY);
+        let looked = f.store.preserve_earlier_orders(0).await.unwrap();
+        assert_eq!(looked.placed, 2, "one for each order whose months are not over");
+        let end = f.store.preserve_earlier_orders(looked.next.unwrap()).await.unwrap();
+        assert_eq!((end.placed, end.next), (0, None));
+        let all = own.all(&f.store).await;
+        let told: Vec<(&str, Timestamp)> = all
+            .iter()
+            .map(|one| (one.basis.reference.as_str(), one.until))
+            .collect();
+        let wanted = [
+            ("2/2026", months_after(filed_at, 6)),
+            ("1/2026", months_after(filed_at + DAY, 6)),
+        ];
+        assert_eq!(told, wanted, "from its removal, else from its filing");
+        assert!(all.iter().all(|one| one.required_until == Some(one.until)));
+        for _ in 0..2 {
+            let again = f.store.preserve_earlier_orders(0).await.unwrap();
+            assert_eq!(again.placed, 0);
+        }
+        for one in &all {
+            assert_eq!(own.acts(&f.store, one.id).await, [Act::Placed]);
+        }
+        // What ended is not placed anew.
+        f.clock.advance(Milliseconds(100 * DAY.0));
+        own.order(&f.store, ("3/2026", 0)).await;
+        f.clock.advance(Milliseconds(90 * DAY.0));
+        assert_eq!(f.store.expire_preservations().await.unwrap(), 2);
+        assert_eq!(f.store.preserve_earlier_orders(0).await.unwrap().placed, 0);
     })
     .await;
 }
@@ -296,13 +350,23 @@ async fn an_appeal_is_preserved_with_those_whose_copy_is_not_made_yet() {
             (only.basis.kind, only.basis.reference.as_str()),
             (BasisKind::Complaint, "C-1")
         );
-        let rows = f.store.case_rows((by.0, own.case), CaseRows::Appeals, 0).await.unwrap();
+        let rows = f
+            .store
+            .case_rows((by.0, own.case), CaseRows::Appeals, 0)
+            .await
+            .unwrap()
+            .lines;
         assert!(rows.len() == 2 && rows[1].contains("\"reference\":\"C-2\""), "{rows:?}");
-        f.store.sealed(only.id, copy(1)).await.unwrap();
+        f.store.sealed((only.id, 0), copy(1)).await.unwrap();
         Box::pin(f.store.file_appeal(by, about, &appeal("C-3"))).await.unwrap();
         let all = own.all(&f.store).await;
         assert_eq!((all.len(), all[0].basis.reference.as_str()), (2, "C-3"));
-        let steps = f.store.case_rows((by.0, own.case), CaseRows::Steps, 2).await.unwrap();
+        let steps = f
+            .store
+            .case_rows((by.0, own.case), CaseRows::Steps, 2)
+            .await
+            .unwrap()
+            .lines;
         assert!(steps.len() == 1 && steps[0].contains("appeal_filed"), "{steps:?}");
         let foreign = f
             .store
@@ -334,10 +398,14 @@ async fn copies_are_made_by_one_at_a_time_in_turn_of_parties_and_sealed_once() {
         assert_eq!((again.preservation.id, again.attempt), (first.id, 2));
         assert!(!f.store.renew_seal((first.id, 1), LEASE).await.unwrap());
         assert!(f.store.renew_seal((first.id, 2), LEASE).await.unwrap());
-        assert!(f.store.sealed(first.id, copy(1)).await.unwrap());
-        assert!(f.store.sealed(first.id, copy(1)).await.unwrap(), "said twice is once");
+        assert!(!f.store.sealed((first.id, 1), copy(1)).await.unwrap(), "it is late");
+        assert!(f.store.sealed((first.id, 2), copy(1)).await.unwrap());
         assert!(
-            !f.store.sealed(first.id, copy(2)).await.unwrap(),
+            f.store.sealed((first.id, 2), copy(1)).await.unwrap(),
+            "said twice is once"
+        );
+        assert!(
+            !f.store.sealed((first.id, 2), copy(2)).await.unwrap(),
             "another copy is none"
         );
         assert!(!f.store.renew_seal((first.id, 2), LEASE).await.unwrap());
@@ -346,7 +414,7 @@ async fn copies_are_made_by_one_at_a_time_in_turn_of_parties_and_sealed_once() {
         Box::pin(f.store.command_preservation(by, other.id, &release()))
             .await
             .unwrap();
-        assert!(!f.store.sealed(other.id, copy(3)).await.unwrap());
+        assert!(!f.store.sealed((other.id, 1), copy(3)).await.unwrap());
         assert_eq!(alpha.acts(&f.store, first.id).await, [Act::Placed, Act::Sealed]);
         let counts = PreservationCounts {
             waiting: 1,
@@ -373,7 +441,7 @@ async fn a_preservation_lives_as_long_as_it_holds_and_its_end_is_told() {
         let right = basis(BasisKind::Investigation, "AZ 2");
         let early = Box::pin(f.store.export_preservation(by, placed.id, &right)).await;
         assert_eq!(refused(early), PreservationRefusal::NotSealed);
-        f.store.sealed(placed.id, copy(1)).await.unwrap();
+        f.store.sealed((placed.id, 0), copy(1)).await.unwrap();
         let exported = Box::pin(f.store.export_preservation(by, placed.id, &right))
             .await
             .unwrap();
@@ -398,12 +466,16 @@ async fn a_preservation_lives_as_long_as_it_holds_and_its_end_is_told() {
         assert_eq!(refused(late), PreservationRefusal::Ended);
         assert_eq!(f.store.expire_preservations().await.unwrap(), 1);
         assert_eq!(f.store.expire_preservations().await.unwrap(), 0);
-        assert_eq!(f.store.ended_preservations().await.unwrap(), [(placed.id, true)]);
+        let [ended] = &f.store.ended_preservations(0).await.unwrap()[..] else {
+            panic!("one ended")
+        };
+        assert_eq!((ended.id, ended.was_sealed), (placed.id, true));
+        assert_eq!(f.store.ended_preservations(ended.place).await.unwrap(), []);
         assert!(f.store.deleted_copy(placed.id).await.unwrap());
         assert!(!f.store.deleted_copy(placed.id).await.unwrap());
         let missing = PreservationId(1);
         assert_eq!(f.store.deleted_among(&[missing, placed.id]).await.unwrap(), [placed.id]);
-        assert_eq!(f.store.ended_preservations().await.unwrap(), []);
+        assert_eq!(f.store.ended_preservations(0).await.unwrap(), []);
         let acts = [
             Act::Placed,
             Act::Sealed,
@@ -425,12 +497,25 @@ async fn a_preservation_lives_as_long_as_it_holds_and_its_end_is_told() {
             .filter(|of| of.record.object == "a preservation")
             .map(|of| (of.record.action.name(), of.record.detail.as_str()))
             .collect();
-        let wanted = [
-            ("preserved", "placed"),
-            ("exported", "investigation"),
-            ("preserved", "extended"),
-            ("preserved", "expired"),
-        ];
+        // The audit chain, of which others hold checkpoints, names every entry of the custody.
+        let custody = f.store.preservation(own.party, placed.id).await.unwrap().custody;
+        let wanted: Vec<(&str, String)> = custody
+            .iter()
+            .zip(["placed", "sealed", "investigation", "extended", "expired", "deleted"])
+            .map(|(signed, did)| {
+                let action = if did == "investigation" {
+                    "exported"
+                } else {
+                    "preserved"
+                };
+                let (sequence, hash) = (signed.entry.sequence, hex::encode(signed.entry.hash()));
+                (action, format!("{did}; custody {sequence} {hash}"))
+            })
+            .collect();
+        let wanted: Vec<(&str, &str)> = wanted
+            .iter()
+            .map(|(action, detail)| (*action, detail.as_str()))
+            .collect();
         assert_eq!(told, wanted);
     })
     .await;
