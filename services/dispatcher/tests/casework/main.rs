@@ -41,6 +41,7 @@ mod reports;
 mod retention;
 mod reviews;
 mod scope_leaks;
+mod shared;
 mod sign_in;
 mod sign_in_links;
 #[path = "../signer/mod.rs"]
