@@ -5,9 +5,7 @@ use tocsin_casework::{
     CaseId, CaseState, Filing, Filter, Lane, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeOutcome,
     NoticeRefusal, ORDER_DUE_IN, PlatformClocks, Refusal, SuspensionGround, Team,
 };
-use tocsin_model::{
-    AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Verdict,
-};
+use tocsin_model::{AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, KeyId, Milliseconds, Scope, Verdict};
 use tocsin_store::{About, Choice, Followed, NoticeQuery, NoticeState, Noticed, QueueQuery, Store, StoreError};
 
 pub(super) const SOON: Milliseconds = Milliseconds::from_minutes(30);
