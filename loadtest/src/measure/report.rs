@@ -191,6 +191,7 @@ impl Figures {
         for (what, took) in [
             ("decision", &outcome.fanned.decision),
             ("overturn", &outcome.fanned.overturn),
+            ("appeal", &outcome.fanned.appeal),
         ] {
             for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
                 let value = milliseconds(took.value_at_quantile(quantile));

@@ -41,6 +41,7 @@ pub(crate) async fn run(dispatcher: Arc<Dispatcher>, shutdown: Shutdown) -> anyh
 async fn forget(dispatcher: &Dispatcher) -> Result<(), StoreError> {
     dispatcher.store.forget_applied_alerts(remembered_for()).await?;
     dispatcher.store.forget_sign_ins().await?;
+    dispatcher.store.forget_shift_steps().await?;
     Ok(())
 }
 
@@ -73,5 +74,8 @@ mod tests {
             let stated = tocsin_wire::retention::of_table(table).and_then(|kind| kind.hours);
             assert_eq!(stated, Some(31 * 24), "{table} is kept as is stated");
         }
+        let stated = tocsin_wire::retention::of_table("shift_steps").and_then(|kind| kind.hours);
+        let kept = stated.map(|hours| Milliseconds::from_hours(hours as i64));
+        assert_eq!(kept, Some(tocsin_store::SHIFT_STEPS_KEPT));
     }
 }

@@ -84,6 +84,7 @@ pub use deliveries::{EndpointRefused, MailConfig, MailError, MailTls, check_endp
 pub use evidence::SealedStoreError;
 pub use follow::{FollowConfig, FollowError, FollowKind};
 pub use ingest::IngestForm;
+pub use ranking::platform_clocks;
 pub use registry::topic_spec;
 pub use routes::{description, router};
 pub use sign_in::SignInConfig;

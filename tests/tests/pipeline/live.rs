@@ -70,7 +70,10 @@ async fn check(ground: &Ground) -> Result<()> {
         Ok(case.filter(|case| case["alert"]["live"]["state"] == "running"))
     })
     .await?;
-    assert_eq!(case["alert"]["reason"], "live_match");
+    assert_eq!(
+        (&case["alert"]["reason"], &case["lane"]),
+        (&json!("live_match"), &json!("live"))
+    );
 
     // By either address the family has its live part; its heartbeats are no copies.
     for asked in [&clip, &stream] {
@@ -91,5 +94,23 @@ async fn check(ground: &Ground) -> Result<()> {
         (&json!(0), &json!(150))
     );
     assert_eq!(answer["windows"][1]["spread"]["high"], 40, "{answer}");
+    // The case follows the state: no alert says that a stream ended.
+    let path = format!("/v1/cases/{}", case["id"].as_str().unwrap_or_default());
+    let ended = until("the case is no longer live", async || {
+        let case = api.read(&keys.coordinators, &path, &[]).await?;
+        Ok(Some(case).filter(|case| case["lane"] != "live"))
+    })
+    .await?;
+    assert_eq!(
+        (
+            &ended["live"]["state"],
+            &ended["live"]["viewers"],
+            &ended["live"]["running"]
+        ),
+        (&json!("ended"), &json!(0), &json!(0)),
+        "{ended}"
+    );
+    let live = api.read(&keys.coordinators, "/v1/queue", &[("lane", "live")]).await?;
+    assert_eq!(live["cases"], json!([]));
     deployment.stop().await
 }

@@ -30,7 +30,7 @@ use crate::measure::role::connect;
 /// One family for so many claims of the contest.
 const CLAIMS_PER_FAMILY: u64 = 20;
 /// Decisions a second.
-const RATE: f64 = 20.0;
+pub(super) const RATE: f64 = 20.0;
 /// Members of a family when it is decided, what founded it among them, and those that come after each restart.
 const FIRST_MEMBERS: u32 = 3;
 const LATER_MEMBERS: u32 = 2;
@@ -56,6 +56,8 @@ pub(in crate::measure) struct Fanned {
     pub(in crate::measure) decision: Histogram<u64>,
     /// The same of what overturned a decision.
     pub(in crate::measure) overturn: Histogram<u64>,
+    /// From the answer to an appeal until a reader of committed records has it, in microseconds.
+    pub(in crate::measure) appeal: Histogram<u64>,
 }
 
 /// What a reader of the party's topic was shown.
@@ -65,25 +67,31 @@ struct Seen {
     decisions: BTreeMap<String, Timestamp>,
     /// Of which decisions each member was told.
     members: BTreeSet<(String, String)>,
+    /// When the answer to each appeal was first there.
+    appeals: BTreeMap<String, Timestamp>,
 }
 
 /// A decision that was acknowledged.
 #[derive(Clone, Debug)]
-struct Made {
-    family: usize,
-    decision: String,
+pub(super) struct Made {
+    pub(super) family: usize,
+    pub(super) decision: String,
     goes_out_at: Timestamp,
 }
 
 /// A party with its families, its moderator and its topic.
-struct Party {
+pub(super) struct Party {
     store: String,
     bootstrap: String,
-    key: String,
+    pub(super) key: String,
+    /// Of somebody else of the party's people.
+    pub(super) reviewer: String,
+    /// Its platform, by name.
+    pub(super) platform: String,
     http: reqwest::Client,
     /// The case of each family.
     cases: Vec<String>,
-    first: u128,
+    pub(super) first: u128,
     members: u32,
     log: SharedLog,
 }
@@ -116,6 +124,8 @@ impl Party {
         let name: Name = name.parse()?;
         let id = store.add_party(&name, std::slice::from_ref(&name)).await?.id;
         let key = moderators_key(&store, KeySubject::Party(id)).await?;
+        let reviewer = moderators_key(&store, KeySubject::Party(id)).await?;
+        let platform = name.to_string();
         let at = now();
         let families: Vec<_> = (0..count).map(|number| content(first, number, 0)).collect();
         for families in families.chunks(LOT as usize) {
@@ -152,6 +162,8 @@ impl Party {
             store: url.to_owned(),
             bootstrap: bootstrap.to_owned(),
             key,
+            reviewer,
+            platform,
             http: reqwest::Client::builder().timeout(ANSWERED_WITHIN).build()?,
             cases,
             first,
@@ -204,7 +216,7 @@ impl Party {
 
         let decided = runtime.block_on(self.decide(&dispatchers, 0..count - killed, "violating"))?;
         let decision = await_all(seen, &decided)?;
-        standing.extend(decided.into_iter().map(|made| (made.family, made.decision)));
+        standing.extend(decided.iter().map(|made| (made.family, made.decision.clone())));
 
         // Killed one after the other, and members come that nobody knew.
         drop(dispatchers);
@@ -214,10 +226,15 @@ impl Party {
         let overturn = await_all(seen, &overturned)?;
         standing.extend(overturned.into_iter().map(|made| (made.family, made.decision)));
 
+        // Somebody appeals against what was not overturned.
+        let answered = runtime.block_on(self.appeal(&dispatchers, &decided[(count - killed) / 2..]))?;
+        let told = |seen: &Seen, id: &str| seen.appeals.get(id).copied();
+        let appeal = await_told(seen, &answered, told)?;
+
         // Killed while decisions can still be taken back: whoever comes next publishes them.
-        let decided = runtime.block_on(self.decide(&dispatchers, count - killed..count, "violating"))?;
+        let last = runtime.block_on(self.decide(&dispatchers, count - killed..count, "violating"))?;
         drop(dispatchers);
-        standing.extend(decided.into_iter().map(|made| (made.family, made.decision)));
+        standing.extend(last.into_iter().map(|made| (made.family, made.decision)));
         dispatchers = self.start(contest)?;
         self.grow()?;
         let unfanned = self.unfanned(seen, &standing);
@@ -230,6 +247,7 @@ impl Party {
             unfanned,
             decision,
             overturn,
+            appeal,
         })
     }
 
@@ -269,9 +287,9 @@ impl Party {
 
     async fn decide_one(&self, address: &str, family: usize, verdict: &str) -> anyhow::Result<Made> {
         let path = format!("{address}/v1/cases/{}", self.cases[family]);
-        let claimed = self.post(&format!("{path}/claim"), &json!({})).await?;
+        let claimed = self.post(&self.key, &format!("{path}/claim"), &json!({})).await?;
         let body = json!({"fencing": claimed["fencing"], "verdict": verdict, "rationale": "a load test"});
-        let decided = self.post(&format!("{path}/decision"), &body).await?;
+        let decided = self.post(&self.key, &format!("{path}/decision"), &body).await?;
         let decision = &decided["decision"];
         let goes_out_at = decision["goes_out_at"].as_str().and_then(parse_instant);
         Ok(Made {
@@ -281,9 +299,9 @@ impl Party {
         })
     }
 
-    async fn post(&self, url: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(super) async fn post(&self, key: &str, url: &str, body: &Value) -> anyhow::Result<Value> {
         for _ in 0..TRIES_MAX {
-            let answer = post(&self.http, &self.key, url, body).await;
+            let answer = post(&self.http, key, url, body).await;
             let (status, answer) = answer.with_context(|| format!("POST {url}"))?;
             // Nothing was done: a loaded machine could not keep the record of it in time.
             if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -314,7 +332,7 @@ impl Party {
 }
 
 /// The member of this number of a family, 0 of what founded it.
-fn content(first: u128, family: usize, member: u32) -> (ContentId, ContentHash) {
+pub(super) fn content(first: u128, family: usize, member: u32) -> (ContentId, ContentHash) {
     let number = first + ((family as u128) << 16) + u128::from(member);
     let hash = ContentHash::from_bytes(Algorithm::Md5, number.to_be_bytes().to_vec(), None);
     (ContentId(number), hash.expect("an MD5 has 16 bytes"))
@@ -322,14 +340,28 @@ fn content(first: u128, family: usize, member: u32) -> (ContentId, ContentHash) 
 
 /// Waits until all are on the topic; how long each took from the end of its hold.
 fn await_all(seen: &Mutex<Seen>, made: &[Made]) -> anyhow::Result<Histogram<u64>> {
+    let made: Vec<(String, Timestamp)> = made
+        .iter()
+        .map(|made| (made.decision.clone(), made.goes_out_at))
+        .collect();
+    await_told(seen, &made, |seen, id| seen.decisions.get(id).copied())
+}
+
+/// Waits until the party was told of all of these; how long each took from its time on.
+fn await_told(
+    seen: &Mutex<Seen>,
+    made: &[(String, Timestamp)],
+    told: impl Fn(&Seen, &str) -> Option<Timestamp>,
+) -> anyhow::Result<Histogram<u64>> {
     let mut histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).context("a histogram of three digits")?;
-    let are_told = |seen: &Seen| made.iter().all(|made| seen.decisions.contains_key(&made.decision));
-    ensure!(comes(seen, are_told), "the party was not told of all decisions");
+    let are_told = |seen: &Seen| made.iter().all(|(id, _)| told(seen, id).is_some());
+    ensure!(comes(seen, are_told), "the party was not told of all of it");
     let seen = lock(seen);
-    for made in made {
-        let took = seen.decisions[&made.decision] - made.goes_out_at;
+    for (id, from) in made {
+        let Some(at) = told(&seen, id) else { continue };
+        let took = at - *from;
         if took.0 < 0 {
-            bail!("the party was told of {} while it could be taken back", made.decision);
+            bail!("the party was told of {id} before its time");
         }
         histogram.saturating_record((took.0 as u64 * 1_000).max(1));
     }
@@ -362,6 +394,10 @@ fn note(record: &RecordRef<'_>, seen: &mut Seen) {
         .value
         .and_then(|value| serde_json::from_slice::<Value>(value).ok());
     let Some(document) = value else { return };
+    if let Some(appeal) = document["appeal"].as_str() {
+        seen.appeals.entry(appeal.to_owned()).or_insert_with(now);
+        return;
+    }
     match (&document["members"], document["decision"]["id"].as_str()) {
         (Value::Array(members), Some(decision)) => {
             for member in members {

@@ -1,6 +1,7 @@
 //! Casework by many people at once: who claims gets a case that nobody else holds, and no case and no decision is lost, though dispatchers are
 //! killed meanwhile.
 
+mod appealing;
 mod fanning;
 mod moderators;
 pub(super) mod seed;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tocsin_casework::{Memberships, Team};
 use tocsin_failpoint::{FailPoint, reach};
-use tocsin_model::{ContentId, FamilyId, Timestamp};
+use tocsin_model::{ContentHash, ContentId, FamilyId, Timestamp};
 use tocsin_runtime::Shutdown;
 use tocsin_store::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid, StoreError};
 
@@ -65,6 +65,14 @@ impl Carrying {
     /// The announced members of a family as a team sees it, at most so many.
     pub(crate) fn members_of(&self, team: Team, family: FamilyId, most: usize) -> Vec<ContentId> {
         self.lock().contents_of(team, family, most)
+    }
+
+    /// The strongest hashes of the members of a family inside a team's scope that are announced, at most so many.
+    pub(crate) fn hashes_of(&self, team: Team, family: FamilyId, most: usize) -> Vec<ContentHash> {
+        let memberships = self.lock();
+        let contents = memberships.contents_of(team, family, most).into_iter();
+        let members = contents.filter_map(|content| memberships.member((team, family), content));
+        members.map(|member| member.hash).collect()
     }
 
     /// The family that a content belongs to for everybody, likewise.

@@ -1,19 +1,22 @@
 mod following;
 mod keeping;
+mod leaking;
 mod observing;
 mod ranks;
+
+pub use observing::platform_clocks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tocsin_casework::Team;
+use tocsin_casework::{CaseId, Team};
 use tocsin_log::RecordRef;
 use tocsin_model::{
     Class, ContentHash, ContentId, FamilyId, Milliseconds, PartitionCount, PartyId, PlatformId, Scope, Timestamp,
     Verdict, Weighing,
 };
 use tocsin_sketch::codec::Decoder;
-use tocsin_store::Observed;
+use tocsin_store::{Observed, SharedFamily};
 use tocsin_velocity::HotRecord;
 use tocsin_velocity::evidence::evidence;
 use tocsin_velocity::forecast::{Calibration, Model};
@@ -55,6 +58,10 @@ pub(crate) struct Figures {
     /// The same of decided families of which it is followed what platforms do; of those in `moved` a record changed.
     followed: BTreeSet<FamilyId>,
     moved: BTreeSet<FamilyId>,
+    /// The same of families that others were told of, with who told them; and of which platforms it is known that copies were posted in spite of it.
+    shared: BTreeSet<FamilyId>,
+    shared_with_others: Vec<SharedFamily>,
+    leaked: BTreeSet<(CaseId, PlatformId)>,
     /// The latest time of any group.
     now: Timestamp,
     /// The time of each partition.
@@ -86,6 +93,9 @@ impl Figures {
             lost: Some(BTreeSet::new()),
             followed: BTreeSet::new(),
             moved: BTreeSet::new(),
+            shared: BTreeSet::new(),
+            shared_with_others: Vec::new(),
+            leaked: BTreeSet::new(),
             now: Timestamp(i64::MIN),
             partition_as_of: BTreeMap::new(),
             calibration: Calibration::new(&Model::SHIPPED),
@@ -100,8 +110,14 @@ impl Figures {
     pub(crate) fn clear(&mut self) {
         let (kept, followed) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.followed));
         let weighings = std::mem::take(&mut self.weighings);
+        let shared = (
+            std::mem::take(&mut self.shared),
+            std::mem::take(&mut self.shared_with_others),
+            std::mem::take(&mut self.leaked),
+        );
         *self = Figures::new(self.records_max);
         (self.kept, self.followed, self.weighings) = (kept, followed, weighings);
+        (self.shared, self.shared_with_others, self.leaked) = shared;
     }
 
     /// The family of a content by the records that a team may see; `None` where there is none.

@@ -22,6 +22,7 @@ use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, DispatcherConfig, pause};
 
 use figures::Figures;
+pub use figures::platform_clocks;
 pub(crate) use reader::FigureReader;
 pub(crate) use telemetry::RankingMetrics;
 
@@ -33,7 +34,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 const OBSERVED_MAX: usize = 64;
 /// How long after all open cases were read they are read again. One page is read each time that nothing is left to follow.
 const WALK_INTERVAL: Duration = Duration::from_secs(60);
-/// How often the store is asked what evidence is worth to teams.
+/// How often the store is asked what evidence is worth to teams, and of what others were told.
 const WEIGH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The ranks of open cases.
@@ -203,6 +204,9 @@ pub(crate) async fn follow_cases(
     while !shutdown.is_requested() {
         if Instant::now() >= weigh_at {
             weigh_at = Instant::now() + WEIGH_INTERVAL;
+            if let Err(error) = follow_shared(&dispatcher).await {
+                StoreFailed { error: &error }.emit(&dispatcher.metrics);
+            }
             match dispatcher.store.latest_weighings().await {
                 Ok(weighings) => dispatcher.ranking.figures().set_weighings(weighings),
                 Err(error) => StoreFailed { error: &error }.emit(&dispatcher.metrics),
@@ -247,6 +251,22 @@ async fn tell_observed(dispatcher: &Dispatcher) {
             StoreFailed { error: &error }.emit(&dispatcher.metrics);
         }
     }
+}
+
+/// Sets the clocks of what others were told of, and of copies that were posted in spite of it. Every dispatcher does: the same thing twice is once.
+async fn follow_shared(dispatcher: &Dispatcher) -> Result<(), StoreError> {
+    dispatcher.store.set_shared_clocks().await?;
+    let shared = dispatcher.store.shared_families().await?;
+    dispatcher.ranking.figures().share(shared, Instant::now());
+    if !dispatcher.ranking.is_read() {
+        return Ok(());
+    }
+    let leaks = dispatcher.ranking.figures().leaks();
+    for leak in &leaks {
+        dispatcher.store.note_leaks(leak.0, &leak.1).await?;
+        dispatcher.ranking.figures().leaks_told(leak);
+    }
+    Ok(())
 }
 
 /// All open cases, read again in the order of their ids.

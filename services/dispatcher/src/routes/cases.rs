@@ -234,6 +234,7 @@ impl Dispatcher {
         });
         Ok(CaseDocument {
             streams: streams.collect(),
+            opinions: self.opinions(&case, access).await?,
             acknowledgement,
             ..whole
         })

@@ -1,19 +1,18 @@
 //! What the routes take and answer.
 
 use serde::Serialize;
-use tocsin_casework::{Case, CaseDecision, Code, Draft, Team};
-use tocsin_model::{Alert, ContentId, KeyId, PlatformId, RecommendedAction, Scope, Timestamp, Verdict};
+use tocsin_casework::{Case, CaseDecision, Code, Draft};
+use tocsin_model::{ContentId, KeyId, PlatformId, RecommendedAction, Timestamp, Verdict};
 use tocsin_wire::Names;
-use tocsin_wire::document::{
-    AccountsRange, AlertPlatform, ForecastAnswer, HashText, InfluenceAnswer, LiveAnswer, Range, TermAnswer,
-    alert_accounts, alert_forecast, instant, score_terms,
-};
+use tocsin_wire::document::{HashText, LiveAnswer, TermAnswer, instant};
 use utoipa::ToSchema;
 
 use super::access::Access;
 use super::acknowledgements::AcknowledgementDocument;
+use super::alert_documents::CaseAlert;
 use super::appeal_documents::AppealDocument;
 use super::clocks::ClocksDocument;
+use super::opinion_documents::OpinionDocument;
 use super::reviews::ReviewDocument;
 use super::shift::PauseDocument;
 use super::tools::ToolDocument;
@@ -67,12 +66,16 @@ pub struct CaseDocument {
     pub hash: HashText,
     /// Rises with every change of what people decide on, not with figures: the number in `ETag`, for `If-Match`.
     pub version: u64,
-    /// `live`, `watch_listed`, `notices` or `general`: the first that fits.
+    /// `live` (while a stream runs), `watch_listed`, `notices` or `general`: the first that fits.
     pub lane: &'static str,
     /// Where it waits: `moderators`, `expert` or `legal`.
     pub desk: &'static str,
-    /// How grave, from 1.
+    /// How grave, from 1, by the latest figures.
     pub severity: f64,
+    /// The platforms that saw the family, by name, and those that its notices name: what the filter `platform` looks at.
+    pub platforms: Vec<String>,
+    /// The family's live streams by the latest figures: whether they run, and their viewers. Null where none is known. What the alert told stands with it.
+    pub live: Option<LiveAnswer>,
     /// The regions in which it spread within the last day, as far as they are told apart: ISO 3166-1.
     pub regions: Vec<String>,
     /// The languages in which it did: ISO 639-1.
@@ -138,6 +141,9 @@ pub struct CaseDocument {
     /// for; absent elsewhere, and where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamDocument>,
+    /// What parties hold of the family's contents, by hash, at most 100. Told where one case is asked for; absent elsewhere, and where nobody holds anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opinions: Vec<OpinionDocument>,
     /// How far the team's own platforms confirm the decision that is out. Told where one case is asked for, and the decision waits for something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<AcknowledgementDocument>,
@@ -164,71 +170,6 @@ pub struct MergedCaseDocument {
     /// What was decided about it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<CaseDecisionDocument>,
-}
-
-/// The alert whose figures a case shows.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CaseAlert {
-    /// Its identity, 32 hexadecimal digits.
-    pub id: String,
-    /// `all`, `coordinators` or `party`.
-    pub scope: &'static str,
-    /// `raised`, `escalated`, `sustained` or `subsided`.
-    pub level: &'static str,
-    /// The number of the episode of this family and scope.
-    pub episode: u32,
-    /// When it rang.
-    pub at: Option<String>,
-    /// When the family was first seen, as far as is known.
-    pub first_seen: Option<String>,
-    /// From when on the counts are exact.
-    pub exact_since: Option<String>,
-    /// The length of the window that rang, in milliseconds.
-    pub window_ms: i64,
-    /// Spread observed in it.
-    pub observed: u64,
-    /// Spread expected in it.
-    pub expected: f64,
-    /// What speaks for the beginning of a spike against ordinary spread: a sum of log-odds, in nats.
-    pub score: f64,
-    /// What the score is the sum of, in nats: `rarity`, `pace`, `growth`, `synchrony`, `reuploads`. Null in alerts of a version before.
-    pub score_terms: Option<Vec<TermAnswer>>,
-    /// The score from which the rule rings.
-    pub threshold: f64,
-    /// Distinct accounts since the family is counted exactly, summed over platforms.
-    pub accounts_sum_over_platforms: AccountsRange,
-    /// Uploads, blocked uploads and shares of the last 5 minutes.
-    pub spread_5m: Range,
-    /// The same of the last hour.
-    pub spread_1h: Range,
-    /// The same of the last 24 hours.
-    pub spread_24h: Range,
-    /// Figures per platform.
-    pub platforms: Vec<AlertPlatform>,
-    /// Spread expected in the next hour, median.
-    pub forecast_1h: f64,
-    /// The next hour with quantiles. Null in alerts of an earlier version.
-    pub forecast: Option<ForecastAnswer>,
-    /// How many contents the family has.
-    pub members: u32,
-    /// Whether the episode interrupts a person.
-    pub paged: bool,
-    /// What is compared with `page_threshold`.
-    pub page_score: f64,
-    /// The page score from which an episode pages.
-    pub page_threshold: f64,
-    /// The budget of pages a day that the threshold stands for.
-    pub pages_per_day: f64,
-    /// The number of the calibration that judged; 0 is what the version ships with.
-    pub calibration: u64,
-    /// The parties that reported the family.
-    pub influence: Vec<InfluenceAnswer>,
-    /// Whether a content of the family is quarantined as a flood.
-    pub quarantined: bool,
-    /// Why the episode was raised, or a live stream escalated it: `spread`, `watch_list`, `live_match` or `live_audience`.
-    pub reason: &'static str,
-    /// The family's live streams. Null when it has none.
-    pub live: Option<LiveAnswer>,
 }
 
 /// Who holds a case.
@@ -328,6 +269,8 @@ impl Dispatcher {
             lane: traits.lane.name(),
             desk: traits.desk.name(),
             severity: traits.severity,
+            platforms: self.platform_names(&traits.platforms),
+            live: case.live().map(LiveAnswer::from),
             regions: traits.regions.iter().map(code_text).collect(),
             languages: traits.languages.iter().map(code_text).collect(),
             waiting_since: instant(case.waiting_since),
@@ -362,6 +305,7 @@ impl Dispatcher {
             pause: None,
             members_told: None,
             streams: Vec::new(),
+            opinions: Vec::new(),
             acknowledgement: None,
         }
     }
@@ -386,61 +330,10 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn alert_document(&self, alert: &Alert, reader: Team) -> CaseAlert {
+    fn platform_names(&self, platforms: &[PlatformId]) -> Vec<String> {
         let names = self.names();
-        let accounts = alert_accounts(alert, |platform| names.is_own(reader.party(), platform));
-        let platforms = alert.platforms.iter().zip(&accounts.platforms);
-        let platforms = platforms.map(|(figures, (_, accounts))| AlertPlatform {
-            platform: platform_name(&names, figures.platform),
-            spread_1h: figures.spread_1h,
-            spread_24h: figures.spread_24h,
-            accounts: (*accounts).into(),
-        });
-        let influence = alert.influence.iter().map(|influence| InfluenceAnswer {
-            party: match names.parties.get(&influence.party) {
-                Some(name) => name.to_string(),
-                None => influence.party.0.to_string(),
-            },
-            share: influence.share,
-            counted_share: influence.counted_share,
-            capped: influence.capped,
-        });
-        CaseAlert {
-            id: alert.id.to_string(),
-            scope: match alert.scope {
-                Scope::All => "all",
-                Scope::Coordinators => "coordinators",
-                Scope::Party(_) => "party",
-            },
-            level: alert.level.name(),
-            episode: alert.episode,
-            at: instant(alert.at),
-            first_seen: instant(alert.first_seen),
-            exact_since: instant(alert.exact_since),
-            window_ms: alert.trigger.window.0,
-            observed: alert.trigger.observed,
-            expected: alert.trigger.expected,
-            score: alert.trigger.score,
-            score_terms: alert.score_terms.map(score_terms),
-            threshold: alert.trigger.threshold,
-            accounts_sum_over_platforms: accounts.total.into(),
-            spread_5m: alert.spread_5m.into(),
-            spread_1h: alert.spread_1h.into(),
-            spread_24h: alert.spread_24h.into(),
-            platforms: platforms.collect(),
-            forecast_1h: alert.forecast_1h,
-            forecast: alert_forecast(alert, &accounts),
-            members: alert.members,
-            paged: alert.paged,
-            page_score: alert.page_score,
-            page_threshold: alert.page_threshold,
-            pages_per_day: alert.pages_per_day,
-            calibration: alert.calibration,
-            influence: influence.collect(),
-            quarantined: alert.quarantined,
-            reason: alert.reason.name(),
-            live: alert.live.map(LiveAnswer::from),
-        }
+        let named = platforms.iter().map(|platform| platform_name(&names, *platform));
+        named.collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod access;
 mod accounts;
 mod acknowledgements;
+mod alert_documents;
 mod appeal_documents;
 mod appeals;
 mod audit;
@@ -25,6 +26,7 @@ mod html;
 mod incidents;
 mod notice_documents;
 mod notices;
+mod opinion_documents;
 mod queue;
 mod queue_documents;
 mod queue_stream;

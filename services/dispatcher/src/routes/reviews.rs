@@ -16,8 +16,9 @@ use tocsin_wire::document::{HashText, instant};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Access;
+use super::alert_documents::CaseAlert;
 use super::appeal_documents::lease_document;
-use super::documents::{CaseAlert, CaseLease};
+use super::documents::CaseLease;
 use super::refused::{NotModerated, NotRead, Refused};
 use super::requests::verdict;
 use super::{answered, body};

@@ -38,15 +38,15 @@ pub struct ShiftDocument {
     pub hours: u32,
     /// The first step in them; null: nothing was done.
     pub began_at: Option<String>,
-    /// Cases looked at: each one claimed.
+    /// Cases, appeals and second reviews looked at: each one claimed.
     pub cases_seen: u32,
     /// Those of severity 2 and more.
     pub grave_seen: u32,
-    /// Cases looked at within the last hour.
+    /// What was looked at within the last hour.
     pub cases_seen_1h: u32,
     /// Decisions that stand.
     pub decided: DecidedCounts,
-    /// Cases given back, with a reason or without.
+    /// Cases, appeals and second reviews given back, with a reason or without.
     pub given_back: u32,
     /// Cases handed over or sent to a desk.
     pub handed_on: u32,
@@ -80,11 +80,11 @@ pub struct PauseDocument {
     pub due: bool,
     /// Since when without a pause of `dispatcher.pause_min`, RFC 3339; null: pausing now.
     pub working_since: Option<String>,
-    /// Cases looked at since then.
+    /// What was looked at since then: cases, appeals and second reviews.
     pub cases_seen: u32,
 }
 
-/// What you did within the last hours: cases looked at, decisions, pauses. Of the key that asks alone.
+/// What you did within the last hours: cases, appeals and second reviews looked at, decisions, pauses. Of the key that asks alone.
 #[utoipa::path(
     get,
     path = "/v1/shift",

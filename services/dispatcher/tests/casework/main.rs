@@ -13,6 +13,7 @@ mod bench;
 mod browser;
 mod care;
 mod carrying;
+mod case_refusals;
 mod cases;
 mod control;
 mod coop;
@@ -41,10 +42,12 @@ mod research;
 mod retention;
 mod reviews;
 mod scope_leaks;
+mod shared;
 mod sign_in;
 mod sign_in_links;
 #[path = "../signer/mod.rs"]
 mod signer;
+mod silent_receivers;
 #[path = "../../../lib/runtime/tests/sse/mod.rs"]
 mod sse;
 mod streams;

@@ -116,3 +116,45 @@ async fn a_decision_stops_a_stream_and_its_copies_lead_back_to_it() {
     assert_eq!(on_log.grounds.action, Some(tocsin_model::RecommendedAction::StopStream));
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_is_live_while_the_state_says_so_and_no_longer() {
+    let clock = Clock::standing_at(START + Milliseconds::from_hours(1));
+    let mut stream = Spreading::new(9);
+    stream.hear(ALPHA, Kind::Upload, 5);
+    let bench = Bench::with_clock(clock).await;
+    let running = bench.start().await;
+    let alpha = bench.alpha.as_str();
+    bench.ring(&[stream.rings()]);
+    let queue = running.queue_of(1, alpha).await;
+    let path = format!("/v1/cases/{}", queue[0]["id"].as_str().unwrap());
+    assert_eq!(
+        (&queue[0]["lane"], &queue[0]["live"]),
+        (&json!("general"), &Value::Null)
+    );
+
+    // It goes live, and is watched. No alert says so.
+    stream.hear(ALPHA, Kind::LiveStart, 1);
+    stream.hear(ALPHA, Kind::LiveHeartbeat, 1);
+    stream.tell(&bench);
+    let live = until(&running, &path, alpha, |case| case["lane"] == "live").await;
+    assert_eq!(
+        (&live["live"]["state"], &live["live"]["viewers"], &live["alert"]["live"]),
+        (&json!("running"), &json!(1_000), &Value::Null)
+    );
+    let claimed = running.post("/v1/queue/claim", alpha, json!({"lane": "live"})).await;
+    assert_eq!(claimed["case"]["id"], live["id"], "{claimed}");
+    let release = json!({"fencing": claimed["case"]["fencing"]});
+    running.post(&format!("{path}/release"), alpha, release).await;
+
+    stream.hear(ALPHA, Kind::LiveEnd, 1);
+    stream.tell(&bench);
+    let ended = until(&running, &path, alpha, |case| case["lane"] != "live").await;
+    assert_eq!(
+        (&ended["lane"], &ended["live"]["state"], &ended["live"]["viewers"]),
+        (&json!("general"), &json!("ended"), &json!(0))
+    );
+    let queue = running.get("/v1/queue?lane=live", alpha).await;
+    assert_eq!(queue["cases"], json!([]));
+    running.stop().await;
+}

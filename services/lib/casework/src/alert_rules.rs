@@ -86,6 +86,8 @@ impl Case {
             alert: None,
             regions: Vec::new(),
             languages: Vec::new(),
+            seen: None,
+            noticed_platforms: Vec::new(),
             notices: NoticeLoad::default(),
             priority: 0.0,
             version: 1,

@@ -2,12 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use tocsin_model::{
-    Alert, ContentHash, FamilyId, Grounds, IdError, KeyId, PartyId, Scope, Timestamp, Verdict, parse_hex_id,
+    Alert, ContentHash, FamilyId, Grounds, IdError, KeyId, PartyId, PlatformId, Scope, Timestamp, Verdict, parse_hex_id,
 };
 
 use crate::lane::{Code, Traits};
 use crate::notice::NoticeLoad;
 use crate::ruling::CaseDecision;
+use crate::seen::Seen;
 
 /// The identity of a case. Random: it tells nothing of other teams' cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,10 @@ pub struct Case {
     pub regions: Vec<Code>,
     /// The languages in which it did, ascending.
     pub languages: Vec<Code>,
+    /// What the state told last of the family. `None`: nothing, or nothing of it is counted any more.
+    pub seen: Option<Seen>,
+    /// The platforms that its notices name, answered ones too, ascending.
+    pub noticed_platforms: Vec<PlatformId>,
     /// What authorities and flaggers wait for.
     pub notices: NoticeLoad,
     /// Orders the queue, highest first. Finite; 0 of what never rang.
@@ -329,9 +334,10 @@ impl Case {
         }
     }
 
-    /// Whether a member of its family is a live stream, as far as the alert that it shows tells; it may have ended.
+    /// Whether a member of its family is a live stream, as far as the alert that it shows or the state tells; it may have ended.
     pub fn is_live(&self) -> bool {
-        self.alert.as_ref().is_some_and(|alert| alert.live.is_some())
+        let alert = self.alert.as_ref().and_then(|alert| alert.live);
+        alert.or(self.live()).is_some()
     }
 
     /// Whether it is to be handed out at `now`.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use tocsin_model::{AlertReason, PlatformId};
 
 use crate::case::{Case, Desk};
@@ -30,7 +32,7 @@ pub struct Filter {
     pub lane: Option<Lane>,
     /// Only what waits at this desk.
     pub desk: Option<Desk>,
-    /// Only what was seen on this platform.
+    /// Only what was seen on this platform, or of which a notice names it.
     pub platform: Option<PlatformId>,
     /// Only what is at least as grave.
     pub severity_min: Option<f64>,
@@ -49,7 +51,7 @@ pub struct Traits {
     pub desk: Desk,
     /// How grave, from 1.
     pub severity: f64,
-    /// The platforms that saw the family, ascending.
+    /// The platforms that saw the family, as alerts or the state tell, and those that its notices name; ascending.
     pub platforms: Vec<PlatformId>,
     /// The regions in which it spread within the last day, ascending.
     pub regions: Vec<Code>,
@@ -95,20 +97,24 @@ impl Case {
     /// What filters look at, by the figures that are shown.
     pub fn traits(&self) -> Traits {
         let figures = self.alert.iter().flat_map(|alert| &alert.platforms);
+        let mut platforms: BTreeSet<PlatformId> = figures.map(|figures| figures.platform).collect();
+        platforms.extend(self.seen.iter().flat_map(|seen| &seen.platforms));
+        platforms.extend(&self.noticed_platforms);
+        let by_alert = || self.term("severity").unwrap_or(1.0);
         Traits {
             lane: self.lane(),
             desk: self.desk,
-            severity: self.term("severity").unwrap_or(1.0),
-            platforms: figures.map(|figures| figures.platform).collect(),
+            severity: self.seen_last().map_or_else(by_alert, |seen| seen.severity),
+            platforms: platforms.into_iter().collect(),
             regions: self.regions.clone(),
             languages: self.languages.clone(),
         }
     }
 
-    /// The lane the case is in.
+    /// The lane the case is in, by the latest figures.
     pub fn lane(&self) -> Lane {
         let alert = self.alert.as_ref();
-        let runs = alert.and_then(|alert| alert.live).is_some_and(|live| live.running > 0);
+        let runs = self.live().is_some_and(|live| live.running > 0);
         let rang_listed = alert.is_some_and(|alert| alert.reason == AlertReason::WatchList);
         let listed = rang_listed || self.term("watch").is_some_and(|watch| watch > 0.0);
         let fits = [
@@ -151,6 +157,7 @@ mod tests {
 
     use super::*;
     use crate::alert_rules::tests::open;
+    use crate::seen::Seen;
 
     #[test]
     fn a_case_is_in_the_first_lane_that_fits() {
@@ -187,6 +194,69 @@ mod tests {
             let without = if open_notices > 0 { Lane::Notices } else { Lane::General };
             assert_eq!(case.lane(), without);
         }
+    }
+
+    #[test]
+    fn the_later_of_alert_and_state_is_shown_and_platforms_add_up() {
+        let live = |running, viewers| LiveFigures {
+            streams: 1,
+            running,
+            started_at: Timestamp(0),
+            ended_at: None,
+            viewers,
+            peak_viewers: 9,
+            viewer_minutes: 0,
+            score: 0.0,
+            threshold: 0.0,
+        };
+        let mut case = open();
+        let rang_at = case.alert.as_ref().map(|alert| alert.at).unwrap();
+        let alert = case.alert.as_mut().unwrap();
+        alert.live = Some(live(1, 7));
+        let by_alert = case.traits();
+        assert_eq!((by_alert.lane, case.live().unwrap().viewers), (Lane::Live, 7));
+        let seen = |at: i64, running, platform: u16| {
+            Some(Seen {
+                at: Timestamp(at),
+                platforms: vec![PlatformId(platform)],
+                severity: 1.5,
+                live: Some(live(running, 3)),
+            })
+        };
+        assert!(case.take_seen(seen(rang_at.0 - 1, 0, 90)));
+        let traits = case.traits();
+        assert_eq!(
+            (traits.lane, case.live().unwrap().viewers),
+            (Lane::Live, 7),
+            "the alert is later"
+        );
+        assert_eq!(traits.severity, by_alert.severity);
+        assert!(traits.platforms.contains(&PlatformId(90)), "whoever saw it saw it");
+        assert!(case.take_seen(seen(rang_at.0, 0, 91)));
+        let traits = case.traits();
+        assert_eq!((traits.lane, case.live().unwrap().viewers), (Lane::General, 3));
+        assert_eq!((traits.severity, case.is_live()), (1.5, true));
+        assert!(!traits.platforms.contains(&PlatformId(90)));
+        assert!(
+            by_alert
+                .platforms
+                .iter()
+                .all(|platform| traits.platforms.contains(platform))
+        );
+        assert!(!case.take_seen(seen(rang_at.0 - 1, 1, 92)), "what was told later stays");
+        // Without an alert, and with a notice alone.
+        case.alert = None;
+        case.note_platform(PlatformId(5));
+        case.note_platform(PlatformId(3));
+        case.note_platform(PlatformId(5));
+        assert_eq!(case.traits().platforms, [3, 5, 91].map(PlatformId));
+        assert!(case.take_seen(None));
+        let traits = case.traits();
+        assert_eq!(
+            (traits.platforms, traits.severity),
+            (vec![PlatformId(3), PlatformId(5)], 1.0)
+        );
+        assert!(case.live().is_none() && !case.is_live());
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod ranks;
 mod report_rules;
 mod review;
 mod ruling;
+mod seen;
 mod tool;
 mod uploaders;
 
@@ -81,6 +82,7 @@ pub use review::{
     Review, ReviewAnswer, ReviewCommand, ReviewEffect, ReviewEvent, ReviewId, ReviewKind, ReviewRefusal, is_drawn,
 };
 pub use ruling::{CaseDecision, EXCEPTIONS_MAX, POLICY_BYTES_MAX, RATIONALE_BYTES_MAX, Ruling};
+pub use seen::Seen;
 pub use tool::{TOOL_BYTES_MAX, ToolAddress, ToolAddressError};
 pub use uploaders::{
     MEMBERS_OF_UPLOADER_MAX, MemberUpload, TookUpload, UploadCounts, UploadKind, Uploader, UploaderOrder, Uploaders,

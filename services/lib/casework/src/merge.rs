@@ -84,6 +84,9 @@ impl Case {
             self.come_back(now);
         }
         self.priority = self.priority.max(other.priority);
+        for platform in &other.noticed_platforms {
+            self.note_platform(*platform);
+        }
         self.first_seen = earlier(self.first_seen, other.first_seen);
         self.first_alert_at = earlier(self.first_alert_at, other.first_alert_at);
         self.last_alert_at = self.last_alert_at.max(other.last_alert_at);

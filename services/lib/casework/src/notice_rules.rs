@@ -1,4 +1,4 @@
-use tocsin_model::{KeyId, Timestamp};
+use tocsin_model::{KeyId, PlatformId, Timestamp};
 
 use crate::case::{Case, CaseId, Resting};
 use crate::command_rules::NOTE_BYTES_MAX;
@@ -14,6 +14,9 @@ impl Case {
     /// deadline that passed.
     pub fn take_notice(&mut self, notice: &Notice, event: NoticeEvent, load: NoticeLoad, now: Timestamp) {
         self.notices = load;
+        if let Some(platform) = notice.filing.platform {
+            self.note_platform(platform);
+        }
         let calls = match event {
             NoticeEvent::Filed => notice.is_open(),
             NoticeEvent::Overdue => true,
@@ -27,6 +30,13 @@ impl Case {
             }
         }
         self.version += u64::from(event != NoticeEvent::SaidBefore);
+    }
+
+    /// A notice names this platform.
+    pub(crate) fn note_platform(&mut self, platform: PlatformId) {
+        if let Err(place) = self.noticed_platforms.binary_search(&platform) {
+            self.noticed_platforms.insert(place, platform);
+        }
     }
 }
 

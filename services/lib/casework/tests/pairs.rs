@@ -256,11 +256,14 @@ fn command(
         prop_assert_eq!(&*case, &before);
         return Ok(());
     }
-    let taken = match step {
-        Step::Claim => one.holder(now).is_none() && before.resting != Resting::Closed && !one.can_be_taken_back(now),
-        Step::Withdraw => one.can_be_taken_back(now) && one.undo.is_some_and(|(_, made_by)| made_by == who),
-        _ => one.holder(now) == Some(who),
-    };
+    let is_closed = before.resting == Resting::Closed && one.holder(now).is_none();
+    prop_assert_eq!(result == Err(Refusal::Closed), is_closed);
+    let taken = !is_closed
+        && match step {
+            Step::Claim => one.holder(now).is_none() && !one.can_be_taken_back(now),
+            Step::Withdraw => one.can_be_taken_back(now) && one.undo.is_some_and(|(_, made_by)| made_by == who),
+            _ => one.holder(now) == Some(who),
+        };
     prop_assert_eq!(result.is_ok(), taken, "{:?} {:?} {:?}", step, result, one);
     if !taken {
         return Ok(());

@@ -400,6 +400,11 @@ fn follow(
     result: &Result<Event, Refusal>,
     now: Timestamp,
 ) -> Result<(), TestCaseError> {
+    let is_closed = model.resting == Resting::Closed && model.lease.is_none_or(|(_, until)| now >= until);
+    prop_assert_eq!(*result == Err(Refusal::Closed), is_closed);
+    if is_closed {
+        return Ok(());
+    }
     // Some words are said by many: the same under the same lease by the same person is the decision that stands, whatever version they saw.
     let said_before = matches!((command, &model.decision), (Command::Decide { ruling, .. }, Some((_, who, fencing, said)))
         if (*who, *fencing, said) == (by.who.0, by.fencing, ruling));
@@ -413,7 +418,7 @@ fn follow(
     let holds = by.fencing == model.leases && model.lease.is_some_and(|(who, until)| who == by.who.0 && now < until);
     let undoable = model.undo.as_ref().is_some_and(|(until, ..)| now < *until);
     let taken = match command {
-        Command::Claim { .. } => free && model.resting != Resting::Closed && !undoable,
+        Command::Claim { .. } => free && !undoable,
         Command::Withdraw { .. } => undoable && model.decision.as_ref().is_some_and(|made| made.1 == by.who.0),
         _ => holds,
     };

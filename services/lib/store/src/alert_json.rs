@@ -168,6 +168,15 @@ pub(crate) fn hash_from_json(text: &str) -> Result<ContentHash, StoreError> {
     ContentHash::parse(algorithm, &stored.value, stored.quality).map_err(|_| malformed())
 }
 
+pub(crate) fn live_to_json(live: &LiveFigures) -> String {
+    serde_json::to_string(&from_live(live)).expect("finite numbers are always JSON")
+}
+
+pub(crate) fn live_from_json(text: &str) -> Result<LiveFigures, StoreError> {
+    let stored = serde_json::from_str(text).map_err(|_| StoreError::Malformed { field: "live" })?;
+    Ok(to_live(stored))
+}
+
 pub(crate) fn from_json(text: &str) -> Result<Alert, StoreError> {
     let malformed = StoreError::Malformed { field: "alert" };
     let Ok(stored) = serde_json::from_str::<Stored>(text) else {

@@ -101,8 +101,8 @@ pub use cases::{
     CaseContents, Choice, Commanded, Cursor, DueFan, FAMILIES_MAX, FAN_OUT_MAX, FOLLOWED_DECISIONS_MAX, FOLLOWED_FOR,
     FamilyCase, FamilySaid, FannedOut, Followed, FollowedDecision, GLANCES_MAX, GLANCES_OVERLAP, HEARD_MAX,
     HISTORY_MAX, HistoryEntry, LiveMember, MemberAcknowledgement, MemberTally, Observed, QueueCounts, QueuePage,
-    QueueQuery, Reminded, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX, UNCONFIRMED_TOLD_MAX, Unconfirmed,
-    UnconfirmedDecision, UnconfirmedMember, Watched,
+    QueueQuery, Reminded, SHARED_FAMILIES_MAX, SHARED_FOR, SHIFT_STEPS_KEPT, SKIPPED_FOR, STANDINGS_MAX, STREAMS_MAX,
+    SharedFamily, UNCONFIRMED_TOLD_MAX, Unconfirmed, UnconfirmedDecision, UnconfirmedMember, Watched,
 };
 pub use certificate::{
     BoundCertificate, CERTIFICATES_PER_KEY_MAX, CertificateRecord, CertificateRefusal, CertificateToken,
@@ -145,8 +145,8 @@ pub use sign_in::{
     OneTimeLink, Opened, SESSIONS_PER_PERSON_MAX, SessionRecord, SessionTerms, SessionToken, SignInRefusal, SignedIn,
 };
 pub use watch::{
-    BANKS_MAX, BankRecord, BankSettings, FollowState, ListingsOf, STAGED_MAX, StagedList, Switched, UPDATES_MAX,
-    WatchBatch, WatchChange, WatchCursor, WatchListing,
+    BANKS_MAX, BankRecord, BankSettings, FollowState, HeldOpinion, ListingsOf, STAGED_MAX, StagedList, Switched,
+    UPDATES_MAX, WatchBatch, WatchChange, WatchCursor, WatchListing,
 };
 
 use audit::Recorder;

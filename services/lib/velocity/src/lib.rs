@@ -67,6 +67,7 @@ pub use bins::Resolution;
 pub use flood::Flood;
 pub use group::Group;
 pub use input::{Counters, GroupConfig, HotKey, Input, Output, REMEMBERED_BYTES_PER_HOT, WATCHED_MAX};
+pub use live::live_figures;
 pub use record::HotRecord;
 pub use shadow::Comparison;
 pub use snapshot::{SNAPSHOT_VERSION, SNAPSHOT_VERSIONS_READ, SNAPSHOT_VERSIONS_WRITTEN, SnapshotLayout};

@@ -92,8 +92,8 @@ pub fn influence_cap(others: &[PartyEvidence], setting: Setting<'_>) -> f64 {
     most - priority(others, setting).priority
 }
 
-/// What the labels agree on, or what the watch list says if that is more.
-fn severity(evidence: &[PartyEvidence], watched: Option<Severity>) -> f64 {
+/// How grave, from 1: what the labels agree on, or what the watch list says if that is more.
+pub fn severity(evidence: &[PartyEvidence], watched: Option<Severity>) -> f64 {
     let labelled = 1.0 + (SEVERITY_MAX - 1.0) * labels(evidence) / LABELS_MAX;
     labelled.max(watched.map_or(0.0, |severity| f64::from(severity.get())))
 }

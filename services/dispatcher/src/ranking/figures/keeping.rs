@@ -34,7 +34,7 @@ impl Figures {
 
     /// Whether the records of a family are kept though it has no open case.
     pub(super) fn is_kept(&self, family: FamilyId) -> bool {
-        self.kept.contains(&family) || self.followed.contains(&family)
+        self.kept.contains(&family) || self.followed.contains(&family) || self.shared.contains(&family)
     }
 
     /// The records of a family are no longer kept for this reason.

@@ -200,7 +200,7 @@ async fn except(transaction: &mut Transaction, appeal: &Appeal, now: Timestamp) 
     transaction.execute(sql, &values).await.map_err(&failed)?;
     wait_no_more(transaction, appeal.team, appeal.content).await?;
     if let Some(party) = party_name(transaction, appeal.team).await? {
-        hold_opinions(transaction, (&party, None), &[&appeal.filing.content], now).await?;
+        hold_opinions(transaction, (&party, None), &[&appeal.filing.content], (now, now)).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use row::{SELECT_APPEALS, appeal};
 pub use told::ToldAppeal;
 
 use crate::cases::deciders::{Asked, Deciders, Reviewer, holder};
-use crate::cases::{Step, write_step};
+use crate::cases::{Apart, Step, write_step, write_step_apart};
 use crate::database::{Locked, Transaction, Value};
 use crate::{Store, StoreError};
 
@@ -205,7 +205,7 @@ async fn found(transaction: &mut Transaction, sql: &str, team: Team, id: AppealI
     appeal(rows.first().ok_or(AppealRefusal::NoSuchAppeal)?)
 }
 
-/// Writes down in the history of its case what happened to an appeal, if it has one and it is told there.
+/// Writes down in the history of its case what happened to an appeal, if it has one and it is told there; else as a step of whoever did it alone.
 async fn write_history(
     transaction: &mut Transaction,
     (appeal, who): (&Appeal, KeyId),
@@ -213,7 +213,13 @@ async fn write_history(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let (Some(case), Some(kind)) = (appeal.case, event.name()) else {
-        return Ok(());
+        let apart = match event {
+            AppealEvent::Claimed => Apart::Claimed,
+            AppealEvent::Released => Apart::Released,
+            AppealEvent::Answered => Apart::Answered,
+            AppealEvent::Filed | AppealEvent::Renewed | AppealEvent::SaidBefore => return Ok(()),
+        };
+        return write_step_apart(transaction, who, (apart, 1.0), now).await;
     };
     let step = Step {
         case,

@@ -2,15 +2,38 @@ use tocsin_casework::{PauseRules, Shift, ShiftStep, ShiftStepKind};
 use tocsin_model::{KeyId, Milliseconds, Timestamp};
 
 use super::row::verdict;
-use crate::database::Row;
+use crate::database::{Row, Transaction};
 use crate::{Store, StoreError};
 
-/// The most steps of one person that are read: the latest.
+/// The most steps of one person that are read of cases, and as many of reviews and appeals: the latest.
 const STEPS_MAX: i64 = 10_000;
+/// How long steps of reviews and appeals are kept: longer than anybody may look back.
+pub const SHIFT_STEPS_KEPT: Milliseconds = Milliseconds::from_hours(48);
+
+/// A step of somebody's shift that the history of no case tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// A review or an appeal was taken.
+    Claimed,
+    /// It was given back.
+    Released,
+    /// It was answered.
+    Answered,
+}
+
+impl Apart {
+    fn name(self) -> &'static str {
+        match self {
+            Apart::Claimed => "claimed",
+            Apart::Released => "released",
+            Apart::Answered => "answered",
+        }
+    }
+}
 
 impl Store {
-    /// What the person with this key did within `length` until now, for that person alone; and the store's time of the answer. Of more than 10,000
-    /// steps the latest count.
+    /// What the person with this key did within `length` until now, with cases, appeals and second reviews, for that person alone; and the store's time of
+    /// the answer. Of more than 10,000 steps the latest count.
     ///
     /// # Errors
     /// The database failed.
@@ -39,12 +62,83 @@ impl Store {
             )
             .await
             .map_err(&failed)?;
-        let held = "SELECT 1 FROM cases WHERE lease_holder = $1 AND lease_expires_at > $2 LIMIT 1";
+        let apart =
+            "SELECT at, kind, severity FROM shift_steps WHERE key_id = $1 AND at >= $2 ORDER BY sequence DESC LIMIT $3";
+        let apart = self
+            .database()
+            .fetch(apart, &[key.to_string().into(), back.into(), STEPS_MAX.into()])
+            .await
+            .map_err(&failed)?;
+        let held = "SELECT 1 FROM cases WHERE lease_holder = $1 AND lease_expires_at > $2 \
+                    UNION ALL SELECT 1 FROM appeals WHERE lease_holder = $1 AND lease_expires_at > $2 \
+                    UNION ALL SELECT 1 FROM reviews WHERE lease_holder = $1 AND lease_expires_at > $2 LIMIT 1";
         let held = self.database().fetch(held, &[key.to_string().into(), now.into()]).await;
         let is_holding = !held.map_err(&failed)?.is_empty();
-        let steps: Vec<ShiftStep> = rows.iter().rev().map(step).collect::<Result<_, _>>()?;
+        let of_cases: Vec<ShiftStep> = rows.iter().rev().map(step).collect::<Result<_, _>>()?;
+        let apart: Vec<ShiftStep> = apart.iter().rev().map(step_apart).collect::<Result<_, _>>()?;
+        let steps = in_order(of_cases, apart);
         Ok((Shift::of(steps, (since, now), is_holding, rules), now))
     }
+}
+
+impl Store {
+    /// Forgets steps of reviews and appeals that are older than [`SHIFT_STEPS_KEPT`]; how many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_shift_steps(&self) -> Result<u64, StoreError> {
+        let failed = StoreError::database("forget steps of shifts");
+        let mut transaction = self.database().begin().await.map_err(&failed)?;
+        let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
+        let over = "DELETE FROM shift_steps WHERE at < $1";
+        let forgotten = transaction.execute(over, &[(now - SHIFT_STEPS_KEPT).into()]).await;
+        let forgotten = forgotten.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(forgotten)
+    }
+}
+
+/// Writes down a step that no history tells.
+pub(crate) async fn write_step_apart(
+    transaction: &mut Transaction,
+    who: KeyId,
+    (kind, severity): (Apart, f64),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let values = [who.to_string().into(), now.into(), kind.name().into(), severity.into()];
+    let sql = "INSERT INTO shift_steps (key_id, at, kind, severity) VALUES ($1, $2, $3, $4)";
+    let written = transaction.execute(sql, &values).await;
+    written
+        .map(drop)
+        .map_err(StoreError::database("write down a step of a shift"))
+}
+
+/// Two lists of steps as one, by their times; each stays in the order in which it was done, whichever way the clock ran.
+fn in_order(of_cases: Vec<ShiftStep>, apart: Vec<ShiftStep>) -> Vec<ShiftStep> {
+    let mut steps = Vec::with_capacity(of_cases.len() + apart.len());
+    let (mut of_cases, mut apart) = (of_cases.into_iter().peekable(), apart.into_iter().peekable());
+    while let Some(first) = of_cases.peek() {
+        while let Some(step) = apart.next_if(|step| step.at < first.at) {
+            steps.push(step);
+        }
+        steps.extend(of_cases.next());
+    }
+    steps.extend(apart);
+    steps
+}
+
+fn step_apart(row: &Row) -> Result<ShiftStep, StoreError> {
+    let failed = StoreError::database("read a shift");
+    let kind = row.text("kind").map_err(&failed)?;
+    Ok(ShiftStep {
+        at: Timestamp(row.integer("at").map_err(&failed)?),
+        kind: match kind.as_str() {
+            "claimed" => ShiftStepKind::Claimed,
+            "released" => ShiftStepKind::GivenBack,
+            _ => ShiftStepKind::Other,
+        },
+        severity: row.real("severity").map_err(&failed)?,
+    })
 }
 
 fn step(row: &Row) -> Result<ShiftStep, StoreError> {

@@ -7,6 +7,7 @@ use tocsin_model::{ContentHash, ContentId, DecisionId, FamilyId, Name, Opinion, 
 
 use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
+use super::shared::note_shared;
 use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, ToldMembers};
@@ -248,7 +249,13 @@ async fn fan_out(
             .iter()
             .filter(|(content, _)| meant.get(content).is_some_and(|member| member.is_for_all));
         let hashes: Vec<&ContentHash> = seen_by_all.map(|(_, hash)| hash).collect();
-        hold_opinions(transaction, (&party, opinion(told.decision.verdict)), &hashes, now).await?;
+        let held = opinion(told.decision.verdict);
+        hold_opinions(transaction, (&party, held), &hashes, (told.decision.at, now)).await?;
+        // Whoever reads the bank knows of it now. That something is harmless calls nobody to look for it.
+        let is_shared = matches!(held, Some(Opinion::Positive | Opinion::InvestigationSeed));
+        if is_shared && !hashes.is_empty() {
+            note_shared(transaction, team, &BTreeSet::from([case.family]), now).await?;
+        }
     }
     Ok(FannedOut::Told(new.len()))
 }

@@ -19,6 +19,7 @@ mod members;
 mod merge;
 mod observed;
 mod row;
+mod shared;
 mod standings;
 mod streams;
 
@@ -37,6 +38,8 @@ pub use awaiting::{
 };
 pub(crate) use awaiting::{begin_awaiting, end_awaiting};
 pub use belonging::Belonging;
+pub use care::SHIFT_STEPS_KEPT;
+pub(crate) use care::{Apart, write_step_apart};
 pub use claim::{CANDIDATES_MAX, Choice, SKIPPED_FOR};
 pub use clocks::CLOCKS_MAX;
 pub(crate) use clocks::{clock, note_clock};
@@ -52,6 +55,8 @@ pub use merge::{Carried, FAMILIES_MAX, FamilyCase, FamilySaid};
 pub(crate) use merge::{NOBODY, end_of, of_family};
 pub use observed::Observed;
 pub(crate) use row::{SELECT_CASES, case, decision_id, insert, team, time_if_any, update, verdict};
+pub(crate) use shared::note_shared;
+pub use shared::{SHARED_FAMILIES_MAX, SHARED_FOR, SharedFamily};
 pub use standings::{Followed, STANDINGS_MAX};
 pub use streams::{LiveMember, STREAMS_MAX};
 

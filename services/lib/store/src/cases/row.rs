@@ -1,16 +1,16 @@
 //! A case as a row: the one place that knows the columns.
 
 use tocsin_casework::{
-    Case, CaseDecision, Code, Desk, Dispute, Episode, Lease, Merged, NoticeLoad, Resting, Ruling, Team, Undo,
+    Case, CaseDecision, Code, Desk, Dispute, Episode, Lease, Merged, NoticeLoad, Resting, Ruling, Seen, Team, Undo,
 };
-use tocsin_model::{ContentId, DecisionId, FamilyId, Timestamp, Verdict, parse_hex_id};
+use tocsin_model::{ContentId, DecisionId, FamilyId, PlatformId, Timestamp, Verdict, parse_hex_id};
 
 use crate::database::{Row, Transaction, Value};
 use crate::{StoreError, alert_json, decision_json};
 
 pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.opened_at, c.first_alert_at, c.last_alert_at, c.first_seen, c.first_claimed_at, c.first_decided_at, \
      c.own_episode, c.own_going_on, c.own_told_at, c.all_episode, c.all_going_on, c.all_told_at, c.priority, c.alert, c.version, c.waiting_since, c.desk, c.held_until, \
-     c.resting, c.fencing, c.hash, c.open_notices, c.due_at, c.regions, c.languages, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
+     c.resting, c.fencing, c.hash, c.open_notices, c.due_at, c.regions, c.languages, c.noticed_platforms, c.seen_at, c.seen_platforms, c.seen_severity, c.seen_live, c.lease_holder, c.lease_expires_at, c.draft, c.undo_until, c.undo_resting, c.undo_desk, \
      c.merged_into, c.merged_at, c.merged_resting, c.said_at, c.dispute_fencing, \
      d.decision_id, d.verdict, d.rationale, d.grounds, d.decided_by, d.decided_at, d.fencing AS decision_fencing, \
      u.decision_id AS undo_decision_id, u.verdict AS undo_verdict, u.rationale AS undo_rationale, u.grounds AS undo_grounds, \
@@ -18,7 +18,7 @@ pub(crate) const SELECT_CASES: &str = "SELECT c.case_id, c.team, c.family, c.ope
      FROM cases c LEFT JOIN decisions d ON d.decision_id = c.decision_id LEFT JOIN decisions u ON u.decision_id = c.undo_decision_id";
 
 /// The columns that change, in the order of [`changing`].
-const CHANGING: [&str; 40] = [
+const CHANGING: [&str; 47] = [
     "first_alert_at",
     "last_alert_at",
     "own_episode",
@@ -59,6 +59,13 @@ const CHANGING: [&str; 40] = [
     "hash",
     "open_notices",
     "due_at",
+    "regions",
+    "languages",
+    "noticed_platforms",
+    "seen_at",
+    "seen_platforms",
+    "seen_severity",
+    "seen_live",
 ];
 
 /// Inserts a case unless the team has one of the family; how many rows.
@@ -99,7 +106,7 @@ pub(crate) async fn update(transaction: &mut Transaction, case: &Case, now: Time
 fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
     let id_text = |decision: &CaseDecision| format!("{:032x}", decision.id.0);
     let traits = case.traits();
-    let (alert, undo) = (case.alert.as_ref(), case.undo.as_ref());
+    let (alert, undo, seen) = (case.alert.as_ref(), case.undo.as_ref(), case.seen.as_ref());
     // Nobody is handed what went into another case: it rests as if it were closed.
     let resting = case.merged.map_or(case.resting, |_| Resting::Closed);
     [
@@ -143,11 +150,44 @@ fn changing(case: &Case, now: Timestamp) -> [Value; CHANGING.len()] {
         alert_json::hash_to_json(&case.hash).into(),
         i64::from(case.notices.open).into(),
         case.notices.due_at.map(|at| at.0).into(),
+        codes_text(&case.regions).into(),
+        codes_text(&case.languages).into(),
+        numbers_text(&case.noticed_platforms).into(),
+        seen.map(|seen| seen.at.0).into(),
+        seen.map(|seen| numbers_text(&seen.platforms))
+            .unwrap_or_default()
+            .into(),
+        seen.map_or(1.0, |seen| seen.severity).into(),
+        seen.and_then(|seen| seen.live.as_ref())
+            .map(alert_json::live_to_json)
+            .unwrap_or_default()
+            .into(),
     ]
 }
 
+/// As [`platforms_text`]; empty where there is none, as in a case of a version before.
+fn numbers_text(platforms: &[PlatformId]) -> String {
+    match platforms.is_empty() {
+        true => String::new(),
+        false => platforms_text(platforms),
+    }
+}
+
+/// The platforms of such a column.
+pub(super) fn platforms(row: &Row, field: &'static str) -> Result<Vec<PlatformId>, StoreError> {
+    let text = row.text(field).map_err(StoreError::database("read platforms"))?;
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            part.parse()
+                .map(PlatformId)
+                .map_err(|_| StoreError::Malformed { field })
+        })
+        .collect()
+}
+
 /// Each number between commas, so that one is found by its text.
-fn platforms_text(platforms: &[tocsin_model::PlatformId]) -> String {
+fn platforms_text(platforms: &[PlatformId]) -> String {
     platforms
         .iter()
         .fold(",".to_owned(), |text, platform| text + &format!("{},", platform.0))
@@ -200,6 +240,19 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         }),
         _ => None,
     };
+    let live = match row.text("seen_live").map_err(&failed)?.as_str() {
+        "" => None,
+        live => Some(alert_json::live_from_json(live)?),
+    };
+    let seen = match number_if_any("seen_at")? {
+        Some(at) => Some(Seen {
+            at: Timestamp(at),
+            platforms: platforms(row, "seen_platforms")?,
+            severity: row.real("seen_severity").map_err(&failed)?,
+            live,
+        }),
+        None => None,
+    };
     let resting = match number_if_any("merged_resting")? {
         Some(resting) => resting,
         None => number("resting")?,
@@ -233,6 +286,8 @@ pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
         alert,
         regions: codes(row, "regions")?,
         languages: codes(row, "languages")?,
+        seen,
+        noticed_platforms: platforms(row, "noticed_platforms")?,
         notices: NoticeLoad {
             open: u32::try_from(number("open_notices")?).map_err(|_| malformed("open_notices"))?,
             due_at: number_if_any("due_at")?.map(Timestamp),

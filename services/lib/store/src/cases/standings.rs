@@ -1,8 +1,8 @@
 use tocsin_casework::{CaseId, Desk, Lane, Resting, Standing, Traits};
-use tocsin_model::{ContentId, FamilyId, Milliseconds, PlatformId, Timestamp, Verdict};
+use tocsin_model::{ContentId, FamilyId, Milliseconds, Timestamp, Verdict};
 
 use super::claim::CANDIDATES_MAX;
-use super::row::{codes, team, verdict};
+use super::row::{codes, platforms, team, verdict};
 use crate::database::{Row, Value};
 use crate::{Store, StoreError};
 
@@ -130,9 +130,6 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
     let family = ContentId::parse(&row.text("family").map_err(&failed)?).ok_or(malformed("family"))?;
     let resting = Resting::from_number(row.integer("resting").map_err(&failed)?).ok_or(malformed("resting"))?;
     let ends = [time("lease_expires_at")?, time("held_until")?, time("undo_until")?];
-    let platforms = row.text("platforms").map_err(&failed)?;
-    let numbers = platforms.split(',').filter(|text| !text.is_empty());
-    let platforms = numbers.map(|text| text.parse().map(PlatformId).map_err(|_| malformed("platforms")));
     let decided = row.integer_if_any("verdict").map_err(&failed)?.is_some();
     let dispute = row.integer_if_any("dispute_fencing").map_err(&failed)?;
     let decided_under = row.integer_if_any("decision_fencing").map_err(&failed)?;
@@ -149,7 +146,7 @@ fn standing(row: &Row) -> Result<Standing, StoreError> {
             lane: Lane::from_number(row.integer("lane").map_err(&failed)?).ok_or(malformed("lane"))?,
             desk: Desk::from_number(row.integer("desk").map_err(&failed)?).ok_or(malformed("desk"))?,
             severity: row.real("severity").map_err(&failed)?,
-            platforms: platforms.collect::<Result<_, _>>()?,
+            platforms: platforms(row, "platforms")?,
             regions: codes(row, "regions")?,
             languages: codes(row, "languages")?,
         },

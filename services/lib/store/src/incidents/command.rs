@@ -3,6 +3,7 @@ use tocsin_incident::{By, Command, Declaration, Event, Incident, IncidentId, Ori
 use tocsin_model::{Class, ContentId, FamilyId, KeyId, Timestamp};
 
 use super::message::{IncidentMessage, told_teams};
+use super::shared::tell_of_families;
 use super::{Asking, FORMAT, PackedHash, packs, phase_number, protocols, read};
 use crate::database::{Locked, Transaction};
 use crate::party::is_revoked;
@@ -75,6 +76,7 @@ impl Store {
             write_event(&mut transaction, id, (&attached, person), now).await?;
         }
         update(&mut transaction, &incident).await?;
+        tell_of_families(&mut transaction, (&incident, &declared), &[], now).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(IncidentChanged {
             incident,
@@ -135,6 +137,7 @@ impl Store {
         if let Event::PackMade { number, .. } = &event {
             packs::keep(&mut transaction, (id, *number), hashes).await?;
         }
+        tell_of_families(&mut transaction, (&incident, &event), hashes, now).await?;
         let level = incident.level.and_then(|level| protocol.levels.get(level as usize));
         let level = level.map(|level| level.name.as_str());
         if let Some(message) = IncidentMessage::of(&incident, level, (event_id, &event, now)) {

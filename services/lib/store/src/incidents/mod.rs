@@ -7,6 +7,7 @@ mod message;
 mod packs;
 mod protocols;
 mod ring;
+mod shared;
 
 use tocsin_casework::Team;
 use tocsin_incident::{Event, Incident, IncidentId, Phase, Reader, Refusal};

@@ -2,6 +2,7 @@ use tocsin_incident::{Incident, IncidentId};
 use tocsin_model::{Alert, Timestamp};
 
 use super::command::{update, write_event};
+use super::shared::tell_of_families;
 use super::{incident, read};
 use crate::StoreError;
 use crate::database::{Locked, Transaction};
@@ -29,6 +30,7 @@ pub(crate) async fn ring(
         let Some(event) = incident.ring(alert) else { continue };
         incident.take(&event, None, now);
         write_event(transaction, id, (&event, None), now).await?;
+        tell_of_families(transaction, (&incident, &event), &[], now).await?;
         update(transaction, &incident).await?;
     }
     Ok(())

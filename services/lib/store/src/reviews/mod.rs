@@ -18,7 +18,7 @@ pub(crate) use sample::{draw_for_review, undraw};
 
 use crate::appeals::{audited, decided_step};
 use crate::cases::deciders::{Asked, Deciders, Reviewer, holder};
-use crate::cases::{decision_id, update, write_step};
+use crate::cases::{Apart, decision_id, update, write_step, write_step_apart};
 use crate::database::{Locked, Row, Transaction, Value};
 use crate::outbox::write_decision;
 use crate::{About, Store, StoreError, alert_json};
@@ -82,6 +82,7 @@ impl Store {
                 let Some(held) = take(&mut transaction, (team, waits.id), (&who, length), now).await? else {
                     continue;
                 };
+                write_step_apart(&mut transaction, who.key, (Apart::Claimed, severity(&held)), now).await?;
                 transaction.commit().await.map_err(&failed)?;
                 return Ok(Some(happened(held, ReviewEvent::Claimed, now)));
             }
@@ -160,6 +161,15 @@ impl Store {
             }
             _ => {}
         }
+        let apart = match event {
+            ReviewEvent::Released => Some(Apart::Released),
+            ReviewEvent::Answered(_) => Some(Apart::Answered),
+            ReviewEvent::Claimed | ReviewEvent::Renewed | ReviewEvent::SaidBefore => None,
+        };
+        if let Some(apart) = apart {
+            let step = (apart, severity(&reviewed.review));
+            write_step_apart(&mut transaction, by.who, step, now).await?;
+        }
         transaction.commit().await.map_err(&failed)?;
         Ok(reviewed)
     }
@@ -203,6 +213,13 @@ fn happened(review: Review, event: ReviewEvent, now: Timestamp) -> Reviewed {
         decided: None,
         now,
     }
+}
+
+/// How grave what is reviewed is, by the alert that its reviewer is shown.
+fn severity(review: &Review) -> f64 {
+    let mut terms = review.alert.iter().flat_map(|alert| &alert.priority_terms);
+    let severity = terms.find(|term| term.name == "severity").map(|term| term.value);
+    severity.filter(|severity| severity.is_finite()).unwrap_or(1.0)
 }
 
 /// Whether this key holds it, though the lease may be over, or answered it.

@@ -111,7 +111,7 @@ impl Store {
         let bank = own_bank(&mut transaction, (&banks, source), (first, now)).await?;
         let editing = Editing { bank: &bank, now };
         let is_changed = match opinion {
-            Some(opinion) => hold(&mut transaction, &bank, (update.hash(), source), opinion).await?,
+            Some(opinion) => hold(&mut transaction, (&bank, now), (update.hash(), source), opinion).await?,
             None => {
                 let (is_changed, added) = apply(&mut transaction, &editing, &update).await?;
                 add_entries(&mut transaction, &editing, added).await?;
@@ -128,12 +128,12 @@ impl Store {
     }
 }
 
-/// Notes what a party holds of these contents, in the bank of its name; `None` takes it back.
+/// Notes what a party holds of these contents since `held_at`, in the bank of its name; `None` takes it back.
 pub(crate) async fn hold_opinions(
     transaction: &mut Transaction,
     (party, opinion): (&Name, Option<Opinion>),
     hashes: &[&ContentHash],
-    now: Timestamp,
+    (held_at, now): (Timestamp, Timestamp),
 ) -> Result<(), StoreError> {
     if hashes.is_empty() {
         return Ok(());
@@ -142,7 +142,7 @@ pub(crate) async fn hold_opinions(
     let banks = banks_in(transaction).await?;
     let bank = own_bank(transaction, (&banks, party), (first, now)).await?;
     for (number, hash) in (first + 1..).zip(hashes) {
-        if hold(transaction, &bank, (hash, party), opinion).await? {
+        if hold(transaction, (&bank, held_at), (hash, party), opinion).await? {
             note_pending(transaction, hash, number, party).await?;
         }
     }
@@ -171,7 +171,7 @@ async fn own_bank(
 /// Notes what a party holds of one content. Whether that changed anything.
 async fn hold(
     transaction: &mut Transaction,
-    bank: &BankRecord,
+    (bank, held_at): (&BankRecord, Timestamp),
     (hash, party): (&ContentHash, &Name),
     opinion: Option<Opinion>,
 ) -> Result<bool, StoreError> {
@@ -179,7 +179,7 @@ async fn hold(
     let mut next: Vec<(Name, Opinion)> = held.iter().filter(|(of, _)| of != party).cloned().collect();
     next.extend(opinion.map(|opinion| (party.clone(), opinion)));
     next.sort();
-    replace_opinions(transaction, bank, hash, (&held, &next)).await
+    replace_opinions(transaction, (bank, held_at), hash, (&held, &next)).await
 }
 
 /// Makes one change. Whether it may change how the content is listed, and how many entries there are more.
@@ -204,8 +204,13 @@ async fn apply(
         ListUpdate::Listed(entry) => {
             let mut opinions = entry.opinions.clone();
             opinions.sort();
-            let is_held_otherwise =
-                replace_opinions(transaction, editing.bank, &entry.hash, (&held, &opinions)).await?;
+            let is_held_otherwise = replace_opinions(
+                transaction,
+                (editing.bank, editing.now),
+                &entry.hash,
+                (&held, &opinions),
+            )
+            .await?;
             let listed_at = match known {
                 Some(row) => Some(Timestamp(row.integer("listed_at").map_err(&failed)?)),
                 None => None,
@@ -231,7 +236,7 @@ async fn apply(
             if known.is_none() {
                 return Ok((false, 0));
             }
-            replace_opinions(transaction, editing.bank, hash, (&held, &[])).await?;
+            replace_opinions(transaction, (editing.bank, editing.now), hash, (&held, &[])).await?;
             transaction
                 .execute(
                     "DELETE FROM watch_entries WHERE list = $1 AND algorithm = $2 AND value = $3",
@@ -307,29 +312,45 @@ pub(super) fn opinion(row: &Row) -> Result<(Name, Opinion), StoreError> {
     ))
 }
 
-/// Puts the second opinions, ascending, in the place of the first. Whether they differ.
+/// Puts the second opinions, ascending, in the place of the first; what a party holds already it goes on holding since when it did. Whether they differ.
 async fn replace_opinions(
     transaction: &mut Transaction,
-    bank: &BankRecord,
+    (bank, now): (&BankRecord, Timestamp),
     hash: &ContentHash,
     (held, next): (Held<'_>, Held<'_>),
 ) -> Result<bool, StoreError> {
     if held == next {
         return Ok(false);
     }
+    let failed = StoreError::database("replace opinions");
     let (algorithm, value) = place(hash);
-    transaction
-        .execute(
-            "DELETE FROM watch_opinions WHERE list = $1 AND algorithm = $2 AND value = $3",
-            &[bank.list.into(), algorithm.into(), value.into()],
-        )
-        .await
-        .map_err(StoreError::database("replace opinions"))?;
-    let entry = BankEntry {
-        opinions: next.to_vec(),
-        ..BankEntry::new(hash.clone())
-    };
-    insert_opinions(transaction, bank.list, &[entry]).await?;
+    for (party, _) in held
+        .iter()
+        .filter(|(party, _)| !next.iter().any(|(kept, _)| kept == party))
+    {
+        let sql = "DELETE FROM watch_opinions WHERE list = $1 AND algorithm = $2 AND value = $3 AND party = $4";
+        let values = [
+            bank.list.into(),
+            algorithm.into(),
+            value.clone().into(),
+            party.as_str().into(),
+        ];
+        transaction.execute(sql, &values).await.map_err(&failed)?;
+    }
+    // One party has one opinion; of several the last.
+    for (party, opinion) in next.iter().filter(|opinion| !held.contains(opinion)) {
+        let sql = "INSERT INTO watch_opinions (list, algorithm, value, party, opinion, held_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                   ON CONFLICT (list, algorithm, value, party) DO UPDATE SET opinion = excluded.opinion, held_at = excluded.held_at";
+        let values = [
+            bank.list.into(),
+            algorithm.into(),
+            value.clone().into(),
+            party.as_str().into(),
+            i64::from(*opinion as u8).into(),
+            now.into(),
+        ];
+        transaction.execute(sql, &values).await.map_err(&failed)?;
+    }
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ mod bank;
 mod changes;
 mod entries;
 mod follow;
+mod held;
 mod listing;
 mod rule;
 mod staging;
@@ -18,6 +19,7 @@ pub use changes::{WatchBatch, WatchChange};
 pub use entries::UPDATES_MAX;
 pub(crate) use entries::hold_opinions;
 pub use follow::FollowState;
+pub use held::HeldOpinion;
 pub use listing::{ListingsOf, WatchCursor, WatchListing};
 pub use staging::{STAGED_MAX, StagedList, Switched};
 

@@ -356,63 +356,68 @@ async fn a_copy_that_comes_again_brings_the_case_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_party_may_have_close_members_recommended_again_and_a_person_is_asked_of_others() {
+    // On the heap: it holds many cases.
     on_both(async |f| {
-        let desk = desk(f).await;
-        let Team::Party(party) = desk.team else {
-            panic!("a party's");
-        };
-        assert_eq!(f.store.on_reupload(party).await.unwrap(), OnReupload::Reopen);
-        f.store.set_on_reupload(party, OnReupload::Recommend).await.unwrap();
-        assert_eq!(f.store.on_reupload(party).await.unwrap(), OnReupload::Recommend);
-        let decision = desk.remove(f).await;
-        let removed = [(1, true), (2, false)].map(|(member, close)| desk.told(member, tally(&[0], &[20]), close));
-        assert_eq!(hear(&f.store, decision, &removed).await.confirmed, 2);
-
-        let again = |second: i64| desk.told(1, tally(&[0, second], &[20]), true);
-        let heard = hear(&f.store, decision, &[again(60)]).await;
-        assert_eq!((heard.returned, heard.recommended, heard.reopened), (1, 1, None));
-        let members = |events: Vec<DeliveryEvent>| -> Vec<ToldMembers> {
-            let members = events.into_iter().filter_map(|event| match event {
-                DeliveryEvent::Members(members) => Some(members),
-                _ => None,
-            });
-            members.collect()
-        };
-        let told = members(events(&f.store).await);
-        assert_eq!(
-            (told.len(), told[0].automated, told[0].told.decision.id),
-            (1, true, decision)
-        );
-        assert_eq!(
-            told[0].members.iter().map(|(content, _)| content.0).collect::<Vec<_>>(),
-            [1]
-        );
-        assert_eq!(
-            history(f, &desk).await.last(),
-            Some(&step("reuploaded", "recommended_again", "1 copies of 1 members"))
-        );
-
-        // Removed, and there again soon after: what was said just before is not said again, and it is reminded of.
-        let heard = hear(&f.store, decision, &[desk.told(1, tally(&[0, 60], &[20, 90]), true)]).await;
-        assert_eq!(heard.confirmed, 1);
-        f.clock.advance(Milliseconds(RECOMMEND_AGAIN_AFTER.0 - 1));
-        let heard = hear(
-            &f.store,
-            decision,
-            &[desk.told(1, tally(&[0, 60, 120], &[20, 90]), true)],
-        )
-        .await;
-        assert_eq!((heard.returned, heard.recommended, heard.reopened), (1, 0, None));
-        f.clock.advance(REMIND_AFTER[0]);
-        assert_eq!(f.store.remind_unconfirmed().await.unwrap().len(), 1);
-
-        // A member that came by other evidence asks a person.
-        let heard = hear(&f.store, decision, &[desk.told(2, tally(&[0, 700], &[20]), false)]).await;
-        assert_eq!((heard.returned, heard.recommended), (1, 0));
-        assert_eq!(heard.reopened.map(|case| case.id), Some(desk.case));
-        assert_eq!(members(events(&f.store).await), []);
+        Box::pin(a_party_may_have_close_members_recommended_again_and_a_person_is_asked_of_others_of(f)).await
     })
     .await;
+}
+
+async fn a_party_may_have_close_members_recommended_again_and_a_person_is_asked_of_others_of(f: &Fixture) {
+    let desk = desk(f).await;
+    let Team::Party(party) = desk.team else {
+        panic!("a party's");
+    };
+    assert_eq!(f.store.on_reupload(party).await.unwrap(), OnReupload::Reopen);
+    f.store.set_on_reupload(party, OnReupload::Recommend).await.unwrap();
+    assert_eq!(f.store.on_reupload(party).await.unwrap(), OnReupload::Recommend);
+    let decision = desk.remove(f).await;
+    let removed = [(1, true), (2, false)].map(|(member, close)| desk.told(member, tally(&[0], &[20]), close));
+    assert_eq!(hear(&f.store, decision, &removed).await.confirmed, 2);
+
+    let again = |second: i64| desk.told(1, tally(&[0, second], &[20]), true);
+    let heard = hear(&f.store, decision, &[again(60)]).await;
+    assert_eq!((heard.returned, heard.recommended, heard.reopened), (1, 1, None));
+    let members = |events: Vec<DeliveryEvent>| -> Vec<ToldMembers> {
+        let members = events.into_iter().filter_map(|event| match event {
+            DeliveryEvent::Members(members) => Some(members),
+            _ => None,
+        });
+        members.collect()
+    };
+    let told = members(events(&f.store).await);
+    assert_eq!(
+        (told.len(), told[0].automated, told[0].told.decision.id),
+        (1, true, decision)
+    );
+    assert_eq!(
+        told[0].members.iter().map(|(content, _)| content.0).collect::<Vec<_>>(),
+        [1]
+    );
+    assert_eq!(
+        history(f, &desk).await.last(),
+        Some(&step("reuploaded", "recommended_again", "1 copies of 1 members"))
+    );
+
+    // Removed, and there again soon after: what was said just before is not said again, and it is reminded of.
+    let heard = hear(&f.store, decision, &[desk.told(1, tally(&[0, 60], &[20, 90]), true)]).await;
+    assert_eq!(heard.confirmed, 1);
+    f.clock.advance(Milliseconds(RECOMMEND_AGAIN_AFTER.0 - 1));
+    let heard = hear(
+        &f.store,
+        decision,
+        &[desk.told(1, tally(&[0, 60, 120], &[20, 90]), true)],
+    )
+    .await;
+    assert_eq!((heard.returned, heard.recommended, heard.reopened), (1, 0, None));
+    f.clock.advance(REMIND_AFTER[0]);
+    assert_eq!(f.store.remind_unconfirmed().await.unwrap().len(), 1);
+
+    // A member that came by other evidence asks a person.
+    let heard = hear(&f.store, decision, &[desk.told(2, tally(&[0, 700], &[20]), false)]).await;
+    assert_eq!((heard.returned, heard.recommended), (1, 0));
+    assert_eq!(heard.reopened.map(|case| case.id), Some(desk.case));
+    assert_eq!(members(events(&f.store).await), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

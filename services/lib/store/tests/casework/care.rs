@@ -1,9 +1,14 @@
 //! Goal: what somebody did is summed up from what is kept of them alone, and a decision that was taken back is none.
-use crate::fixture::{COORDINATORS, Commands as _, LEASE, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
 use crate::{ANNA, BEN};
-use tocsin_casework::{Command, LEASE_MAX, PauseRules, Ruling};
-use tocsin_model::{DecisionId, Milliseconds, Verdict};
-use tocsin_store::{KeySubject, Roles};
+use tocsin_casework::{
+    Against, AppealCommand, AppealFiling, By, Command, LEASE_MAX, PauseRules, ReviewCommand, Ruling,
+};
+use tocsin_model::{
+    Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Milliseconds, PlatformId, PriorityTerm,
+    Scope, Verdict,
+};
+use tocsin_store::{KeySubject, ReviewSettings, Roles, SHIFT_STEPS_KEPT};
 
 const RULES: PauseRules = PauseRules {
     after: Some(Milliseconds::from_minutes(50)),
@@ -109,4 +114,117 @@ async fn who_is_handed_a_case_looks_at_it_and_works_as_long_as_they_hold_it() {
         assert_eq!(shift(ANNA).await.handed_on, 1);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_and_appeals_are_looked_at_as_cases_are() {
+    on_both(async |f| Box::pin(apart(f)).await).await;
+}
+
+async fn apart(f: &Fixture) {
+    let all = ReviewSettings {
+        share_ppm: 1_000_000,
+        golden_ppm: 0,
+    };
+    f.store.set_review_settings(COORDINATORS, all).await.unwrap();
+    let grave = Alert {
+        priority_terms: vec![PriorityTerm {
+            name: "severity".into(),
+            value: 3.0,
+        }],
+        ..alert(1, Scope::Coordinators, AlertLevel::Raised, 1)
+    };
+    f.store.apply_alert(&grave).await.unwrap();
+    let (case, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+    f.store
+        .decide(
+            COORDINATORS,
+            case.id,
+            (ANNA, case.fencing),
+            (Verdict::Violating, "seen"),
+        )
+        .await
+        .unwrap();
+    let rules = PauseRules {
+        after_cases: Some(2),
+        ..RULES
+    };
+    let shift = async || f.store.shift(BEN, DAY, &rules).await.unwrap().0;
+    let claimed = Box::pin(f.store.claim_review(COORDINATORS, (BEN, LEASE)))
+        .await
+        .unwrap();
+    let review = claimed.unwrap().review;
+    let first = shift().await;
+    assert_eq!((first.cases_seen, first.grave_seen, first.pause_due), (1, 1, false));
+    let by = |fencing| By {
+        who: BEN,
+        fencing,
+        version: None,
+    };
+    let released = ReviewCommand::Release;
+    Box::pin(
+        f.store
+            .command_review((COORDINATORS, by(review.fencing)), review.id, &released),
+    )
+    .await
+    .unwrap();
+    let claimed = Box::pin(f.store.claim_review(COORDINATORS, (BEN, LEASE_MAX)))
+        .await
+        .unwrap();
+    let review = claimed.unwrap().review;
+    let second = shift().await;
+    assert_eq!(
+        (second.cases_seen, second.given_back, second.pause_due),
+        (2, 1, true),
+        "the review just claimed counts"
+    );
+    f.clock.advance(Milliseconds::from_minutes(59));
+    assert!(shift().await.working_since.is_some(), "a review is in hand");
+    let answer = ReviewCommand::Answer {
+        verdict: Verdict::Violating,
+        note: String::new(),
+    };
+    Box::pin(
+        f.store
+            .command_review((COORDINATORS, by(review.fencing)), review.id, &answer),
+    )
+    .await
+    .unwrap();
+    f.clock.advance(Milliseconds::from_minutes(11));
+    assert_eq!(shift().await.working_since, None, "a pause after the answer");
+
+    // An appeal about what no case is of.
+    let filing = AppealFiling {
+        reference: "R-1".to_owned(),
+        platform: PlatformId(1),
+        content: ContentHash::from_bytes(Algorithm::Sha256, vec![77; 32], None).unwrap(),
+        against: Against::Block,
+        reason: "it is a news report".to_owned(),
+    };
+    let subject = (ContentId(77), FamilyId(ContentId(77)));
+    Box::pin(f.store.file_appeal((COORDINATORS, ANNA), subject, &filing))
+        .await
+        .unwrap();
+    let claimed = Box::pin(f.store.claim_appeal(COORDINATORS, (BEN, LEASE_MAX), None))
+        .await
+        .unwrap();
+    let appeal = claimed.unwrap().appeal;
+    assert_eq!(appeal.case, None);
+    let third = shift().await;
+    assert_eq!((third.cases_seen, third.cases_seen_since), (3, 1));
+    f.clock.advance(Milliseconds::from_minutes(59));
+    assert!(shift().await.working_since.is_some(), "an appeal is in hand");
+    let release = AppealCommand::Release;
+    Box::pin(
+        f.store
+            .command_appeal((COORDINATORS, by(appeal.fencing)), (appeal.id, None), &release),
+    )
+    .await
+    .unwrap();
+    assert_eq!(shift().await.given_back, 2);
+    let of_anna = f.store.shift(ANNA, DAY, &rules).await.unwrap().0;
+    assert_eq!(of_anna.cases_seen, 1, "each sees their own");
+    assert_eq!(f.store.forget_shift_steps().await.unwrap(), 0);
+    f.clock.advance(SHIFT_STEPS_KEPT + LEASE);
+    assert_eq!(f.store.forget_shift_steps().await.unwrap(), 6);
 }

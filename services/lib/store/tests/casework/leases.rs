@@ -292,3 +292,41 @@ async fn leases_are_timed_by_the_databases_clock() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_hands_nothing_out_twice() {
+    on_both(async |f| {
+        f.coordinators_cases(1).await;
+        let (case, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        let back = Milliseconds(-2 * LEASE.0);
+        f.clock.advance(back);
+        let other = f.another().await;
+        assert!(other.best(COORDINATORS, BEN, LEASE).await.unwrap().is_none());
+        assert_eq!(
+            refusal(other.claim(COORDINATORS, case.id, BEN, LEASE).await),
+            Refusal::Claimed
+        );
+        f.store
+            .renew(COORDINATORS, case.id, (ANNA, case.fencing), LEASE)
+            .await
+            .unwrap();
+        // By the clock that was set back, the renewed lease ends before the first would have: then it is over.
+        f.clock.advance(LEASE);
+        let (second, _) = other.best(COORDINATORS, BEN, LEASE).await.unwrap().unwrap();
+        assert!(second.fencing > case.fencing);
+        // Back again to where the first lease would last: its number is void.
+        f.clock.advance(back);
+        let late = f.store.release(COORDINATORS, case.id, (ANNA, case.fencing)).await;
+        assert_eq!(refusal(late), Refusal::LeaseStale);
+        let (held, now) = f.store.case(COORDINATORS, case.id).await.unwrap();
+        assert_eq!(held.live_lease(now).unwrap().holder, BEN);
+        f.store
+            .release(COORDINATORS, case.id, (BEN, second.fencing))
+            .await
+            .unwrap();
+        let (third, _) = f.store.best(COORDINATORS, ANNA, LEASE).await.unwrap().unwrap();
+        assert!(third.fencing > second.fencing);
+        other.close().await;
+    })
+    .await;
+}

@@ -8,8 +8,8 @@ use tocsin_casework::{
 use tocsin_model::{AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, KeyId, Milliseconds, Scope, Verdict};
 use tocsin_store::{About, Choice, Followed, NoticeQuery, NoticeState, Noticed, QueueQuery, Store, StoreError};
 
-const SOON: Milliseconds = Milliseconds::from_minutes(30);
-const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
+pub(super) const SOON: Milliseconds = Milliseconds::from_minutes(30);
+pub(super) const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
 
 fn filing(kind: NoticeKind, reference: &str) -> Filing {
     Filing {
@@ -26,7 +26,7 @@ fn filing(kind: NoticeKind, reference: &str) -> Filing {
     }
 }
 
-fn order(reference: &str) -> Filing {
+pub(super) fn order(reference: &str) -> Filing {
     filing(NoticeKind::RemovalOrder, reference)
 }
 
@@ -34,19 +34,19 @@ fn hash(byte: u8) -> ContentHash {
     ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap()
 }
 
-fn about(family: u128) -> About {
+pub(super) fn about(family: u128) -> About {
     About::Family(FamilyId(ContentId(family)), hash(family as u8))
 }
 
 /// The same, naming the content.
-fn of(family: u8, filing: Filing) -> Filing {
+pub(super) fn of(family: u8, filing: Filing) -> Filing {
     Filing {
         content: Some(hash(family)),
         ..filing
     }
 }
 
-fn answer(outcome: NoticeOutcome) -> NoticeCommand {
+pub(super) fn answer(outcome: NoticeOutcome) -> NoticeCommand {
     NoticeCommand::Answer {
         outcome,
         note: "done".to_owned(),
@@ -54,11 +54,16 @@ fn answer(outcome: NoticeOutcome) -> NoticeCommand {
 }
 
 /// On the heap: a test holds many of them.
-async fn file(store: &Store, by: (Team, KeyId), about: &About, filing: &Filing) -> Result<Noticed, StoreError> {
+pub(super) async fn file(
+    store: &Store,
+    by: (Team, KeyId),
+    about: &About,
+    filing: &Filing,
+) -> Result<Noticed, StoreError> {
     Box::pin(store.file_notice(by, about, filing)).await
 }
 
-async fn command(
+pub(super) async fn command(
     store: &Store,
     by: (Team, KeyId),
     id: NoticeId,
@@ -204,7 +209,7 @@ async fn a_notice_that_two_dispatchers_are_told_of_at_once_is_one_and_another_te
 async fn the_hour_of_an_order_is_escalated_once_by_whichever_dispatcher_looks() {
     on_both(async |f| {
         let other = f.another().await;
-        let filed = file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        let filed = file(&f.store, TEAM, &about(1), &of(7, order("A-1"))).await.unwrap();
         file(&f.store, TEAM, &about(2), &filing(NoticeKind::Referral, "R-1"))
             .await
             .unwrap();
@@ -300,7 +305,7 @@ async fn what_is_due_soon_goes_before_every_priority_everywhere() {
             received_at: START - Milliseconds::from_minutes(10),
             ..order("A-2")
         };
-        file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        file(&f.store, TEAM, &about(1), &of(7, order("A-1"))).await.unwrap();
         file(&f.store, TEAM, &about(9), &earlier).await.unwrap();
         file(&f.store, TEAM, &about(2), &filing(NoticeKind::TrustedFlagger, "F-1"))
             .await
@@ -367,7 +372,7 @@ async fn notices_are_listed_by_when_they_are_due_and_a_threat_is_on_record() {
         let referral = file(&f.store, TEAM, &about(1), &filing(NoticeKind::Referral, "R-1"))
             .await
             .unwrap();
-        file(&f.store, TEAM, &about(1), &order("A-1")).await.unwrap();
+        file(&f.store, TEAM, &about(1), &of(7, order("A-1"))).await.unwrap();
         file(&f.store, TEAM, &about(2), &late).await.unwrap();
         let threat = Filing {
             authority: "Europol".to_owned(),

@@ -1,8 +1,10 @@
 //! Goal: what the state tells of a family stands with the case: the earliest time of each clock, and the regions and languages that filters look at.
-use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, LEASE, START, alert, on_both};
 use crate::{ANNA, queue, refusal};
-use tocsin_casework::{CaseId, CaseState, ClockKind, Filter, PlatformClocks, Refusal, Team};
-use tocsin_model::{ContentId, FamilyId, KeyId, Milliseconds, PartyId, PlatformId, Timestamp};
+use tocsin_casework::{Case, CaseId, CaseState, ClockKind, Filter, Lane, PlatformClocks, Refusal, Seen, Team};
+use tocsin_model::{
+    Alert, AlertLevel, ContentId, FamilyId, KeyId, LiveFigures, Milliseconds, PartyId, PlatformId, Scope, Timestamp,
+};
 use tocsin_store::{Choice, Followed, LiveMember, Observed, QueueQuery, STREAMS_MAX, Watched};
 
 const VIDEO: PlatformId = PlatformId(3);
@@ -198,6 +200,125 @@ async fn pages_claims_and_ranks_filter_by_region_and_language_alike() {
                     .unwrap();
             }
         }
+    })
+    .await;
+}
+
+fn stream(running: u32, viewers: u64) -> Option<LiveFigures> {
+    Some(LiveFigures {
+        streams: 1,
+        running,
+        started_at: START,
+        ended_at: (running == 0).then_some(START),
+        viewers,
+        peak_viewers: 150,
+        viewer_minutes: 10,
+        score: 0.5,
+        threshold: 4.2,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_platforms_and_severity_follow_the_state_between_alerts() {
+    on_both(async |f| {
+        let rang = Alert {
+            live: stream(1, 90),
+            ..alert(1, Scope::Coordinators, AlertLevel::Raised, 1)
+        };
+        f.store.apply_alert(&rang).await.unwrap();
+        let family = FamilyId(ContentId(1));
+        let page = async |filter: Filter| -> Option<Case> {
+            let query = QueueQuery {
+                team: COORDINATORS,
+                state: CaseState::Open,
+                filter,
+                urgent_within: Milliseconds(0),
+                limit: 10,
+                after: None,
+            };
+            f.store.queue(&query).await.unwrap().cases.pop()
+        };
+        let lane = |lane| Filter {
+            lane: Some(lane),
+            ..Filter::default()
+        };
+        let on = |platform| Filter {
+            platform: Some(platform),
+            ..Filter::default()
+        };
+        let grave = Filter {
+            severity_min: Some(1.9),
+            ..Filter::default()
+        };
+        assert!(page(lane(Lane::Live)).await.is_some());
+        assert!(page(on(VIDEO)).await.is_none() && page(grave.clone()).await.is_none());
+
+        // Fewer watch; then it ends. No alert says so.
+        let told = |seconds: i64, live| Observed {
+            seen: Some(Seen {
+                at: rang.at + Milliseconds::from_seconds(seconds),
+                platforms: vec![VIDEO, CHAT],
+                severity: 1.95,
+                live,
+            }),
+            ..Observed::default()
+        };
+        let other = f.another().await;
+        f.store
+            .observe(COORDINATORS, family, &told(15, stream(1, 40)))
+            .await
+            .unwrap();
+        let watched = page(lane(Lane::Live)).await.unwrap();
+        assert_eq!(watched.live(), stream(1, 40));
+        assert!(page(on(VIDEO)).await.is_some() && page(grave.clone()).await.is_some());
+        assert!(
+            page(on(rang.platforms[0].platform)).await.is_some(),
+            "as the alert said"
+        );
+        other
+            .observe(COORDINATORS, family, &told(30, stream(0, 0)))
+            .await
+            .unwrap();
+        // Who is behind says nothing new.
+        f.store
+            .observe(COORDINATORS, family, &told(20, stream(1, 41)))
+            .await
+            .unwrap();
+        assert!(page(lane(Lane::Live)).await.is_none());
+        let ended = page(lane(Lane::General)).await.unwrap();
+        assert_eq!((ended.live(), ended.version), (stream(0, 0), watched.version));
+        let filter = lane(Lane::Live);
+        let choice = Choice {
+            filter,
+            ..Choice::default()
+        };
+        let claimed = f.store.claim_best(COORDINATORS, (ANNA, LEASE), &choice).await.unwrap();
+        assert!(claimed.is_none(), "nobody who asks for what is live is handed it");
+
+        // A later alert says more, until the state does again.
+        let again = Alert {
+            level: AlertLevel::Sustained,
+            at: rang.at + Milliseconds::from_seconds(60),
+            id: tocsin_model::AlertId(77),
+            live: stream(1, 5),
+            ..rang.clone()
+        };
+        f.store.apply_alert(&again).await.unwrap();
+        assert_eq!(page(lane(Lane::Live)).await.unwrap().live(), stream(1, 5));
+        f.store
+            .observe(COORDINATORS, family, &told(61, stream(0, 0)))
+            .await
+            .unwrap();
+        assert!(page(lane(Lane::Live)).await.is_none());
+        // Nothing of it is counted any more: what the alert says is left.
+        f.store
+            .observe(COORDINATORS, family, &Observed::default())
+            .await
+            .unwrap();
+        let left = page(lane(Lane::Live)).await.unwrap();
+        assert_eq!((left.live(), left.seen.is_some()), (stream(1, 5), false));
+        assert!(page(on(VIDEO)).await.is_none() && page(grave).await.is_none());
+        other.close().await;
     })
     .await;
 }

@@ -226,81 +226,83 @@ async fn told(f: &Fixture) -> Vec<Delivery> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_taken_once_and_what_was_reported_is_told_of_decisions_that_are_out() {
-    on_both(async |f| {
-        let (alpha, key, _) = f.party("alpha").await;
-        let team = Team::Party(alpha.id);
-        ozone(f, team).await;
-        let ReportTaken::Opened(cases) = report(f, team, (1, 7)).await else {
-            panic!("no case was opened");
-        };
-        let case = cases[0].0.id;
-        assert!(matches!(report(f, team, (1, 7)).await, ReportTaken::Known));
-        assert!(matches!(report(f, team, (2, 7)).await, ReportTaken::Joined(_)));
-        assert!(matches!(report(f, team, (3, 8)).await, ReportTaken::Opened(_)));
-        let none = OzoneReport {
-            team,
-            endpoint: (&n("ozone"), TARGET),
-            event: (4, None),
-            families: vec![ReportedFamily {
-                family: FamilyId(ContentId(9)),
-                hash: None,
-                blobs: Vec::new(),
-            }],
-            subject: None,
-            note: "",
-        };
-        assert!(matches!(
-            f.store.take_ozone_report(&none).await.unwrap(),
-            ReportTaken::NoCase
-        ));
+    // On the heap: it holds many cases.
+    on_both(async |f| Box::pin(taken_once(f)).await).await;
+}
 
-        // A decision that is taken back was told to nobody; of one that can be, nobody is told before it is out.
-        let decide = async |id| decide(f, (team, case, key), id, Ruling::of(Verdict::Violating, ""), true).await;
-        let by = decide(70).await;
-        let withdraw = Command::Withdraw {
-            decision: DecisionId(70),
-            length: LEASE,
-        };
-        f.store.command(team, case, by, &withdraw).await.unwrap();
-        f.clock.advance(Milliseconds::from_seconds(6));
-        assert_eq!(told(f).await, []);
-        f.clock.advance(LEASE);
-        decide(71).await;
-        assert!(
-            matches!(report(f, team, (5, 7)).await, ReportTaken::Joined(_)),
-            "it is told with the others"
-        );
-        assert_eq!(told(f).await, []);
-        f.clock.advance(Milliseconds::from_seconds(6));
-        let of = |delivery: &Delivery| match &delivery.event {
-            DeliveryEvent::Reported(event) => (event.told.decision.id, event.subject.clone()),
-            other => panic!("{other:?}"),
-        };
-        let first: Vec<_> = told(f).await.iter().map(of).collect();
-        let expected = [1, 2, 5].map(|number| (DecisionId(71), subject(number)));
-        assert_eq!(BTreeSet::from_iter(first), BTreeSet::from(expected));
-        assert!(matches!(report(f, team, (6, 7)).await, ReportTaken::Joined(_)));
-        let later: Vec<_> = told(f).await.iter().map(of).collect();
-        assert_eq!(later, [(DecisionId(71), subject(6))]);
+async fn taken_once(f: &Fixture) {
+    let (alpha, key, _) = f.party("alpha").await;
+    let team = Team::Party(alpha.id);
+    ozone(f, team).await;
+    let ReportTaken::Opened(cases) = report(f, team, (1, 7)).await else {
+        panic!("no case was opened");
+    };
+    let case = cases[0].0.id;
+    assert!(matches!(report(f, team, (1, 7)).await, ReportTaken::Known));
+    assert!(matches!(report(f, team, (2, 7)).await, ReportTaken::Joined(_)));
+    assert!(matches!(report(f, team, (3, 8)).await, ReportTaken::Opened(_)));
+    let none = OzoneReport {
+        team,
+        endpoint: (&n("ozone"), TARGET),
+        event: (4, None),
+        families: vec![ReportedFamily {
+            family: FamilyId(ContentId(9)),
+            hash: None,
+            blobs: Vec::new(),
+        }],
+        subject: None,
+        note: "",
+    };
+    assert!(matches!(
+        f.store.take_ozone_report(&none).await.unwrap(),
+        ReportTaken::NoCase
+    ));
 
-        for event in 10..(9 + SUBJECTS_PER_CASE_MAX as i64) {
-            assert!(matches!(report(f, team, (event, 8)).await, ReportTaken::Joined(_)));
-        }
-        assert!(matches!(report(f, team, (100, 8)).await, ReportTaken::TooMany));
-        let again = report_of(f, team, 101, (10, vec![shown(8, 8)])).await;
-        assert!(
-            matches!(again, ReportTaken::Joined(_)),
-            "it is one of those that are kept"
-        );
-        let other = f.store.best(team, key, LEASE).await.unwrap().unwrap().0;
-        assert_ne!(other.id, case);
-        f.store
-            .decide(team, other.id, (key, other.fencing), (Verdict::Benign, ""))
-            .await
-            .unwrap();
-        assert_eq!(told(f).await.len(), SUBJECTS_PER_CASE_MAX, "no more than are kept");
-    })
-    .await;
+    // A decision that is taken back was told to nobody; of one that can be, nobody is told before it is out.
+    let decide = async |id| decide(f, (team, case, key), id, Ruling::of(Verdict::Violating, ""), true).await;
+    let by = decide(70).await;
+    let withdraw = Command::Withdraw {
+        decision: DecisionId(70),
+        length: LEASE,
+    };
+    f.store.command(team, case, by, &withdraw).await.unwrap();
+    f.clock.advance(Milliseconds::from_seconds(6));
+    assert_eq!(told(f).await, []);
+    f.clock.advance(LEASE);
+    decide(71).await;
+    assert!(
+        matches!(report(f, team, (5, 7)).await, ReportTaken::Joined(_)),
+        "it is told with the others"
+    );
+    assert_eq!(told(f).await, []);
+    f.clock.advance(Milliseconds::from_seconds(6));
+    let of = |delivery: &Delivery| match &delivery.event {
+        DeliveryEvent::Reported(event) => (event.told.decision.id, event.subject.clone()),
+        other => panic!("{other:?}"),
+    };
+    let first: Vec<_> = told(f).await.iter().map(of).collect();
+    let expected = [1, 2, 5].map(|number| (DecisionId(71), subject(number)));
+    assert_eq!(BTreeSet::from_iter(first), BTreeSet::from(expected));
+    assert!(matches!(report(f, team, (6, 7)).await, ReportTaken::Joined(_)));
+    let later: Vec<_> = told(f).await.iter().map(of).collect();
+    assert_eq!(later, [(DecisionId(71), subject(6))]);
+
+    for event in 10..(9 + SUBJECTS_PER_CASE_MAX as i64) {
+        assert!(matches!(report(f, team, (event, 8)).await, ReportTaken::Joined(_)));
+    }
+    assert!(matches!(report(f, team, (100, 8)).await, ReportTaken::TooMany));
+    let again = report_of(f, team, 101, (10, vec![shown(8, 8)])).await;
+    assert!(
+        matches!(again, ReportTaken::Joined(_)),
+        "it is one of those that are kept"
+    );
+    let other = f.store.best(team, key, LEASE).await.unwrap().unwrap().0;
+    assert_ne!(other.id, case);
+    f.store
+        .decide(team, other.id, (key, other.fencing), (Verdict::Benign, ""))
+        .await
+        .unwrap();
+    assert_eq!(told(f).await.len(), SUBJECTS_PER_CASE_MAX, "no more than are kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,8 +108,8 @@ pub(crate) fn streams(records: &[&HotRecord]) -> Vec<Stream> {
     merged.into_values().collect()
 }
 
-/// What is known of the streams of some records; `None` where there are none.
-pub(crate) fn live_figures(records: &[&HotRecord], now: Timestamp) -> Option<LiveFigures> {
+/// What is known of the streams of some records at `now`, the groups' time; `None` where there are none.
+pub fn live_figures(records: &[&HotRecord], now: Timestamp) -> Option<LiveFigures> {
     let streams = streams(records);
     let running: Vec<&Stream> = streams.iter().filter(|stream| stream.is_running(now)).collect();
     let began = |streams: &mut dyn Iterator<Item = &Stream>| streams.map(Stream::began_at).min();

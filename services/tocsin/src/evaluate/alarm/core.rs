@@ -8,7 +8,7 @@ use tocsin_model::{
     GroupId, HashRef, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, PartyId, PlatformId, Populations, Sharing,
     Sighting, SourceCoordinate, SourceId, Timestamp,
 };
-use tocsin_velocity::{Group, GroupConfig, HotKey, Input, Output, Standing, TriggerParameters};
+use tocsin_velocity::{Group, GroupConfig, HotKey, HotRecord, Input, Output, Standing, TriggerParameters};
 
 use super::bounds::{Bound, Sample};
 
@@ -179,6 +179,15 @@ impl Core {
     pub(super) fn influence_cap_of(&self, family: Family, party: u8) -> f64 {
         let (group, id) = self.home_of(family);
         group.influence_cap_of(id, Class::All, party_id(party))
+    }
+
+    /// What the group knows of a family whose content is hot, for everybody.
+    pub(in crate::evaluate) fn hot_of(&self, family: Family) -> Option<&HotRecord> {
+        let (group, id) = self.home_of(family);
+        group.hot(HotKey {
+            content: id.0,
+            class: Class::All,
+        })
     }
 
     fn home_of(&self, family: Family) -> (&Group, FamilyId) {

@@ -2,10 +2,11 @@
 //! tools, and in one that knows the truth and the future.
 //!
 //! Every order gets the same cases, those of a day on which nobody decides: a decision here changes nothing of what is uploaded afterwards, it is
-//! worth what was still to come.
+//! worth what was still to come. And the clocks and notices of the day's crises, kept in a store as a deployment keeps them, beside the truth (`hours`).
 
 mod day;
 mod desk;
+mod hours;
 mod page;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use tocsin_model::nearest_rank;
 
 use self::day::{CaseDay, is_violating};
 use self::desk::{Order, Outcome};
+use self::hours::Kept;
 use super::days::{each_day, processors};
 use super::{EstimatorArguments, leak, output};
 use crate::rehearsal::Figures;
@@ -44,7 +46,11 @@ struct Worked {
     per_minute: f64,
     exposure: u64,
     outcomes: BTreeMap<Order, Outcome>,
+    kept: Kept,
 }
+
+/// A figure of what a store kept, by its name.
+type KeptFigure = (&'static str, fn(&Kept) -> u64);
 
 /// Plays the days and lets a team decide in each order.
 ///
@@ -61,6 +67,7 @@ pub(super) fn run(arguments: &EstimatorArguments) -> Result<Figures> {
     let scale = Scale(DAY_SCALE.0 * (DAYS * suite.scale).clamp(DAY_SCALE_MIN / DAY_SCALE.0, 1.0));
     let plans: Vec<DayPlan> = (0..days).map(|day| DayPlan::casework(scale, suite.seed, day)).collect();
     let worked = each_day(&plans, processors(), |_, plan| worked(plan));
+    let worked: Vec<Worked> = worked.into_iter().collect::<Result<_>>()?;
     let figures = figures(&worked, suite.seed);
     if let Some(directory) = &arguments.rows {
         output::rows(directory, "casework.csv", ROWS_HEADER, worked.iter().flat_map(rows))?;
@@ -71,7 +78,8 @@ pub(super) fn run(arguments: &EstimatorArguments) -> Result<Figures> {
     Ok(figures)
 }
 
-fn worked(plan: &DayPlan) -> Worked {
+fn worked(plan: &DayPlan) -> Result<Worked> {
+    let kept = hours::keep(plan)?;
     let day = CaseDay::play(plan);
     let arrivals = day.arrivals();
     let per_minute = arrivals as f64 / CROWDED / day.minutes.len() as f64;
@@ -81,7 +89,8 @@ fn worked(plan: &DayPlan) -> Worked {
         day.minutes.iter().any(came)
     };
     let exposure = violating().map(|told| day.truth.after(told.family, plan.stream_begins_at()).exposure);
-    Worked {
+    Ok(Worked {
+        kept,
         number: plan.number,
         crises: violating().count(),
         crises_raised: violating().filter(raised).count(),
@@ -92,7 +101,7 @@ fn worked(plan: &DayPlan) -> Worked {
             .into_iter()
             .map(|order| (order, desk::work(&day, order, per_minute)))
             .collect(),
-    }
+    })
 }
 
 const ROWS_HEADER: &str = "day,order,crises,arrivals,decisions_per_minute,decisions,unreviewed,exposure,prevented,crises_decided,wait_share_max";
@@ -134,6 +143,17 @@ fn figures(worked: &[Worked], seed: u64) -> Figures {
             json!(sum(&|day| day.outcomes[&Order::Priority].waits_beyond_limit as f64)),
         ),
     ]);
+    let kept: [KeptFigure; 6] = [
+        ("clocks_compared", |kept| kept.clocks),
+        ("clock_mismatches", |kept| kept.clock_mismatches),
+        ("notices_compared", |kept| kept.notices),
+        ("notice_mismatches", |kept| kept.notice_mismatches),
+        ("orders_overdue", |kept| kept.orders_overdue),
+        ("orders_escalated_late", |kept| kept.orders_escalated_late),
+    ];
+    for (name, of) in kept {
+        figures.insert(name, json!(worked.iter().map(|day| of(&day.kept)).sum::<u64>()));
+    }
     let longest = worked.iter().map(|day| day.outcomes[&Order::Priority].wait_share_max);
     figures.insert("wait_share_of_limit_max", json!(longest.fold(0.0, f64::max)));
     for order in Order::ALL {

@@ -45,6 +45,13 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, worked: &[Worked]) -
                 figure("waits_beyond_limit"),
                 0.0,
             ),
+            Bar::at_most("clocks that are not those of the truth", figure("clock_mismatches"), 0.0),
+            Bar::at_most("notices that are not those of the truth", figure("notice_mismatches"), 0.0),
+            Bar::at_most(
+                "orders that were escalated more than a second after their hour, or never",
+                figure("orders_escalated_late"),
+                0.0,
+            ),
             Bar::reported(
                 "times as much as first in, first out, by the order that knows the future",
                 figure("exposure_prevented_clairvoyant_vs_fifo"),
