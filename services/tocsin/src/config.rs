@@ -342,7 +342,7 @@ mod tests {
         let reason = refused("4294967296", "1048576", &[Role::Detector]).unwrap();
         assert!(
             reason.starts_with("memory.limit_bytes: 4096 MiB are less than")
-                && reason.contains("allow: detector.hot_limit 32768 MiB, "),
+                && reason.contains("allow: detector.hot_limit 33536 MiB, "),
             "{reason}"
         );
     }

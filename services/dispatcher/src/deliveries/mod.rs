@@ -85,7 +85,7 @@ impl Deliveries {
         let mut counted_at = None::<Instant>;
         let mut forgotten_at = None::<Instant>;
         while !shutdown.is_requested() {
-            deliveries.begin(&mut work, &mut busy).await;
+            deliveries.begin(&mut work, &mut busy, &shutdown).await;
             if counted_at.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                 counted_at = Some(Instant::now());
                 deliveries.count().await;
@@ -109,7 +109,7 @@ impl Deliveries {
     }
 
     /// Begins a round for each endpoint that has something due and is not being worked on.
-    async fn begin(self: &Arc<Self>, work: &mut JoinSet<Name>, busy: &mut BTreeSet<Name>) {
+    async fn begin(self: &Arc<Self>, work: &mut JoinSet<Name>, busy: &mut BTreeSet<Name>, shutdown: &Shutdown) {
         let due = match self.dispatcher.store.endpoints_due().await {
             Ok(due) => due,
             Err(error) => return StoreFailed { error: &error }.emit(&self.dispatcher.metrics),
@@ -120,14 +120,14 @@ impl Deliveries {
         }
         for endpoint in due {
             if busy.insert(endpoint.name.clone()) {
-                work.spawn(Arc::clone(self).round(endpoint));
+                work.spawn(Arc::clone(self).round(endpoint, shutdown.clone()));
             }
         }
     }
 
     /// Takes a few deliveries of an endpoint, tries each once, and says what became of them.
-    async fn round(self: Arc<Self>, endpoint: Endpoint) -> Name {
-        if let Err(error) = self.try_some(&endpoint).await {
+    async fn round(self: Arc<Self>, endpoint: Endpoint, shutdown: Shutdown) -> Name {
+        if let Err(error) = self.try_some(&endpoint, &shutdown).await {
             StoreFailed { error: &error }.emit(&self.dispatcher.metrics);
             // Not at once again: the store has to come back first.
             tokio::time::sleep(LOOK_INTERVAL).await;

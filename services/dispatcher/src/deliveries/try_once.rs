@@ -7,6 +7,7 @@ use tocsin_casework::Team;
 use tocsin_failpoint::{FailPoint, reach};
 use tocsin_log::Append;
 use tocsin_model::{Alert, DrillId};
+use tocsin_runtime::Shutdown;
 use tocsin_store::{Delivery, DeliveryEvent, DeliveryOutcome, Endpoint, StoreError};
 use tocsin_wire::{Names, topics};
 
@@ -42,7 +43,7 @@ enum Tried {
 }
 
 impl Deliveries {
-    pub(super) async fn try_some(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+    pub(super) async fn try_some(&self, endpoint: &Endpoint, shutdown: &Shutdown) -> Result<(), StoreError> {
         let store = &self.dispatcher.store;
         let target = Target::of(endpoint.kind, &endpoint.target, &endpoint.settings, &endpoint.secrets);
         let at_once = match &target {
@@ -51,9 +52,16 @@ impl Deliveries {
         };
         // Before they are taken: what waits for a place at the relay is nobody's, and is not tried.
         let places = match (&target, &self.relay) {
-            (Ok(Target::Email { .. }), Some(relay)) => Some(relay.places(at_once - 1).await),
+            (Ok(Target::Email { .. }), Some(relay)) => tokio::select! {
+                places = relay.places(at_once - 1) => Some(places),
+                () = shutdown.requested() => return Ok(()),
+            },
             _ => None,
         };
+        // Whoever changed it meanwhile wants what waits to go out by what it is now: the next round does.
+        if places.is_some() && !self.is_unchanged(endpoint).await? {
+            return Ok(());
+        }
         let at_once = places.as_ref().map_or(at_once, |places| places.count);
         let taken = store.take_deliveries(&endpoint.name, at_once, TAKEN_FOR).await?;
         if !taken.is_empty() {
@@ -97,6 +105,12 @@ impl Deliveries {
             .emit(&self.metrics);
         }
         Ok(())
+    }
+
+    async fn is_unchanged(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let open = self.dispatcher.store.open_endpoints(endpoint.kind).await?;
+        let now = open.iter().find(|open| open.name == endpoint.name);
+        Ok(now.is_some_and(|now| (&now.target, &now.settings) == (&endpoint.target, &endpoint.settings)))
     }
 
     /// Asks the store again while it does not answer: what is not settled is sent once more.

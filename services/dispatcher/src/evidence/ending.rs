@@ -62,16 +62,6 @@ async fn end(
     earlier: &mut Option<i64>,
     failed_at: Option<&mut Option<Instant>>,
 ) -> Result<usize, StoreError> {
-    let mut looked = 0;
-    if let Some(after) = *earlier {
-        let orders = dispatcher.store.preserve_earlier_orders(after).await?;
-        *earlier = orders.next;
-        looked += usize::from(orders.next.is_some());
-        if orders.placed > 0 {
-            EarlierPreserved { count: orders.placed }.emit();
-            dispatcher.evidence.placed();
-        }
-    }
     let expired = dispatcher.store.expire_preservations().await?;
     let mut deleted = 0;
     if let Some(failed_at) = failed_at {
@@ -91,6 +81,21 @@ async fn end(
             }
         }
     }
+    // Last, so that orders that cannot be read keep nothing longer than it may be kept.
+    let mut looked = 0;
+    if let Some(after) = *earlier {
+        let orders = dispatcher.store.preserve_earlier_orders(after).await?;
+        *earlier = orders.next;
+        looked += usize::from(orders.next.is_some());
+        if orders.placed + orders.unreadable > 0 {
+            EarlierPreserved {
+                count: orders.placed,
+                unreadable: orders.unreadable,
+            }
+            .emit();
+            dispatcher.evidence.placed();
+        }
+    }
     Ok(looked + expired + deleted)
 }
 
@@ -105,21 +110,20 @@ async fn delete(dispatcher: &Arc<Dispatcher>, EndedCopy { id, was_sealed, .. }: 
     };
     let metrics = &dispatcher.evidence.metrics;
     let removing = store.clone();
-    match tokio::task::spawn_blocking(move || removing.remove(id)).await {
-        // What is noted to be deleted was.
-        Ok(Ok(Removed::Nothing)) if was_sealed => {
-            CopyUndeleted { id, error: &NotHere }.emit(metrics);
-            return Ok(false);
+    let error: Option<Box<dyn std::error::Error + Send + Sync>> =
+        match tokio::task::spawn_blocking(move || removing.remove(id)).await {
+            Ok(Ok(Removed::Nothing)) if was_sealed => Some(NotHere.into()),
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.into()),
+            Err(error) => Some(error.into()),
+        };
+    if let Some(error) = error {
+        // Another dispatcher may have deleted and noted it since the page was read.
+        if !dispatcher.store.deleted_among(&[id]).await?.is_empty() {
+            return Ok(true);
         }
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            CopyUndeleted { id, error: &error }.emit(metrics);
-            return Ok(false);
-        }
-        Err(error) => {
-            CopyUndeleted { id, error: &error }.emit(metrics);
-            return Ok(false);
-        }
+        CopyUndeleted { id, error: &*error }.emit(metrics);
+        return Ok(false);
     }
     reach(FailPoint::CopyDeleted);
     dispatcher.store.deleted_copy(id).await?;

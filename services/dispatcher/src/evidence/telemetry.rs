@@ -171,12 +171,14 @@ impl CopyUndeleted<'_> {
 /// Removal orders from before orders were preserved were preserved.
 pub(crate) struct EarlierPreserved {
     pub count: usize,
+    pub unreadable: usize,
 }
 
 impl EarlierPreserved {
     pub(crate) fn emit(&self) {
         tracing::info!(
             count = self.count,
+            unreadable = self.unreadable,
             "removal orders that were filed earlier are preserved"
         );
     }

@@ -219,7 +219,7 @@ fn sections(of: &Deployment<'_>) -> Vec<DataSheetSection> {
                     "What another party shared with everybody may be why a family rang for this one. What others kept to themselves changes nothing here.",
                 ),
                 say(
-                    "A family that was merged into another one before the day was published counts with that one. One that is merged later may count again on the day of the other.",
+                    "A family that was merged into another one before the day was published counts with that one; in noticed, where notices stay with the family that they were filed about, it may count beside it. One that is merged later may count again on the day of the other.",
                 ),
                 say("Of a decision that was changed only the first counts."),
                 say(

@@ -7,7 +7,7 @@ pub enum Table {
     Decided,
     /// Families of which all known copies were first confirmed removed.
     Removed,
-    /// Families of which a first copy was posted after others had been told of them.
+    /// Families of which a copy was posted after the party had first told others of them.
     Leaked,
     /// Families about which a first notice was received.
     Noticed,
@@ -80,7 +80,7 @@ impl Table {
                 "families of which the party's own platforms first confirmed on the day, by their events, that all known copies were removed"
             }
             Table::Leaked => {
-                "families of which a copy was first posted on the party's platforms on the day after the party had been told of them by others"
+                "families of which a copy was first posted on the party's platforms on the day, after the party had first told others of them"
             }
             Table::Noticed => {
                 "families about which the party received its first notice on the day; what the party itself told authorities is none"
@@ -99,7 +99,7 @@ impl Table {
             Table::Removed => {
                 Some("from the first event of the family on the party's own platforms to the confirmation")
             }
-            Table::Leaked => Some("from when the party was told to the first copy after it"),
+            Table::Leaked => Some("from when the party first told others to the first copy after it"),
             Table::Noticed | Table::Appealed => None,
         }
     }

@@ -23,6 +23,8 @@ const TERM_MAX: Milliseconds = Milliseconds::from_hours(186 * 24);
 pub struct EarlierOrders {
     /// How many were preserved.
     pub placed: usize,
+    /// How many cannot be read, and are left.
+    pub unreadable: usize,
     /// The place of the last that was looked at; `None`: there are no more.
     pub next: Option<i64>,
 }
@@ -46,8 +48,16 @@ impl Store {
         let rows = self.database().fetch(&sql, &values).await.map_err(&failed)?;
         let mut looked = EarlierOrders::default();
         for row in &rows {
-            if let Team::Party(party) = team(row)? {
-                looked.placed += usize::from(self.preserve_earlier(party, &notice(row)?).await?);
+            let placed = match (team(row), notice(row)) {
+                (Ok(Team::Party(party)), Ok(order)) => self.preserve_earlier(party, &order).await,
+                (Ok(Team::Coordinators), _) => Ok(false),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+            match placed {
+                Ok(placed) => looked.placed += usize::from(placed),
+                // A later version wrote it, which preserves it itself.
+                Err(StoreError::Malformed { .. }) => looked.unreadable += 1,
+                Err(error) => return Err(error),
             }
             looked.next = Some(row.integer("sequence").map_err(&failed)?);
         }

@@ -117,8 +117,8 @@ impl Counting<'_> {
     async fn noticed(&mut self) -> Result<(), StoreError> {
         let own = NoticeKind::ThreatToLife as i64;
         let sql = format!(
-            "SELECT n.case_id AS place, n.kind FROM notices n JOIN cases c ON c.case_id = n.case_id \
-             WHERE n.team = $1 AND n.received_at >= $2 AND n.received_at < $3 AND n.kind <> {own} AND c.merged_into IS NULL \
+            "SELECT n.case_id AS place, n.kind FROM notices n \
+             WHERE n.team = $1 AND n.received_at >= $2 AND n.received_at < $3 AND n.kind <> {own} \
              AND NOT EXISTS (SELECT 1 FROM notices e WHERE e.case_id = n.case_id AND e.kind <> {own} \
              AND (e.received_at, e.sequence) < (n.received_at, n.sequence)) AND n.case_id > $4 ORDER BY n.case_id"
         );

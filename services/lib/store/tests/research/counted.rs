@@ -162,6 +162,9 @@ async fn a_family_that_went_into_another_counts_with_that_one() {
         alpha.take_part(InResearch::Named).await;
         go_to(f, day(1), HOURS(1)).await;
         alpha.ring(1..=16).await;
+        for family in 1..=10 {
+            alpha.notice_answered(family, NoticeKind::Referral).await;
+        }
         f.clock.advance(HOURS(1));
         for family in 2..=5 {
             alpha.merge(family, 1).await;
@@ -173,6 +176,11 @@ async fn a_family_that_went_into_another_counts_with_that_one() {
             shown(&publication, "alpha", "rang", "picture unknown"),
             "10",
             "12 and not 16"
+        );
+        assert_eq!(
+            shown(&publication, "alpha", "noticed", "referral"),
+            "10",
+            "a notice stays with the family that it was filed about"
         );
     })
     .await;

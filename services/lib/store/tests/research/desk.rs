@@ -2,7 +2,8 @@
 
 use tocsin_casework::{
     Against, AppealCause, AppealCommand, AppealFiling, AppealOutcome, AppealRuling, By, CaseId, CaseState, ClockKind,
-    Command, Concerns, Filing, Filter, NoticeKind, Occurrences, Ruling, Span, Tally, Team, UNREVIEWED_BELOW,
+    Command, Concerns, Filing, Filter, NoticeCommand, NoticeId, NoticeKind, NoticeOutcome, Occurrences, Ruling, Span,
+    Tally, Team, UNREVIEWED_BELOW,
 };
 use tocsin_model::{
     Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds,
@@ -185,7 +186,19 @@ impl<'a> Desk<'a> {
         assert!(matches!(carried, Carried::Merged { .. }), "{carried:?}");
     }
 
-    pub async fn notice(&self, family: u128, kind: NoticeKind) {
+    /// Files a notice, which is answered with that all is kept.
+    pub async fn notice_answered(&self, family: u128, kind: NoticeKind) {
+        let id = self.notice(family, kind).await;
+        let answer = NoticeCommand::Answer {
+            outcome: NoticeOutcome::Kept,
+            note: "it is a report".to_owned(),
+        };
+        Box::pin(self.f.store.command_notice((self.team, self.people[0]), id, &answer))
+            .await
+            .unwrap();
+    }
+
+    pub async fn notice(&self, family: u128, kind: NoticeKind) -> NoticeId {
         let now = self.f.store.time().await.unwrap();
         let filing = Filing {
             kind,
@@ -201,7 +214,8 @@ impl<'a> Desk<'a> {
         };
         let about = About::Family(family_of(family), hash(family));
         let by = (self.team, self.people[0]);
-        Box::pin(self.f.store.file_notice(by, &about, &filing)).await.unwrap();
+        let filed = Box::pin(self.f.store.file_notice(by, &about, &filing)).await;
+        filed.unwrap().notice.id
     }
 
     /// Files an appeal against a refused upload, and somebody else answers it.

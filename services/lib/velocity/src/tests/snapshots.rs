@@ -108,7 +108,10 @@ fn of_version_10() -> Group {
             kind,
             ..seen(member, offset, 41 * MINUTE)
         };
-        group.apply(Input::Sighting(&sighting(cold, &[9; 32], event, offset)), &mut Vec::new());
+        group.apply(
+            Input::Sighting(&sighting(cold, &[9; 32], event, offset)),
+            &mut Vec::new(),
+        );
     }
     group
 }
