@@ -104,7 +104,8 @@ type Digested = [u8; 32];
 /// Derives the span again and compares.
 ///
 /// # Errors
-/// [`DetectorError::NothingToBeginFrom`] where a group has no copy before the span and the log does not go back to its beginning;
+/// [`DetectorError::NothingToBeginFrom`] where a group has no copy before the span and the log does not go back to its beginning, or it went on with
+/// another input since;
 /// [`DetectorError::OtherStateVersion`] of a copy from the span or just before it: its bytes say nothing to this program's; [`DetectorError::InputDeleted`];
 /// [`DetectorError::BrokenState`]; the log fails.
 pub fn audit(
@@ -202,13 +203,12 @@ fn derive(
     derived: &mut BTreeMap<AlertId, (Timestamp, Digested)>,
     is_called_off: &dyn Fn() -> bool,
 ) -> Result<PartitionAudit, DetectorError> {
-    let begin = beginnings(log, number, span, is_called_off)?;
+    let (begin, newest) = beginnings(log, number, span, is_called_off)?;
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
     let (first_held, _) = log.bounds(&sightings)?;
     let mut partition = Partition::new(number, partitions, config, 0);
-    if first_held > 0
-        && let Some(group) = partitions.groups_of(number).find(|group| !begin.contains_key(group))
-    {
+    let has_no_start = |group: &GroupId| !begin.contains_key(group) && (first_held > 0 || newest.of(*group) > 0);
+    if let Some(group) = partitions.groups_of(number).find(has_no_start) {
         return Err(DetectorError::NothingToBeginFrom { group: group.0 });
     }
     let all_begun = partitions.groups_of(number).all(|group| begin.contains_key(&group));
@@ -222,7 +222,11 @@ fn derive(
     }
     let mut later: BTreeMap<u64, Vec<(GroupId, Digested)>> = BTreeMap::new();
     let (mut broken, mut other_version) = (None, None);
+    let mut inputs = Inputs::default();
     each_copy(log, number, is_called_off, &mut |copy| {
+        if inputs.take(&copy) < newest.of(copy.group) {
+            return;
+        }
         let begins_at = begin.get(&copy.group).copied();
         let counts = begins_at.is_none_or(|begins_at| copy.cut_at >= begins_at) && copy.as_of < span.to;
         if counts && copy.format != SNAPSHOT_VERSION {
@@ -319,20 +323,51 @@ impl PartitionAudit {
     }
 }
 
-/// Where each group begins: the offset of its last whole copy before the span.
+/// Where each group begins: the offset of its last whole copy before the span, of those that are of its newest input; and which input that is.
 fn beginnings(
     log: &dyn Log,
     number: u32,
     span: Span,
     is_called_off: &dyn Fn() -> bool,
-) -> Result<BTreeMap<GroupId, u64>, DetectorError> {
-    let mut begin = BTreeMap::new();
+) -> Result<(BTreeMap<GroupId, u64>, Inputs), DetectorError> {
+    let (mut begin, mut inputs) = (BTreeMap::new(), Inputs::default());
     each_copy(log, number, is_called_off, &mut |copy| {
+        let before = inputs.of(copy.group);
+        if inputs.take(&copy) != before {
+            begin.remove(&copy.group);
+        }
         if copy.as_of < span.from {
             begin.insert(copy.group, copy.cut_at);
         }
     })?;
-    Ok(begin)
+    Ok((begin, inputs))
+}
+
+/// Which input the copies of each group are of: offsets of one input only grow, so one that falls is of another, with which a salvage let the group go
+/// on.
+#[derive(Debug, Default)]
+struct Inputs(BTreeMap<GroupId, LastCopy>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct LastCopy {
+    cut_at: u64,
+    /// The number of its input, from 0.
+    input: u32,
+}
+
+impl Inputs {
+    /// Takes the next copy. The number of its input.
+    fn take(&mut self, copy: &GroupCopy) -> u32 {
+        let last = self.0.entry(copy.group).or_default();
+        last.input += u32::from(copy.cut_at < last.cut_at);
+        last.cut_at = copy.cut_at;
+        last.input
+    }
+
+    /// The number of the input of the last copy that was taken.
+    fn of(&self, group: GroupId) -> u32 {
+        self.0.get(&group).map_or(0, |last| last.input)
+    }
 }
 
 /// Hands over each whole copy of a partition's groups, in the order in which they were written. The records of one copy stand together: they are

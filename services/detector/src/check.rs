@@ -15,6 +15,14 @@ use crate::restore::Restored;
 /// How long the brokers may take to say what position a partition has.
 const POSITION_TIME_MAX: Duration = Duration::from_secs(15);
 
+/// The end of a partition's input is seen before what goes with it so often, a second apart, before it is believed: who asks a broker that has just
+/// begun to lead may be told an end of before.
+pub(crate) const SHORT_LOOKS_MAX: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// How time is let pass. Tests let none pass.
+pub(crate) type Wait = fn(Duration);
+
 /// The input of a partition, as the log holds it now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldInput {
@@ -59,7 +67,7 @@ impl Restored {
                 first_held: input.first_held,
             });
         }
-        let needed = header.next_offset.max(header.checkpoint_offset);
+        let needed = needed_of(header);
         if needed > input.end {
             return Err(DetectorError::InputEndsBefore {
                 partition,
@@ -68,6 +76,39 @@ impl Restored {
             });
         }
         Ok(())
+    }
+
+    /// The partition's input, of the topic with this id, as the log holds it. An end before what the header says is looked at again before it is
+    /// believed.
+    ///
+    /// # Errors
+    /// The log cannot be asked, or it was called off.
+    pub(crate) fn held_input(
+        &self,
+        log: &dyn Log,
+        topic: u64,
+        header: Option<&StateHeader>,
+        is_called_off: &dyn Fn() -> bool,
+    ) -> Result<HeldInput, LogError> {
+        // Of another topic the offsets say nothing.
+        let same = header.filter(|header| !header.binding.is_some_and(|binding| is_replaced(binding.input, topic)));
+        let needed = same.map_or(0, needed_of);
+        let place = TopicPartition::new(topics::SIGHTINGS, self.number);
+        let mut looks = 0;
+        loop {
+            let (first_held, end) = log.bounds(&place)?;
+            looks += 1;
+            if end >= needed || looks >= SHORT_LOOKS_MAX {
+                return Ok(HeldInput { topic, first_held, end });
+            }
+            if is_called_off() {
+                return Err(LogError::CalledOff {
+                    topic: topics::SIGHTINGS.to_owned(),
+                    partition: self.number,
+                });
+            }
+            (self.wait)(BETWEEN_LOOKS);
+        }
     }
 
     /// Whether a state with this header is this deployment's, in its shape: then its groups can be read here.
@@ -142,4 +183,9 @@ impl Restored {
         }
         Ok(found)
     }
+}
+
+/// The offset behind what a state with this header holds.
+fn needed_of(header: &StateHeader) -> u64 {
+    header.next_offset.max(header.checkpoint_offset)
 }

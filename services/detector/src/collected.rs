@@ -12,11 +12,20 @@ use crate::partition::Tracked;
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     /// The newest one; or why it cannot be used.
-    pub(crate) header: Option<Result<(StateHeader, Timestamp), String>>,
+    pub(crate) header: Option<Result<(StateHeader, Timestamp), Unusable>>,
     pub(crate) core: BTreeMap<GroupId, Chunks>,
     pub(crate) cold: BTreeMap<(GroupId, Class), Chunks>,
     /// `None`: the last unit had nothing to say to other partitions, or it has arrived.
     pub(crate) onward: Option<Chunks>,
+}
+
+/// Why a header cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It has this layout, which only a newer program knows.
+    Newer(u16),
+    /// It cannot be read.
+    Broken(String),
 }
 
 /// The chunks of one state, by number.
@@ -24,9 +33,14 @@ pub(crate) struct Collected {
 pub(crate) struct Chunks(BTreeMap<u32, StateRecord>);
 
 impl Collected {
+    /// The header, if it can be used.
+    pub(crate) fn usable_header(&self) -> Option<&(StateHeader, Timestamp)> {
+        self.header.as_ref()?.as_ref().ok()
+    }
+
     /// The records that say the same; `None` where something was not to be read, is missing, or stands for a moment only.
     pub(crate) fn kept(&self, number: u32) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        let (header, as_of) = self.header.as_ref()?.as_ref().ok()?;
+        let (header, as_of) = self.usable_header()?;
         if self.onward.is_some() {
             return None;
         }
@@ -92,15 +106,20 @@ impl Collected {
     }
 }
 
-fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), String> {
-    let record = record.ok_or("it is no state record")?;
+fn header(record: Option<StateRecord>) -> Result<(StateHeader, Timestamp), Unusable> {
+    let record = record.ok_or_else(|| Unusable::Broken("it is no state record".to_owned()))?;
     let (written, known) = (record.format, StateHeader::FORMAT);
-    if ![known, StateHeader::FORMAT_BEFORE].contains(&written) {
-        return Err(format!("it has layout {written}, this program knows layout {known}"));
+    if written > known {
+        return Err(Unusable::Newer(written));
     }
-    let header = StateHeader::decode(&record.body).map_err(|error| error.to_string())?;
+    if ![known, StateHeader::FORMAT_BEFORE].contains(&written) {
+        let reason = format!("it has layout {written}, this program knows layout {known}");
+        return Err(Unusable::Broken(reason));
+    }
+    let header = StateHeader::decode(&record.body).map_err(|error| Unusable::Broken(error.to_string()))?;
     if header.format() != written {
-        return Err(format!("it has not the layout {written} that it names"));
+        let reason = format!("it has not the layout {written} that it names");
+        return Err(Unusable::Broken(reason));
     }
     Ok((header, record.as_of))
 }

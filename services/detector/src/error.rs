@@ -152,7 +152,7 @@ pub enum DetectorError {
         /// Of the state.
         state: u32,
     },
-    /// Something writes while the key groups are to move.
+    /// Something writes while the key groups are to move, or their state is to be salvaged.
     #[error("partition {partition} does not come to rest: every role must be stopped")]
     NotAtRest {
         /// The partition, or the first of several.
@@ -175,6 +175,19 @@ pub enum DetectorError {
         put: u64,
         /// Records that are there.
         found: u64,
+    },
+    /// A partition's header has a layout of after this program's: its state is whole, and a newer program reads it.
+    #[error(
+        "the header of the state of partition {partition} has layout {written}, this program knows layout {known}: a newer program wrote it; run \
+         the program that wrote it"
+    )]
+    OtherHeaderLayout {
+        /// The partition.
+        partition: u32,
+        /// Of the header.
+        written: u16,
+        /// Known here.
+        known: u16,
     },
     /// A group's state cannot be read, or is not there.
     #[error(
@@ -211,6 +224,7 @@ impl DetectorError {
             DetectorError::NotAtRest { .. } => Some("not_at_rest"),
             DetectorError::OtherMove { .. } => Some("other_move"),
             DetectorError::StagingIncomplete { .. } => Some("staging_incomplete"),
+            DetectorError::OtherHeaderLayout { .. } => Some("other_header_layout"),
             DetectorError::BrokenState { .. } => Some("broken_state"),
         }
     }

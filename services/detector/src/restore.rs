@@ -5,11 +5,12 @@ use tocsin_log::{Log, LogError, ReadThrough, TopicPartition, read_through};
 use tocsin_model::{KeyEpoch, PartitionCount, Timestamp};
 use tocsin_sketch::codec::Decoder;
 use tocsin_velocity::{GroupConfig, Output};
+use tocsin_wire::state::StateHeader;
 use tocsin_wire::{PartyRecord, SightingsRecord, topics};
 
 use crate::cache::{Cache, Found};
-use crate::check::HeldInput;
-use crate::collected::{Chunks, Collected, Groups};
+use crate::check::Wait;
+use crate::collected::{Chunks, Collected, Groups, Unusable};
 use crate::error::DetectorError;
 use crate::partition::{Partition, TopicIds};
 
@@ -33,7 +34,17 @@ pub fn restore(
         epoch,
         cache: None,
         outbox: Outbox::Repeated,
+        wait: std::thread::sleep,
     };
+    restore_of(log, of, is_called_off)
+}
+
+/// [`restore`] of what is restored otherwise.
+pub(crate) fn restore_of(
+    log: &dyn Log,
+    of: Restored,
+    is_called_off: &dyn Fn() -> bool,
+) -> Result<(Partition, Timestamp), DetectorError> {
     let mut stepped = Stepped::Further(Box::new(Restore::begin(log, of)?));
     loop {
         match stepped {
@@ -52,6 +63,8 @@ pub(crate) struct Restored {
     pub(crate) epoch: KeyEpoch,
     pub(crate) cache: Option<Cache>,
     pub(crate) outbox: Outbox,
+    /// Between two looks at an input that seems too short.
+    pub(crate) wait: Wait,
 }
 
 /// What becomes of figures that other groups may not have heard before a crash.
@@ -212,13 +225,9 @@ fn assemble(
 ) -> Result<Stepped, DetectorError> {
     let number = of.number;
     let sightings = TopicPartition::new(topics::SIGHTINGS, number);
-    let (first_held, end) = log.bounds(&sightings)?;
-    let input = HeldInput {
-        topic: beside.ids.sightings,
-        first_held,
-        end,
-    };
-    let mut partition = Partition::new(number, of.partitions, &of.config, first_held);
+    let usable = collected.usable_header().map(|(header, _)| header);
+    let input = of.held_input(log, beside.ids.sightings, usable, is_called_off)?;
+    let mut partition = Partition::new(number, of.partitions, &of.config, input.first_held);
     partition.set_topics(beside.ids);
     let Some(header) = &collected.header else {
         let Some(sign) = of.sign_of_before(log, &collected, input, is_called_off)? else {
@@ -236,9 +245,16 @@ fn assemble(
         again.is_again = true;
         return Ok(Stepped::Further(Box::new(again)));
     };
-    let (header, as_of) = header.clone().map_err(|reason| DetectorError::BrokenHeader {
-        partition: number,
-        reason,
+    let (header, as_of) = header.clone().map_err(|unusable| match unusable {
+        Unusable::Newer(written) => DetectorError::OtherHeaderLayout {
+            partition: number,
+            written,
+            known: StateHeader::FORMAT,
+        },
+        Unusable::Broken(reason) => DetectorError::BrokenHeader {
+            partition: number,
+            reason,
+        },
     })?;
     of.check(&header, input)?;
     of.check_groups(&header, &collected)?;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::check::Wait;
 use crate::restore::Outbox;
 use crate::restorers::Hands;
 
@@ -10,6 +11,7 @@ pub struct Means<'a> {
     pub(crate) clock: &'a dyn Fn() -> Instant,
     pub(crate) hands: Hands,
     pub(crate) outbox: Outbox,
+    pub(crate) wait: Wait,
 }
 
 /// A process of its own: the clock of the machine, and a thread for each restore.
@@ -17,6 +19,7 @@ pub const OF_ITS_OWN: Means<'static> = Means {
     clock: &Instant::now,
     hands: Hands::Threads,
     outbox: Outbox::Repeated,
+    wait: std::thread::sleep,
 };
 
 /// [`OF_ITS_OWN`] without saying again what other groups may not have heard: what it appends follows from its input alone, so that the input can come to
@@ -34,6 +37,7 @@ impl<'a> Means<'a> {
             clock,
             hands: Hands::Caller,
             outbox: Outbox::Repeated,
+            wait: |_| {},
         }
     }
 }

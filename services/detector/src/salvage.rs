@@ -9,6 +9,7 @@
 //! Memory: the groups of the partition, and their bytes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tocsin_log::{Append, Log, Membership, TopicPartition, Unit, is_replaced, read_through};
 use tocsin_model::{KEY_GROUPS, Timestamp};
@@ -17,13 +18,16 @@ use tocsin_velocity::SnapshotLayout;
 use tocsin_wire::state::{StateBinding, StateHeader, StateKey};
 use tocsin_wire::topics;
 
-use crate::check::HeldInput;
+use crate::check::{HeldInput, Wait};
 use crate::checkpoint::StateUnit;
 use crate::collected::{Collected, Groups};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::{Partition, TopicIds, Tracked};
-use crate::restore::{Outbox, Restored, restore};
+use crate::restore::{Outbox, Restored, restore_of};
+
+/// So many intervals of the state a partition must stand still: a detector that has it writes in each.
+const STATE_INTERVALS_AT_REST: u64 = 4;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +48,30 @@ pub enum Salvaged {
 /// Makes what can be restored of a partition that cannot. Its detectors must be stopped.
 ///
 /// # Errors
-/// The restore is refused for a reason that this does not mend: another number of partitions, version or key epoch is configured. The log fails.
+/// The restore is refused for a reason that this does not mend: another number of partitions, version or key epoch is configured.
+/// [`DetectorError::NotAtRest`] where something writes its state meanwhile. The log fails.
 pub fn salvage(
     log: &dyn Log,
     number: u32,
     config: &DetectorConfig,
     setup: &DetectorSetup,
+) -> Result<Salvaged, DetectorError> {
+    salvage_waiting(
+        log,
+        number,
+        (config, setup),
+        std::thread::sleep,
+        &mut std::thread::sleep,
+    )
+}
+
+/// [`salvage`], with how time passes between looks at the input, and while the state must stand still.
+pub(crate) fn salvage_waiting(
+    log: &dyn Log,
+    number: u32,
+    (config, setup): (&DetectorConfig, &DetectorSetup),
+    wait: Wait,
+    rest: &mut dyn FnMut(Duration),
 ) -> Result<Salvaged, DetectorError> {
     let of = Restored {
         number,
@@ -58,20 +80,19 @@ pub fn salvage(
         epoch: setup.epoch,
         cache: None,
         outbox: Outbox::LeftToTheNext,
+        wait,
     };
-    match restore(log, number, of.partitions, &of.config, of.epoch, &|| false) {
+    let state = TopicPartition::new(topics::STATE, number);
+    let (_, state_end) = log.bounds(&state)?;
+    match restore_of(log, of.clone(), &|| false) {
         Ok(_) => return Ok(Salvaged::AsItWas),
         Err(error) if error.is_salvageable() => {}
         Err(error) => return Err(error),
     }
     let ids = TopicIds::of(log)?;
-    let (first_held, end) = log.bounds(&TopicPartition::new(topics::SIGHTINGS, number))?;
-    let input = HeldInput {
-        topic: ids.sightings,
-        first_held,
-        end,
-    };
     let (collected, standing) = collect(log, number)?;
+    let header = collected.usable_header().map(|(header, _)| header);
+    let input = of.held_input(log, ids.sightings, header, &|| false)?;
     let plan = Plan::of(&of, &collected, input);
     let mut partition = Partition::new(number, of.partitions, &of.config, input.first_held);
     partition.set_topics(ids);
@@ -81,7 +102,7 @@ pub fn salvage(
         // What cannot be read begins anew, and so does what is another deployment's.
         if let (Some(going_on), Ok(tracked)) = (plan.going_on, group) {
             let applied_from = match going_on {
-                GoingOn::WhereItWas => tracked.applied_from,
+                GoingOn::WhereItWas => tracked.applied_from.min(plan.next_offset),
                 GoingOn::WithOtherInput => input.first_held,
             };
             partition.put(Tracked {
@@ -92,7 +113,15 @@ pub fn salvage(
         }
     }
     let anew = of.partitions.groups_of(number).count() - kept;
-    commit(log, setup, unit(partition, &plan, standing, (config, setup)))?;
+    let unit = unit(partition, &plan, standing, (config, setup));
+    // What a detector had written since would be lost, and what it writes after would say that the groups which begin anew had seen everything.
+    rest(Duration::from_millis(
+        config.state_interval_ms * STATE_INTERVALS_AT_REST,
+    ));
+    if log.bounds(&state)?.1 != state_end {
+        return Err(DetectorError::NotAtRest { partition: number });
+    }
+    commit(log, setup, unit)?;
     Ok(Salvaged::GoesOn {
         offset: plan.checkpoint_offset,
         kept,
@@ -143,14 +172,17 @@ impl Plan {
             checkpoint_offset: input.first_held,
             as_of: Timestamp::MIN,
         };
-        let header = collected.header.as_ref().and_then(|header| header.as_ref().ok());
-        let Some((header, as_of)) = header.filter(|(header, _)| of.is_own(header)) else {
+        let Some((header, as_of)) = collected.usable_header().filter(|(header, _)| of.is_own(header)) else {
             return from_the_start;
         };
         let is_other = header
             .binding
             .is_some_and(|binding| is_replaced(binding.input, input.topic));
-        if is_other || header.next_offset > input.end {
+        // Of the same topic an end that was cut off is gone from the log and stays in the counts.
+        let is_same = header
+            .binding
+            .is_some_and(|binding| input.topic != 0 && binding.input == input.topic);
+        if is_other || (!is_same && header.next_offset > input.end) {
             return Plan {
                 going_on: Some(GoingOn::WithOtherInput),
                 as_of: *as_of,
@@ -159,7 +191,7 @@ impl Plan {
         }
         Plan {
             going_on: Some(GoingOn::WhereItWas),
-            next_offset: header.next_offset.max(input.first_held),
+            next_offset: header.next_offset.max(input.first_held).min(input.end),
             as_of: *as_of,
             ..from_the_start
         }

@@ -13,6 +13,7 @@ use tocsin_velocity::{Counters, Output};
 use tocsin_wire::{SightingsRecord, topics};
 
 use crate::appends::{append, family_record, population_record, traced};
+use crate::check::Wait;
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
@@ -72,6 +73,7 @@ pub fn run(
         standing: Standing::watch(log, by.hands)?,
         restorers: Restorers::new(log.clone(), by.hands),
         outbox: by.outbox,
+        wait: by.wait,
         restores_shown_at: now,
         onward: Vec::new(),
         counters: Counters::default(),
@@ -129,6 +131,7 @@ struct Shell<'a> {
     /// Those of them that are not restored yet.
     restorers: Restorers,
     outbox: Outbox,
+    wait: Wait,
     restores_shown_at: Instant,
     /// Appends to other groups that are on their way. At most one batch per unit; awaited before the next.
     onward: Vec<Completion>,
@@ -176,6 +179,7 @@ impl Shell<'_> {
                 epoch: self.setup.epoch,
                 cache: self.config.cache(self.setup),
                 outbox: self.outbox,
+                wait: self.wait,
             };
             self.restorers.begin(of, (self.clock)());
         }

@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use tocsin_log::{SharedLog, TopicWatch};
 use tocsin_wire::topics;
 
+use crate::check::SHORT_LOOKS_MAX;
 use crate::error::DetectorError;
 use crate::partition::Partition;
 use crate::restorers::Hands;
-
-/// The end of a partition's input is seen before its position so often, a second apart, before it is believed: who asks a broker that has just
-/// begun to lead may be told an end of before.
-const SHORT_LOOKS_MAX: u32 = 3;
 
 /// What is known of the topics while a process runs.
 pub(crate) struct Standing {

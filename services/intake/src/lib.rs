@@ -12,6 +12,7 @@
 //! Start reading at [`Intake::record`], then [`run`].
 
 mod actions;
+mod awaiting;
 mod clock;
 mod config;
 mod counted;

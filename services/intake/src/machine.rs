@@ -127,7 +127,7 @@ impl Intake {
 
     /// Lets go of a source.
     pub fn end_source(&mut self, source: SourceId) -> Option<SourceState> {
-        self.gaps.forget(source);
+        self.gaps.take(source);
         self.sources.remove(&source)
     }
 

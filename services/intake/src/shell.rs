@@ -12,6 +12,7 @@ use tocsin_model::SourceId;
 use tocsin_runtime::{MemoryPressure, ReadinessFlag, Shutdown};
 use tocsin_wire::{Schemas, topics};
 
+use crate::awaiting::{Awaiting, ReadBefore};
 use crate::config::{IntakeConfig, IntakeSetup, MappingRefused, TimeSource};
 use crate::machine::Intake;
 use crate::on_their_way::OnTheirWay;
@@ -25,9 +26,6 @@ const GROUP: &str = "tocsin-intake";
 const RECORDS_PER_POLL: usize = 2_000;
 /// A block stays open at most this long.
 const BLOCK_OPEN_MAX: Duration = Duration::from_millis(10);
-/// A topic may be found, and hold events, before its party's announcement is read (an operator may make it by hand). Its events wait so
-/// long for the announcement before they are refused as nobody's.
-const ANNOUNCEMENT_AWAITED_MAX: Duration = Duration::from_secs(30);
 /// How long the brokers may take to say how far there is to go. Without an answer the lag shown stays as it is.
 const LAG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often it is looked whether records that were missing had been taken by retention.
@@ -86,6 +84,7 @@ pub fn run(
         worked => worked?,
     }
     shell.write_state(reader.as_mut())?;
+    shell.look_at_gaps();
     reader.close();
     Ok(())
 }
@@ -103,8 +102,7 @@ pub(crate) struct Shell<'a> {
     pressure: Pressure,
     memory: MemoryPressure,
     sources: Sources,
-    /// Assigned partitions whose party is not announced yet, and since when: they are not begun.
-    awaiting: BTreeMap<TopicPartition, Instant>,
+    awaiting: Awaiting,
     /// The next decision to relay, where this process owns the topic.
     decisions_position: Option<u64>,
     ticked_at: Instant,
@@ -145,7 +143,7 @@ impl<'a> Shell<'a> {
             pressure: Pressure::watch(log, partitions)?,
             memory: MemoryPressure::default(),
             sources: Sources::default(),
-            awaiting: BTreeMap::new(),
+            awaiting: Awaiting::default(),
             decisions_position: None,
             ticked_at: Instant::now(),
             flushed_at: Instant::now(),
@@ -163,7 +161,7 @@ impl<'a> Shell<'a> {
         ready.set_ready();
         while !self.shutdown.is_requested() {
             self.read_news(Duration::ZERO)?;
-            self.begin_announced(reader)?;
+            self.begin_awaited(reader)?;
             match self.poll(reader)? {
                 GroupEvent::Polled => {}
                 GroupEvent::Assigned(assigned) => self.assigned(&assigned, reader)?,
@@ -225,25 +223,26 @@ impl<'a> Shell<'a> {
                 self.decisions_position = Some(position);
                 reader.begin(place, position)?;
             } else if self.intake.registry_mut().knows_topic(&place.topic) {
-                begun.push(place.clone());
+                begun.push((place.clone(), ReadBefore::ByTheGroup));
             } else {
-                self.awaiting.insert(place.clone(), Instant::now());
+                self.awaiting.announcement(place.clone());
             }
         }
         self.begin_sources(&begun, reader)
     }
 
-    /// Begins the partitions whose party was announced meanwhile, or has been awaited long enough.
-    fn begin_announced(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    /// Begins the partitions that have been awaited; see [`Awaiting`].
+    pub(crate) fn begin_awaited(&mut self, reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
         let registry = self.intake.registry_mut();
-        let due = self.awaiting.extract_if(.., |place, since| {
-            registry.knows_topic(&place.topic) || since.elapsed() >= ANNOUNCEMENT_AWAITED_MAX
-        });
-        let due: Vec<TopicPartition> = due.map(|(place, _)| place).collect();
+        let due = self.awaiting.take_due(|topic| registry.knows_topic(topic));
         self.begin_sources(&due, reader)
     }
 
-    fn begin_sources(&mut self, places: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    fn begin_sources(
+        &mut self,
+        places: &[(TopicPartition, ReadBefore)],
+        reader: &mut dyn GroupReader,
+    ) -> Result<(), IntakeError> {
         if places.is_empty() {
             return Ok(());
         }
@@ -254,16 +253,19 @@ impl<'a> Shell<'a> {
             .map(|topic| (topic.name, topic.id))
             .collect();
         let states = self.read_states()?;
-        for place in places {
+        for (place, before) in places {
             let Some(topic_id) = topics.get(&*place.topic) else {
+                // An answer of before it was made, or of between two of one name.
+                self.awaiting.topic(place.clone(), *before);
                 continue;
             };
             let source = self.intake.source_id(*topic_id, place.partition);
             let state = states.get(&source).cloned();
-            let position = match &state {
-                Some(state) => state.next_offset,
+            let position = match (&state, before) {
+                (Some(state), _) => state.next_offset,
                 // The group's position tells what was read where the state of the source is lost. It decides nothing else.
-                None => reader.committed(place)?.unwrap_or(0),
+                (None, ReadBefore::ByTheGroup) => reader.committed(place)?.unwrap_or(0),
+                (None, ReadBefore::Nothing) => 0,
             };
             let (first_held, _) = self.log.bounds(place)?;
             if first_held > position {
@@ -280,8 +282,13 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    fn revoked(&mut self, revoked: &[TopicPartition], reader: &mut dyn GroupReader) -> Result<(), IntakeError> {
+    pub(crate) fn revoked(
+        &mut self,
+        revoked: &[TopicPartition],
+        reader: &mut dyn GroupReader,
+    ) -> Result<(), IntakeError> {
         self.write_state(reader)?;
+        self.look_at_gaps();
         for place in revoked {
             self.awaiting.remove(place);
             if let Some(source) = self.sources.remove(place) {
@@ -340,7 +347,8 @@ impl<'a> Shell<'a> {
             self.written.remove(source);
             SourceReplaced { place, position }.emit(&self.metrics);
         }
-        let places: Vec<TopicPartition> = replaced.into_iter().map(|(place, _)| place).collect();
+        let before = ReadBefore::Nothing;
+        let places: Vec<_> = replaced.into_iter().map(|(place, _)| (place, before)).collect();
         self.begin_sources(&places, reader)
     }
 
@@ -348,16 +356,16 @@ impl<'a> Shell<'a> {
     pub(crate) fn look_at_gaps(&mut self) {
         self.gaps_looked_at = Instant::now();
         for (place, source) in self.sources.iter() {
-            let Some(gap) = self.intake.gaps_mut().get(source) else {
+            if !self.intake.gaps_mut().has(source) {
                 continue;
-            };
+            }
             // Without an answer it is asked again at the next look.
             let Ok((first_held, _)) = self.log.bounds(&place) else {
                 continue;
             };
-            self.intake.gaps_mut().forget(source);
+            let gaps = self.intake.gaps_mut().take(source);
             // Who reads on behind what was taken reads on where the log begins.
-            if first_held >= gap.end {
+            for gap in gaps.into_iter().filter(|gap| first_held >= gap.end) {
                 self.skipped(&place, gap);
             }
         }

@@ -279,10 +279,25 @@ fn what_retention_took_while_it_was_read_is_counted() {
     assert!(skipped >= forgotten, "{skipped} of {forgotten}");
     shell.look_at_gaps();
     assert_eq!(count(&registry, SKIPPED) as u64, skipped, "once");
+
+    // What is noted when the partition goes away is looked at before.
+    let position = member.committed(&place).unwrap().unwrap();
+    let forgotten = forget(&log, &place, position + 5) - position;
+    until("something is read", || {
+        append(&log, INGEST, None, b"no event".to_vec());
+        shell.poll(member.as_mut()).unwrap();
+        shell.write_state(member.as_mut()).unwrap();
+        member.committed(&place).unwrap() > Some(position)
+    });
+    shell.revoked(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let in_all = count(&registry, SKIPPED) as u64;
+    assert!(in_all - skipped >= forgotten, "{in_all} without {skipped}, {forgotten}");
 }
 
-/// A log on which a topic becomes another one.
+/// A log on which a topic becomes another one: so much greater is its id. [`ABSENT`]: none.
 struct MakingAnew(SharedLog, Arc<AtomicU64>);
+
+const ABSENT: u64 = u64::MAX;
 
 impl LogDecorator for MakingAnew {
     fn inner(&self) -> &dyn Log {
@@ -291,8 +306,13 @@ impl LogDecorator for MakingAnew {
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         let mut standing = self.0.topics()?;
-        let ingest = standing.iter_mut().find(|topic| topic.name == INGEST).unwrap();
-        ingest.id += self.1.load(Ordering::SeqCst);
+        match self.1.load(Ordering::SeqCst) {
+            ABSENT => standing.retain(|topic| topic.name != INGEST),
+            more => {
+                let ingest = standing.iter_mut().find(|topic| topic.name == INGEST).unwrap();
+                ingest.id += more;
+            }
+        }
         Ok(standing)
     }
 }
@@ -335,6 +355,51 @@ fn a_topic_made_anew_is_read_from_its_beginning() {
     );
     shell.begin_replaced(member.as_mut()).unwrap();
     assert_eq!(count(&registry, REPLACED), 1.0);
+}
+
+#[test]
+fn what_a_topic_made_anew_lost_before_it_was_read_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let anew = Arc::<AtomicU64>::default();
+    let log: SharedLog = Arc::new(MakingAnew(forgetful(&directory), anew.clone()));
+    let place = TopicPartition::new(INGEST, 0);
+    let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
+    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
+    let mut member = member(&log);
+    shell.poll(member.as_mut()).unwrap();
+    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let first_held = forget(&log, &place, 3);
+    // The old one was read further than the new one has lost records.
+    member.commit_positions(&[(place.clone(), first_held + 1_000)]).unwrap();
+    shell.look_at_gaps();
+    let before = count(&registry, SKIPPED);
+    anew.store(100, Ordering::SeqCst);
+    until("it is seen", || {
+        shell.begin_replaced(member.as_mut()).unwrap();
+        count(&registry, "tocsin_intake_sources_replaced_total") == 1.0
+    });
+    let skipped = count(&registry, SKIPPED) - before;
+    assert!(skipped >= first_held as f64, "{skipped} of {first_held}");
+}
+
+#[test]
+fn a_topic_that_is_absent_when_it_is_begun_is_begun_when_it_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let anew = Arc::new(AtomicU64::new(ABSENT));
+    let log: SharedLog = Arc::new(MakingAnew(log(&directory), anew.clone()));
+    let place = TopicPartition::new(INGEST, 0);
+    let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
+    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
+    let mut member = member(&log);
+    shell.poll(member.as_mut()).unwrap();
+    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    anew.store(0, Ordering::SeqCst);
+    until("it is read", || {
+        shell.begin_awaited(member.as_mut()).unwrap();
+        shell.poll(member.as_mut()).unwrap();
+        shell.write_state(member.as_mut()).unwrap();
+        member.committed(&place).unwrap() == Some(1)
+    });
 }
 
 #[test]

@@ -46,11 +46,12 @@ pub fn repartition(config: &Config) -> anyhow::Result<Repartitioned> {
     tocsin_detector::repartition(&log, &to).context("move the key groups")
 }
 
-/// Lets partitions go on with what is left of their state; see [`tocsin_detector::salvage`]. No detector may run meanwhile.
+/// Lets partitions go on with what is left of their state, one after the other, and tells of each as it comes; see [`tocsin_detector::salvage`]. No
+/// detector may run meanwhile.
 ///
 /// # Errors
 /// The log cannot be opened; there is no such partition; the state is refused for a reason that this does not mend; the log fails.
-pub fn salvage(config: &Config, numbers: &[u32]) -> anyhow::Result<Vec<Salvaged>> {
+pub fn salvage(config: &Config, numbers: &[u32], tell: &mut dyn FnMut(u32, Salvaged)) -> anyhow::Result<()> {
     let count = u32::from(config.sightings_partitions().get());
     if let Some(number) = numbers.iter().find(|number| **number >= count) {
         anyhow::bail!("there is no partition {number}: topics.sightings_partitions is {count}");
@@ -59,11 +60,14 @@ pub fn salvage(config: &Config, numbers: &[u32]) -> anyhow::Result<Vec<Salvaged>
     refuse_on_the_way(log.as_ref())?;
     let (key, _) = deployment_key(config)?;
     let setup = detector_setup(config, &key);
-    let of = |number: &u32| {
+    for number in numbers {
         let salvaged = tocsin_detector::salvage(log.as_ref(), *number, &config.detector, &setup);
-        salvaged.with_context(|| format!("salvage partition {number}"))
-    };
-    numbers.iter().map(of).collect()
+        tell(
+            *number,
+            salvaged.with_context(|| format!("salvage partition {number}"))?,
+        );
+    }
+    Ok(())
 }
 
 /// Refuses a log whose key groups are on their way: half of them would begin anew.

@@ -53,8 +53,9 @@ fn refusal(site: &Site) -> Result<Option<&'static str>> {
 
 fn salvaged(site: &Site) -> Result<Salvaged> {
     let config = site.config()?;
-    let salvaged = tokio::task::block_in_place(|| tocsin::topics::salvage(&config, &[0]))?;
-    salvaged.into_iter().next().context("one partition was salvaged")
+    let mut salvaged = None;
+    tokio::task::block_in_place(|| tocsin::topics::salvage(&config, &[0], &mut |_, one| salvaged = Some(one)))?;
+    salvaged.context("one partition was salvaged")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -181,3 +181,26 @@ fn without_a_copy_before_the_span_and_a_log_from_its_beginning_there_is_nothing_
     let error = found(&bench, 0, 60).unwrap_err();
     assert!(matches!(error, DetectorError::NothingToBeginFrom { .. }), "{error}");
 }
+
+#[test]
+fn copies_of_an_input_before_are_no_beginning() {
+    let bench = played();
+    assert!(found(&bench, 75, 120).unwrap().holds());
+    // As after a salvage that went on with another input: a group's newest copy is cut at an offset that the copies before are past.
+    let copies = bench.records(topics::CHECKPOINTS, NUMBER);
+    let last = copies.last().unwrap();
+    let key = StateKey::from_bytes(last.key.as_deref().unwrap());
+    let mut state = StateRecord::decode(last.value.as_deref().unwrap()).unwrap();
+    let Some(StateKey::Core { group, chunk: 0 }) = key else {
+        panic!("whole by itself: {key:?}")
+    };
+    state.applied_through = 1;
+    bench.append(topics::CHECKPOINTS, key, state.encode());
+    for from in [0, 75] {
+        let error = found(&bench, from, 120).unwrap_err();
+        assert!(
+            matches!(error, DetectorError::NothingToBeginFrom { group: of } if of == group.0),
+            "{error}"
+        );
+    }
+}

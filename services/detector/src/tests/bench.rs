@@ -23,7 +23,7 @@ use crate::checkpoint::StateUnit;
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
 use crate::partition::{Partition, TopicIds};
-use crate::restore::{Outbox, Restored, restore};
+use crate::restore::{Outbox, Restored, restore_of};
 
 /// 2026-03-15T12:00:00Z.
 pub const NOON: i64 = 1_773_576_000_000;
@@ -127,8 +127,23 @@ impl Bench {
         partitions: PartitionCount,
         epoch: KeyEpoch,
     ) -> Result<(Partition, Timestamp), DetectorError> {
-        let config = self.setup.group_config(&self.config);
-        restore(self.log.as_ref(), NUMBER, partitions, &config, epoch, &|| false)
+        self.restore_on(self.log.as_ref(), partitions, epoch)
+    }
+
+    /// The same on this log instead of the bench's.
+    pub fn restore_on(
+        &self,
+        log: &dyn Log,
+        partitions: PartitionCount,
+        epoch: KeyEpoch,
+    ) -> Result<(Partition, Timestamp), DetectorError> {
+        let of = Restored {
+            partitions,
+            epoch,
+            cache: None,
+            ..self.restored(NUMBER)
+        };
+        restore_of(log, of, &|| false)
     }
 
     /// A URL's content that lives in the partition under test.
@@ -208,6 +223,7 @@ impl Bench {
             epoch: EPOCH,
             cache: self.config.cache(&self.setup),
             outbox: Outbox::Repeated,
+            wait: |_| {},
         }
     }
 

@@ -84,6 +84,11 @@ fn every_refusal_names_its_remedy() {
         DetectorError::NotAtRest { partition },
         DetectorError::OtherMove { to: 8 },
         DetectorError::StagingIncomplete { put: 2, found: 1 },
+        DetectorError::OtherHeaderLayout {
+            partition,
+            written: 4,
+            known: 3,
+        },
         broken(),
     ];
     let codes: BTreeSet<&str> = refusals.iter().filter_map(DetectorError::code).collect();

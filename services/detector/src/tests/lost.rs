@@ -10,7 +10,7 @@ use tocsin_model::{DeploymentKey, GroupId, Timestamp};
 use tocsin_wire::state::StateKey;
 use tocsin_wire::topics;
 
-use super::bench::{Bench, NOON, NUMBER, Part, SECOND, states, until};
+use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, states, until};
 use super::refused::{change_header, written};
 use super::succeeded::{alerts, burst, start, start_on};
 use crate::error::DetectorError;
@@ -206,6 +206,8 @@ struct Changing {
     sightings: Arc<AtomicU64>,
     state: Arc<AtomicU64>,
     cut: Arc<AtomicU64>,
+    /// So many looks at the bounds of the sightings still tell none that was appended.
+    short_looks: Arc<AtomicU64>,
 }
 
 impl Changing {
@@ -215,6 +217,7 @@ impl Changing {
             sightings: Arc::default(),
             state: Arc::default(),
             cut: Arc::default(),
+            short_looks: Arc::default(),
         }
     }
 }
@@ -234,6 +237,14 @@ impl LogDecorator for Changing {
             };
         }
         Ok(standing)
+    }
+
+    fn bounds(&self, partition: &TopicPartition) -> Result<(u64, u64), LogError> {
+        let (first_held, end) = self.log.bounds(partition)?;
+        let looks = (&*partition.topic == topics::SIGHTINGS).then_some(&self.short_looks);
+        let fewer = |looks: u64| looks.checked_sub(1);
+        let is_short = looks.is_some_and(|looks| looks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok());
+        Ok((first_held, if is_short { first_held } else { end }))
     }
 
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
@@ -270,4 +281,19 @@ fn a_detector_that_runs_sees_that_its_topics_are_others_now() {
         let error = running.stop().unwrap_err();
         assert!(is_right(&error), "{error:?}");
     }
+}
+
+#[test]
+fn an_end_that_a_new_leader_does_not_know_yet_is_asked_for_again() {
+    let bench = written();
+    let log = Changing::of(&bench);
+    log.short_looks.store(2, Ordering::SeqCst);
+    bench.restore_on(&log, bench.setup.partitions, EPOCH).unwrap();
+    log.short_looks.store(3, Ordering::SeqCst);
+    let refused = bench.restore_on(&log, bench.setup.partitions, EPOCH).map(drop);
+    assert!(
+        matches!(refused, Err(DetectorError::InputEndsBefore { needed: 1, end: 0, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(log.short_looks.load(Ordering::SeqCst), 0, "three looks");
 }

@@ -1,18 +1,30 @@
 //! Goal: an operator lets a partition go on with what is left of its state: what can be read is kept, what the input still holds is derived again.
 
 use tocsin_log::Record;
-use tocsin_model::{DeploymentKey, KeyEpoch};
+use tocsin_model::{DeploymentKey, KeyEpoch, Timestamp};
 use tocsin_wire::state::StateKey;
 use tocsin_wire::topics;
 
 use super::bench::{Bench, NOON, NUMBER, Part, SECOND, hot, states};
+use super::refused::{change, change_header};
 use super::succeeded::{alerts, burst, start};
 use crate::error::DetectorError;
 use crate::partition::Partition;
-use crate::salvage::{Salvaged, salvage};
+use crate::salvage::{Salvaged, salvage_waiting};
 
 fn salvaged(bench: &Bench) -> Salvaged {
-    salvage(bench.log.as_ref(), NUMBER, &bench.config, &bench.setup).unwrap()
+    salvage(bench).unwrap()
+}
+
+fn salvage(bench: &Bench) -> Result<Salvaged, DetectorError> {
+    salvage_beside(bench, &mut || {})
+}
+
+/// Beside something that goes on while the state must stand still.
+fn salvage_beside(bench: &Bench, meanwhile: &mut dyn FnMut()) -> Result<Salvaged, DetectorError> {
+    let means = (&bench.config, &bench.setup);
+    let mut rest = |_| meanwhile();
+    salvage_waiting(bench.log.as_ref(), NUMBER, means, |_| {}, &mut rest)
 }
 
 /// A bench with three contents of which one was last checkpointed before the others, and the partition as it is.
@@ -135,10 +147,68 @@ fn what_a_setting_mends_is_not_given_up() {
     let (mut bench, _) = bench();
     let before = bench.records(topics::STATE, NUMBER);
     bench.setup.epoch = KeyEpoch(4);
-    let refused = salvage(bench.log.as_ref(), NUMBER, &bench.config, &bench.setup);
+    let refused = salvage(&bench);
     assert!(
         matches!(refused, Err(DetectorError::OtherKeyEpoch { .. })),
         "{refused:?}"
     );
     assert_eq!(bench.records(topics::STATE, NUMBER), before);
+}
+
+#[test]
+fn a_partition_that_a_detector_writes_is_left_alone() {
+    let (bench, mut partition) = bench();
+    nonsense_for(&bench, 1);
+    let mut written = 0;
+    let refused = salvage_beside(&bench, &mut || {
+        bench.write(&mut partition, &[], Timestamp(NOON));
+        written = bench.records(topics::STATE, NUMBER).len();
+    });
+    assert!(
+        matches!(refused, Err(DetectorError::NotAtRest { partition: NUMBER })),
+        "{refused:?}"
+    );
+    assert_eq!(bench.records(topics::STATE, NUMBER).len(), written);
+    let (kept, anew) = (127, 1);
+    assert_eq!(salvaged(&bench), Salvaged::GoesOn { offset: 0, kept, anew });
+}
+
+#[test]
+fn the_state_of_a_newer_program_is_left_to_it() {
+    let (bench, _) = bench();
+    change(&bench, StateKey::Header { partition: NUMBER }, |record| {
+        record.format = 4
+    });
+    nonsense_for(&bench, 1);
+    let before = bench.records(topics::STATE, NUMBER);
+    let refused = salvage(&bench);
+    assert!(
+        matches!(
+            refused,
+            Err(DetectorError::OtherHeaderLayout {
+                partition: NUMBER,
+                written: 4,
+                known: 3
+            })
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(bench.records(topics::STATE, NUMBER), before);
+}
+
+#[test]
+fn what_was_cut_off_the_end_of_the_same_input_stays_in_the_counts() {
+    let (bench, partition) = bench();
+    change_header(&bench, |header| header.next_offset += 5);
+    assert!(matches!(bench.restore(), Err(DetectorError::InputEndsBefore { .. })));
+    let (kept, anew) = (128, 0);
+    assert_eq!(salvaged(&bench), Salvaged::GoesOn { offset: 0, kept, anew });
+    let restored = bench.restore().unwrap();
+    assert_eq!(
+        restored.next_offset(),
+        partition.next_offset(),
+        "nothing is applied a second time"
+    );
+    assert!(same(&restored, &partition));
+    assert!(!restored.has_outputs());
 }

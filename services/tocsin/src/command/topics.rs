@@ -53,16 +53,14 @@ impl TopicsCommand {
 }
 
 fn salvage(config: &Config, partitions: &[u32]) -> Result<ExitCode> {
-    for (number, salvaged) in partitions.iter().zip(salvage_state(config, partitions)?) {
-        match salvaged {
-            Salvaged::AsItWas => println!("Partition {number} can be restored: nothing was changed."),
-            Salvaged::GoesOn { offset, kept, anew } => {
-                println!(
-                    "Partition {number} goes on from offset {offset}: {kept} key groups were kept, {anew} begin anew."
-                );
-            }
+    salvage_state(config, partitions, &mut |number, salvaged| match salvaged {
+        Salvaged::AsItWas => println!("Partition {number} can be restored: nothing was changed."),
+        Salvaged::GoesOn { offset, kept, anew } => {
+            println!(
+                "Partition {number} goes on from offset {offset}: {kept} key groups were kept, {anew} begin anew."
+            );
         }
-    }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

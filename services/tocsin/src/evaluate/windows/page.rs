@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_loadtest::report::{Axis, Bar, Chart, Line, Report, Section, Style, shares_reaching, short};
+use tocsin_loadtest::report::{Axis, Bar, Chart, Line, Met, Report, Section, Style, shares_reaching, short};
 
 use super::{Bound, Compared};
 use crate::evaluate::SuiteArguments;
@@ -47,7 +47,8 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, runs: &[(&str, Vec<C
             "Two days were played: one of events that everybody may see, and one (the second, \"mixed\") of which every second event is for \
              coordinators alone, which doubles what has to be kept."
                 .to_owned(),
-            "Then a minute of a flood was played: 10^6 contents a second that come once, far more than the sketches are sized for, beside contents that              spread. It must neither push out what spreads nor keep the alarm from ringing."
+            "Then a minute of a flood was played: 10^6 contents a second that come once, far more than the sketches are sized for, beside contents that \
+             spread. It must neither push out what spreads nor keep the alarm from ringing."
                 .to_owned(),
         ],
         bars: bars(suite.scale, figures),
@@ -112,7 +113,15 @@ fn bars(scale: f64, figures: &Figures) -> Vec<Bar> {
 fn crowd_bars(figures: &Figures) -> Vec<Bar> {
     let figure = |name: &str| number(figures, &format!("crowd_{name}"));
     let spreads = figure("spreads_of_each_course");
-    let least = |meaning: &str, name: &str| Bar::at_least(meaning, figure(name).unwrap_or(0.0), spreads.unwrap_or(0.0));
+    let least = |meaning: &str, name: &str| match figure(name).zip(spreads) {
+        Some((value, spreads)) => Bar::at_least(meaning, value, spreads),
+        None => Bar {
+            meaning: meaning.to_owned(),
+            value: "none".to_owned(),
+            target: "at least all of them".to_owned(),
+            met: Met::No,
+        },
+    };
     vec![
         least(
             "contents with eight copies an hour that kept their place in the flood",
@@ -138,11 +147,21 @@ fn crowd_bars(figures: &Figures) -> Vec<Bar> {
         ),
         Bar::at_most("answers that count too few, in the flood", figure("undercounts"), 0.0),
         Bar::at_most(
+            "answers whose interval begins above the truth, in the flood",
+            figure("lower_bounds_above_truth"),
+            0.0,
+        ),
+        Bar::at_most(
             "stated errors exceeded more often than their confidence allows, in the flood",
             figure("bound_violations"),
             0.0,
         ),
         Bar::at_most("alarms about contents that came once", figure("false_alarms"), 0.0),
+        Bar::at_most(
+            "contents with eight copies an hour that rang in the flood",
+            figure("false_alarms_steady"),
+            0.0,
+        ),
     ]
 }
 
@@ -258,5 +277,54 @@ fn memory(figures: &Figures) -> Section {
             .to_owned(),
         charts: Vec::new(),
         table,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a figure that is missing meets no bar of the flood, and one that is out of bounds does not either.
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn unmet(figures: &Figures) -> usize {
+        crowd_bars(figures).iter().filter(|bar| bar.met == Met::No).count()
+    }
+
+    #[test]
+    fn a_missing_figure_meets_no_bar() {
+        let of_courses = [
+            "steady_kept_hot",
+            "breaking_out_alarmed",
+            "beginning_within_alarmed",
+            "beginning_after_alarmed",
+        ];
+        let none_wanted = [
+            "undercounts",
+            "lower_bounds_above_truth",
+            "bound_violations",
+            "false_alarms",
+            "false_alarms_steady",
+        ];
+        let mut whole = Figures::from([("crowd_spreads_of_each_course", json!(3))]);
+        whole.extend(of_courses.map(|name| (crate::evaluate::leak(format!("crowd_{name}")), json!(3))));
+        whole.extend(none_wanted.map(|name| (crate::evaluate::leak(format!("crowd_{name}")), json!(0))));
+        assert_eq!(unmet(&whole), 0);
+        for name in whole.keys() {
+            let mut without = whole.clone();
+            without.remove(name);
+            let courses = if *name == "crowd_spreads_of_each_course" {
+                of_courses.len()
+            } else {
+                1
+            };
+            assert_eq!(unmet(&without), courses, "{name}");
+        }
+        for name in none_wanted {
+            let mut one = whole.clone();
+            one.insert(crate::evaluate::leak(format!("crowd_{name}")), json!(1));
+            assert_eq!(unmet(&one), 1, "{name}");
+        }
     }
 }
