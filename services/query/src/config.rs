@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tocsin_runtime::{MemoryPart, Refusal};
 use tocsin_store::OPEN_INCIDENTS_MAX;
 
-use crate::incidents::INCIDENT_HASHES_MAX;
+use crate::incidents::{INCIDENT_COORDINATORS_HASHES_MAX, INCIDENT_HASHES_MAX};
 
 /// What an operator may choose about the query role. Section `[query]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,12 @@ const FRAME_BYTES: u64 = 224;
 
 /// A hash that packs of incidents list: 159 bytes in the index, 144 beside it, and the room that a map leaves.
 const INCIDENT_HASH_BYTES: u64 = 320;
+/// The hashes of one incident at most.
+const OF_INCIDENT_MAX: usize = INCIDENT_HASHES_MAX + INCIDENT_COORDINATORS_HASHES_MAX;
+/// What the index of pictures holds beside its hashes.
+const INCIDENT_INDEX_BYTES: u64 = 8 << 20;
+/// A table is made beside the one that is in use.
+const INCIDENT_TABLES: u64 = 2;
 
 impl QueryConfig {
     /// What the replica may come to hold.
@@ -70,7 +76,8 @@ impl QueryConfig {
             },
             MemoryPart {
                 of: "the hashes of live incidents, for look-ups",
-                bytes: (OPEN_INCIDENTS_MAX * INCIDENT_HASHES_MAX) as u64 * INCIDENT_HASH_BYTES,
+                bytes: INCIDENT_TABLES
+                    * ((OPEN_INCIDENTS_MAX * OF_INCIDENT_MAX) as u64 * INCIDENT_HASH_BYTES + INCIDENT_INDEX_BYTES),
             },
         ]
     }

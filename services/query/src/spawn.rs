@@ -11,7 +11,7 @@ use tocsin_store::Store;
 
 use crate::config::QueryConfig;
 use crate::cursor::Cursor;
-use crate::incidents::INCIDENTS_AGE_MAX;
+use crate::incidents::{self, INCIDENTS_AGE_MAX};
 use crate::metrics::Metrics;
 use crate::replica::{AlertLimits, Feed, ReplicaLimits, ReplicaState};
 use crate::routes::{LOOK_UP_TIME_MAX, Meter, Metered, RECORD_INTERVAL, STALL_MAX, StreamLimits};
@@ -128,6 +128,7 @@ pub fn spawn(parts: QueryParts, roles: &mut Roles) -> Result<QueryState, QueryEr
         tail.run();
         Ok(())
     })?;
+    incidents::begin(&state);
     let (frames, shutdown) = (state.clone(), roles.shutdown().clone());
     roles.spawn_thread("query-frames", move || {
         let mut made_at = Instant::now();

@@ -327,10 +327,10 @@ mod tests {
             let config = with(&[("memory.limit_bytes", limit), ("detector.hot_limit", hot)]);
             config.memory_refusal(roles).map(|refusal| refusal.to_string())
         };
-        // As the chart has it, which tells each process its limit: 9 GiB for a query node, 4 for a detector, 1 for intake and a dispatcher, 768 MiB for a gateway.
+        // As the chart has it, which tells each process its limit: 10 GiB for a query node, 4 for a detector, 1 for intake and a dispatcher, 768 MiB for a gateway.
         assert_eq!(refused("4294967296", "16384", &[Role::Detector]), None);
         assert_eq!(refused("1073741824", "16384", &[Role::Intake]), None);
-        assert_eq!(refused("9663676416", "16384", &[Role::Query]), None);
+        assert_eq!(refused("10737418240", "16384", &[Role::Query]), None);
         assert_eq!(refused("1073741824", "16384", &[Role::Dispatcher]), None);
         assert_eq!(refused("805306368", "16384", &[Role::Gateway]), None);
         let reason = refused("536870912", "16384", &[Role::Dispatcher]).unwrap();

@@ -371,6 +371,11 @@ pub(super) mod tests {
 
     /// A hot record of a content, as it stands in `tocsin.state`.
     pub(crate) fn hot(byte: u8) -> (FamilyId, Vec<u8>, Vec<u8>) {
+        hot_at(byte, 1..=9)
+    }
+
+    /// One whose copies come so many milliseconds after a moment.
+    pub(crate) fn hot_at(byte: u8, copies: impl IntoIterator<Item = i64>) -> (FamilyId, Vec<u8>, Vec<u8>) {
         let key = DeploymentKey::from_bytes([7; 32]);
         let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
         let (content, class) = (key.content_id(&hash), Class::All);
@@ -388,8 +393,8 @@ pub(super) mod tests {
             retry_tokens_max: 10_000,
         };
         let mut group = Group::new(content.group(), config);
-        for copy in 1..=9 {
-            let at = Timestamp(1_700_000_000_000 + copy as i64);
+        for (copy, after) in (1..).zip(copies) {
+            let at = Timestamp(1_700_000_000_000 + after);
             let sighting = Sighting {
                 source: SourceCoordinate {
                     source: SourceId(1),

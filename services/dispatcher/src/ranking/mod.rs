@@ -177,7 +177,11 @@ impl Ranking {
         self.is_read() && self.read_again.load(Ordering::Acquire)
     }
 
+    /// It is read through now, or was before.
     fn set_read(&self) {
+        if !self.is_read() {
+            self.figures().observe_anew();
+        }
         self.is_read.store(true, Ordering::Release);
     }
 

@@ -215,13 +215,11 @@ mod tests {
         alert.live = Some(live(1, 7));
         let by_alert = case.traits();
         assert_eq!((by_alert.lane, case.live().unwrap().viewers), (Lane::Live, 7));
-        let seen = |at: i64, running, platform: u16| {
-            Some(Seen {
-                at: Timestamp(at),
-                platforms: vec![PlatformId(platform)],
-                severity: 1.5,
-                live: Some(live(running, 3)),
-            })
+        let seen = |at: i64, running, platform: u16| Seen {
+            at: Timestamp(at),
+            platforms: vec![PlatformId(platform)],
+            severity: 1.5,
+            live: Some(live(running, 3)),
         };
         assert!(case.take_seen(seen(rang_at.0 - 1, 0, 90)));
         let traits = case.traits();
@@ -250,7 +248,8 @@ mod tests {
         case.note_platform(PlatformId(3));
         case.note_platform(PlatformId(5));
         assert_eq!(case.traits().platforms, [3, 5, 91].map(PlatformId));
-        assert!(case.take_seen(None));
+        assert!(!case.take_seen(Seen::nothing(Timestamp(rang_at.0 - 1))));
+        assert!(case.take_seen(Seen::nothing(rang_at)));
         let traits = case.traits();
         assert_eq!(
             (traits.platforms, traits.severity),

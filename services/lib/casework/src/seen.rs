@@ -15,13 +15,29 @@ pub struct Seen {
     pub live: Option<LiveFigures>,
 }
 
+impl Seen {
+    /// That nothing of the family is counted any more, as of a time: what the alert says is shown.
+    pub fn nothing(at: Timestamp) -> Seen {
+        Seen {
+            at,
+            platforms: Vec::new(),
+            severity: 1.0,
+            live: None,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Seen::nothing(self.at)
+    }
+}
+
 impl Case {
-    /// What the state told, where that is not older than the alert that is shown.
+    /// What the state told, where that is something, and not older than the alert that is shown.
     pub(crate) fn seen_last(&self) -> Option<&Seen> {
         let alert = self.alert.as_ref();
         self.seen
             .as_ref()
-            .filter(|seen| alert.is_none_or(|alert| alert.at <= seen.at))
+            .filter(|seen| !seen.is_nothing() && alert.is_none_or(|alert| alert.at <= seen.at))
     }
 
     /// Its family's live streams by the latest figures: what the state told, or the alert that is shown where that is later. `None` where none is known.
@@ -33,12 +49,15 @@ impl Case {
     }
 
     /// Takes what the state tells of the family unless something later was told; whether anything changed.
-    pub fn take_seen(&mut self, seen: Option<Seen>) -> bool {
-        let is_older = |known: &Seen| seen.as_ref().is_some_and(|seen| seen.at < known.at);
-        if self.seen == seen || self.seen.as_ref().is_some_and(is_older) {
+    pub fn take_seen(&mut self, seen: Seen) -> bool {
+        if self
+            .seen
+            .as_ref()
+            .is_some_and(|known| seen.at < known.at || *known == seen)
+        {
             return false;
         }
-        self.seen = seen;
+        self.seen = Some(seen);
         true
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! They are asked of the store for all readers together: which of them one reader may read is decided here, by the rule of [`Store::incident`], each time that
 //! it asks. A look-up is answered from what is held while that is younger than [`INCIDENTS_AGE_MAX`]; from half of that age on it is asked
-//! beside. So nobody waits for the store but who comes first after a silence.
+//! beside. So nobody waits for the store but who comes first after a silence. What was begun goes on though nobody waits for it any more: packs may take longer
+//! to read than a look-up may. A look-up that would wait for long is answered from what is held while that is younger than [`INCIDENTS_HELD_MAX`].
 
 mod packed;
 
@@ -15,15 +16,19 @@ use tocsin_family::Pdq;
 use tocsin_incident::{Incident, IncidentId};
 use tocsin_model::{BankName, ContentId, DeploymentKey, FamilyId};
 use tocsin_store::{Asking, LiveIncidents, Store, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use crate::replica::Announced;
 use crate::state::QueryState;
 
-pub use packed::{INCIDENT_ENTRIES_MAX, INCIDENT_HASHES_MAX, PackedTable};
+pub use packed::{INCIDENT_COORDINATORS_HASHES_MAX, INCIDENT_ENTRIES_MAX, INCIDENT_HASHES_MAX, PackedTable};
 
 /// How old what is known of live incidents may be when a look-up is answered from it.
 pub const INCIDENTS_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// How old it may be where it takes longer to ask again than half of what a look-up may take.
+pub const INCIDENTS_HELD_MAX: Duration = Duration::from_secs(60);
 
 /// So many hashes of a pack are put into the table before others have their turn: a millisecond or two.
 const ADDED_AT_ONCE: usize = 512;
@@ -32,8 +37,17 @@ const ADDED_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Incidents {
     age_max: Duration,
-    held: Mutex<Option<(Instant, Arc<Live>)>>,
+    held: Mutex<Option<Held>>,
     asking: Arc<Semaphore>,
+}
+
+/// What the store said.
+#[derive(Clone, Debug)]
+struct Held {
+    asked_at: Instant,
+    /// Whether look-ups may be answered from it while it is young; what a process asks when it begins is for the packs alone.
+    is_for_look_ups: bool,
+    live: Arc<Live>,
 }
 
 /// The live incidents as of one moment, and the hashes of their packs.
@@ -77,22 +91,22 @@ impl Incidents {
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<(Instant, Arc<Live>)>> {
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is held and how old it is, if it may be used.
-    fn usable(&self) -> Option<(Duration, Arc<Live>)> {
+    /// What is held and how old it is, if that is less than `age_max`.
+    fn usable(&self, age_max: Duration) -> Option<(Duration, Arc<Live>)> {
         let held = self.held();
-        let (asked_at, live) = held.as_ref()?;
-        let age = asked_at.elapsed();
-        (age < self.age_max).then(|| (age, Arc::clone(live)))
+        let held = held.as_ref().filter(|held| held.is_for_look_ups)?;
+        let age = held.asked_at.elapsed();
+        (age < age_max).then(|| (age, Arc::clone(&held.live)))
     }
 
     fn packed(&self) -> Arc<PackedTable> {
-        self.held()
-            .as_ref()
-            .map(|(_, live)| Arc::clone(&live.packed))
+        let held = self.held();
+        held.as_ref()
+            .map(|held| Arc::clone(&held.live.packed))
             .unwrap_or_default()
     }
 }
@@ -100,7 +114,7 @@ impl Incidents {
 /// The live incidents that whoever asks may read.
 ///
 /// # Errors
-/// The store does not answer, and what is held is too old.
+/// The store fails, or does not answer, and what is held is too old.
 pub(crate) async fn visible_to(state: &QueryState, asking: Asking) -> Result<VisibleIncidents, StoreError> {
     let live = live(state).await?;
     let incidents = live.incidents.incidents.iter();
@@ -118,47 +132,100 @@ pub(crate) async fn visible_to(state: &QueryState, asking: Asking) -> Result<Vis
 
 async fn live(state: &QueryState) -> Result<Arc<Live>, StoreError> {
     let incidents = state.incidents();
-    if let Some((age, live)) = incidents.usable() {
+    if let Some((age, live)) = incidents.usable(incidents.age_max) {
         if age >= incidents.age_max / 2
             && let Ok(turn) = Arc::clone(&incidents.asking).try_acquire_owned()
         {
-            let state = state.clone();
-            tokio::spawn(async move {
-                let asked = ask(&state).await;
-                drop(turn);
-                if let Err(error) = asked {
-                    tracing::warn!(
-                        error = tocsin_runtime::roles::chain(&error),
-                        "the live incidents could not be asked of the store"
-                    );
-                }
-            });
+            ask_beside(state, turn, true);
         }
         return Ok(live);
     }
+    let asked = asked(state);
+    if incidents.usable(INCIDENTS_HELD_MAX).is_none() {
+        return asked.await;
+    }
+    match tokio::time::timeout(state.look_up_time_max() / 2, asked).await {
+        Ok(asked) => asked,
+        // It is not too old yet, or was asked meanwhile.
+        Err(_) => match incidents.usable(INCIDENTS_HELD_MAX) {
+            Some((_, live)) => Ok(live),
+            None => self::asked(state).await,
+        },
+    }
+}
+
+/// What the store says now, or said while this waited for its turn. Whoever is gone before lets the others find it.
+async fn asked(state: &QueryState) -> Result<Arc<Live>, StoreError> {
+    let incidents = state.incidents();
     // Nobody closes it. Whoever waits mostly finds the answer of the one before.
-    let _turn = incidents.asking.acquire().await.ok();
-    match incidents.usable() {
-        Some((_, live)) => Ok(live),
-        None => ask(state).await,
+    let Ok(turn) = Arc::clone(&incidents.asking).acquire_owned().await else {
+        return ask(state, true).await;
+    };
+    if let Some((_, live)) = incidents.usable(incidents.age_max) {
+        return Ok(live);
+    }
+    match ask_beside(state, turn, true).await {
+        Ok(asked) => asked,
+        // It panicked, or the process ends.
+        Err(_) => ask(state, true).await,
+    }
+}
+
+/// Asks the store though nobody may wait for it, and gives the turn back after that.
+fn ask_beside(
+    state: &QueryState,
+    turn: OwnedSemaphorePermit,
+    is_for_look_ups: bool,
+) -> JoinHandle<Result<Arc<Live>, StoreError>> {
+    let state = state.clone();
+    tokio::spawn(async move {
+        let asked = ask(&state, is_for_look_ups).await;
+        drop(turn);
+        if let Err(error) = &asked {
+            tracing::warn!(
+                error = tocsin_runtime::roles::chain(error),
+                "the live incidents could not be asked of the store"
+            );
+        }
+        asked
+    })
+}
+
+/// Reads the packs of live incidents before anybody looks anything up. Which incidents live is asked again then.
+pub(crate) fn begin(state: &QueryState) {
+    if let Ok(turn) = Arc::clone(&state.incidents().asking).try_acquire_owned() {
+        ask_beside(state, turn, false);
     }
 }
 
 /// Asks the store, and holds what it says.
-async fn ask(state: &QueryState) -> Result<Arc<Live>, StoreError> {
-    let asked_at = Instant::now();
-    let incidents = state.store().live_incidents().await?;
+async fn ask(state: &QueryState, is_for_look_ups: bool) -> Result<Arc<Live>, StoreError> {
+    let mut asked_at = Instant::now();
+    let mut incidents = state.store().live_incidents().await?;
     let before = state.incidents().packed();
     let packed = match before.is_of(&incidents.incidents) {
         true => before,
-        false => Arc::new(packed(state.store(), state.key(), &incidents.incidents).await?),
+        false => {
+            let packed = packed(state.store(), state.key(), &incidents.incidents).await?;
+            // That may have taken long.
+            let again_at = Instant::now();
+            let again = state.store().live_incidents().await?;
+            if packed.is_of(&again.incidents) {
+                (asked_at, incidents) = (again_at, again);
+            }
+            Arc::new(packed)
+        }
     };
     let metrics = state.metrics();
     metrics.incidents.set(incidents.incidents.len() as i64);
     metrics.incident_hashes.set(packed.len() as i64);
     metrics.incident_hashes_left_out.set(packed.left_out() as i64);
     let live = Arc::new(Live { incidents, packed });
-    *state.incidents().held() = Some((asked_at, Arc::clone(&live)));
+    *state.incidents().held() = Some(Held {
+        asked_at,
+        is_for_look_ups,
+        live: Arc::clone(&live),
+    });
     Ok(live)
 }
 

@@ -9,9 +9,11 @@ use tocsin_store::{OPEN_INCIDENTS_MAX, PackedHash};
 
 use crate::replica::{Announced, MatchedHash};
 
-/// How many different hashes of one incident's packs are held at most: those of the latest packs. What one incident lists takes no room from another, so that
-/// nobody learns from what is left out that there is another.
+/// How many different hashes that one incident's packs list for everyone are held at most: those of the latest packs. What one incident lists takes no room from
+/// another, so that nobody learns from what is left out that there is another.
 pub const INCIDENT_HASHES_MAX: usize = 16_384;
+/// The same of those that its packs list for coordinators alone: they take no room from the others.
+pub const INCIDENT_COORDINATORS_HASHES_MAX: usize = 4_096;
 /// How many entries of one incident's packs are read at most, of the latest pack all in any case.
 pub const INCIDENT_ENTRIES_MAX: u32 = 65_536;
 
@@ -37,8 +39,8 @@ pub struct PackedTable {
     unread: usize,
     hashes: HashMap<ContentId, Packed>,
     by_pdq: PdqIndex<ContentId>,
-    /// How many different hashes there are of each incident.
-    counts: Vec<usize>,
+    /// How many different hashes each incident lists for everyone, and for coordinators alone.
+    counts: Vec<(usize, usize)>,
     /// Those that found no place.
     refused: usize,
 }
@@ -62,7 +64,7 @@ impl PackedTable {
         });
         let of: Vec<_> = of.collect();
         PackedTable {
-            counts: vec![0; of.len()],
+            counts: vec![(0, 0); of.len()],
             of,
             unread,
             ..PackedTable::default()
@@ -93,13 +95,20 @@ impl PackedTable {
         let mut refused = BTreeSet::new();
         for (content, PackedHash { hash, for_all, .. }) in hashes {
             let known = self.hashes.get(&content);
-            let is_new = known.is_none_or(|known| (known.for_all | known.for_coordinators) & bit == 0);
-            if is_new {
-                if self.counts[place] >= INCIDENT_HASHES_MAX {
+            let listed = known.map_or(0, |known| match for_all {
+                true => known.for_all,
+                false => known.for_coordinators,
+            });
+            if listed & bit == 0 {
+                let (count, most) = match for_all {
+                    true => (&mut self.counts[place].0, INCIDENT_HASHES_MAX),
+                    false => (&mut self.counts[place].1, INCIDENT_COORDINATORS_HASHES_MAX),
+                };
+                if *count >= most {
                     refused.insert(content);
                     continue;
                 }
-                self.counts[place] += 1;
+                *count += 1;
             }
             if known.is_none()
                 && let Ok(pdq) = Pdq::of(&hash)

@@ -304,3 +304,32 @@ async fn a_replica_that_begins_anew_answers_from_the_incidents_there_are() {
     assert_eq!((status, standing(&answer, 7).len()), (StatusCode::OK, 1), "{answer}");
     api.stop().await;
 }
+
+/// Whoever asks gives up long before the store has answered: it is known afterwards all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_look_up_began_to_ask_is_known_though_it_timed_out() {
+    let (_, fed) = announced();
+    let bare = Bare::hurried(fed.replica, Duration::ZERO).await;
+    bare.state.set_ready();
+    let coordinator = Coordinator::of(&bare.store).await;
+    coordinator.activated(1, Marking::of(Tlp::Green), &[OF_ALL]).await;
+    coordinator.give_out(1, &[packed(COOLED, true)]).await;
+    let hashes_known = || {
+        let families = bare.registry.gather();
+        let of_packs = families
+            .iter()
+            .find(|family| family.name() == "tocsin_query_incident_hashes");
+        of_packs.unwrap().get_metric()[0].get_gauge().get_value()
+    };
+    let looked = async {
+        while hashes_known() < 1.0 {
+            get(
+                &bare.router,
+                Some(&bare.keys.party_1),
+                &format!("/m/lookup?{}", signal(COOLED)),
+            )
+            .await;
+        }
+    };
+    tokio::time::timeout(WAIT_MAX, looked).await.unwrap();
+}

@@ -31,8 +31,8 @@ impl Figures {
 
     /// Copies that were posted on the team's platforms after others were told, where none was told of before.
     ///
-    /// A copy is placed by the start of the bin that it was counted in, of the finest that is still kept; one that is in a bin with the telling is not taken
-    /// for one that came after it.
+    /// A copy is placed by the start of the bin that it was counted in, of the finest that is still kept of that time; one that is in a bin with the telling is
+    /// not taken for one that came after it.
     pub(crate) fn leaks(&self) -> Vec<Leaks> {
         let mut leaks = Vec::new();
         for shared in &self.shared_with_others {
@@ -54,7 +54,11 @@ impl Figures {
                         *earliest = start.min(*earliest);
                     }
                     for (platform, start) in of_bins {
-                        on.entry(platform).or_insert(start);
+                        let first = on.entry(platform).or_insert(start);
+                        // All of a bin that ends before the first of a finer one is of copies before that.
+                        if start + resolution.width() <= *first {
+                            *first = start;
+                        }
                     }
                 }
                 for (platform, start) in on {
@@ -82,11 +86,40 @@ mod tests {
     use tocsin_casework::Team;
     use tocsin_model::{Milliseconds, PartyId};
 
-    use super::super::tests::{hot, take};
+    use super::super::tests::{hot, hot_at, take};
     use super::*;
 
     /// The nine copies of a hot record are within one bin, which begins here.
     const BIN: Timestamp = Timestamp(1_700_000_000_000);
+
+    #[test]
+    fn the_first_copy_is_found_where_finer_bins_hold_later_ones_alone() {
+        let minutes = Milliseconds::from_minutes(1);
+        let start_of = |bin: i64| Timestamp(BIN.0 - BIN.0.rem_euclid(bin));
+        let told = start_of(15 * minutes.0);
+        let early: Vec<i64> = (1..=9).collect();
+        for (later, expected) in [
+            (None, BIN),
+            // Bins of five seconds are kept for half an hour, those of a minute for three hours.
+            (Some(40), start_of(minutes.0)),
+            (Some(240), start_of(15 * minutes.0)),
+        ] {
+            let (mut figures, start) = (Figures::new(2), Instant::now());
+            let copies = early.iter().copied().chain(later.map(|later| later * minutes.0));
+            let record = hot_at(1, copies);
+            let case = CaseId(7);
+            let shared = SharedFamily {
+                team: Team::Party(PartyId(1)),
+                case,
+                family: record.0,
+                at: told,
+                platforms: None,
+            };
+            figures.share(vec![shared], start);
+            take(&mut figures, &record, start, false);
+            assert_eq!(figures.leaks(), [(case, vec![(PlatformId(1), expected)])], "{later:?}");
+        }
+    }
 
     #[test]
     fn a_copy_behind_the_telling_is_a_leak_of_the_teams_platforms() {

@@ -19,9 +19,13 @@ const LIVE_AGAIN: Milliseconds = Milliseconds::from_minutes(1);
 
 impl Figures {
     /// Looks at what the records that a team may see say of clocks, platforms, severity, regions and languages, unless it was looked at just before: these change
-    /// seldom, and a family is ranked again after [`LOOK_AGAIN`] whatever happens. That a live stream began or ended is seen at once.
+    /// seldom, and a family is ranked again after [`LOOK_AGAIN`] whatever happens. That a live stream began or ended is seen at once. Where no record is held of a
+    /// family that may have some in the state, nothing is said: another dispatcher may hold them.
     pub(super) fn observe(&mut self, family: FamilyId, team: Team) {
         let records: Vec<&HotRecord> = self.seen_by(family, team).map(|(hot, _)| hot).collect();
+        if self.latest().is_none() || (records.is_empty() && self.is_lost(&family)) {
+            return;
+        }
         let live = live_figures(&records, self.now);
         let former = self.observed.get(&(family, team));
         if former.is_some_and(|(at, former)| self.now < *at + LOOK_AGAIN && running(former.live()) == running(live)) {
@@ -38,19 +42,22 @@ impl Figures {
         }
         let stated = |codes: BTreeSet<Code>| codes.into_iter().filter(|code| *code != [0; 2]).collect();
         let on = |platform: &_| clocks.at(*platform, ClockKind::FirstSeen).is_some();
-        let seen = (!records.is_empty()).then(|| {
-            let weights = Weights::of(self.weighings.get(&team.scope()), self.now);
-            let watched = records.iter().filter_map(|record| record.watched()).max();
-            let grave = severity(&evidence(&records, &weights, self.now), watched);
-            Seen {
-                at: self.now,
-                platforms: clocks.platforms().into_iter().filter(on).collect(),
-                severity: if grave.is_finite() { grave } else { 1.0 },
-                live,
+        let seen = match records.is_empty() {
+            true => Seen::nothing(self.now),
+            false => {
+                let weights = Weights::of(self.weighings.get(&team.scope()), self.now);
+                let watched = records.iter().filter_map(|record| record.watched()).max();
+                let grave = severity(&evidence(&records, &weights, self.now), watched);
+                Seen {
+                    at: self.now,
+                    platforms: clocks.platforms().into_iter().filter(on).collect(),
+                    severity: if grave.is_finite() { grave } else { 1.0 },
+                    live,
+                }
             }
-        });
+        };
         let observed = Observed {
-            seen,
+            seen: Some(seen),
             clocks: clocks.iter().collect(),
             streams: streams.into_iter().take(STREAMS_MAX).collect(),
             regions: stated(regions),
@@ -64,6 +71,13 @@ impl Figures {
                 self.observed.insert((family, team), (now, observed));
             }
         }
+    }
+
+    /// Looks at all open cases anew: while the state was read, families were looked at of which records were still to come.
+    pub(crate) fn observe_anew(&mut self) {
+        self.untold.clear();
+        let observed = std::mem::take(&mut self.observed);
+        self.changed.extend(observed.into_keys().map(|(family, _)| family));
     }
 
     /// What the store is to be told of, at most so much; told again if it is not kept.
@@ -128,4 +142,52 @@ fn is_news(former: &Observed, observed: &Observed) -> bool {
         (former, seen) => former.is_some() != seen.is_some(),
     };
     seen_anew || told(former) != told(observed)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is told of a family is what the whole state says of it, as of a time; nothing is said of what was left out for want of room.
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Instant;
+
+    use super::super::tests::{hot, take};
+    use super::*;
+
+    const TEAM: Team = Team::Coordinators;
+
+    #[test]
+    fn what_was_observed_while_the_state_was_read_is_not_told() {
+        let (mut figures, start) = (Figures::new(9), Instant::now());
+        let (early, late) = (hot(1), hot(2));
+        take(&mut figures, &early, start, true);
+        // Ranked between two batches, before its record comes, and not looked at again for a while.
+        figures.observe(late.0, TEAM);
+        take(&mut figures, &late, start, true);
+        figures.observe(late.0, TEAM);
+        figures.observe_anew();
+        assert_eq!(figures.take_untold(9), [], "nothing was looked at as a whole yet");
+        assert!(figures.changed.contains(&late.0), "it is looked at anew");
+        figures.observe(late.0, TEAM);
+        let told = figures.take_untold(9);
+        assert_eq!((told.len(), told[0].0), (1, late.0));
+        let seen = told[0].2.seen.clone().unwrap();
+        assert_eq!(seen.platforms, [tocsin_model::PlatformId(1)]);
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_was_left_out() {
+        let (mut figures, start) = (Figures::new(1), Instant::now());
+        figures.observe(hot(3).0, TEAM);
+        assert_eq!(figures.take_untold(9), [], "no time is known");
+        let (held, left_out, cold) = (hot(1), hot(2), hot(3));
+        take(&mut figures, &held, start, true);
+        take(&mut figures, &left_out, start, true);
+        figures.observe(left_out.0, TEAM);
+        assert_eq!(figures.take_untold(9), []);
+        figures.observe(cold.0, TEAM);
+        let told = figures.take_untold(9);
+        assert_eq!((told.len(), told[0].0), (1, cold.0));
+        assert_eq!(told[0].2.seen, Some(Seen::nothing(figures.now)), "as of a time");
+    }
 }

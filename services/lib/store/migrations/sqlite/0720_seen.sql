@@ -8,7 +8,7 @@ ALTER TABLE cases ADD COLUMN seen_live TEXT NOT NULL DEFAULT '';
 UPDATE cases SET noticed_platforms = (SELECT ',' || group_concat(named.platform_id, ',') || ',' FROM (SELECT DISTINCT n.platform_id FROM notices n
     WHERE n.case_id = cases.case_id AND n.platform_id IS NOT NULL ORDER BY n.platform_id) named)
     WHERE case_id IN (SELECT n.case_id FROM notices n WHERE n.platform_id IS NOT NULL);
-UPDATE cases SET platforms = noticed_platforms WHERE platforms IN ('', ',') AND noticed_platforms <> '';
+UPDATE cases SET platforms = CASE WHEN platforms IN ('', ',') THEN noticed_platforms ELSE platforms || substr(noticed_platforms, 2) END WHERE noticed_platforms <> '';
 
 -- What somebody did that no case's history tells: second reviews, which are blind, and appeals. kind: claimed, released, answered; severity: of what was looked at. For that person
 -- alone, and not kept for long.

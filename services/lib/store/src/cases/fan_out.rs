@@ -7,7 +7,7 @@ use tocsin_model::{ContentHash, ContentId, DecisionId, FamilyId, Name, Opinion, 
 
 use super::merge::{end_of, lock, of_family};
 use super::row::{SELECT_CASES, case, decision_id, team};
-use super::shared::note_shared;
+use super::shared::{forget_shared, note_shared};
 use super::streams::streams_told;
 use crate::database::{Row, Transaction, Value};
 use crate::delivery::{MEMBERS_PER_EVENT_MAX, ToldMembers};
@@ -253,8 +253,10 @@ async fn fan_out(
         hold_opinions(transaction, (&party, held), &hashes, (told.decision.at, now)).await?;
         // Whoever reads the bank knows of it now. That something is harmless calls nobody to look for it.
         let is_shared = matches!(held, Some(Opinion::Positive | Opinion::InvestigationSeed));
-        if is_shared && !hashes.is_empty() {
-            note_shared(transaction, team, &BTreeSet::from([case.family]), now).await?;
+        match is_shared {
+            _ if hashes.is_empty() => {}
+            true => note_shared(transaction, team, &BTreeSet::from([case.family]), now).await?,
+            false => forget_shared(transaction, team, &case).await?,
         }
     }
     Ok(FannedOut::Told(new.len()))

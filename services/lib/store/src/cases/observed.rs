@@ -11,7 +11,7 @@ use crate::{Store, StoreError};
 /// What the state tells of a family, as far as a team may see it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Where it was seen, how grave it is and its streams, as of a time. `None`: nothing of it is counted.
+    /// Where it was seen, how grave it is and its streams, as of a time. `None`: nothing is said of that, and what is known stays.
     pub seen: Option<Seen>,
     /// When what first happened on which platform.
     pub clocks: Vec<(PlatformId, ClockKind, Timestamp)>,
@@ -43,7 +43,8 @@ impl Observed {
             }
             _ => false,
         };
-        let seen_changed = !is_same && case.take_seen(self.seen.clone());
+        let seen = self.seen.clone().filter(|_| !is_same);
+        let seen_changed = seen.is_some_and(|seen| case.take_seen(seen));
         let places_changed = case.regions != self.regions || case.languages != self.languages;
         case.regions.clone_from(&self.regions);
         case.languages.clone_from(&self.languages);

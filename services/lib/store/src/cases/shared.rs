@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin_casework::{CaseId, ClockKind, Team};
+use tocsin_casework::{Case, CaseId, ClockKind, Team};
 use tocsin_model::{FamilyId, Milliseconds, PlatformId, Timestamp};
 
 use super::clocks::{Clock, note_clock};
@@ -157,6 +157,22 @@ pub(crate) async fn note_shared(
         noted.map_err(StoreError::database("note that others are told of a family"))?;
     }
     Ok(())
+}
+
+/// What a team says of the family of a case calls nobody to look for it any more, nor for those whose cases went into this one: no copy is a leak from now on.
+/// Clocks that were set stay.
+pub(super) async fn forget_shared(transaction: &mut Transaction, team: Team, case: &Case) -> Result<(), StoreError> {
+    let sql = "DELETE FROM shared_families WHERE team = $1 AND (family = $2 \
+               OR family IN (SELECT family FROM cases WHERE team = $1 AND merged_into = $3))";
+    let values = [
+        team.to_number().into(),
+        case.family.to_string().into(),
+        case.id.to_string().into(),
+    ];
+    let forgotten = transaction.execute(sql, &values).await;
+    forgotten
+        .map(drop)
+        .map_err(StoreError::database("note that others are told of a family no more"))
 }
 
 async fn is_set(

@@ -179,7 +179,7 @@ async fn hold(
     let mut next: Vec<(Name, Opinion)> = held.iter().filter(|(of, _)| of != party).cloned().collect();
     next.extend(opinion.map(|opinion| (party.clone(), opinion)));
     next.sort();
-    replace_opinions(transaction, (bank, held_at), hash, (&held, &next)).await
+    replace_opinions(transaction, (bank, Some(held_at)), hash, (&held, &next)).await
 }
 
 /// Makes one change. Whether it may change how the content is listed, and how many entries there are more.
@@ -204,13 +204,8 @@ async fn apply(
         ListUpdate::Listed(entry) => {
             let mut opinions = entry.opinions.clone();
             opinions.sort();
-            let is_held_otherwise = replace_opinions(
-                transaction,
-                (editing.bank, editing.now),
-                &entry.hash,
-                (&held, &opinions),
-            )
-            .await?;
+            let is_held_otherwise =
+                replace_opinions(transaction, (editing.bank, None), &entry.hash, (&held, &opinions)).await?;
             let listed_at = match known {
                 Some(row) => Some(Timestamp(row.integer("listed_at").map_err(&failed)?)),
                 None => None,
@@ -236,7 +231,7 @@ async fn apply(
             if known.is_none() {
                 return Ok((false, 0));
             }
-            replace_opinions(transaction, (editing.bank, editing.now), hash, (&held, &[])).await?;
+            replace_opinions(transaction, (editing.bank, None), hash, (&held, &[])).await?;
             transaction
                 .execute(
                     "DELETE FROM watch_entries WHERE list = $1 AND algorithm = $2 AND value = $3",
@@ -312,10 +307,11 @@ pub(super) fn opinion(row: &Row) -> Result<(Name, Opinion), StoreError> {
     ))
 }
 
-/// Puts the second opinions, ascending, in the place of the first; what a party holds already it goes on holding since when it did. Whether they differ.
+/// Puts the second opinions, ascending, in the place of the first; what a party holds already it goes on holding since when it did. Since when the others are
+/// held is not known of those that a list brings. Whether they differ.
 async fn replace_opinions(
     transaction: &mut Transaction,
-    (bank, now): (&BankRecord, Timestamp),
+    (bank, held_at): (&BankRecord, Option<Timestamp>),
     hash: &ContentHash,
     (held, next): (Held<'_>, Held<'_>),
 ) -> Result<bool, StoreError> {
@@ -347,7 +343,7 @@ async fn replace_opinions(
             value.clone().into(),
             party.as_str().into(),
             i64::from(*opinion as u8).into(),
-            now.into(),
+            held_at.map(|at| at.0).into(),
         ];
         transaction.execute(sql, &values).await.map_err(&failed)?;
     }

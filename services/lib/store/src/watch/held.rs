@@ -18,7 +18,7 @@ pub struct HeldOpinion {
     pub party: Name,
     /// What.
     pub opinion: Opinion,
-    /// Since when, by the store's clock; `None` of one that a list brought, or a version before.
+    /// Since when, by the store's clock, the first where it says so in several lists; `None` of one that a list brought, or a version before.
     pub held_at: Option<Timestamp>,
 }
 
@@ -53,7 +53,7 @@ impl Store {
                 let first = named.len() + 1;
                 named.extend(chunk.iter().map(|value| Value::from(value.clone())));
                 let sql = format!(
-                    "SELECT o.algorithm, o.value, o.party, o.opinion, max(o.held_at) AS held_at FROM watch_banks b \
+                    "SELECT o.algorithm, o.value, o.party, o.opinion, min(o.held_at) AS held_at FROM watch_banks b \
                      JOIN watch_opinions o ON o.list = b.list WHERE b.enabled = 1 AND o.algorithm = $1 AND o.value IN ({}){told} \
                      GROUP BY o.algorithm, o.value, o.party, o.opinion ORDER BY o.value, o.party, o.opinion LIMIT $2",
                     values_from(first, chunk.len())

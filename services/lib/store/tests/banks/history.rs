@@ -42,7 +42,14 @@ async fn at_earlier(url: &str, before: &str, rows: &str) {
 async fn a_bank_that_is_named_as_an_incident_gets_another_name() {
     fixture::on_empty(async |url| {
         let long = format!("INCIDENT_{}", "X".repeat(55));
-        let names = ["INCIDENT_A", "INCIDENT_NORTH", "INCIDENT_B", "_INCIDENT_B", "INCIDENTS", &long];
+        let names = [
+            "INCIDENT_A",
+            "INCIDENT_NORTH",
+            "INCIDENT_B",
+            "_INCIDENT_B",
+            "INCIDENTS",
+            &long,
+        ];
         let banks = (1..).zip(names).map(|(number, name)| {
             format!(
                 "INSERT INTO watch_banks (bank, name, source, severity, enabled, sampled_ppm, list, changed_at) \
@@ -50,19 +57,49 @@ async fn a_bank_that_is_named_as_an_incident_gets_another_name() {
                  INSERT INTO watch_lists (list, bank, state, entries, touched_at) VALUES ({number}, {number}, 1, 0, 5);"
             )
         });
-        let follows = "INSERT INTO watch_follows (name, checkpoint, attempted_at) VALUES ('INCIDENT_A', 'here', 5); UPDATE watch_list SET number = 9;";
-        let rows = banks.collect::<String>() + follows;
+        let followed = [
+            "INCIDENT_A",
+            "INCIDENT_B",
+            "_INCIDENT_B",
+            &long,
+            "INCIDENT_GONE",
+            "_INCIDENT_A",
+        ];
+        let follows = followed.map(|name| {
+            format!("INSERT INTO watch_follows (name, checkpoint, attempted_at) VALUES ('{name}', 'of {name}', 5);")
+        });
+        let rows = banks.collect::<String>() + &follows.concat() + "UPDATE watch_list SET number = 9;";
         at_earlier(&url, "0730", &rows).await;
         let store = Store::open(&url).await.unwrap();
         let banks = store.banks().await.unwrap();
         let mut names: Vec<&str> = banks.iter().map(|bank| bank.name.as_str()).collect();
         names.sort_unstable();
         let cut = format!("_INCIDENT_{}__6", "X".repeat(32));
-        let mut expected = ["_INCIDENT_A", "_INCIDENT_NORTH", "_INCIDENT_B__3", "_INCIDENT_B", "INCIDENTS", &cut];
+        let mut expected = [
+            "_INCIDENT_A",
+            "_INCIDENT_NORTH",
+            "_INCIDENT_B__3",
+            "_INCIDENT_B",
+            "INCIDENTS",
+            &cut,
+        ];
         expected.sort_unstable();
         assert_eq!(names, expected);
-        let followed = store.follow_states().await.unwrap();
-        assert_eq!((followed[0].name.as_str(), followed[0].checkpoint.as_deref()), ("_INCIDENT_A", Some("here")));
+        let states = store.follow_states().await.unwrap();
+        let mut told: Vec<_> = states
+            .iter()
+            .map(|state| (state.name.as_str(), state.checkpoint.as_deref().unwrap()))
+            .collect();
+        told.sort_unstable();
+        let long = format!("of {long}");
+        let mut expected = [
+            ("_INCIDENT_A", "of INCIDENT_A"),
+            ("_INCIDENT_B__3", "of INCIDENT_B"),
+            ("_INCIDENT_B", "of _INCIDENT_B"),
+            (&cut, &long),
+        ];
+        expected.sort_unstable();
+        assert_eq!(told, expected, "each goes on where its bank was followed to");
         assert!(store.watch(&md5(1), &n("incident-north"), grave(2)).await.unwrap());
         let (listings, _) = store.listings_of(&md5(1)).await.unwrap();
         assert_eq!(listings[0].bank.as_str(), "_INCIDENT_NORTH");

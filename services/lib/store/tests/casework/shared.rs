@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use tocsin_casework::{CaseId, CaseState, ClockKind, FamilyMember, PlatformClocks, Team};
 use tocsin_model::{
-    AlertLevel, Algorithm, ContentHash, ContentId, FamilyId, Milliseconds, Opinion, PlatformId, Scope, Timestamp,
-    Verdict,
+    AlertLevel, Algorithm, BankEntry, BankName, ContentHash, ContentId, FamilyId, ListUpdate, Milliseconds, Opinion,
+    PlatformId, Scope, Timestamp, Verdict,
 };
 use tocsin_store::{Carried, FamilySaid, FannedOut, HeldOpinion, Observed, SHARED_FOR};
 
@@ -147,6 +147,21 @@ async fn what_was_shared_goes_along_where_its_case_goes() {
         assert_eq!(f.store.set_shared_clocks().await.unwrap(), 1);
         let known = clocks(f, team, into).await;
         assert_eq!(known.at(own, ClockKind::Shared), Some(START));
+
+        // What the bank calls harmless is looked for no more, under whichever name it was shared.
+        for (verdict, is_shared) in [
+            (Verdict::Violating, true),
+            (Verdict::Benign, false),
+            (Verdict::Violating, true),
+            (Verdict::Newsworthy, false),
+        ] {
+            let (held, _) = f.store.claim(team, into, ANNA, LEASE).await.unwrap();
+            let decided = (verdict, "why");
+            f.store.decide(team, into, (ANNA, held.fencing), decided).await.unwrap();
+            f.store.fan_out((team, two), &[member(2, true)]).await.unwrap();
+            let shared = f.store.shared_families().await.unwrap();
+            assert_eq!(!shared.is_empty(), is_shared, "{verdict:?}");
+        }
     })
     .await;
 }
@@ -218,6 +233,14 @@ async fn opinions_are_told_one_by_one_since_when_they_are_held() {
             assert_eq!(of_reader, told);
         }
         assert_eq!(f.store.held_opinions(&[], None, 9).await.unwrap(), []);
+        // When a followed list was read says nothing of since when a party holds it.
+        let mut listed = BankEntry::new(hash(4));
+        listed.opinions = vec![(south.clone(), Opinion::Positive)];
+        let of_south = BankName::of_source(&south);
+        let updates = [ListUpdate::Listed(listed)];
+        f.store.update_list(&of_south, &updates, None).await.unwrap();
+        let brought = f.store.held_opinions(&[hash(4)], None, 9).await.unwrap();
+        assert_eq!(brought, [held(4, &south, Opinion::Positive, None)]);
     })
     .await;
 }

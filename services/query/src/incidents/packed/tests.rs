@@ -111,6 +111,28 @@ fn a_full_incident_leaves_another_its_room() {
     assert_eq!((of(0), of(full), of(full + 9), of(full + 10)), (1, 2, 2, 0));
 }
 
+#[test]
+fn what_coordinators_alone_are_told_takes_no_room_from_the_others() {
+    let (for_all, for_coordinators) = (INCIDENT_HASHES_MAX as u32, INCIDENT_COORDINATORS_HASHES_MAX as u32);
+    let mut table = PackedTable::of(&[incident(1, &[1, for_coordinators + 5], &[])]);
+    let theirs = |number| for_all + number;
+    table.add(
+        IncidentId(1),
+        (0..for_coordinators + 5).map(|number| file(theirs(number), false)),
+    );
+    assert_eq!((table.len(), table.left_out()), (for_coordinators as usize, 5));
+    table.add(IncidentId(1), (0..for_all).map(|number| file(number, true)));
+    assert_eq!(
+        (table.len(), table.left_out()),
+        ((for_all + for_coordinators) as usize, 5)
+    );
+    // What is the coordinators' and everyone's counts as either.
+    table.add(IncidentId(1), [file(theirs(0), true)]);
+    let of = |number: u32, all| table.incidents_of(ContentId(u128::from(number)), all);
+    assert_eq!((table.left_out(), of(theirs(0), false), of(theirs(0), true)), (6, 0, 1));
+    assert_eq!((of(0, false), of(for_all - 1, false)), (1, 1));
+}
+
 /// What a reader is told by a plain list of all that was added.
 fn plainly(added: &[(usize, ContentId, usize, bool)], sought: usize, read: u64, all: bool) -> Vec<(u32, ContentId)> {
     let visible = added
