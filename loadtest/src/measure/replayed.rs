@@ -111,6 +111,17 @@ impl LogDecorator for Replayed {
         self.log.ends(&partitions, time_max)
     }
 
+    fn positions(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        time_max: Duration,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        let group = format!("{}{group}", self.names.prefix);
+        let partitions: Vec<TopicPartition> = partitions.iter().map(|place| self.names.read(place)).collect();
+        self.log.positions(&group, &partitions, time_max)
+    }
+
     fn appender(&self, options: AppenderOptions) -> Result<Box<dyn Appender>, LogError> {
         Ok(Box::new(Renamed {
             appender: self.log.appender(options)?,
