@@ -26,7 +26,8 @@ impl Seen {
         }
     }
 
-    fn is_nothing(&self) -> bool {
+    /// Whether it says that nothing of the family is counted.
+    pub fn is_nothing(&self) -> bool {
         *self == Seen::nothing(self.at)
     }
 }

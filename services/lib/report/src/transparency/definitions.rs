@@ -187,9 +187,9 @@ pub(super) const TIMES: [Definition; 5] = [
     },
     Definition {
         name: "leaked",
-        counts: "cases of `opened` of which a copy was posted on the platform after others were told of it",
-        from: "the clocks of the cases, as people and other systems told them",
-        bound: "what nobody told is not among them",
+        counts: "cases of `opened` of which a copy was posted on the platform after the team had first told others of it, by an opinion, an incident or a pack",
+        from: "the clocks of the cases: what platforms' events show within seven days of the telling, and what people told",
+        bound: "a copy of the same five seconds as the telling is not among them, nor one of a family whose figures were not kept",
         unit: "cases",
     },
 ];

@@ -41,6 +41,8 @@ impl Observed {
                             ..seen.clone()
                         }
             }
+            // Of a case of which nothing was ever told, that there is nothing is no news: when a dispatcher comes to say so depends on what others' events do.
+            (None, Some(seen)) => seen.is_nothing(),
             _ => false,
         };
         let seen = self.seen.clone().filter(|_| !is_same);
