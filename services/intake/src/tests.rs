@@ -262,10 +262,7 @@ fn what_retention_took_while_it_was_read_is_counted() {
     let log = forgetful(&directory);
     let place = TopicPartition::new(INGEST, 0);
     let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
-    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
-    let mut member = member(&log);
-    shell.poll(member.as_mut()).unwrap();
-    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let (mut shell, mut member) = assigned((&config, &log, &registry, &shutdown), &place);
     let at_the_start = count(&registry, SKIPPED) as u64;
     let forgotten = forget(&log, &place, at_the_start + 5);
     until("something is read", || {
@@ -297,6 +294,18 @@ fn what_retention_took_while_it_was_read_is_counted() {
 /// A log on which a topic becomes another one: so much greater is its id. [`ABSENT`]: none.
 struct MakingAnew(SharedLog, Arc<AtomicU64>);
 
+/// A shell that was assigned a partition, and its member of the group.
+fn assigned<'a>(
+    (config, log, registry, shutdown): (&'a IntakeConfig, &'a SharedLog, &Registry, &'a Shutdown),
+    place: &TopicPartition,
+) -> (Shell<'a>, Box<dyn GroupReader>) {
+    let mut shell = Shell::new(config, intake(config), log, registry, shutdown).unwrap();
+    let mut member = member(log);
+    shell.poll(member.as_mut()).unwrap();
+    shell.assigned(std::slice::from_ref(place), member.as_mut()).unwrap();
+    (shell, member)
+}
+
 const ABSENT: u64 = u64::MAX;
 
 impl LogDecorator for MakingAnew {
@@ -324,10 +333,7 @@ fn a_topic_made_anew_is_read_from_its_beginning() {
     let log: SharedLog = Arc::new(MakingAnew(log(&directory), anew.clone()));
     let place = TopicPartition::new(INGEST, 0);
     let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
-    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
-    let mut member = member(&log);
-    shell.poll(member.as_mut()).unwrap();
-    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let (mut shell, mut member) = assigned((&config, &log, &registry, &shutdown), &place);
     let sources = |shell: &mut Shell<'_>, member: &mut dyn GroupReader| {
         shell.poll(member).unwrap();
         shell.write_state(member).unwrap();
@@ -364,10 +370,7 @@ fn what_a_topic_made_anew_lost_before_it_was_read_is_counted() {
     let log: SharedLog = Arc::new(MakingAnew(forgetful(&directory), anew.clone()));
     let place = TopicPartition::new(INGEST, 0);
     let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
-    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
-    let mut member = member(&log);
-    shell.poll(member.as_mut()).unwrap();
-    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let (mut shell, mut member) = assigned((&config, &log, &registry, &shutdown), &place);
     let first_held = forget(&log, &place, 3);
     // The old one was read further than the new one has lost records.
     member.commit_positions(&[(place.clone(), first_held + 1_000)]).unwrap();
@@ -389,10 +392,7 @@ fn a_topic_that_is_absent_when_it_is_begun_is_begun_when_it_is_there() {
     let log: SharedLog = Arc::new(MakingAnew(log(&directory), anew.clone()));
     let place = TopicPartition::new(INGEST, 0);
     let (config, registry, shutdown) = (IntakeConfig::default(), Registry::new(), Shutdown::new());
-    let mut shell = Shell::new(&config, intake(&config), &log, &registry, &shutdown).unwrap();
-    let mut member = member(&log);
-    shell.poll(member.as_mut()).unwrap();
-    shell.assigned(std::slice::from_ref(&place), member.as_mut()).unwrap();
+    let (mut shell, mut member) = assigned((&config, &log, &registry, &shutdown), &place);
     anew.store(0, Ordering::SeqCst);
     until("it is read", || {
         shell.begin_awaited(member.as_mut()).unwrap();

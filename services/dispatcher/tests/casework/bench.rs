@@ -1,5 +1,6 @@
 //! A dispatcher on a log and a store of its own, and whoever asks it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use tocsin_model::{
 };
 use tocsin_runtime::streams::StreamTimes;
 use tocsin_runtime::{Readiness, Roles, Shutdown, http};
-use tocsin_store::{Clock, KeySubject, Role, Store};
+use tocsin_store::{Clock, KeySubject, PageOf, Role, Store};
 use tocsin_wire::{Names, SightingsRecord, topics};
 
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -93,6 +94,18 @@ fn log_in(directory: &tempfile::TempDir) -> SharedLog {
 }
 
 impl Bench {
+    /// How many of the first 200 records of the audit log are about an object whose name has this part.
+    pub async fn recorded(&self, part: &str) -> usize {
+        let all = PageOf {
+            team: None,
+            after: BTreeMap::new(),
+            limit: 200,
+        };
+        let audited = self.store.audit_page(&all).await.unwrap();
+        let about = audited.records.iter().filter(|of| of.record.object.contains(part));
+        about.count()
+    }
+
     /// A log with its fixed topics, and a store with two parties and their keys.
     pub async fn new() -> Bench {
         Bench::with_clock(Clock::Database).await

@@ -15,7 +15,7 @@ pub enum Counted {
     Decided(Outcome),
     /// All known copies of it were first confirmed removed.
     Removed(Took, Copies),
-    /// A first copy of it was posted after others had been told of it.
+    /// A copy of it was posted after the party had first told others of it.
     Leaked(Took),
     /// A first notice about it was received.
     Noticed(FirstNotice),

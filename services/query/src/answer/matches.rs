@@ -176,8 +176,11 @@ pub fn find(
         }
         Sought::SameVideo(video) => replica.announced.same_video(&video, scope, MATCHES_MAX),
     };
+    if announced.is_empty() {
+        return Ok(Vec::new());
+    }
     // An attached family may have joined another since.
-    let family_now = |family: FamilyId| replica.hot.family_of(family.0, scope).unwrap_or(family);
+    let attached = incidents.attached(|family| replica.hot.family_of(family.0, scope).unwrap_or(family));
     // Variants are mostly of one family, whose figures are made once.
     let mut velocities: BTreeMap<FamilyId, Option<VelocityAnswer>> = BTreeMap::new();
     let found = announced.into_iter().map(|announced| {
@@ -195,7 +198,7 @@ pub fn find(
         let records = replica.hot.visible(content, scope);
         Ok(FoundContent {
             may_be_listed: records.is_empty() || records.iter().any(|record| record.watched().is_some()),
-            incidents: incidents.with(content, family, family_now),
+            incidents: incidents.with(content, family, &attached),
             announced,
             hot_family,
             velocity,

@@ -8,6 +8,7 @@
 
 mod packed;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,10 @@ pub struct VisibleIncidents {
     read: u64,
     reads_all_hashes: bool,
 }
+
+/// Attached families, each with a bit for each of its incidents.
+#[derive(Debug, Default)]
+pub(crate) struct AttachedFamilies(HashMap<FamilyId, u64>);
 
 /// That a content stands in an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,22 +268,28 @@ impl VisibleIncidents {
         self.live.packed.near(pdq, (self.read, self.reads_all_hashes), most)
     }
 
-    /// The incidents in which a content stands, by its family in the reader's scope or by a pack. `now` is the family as which one that was attached is known
-    /// there now.
-    pub(crate) fn with(
-        &self,
-        content: ContentId,
-        family: FamilyId,
-        now: impl Fn(FamilyId) -> FamilyId,
-    ) -> Vec<InIncident> {
+    /// The families that are attached, each with the places of its incidents, once for all contents of a look-up. `now` is the family as which one that was
+    /// attached is known in the reader's scope now: it counts as both.
+    pub(crate) fn attached(&self, now: impl Fn(FamilyId) -> FamilyId) -> AttachedFamilies {
+        let mut attached = AttachedFamilies::default();
+        for (incident, bit) in self.incidents() {
+            for family in incident.families.iter().map(|attached| attached.family) {
+                *attached.0.entry(family).or_default() |= bit;
+                *attached.0.entry(now(family)).or_default() |= bit;
+            }
+        }
+        attached
+    }
+
+    /// The incidents in which a content stands, by its family in the reader's scope or by a pack.
+    pub(crate) fn with(&self, content: ContentId, family: FamilyId, attached: &AttachedFamilies) -> Vec<InIncident> {
         if self.read == 0 {
             return Vec::new();
         }
         let listed = self.live.packed.incidents_of(content, self.reads_all_hashes);
+        let of_family = attached.0.get(&family).copied().unwrap_or(0);
         let standing = self.incidents().filter_map(|(incident, bit)| {
-            let by_pack = listed & bit != 0;
-            let mut attached = incident.families.iter();
-            let by_family = attached.any(|attached| attached.family == family || now(attached.family) == family);
+            let (by_pack, by_family) = (listed & bit != 0, of_family & bit != 0);
             (by_family || by_pack).then_some(InIncident {
                 incident: incident.id,
                 by_family,

@@ -22,9 +22,15 @@ async fn of_what_no_figure_is_known_nothing_is_written() {
         let began = f.store.standing_cases(COORDINATORS, 1).await.unwrap().1;
         let (glances, _) = f.store.watch_cases(&mut Watched::from(began)).await.unwrap();
         f.clock.advance(Milliseconds::from_seconds(10));
-        let nothing = Observed::default();
         let family = FamilyId(ContentId(1));
-        f.store.observe(COORDINATORS, family, &nothing).await.unwrap();
+        let counted = Observed {
+            seen: Some(Seen::nothing(at(5))),
+            ..Observed::default()
+        };
+        // When a dispatcher comes to say that nothing is counted depends on what others' events do.
+        for nothing in [Observed::default(), counted] {
+            f.store.observe(COORDINATORS, family, &nothing).await.unwrap();
+        }
         let (again, _) = f.store.watch_cases(&mut Watched::from(began)).await.unwrap();
         assert_eq!(
             (again.len(), again),
