@@ -145,7 +145,7 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Database::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
-            Database::Postgres(pool) => pool.begin().await.map(Transaction::Postgres),
+            Database::Postgres(pool) => begin_whole(pool, "BEGIN").await,
         }
     }
 
@@ -158,7 +158,7 @@ impl Database {
     pub(crate) async fn begin_reading(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Database::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
-            Database::Postgres(pool) => pool.begin_with(POSTGRES_READ).await.map(Transaction::Postgres),
+            Database::Postgres(pool) => begin_whole(pool, POSTGRES_READ).await,
         }
     }
 
@@ -197,6 +197,17 @@ impl Database {
             Database::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction also when whoever asked has gone away meanwhile, and rolls it back then. sqlx counts a transaction only when the server has answered, so one
+/// that is given up between would stay open on a connection that goes back to the pool: what follows there fails, whoever asks.
+async fn begin_whole(pool: &PgPool, statement: &'static str) -> Result<Transaction, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun
+        .await
+        .map_err(|_| sqlx::Error::WorkerCrashed)?
+        .map(Transaction::Postgres)
 }
 
 /// Whether a URL is one of PostgreSQL.
@@ -408,7 +419,7 @@ pub(crate) fn values_from(first: usize, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    //! Goal: a transaction that reads sees one moment on both databases.
+    //! Goal: a transaction that reads sees one moment on both databases, and none stays open that nobody waits for.
     #![allow(clippy::unwrap_used)]
 
     use super::*;
@@ -428,8 +439,35 @@ mod tests {
         assert_eq!(rows[0].integer("parties").unwrap(), before + 1);
     }
 
+    /// Whoever asks for a transaction goes away at any step of the way to it.
+    async fn none_stays_open(database: &Database) {
+        let yields = async |steps: u32| {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+        };
+        for steps in (0..12).flat_map(|power| [1 << power; 16]) {
+            tokio::select! {
+                biased;
+                _ = database.begin() => {}
+                () = yields(steps) => {}
+            }
+            tokio::select! {
+                biased;
+                _ = database.begin_reading() => {}
+                () = yields(steps) => {}
+            }
+        }
+        let open = "SELECT count(*) AS open FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        let began = std::time::Instant::now();
+        while database.fetch(open, &[]).await.unwrap()[0].integer("open").unwrap() > 0 {
+            assert!(began.elapsed() < Duration::from_secs(10), "a transaction stays open");
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
-    async fn who_reads_sees_one_moment() {
+    async fn a_transaction_is_one_moment_and_ends() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("store").display());
         sees_one_moment(&Database::open(&url).await.unwrap()).await;
@@ -446,6 +484,7 @@ mod tests {
         let (host, _) = base.rsplit_once('/').unwrap();
         let database = Database::open(&format!("{host}/{name}?{query}")).await.unwrap();
         sees_one_moment(&database).await;
+        none_stays_open(&database).await;
         database.close().await;
         let drop = format!("DROP DATABASE {name} WITH (FORCE)");
         sqlx::query(&drop).execute(&admin).await.unwrap();
