@@ -139,6 +139,20 @@ pub(super) fn of_match(played: &Played, half: Half, positive: u32, matched: &Mat
     })
 }
 
+/// Of each positive that both are alarmed by: how many shares later Tocsin is, ascending, below zero where it is earlier. The medians of each detector alone are of other
+/// contents: one that alarms more of them has those that are harder to see among its own.
+fn later_of_both(played: &Played, half: Half, positive: u32, (rival, matched): (&Detector, &Match)) -> Vec<i64> {
+    let of_both = of_half(played, half).filter_map(|(place, content)| {
+        let is_positive = content.origin == Origin::Real && content.busiest_day >= positive;
+        let theirs = rival.alarms.get(&place).filter(|_| is_positive)?.shares;
+        let ours = content.rings_at(matched.candidate, matched.threshold)?.shares;
+        Some(i64::from(ours) - i64::from(theirs))
+    });
+    let mut later: Vec<i64> = of_both.collect();
+    later.sort_unstable();
+    later
+}
+
 /// Tocsin beside a rival on the second half.
 fn against(
     figures: &mut Figures,
@@ -164,9 +178,20 @@ fn against(
         insert(figures, format!("{aim}{parameter}_vs_{name}"), json!(value));
     }
     let tocsin = of_match(played, Half::Second, positive, matched);
+    let later = later_of_both(played, Half::Second, positive, (rival, matched));
     let rival = of_rival(played, Half::Second, positive, rival);
     tocsin.insert(figures, &format!("{aim}second_half_vs_{name}_"));
     rival.insert(figures, &format!("second_half_{name}_"));
+    insert(
+        figures,
+        format!("{aim}second_half_vs_{name}_alarmed_by_both"),
+        json!(later.len()),
+    );
+    insert(
+        figures,
+        format!("{aim}second_half_vs_{name}_shares_later_p50"),
+        json!(later.get(later.len().saturating_sub(1) / 2)),
+    );
     for (prefix, ours, theirs, counted) in [
         ("", tocsin.false_alarms, rival.false_alarms, overall.false_alarms),
         (
@@ -303,6 +328,9 @@ mod tests {
         assert_eq!(figure("threshold_vs_ten_in_5_min"), 4.5);
         assert_eq!(figure("second_half_vs_ten_in_5_min_recall"), 1.0);
         assert_eq!(figure("second_half_vs_ten_in_5_min_shares_at_alarm_p50"), 8.0);
+        // The first after its eighth share and the second after its eleventh, the rule after the tenth of both.
+        assert_eq!(figure("second_half_vs_ten_in_5_min_alarmed_by_both"), 2.0);
+        assert_eq!(figure("second_half_vs_ten_in_5_min_shares_later_p50"), -2.0);
         assert_eq!(figure("false_alarm_ratio_vs_ten_in_5_min"), 0.0);
         assert_eq!(figure("same_recall_threshold_vs_ten_in_5_min"), 6.0, "however late");
         assert_eq!(
