@@ -26,7 +26,7 @@ use self::play::{Exact, Play, Played};
 use self::poisoning::Poisoning;
 use self::queue::Queue;
 use self::unlinked::{CrisisRow, Unlinked};
-use super::days::{side_by_side, processors};
+use super::days::{processors, side_by_side};
 use super::{SuiteArguments, output};
 use crate::rehearsal::Figures;
 

@@ -21,7 +21,7 @@ use tocsin_model::nearest_rank;
 use self::day::{CaseDay, is_violating};
 use self::desk::{Order, Outcome};
 use self::hours::Kept;
-use super::days::{side_by_side, processors};
+use super::days::{processors, side_by_side};
 use super::{EstimatorArguments, leak, output};
 use crate::rehearsal::Figures;
 
