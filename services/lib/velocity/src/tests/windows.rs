@@ -259,7 +259,6 @@ fn an_observed_collision_widens_a_cold_count_and_ends_when_the_content_is_hot() 
         deployment.see_as(loud, seen(1, copy as u64, at));
     }
     at += 6 * HOUR;
-    deployment.tick(at);
     let high_of = |deployment: &Deployment, content: ContentId, length: i64| {
         let (_, cold) = deployment.groups[&group].cold().next().unwrap();
         let now = deployment.groups[&group].now();
@@ -271,7 +270,9 @@ fn an_observed_collision_widens_a_cold_count_and_ends_when_the_content_is_hot() 
         let scattered = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         ContentId(loud.0 >> 120 << 120 | scattered >> 8)
     };
-    let mut others = (1..5_000_000).map(in_group);
+    // With the next copy of anything the hours are sealed.
+    deployment.see_as(in_group(0), seen(3, 0, at));
+    let mut others = (1..1_000_000).map(in_group);
     let quiet = others
         .find(|other| high_of(&deployment, *other, 24 * HOUR) >= LOUD as u64 - 1)
         .unwrap();
