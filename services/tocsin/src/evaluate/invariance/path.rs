@@ -307,7 +307,7 @@ impl<'a> Path<'a> {
     /// Intake hears of families, groups hear of one another. Each kind in an order of its own, in which those of one group keep theirs.
     fn hand_over(&mut self) {
         let mut news = std::mem::take(&mut self.news);
-        news.sort_by(|one, other| one.0.cmp(&other.0));
+        news.sort_by(|(one, _), (other, _)| one.cmp(other));
         news.append(&mut self.told_itself);
         for (offset, (key, value)) in news.iter().enumerate() {
             let heard = self.intake.news(&RecordRef {
@@ -325,7 +325,7 @@ impl<'a> Path<'a> {
         self.deliver();
         let onward = std::mem::take(&mut self.onward);
         let mut onward: Vec<_> = onward.into_iter().filter_map(addressed).collect();
-        onward.sort_by(|one, other| one.order.cmp(&other.order));
+        onward.sort_by(|one, other| Ord::cmp(&one.order, &other.order));
         for said in onward {
             self.said.onward += 1;
             let count = PartitionCount::new(self.dealing.partitions).expect("it was one before");
