@@ -32,6 +32,7 @@ def runs(figures: dict[str, float], poisoning: dict[str, float]) -> list[str]:
         "the first 20 prevent what can be prevented": figures["preventable_exposure_captured_20"] >= CAPTURED_MIN,
         "and more than first in, first out": figures["preventable_exposure_captured_20"]
         > figures["preventable_exposure_captured_20_fifo"],
+        "what alerts tell of accounts was held to the truth": figures["accounts_forecasts"] > 0,
         "counts lie in their intervals": figures["counts_outside_interval"] == 0 < figures["counts_compared"],
         "no party moves a priority beyond its cap": poisoning["influence_cap_violations"] == 0,
         "a party tried to": poisoning["influence_families"] > 1 and poisoning["influence_share_of_cap_max"] > 0.01,
@@ -81,6 +82,22 @@ def unlinked(directory: Path, figures: dict[str, float]) -> list[str]:
     return found + page_problems(directory / "unlinked", 1, figures)
 
 
+def invariance(figures: dict[str, float]) -> list[str]:
+    """What is wrong where one recording was dealt out in several ways."""
+    kept = {
+        "all numbers of partitions, sizes of blocks and restores are played": figures["partitions"] == [1, 4, 16, 64]
+        and len(figures["batches"]) == 3
+        and figures["configurations"] == 24,
+        "groups were restored": figures["groups_restored"] == 256 * figures["restores"] > 0,
+        "something was said, between groups too": figures["alerts"] > 10 and figures["outputs_between_groups"] > 100,
+    }
+    found = [f"invariance, not so: {claim}" for claim, holds in kept.items() if not holds]
+    for name in ("alert_ids", "outputs", "states"):
+        if figures[f"{name}_digests_differing"] != 0:
+            found.append(f"invariance: {figures[f'{name}_digests_differing']} runs have another {name}_digest")
+    return found
+
+
 def main() -> int:
     """Runs the check; prints each problem; 1 when there is one."""
     directory = Path(sys.argv[1])
@@ -117,6 +134,7 @@ def main() -> int:
     found += runs(figures, poisoning)
     found += casework(directory)
     found += unlinked(directory, read_figures(directory / "unlinked.json"))
+    found += invariance(read_figures(directory / "invariance.json"))
     found += page_problems(directory / "report", 8, figures)
     found += page_problems(directory / "poisoning", 5, poisoning)
     return tell(found, f"all {len(crises)} crises alarmed after {reuploads} re-uploads; {false} false alarms")

@@ -168,6 +168,17 @@ pub struct Remaining {
     pub exposure: u64,
 }
 
+/// From how many accounts the re-uploads of a stretch of time came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Distinct accounts.
+    pub distinct: u64,
+    /// Of these, those that had re-uploaded nothing of it before.
+    pub new: u64,
+    /// Distinct accounts from the first re-upload to the end of the stretch.
+    pub all: u64,
+}
+
 impl Records {
     /// None yet.
     pub fn new(judged: Judged) -> Self {
@@ -320,6 +331,22 @@ impl Truth {
     pub fn between(&self, family: Family, after: Timestamp, to: Timestamp) -> Remaining {
         let (before, all) = (self.up_to(family, after).len(), self.up_to(family, to));
         Remaining::of(all.get(before..).unwrap_or(&[]))
+    }
+
+    /// The accounts of what happened after a moment and up to and including another.
+    pub fn accounts_between(&self, family: Family, after: Timestamp, to: Timestamp) -> Accounts {
+        let (before, all) = (self.up_to(family, after), self.up_to(family, to));
+        let distinct = |reuploads: &[Reupload]| -> HashSet<Account> {
+            reuploads.iter().map(|reupload| reupload.account).collect()
+        };
+        let known = distinct(before);
+        let came = distinct(all.get(before.len()..).unwrap_or(&[]));
+        let new = came.difference(&known).count() as u64;
+        Accounts {
+            distinct: came.len() as u64,
+            new,
+            all: known.len() as u64 + new,
+        }
     }
 
     /// What was still to come after a moment.

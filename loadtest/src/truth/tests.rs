@@ -254,6 +254,27 @@ fn questions_about_a_moment_count_that_moment_in() {
 }
 
 #[test]
+fn accounts_of_a_stretch_are_counted_once_and_new_ones_apart() {
+    // Accounts 0 to 4, one a minute, over and over; then 5 and 3 twice.
+    let mut records = shares((0..10).map(|minute| NOON + minute * MINUTE), 5);
+    records.extend([5, 5, 3, 3].map(|account| share(NOON + HOUR, account)));
+    let truth = truth(records);
+    let between = |from: i64, to: i64| truth.accounts_between(Family(5), Timestamp(NOON + from), Timestamp(NOON + to));
+    let accounts = |distinct, new, all| Accounts { distinct, new, all };
+    assert_eq!(between(-1, HOUR - 1), accounts(5, 5, 5));
+    assert_eq!(between(2 * MINUTE, 9 * MINUTE), accounts(5, 2, 5));
+    assert_eq!(between(9 * MINUTE, HOUR), accounts(2, 1, 6));
+    assert_eq!(between(HOUR, DAY), accounts(0, 0, 6));
+    assert_eq!(
+        between(DAY, HOUR),
+        accounts(0, 0, 6),
+        "a stretch that ends before it begins"
+    );
+    let other = truth.accounts_between(Family(6), Timestamp(0), Timestamp(i64::MAX));
+    assert_eq!(other, Accounts::default());
+}
+
+#[test]
 fn contents_are_variants_and_only_those_of_the_judged_part() {
     let record = |family: u64, variant: u16, at: i64| Occurrence {
         family: Family(family),

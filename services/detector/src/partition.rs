@@ -303,6 +303,11 @@ impl Partition {
         self.groups.iter().map(|tracked| &tracked.group)
     }
 
+    /// The same, for whoever takes a state machine apart and puts it together again.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.groups.iter_mut().map(|tracked| &mut tracked.group)
+    }
+
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Tracked> {
         self.groups.iter()
     }

@@ -1,7 +1,7 @@
 //! What one event costs the whole core, beside an exact map, which forgets nothing, bounds nothing and rings for nothing.
 //!
 //! 200,000 contents by default; `TOCSIN_BENCH_CONTENTS=10000000` is the size the design speaks of (some 2 GB and minutes to fill).
-//! Results are kept in `loadtest/RECORD.md`. The parts have benchmarks of their own in `tocsin-sketch`, beside their rivals.
+//! Results are kept in `loadtest/RECORD.md`. The parts have benchmarks of their own, beside their rivals: `parts` here, and in `tocsin-sketch`.
 
 #![allow(missing_docs)]
 

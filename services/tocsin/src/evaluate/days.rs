@@ -1,20 +1,18 @@
-//! Days that do not depend on one another, played side by side.
+//! Days, or whatever else can be played by itself, played side by side.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tocsin_loadtest::day::DayPlan;
 
 /// As many days are played at a time.
 pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Plays all days, so many at a time. In the order of the plans, whatever the threads; `play` is told the place of its plan.
-pub(super) fn each_day<T: Send>(
-    plans: &[DayPlan],
+/// Plays all of them, so many at a time. In the order of the plans, whatever the threads; `play` is told the place of its plan.
+pub(super) fn side_by_side<P: Sync, T: Send>(
+    plans: &[P],
     threads: usize,
-    play: impl Fn(usize, &DayPlan) -> T + Sync,
+    play: impl Fn(usize, &P) -> T + Sync,
 ) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
@@ -27,7 +25,7 @@ pub(super) fn each_day<T: Send>(
                     let played = play(place, plan);
                     let mut done = done.lock().expect("no thread panics while it holds this");
                     done.push((place, played));
-                    tracing::info!(day = place, done = done.len(), of = plans.len(), "played a day");
+                    tracing::info!(place, done = done.len(), of = plans.len(), "played");
                 }
             });
         }

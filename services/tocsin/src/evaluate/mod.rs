@@ -7,6 +7,7 @@ mod elections;
 mod families;
 mod forecast;
 mod incident;
+mod invariance;
 mod output;
 mod reach;
 mod real;
@@ -64,6 +65,9 @@ pub enum EvaluateCommand {
     Casework(EstimatorArguments),
     /// A scripted incident through a whole deployment: every figure of its debrief and of the reports beside exact counts and what was done when.
     Incident(incident::IncidentArguments),
+    /// Whether what the alarm says follows from its input alone: one recorded input through 1, 4, 16 and 64 partitions, in blocks of three sizes,
+    /// with all state read anew from its bytes at random events, compared byte for byte.
+    Invariance(invariance::InvarianceArguments),
     /// The spread of the next hour: real and generated cascades, beside what anyone would try first.
     Forecast(ForecastArguments),
 }
@@ -186,6 +190,9 @@ impl EvaluateCommand {
             }
             EvaluateCommand::Families(arguments) => {
                 write_suite("families", &arguments.estimator.suite, &families::run(arguments)?)
+            }
+            EvaluateCommand::Invariance(arguments) => {
+                write_suite("invariance", &arguments.suite, &invariance::run(arguments)?)
             }
             EvaluateCommand::Forecast(arguments) => {
                 write_suite("forecast", &arguments.estimator.suite, &forecast::run(arguments)?)

@@ -110,6 +110,7 @@ fn code(account: u64, codes: u64) -> [u8; 2] {
 }
 
 /// All groups that are touched, by id.
+#[derive(Clone)]
 pub(crate) struct Deployment {
     pub(crate) groups: BTreeMap<GroupId, Group>,
     pub(crate) alerts: Vec<Alert>,

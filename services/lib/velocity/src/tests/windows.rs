@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tocsin_model::{Class, Kind, Milliseconds, Sharing, Timestamp};
+use tocsin_model::{Class, ContentId, Kind, Milliseconds, Sharing, Timestamp};
 
 use super::harness::*;
-use crate::HotRecord;
 use crate::figures::{WindowLength, family_figures};
+use crate::{HotKey, HotRecord};
 
 /// Spread of a content's events in class `all` with times in `from..to`, counted from the stream itself.
 fn truth(stream: &[Seen], content: u8, from: Timestamp, to: Timestamp) -> u64 {
@@ -243,4 +243,71 @@ fn the_largest_record_fits_its_topics() {
     assert_eq!(minutes5.spread.low, 90_000, "the total misses nothing");
     assert!(minutes5.counts.values().sum::<u64>() < 90_000);
     assert_eq!(record.reach().len(), HotRecord::PLATFORMS_MAX);
+}
+
+/// What somebody does who may read counts: sends one content until its copies lie in sealed hours, and asks about others until one has them too.
+#[test]
+fn an_observed_collision_widens_a_cold_count_and_ends_when_the_content_is_hot() {
+    const HOUR: i64 = 3_600_000;
+    const LOUD: i64 = 200;
+    let loud = id(1);
+    let group = loud.group();
+    let mut deployment = Deployment::new(config());
+    let mut at = 0;
+    for copy in 0..LOUD {
+        at = copy * 18_000;
+        deployment.see_as(loud, seen(1, copy as u64, at));
+    }
+    at += 6 * HOUR;
+    let high_of = |deployment: &Deployment, content: ContentId, length: i64| {
+        let (_, cold) = deployment.groups[&group].cold().next().unwrap();
+        let now = deployment.groups[&group].now();
+        cold.count(content, now - Milliseconds(length), now + Milliseconds(1))
+            .count
+            .high
+    };
+    let in_group = |number: u64| {
+        let scattered = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        ContentId(loud.0 >> 120 << 120 | scattered >> 8)
+    };
+    // With the next copy of anything the hours are sealed.
+    deployment.see_as(in_group(0), seen(3, 0, at));
+    let mut others = (1..1_000_000).map(in_group);
+    let quiet = others
+        .find(|other| high_of(&deployment, *other, 24 * HOUR) >= LOUD as u64 - 1)
+        .unwrap();
+    assert_ne!(quiet, loud);
+
+    let key = HotKey {
+        content: quiet,
+        class: Class::All,
+    };
+    let mut copies = 0;
+    while deployment.groups[&group].hot(key).is_none() {
+        (at, copies) = (at + 60_000, copies + 1);
+        deployment.see_as(quiet, seen(2, copies, at));
+        assert!(high_of(&deployment, quiet, HOUR) >= copies && high_of(&deployment, quiet, 24 * HOUR) >= copies);
+    }
+    assert_eq!(copies, 3, "no sooner and no later than any other");
+    // From here on the loud one says nothing of it, and in a day what it said is over.
+    let mut alone = deployment.clone();
+    for further in 0..100 {
+        at += 1_000;
+        deployment.see_as(loud, seen(1, 1_000 + further, at));
+        for deployment in [&mut deployment, &mut alone] {
+            deployment.see_as(quiet, seen(2, 100 + further, at));
+        }
+    }
+    let record = |deployment: &Deployment| deployment.groups[&group].hot(key).unwrap().clone();
+    assert_eq!(record(&deployment), record(&alone));
+    let windows = |record: &HotRecord, now: i64| family_figures(&[record], Timestamp(START + now)).unwrap().windows;
+    let [five, hour, day] = windows(&record(&deployment), at);
+    assert!(five.spread.contains(103) && hour.spread.contains(103) && day.spread.contains(103));
+    assert!(
+        hour.spread.high < 110 && day.spread.high >= 100 + LOUD as u64,
+        "{hour:?} {day:?}"
+    );
+    let [_, _, day] = windows(&record(&deployment), at + 23 * HOUR);
+    assert!(day.spread.contains(103), "{day:?}");
+    assert_eq!(windows(&record(&deployment), at + 25 * HOUR)[2].spread.high, 0);
 }

@@ -1,5 +1,6 @@
 //! How good the alarm is: days with ground truth, played to the key groups and to rivals, and scored.
 
+mod accounts;
 mod bounds;
 pub(super) mod core;
 mod figures;
@@ -25,7 +26,7 @@ use self::play::{Exact, Play, Played};
 use self::poisoning::Poisoning;
 use self::queue::Queue;
 use self::unlinked::{CrisisRow, Unlinked};
-use super::days::{each_day, processors};
+use super::days::{processors, side_by_side};
 use super::{SuiteArguments, output};
 use crate::rehearsal::Figures;
 
@@ -153,7 +154,7 @@ fn plans(scenario: Scenario, arguments: &AlarmArguments) -> Vec<DayPlan> {
 
 /// Plays all days, so many at a time.
 fn play_all(plans: &[DayPlan], exact_days: usize, threads: usize) -> Vec<Played> {
-    each_day(plans, threads, |place, plan| {
+    side_by_side(plans, threads, |place, plan| {
         play::play(plan, play_of(plan, place < exact_days))
     })
 }

@@ -7,6 +7,7 @@ use tocsin_loadtest::day::{DayPlan, Family, FamilyKind, Occurrence, Scale};
 use tocsin_loadtest::truth::{Records, Truth};
 use tocsin_model::{Alert, AlertLevel, Milliseconds, Timestamp};
 
+use super::accounts::{self, Forecasts, Outcome};
 use super::core::{Core, Sizes};
 use super::steps::{Step, Steps};
 
@@ -23,6 +24,8 @@ pub(super) struct Queue {
     pub(super) captured: Vec<Captured>,
     /// How many were open in the hours with more cascades, where these were compared.
     pub(super) rush_open_max: Option<usize>,
+    /// What alerts told of the hour after them, beside what came.
+    pub(super) forecasts: Vec<Outcome>,
 }
 
 /// Shares of what the order that knows the future captures in its first places.
@@ -86,12 +89,13 @@ pub(super) fn run(scale: Scale, seed: u64) -> Queue {
 fn day(plan: &DayPlan) -> Queue {
     let mut records = Records::new(plan.judged());
     let mut entries = Entries::default();
-    let mut minutes = Vec::new();
+    let (mut minutes, mut forecasts) = (Vec::new(), Forecasts::default());
     let mut queue = Queue::new(plan, &PLACES);
     play(plan, |step| match step {
         Seen::Record(record) => records.add(record),
         Seen::Minute(now, alerts, order, exact) => {
             entries.take(alerts);
+            forecasts.take(alerts);
             queue.compare(order, exact);
             let order: Vec<Family> = order.iter().map(|(family, _)| *family).collect();
             minutes.push(Minute {
@@ -102,6 +106,7 @@ fn day(plan: &DayPlan) -> Queue {
         }
     });
     let truth = records.judge();
+    queue.forecasts = forecasts.outcomes(&truth);
     let remaining = Remaining::new(plan, &truth, &minutes);
     queue.captured = minutes.iter().filter_map(|minute| remaining.captured(minute)).collect();
     queue
@@ -170,6 +175,7 @@ impl Queue {
             precision: places.iter().map(|places| (*places, Vec::new())).collect(),
             captured: Vec::new(),
             rush_open_max: None,
+            forecasts: Vec::new(),
         }
     }
 
@@ -219,6 +225,7 @@ impl Queue {
         ] {
             figures.push((name.to_owned(), value));
         }
+        figures.extend(accounts::by_name(&self.forecasts));
         figures
     }
 }

@@ -21,7 +21,7 @@ use tocsin_model::nearest_rank;
 use self::day::{CaseDay, is_violating};
 use self::desk::{Order, Outcome};
 use self::hours::Kept;
-use super::days::{each_day, processors};
+use super::days::{processors, side_by_side};
 use super::{EstimatorArguments, leak, output};
 use crate::rehearsal::Figures;
 
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &EstimatorArguments) -> Result<Figures> {
     let days = (DAYS * suite.scale).max(1.0) as u32;
     let scale = Scale(DAY_SCALE.0 * (DAYS * suite.scale).clamp(DAY_SCALE_MIN / DAY_SCALE.0, 1.0));
     let plans: Vec<DayPlan> = (0..days).map(|day| DayPlan::casework(scale, suite.seed, day)).collect();
-    let worked = each_day(&plans, processors(), |_, plan| worked(plan));
+    let worked = side_by_side(&plans, processors(), |_, plan| worked(plan));
     let worked: Vec<Worked> = worked.into_iter().collect::<Result<_>>()?;
     let figures = figures(&worked, suite.seed);
     if let Some(directory) = &arguments.rows {
