@@ -199,13 +199,12 @@ const LIMITS: [(&str, u64); 4] = [
     ("detector-2", DETECTOR_BYTES_MAX),
 ];
 const INTAKE_BYTES_MAX: u64 = 256 << 20;
-const DETECTOR_BYTES_MAX: u64 = 512 << 20;
+const DETECTOR_BYTES_MAX: u64 = 704 << 20;
 /// So small that a process which grows with its backlog comes to its limit.
-pub const OVERLOAD_SETTINGS: [(&str, &str); 4] = [
-    ("intake.announced_hashes_max", "1000"),
+pub const OVERLOAD_SETTINGS: [(&str, &str); 3] = [
+    ("intake.announced_hashes_max", "10000"),
     ("detector.hot_limit", "4096"),
-    ("detector.sketch_width", "1024"),
-    ("detector.retry_tokens_max", "1048576"),
+    ("detector.retry_tokens_max", "65536"),
 ];
 
 /// One party floods its topic, far beyond what the path takes in, for the intakes run a tenth of the time only. The other's alerts stay timely, the
