@@ -107,8 +107,8 @@ impl Log for ModelLog {
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        let told = self.mutant != Mutant::IgnoresTopicIds;
-        Ok(told.then(|| self.world.state().broker.topics()).unwrap_or_default())
+        let standing = self.world.state().broker.topics();
+        Ok(crate::sabotage::topics(self.mutant, standing))
     }
 
     fn bounds(&self, place: &TopicPartition) -> Result<(u64, u64), LogError> {
