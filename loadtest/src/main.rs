@@ -182,6 +182,12 @@ enum Command {
         /// How long they send. The flood is what the path carries in three times as long.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
+        /// Where the brokers keep their data, if that is on this machine: a flood that does not fit there is not begun (`disk_too_small`).
+        #[arg(long)]
+        disk: Option<PathBuf>,
+        /// Plays the largest flood that fits there instead, and says how large that is.
+        #[arg(long, requires = "disk")]
+        fit: bool,
     },
     /// Measures whether memory, descriptors and lag stay level.
     Soak {
@@ -402,7 +408,14 @@ fn main() -> anyhow::Result<()> {
             events,
             rate,
             seconds,
-        } => measure::run_overload(&run.plan(events, 0), rate, Duration::from_secs(seconds)),
+            disk,
+            fit,
+        } => measure::run_overload(
+            &run.plan(events, 0),
+            rate,
+            Duration::from_secs(seconds),
+            &measure::Room { disk, fit },
+        ),
         Command::Soak { run, rate, seconds } => measure::run_soak(&run.plan(0, 0), rate, Duration::from_secs(seconds)),
         Command::Peers {
             run,

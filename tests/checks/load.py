@@ -43,6 +43,14 @@ assert scale["core_cpu_ns_per_event_200000_live_contents"] > 0
 assert 2 < scale["core_bytes_per_content_200000_live_contents"] < 1_000, "a content that was seen is kept, and not as an object"
 assert overload["overload_flood_events"] > 10_000 and overload["overload_alert_latency_samples"] >= 50
 assert overload["overload_lost"] == 0
+assert abs(overload["overload_flood_of_capacity"] - 3) < 0.01 and overload["overload_flood_events"] >= overload["overload_flood_events_wanted"]
+assert 50 < overload["overload_disk_bytes_per_event"] < 5_000, "an event and what follows from it"
+for figures_of, prefix in ((latency, ""), (http, ""), (soak, "soak_")):
+    cost = {name: figures_of[f"{prefix}at_rate_cpu_ns_per_event_{name}"] for name in ("intake", "detector", "do_nothing")}
+    assert min(cost.values()) > 0, cost
+    assert figures_of[f"{prefix}do_nothing_records"] > 1_000, "it reads beside them"
+    delays = [figures_of[f"{prefix}do_nothing_delay_ms_{name}"] for name in ("p50", "p99", "max")]
+    assert delays == sorted(delays) and delays[0] >= 1, delays
 for role in ("intake", "detector"):
     assert overload[f"overload_resident_bytes_max_{role}"] > 1 << 20
     assert soak[f"soak_descriptors_last_{role}"] > 3

@@ -15,7 +15,8 @@ use tocsin_log::{Log, TopicPartition};
 use tocsin_model::ContentHash;
 use tocsin_wire::topics;
 
-use super::corpus::Run;
+use super::corpus::{self, Framing, Run};
+use super::do_nothing::{Beside, DidNothing};
 use super::process::Played;
 use super::role::connect;
 use super::schedule::Schedule;
@@ -37,6 +38,18 @@ pub(super) struct Latency {
     pub(super) lost: u64,
     /// What intake and the detector held meanwhile.
     pub(super) watched: [Vec<Sample>; 2],
+    /// What a consumer that does nothing took beside them, if there was one, and they.
+    pub(super) beside: Option<AtRate>,
+}
+
+/// Processor time at a rate, from before the first event until the last alert was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtRate {
+    /// All events of that time, markers too.
+    pub(super) events: u64,
+    pub(super) intake: Duration,
+    pub(super) detector: Duration,
+    pub(super) do_nothing: DidNothing,
 }
 
 /// What is sent.
@@ -53,6 +66,8 @@ pub(super) struct Load {
     pub(super) already: u64,
     /// How long after the last event a marker may ring.
     pub(super) silence_max: Duration,
+    /// Whether a consumer that does nothing reads the same topics meanwhile.
+    pub(super) with_do_nothing: bool,
 }
 
 /// What the events are about.
@@ -88,7 +103,7 @@ pub(super) fn measure(bootstrap: &str, load: &Load) -> anyhow::Result<Latency> {
 
 /// Sends the load to `sink`, or to the ingest topics.
 pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dyn Sink>) -> anyhow::Result<Latency> {
-    let rate = load.rate;
+    let (rate, is_direct) = (load.rate, sink.is_none());
     ensure!(rate >= 1.0, "a rate of {rate} events a second is none");
     let log = connect(bootstrap)?;
     let directory = tempfile::tempdir()?;
@@ -100,6 +115,11 @@ pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dy
     detector.wait_for("ready")?;
     let mut intake = Played::start("intake", &arguments("intake"))?;
     intake.wait_for("ready")?;
+    let beside = load
+        .with_do_nothing
+        .then(|| Beside::start(bootstrap, &corpus::topic_names(Framing::Single)));
+    let beside = beside.transpose().context("a consumer that does nothing")?;
+    let before = [intake.processor_time()?, detector.processor_time()?];
     let subjects = [("intake", &intake), ("detector", &detector)].map(|(role, played)| Subject {
         process: played.id(),
         lag: lag_file(directory.path(), role),
@@ -127,10 +147,26 @@ pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dy
     })?;
     intake.check()?;
     detector.check()?;
+    let used = [
+        intake.processor_time()? - before[0],
+        detector.processor_time()? - before[1],
+    ];
+    let did_nothing = beside
+        .map(Beside::stop)
+        .transpose()
+        .context("the consumer that does nothing")?;
     let counted = intake.stop()?.counted;
     detector.stop()?;
     let all = load.already + sent.arrived;
     ensure!(counted == all, "intake took {counted} of {all} events");
+    if let Some(did_nothing) = did_nothing.filter(|_| is_direct) {
+        let read = did_nothing.records;
+        ensure!(
+            read == sent.arrived,
+            "the consumer that does nothing read {read} of {} events",
+            sent.arrived
+        );
+    }
     let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
     ensure!(heard.due_at.is_empty(), "{} markers did not ring", heard.due_at.len());
     Ok(Latency {
@@ -139,6 +175,12 @@ pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dy
         alerts: heard.latencies,
         producer_behind_max: sent.behind_max,
         lost: all.saturating_sub(counted),
+        beside: did_nothing.map(|do_nothing| AtRate {
+            events: sent.arrived,
+            intake: used[0],
+            detector: used[1],
+            do_nothing,
+        }),
         watched: watched.try_into().map_err(|_| anyhow!("two processes are watched"))?,
     })
 }

@@ -6,6 +6,8 @@ mod claims;
 mod commits;
 mod core;
 mod corpus;
+mod disk;
+mod do_nothing;
 mod http;
 mod latency;
 mod listed;
@@ -34,6 +36,7 @@ use anyhow::{Context, ensure};
 
 pub use casework::Contest;
 pub use claims::Flow;
+pub use disk::Room;
 pub use latency::Traffic;
 pub use peers::PeersPlan;
 pub use report::Figures;
@@ -102,6 +105,7 @@ pub fn run_latency(plan: &Plan, rate: LoadRate, lasts: Duration, traffic: Traffi
         parties_from: 0,
         already: 0,
         silence_max: Duration::from_secs(60),
+        with_do_nothing: true,
     };
     figures.add_latency("", &latency::measure(&plan.bootstrap, &load)?);
     figures.print();
@@ -121,6 +125,7 @@ pub fn run_http(plan: &Plan, rate: f64, lasts: Duration, traffic: Traffic, per_r
         parties_from: 0,
         already: 0,
         silence_max: Duration::from_secs(60),
+        with_do_nothing: true,
     };
     let gathering = http::Gathering {
         events_max: per_request,
@@ -222,14 +227,18 @@ pub fn run_scale(plan: &Plan, live_contents: &[u64]) -> anyhow::Result<()> {
 }
 
 /// Measures what a flood by one party does to the others, prints a table and writes the file. The flood is three times what the path carries in
-/// `lasts`.
-pub fn run_overload(plan: &Plan, rate: f64, lasts: Duration) -> anyhow::Result<()> {
+/// `lasts`. Where the brokers' disk is known it is not begun if it does not fit there, or it is as large as fits, if that was asked for.
+pub fn run_overload(plan: &Plan, rate: f64, lasts: Duration, room: &Room) -> anyhow::Result<()> {
     let machine = report::machine()?;
     let mut figures = Figures::default();
     pipeline::prepare(&plan.bootstrap)?;
+    let before = room.disk.as_deref().map(disk::log_bytes).transpose()?.unwrap_or(0);
     let maximum = maximum(plan, plan.events, &mut figures)?;
-    let flood = (3.0 * maximum * lasts.as_secs_f64()) as u64;
-    let overload = strain::overload(&plan.bootstrap, flood, rate, lasts)?;
+    let wanted = (3.0 * maximum * lasts.as_secs_f64()) as u64;
+    let space = disk::look(room, before, plan.events)?;
+    let events = disk::allowed(wanted, lasts, space, room.fit)?;
+    figures.add_flood(wanted, events, maximum * lasts.as_secs_f64(), space);
+    let overload = strain::overload(&plan.bootstrap, events, rate, lasts)?;
     figures.add_overload(&overload, maximum);
     figures.print();
     figures.write(&plan.out, &machine, &plan.commit)

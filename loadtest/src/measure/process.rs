@@ -16,6 +16,12 @@ pub(super) fn thread_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// Processor time of this process, to the nanosecond.
+pub(super) fn own_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Resident memory and open files of a process now.
 pub(super) fn resources(process: u32) -> anyhow::Result<Resources> {
     let path = format!("/proc/{process}");
@@ -118,9 +124,14 @@ impl Played {
         self.child.id()
     }
 
+    /// Asks it to stop, and waits for nothing.
+    pub(super) fn ask_to_stop(&mut self) {
+        drop(self.stdin.take());
+    }
+
     /// Asks it to stop, and gives what it said at its end.
     pub(super) fn stop(mut self) -> anyhow::Result<Ended> {
-        drop(self.stdin.take());
+        self.ask_to_stop();
         let ended = Ended {
             allocated: self.wait_for("allocated")?.parse()?,
             counted: self.wait_for("counted")?.parse()?,

@@ -1,5 +1,7 @@
 //! Figures: a table for people, flat JSON for machines.
 
+mod open_load;
+
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::time::Duration;
@@ -12,8 +14,6 @@ use super::casework::Outcome as Casework;
 use super::claims::Outcome as Claims;
 use super::core;
 use super::corpus::Framing;
-use super::http::Http;
-use super::latency::Latency;
 use super::listed::Listed;
 use super::matcher::{Measured, Peer};
 use super::peers::Compared;
@@ -22,8 +22,6 @@ use super::rebalance::Rebalanced;
 use super::replay::TransactionCost;
 use super::restore::Restored;
 use super::scale::Scale;
-use super::strain::Overload;
-use super::watch::{self, Sample};
 
 /// The figures of a run, by name.
 #[derive(Clone, Debug, Default)]
@@ -102,44 +100,6 @@ impl Figures {
         self.set("cpu_ns_per_event_transactions_off", nanoseconds_each(off, events));
         let cost = on.as_secs_f64() / off.as_secs_f64().max(f64::MIN_POSITIVE) - 1.0;
         self.set("transactions_cost_percent", 100.0 * cost);
-    }
-
-    pub(super) fn add_latency(&mut self, prefix: &str, latency: &Latency) {
-        let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
-        let alerts = &latency.alerts;
-        for (name, value) in [
-            ("latency_rate_events_per_second", latency.rate),
-            ("latency_events", latency.events as f64),
-            ("alert_latency_samples", alerts.len() as f64),
-            ("alert_latency_ms_p50", milliseconds(alerts.value_at_quantile(0.5))),
-            ("alert_latency_ms_p99", milliseconds(alerts.value_at_quantile(0.99))),
-            ("alert_latency_ms_p999", milliseconds(alerts.value_at_quantile(0.999))),
-            ("alert_latency_ms_max", milliseconds(alerts.max())),
-            (
-                "producer_behind_ms_max",
-                latency.producer_behind_max.as_secs_f64() * 1_000.0,
-            ),
-        ] {
-            self.set(&format!("{prefix}{name}"), value);
-        }
-    }
-
-    pub(super) fn add_http(&mut self, http: &Http) {
-        let milliseconds = |microseconds: u64| microseconds as f64 / 1_000.0;
-        let answers = &http.answers;
-        self.add_latency("", &http.path);
-        for (name, value) in [
-            ("http_requests", http.requests as f64),
-            ("http_events", http.events as f64),
-            ("http_requests_put_off", http.put_off as f64),
-            ("http_answer_ms_p50", milliseconds(answers.value_at_quantile(0.5))),
-            ("http_answer_ms_p99", milliseconds(answers.value_at_quantile(0.99))),
-            ("http_answer_ms_p999", milliseconds(answers.value_at_quantile(0.999))),
-            ("http_answer_ms_max", milliseconds(answers.max())),
-            ("cpu_ns_per_event_gateway", nanoseconds_each(http.gateway, http.events)),
-        ] {
-            self.set(name, value);
-        }
     }
 
     pub(super) fn add_claims(&mut self, prefix: &str, outcome: &Claims) {
@@ -222,42 +182,6 @@ impl Figures {
             );
             let first = *first.get_or_insert(cost);
             self.set("core_cost_growth_ratio", cost / first.max(f64::MIN_POSITIVE));
-        }
-    }
-
-    pub(super) fn add_overload(&mut self, overload: &Overload, maximum: f64) {
-        self.add_latency("overload_", &overload.others);
-        let rate = per_second(overload.flood_events, overload.drained);
-        let [intake, detector] = overload.resident_bytes_max;
-        for (name, value) in [
-            ("flood_events", overload.flood_events as f64),
-            ("seconds_until_drained", overload.drained.as_secs_f64()),
-            ("lost", overload.others.lost as f64),
-            ("drain_events_per_second", rate),
-            ("drain_rate_of_maximum", rate / maximum.max(f64::MIN_POSITIVE)),
-            ("resident_bytes_max_intake", intake as f64),
-            ("resident_bytes_max_detector", detector as f64),
-        ] {
-            self.set(&format!("overload_{name}"), value);
-        }
-    }
-
-    pub(super) fn add_soak(&mut self, soak: &Latency, lasts: Duration) {
-        self.add_latency("soak_", soak);
-        self.set("soak_seconds", lasts.as_secs_f64());
-        for (role, samples) in ["intake", "detector"].into_iter().zip(&soak.watched) {
-            // What a process reaches for at its start is no slope.
-            let samples = &samples[samples.len() / 3..];
-            let held = |sample: &Sample| sample.resources.resident_bytes as f64;
-            let open = |sample: &Sample| sample.resources.descriptors as f64;
-            let lag = |sample: &Sample| sample.lag;
-            let values: [&dyn Fn(&Sample) -> f64; 3] = [&held, &open, &lag];
-            for (name, value) in ["resident_bytes", "descriptors", "lag_records"].into_iter().zip(values) {
-                let slope = watch::slope_per_minute(samples, value);
-                self.set(&format!("soak_{name}_per_minute_{role}"), slope);
-                let last = samples.last().map_or(0.0, value);
-                self.set(&format!("soak_{name}_last_{role}"), last);
-            }
         }
     }
 

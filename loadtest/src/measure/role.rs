@@ -8,14 +8,15 @@ use anyhow::Context;
 use prometheus::Registry;
 use tocsin_detector::DetectorConfig;
 use tocsin_intake::IntakeConfig;
+use tocsin_log::SharedLog;
 use tocsin_log::kafka::{KafkaLog, KafkaOptions};
-use tocsin_log::{GroupEvent, GroupOptions, Log, SharedLog};
 use tocsin_runtime::{Readiness, Shutdown};
 use tocsin_wire::Schemas;
 
 use super::allocations::Span;
 use super::casework;
 use super::corpus;
+use super::do_nothing;
 use super::http;
 use super::replayed::{Commits, Replayed};
 
@@ -44,7 +45,7 @@ pub struct Part {
     bootstrap: String,
     /// How many records (of `do-nothing`) or events (of `replay`) make it say `done`.
     #[arg(long, default_value_t = 0)]
-    until: u64,
+    pub(super) until: u64,
     /// The name of this process among those of its role.
     #[arg(long, default_value = "0")]
     instance: String,
@@ -56,19 +57,22 @@ pub struct Part {
     cache: Option<std::path::PathBuf>,
     /// Of a consumer that does nothing: the topics.
     #[arg(long)]
-    topic: Vec<String>,
+    pub(super) topic: Vec<String>,
+    /// Of the same: what is appended from now on is read, until standard input ends and all of it was.
+    #[arg(long)]
+    pub(super) live: bool,
     /// Where to write, every second, how many records are left to read.
     #[arg(long)]
     lag: Option<std::path::PathBuf>,
     /// Of a replay: its name, which its topics bear.
     #[arg(long, default_value = "replay")]
-    run: String,
+    pub(super) run: String,
     /// Of a replay and a consumer that does nothing: the partitions. None: what the group gives.
     #[arg(long)]
-    partition: Vec<u32>,
+    pub(super) partition: Vec<u32>,
     /// Of the same: nothing is read before this file is there, so that several begin at once.
     #[arg(long)]
-    gate: Option<std::path::PathBuf>,
+    pub(super) gate: Option<std::path::PathBuf>,
     /// Of a replay: units are appended without transactions and positions.
     #[arg(long)]
     without_transactions: bool,
@@ -81,7 +85,8 @@ pub fn play(role: Role, part: &Part) -> anyhow::Result<()> {
     let (registry, readiness) = (Registry::new(), Readiness::new());
     let log = connect(&part.bootstrap)?;
     let (metric, lag_metric) = match role {
-        Role::DoNothing => return do_nothing(log.as_ref(), part, &shutdown),
+        Role::DoNothing if part.live => return do_nothing::follow(log.as_ref(), part, &shutdown),
+        Role::DoNothing => return do_nothing::drain(log.as_ref(), part, &shutdown),
         Role::Gateway => {
             http::serve_gateway(log, &part.store, &registry, &shutdown)?;
             println!("allocated 0");
@@ -155,7 +160,7 @@ pub(super) fn connect(bootstrap: &str) -> anyhow::Result<SharedLog> {
 }
 
 /// Says that everything is done, and when, in nanoseconds since 1970: whoever hears it may do so later.
-fn say_done() {
+pub(super) fn say_done() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     println!("done {}", since.as_nanos());
 }
@@ -245,42 +250,4 @@ pub(super) fn wait_at(gate: Option<&std::path::Path>, shutdown: &Shutdown) {
     while gate.is_some_and(|gate| !gate.exists()) && !shutdown.is_requested() {
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// As the roles read: a member of a group, the same settings, the same calls.
-fn do_nothing(log: &dyn Log, part: &Part, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let mut reader = log.group_reader(GroupOptions {
-        group: format!("loadtest-{}", part.run),
-        instance: String::new(),
-        topics: part.topic.clone(),
-    })?;
-    println!("ready");
-    wait_at(part.gate.as_deref(), shutdown);
-    let mut read = 0;
-    let mut has_begun = false;
-    while read < part.until && !shutdown.is_requested() {
-        let event = reader.poll(Duration::from_millis(100), 2_000, &mut |record| {
-            std::hint::black_box(record);
-            read += 1;
-        })?;
-        if let GroupEvent::Assigned(places) = event {
-            for place in places {
-                if part.partition.is_empty() || part.partition.contains(&place.partition) {
-                    reader.begin(&place, 0)?;
-                }
-            }
-        }
-        if read > 0 && !has_begun {
-            has_begun = true;
-            println!("began");
-        }
-    }
-    say_done();
-    // Whoever measures reads our processor time now.
-    while !shutdown.is_requested() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    println!("allocated 0");
-    println!("counted {read}");
-    Ok(())
 }

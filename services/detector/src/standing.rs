@@ -12,8 +12,7 @@ use crate::restorers::Hands;
 
 /// What is known of the topics while a process runs.
 pub(crate) struct Standing {
-    /// `None`: nobody makes topics anew (the simulation).
-    watch: Option<TopicWatch>,
+    watch: TopicWatch,
     /// How often in a row a partition's input was seen to end before its position.
     short: BTreeMap<u32, u32>,
 }
@@ -23,8 +22,8 @@ impl Standing {
     /// No thread can be had.
     pub(crate) fn watch(log: &SharedLog, hands: Hands) -> Result<Self, DetectorError> {
         let watch = match hands {
-            Hands::Threads => Some(TopicWatch::begin(log)?),
-            Hands::Caller => None,
+            Hands::Threads => TopicWatch::begin(log)?,
+            Hands::Caller => TopicWatch::in_turn(log),
         };
         Ok(Standing {
             watch,
@@ -40,13 +39,11 @@ impl Standing {
         self.short.retain(|number, _| partitions.contains_key(number));
         for (place, (number, partition)) in partitions.iter().enumerate() {
             let (number, ids) = (*number, partition.topics());
-            if let Some(watch) = &self.watch {
-                if watch.is_replaced(topics::SIGHTINGS, ids.sightings) {
-                    return Err(DetectorError::InputReplaced { partition: number });
-                }
-                if watch.is_replaced(topics::STATE, ids.state) {
-                    return Err(DetectorError::StateReplaced);
-                }
+            if self.watch.is_replaced(topics::SIGHTINGS, ids.sightings) {
+                return Err(DetectorError::InputReplaced { partition: number });
+            }
+            if self.watch.is_replaced(topics::STATE, ids.state) {
+                return Err(DetectorError::StateReplaced);
             }
             let Some(&end) = ends.get(place) else { continue };
             let needed = partition.next_offset();
@@ -63,7 +60,7 @@ impl Standing {
                     end,
                 });
             }
-            self.watch.iter().for_each(TopicWatch::ask);
+            self.watch.ask();
         }
         Ok(())
     }

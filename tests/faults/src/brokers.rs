@@ -35,6 +35,33 @@ pub struct Fronted {
     pub behind: u16,
 }
 
+/// What a broker coordinates: the one that leads its partition of an internal topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coordinated {
+    /// A consumer group, by its name.
+    Group(String),
+    /// The transactions of a producer, by its `transactional.id`.
+    Transactions(String),
+}
+
+/// Partitions of both internal topics, as `deploy/kafka/start` makes them.
+const COORDINATORS: u32 = 8;
+
+impl Coordinated {
+    /// Where it is kept: topic and partition (Kafka's `GroupMetadataManager.partitionFor` and `TransactionStateManager.partitionFor`).
+    fn place(&self) -> (&'static str, i32) {
+        let (topic, name) = match self {
+            Coordinated::Group(name) => ("__consumer_offsets", name),
+            Coordinated::Transactions(name) => ("__transaction_state", name),
+        };
+        // Java's String.hashCode without its sign.
+        let hash = name
+            .encode_utf16()
+            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+        (topic, ((hash & i32::MAX).cast_unsigned() % COORDINATORS).cast_signed())
+    }
+}
+
 #[derive(Debug)]
 struct Node {
     /// The program and its arguments.
@@ -182,6 +209,15 @@ impl Brokers {
         .await
     }
 
+    /// Which broker coordinates something, by its place in this cluster.
+    ///
+    /// # Errors
+    /// Nobody can tell.
+    pub fn coordinator(&self, of: &Coordinated) -> Result<usize> {
+        let (topic, partition) = of.place();
+        self.leader(topic, partition)
+    }
+
     /// Which broker leads a partition, by its place in this cluster.
     ///
     /// # Errors
@@ -214,6 +250,33 @@ impl Drop for Brokers {
         let stopped = std::process::Command::new(stop).arg("--data").arg(&self.data).status();
         if !stopped.is_ok_and(|status| status.success()) {
             eprintln!("the brokers of {} were not stopped", self.data.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a coordinator is looked for where Kafka keeps it.
+
+    use super::*;
+
+    #[test]
+    fn a_name_stands_where_java_puts_it() {
+        // By the JVM: "tocsin-detector".hashCode() & 0x7fffffff, and so on.
+        for (of, topic, hash) in [
+            (
+                Coordinated::Group("tocsin-detector".to_owned()),
+                "__consumer_offsets",
+                804_120_163,
+            ),
+            (
+                Coordinated::Transactions("detector-1-detector".to_owned()),
+                "__transaction_state",
+                480_976_457,
+            ),
+            (Coordinated::Group(String::new()), "__consumer_offsets", 0),
+        ] {
+            assert_eq!(of.place(), (topic, hash % 8), "{of:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What is to run and when it is over: intakes until the traffic is in the log, detectors and a replica that start again whenever they
-//! end, then a quiet time in which everything comes to its end.
+//! end, then a quiet time in which everything comes to its end. Of a second act (see [`crate::anew`]): detectors until all have refused.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use tocsin_runtime::Shutdown;
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::{SightingsRecord, TickTime, topics};
 
+use crate::anew::Anew;
 use crate::broker::{Broker, ProcessId};
 use crate::process::Outcome;
 use crate::world::{Faults, State};
@@ -48,6 +49,10 @@ enum Phase {
     Closing(usize),
     /// Detectors are asked to stop.
     Ending,
+    /// Of the second act: detectors run, or are about to, for so many steps.
+    Reopened(u64),
+    /// A topic was made anew: all detectors are to end.
+    Anew,
 }
 
 /// A place for one process at a time.
@@ -57,6 +62,9 @@ struct Slot {
     running: Option<(ProcessId, Shutdown)>,
     starts_at_ms: Option<u64>,
     lives: u32,
+    /// How often an intake begins at its beginning again, and whether it does so with its next start.
+    feeds_left: u32,
+    begins_again: bool,
 }
 
 /// See the module.
@@ -71,10 +79,21 @@ pub struct Director {
     closing: Vec<Timestamp>,
     /// What stood when the detectors were last seen at rest, and how often each polled since.
     at_rest: Option<(Vec<u64>, BTreeMap<ProcessId, u32>)>,
+    second_act: Option<Anew>,
+    /// The id of the first process that starts after the topic was made anew.
+    first_after_anew: Option<ProcessId>,
+    /// Since when everything stands in it that comes.
+    fed_at_ms: Option<u64>,
 }
 
 /// A detector that polled so often and found nothing has nothing left to do.
 const POLLS_AT_REST: u32 = 4;
+
+/// How often an intake appends what it has to a topic that was made anew: more than stood in the one before.
+const FEEDS: u32 = 3;
+/// How long detectors may go on once all of that stands there. They look each second, may be stopped for two sessions, and wait for partitions of
+/// those that have ended.
+const REFUSED_WITHIN_MS: u64 = 120_000;
 
 impl Director {
     /// So many detectors and intakes, and a replica.
@@ -88,6 +107,8 @@ impl Director {
             running: None,
             starts_at_ms: Some(0),
             lives: 0,
+            feeds_left: 0,
+            begins_again: false,
         };
         Director {
             slots: roles.map(slot).collect(),
@@ -110,13 +131,38 @@ impl Director {
         self.phase == Phase::Ending && detectors.all(|slot| slot.running.is_none())
     }
 
+    /// Begins the second act.
+    pub fn reopen(&mut self, anew: Anew, now_ms: u64) {
+        self.phase = Phase::Reopened(anew.steps_before);
+        self.second_act = Some(anew);
+        for slot in &mut self.slots {
+            slot.starts_at_ms = (slot.role != Role::Replica).then_some(now_ms);
+            slot.begins_again = matches!(slot.role, Role::Intake(_));
+            slot.feeds_left = if slot.begins_again { FEEDS } else { 0 };
+        }
+    }
+
+    /// The id of the first process that started after a topic was made anew, if one was.
+    pub fn first_after_anew(&self) -> Option<ProcessId> {
+        self.first_after_anew
+    }
+
+    /// Whether a detector may end with this code now.
+    pub fn expects(&self, code: &str) -> bool {
+        let anew = self.second_act.filter(|_| self.first_after_anew.is_some());
+        anew.is_some_and(|anew| anew.codes().contains(&code))
+    }
+
+    /// Whether no intake runs, or will.
+    fn is_fed(&self) -> bool {
+        let is_in = |slot: &Slot| slot.running.is_none() && slot.starts_at_ms.is_none();
+        let is_intake = |slot: &&Slot| matches!(slot.role, Role::Intake(_));
+        self.slots.iter().filter(is_intake).all(is_in)
+    }
+
     /// Moves the history on, and tells who starts now.
     pub(crate) fn direct(&mut self, state: &mut State, now_ms: u64) -> Vec<Start> {
-        let is_in = |slot: &Slot| slot.running.is_none() && slot.starts_at_ms.is_none();
-        let intakes_done = self
-            .slots
-            .iter()
-            .all(|slot| !matches!(slot.role, Role::Intake(_)) || is_in(slot));
+        let intakes_done = self.is_fed();
         match self.phase {
             Phase::Disturbed if intakes_done && self.disturbed_steps_left == 0 => {
                 state.faults = Faults::NONE;
@@ -141,7 +187,32 @@ impl Director {
                     }
                 }
             }
-            Phase::Disturbed | Phase::Closing(_) | Phase::Ending => {}
+            Phase::Reopened(0) => {
+                self.phase = Phase::Anew;
+                self.first_after_anew = Some(self.next_process);
+                if let Some(Anew { topic, .. }) = self.second_act {
+                    state.broker.make_anew(topic);
+                    state.note(0, || format!("{topic} is deleted and made anew"));
+                }
+            }
+            Phase::Reopened(left) => self.phase = Phase::Reopened(left - 1),
+            Phase::Anew if intakes_done => {
+                let since = *self.fed_at_ms.get_or_insert(now_ms);
+                state.faults = Faults::NONE;
+                if now_ms > since + REFUSED_WITHIN_MS {
+                    self.phase = Phase::Ending;
+                    for slot in &mut self.slots {
+                        slot.starts_at_ms = None;
+                        if let Some((process, shutdown)) = &slot.running {
+                            state
+                                .violations
+                                .push(format!("process {process} goes on with a topic that was made anew"));
+                            shutdown.request();
+                        }
+                    }
+                }
+            }
+            Phase::Disturbed | Phase::Closing(_) | Phase::Ending | Phase::Anew => {}
         }
         let mut starts = Vec::new();
         for (number, slot) in self.slots.iter_mut().enumerate() {
@@ -150,6 +221,9 @@ impl Director {
             }
             slot.starts_at_ms = None;
             slot.lives += 1;
+            if std::mem::take(&mut slot.begins_again) {
+                state.taken_in.clear();
+            }
             let start = Start {
                 process: self.next_process,
                 name: format!("{}.{}", name(slot.role), slot.lives),
@@ -166,10 +240,17 @@ impl Director {
 
     /// A process ended; it starts again at `again_at_ms` if there is more to do. Tells what is wrong with how it ended.
     pub(crate) fn ended(&mut self, start: &Start, outcome: Outcome, again_at_ms: u64) -> Option<String> {
+        let is_fed = self.is_fed();
         let slot = &mut self.slots[start.slot];
         slot.running = None;
         let goes_on = match start.role {
-            Role::Detector(_) => self.phase != Phase::Ending,
+            // Who has refused when everything stands there refuses again and again.
+            Role::Detector(_) => self.phase != Phase::Ending && !(is_fed && matches!(outcome, Outcome::Refused(_))),
+            Role::Intake(_) if slot.feeds_left > 0 && outcome == Outcome::Done => {
+                slot.feeds_left -= 1;
+                slot.begins_again = true;
+                true
+            }
             Role::Intake(_) | Role::Replica => outcome != Outcome::Done,
         };
         slot.starts_at_ms = goes_on.then_some(again_at_ms);
@@ -179,7 +260,7 @@ impl Director {
                 slot.starts_at_ms = None;
                 Some(format!("{}: {wrong}", start.name))
             }
-            Outcome::Done | Outcome::Crashed | Outcome::Failed(_) => None,
+            Outcome::Done | Outcome::Crashed | Outcome::Failed(_) | Outcome::Refused(_) => None,
         }
     }
 

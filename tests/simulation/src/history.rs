@@ -10,6 +10,7 @@ use tocsin_failpoint::FailPoint;
 use tocsin_model::{Milliseconds, Timestamp};
 use tocsin_wire::topics;
 
+use crate::anew::{self, Anew};
 use crate::broker::Broker;
 use crate::check::{End, check, restore_all};
 use crate::director::Director;
@@ -84,31 +85,49 @@ pub fn play(seed: u64, mutant: Mutant, is_traced: bool) -> Report {
     ];
     let broker = Broker::new(&topics, topics::SIGHTINGS);
     let world = World::new(random.random(), faults, setting.clone(), broker, director, is_traced);
+    let second_act = Anew::drawn(&mut random);
+    let (mut violations, alerts) = first_act(&world, &setting);
+    let mut steps = world.state().steps;
+    if let Some(anew) = second_act.filter(|_| violations.is_empty()) {
+        world.state().steps = 0;
+        violations = anew::play(&world, anew);
+        violations.extend(too_long(&world));
+        steps += world.state().steps;
+    }
+    let state = &mut *world.state();
+    Report {
+        violations,
+        alerts,
+        steps,
+        units: state.broker.ended.len(),
+        crossed: std::mem::take(&mut state.crossed),
+        crashed_at: std::mem::take(&mut state.crashed_at),
+        trace: state.take_trace(),
+    }
+}
+
+/// What is wrong at the end, and how many alerts the undisturbed run made.
+fn first_act(world: &Arc<World>, setting: &Arc<Setting>) -> (Vec<String>, usize) {
     drop(world.play());
     // Nobody runs any more, so these calls are no steps.
-    let restored = restore_all(&ModelLog::new(world.clone(), 0, Mutant::Sound), &setting, EPOCH);
+    let restored = restore_all(&ModelLog::new(world.clone(), 0, Mutant::Sound), setting, EPOCH);
+    let too_long = too_long(world);
     let state = &mut *world.state();
     let mut violations = std::mem::take(&mut state.violations);
-    if state.steps > STEPS_MAX {
-        violations.push(format!("it does not come to its end within {STEPS_MAX} steps"));
-    }
+    violations.extend(too_long);
     let (alerts, wrong) = check(End {
-        setting: &setting,
+        setting,
         broker: &state.broker,
         restored,
         answers: state.answers.take(),
         acknowledged: &state.acknowledged,
     });
     violations.extend(wrong);
-    Report {
-        violations,
-        alerts,
-        steps: state.steps,
-        units: state.broker.ended.len(),
-        crossed: std::mem::take(&mut state.crossed),
-        crashed_at: std::mem::take(&mut state.crashed_at),
-        trace: state.take_trace(),
-    }
+    (violations, alerts)
+}
+
+fn too_long(world: &World) -> Option<String> {
+    (world.state().steps > STEPS_MAX).then(|| format!("it does not come to its end within {STEPS_MAX} steps"))
 }
 
 /// Draws how a history is set up.

@@ -97,7 +97,7 @@ impl Log for ModelLog {
         Ok(())
     }
 
-    /// No history deletes a topic: the model's stand from its beginning to its end.
+    /// Nobody in a history: that is the director's (see [`crate::anew`]).
     fn delete_topics(&self, _names: &[&str]) -> Result<(), LogError> {
         Err(LogError::Closed)
     }
@@ -107,7 +107,8 @@ impl Log for ModelLog {
     }
 
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        Ok(Vec::new())
+        let standing = self.world.state().broker.topics();
+        Ok(crate::sabotage::topics(self.mutant, standing))
     }
 
     fn bounds(&self, place: &TopicPartition) -> Result<(u64, u64), LogError> {

@@ -33,13 +33,15 @@ pub enum Mutant {
     LosesAlerts,
     /// A unit does not hold what it says once to other partitions.
     ForgetsWhatItSaidOnce,
+    /// A detector does not look which topic it is that it reads: one that was made anew is taken for the one before. Found in the second act of a history.
+    IgnoresTopicIds,
     /// No broken detector but a broken log: of a unit that is said to be committed, what went to one partition is gone.
     TornUnits,
 }
 
 impl Mutant {
     /// The broken ones.
-    pub const BROKEN: [Mutant; 14] = [
+    pub const BROKEN: [Mutant; 15] = [
         Mutant::StartsAtGroupPosition,
         Mutant::IgnoresFencing,
         Mutant::ForgetsMarks,
@@ -53,6 +55,7 @@ impl Mutant {
         Mutant::TakesOldHeader,
         Mutant::LosesAlerts,
         Mutant::ForgetsWhatItSaidOnce,
+        Mutant::IgnoresTopicIds,
         Mutant::TornUnits,
     ];
 }

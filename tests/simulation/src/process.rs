@@ -28,6 +28,8 @@ pub enum Outcome {
     Crashed,
     /// With an error that a fault explains: it starts again.
     Failed(String),
+    /// Since a topic was deleted and made anew, as it should: with the code that says so.
+    Refused(&'static str),
     /// With an error that no fault explains.
     Wrong(String),
 }
@@ -78,7 +80,10 @@ fn detect(world: &Arc<World>, process: ProcessId, number: usize, shutdown: &Shut
             chain(&error)
         )),
         Err(error) if is_explained(&error) => Outcome::Failed(chain(&error)),
-        Err(error) => Outcome::Wrong(chain(&error)),
+        Err(error) => match error.code().filter(|code| world.state().director.expects(code)) {
+            Some(code) => Outcome::Refused(code),
+            None => Outcome::Wrong(chain(&error)),
+        },
     }
 }
 

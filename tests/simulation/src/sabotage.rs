@@ -1,11 +1,19 @@
 //! How each [`Mutant`] breaks what passes between a detector and the log.
 
-use tocsin_log::{Record, TopicPartition, Unit};
+use tocsin_log::{Record, TopicInfo, TopicPartition, Unit};
 use tocsin_sketch::codec::{Decoder, Encoder};
 use tocsin_wire::state::{StateHeader, StateKey, StateRecord};
 use tocsin_wire::topics;
 
 use crate::mutant::Mutant;
+
+/// What a broken detector is told of topics in place of these.
+pub fn topics(mutant: Mutant, standing: Vec<TopicInfo>) -> Vec<TopicInfo> {
+    match mutant {
+        Mutant::IgnoresTopicIds => Vec::new(),
+        _ => standing,
+    }
+}
 
 /// What a broken detector reads in place of these records.
 pub fn read(mutant: Mutant, place: &TopicPartition, records: Vec<Record>) -> Vec<Record> {

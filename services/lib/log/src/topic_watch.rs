@@ -50,6 +50,16 @@ impl TopicWatch {
         })
     }
 
+    /// The same without a thread: the log is asked whenever a topic is looked at. For a process that is one thread, as the simulation wants it.
+    pub fn in_turn(log: &SharedLog) -> Self {
+        TopicWatch {
+            log: log.clone(),
+            seen: Arc::default(),
+            stop: Arc::default(),
+            asking: None,
+        }
+    }
+
     /// The id that a topic had when the log was last asked; 0 while that is not known, or there is none.
     pub fn id(&self, topic: &str) -> u64 {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +69,7 @@ impl TopicWatch {
     /// Whether a topic that had this id is another one. What was seen before the id was learnt may be older than it, so a difference is looked at
     /// again; without an answer there is none.
     pub fn is_replaced(&self, topic: &str, was: u64) -> bool {
-        if !is_replaced(was, self.id(topic)) {
+        if self.asking.is_some() && !is_replaced(was, self.id(topic)) {
             return false;
         }
         let standing = self.log.topics().unwrap_or_default();

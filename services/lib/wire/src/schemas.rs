@@ -348,6 +348,22 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_nests_without_an_end_is_no_schema() {
+        for depth in [200, 100_000] {
+            let text = format!(
+                "{}\"int\"{}",
+                r#"{"type":"array","items":"#.repeat(depth),
+                "}".repeat(depth)
+            );
+            assert!(matches!(
+                Schemas::builtin().clone().register(SchemaName::Event, &text),
+                Err(SchemaError::Parse(_))
+            ));
+            assert!(fingerprint(&text).is_err());
+        }
+    }
+
+    #[test]
     fn a_batch_holds_events() {
         let schema = |name: SchemaName| serde_json::from_str::<Value>(name.versions().last().unwrap()).unwrap();
         let mut event = schema(SchemaName::Event);

@@ -1,6 +1,6 @@
 //! Faults of what comes in: records that are none, events out of their order, floods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -8,7 +8,7 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use tocsin::serve::open_log;
+use tocsin::serve::{Role, open_log};
 use tocsin_log::{TopicPartition, read_through};
 use tocsin_model::{Event, EventId, Timestamp};
 use tocsin_tests::site::{ALPHA, BETA_PLATFORM, ingest_topic};
@@ -19,7 +19,7 @@ use tocsin_wire::{Reject, topics};
 use crate::load::{PARTITIONS, now};
 use crate::signal::Signal;
 use crate::wait::{LONG, pass, until_within};
-use crate::world::World;
+use crate::world::{World, role_of};
 
 /// Bad records of a round.
 const BAD: usize = 400;
@@ -191,8 +191,24 @@ pub async fn disorder(world: &mut World<'_>, random: &mut SmallRng) -> Result<()
     Ok(())
 }
 
-/// One party floods its topic, far beyond what the path takes in, for the intakes run a tenth of the time only. The other's alerts stay timely, and
-/// the backlog drains.
+/// What a process may hold at most in an overload, `memory.limit_bytes`: little more than [`OVERLOAD_SETTINGS`] allow each role, or it would not start.
+const LIMITS: [(&str, u64); 4] = [
+    ("intake-1", INTAKE_BYTES_MAX),
+    ("intake-2", INTAKE_BYTES_MAX),
+    ("detector-1", DETECTOR_BYTES_MAX),
+    ("detector-2", DETECTOR_BYTES_MAX),
+];
+const INTAKE_BYTES_MAX: u64 = 256 << 20;
+const DETECTOR_BYTES_MAX: u64 = 704 << 20;
+/// So small that a process which grows with its backlog comes to its limit.
+pub const OVERLOAD_SETTINGS: [(&str, &str); 3] = [
+    ("intake.announced_hashes_max", "10000"),
+    ("detector.hot_limit", "4096"),
+    ("detector.retry_tokens_max", "65536"),
+];
+
+/// One party floods its topic, far beyond what the path takes in, for the intakes run a tenth of the time only. The other's alerts stay timely, the
+/// backlog drains, and no process holds more than its limit.
 pub async fn overload(world: &mut World<'_>) -> Result<()> {
     const FLOOD_PER_SECOND: u32 = 40_000;
     const LASTS: Duration = Duration::from_secs(8);
@@ -201,6 +217,14 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     const STANDS: Duration = Duration::from_millis(90);
     /// The other parties' alarms, at the latest.
     const ALERT_SECONDS_MAX: f64 = 3.0;
+    for (name, limit) in LIMITS {
+        let plan = world
+            .plan(role_of(name), name)
+            .with(&format!("memory.limit_bytes={limit}"));
+        world.member(name)?.terminate().await?;
+        world.start(plan).await?;
+    }
+    world.heals().await.context("with limits of memory")?;
     let intakes = ["intake-1", "intake-2"];
     let mut apis = Vec::new();
     for name in intakes {
@@ -213,6 +237,8 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
         }
         Ok(total)
     };
+    let mut held = Held::default();
+    held.look(world)?;
     let before = total("tocsin_intake_events_total").await?;
     let began = Instant::now();
     world.load.flood(FLOOD_PER_SECOND);
@@ -223,6 +249,7 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
             }
             pass(time).await;
         }
+        held.look(world)?;
     }
     world.load.flood(0);
     let taken = total("tocsin_intake_events_total").await? - before;
@@ -230,6 +257,7 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     let flooded = world.load.flooded();
     let drains_since = Instant::now();
     until_within(LONG * 2, "the backlog is drained", async || {
+        held.look(world)?;
         Ok((total("tocsin_intake_lag_offsets").await? < 50.0).then_some(()))
     })
     .await?;
@@ -243,13 +271,8 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     world.figures.insert("lag_records_level", lag);
     world.figures.insert("drain_seconds", drain);
     world.figures.insert("alerts_of_others_seconds", alerts);
-    for (name, figure) in [
-        ("intake-1", "intake_resident_bytes"),
-        ("detector-1", "detector_resident_bytes"),
-    ] {
-        let bytes = world.member(name)?.resident_bytes()? as f64;
-        world.figures.insert(figure, bytes);
-    }
+    held.look(world)?;
+    held.judge(world).await?;
     if alerts > ALERT_SECONDS_MAX {
         world
             .violations
@@ -257,4 +280,49 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     }
     world.heals().await?;
     Ok(())
+}
+
+/// The most that each process was seen to hold.
+#[derive(Debug, Default)]
+struct Held(BTreeMap<&'static str, u64>);
+
+impl Held {
+    fn look(&mut self, world: &mut World<'_>) -> Result<()> {
+        for (name, _) in LIMITS {
+            let bytes = world.member(name)?.resident_bytes()?;
+            let most = self.0.entry(name).or_insert(0);
+            *most = bytes.max(*most);
+        }
+        Ok(())
+    }
+
+    /// Holds it to the limits that the processes themselves say they have.
+    async fn judge(&self, world: &mut World<'_>) -> Result<()> {
+        for (name, limit) in LIMITS {
+            let told = world
+                .member(name)?
+                .api()
+                .await?
+                .metric("tocsin_memory_limit_bytes")
+                .await?;
+            if told != Some(limit as f64) {
+                let wrong = format!("overload: {name} says that its limit is {told:?}, it is {limit}");
+                world.violations.push(wrong);
+            }
+            let held = self.0.get(name).copied().unwrap_or(0);
+            if held > limit {
+                let wrong = format!("overload: {name} held {held} bytes, its limit is {limit}");
+                world.violations.push(wrong);
+            }
+            let [bytes, of_limit] = match role_of(name) {
+                Role::Intake => ["intake_resident_bytes", "intake_memory_of_limit_level"],
+                _ => ["detector_resident_bytes", "detector_memory_of_limit_level"],
+            };
+            for (figure, value) in [(bytes, held as f64), (of_limit, held as f64 / limit as f64)] {
+                let most = world.figures.entry(figure).or_insert(0.0);
+                *most = most.max(value);
+            }
+        }
+        Ok(())
+    }
 }

@@ -41,6 +41,8 @@ pub enum Fault {
     OneBroker,
     /// 6: two of three brokers are killed one after the other, and come back.
     TwoBrokers,
+    /// 6: the coordinators of the group and of transactions move to other brokers.
+    CoordinatorMoves,
     /// 7: the network of a process is cut one way, the other, or both, and its connections stay open.
     CutNetwork,
     /// 8: the network of a process is slow.
@@ -105,7 +107,7 @@ impl Fault {
     /// On what it is played.
     pub fn cluster(self) -> Cluster {
         match self {
-            Fault::OneBroker | Fault::TwoBrokers => Cluster::Three,
+            Fault::OneBroker | Fault::TwoBrokers | Fault::CoordinatorMoves => Cluster::Three,
             Fault::TransactionCalls | Fault::LateRecords | Fault::CutNetwork | Fault::SlowNetwork => Cluster::Fronted,
             Fault::KillAlone | Fault::FullDisk | Fault::DamagedLog => Cluster::Embedded,
             _ => Cluster::One,
@@ -142,6 +144,7 @@ impl Fault {
                 ("intake.confluent_schema_ids.17", "event/2"),
                 ("intake.confluent_schema_ids.18", "event_batch/2"),
             ],
+            Fault::Overload => &input::OVERLOAD_SETTINGS,
             // What a layout is kept for, a round of checkpoints, ends soon.
             Fault::Upgrade => &[("detector.checkpoint_interval_s", "1")],
             _ => &[],
@@ -190,6 +193,7 @@ impl Fault {
             }
             Fault::OneBroker => brokers::one(world, random).await,
             Fault::TwoBrokers => brokers::two(world, random).await,
+            Fault::CoordinatorMoves => brokers::coordinator(world, random).await,
         }
     }
 }
@@ -197,12 +201,32 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     //! Goal: processes end at every named point but one: no family spans two groups in this load, so nothing is sent onward. The simulation ends
-    //! processes there.
+    //! processes there. And every fault is one that the README tells of.
     use std::collections::BTreeSet;
 
     use tocsin_failpoint::FailPoint;
 
-    use super::{disk, processes};
+    use super::{Fault, disk, processes};
+
+    #[test]
+    fn every_fault_stands_in_the_list_of_the_readme() {
+        let readme = include_str!("../../README.md");
+        let list = readme
+            .split("## The faults")
+            .nth(1)
+            .and_then(|rest| rest.split("\n## ").next());
+        let rows = list.unwrap_or_default().lines().filter(|line| line.starts_with("| `"));
+        let first_cells = rows.filter_map(|row| row.split(" | ").next());
+        let told: Vec<&str> = first_cells
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let known: BTreeSet<String> = Fault::all().iter().map(|fault| fault.name()).collect();
+        assert_eq!(
+            told.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+            known
+        );
+        assert_eq!(told.len(), known.len(), "each once");
+    }
 
     #[test]
     fn every_point_is_one_at_which_a_process_ends() {

@@ -6,6 +6,7 @@
 //! generation when it is given positions, and not when the transaction ends; a new producer of an instance aborts what the old one left open.
 
 mod group;
+mod standing;
 mod transaction;
 
 pub use group::{Change, Group, SESSION_MS};
@@ -42,6 +43,8 @@ pub struct Partition {
 #[derive(Debug)]
 pub struct Broker {
     partitions: BTreeMap<TopicPartition, Partition>,
+    /// How often each topic was made anew.
+    anew: BTreeMap<String, u64>,
     pub(crate) transactions: Vec<Transaction>,
     /// The newest producer's epoch, by instance.
     epochs: BTreeMap<String, u32>,
@@ -73,6 +76,7 @@ impl Broker {
         Broker {
             group: Group::new(of_group.collect()),
             partitions,
+            anew: BTreeMap::new(),
             transactions: Vec::new(),
             epochs: BTreeMap::new(),
             positions: BTreeMap::new(),

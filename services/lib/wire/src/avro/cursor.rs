@@ -10,7 +10,7 @@ pub enum Malformed {
     /// A length or count is negative.
     #[error("a length is negative")]
     NegativeLength,
-    /// An array says it has more items than bytes are left.
+    /// An array says it has more items than bytes are left, or a datum has more values of no bytes than it may.
     #[error("an array has more items than bytes")]
     TooManyItems,
     /// An enum or union has no such branch.
@@ -22,7 +22,7 @@ pub enum Malformed {
     /// A boolean is neither 0 nor 1.
     #[error("a boolean is neither 0 nor 1")]
     NotBoolean,
-    /// Records are nested too deeply.
+    /// Records are nested too deeply: 32 values within one another are read.
     #[error("records are nested too deeply")]
     TooDeep,
     /// Bytes follow the datum.

@@ -440,6 +440,34 @@ fn a_newer_writer_is_read_by_resolution() {
     }
 }
 
+/// A field that this version does not know, of a record that holds itself: it is read over, to a depth, and beyond it the record alone is refused.
+#[test]
+fn a_foreign_field_may_nest_to_a_depth() {
+    let mut schemas = Schemas::builtin().clone();
+    let mut schema: serde_json::Value = serde_json::from_str(SchemaName::Event.versions().last().unwrap()).unwrap();
+    let next = serde_json::json!({"name": "next", "type": ["null", "Node"]});
+    let node = serde_json::json!({"type": "record", "name": "Node", "fields": [next]});
+    let field = serde_json::json!({"name": "trail", "type": ["null", node]});
+    schema["fields"].as_array_mut().unwrap().push(field);
+    let fingerprint = schemas.register(SchemaName::Event, &schema.to_string()).unwrap();
+    let with_levels = |levels: usize| {
+        let mut bytes = vec![0xc3, 1];
+        bytes.extend_from_slice(&fingerprint.to_le_bytes());
+        bytes.extend_from_slice(&encode_single_object(&plain())[10..]);
+        bytes.extend(std::iter::repeat_n(2, levels));
+        bytes.push(0);
+        decode(&bytes, &schemas).map(|decoded| decoded.to_events())
+    };
+    for levels in [0, 1, 9] {
+        assert_eq!(with_levels(levels).unwrap(), [Ok(plain())], "{levels} levels");
+    }
+    for levels in [12, 1_000, 100_000] {
+        let refused = with_levels(levels).unwrap_err();
+        assert_eq!(refused.code(), "malformed_avro", "{levels} levels");
+        assert!(refused.to_string().contains("nested too deeply"), "{refused}");
+    }
+}
+
 #[test]
 fn an_incompatible_schema_is_not_registered() {
     let mut schemas = Schemas::builtin().clone();
