@@ -242,14 +242,23 @@ impl Figures {
                 &format!("lookups_per_cpu_second_{name}"),
                 per_second(lookups, set.processor_time),
             );
+            let (elapsed, processor_time) = set.batched;
+            self.set(
+                &format!("lookups_per_second_batched_{name}"),
+                per_second(lookups, elapsed),
+            );
+            let ratio = set.processor_time.as_secs_f64() / processor_time.as_secs_f64().max(f64::EPSILON);
+            self.set(&format!("batched_over_single_{name}"), ratio);
             self.set(&format!("bytes_per_hash_{name}"), set.bytes_per_hash);
             let visible = set.insert_visible.as_secs_f64() * 1e6;
             self.set(&format!("insert_visible_us_p99_{name}"), visible);
         }
         // Lookups one at a time are held to theirs one at a time, and to theirs of a thousand at once.
-        let own = measured
-            .first()
-            .map_or(0.0, |set| per_second(set.lookups as u64, set.elapsed));
+        let rate = |elapsed: fn(&Measured) -> Duration| {
+            let random = measured.first();
+            random.map_or(0.0, |set| per_second(set.lookups as u64, elapsed(set)))
+        };
+        let (own, batched) = (rate(|set| set.elapsed), rate(|set| set.batched.0));
         for peer in peers {
             let name: String = peer
                 .name
@@ -259,6 +268,9 @@ impl Figures {
             let name = format!("{}_batch_{}", name.to_lowercase(), peer.batch);
             self.set(&format!("lookups_per_second_{name}"), peer.lookups_per_second);
             self.set(&format!("speedup_vs_{name}"), own / peer.lookups_per_second);
+            if peer.batch > 1 {
+                self.set(&format!("speedup_batched_vs_{name}"), batched / peer.lookups_per_second);
+            }
         }
     }
 

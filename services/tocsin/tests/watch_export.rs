@@ -17,6 +17,8 @@ use tocsin_store::{About, BankSettings, Clock, KeySubject, Roles, Store};
 
 #[path = "../../lib/model/tests/example/mod.rs"]
 mod example;
+#[path = "watch_export/sightings.rs"]
+mod sightings;
 
 /// What a check in Python ends with where its library is not installed.
 const SKIPPED: i32 = 77;

@@ -59,7 +59,9 @@ pub enum EndpointRefused {
         reason: &'static str,
     },
     /// A name of a topic.
-    #[error("a topic has 1 to 249 letters, digits, '.', '_' and '-', and is none of Tocsin's own")]
+    #[error(
+        "a topic has 1 to 249 letters, digits, '.', '_' and '-', and is none of Tocsin's own nor an inner one of Kafka's, which begin with '_'"
+    )]
     Topic,
     /// An address that no mail is sent to.
     #[error("the target is one address, name@domain, in ASCII and without quotes")]
@@ -167,8 +169,9 @@ impl Target {
         };
         settings.end()?;
         let topic = topic(target)?;
-        // An input or an inner topic of ours would read it as something else.
-        if topic.starts_with("tocsin.") {
+        // An input or an inner topic of ours would read it as something else, and so would one of Kafka's and of what runs beside it
+        // (`__consumer_offsets`, `__transaction_state`, a registry's `_schemas`).
+        if ["tocsin.", "_"].iter().any(|inner| topic.starts_with(inner)) {
             return Err(EndpointRefused::Topic);
         }
         Ok(Target::Osprey { topic, shape })
@@ -412,6 +415,7 @@ mod tests {
             (Kafka, "tocsin.deliveries.north", &[]),
             (Osprey, "osprey.actions_input", &[]),
             (Osprey, "osprey.actions_input", &[("shape", "coordinator")]),
+            (Osprey, "North-Safety_actions.v2", &[]),
             (Coop, "https://coop.example/", COOP),
             (Ozone, "https://ozone.example", OZONE),
             (Ozone, "https://ozone.example", OZONE_INWARDS),
@@ -451,6 +455,10 @@ mod tests {
             (Webhook, "https://hooks.example/", &[("shape", "worker")]),
             (Kafka, "tocsin.alerts", &[]),
             (Osprey, "tocsin.ingest.north", &[]),
+            (Osprey, "tocsin.deliveries.south", &[]),
+            (Osprey, "__consumer_offsets", &[]),
+            (Osprey, "_schemas", &[]),
+            (Osprey, "..", &[]),
             (Osprey, "osprey actions", &[]),
             (Osprey, "osprey.actions_input", &[("shape", "proto")]),
             (Coop, "https://coop.example", &[("item_type", "7")]),

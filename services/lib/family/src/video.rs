@@ -103,14 +103,16 @@ impl Video {
         near: &mut Vec<Found<T>>,
     ) -> Vec<T> {
         let mut hits: BTreeMap<T, usize> = BTreeMap::new();
-        for frame in self.0.iter() {
-            index.near(frame, most.of_frame, &wanted, lookup, near);
-            near.sort_unstable_by_key(|found| found.value);
-            near.dedup_by_key(|found| found.value);
-            for found in near.iter() {
-                *hits.entry(found.value).or_default() += 1;
+        let mut values: Vec<T> = Vec::with_capacity(most.of_frame);
+        index.near_each(&self.0, most.of_frame, wanted, (lookup, near), |_, near| {
+            values.clear();
+            values.extend(near.iter().map(|found| found.value));
+            values.sort_unstable();
+            values.dedup();
+            for value in &values {
+                *hits.entry(*value).or_default() += 1;
             }
-        }
+        });
         let mut candidates: Vec<(Reverse<usize>, T)> =
             hits.into_iter().map(|(value, hits)| (Reverse(hits), value)).collect();
         candidates.sort_unstable();

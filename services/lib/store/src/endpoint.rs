@@ -5,6 +5,7 @@ use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 
 use crate::audit::changed;
 use crate::database::{Database, Row, Transaction, Value};
+use crate::endpoint_limit::{refuse_one_too_many, refuse_topic_of_another};
 use crate::ozone_told::OzoneTold;
 use crate::party::{is_revoked, name, refuse_research};
 use crate::{Store, StoreError};
@@ -185,7 +186,7 @@ impl Store {
     /// Adds an endpoint. It gets what happens from now on.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`], [`StoreError::EndpointCount`], a party that is revoked or is not there, or the database failed.
+    /// [`StoreError::NameTaken`], [`StoreError::EndpointCount`], [`StoreError::TopicTaken`], a party that is revoked or is not there, or the database failed.
     pub async fn add_endpoint(&self, endpoint: &NewEndpoint) -> Result<(), StoreError> {
         self.add(endpoint, ToldOf::RealThings).await
     }
@@ -226,6 +227,7 @@ impl Store {
                 name: endpoint.name.clone(),
             });
         }
+        refuse_topic_of_another(&mut transaction, &endpoint.name).await?;
         let detail = match told_of {
             ToldOf::RealThings => endpoint.kind.name().to_owned(),
             ToldOf::Drills => format!("{}, for drills", endpoint.kind.name()),
@@ -297,7 +299,7 @@ impl Store {
     /// Ozone, and of one from which nothing was taken, what happens from now on is taken. Of two who change it at once the later one stands.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchEndpoint`], or the database failed.
+    /// [`StoreError::NoSuchEndpoint`], [`StoreError::TopicTaken`], or the database failed.
     pub async fn change_endpoint(
         &self,
         endpoint: &Name,
@@ -320,6 +322,7 @@ impl Store {
         let values = [endpoint.as_str().into(), target.into(), text.into()];
         let sql = "UPDATE endpoints SET target = $2, settings = $3 WHERE endpoint = $1";
         transaction.execute(sql, &values).await.map_err(&failed)?;
+        refuse_topic_of_another(&mut transaction, endpoint).await?;
         if is_ozone && is_moved {
             crate::ozone::forget_former(&mut transaction, endpoint, now).await?;
         }
@@ -370,7 +373,7 @@ impl Store {
     /// Enables an endpoint again. Its dead letters stay dead until they are replayed.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchEndpoint`], [`StoreError::EndpointCount`], or the database failed.
+    /// [`StoreError::NoSuchEndpoint`], [`StoreError::EndpointCount`], [`StoreError::TopicTaken`], or the database failed.
     pub async fn enable_endpoint(&self, endpoint: &Name) -> Result<(), StoreError> {
         let failed = StoreError::database("enable an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
@@ -383,26 +386,11 @@ impl Store {
             .await
             .map_err(&failed)?;
         found(endpoint, rows)?;
+        refuse_topic_of_another(&mut transaction, endpoint).await?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let entry = changed(Action::EndpointChanged, endpoint.as_str(), "enabled");
         self.append_audit(&mut transaction, now, &[entry]).await?;
         transaction.commit().await.map_err(&failed)
-    }
-}
-
-async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreError> {
-    let failed = StoreError::database("count the endpoints");
-    let rows = transaction
-        .fetch(
-            "SELECT count(*) AS endpoints FROM endpoints WHERE disabled_at IS NULL",
-            &[],
-        )
-        .await
-        .map_err(&failed)?;
-    let row = rows.first().ok_or(StoreError::Malformed { field: "endpoints" })?;
-    match row.integer("endpoints").map_err(&failed)? < ENDPOINTS_MAX as i64 {
-        true => Ok(()),
-        false => Err(StoreError::EndpointCount),
     }
 }
 

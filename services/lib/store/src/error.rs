@@ -128,6 +128,16 @@ pub enum StoreError {
     /// There are as many endpoints as there may be.
     #[error("a deployment has at most {} endpoints", crate::ENDPOINTS_MAX)]
     EndpointCount,
+    /// Another team is told in this topic.
+    #[error(
+        "the topic {topic} is that of endpoint {endpoint}, which is another team's: what is delivered there would be read by it"
+    )]
+    TopicTaken {
+        /// Its name.
+        topic: String,
+        /// Whose it is.
+        endpoint: Name,
+    },
     /// A key has at least one role.
     #[error("a key has at least one role")]
     NoRoles,
@@ -229,6 +239,7 @@ impl StoreError {
             StoreError::NoSuchEndpoint { .. } => "endpoint_unknown",
             StoreError::EndpointDisabled { .. } => "endpoint_disabled",
             StoreError::EndpointCount => "endpoint_count",
+            StoreError::TopicTaken { .. } => "topic_taken",
             StoreError::NoRoles => "roles_missing",
             StoreError::NoSuchBank { .. } => "bank_unknown",
             StoreError::BanksExhausted => "banks_exhausted",

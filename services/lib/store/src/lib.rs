@@ -56,6 +56,7 @@ mod digest;
 mod drill;
 mod email_told;
 mod endpoint;
+mod endpoint_limit;
 mod error;
 mod incidents;
 mod key;

@@ -252,6 +252,44 @@ async fn a_disabled_endpoint_and_a_revoked_party_get_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_team_is_told_in_the_osprey_of_another() {
+    on_both(async |f| {
+        let (north, ..) = f.party("north").await;
+        let (south, ..) = f.party("south").await;
+        let (north, south) = (Team::Party(north.id), Team::Party(south.id));
+        let osprey = |name: &str, team, topic: &str| NewEndpoint {
+            target: topic.to_owned(),
+            settings: BTreeMap::new(),
+            ..endpoint(name, team, EndpointKind::Osprey)
+        };
+        let add = async |name: &str, team, topic: &str| f.store.add_endpoint(&osprey(name, team, topic)).await;
+        let is_taken = |told: Result<(), StoreError>, of: &str| matches!(told, Err(StoreError::TopicTaken { endpoint, .. }) if endpoint == n(of));
+        add("north-osprey", north, "north.actions").await.unwrap();
+        add("north-osprey-2", north, "north.actions").await.unwrap();
+        assert!(is_taken(add("south-osprey", south, "north.actions").await, "north-osprey"));
+        assert!(is_taken(add("all", COORDINATORS, "north.actions").await, "north-osprey"));
+        // What was refused is not there.
+        add("south-osprey", south, "south.actions").await.unwrap();
+        let none = BTreeMap::new();
+        let set = async |topic: &str| f.store.change_endpoint(&n("south-osprey"), (topic, &none)).await;
+        assert!(is_taken(set("north.actions").await, "north-osprey"));
+        set("osprey.actions_input").await.unwrap();
+        // A topic that nobody is told in any more may be another's, and then the former owner does not come back to it.
+        for name in ["north-osprey", "north-osprey-2"] {
+            f.store.disable_endpoint(&n(name), "operator").await.unwrap();
+        }
+        set("north.actions").await.unwrap();
+        let enabled = f.store.enable_endpoint(&n("north-osprey")).await;
+        assert!(is_taken(enabled, "south-osprey"));
+        let endpoints = f.store.endpoints().await.unwrap();
+        let told = |name: &str| endpoints.iter().find(|of| of.name == n(name)).unwrap();
+        assert!(told("north-osprey").disabled.is_some());
+        assert_eq!(told("south-osprey").target, "north.actions");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_secrets_are_good_while_one_rotates() {
     on_both(async |f| {
         f.add("hook", COORDINATORS, EndpointKind::Webhook).await;

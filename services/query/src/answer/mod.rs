@@ -2,6 +2,7 @@
 //! arguments.
 
 mod alert;
+mod bank_sightings;
 mod batch;
 mod breakdown;
 mod cold;
@@ -22,6 +23,10 @@ use tocsin_model::{FamilyId, GroupId, Timestamp};
 use tocsin_velocity::figures::WindowLength;
 
 pub use alert::{AlertAnswer, AlertsAnswer, alert_answer};
+pub use bank_sightings::{
+    BANK_SIGHTINGS_MAX, BankSightingsAnswer, EntrySightings, PlatformSightings, SightedContent, bank_sightings_answer,
+    entry_sightings,
+};
 pub use batch::{BATCH_MAX, BatchAnswer, BatchCount, BatchEntry, batch_answer};
 pub use breakdown::{BreakdownAnswer, BreakdownLength, BreakdownWindow, PartAnswer, Share, breakdown_answer};
 pub use cold::{ColdAnswer, ColdWindow, QuarantineAnswer};

@@ -118,7 +118,7 @@ async fn recent_or_made(state: &QueryState, scope: Scope) -> Result<Arc<LeakThro
 }
 
 /// What comes no later than a look-up may take.
-async fn in_time<T>(state: &QueryState, what: impl Future<Output = T>) -> Result<T, Problem> {
+pub(super) async fn in_time<T>(state: &QueryState, what: impl Future<Output = T>) -> Result<T, Problem> {
     let in_time = tokio::time::timeout(state.look_up_time_max(), what).await;
     in_time.map_err(|_| Problem::new(LOOK_UP_TIMED_OUT).with_retry_after_s(1))
 }

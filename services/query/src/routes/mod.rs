@@ -1,6 +1,7 @@
 //! The HTTP routes. Each one turns its parameters into a question, and the reader's key into a scope; the answer is made elsewhere.
 
 mod alerts;
+mod bank_sightings;
 mod batch;
 mod comparison;
 mod conditional;
@@ -131,6 +132,7 @@ fn routes() -> OpenApiRouter<QueryState> {
         .routes(routes!(comparison::compare))
         .routes(routes!(trending::trending))
         .routes(routes!(leak_through::leak_through))
+        .routes(routes!(bank_sightings::bank_sightings))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))
         .routes(routes!(stream::stream))

@@ -227,6 +227,7 @@ async fn the_description_names_every_route() {
             "/m/raw_lookup",
             "/v1/alerts",
             "/v1/alerts/{id}",
+            "/v1/bank-sightings",
             "/v1/compare",
             "/v1/counts",
             "/v1/families/{id}",

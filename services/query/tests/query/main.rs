@@ -4,6 +4,7 @@
 mod alerts;
 mod announced;
 mod api;
+mod bank_sightings;
 mod batch;
 mod breakdown;
 mod comparison;

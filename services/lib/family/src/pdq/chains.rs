@@ -240,14 +240,8 @@ impl Chains {
         }
     }
 
-    /// Appends the slots that are wanted. Chains are followed side by side: a block's line comes from memory while others are looked at.
-    pub(super) fn gather(
-        &self,
-        wanted: impl Iterator<Item = Wanted>,
-        chains: &mut Vec<Followed>,
-        slots: &mut Vec<u32>,
-    ) {
-        chains.clear();
+    /// Appends the beginnings of the buckets that are wanted and hold anything.
+    pub(super) fn begin(&self, wanted: impl Iterator<Item = Wanted>, chains: &mut Vec<Followed>) {
         chains.extend(wanted.filter_map(|wanted| {
             let bucket = self.buckets[wanted.bucket];
             (bucket.length > 0).then(|| Followed {
@@ -258,9 +252,24 @@ impl Chains {
                 distance_max: wanted.distance_max,
             })
         }));
-        while !chains.is_empty() {
+    }
+
+    /// Reads the next block of each chain, and gives some of it so that nobody leaves that out: between one and the next there is so little to do that the
+    /// processor asks for many lines of memory at once. What is computed of a block's entries would keep it from that.
+    pub(super) fn read_ahead(&self, chains: &[Followed]) -> u32 {
+        let next = chains.iter().map(|chain| match chain.is_narrow {
+            true => self.narrow.at(chain.block).next,
+            false => self.wide.at(chain.block).next,
+        });
+        next.fold(0, |all, next| all ^ next)
+    }
+
+    /// Appends the slots that are wanted, and follows the chains to their ends, all side by side.
+    pub(super) fn follow(&self, chains: &mut [Followed], slots: &mut Vec<u32>) {
+        let mut left = chains.len();
+        while left > 0 {
             let mut going_on = 0;
-            for place in 0..chains.len() {
+            for place in 0..left {
                 let chain = chains[place];
                 let next = if chain.is_narrow {
                     let block = self.narrow.at(chain.block);
@@ -279,7 +288,8 @@ impl Chains {
                 };
                 going_on += usize::from(next != NONE);
             }
-            chains.truncate(going_on);
+            left = going_on;
+            std::hint::black_box(self.read_ahead(&chains[..left]));
         }
     }
 
@@ -312,7 +322,8 @@ mod tests {
                 bits: 0,
                 distance_max: 16,
             };
-            chains.gather(std::iter::once(all), &mut followed, &mut slots);
+            chains.begin(std::iter::once(all), &mut followed);
+            chains.follow(&mut followed, &mut slots);
             slots.sort_unstable();
             slots
         };

@@ -1,3 +1,6 @@
+use std::hint::black_box;
+use std::ops::Range;
+
 use super::Pdq;
 use super::chains::{Chains, Entry, Followed, Wanted};
 
@@ -58,14 +61,17 @@ pub struct Found<T> {
 /// What lookups work in, to be used again.
 #[derive(Debug, Default)]
 pub struct Lookup {
+    /// Of several queries, one behind the other.
     chains: Vec<Followed>,
     slots: Vec<u32>,
+    /// Where those of each lie: of its chains, then of its slots. `None`: a pass is made.
+    of_each: Vec<Option<Range<usize>>>,
     looked_at: usize,
 }
 
 impl Lookup {
-    /// What the latest lookup came to: how many hashes it compared with, and how many entries of buckets it looked at for that. Not more than a pass over all
-    /// places of the index, whatever hashes are in it.
+    /// What the latest lookup came to, or those of the latest batch together: how many hashes it compared with, and how many entries of buckets it looked at for
+    /// that. Of one not more than a pass over all places of the index, whatever hashes are in it.
     pub fn looked_at(&self) -> usize {
         self.looked_at
     }
@@ -81,6 +87,9 @@ const _: () = assert!(FLIPS_MAX == 1, "buckets are looked up at one flip");
 const LOT: usize = 1 << 10;
 /// Hashes asked for from memory at once.
 const GROUP: usize = 32;
+/// So many queries of a batch are answered side by side. One alone reads its buckets all at once, so that more would only push one another out of the
+/// nearest cache.
+const AT_ONCE: usize = 2;
 /// To look at an entry of a bucket costs so many times what it costs to compare with a hash in a pass over all.
 const PASS_FACTOR: usize = 2;
 /// Entries looked at with each removal, so that a sweep over all buckets frees an eighth of the hashes.
@@ -189,35 +198,94 @@ impl<T: Copy + Ord> PdqIndex<T> {
         lookup: &mut Lookup,
         found: &mut Vec<Found<T>>,
     ) {
+        self.near_each(std::slice::from_ref(query), most, wanted, (lookup, found), |_, _| {});
+    }
+
+    /// What [`PdqIndex::near`] finds of each of these queries: `told` is given the place of each and what was found, in their order.
+    ///
+    /// Memory is waited for once for [`AT_ONCE`] of them: the buckets of all are read before an entry of any is looked at, and then all hashes before any is
+    /// compared with.
+    pub fn near_each(
+        &self,
+        queries: &[Pdq],
+        most: usize,
+        wanted: impl Fn(&T) -> bool,
+        (lookup, found): (&mut Lookup, &mut Vec<Found<T>>),
+        mut told: impl FnMut(usize, &[Found<T>]),
+    ) {
         found.clear();
         lookup.looked_at = 0;
-        if self.is_empty() {
-            return;
-        }
-        let entries: usize = buckets(query).map(|wanted| self.chains.len(wanted.bucket)).sum();
-        if entries * PASS_FACTOR > self.used as usize {
-            self.pass(query, most, wanted, found);
-            lookup.looked_at = self.lots.len() * LOT;
-        } else {
-            let Lookup {
-                chains,
-                slots,
-                looked_at,
-            } = lookup;
-            slots.clear();
-            self.chains.gather(buckets(query), chains, slots);
-            *looked_at = entries + slots.len();
-            self.keep_near(query, slots);
-            // What is near is near in several chunks.
-            slots.sort_unstable();
-            slots.dedup();
-            let mut farthest = Pdq::DISTANCE_MAX;
-            for slot in slots {
-                self.take_up(*slot, (query, most), &mut farthest, &wanted, found);
+        let mut place = 0;
+        for queries in queries.chunks(AT_ONCE) {
+            self.gather(queries, lookup);
+            for (query, of_query) in queries.iter().zip(&lookup.of_each) {
+                found.clear();
+                match of_query {
+                    None => {
+                        self.pass(query, most, &wanted, found);
+                        lookup.looked_at += self.lots.len() * LOT;
+                    }
+                    Some(of_query) => {
+                        let slots = &mut lookup.slots[of_query.clone()];
+                        let kept = self.keep_near(query, slots);
+                        // What is near is near in several chunks.
+                        let slots = &mut slots[..kept];
+                        slots.sort_unstable();
+                        let mut farthest = Pdq::DISTANCE_MAX;
+                        for of_slot in slots.chunk_by(|one, other| one == other) {
+                            self.take_up(of_slot[0], (query, most), &mut farthest, &wanted, found);
+                        }
+                    }
+                }
+                found.sort_unstable();
+                found.truncate(most);
+                told(place, found);
+                place += 1;
             }
         }
-        found.sort_unstable();
-        found.truncate(most);
+    }
+
+    /// The slots to compare these queries with, where those are fewer than a pass costs.
+    fn gather(&self, queries: &[Pdq], lookup: &mut Lookup) {
+        let Lookup {
+            chains,
+            slots,
+            of_each,
+            looked_at,
+        } = lookup;
+        chains.clear();
+        slots.clear();
+        of_each.clear();
+        for query in queries {
+            let begin = chains.len();
+            let entries: usize = match self.is_empty() {
+                true => 0,
+                false => buckets(query).map(|wanted| self.chains.len(wanted.bucket)).sum(),
+            };
+            let is_worth_it = entries * PASS_FACTOR <= self.used as usize;
+            if is_worth_it && entries > 0 {
+                self.chains.begin(buckets(query), chains);
+                *looked_at += entries;
+            }
+            of_each.push(is_worth_it.then_some(begin..chains.len()));
+        }
+        black_box(self.chains.read_ahead(chains));
+        for of_query in of_each.iter_mut().flatten() {
+            let begin = slots.len();
+            self.chains.follow(&mut chains[of_query.clone()], slots);
+            *of_query = begin..slots.len();
+        }
+        *looked_at += slots.len();
+        black_box(self.read_ahead(slots));
+    }
+
+    /// Reads the hashes of these slots, and gives some of them so that nobody leaves that out.
+    fn read_ahead(&self, slots: &[u32]) -> u64 {
+        let words = slots.iter().map(|slot| {
+            let (lot, place) = Slot(*slot).place();
+            self.lots[lot].hashes[place].0[0]
+        });
+        words.fold(0, |all, word| all ^ word)
     }
 
     fn pass(&self, query: &Pdq, most: usize, wanted: impl Fn(&T) -> bool, found: &mut Vec<Found<T>>) {
@@ -232,9 +300,9 @@ impl<T: Copy + Ord> PdqIndex<T> {
         }
     }
 
-    /// Keeps of these slots those whose hash is near. Hashes come from memory a group at a time: what is computed of one would keep the
+    /// Puts those of these slots first whose hash is near, and says how many they are. Hashes come from memory a group at a time: what is computed of one would keep the
     /// processor from asking for the next.
-    fn keep_near(&self, query: &Pdq, slots: &mut Vec<u32>) {
+    fn keep_near(&self, query: &Pdq, slots: &mut [u32]) -> usize {
         let mut kept = 0;
         let mut hashes = [*query; GROUP];
         for begin in (0..slots.len()).step_by(GROUP) {
@@ -248,7 +316,7 @@ impl<T: Copy + Ord> PdqIndex<T> {
                 kept += usize::from(query.distance(hash) <= Pdq::DISTANCE_MAX);
             }
         }
-        slots.truncate(kept);
+        kept
     }
 
     /// Adds what a slot stands for, if it is there still and wanted. When twice as much was found as is wanted, the farther half goes, and nobody

@@ -269,6 +269,41 @@ proptest! {
         }
     }
 
+    /// Many queries together are answered as each by itself, in their order, whatever the bank looks like and whatever of it was taken away: by buckets and by
+    /// the pass, beside one another in one batch.
+    #[test]
+    fn a_batch_is_answered_as_its_queries_one_by_one(
+        seed in any::<u64>(), pictures in 1_u64..40, flips in 0_u64..40, others in 0_u64..101, count in 0_usize..40, most in 1_usize..20, removed in 0_usize..60_000,
+    ) {
+        let mut index = PdqIndex::default();
+        let slots: Vec<Slot> = crowd(seed, pictures, flips, others)
+            .map(|(hash, value)| index.insert(hash, value).expect("it has room"))
+            .collect();
+        for slot in slots.iter().take(removed) {
+            index.remove(*slot);
+        }
+        let queries: Vec<Pdq> = (0..count as u64)
+            .map(|number| match number % 3 {
+                0 => picture(!seed ^ number),
+                1 => flipped(picture(seed.wrapping_add(number % pictures)), &[number as u8, (7 * number) as u8]),
+                _ => picture(seed ^ ((number * 1_009) << 20)),
+            })
+            .collect();
+        let is_wanted = |number: &u64| number % 5 > 0;
+        let (mut lookup, mut found, mut told) = (Lookup::default(), Vec::new(), Vec::new());
+        index.near_each(&queries, most, is_wanted, (&mut lookup, &mut found), |place, found| told.push((place, found.to_vec())));
+        let looked_at = lookup.looked_at();
+        let mut expected = Vec::new();
+        let mut looked_at_each = 0;
+        for (place, query) in queries.iter().enumerate() {
+            index.near(query, most, is_wanted, &mut lookup, &mut found);
+            expected.push((place, found.clone()));
+            looked_at_each += lookup.looked_at();
+        }
+        prop_assert_eq!(told, expected);
+        prop_assert_eq!(looked_at, looked_at_each);
+    }
+
     /// Among hashes that have nothing to do with one another a lookup looks at a small part of them.
     #[test]
     fn a_lookup_among_others_looks_at_few(seed in any::<u64>()) {

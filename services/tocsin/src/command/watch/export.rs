@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -9,12 +10,18 @@ use tocsin_model::{Aggregate, BankName, ContentHash, Milliseconds, PlatformId, T
 use tocsin_store::{QueueQuery, Store, WatchListing};
 
 use super::PAGE;
+use super::sightings::{Ruled, SeenEntry, Sightings};
+use crate::client::Source;
+use crate::client_tls::TlsArguments;
 
 /// Writes a bank, or how its entries fared, for others, to the standard output.
 ///
-/// What was seen of an entry is what the cases of one team say whose family the entry's hash founded, so nothing leaves the team's scope: its
-/// first and last sighting, and as the count the least spread of the 24 hours before the last alert. An entry whose content the decision excepts
-/// is left out: the case is about others.
+/// With a key of the team, what was seen of an entry is what the query API counted of its own content, exactly, whichever family that founded, joined or
+/// was taken out of; and what was decided is what stands of the family that it belongs to now.
+///
+/// Of what is not counted any more, and of all without a key, the cases of the team tell whose family the entry's hash founded: its first and last
+/// sighting, and as the count the least spread of the family in the 24 hours before the last alert. Either way nothing leaves the team's scope. An entry
+/// whose content the decision excepts is left out: the case is about others.
 #[derive(Debug, Args)]
 pub struct ExportCommand {
     /// In which form.
@@ -26,6 +33,14 @@ pub struct ExportCommand {
     /// Whose cases say what was seen: coordinators, or the name of a party.
     #[arg(long, default_value = "coordinators")]
     team: String,
+    /// The file that holds an API key of the team: a reader's or a moderator's.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The address of the query API that the key is shown to.
+    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8340")]
+    url: String,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// Who speaks, in STIX.
     #[arg(long, default_value = "Tocsin")]
     name: String,
@@ -117,89 +132,194 @@ impl ExportCommand {
     }
 
     async fn reactions(&self, store: &Store) -> Result<()> {
-        let mut cases = Cases::of(store, &self.team).await?;
+        let team = team(store, &self.team).await?;
+        let mut told = BTreeSet::new();
+        if let Some(mut sightings) = self.sightings(store, team)? {
+            while let Some((entries, hashes)) = sightings.next().await? {
+                told.extend(hashes);
+                for entry in entries.iter().filter(|entry| entry.ruled != Ruled::Excepted) {
+                    let verdict = match entry.ruled {
+                        Ruled::As(verdict) => Some(verdict),
+                        Ruled::Nothing | Ruled::Excepted => None,
+                    };
+                    write_reactions(&entry.listing, Some(Reaction::SawThisToo), verdict)?;
+                }
+            }
+        }
+        let mut cases = Cases::of(store, team);
         while let Some((case, listing)) = cases.next(&self.bank).await? {
-            let opinion = match case.decision.map(|decision| decision.ruling.verdict) {
-                Some(Verdict::Violating) => Some(Reaction::Helpful),
-                Some(Verdict::Benign) => Some(Reaction::NotHelpful),
-                _ => None,
-            };
+            if told.contains(&listing.hash) {
+                continue;
+            }
             // A case may be opened by a notice, before the family is seen.
             let seen = case.alert.map(|_| Reaction::SawThisToo);
-            let reactions: Vec<Reaction> = seen.into_iter().chain(opinion).collect();
-            let mut out = stdout();
-            for request in write::reactions(listing.source_id.as_deref(), &listing.tags, &reactions) {
-                writeln!(out, "{request}")?;
-            }
-            out.flush()?;
+            write_reactions(&listing, seen, case.decision.map(|decision| decision.ruling.verdict))?;
         }
         Ok(())
     }
 
     async fn stix(&self, store: &Store) -> Result<()> {
-        let mut cases = Cases::of(store, &self.team).await?;
+        let team = team(store, &self.team).await?;
         let platforms = platforms(store).await?;
         // The same speaker has the same id in every bundle, so it does not say when this one was made.
         let speaker = write::identity(&self.name, "organization", Timestamp(0));
-        let id = speaker["id"].as_str().unwrap_or_default().to_owned();
-        let by = (id.as_str(), self.tlp);
-        let mut named = BTreeSet::new();
-        let mut text = write::bundle_begin(self.bank.as_str()) + &speaker.to_string();
-        while let Some((case, listing)) = cases.next(&self.bank).await? {
-            let Some(indicator) = write::indicator(&listing.hash, listing.listed_at, by) else {
-                continue;
-            };
-            // A case may be opened by a notice, before the family is seen.
-            let Some(alert) = case.alert else {
-                continue;
-            };
-            let mut objects = Vec::new();
-            let mut seen_at = Vec::new();
-            for figures in alert.platforms.iter().filter(|figures| figures.spread_24h > 0) {
-                let Some(name) = platforms.get(&figures.platform) else {
-                    continue;
-                };
-                let platform = write::identity(name, "system", Timestamp(0));
-                seen_at.push(platform["id"].as_str().unwrap_or_default().to_owned());
-                if named.insert(figures.platform) {
-                    objects.push(platform);
+        let mut bundle = Bundle {
+            speaker: speaker["id"].as_str().unwrap_or_default().to_owned(),
+            tlp: self.tlp,
+            named: BTreeSet::new(),
+        };
+        let mut told = BTreeSet::new();
+        write_out(&(write::bundle_begin(self.bank.as_str()) + &speaker.to_string()))?;
+        if let Some(mut sightings) = self.sightings(store, team)? {
+            while let Some((entries, hashes)) = sightings.next().await? {
+                told.extend(hashes);
+                for entry in entries.iter().filter(|entry| entry.ruled != Ruled::Excepted) {
+                    bundle.write(&Seen::of_entry(entry))?;
                 }
             }
-            if seen_at.is_empty() {
-                seen_at.push(id.clone());
-            }
-            objects.push(indicator);
-            objects.push(write::sighting(
-                &Sighted {
-                    hash: &listing.hash,
-                    first_seen: alert.first_seen,
-                    last_seen: case.last_alert_at.unwrap_or(alert.at),
-                    count: alert.spread_24h.low,
-                    about_count: "at least: uploads, blocked uploads and shares of the family in the 24 hours before the last alert",
-                    seen_at: &seen_at,
-                },
-                by,
-            ));
-            for object in objects {
-                text += ",\n";
-                text += &object.to_string();
-            }
-            write_out(&mut text)?;
         }
-        text += write::bundle_end();
-        write_out(&mut text)
+        let mut cases = Cases::of(store, team);
+        while let Some((case, listing)) = cases.next(&self.bank).await? {
+            // A case may be opened by a notice, before the family is seen.
+            let Some(alert) = case.alert.filter(|_| !told.contains(&listing.hash)) else {
+                continue;
+            };
+            let on = alert.platforms.iter().filter(|figures| figures.spread_24h > 0);
+            bundle.write(&Seen {
+                listing: &listing,
+                first_seen: alert.first_seen,
+                last_seen: case.last_alert_at.unwrap_or(alert.at),
+                count: alert.spread_24h.low,
+                about_count: OF_FAMILY,
+                platforms: on.filter_map(|figures| platforms.get(&figures.platform)).collect(),
+            })?;
+        }
+        write_out(write::bundle_end())
     }
+
+    /// What the query API says of the bank, where a key or a certificate is there to ask with.
+    fn sightings<'a>(&'a self, store: &'a Store, team: Team) -> Result<Option<Sightings<'a>>> {
+        if self.key_file.is_none() && !self.tls.has_certificate() {
+            return Ok(None);
+        }
+        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()));
+        let source = Source {
+            url: self.url.clone(),
+            key: self.key_file.as_ref().map(read).transpose()?,
+            tls: self.tls.read(&self.url)?,
+        };
+        Ok(Some(Sightings::of(source, store, (&self.bank, team))))
+    }
+}
+
+const EXACT: &str =
+    "uploads, blocked uploads, shares and starts of live streams of this very content since it is counted exactly";
+const AT_LEAST: &str = "at least: uploads, blocked uploads, shares and starts of live streams of this very content since it is counted exactly";
+const OF_FAMILY: &str =
+    "at least: uploads, blocked uploads and shares of the family in the 24 hours before the last alert";
+
+/// An entry and what was seen of it.
+struct Seen<'a> {
+    listing: &'a WatchListing,
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    count: u64,
+    about_count: &'static str,
+    platforms: Vec<&'a String>,
+}
+
+impl<'a> Seen<'a> {
+    fn of_entry(entry: &'a SeenEntry) -> Seen<'a> {
+        Seen {
+            listing: &entry.listing,
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            count: entry.count,
+            about_count: if entry.is_exact { EXACT } else { AT_LEAST },
+            platforms: entry.platforms.iter().collect(),
+        }
+    }
+}
+
+/// A STIX bundle that is being written.
+struct Bundle {
+    speaker: String,
+    tlp: TlpMark,
+    /// The platforms that stand in it.
+    named: BTreeSet<String>,
+}
+
+impl Bundle {
+    /// Writes an indicator and a sighting of it; nothing where there is no pattern for the kind of hash.
+    fn write(&mut self, seen: &Seen<'_>) -> Result<()> {
+        let by = (self.speaker.as_str(), self.tlp);
+        let listing = seen.listing;
+        let Some(indicator) = write::indicator(&listing.hash, listing.listed_at, by) else {
+            return Ok(());
+        };
+        let mut objects = Vec::new();
+        let mut seen_at = Vec::new();
+        for name in &seen.platforms {
+            let platform = write::identity(name, "system", Timestamp(0));
+            seen_at.push(platform["id"].as_str().unwrap_or_default().to_owned());
+            if self.named.insert((*name).clone()) {
+                objects.push(platform);
+            }
+        }
+        if seen_at.is_empty() {
+            seen_at.push(self.speaker.clone());
+        }
+        objects.push(indicator);
+        objects.push(write::sighting(
+            &Sighted {
+                hash: &listing.hash,
+                first_seen: seen.first_seen,
+                last_seen: seen.last_seen,
+                count: seen.count,
+                about_count: seen.about_count,
+                seen_at: &seen_at,
+            },
+            by,
+        ));
+        let text: String = objects.iter().map(|object| format!(",\n{object}")).collect();
+        write_out(&text)
+    }
+}
+
+/// Writes how an entry fared.
+fn write_reactions(listing: &WatchListing, seen: Option<Reaction>, verdict: Option<Verdict>) -> Result<()> {
+    let opinion = match verdict {
+        Some(Verdict::Violating) => Some(Reaction::Helpful),
+        Some(Verdict::Benign) => Some(Reaction::NotHelpful),
+        _ => None,
+    };
+    let reactions: Vec<Reaction> = seen.into_iter().chain(opinion).collect();
+    let requests = write::reactions(listing.source_id.as_deref(), &listing.tags, &reactions);
+    let text: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    write_out(&text)
 }
 
 fn stdout() -> Out {
     BufWriter::new(io::stdout().lock())
 }
 
-fn write_out(text: &mut String) -> Result<()> {
+fn write_out(text: &str) -> Result<()> {
     let mut out = stdout();
     out.write_all(text.as_bytes())?;
-    text.clear();
     Ok(out.flush()?)
+}
+
+/// Coordinators, or a party by its name.
+async fn team(store: &Store, team: &str) -> Result<Team> {
+    Ok(match team {
+        "coordinators" => Team::Coordinators,
+        name => Team::Party(
+            store
+                .party_named(&name.parse().context("a team is coordinators or a party")?)
+                .await?
+                .id,
+        ),
+    })
 }
 
 /// The names of all platforms.
@@ -219,23 +339,14 @@ struct Cases<'a> {
 }
 
 impl<'a> Cases<'a> {
-    async fn of(store: &'a Store, team: &str) -> Result<Cases<'a>> {
-        let team = match team {
-            "coordinators" => Team::Coordinators,
-            name => Team::Party(
-                store
-                    .party_named(&name.parse().context("a team is coordinators or a party")?)
-                    .await?
-                    .id,
-            ),
-        };
+    fn of(store: &'a Store, team: Team) -> Cases<'a> {
         let states = vec![
             CaseState::Claimed,
             CaseState::Decided,
             CaseState::Closed,
             CaseState::Merged,
         ];
-        Ok(Cases {
+        Cases {
             store,
             query: QueueQuery {
                 team,
@@ -248,7 +359,7 @@ impl<'a> Cases<'a> {
             states: states.into_iter(),
             page: Vec::new().into_iter(),
             is_last: false,
-        })
+        }
     }
 
     /// The next case that is about an entry of a bank, and the entry.

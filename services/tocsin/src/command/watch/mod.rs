@@ -3,6 +3,7 @@ mod export;
 mod import;
 mod leak_through;
 mod push;
+mod sightings;
 mod sorted;
 
 use anyhow::{Context as _, Result};

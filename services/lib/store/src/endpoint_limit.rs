@@ -1,0 +1,41 @@
+//! What the endpoints of a deployment may be beside one another, asked inside the transaction that changes one.
+
+use tocsin_model::Name;
+
+use crate::StoreError;
+use crate::database::Transaction;
+use crate::endpoint::{ENDPOINTS_MAX, EndpointKind};
+use crate::party::name;
+
+pub(crate) async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreError> {
+    let failed = StoreError::database("count the endpoints");
+    let rows = transaction
+        .fetch(
+            "SELECT count(*) AS endpoints FROM endpoints WHERE disabled_at IS NULL",
+            &[],
+        )
+        .await
+        .map_err(&failed)?;
+    let row = rows.first().ok_or(StoreError::Malformed { field: "endpoints" })?;
+    match row.integer("endpoints").map_err(&failed)? < ENDPOINTS_MAX as i64 {
+        true => Ok(()),
+        false => Err(StoreError::EndpointCount),
+    }
+}
+
+/// Refuses what was just written of an endpoint if it delivers into the Osprey of another team: whoever reads a topic reads all of it. A topic of
+/// a disabled endpoint is anybody's.
+pub(crate) async fn refuse_topic_of_another(transaction: &mut Transaction, endpoint: &Name) -> Result<(), StoreError> {
+    let failed = StoreError::database("find who delivers to a topic");
+    let sql = "SELECT o.endpoint, o.target FROM endpoints e JOIN endpoints o ON o.kind = e.kind AND o.target = e.target AND o.team <> e.team \
+               WHERE e.endpoint = $1 AND e.kind = $2 AND e.disabled_at IS NULL AND o.disabled_at IS NULL ORDER BY o.endpoint";
+    let values = [endpoint.as_str().into(), (EndpointKind::Osprey as i64).into()];
+    let rows = transaction.fetch(sql, &values).await.map_err(&failed)?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    Err(StoreError::TopicTaken {
+        topic: row.text("target").map_err(&failed)?,
+        endpoint: name(row, "endpoint")?,
+    })
+}
