@@ -39,6 +39,9 @@ WRONG = {
     "a cache of text": lambda v: v["roles"]["detector"].update(cache="yes"),
     "a cache for another role": lambda v: v["roles"]["query"].update(cache={"enabled": True}),
     "a quantity that is none": lambda v: v["roles"]["query"].update(resources={"requests": {"cpu": "lots"}}),
+    "authorities of two places": lambda v: v.setdefault("authorities", {}).update(secret="other"),
+    "authorities of no place": lambda v: v.setdefault("authorities", {}).update(configMap="", systemKey="house.crt"),
+    "authorities beside the mail password": lambda v: v["secrets"]["mail"].update(authoritiesKey="relay.crt"),
     "a switch as text": lambda v: v.setdefault("topicsJob", {}).update(enabled="yes"),
 }
 
@@ -119,17 +122,23 @@ def check_dispatcher_secrets(role: str, pod: dict, secrets: dict) -> None:
             check(variable["valueFrom"].get("secretKeyRef") == secret, f"{role}: {name} is of another secret")
 
 
-def check_mail_authorities(role: str, pod: dict, secrets: dict) -> None:
-    """The authorities of the mail relay, and no password beside them, lie where the dispatcher, and nobody else, is told to look."""
-    wanted = secrets.get("mail", {})
-    key = wanted.get("authoritiesKey", "") if role == "dispatcher" and wanted.get("name") else ""
+def check_authorities(where: str, pod: dict, values: dict) -> None:
+    """The authorities of those that are called lie, to be read, where the configuration and the system's libraries look for them."""
+    wanted = values.get("authorities", {})
+    sources = {"configMap": ("name", wanted.get("configMap", "")), "secret": ("secretName", wanted.get("secret", ""))}
+    volumes = [volume["name"] for volume in pod["volumes"] for kind, (field, name) in sources.items() if name and volume.get(kind, {}).get(field) == name]
+    named = any(name for _, name in sources.values())
+    check(len(volumes) == (1 if named else 0), f"{where}: the authorities are not mounted, or there are none")
     container = pod["containers"][0]
-    told = [variable["value"] for variable in container["env"] if variable["name"] == "TOCSIN_DISPATCHER__MAIL__AUTHORITIES"]
-    volumes = [volume for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == wanted.get("name", "")]
-    check(len(told) == len(volumes) == (1 if key else 0), f"{role}: the relay's authorities are not where they are read, or elsewhere")
-    for place, volume in zip(told, volumes):
-        mounts = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == volume["name"] and mount["readOnly"]]
-        check(place == f"{mounts[0]}/{key}" and volume["secret"]["items"] == [{"key": key, "path": key}], f"{role} looks for the relay's authorities elsewhere")
+    places = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] in volumes and mount["readOnly"]]
+    check(len(places) == len(volumes), f"{where}: the authorities are not mounted to be read")
+    told = [variable["value"] for variable in container["env"] if variable["name"] == "SSL_CERT_FILE"]
+    system = wanted.get("systemKey", "")
+    check(told == [f"{place}/{system}" for place in places if system], f"{where} looks for the system's authorities elsewhere: {told}")
+    config = values["config"]
+    paths = [config["log"].get("properties", {}).get("ssl.ca.location"), config.get("dispatcher", {}).get("mail", {}).get("authorities")]
+    for path in filter(None, paths):
+        check(str(Path(path).parent) in places, f"{where} mounts nothing where {path} is looked for")
 
 
 def check_tls(role: str, pod: dict, secrets: dict) -> None:
@@ -200,10 +209,12 @@ def check_objects(objects: list[dict], values: dict) -> None:
             check(workload["spec"]["serviceName"] == f"bell-{role}", f"{role}: no stable names")
         check_secret_files(role, pod["spec"], values["secrets"])
         check_dispatcher_secrets(role, pod["spec"], values["secrets"])
-        check_mail_authorities(role, pod["spec"], values["secrets"])
+        check_authorities(role, pod["spec"], values)
         check_tls(role, pod["spec"], values["secrets"])
         check_memory_and_cache(role, pod["spec"], values)
         check_sealed_store(role, pod["spec"], values)
+    for job in (item for item in objects if item["kind"] == "Job"):
+        check_authorities("the topics job", job["spec"]["template"]["spec"], values)
     monitor = kinds.get(("ServiceMonitor", "bell"))
     if monitor is not None:
         scheme = "https" if values["secrets"].get("tls", {}).get("name") else None

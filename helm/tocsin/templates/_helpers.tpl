@@ -107,6 +107,32 @@ yes
       name: {{ .Values.secrets.kafka.name }}
       key: {{ .Values.secrets.kafka.passwordKey }}
 {{- end }}
+{{- if and (or .Values.authorities.configMap .Values.authorities.secret) .Values.authorities.systemKey }}
+- name: SSL_CERT_FILE
+  value: /etc/tocsin-authorities/{{ .Values.authorities.systemKey }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a container finds the authorities of those that it calls. Nothing where there are none. */}}
+{{- define "tocsin.authoritiesMount" -}}
+{{- if or .Values.authorities.configMap .Values.authorities.secret -}}
+- name: authorities
+  mountPath: /etc/tocsin-authorities
+  readOnly: true
+{{- end -}}
+{{- end -}}
+
+{{/* The volume for it. */}}
+{{- define "tocsin.authoritiesVolume" -}}
+{{- if .Values.authorities.configMap -}}
+- name: authorities
+  configMap:
+    name: {{ .Values.authorities.configMap }}
+{{- else if .Values.authorities.secret -}}
+- name: authorities
+  secret:
+    secretName: {{ .Values.authorities.secret }}
+{{- end -}}
 {{- end -}}
 
 {{/* What a container may do: nothing beyond its own process. */}}
@@ -187,10 +213,6 @@ spec:
             secretKeyRef:
               name: {{ .root.Values.secrets.mail.name }}
               key: {{ .root.Values.secrets.mail.key }}
-        {{- if .root.Values.secrets.mail.authoritiesKey }}
-        - name: TOCSIN_DISPATCHER__MAIL__AUTHORITIES
-          value: /etc/tocsin-mail/{{ .root.Values.secrets.mail.authoritiesKey }}
-        {{- end }}
         {{- end }}
         {{- with .root.Values.secrets.tls }}
         {{- if .name }}
@@ -238,6 +260,7 @@ spec:
         - name: config
           mountPath: /etc/tocsin
           readOnly: true
+        {{- include "tocsin.authoritiesMount" .root | nindent 8 }}
         {{- if and (has .role (list "intake" "dispatcher")) .root.Values.secrets.ospreyMappings.name }}
         - name: osprey
           mountPath: /etc/tocsin-osprey
@@ -246,11 +269,6 @@ spec:
         {{- if and (eq .role "dispatcher") .root.Values.secrets.followCredentials.name }}
         - name: follow
           mountPath: /etc/tocsin-follow
-          readOnly: true
-        {{- end }}
-        {{- if and (eq .role "dispatcher") .root.Values.secrets.mail.name .root.Values.secrets.mail.authoritiesKey }}
-        - name: mail
-          mountPath: /etc/tocsin-mail
           readOnly: true
         {{- end }}
         {{- if .root.Values.secrets.tls.name }}
@@ -272,6 +290,7 @@ spec:
     - name: config
       configMap:
         name: {{ include "tocsin.name" .root }}
+    {{- include "tocsin.authoritiesVolume" .root | nindent 4 }}
     {{- if and (has .role (list "intake" "dispatcher")) .root.Values.secrets.ospreyMappings.name }}
     - name: osprey
       secret:
@@ -281,15 +300,6 @@ spec:
     - name: follow
       secret:
         secretName: {{ .root.Values.secrets.followCredentials.name }}
-    {{- end }}
-    {{- if and (eq .role "dispatcher") .root.Values.secrets.mail.name .root.Values.secrets.mail.authoritiesKey }}
-    - name: mail
-      secret:
-        secretName: {{ .root.Values.secrets.mail.name }}
-        # Its authorities, and not the password that lies beside them.
-        items:
-          - key: {{ .root.Values.secrets.mail.authoritiesKey }}
-            path: {{ .root.Values.secrets.mail.authoritiesKey }}
     {{- end }}
     {{- if .root.Values.secrets.tls.name }}
     - name: tls

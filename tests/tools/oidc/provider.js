@@ -23,6 +23,8 @@ server.listen(0, '127.0.0.1', () => {
       client('tocsin-public', { token_endpoint_auth_method: 'none', id_token_signed_response_alg: 'ES256' }),
     ],
     jwks: { keys: [key('rsa', { modulusLength: 2048 }, 'RS256'), key('ec', { namedCurve: 'P-256' }, 'ES256')] },
+    // Not of public clients alone, as by default.
+    pkce: { required: () => true },
     cookies: { keys: [randomUUID()] },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   });

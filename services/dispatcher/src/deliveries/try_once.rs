@@ -108,8 +108,7 @@ impl Deliveries {
     }
 
     async fn is_unchanged(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
-        let open = self.dispatcher.store.open_endpoints(endpoint.kind).await?;
-        let now = open.iter().find(|open| open.name == endpoint.name);
+        let now = self.dispatcher.store.open_endpoint(&endpoint.name).await?;
         Ok(now.is_some_and(|now| (&now.target, &now.settings) == (&endpoint.target, &endpoint.settings)))
     }
 

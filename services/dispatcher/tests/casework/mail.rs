@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tocsin_casework::Team;
 use tocsin_dispatcher::{DispatcherConfig, MailConfig, MailTls};
 use tocsin_model::{Alert, AlertId, AlertLevel, Milliseconds, Scope, Timestamp};
-use tocsin_store::{Clock, EndpointKind, NewEndpoint, Replay};
+use tocsin_store::{Clock, ENDPOINTS_MAX, EndpointKind, NewEndpoint, Replay};
 
 use crate::bench::{Bench, Running, alert, name, until};
 use crate::deliveries::{loopback, webhook};
@@ -253,6 +253,34 @@ async fn mailboxes_behind_which_the_relay_hangs_hold_up_no_other() {
     outcome(&running, "delivered", 1.0).await;
     let dead = bench.store.dead_letters(&name("good"), 100).await.unwrap();
     assert_eq!((relay.mails()[0].to.as_str(), dead.len()), (DUTY, 0));
+    running.stop().await;
+}
+
+/// As many mailboxes as there may be, beside a webhook, wait for a relay that says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_in_any_number_take_no_more_places_and_hold_up_no_webhook() {
+    let bench = Bench::new().await;
+    let (relay, receiver) = (Relay::start().await, Receiver::start().await);
+    bench.add(&webhook("hook", Team::Coordinators, &receiver.url)).await;
+    for number in 1..ENDPOINTS_MAX {
+        let one = NewEndpoint {
+            target: format!("{number}@many.example"),
+            ..mailbox(&format!("box-{number}"), Team::Coordinators, &[("alerts", "raised")])
+        };
+        bench.add(&one).await;
+    }
+    let running = bench.start_with(by(&relay)).await;
+    relay.does("connect", Doing::Hang);
+    let began = Instant::now();
+    bench.ring(&[raised(1)]);
+    until("all places", || relay.connections() >= 16).await;
+    bench.ring(&(2..=5).map(raised).collect::<Vec<_>>());
+    // Behind all of the mail it would be two minutes.
+    until("the webhook's", || receiver.count() == 5).await;
+    let connections = relay.connections();
+    // What hangs is given up after eight seconds.
+    let times = 1 + began.elapsed().as_secs() / 8;
+    assert!(connections as u64 <= 16 * times, "{connections}");
     running.stop().await;
 }
 

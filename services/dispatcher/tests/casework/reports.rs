@@ -63,7 +63,7 @@ async fn a_party_reads_its_own_reports_and_nobody_elses() {
         (&json!("transparency"), &json!("alpha"))
     );
     assert_eq!(figure(&report, "decided", "violating").unwrap()["low"], 1);
-    assert_eq!(figure(&report, "platform_labels", "").unwrap()["is"], "unknown");
+    assert_eq!(figure(&report, "other_labels", "").unwrap()["is"], "unknown");
     let (once, kind, _) = text(&running, &path, &bench.alpha).await;
     let (twice, ..) = text(&running, &path, &bench.alpha).await;
     assert_eq!(once, twice, "the same bytes");

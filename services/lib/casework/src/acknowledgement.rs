@@ -65,6 +65,8 @@ pub struct Tally {
     pub removals: Occurrences,
     /// Restored copies.
     pub restores: Occurrences,
+    /// Whether the platform's own events label a copy `tvec`, since it is counted.
+    pub is_labelled: bool,
     /// At most so many copies came, on any platform, before it was counted exactly.
     pub uncounted: u64,
     /// The time up to which it counts: of two tallies the later one says more.
@@ -82,6 +84,8 @@ pub struct Acknowledgement {
     pub confirmed_at: Option<Timestamp>,
     /// Both counts when it was confirmed last.
     pub settled: Option<(u64, u64)>,
+    /// Whether a copy was labelled `tvec` by then. `None`: it never was confirmed, or what was heard before was counted anew and is not known.
+    pub labelled: Option<bool>,
     /// How much came after it was confirmed that was to be answered again.
     pub returned: u64,
     /// The time up to which the latest tally counted.
@@ -264,6 +268,11 @@ impl Acknowledgement {
             }
         }
         self.settled = Some((asked.events, answered.events));
+        let was_heard_whole = !is_recount || self.labelled.is_some();
+        self.labelled = match tally.is_labelled {
+            true => Some(true),
+            false => was_heard_whole.then(|| self.labelled.unwrap_or(false)),
+        };
         if more > 0 || !was_confirmed {
             let latest = answered.latest.map(|span| span.from).max(answered.first_at);
             self.confirmed_at = latest.or(self.confirmed_at);

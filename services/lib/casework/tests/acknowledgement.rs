@@ -88,6 +88,7 @@ impl Platform {
             copies: occurrences(&self.copies),
             removals: occurrences(&self.removals),
             restores: occurrences(&self.restores),
+            is_labelled: false,
             uncounted: self.uncounted,
             as_of: Timestamp(self.counted),
         }
@@ -307,6 +308,7 @@ fn an_overturned_decision_is_confirmed_by_what_was_restored() {
         copies: occurrences(&[1]),
         removals: occurrences(removals),
         restores: occurrences(restores),
+        is_labelled: false,
         uncounted: 9,
         as_of: Timestamp((removals.len() + restores.len()) as i64),
     };
@@ -324,6 +326,42 @@ fn an_overturned_decision_is_confirmed_by_what_was_restored() {
             expected
         );
     }
+}
+
+#[test]
+fn what_the_platform_labelled_counts_up_to_the_confirmation_and_is_not_known_of_what_was_counted_anew() {
+    let tally = |copies: &[i64], removals: &[i64], is_labelled, as_of| Tally {
+        copies: occurrences(copies),
+        removals: occurrences(removals),
+        is_labelled,
+        as_of: Timestamp(as_of),
+        ..Tally::default()
+    };
+    let heard = |all: &[Tally]| {
+        let mut acknowledgement = Acknowledgement::default();
+        let labelled = |tally: &Tally| {
+            acknowledgement.hear(Awaits::Removal, tally);
+            acknowledgement.labelled
+        };
+        all.iter().map(labelled).collect::<Vec<_>>()
+    };
+    let (posted, removed) = (tally(&[1], &[], true, 1), tally(&[1], &[10_000], true, 2));
+    assert_eq!(heard(&[posted, removed]), [None, Some(true)]);
+    let (posted, removed) = (tally(&[1], &[], false, 1), tally(&[1], &[10_000], false, 2));
+    // A copy that came since is none of those that were removed.
+    let again = tally(&[1, 20_000], &[10_000], true, 3);
+    let gone = tally(&[1, 20_000], &[10_000, 30_000], true, 4);
+    assert_eq!(
+        heard(&[posted, removed, again, gone]),
+        [None, Some(false), Some(false), Some(true)]
+    );
+    // Counted anew it is what it was when it was removed, or labelled now; or not known.
+    let (posted, removed) = (tally(&[1, 2], &[], true, 1), tally(&[1, 2], &[10_000, 10_001], true, 2));
+    let anew = tally(&[50_000], &[60_000], false, 3);
+    assert_eq!(heard(&[posted, removed, anew]), [None, Some(true), Some(true)]);
+    assert_eq!(heard(&[posted, anew]), [None, None]);
+    let labelled_anew = tally(&[50_000], &[60_000], true, 3);
+    assert_eq!(heard(&[posted, labelled_anew]), [None, Some(true)]);
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use tocsin_casework::Team;
 use tocsin_incident::debrief::{Debrief, Entry, Open, Step};
-use tocsin_incident::{By, Command, Declaration, Incident, IncidentId, Marking, Origin, ProtocolVersion, Shown, Tlp};
+use tocsin_incident::{By, Command, Incident, IncidentId, Shown};
 use tocsin_model::{ContentId, FamilyId, KeyId, Milliseconds, PartyId, Timestamp};
 use tocsin_protocol::{Protocol, Truth, shipped};
+
+mod example;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 const NORTH: Team = Team::Party(PartyId(1));
@@ -21,17 +23,8 @@ struct Played {
 
 impl Played {
     fn new() -> Played {
-        let declaration = Declaration {
-            title: "An attack".to_owned(),
-            origin: Origin::Hand,
-            protocol: ProtocolVersion {
-                name: "crisis".to_owned(),
-                version: 1,
-            },
-            marking: Marking::of(Tlp::Amber),
-        };
         let by = by(Team::Coordinators);
-        let (incident, event) = Incident::declare(IncidentId(1), &by, &declaration, START).unwrap();
+        let (incident, event) = Incident::declare(IncidentId(1), &by, &example::declaration(), START).unwrap();
         let first = Entry {
             id: 0,
             at: START,

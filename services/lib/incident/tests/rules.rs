@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tocsin_casework::Team;
 use tocsin_incident::{
     By, Command, Declaration, Event, FAMILIES_MAX, Incident, IncidentId, Marking, NOTE_BYTES_MAX, Origin,
-    PACK_HASHES_MAX, PACKS_MAX, PARTICIPANTS_MAX, ProtocolVersion, RULES_MAX, Refusal, RingRule, TASKS_MAX, Tlp,
+    PACK_HASHES_MAX, PACKS_MAX, PARTICIPANTS_MAX, RULES_MAX, Refusal, RingRule, TASKS_MAX, Tlp,
 };
 use tocsin_model::{
     Alert, AlertLevel, AlertReason, ContentId, FamilyId, KeyId, Name, PartyId, PlatformId, Scope, Timestamp,
@@ -15,6 +15,8 @@ use tocsin_protocol::{Protocol, shipped};
 
 #[path = "../../model/tests/example/mod.rs"]
 mod example;
+#[path = "example/mod.rs"]
+mod incidents;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const NORTH: Team = Team::Party(PartyId(1));
@@ -35,15 +37,10 @@ fn protocol() -> Protocol {
 
 fn declaration() -> Declaration {
     Declaration {
-        title: "An attack".to_owned(),
         origin: Origin::Notice {
             reference: "crisis centre 7".to_owned(),
         },
-        protocol: ProtocolVersion {
-            name: "crisis".to_owned(),
-            version: 1,
-        },
-        marking: Marking::of(Tlp::Amber),
+        ..incidents::declaration()
     }
 }
 

@@ -71,6 +71,8 @@ pub struct DecisionRow {
 pub struct RemovalRow {
     /// Where.
     pub platform: PlatformId,
+    /// What the member is.
+    pub kind: ContentKind,
     /// What is waited for.
     pub awaits: Awaits,
     /// What was decided.
@@ -87,6 +89,8 @@ pub struct RemovalRow {
     pub confirmed_at: Option<Timestamp>,
     /// The counts at the last confirmation: copies and removals, or removals and restored copies. `None`: it never was confirmed, or was counted anew.
     pub settled: Option<(u64, u64)>,
+    /// Whether the platform labelled a copy `tvec` by then. `None`: not known.
+    pub labelled: Option<bool>,
     /// How many copies came after a confirmation.
     pub returned: u64,
     /// When the recommendation was sent again without a person, the last time.

@@ -139,8 +139,8 @@ fn decisions(tally: &Tally) -> Section {
         let by = [label, ("content", kind.name()), ("verdict", verdict.name())];
         figures.push(Figure::count("labelled", &by, count));
     }
-    let why = "labels that platforms send with events are on the log, and are not kept with cases";
-    figures.push(Figure::new("platform_labels", &[], Amount::Unknown { why }));
+    let why = "platforms send them with events, which the log keeps for days; of all labels `tvec` alone is counted";
+    figures.push(Figure::new("other_labels", &[], Amount::Unknown { why }));
     Section::new(
         ("decisions", "Decisions by kind and label"),
         DECISIONS.to_vec(),
@@ -154,6 +154,15 @@ fn removals(tally: &Tally) -> Section {
         let platform = tally.platform(*platform);
         let by = [("platform", platform.as_str())];
         figures.push(Figure::new("members_removed", &by, Amount::of(on.removed())));
+        for ((kind, labelled), count) in &on.labelled {
+            let label = match labelled {
+                Some(true) => ("label", "tvec"),
+                Some(false) => ("labels", "none"),
+                None => ("labels", "not_known"),
+            };
+            let by = [("platform", platform.as_str()), ("content", kind.name()), label];
+            figures.push(Figure::count("platform_labels", &by, *count));
+        }
         figures.push(Figure::count("removals", &by, on.removals));
         for ((_, size), count) in COPIES_FROM.iter().zip(on.sizes) {
             let by = [("platform", platform.as_str()), ("copies", *size)];

@@ -144,6 +144,7 @@ fn any_row() -> impl Strategy<Value = Row> {
         )| {
             Row::Removal(RemovalRow {
                 platform: PlatformId(platform),
+                kind: ContentKind::ALL[usize::from(platform)],
                 awaits: if restores { Awaits::Restore } else { Awaits::Removal },
                 verdict,
                 out_at,
@@ -152,6 +153,7 @@ fn any_row() -> impl Strategy<Value = Row> {
                 is_decided_again,
                 confirmed_at,
                 settled,
+                labelled: [None, Some(false), Some(true)][returned as usize % 3],
                 returned,
                 recommended_at,
             })

@@ -108,7 +108,8 @@ impl AskedBy {
 
 /// Turns the cookie of a session into the token it is, as if it had been shown as `Authorization: Bearer`. Before everything that asks who speaks.
 ///
-/// What is answered to a cookie is its person's: nothing between keeps it for others (RFC 9111 spares answers to `Authorization` alone).
+/// What is answered to a cookie is its person's: nothing between keeps it for others (RFC 9111 spares answers to `Authorization` alone), and the browser shows none of
+/// it again once they signed out. What a route lets be kept and asked for anew (`no-cache`) is for machines: a browser that goes back asks nobody (RFC 9111, section 6).
 pub async fn accept_session(State(own): State<OwnOrigin>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::AUTHORIZATION) {
@@ -131,7 +132,7 @@ pub async fn accept_session(State(own): State<OwnOrigin>, mut request: Request, 
 fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let keep_none = HeaderValue::from_static("private, no-store");
-    headers.entry(header::CACHE_CONTROL).or_insert(keep_none);
+    headers.insert(header::CACHE_CONTROL, keep_none);
     headers.append(header::VARY, HeaderValue::from_static("cookie"));
     response
 }
@@ -168,7 +169,10 @@ mod tests {
 
     async fn answer(public_url: &str, method: Method, headers: &[(&str, &str)]) -> Response {
         let own = OwnOrigin::of(public_url);
-        let tell = async |headers: HeaderMap| bearer_token(&headers).unwrap_or("nothing").to_owned();
+        let tell = async |headers: HeaderMap| {
+            let said = bearer_token(&headers).unwrap_or("nothing").to_owned();
+            ([(header::CACHE_CONTROL, "private, no-cache")], said)
+        };
         let router = Router::new()
             .route("/", get(tell).post(tell))
             .route_layer(axum::middleware::from_fn_with_state(own, accept_session));
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_between_keeps_what_was_answered_to_a_cookie() {
+    async fn nobody_keeps_what_was_answered_to_a_cookie_whatever_the_route_says() {
         let own = format!("{SESSION_COOKIE}={TOKEN}");
         let told = |response: &Response| {
             let text = |name| {
@@ -270,6 +274,6 @@ mod tests {
             assert_eq!(told(&by_cookie), kept_by_none, "{method}");
         }
         let by_key = answer("", Method::GET, &[("authorization", "Bearer tocsin_1")]).await;
-        assert_eq!(told(&by_key), (None, None));
+        assert_eq!(told(&by_key), (Some("private, no-cache".to_owned()), None));
     }
 }

@@ -4,11 +4,11 @@ use tocsin_incident::{IncidentId, Tlp};
 use tocsin_model::{Alert, ContentHash, ContentId, Milliseconds, Name, Timestamp, ToldDecision};
 
 use crate::database::{Locked, Row, Transaction};
-use crate::endpoint::{DeliveryEventKind, OPEN};
+use crate::endpoint::{DeliveryEventKind, OPEN, read_endpoints};
 use crate::ozone_subjects::{SUPERSEDED, SUPERSEDED_LATER, violates_elsewhere};
 use crate::{
-    IncidentMessage, LiveMember, Store, StoreError, ToldAppeal, ToldNotice, ToldSubject, Unconfirmed, alert_json,
-    decision_json, incidents,
+    Endpoint, IncidentMessage, LiveMember, Store, StoreError, ToldAppeal, ToldNotice, ToldSubject, Unconfirmed,
+    alert_json, decision_json, incidents,
 };
 
 /// What is delivered.
@@ -121,6 +121,17 @@ pub struct DeliveryCounts {
 }
 
 impl Store {
+    /// One endpoint, if it gets anything: see [`Store::open_endpoints`].
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_endpoint(&self, endpoint: &Name) -> Result<Option<Endpoint>, StoreError> {
+        let now = self.now().await.map_err(StoreError::database("ask the clock"))?;
+        let open = format!("WHERE {OPEN} AND e.endpoint = $1");
+        let found = read_endpoints(self.database(), (&open, &[endpoint.as_str().into()]), now).await?;
+        Ok(found.into_iter().next())
+    }
+
     /// Takes at most `limit` deliveries of an endpoint that are due, oldest first. Nobody else gets them for `length`; those of which
     /// nothing is said by then are given out again, so an event is delivered at least once (its id makes a second time harmless). One whose
     /// event cannot be read becomes a dead letter. A message about an incident has the marking that it had when it was written or the one that the

@@ -5,7 +5,7 @@ use tocsin_model::{PlatformId, Timestamp, Verdict};
 
 use crate::day::Period;
 use crate::quantities::Quantities;
-use crate::row::{Ordered, RemovalRow};
+use crate::row::{ContentKind, Ordered, RemovalRow};
 
 /// Sizes of what was posted before it was removed: from this many on, up to before the next.
 pub(crate) const COPIES_FROM: [(u64, &str); 6] = [
@@ -33,6 +33,8 @@ pub(crate) struct OnPlatform {
     pub removed: Removed,
     /// Of which one may have fallen into them before the last one, or before copies came again.
     pub perhaps_removed: Removed,
+    /// The former by what they are, and by whether the platform labelled a copy `tvec`, if that is known.
+    pub labelled: BTreeMap<(ContentKind, Option<bool>), u64>,
     /// Removals that were counted of the former.
     pub removals: u64,
     /// Copies that were counted of them at the confirmation.
@@ -85,6 +87,7 @@ impl Removals {
         if is_confirmed_then {
             let (copies, removals) = row.settled.unwrap_or_default();
             *on.removed.entry(key).or_default() += 1;
+            *on.labelled.entry((row.kind, row.labelled)).or_default() += 1;
             on.removals += removals;
             on.copies.add(copies);
             let size = COPIES_FROM.iter().rposition(|(from, _)| copies >= *from).unwrap_or(0);

@@ -70,10 +70,10 @@ pub(super) const DECISIONS: [Definition; 3] = [
         unit: "decisions",
     },
     Definition {
-        name: "platform_labels",
-        counts: "contents by the label that the platform's own classification gives them",
+        name: "other_labels",
+        counts: "contents by the labels that the platforms' own classifications give them, other than `tvec`",
         from: "nothing that is kept",
-        bound: "not known",
+        bound: "not known. Of contents whose removal is confirmed a party's report tells whether its platforms label them `tvec`: `platform_labels`",
         unit: "contents",
     },
 ];
@@ -108,8 +108,17 @@ pub(crate) const RECOMMENDED_AGAIN: Definition = Definition {
     unit: "contents on a platform",
 };
 
-pub(super) const REMOVALS: [Definition; 9] = [
+pub(super) const REMOVALS: [Definition; 10] = [
     MEMBERS_REMOVED,
+    Definition {
+        name: "platform_labels",
+        counts: "contents of the lower number of `members_removed`, by what they are, and by whether the platform's own events label a copy of them `tvec`, terrorist or violent extremist content, up to \
+                 the confirmation; what they label otherwise, or not, is `labels` `none`",
+        from: FROM_EVENTS,
+        bound: "labels of a confidence above 0, on copies since the content was counted exactly: what was labelled before alone is among `none`. `labels` `not_known` is what was confirmed before labels were \
+                kept, or counted anew since",
+        unit: "contents on a platform",
+    },
     Definition {
         name: "removals",
         counts: "removals that the platform's events tell of the contents of the lower number of `members_removed`, up to the confirmation",

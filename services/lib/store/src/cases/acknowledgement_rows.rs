@@ -10,7 +10,8 @@ use crate::StoreError;
 use crate::alert_json::{hash_from_json, hash_to_json};
 use crate::database::{Row, Transaction, Value};
 
-pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, as_of, recommended_at";
+pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, as_of, \
+     recommended_at, labelled";
 
 /// How many members and platforms have something to confirm, and how many of them did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,12 +113,13 @@ pub(super) async fn write(
         number_if_any(acknowledgement.settled.map(|(_, answered)| answered)),
         number(acknowledgement.returned),
         acknowledgement.as_of.into(),
+        Value::Integer(acknowledgement.labelled.map(i64::from)),
     ];
     let sql = "INSERT INTO acknowledgements (decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, \
-               settled_answered, returned, as_of) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+               settled_answered, returned, as_of, labelled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
                ON CONFLICT (decision_id, content, platform_id) DO UPDATE SET asked = excluded.asked, answered = excluded.answered, \
                confirmed_at = excluded.confirmed_at, settled_asked = excluded.settled_asked, settled_answered = excluded.settled_answered, \
-               returned = excluded.returned, as_of = excluded.as_of";
+               returned = excluded.returned, as_of = excluded.as_of, labelled = excluded.labelled";
     let written = transaction.execute(sql, &values).await;
     written
         .map(drop)
@@ -143,6 +145,7 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
             settled: settled_asked
                 .zip(settled_answered)
                 .map(|(asked, answered)| (asked as u64, answered as u64)),
+            labelled: number_if_any("labelled").map_err(&failed)?.map(|labelled| labelled > 0),
             returned: number("returned").map_err(&failed)?,
             as_of: Timestamp(row.integer("as_of").map_err(&failed)?),
         },

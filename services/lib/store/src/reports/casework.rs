@@ -17,6 +17,9 @@ use crate::{StoreError, alert_json};
 pub(crate) const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS hash_in, \
      (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id) AS streams";
 
+/// What a member on a platform is (`acknowledgements a`): its hash, and whether a live stream there is one of it.
+pub(super) const MEMBER: &str = "a.hash, (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id) AS streams";
+
 /// A case (`cases c`) that did not go into another before `$3`.
 const STANDS: &str = "(c.merged_into IS NULL OR c.merged_at >= $3)";
 
@@ -138,7 +141,7 @@ impl Reading {
         };
         let sql = format!(
             "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
-             a.recommended_at, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
+             a.recommended_at, a.labelled, {MEMBER}, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND w.out_at >= $4 AND NOT {} \
              AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
@@ -188,6 +191,16 @@ pub(crate) fn kind(row: &Row) -> Result<ContentKind, StoreError> {
         true => alert_json::from_json(&row.text("hash_in").map_err(&failed)?)?.hash,
         false => alert_json::hash_from_json(&hash)?,
     };
+    Ok(ContentKind::of(hash.algorithm()))
+}
+
+/// What a member is, by [`MEMBER`].
+pub(super) fn kind_of_member(row: &Row) -> Result<ContentKind, StoreError> {
+    let failed = StoreError::database("read what a member is");
+    if row.integer("streams").map_err(&failed)? > 0 {
+        return Ok(ContentKind::LiveStream);
+    }
+    let hash = alert_json::hash_from_json(&row.text("hash").map_err(&failed)?)?;
     Ok(ContentKind::of(hash.algorithm()))
 }
 
@@ -254,6 +267,7 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
     let settled = number_if_any("settled_asked")?.zip(number_if_any("settled_answered")?);
     Ok(RemovalRow {
         platform: PlatformId(number(row, "platform_id")?),
+        kind: kind_of_member(row)?,
         awaits: Awaits::from_number(awaits).ok_or(StoreError::Malformed { field: "awaits" })?,
         verdict: verdict(row)?,
         out_at,
@@ -267,6 +281,7 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
         // What was removed before the decision was out is confirmed when it is.
         confirmed_at: number_if_any("confirmed_at")?.map(|at| Timestamp(at).max(out_at)),
         settled: settled.map(|(asked, answered)| (asked as u64, answered as u64)),
+        labelled: number_if_any("labelled")?.map(|labelled| labelled > 0),
         returned: row.integer("returned").map_err(&failed)? as u64,
         recommended_at: number_if_any("recommended_at")?.map(Timestamp),
     })

@@ -3,14 +3,14 @@ use std::str::FromStr;
 
 use tocsin_casework::Team;
 use tocsin_model::{ContentId, DecisionId, IdError, PlatformId, Timestamp, parse_hex_id};
+use tocsin_report::Period;
 use tocsin_report::statement::{Noticed, RestrictionRow};
-use tocsin_report::{ContentKind, Period};
 
-use super::casework::{CONFIRMED_WITHIN, grounds, is_heard_before, is_told_twice, orders};
+use super::casework::{CONFIRMED_WITHIN, MEMBER, grounds, is_heard_before, is_told_twice, kind_of_member, orders};
 use crate::cases::verdict;
 use crate::database::{Row, Value};
 use crate::party::number;
-use crate::{Store, StoreError, alert_json};
+use crate::{Store, StoreError};
 
 /// The place of a content on a platform among those whose removal was confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,9 @@ impl Store {
         let answered = "(n.outcome IS NULL OR n.outcome IN (1, 2))";
         let removed_at = "CASE WHEN a.confirmed_at > w.out_at THEN a.confirmed_at ELSE w.out_at END";
         let sql = format!(
-            "SELECT w.decision_id, w.out_at, d.verdict, d.grounds, d.decided_at, a.content, a.platform_id, a.hash, a.recommended_at, c.family, \
+            "SELECT w.decision_id, w.out_at, d.verdict, d.grounds, d.decided_at, a.content, a.platform_id, {MEMBER}, a.recommended_at, c.family, \
              COALESCE(a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS perhaps_orders, {} AS flaggers, {} AS referrals, {report} AS reports, \
              CAST(CASE WHEN c.first_alert_at <= d.decided_at THEN 1 ELSE 0 END AS BIGINT) AS rang, \
-             (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id) AS streams, \
              (SELECT k.at FROM case_clocks k WHERE k.case_id = c.case_id AND k.platform_id = a.platform_id AND k.clock = 1) AS posted_at \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id JOIN platforms p ON p.platform_id = a.platform_id AND p.party_id = c.team - 2 \
@@ -123,14 +122,10 @@ fn restriction(row: &Row) -> Result<RestrictionRow, StoreError> {
     let failed = StoreError::database("read what was removed");
     let number_of = |column| row.integer(column).map_err(&failed);
     let is_any = |column| Ok::<_, StoreError>(number_of(column)? > 0);
-    let hash = alert_json::hash_from_json(&row.text("hash").map_err(&failed)?)?;
     let (action, policy) = grounds(row)?;
     Ok(RestrictionRow {
         content: content(row, "content")?,
-        kind: match is_any("streams")? {
-            true => ContentKind::LiveStream,
-            false => ContentKind::of(hash.algorithm()),
-        },
+        kind: kind_of_member(row)?,
         platform: PlatformId(number(row, "platform_id")?),
         decided_at: Timestamp(number_of("decided_at")?),
         verdict: verdict(row)?,

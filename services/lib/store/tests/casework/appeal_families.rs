@@ -15,8 +15,9 @@ use tocsin_store::{
 };
 
 use crate::appeals::{
-    CLAIM, ONE, OVERTURNED, answer, by, command, decided, fan, file, filing, member, opinion, page, refused, ruling,
+    CLAIM, ONE, OVERTURNED, by, command, decided, fan, file, filing, member, opinion, page, refused, ruling,
 };
+use crate::fixture::filings::answer;
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use crate::{ANNA, BEN, queue};
 

@@ -15,6 +15,7 @@ use tocsin_store::{
     Store, StoreError,
 };
 
+use crate::fixture::filings::{self, answer};
 use crate::fixture::{Commands as _, Fixture, LEASE, alert, n, on_both};
 use crate::{ANNA, BEN, queue};
 
@@ -38,11 +39,8 @@ pub(super) fn member(number: u128) -> FamilyMember {
 
 pub(super) fn filing(reference: &str, content: u128, against: Against) -> AppealFiling {
     AppealFiling {
-        reference: reference.to_owned(),
-        platform: PlatformId(1),
-        content: hash(content),
         against,
-        reason: "it is a news report".to_owned(),
+        ..filings::appeal(reference, PlatformId(1), hash(content))
     }
 }
 
@@ -93,15 +91,6 @@ pub(super) async fn command(
     command: &AppealCommand,
 ) -> Result<Appealed, StoreError> {
     Box::pin(store.command_appeal(by, (id, None), command)).await
-}
-
-/// Claims and answers it.
-pub(super) async fn answer(store: &Store, (team, who): (Team, KeyId), id: AppealId, ruling: AppealRuling) -> Appealed {
-    let held = command(store, (team, by(who, 0)), id, &CLAIM).await.unwrap();
-    let answer = AppealCommand::Answer(ruling);
-    command(store, (team, by(who, held.appeal.fencing)), id, &answer)
-        .await
-        .unwrap()
 }
 
 /// A party with a case of family 1 that this key decided to be violating; its members 2 to 5 were told.

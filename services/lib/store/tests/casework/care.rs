@@ -1,9 +1,7 @@
 //! Goal: what somebody did is summed up from what is kept of them alone, and a decision that was taken back is none.
-use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, filings, on_both};
 use crate::{ANNA, BEN};
-use tocsin_casework::{
-    Against, AppealCommand, AppealFiling, By, Command, LEASE_MAX, PauseRules, ReviewCommand, Ruling,
-};
+use tocsin_casework::{AppealCommand, By, Command, LEASE_MAX, PauseRules, ReviewCommand, Ruling};
 use tocsin_model::{
     Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Milliseconds, PlatformId, PriorityTerm,
     Scope, Verdict,
@@ -194,13 +192,8 @@ async fn apart(f: &Fixture) {
     assert_eq!(shift().await.working_since, None, "a pause after the answer");
 
     // An appeal about what no case is of.
-    let filing = AppealFiling {
-        reference: "R-1".to_owned(),
-        platform: PlatformId(1),
-        content: ContentHash::from_bytes(Algorithm::Sha256, vec![77; 32], None).unwrap(),
-        against: Against::Block,
-        reason: "it is a news report".to_owned(),
-    };
+    let content = ContentHash::from_bytes(Algorithm::Sha256, vec![77; 32], None).unwrap();
+    let filing = filings::appeal("R-1", PlatformId(1), content);
     let subject = (ContentId(77), FamilyId(ContentId(77)));
     Box::pin(f.store.file_appeal((COORDINATORS, ANNA), subject, &filing))
         .await

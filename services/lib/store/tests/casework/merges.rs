@@ -1,13 +1,13 @@
 //! Goal: cases go where their families go, once, whoever says it and in whatever order; what people did with them is not lost, and old ids answer.
 
 use tocsin_casework::{
-    By, Case, CaseId, CaseState, ClockKind, Command, Draft, Filing, MergedLease, NoticeCommand, NoticeKind,
-    NoticeOutcome, PlatformClocks, Refusal, Resting,
+    By, Case, CaseId, CaseState, ClockKind, Command, Draft, MergedLease, NoticeCommand, NoticeKind, NoticeOutcome,
+    PlatformClocks, Refusal, Resting,
 };
 use tocsin_model::{AlertLevel, ContentId, FamilyId, KeyId, Milliseconds, PlatformId, Scope, Timestamp, Verdict};
 use tocsin_store::{About, Carried, FamilySaid, Store};
 
-use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, filings, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 
 fn said(family: u128, joined: u128, at: i64) -> FamilySaid {
@@ -361,18 +361,7 @@ async fn whoever_waits_for_an_answer_is_answered_about_the_case_they_named() {
     on_both(async |f| {
         let ids = cases(f, 2).await;
         let by = (COORDINATORS, ANNA);
-        let filing = |reference: &str| Filing {
-            kind: NoticeKind::Referral,
-            authority: "an authority".to_owned(),
-            reference: reference.to_owned(),
-            part: 0,
-            content: None,
-            platform: None,
-            received_at: START,
-            due_at: None,
-            urls: Vec::new(),
-            statement: "why".to_owned(),
-        };
+        let filing = |reference: &str| filings::notice(NoticeKind::Referral, reference, START);
         let file = async |reference: &str| {
             let filed = f.store.file_notice(by, &About::Case(ids[1]), &filing(reference)).await;
             filed.unwrap()

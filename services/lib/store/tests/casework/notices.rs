@@ -1,5 +1,5 @@
 //! Goal: a notice stands in one case, is filed once and escalated once whichever dispatcher looks, and what is due soon goes before everything.
-use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
+use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, filings, n, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 use tocsin_casework::{
     CaseId, CaseState, Filing, Filter, Lane, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeOutcome,
@@ -13,16 +13,9 @@ pub(super) const TEAM: (Team, KeyId) = (COORDINATORS, ANNA);
 
 fn filing(kind: NoticeKind, reference: &str) -> Filing {
     Filing {
-        kind,
         authority: "Bundeskriminalamt".to_owned(),
-        reference: reference.to_owned(),
-        part: 0,
-        content: None,
-        platform: None,
-        received_at: START,
-        due_at: None,
         urls: vec!["https://example.org/v/1".to_owned()],
-        statement: "incites to an attack".to_owned(),
+        ..filings::notice(kind, reference, START)
     }
 }
 

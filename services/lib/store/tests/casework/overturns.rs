@@ -5,9 +5,9 @@ use tocsin_model::{ContentId, DecisionId, FamilyId, KeyId, Milliseconds, Timesta
 use tocsin_store::{AppealState, Carried, DeliveryEvent, FamilySaid};
 
 use crate::appeals::{
-    CLAIM, NEGATIVE, ONE, OVERTURNED, answer, by, command, decided, events, fan, file, filing, opinion, page, refused,
-    ruling,
+    CLAIM, NEGATIVE, ONE, OVERTURNED, by, command, decided, events, fan, file, filing, opinion, page, refused, ruling,
 };
+use crate::fixture::filings::answer;
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, on_both};
 use crate::{ANNA, BEN, queue, refusal};
 

@@ -7,7 +7,8 @@ use tocsin_model::{
 };
 use tocsin_store::Carried;
 
-use crate::appeals::{OVERTURNED, answer, filing, ruling};
+use crate::appeals::{OVERTURNED, filing, ruling};
+use crate::fixture::filings::answer;
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
 use crate::merges::carry;
 use crate::{ANNA, BEN, queue};

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod changing;
+#[path = "../../../incident/tests/example/mod.rs"]
+mod example;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod live;
@@ -11,7 +13,7 @@ mod reading;
 
 use fixture::Fixture;
 use tocsin_casework::Team;
-use tocsin_incident::{Command, Declaration, Incident, IncidentId, Marking, Origin, ProtocolVersion, Refusal, Tlp};
+use tocsin_incident::{Command, Declaration, Incident, IncidentId, Marking, Origin, Refusal, Tlp};
 use tocsin_model::{ContentId, FamilyId, KeyId};
 use tocsin_store::{Asking, IncidentChanged, KeySubject, NewIncident, Roles, Store, StoreError};
 
@@ -26,13 +28,9 @@ fn family(id: u128) -> FamilyId {
 fn new(origin: Origin, tlp: Tlp) -> NewIncident {
     NewIncident {
         declaration: Declaration {
-            title: "An attack".to_owned(),
             origin,
-            protocol: ProtocolVersion {
-                name: "crisis".to_owned(),
-                version: 1,
-            },
             marking: Marking::of(tlp),
+            ..example::declaration()
         },
         families: vec![family(1)],
     }

@@ -8,10 +8,8 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{Fixture, START, alert, on_both};
-use tocsin_casework::{
-    Against, AppealFiling, CaseId, Filing, NoticeCommand, NoticeId, NoticeKind, NoticeOutcome, Refusal, Team,
-};
+use fixture::{Fixture, START, alert, filings, on_both};
+use tocsin_casework::{CaseId, Filing, NoticeCommand, NoticeId, NoticeKind, NoticeOutcome, Refusal, Team};
 use tocsin_evidence::{
     Act, Basis, BasisKind, Chain, Origin, Preservation, PreservationCommand, PreservationId, PreservationRefusal,
     PreservationState, RUNNING_PER_CASE_MAX, SealedCopy, Signer, months_after,
@@ -78,16 +76,9 @@ impl Own {
 
     async fn order_of(&self, store: &Store, authority: &str, (reference, part): (&str, u32)) -> NoticeId {
         let filing = Filing {
-            kind: NoticeKind::RemovalOrder,
             authority: authority.to_owned(),
-            reference: reference.to_owned(),
             part,
-            content: None,
-            platform: None,
-            received_at: START,
-            due_at: None,
-            urls: Vec::new(),
-            statement: "incites to an attack".to_owned(),
+            ..filings::notice(NoticeKind::RemovalOrder, reference, START)
         };
         let by = (Team::Party(self.party), self.key);
         let filed = Box::pin(store.file_notice(by, &About::Case(self.case), &filing)).await;
@@ -329,13 +320,8 @@ async fn an_appeal_is_preserved_with_those_whose_copy_is_not_made_yet() {
     on_both(async |f| {
         f.store.keep_custody(signer());
         let own = Own::of(f, "alpha", 1).await;
-        let appeal = |reference: &str| AppealFiling {
-            reference: reference.to_owned(),
-            platform: own.platform,
-            content: ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).unwrap(),
-            against: Against::Block,
-            reason: "it is news".to_owned(),
-        };
+        let content = ContentHash::from_bytes(Algorithm::Sha256, vec![1; 32], None).unwrap();
+        let appeal = |reference: &str| filings::appeal(reference, own.platform, content.clone());
         let about = (ContentId(1), FamilyId(ContentId(1)));
         let by = (Team::Party(own.party), own.key);
         for reference in ["C-1", "C-2"] {

@@ -108,7 +108,7 @@ async fn a_team_without_anything_has_a_report_of_nothing_whatever_others_do() {
         let report = tocsin_report::transparency(&tally);
         assert_eq!(amount(&report, "undecided[]"), exact(0));
         assert!(
-            matches!(amount(&report, "platform_labels[]"), Some(Amount::Unknown { .. })),
+            matches!(amount(&report, "other_labels[]"), Some(Amount::Unknown { .. })),
             "not known is not 0"
         );
         let nobody = f.store.tally(Team::Party(tocsin_model::PartyId(99)), days(0, 1)).await;

@@ -69,6 +69,11 @@ pub struct Filed {
     pub times: Vec<(Timestamp, Option<SuspensionGround>, Option<Timestamp>)>,
 }
 
+/// Whether the platform labels one of the first so many copies of a family's content: never, or from the third on.
+pub fn is_labelled(family: u128, copies: u64) -> bool {
+    family % 2 == 1 && copies >= 3
+}
+
 /// What a figure must say.
 #[derive(Clone, Copy, Debug)]
 pub enum Truth {
@@ -141,7 +146,7 @@ impl Removed {
 /// Figures of which the model has no opinion: what reports tell of nothing that happens here.
 const OTHERS: [&str; 10] = [
     "merged",
-    "platform_labels",
+    "other_labels",
     "views_before_removal",
     "recommended_again",
     "members_restored",

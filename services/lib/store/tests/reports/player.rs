@@ -3,9 +3,8 @@
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tocsin_casework::{
-    Against, AppealCause, AppealCommand, AppealFiling, AppealOutcome, AppealRuling, By, CaseId, CaseState, ClockKind,
-    Command, Concerns, Filing, Filter, NoticeCommand, NoticeEvent, NoticeKind, NoticeOutcome, Occurrences, Ruling,
-    Span, SuspensionGround, Tally, Team, UNREVIEWED_BELOW,
+    AppealOutcome, By, CaseId, CaseState, ClockKind, Command, Filing, Filter, NoticeCommand, NoticeEvent, NoticeKind,
+    NoticeOutcome, Occurrences, Ruling, Span, SuspensionGround, Tally, Team, UNREVIEWED_BELOW,
 };
 use tocsin_model::{
     Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds,
@@ -13,8 +12,8 @@ use tocsin_model::{
 };
 use tocsin_store::{About, Clock, FOLLOWED_FOR, KeySubject, MemberTally, Observed, QueueQuery, Roles, Store};
 
-use crate::fixture::{START, alert, n};
-use crate::model::{Decided, Filed, Model, Noted, Removed};
+use crate::fixture::{START, alert, filings, n};
+use crate::model::{Decided, Filed, Model, Noted, Removed, is_labelled};
 
 const UNDO: Milliseconds = Milliseconds::from_seconds(5);
 const FAMILIES: u128 = 7;
@@ -42,7 +41,7 @@ fn hash(family: u128) -> ContentHash {
     ContentHash::from_bytes(algorithm, value, quality).unwrap()
 }
 
-fn kind(family: u128) -> &'static str {
+pub fn kind(family: u128) -> &'static str {
     ["picture", "video", "file"][family as usize % 3]
 }
 
@@ -253,6 +252,7 @@ impl Player {
             tally: Tally {
                 copies: occurred(after.copies, after.last_copy),
                 removals: occurred(after.removals, after.last_removal),
+                is_labelled: is_labelled(family, after.copies),
                 uncounted: 0,
                 as_of: now,
                 ..Tally::default()
@@ -288,16 +288,9 @@ impl Player {
         let now = self.now().await;
         let number = self.model.notices.len();
         let filing = Filing {
-            kind,
             authority: ["Bundeskriminalamt", "Coimisiún na Meán", "Punto de contacto"][authority].to_owned(),
-            reference: format!("N-{number}"),
-            part: 0,
             content: Some(hash(family)),
-            platform: None,
-            received_at: now,
-            due_at: None,
-            urls: Vec::new(),
-            statement: "incites".to_owned(),
+            ..filings::notice(kind, &format!("N-{number}"), now)
         };
         let about = About::Family(family_of(family), hash(family));
         let by = (self.team, self.people[0]);
@@ -338,13 +331,8 @@ impl Player {
     }
 
     async fn appeal(&mut self, family: u128, answer: Option<AppealOutcome>) {
-        let filing = AppealFiling {
-            reference: format!("A-{}", self.model.appeals.len()),
-            platform: self.platform,
-            content: hash(family),
-            against: Against::Block,
-            reason: "it is a report".to_owned(),
-        };
+        let reference = format!("A-{}", self.model.appeals.len());
+        let filing = filings::appeal(&reference, self.platform, hash(family));
         let content = (ContentId(family), family_of(family));
         let filed = Box::pin(self.store.file_appeal((self.team, self.people[0]), content, &filing)).await;
         let filed = filed.unwrap();
@@ -352,29 +340,8 @@ impl Player {
         let mut answered = None;
         if let Some(outcome) = answer {
             self.clock.advance(Milliseconds::from_minutes(family as i64 * 90));
-            let by = |fencing| By {
-                who: self.people[1],
-                fencing,
-                version: None,
-            };
-            let claim = AppealCommand::Claim {
-                length: Milliseconds::from_minutes(5),
-            };
-            let id = filed.appeal.id;
-            let held = Box::pin(self.store.command_appeal((self.team, by(0)), (id, None), &claim))
-                .await
-                .unwrap();
-            let command = AppealCommand::Answer(AppealRuling {
-                outcome,
-                concerns: Concerns::Upload,
-                cause: (outcome == AppealOutcome::Overturned).then_some(AppealCause::Frames),
-                verdict: None,
-                note: "as it is".to_owned(),
-            });
-            let by = (self.team, by(held.appeal.fencing));
-            Box::pin(self.store.command_appeal(by, (id, None), &command))
-                .await
-                .unwrap();
+            let by = (self.team, self.people[1]);
+            filings::answer(&self.store, by, filed.appeal.id, filings::of_upload(outcome)).await;
             answered = Some((outcome, self.now().await));
         }
         self.model.appeals.push((at, answered));

@@ -6,7 +6,8 @@ use tocsin_casework::{NoticeKind, NoticeOutcome};
 use tocsin_model::{Timestamp, Verdict};
 use tocsin_report::Period;
 
-use crate::model::{Model, Removed, Truth, Truths};
+use crate::model::{Model, Removed, Truth, Truths, is_labelled};
+use crate::player::kind;
 
 impl Model {
     pub fn of_removals(&self, truths: &mut Truths, period: &Period) {
@@ -67,6 +68,11 @@ impl Model {
         });
         if let Some((_, copies, removals)) = of_last {
             truths.add(format!("removals[{on}]"), *removals);
+            let label = match is_labelled(family, *copies) {
+                true => "label=tvec",
+                false => "labels=none",
+            };
+            truths.count(format!("platform_labels[{on},content={},{label}]", kind(family)));
             let size = match *copies {
                 0 => "0",
                 1 => "1",

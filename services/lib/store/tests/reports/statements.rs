@@ -1,7 +1,7 @@
 //! Goal: what platforms confirmed within the days is handed over once, page after page, with what a statement of reasons needs; nothing that is not confirmed, of other days
 //! or of another party.
 
-use tocsin_casework::{By, CaseState, Command, Filing, Filter, NoticeKind, Occurrences, Ruling, Span, Tally, Team};
+use tocsin_casework::{By, CaseState, Command, Filter, NoticeKind, Occurrences, Ruling, Span, Tally, Team};
 use tocsin_model::{
     AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds, PlatformId,
     RecommendedAction, Scope, Timestamp, Verdict,
@@ -10,7 +10,7 @@ use tocsin_report::statement::RestrictionRow;
 use tocsin_report::{ContentKind, Period};
 use tocsin_store::{About, MemberTally, Observed, QueueQuery, RestrictionCursor};
 
-use crate::fixture::{Commands as _, Fixture, LEASE, START, alert, on_both};
+use crate::fixture::{Commands as _, Fixture, LEASE, START, alert, filings, on_both};
 use crate::{amount, days, exact};
 
 const MEMBERS: u128 = 7;
@@ -46,18 +46,7 @@ async fn removing(f: &Fixture) -> Removing {
         ..Observed::default()
     };
     f.store.observe(team, FamilyId(ContentId(1)), &seen).await.unwrap();
-    let filing = Filing {
-        kind: NoticeKind::TrustedFlagger,
-        authority: "A flagger".to_owned(),
-        reference: "1".to_owned(),
-        part: 0,
-        content: None,
-        platform: None,
-        received_at: START,
-        due_at: None,
-        urls: Vec::new(),
-        statement: String::from("look"),
-    };
+    let filing = filings::notice(NoticeKind::TrustedFlagger, "1", START);
     Box::pin(f.store.file_notice((team, who), &About::Case(case), &filing))
         .await
         .unwrap();

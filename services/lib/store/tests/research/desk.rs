@@ -1,9 +1,8 @@
 //! What a party's people and platforms do, about many families at a time.
 
 use tocsin_casework::{
-    Against, AppealCause, AppealCommand, AppealFiling, AppealOutcome, AppealRuling, By, CaseId, CaseState, ClockKind,
-    Command, Concerns, Filing, Filter, NoticeCommand, NoticeId, NoticeKind, NoticeOutcome, Occurrences, Ruling, Span,
-    Tally, Team, UNREVIEWED_BELOW,
+    AppealOutcome, By, CaseId, CaseState, ClockKind, Command, Filing, Filter, NoticeCommand, NoticeId, NoticeKind,
+    NoticeOutcome, Occurrences, Ruling, Span, Tally, Team, UNREVIEWED_BELOW,
 };
 use tocsin_model::{
     Alert, AlertLevel, Algorithm, ContentHash, ContentId, DecisionId, FamilyId, Grounds, KeyId, Milliseconds,
@@ -13,7 +12,7 @@ use tocsin_store::{
     About, Carried, FamilySaid, InResearch, KeySubject, MemberTally, Observed, PartyRecord, QueueQuery, Roles,
 };
 
-use crate::fixture::{Commands as _, Fixture, LEASE, alert, n};
+use crate::fixture::{Commands as _, Fixture, LEASE, alert, filings, n};
 
 pub struct Desk<'a> {
     pub f: &'a Fixture,
@@ -201,16 +200,8 @@ impl<'a> Desk<'a> {
     pub async fn notice(&self, family: u128, kind: NoticeKind) -> NoticeId {
         let now = self.f.store.time().await.unwrap();
         let filing = Filing {
-            kind,
-            authority: "an authority".to_owned(),
-            reference: format!("{family}-{kind:?}"),
-            part: 0,
             content: Some(hash(family)),
-            platform: None,
-            received_at: now,
-            due_at: None,
-            urls: Vec::new(),
-            statement: "look".to_owned(),
+            ..filings::notice(kind, &format!("{family}-{kind:?}"), now)
         };
         let about = About::Family(family_of(family), hash(family));
         let by = (self.team, self.people[0]);
@@ -220,30 +211,10 @@ impl<'a> Desk<'a> {
 
     /// Files an appeal against a refused upload, and somebody else answers it.
     pub async fn appeal(&self, family: u128, reference: &str, outcome: AppealOutcome) {
-        let filing = AppealFiling {
-            reference: reference.to_owned(),
-            platform: self.platform,
-            content: hash(family),
-            against: Against::Block,
-            reason: "it is a report".to_owned(),
-        };
+        let filing = filings::appeal(reference, self.platform, hash(family));
         let content = (ContentId(family), family_of(family));
         let filed = Box::pin(self.f.store.file_appeal((self.team, self.people[0]), content, &filing)).await;
-        let id = filed.unwrap().appeal.id;
-        let claim = AppealCommand::Claim { length: LEASE };
-        let who = self.people[1];
-        let held = Box::pin(self.f.store.command_appeal((self.team, by(who, 0)), (id, None), &claim));
-        let fencing = held.await.unwrap().appeal.fencing;
-        let answer = AppealCommand::Answer(AppealRuling {
-            outcome,
-            concerns: Concerns::Upload,
-            cause: (outcome == AppealOutcome::Overturned).then_some(AppealCause::Frames),
-            verdict: None,
-            note: "as it is".to_owned(),
-        });
-        let by = (self.team, by(who, fencing));
-        Box::pin(self.f.store.command_appeal(by, (id, None), &answer))
-            .await
-            .unwrap();
+        let (by, id) = ((self.team, self.people[1]), filed.unwrap().appeal.id);
+        filings::answer(&self.f.store, by, id, filings::of_upload(outcome)).await;
     }
 }

@@ -16,6 +16,8 @@ pub struct HeardOf {
     pub first_at: Timestamp,
     /// From when to when the latest occurred: the bin that holds it, the start inside and the end not. `None`: longer ago than bins are kept.
     pub latest: Option<(Timestamp, Timestamp)>,
+    /// Whether the platform labels one of them `tvec`, with any confidence above 0.
+    pub is_labelled: bool,
 }
 
 impl HotRecord {
@@ -27,6 +29,7 @@ impl HotRecord {
             events: cell.voice.events,
             first_at: cell.voice.first_at,
             latest: latest(&cell.series),
+            is_labelled: cell.voice.label_percent > 0,
         })
     }
 

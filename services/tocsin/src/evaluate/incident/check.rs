@@ -14,6 +14,8 @@ pub(super) struct Check {
     pub(super) width_max: f64,
     /// How many of them are wider than the bar of windows: 2, or one in a thousand.
     pub(super) too_wide: u64,
+    /// How many of all of them prove nothing, since there is nothing, or too little, that they do not hold.
+    pub(super) vacuous: u64,
     /// Intervals of accounts, which hold the truth with 95 %.
     pub(super) reach_intervals: u64,
     /// How many of them do not.
@@ -41,6 +43,8 @@ impl Check {
             return;
         };
         self.intervals += u64::from(low < high);
+        // Neither nothing nor twice as much would be found.
+        self.vacuous += u64::from(low < high && low <= 0.0 && high >= 2.0 * truth);
         if !(low <= truth && truth <= high) {
             self.mismatches
                 .push(format!("{what}: {low} to {high} is told, {truth} is true"));
@@ -65,6 +69,15 @@ impl Check {
         self.reach_missed += u64::from(!(low <= truth && truth <= high));
         let half = (high - low) / 2.0;
         self.holds(what, Some((low - half, high + half)), truth);
+    }
+
+    /// A count that is told lies between what the script knows of it, where up to `most` are possible.
+    pub(super) fn among(&mut self, what: &str, told: f64, (low, high): (f64, f64), most: f64) {
+        if low < high {
+            self.intervals += 1;
+            self.vacuous += u64::from(low <= 0.0 && high >= most);
+        }
+        self.within(what, Some(told), (low, high));
     }
 
     /// What is told lies between what the script knows of it, in seconds.
@@ -93,6 +106,9 @@ mod tests {
         check.reach("reach", Some((60.0, 60.0)), 60.0);
         assert_eq!((check.compared, check.intervals, check.too_wide), (6, 3, 0));
         assert_eq!((check.reach_intervals, check.reach_missed), (1, 1));
+        check.among("among", 2.0, (2.0, 2.0), 3.0);
+        check.among("among", 2.0, (1.0, 3.0), 3.0);
+        assert_eq!((check.compared, check.intervals, check.vacuous), (8, 4, 0));
         assert_eq!(check.mismatches, Vec::<String>::new());
 
         check.equal("equal", 3, 4);
@@ -103,7 +119,23 @@ mod tests {
         check.within("missing", None, (1.0, 1.5));
         check.reach("reach", Some((100.0, 104.0)), 107.0);
         check.reach("reach", Some((60.0, 60.0)), 61.0);
-        assert_eq!((check.compared, check.too_wide, check.width_max), (14, 1, 3.0));
-        assert_eq!(check.mismatches.len(), 7, "{:?}", check.mismatches);
+        check.among("among", 0.0, (2.0, 2.0), 3.0);
+        assert_eq!((check.compared, check.too_wide, check.width_max), (17, 1, 3.0));
+        assert_eq!(check.mismatches.len(), 8, "{:?}", check.mismatches);
+    }
+
+    #[test]
+    fn what_could_not_be_missed_is_counted_apart() {
+        let mut check = Check::default();
+        check.among("anything", 0.0, (0.0, 3.0), 3.0);
+        check.holds("nothing to twice as much", Some((0.0, 8.0)), 4.0);
+        assert_eq!((check.vacuous, check.intervals, check.compared), (2, 2, 2));
+        check.among("not nothing", 1.0, (1.0, 3.0), 3.0);
+        check.among("not all", 1.0, (0.0, 2.0), 3.0);
+        check.among("exactly nothing", 0.0, (0.0, 0.0), 0.0);
+        check.holds("not nothing", Some((1.0, 8.0)), 4.0);
+        check.holds("not twice as much", Some((0.0, 7.0)), 4.0);
+        check.holds("exactly nothing", Some((0.0, 0.0)), 0.0);
+        assert_eq!((check.vacuous, check.mismatches.len()), (2, 0));
     }
 }

@@ -57,6 +57,7 @@ pub async fn run(arguments: &IncidentArguments, mut config: Config) -> Result<Fi
     Ok(Figures::from([
         ("figures_compared", json!(check.compared)),
         ("intervals_compared", json!(check.intervals)),
+        ("intervals_vacuous", json!(check.vacuous)),
         ("reach_intervals", json!(check.reach_intervals)),
         ("reach_missed", json!(check.reach_missed)),
         ("interval_width_max", json!(check.width_max)),

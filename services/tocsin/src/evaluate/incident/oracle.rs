@@ -88,6 +88,19 @@ impl Oracle {
         posted
     }
 
+    /// When copies were uploaded to each platform, and not blocked.
+    pub(super) fn uploads(&self) -> BTreeMap<Name, Vec<Timestamp>> {
+        let mut uploads: BTreeMap<Name, Vec<Timestamp>> = BTreeMap::new();
+        for told in self
+            .events
+            .iter()
+            .filter(|told| matches!(told.kind, Kind::Upload | Kind::LiveStart))
+        {
+            uploads.entry(told.platform.clone()).or_default().push(told.occurred_at);
+        }
+        uploads
+    }
+
     fn counts_where(&self, is_asked: impl Fn(&Told) -> bool) -> Counts {
         let mut counts = Counts::default();
         let mut accounts = BTreeSet::new();

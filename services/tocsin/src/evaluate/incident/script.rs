@@ -120,6 +120,7 @@ impl Script {
         );
         self.decide().await?;
         self.order().await?;
+        self.told().await;
         self.publish(&all[first..]).await?;
         self.settle().await?;
         self.act("packs", &json!({})).await?;
@@ -249,6 +250,14 @@ impl Script {
             self.acts.decided.insert(party.name.clone(), Span { from, to: now() });
         }
         Ok(())
+    }
+
+    /// Waits until the decisions are surely told, so that every copy from then on is a leak and every one before is none.
+    async fn told(&self) {
+        let decided = self.acts.decided.values().map(|decided| decided.to).max();
+        let is_told_at = decided.unwrap_or(Timestamp(0)) + compare::LEAK_KNOWN + SETTLED_AFTER;
+        let wait = (is_told_at - now()).0.max(0).unsigned_abs();
+        tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 
     /// An authority orders the removal from a platform of the first party.
