@@ -87,6 +87,8 @@ pub struct RemovalRow {
     pub confirmed_at: Option<Timestamp>,
     /// The counts at the last confirmation: copies and removals, or removals and restored copies. `None`: it never was confirmed, or was counted anew.
     pub settled: Option<(u64, u64)>,
+    /// The views that view samples told of until the last confirmation, between two numbers. `None`: no sample told of any.
+    pub views: Option<(u64, u64)>,
     /// How many copies came after a confirmation.
     pub returned: u64,
     /// When the recommendation was sent again without a person, the last time.

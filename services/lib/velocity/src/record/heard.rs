@@ -16,6 +16,8 @@ pub struct HeardOf {
     pub first_at: Timestamp,
     /// From when to when the latest occurred: the bin that holds it, the start inside and the end not. `None`: longer ago than bins are kept.
     pub latest: Option<(Timestamp, Timestamp)>,
+    /// The sum of the audiences that they stated: of view samples the views that the platform told of since promotion, at least. `None`: none stated any.
+    pub audience: Option<u64>,
 }
 
 impl HotRecord {
@@ -27,6 +29,7 @@ impl HotRecord {
             events: cell.voice.events,
             first_at: cell.voice.first_at,
             latest: latest(&cell.series),
+            audience: (cell.voice.audience_count > 0).then_some(cell.voice.audience_sum),
         })
     }
 
