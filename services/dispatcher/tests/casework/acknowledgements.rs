@@ -145,7 +145,7 @@ pub async fn until(running: &Running, path: &str, key: &str, wanted: impl Fn(&Va
     }
 }
 
-async fn decide(running: &Running, path: &str, key: &str, (verdict, action): (&str, &str)) -> String {
+pub async fn decide(running: &Running, path: &str, key: &str, (verdict, action): (&str, &str)) -> String {
     let held = running.post(&format!("{path}/claim"), key, json!({})).await;
     let decision =
         json!({"fencing": held["fencing"], "verdict": verdict, "recommended_action": action, "rationale": "why"});
@@ -154,7 +154,7 @@ async fn decide(running: &Running, path: &str, key: &str, (verdict, action): (&s
 }
 
 /// A bench whose store is timed by this clock, with an endpoint of alpha's that is asked for by the test alone, and alpha's case.
-async fn deciding(clock: &Clock, crisis: &Spreading) -> (Bench, Running, String) {
+pub async fn deciding(clock: &Clock, crisis: &Spreading) -> (Bench, Running, String) {
     let bench = Bench::with_clock(clock.clone()).await;
     let running = bench.start().await;
     bench.ring(&[crisis.rings()]);

@@ -51,4 +51,5 @@ mod silent_receivers;
 #[path = "../../../lib/runtime/tests/sse/mod.rs"]
 mod sse;
 mod streams;
+mod views;
 mod weighings;

@@ -17,7 +17,7 @@ fn days() -> String {
     format!("from={before}&to={today}")
 }
 
-fn figure<'a>(report: &'a Value, name: &str, by: &str) -> Option<&'a Value> {
+pub fn figure<'a>(report: &'a Value, name: &str, by: &str) -> Option<&'a Value> {
     let sections = report["sections"].as_array().unwrap().iter();
     let mut figures = sections.flat_map(|section| section["figures"].as_array().unwrap());
     figures.find(|figure| {

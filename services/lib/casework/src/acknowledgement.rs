@@ -56,6 +56,15 @@ pub struct Occurrences {
     pub latest: Option<Span>,
 }
 
+/// What view samples told of how often the copies of a member on a platform were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewed {
+    /// The views that they told of, since they are counted.
+    pub views: u64,
+    /// When the latest sample was taken. `None`: so long ago that it is not known when.
+    pub latest: Option<Span>,
+}
+
 /// What was heard of a member on a platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -67,6 +76,8 @@ pub struct Tally {
     pub restores: Occurrences,
     /// Whether the platform's own events label a copy `tvec`, since it is counted.
     pub is_labelled: bool,
+    /// How often the copies were seen. `None`: no view sample told of any views.
+    pub viewed: Option<Viewed>,
     /// At most so many copies came, on any platform, before it was counted exactly.
     pub uncounted: u64,
     /// The time up to which it counts: of two tallies the later one says more.
@@ -88,6 +99,9 @@ pub struct Acknowledgement {
     pub labelled: Option<bool>,
     /// How much came after it was confirmed that was to be answered again.
     pub returned: u64,
+    /// The views that view samples told of until the removal that confirms it, between two numbers; while it is not confirmed, those that were last heard
+    /// of. `None`: no sample told of any, or nothing is to be removed.
+    pub views: Option<(u64, u64)>,
     /// The time up to which the latest tally counted.
     pub as_of: Timestamp,
 }
@@ -238,8 +252,7 @@ impl Acknowledgement {
     pub fn hear(&mut self, awaits: Awaits, tally: &Tally) -> Heard {
         let (asked, answered) = awaits.sides(tally);
         if (asked.events, answered.events) == (self.asked, self.answered) {
-            self.as_of = self.as_of.max(tally.as_of);
-            return Heard::Nothing;
+            return self.hear_views_alone(awaits, tally);
         }
         // Counts fall where a content is counted anew, since it was not hot for a while. Of whoever is behind the others they are older, and say nothing.
         let is_recount = asked.events < self.asked || answered.events < self.answered;
@@ -257,13 +270,18 @@ impl Acknowledgement {
         let is_answered = self.is_answered(awaits, (asked, answered), (tally.uncounted, is_recount));
         (self.asked, self.answered) = (asked.events, answered.events);
         let was_confirmed = self.confirmed_at.is_some();
+        // What is counted anew begins at none, and since it was confirmed it may have been.
+        let heard_before = self.views.filter(|_| !is_recount && !was_confirmed);
+        let heard_before = heard_before.map_or(0, |(low, _)| low);
         if !was_confirmed && !is_answered {
+            self.views = heard_views(awaits, tally);
             return Heard::Counted;
         }
         if was_confirmed {
             self.returned += more;
             if more > 0 && !is_answered {
                 self.confirmed_at = None;
+                self.views = heard_views(awaits, tally);
                 return Heard::Returned { copies: more };
             }
         }
@@ -276,11 +294,25 @@ impl Acknowledgement {
         if more > 0 || !was_confirmed {
             let latest = answered.latest.map(|span| span.from).max(answered.first_at);
             self.confirmed_at = latest.or(self.confirmed_at);
+            self.views = views_until(awaits, tally, heard_before);
         }
         match was_confirmed {
             true => Heard::Counted,
             false => Heard::Confirmed,
         }
+    }
+
+    /// Hears of views where nothing else moved: what is told of them after the removal is not of before it.
+    fn hear_views_alone(&mut self, awaits: Awaits, tally: &Tally) -> Heard {
+        let views = heard_views(awaits, tally);
+        // Of two tallies as of one time the one that says more is the later one.
+        let is_later = (tally.as_of, views) > (self.as_of, self.views);
+        self.as_of = self.as_of.max(tally.as_of);
+        if self.confirmed_at.is_some() || !is_later || views == self.views {
+            return Heard::Nothing;
+        }
+        self.views = views;
+        Heard::Counted
     }
 
     fn is_answered(
@@ -306,6 +338,26 @@ impl Acknowledgement {
         };
         answered.is_later_than(&asked) || rose_alone || is_as_many
     }
+}
+
+/// The views that a tally tells of, where something is to be removed.
+fn heard_views(awaits: Awaits, tally: &Tally) -> Option<(u64, u64)> {
+    let viewed = tally.viewed.filter(|_| awaits == Awaits::Removal)?;
+    Some((viewed.views, viewed.views))
+}
+
+/// The views that were told of until the latest removal of this tally. If the latest sample is not for certain from before it, they are no fewer than those
+/// that were heard of before.
+fn views_until(awaits: Awaits, tally: &Tally, heard_before: u64) -> Option<(u64, u64)> {
+    let (_, high) = heard_views(awaits, tally)?;
+    let sampled = tally.viewed.and_then(|viewed| viewed.latest);
+    let is_before = match (sampled, tally.removals.latest) {
+        (Some(sampled), Some(removed)) => sampled.to <= removed.from,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    let low = if is_before { high } else { heard_before.min(high) };
+    Some((low, high))
 }
 
 impl Awaiting {

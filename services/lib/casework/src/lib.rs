@@ -50,7 +50,7 @@ mod uploaders;
 
 pub use acknowledgement::{
     Acknowledgement, Awaiting, Awaits, CLOSE_BITS_MAX, ESCALATE_AFTER, Heard, Occurrences, OnReupload,
-    RECOMMEND_AGAIN_AFTER, REMIND_AFTER, Reminder, Span, Tally, came_closely, is_close,
+    RECOMMEND_AGAIN_AFTER, REMIND_AFTER, Reminder, Span, Tally, Viewed, came_closely, is_close,
 };
 pub use agreement::{Agreement, Kappa, REVIEWED_MIN};
 pub use alert_rules::{AlertEffect, UNREVIEWED_BELOW, concerns, opens_for};

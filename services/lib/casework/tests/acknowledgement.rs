@@ -1,6 +1,6 @@
 //! Goal: whatever a platform does in whatever order, and whenever somebody looks, a removal counts as confirmed only if it came after the last upload, if
 //! no copy is left, or if as much was removed as came since it was confirmed before; one that came later for certain always counts; and each time at
-//! which somebody is reminded is told of once.
+//! which somebody is reminded is told of once. The views that samples told of until the removal lie between the two numbers that are kept.
 //!
 //! A small model plays the platform with exact times; it knows nothing of how the rules work. `TOCSIN_SEQUENCES` sets how many sequences are played
 //! (default 2,000).
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tocsin_casework::{
     Acknowledgement, Awaiting, Awaits, ESCALATE_AFTER, Heard, Occurrences, REMIND_AFTER, Reminder, Ruling, Span, Tally,
-    came_closely,
+    Viewed, came_closely,
 };
 use tocsin_model::{
     ContentId, Evidence, FamilyId, Grounds, Joined, Milliseconds, RecommendedAction, Timestamp, Verdict,
@@ -28,6 +28,8 @@ enum Step {
     RemoveAll,
     /// A copy that was removed is restored: no copy that came again.
     Restore,
+    /// A sample tells of so many views.
+    Sample(u64),
     Wait(i64),
     /// Somebody looks.
     Look,
@@ -41,6 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::RemoveOne),
         2 => Just(Step::RemoveAll),
         1 => Just(Step::Restore),
+        2 => (1..1_000u64).prop_map(Step::Sample),
         2 => (0..3_000i64).prop_map(Step::Wait),
         2 => (0..60_000i64).prop_map(Step::Wait),
         4 => Just(Step::Look),
@@ -55,6 +58,8 @@ struct Platform {
     copies: Vec<i64>,
     removals: Vec<i64>,
     restores: Vec<i64>,
+    /// When samples were taken, and of how many views they told.
+    samples: Vec<(i64, u64)>,
     /// Copies that are there.
     present: u64,
     uncounted: u64,
@@ -89,9 +94,37 @@ impl Platform {
             removals: occurrences(&self.removals),
             restores: occurrences(&self.restores),
             is_labelled: false,
+            viewed: self.viewed(),
             uncounted: self.uncounted,
             as_of: Timestamp(self.counted),
         }
+    }
+
+    fn viewed(&self) -> Option<Viewed> {
+        let times: Vec<i64> = self.samples.iter().map(|(at, _)| *at).collect();
+        (!times.is_empty()).then(|| Viewed {
+            views: self.samples.iter().map(|(_, views)| views).sum(),
+            latest: occurrences(&times).latest,
+        })
+    }
+
+    /// Holds the views that are kept to those that samples told of until the last removal.
+    fn holds(&self, views: Option<(u64, u64)>) -> Result<(), TestCaseError> {
+        let removed = self.removals.last().copied().unwrap();
+        let until = self.samples.iter().filter(|(at, _)| *at < removed);
+        let truth: u64 = until.map(|(_, views)| views).sum();
+        let is_certain = self
+            .samples
+            .last()
+            .is_some_and(|(at, _)| at.div_euclid(BIN) < removed.div_euclid(BIN));
+        match views {
+            None => prop_assert!(self.samples.is_empty(), "a sample is not heard of"),
+            Some((low, high)) => {
+                prop_assert!(low <= truth && truth <= high, "{low} <= {truth} <= {high}");
+                prop_assert!(!is_certain || low == high, "{low} is {high} for certain");
+            }
+        }
+        Ok(())
     }
 
     fn put(&mut self, now: i64) {
@@ -134,12 +167,14 @@ fn play(steps: &[Step]) -> Result<(), TestCaseError> {
                 platform.restores.push(now);
             }
             Step::RemoveOne | Step::RemoveAll | Step::Restore => {}
+            Step::Sample(views) => platform.samples.push((now, views)),
             Step::Recount => {
                 look(&mut known, &mut platform)?;
                 platform.uncounted = platform.present;
                 platform.copies.clear();
                 platform.removals.clear();
                 platform.restores.clear();
+                platform.samples.clear();
                 (platform.put_at, platform.removed_at) = (None, None);
                 look(&mut known, &mut platform)?;
             }
@@ -188,6 +223,11 @@ fn look(known: &mut Option<Acknowledgement>, platform: &mut Platform) -> Result<
         !is_confirmed && before.confirmed_at.is_some()
     );
     prop_assert!(after.returned >= before.returned);
+    if heard == Heard::Confirmed || (is_confirmed && after.returned > before.returned) {
+        platform.holds(after.views)?;
+    } else if is_confirmed {
+        prop_assert_eq!(after.views, before.views, "what comes later is not of before");
+    }
     if is_confirmed {
         platform.since = Some((0, 0));
     }
@@ -309,6 +349,7 @@ fn an_overturned_decision_is_confirmed_by_what_was_restored() {
         removals: occurrences(removals),
         restores: occurrences(restores),
         is_labelled: false,
+        viewed: Some(Viewed { views: 9, latest: None }),
         uncounted: 9,
         as_of: Timestamp((removals.len() + restores.len()) as i64),
     };
@@ -325,6 +366,7 @@ fn an_overturned_decision_is_confirmed_by_what_was_restored() {
             acknowledgement.hear(Awaits::Restore, &tally(removals, restores)),
             expected
         );
+        assert_eq!(acknowledgement.views, None, "nothing is to be removed");
     }
 }
 

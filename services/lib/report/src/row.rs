@@ -91,6 +91,8 @@ pub struct RemovalRow {
     pub settled: Option<(u64, u64)>,
     /// Whether the platform labelled a copy `tvec` by then. `None`: not known.
     pub labelled: Option<bool>,
+    /// The views that view samples told of until the last confirmation, between two numbers. `None`: no sample told of any.
+    pub views: Option<(u64, u64)>,
     /// How many copies came after a confirmation.
     pub returned: u64,
     /// When the recommendation was sent again without a person, the last time.

@@ -21,7 +21,7 @@ pub(crate) use cases::{Cases, Found};
 pub(crate) use decisions::Decisions;
 pub(crate) use notices::{Notices, ground_name, kind_name, outcome_name};
 pub(crate) use participation::Participation;
-pub(crate) use removals::{COPIES_FROM, OnPlatform, Removals};
+pub(crate) use removals::{COPIES_FROM, OnPlatform, Removals, VIEWS_FROM, Views};
 pub(crate) use times::Times;
 
 /// Whose report it is, and what it may name.

@@ -10,7 +10,7 @@ use tocsin_model::{RecommendedAction, Verdict};
 use crate::figure::{Amount, Definition, Figure, Report, Section};
 use crate::quantities::Quantities;
 use crate::row::ContentKind;
-use crate::tally::{COPIES_FROM, Found, Tally, against_name, ground_name, kind_name, outcome_name};
+use crate::tally::{COPIES_FROM, Found, Tally, VIEWS_FROM, Views, against_name, ground_name, kind_name, outcome_name};
 
 use definitions::{APPEALS, CASES, DECISIONS, NOTICES, PARTICIPATION, REMOVALS, TIMES};
 pub(crate) use definitions::{MEMBERS_REMOVED, NOT_CARRIED_OUT_BOUND, RECOMMENDED_AGAIN, RETURNED};
@@ -169,8 +169,7 @@ fn removals(tally: &Tally) -> Section {
             figures.push(Figure::count("copies_before_removal", &by, count));
         }
         quantiles(&mut figures, "copies_before_removal_at_rank", &by, &on.copies, 1);
-        let why = "view samples are counted as events, and how often a copy was seen is not kept with cases";
-        figures.push(Figure::new("views_before_removal", &by, Amount::Unknown { why }));
+        views(&mut figures, &by, &on.views);
         figures.push(Figure::new("returned", &by, Amount::of(on.returned)));
         figures.push(Figure::new("recommended_again", &by, Amount::of(on.recommended_again)));
         figures.push(Figure::new("never_confirmed", &by, Amount::of(on.never_confirmed)));
@@ -181,6 +180,26 @@ fn removals(tally: &Tally) -> Section {
         REMOVALS.to_vec(),
         figures,
     )
+}
+
+fn views(figures: &mut Vec<Figure>, by: &[(&'static str, &str)], views: &Views) {
+    figures.push(Figure::count("views_not_told", by, views.untold));
+    if views.bounds.0.is_empty() && views.untold == 0 {
+        return;
+    }
+    if views.bounds.0.is_empty() {
+        let why = "the platform sent no view samples of what it removed, so it is not known how often it was seen";
+        figures.push(Figure::new("views_before_removal", by, Amount::Unknown { why }));
+        return;
+    }
+    for ((_, size), count) in VIEWS_FROM.iter().zip(views.sizes) {
+        let by: Vec<(&'static str, &str)> = by.iter().copied().chain([("views", *size)]).collect();
+        figures.push(Figure::new("views_before_removal", &by, Amount::of(count)));
+    }
+    at_ranks(figures, ("views_before_removal_at_rank", by), |per_cent| {
+        views.at_rank(per_cent)
+    });
+    figures.push(Figure::new("views_before_removal_in_all", by, Amount::of(views.sum)));
 }
 
 fn times(tally: &Tally) -> Section {
@@ -312,11 +331,23 @@ fn participation(tally: &Tally) -> Section {
 
 /// Median and ninth decile, in units of so many of what was measured.
 fn quantiles(figures: &mut Vec<Figure>, name: &'static str, by: &[(&'static str, &str)], of: &Quantities, unit: u64) {
+    at_ranks(figures, (name, by), |per_cent| {
+        let (low, high) = of.at_rank(per_cent)?;
+        Some((low / unit, high.div_ceil(unit)))
+    });
+}
+
+/// Median and ninth decile, where there are any.
+fn at_ranks(
+    figures: &mut Vec<Figure>,
+    (name, by): (&'static str, &[(&'static str, &str)]),
+    at_rank: impl Fn(u64) -> Option<(u64, u64)>,
+) {
     for (rank, per_cent) in [("median", 50), ("ninth_decile", 90)] {
-        let Some((low, high)) = of.at_rank(per_cent) else {
+        let Some(between) = at_rank(per_cent) else {
             continue;
         };
         let by: Vec<(&'static str, &str)> = by.iter().copied().chain([("rank", rank)]).collect();
-        figures.push(Figure::new(name, &by, Amount::of((low / unit, high.div_ceil(unit)))));
+        figures.push(Figure::new(name, &by, Amount::of(between)));
     }
 }

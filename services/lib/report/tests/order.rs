@@ -121,13 +121,15 @@ fn any_row() -> impl Strategy<Value = Row> {
             })
         });
     let settled = prop::option::of((0..5_000_u64, 0..5_000_u64));
+    let views =
+        prop::option::of((0..3_000_000_u64, 0..90_u64)).prop_map(|views| views.map(|(low, more)| (low, low + more)));
     let removal = (
         1..3_u16,
         any::<[bool; 4]>(),
         verdict(),
         time(),
         maybe(),
-        settled,
+        (settled, views),
         0..9_u64,
         maybe(),
     );
@@ -138,7 +140,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             verdict,
             out_at,
             confirmed_at,
-            settled,
+            (settled, views),
             returned,
             recommended_at,
         )| {
@@ -154,6 +156,7 @@ fn any_row() -> impl Strategy<Value = Row> {
                 confirmed_at,
                 settled,
                 labelled: [None, Some(false), Some(true)][returned as usize % 3],
+                views,
                 returned,
                 recommended_at,
             })

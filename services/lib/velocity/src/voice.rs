@@ -8,7 +8,8 @@ pub(crate) struct Voice {
     pub(crate) first_at: Timestamp,
     /// How many there were.
     pub(crate) events: u64,
-    /// Sum of the stated audiences, and how many stated one. None of a blocked upload: nobody saw it.
+    /// Sum of the stated audiences, and how many stated one: of uploads and shares who may see them, of view samples the views since the sample before.
+    /// None of a blocked upload: nobody saw it. None of a live stream: who watches now is no sum.
     pub(crate) audience_sum: u64,
     pub(crate) audience_count: u64,
     /// Sum of the confidences of the label `tvec`, in percent.
@@ -32,6 +33,10 @@ impl Voice {
     pub(crate) fn hear(&mut self, sighting: &Sighting<'_>, at: Timestamp, removals: u64) {
         self.first_at = self.first_at.min(at);
         self.events += 1;
+        if sighting.kind == Kind::ViewSample {
+            self.hear_audience(sighting.audience);
+            return;
+        }
         // A stream is labelled once, at its start: its heartbeats say nothing more.
         if !sighting.kind.is_spread() && sighting.kind != Kind::LiveStart {
             return;
@@ -42,11 +47,16 @@ impl Voice {
         if matches!(sighting.kind, Kind::BlockedUpload | Kind::LiveStart) {
             return;
         }
-        if sighting.audience > 0 {
-            self.audience_sum = self.audience_sum.saturating_add(u64::from(sighting.audience));
+        self.hear_audience(sighting.audience);
+        self.after_removal += u64::from(removals > 0);
+    }
+
+    /// 0 is what states none.
+    fn hear_audience(&mut self, audience: u32) {
+        if audience > 0 {
+            self.audience_sum = self.audience_sum.saturating_add(u64::from(audience));
             self.audience_count += 1;
         }
-        self.after_removal += u64::from(removals > 0);
     }
 
     pub(crate) fn encode(&self, out: &mut Encoder) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use tocsin_casework::{Occurrences, Span, Tally, Team, came_closely, is_close};
+use tocsin_casework::{Occurrences, Span, Tally, Team, Viewed, came_closely, is_close};
 use tocsin_model::{ContentHash, ContentId, FamilyId, Joined, Kind, PlatformId, Timestamp};
 use tocsin_store::{FollowedDecision, MemberTally};
 use tocsin_velocity::HotRecord;
@@ -106,11 +106,28 @@ impl<'a> Member<'a> {
                 Kind::Upload | Kind::LiveStart => &mut tally.copies,
                 Kind::Removal => &mut tally.removals,
                 Kind::Restore => &mut tally.restores,
+                Kind::ViewSample => {
+                    tally.viewed = viewed(tally.viewed, &heard);
+                    continue;
+                }
                 _ => continue,
             };
             *counted = counted.and(occurrences(&heard));
         }
     }
+}
+
+/// The views that samples of a platform told of, with those of another record. A platform that told of none has no figure, not 0.
+fn viewed(others: Option<Viewed>, heard: &HeardOf) -> Option<Viewed> {
+    let views = match (others.map(|others| others.views), heard.audience) {
+        (None, None) => return None,
+        (others, views) => others.unwrap_or(0).saturating_add(views.unwrap_or(0)),
+    };
+    let latest = heard.latest.map(|(from, to)| Span { from, to });
+    Some(Viewed {
+        views,
+        latest: others.and_then(|others| others.latest).max(latest),
+    })
 }
 
 fn occurrences(heard: &HeardOf) -> Occurrences {

@@ -17,6 +17,17 @@ pub(crate) const COPIES_FROM: [(u64, &str); 6] = [
     (1_000, "1000 and more"),
 ];
 
+/// How often was seen what was removed: from this many on, up to before the next. Not less than 1: a sample that tells of no view is none.
+pub(crate) const VIEWS_FROM: [(u64, &str); 7] = [
+    (0, "0 to 9"),
+    (10, "10 to 99"),
+    (100, "100 to 999"),
+    (1_000, "1000 to 9999"),
+    (10_000, "10000 to 99999"),
+    (100_000, "100000 to 999999"),
+    (1_000_000, "1000000 and more"),
+];
+
 /// What platforms confirmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Removals {
@@ -41,6 +52,8 @@ pub(crate) struct OnPlatform {
     pub copies: Quantities,
     /// How many of them had so many copies, by the places of [`COPIES_FROM`].
     pub sizes: [u64; COPIES_FROM.len()],
+    /// How often they were seen until then, as far as view samples told.
+    pub views: Views,
     /// Copies that came after a confirmation: of those that were removed, and with those that perhaps were.
     pub returned: (u64, u64),
     /// Of which the recommendation was sent again without a person.
@@ -49,6 +62,19 @@ pub(crate) struct OnPlatform {
     pub never_confirmed: (u64, u64),
     /// Of which what was removed before was restored.
     pub restored: (u64, u64),
+}
+
+/// Views of contents, each between two numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Views {
+    /// The lower and the upper numbers.
+    pub bounds: (Quantities, Quantities),
+    /// Between how many had so many, by the places of [`VIEWS_FROM`].
+    pub sizes: [(u64, u64); VIEWS_FROM.len()],
+    /// Between how many all had together.
+    pub sum: (u64, u64),
+    /// Contents of which no sample told.
+    pub untold: u64,
 }
 
 impl Removals {
@@ -94,9 +120,35 @@ impl Removals {
             if let Some(count) = on.sizes.get_mut(size) {
                 *count += 1;
             }
+            on.views.take(row.views);
         } else if is_perhaps {
             *on.perhaps_removed.entry(key).or_default() += 1;
         }
+    }
+}
+
+impl Views {
+    fn take(&mut self, views: Option<(u64, u64)>) {
+        let Some((low, high)) = views else {
+            self.untold += 1;
+            return;
+        };
+        self.bounds.0.add(low);
+        self.bounds.1.add(high);
+        self.sum = (self.sum.0.saturating_add(low), self.sum.1.saturating_add(high));
+        let place = |views: u64| VIEWS_FROM.iter().rposition(|(from, _)| views >= *from).unwrap_or(0);
+        let (first, last) = (place(low), place(high));
+        for (place, (certain, possible)) in self.sizes.iter_mut().enumerate() {
+            *certain += u64::from(first == place && last == place);
+            *possible += u64::from((first..=last).contains(&place));
+        }
+    }
+
+    /// Between which the one of this nearest rank lies, in percent. `None` where nothing is told of any.
+    pub(crate) fn at_rank(&self, per_cent: u64) -> Option<(u64, u64)> {
+        let (low, _) = self.bounds.0.at_rank(per_cent)?;
+        let (_, high) = self.bounds.1.at_rank(per_cent)?;
+        Some((low, high))
     }
 }
 

@@ -80,6 +80,11 @@ pub(super) const DECISIONS: [Definition; 3] = [
 
 pub(super) const FROM_EVENTS: &str = "the platforms' events about members of decided families within a week after the decision, as the detector counts them";
 
+const FROM_VIEW_SAMPLES: &str =
+    "the views that the platform's view samples told of, as the detector counts them, and the times of its removals";
+const VIEWS_BOUND: &str = "views that samples told of: what was seen before the content was counted exactly, after the last sample, or where the platform takes none is not among them, so there were at \
+     least as many. The upper number has samples that may have come after the removal: times are known to 5 seconds, and what samples tell is read about twice a second";
+
 /// Also what the report on terrorist content says.
 pub(crate) const MEMBERS_REMOVED: Definition = Definition {
     name: "members_removed",
@@ -108,7 +113,7 @@ pub(crate) const RECOMMENDED_AGAIN: Definition = Definition {
     unit: "contents on a platform",
 };
 
-pub(super) const REMOVALS: [Definition; 10] = [
+pub(super) const REMOVALS: [Definition; 13] = [
     MEMBERS_REMOVED,
     Definition {
         name: "platform_labels",
@@ -141,10 +146,31 @@ pub(super) const REMOVALS: [Definition; 10] = [
         unit: "copies",
     },
     Definition {
+        name: "views_not_told",
+        counts: "contents of the lower number of `members_removed` of which no view sample told how often they were seen before",
+        from: FROM_EVENTS,
+        bound: "also those whose removal was confirmed before views were kept. How often they were seen is not known, and is not 0",
+        unit: "contents on a platform",
+    },
+    Definition {
         name: "views_before_removal",
-        counts: "how often copies were seen before they were removed",
-        from: "nothing that is kept",
-        bound: "not known; `copies_before_removal` says how many copies there were",
+        counts: "contents of the lower number of `members_removed` without those of `views_not_told`, by how often their copies were seen on the platform until the removal that was confirmed last",
+        from: FROM_VIEW_SAMPLES,
+        bound: VIEWS_BOUND,
+        unit: "contents on a platform",
+    },
+    Definition {
+        name: "views_before_removal_at_rank",
+        counts: "how often the copies of each of the same contents were seen until then: median and ninth decile of the contents",
+        from: FROM_VIEW_SAMPLES,
+        bound: VIEWS_BOUND,
+        unit: "views",
+    },
+    Definition {
+        name: "views_before_removal_in_all",
+        counts: "how often the copies of the same contents were seen until then, all together",
+        from: FROM_VIEW_SAMPLES,
+        bound: VIEWS_BOUND,
         unit: "views",
     },
     RETURNED,

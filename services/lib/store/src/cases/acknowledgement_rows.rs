@@ -11,7 +11,7 @@ use crate::alert_json::{hash_from_json, hash_to_json};
 use crate::database::{Row, Transaction, Value};
 
 pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, as_of, \
-     recommended_at, labelled";
+     recommended_at, labelled, views_low, views_high";
 
 /// How many members and platforms have something to confirm, and how many of them did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,12 +114,14 @@ pub(super) async fn write(
         number(acknowledgement.returned),
         acknowledgement.as_of.into(),
         Value::Integer(acknowledgement.labelled.map(i64::from)),
+        number_if_any(acknowledgement.views.map(|(low, _)| low)),
+        number_if_any(acknowledgement.views.map(|(_, high)| high)),
     ];
     let sql = "INSERT INTO acknowledgements (decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, \
-               settled_answered, returned, as_of, labelled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+               settled_answered, returned, as_of, labelled, views_low, views_high) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
                ON CONFLICT (decision_id, content, platform_id) DO UPDATE SET asked = excluded.asked, answered = excluded.answered, \
                confirmed_at = excluded.confirmed_at, settled_asked = excluded.settled_asked, settled_answered = excluded.settled_answered, \
-               returned = excluded.returned, as_of = excluded.as_of, labelled = excluded.labelled";
+               returned = excluded.returned, as_of = excluded.as_of, labelled = excluded.labelled, views_low = excluded.views_low, views_high = excluded.views_high";
     let written = transaction.execute(sql, &values).await;
     written
         .map(drop)
@@ -133,6 +135,8 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
     let number_if_any = |column| row.integer_if_any(column);
     let settled_asked = number_if_any("settled_asked").map_err(&failed)?;
     let settled_answered = number_if_any("settled_answered").map_err(&failed)?;
+    let views_low = number_if_any("views_low").map_err(&failed)?;
+    let views_high = number_if_any("views_high").map_err(&failed)?;
     let content = row.text("content").map_err(&failed)?;
     Ok(MemberAcknowledgement {
         content: ContentId::parse(&content).ok_or(malformed("content"))?,
@@ -147,6 +151,7 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
                 .map(|(asked, answered)| (asked as u64, answered as u64)),
             labelled: number_if_any("labelled").map_err(&failed)?.map(|labelled| labelled > 0),
             returned: number("returned").map_err(&failed)?,
+            views: views_low.zip(views_high).map(|(low, high)| (low as u64, high as u64)),
             as_of: Timestamp(row.integer("as_of").map_err(&failed)?),
         },
         recommended_at: number_if_any("recommended_at").map_err(&failed)?.map(Timestamp),

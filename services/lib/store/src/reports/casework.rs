@@ -141,7 +141,7 @@ impl Reading {
         };
         let sql = format!(
             "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
-             a.recommended_at, a.labelled, {MEMBER}, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
+             a.recommended_at, a.labelled, a.views_low, a.views_high, {MEMBER}, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND w.out_at >= $4 AND NOT {} \
              AND (w.out_at >= $2 OR a.confirmed_at IS NULL OR a.confirmed_at >= $2 OR a.recommended_at >= $2) \
@@ -265,6 +265,7 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
     let out_at = Timestamp(row.integer("out_at").map_err(&failed)?);
     let awaits = row.integer("awaits").map_err(&failed)?;
     let settled = number_if_any("settled_asked")?.zip(number_if_any("settled_answered")?);
+    let views = number_if_any("views_low")?.zip(number_if_any("views_high")?);
     Ok(RemovalRow {
         platform: PlatformId(number(row, "platform_id")?),
         kind: kind_of_member(row)?,
@@ -282,6 +283,7 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
         confirmed_at: number_if_any("confirmed_at")?.map(|at| Timestamp(at).max(out_at)),
         settled: settled.map(|(asked, answered)| (asked as u64, answered as u64)),
         labelled: number_if_any("labelled")?.map(|labelled| labelled > 0),
+        views: views.map(|(low, high)| (low as u64, high as u64)),
         returned: row.integer("returned").map_err(&failed)? as u64,
         recommended_at: number_if_any("recommended_at")?.map(Timestamp),
     })

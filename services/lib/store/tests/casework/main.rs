@@ -24,6 +24,7 @@ mod reviews;
 mod shared;
 mod standings;
 mod steps;
+mod views;
 mod weighings;
 
 use tocsin_casework::{Case, CaseState, Filter, Refusal, Team};

@@ -11,6 +11,7 @@ mod participation;
 mod player;
 mod removed;
 mod statements;
+mod viewed;
 
 use tocsin_model::Timestamp;
 use tocsin_report::{Amount, Day, Period, Report};

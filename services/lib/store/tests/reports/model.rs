@@ -8,6 +8,8 @@ use tocsin_casework::{
 use tocsin_model::{DecisionId, Milliseconds, PlatformId, RecommendedAction, Timestamp, Verdict, nearest_rank};
 use tocsin_report::{Amount, Period};
 
+use crate::viewed::Views;
+
 #[derive(Default)]
 pub struct Model {
     pub cases: BTreeMap<u128, Noted>,
@@ -54,6 +56,7 @@ pub struct Removed {
     /// What an earlier decision had removed was all that it first heard of.
     pub was_removed_before: bool,
     pub returned: u64,
+    pub views: Views,
     /// When, with how many copies and removals.
     pub confirmations: Vec<(Timestamp, u64, u64)>,
 }
@@ -81,6 +84,8 @@ pub enum Truth {
     Exact(u64),
     /// An interval that holds it.
     Within(u64),
+    /// That nobody knows.
+    Unknown,
     /// Between these, by which of its confirmations a content is counted, and an interval that meets them.
     Among(u64, u64),
     /// An interval that holds it, of numbers rounded to whole thousands and narrow.
@@ -118,6 +123,7 @@ impl Removed {
             removals: 0,
             last_copy: None,
             last_removal: None,
+            views: Views::default(),
             is_confirmed: false,
             was_removed_before: false,
             returned: 0,
@@ -133,6 +139,7 @@ impl Removed {
             is_confirmed: false,
             was_removed_before: false,
             returned: 0,
+            views: self.views.heard_again(),
             confirmations: Vec::new(),
             ..self.clone()
         }
@@ -147,7 +154,7 @@ impl Removed {
 const OTHERS: [&str; 10] = [
     "merged",
     "other_labels",
-    "views_before_removal",
+    "views_before_removal_at_rank",
     "recommended_again",
     "members_restored",
     "proceedings",
@@ -168,7 +175,7 @@ impl Truths {
     pub fn add(&mut self, name: String, more: u64) {
         match self.0.entry(name).or_insert(Truth::Exact(0)) {
             Truth::Exact(count) | Truth::Within(count) | Truth::Rounded(count) => *count += more,
-            Truth::Among(..) => panic!("it is added otherwise"),
+            Truth::Among(..) | Truth::Unknown => panic!("it is added otherwise"),
         }
     }
 
@@ -218,6 +225,7 @@ impl Model {
                     let width = truths.1.get(name).copied().unwrap_or(0);
                     low <= most && high >= least && high - low <= width
                 }
+                (Truth::Unknown, Amount::Unknown { .. }) => true,
                 (Truth::Rounded(truth), Amount::Exact { amount }) => truth == amount * 1_000,
                 (Truth::Rounded(truth), Amount::Between { low, high }) => {
                     (low * 1_000..=high * 1_000).contains(&truth) && high - low <= low / 100 + 2

@@ -191,7 +191,7 @@ impl Player {
     }
 
     /// The platform tells of a member of a family: so many copies more, and that they were removed, or not.
-    async fn tell(&mut self, family: u128, copies: u64, is_removed: bool) {
+    async fn tell(&mut self, family: u128, copies: u64, is_removed: bool, views: (u64, u64)) {
         let now = self.now().await;
         let Some(decided) = self
             .model
@@ -228,6 +228,7 @@ impl Player {
         let (mut after, was_confirmed) = (removed.clone(), removed.is_confirmed);
         after.copies += copies;
         after.removals += if is_removed { copies.max(1) } else { 0 };
+        after.views.sample(views, now);
         let bin = |at: Timestamp| Span {
             from: at,
             to: at + Milliseconds::from_seconds(5),
@@ -253,6 +254,7 @@ impl Player {
                 copies: occurred(after.copies, after.last_copy),
                 removals: occurred(after.removals, after.last_removal),
                 is_labelled: is_labelled(family, after.copies),
+                viewed: after.views.viewed(),
                 uncounted: 0,
                 as_of: now,
                 ..Tally::default()
@@ -269,6 +271,7 @@ impl Player {
         if is_removed {
             after.is_confirmed = true;
             if copies > 0 || !was_confirmed {
+                after.views.confirm();
                 after
                     .confirmations
                     .push((now.max(out_at), after.copies, after.removals));
@@ -277,6 +280,9 @@ impl Player {
             }
         } else if copies > 0 {
             after.is_confirmed = false;
+        }
+        if !after.is_confirmed {
+            after.views.hear();
         }
         if was_confirmed {
             after.returned += copies;
@@ -394,7 +400,9 @@ impl Player {
             5 | 6 => {
                 let copies = [0, 1, 3, 20, 400, 2_500][seed.random_range(0..6)];
                 let is_removed = seed.random_bool(0.7);
-                self.tell(family, copies, is_removed).await;
+                let before = [0, 0, 3, 70, 800, 9_000, 2_000_000][seed.random_range(0..7)];
+                let after = [0, 0, 5, 600][seed.random_range(0..4)];
+                self.tell(family, copies, is_removed, (before, after)).await;
             }
             7 => {
                 let kinds = [

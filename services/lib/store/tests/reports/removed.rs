@@ -66,6 +66,13 @@ impl Model {
             let last = removed.confirmations.last().filter(|_| removed.is_confirmed);
             last.filter(|(at, ..)| period.holds(*at))
         });
+        let last_views = all.iter().rev().find_map(|(_, removed)| {
+            let last = removed.confirmations.last().filter(|_| removed.is_confirmed)?;
+            period.holds(last.0).then_some(&removed.views)
+        });
+        if let Some(views) = last_views {
+            views.count(truths, on);
+        }
         if let Some((_, copies, removals)) = of_last {
             truths.add(format!("removals[{on}]"), *removals);
             let label = match is_labelled(family, *copies) {

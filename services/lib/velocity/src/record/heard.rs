@@ -18,6 +18,8 @@ pub struct HeardOf {
     pub latest: Option<(Timestamp, Timestamp)>,
     /// Whether the platform labels one of them `tvec`, with any confidence above 0.
     pub is_labelled: bool,
+    /// The sum of the audiences that they stated: of view samples the views that the platform told of since promotion, at least. `None`: none stated any.
+    pub audience: Option<u64>,
 }
 
 impl HotRecord {
@@ -30,6 +32,7 @@ impl HotRecord {
             first_at: cell.voice.first_at,
             latest: latest(&cell.series),
             is_labelled: cell.voice.label_percent > 0,
+            audience: (cell.voice.audience_count > 0).then_some(cell.voice.audience_sum),
         })
     }
 

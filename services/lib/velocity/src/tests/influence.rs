@@ -186,3 +186,50 @@ fn what_is_posted_after_a_removal_is_told_apart_on_every_platform() {
     assert_eq!(first.since, Some(Timestamp(START)));
     assert_eq!((first.platforms, second.platforms), (1, 1));
 }
+
+#[test]
+fn view_samples_add_up_to_views_and_nobodys_priority_moves() {
+    let said = |kind, at, audience| Said {
+        seen: Seen {
+            kind,
+            ..seen(1, at as u64, at)
+        },
+        platform: 0,
+        audience,
+        label: Sighting::NO_LABEL,
+    };
+    let spread = [said(Kind::Upload, 0, 50), said(Kind::Share, 1_000, 7)];
+    let sampled = [
+        said(Kind::ViewSample, 2_000, 300),
+        said(Kind::ViewSample, 3_000, 0),
+        said(Kind::ViewSample, 9_000, u32::MAX),
+        said(Kind::LiveHeartbeat, 9_000, 4),
+    ];
+    let told = record(&[spread.as_slice(), &sampled].concat());
+    let of = |record: &HotRecord, kind| record.heard_of_each().find(|heard| heard.kind == kind).unwrap();
+    let samples = of(&told, Kind::ViewSample);
+    assert_eq!((samples.events, samples.audience), (3, Some(300 + u64::from(u32::MAX))));
+    assert_eq!(
+        of(&told, Kind::LiveHeartbeat).audience,
+        None,
+        "who watches now is no sum"
+    );
+    let unstated = record(&[said(Kind::ViewSample, 0, 0)]);
+    assert_eq!(of(&unstated, Kind::ViewSample).audience, None, "not said is not 0");
+
+    let alerts = |views| {
+        let mut deployment = Deployment::new(config());
+        for copy in 0..2_000u64 {
+            let kind = if copy % 5 == 4 { Kind::ViewSample } else { Kind::Upload };
+            deployment.see(Seen {
+                kind,
+                audience: if kind == Kind::ViewSample { views } else { 9 },
+                ..seen(1, copy, copy as i64 * 100)
+            });
+        }
+        deployment.alerts
+    };
+    let (silent, telling) = (alerts(0), alerts(1_000_000));
+    assert!(!silent.is_empty());
+    assert_eq!(silent, telling, "views are no evidence");
+}

@@ -190,6 +190,7 @@ pub(super) fn report(check: &mut Check, party: Option<&Party>, told: &Value, (sc
         check.within(&of("took to decide"), middle(&took, bounds), bounds);
     }
     removals(check, party, told, script, &of);
+    views(check, party, told, script, &of);
     notices(check, party, told, script, &of);
     let by = [("party", party.name.as_str())];
     check.equal(&of("invited"), sum("invited", &by), 1.0);
@@ -213,6 +214,25 @@ fn removals(check: &mut Check, party: &Party, told: &Value, script: &Script, of:
         let bounds = (took - 2.0 * SIGHTINGS_S, took + 2.0 * SIGHTINGS_S);
         let what = of(&format!("took to remove from {platform}"));
         check.within(&what, middle(&figures(told, "took", &by), bounds), bounds);
+    }
+}
+
+/// How often what each platform removed was seen before, by its samples. They came seconds before the removals, so the figure may be an interval.
+fn views(check: &mut Check, party: &Party, told: &Value, script: &Script, of: &impl Fn(&str) -> String) {
+    let posted = script.oracle.posted(&party.platforms);
+    for platform in &party.platforms {
+        let removed = posted.keys().filter(|(_, on)| on == platform).count();
+        let viewed = script.oracle.viewed(platform);
+        let by = [("platform", platform.as_str())];
+        let untold: f64 = figures(told, "views_not_told", &by).iter().map(|(low, _)| low).sum();
+        let what = of(&format!("removed without views on {platform}"));
+        check.equal(&what, untold, removed.saturating_sub(viewed.len()) as f64);
+        let in_all = figures(told, "views_before_removal_in_all", &by);
+        let what = of(&format!("views before removal on {platform}"));
+        match viewed.is_empty() {
+            true => check.equal(&what, in_all, Vec::new()),
+            false => check.holds(&what, in_all.first().copied(), viewed.values().sum::<u64>() as f64),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ struct Told {
     content: String,
     kind: Kind,
     account: Option<[u8; 16]>,
+    audience: u32,
     occurred_at: Timestamp,
 }
 
@@ -50,6 +51,7 @@ impl Oracle {
             content: hash.value_text(),
             kind: event.kind,
             account: event.account.as_ref().map(|account| account.0),
+            audience: event.audience.unwrap_or(0),
             occurred_at: event.occurred_at,
         });
     }
@@ -99,6 +101,16 @@ impl Oracle {
             uploads.entry(told.platform.clone()).or_default().push(told.occurred_at);
         }
         uploads
+    }
+
+    /// The views that samples told of, of each content on this platform of which any did.
+    pub(super) fn viewed(&self, platform: &Name) -> BTreeMap<String, u64> {
+        let mut viewed: BTreeMap<String, u64> = BTreeMap::new();
+        let samples = self.events.iter().filter(|told| told.kind == Kind::ViewSample);
+        for told in samples.filter(|told| told.platform == *platform) {
+            *viewed.entry(told.content.clone()).or_default() += u64::from(told.audience);
+        }
+        viewed
     }
 
     fn counts_where(&self, is_asked: impl Fn(&Told) -> bool) -> Counts {

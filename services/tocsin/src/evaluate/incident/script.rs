@@ -128,6 +128,7 @@ impl Script {
             let path = format!("/v1/incidents/{}/packs/1", self.incident);
             compare::pack(check, &party.name, &ask(&party.api, &path).await?, &self.oracle);
         }
+        self.sample().await?;
         self.remove().await?;
         self.confirmed().await?;
         self.answer_order().await?;
@@ -290,23 +291,41 @@ impl Script {
         Ok(())
     }
 
+    /// Each platform tells how often it was seen of every other content that was posted on it, and of the others nothing.
+    async fn sample(&mut self) -> Result<()> {
+        let told = self.of_posted(Kind::ViewSample)?;
+        let told = told.into_iter().enumerate().filter(|(number, _)| number % 2 == 0);
+        let told = told.map(|(number, (party, mut event, is_crisis))| {
+            event.audience = u32::try_from(VIEWS * (number + 1)).ok();
+            (party, event, is_crisis)
+        });
+        self.send(told.collect()).await?;
+        self.settle().await
+    }
+
     /// Each platform removes each content that was posted on it, with an event for each.
     async fn remove(&mut self) -> Result<()> {
-        let mut removals = Vec::new();
+        let removals = self.of_posted(Kind::Removal)?;
+        self.send(removals).await?;
+        self.settle().await
+    }
+
+    /// An event of this kind for each content on each platform on which it was posted.
+    fn of_posted(&self, kind: Kind) -> Result<Vec<(Name, Event, bool)>> {
+        let mut events = Vec::new();
         let samples: BTreeMap<String, Event> = self.oracle.samples();
         for party in &self.parties {
             for (content, platform) in self.oracle.posted(&party.platforms).into_keys() {
                 let mut event = samples.get(&content).context("a posted content was published")?.clone();
-                event.event_id = event_id(removals.len());
+                event.event_id = event_id(kind, events.len());
                 event.platform = platform;
-                event.kind = Kind::Removal;
+                event.kind = kind;
                 event.occurred_at = now();
                 (event.account, event.audience) = (None, None);
-                removals.push((party.name.clone(), event, true));
+                events.push((party.name.clone(), event, true));
             }
         }
-        self.send(removals).await?;
-        self.settle().await
+        Ok(events)
     }
 
     /// Waits until every removal is confirmed.
@@ -373,6 +392,9 @@ impl Script {
     }
 }
 
+/// The first sample tells of so many views, the next of more.
+const VIEWS: usize = 10;
+
 /// The number of the order.
 const REFERENCE: &str = "order-1";
 
@@ -406,11 +428,12 @@ async fn ask(api: &Reader, path: &str) -> Result<Value> {
 }
 
 /// A UUID of version 7 for what the script itself publishes.
-fn event_id(number: usize) -> EventId {
+fn event_id(kind: Kind, number: usize) -> EventId {
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&now().0.to_be_bytes()[2..]);
     bytes[8..].copy_from_slice(&(number as u64).to_be_bytes());
     bytes[6] = 0x70;
+    bytes[7] = kind as u8;
     bytes[8] = 0x80;
     EventId(bytes)
 }
