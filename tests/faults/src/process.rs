@@ -147,8 +147,20 @@ impl Process {
     /// # Errors
     /// It has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that it ever took.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn most_resident_bytes(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, which: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).context("read its status")?;
-        let mut lines = status.lines().filter_map(|line| line.strip_prefix("VmRSS:"));
+        let mut lines = status.lines().filter_map(|line| line.strip_prefix(which));
         let kilobytes = lines.next().and_then(|rest| rest.trim().strip_suffix(" kB"));
         Ok(1_024 * kilobytes.context("its status tells its memory")?.parse::<u64>()?)
     }

@@ -2,8 +2,8 @@
 //! find there from the beginning, so that offsets reach and pass those of before. Faults are in force until all of that stands there.
 //!
 //! What must hold: every detector ends with a code that says so, those that run within some looks at their topics, those that start as soon as
-//! they have a partition; and who starts afterwards writes nothing. So the state stays what the first act was checked to have counted: topics
-//! can be brought back, or `tocsin topics salvage` goes on from it.
+//! they have a partition; and who starts afterwards writes nothing. So topics can be brought back, or `tocsin topics salvage` goes on from the state. A detector that
+//! runs may count some of what stands in the new topic before it looks at its topics again: what it counted then is not compared.
 
 use std::sync::Arc;
 

@@ -202,8 +202,9 @@ impl Database {
 /// Begins a transaction also when whoever asked has gone away meanwhile, and rolls it back then. sqlx counts a transaction only when the server has answered, so one
 /// that is given up between would stay open on a connection that goes back to the pool: what follows there fails, whoever asks.
 async fn begin_whole(pool: &PgPool, statement: &'static str) -> Result<Transaction, sqlx::Error> {
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    // Whoever goes away while it waits for a connection waits no longer.
+    let connection = pool.acquire().await?;
+    let begun = tokio::spawn(sqlx::Transaction::begin(connection, Some(statement.into())));
     begun
         .await
         .map_err(|_| sqlx::Error::WorkerCrashed)?

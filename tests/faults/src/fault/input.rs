@@ -1,6 +1,6 @@
 //! Faults of what comes in: records that are none, events out of their order, floods.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -237,8 +237,6 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
         }
         Ok(total)
     };
-    let mut held = Held::default();
-    held.look(world)?;
     let before = total("tocsin_intake_events_total").await?;
     let began = Instant::now();
     world.load.flood(FLOOD_PER_SECOND);
@@ -249,7 +247,6 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
             }
             pass(time).await;
         }
-        held.look(world)?;
     }
     world.load.flood(0);
     let taken = total("tocsin_intake_events_total").await? - before;
@@ -257,7 +254,6 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     let flooded = world.load.flooded();
     let drains_since = Instant::now();
     until_within(LONG * 2, "the backlog is drained", async || {
-        held.look(world)?;
         Ok((total("tocsin_intake_lag_offsets").await? < 50.0).then_some(()))
     })
     .await?;
@@ -271,8 +267,7 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     world.figures.insert("lag_records_level", lag);
     world.figures.insert("drain_seconds", drain);
     world.figures.insert("alerts_of_others_seconds", alerts);
-    held.look(world)?;
-    held.judge(world).await?;
+    judge_memory(world).await?;
     if alerts > ALERT_SECONDS_MAX {
         world
             .violations
@@ -282,47 +277,32 @@ pub async fn overload(world: &mut World<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The most that each process was seen to hold.
-#[derive(Debug, Default)]
-struct Held(BTreeMap<&'static str, u64>);
-
-impl Held {
-    fn look(&mut self, world: &mut World<'_>) -> Result<()> {
-        for (name, _) in LIMITS {
-            let bytes = world.member(name)?.resident_bytes()?;
-            let most = self.0.entry(name).or_insert(0);
-            *most = bytes.max(*most);
+/// Holds the most that each process ever took to the limit that it says it has.
+async fn judge_memory(world: &mut World<'_>) -> Result<()> {
+    for (name, limit) in LIMITS {
+        let told = world
+            .member(name)?
+            .api()
+            .await?
+            .metric("tocsin_memory_limit_bytes")
+            .await?;
+        if told != Some(limit as f64) {
+            let wrong = format!("overload: {name} says that its limit is {told:?}, it is {limit}");
+            world.violations.push(wrong);
         }
-        Ok(())
-    }
-
-    /// Holds it to the limits that the processes themselves say they have.
-    async fn judge(&self, world: &mut World<'_>) -> Result<()> {
-        for (name, limit) in LIMITS {
-            let told = world
-                .member(name)?
-                .api()
-                .await?
-                .metric("tocsin_memory_limit_bytes")
-                .await?;
-            if told != Some(limit as f64) {
-                let wrong = format!("overload: {name} says that its limit is {told:?}, it is {limit}");
-                world.violations.push(wrong);
-            }
-            let held = self.0.get(name).copied().unwrap_or(0);
-            if held > limit {
-                let wrong = format!("overload: {name} held {held} bytes, its limit is {limit}");
-                world.violations.push(wrong);
-            }
-            let [bytes, of_limit] = match role_of(name) {
-                Role::Intake => ["intake_resident_bytes", "intake_memory_of_limit_level"],
-                _ => ["detector_resident_bytes", "detector_memory_of_limit_level"],
-            };
-            for (figure, value) in [(bytes, held as f64), (of_limit, held as f64 / limit as f64)] {
-                let most = world.figures.entry(figure).or_insert(0.0);
-                *most = most.max(value);
-            }
+        let held = world.member(name)?.most_resident_bytes()?;
+        if held > limit {
+            let wrong = format!("overload: {name} held {held} bytes, its limit is {limit}");
+            world.violations.push(wrong);
         }
-        Ok(())
+        let [bytes, of_limit] = match role_of(name) {
+            Role::Intake => ["intake_resident_bytes", "intake_memory_of_limit_level"],
+            _ => ["detector_resident_bytes", "detector_memory_of_limit_level"],
+        };
+        for (figure, value) in [(bytes, held as f64), (of_limit, held as f64 / limit as f64)] {
+            let most = world.figures.entry(figure).or_insert(0.0);
+            *most = most.max(value);
+        }
     }
+    Ok(())
 }

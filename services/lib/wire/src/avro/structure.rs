@@ -6,9 +6,9 @@ use super::{ArrayWalk, Cursor, Malformed};
 
 const DEPTH_MAX: u8 = 32;
 /// A foreign schema may have items of no bytes: records without fields, nulls, and such within such. A datum has so many values, the ones that hold
-/// others counted too: so many for nothing, and so many for each byte.
+/// others counted too: so many for nothing, and so many for each byte. `apache-avro` makes an object of each, and an ordinary datum has at most two or three a byte.
 const VALUES_FREE: usize = 1_024;
-const VALUES_PER_BYTE: usize = 64;
+const VALUES_PER_BYTE: usize = 4;
 
 /// Whether `bytes` are one whole datum of `schema`, and nothing after it.
 ///

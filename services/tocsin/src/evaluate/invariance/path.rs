@@ -304,7 +304,8 @@ impl<'a> Path<'a> {
         self.onward.extend(outputs.onward.into_iter().map(|said| said.said));
     }
 
-    /// Intake hears of families, groups hear of one another. Each kind in an order of its own, in which those of one group keep theirs.
+    /// Intake hears of families, groups hear of one another. Each kind in an order of its own that no dealing has a part in: deltas by family, member and
+    /// number, links and decisions by their bytes. So that an answer depends on which of two groups was heard first is not found here.
     fn hand_over(&mut self) {
         let mut news = std::mem::take(&mut self.news);
         news.sort_by(|(one, _), (other, _)| one.cmp(other));
