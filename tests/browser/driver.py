@@ -22,9 +22,14 @@ class Browser:
             options.append("--no-sandbox")
         self.driver = subprocess.Popen(["chromedriver", f"--port={port}", "--log-level=WARNING"])
         self.base = f"http://127.0.0.1:{port}"
-        until(lambda: self.is_ready(), "chromedriver is up")
-        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": options}}}}
-        self.base += "/session/" + ask("POST", self.base + "/session", wanted)["sessionId"]
+        try:
+            until(lambda: self.is_ready(), "chromedriver is up")
+            wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": options}}}}
+            self.base += "/session/" + ask("POST", self.base + "/session", wanted)["sessionId"]
+        except BaseException:
+            # Nobody else can: there is no browser yet that could be closed.
+            self.end_driver()
+            raise
 
     def is_ready(self) -> bool:
         """Whether the driver takes sessions."""
@@ -35,8 +40,13 @@ class Browser:
 
     def close(self) -> None:
         """Ends the browser and its driver."""
-        if "/session/" in self.base:
+        try:
             ask("DELETE", self.base)
+        finally:
+            self.end_driver()
+
+    def end_driver(self) -> None:
+        """Ends the driver, and waits for its end."""
         self.driver.terminate()
         self.driver.wait()
 

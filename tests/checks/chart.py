@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Lints and renders helm/tocsin with every values file, validates each object against the Kubernetes schemas, and checks what the chart
-promises: no secret in an object, no token, no privilege, stable names for the roles that need them. Wrong values must be refused.
+promises: no secret in an object, no token, no privilege, stable names for the roles that need them. Wrong values must be refused, and those of
+the chart before taken.
 """
 
 import copy
+import shutil
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -41,6 +44,10 @@ WRONG = {
     "a quantity that is none": lambda v: v["roles"]["query"].update(resources={"requests": {"cpu": "lots"}}),
     "authorities of two places": lambda v: v.setdefault("authorities", {}).update(secret="other"),
     "authorities of no place": lambda v: v.setdefault("authorities", {}).update(configMap="", systemKey="house.crt"),
+    "authorities of no place by their keys": lambda v: v.update(authorities={"keys": ["house.crt"]}),
+    "a whole Secret of authorities": lambda v: v.update(authorities={"secret": "house-tls"}),
+    "a Secret of authorities and none of its keys": lambda v: v.update(authorities={"secret": "house-tls", "keys": []}),
+    "a key of authorities that leads elsewhere": lambda v: v["authorities"].update(keys=["../tls.key"], systemKey=""),
     "authorities beside the mail password": lambda v: v["secrets"]["mail"].update(authoritiesKey="relay.crt"),
     "a switch as text": lambda v: v.setdefault("topicsJob", {}).update(enabled="yes"),
 }
@@ -126,9 +133,15 @@ def check_authorities(where: str, pod: dict, values: dict) -> None:
     """The authorities of those that are called lie, to be read, where the configuration and the system's libraries look for them."""
     wanted = values.get("authorities", {})
     sources = {"configMap": ("name", wanted.get("configMap", "")), "secret": ("secretName", wanted.get("secret", ""))}
-    volumes = [volume["name"] for volume in pod["volumes"] for kind, (field, name) in sources.items() if name and volume.get(kind, {}).get(field) == name]
+    found = [(volume["name"], volume[kind]) for volume in pod["volumes"] for kind, (field, name) in sources.items() if name and volume.get(kind, {}).get(field) == name]
+    volumes = [volume for volume, _ in found]
     named = any(name for _, name in sources.values())
     check(len(volumes) == (1 if named else 0), f"{where}: the authorities are not mounted, or there are none")
+    keys = wanted.get("keys", [])
+    check(bool(keys) or not wanted.get("secret"), f"{where} mounts a whole Secret for its authorities")
+    items = [{"key": key, "path": key} for key in keys] or None
+    for volume, source in found:
+        check(source.get("items") == items, f"{where} mounts {source.get('items', 'everything')} as {volume}, and not {keys} alone")
     container = pod["containers"][0]
     places = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] in volumes and mount["readOnly"]]
     check(len(places) == len(volumes), f"{where}: the authorities are not mounted to be read")
@@ -139,6 +152,50 @@ def check_authorities(where: str, pod: dict, values: dict) -> None:
     paths = [config["log"].get("properties", {}).get("ssl.ca.location"), config.get("dispatcher", {}).get("mail", {}).get("authorities")]
     for path in filter(None, paths):
         check(str(Path(path).parent) in places, f"{where} mounts nothing where {path} is looked for")
+        check(not keys or Path(path).name in keys, f"{where} does not mount {path}")
+
+
+def check_that_more_is_found(objects: list[dict], values: dict) -> int:
+    """That more, or less, of the authorities' Secret or ConfigMap than its named keys would be found, in every pod: in how many ways it was."""
+    mutations = {
+        "everything": lambda source: source.pop("items"),
+        "a private key": lambda source: source["items"].append({"key": "tls.key", "path": "tls.key"}),
+        "a private key under the name of an authority": lambda source: source["items"][0].update(key="tls.key"),
+        "one fewer": lambda source: source["items"].pop(),
+    }
+    ways = 0
+    for place, item in enumerate(objects):
+        if not values.get("authorities", {}).get("keys") or "template" not in item.get("spec", {}):
+            continue
+        for name, mutate in mutations.items():
+            spoiled = copy.deepcopy(objects)
+            volumes = spoiled[place]["spec"]["template"]["spec"]["volumes"]
+            source = next(volume for volume in volumes if volume["name"] == "authorities")
+            mutate(source.get("secret") or source["configMap"])
+            try:
+                check_objects(spoiled, values)
+            except SystemExit as found:
+                check("authorities" in str(found), f"{name} in {item['metadata']['name']} is found as {found}")
+                ways += 1
+                continue
+            check(False, f"{item['metadata']['name']} may mount {name} with the authorities")
+    return ways
+
+
+def check_values_of_before(values: dict) -> None:
+    """Values of the chart before 0.2.0, used again with the defaults that it had (`--reuse-values`), are taken where they named no authorities."""
+    values = {key: value for key, value in values.items() if key != "authorities"}
+    values["config"] = {key: value for key, value in values["config"].items() if key != "dispatcher"}
+    with tempfile.TemporaryDirectory() as folder:
+        before = Path(shutil.copytree(CHART, Path(folder) / "tocsin"))
+        defaults = yaml.safe_load((before / "values.yaml").read_text())
+        del defaults["authorities"]
+        defaults["secrets"]["mail"]["authoritiesKey"] = ""
+        (before / "values.yaml").write_text(yaml.safe_dump(defaults))
+        with helm_python.Chart.load(before) as chart:
+            check_objects(rendered(chart, values), values)
+            values["authorities"] = {"secret": "relay-tls", "keys": ["ca.crt"]}
+            check_objects(rendered(chart, values), values)
 
 
 def check_tls(role: str, pod: dict, secrets: dict) -> None:
@@ -228,6 +285,7 @@ def main() -> int:
     """Runs the check; stops at the first breach."""
     files = sorted((CHART / "ci").glob("*.yaml"))
     check(len(files) >= 3, "values files are missing")
+    ways = 0
     with helm_python.Chart.load(CHART) as chart:
         check(chart.schema is not None, "no values schema")
         for path in files:
@@ -237,6 +295,7 @@ def main() -> int:
             check(not findings, f"{path.name}: lint says {findings}")
             objects = rendered(chart, values)
             check_objects(objects, values)
+            ways += check_that_more_is_found(objects, values)
             print(f"{path.name}: {len(objects)} objects valid for Kubernetes {', '.join(KUBERNETES)}")
         good = yaml.safe_load((CHART / "ci/medium.yaml").read_text())
         for name, spoil in WRONG.items():
@@ -252,7 +311,17 @@ def main() -> int:
             check(False, "accepts values that name no image, no Kafka and no secrets")
         except helm_python.HelmValuesError:
             pass
-    print(f"{len(WRONG) + 1} kinds of wrong values refused")
+        try:
+            values = copy.deepcopy(good)
+            values["authorities"]["systemKey"] = "other.crt"
+            rendered(chart, values)
+            check(False, "renders a key of the system's authorities that is not mounted")
+        except helm_python.HelmError as refused:
+            check("authorities.systemKey" in str(refused), f"a key that is not mounted is refused as {refused}")
+    # Two files name authorities, each for five roles and the topics job.
+    check(ways == 48, f"{ways} of 48 ways to mount other keys were tried and found")
+    check_values_of_before(yaml.safe_load((CHART / "ci/small.yaml").read_text()))
+    print(f"{len(WRONG) + 2} kinds of wrong values refused, {ways} ways to mount other keys found, values of the chart before taken")
     return 0
 
 

@@ -107,31 +107,48 @@ yes
       name: {{ .Values.secrets.kafka.name }}
       key: {{ .Values.secrets.kafka.passwordKey }}
 {{- end }}
-{{- if and (or .Values.authorities.configMap .Values.authorities.secret) .Values.authorities.systemKey }}
+{{- with .Values.authorities }}
+{{- if and (or .configMap .secret) .systemKey }}
 - name: SSL_CERT_FILE
-  value: /etc/tocsin-authorities/{{ .Values.authorities.systemKey }}
+  value: /etc/tocsin-authorities/{{ .systemKey }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* Where a container finds the authorities of those that it calls. Nothing where there are none. */}}
+{{/* Where a container finds the authorities of those that it calls. Nothing where there are none, nor where the values are of a chart from before them. */}}
 {{- define "tocsin.authoritiesMount" -}}
-{{- if or .Values.authorities.configMap .Values.authorities.secret -}}
+{{- with .Values.authorities -}}
+{{- if or .configMap .secret -}}
 - name: authorities
   mountPath: /etc/tocsin-authorities
   readOnly: true
 {{- end -}}
 {{- end -}}
+{{- end -}}
 
-{{/* The volume for it. */}}
+{{/* The volume for it: of a Secret the named keys alone, since it may hold a private key beside the authorities. */}}
 {{- define "tocsin.authoritiesVolume" -}}
-{{- if .Values.authorities.configMap -}}
+{{- with .Values.authorities -}}
+{{- if and .systemKey .keys (not (has .systemKey .keys)) -}}
+{{- fail (printf "authorities.systemKey: %s is not among authorities.keys, so it would not be mounted" .systemKey) -}}
+{{- end -}}
+{{- if or .configMap .secret -}}
 - name: authorities
+  {{- if .configMap }}
   configMap:
-    name: {{ .Values.authorities.configMap }}
-{{- else if .Values.authorities.secret -}}
-- name: authorities
+    name: {{ .configMap }}
+  {{- else }}
   secret:
-    secretName: {{ .Values.authorities.secret }}
+    secretName: {{ .secret }}
+  {{- end }}
+    {{- with .keys }}
+    items:
+      {{- range . }}
+      - key: {{ . | quote }}
+        path: {{ . | quote }}
+      {{- end }}
+    {{- end }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

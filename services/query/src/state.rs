@@ -46,6 +46,7 @@ struct Shared {
     key_checks: KeyChecks,
     trending: TrendingCache,
     leak_through: LeakThroughCache,
+    bank_sightings_turn: Arc<Semaphore>,
     look_ups: Meter,
     reads: Meter,
     look_up_turns: Arc<Semaphore>,
@@ -111,6 +112,7 @@ impl QueryState {
                 key_checks: KeyChecks::default(),
                 trending: TrendingCache::default(),
                 leak_through: LeakThroughCache::default(),
+                bank_sightings_turn: Arc::new(Semaphore::new(1)),
                 look_ups: parts.look_ups,
                 reads: parts.reads,
                 look_up_turns: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
@@ -236,6 +238,11 @@ impl QueryState {
 
     pub(crate) fn leak_through(&self) -> &LeakThroughCache {
         &self.shared.leak_through
+    }
+
+    /// Whoever tells what was seen of a bank: one at a time.
+    pub(crate) fn bank_sightings_turn(&self) -> &Arc<Semaphore> {
+        &self.shared.bank_sightings_turn
     }
 
     pub(crate) fn trending(&self) -> &TrendingCache {

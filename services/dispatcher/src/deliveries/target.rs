@@ -169,9 +169,9 @@ impl Target {
         };
         settings.end()?;
         let topic = topic(target)?;
-        // An input or an inner topic of ours would read it as something else, and so would one of Kafka's and of what runs beside it
+        // An input or an inner topic of ours or of a drill would read it as something else, and so would one of Kafka's and of what runs beside it
         // (`__consumer_offsets`, `__transaction_state`, a registry's `_schemas`).
-        if ["tocsin.", "_"].iter().any(|inner| topic.starts_with(inner)) {
+        if ["tocsin.", "drill.", "_"].iter().any(|inner| topic.starts_with(inner)) {
             return Err(EndpointRefused::Topic);
         }
         Ok(Target::Osprey { topic, shape })
@@ -458,6 +458,7 @@ mod tests {
             (Osprey, "tocsin.deliveries.south", &[]),
             (Osprey, "__consumer_offsets", &[]),
             (Osprey, "_schemas", &[]),
+            (Osprey, "drill.0a1b2c3d.tocsin.ingest.north", &[]),
             (Osprey, "..", &[]),
             (Osprey, "osprey actions", &[]),
             (Osprey, "osprey.actions_input", &[("shape", "proto")]),

@@ -95,7 +95,7 @@ pub struct Acknowledgement {
     pub confirmed_at: Option<Timestamp>,
     /// Both counts when it was confirmed last.
     pub settled: Option<(u64, u64)>,
-    /// Whether a copy was labelled `tvec` by then. `None`: it never was confirmed, or what was heard before was counted anew and is not known.
+    /// Whether a copy was labelled `tvec` by then, or was heard to be since. `None`: nothing was heard of it, or it was counted anew before it was confirmed.
     pub labelled: Option<bool>,
     /// How much came after it was confirmed that was to be answered again.
     pub returned: u64,
@@ -259,7 +259,7 @@ impl Acknowledgement {
         if tally.as_of < self.as_of || (tally.as_of == self.as_of && is_recount) {
             return Heard::Nothing;
         }
-        self.as_of = tally.as_of;
+        let heard_as_of = std::mem::replace(&mut self.as_of, tally.as_of);
         let more = match is_recount {
             true => asked.events,
             false => asked.events - self.asked,
@@ -270,11 +270,14 @@ impl Acknowledgement {
         let is_answered = self.is_answered(awaits, (asked, answered), (tally.uncounted, is_recount));
         (self.asked, self.answered) = (asked.events, answered.events);
         let was_confirmed = self.confirmed_at.is_some();
-        // What is counted anew begins at none, and since it was confirmed it may have been.
-        let heard_before = self.views.filter(|_| !is_recount && !was_confirmed);
+        // What is counted anew begins at none, and since it was confirmed it may have been. A removal that is told late was before some of what was heard.
+        let is_told_late = tally.removals.latest.is_none_or(|removed| removed.from < heard_as_of);
+        let heard_before = self.views.filter(|_| !is_recount && !was_confirmed && !is_told_late);
         let heard_before = heard_before.map_or(0, |(low, _)| low);
+        let is_labelled = tally.is_labelled || (!was_confirmed && self.labelled == Some(true));
         if !was_confirmed && !is_answered {
             self.views = heard_views(awaits, tally);
+            self.labelled = self.labelled.or(is_labelled.then_some(true));
             return Heard::Counted;
         }
         if was_confirmed {
@@ -282,16 +285,18 @@ impl Acknowledgement {
             if more > 0 && !is_answered {
                 self.confirmed_at = None;
                 self.views = heard_views(awaits, tally);
+                self.labelled = is_labelled.then_some(true).or(self.labelled);
                 return Heard::Returned { copies: more };
             }
         }
         self.settled = Some((asked.events, answered.events));
+        // As it was heard when it was removed: neither what is told later counts, nor is what was heard lost when it is counted anew.
         let was_heard_whole = !is_recount || self.labelled.is_some();
-        self.labelled = match tally.is_labelled {
-            true => Some(true),
-            false => was_heard_whole.then(|| self.labelled.unwrap_or(false)),
-        };
         if more > 0 || !was_confirmed {
+            self.labelled = match is_labelled {
+                true => Some(true),
+                false => was_heard_whole.then(|| self.labelled.unwrap_or(false)),
+            };
             let latest = answered.latest.map(|span| span.from).max(answered.first_at);
             self.confirmed_at = latest.or(self.confirmed_at);
             self.views = views_until(awaits, tally, heard_before);

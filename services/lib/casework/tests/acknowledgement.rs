@@ -388,22 +388,58 @@ fn what_the_platform_labelled_counts_up_to_the_confirmation_and_is_not_known_of_
         all.iter().map(labelled).collect::<Vec<_>>()
     };
     let (posted, removed) = (tally(&[1], &[], true, 1), tally(&[1], &[10_000], true, 2));
-    assert_eq!(heard(&[posted, removed]), [None, Some(true)]);
+    assert_eq!(heard(&[posted, removed]), [Some(true), Some(true)]);
     let (posted, removed) = (tally(&[1], &[], false, 1), tally(&[1], &[10_000], false, 2));
     // A copy that came since is none of those that were removed.
     let again = tally(&[1, 20_000], &[10_000], true, 3);
     let gone = tally(&[1, 20_000], &[10_000, 30_000], true, 4);
     assert_eq!(
         heard(&[posted, removed, again, gone]),
-        [None, Some(false), Some(false), Some(true)]
+        [None, Some(false), Some(true), Some(true)]
     );
     // Counted anew it is what it was when it was removed, or labelled now; or not known.
     let (posted, removed) = (tally(&[1, 2], &[], true, 1), tally(&[1, 2], &[10_000, 10_001], true, 2));
     let anew = tally(&[50_000], &[60_000], false, 3);
-    assert_eq!(heard(&[posted, removed, anew]), [None, Some(true), Some(true)]);
-    assert_eq!(heard(&[posted, anew]), [None, None]);
+    assert_eq!(heard(&[posted, removed, anew]), [Some(true), Some(true), Some(true)]);
+    let (unlabelled, further) = (
+        tally(&[1, 2], &[], false, 1),
+        tally(&[50_000], &[60_000, 70_000], true, 4),
+    );
+    assert_eq!(heard(&[unlabelled, anew]), [None, None]);
+    assert_eq!(
+        heard(&[unlabelled, anew, further]),
+        [None, None, None],
+        "what comes later is not of before"
+    );
+    let begun_anew = tally(&[50_000], &[], false, 3);
+    let gone_anew = tally(&[50_000], &[60_000], false, 4);
+    assert_eq!(
+        heard(&[posted, begun_anew, gone_anew]),
+        [Some(true), Some(true), Some(true)],
+        "what was heard is not lost"
+    );
     let labelled_anew = tally(&[50_000], &[60_000], true, 3);
-    assert_eq!(heard(&[posted, labelled_anew]), [None, Some(true)]);
+    assert_eq!(heard(&[posted, labelled_anew]), [Some(true), Some(true)]);
+}
+
+#[test]
+fn views_that_were_told_before_a_removal_that_is_told_late_may_be_of_after_it() {
+    let tally = |removals: &[i64], as_of| Tally {
+        copies: occurrences(&[1]),
+        removals: occurrences(removals),
+        viewed: Some(Viewed {
+            views: 1_000,
+            latest: occurrences(&[40_000]).latest,
+        }),
+        as_of: Timestamp(as_of),
+        ..Tally::default()
+    };
+    for (removed, views) in [(10_000, (0, 1_000)), (40_001, (0, 1_000)), (60_000, (1_000, 1_000))] {
+        let mut acknowledgement = Acknowledgement::default();
+        acknowledgement.hear(Awaits::Removal, &tally(&[], 45_000));
+        acknowledgement.hear(Awaits::Removal, &tally(&[removed], 61_000));
+        assert_eq!(acknowledgement.views, Some(views), "removed at {removed}");
+    }
 }
 
 #[test]

@@ -243,6 +243,17 @@ impl Transaction {
         }
     }
 
+    /// Waits until no other transaction of PostgreSQL that named this lock goes on; SQLite has one writer anyway. Whatever is read afterwards is what they left.
+    pub(crate) async fn one_at_a_time(&mut self, lock: i64) -> Result<(), sqlx::Error> {
+        match self {
+            Transaction::Sqlite(_) => Ok(()),
+            Transaction::Postgres(_) => self
+                .fetch("SELECT CAST(pg_advisory_xact_lock($1) AS TEXT)", &[lock.into()])
+                .await
+                .map(drop),
+        }
+    }
+
     /// Lets the transaction be committed before it is on the disk: whoever waits for its locks waits for no disk.
     pub(crate) async fn need_not_survive_a_crash(&mut self) -> Result<(), sqlx::Error> {
         match self {
@@ -419,75 +430,4 @@ pub(crate) fn values_from(first: usize, count: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    //! Goal: a transaction that reads sees one moment on both databases, and none stays open that nobody waits for.
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    async fn sees_one_moment(database: &Database) {
-        let count = "SELECT COUNT(*) AS parties FROM parties";
-        let mut reading = database.begin_reading().await.unwrap();
-        let before = reading.fetch(count, &[]).await.unwrap()[0].integer("parties").unwrap();
-        let mut writing = database.begin().await.unwrap();
-        let insert = "INSERT INTO parties (party_id, name, added_at, version) VALUES (9, 'nine', 1, 1)";
-        writing.execute(insert, &[]).await.unwrap();
-        writing.commit().await.unwrap();
-        let after = reading.fetch(count, &[]).await.unwrap()[0].integer("parties").unwrap();
-        assert_eq!(after, before);
-        reading.rollback().await.unwrap();
-        let rows = database.fetch(count, &[]).await.unwrap();
-        assert_eq!(rows[0].integer("parties").unwrap(), before + 1);
-    }
-
-    /// Whoever asks for a transaction goes away at any step of the way to it.
-    async fn none_stays_open(database: &Database) {
-        let yields = async |steps: u32| {
-            for _ in 0..steps {
-                tokio::task::yield_now().await;
-            }
-        };
-        for steps in (0..12).flat_map(|power| [1 << power; 16]) {
-            tokio::select! {
-                biased;
-                _ = database.begin() => {}
-                () = yields(steps) => {}
-            }
-            tokio::select! {
-                biased;
-                _ = database.begin_reading() => {}
-                () = yields(steps) => {}
-            }
-        }
-        let open = "SELECT count(*) AS open FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-        let began = std::time::Instant::now();
-        while database.fetch(open, &[]).await.unwrap()[0].integer("open").unwrap() > 0 {
-            assert!(began.elapsed() < Duration::from_secs(10), "a transaction stays open");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_transaction_is_one_moment_and_ends() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("store").display());
-        sees_one_moment(&Database::open(&url).await.unwrap()).await;
-
-        let Ok(server) = std::env::var("TOCSIN_TEST_POSTGRES") else {
-            eprintln!("skipped on PostgreSQL: TOCSIN_TEST_POSTGRES is not set");
-            return;
-        };
-        let admin = PgPool::connect(&server).await.unwrap();
-        let name = format!("tocsin_test_{:032x}", rand::random::<u128>());
-        let create = format!("CREATE DATABASE {name}");
-        sqlx::query(&create).execute(&admin).await.unwrap();
-        let (base, query) = server.split_once('?').unwrap_or((&server, ""));
-        let (host, _) = base.rsplit_once('/').unwrap();
-        let database = Database::open(&format!("{host}/{name}?{query}")).await.unwrap();
-        sees_one_moment(&database).await;
-        none_stays_open(&database).await;
-        database.close().await;
-        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-        sqlx::query(&drop).execute(&admin).await.unwrap();
-    }
-}
+mod tests;

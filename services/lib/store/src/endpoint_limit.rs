@@ -7,6 +7,9 @@ use crate::database::Transaction;
 use crate::endpoint::{ENDPOINTS_MAX, EndpointKind};
 use crate::party::name;
 
+/// Names the lock of those who write what endpoints may not be beside one another.
+const ENDPOINTS_LOCK: i64 = 0x746f_6373_656e_6470;
+
 pub(crate) async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreError> {
     let failed = StoreError::database("count the endpoints");
     let rows = transaction
@@ -27,6 +30,8 @@ pub(crate) async fn refuse_one_too_many(transaction: &mut Transaction) -> Result
 /// a disabled endpoint is anybody's.
 pub(crate) async fn refuse_topic_of_another(transaction: &mut Transaction, endpoint: &Name) -> Result<(), StoreError> {
     let failed = StoreError::database("find who delivers to a topic");
+    // Of two at once the one that asks later sees what the other wrote.
+    transaction.one_at_a_time(ENDPOINTS_LOCK).await.map_err(&failed)?;
     let sql = "SELECT o.endpoint, o.target FROM endpoints e JOIN endpoints o ON o.kind = e.kind AND o.target = e.target AND o.team <> e.team \
                WHERE e.endpoint = $1 AND e.kind = $2 AND e.disabled_at IS NULL AND o.disabled_at IS NULL ORDER BY o.endpoint";
     let values = [endpoint.as_str().into(), (EndpointKind::Osprey as i64).into()];

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
-use tocsin_model::{ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
+use tocsin_model::{Class, ContentHash, ContentId, FamilyId, Interval, Kind, PlatformId, Scope, Timestamp};
+use tocsin_velocity::figures::{WindowLength, window};
 use tocsin_velocity::record::HeardOf;
 use tocsin_wire::document::{HashText, Range, instant};
 use utoipa::ToSchema;
 
 use super::{Freshness, scope_name};
-use crate::replica::{Held, ReplicaState};
+use crate::replica::{Held, ReplicaState, cold_sum};
 
 /// The most entries that one answer tells of.
 pub const BANK_SIGHTINGS_MAX: usize = 1_000;
@@ -89,10 +90,14 @@ pub fn entry_sightings(
         .chain(announced.into_iter().map(|announced| announced.content))
         .collect();
     let mut tally = Tally::default();
-    for content in contents {
+    let mut hot: BTreeSet<(ContentId, Class)> = BTreeSet::new();
+    for content in contents.iter().copied() {
         let records = replica.hot.visible(content, scope);
         let before = tally.count;
-        records.iter().for_each(|record| tally.add(record));
+        for record in records.iter().filter(|record| record.flood().is_none()) {
+            hot.insert((content, record.class()));
+            tally.add(record);
+        }
         if tally.count > before {
             let family = replica.hot.family_of(content, scope).unwrap_or(FamilyId(content));
             tally.contents.push(SightedContent {
@@ -102,6 +107,7 @@ pub fn entry_sightings(
         }
     }
     let (first, last) = tally.seen?;
+    let not_hot = spread_not_hot(replica, scope, &contents, &hot);
     let mut platforms: BTreeMap<String, u64> = BTreeMap::new();
     for (platform, count) in tally.platforms {
         *platforms.entry(replica.names.platform(platform)).or_default() += count;
@@ -113,13 +119,33 @@ pub fn entry_sightings(
         last_seen: instant(last),
         sightings: Range::from(Interval {
             low: tally.count,
-            high: tally.count.saturating_add(tally.uncounted),
+            high: tally.count.saturating_add(tally.uncounted).saturating_add(not_hot),
         }),
         platforms: platforms
             .map(|(platform, sightings)| PlatformSightings { platform, sightings })
             .collect(),
         contents: tally.contents,
     })
+}
+
+/// What may have come of contents in the last day in those classes inside the scope in which they are not hot: they are cold there, or in quarantine.
+fn spread_not_hot(
+    replica: &ReplicaState,
+    scope: Scope,
+    contents: &BTreeSet<ContentId>,
+    hot: &BTreeSet<(ContentId, Class)>,
+) -> u64 {
+    let of_content = |content: ContentId| {
+        let Some(as_of) = replica.cold_as_of(content, scope) else {
+            return 0;
+        };
+        let day = window(WindowLength::Hours24, as_of);
+        let classes = replica.cold.visible(content, scope);
+        let not_hot = classes.iter().filter(|(class, _)| !hot.contains(&(content, *class)));
+        let states = not_hot.map(|(_, state)| (content, state.as_ref()));
+        cold_sum(states, day.from, day.to).map_or(0, |sum| sum.spread.high)
+    };
+    contents.iter().copied().map(of_content).fold(0, u64::saturating_add)
 }
 
 /// The answer of some entries.

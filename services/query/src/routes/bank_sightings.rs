@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -65,6 +67,10 @@ pub(crate) async fn bank_sightings(
     let of = (&bank, reader.scope);
     let open = |text: &str| open(&state, of, text).ok_or_else(|| Problem::new(INVALID_CURSOR));
     let mut last = parameters.after.as_deref().map(open).transpose()?;
+    // One answer is made at a time: work that nobody waits for any more keeps its turn until it ends.
+    let turn = Arc::clone(state.bank_sightings_turn()).acquire_owned();
+    let turn = in_time(&state, turn).await?;
+    let mut turn = turn.map_err(|error| Problem::internal(&error))?;
     let mut sightings: Vec<EntrySightings> = Vec::new();
     let mut is_end = false;
     for _ in 0..ASKED_MAX {
@@ -77,8 +83,9 @@ pub(crate) async fn bank_sightings(
         let hashes: Vec<ContentHash> = entries.into_iter().map(|entry| entry.hash).collect();
         let (count, worker, scope) = (hashes.len(), state.clone(), reader.scope);
         let room = BANK_SIGHTINGS_MAX - sightings.len();
-        let looked = tokio::task::spawn_blocking(move || look(&worker, scope, hashes, room));
-        let (seen, looked_at, reached) = looked.await.map_err(|error| Problem::internal(&error))?;
+        let looked = tokio::task::spawn_blocking(move || (look(&worker, scope, hashes, room), turn));
+        let ((seen, looked_at, reached), kept) = looked.await.map_err(|error| Problem::internal(&error))?;
+        turn = kept;
         sightings.extend(seen);
         last = reached.or(last);
         if looked_at < count {
@@ -89,6 +96,7 @@ pub(crate) async fn bank_sightings(
             break;
         }
     }
+    drop(turn);
     let next = last.filter(|_| !is_end).map(|last| seal(&state, of, &last));
     let bank = bank.to_string();
     let answer = bank_sightings_answer(state.replica(), reader.scope, bank, (sightings, next), now_ms());

@@ -159,6 +159,62 @@ async fn an_entry_that_is_a_further_hash_is_told_with_the_contents_that_have_it(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cold_in_a_class_stands_at_the_upper_end() {
+    let [_, second, _] = by_id();
+    let mut world = World::default();
+    // Too few to be counted exactly, and before it was listed: for coordinators, whom they are told, and for the party itself.
+    world.see_many(seen(second, 1, Sharing::Coordinators, 0), 2);
+    world.watch(1, second, Some(2));
+    world.see_many(seen(second, 2, Sharing::All, MINUTE), 7);
+    let bare = served(&mut world).await;
+    let mut told = Vec::new();
+    for key in [&bare.keys.coordinators, &bare.keys.party_1, &bare.keys.party_2] {
+        let sightings = entry(&ask(&bare, key).await, second)["sightings"].clone();
+        assert_eq!(sightings["low"], 7, "{sightings}");
+        told.push(sightings["high"].as_u64().unwrap());
+    }
+    assert!(told[0] >= 9 && told[1] >= 9, "{told:?}");
+    assert_eq!(told[2], 7, "all that party 2 may see is counted exactly");
+}
+
+#[test]
+fn one_is_made_at_a_time_though_its_client_is_gone() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let fed = fed(&mut world());
+        let bare = Bare::hurried(fed.replica, std::time::Duration::from_millis(500)).await;
+        bare.state.set_ready();
+        list(&bare, by_id()[1], "north", 2).await;
+        let path = "/v1/bank-sightings?bank=NORTH";
+        let ask = || get(&bare.router, Some(&bare.keys.coordinators), path);
+        let (status, answer) = ask().await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        // The thread that answers are made on is held: whoever has the turn stays in the middle of it.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let thread = tokio::task::spawn_blocking(move || held.recv());
+        let (status, problem) = tokio::select! {
+            answer = ask() => answer,
+            answer = ask() => answer,
+        };
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+
+        // Both clients are gone, and what one of them began is under way still.
+        let third = tokio::time::timeout(WAIT_MAX, ask()).await;
+        let (status, problem) = third.expect("it waits for the turn, and no longer than it may");
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, Some("look_up_timed_out"))
+        );
+        release.send(()).unwrap();
+        thread.await.unwrap().unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_outside_a_scope_change_no_byte_of_its_answer() {
     let [_, second, _] = by_id();
     let mut more = world();

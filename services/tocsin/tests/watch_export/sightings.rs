@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tocsin_casework::Ruling;
 use tocsin_model::{Alert, AlertId, BankEntry, BankName, ContentHash, ContentId, FamilyId, ListUpdate, Scope, Verdict};
-use tocsin_store::{Clock, KeySubject, Roles, Store};
+use tocsin_store::{Clock, KeySubject, Role, Roles, Store};
 
 use super::{check, decide, example, export, md5};
 
@@ -23,7 +23,8 @@ async fn page(
     Query(asked): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, StatusCode> {
-    let is_known = headers["authorization"] == "Bearer of-north" && asked["bank"] == "NORTH";
+    let shown = headers["authorization"].to_str().unwrap();
+    let is_known = shown.starts_with("Bearer tocsin_") && asked["bank"] == "NORTH";
     let place: usize = asked.get("after").map_or(0, |after| after.parse().unwrap());
     let found = pages.lock().unwrap().get(place).cloned();
     found.filter(|_| is_known).map(Json).ok_or(StatusCode::FORBIDDEN)
@@ -80,7 +81,7 @@ async fn an_entry_that_joined_another_family_is_told_of_by_its_own_sightings() {
     };
     let unreviewed = tocsin_casework::UNREVIEWED_BELOW;
     store.apply_alerts(&[1, 4, 6].map(alert), unreviewed).await.unwrap();
-    let (key, _) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
+    let (key, shown) = store.issue_key(KeySubject::Coordinators, Roles::all()).await.unwrap();
     let mut excepting = Ruling::of(Verdict::Violating, "");
     excepting.grounds.exceptions = vec![ContentId(13)];
     decide(&store, key, 11, excepting).await;
@@ -100,7 +101,7 @@ async fn an_entry_that_joined_another_family_is_told_of_by_its_own_sightings() {
     let pages = Pages::new(Mutex::new(joined(11)));
     let api = serve(Arc::clone(&pages)).await;
     let key_file = at.join("north.key");
-    std::fs::write(&key_file, "of-north\n").unwrap();
+    std::fs::write(&key_file, format!("{}\n", shown.expose())).unwrap();
     let with_key = ["--key-file", key_file.to_str().unwrap(), "--url", &api];
     let reactions = |more: &[&str]| {
         let text = export(at, "threatexchange-reactions", more);
@@ -170,14 +171,55 @@ async fn an_entry_that_joined_another_family_is_told_of_by_its_own_sightings() {
         "exact, not exact, of a family"
     );
 
+    // 3 has a further content, of which its family's decision is not silent.
+    let mut of_two = seen(&md5(3), 13, 11, 9);
+    let further = json!({"content": ContentId(12).to_string(), "family": ContentId(11).to_string()});
+    of_two["contents"].as_array_mut().unwrap().push(further);
+    *pages.lock().unwrap() = vec![page(json!([of_two]), None)];
+    let told = reactions(&with_key);
+    assert!(
+        told.contains(&line(3, "HELPFUL")) && told.contains(&line(3, "SAW_THIS_TOO")),
+        "one of two is excepted: {told:?}"
+    );
+
+    // Every party's scope has the same name.
     *pages.lock().unwrap() = vec![json!({"scope": "party", "sightings": [], "next": null})];
-    let refused = process::Command::new(env!("CARGO_BIN_EXE_tocsin"))
-        .args(["watch", "export", "--bank", "NORTH", "--format", "stix"])
-        .args(with_key)
-        .env("TOCSIN_STORE__URL", &url)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("scope party"), "{said}");
+    let refused = |team: &str| {
+        let refused = process::Command::new(env!("CARGO_BIN_EXE_tocsin"))
+            .args(["watch", "export", "--bank", "NORTH", "--format", "stix", "--team", team])
+            .args(with_key)
+            .env("TOCSIN_STORE__URL", &url)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{said}");
+        assert!(refused.stdout.is_empty(), "no half of a bundle");
+        said
+    };
+    let said = refused("coordinators");
+    assert!(said.contains("scope party"), "{said}");
+    let mut alpha = None;
+    for name in ["alpha", "beta"] {
+        let platform = format!("{name}-app").parse().unwrap();
+        let party = store.add_party(&name.parse().unwrap(), &[platform]).await.unwrap();
+        alpha = alpha.or(Some(party.id));
+    }
+    let said = refused("alpha");
+    assert!(
+        said.contains("scope coordinators") && said.contains("those of alpha"),
+        "{said}"
+    );
+    let alpha = KeySubject::Party(alpha.unwrap());
+    let (_, shown) = store.issue_key(alpha, Roles::of(&[Role::Reader])).await.unwrap();
+    std::fs::write(&key_file, shown.expose()).unwrap();
+    let said = refused("beta");
+    assert!(
+        said.contains("scope party alpha") && said.contains("those of beta"),
+        "{said}"
+    );
+    export(at, "stix", &[&with_key[..], &["--team", "alpha"]].concat());
+    std::fs::write(&key_file, "of-nobody").unwrap();
+    let said = refused("alpha");
+    assert!(said.contains("unknown"), "{said}");
     store.close().await;
 }

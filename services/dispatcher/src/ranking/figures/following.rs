@@ -101,9 +101,11 @@ impl<'a> Member<'a> {
         self.uncounted += record.spread_uncounted();
         for heard in record.heard_of_each() {
             let tally = self.platforms.entry(heard.platform).or_default();
-            tally.is_labelled |= heard.is_labelled;
             let counted = match heard.kind {
-                Kind::Upload | Kind::LiveStart => &mut tally.copies,
+                Kind::Upload | Kind::LiveStart => {
+                    tally.is_labelled |= heard.is_labelled;
+                    &mut tally.copies
+                }
                 Kind::Removal => &mut tally.removals,
                 Kind::Restore => &mut tally.restores,
                 Kind::ViewSample => {

@@ -289,7 +289,7 @@ proptest! {
                 _ => picture(seed ^ ((number * 1_009) << 20)),
             })
             .collect();
-        let is_wanted = |number: &u64| number % 5 > 0;
+        let is_wanted = |number: &u64| !number.is_multiple_of(5);
         let (mut lookup, mut found, mut told) = (Lookup::default(), Vec::new(), Vec::new());
         index.near_each(&queries, most, is_wanted, (&mut lookup, &mut found), |place, found| told.push((place, found.to_vec())));
         let looked_at = lookup.looked_at();

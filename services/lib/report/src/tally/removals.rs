@@ -17,7 +17,8 @@ pub(crate) const COPIES_FROM: [(u64, &str); 6] = [
     (1_000, "1000 and more"),
 ];
 
-/// How often was seen what was removed: from this many on, up to before the next. Not less than 1: a sample that tells of no view is none.
+/// How often was seen what was removed: from this many on, up to before the next. 0 and few are one class: an upper number is not less than 1, since a sample that
+/// tells of no view is none, but a lower one is 0 where all views may have come after the removal.
 pub(crate) const VIEWS_FROM: [(u64, &str); 7] = [
     (0, "0 to 9"),
     (10, "10 to 99"),

@@ -149,7 +149,7 @@ pub(super) const REMOVALS: [Definition; 13] = [
         name: "views_not_told",
         counts: "contents of the lower number of `members_removed` of which no view sample told how often they were seen before",
         from: FROM_EVENTS,
-        bound: "also those whose removal was confirmed before views were kept. How often they were seen is not known, and is not 0",
+        bound: "also those whose removal was confirmed before views were kept, and of which no sample was told since they were counted anew. How often they were seen is not known, and is not 0",
         unit: "contents on a platform",
     },
     Definition {

@@ -1,4 +1,4 @@
-//! Goal: a random history of what people, platforms and authorities do, played through the store on each database, gives a report whose every figure is that of
+//! Goal: a random history of what people, platforms and authorities do, played through the store on each database, gives a report whose figures are that of
 //! the model beside it or an interval that holds it; and the same bytes on every store.
 
 use std::sync::Mutex;

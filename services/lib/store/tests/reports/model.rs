@@ -150,7 +150,8 @@ impl Removed {
     }
 }
 
-/// Figures of which the model has no opinion: what reports tell of nothing that happens here.
+/// Figures of which the model has no opinion: what reports tell of nothing that happens here; all alarms, of which those that were decided are compared; and ranks of
+/// copies and views, of which the sizes are compared, and the sum of the views.
 const OTHERS: [&str; 10] = [
     "merged",
     "other_labels",

@@ -76,7 +76,7 @@ impl Views {
             return;
         };
         truths.0.remove(&unknown);
-        let sizes = [
+        let sizes: [(u64, &str); 7] = [
             (1_000_000, "1000000 and more"),
             (100_000, "100000 to 999999"),
             (10_000, "10000 to 99999"),
@@ -85,16 +85,13 @@ impl Views {
             (10, "10 to 99"),
             (0, "0 to 9"),
         ];
-        for (from, size) in sizes {
+        let place = |views: u64| sizes.iter().position(|(from, _)| views >= *from).unwrap_or(0);
+        // The greatest come first. Where all that the store may take for it is of one class, there is no doubt of the class.
+        let (most, least) = (place(views.saturating_add(doubt)), place(views.saturating_sub(doubt)));
+        for (at, (_, size)) in sizes.iter().enumerate() {
             let name = format!("views_before_removal[{on},views={size}]");
-            let is_of = |views: u64| {
-                sizes
-                    .iter()
-                    .find(|(from, _)| views >= *from)
-                    .is_some_and(|of| of.0 == from)
-            };
-            truths.within(name.clone(), u64::from(is_of(views)));
-            if doubt > 0 {
+            truths.within(name.clone(), u64::from(at == place(views)));
+            if most < least && (most..=least).contains(&at) {
                 truths.widen(&name, 1);
             }
         }

@@ -134,7 +134,7 @@ impl ExportCommand {
     async fn reactions(&self, store: &Store) -> Result<()> {
         let team = team(store, &self.team).await?;
         let mut told = BTreeSet::new();
-        if let Some(mut sightings) = self.sightings(store, team)? {
+        if let Some(mut sightings) = self.sightings(store, team).await? {
             while let Some((entries, hashes)) = sightings.next().await? {
                 told.extend(hashes);
                 for entry in entries.iter().filter(|entry| entry.ruled != Ruled::Excepted) {
@@ -169,8 +169,10 @@ impl ExportCommand {
             named: BTreeSet::new(),
         };
         let mut told = BTreeSet::new();
+        // What is refused leaves no half of a bundle behind.
+        let sightings = self.sightings(store, team).await?;
         write_out(&(write::bundle_begin(self.bank.as_str()) + &speaker.to_string()))?;
-        if let Some(mut sightings) = self.sightings(store, team)? {
+        if let Some(mut sightings) = sightings {
             while let Some((entries, hashes)) = sightings.next().await? {
                 told.extend(hashes);
                 for entry in entries.iter().filter(|entry| entry.ruled != Ruled::Excepted) {
@@ -197,8 +199,8 @@ impl ExportCommand {
         write_out(write::bundle_end())
     }
 
-    /// What the query API says of the bank, where a key or a certificate is there to ask with.
-    fn sightings<'a>(&'a self, store: &'a Store, team: Team) -> Result<Option<Sightings<'a>>> {
+    /// What the query API says of the bank, where a key or a certificate of the team is there to ask with.
+    async fn sightings<'a>(&'a self, store: &'a Store, team: Team) -> Result<Option<Sightings<'a>>> {
         if self.key_file.is_none() && !self.tls.has_certificate() {
             return Ok(None);
         }
@@ -208,7 +210,8 @@ impl ExportCommand {
             key: self.key_file.as_ref().map(read).transpose()?,
             tls: self.tls.read(&self.url)?,
         };
-        Ok(Some(Sightings::of(source, store, (&self.bank, team))))
+        let team = (team, self.team.as_str());
+        Ok(Some(Sightings::begin(source, store, &self.bank, team).await?))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use tocsin_casework::{CaseDecision, Refusal, Team};
 use tocsin_model::{Algorithm, BankName, ContentHash, ContentId, FamilyId, Timestamp, Verdict};
-use tocsin_store::{Store, StoreError, WatchListing};
+use tocsin_store::{Store, StoreError, Subject, WatchListing};
 use tocsin_wire::document::{HashText, Range, parse_instant};
 
 use crate::client::Source;
@@ -21,6 +21,8 @@ pub(super) struct Sightings<'a> {
     bank: &'a BankName,
     team: Team,
     rulings: BTreeMap<FamilyId, Option<CaseDecision>>,
+    /// The first page, until it is taken.
+    first: Option<Page>,
     /// Where to go on; `None` at the end.
     after: Option<String>,
 }
@@ -49,6 +51,12 @@ pub(super) enum Ruled {
     As(Verdict),
     /// The decision of its family is not about it.
     Excepted,
+}
+
+/// What is read of who speaks.
+#[derive(Debug, Deserialize)]
+struct Speaker {
+    team: String,
 }
 
 /// What is read of the answer.
@@ -82,22 +90,55 @@ struct OfContent {
 }
 
 impl<'a> Sightings<'a> {
-    pub(super) fn of(source: Source, store: &'a Store, (bank, team): (&'a BankName, Team)) -> Sightings<'a> {
-        Sightings {
+    /// Asks for the first of them. `name` is the team's.
+    ///
+    /// # Errors
+    /// The API refuses it, its key or certificate is not the team's, or the store failed.
+    pub(super) async fn begin(
+        source: Source,
+        store: &'a Store,
+        bank: &'a BankName,
+        (team, name): (Team, &str),
+    ) -> Result<Sightings<'a>> {
+        let mut sightings = Sightings {
             source,
             store,
             bank,
             team,
             rulings: BTreeMap::new(),
+            first: None,
             after: Some(String::new()),
-        }
+        };
+        sightings.check_speaker(name).await?;
+        sightings.first = sightings.ask().await?;
+        Ok(sightings)
     }
 
-    /// The next entries, and the hashes of all that the answer tells of; `None` at the end. What is in the bank no more is left out.
-    ///
-    /// # Errors
-    /// The API refuses it, its key sees another scope than the team's, or the store failed.
-    pub(super) async fn next(&mut self) -> Result<Option<(Vec<SeenEntry>, Vec<ContentHash>)>> {
+    /// Whether it is the team that speaks: all parties see a scope of the same name, each its own. A key that is shown beside a certificate is the one that
+    /// this is bound to.
+    async fn check_speaker(&self, name: &str) -> Result<()> {
+        let Some(key) = &self.source.key else {
+            // Who shows a certificate is known where it was proved. The scope of the coordinators is nobody else's.
+            if let Team::Party(_) = self.team {
+                let speaker: Speaker = self.source.wait_for("/v1/session", &[]).await?;
+                let team = &speaker.team;
+                ensure!(team == name, "{}", of_another_team(team, name));
+            }
+            return Ok(());
+        };
+        let principal = self.store.authenticate(key.trim()).await?;
+        let principal = principal.context("the key is unknown in the store, or revoked")?;
+        let (is_of_team, sees) = match (&principal.subject, self.team) {
+            (Subject::Operator, _) => (false, "all".to_owned()),
+            (Subject::Coordinators, team) => (team == Team::Coordinators, "coordinators".to_owned()),
+            (Subject::Party(party, name), team) => (team == Team::Party(*party), format!("party {name}")),
+        };
+        ensure!(is_of_team, "{}", of_another_team(&sees, name));
+        Ok(())
+    }
+
+    /// The next page; `None` at the end.
+    async fn ask(&mut self) -> Result<Option<Page>> {
         let Some(after) = self.after.take() else {
             return Ok(None);
         };
@@ -105,17 +146,28 @@ impl<'a> Sightings<'a> {
         if !after.is_empty() {
             parameters.push(("after", after));
         }
-        let page: Page = self.source.wait_for("/v1/bank-sightings", &parameters).await?;
+        let mut page: Page = self.source.wait_for("/v1/bank-sightings", &parameters).await?;
         let scope = match self.team {
             Team::Coordinators => "coordinators",
             Team::Party(_) => "party",
         };
-        ensure!(
-            page.scope == scope,
-            "the key sees what is in the scope {}, and the cases are those of {scope}: name the team that it is a key of",
-            page.scope
-        );
-        self.after = page.next;
+        ensure!(page.scope == scope, "{}", of_another_team(&page.scope, scope));
+        self.after = page.next.take();
+        Ok(Some(page))
+    }
+
+    /// The next entries, and the hashes of all that the answer tells of; `None` at the end. What is in the bank no more is left out.
+    ///
+    /// # Errors
+    /// The API refuses it, its key sees another scope than the team's, or the store failed.
+    pub(super) async fn next(&mut self) -> Result<Option<(Vec<SeenEntry>, Vec<ContentHash>)>> {
+        let page = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.ask().await?,
+        };
+        let Some(page) = page else {
+            return Ok(None);
+        };
         let hashes: Vec<ContentHash> = page.sightings.iter().map(hash).collect::<Result<_>>()?;
         let listings = self.store.listings_of_each(&hashes).await?;
         let mut entries = Vec::new();
@@ -145,9 +197,9 @@ impl<'a> Sightings<'a> {
     }
 
     /// What was decided of contents: of their families as they are now, so that what joined one, or was taken out, is told of as it stands. Where a hash has
-    /// several contents of which different things were decided, nothing was.
+    /// several contents of which different things were decided, nothing was; those that a decision excepts say nothing of the others.
     async fn ruled(&mut self, contents: &[OfContent]) -> Result<Ruled> {
-        let mut ruled = None;
+        let (mut ruled, mut excepted) = (None, 0);
         for OfContent { content, family } in contents {
             let id = |text| ContentId::parse(text).context("the API names contents by 32 digits");
             let (content, family) = (id(content)?, FamilyId(id(family)?));
@@ -157,7 +209,8 @@ impl<'a> Sightings<'a> {
             let is_excepted = decision.ruling.grounds.exceptions.contains(&content);
             let decided = (self.team, decision.decided_at);
             if is_excepted || self.store.is_excepted_by_appeal(decided, content).await? {
-                return Ok(Ruled::Excepted);
+                excepted += 1;
+                continue;
             }
             let verdict = decision.ruling.verdict;
             ruled = match ruled {
@@ -166,7 +219,11 @@ impl<'a> Sightings<'a> {
                 Some(_) => Some(Ruled::Nothing),
             };
         }
-        Ok(ruled.unwrap_or(Ruled::Nothing))
+        Ok(match ruled {
+            Some(ruled) => ruled,
+            None if excepted > 0 && excepted == contents.len() => Ruled::Excepted,
+            None => Ruled::Nothing,
+        })
     }
 
     /// The decision of a family that is out and undisputed: of its case, or of the one that this went into.
@@ -186,6 +243,13 @@ impl<'a> Sightings<'a> {
         self.rulings.insert(family, decision.clone());
         Ok(decision)
     }
+}
+
+/// What is said of a key or certificate that is not the team's.
+fn of_another_team(sees: &str, team: &str) -> String {
+    format!(
+        "the key sees what is in the scope {sees}, and the cases are those of {team}: name the team that it is a key of"
+    )
 }
 
 fn hash(told: &Told) -> Result<ContentHash> {
