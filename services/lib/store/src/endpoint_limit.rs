@@ -12,6 +12,8 @@ const ENDPOINTS_LOCK: i64 = 0x746f_6373_656e_6470;
 
 pub(crate) async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreError> {
     let failed = StoreError::database("count the endpoints");
+    // Of two at once the one that counts later counts what the other wrote.
+    transaction.one_at_a_time(ENDPOINTS_LOCK).await.map_err(&failed)?;
     let rows = transaction
         .fetch(
             "SELECT count(*) AS endpoints FROM endpoints WHERE disabled_at IS NULL",
