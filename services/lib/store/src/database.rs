@@ -12,10 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{Postgres, Row as _, Sqlite};
 use tocsin_model::Timestamp;
 
-use crate::StoreError;
-
-static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+use crate::{StoreError, migrations};
 
 /// Connections kept to PostgreSQL, or readers of an SQLite file.
 const CONNECTIONS_MAX: u32 = 8;
@@ -126,7 +123,8 @@ impl Database {
                 .connect_with(options.clone())
         };
         let writer = pool(1).await.map_err(&connect)?;
-        SQLITE_MIGRATIONS.run(&writer).await.map_err(StoreError::Migrate)?;
+        let migrations = migrations::sqlite().await.map_err(StoreError::Migrate)?;
+        migrations.run(&writer).await.map_err(StoreError::Migrate)?;
         let readers = pool(CONNECTIONS_MAX).await.map_err(&connect)?;
         Ok(Database::Sqlite { writer, readers })
     }
@@ -138,7 +136,8 @@ impl Database {
             .connect_with(options)
             .await
             .map_err(StoreError::database("connect"))?;
-        POSTGRES_MIGRATIONS.run(&pool).await.map_err(StoreError::Migrate)?;
+        let migrations = migrations::postgres().await.map_err(StoreError::Migrate)?;
+        migrations.run(&pool).await.map_err(StoreError::Migrate)?;
         Ok(Database::Postgres(pool))
     }
 

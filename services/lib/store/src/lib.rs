@@ -62,6 +62,7 @@ mod incidents;
 mod key;
 mod key_cache;
 mod look_ups;
+mod migrations;
 mod notices;
 mod nulls;
 mod outbox;
