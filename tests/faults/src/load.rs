@@ -125,9 +125,9 @@ impl Load {
     ///
     /// # Errors
     /// It had failed.
-    pub async fn stop(self) -> Result<Vec<Sent>> {
+    pub async fn stop(&mut self) -> Result<Vec<Sent>> {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        self.task.await.context("the load does not panic")??;
+        (&mut self.task).await.context("the load does not panic")??;
         crate::wait::until_within(
             crate::wait::LONG * 2,
             "all events are acknowledged or given up",

@@ -122,7 +122,7 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
         store: None,
         brokers: None,
     };
-    let mut failed = 0;
+    let mut failed = Vec::new();
     for fault in faults {
         let name = fault.name();
         for number in 1..=arguments.rounds.unwrap_or(fault.rounds()) {
@@ -152,10 +152,10 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
             if outcome.violations.is_empty() {
                 std::fs::remove_dir_all(&evidence).context("remove what a good round left")?;
             } else {
-                failed += 1;
                 let lines = outcome.violations.join("\n");
                 println!("{lines}\n  seed {seed}, evidence in {}", evidence.display());
-                std::fs::write(evidence.join("violations"), lines + "\n").context("keep what is wrong")?;
+                std::fs::write(evidence.join("violations"), lines.clone() + "\n").context("keep what is wrong")?;
+                failed.push(format!("FAILED: {name} {number}, seed {seed}\n{lines}"));
             }
             figures.put(round, &outcome.figures)?;
         }
@@ -163,8 +163,10 @@ async fn run(arguments: &Arguments, faults: &[Fault]) -> Result<ExitCode> {
     for (key, value) in figures.told().iter().filter(|(key, _)| !key.starts_with("round_")) {
         println!("{key:56} {value}");
     }
-    println!("{failed} of the rounds played now failed");
-    Ok(ExitCode::from(u8::from(failed > 0)))
+    // Once more where it is looked for first: the end of a long output.
+    failed.iter().for_each(|round| println!("{round}"));
+    println!("{} of the rounds played now failed", failed.len());
+    Ok(ExitCode::from(u8::from(!failed.is_empty())))
 }
 
 /// What rounds stand on: started when the first needs it, and kept for the next.
@@ -211,7 +213,7 @@ impl Servers<'_> {
         }
         let mut world = Box::pin(World::begin(brokers, place, fault.order(), fault.settings())).await?;
         Box::pin(fault.play(&mut world, &mut random, round.number)).await?;
-        Box::pin(world.conclude(fault.may_fence())).await
+        Box::pin(world.conclude()).await
     }
 }
 

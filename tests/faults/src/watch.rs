@@ -127,7 +127,7 @@ impl Watch {
     }
 
     /// Ends it.
-    pub fn stop(mut self) -> Seen {
+    pub fn stop(&mut self) -> Seen {
         self.is_over.store(true, Ordering::Relaxed);
         self.asking.abort();
         for reader in self.readers.drain(..) {

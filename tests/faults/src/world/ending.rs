@@ -16,18 +16,18 @@ use crate::check::{self, Exact, Sightings, Tokens, Verdict};
 use crate::load::{PARTITIONS, Sent};
 use crate::process::Process;
 use crate::wait::{LONG, until_within};
-use crate::watch::{Seen, Watch};
+use crate::watch::Seen;
 
 /// What a detector says at its end where it is not known whether a unit was applied, or others own its partitions.
 const GAVE_UP: &str = "a unit could not be committed";
 
 impl World<'_> {
-    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. `may_fence`: whether a detector may have been put
-    /// out of its group, and be about to end by itself.
+    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. Members that end by themselves meanwhile are
+    /// started again, as before.
     ///
     /// # Errors
     /// It cannot be looked at. What is wrong with it is no error.
-    pub async fn conclude(mut self, may_fence: bool) -> Result<Outcome> {
+    pub async fn conclude(mut self) -> Result<Outcome> {
         let load_ended = Instant::now();
         let markers = self.load.markers();
         let config = self.site.config()?;
@@ -36,14 +36,14 @@ impl World<'_> {
         let tokens = Tokens::new(&config, parties(&self.site).await?)?;
         let mut wrong = std::mem::take(&mut self.violations);
         let mut sightings = Sightings::default();
-        if let Err(error) = arrive(&log, &sent, &tokens, &mut sightings).await {
+        if let Err(error) = self.arrive(&log, &sent, &tokens, &mut sightings).await {
             wrong.push(format!("I1: {error:#}"));
         }
         // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
         for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
-            stop(&mut self.members, &name, may_fence, (&mut wrong, &mut self.figures)).await;
+            wrong.extend(self.stop(&name).await);
         }
-        if let Err(error) = applied(&log, &self.watch).await {
+        if let Err(error) = self.applied(&log).await {
             wrong.push(format!("I1: {error:#}"));
         }
         tokio::task::block_in_place(|| sightings.read_on(log.as_ref()))?;
@@ -58,7 +58,7 @@ impl World<'_> {
             wrong.extend(answers(&api, &self.site, &exact).await);
         }
         for name in names(&self.members, &[Role::Detector, Role::Query]) {
-            stop(&mut self.members, &name, may_fence, (&mut wrong, &mut self.figures)).await;
+            wrong.extend(self.stop(&name).await);
         }
         let seen = self.watch.stop();
         let verdict =
@@ -73,25 +73,68 @@ impl World<'_> {
             figures,
         })
     }
-}
 
-/// Asks a member to stop. One that was about to end by itself, as it should where the fate of a unit is not known, ends with that failure and is
-/// counted.
-async fn stop(
-    members: &mut BTreeMap<String, Process>,
-    name: &str,
-    may_fence: bool,
-    (wrong, figures): (&mut Vec<String>, &mut BTreeMap<&'static str, f64>),
-) {
-    let Some(mut process) = members.remove(name) else {
-        return;
-    };
-    match process.terminate().await {
-        Ok(()) => {}
-        Err(error) if may_fence && format!("{error:#}").contains(GAVE_UP) => {
-            *figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+    /// Asks a member to stop, and tells what is wrong with its end. One that was about to end by itself, as it should where the fate of a unit is not
+    /// known, ends with that failure and is counted.
+    async fn stop(&mut self, name: &str) -> Option<String> {
+        let error = self.members.remove(name)?.terminate().await.err()?;
+        let said = format!("end: {error:#}");
+        if !said.contains(GAVE_UP) {
+            return Some(said);
         }
-        Err(error) => wrong.push(format!("end: {error:#}")),
+        *self.figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+        None
+    }
+
+    /// Waits until all acknowledged events are in the sightings.
+    async fn arrive(
+        &mut self,
+        log: &SharedLog,
+        sent: &[Sent],
+        tokens: &Tokens,
+        sightings: &mut Sightings,
+    ) -> Result<()> {
+        let acknowledged: Vec<u64> = sent
+            .iter()
+            .filter(|sent| sent.is_acknowledged)
+            .map(|sent| tokens.of(sent))
+            .collect();
+        let mut missing = 0;
+        let arrived = until_within(LONG, "every acknowledged event is in the sightings", async || {
+            self.supervise()?;
+            // A broker that is away for a moment is asked again.
+            let _ = tokio::task::block_in_place(|| sightings.read_on(log.as_ref()));
+            missing = acknowledged
+                .iter()
+                .filter(|token| !sightings.tokens.contains(token))
+                .count();
+            Ok((missing == 0).then_some(()))
+        })
+        .await;
+        arrived.with_context(|| format!("{missing} of {} acknowledged events are missing", acknowledged.len()))
+    }
+
+    /// Waits until the units of all partitions end where the sightings end, and those end there still.
+    async fn applied(&mut self, log: &SharedLog) -> Result<()> {
+        let mut told = String::new();
+        let applied = until_within(LONG, "all sightings are applied", async || {
+            self.supervise()?;
+            let headers = self.watch.newest_headers();
+            let mut all = true;
+            told.clear();
+            for number in 0..u32::from(PARTITIONS) {
+                let place = TopicPartition::new(topics::SIGHTINGS, number);
+                let Ok((_, end)) = tokio::task::block_in_place(|| log.bounds(&place)) else {
+                    return Ok(None);
+                };
+                let header = headers.get(&number).copied().unwrap_or(0);
+                told += &format!(" {number}: {header} of {end}");
+                all &= header == end;
+            }
+            Ok(all.then_some(()))
+        })
+        .await;
+        applied.with_context(|| format!("the newest units end at{told}"))
     }
 }
 
@@ -101,49 +144,6 @@ fn names(members: &BTreeMap<String, Process>, roles: &[Role]) -> Vec<String> {
         .filter(|name| roles.contains(&role_of(name)))
         .cloned()
         .collect()
-}
-
-/// Waits until all acknowledged events are in the sightings.
-async fn arrive(log: &SharedLog, sent: &[Sent], tokens: &Tokens, sightings: &mut Sightings) -> Result<()> {
-    let acknowledged: Vec<u64> = sent
-        .iter()
-        .filter(|sent| sent.is_acknowledged)
-        .map(|sent| tokens.of(sent))
-        .collect();
-    let mut missing = 0;
-    let arrived = until_within(LONG, "every acknowledged event is in the sightings", async || {
-        // A broker that is away for a moment is asked again.
-        let _ = tokio::task::block_in_place(|| sightings.read_on(log.as_ref()));
-        missing = acknowledged
-            .iter()
-            .filter(|token| !sightings.tokens.contains(token))
-            .count();
-        Ok((missing == 0).then_some(()))
-    })
-    .await;
-    arrived.with_context(|| format!("{missing} of {} acknowledged events are missing", acknowledged.len()))
-}
-
-/// Waits until the units of all partitions end where the sightings end, and those end there still.
-async fn applied(log: &SharedLog, watch: &Watch) -> Result<()> {
-    let mut told = String::new();
-    let applied = until_within(LONG, "all sightings are applied", async || {
-        let headers = watch.newest_headers();
-        let mut all = true;
-        told.clear();
-        for number in 0..u32::from(PARTITIONS) {
-            let place = TopicPartition::new(topics::SIGHTINGS, number);
-            let Ok((_, end)) = tokio::task::block_in_place(|| log.bounds(&place)) else {
-                return Ok(None);
-            };
-            let header = headers.get(&number).copied().unwrap_or(0);
-            told += &format!(" {number}: {header} of {end}");
-            all &= header == end;
-        }
-        Ok(all.then_some(()))
-    })
-    .await;
-    applied.with_context(|| format!("the newest units end at{told}"))
 }
 
 /// What a query node says that differs from the exact counts.
