@@ -1,10 +1,13 @@
 """Runs the test binaries that cargo built, several at a time: most of them wait for a server most of the time.
 
-Reads what `cargo test --no-run --message-format=json` says from standard input. Each binary runs as cargo would run it, in the directory of its
+    run_tests.py [--only PACKAGE | --exclude PACKAGE] < what `cargo build --all-targets --message-format=json` says
+
+A package is named by its directory. Benchmarks are no tests. Each binary runs as cargo would run it, in the directory of its
 package; its output is printed whole when it ends. What takes longest starts first, as far as the last run in the same build directory tells.
 Exits with 1 when a binary fails.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -24,7 +27,9 @@ def built(lines):
         if not line.startswith("{"):
             continue
         message = json.loads(line)
-        if message["reason"] == "compiler-artifact" and message["profile"]["test"] and message["executable"]:
+        if message["reason"] != "compiler-artifact" or message["target"]["kind"] == ["bench"]:
+            continue
+        if message["profile"]["test"] and message["executable"]:
             package = Path(message["manifest_path"]).parent
             source = str(Path(message["target"]["src_path"]).relative_to(package))
             yield message["executable"], package, f"{package.name}: {source}", source
@@ -40,7 +45,15 @@ def run(executable, package, name):
 
 
 def main():
-    binaries = list(built(sys.stdin))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only")
+    parser.add_argument("--exclude")
+    chosen = parser.parse_args()
+    binaries = [
+        binary
+        for binary in built(sys.stdin)
+        if chosen.only in (None, binary[1].name) and binary[1].name != chosen.exclude
+    ]
     if not binaries:
         sys.exit("run_tests: cargo built no test")
     kept = Path(binaries[0][0]).parent.parent / "tests-took.json"
