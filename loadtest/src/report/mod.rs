@@ -19,7 +19,7 @@ pub struct Report {
     pub title: String,
     /// When it was made, and by what; nothing is written where it is empty.
     pub date: String,
-    /// The whole page in a sentence or two; nothing is written where it is empty.
+    /// The whole page in a few sentences, a paragraph each line; nothing is written where it is empty.
     pub summary: String,
     /// What a stranger must know to read the page: a paragraph each.
     pub introduction: Vec<String>,
@@ -53,8 +53,8 @@ impl Report {
         let title = escape(&self.title);
         let _ = write!(page, "<title>{title}</title>{STYLE}</head><body><main><h1>{title}</h1>");
         for (class, text) in [("date", &self.date), ("summary", &self.summary)] {
-            if !text.is_empty() {
-                let _ = write!(page, "<p class=\"{class}\">{}</p>", escape(text));
+            for paragraph in text.lines() {
+                let _ = write!(page, "<p class=\"{class}\">{}</p>", escape(paragraph));
             }
         }
         for paragraph in &self.introduction {
@@ -91,7 +91,7 @@ impl Report {
         };
         let _ = write!(
             page,
-            "<div class=\"wide\"><table class=\"n2\"><tr><th>What is asked</th><th>Measured</th>{bound}<th>Wanted</th><th></th></tr>"
+            "<div class=\"wide\"><table class=\"bars n2\"><tr><th>What is asked</th><th>Measured</th>{bound}<th>Wanted</th><th>Verdict</th></tr>"
         );
         for bar in &self.bars {
             let bound = is_bounded.then_some(&bar.bound);
@@ -193,7 +193,9 @@ const STYLE: &str = "<style>\
     main{max-width:56rem;margin:0 auto;padding:1.5rem 1rem 4rem}\
     h1{font-size:1.7rem;line-height:1.2}h2,summary{font-size:1.2rem;font-weight:600;margin:2.5rem 0 .5rem}\
     summary{cursor:pointer}.date{color:#57606a;font-size:.9rem}\
-    .summary{font-weight:600;border-left:4px solid #0072b2;padding-left:.8rem}\
+    .summary{border-left:4px solid #0072b2;padding:.2rem 0 .2rem .8rem;margin:0}.summary+.summary{font-weight:600}.summary+.summary+.summary{font-weight:400}\
+    .bars td:first-child{min-width:9rem}\
+    .bars :is(th,td):last-child{position:sticky;right:0;background:#fff}\
     .wide{overflow-x:auto}\
     table{border-collapse:collapse;width:100%;margin:1rem 0;font-variant-numeric:tabular-nums;overflow-wrap:normal}\
     th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}\

@@ -89,8 +89,9 @@ fn summary(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, result
     if !played.is_empty() {
         said.push(outcome(figures, &Rung::of(played, TOCSIN)));
     }
-    said.push(verdicts(bars));
-    said.join(" ")
+    // What stands in the table in full.
+    said.push(verdicts(bars).replace(" (labels)", "").replace(", mean of the minutes", ""));
+    said.join("\n")
 }
 
 /// What the alarms of the headline were.

@@ -90,7 +90,7 @@ fn the_summary_says_what_was_run_and_what_came_of_it() {
     for part in [
         "Scenario christchurch, seed 3, scale 0.001: ".to_owned(),
         format!(
-            "1 simulated headline day with {} events about {} contents; 2 days of pages after one to learn on; a day of the queue with 500 cascades. ",
+            "1 simulated headline day with {} events about {} contents; 2 days of pages after one to learn on; a day of the queue with 500 cascades.\n",
             short(day.events as f64),
             short(day.contents as f64)
         ),
