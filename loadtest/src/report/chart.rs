@@ -1,10 +1,13 @@
-use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::escape;
 
 /// A plot of lines over two axes.
 #[derive(Clone, Debug)]
@@ -15,7 +18,7 @@ pub struct Chart {
     pub x: Axis,
     /// Upward.
     pub y: Axis,
-    /// What is drawn; each in a colour of its own, in this order.
+    /// What is drawn; each in a colour of its own, in this order. Where they meet the first is on top.
     pub lines: Vec<Line>,
     /// Moments that matter: vertical lines.
     pub marks: Vec<Mark>,
@@ -28,6 +31,8 @@ pub struct Axis {
     pub label: String,
     /// How it measures it.
     pub scale: Scale,
+    /// Values that it shows in any case.
+    pub shows: Vec<f64>,
 }
 
 /// How an axis measures.
@@ -46,6 +51,8 @@ pub struct Line {
     pub name: String,
     /// How it is drawn.
     pub style: Style,
+    /// How broadly.
+    pub weight: Weight,
     /// Its points, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
 }
@@ -61,6 +68,15 @@ pub enum Style {
     Points,
     /// Each two points are the ends of a thick stroke.
     Strokes,
+}
+
+/// How broadly a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// As usual.
+    Fine,
+    /// Broad and pale, so that a line on top of it hides nothing of it.
+    Broad,
 }
 
 /// A moment that matters.
@@ -100,6 +116,15 @@ impl Axis {
         Axis {
             label: label.to_owned(),
             scale: Scale::Linear,
+            shows: Vec::new(),
+        }
+    }
+
+    /// Per cent, of which all of 0 to 100 is shown.
+    pub fn per_cent(label: &str) -> Axis {
+        Axis {
+            shows: vec![0.0, 100.0],
+            ..Axis::linear(label)
         }
     }
 
@@ -108,6 +133,7 @@ impl Axis {
         Axis {
             label: label.to_owned(),
             scale: Scale::Log,
+            shows: Vec::new(),
         }
     }
 
@@ -118,6 +144,14 @@ impl Axis {
             Scale::Log => libm::log10(value),
         };
         place.is_finite().then_some(place)
+    }
+
+    /// What stands beside it.
+    fn title(&self) -> String {
+        match self.scale {
+            Scale::Linear => self.label.clone(),
+            Scale::Log => format!("{} (logarithmic scale)", self.label),
+        }
     }
 
     fn text(&self, place: f64) -> String {
@@ -154,9 +188,12 @@ impl Axis {
 
     /// From the least to the greatest place, with some room, and never empty.
     fn range(&self, places: impl Iterator<Item = f64>) -> Range<f64> {
-        let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| {
-            (low.min(place), high.max(place))
-        });
+        let shown = self.shows.iter().filter_map(|value| self.place(*value));
+        let (low, high) = places
+            .chain(shown)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), place| {
+                (low.min(place), high.max(place))
+            });
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let low = if self.scale == Scale::Linear && low > 0.0 && low < high / 2.0 {
             0.0
@@ -174,7 +211,23 @@ impl Line {
         Line {
             name: name.to_owned(),
             style,
+            weight: Weight::Fine,
             points,
+        }
+    }
+
+    /// The same line, drawn broadly: for what another line may lie on.
+    pub fn broad(self) -> Line {
+        Line {
+            weight: Weight::Broad,
+            ..self
+        }
+    }
+
+    fn stroke(&self, colour: RGBColor) -> ShapeStyle {
+        match self.weight {
+            Weight::Fine => colour.stroke_width(2),
+            Weight::Broad => colour.mix(0.35).stroke_width(7),
         }
     }
 }
@@ -215,7 +268,35 @@ impl Chart {
                 .expect("a plot into a string has no medium that could fail");
         }
         // Without a size of its own the plot takes the width of the page.
-        svg.replacen(&format!("width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1), "", 1)
+        let described = format!("role=\"img\" aria-label=\"{}\" ", escape(&self.caption));
+        svg.replacen(&format!("width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1), &described, 1)
+    }
+
+    /// What the colours stand for, as HTML below the plot, where it hides nothing of it; empty for a single line.
+    pub fn legend(&self) -> String {
+        if self.lines.len() < 2 {
+            return String::new();
+        }
+        let mut legend = String::from("<div class=\"legend\">");
+        for (line, RGBColor(red, green, blue)) in self.lines.iter().zip(COLOURS.into_iter().cycle()) {
+            let colour = format!("rgb({red},{green},{blue})");
+            let swatch = match (line.style, line.weight) {
+                (Style::Points, _) => format!(" class=\"dot\" style=\"background:{colour}\""),
+                (Style::Strokes, _) => format!(" style=\"border-top:6px solid {colour}\""),
+                (_, Weight::Fine) => format!(" style=\"border-top:3px solid {colour}\""),
+                (_, Weight::Broad) => format!(" style=\"border-top:7px solid {colour};opacity:.35\""),
+            };
+            let none = if self.placed(line).is_empty() { " (none)" } else { "" };
+            let _ = write!(legend, "<span><i{swatch}></i>{}{none}</span>", escape(&line.name));
+        }
+        legend + "</div>"
+    }
+
+    /// Whether nothing is to be seen on it: there is no point, or all of them are the same.
+    pub fn is_empty(&self) -> bool {
+        let mut points = self.lines.iter().flat_map(|line| self.placed(line));
+        let first = points.next();
+        first.is_none_or(|first| points.all(|point| point == first))
     }
 
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Box<dyn std::error::Error>> {
@@ -237,49 +318,50 @@ impl Chart {
             .axis_style(RGBColor(140, 149, 159))
             .label_style((FONT, 13))
             .axis_desc_style((FONT, 14))
-            .x_desc(&self.x.label)
-            .y_desc(&self.y.label)
+            .x_desc(self.x.title())
+            .y_desc(self.y.title())
             .x_label_formatter(&|place| self.x.text(*place))
             .y_label_formatter(&|place| self.y.text(*place))
             .draw()?;
-        let drawn = self.lines.iter().zip(&placed).map(|(line, points)| match line.style {
-            Style::Steps => steps(points),
-            Style::Straight | Style::Points | Style::Strokes => points.clone(),
-        });
-        let legend = emptiest_corner(&drawn.collect::<Vec<_>>(), &x_range, &y_range);
-        for ((line, points), colour) in self.lines.iter().zip(placed).zip(COLOURS.into_iter().cycle()) {
-            let drawn = match line.style {
+        let drawn = self.lines.iter().zip(placed).zip(COLOURS.into_iter().cycle());
+        for ((line, points), colour) in drawn.collect::<Vec<_>>().into_iter().rev() {
+            let first = points.first().copied();
+            match line.style {
                 Style::Points => {
                     let points = points.into_iter();
                     let size = if points.len() > FEW { 2 } else { 4 };
-                    chart.draw_series(points.map(|point| Circle::new(point, size, colour.mix(0.6).filled())))?
+                    chart.draw_series(points.map(|point| Circle::new(point, size, colour.mix(0.6).filled())))?;
                 }
                 Style::Strokes => {
                     let strokes = points.chunks_exact(2).map(|ends| ends.to_vec());
-                    chart.draw_series(strokes.map(|ends| PathElement::new(ends, colour.stroke_width(6))))?
+                    chart.draw_series(strokes.map(|ends| PathElement::new(ends, colour.stroke_width(6))))?;
                 }
-                Style::Straight => chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?,
-                Style::Steps => chart.draw_series(LineSeries::new(steps(&points), colour.stroke_width(2)))?,
-            };
-            drawn
-                .label(&line.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+                // A line of one point would not be seen.
+                Style::Straight | Style::Steps if points.iter().all(|point| Some(*point) == first) => {
+                    chart.draw_series(first.map(|point| Circle::new(point, 4, colour.filled())))?;
+                }
+                Style::Straight => {
+                    chart.draw_series(LineSeries::new(points, line.stroke(colour)))?;
+                }
+                Style::Steps => {
+                    chart.draw_series(LineSeries::new(steps(&points), line.stroke(colour)))?;
+                }
+            }
         }
         let mark_colour = RGBColor(164, 14, 38);
-        for (mark, x) in self.marks.iter().filter_map(|mark| Some((mark, self.x.place(mark.x)?))) {
+        let middle = f64::midpoint(x_range.start, x_range.end);
+        let marks = self.marks.iter().filter_map(|mark| Some((mark, self.x.place(mark.x)?)));
+        for (row, (mark, x)) in (0..).zip(marks) {
             let ends = [(x, y_range.start), (x, y_range.end)];
             chart.draw_series([PathElement::new(ends, mark_colour.stroke_width(1))])?;
-            let style = (FONT, 13).into_font().color(&mark_colour);
-            chart.draw_series([Text::new(format!(" {}", mark.label), (x, y_range.end), style)])?;
-        }
-        if self.lines.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(legend)
-                .background_style(WHITE.mix(0.85))
-                .border_style(RGBColor(216, 222, 228))
-                .label_font((FONT, 13))
-                .draw()?;
+            // Each label in a line of its own, on the side where there is more room.
+            let (side, away) = if x > middle { (HPos::Right, -5) } else { (HPos::Left, 5) };
+            let style = (FONT, 13)
+                .into_font()
+                .color(&mark_colour)
+                .pos(Pos::new(side, VPos::Top));
+            let label = Text::new(mark.label.clone(), (away, row * 16), style);
+            chart.draw_series([EmptyElement::at((x, y_range.end)) + label])?;
         }
         area.present()?;
         Ok(())
@@ -291,50 +373,6 @@ impl Chart {
             .filter_map(|(x, y)| Some((self.x.place(*x)?, self.y.place(*y)?)))
             .collect()
     }
-}
-
-/// The corner of the plot of which points and lines take the least: there the legend hides little else.
-fn emptiest_corner(lines: &[Vec<(f64, f64)>], x: &Range<f64>, y: &Range<f64>) -> SeriesLabelPosition {
-    /// The plot is looked at in so many cells each way, of which a legend takes about so many.
-    const CELLS: f64 = 30.0;
-    const LEGEND: (f64, f64) = (9.0, 10.0);
-    /// A line is looked at in so many places between two points.
-    const PLACES: u32 = 30;
-    let cell = |value: f64, range: &Range<f64>| ((value - range.start) / (range.end - range.start) * CELLS) as u32;
-    let mut taken: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for line in lines {
-        let ends = line.iter().zip(line.iter().skip(1).chain(line.last()));
-        for (from, to) in ends {
-            let places = (0..PLACES).map(|place| f64::from(place) / f64::from(PLACES));
-            let between = places.map(|part| (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part));
-            taken.extend(between.map(|point| (cell(point.0, x), cell(point.1, y))));
-        }
-    }
-    let is_right = |cell: u32| f64::from(cell) >= CELLS - LEGEND.0;
-    let is_left = |cell: u32| f64::from(cell) < LEGEND.0;
-    let is_upper = |cell: u32| f64::from(cell) >= CELLS - LEGEND.1;
-    let is_lower = |cell: u32| f64::from(cell) < LEGEND.1;
-    let hidden = |is_there: &dyn Fn(u32, u32) -> bool| taken.iter().filter(|cell| is_there(cell.0, cell.1)).count();
-    let corners = [
-        (
-            hidden(&|x, y| is_right(x) && is_lower(y)),
-            SeriesLabelPosition::LowerRight,
-        ),
-        (
-            hidden(&|x, y| is_right(x) && is_upper(y)),
-            SeriesLabelPosition::UpperRight,
-        ),
-        (
-            hidden(&|x, y| is_left(x) && is_upper(y)),
-            SeriesLabelPosition::UpperLeft,
-        ),
-        (
-            hidden(&|x, y| is_left(x) && is_lower(y)),
-            SeriesLabelPosition::LowerLeft,
-        ),
-    ];
-    let best = corners.into_iter().min_by_key(|(hidden, _)| *hidden);
-    best.expect("there are four").1
 }
 
 /// Each value held until the next point.
@@ -362,10 +400,16 @@ mod tests {
         assert!(one.start < 5.0 && one.end > 5.0, "{one:?}");
         let none = linear.range(std::iter::empty());
         assert!(none.start < none.end, "{none:?}");
+        let all = Axis::per_cent("right").range([100.0, 100.0].into_iter());
+        assert!(all.start == 0.0 && all.end > 100.0, "{all:?}");
         let log = Axis::log("copies");
         assert_eq!(log.place(0.0), None);
         assert_eq!(log.place(-1.0), None);
-        assert_eq!(log.text(3.0), "1000");
+        assert_eq!(log.text(3.0), "1,000");
+        assert_eq!(
+            (linear.title(), log.title()),
+            ("copies".to_owned(), "copies (logarithmic scale)".to_owned())
+        );
     }
 
     #[test]
@@ -376,29 +420,71 @@ mod tests {
             ticks.into_iter().map(|place| axis.text(place)).collect()
         };
         assert_eq!(labels(4.0, 60.0), ["5", "10", "20", "50"]);
-        assert_eq!(labels(0.9, 1_500.0), ["1", "3", "10", "30", "100", "300", "1000"]);
+        assert_eq!(labels(0.9, 1_500.0), ["1", "3", "10", "30", "100", "300", "1,000"]);
         assert_eq!(
             labels(1e-4, 20.0),
             [
-                "0.0001", "0.0003", "0.0010", "0.0030", "0.0100", "0.0300", "0.1000", "0.3000", "1", "3", "10"
+                "0.0001", "0.0003", "0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "1", "3", "10"
             ]
         );
         assert_eq!(
             labels(1.0, 2e6),
-            ["1", "10", "100", "1000", "10000", "100000", "1.000 million"]
+            ["1", "10", "100", "1,000", "10,000", "100,000", "1 million"]
         );
     }
 
+    fn chart(lines: Vec<Line>) -> Chart {
+        Chart {
+            caption: "A \"quoted\" caption".to_owned(),
+            x: Axis::linear("x"),
+            y: Axis::log("y"),
+            lines,
+            marks: Vec::new(),
+        }
+    }
+
     #[test]
-    fn the_legend_stands_where_nothing_is() {
-        let corner = |points: &[(f64, f64)]| {
-            let corner = emptiest_corner(&[points.to_vec()], &(0.0..10.0), &(0.0..10.0));
-            format!("{corner:?}")
+    fn the_legend_names_all_lines_and_says_which_have_nothing() {
+        let line = |name, points| Line::new(name, Style::Steps, points);
+        let several = chart(vec![
+            line("ours", vec![(1.0, 1.0), (2.0, 3.0)]),
+            line("<theirs>", vec![(1.0, 0.0)]).broad(),
+        ]);
+        let legend = several.legend();
+        assert!(legend.contains("</i>ours</span>"), "{legend}");
+        assert!(
+            legend.contains("opacity:.35\"></i>&lt;theirs&gt; (none)</span>"),
+            "{legend}"
+        );
+        assert_eq!(chart(vec![line("alone", vec![(1.0, 1.0)])]).legend(), "");
+        assert!(several.to_svg().contains("aria-label=\"A &quot;quoted&quot; caption\""));
+    }
+
+    #[test]
+    fn a_line_on_another_is_drawn_after_it() {
+        let points = vec![(1.0, 1.0), (2.0, 3.0)];
+        let svg = chart(vec![
+            Line::new("ours", Style::Steps, points.clone()),
+            Line::new("theirs", Style::Steps, points).broad(),
+        ])
+        .to_svg();
+        let place = |colour: &str| svg.rfind(colour).expect("its colour is used");
+        assert!(place("stroke=\"#0072B2\"") > place("stroke=\"#D55E00\""), "{svg}");
+    }
+
+    #[test]
+    fn a_plot_is_empty_where_there_is_nothing_to_tell_apart() {
+        let of = |lines: &[&[(f64, f64)]]| {
+            let lines = lines.iter().map(|points| Line::new("", Style::Steps, points.to_vec()));
+            chart(lines.collect()).is_empty()
         };
-        assert_eq!(corner(&[(0.0, 0.0), (10.0, 10.0)]), "LowerRight");
-        assert_eq!(corner(&[(0.0, 10.0), (10.0, 0.0)]), "UpperRight");
-        assert_eq!(corner(&[(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)]), "UpperLeft");
-        assert_eq!(corner(&[(0.0, 10.0), (10.0, 10.0), (10.0, 0.0)]), "LowerLeft");
+        assert!(of(&[]) && of(&[&[]]) && of(&[&[(1.0, 1.0)], &[(1.0, 1.0)]]));
+        // What is not above zero has no place on a logarithmic axis.
+        assert!(of(&[&[(1.0, 0.0), (2.0, -1.0)]]));
+        assert!(!of(&[&[(1.0, 1.0)], &[(2.0, 1.0)]]));
+        // One point of a line is drawn as one.
+        let one = chart(vec![Line::new("", Style::Steps, vec![(1.0, 1.0)])]);
+        assert!(one.to_svg().contains("<circle"));
     }
 
     #[test]
@@ -408,13 +494,7 @@ mod tests {
 
     #[test]
     fn a_plot_of_nothing_is_a_plot() {
-        let chart = Chart {
-            caption: String::new(),
-            x: Axis::linear("x"),
-            y: Axis::log("y"),
-            lines: vec![Line::new("nothing", Style::Straight, vec![(0.0, 0.0)])],
-            marks: Vec::new(),
-        };
+        let chart = chart(vec![Line::new("nothing", Style::Straight, vec![(0.0, 0.0)])]);
         assert!(chart.to_svg().starts_with("<svg"));
     }
 }

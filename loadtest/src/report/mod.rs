@@ -2,50 +2,35 @@
 //!
 //! What it does not do: it computes no figure. Everything shown is handed to it.
 
+mod bar;
 mod chart;
+mod number;
 
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 
-pub use chart::{Axis, Chart, Line, Mark, Scale, Style};
+pub use bar::{Bar, Estimate, Met, verdicts};
+pub use chart::{Axis, Chart, Line, Mark, Scale, Style, Weight};
+pub use number::short;
 
 /// The page.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// What was evaluated.
     pub title: String,
+    /// When it was made, and by what; nothing is written where it is empty.
+    pub date: String,
+    /// The whole page in a few sentences, a paragraph each line; nothing is written where it is empty.
+    pub summary: String,
     /// What a stranger must know to read the page: a paragraph each.
     pub introduction: Vec<String>,
     /// The figures that say how good it is.
     pub bars: Vec<Bar>,
     /// Everything else, in reading order.
     pub sections: Vec<Section>,
+    /// What few people look at: folded, at the end.
+    pub appendix: Vec<Section>,
     /// Where the figures come from: command, commit, machine.
     pub origin: Vec<String>,
-}
-
-/// A figure and what it has to be.
-#[derive(Clone, Debug)]
-pub struct Bar {
-    /// What it says, in words.
-    pub meaning: String,
-    /// The figure.
-    pub value: String,
-    /// What it has to be.
-    pub target: String,
-    /// Whether it is.
-    pub met: Met,
-}
-
-/// Whether a figure is what it has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-    /// Nothing is asked of it, or there is too little to say.
-    Open,
 }
 
 /// A heading with what stands below it.
@@ -53,64 +38,12 @@ pub enum Met {
 pub struct Section {
     /// The heading.
     pub heading: String,
-    /// How to read what follows.
+    /// How to read what follows: a paragraph each line.
     pub text: String,
-    /// Plots.
+    /// Plots; one that shows nothing is left out, and that is said.
     pub charts: Vec<Chart>,
-    /// A table: the first row holds the names of the columns.
+    /// A table: the first row holds the names of the columns. Columns of numbers are set to the right.
     pub table: Vec<Vec<String>>,
-}
-
-impl Bar {
-    /// A figure that has to be at most so much; `None` where it is infinite.
-    pub fn at_most(meaning: &str, value: Option<f64>, target: f64) -> Bar {
-        Bar {
-            meaning: meaning.to_owned(),
-            value: value.map_or_else(|| "without end".to_owned(), short),
-            target: format!("at most {}", short(target)),
-            met: Met::from(value.is_some_and(|value| value <= target)),
-        }
-    }
-
-    /// A figure that has to be at least so much.
-    pub fn at_least(meaning: &str, value: f64, target: f64) -> Bar {
-        Bar {
-            meaning: meaning.to_owned(),
-            value: short(value),
-            target: format!("at least {}", short(target)),
-            met: Met::from(value >= target),
-        }
-    }
-
-    /// A figure that has to lie within these bounds; `None` where there is too little to say.
-    pub fn within(meaning: &str, value: Option<f64>, bounds: RangeInclusive<f64>) -> Bar {
-        Bar {
-            meaning: meaning.to_owned(),
-            value: written(value),
-            target: format!("{} to {}", short(*bounds.start()), short(*bounds.end())),
-            met: value.map_or(Met::Open, |value| Met::from(bounds.contains(&value))),
-        }
-    }
-
-    /// A figure of which nothing is asked; `None` where there is none.
-    pub fn reported(meaning: &str, value: Option<f64>) -> Bar {
-        Bar {
-            meaning: meaning.to_owned(),
-            value: written(value),
-            target: String::new(),
-            met: Met::Open,
-        }
-    }
-}
-
-fn written(value: Option<f64>) -> String {
-    value.map_or_else(|| "none".to_owned(), short)
-}
-
-impl From<bool> for Met {
-    fn from(met: bool) -> Self {
-        if met { Met::Yes } else { Met::No }
-    }
 }
 
 impl Report {
@@ -119,12 +52,23 @@ impl Report {
         let mut page = String::from(HEAD);
         let title = escape(&self.title);
         let _ = write!(page, "<title>{title}</title>{STYLE}</head><body><main><h1>{title}</h1>");
+        for (class, text) in [("date", &self.date), ("summary", &self.summary)] {
+            for paragraph in text.lines() {
+                let _ = write!(page, "<p class=\"{class}\">{}</p>", escape(paragraph));
+            }
+        }
         for paragraph in &self.introduction {
             let _ = write!(page, "<p>{}</p>", escape(paragraph));
         }
         self.write_bars(&mut page);
         for section in &self.sections {
+            let _ = write!(page, "<h2>{}</h2>", escape(&section.heading));
             section.write(&mut page);
+        }
+        for section in &self.appendix {
+            let _ = write!(page, "<details><summary>{}</summary>", escape(&section.heading));
+            section.write(&mut page);
+            page.push_str("</details>");
         }
         page.push_str("<footer>");
         for line in &self.origin {
@@ -138,38 +82,76 @@ impl Report {
         if self.bars.is_empty() {
             return;
         }
-        page.push_str("<table class=\"bars\"><tr><th>What is asked</th><th>Measured</th><th>Wanted</th><th></th></tr>");
+        // A column that says nothing is not written.
+        let is_bounded = self.bars.iter().any(|bar| !bar.bound.is_empty());
+        let bound = if is_bounded {
+            "<th>With 95 % confidence</th>"
+        } else {
+            ""
+        };
+        let _ = write!(
+            page,
+            "<div class=\"wide\"><table class=\"bars n2\"><tr><th>What is asked</th><th>Measured</th>{bound}<th>Wanted</th><th>Verdict</th></tr>"
+        );
         for bar in &self.bars {
-            let (class, word) = match bar.met {
-                Met::Yes => ("yes", "met"),
-                Met::No => ("no", "missed"),
-                Met::Open => ("open", "reported"),
-            };
-            let cells = [&bar.meaning, &bar.value, &bar.target].map(|cell| format!("<td>{}</td>", escape(cell)));
-            let _ = write!(page, "<tr>{}<td class=\"{class}\">{word}</td></tr>", cells.concat());
+            let bound = is_bounded.then_some(&bar.bound);
+            let cells = [Some(&bar.meaning), Some(&bar.value), bound, Some(&bar.target)]
+                .into_iter()
+                .flatten();
+            let cells: String = cells.map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+            let (class, word) = (bar.met.class(), bar.met.word());
+            let _ = write!(page, "<tr>{cells}<td class=\"{class}\">{word}</td></tr>");
         }
-        page.push_str("</table>");
+        page.push_str("</table></div>");
     }
 }
 
 impl Section {
+    /// All but its heading.
     fn write(&self, page: &mut String) {
-        let _ = write!(page, "<h2>{}</h2>", escape(&self.heading));
-        if !self.text.is_empty() {
-            let _ = write!(page, "<p>{}</p>", escape(&self.text));
+        for paragraph in self.text.lines() {
+            let _ = write!(page, "<p>{}</p>", escape(paragraph));
         }
         for chart in &self.charts {
-            let _ = write!(page, "<figure>{}", chart.to_svg());
-            let _ = write!(page, "<figcaption>{}</figcaption></figure>", escape(&chart.caption));
+            let caption = escape(&chart.caption);
+            if chart.is_empty() {
+                let _ = write!(
+                    page,
+                    "<p class=\"open\">A plot is left out, for there is nothing to be seen on it: {caption}</p>"
+                );
+                continue;
+            }
+            let _ = write!(page, "<figure><div class=\"wide\">{}</div>", chart.to_svg());
+            let _ = write!(page, "{}<figcaption>{caption}</figcaption></figure>", chart.legend());
         }
-        let mut rows = self.table.iter();
-        if let Some(names) = rows.next() {
-            page.push_str("<table>");
-            write_row(page, "th", names);
-            rows.for_each(|row| write_row(page, "td", row));
-            page.push_str("</table>");
-        }
+        let Some((names, rows)) = self.table.split_first() else {
+            return;
+        };
+        let columns = number_columns(names.len(), rows);
+        let _ = write!(page, "<div class=\"wide\"><table class=\"{}\">", columns.join(" "));
+        write_row(page, "th", names);
+        rows.iter().for_each(|row| write_row(page, "td", row));
+        page.push_str("</table></div>");
     }
+}
+
+/// The classes of the columns that hold nothing but numbers.
+fn number_columns(columns: usize, rows: &[Vec<String>]) -> Vec<String> {
+    let is_number = |column: usize| {
+        let mut cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .filter(|cell| !cell.is_empty());
+        cells.clone().next().is_some() && cells.all(|cell| is_numeric(cell))
+    };
+    let numbered = (0..columns.min(NUMBERED_MAX)).filter(|column| is_number(*column));
+    numbered.map(|column| format!("n{}", column + 1)).collect()
+}
+
+/// Whether it is read as a number: it begins with a digit, or says that there is none.
+fn is_numeric(text: &str) -> bool {
+    let begins = text.trim_start_matches('-').chars().next();
+    begins.is_some_and(|first| first.is_ascii_digit()) || ["none", "never", "without end"].contains(&text)
 }
 
 fn write_row(page: &mut String, cell: &str, row: &[String]) {
@@ -193,17 +175,6 @@ pub fn shares_reaching(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     points
 }
 
-/// A number as people write it: whole where it is large, three digits where it is not.
-pub fn short(value: f64) -> String {
-    match value.abs() {
-        _ if !value.is_finite() => "without end".to_owned(),
-        size if size >= 1e6 => format!("{:.3} million", value / 1e6),
-        size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
-    }
-}
-
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -214,16 +185,34 @@ fn escape(text: &str) -> String {
 const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
 
+/// Columns of numbers are told by the classes n1 to this one, for which the style has a rule each.
+const NUMBERED_MAX: usize = 12;
+
 const STYLE: &str = "<style>\
-    body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1b1f24;background:#fff}\
+    body{font:16px/1.5 system-ui,sans-serif;margin:0;color:#1b1f24;background:#fff;overflow-wrap:break-word}\
     main{max-width:56rem;margin:0 auto;padding:1.5rem 1rem 4rem}\
-    h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}\
-    table{border-collapse:collapse;width:100%;margin:1rem 0;font-variant-numeric:tabular-nums}\
+    h1{font-size:1.7rem;line-height:1.2}h2,summary{font-size:1.2rem;font-weight:600;margin:2.5rem 0 .5rem}\
+    summary{cursor:pointer}.date{color:#57606a;font-size:.9rem}\
+    .summary{border-left:4px solid #0072b2;padding:.2rem 0 .2rem .8rem;margin:0}.summary+.summary{font-weight:600}.summary+.summary+.summary{font-weight:400}\
+    .bars td:first-child{min-width:9rem}\
+    .bars :is(th,td):last-child{position:sticky;right:0;background:#fff}\
+    .wide{overflow-x:auto}\
+    table{border-collapse:collapse;width:100%;margin:1rem 0;font-variant-numeric:tabular-nums;overflow-wrap:normal}\
     th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d8dee4;vertical-align:top}\
-    th{font-weight:600}.yes{color:#116329;font-weight:600}.no{color:#a40e26;font-weight:600}.open{color:#57606a}\
-    figure{margin:1rem 0}figure svg{width:100%;height:auto}figcaption{color:#57606a;font-size:.9rem}\
-    footer{margin-top:3rem;color:#57606a;font-size:.85rem}\
-    @media print{main{max-width:none}h2{break-after:avoid}figure,tr{break-inside:avoid}}\
+    .n1 :is(th,td):nth-child(1),.n2 :is(th,td):nth-child(2),.n3 :is(th,td):nth-child(3),\
+    .n4 :is(th,td):nth-child(4),.n5 :is(th,td):nth-child(5),.n6 :is(th,td):nth-child(6),\
+    .n7 :is(th,td):nth-child(7),.n8 :is(th,td):nth-child(8),.n9 :is(th,td):nth-child(9),\
+    .n10 :is(th,td):nth-child(10),.n11 :is(th,td):nth-child(11),.n12 :is(th,td):nth-child(12){text-align:right}\
+    th{font-weight:600}.yes,.no,.undecided{font-weight:600;white-space:nowrap}\
+    .yes{color:#116329}.no{color:#a40e26}.undecided{color:#7a4d00}.open{color:#57606a}\
+    figure{margin:1rem 0}figure svg{display:block;width:100%;min-width:38rem;height:auto}\
+    .legend{display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;font-size:.9rem;padding-left:4.5rem}\
+    .legend i{display:inline-block;width:1.4rem;height:0;vertical-align:middle;margin-right:.4rem}\
+    .legend i.dot{width:.6rem;height:.6rem;border-radius:50%}\
+    figcaption{color:#57606a;font-size:.9rem;margin-top:.3rem}\
+    footer{margin-top:3rem;color:#57606a;font-size:.85rem;overflow-wrap:anywhere}\
+    @media(max-width:40rem){.legend{padding-left:0}}\
+    @media print{main{max-width:none}h2{break-after:avoid}figure,tr{break-inside:avoid}figure svg{min-width:0}}\
     </style>";
 
 #[cfg(test)]
@@ -235,6 +224,8 @@ mod tests {
     fn a_page_stands_alone_and_escapes_what_it_is_given() {
         let report = Report {
             title: "A <b>bold</b> & \"quoted\" title".to_owned(),
+            date: "Made on a day.".to_owned(),
+            summary: "All <is> well.".to_owned(),
             introduction: vec!["What it is.".to_owned()],
             bars: vec![
                 Bar::at_most("re-uploads at the alarm, median", Some(9.0), 10.0),
@@ -246,7 +237,7 @@ mod tests {
             ],
             sections: vec![Section {
                 heading: "Rates".to_owned(),
-                text: "Copies a minute.".to_owned(),
+                text: "Copies a minute.\nA second paragraph.".to_owned(),
                 charts: vec![Chart {
                     caption: "One crisis.".to_owned(),
                     x: Axis::linear("minutes"),
@@ -263,6 +254,11 @@ mod tests {
                 }],
                 table: vec![vec!["a".to_owned()], vec!["<1>".to_owned()]],
             }],
+            appendix: vec![Section {
+                heading: "Every figure".to_owned(),
+                table: vec![vec!["figure".to_owned()], vec!["crises".to_owned()]],
+                ..Section::default()
+            }],
             origin: Vec::new(),
         };
         let html = report.to_html();
@@ -270,10 +266,14 @@ mod tests {
         assert!(html.contains("<td class=\"yes\">met</td>") && html.contains("without end"));
         assert_eq!(html.matches("<td class=\"no\">missed</td>").count(), 2);
         assert!(
-            html.contains("<td>0.9400 to 0.9600</td><td class=\"yes\">met</td>"),
+            html.contains("<td>0.94 to 0.96</td><td class=\"yes\">met</td>"),
             "{html}"
         );
-        assert_eq!(html.matches("<td class=\"open\">reported</td>").count(), 2);
+        assert_eq!(html.matches("<td class=\"open\">reported</td>").count(), 1);
+        assert_eq!(html.matches("<td class=\"undecided\">not decided</td>").count(), 1);
+        assert!(html.contains("<p class=\"summary\">All &lt;is&gt; well.</p>") && html.contains("Made on a day."));
+        assert!(html.contains("<p>A second paragraph.</p>"));
+        assert!(html.contains("<details><summary>Every figure</summary>") && html.contains("</table></div></details>"));
         assert!(html.contains("<svg") && html.contains("alarm &lt;here&gt;") && html.contains("<td>&lt;1&gt;</td>"));
         for outside in ["<script", "src=", "href=", "@import", "url("] {
             assert!(!html.contains(outside), "{outside}");
@@ -290,16 +290,37 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_people_write_them() {
-        for (value, text) in [
-            (12_345_678.0, "12.346 million"),
-            (1_000.0, "1000"),
-            (0.012_34, "0.0123"),
-            (2.5, "2.50"),
-            (0.0, "0"),
-            (f64::INFINITY, "without end"),
-        ] {
-            assert_eq!(short(value), text);
-        }
+    fn columns_of_numbers_are_set_to_the_right() {
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        let rows = [
+            row(["tocsin", "10 of 10", "none", "1,024", ""]),
+            row(["10 in 5 minutes", "9 of 10", "-3.2", "never", ""]),
+        ];
+        assert_eq!(number_columns(5, &rows), ["n2", "n3", "n4"]);
+        assert!(number_columns(3, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_plot_that_shows_nothing_is_left_out_and_that_is_said() {
+        let chart = |points: Vec<(f64, f64)>| Chart {
+            caption: "Errors & bounds.".to_owned(),
+            x: Axis::log("error"),
+            y: Axis::log("share"),
+            lines: vec![Line::new("seen", Style::Steps, points)],
+            marks: Vec::new(),
+        };
+        let written = |points| {
+            let report = Report {
+                sections: vec![Section {
+                    charts: vec![chart(points)],
+                    ..Section::default()
+                }],
+                ..Report::default()
+            };
+            report.to_html()
+        };
+        let left_out = written(vec![(1.0, 1.0), (1.0, 1.0)]);
+        assert!(!left_out.contains("<svg") && left_out.contains("nothing to be seen on it: Errors &amp; bounds."));
+        assert!(written(vec![(1.0, 1.0), (2.0, 0.5)]).contains("<svg"));
     }
 }

@@ -40,6 +40,14 @@ impl Rival for CountedInWindow {
         self.name
     }
 
+    fn rule(&self) -> String {
+        format!(
+            "{} or more copies within {} minutes",
+            self.copies,
+            self.window.0 / Milliseconds::from_minutes(1).0
+        )
+    }
+
     fn observe(&mut self, occurrence: &Occurrence) -> Option<Alarm> {
         let watched = self.watch.take_in(occurrence)?;
         let copies = watched.newest_within(self.window);

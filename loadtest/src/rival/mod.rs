@@ -30,6 +30,9 @@ pub trait Rival {
     /// Its name in rows.
     fn name(&self) -> &'static str;
 
+    /// When it rings, in words, with its threshold.
+    fn rule(&self) -> String;
+
     /// The next record, in the order of receipt. The alarm it leads to, if it does.
     fn observe(&mut self, occurrence: &Occurrence) -> Option<Alarm>;
 }

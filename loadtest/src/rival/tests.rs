@@ -135,4 +135,17 @@ fn what_is_quiet_is_forgotten() {
 fn every_rival_has_a_name_and_starts_fresh() {
     let names: Vec<_> = all().iter().map(|rival| rival.name()).collect();
     assert_eq!(names, ["ten_in_5_min", "thirty_in_60_min", "poisson_scan"]);
+    let rules: Vec<_> = all().iter().map(|rival| rival.rule()).collect();
+    assert_eq!(
+        rules[..2],
+        [
+            "10 or more copies within 5 minutes",
+            "30 or more copies within 60 minutes"
+        ]
+    );
+    assert!(
+        rules[2].contains("9 windows of 1 to 180 minutes") && rules[2].contains("18.4 or more"),
+        "{}",
+        rules[2]
+    );
 }

@@ -10,16 +10,18 @@
 //!
 //! What this module does not do: it neither detects nor knows which detector is whose.
 //!
-//! Start reading at [`judge`], then [`Figures`]; the upper bound of a rate is in `poisson`.
+//! Start reading at [`judge`], then [`Figures`]; the bounds of a rate are in `poisson`, those of a share and of a percentile in `binomial`.
 
+mod binomial;
 mod figures;
 mod poisson;
 mod row;
 #[cfg(test)]
 mod tests;
 
+pub use binomial::{percentile_bounds95, share_lower95};
 pub use figures::Figures;
-pub use poisson::upper95;
+pub use poisson::{lower95, upper95};
 pub use row::{AlarmRow, Verdict};
 
 use std::collections::BTreeMap;

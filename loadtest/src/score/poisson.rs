@@ -1,4 +1,4 @@
-//! How large a rate may be of which so many events were seen.
+//! How large, and how small, a rate may be of which so many events were seen.
 
 /// The confidence of the bound.
 const CONFIDENCE: f64 = 0.95;
@@ -7,6 +7,15 @@ const CONFIDENCE: f64 = 0.95;
 /// 95 % quantile of the chi-square law with 2 x `count` + 2 degrees of freedom.
 pub fn upper95(count: u64) -> f64 {
     chi_square_quantile(CONFIDENCE, 2.0 * count as f64 + 2.0) / 2.0
+}
+
+/// The exact lower bound of the same mean, one-sided, at 95 % confidence: half the 5 % quantile of the chi-square law with 2 x `count` degrees of
+/// freedom; zero where none was observed.
+pub fn lower95(count: u64) -> f64 {
+    match count {
+        0 => 0.0,
+        _ => chi_square_quantile(1.0 - CONFIDENCE, 2.0 * count as f64) / 2.0,
+    }
 }
 
 /// By bisection: the law's cumulated probability rises in the value.
@@ -82,6 +91,16 @@ mod tests {
                 (found / quantile - 1.0).abs() < 1e-8,
                 "{probability} of {degrees}: {found}"
             );
+        }
+    }
+
+    #[test]
+    fn a_lower_bound_leaves_a_twentieth_at_or_above_the_count() {
+        assert_eq!(lower95(0), 0.0);
+        // One event or more with a chance of a twentieth: -ln 0.95.
+        assert!((lower95(1) + 0.95_f64.ln()).abs() < 1e-9);
+        for (count, bound) in [(2, 0.355_361), (3, 0.817_691), (10, 5.425_406)] {
+            assert!((lower95(count) - bound).abs() < 1e-3, "{count}: {}", lower95(count));
         }
     }
 

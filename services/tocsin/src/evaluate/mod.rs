@@ -3,6 +3,7 @@
 mod alarm;
 mod casework;
 mod days;
+mod detectors;
 mod elections;
 mod families;
 mod forecast;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use tocsin_loadtest::report::{Report, Section, short};
+use time::OffsetDateTime;
+use tocsin_loadtest::report::{Report, Section, short, verdicts};
 
 use crate::rehearsal::Figures;
 
@@ -34,12 +35,20 @@ pub(super) fn rows(directory: &Path, name: &str, header: &str, lines: impl IntoI
     std::fs::write(&file, text).with_context(|| format!("write {}", file.display()))
 }
 
-/// Writes `index.html`: the page, and every figure at its end by the name it has in the document. The directory is made.
+/// Writes `index.html`: the page with today's date, what became of its goals in a sentence unless it has a summary, and every figure at its end, folded, by the name it has in the document. The directory is made.
 ///
 /// # Errors
 /// The file cannot be written.
 pub(super) fn page(directory: &Path, mut report: Report, figures: &Figures) -> Result<()> {
-    report.sections.push(every_figure(figures));
+    report.appendix.push(every_figure(figures));
+    if report.summary.is_empty() {
+        report.summary = verdicts(&report.bars);
+    }
+    report.date = format!(
+        "Made on {} (UTC) by tocsin {}.",
+        OffsetDateTime::now_utc().date(),
+        env!("CARGO_PKG_VERSION")
+    );
     std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
     let file = directory.join("index.html");
     std::fs::write(&file, report.to_html()).with_context(|| format!("write {}", file.display()))
@@ -60,7 +69,7 @@ fn every_figure(figures: &Figures) -> Section {
         .iter()
         .map(|(name, value)| vec![(*name).to_owned(), written(value)]);
     Section {
-        heading: "Every figure".to_owned(),
+        heading: format!("Every figure ({})", figures.len()),
         text: "By the name it has in the file of figures, where it stands with all its digits.".to_owned(),
         charts: Vec::new(),
         table: std::iter::once(columns(["figure", "value"])).chain(rows).collect(),
@@ -109,9 +118,9 @@ pub(super) mod tests {
         for (value, text) in [
             (json!(null), "none"),
             (json!("abc"), "abc"),
-            (json!([1, 2.5]), "1, 2.50"),
-            (json!(0.125), "0.1250"),
-            (json!(12_000_000), "12.000 million"),
+            (json!([1, 2.5]), "1, 2.5"),
+            (json!(0.125), "0.125"),
+            (json!(12_000_000), "12 million"),
             (json!(true), "true"),
         ] {
             assert_eq!(written(&value), text);

@@ -33,6 +33,7 @@ pub(super) enum Exact {
 /// What became of a day.
 #[derive(Clone, Debug)]
 pub(super) struct Played {
+    pub(super) plan: DayPlan,
     pub(super) day: DayRow,
     pub(super) truths: Vec<TruthRow>,
     /// Of all detectors.
@@ -160,6 +161,7 @@ pub(super) fn play(plan: &DayPlan, play: Play) -> Played {
     }
     let alarmed: BTreeSet<Family> = alarms.iter().map(|alarm: &AlarmRow| alarm.family).collect();
     Played {
+        plan: plan.clone(),
         day: truth.day_row(plan.number),
         truths: truth.rows(plan.number, &alarmed),
         episodes: episodes(&watchers[0].alerts),

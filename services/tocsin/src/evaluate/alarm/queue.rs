@@ -1,7 +1,7 @@
 //! The order of the queue on a day with thousands of cascades on which nobody decides: beside the same formula on exact numbers, beside what
 //! knew the future, and beside first in, first out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_loadtest::day::{DayPlan, Family, FamilyKind, Occurrence, Scale};
 use tocsin_loadtest::truth::{Records, Truth};
@@ -15,6 +15,9 @@ use super::steps::{Step, Steps};
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) begins_at: Timestamp,
+    /// Large harmless cascades of which something happened on the day, and crises.
+    pub(super) cascades: usize,
+    pub(super) crises: usize,
     /// How many were open, minute by minute of the day.
     pub(super) open: Vec<usize>,
     /// Of the first so many, how many the exact order has among its first, a share for each minute with at least twice as many items.
@@ -50,7 +53,7 @@ const CROWDED_PLACES: usize = 1_000;
 const CROWDED: f64 = 5.0;
 const CROWDED_HOURS: Milliseconds = Milliseconds::from_hours(6);
 /// How many first places people look at.
-const LOOKED_AT: usize = 20;
+pub(super) const LOOKED_AT: usize = 20;
 /// At a smaller scale than this there are fewer cascades too.
 const ALL_CASCADES_FROM: f64 = 0.01;
 const MINUTE: Milliseconds = Milliseconds::from_minutes(1);
@@ -91,8 +94,15 @@ fn day(plan: &DayPlan) -> Queue {
     let mut entries = Entries::default();
     let (mut minutes, mut forecasts) = (Vec::new(), Forecasts::default());
     let mut queue = Queue::new(plan, &PLACES);
+    let mut seen: BTreeSet<Family> = BTreeSet::new();
     play(plan, |step| match step {
-        Seen::Record(record) => records.add(record),
+        Seen::Record(record) => {
+            records.add(record);
+            let is_told = matches!(record.family.kind(), FamilyKind::Cascade | FamilyKind::Crisis);
+            if is_told && record.happened_at >= plan.begins_at {
+                seen.insert(record.family);
+            }
+        }
         Seen::Minute(now, alerts, order, exact) => {
             entries.take(alerts);
             forecasts.take(alerts);
@@ -106,6 +116,8 @@ fn day(plan: &DayPlan) -> Queue {
         }
     });
     let truth = records.judge();
+    let of_kind = |kind: FamilyKind| seen.iter().filter(|family| family.kind() == kind).count();
+    (queue.cascades, queue.crises) = (of_kind(FamilyKind::Cascade), of_kind(FamilyKind::Crisis));
     queue.forecasts = forecasts.outcomes(&truth);
     let remaining = Remaining::new(plan, &truth, &minutes);
     queue.captured = minutes.iter().filter_map(|minute| remaining.captured(minute)).collect();
@@ -171,6 +183,8 @@ impl Queue {
     fn new(plan: &DayPlan, places: &[usize]) -> Self {
         Queue {
             begins_at: plan.begins_at,
+            cascades: 0,
+            crises: 0,
             open: Vec::new(),
             precision: places.iter().map(|places| (*places, Vec::new())).collect(),
             captured: Vec::new(),

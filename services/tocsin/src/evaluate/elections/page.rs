@@ -59,10 +59,11 @@ pub(super) fn of(figures: &Figures, compared: &Compared, alarm: Vec<Bar>, sectio
         bars,
         sections: std::iter::once(answers(compared)).chain(sections).collect(),
         origin: vec![
-            "Made by: tocsin evaluate elections --input FILE --report DIR; the same posts and arguments give the same page, but for what was asked while \
+            "Made by: tocsin evaluate elections --input FILE --report DIR; the same posts and arguments give the same page, but for its date and what was asked while \
              events came in. Rows about the alarm to score again: --rows DIR."
                 .to_owned(),
         ],
+        ..Report::default()
     }
 }
 

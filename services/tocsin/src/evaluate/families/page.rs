@@ -34,10 +34,11 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, crises: &Crises) -> 
         ],
         sections: vec![of_crises(crises)],
         origin: vec![format!(
-            "Made by: tocsin evaluate families --seed {} --scale {} --report DIR; the same arguments give the same page. Rows to score again: \
+            "Made by: tocsin evaluate families --seed {} --scale {} --report DIR; the same arguments give the same page, its date aside. Rows to score again: \
              --rows DIR.",
             suite.seed, suite.scale
         )],
+        ..Report::default()
     }
 }
 

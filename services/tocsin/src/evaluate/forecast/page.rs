@@ -30,9 +30,10 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, measured: &Measured)
         bars: bars(figures),
         sections: vec![beside(figures, measured), by_age(measured), calibration(measured)],
         origin: vec![format!(
-            "Made by: tocsin evaluate forecast --seed {} --scale {} --report DIR; the same arguments give the same page. Rows to score again: --rows DIR.",
+            "Made by: tocsin evaluate forecast --seed {} --scale {} --report DIR; the same arguments give the same page, its date aside. Rows to score again: --rows DIR.",
             suite.seed, suite.scale
         )],
+        ..Report::default()
     }
 }
 

@@ -64,9 +64,10 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, measured: &[(Series,
         ],
         sections,
         origin: vec![format!(
-            "Made by: tocsin evaluate reach --seed {} --scale {} --report DIR; the same arguments give the same page. Rows to score again: --rows DIR.",
+            "Made by: tocsin evaluate reach --seed {} --scale {} --report DIR; the same arguments give the same page, its date aside. Rows to score again: --rows DIR.",
             suite.seed, suite.scale
         )],
+        ..Report::default()
     }
 }
 

@@ -6,8 +6,9 @@ use tocsin_model::Timestamp;
 use super::Suite;
 use super::compare::{Measured, SHIPPED, is_rival};
 use super::matching::Aim;
-use super::play::{Alarm, Content, Detector, Origin, Played, TOCSIN};
+use super::play::{Alarm, Content, Detector, EXACT, Origin, Played, TOCSIN};
 use crate::evaluate::SuiteArguments;
+use crate::evaluate::detectors::title;
 use crate::evaluate::output::{columns, number};
 use crate::rehearsal::Figures;
 
@@ -51,10 +52,11 @@ pub(super) fn of(
         bars,
         sections,
         origin: vec![format!(
-            "Made by: tocsin evaluate {name} --seed {} --scale {} --report DIR; the same arguments and the same set give the same page. Rows to score \
+            "Made by: tocsin evaluate {name} --seed {} --scale {} --report DIR; the same arguments and the same set give the same page, its date aside. Rows to score \
              again: --rows DIR.",
             arguments.seed, arguments.scale
         )],
+        ..Report::default()
     }
 }
 
@@ -99,18 +101,6 @@ pub(super) fn sections(played: &Played, figures: &Figures, positive: u32) -> Vec
     let mut sections = sections.to_vec();
     sections.retain(|section| !section.charts.is_empty() || section.table.len() > 1);
     sections
-}
-
-/// What a detector does, in words.
-fn title(detector: &str) -> &str {
-    match detector {
-        TOCSIN => "Tocsin",
-        "exact" => "Tocsin's rule on exact counts",
-        "ten_in_5_min" => "10 in 5 minutes",
-        "thirty_in_60_min" => "30 in 60 minutes",
-        "poisson_scan" => "Poisson scan",
-        other => other,
-    }
 }
 
 fn is_positive(content: &Content, positive: u32) -> bool {
@@ -199,7 +189,9 @@ fn early(played: &Played, positive: u32) -> Section {
         let mut points: Vec<(f64, f64)> = points.collect();
         if let Some((first, _)) = points.first().copied() {
             points.insert(0, (first, 0.0));
-            lines.push(Line::new(title(detector.name), Style::Steps, points));
+            let line = Line::new(title(detector.name), Style::Steps, points);
+            // Tocsin's own line lies on it most of the time.
+            lines.push(if detector.name == EXACT { line.broad() } else { line });
         }
     }
     let chart = Chart {
@@ -207,7 +199,7 @@ fn early(played: &Played, positive: u32) -> Section {
                   rings early may ring often for nothing, see the table below."
             .to_owned(),
         x: Axis::log("shares at the alarm"),
-        y: Axis::linear("positive contents alarmed, %"),
+        y: Axis::per_cent("positive contents alarmed, %"),
         marks: Vec::new(),
         lines,
     };
@@ -295,7 +287,7 @@ fn thresholds(played: &Played, positive: u32) -> Section {
             caption: "Higher and further left is better. A point below the line is a detector that Tocsin can beat by its threshold alone."
                 .to_owned(),
             x: Axis::linear("false alarms"),
-            y: Axis::linear("positive contents alarmed, %"),
+            y: Axis::per_cent("positive contents alarmed, %"),
             lines,
             marks: Vec::new(),
         }],

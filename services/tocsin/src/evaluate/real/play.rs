@@ -36,7 +36,7 @@ pub(super) enum Exact {
 
 /// The names of detectors in rows.
 pub(super) const TOCSIN: &str = "tocsin";
-const EXACT: &str = "exact";
+pub(super) const EXACT: &str = "exact";
 
 /// What became of a set.
 #[derive(Clone, Debug)]

@@ -50,9 +50,10 @@ pub(super) fn of(figures: &Figures, all: &[Detected<'_>]) -> Report {
         ],
         sections: vec![drawn(all), table(all)],
         origin: vec![
-            "Made by: tocsin evaluate series --input DIR --report DIR; the same series give the same page. A detection file for each: --rows DIR."
+            "Made by: tocsin evaluate series --input DIR --report DIR; the same series give the same page, its date aside. A detection file for each: --rows DIR."
                 .to_owned(),
         ],
+        ..Report::default()
     }
 }
 

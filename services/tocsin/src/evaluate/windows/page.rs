@@ -54,10 +54,11 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, runs: &[(&str, Vec<C
         bars: bars(suite.scale, figures),
         sections: runs.iter().flat_map(|(prefix, run)| sections(prefix, run)).chain([memory(figures)]).collect(),
         origin: vec![format!(
-            "Made by: tocsin evaluate windows --seed {} --scale {} --report DIR; the same arguments give the same page, the time of an event aside. \
+            "Made by: tocsin evaluate windows --seed {} --scale {} --report DIR; the same arguments give the same page, its date and the time of an event aside. \
              Rows to score again: --rows DIR.",
             suite.seed, suite.scale
         )],
+        ..Report::default()
     }
 }
 
@@ -118,6 +119,7 @@ fn crowd_bars(figures: &Figures) -> Vec<Bar> {
         None => Bar {
             meaning: meaning.to_owned(),
             value: "none".to_owned(),
+            bound: String::new(),
             target: "at least all of them".to_owned(),
             met: Met::No,
         },
