@@ -90,7 +90,11 @@ fn summary(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, result
         said.push(outcome(figures, &Rung::of(played, TOCSIN)));
     }
     // What stands in the table in full.
-    said.push(verdicts(bars).replace(" (labels)", "").replace(", mean of the minutes", ""));
+    said.push(
+        verdicts(bars)
+            .replace(" (labels)", "")
+            .replace(", mean of the minutes", ""),
+    );
     said.join("\n")
 }
 
