@@ -37,9 +37,9 @@ pub enum Met {
 pub struct Estimate {
     /// What was measured; infinite or NaN where it was not.
     pub value: f64,
-    /// The truth is at least this; the value itself where no lower bound is known.
+    /// The truth is at least this; minus infinity where nothing bounds it from below.
     pub low: f64,
-    /// The truth is at most this; the value itself where no upper bound is known.
+    /// The truth is at most this; infinite where nothing bounds it from above.
     pub high: f64,
 }
 
@@ -65,12 +65,10 @@ impl Estimate {
     /// The bound that the verdict stands on, in words: the one on the side of the target, or the other one where that was passed.
     fn bound(&self, side: Side, met: Met) -> String {
         let upper = || match self.high {
-            high if high == self.value => String::new(),
             high if high.is_finite() => format!("at most {}", short(high)),
             _ => "too few to say".to_owned(),
         };
         let lower = || match self.low {
-            low if low == self.value => String::new(),
             low if low.is_finite() => format!("at least {}", short(low)),
             _ => "too few to say".to_owned(),
         };
@@ -272,9 +270,9 @@ mod tests {
         assert_eq!(at_most(0.0, 0.0, 2_781.0), "at most 2,781");
         assert_eq!(at_most(330.0, 1_857.0, 5_845.0), "at least 330");
         assert_eq!(at_most(0.0, 9.0, f64::INFINITY), "too few to say");
-        assert_eq!(at_most(9.0, 9.0, 9.0), "");
-        assert_eq!(at_least(8.0, 12.0, 12.0), "at least 8");
-        assert_eq!(at_least(f64::NEG_INFINITY, 12.0, 12.0), "too few to say");
+        assert_eq!(at_most(8.0, 9.0, 9.0), "at most 9", "a bound may be the figure itself");
+        assert_eq!(at_least(8.0, 12.0, f64::INFINITY), "at least 8");
+        assert_eq!(at_least(f64::NEG_INFINITY, 12.0, f64::INFINITY), "too few to say");
     }
 
     #[test]

@@ -5,8 +5,8 @@ const DIGITS: i32 = 3;
 /// And so many places behind the point at most.
 const PLACES_MAX: i32 = 12;
 
-/// A number as people write it: whole where it is large, with thousands set apart, and with a few digits where it is not. What is not whole is
-/// never written as if it were, and what is not zero never as zero (below 10^-12 as a power of ten).
+/// A number as people write it: rounded to a whole one from 100 on, with thousands set apart, and with a few digits below. What is smaller and not whole
+/// is never written as if it were, and what is not zero never as zero (below 10^-12 as a power of ten).
 pub fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "without end".to_owned(),

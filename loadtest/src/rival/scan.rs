@@ -54,7 +54,7 @@ impl Rival for PoissonScan {
     fn rule(&self) -> String {
         format!(
             "in one of {} windows of {} to {} minutes, more copies than chance explains at the content's own earlier rate ({FLOOR_PER_HOUR} an hour at \
-             least): a log-likelihood ratio of {:.1} or more, which is ln(10^8), one in 10^8 if copies came independently of one another",
+             least): a log-likelihood ratio of {:.1} or more, which is ln(10^8), one in 10^8 for one window looked at once if copies came independently of one another",
             WINDOWS_MINUTES.len(),
             WINDOWS_MINUTES[0],
             WINDOWS_MINUTES[WINDOWS_MINUTES.len() - 1],

@@ -18,6 +18,12 @@ fn main() -> Result<()> {
         let name = database.to_uppercase();
         lists += &format!("static {name}_MIGRATIONS: &[Embedded] = &[\n");
         for file in files {
+            let text = std::fs::read_to_string(Path::new("migrations").join(database).join(&file))?;
+            if text.starts_with("-- no-transaction") || file.ends_with(".up.sql") || file.ends_with(".down.sql") {
+                return Err(Error::other(format!(
+                    "{file}: migrations go forward, each in one transaction"
+                )));
+            }
             let (version, description) = file
                 .strip_suffix(".sql")
                 .and_then(|stem| stem.split_once('_'))

@@ -291,27 +291,41 @@ struct Objects {
 /// People do in the drill what they would do: alpha decides, the coordinators declare an incident, invite alpha and share the hashes.
 async fn act(api: &Api, coordinators: &str, alpha: &str, log: &SharedLog) -> Result<Objects> {
     let of_crisis = crisis_hashes();
-    let case = until("the crisis is a case of alpha", async || {
+    until("alpha's endpoint for drills is told", async || {
+        Ok((told(log)? > 0).then_some(()))
+    })
+    .await?;
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+    let decided = json!({"verdict": "violating", "rationale": "it is the attack"});
+    let case = until("alpha decides its case of the crisis", async || {
         let queue = api.read(alpha, "/v1/queue", &[]).await?;
         let is_of_crisis = |case: &&Value| {
             case["hash"]["value"]
                 .as_str()
                 .is_some_and(|hash| of_crisis.contains(hash))
         };
-        Ok(queue["cases"]
+        let Some(case) = queue["cases"]
             .as_array()
-            .and_then(|cases| cases.iter().find(is_of_crisis).cloned()))
+            .and_then(|cases| cases.iter().find(is_of_crisis))
+        else {
+            return Ok(None);
+        };
+        let id = text(&case["id"])?;
+        let decide = async || {
+            let claimed = api.act(alpha, &format!("/v1/cases/{id}/claim"), &json!({})).await?;
+            let mut decision = decided.clone();
+            decision["fencing"] = claimed["fencing"].clone();
+            api.act(alpha, &format!("/v1/cases/{id}/decision"), &decision).await
+        };
+        match decide().await {
+            Ok(_) => Ok(Some(case.clone())),
+            // Its family has joined another since the queue was read: the case is that one's.
+            Err(error) if format!("{error:#}").contains("case_merged") => Ok(None),
+            Err(error) => Err(error),
+        }
     })
     .await?;
-    until("alpha's endpoint for drills is told", async || {
-        Ok((told(log)? > 0).then_some(()))
-    })
-    .await?;
-    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
     let (id, family) = (text(&case["id"])?, text(&case["family"])?);
-    let claimed = api.act(alpha, &format!("/v1/cases/{id}/claim"), &json!({})).await?;
-    let decision = json!({"fencing": claimed["fencing"], "verdict": "violating", "rationale": "it is the attack"});
-    api.act(alpha, &format!("/v1/cases/{id}/decision"), &decision).await?;
 
     let declaration = json!({"title": "An attack", "protocol": "crisis", "protocol_version": 1, "families": [family]});
     let declared = api.act(coordinators, "/v1/incidents", &declaration).await?;

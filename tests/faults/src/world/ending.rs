@@ -22,8 +22,8 @@ use crate::watch::Seen;
 const GAVE_UP: &str = "a unit could not be committed";
 
 impl World<'_> {
-    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. Members that end by themselves meanwhile are
-    /// started again, as before.
+    /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. Until all is applied, members that end by themselves
+    /// are started again, as before.
     ///
     /// # Errors
     /// It cannot be looked at. What is wrong with it is no error.
@@ -54,7 +54,7 @@ impl World<'_> {
             wrong.push(format!("I1: {invented} events are counted that nobody sent"));
         }
         if let Some(query) = self.members.get_mut("query-1") {
-            let api = query.api().await?;
+            let api = query.ready().await?;
             wrong.extend(answers(&api, &self.site, &exact).await);
         }
         for name in names(&self.members, &[Role::Detector, Role::Query]) {
@@ -77,8 +77,15 @@ impl World<'_> {
     /// Asks a member to stop, and tells what is wrong with its end. One that was about to end by itself, as it should where the fate of a unit is not
     /// known, ends with that failure and is counted.
     async fn stop(&mut self, name: &str) -> Option<String> {
-        let error = self.members.remove(name)?.terminate().await.err()?;
-        let said = format!("end: {error:#}");
+        let mut process = self.members.remove(name)?;
+        if self.restarted.contains_key(name) && matches!(process.ended(), Ok(None)) {
+            // What has just been started again is not asked to stop before it can be; whether it came to work shows below.
+            let _ = process.ready().await;
+        }
+        let said = match process.ended() {
+            Ok(Some(status)) => format!("end: {name} ended by itself, {status}: {}", process.last_words()),
+            _ => format!("end: {:#}", process.terminate().await.err()?),
+        };
         if !said.contains(GAVE_UP) {
             return Some(said);
         }

@@ -49,7 +49,7 @@ pub(super) struct Captured {
 const PLACES: [usize; 3] = [20, 100, CROWDED_PLACES];
 /// With 5,000 cascades a day fewer than 2,000 are ever open at once, since an episode ends with its spread: so many places are compared in a few
 /// hours with so many times the cascades.
-const CROWDED_PLACES: usize = 1_000;
+pub(super) const CROWDED_PLACES: usize = 1_000;
 const CROWDED: f64 = 5.0;
 const CROWDED_HOURS: Milliseconds = Milliseconds::from_hours(6);
 /// How many first places people look at.

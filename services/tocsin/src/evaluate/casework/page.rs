@@ -22,7 +22,7 @@ pub(super) fn of(suite: &SuiteArguments, figures: &Figures, worked: &[Worked]) -
             true => figure(&format!("{name}_lower95")).unwrap_or(otherwise),
             false => f64::NEG_INFINITY,
         };
-        let high = value;
+        let high = f64::INFINITY;
         Bar::estimated_at_least(meaning, Estimate { value, low, high }, target)
     };
     Report {

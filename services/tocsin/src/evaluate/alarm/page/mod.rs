@@ -89,12 +89,7 @@ fn summary(scenario: Scenario, suite: &SuiteArguments, figures: &Figures, result
     if !played.is_empty() {
         said.push(outcome(figures, &Rung::of(played, TOCSIN)));
     }
-    // What stands in the table in full.
-    said.push(
-        verdicts(bars)
-            .replace(" (labels)", "")
-            .replace(", mean of the minutes", ""),
-    );
+    said.push(verdicts(bars));
     said.join("\n")
 }
 
@@ -177,7 +172,8 @@ fn sizes(played: &[Played]) -> String {
     use tocsin_loadtest::day::FamilyKind::{Attack, Crisis};
     let copies = |is: fn(tocsin_loadtest::day::FamilyKind) -> bool| {
         let truths = played.iter().flat_map(|day| &day.truths);
-        let told = truths.filter(move |truth| is(truth.kind));
+        // The rows also hold what any detector rang about.
+        let told = truths.filter(move |truth| is(truth.kind) && (truth.spike_from.is_some() || !truth.near.is_empty()));
         told.map(|truth| truth.copies)
     };
     let harmless = copies(|kind| !matches!(kind, Crisis | Attack)).max();

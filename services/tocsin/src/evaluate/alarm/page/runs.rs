@@ -7,7 +7,7 @@ use super::super::Results;
 use super::super::paging::{PAGES_PER_DAY, Paging};
 use super::super::play::Played;
 use super::super::poisoning::Poisoning;
-use super::super::queue::{LOOKED_AT, Queue};
+use super::super::queue::{CROWDED_PLACES, LOOKED_AT, Queue};
 use super::goals::{all, beside};
 use super::plural;
 use crate::evaluate::output::{columns, number};
@@ -129,7 +129,7 @@ pub(super) fn pages(paging: &Paging) -> Section {
     let mut table = vec![columns([
         "day of pages",
         "crises",
-        "crises that interrupted",
+        "interruptions by crises",
         "interruptions in all",
         "threshold at its end",
     ])];
@@ -154,7 +154,7 @@ pub(super) fn pages(paging: &Paging) -> Section {
         text: format!(
             "Most alarms wait in a queue; a few interrupt a person: {} a day are meant. An episode does when its page score reaches a threshold. The page \
              score is its priority: the views of the next hour that acting could still prevent, times how likely it violates and how gravely. The threshold \
-             follows from the scores of the days before, looked at every hour; the first day begins with what is shipped, is there to learn on, and is not counted. \
+             follows from the scores so far, of the days before and of this one, looked at every hour; the first day begins with what is shipped, is there to learn on, and is not counted. \
              These days are others than those above, with large cascades of their own and with labels.",
             short(PAGES_PER_DAY)
         ),
@@ -222,7 +222,9 @@ pub(super) fn order(queue: &Queue) -> Section {
             never.join(" and the first ")
         ),
     };
-    let rush = queue.rush_open_max.map_or_else(String::new, |open| {
+    let is_in_rush = |(places, shares): &(usize, Vec<f64>)| *places == CROWDED_PLACES && !shares.is_empty();
+    let rush_open_max = queue.rush_open_max.filter(|_| queue.precision.iter().any(is_in_rush));
+    let rush = rush_open_max.map_or_else(String::new, |open| {
         format!(
             " The first 1,000 were compared in six hours of another play with five times the cascades, with up to {} open.",
             short(open as f64)
