@@ -213,7 +213,7 @@ impl Servers<'_> {
         }
         let mut world = Box::pin(World::begin(brokers, place, fault.order(), fault.settings())).await?;
         Box::pin(fault.play(&mut world, &mut random, round.number)).await?;
-        Box::pin(world.conclude()).await
+        Box::pin(world.conclude(fault.may_fence())).await
     }
 }
 

@@ -299,9 +299,10 @@ async fn deliveries(
     let beta = desks.teams[BETA].scope();
     // That an episode goes on, as in a round that takes its time, is no event of an Ozone.
     let is_told = |alert: &Alert| [Scope::All, beta].contains(&alert.scope) && alert.level != AlertLevel::Sustained;
-    for (alert, _) in alerts.iter().filter(|(_, alert)| is_told(alert)) {
-        found.is(of.get(alert).is_some_and(|delivery| told.contains(delivery)), || {
-            format!("deliveries: {alert} did not come to the Ozone")
+    for (id, alert) in alerts {
+        let came = of.get(id).is_some_and(|delivery| told.contains(delivery));
+        found.is(came == is_told(alert), || {
+            format!("deliveries: whether {id} ({:?}) came to the Ozone: {came}", alert.level)
         });
     }
     found.figures.insert("deliveries", came as f64);

@@ -123,6 +123,20 @@ impl Fault {
         }
     }
 
+    /// Whether a detector may be put out of its group by it, and then end by itself.
+    pub fn may_fence(self) -> bool {
+        !matches!(
+            self,
+            Fault::Poison
+                | Fault::Registry
+                | Fault::Disorder
+                | Fault::Readers
+                | Fault::Clocks
+                | Fault::Soak
+                | Fault::Upgrade
+        )
+    }
+
     /// Further settings of the deployment.
     pub fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {

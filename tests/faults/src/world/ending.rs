@@ -23,11 +23,11 @@ const GAVE_UP: &str = "a unit could not be committed";
 
 impl World<'_> {
     /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. Until all is applied, members that end by themselves
-    /// are started again, as before.
+    /// are started again, as before. `may_fence`: whether a detector may have been put out of its group, and be about to end by itself.
     ///
     /// # Errors
     /// It cannot be looked at. What is wrong with it is no error.
-    pub async fn conclude(mut self) -> Result<Outcome> {
+    pub async fn conclude(mut self, may_fence: bool) -> Result<Outcome> {
         let load_ended = Instant::now();
         let markers = self.load.markers();
         let config = self.site.config()?;
@@ -41,7 +41,7 @@ impl World<'_> {
         }
         // Nothing is appended to the sightings any more once these have stopped; what they had begun is at its end then.
         for name in names(&self.members, &[Role::Intake, Role::Dispatcher]) {
-            wrong.extend(self.stop(&name).await);
+            wrong.extend(self.stop(&name, may_fence).await);
         }
         if let Err(error) = self.applied(&log).await {
             wrong.push(format!("I1: {error:#}"));
@@ -58,7 +58,7 @@ impl World<'_> {
             wrong.extend(answers(&api, &self.site, &exact).await);
         }
         for name in names(&self.members, &[Role::Detector, Role::Query]) {
-            wrong.extend(self.stop(&name).await);
+            wrong.extend(self.stop(&name, may_fence).await);
         }
         let seen = self.watch.stop();
         let verdict =
@@ -75,8 +75,8 @@ impl World<'_> {
     }
 
     /// Asks a member to stop, and tells what is wrong with its end. One that was about to end by itself, as it should where the fate of a unit is not
-    /// known, ends with that failure and is counted.
-    async fn stop(&mut self, name: &str) -> Option<String> {
+    /// known, ends with that failure and is counted, where that may be.
+    async fn stop(&mut self, name: &str, may_fence: bool) -> Option<String> {
         let mut process = self.members.remove(name)?;
         if self.restarted.contains_key(name) && matches!(process.ended(), Ok(None)) {
             // What has just been started again is not asked to stop before it can be; whether it came to work shows below.
@@ -86,7 +86,7 @@ impl World<'_> {
             Ok(Some(status)) => format!("end: {name} ended by itself, {status}: {}", process.last_words()),
             _ => format!("end: {:#}", process.terminate().await.err()?),
         };
-        if !said.contains(GAVE_UP) {
+        if !may_fence || !said.contains(GAVE_UP) {
             return Some(said);
         }
         *self.figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
