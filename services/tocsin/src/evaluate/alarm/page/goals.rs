@@ -60,7 +60,7 @@ fn alarms(figures: &Figures, played: &[Played]) -> Vec<Bar> {
     vec![
         Bar::told("right alarms that are about a crisis", of(rung.crises, rung.right())),
         Bar::told(
-            "right alarms about other contents that truly spiked, harmless ones",
+            "right alarms about other contents that truly spiked",
             of(rung.others(), rung.right()),
         ),
         Bar::told("alarms that were near", of(rung.near, rung.all())),

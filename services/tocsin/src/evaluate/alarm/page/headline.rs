@@ -238,7 +238,7 @@ fn detectors(played: &[Played]) -> Section {
         "re-uploads at the alarm, median of crises",
         "in 99 of 100 crises",
         "right: crises",
-        "right: harmless spikes",
+        "right: other spikes",
         "near",
         "false",
         "false per 10^8 content-days",

@@ -158,7 +158,7 @@ fn right_is_not_harmful(played: &[Played]) -> String {
     };
     format!(
         "Right does not mean harmful. Of {} right alarms {} were about crises; {} were about other contents that truly spiked{kinds}: rightly told as \
-         spreading, harmless all the same. Tocsin sees how something spreads and not what it shows. Which is which people decide; who is \
+         spreading, though no crisis. Tocsin sees how something spreads and not what it shows. Which is which people decide; who is \
          interrupted, and what stands first in the queue, is to see to it that the harmful is looked at first.{}",
         short(rung.right() as f64),
         short(rung.crises as f64),
