@@ -325,12 +325,11 @@ impl GroupReader for Moved {
         records_max: usize,
         sink: &mut dyn FnMut(RecordRef<'_>),
     ) -> Result<GroupEvent, LogError> {
-        let by = self.1.load(Ordering::SeqCst);
+        let by = &self.1;
         self.0.poll(timeout, records_max, &mut |record| {
-            sink(RecordRef {
-                offset: record.offset.saturating_add_signed(by),
-                ..record
-            });
+            // Asked for each record: a poll may have begun before.
+            let offset = record.offset.saturating_add_signed(by.load(Ordering::SeqCst));
+            sink(RecordRef { offset, ..record });
         })
     }
 
