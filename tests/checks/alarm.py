@@ -92,7 +92,7 @@ def invariance(figures: dict[str, float]) -> list[str]:
         "something was said, between groups too": figures["alerts"] > 10 and figures["outputs_between_groups"] > 100,
     }
     found = [f"invariance, not so: {claim}" for claim, holds in kept.items() if not holds]
-    for name in ("alert_ids", "outputs", "states"):
+    for name in ("alert_ids", "outputs", "orders", "states"):
         if figures[f"{name}_digests_differing"] != 0:
             found.append(f"invariance: {figures[f'{name}_digests_differing']} runs have another {name}_digest")
     return found

@@ -21,7 +21,7 @@ use crate::partition::{Partition, Traced};
 use crate::restore::{Outbox, Restored};
 use crate::restorers::Restorers;
 use crate::run::Means;
-use crate::standing::Standing;
+use crate::standing::{Standing, apply_next};
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 /// Records handed over by one poll at most.
@@ -91,11 +91,14 @@ pub fn run(
     while !shutdown.is_requested() {
         let wait = shell.commit_due_in();
         let partitions = &mut shell.partitions;
+        let mut jumps = Vec::new();
         let event = reader.poll(wait, RECORDS_PER_POLL, &mut |record| {
             if let Some(partition) = partitions.get_mut(&record.partition) {
-                partition.apply(record);
+                jumps.extend(apply_next(partition, record));
             }
         })?;
+        // Before anything of them is committed, and so before what was revoked is.
+        shell.standing.check_jumps(log.as_ref(), &shell.partitions, &jumps)?;
         match event {
             // Only now: an assignment that was lost is told before, and what was restored of it is nobody's.
             GroupEvent::Polled => shell.take_restored(reader.as_mut())?,

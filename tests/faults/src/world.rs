@@ -284,7 +284,7 @@ impl<'a> World<'a> {
     }
 
     /// Starts members again that have ended by themselves, as a supervisor would do it: that they end is right where the fate of a commit is
-    /// not known, or the brokers are gone. It is counted, and is no violation.
+    /// not known, or the brokers are gone. It is counted, and a violation only in rounds that give no reason for it: that is for the end to say.
     fn supervise(&mut self) -> Result<()> {
         let mut ended = Vec::new();
         for (name, process) in &mut self.members {

@@ -2,8 +2,10 @@
 //! find there from the beginning, so that offsets reach and pass those of before. Faults are in force until all of that stands there.
 //!
 //! What must hold: every detector ends with a code that says so, those that run within some looks at their topics, those that start as soon as
-//! they have a partition; and who starts afterwards writes nothing. So topics can be brought back, or `tocsin topics salvage` goes on from the state. A detector that
-//! runs may count some of what stands in the new topic before it looks at its topics again: what it counted then is not compared.
+//! they have a partition; and who starts afterwards writes nothing. So topics can be brought back, or `tocsin topics salvage` goes on from the state. What is counted in
+//! the state is what the shadow model counts of the topic that was deleted, up to where the state says that it was applied: nothing of the new one, part of which
+//! nobody knew before. Only where a detector read on in the new topic at the very offset at which it stood does its count lie between that of the first act
+//! and that of all that ever stood in both: nothing tells it, until it looks at its topics again.
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tocsin_wire::topics;
 
+use crate::counted;
 use crate::world::{Faults, World};
 
 /// How likely a history has a second act.
@@ -57,13 +60,17 @@ impl Anew {
 
 /// Plays it, after a first act that nothing was wrong with; tells what is wrong.
 pub fn play(world: &Arc<World>, anew: Anew) -> Vec<String> {
-    {
+    let ends = {
         let state = &mut *world.state();
         state.note(0, || format!("second act: {anew:?}"));
         let now_ms = state.now_ms;
         state.faults = anew.faults;
         state.director.reopen(anew, now_ms);
-    }
+        let places = state.broker.places(topics::SIGHTINGS).into_iter();
+        places
+            .map(|place| (place.clone(), state.broker.end(&place)))
+            .collect::<Vec<_>>()
+    };
     drop(world.play());
     let state = &mut *world.state();
     let mut violations = std::mem::take(&mut state.violations);
@@ -71,6 +78,12 @@ pub fn play(world: &Arc<World>, anew: Anew) -> Vec<String> {
         violations.push(format!("{} was not made anew", anew.topic));
         return violations;
     };
+    if anew.topic == topics::SIGHTINGS {
+        violations.extend(
+            ends.iter()
+                .flat_map(|(place, end)| counted::check(&state.broker, place, *end)),
+        );
+    }
     for ended in &state.broker.ended {
         if ended.process >= first_after {
             violations.extend(ended.owned.keys().map(|place| {

@@ -142,6 +142,11 @@ impl Director {
         }
     }
 
+    /// Whether it began.
+    pub fn is_second_act(&self) -> bool {
+        self.second_act.is_some()
+    }
+
     /// The id of the first process that started after a topic was made anew, if one was.
     pub fn first_after_anew(&self) -> Option<ProcessId> {
         self.first_after_anew

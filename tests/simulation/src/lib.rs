@@ -3,7 +3,7 @@
 //! A history has intakes (two of them may send the same), up to three detectors and a read replica. Any of them may be stopped or end at
 //! any call of the log and at any fail-point; partitions change hands at any time; commits are refused, applied unheard, late or twice;
 //! compaction happens at any time. At its end stands what the shadow model says, or the seed is a find. Some histories have a second act, in which a
-//! topic is deleted and made anew: then nobody goes on.
+//! topic is deleted and made anew: then nobody goes on, and nothing of the new one is counted.
 //!
 //! What this crate does not do: it repeats no rule of the detector. It drives `tocsin_detector::run` itself, through the seam of
 //! `tocsin-log`, and plays Kafka there; that Kafka is as the model has it is for the conformance suite and the faults to show.
@@ -17,6 +17,7 @@
 pub mod anew;
 pub mod broker;
 pub mod check;
+pub mod counted;
 pub mod director;
 pub mod embedded;
 pub mod history;

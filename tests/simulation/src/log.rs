@@ -13,7 +13,7 @@ use tocsin_log::{
 };
 use tocsin_wire::topics;
 
-use crate::broker::{Change, Isolation, ProcessId, Refusal, TransactionId};
+use crate::broker::{Change, Flow, Isolation, ProcessId, Refusal, TransactionId};
 use crate::mutant::Mutant;
 use crate::world::{Site, State, World};
 
@@ -209,25 +209,24 @@ struct Member {
     log: ModelLog,
     group: String,
     /// Begun partitions, and where each is to be read.
-    flows: BTreeMap<TopicPartition, u64>,
+    flows: BTreeMap<TopicPartition, Flow>,
     paused: BTreeSet<TopicPartition>,
 }
 
 impl Member {
     fn hand(&mut self, records_max: usize, sink: &mut dyn FnMut(RecordRef<'_>)) {
-        for (place, position) in &mut self.flows {
+        for (place, flow) in &mut self.flows {
             if self.paused.contains(place) {
                 continue;
             }
-            let (records, next) = {
+            let records = {
                 let state = &mut *self.log.world.state();
                 let wanted = state.random.random_range(0..8).min(records_max);
-                state.broker.read(place, *position, wanted, self.log.isolation())
+                state.broker.follow(place, flow, wanted, self.log.isolation())
             };
             for record in &records {
                 sink(borrow(record));
             }
-            *position = next;
         }
     }
 }
@@ -264,7 +263,8 @@ impl GroupReader for Member {
 
     fn begin(&mut self, partition: &TopicPartition, offset: u64) -> Result<(), LogError> {
         self.log.step("begin");
-        self.flows.insert(partition.clone(), offset);
+        let flow = self.log.world.state().broker.flow(partition, offset);
+        self.flows.insert(partition.clone(), flow);
         Ok(())
     }
 

@@ -123,7 +123,10 @@ fn take_in(world: &Arc<World>, process: ProcessId, number: usize) -> Outcome {
     };
     let appender = log.appender(options).expect("the model gives appenders");
     for source in setting.sources_of(number) {
-        let items = setting.traffic.sources[source].len();
+        let items = match world.state().director.is_second_act() {
+            true => setting.traffic.sources[source].len(),
+            false => setting.traffic.first_act[source],
+        };
         let mut at = world.state().taken_in.get(&source).copied().unwrap_or(0);
         while at < items {
             let to = (at + world.state().random.random_range(1..10)).min(items);

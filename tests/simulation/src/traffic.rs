@@ -21,6 +21,8 @@ pub const PLAYED: u32 = 3;
 /// The epoch of sketches and tokens.
 pub const EPOCH: KeyEpoch = KeyEpoch(3);
 const CONTENTS_PER_PARTITION: usize = 4;
+/// One in so many of what a source has comes in a second act alone, if there is one.
+const IN_SECOND_ACT: usize = 6;
 /// Ten minutes before an hour is over, so that most histories see one end.
 const BEGINS_AT: i64 = 1_773_575_400_000;
 
@@ -78,6 +80,8 @@ pub struct Traffic {
     pub contents: Vec<(ContentId, ContentHash)>,
     /// By source.
     pub sources: Vec<Vec<Item>>,
+    /// How much of each source there is in the first act; the rest comes in the second, if there is one.
+    pub first_act: Vec<usize>,
     /// The time of the last event.
     pub last: Timestamp,
 }
@@ -89,6 +93,7 @@ impl Traffic {
         let contents = contents(&key);
         let mut traffic = Traffic {
             sources: vec![Vec::new(); random.random_range(1..=2)],
+            first_act: Vec::new(),
             contents,
             key,
             last: Timestamp(BEGINS_AT),
@@ -121,6 +126,8 @@ impl Traffic {
             };
             traffic.sources[source].push(item);
         }
+        let part = |items: &Vec<Item>| items.len() - items.len() / IN_SECOND_ACT;
+        traffic.first_act = traffic.sources.iter().map(part).collect();
         traffic
     }
 

@@ -1,13 +1,16 @@
 //! Goal: a topic that was deleted, cut or made anew, and records that are gone, end in an error that says so, never in counts that are too low.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tocsin_log::embedded::{EmbeddedLog, EmbeddedOptions};
-use tocsin_log::{Log, LogDecorator, LogError, Record, SharedLog, TopicInfo, TopicPartition};
+use tocsin_log::{
+    GroupEvent, GroupOptions, GroupReader, Log, LogDecorator, LogError, Membership, Record, RecordRef, SharedLog,
+    TopicInfo, TopicPartition,
+};
 use tocsin_model::{DeploymentKey, GroupId, Timestamp};
-use tocsin_wire::state::StateKey;
+use tocsin_wire::state::{StateHeader, StateKey};
 use tocsin_wire::topics;
 
 use super::bench::{Bench, EPOCH, NOON, NUMBER, Part, SECOND, states, until};
@@ -208,6 +211,10 @@ struct Changing {
     cut: Arc<AtomicU64>,
     /// So many looks at the bounds of the sightings still tell none that was appended.
     short_looks: Arc<AtomicU64>,
+    /// From now on sightings are handed over under offsets that are so much higher.
+    moved_by: Arc<AtomicI64>,
+    /// Whether those before them were deleted.
+    deletes: Arc<AtomicU64>,
 }
 
 impl Changing {
@@ -218,6 +225,8 @@ impl Changing {
             state: Arc::default(),
             cut: Arc::default(),
             short_looks: Arc::default(),
+            moved_by: Arc::default(),
+            deletes: Arc::default(),
         }
     }
 }
@@ -244,7 +253,15 @@ impl LogDecorator for Changing {
         let looks = (&*partition.topic == topics::SIGHTINGS).then_some(&self.short_looks);
         let fewer = |looks: u64| looks.checked_sub(1);
         let is_short = looks.is_some_and(|looks| looks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok());
+        if looks.is_some() && self.deletes.load(Ordering::SeqCst) > 0 {
+            return Ok((end + 1, end + 1));
+        }
         Ok((first_held, if is_short { first_held } else { end }))
+    }
+
+    fn group_reader(&self, options: GroupOptions) -> Result<Box<dyn GroupReader>, LogError> {
+        let reader = self.log.group_reader(options)?;
+        Ok(Box::new(Moved(reader, self.moved_by.clone())))
     }
 
     fn ends(&self, partitions: &[TopicPartition], time_max: Duration) -> Result<Vec<u64>, LogError> {
@@ -296,4 +313,119 @@ fn an_end_that_a_new_leader_does_not_know_yet_is_asked_for_again() {
         "{refused:?}"
     );
     assert_eq!(log.short_looks.load(Ordering::SeqCst), 0, "three looks");
+}
+
+/// Hands records over under other offsets, as a client does that has begun again where the log is held first.
+struct Moved(Box<dyn GroupReader>, Arc<AtomicI64>);
+
+impl GroupReader for Moved {
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        records_max: usize,
+        sink: &mut dyn FnMut(RecordRef<'_>),
+    ) -> Result<GroupEvent, LogError> {
+        let by = &self.1;
+        self.0.poll(timeout, records_max, &mut |record| {
+            // Asked for each record: a poll may have begun before.
+            let offset = record.offset.saturating_add_signed(by.load(Ordering::SeqCst));
+            sink(RecordRef { offset, ..record });
+        })
+    }
+
+    fn begin(&mut self, partition: &TopicPartition, offset: u64) -> Result<(), LogError> {
+        self.0.begin(partition, offset)
+    }
+
+    fn committed(&mut self, partition: &TopicPartition) -> Result<Option<u64>, LogError> {
+        self.0.committed(partition)
+    }
+
+    fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.pause(partitions)
+    }
+
+    fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.resume(partitions)
+    }
+
+    fn commit_positions(&mut self, positions: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+        self.0.commit_positions(positions)
+    }
+
+    fn membership(&self) -> Membership {
+        self.0.membership()
+    }
+
+    fn close(self: Box<Self>) {
+        self.0.close();
+    }
+}
+
+/// A detector rings once; then sightings come under other offsets, and enough of them to ring again. Tells how it ended, and whether it rang again or wrote
+/// another header before.
+fn jumps(prepare: impl Fn(&Changing)) -> (Option<DetectorError>, bool) {
+    let mut bench = Bench::new();
+    let log = Changing::of(&bench);
+    let running = start_on(&bench, Arc::new(log.clone()));
+    burst(&mut bench, 1, NOON);
+    until("it rings, and its state says so", || {
+        alerts(&bench) == 1 && header(&bench) == Some(bench.records(topics::SIGHTINGS, NUMBER).len() as u64)
+    });
+    let before = header(&bench);
+    prepare(&log);
+    burst(&mut bench, 2, NOON + 60 * SECOND);
+    until("it ends, or rings again", || {
+        running.is_finished() || alerts(&bench) > 1
+    });
+    let is_over = running.is_finished();
+    let went_on = alerts(&bench) > 1 || header(&bench) != before;
+    let ended = running.stop();
+    (ended.err().filter(|_| is_over), went_on)
+}
+
+/// The next offset that the newest header tells.
+fn header(bench: &Bench) -> Option<u64> {
+    let state = bench.state();
+    let record = state.get(&StateKey::Header { partition: NUMBER })?;
+    Some(StateHeader::decode(&record.body).unwrap().next_offset)
+}
+
+#[test]
+fn records_that_do_not_follow_are_looked_into_before_anything_of_them_is_committed() {
+    // A client began again at the beginning of a topic that was made anew, long before anybody asks which topic it is.
+    let (error, went_on) = jumps(|log| {
+        log.sightings.store(10, Ordering::SeqCst);
+        log.moved_by.store(-20, Ordering::SeqCst);
+    });
+    assert!(
+        matches!(error, Some(DetectorError::InputReplaced { partition: NUMBER })) && !went_on,
+        "{error:?}"
+    );
+    // Of a log that tells no ids the offsets say enough.
+    let (error, went_on) = jumps(|log| log.moved_by.store(-20, Ordering::SeqCst));
+    assert!(
+        matches!(error, Some(DetectorError::InputEndsBefore { partition: NUMBER, .. })) && !went_on,
+        "{error:?}"
+    );
+    // Offsets go on behind a gap, in another topic; in the same one, of which what was to come was deleted.
+    let (error, went_on) = jumps(|log| {
+        log.sightings.store(10, Ordering::SeqCst);
+        log.moved_by.store(20, Ordering::SeqCst);
+    });
+    assert!(
+        matches!(error, Some(DetectorError::InputReplaced { .. })) && !went_on,
+        "{error:?}"
+    );
+    let (error, went_on) = jumps(|log| {
+        log.deletes.store(1, Ordering::SeqCst);
+        log.moved_by.store(20, Ordering::SeqCst);
+    });
+    assert!(
+        matches!(error, Some(DetectorError::InputDeleted { .. })) && !went_on,
+        "{error:?}"
+    );
+    // A gap that nothing was deleted of: markers of transactions.
+    let (error, went_on) = jumps(|log| log.moved_by.store(20, Ordering::SeqCst));
+    assert!(error.is_none() && went_on, "{error:?}");
 }

@@ -118,7 +118,7 @@ pub(crate) async fn claim_case(State(dispatcher): State<Arc<Dispatcher>>, id: As
             .carry_out(access.team, case_id(id)?, by, &Command::Claim { length })
             .await?;
         Ok(CaseDocument {
-            pause: dispatcher.pause_of(by.who).await,
+            pause: dispatcher.pause_at(by.who, done.now).await,
             ..dispatcher.document(&done.case, done.now, &access)
         })
     };

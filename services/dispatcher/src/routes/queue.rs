@@ -274,8 +274,8 @@ async fn best(dispatcher: &Dispatcher, request: Request) -> Result<ClaimDocument
         .ask_of_refused(&choice, claimed.as_ref().map(|claimed| claimed.case.id))
         .await;
     Ok(ClaimDocument {
-        pause: match claimed {
-            Some(_) => dispatcher.pause_of(access.principal.key_id).await,
+        pause: match &claimed {
+            Some(claimed) => dispatcher.pause_at(access.principal.key_id, claimed.now).await,
             None => None,
         },
         case: claimed.map(|claimed| dispatcher.document(&claimed.case, claimed.now, &access)),

@@ -8,13 +8,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tocsin_casework::{PauseRules, Shift};
-use tocsin_model::{Milliseconds, Verdict};
+use tocsin_model::{KeyId, Milliseconds, Timestamp, Verdict};
 use tocsin_runtime::{Problem, problem};
+use tocsin_store::StoreError;
 use tocsin_wire::document::instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answered;
 use super::refused::{NotRead, Refused};
+use crate::telemetry::StoreFailed;
 use crate::{Dispatcher, problems};
 
 const HOURS_DEFAULT: u32 = 12;
@@ -158,17 +160,32 @@ impl PauseDocument {
 }
 
 impl Dispatcher {
-    /// Whether it is time for a pause for whoever claimed. Nothing is told where nobody is ever told, nor where the store does not say: a claim is not refused for
-    /// that.
-    pub(super) async fn pause_of(&self, key: tocsin_model::KeyId) -> Option<PauseDocument> {
+    /// Whether it is time for a pause for whoever claimed just now, by the store's clock. Nothing is told where nobody is ever told, nor where the store does not say:
+    /// a claim is not refused for that.
+    pub(super) async fn pause_at(&self, key: KeyId, now: Timestamp) -> Option<PauseDocument> {
         let rules = self.config.pause_rules();
         if !rules.any() {
             return None;
         }
-        match self.store.shift(key, PauseRules::LOOKS_BACK, &rules).await {
-            Ok((shift, _)) => Some(PauseDocument::of(&shift)),
+        let until = (now, PauseRules::LOOKS_BACK);
+        self.pause_told(self.store.shift_until(key, until, &rules).await)
+    }
+
+    /// The same of whoever claimed something that does not tell when.
+    pub(super) async fn pause_of(&self, key: KeyId) -> Option<PauseDocument> {
+        let rules = self.config.pause_rules();
+        if !rules.any() {
+            return None;
+        }
+        let shift = self.store.shift(key, PauseRules::LOOKS_BACK, &rules).await;
+        self.pause_told(shift.map(|(shift, _)| shift))
+    }
+
+    fn pause_told(&self, shift: Result<Shift, StoreError>) -> Option<PauseDocument> {
+        match shift {
+            Ok(shift) => Some(PauseDocument::of(&shift)),
             Err(error) => {
-                crate::telemetry::StoreFailed { error: &error }.emit(&self.metrics);
+                StoreFailed { error: &error }.emit(&self.metrics);
                 None
             }
         }

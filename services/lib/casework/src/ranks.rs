@@ -69,6 +69,10 @@ impl Ranks {
             return Ok(());
         };
         let former = self.cases.get(&case.id);
+        // Most of what is read again is as it was, and claims wait for whoever puts it.
+        if former.is_some_and(|former| former.standing == *case) {
+            return Ok(());
+        }
         if former.is_none() && self.cases.len() >= self.cases_max {
             return Err(RanksFull);
         }

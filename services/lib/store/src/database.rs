@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Postgres, Row as _, Sqlite};
+use sqlx::{Connection as _, Postgres, Row as _, Sqlite};
 use tocsin_model::Timestamp;
 
 use crate::{StoreError, migrations};
@@ -18,6 +18,8 @@ use crate::{StoreError, migrations};
 const CONNECTIONS_MAX: u32 = 8;
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// So long after it was used a connection to PostgreSQL is taken to stand.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long SQLite waits for another process (the command line beside a running service).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -133,6 +135,17 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A connection is looked at when it goes back to the pool; one that was used a moment ago is not looked at again, for that is a round trip more for each
+            // transaction and each statement outside one. What breaks in that moment is an error of whoever comes next, as it is of whoever was under way.
+            .test_before_acquire(false)
+            .before_acquire(|connection, of| {
+                Box::pin(async move {
+                    if of.idle_for >= TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(StoreError::database("connect"))?;
@@ -253,14 +266,6 @@ impl Transaction {
         }
     }
 
-    /// Lets the transaction be committed before it is on the disk: whoever waits for its locks waits for no disk.
-    pub(crate) async fn need_not_survive_a_crash(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Transaction::Sqlite(_) => Ok(()),
-            Transaction::Postgres(_) => self.execute("SET LOCAL synchronous_commit TO OFF", &[]).await.map(drop),
-        }
-    }
-
     /// The rows of a statement.
     pub(crate) async fn fetch(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, sqlx::Error> {
         match self {
@@ -297,13 +302,45 @@ impl Transaction {
         }
     }
 
+    /// Inserts rows into tables (each as `table (column, ...)`, with how many columns it has; of none of which there is no row) and runs a statement that changes others, which
+    /// has the parameters from `$1` on. PostgreSQL does all of it as one statement: there each is a round trip, and whoever waits for what is locked waits for it.
+    pub(crate) async fn write_all(
+        &mut self,
+        inserts: &[(&str, usize, &[Value])],
+        (update, values): (&str, &[Value]),
+    ) -> Result<(), sqlx::Error> {
+        let inserts = inserts.iter().filter(|(_, _, values)| !values.is_empty());
+        if matches!(self, Transaction::Sqlite(_)) {
+            for (into, columns, values) in inserts {
+                let rows = self.rows_from(1, values.len() / columns, *columns);
+                self.execute(&format!("INSERT INTO {into} VALUES {rows}"), values)
+                    .await?;
+            }
+            return self.execute(update, values).await.map(drop);
+        }
+        let mut all = values.to_vec();
+        let mut parts = Vec::new();
+        for (number, (into, columns, values)) in inserts.enumerate() {
+            let rows = self.rows_from(all.len() + 1, values.len() / columns, *columns);
+            parts.push(format!("w{number} AS (INSERT INTO {into} VALUES {rows})"));
+            all.extend_from_slice(values);
+        }
+        let with = if parts.is_empty() { "" } else { "WITH " };
+        let sql = format!("{with}{} {update}", parts.join(", "));
+        self.execute(&sql, &all).await.map(drop)
+    }
+
     /// The parameters of so many rows of a statement that has no others: `($1, $2), ($3, $4)` for two rows of two columns. SQLite looks the
     /// name of each parameter up among all of them, which takes most of the time of a long statement, so there they have none.
     pub(crate) fn rows(&self, rows: usize, columns: usize) -> String {
+        self.rows_from(1, rows, columns)
+    }
+
+    fn rows_from(&self, first: usize, rows: usize, columns: usize) -> String {
         let row = |row: usize| {
             let name = |column: usize| match self {
                 Transaction::Sqlite(_) => "?".to_owned(),
-                Transaction::Postgres(_) => format!("${}", row * columns + column + 1),
+                Transaction::Postgres(_) => format!("${}", first + row * columns + column),
             };
             format!("({})", (0..columns).map(name).collect::<Vec<_>>().join(", "))
         };

@@ -5,7 +5,7 @@ use tocsin_model::{AlertLevel, Milliseconds, Name, Timestamp};
 
 use crate::audit::changed;
 use crate::database::{Database, Row, Transaction, Value};
-use crate::endpoint_limit::{refuse_one_too_many, refuse_topic_of_another};
+use crate::endpoint_limit::{one_change_at_a_time, refuse_one_too_many, refuse_topic_of_another};
 use crate::ozone_told::OzoneTold;
 use crate::party::{is_revoked, name, refuse_research};
 use crate::{Store, StoreError};
@@ -307,6 +307,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let failed = StoreError::database("change an endpoint");
         let mut transaction = self.database().begin().await.map_err(&failed)?;
+        // Before the row: whoever enables an endpoint has this lock when it comes to its row.
+        one_change_at_a_time(&mut transaction).await?;
         let now = self.inner.clock.now(&mut transaction).await.map_err(&failed)?;
         let sql = "SELECT target, settings, kind FROM endpoints WHERE endpoint = $1";
         let rows = transaction.fetch(sql, &[endpoint.as_str().into()]).await;

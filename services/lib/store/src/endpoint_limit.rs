@@ -10,6 +10,12 @@ use crate::party::name;
 /// Names the lock of those who write what endpoints may not be beside one another.
 const ENDPOINTS_LOCK: i64 = 0x746f_6373_656e_6470;
 
+/// Waits until nobody else writes what endpoints may not be beside one another. Before any of their rows is written: whoever has this lock waits for rows.
+pub(crate) async fn one_change_at_a_time(transaction: &mut Transaction) -> Result<(), StoreError> {
+    let locked = transaction.one_at_a_time(ENDPOINTS_LOCK).await;
+    locked.map_err(StoreError::database("wait for other changes of endpoints"))
+}
+
 pub(crate) async fn refuse_one_too_many(transaction: &mut Transaction) -> Result<(), StoreError> {
     let failed = StoreError::database("count the endpoints");
     // Of two at once the one that counts later counts what the other wrote.

@@ -4,7 +4,7 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fixture::{COORDINATORS, Commands as _, Fixture, LEASE, START, alert, n, on_both};
 use tocsin_casework::Team;
@@ -394,6 +394,106 @@ async fn of_many_who_take_at_once_one_gets_each() {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!((count, ids.len()), (60, 60));
+        other.close().await;
+    })
+    .await;
+}
+
+/// Two dispatchers hold deliveries of one endpoint at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_hold_at_once_hold_different_ones_and_settle_their_own() {
+    on_both(async |f| {
+        f.add("hook", COORDINATORS, EndpointKind::Webhook).await;
+        let alerts: Vec<_> = (1..=10)
+            .map(|family| alert(family, Scope::All, AlertLevel::Raised, 1))
+            .collect();
+        let applied = f.store.apply_alerts(&alerts, tocsin_casework::UNREVIEWED_BELOW).await;
+        applied.unwrap();
+        let other = f.another().await;
+        let name = n("hook");
+        let (mine, theirs) = tokio::join!(
+            f.store.take_deliveries(&name, 4, TRY),
+            other.take_deliveries(&name, 4, TRY)
+        );
+        // Who came while the rows were locked was handed others, or fewer; nobody waited for them.
+        let (mine, mut theirs) = (mine.unwrap(), theirs.unwrap());
+        theirs.extend(other.take_deliveries(&name, 10, TRY).await.unwrap());
+        let ids = |of: &[Delivery]| of.iter().map(|one| one.id.clone()).collect::<BTreeSet<_>>();
+        assert_eq!(
+            (
+                mine.len() + theirs.len(),
+                ids(&mine).intersection(&ids(&theirs)).count()
+            ),
+            (10, 0)
+        );
+        assert!(mine.iter().chain(&theirs).all(|one| one.attempt == 1));
+        assert_eq!(take(&f.store, "hook").await, [], "all are held");
+        // The second settles in time, the first is late: what it held is the second's then, under other numbers.
+        let settled: Vec<_> = theirs.iter().map(|one| (one, DeliveryOutcome::Delivered)).collect();
+        other.settle_deliveries(&settled).await.unwrap();
+        f.clock.advance(TRY);
+        let again = take(&other, "hook").await;
+        assert_eq!(ids(&again), ids(&mine));
+        let (late, in_time) = (dead(), DeliveryOutcome::Delivered);
+        let late: Vec<_> = mine.iter().map(|one| (one, late.clone())).collect();
+        let in_time: Vec<_> = again.iter().map(|one| (one, in_time.clone())).collect();
+        let (one, two) = tokio::join!(f.store.settle_deliveries(&late), other.settle_deliveries(&in_time));
+        one.and(two).unwrap();
+        assert_eq!(
+            f.store.delivery_counts().await.unwrap(),
+            DeliveryCounts::default(),
+            "none is dead"
+        );
+        other.close().await;
+    })
+    .await;
+}
+
+/// Whoever changes what endpoints may not be beside one another does so one after the other: of two at once, on two stores, the later one is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_take_a_topic_at_once_one_gets_it() {
+    on_both(async |f| {
+        let (north, south) = (f.party("north").await.0.id, f.party("south").await.0.id);
+        let other = f.another().await;
+        let osprey = |team, name: String, topic: &str| NewEndpoint {
+            target: topic.to_owned(),
+            settings: BTreeMap::new(),
+            ..endpoint(&name, Team::Party(team), EndpointKind::Osprey)
+        };
+        let one_of = |one: Result<(), StoreError>, two: Result<(), StoreError>| match (one, two) {
+            (Ok(()), Err(StoreError::TopicTaken { .. })) | (Err(StoreError::TopicTaken { .. }), Ok(())) => {}
+            both => panic!("{both:?}"),
+        };
+        let none = BTreeMap::new();
+        for round in 0..8 {
+            let (first, second) = (format!("north-{round}"), format!("south-{round}"));
+            let (added, moved) = (format!("added.{round}"), format!("moved.{round}"));
+            let [one, two] = [(north, &first), (south, &second)].map(|(team, name)| osprey(team, name.clone(), &added));
+            let (one, two) = tokio::join!(f.store.add_endpoint(&one), other.add_endpoint(&two));
+            one_of(one, two);
+            // Both are there from here on, each with a topic of its own, and move to one topic.
+            for (team, name) in [(north, &first), (south, &second)] {
+                let _ = f
+                    .store
+                    .add_endpoint(&osprey(team, name.clone(), &format!("own.{name}")))
+                    .await;
+            }
+            let (first, second) = (n(&first), n(&second));
+            let (one, two) = tokio::join!(
+                f.store.change_endpoint(&first, (&moved, &none)),
+                other.change_endpoint(&second, (&moved, &none))
+            );
+            one_of(one, two);
+            // One is enabled while it is changed: neither waits for the other for ever.
+            f.store.disable_endpoint(&first, "operator").await.unwrap();
+            let own = format!("own.{first}");
+            let (one, two) = tokio::join!(
+                f.store.enable_endpoint(&first),
+                other.change_endpoint(&first, (&own, &none))
+            );
+            assert!(matches!(one, Ok(()) | Err(StoreError::TopicTaken { .. })), "{one:?}");
+            two.unwrap();
+        }
         other.close().await;
     })
     .await;

@@ -21,9 +21,14 @@ use crate::watch::Seen;
 /// What a detector says at its end where it is not known whether a unit was applied, or others own its partitions.
 const GAVE_UP: &str = "a unit could not be committed";
 
+/// So many processes may end by themselves in a round that gives none a reason to. One that does so again and again is started again each time, loses nothing
+/// and heals, so no invariant tells.
+const ENDED_WITHOUT_REASON_MAX: f64 = 0.0;
+
 impl World<'_> {
     /// Ends the load, lets the path come to its end, and holds what it came to to the invariants. Until all is applied, members that end by themselves
-    /// are started again, as before. `may_fence`: whether a detector may have been put out of its group, and be about to end by itself.
+    /// are started again, as before. `may_fence`: whether a detector may have been put out of its group, and be about to end by itself; where none may,
+    /// [`ENDED_WITHOUT_REASON_MAX`] holds.
     ///
     /// # Errors
     /// It cannot be looked at. What is wrong with it is no error.
@@ -65,6 +70,8 @@ impl World<'_> {
             tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, Some(&seen)))?;
         tokio::task::block_in_place(|| drop(log));
         wrong.extend(verdict.violations.iter().cloned());
+        let ended = self.figures.entry("ended_by_themselves").or_insert(0.0);
+        wrong.extend(ended_without_reason(*ended, may_fence));
         let mut figures = figures(&seen, &markers, load_ended, &verdict);
         figures.extend(self.figures);
         figures.insert("violations", wrong.len() as f64);
@@ -143,6 +150,13 @@ impl World<'_> {
         .await;
         applied.with_context(|| format!("the newest units end at{told}"))
     }
+}
+
+/// What is wrong with how many processes ended by themselves in a round.
+fn ended_without_reason(ended: f64, may_fence: bool) -> Option<String> {
+    let is_bounded = !may_fence && ended > ENDED_WITHOUT_REASON_MAX;
+    is_bounded
+        .then(|| format!("end: nothing puts a member out of its group, and members ended by themselves {ended} times"))
 }
 
 fn names(members: &BTreeMap<String, Process>, roles: &[Role]) -> Vec<String> {
@@ -225,4 +239,26 @@ fn figures(
         ("alerts", verdict.alerts as f64),
         ("answers", seen.answers as f64),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: who ends by itself in a round that gives it no reason is told, even if the round heals.
+    use super::ended_without_reason;
+
+    #[test]
+    fn ends_without_a_reason_are_violations() {
+        for (ended, may_fence, is_wrong) in [
+            (0.0, false, false),
+            (1.0, false, true),
+            (0.0, true, false),
+            (3.0, true, false),
+        ] {
+            assert_eq!(
+                ended_without_reason(ended, may_fence).is_some(),
+                is_wrong,
+                "{ended} {may_fence}"
+            );
+        }
+    }
 }

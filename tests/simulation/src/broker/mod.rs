@@ -2,7 +2,7 @@
 //! data; whoever holds the world's turn changes it.
 //!
 //! What it keeps of Apache Kafka: a record of an open transaction hides what follows it from readers of committed records; the end that a
-//! partition tells takes open transactions in; a transaction ends with a marker that takes an offset; the coordinator looks at a member's
+//! partition tells takes open transactions in; a member whose offset is beyond the end begins at what is held first, without a word; a transaction ends with a marker that takes an offset; the coordinator looks at a member's
 //! generation when it is given positions, and not when the transaction ends; a new producer of an instance aborts what the old one left open.
 
 mod group;
@@ -10,9 +10,10 @@ mod standing;
 mod transaction;
 
 pub use group::{Change, Group, SESSION_MS};
+pub use standing::Flow;
 pub use transaction::{Ended, Refusal, Transaction, TransactionId};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -45,6 +46,10 @@ pub struct Broker {
     partitions: BTreeMap<TopicPartition, Partition>,
     /// How often each topic was made anew.
     anew: BTreeMap<String, u64>,
+    /// What was committed of partitions whose topic was made anew, when it was.
+    former: BTreeMap<TopicPartition, Vec<Record>>,
+    /// Partitions of a topic that was made anew of which a member of the group read on where it stood in the one before: nothing told it.
+    pub went_on: BTreeSet<TopicPartition>,
     pub(crate) transactions: Vec<Transaction>,
     /// The newest producer's epoch, by instance.
     epochs: BTreeMap<String, u32>,
@@ -77,6 +82,8 @@ impl Broker {
             group: Group::new(of_group.collect()),
             partitions,
             anew: BTreeMap::new(),
+            former: BTreeMap::new(),
+            went_on: BTreeSet::new(),
             transactions: Vec::new(),
             epochs: BTreeMap::new(),
             positions: BTreeMap::new(),

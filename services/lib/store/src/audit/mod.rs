@@ -79,31 +79,20 @@ impl Store {
             .map(|entry| head.append(node, now, &without_zeros(entry), rand::random))
             .collect();
         let (records, personal) = values(node, &sealed);
-        insert(
-            transaction,
-            "audit_records (node, sequence, team, body, hash)",
-            5,
-            &records,
-        )
-        .await?;
-        insert(
-            transaction,
-            "audit_personal (node, sequence, field, salt, clear)",
-            5,
-            &personal,
-        )
-        .await?;
+        let end: [Value; 3] = [
+            node.as_str().into(),
+            (head.records as i64).into(),
+            head.hash.to_vec().into(),
+        ];
         transaction
-            .execute(
-                "UPDATE audit_chains SET records = $2, hash = $3 WHERE node = $1",
+            .write_all(
                 &[
-                    node.as_str().into(),
-                    (head.records as i64).into(),
-                    head.hash.to_vec().into(),
+                    (INTO_RECORDS, 5, records.as_slice()),
+                    (INTO_PERSONAL, 5, personal.as_slice()),
                 ],
+                (NEW_END, &end),
             )
             .await
-            .map(drop)
             .map_err(&failed)
     }
 
@@ -130,6 +119,10 @@ impl Store {
         Ok(erased)
     }
 }
+
+const INTO_RECORDS: &str = "audit_records (node, sequence, team, body, hash)";
+const INTO_PERSONAL: &str = "audit_personal (node, sequence, field, salt, clear)";
+const NEW_END: &str = "UPDATE audit_chains SET records = $2, hash = $3 WHERE node = $1";
 
 /// PostgreSQL has no zeros in its text; what is digested is what is kept.
 fn without_zeros(entry: &Entry) -> Cow<'_, Entry> {
@@ -182,21 +175,6 @@ fn values(node: &Name, sealed: &[Sealed]) -> (Vec<Value>, Vec<Value>) {
         }
     }
     (records, personal)
-}
-
-async fn insert(transaction: &mut Transaction, into: &str, columns: usize, values: &[Value]) -> Result<(), StoreError> {
-    if values.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "INSERT INTO {into} VALUES {}",
-        transaction.rows(values.len() / columns, columns)
-    );
-    transaction
-        .execute(&sql, values)
-        .await
-        .map(drop)
-        .map_err(StoreError::database("append to the audit chain"))
 }
 
 /// 0 operator, 1 coordinators, 2 + party number, as in the body of a record.

@@ -45,6 +45,20 @@ impl Store {
     ) -> Result<(Shift, Timestamp), StoreError> {
         let failed = StoreError::database("read a shift");
         let now = self.now().await.map_err(&failed)?;
+        Ok((self.shift_until(key, (now, length), rules).await?, now))
+    }
+
+    /// The same until a time that the store told a moment ago, for whoever knows it: it is not asked again.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn shift_until(
+        &self,
+        key: KeyId,
+        (now, length): (Timestamp, Milliseconds),
+        rules: &PauseRules,
+    ) -> Result<Shift, StoreError> {
+        let failed = StoreError::database("read a shift");
         let since = now - length;
         let back = since.min(now - PauseRules::LOOKS_BACK);
         // A decision that was taken back is named in the history for ever; whether it was stands beside it. Who is handed a case looks at it.
@@ -77,7 +91,7 @@ impl Store {
         let of_cases: Vec<ShiftStep> = rows.iter().rev().map(step).collect::<Result<_, _>>()?;
         let apart: Vec<ShiftStep> = apart.iter().rev().map(step_apart).collect::<Result<_, _>>()?;
         let steps = in_order(of_cases, apart);
-        Ok((Shift::of(steps, (since, now), is_holding, rules), now))
+        Ok(Shift::of(steps, (since, now), is_holding, rules))
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tocsin_detector::{DetectorConfig, DetectorSetup, FamilyNews, Partition};
 use tocsin_intake::{Intake, IntakeConfig, IntakeSetup};
 use tocsin_log::{Headers, RecordRef, StampedBy};
-use tocsin_model::{Class, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, SourceId, Timestamp};
+use tocsin_model::{Class, GroupId, KEY_GROUPS, KeyEpoch, Milliseconds, PartitionCount, SourceId, Timestamp};
 use tocsin_velocity::{Group, GroupConfig, Output};
 use tocsin_wire::{Names, Schemas, SightingsRecord, alert, family, topics};
 
@@ -54,8 +54,10 @@ pub(super) fn read_anew(group: &Group, config: &GroupConfig, is_read: fn(Class) 
 pub(super) struct Said {
     /// Of all alerts, ascending.
     pub(super) alert_ids: Vec<String>,
-    /// Records of alerts, of families and from group to group, ascending: the order between groups is no part of what they say.
+    /// Records of alerts, of families and from group to group, ascending: the order between groups is no part of what they say, and the orders that are stand beside.
     pub(super) outputs: Vec<Vec<u8>>,
+    /// What readers of a topic must be shown one after the other: see [`Said::say`].
+    orders: BTreeMap<Order, Vec<[u8; 32]>>,
     /// Of those, how many went from group to group.
     pub(super) onward: u64,
     /// A digest of the bytes of all groups in the end.
@@ -65,7 +67,38 @@ pub(super) struct Said {
     pub(super) refused: u64,
 }
 
+/// Of what the records are that readers are shown in one order, however the recording is dealt out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// Alerts of the families of a key group: an episode is raised before it grows, and grows before it ends. Those of two groups stand in `tocsin.alerts` as their
+    /// units were committed, in no order that says anything.
+    AlertsOf(GroupId),
+    /// Records of the topic of families under one key, of which the last one counts.
+    FamilyNewsOf(Vec<u8>),
+}
+
 impl Said {
+    /// Notes a record that is shown to readers, behind those of the same order.
+    fn say(&mut self, order: Order, record: Vec<u8>) {
+        let digest = Sha256::digest(&record).into();
+        self.orders.entry(order).or_default().push(digest);
+        self.outputs.push(record);
+    }
+
+    /// Of the orders in which alerts of each key group, and announcements and withdrawals under each key, were said.
+    pub(super) fn orders_digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for (order, records) in &self.orders {
+            match order {
+                Order::AlertsOf(group) => digest.update(group.0.to_le_bytes()),
+                Order::FamilyNewsOf(key) => digest.update(key),
+            }
+            digest.update((records.len() as u64).to_le_bytes());
+            records.iter().for_each(|record| digest.update(record));
+        }
+        hex::encode(digest.finalize())
+    }
+
     /// Of the ids of alerts, as `tocsin evaluate elections` makes it.
     pub(super) fn ids_digest(&self) -> String {
         hex::encode(Sha256::digest(self.alert_ids.join("\n").as_bytes()))
@@ -289,16 +322,16 @@ impl<'a> Path<'a> {
         let outputs = partition.take_outputs();
         for alert in outputs.alerts {
             self.said.alert_ids.push(format!("{:032x}", alert.said.id.0));
-            self.said.outputs.push(alert::encode(&alert.said, &self.names));
+            let order = Order::AlertsOf(alert.said.family.home());
+            self.said.say(order, alert::encode(&alert.said, &self.names));
         }
         for news in outputs.families {
             let news = match news {
                 FamilyNews::Announced(told) => (family::key(told.content, told.class), Some(family::encode(&told))),
                 FamilyNews::Withdrawn(gone) => (family::key(gone.content, gone.class), None),
             };
-            self.said
-                .outputs
-                .push([&news.0[..], news.1.as_deref().unwrap_or_default()].concat());
+            let record = [&news.0[..], news.1.as_deref().unwrap_or_default()].concat();
+            self.said.say(Order::FamilyNewsOf(news.0.clone()), record);
             self.news.push(news);
         }
         self.onward.extend(outputs.onward.into_iter().map(|said| said.said));
@@ -392,4 +425,56 @@ fn addressed(said: Output) -> Option<Addressed> {
         order: (kind, about),
         value,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: an order that matters to readers is compared, and one that does not is not.
+    use super::*;
+
+    #[test]
+    fn orders_are_those_of_a_group_and_of_a_key() {
+        let said = |records: &[(Order, u8)]| {
+            let mut said = Said::default();
+            for (order, record) in records {
+                said.say(order.clone(), vec![*record]);
+            }
+            said.outputs.sort_unstable();
+            (said.outputs_digest(), said.orders_digest())
+        };
+        let (one, other) = (Order::AlertsOf(GroupId(1)), Order::AlertsOf(GroupId(2)));
+        let news = Order::FamilyNewsOf(b"key".to_vec());
+        let first = said(&[
+            (one.clone(), 1),
+            (one.clone(), 2),
+            (other.clone(), 3),
+            (news.clone(), 4),
+            (news.clone(), 5),
+        ]);
+        let dealt_otherwise = [
+            (news.clone(), 4),
+            (other.clone(), 3),
+            (one.clone(), 1),
+            (news.clone(), 5),
+            (one.clone(), 2),
+        ];
+        assert_eq!(said(&dealt_otherwise), first, "between groups and topics there is none");
+        let grown_before_raised = [
+            (one.clone(), 2),
+            (one, 1),
+            (other.clone(), 3),
+            (news.clone(), 4),
+            (news.clone(), 5),
+        ];
+        let (outputs, orders) = said(&grown_before_raised);
+        assert!(outputs == first.0 && orders != first.1, "of one group");
+        let (outputs, orders) = said(&[
+            (Order::AlertsOf(GroupId(1)), 1),
+            (Order::AlertsOf(GroupId(1)), 2),
+            (other, 3),
+            (news.clone(), 5),
+            (news, 4),
+        ]);
+        assert!(outputs == first.0 && orders != first.1, "of one key");
+    }
 }
