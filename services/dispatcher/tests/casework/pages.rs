@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::browser::{Browser, SESSION};
-use crate::incidents::declaration;
+use crate::incidents::declare;
 use crate::reports::days;
 use crate::sign_in::Stage;
 
@@ -12,10 +12,8 @@ async fn every_page_has_a_button_that_signs_out() {
     let stage = Stage::new().await;
     stage.bind_ada().await;
     let (running, coordinators) = (&stage.running, &stage.bench.coordinators);
-    let declared = running
-        .post("/v1/incidents", coordinators, declaration("An attack"))
-        .await;
-    let debrief = format!("/v1/incidents/{}/debrief?form=html", declared["id"].as_str().unwrap());
+    let (_, incident) = declare(&stage.bench, running, "An attack", &[]).await;
+    let debrief = format!("{incident}/debrief?form=html");
     let report = format!("/v1/reports?{}&form=html", days());
     let mut browser = Browser::new(running);
     for path in ["/v1/session?form=html", &debrief, &report] {
