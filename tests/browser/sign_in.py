@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""A person signs in with Chromium at a real OpenID provider, by the authorization code flow with PKCE, reads the queue, an incident and its debrief, and signs
-out. Nothing of it is shown any more then, least of all by the button that goes back.
+"""A person signs in with Chromium at a real OpenID provider, by the authorization code flow with PKCE, reads the queue, an incident and its debrief, and presses
+the button that signs out. Nothing of it is shown any more then, least of all by the button that goes back.
 
     tests/browser/sign_in.py URL PORT PROFILE INCIDENT    a deployment where kim of the coordinators is bound to the account kim; a free port for the driver
 """
 
+import datetime
 import json
 import sys
 import urllib.error
@@ -16,6 +17,8 @@ from driver import Browser, until
 SESSION = "__Host-tocsin-session"
 PERSON = "kim"
 TITLE = "An attack in the north"
+# What signs out, on every page of HTML.
+BUTTON = "form.session button"
 
 
 def check(condition: bool, message: str) -> None:
@@ -73,11 +76,16 @@ def main() -> int:
     """Runs the test; stops at the first breach."""
     base, port, profile, incident = sys.argv[1:]
     asks_with_pkce(base)
+    today = datetime.datetime.now(datetime.UTC).date()
+    report = f"/v1/reports?from={today - datetime.timedelta(days=1)}&to={today}&form=html"
+    debrief = f"/v1/incidents/{incident}/debrief?form=html"
     pages = {
         "/v1/queue": '"cases"',
         "/v1/incidents": TITLE,
         f"/v1/incidents/{incident}": TITLE,
-        f"/v1/incidents/{incident}/debrief?form=html": TITLE,
+        debrief: TITLE,
+        report: "Transparency report",
+        "/v1/session?form=html": PERSON,
         # Of the query role.
         "/v1/trending": '"as_of"',
         "/v1/alerts": '"alerts"',
@@ -92,6 +100,9 @@ def main() -> int:
         for path, shown in pages.items():
             browser.go(base + path)
             check(shown in browser.text(), f"{path} shows {browser.text()[:200]}")
+            is_page = path.endswith("form=html")
+            check(bool(browser.find(BUTTON)) == is_page, f"{path} has {len(browser.find(BUTTON))} buttons to sign out")
+            check(not is_page or f"Signed in as {PERSON} of coordinators" in browser.text(), f"{path} does not say who is signed in")
         session = json.loads(browser.text())
         check((session["team"], session["person"]) == ("coordinators", PERSON), f"{session} speaks")
 
@@ -103,9 +114,11 @@ def main() -> int:
         browser.go(base + "/v1/session")
         check(PERSON in browser.text(), "a page elsewhere signs people out")
 
-        check(post(browser, base + "/v1/sign-out") == 204, "nobody is signed out")
+        browser.go(base + debrief)
+        browser.click(BUTTON)
+        until(lambda: "You are signed out" in browser.text(), "the button of the debrief signs out")
         check(SESSION not in browser.cookies(), "the session is kept")
-        for _ in range(len(pages) + 3):
+        for _ in range(len(pages) + 5):
             browser.back()
             text, url = browser.text(), browser.url()
             told = [shown for path, shown in pages.items() if base + path == url and shown in text]
@@ -115,7 +128,7 @@ def main() -> int:
             check(shown not in browser.text(), f"after signing out {path} shows {browser.text()[:200]}")
     finally:
         browser.close()
-    print(f"{PERSON} signed in, read {len(pages)} pages, signed out, and reads none of them")
+    print(f"{PERSON} signed in, read {len(pages)} pages, signed out by the button of one, and reads none of them")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rows import read_figures, tell
 
 # A run that compared less has not come to its end.
-COMPARED_MIN = 200
+COMPARED_MIN = 260
 # Of some 18 intervals that hold the truth with 95 % at most so many may miss it: more do once in 3,000 runs.
 REACH_MISSED_MAX = 5
 

@@ -376,6 +376,15 @@ pub(super) mod tests {
 
     /// One whose copies come so many milliseconds after a moment.
     pub(crate) fn hot_at(byte: u8, copies: impl IntoIterator<Item = i64>) -> (FamilyId, Vec<u8>, Vec<u8>) {
+        let upload = |after| (after, PlatformId(1), Kind::Upload, Sighting::NO_LABEL);
+        hot_of(byte, copies.into_iter().map(upload))
+    }
+
+    /// One of events that come so many milliseconds after it, each on a platform, of a kind, with the confidence of its label.
+    pub(crate) fn hot_of(
+        byte: u8,
+        events: impl IntoIterator<Item = (i64, PlatformId, Kind, u8)>,
+    ) -> (FamilyId, Vec<u8>, Vec<u8>) {
         let key = DeploymentKey::from_bytes([7; 32]);
         let hash = ContentHash::from_bytes(Algorithm::Sha256, vec![byte; 32], None).unwrap();
         let (content, class) = (key.content_id(&hash), Class::All);
@@ -393,7 +402,7 @@ pub(super) mod tests {
             retry_tokens_max: 10_000,
         };
         let mut group = Group::new(content.group(), config);
-        for (copy, after) in (1..).zip(copies) {
+        for (copy, (after, platform, kind, tvec_confidence)) in (1..).zip(events) {
             let at = Timestamp(1_700_000_000_000 + after);
             let sighting = Sighting {
                 source: SourceCoordinate {
@@ -403,8 +412,8 @@ pub(super) mod tests {
                 },
                 event_token: copy.wrapping_mul(0x9e37_79b9_7f4a_7c15),
                 party: PartyId(1),
-                platform: PlatformId(1),
-                kind: Kind::Upload,
+                platform,
+                kind,
                 sharing: Sharing::All,
                 surface: Surface::Feed,
                 clock: ClockFlag::Plausible,
@@ -417,7 +426,7 @@ pub(super) mod tests {
                 audience: 1_000,
                 region: [0; 2],
                 language: [0; 2],
-                tvec_confidence: Sighting::NO_LABEL,
+                tvec_confidence,
             };
             group.apply(Input::Sighting(&sighting), &mut Vec::new());
         }

@@ -1,19 +1,22 @@
 //! Who speaks, and the end of a session.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tocsin_runtime::session_cookie::{SESSION_COOKIE, clear_cookie};
-use tocsin_runtime::{Problem, http};
+use tocsin_runtime::{Problem, http, problem};
 use tocsin_store::{Role, Subject};
 use tocsin_wire::document::instant;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::answered;
+use super::html::{PageReader, or_none, text};
 use super::refused::Refused;
+use super::{answered, html};
 use crate::{Dispatcher, problems};
 
 /// Who speaks, by key or session.
@@ -42,22 +45,68 @@ pub struct SessionDocument {
     pub expires_at: Option<String>,
 }
 
-/// Who speaks: by the session or the key that is shown.
+/// In which form.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SessionParameters {
+    /// `json` (the default), or `html` for a page: of a session with a button to sign out.
+    pub form: Option<String>,
+}
+
+/// How the end of a session is answered.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SignOutParameters {
+    /// `html` for a page that says so, as the buttons of pages ask for; nothing is answered when absent.
+    pub form: Option<String>,
+}
+
+/// Who speaks: by the session or the key that is shown. Somebody who signed in without saying for what comes to the page of it.
 #[utoipa::path(
     get,
     path = "/v1/session",
     tag = "sign-in",
     operation_id = "read_session",
-    responses((status = 200, description = "Who speaks", body = SignedInDocument), Refused),
+    params(SessionParameters),
+    responses(
+        (status = 200, description = "Who speaks", content((SignedInDocument = "application/json"), (String = "text/html"))),
+        (status = 400, description = "There is no such form", body = Problem, content_type = "application/problem+json"),
+        Refused
+    ),
     security(("api_key" = []), ("session" = []))
 )]
-pub(crate) async fn read_session(State(dispatcher): State<Arc<Dispatcher>>, headers: HeaderMap) -> Response {
+pub(crate) async fn read_session(
+    State(dispatcher): State<Arc<Dispatcher>>,
+    parameters: Result<Query<SessionParameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
     let read = async {
-        let principal = dispatcher.anybody(&headers).await?;
-        let token = http::bearer_token(&headers).unwrap_or_default();
-        let told = dispatcher.store.signed_in(principal.key_id, token).await;
+        let told = dispatcher.signed_in(&headers).await?;
+        let Query(asked) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
+        match asked.form.as_deref() {
+            None | Some("json") => Ok((told, false)),
+            Some("html") => Ok((told, true)),
+            Some(_) => Err(invalid("form: json or html")),
+        }
+    };
+    let read: Result<(SignedInDocument, bool), Problem> = read.await;
+    let page = match &read {
+        Ok((told, true)) => Some(session_page(told)),
+        _ => None,
+    };
+    let response = answered(&dispatcher, "read_session", read.map(|(told, _)| told));
+    page.map_or(response, html::page)
+}
+
+impl Dispatcher {
+    async fn signed_in(&self, headers: &HeaderMap) -> Result<SignedInDocument, Problem> {
+        let principal = self.anybody(headers).await?;
+        let token = http::bearer_token(headers).unwrap_or_default();
+        let told = self.store.signed_in(principal.key_id, token).await;
         let told = told.map_err(|error| problems::of_store(&error))?;
-        Ok::<_, Problem>(SignedInDocument {
+        Ok(SignedInDocument {
             team: team_text(&principal.subject),
             roles: principal.roles.iter().map(Role::name).collect(),
             key: principal.key_id.to_string(),
@@ -68,8 +117,62 @@ pub(crate) async fn read_session(State(dispatcher): State<Arc<Dispatcher>>, head
                 expires_at: instant(session.expires_at),
             }),
         })
-    };
-    answered(&dispatcher, "read_session", read.await)
+    }
+
+    /// Who reads a page.
+    pub(super) async fn page_reader(&self, headers: &HeaderMap) -> Result<PageReader, Problem> {
+        Ok(self.signed_in(headers).await?.page_reader())
+    }
+}
+
+impl SignedInDocument {
+    fn page_reader(&self) -> PageReader {
+        PageReader {
+            signed_in_as: self.session.is_some().then(|| self.who()),
+        }
+    }
+
+    fn who(&self) -> String {
+        match &self.person {
+            Some(person) => format!("{person} of {}", self.team),
+            None => self.team.clone(),
+        }
+    }
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(problem::INVALID_PARAMETER).with_detail(detail)
+}
+
+/// Who speaks, and how long they may.
+fn session_page(told: &SignedInDocument) -> String {
+    let mut page = html::opening("Tocsin", &told.page_reader());
+    let _ = writeln!(
+        page,
+        "<p>You speak as <b>{}</b>: {}.</p>",
+        text(&told.who()),
+        told.roles.join(", ")
+    );
+    if let Some(session) = &told.session {
+        let _ = writeln!(
+            page,
+            "<p>The session is over on {}, or on {} unless it is used before.</p>",
+            or_none(session.expires_at.as_deref()),
+            or_none(session.idle_at.as_deref()),
+        );
+    }
+    page.push_str(html::ENDING);
+    page
+}
+
+/// What somebody sees who signed out.
+fn signed_out_page() -> String {
+    let nobody = PageReader { signed_in_as: None };
+    let opening = html::opening("You are signed out", &nobody);
+    format!(
+        "{opening}<p>The session is over on every page and in every window. At the provider, if you came by one, you may still be signed in.</p>\n{}",
+        html::ENDING
+    )
 }
 
 /// For whom somebody speaks, by name.
@@ -87,32 +190,46 @@ pub(super) fn team_text(subject: &Subject) -> String {
     path = "/v1/sign-out",
     tag = "sign-in",
     operation_id = "sign_out",
+    params(SignOutParameters),
     responses(
+        (status = 200, description = "The session is over: a page that says so", body = String, content_type = "text/html"),
         (status = 204, description = "The session is over"),
+        (status = 400, description = "There is no such form", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "A page that is not of this origin asks for it", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "An API key was shown, not a session", body = Problem, content_type = "application/problem+json"),
         Refused
     ),
     security(("api_key" = []), ("session" = []))
 )]
-pub(crate) async fn sign_out(State(dispatcher): State<Arc<Dispatcher>>, headers: HeaderMap) -> Response {
+pub(crate) async fn sign_out(
+    State(dispatcher): State<Arc<Dispatcher>>,
+    parameters: Result<Query<SignOutParameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
     let end = async {
         dispatcher.anybody(&headers).await?;
+        let Query(asked) = parameters.map_err(|rejection| invalid(&rejection.body_text()))?;
+        let is_page = match asked.form.as_deref() {
+            None => false,
+            Some("html") => true,
+            Some(_) => return Err(invalid("form: html")),
+        };
         let token = http::bearer_token(&headers).unwrap_or_default();
         let ended = dispatcher.store.end_session(token).await;
         match ended.map_err(|error| problems::of_store(&error))? {
-            true => Ok(()),
+            true => Ok(is_page),
             false => Err(problems::NO_SESSION.into()),
         }
     };
-    let ended: Result<(), Problem> = end.await;
-    let is_over = ended.is_ok();
+    let ended: Result<bool, Problem> = end.await;
+    let is_page = ended.as_ref().ok().copied();
     let response = answered(&dispatcher, "sign_out", ended);
-    match is_over {
-        true => {
-            let cookies = [(header::SET_COOKIE, clear_cookie(SESSION_COOKIE))];
-            (StatusCode::NO_CONTENT, cookies).into_response()
-        }
-        false => response,
-    }
+    let mut response = match is_page {
+        None => return response,
+        Some(true) => html::page(signed_out_page()),
+        Some(false) => StatusCode::NO_CONTENT.into_response(),
+    };
+    let cookie = clear_cookie(SESSION_COOKIE);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }

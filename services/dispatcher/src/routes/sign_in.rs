@@ -26,7 +26,7 @@ const ATTEMPT_COOKIE: &str = "__Host-tocsin-sign-in";
 /// For how long it is kept that a sign-in came to its end: longer than any of its age is taken.
 const STATE_LIFETIME: Milliseconds = Milliseconds::from_minutes(15);
 /// Where somebody goes on to who did not say.
-const RETURN_TO_DEFAULT: &str = "/v1/session";
+const RETURN_TO_DEFAULT: &str = "/v1/session?form=html";
 /// The longest link, in bytes.
 const LINK_BYTES_MAX: usize = 128;
 /// The longest form, in bytes.
@@ -39,7 +39,7 @@ const FORM_BYTES_MAX: usize = 4 << 10;
 pub struct BeginParameters {
     /// An invitation, as `tocsin person invite` shows it: a page tells whose it is, and begins the sign-in only when its reader says so.
     pub invitation: Option<String>,
-    /// A path of this deployment to which the browser goes on; `/v1/session` when absent.
+    /// A path of this deployment to which the browser goes on; the page of the session, `/v1/session?form=html`, when absent.
     pub return_to: Option<String>,
 }
 

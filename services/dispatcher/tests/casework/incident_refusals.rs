@@ -4,17 +4,14 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::incidents::declaration;
+use crate::incidents::{declaration, declare};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_has_its_code_and_changes_nothing() {
     let bench = Bench::new().await;
     let running = bench.start().await;
     let (coordinators, alpha) = (bench.coordinators.as_str(), bench.alpha.as_str());
-    let declared = running
-        .post("/v1/incidents", coordinators, declaration("An attack"))
-        .await;
-    let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
+    let (declared, path) = declare(&bench, &running, "An attack", &[]).await;
     let with = |name: &str, value: Value| {
         let mut asked = declaration("An attack");
         asked[name] = value;

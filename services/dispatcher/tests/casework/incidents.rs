@@ -34,6 +34,18 @@ pub fn declaration(title: &str) -> Value {
     json!({"title": title, "protocol": "crisis", "protocol_version": 1})
 }
 
+/// Declares an incident as the coordinators, with these fields beside its title; what is answered, and where the incident is.
+pub async fn declare(bench: &Bench, running: &Running, title: &str, more: &[(&str, Value)]) -> (Value, String) {
+    let mut asked = declaration(title);
+    for (name, value) in more {
+        asked[*name] = value.clone();
+    }
+    let declared = running.post("/v1/incidents", &bench.coordinators, asked).await;
+    let id = declared["id"].as_str().unwrap_or_else(|| panic!("{declared}"));
+    let path = format!("/v1/incidents/{id}");
+    (declared, path)
+}
+
 /// The page, once its first family is as wanted.
 async fn page(running: &Running, path: &str, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = std::time::Instant::now();
@@ -66,15 +78,13 @@ async fn a_crisis_from_its_case_to_its_conclusion() {
         ..alert(1, Scope::All, AlertLevel::Raised, 1.0)
     }]);
     let case = running.queue_of(1, coordinators).await[0]["id"].clone();
-    let mut asked = declaration("An attack <b>in the north</b>");
-    asked["case"] = case.clone();
-    let declared = running.post("/v1/incidents", coordinators, asked).await;
+    let title = "An attack <b>in the north</b>";
+    let (declared, path) = declare(&bench, &running, title, &[("case", case.clone())]).await;
     assert_eq!(declared["families"][0]["family"], content.to_string());
     assert_eq!(
         (&declared["phase"], &declared["level"]),
         (&json!("declared"), &Value::Null)
     );
-    let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
     let at = |step: &str| format!("{path}/{step}");
 
     // Criteria over figures are decided, those over questions wait for people.
@@ -343,10 +353,8 @@ async fn a_family_that_was_left_out_is_found_when_it_is_attached() {
     let (first, _) = spread(&bench, 9, 200);
     let (second, _) = spread(&bench, 8, 200);
     let coordinators = bench.coordinators.as_str();
-    let mut asked = declaration("Two");
-    asked["families"] = json!([second.to_string()]);
-    let both = running.post("/v1/incidents", coordinators, asked).await;
-    let path = format!("/v1/incidents/{}", both["id"].as_str().unwrap());
+    let families = [("families", json!([second.to_string()]))];
+    let (_, path) = declare(&bench, &running, "Two", &families).await;
     page(&running, &path, coordinators, |family| family["hot"] == true).await;
     let detach = json!({"family": second.to_string(), "reason": "another one"});
     running
@@ -369,10 +377,8 @@ async fn an_incident_goes_on_where_its_family_went() {
     // A variant that spreads by itself, and the family that coordinators alone know it to belong to.
     let (variant, _) = spread(&bench, 8, 100);
     let (content, _) = spread(&bench, 9, 200);
-    let mut asked = declaration("An attack");
-    asked["families"] = json!([variant.to_string()]);
-    let declared = running.post("/v1/incidents", coordinators, asked).await;
-    let path = format!("/v1/incidents/{}", declared["id"].as_str().unwrap());
+    let families = [("families", json!([variant.to_string()]))];
+    let (_, path) = declare(&bench, &running, "An attack", &families).await;
     let at = |step: &str| format!("{path}/{step}");
     let invitation = json!({"party": "alpha", "class": "platforms", "message": "Please look."});
     running.post(&at("participants"), coordinators, invitation).await;

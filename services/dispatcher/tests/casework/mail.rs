@@ -13,7 +13,7 @@ use tocsin_store::{Clock, ENDPOINTS_MAX, EndpointKind, NewEndpoint, Replay};
 use crate::bench::{Bench, Running, alert, name, until};
 use crate::deliveries::{loopback, webhook};
 use crate::example;
-use crate::incidents::declaration;
+use crate::incidents::declare;
 use crate::receiver::Receiver;
 use crate::relay::{Doing, Relay};
 
@@ -59,17 +59,13 @@ fn raised(family: u128) -> Alert {
     alert(family, Scope::All, AlertLevel::Raised, 1.0)
 }
 
-async fn declare(running: &Running, bench: &Bench, more: Value) -> String {
-    let mut asked = declaration("An attack in the north");
-    for (name, value) in more.as_object().unwrap() {
-        asked[name] = value.clone();
-    }
-    let declared = running.post("/v1/incidents", &bench.coordinators, asked).await;
-    let id = declared["id"].as_str().unwrap_or_else(|| panic!("{declared}"));
+/// An incident to which alpha is invited; its id.
+async fn invited(running: &Running, bench: &Bench, more: &[(&str, Value)]) -> String {
+    let (declared, path) = declare(bench, running, "An attack in the north", more).await;
     let invitation = json!({"party": "alpha", "class": "platforms", "message": "Please look.\n.\nNow."});
-    let path = format!("/v1/incidents/{id}/participants");
+    let path = format!("{path}/participants");
     running.post(&path, &bench.coordinators, invitation).await;
-    id.to_owned()
+    declared["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +78,7 @@ async fn participants_are_told_by_mail_what_its_marking_lets_out() {
     let mut config = by(&relay);
     config.sign_in.public_url = "https://bell.example".to_owned();
     let running = bench.start_with(config).await;
-    let id = declare(&running, &bench, json!({})).await;
+    let id = invited(&running, &bench, &[]).await;
     until("the invitation", || relay.mails().len() == 1).await;
     let activate = json!({"level": "awareness", "reason": "it spreads"});
     let path = format!("/v1/incidents/{id}/activate");
@@ -113,7 +109,7 @@ async fn participants_are_told_by_mail_what_its_marking_lets_out() {
     running.queue_of(1, &bench.coordinators).await;
 
     // What is marked so that it must not lie in mailboxes.
-    let strict = declare(&running, &bench, json!({"marking": {"tlp": "AMBER+STRICT"}})).await;
+    let strict = invited(&running, &bench, &[("marking", json!({"tlp": "AMBER+STRICT"}))]).await;
     until("that there is something", || relay.mails().len() == 3).await;
     let told = &relay.mails()[2];
     assert!(
@@ -186,7 +182,7 @@ async fn what_is_marked_narrower_between_two_tries_goes_out_as_it_is_marked_then
     bench.add(&mailbox("duty", bench.team("alpha").await, &[])).await;
     let running = bench.start_with(by(&relay)).await;
     relay.does("connect", Doing::Refuse(421));
-    let id = declare(&running, &bench, json!({})).await;
+    let id = invited(&running, &bench, &[]).await;
     outcome(&running, "retried", 1.0).await;
     let marked = json!({"marking": {"tlp": "AMBER+STRICT"}, "reason": "a name in it"});
     let path = format!("/v1/incidents/{id}/marking");
@@ -248,7 +244,7 @@ async fn mailboxes_behind_which_the_relay_hangs_hold_up_no_other() {
     relay.does_to("RCPT", Doing::Hang, "@stalled.example");
     bench.ring(&(1..=8).map(raised).collect::<Vec<_>>());
     until("all places", || relay.connections() == 16).await;
-    declare(&running, &bench, json!({})).await;
+    invited(&running, &bench, &[]).await;
     until("the good mailbox's", || relay.mails().len() == 1).await;
     outcome(&running, "delivered", 1.0).await;
     let dead = bench.store.dead_letters(&name("good"), 100).await.unwrap();
@@ -470,7 +466,7 @@ async fn a_real_server_takes_mail_over_tls_and_a_library_reads_it() {
             })
             .await;
         let title = "Z\u{fc}rich \u{2014} \u{442}\u{440}\u{435}\u{432}\u{43e}\u{433}\u{430}";
-        declare(&running, &bench, json!({ "title": title })).await;
+        invited(&running, &bench, &[("title", json!(title))]).await;
         outcome(&running, if is_good { "delivered" } else { "retried" }, 1.0).await;
         running.stop().await;
         let taken = std::fs::read_to_string(directory.join("mail")).unwrap_or_default();

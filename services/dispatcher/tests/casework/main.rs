@@ -32,6 +32,7 @@ mod notices;
 mod ozone;
 mod ozone_server;
 mod ozone_told;
+mod pages;
 mod provider;
 mod queue_stream;
 mod ranking;

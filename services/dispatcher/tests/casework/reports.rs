@@ -8,7 +8,7 @@ use tocsin_model::{AlertLevel, Scope};
 use crate::bench::{Bench, Running, alert, name};
 
 /// Days that hold every time of the store's own clock within them, and are over.
-fn days() -> String {
+pub fn days() -> String {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();

@@ -59,7 +59,7 @@ impl Stage {
         config_with(&self.provider)
     }
 
-    async fn bind_ada(&self) {
+    pub async fn bind_ada(&self) {
         let account = Account::new(&self.provider.issuer, "ada-1").unwrap();
         self.bench.store.bind_account(self.ada, &account).await.unwrap();
     }

@@ -34,7 +34,7 @@ async fn a_link_and_an_invitation_are_good_once() {
     let came = browser.post_form(path, Some("same-origin"), &form).await;
     assert_eq!(
         (came.status.as_u16(), came.location.as_str()),
-        (303, "/v1/session"),
+        (303, "/v1/session?form=html"),
         "{}",
         came.body
     );

@@ -93,8 +93,10 @@ pub struct Acknowledgement {
     pub answered: u64,
     /// When the answer came that confirms it. `None`: it is not confirmed.
     pub confirmed_at: Option<Timestamp>,
-    /// Both counts when it was confirmed last.
+    /// Both counts when it was last heard to be confirmed, or 0 of each since it was counted anew: what further copies are held to.
     pub settled: Option<(u64, u64)>,
+    /// Both counts at the confirmation that stands, or stood last. What answers once more while nothing is asked anew does not change them.
+    pub confirmed: Option<(u64, u64)>,
     /// Whether a copy was labelled `tvec` by then, or was heard to be since. `None`: nothing was heard of it, or it was counted anew before it was confirmed.
     pub labelled: Option<bool>,
     /// How much came after it was confirmed that was to be answered again.
@@ -299,6 +301,7 @@ impl Acknowledgement {
             };
             let latest = answered.latest.map(|span| span.from).max(answered.first_at);
             self.confirmed_at = latest.or(self.confirmed_at);
+            self.confirmed = self.settled;
             self.views = views_until(awaits, tally, heard_before);
         }
         match was_confirmed {

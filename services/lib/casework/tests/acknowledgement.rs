@@ -371,6 +371,29 @@ fn an_overturned_decision_is_confirmed_by_what_was_restored() {
 }
 
 #[test]
+fn counts_of_a_confirmation_stand_while_removals_go_on() {
+    let mut acknowledgement = Acknowledgement::default();
+    for (as_of, (copies, removals, confirmed)) in (1..).zip([
+        (&[1, 2][..], &[][..], None),
+        (&[1, 2], &[10_000, 10_001], Some((2, 2))),
+        (&[1, 2], &[10_000, 10_001, 20_000], Some((2, 2))),
+        // A copy came again, and was removed; then the content is counted anew.
+        (&[1, 2, 30_000], &[10_000, 10_001, 20_000], Some((2, 2))),
+        (&[1, 2, 30_000], &[10_000, 10_001, 20_000, 40_000], Some((3, 4))),
+        (&[], &[50_000], Some((3, 4))),
+    ]) {
+        let tally = Tally {
+            copies: occurrences(copies),
+            removals: occurrences(removals),
+            as_of: Timestamp(as_of),
+            ..Tally::default()
+        };
+        acknowledgement.hear(Awaits::Removal, &tally);
+        assert_eq!(acknowledgement.confirmed, confirmed, "{tally:?}");
+    }
+}
+
+#[test]
 fn what_the_platform_labelled_counts_up_to_the_confirmation_and_is_not_known_of_what_was_counted_anew() {
     let tally = |copies: &[i64], removals: &[i64], is_labelled, as_of| Tally {
         copies: occurrences(copies),

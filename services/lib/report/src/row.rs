@@ -87,7 +87,7 @@ pub struct RemovalRow {
     pub is_decided_again: bool,
     /// When it was confirmed last, if it is confirmed.
     pub confirmed_at: Option<Timestamp>,
-    /// The counts at the last confirmation: copies and removals, or removals and restored copies. `None`: it never was confirmed, or was counted anew.
+    /// The counts at the last confirmation, which nothing that came later changed: copies and removals, or removals and restored copies. `None`: it never was confirmed.
     pub settled: Option<(u64, u64)>,
     /// Whether the platform labelled a copy `tvec` by then. `None`: not known.
     pub labelled: Option<bool>,

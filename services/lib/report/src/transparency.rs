@@ -23,7 +23,8 @@ pub(crate) const HOW: [&str; 7] = [
     "The days are whole days, UTC, the first and the last included. Times are those of the store, and those of sightings of the platforms' events, corrected for wrong \
      clocks.",
     "What happened after the last day is not in it: a case that was decided later is one without a decision. So the report of days that are over changes only where \
-     something is told afterwards about these days: by events that come late, or by people.",
+     something is told afterwards about these days, by events that come late or by people; and where the last state of something is kept alone, an exact figure may become an interval \
+     that holds it, once there is a later state.",
     "Every figure says what it counts, from what, and what bounds it. `exact` is so much of what it counts; `between` are two numbers, and the truth is one of those from \
      the one to the other; `unknown` is what nobody here knows, and is not 0. A figure that is told apart by something and is absent for it is 0 of it.",
     "Quantiles are nearest ranks: half of all took at most the median, nine of ten at most the ninth decile. They are kept in steps of less than 1 %, so the exact \

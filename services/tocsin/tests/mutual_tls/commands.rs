@@ -8,7 +8,7 @@ use tocsin_runtime::tls::ClientCertificate;
 use crate::authority::Of;
 use crate::place::{Place, until};
 
-fn tocsin(directory: &Path, arguments: &[&str]) -> Output {
+pub fn tocsin(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tocsin"));
     command.arg("--data-dir").arg(directory.join("data")).args(arguments);
     for name in [
@@ -22,7 +22,7 @@ fn tocsin(directory: &Path, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+pub fn told(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -4,6 +4,7 @@
 
 mod authority;
 mod commands;
+mod exports;
 mod handshakes;
 mod lasting;
 mod place;

@@ -148,9 +148,9 @@ mod tests {
     use std::sync::Mutex;
 
     use tocsin_casework::Ranks;
-    use tocsin_model::{DecisionId, PartyId};
+    use tocsin_model::{DecisionId, PartyId, Sighting};
 
-    use super::super::tests::{hot, take};
+    use super::super::tests::{hot, hot_of, take};
     use super::*;
 
     fn followed(family: FamilyId, platform: u16, exceptions: &[ContentId]) -> FollowedDecision {
@@ -160,6 +160,54 @@ mod tests {
             family,
             platforms: BTreeSet::from([PlatformId(platform)]),
             exceptions: exceptions.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_label_is_told_of_the_platform_that_gave_it_to_a_copy() {
+        const NONE: u8 = Sighting::NO_LABEL;
+        let start = Instant::now();
+        // Two copies before it is counted exactly, of which the first has this label, and then one without.
+        let is_labelled = |first: u8, then: &[(Kind, u8)]| {
+            let on = |platform| move |(kind, label)| (PlatformId(platform), kind, label);
+            let before = [(Kind::Upload, first), (Kind::Upload, NONE), (Kind::Upload, NONE)];
+            let events = before.into_iter().chain(then.iter().copied()).map(on(1));
+            let events = events.chain([(Kind::Upload, NONE)].map(on(2)));
+            let record = hot_of(
+                1,
+                (1..)
+                    .zip(events)
+                    .map(|(after, (platform, kind, label))| (after, platform, kind, label)),
+            );
+            let mut figures = Figures::new(2);
+            figures.follow(BTreeSet::from([record.0]), start);
+            take(&mut figures, &record, start, false);
+            [1, 2].map(|platform| {
+                let tallies = figures.tallies(&followed(record.0, platform, &[]));
+                assert_eq!(tallies.len(), 1, "on platform {platform}");
+                tallies[0].tally.is_labelled
+            })
+        };
+        for (first, then, expected) in [
+            (NONE, &[][..], false),
+            (NONE, &[(Kind::Upload, 90)], true),
+            (
+                NONE,
+                &[(Kind::Upload, 1), (Kind::Upload, NONE), (Kind::Removal, NONE)],
+                true,
+            ),
+            (NONE, &[(Kind::LiveStart, 60)], true),
+            // A confidence of nothing, copies that were not posted or only passed on, and what is no copy.
+            (NONE, &[(Kind::Upload, 0)], false),
+            (
+                NONE,
+                &[(Kind::BlockedUpload, 90), (Kind::Share, 90), (Kind::Removal, 90)],
+                false,
+            ),
+            // What was labelled before it is counted exactly alone.
+            (90, &[], false),
+        ] {
+            assert_eq!(is_labelled(first, then), [expected, false], "{first} {then:?}");
         }
     }
 

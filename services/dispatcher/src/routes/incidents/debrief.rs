@@ -179,23 +179,23 @@ pub(crate) async fn read_debrief(
     parameters: Result<Query<DebriefParameters>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let mut is_page = false;
     let read = async {
         let asking = dispatcher.incident_reader(&headers).await?;
         let invalid = |detail: &str| Problem::new(problem::INVALID_PARAMETER).with_detail(detail.to_owned());
         let Query(asked) = parameters.map_err(|error| invalid(&error.body_text()))?;
-        is_page = match asked.form.as_deref() {
-            None | Some("json") => false,
-            Some("html") => true,
+        let reader = match asked.form.as_deref() {
+            None | Some("json") => None,
+            Some("html") => Some(dispatcher.page_reader(&headers).await?),
             Some(_) => return Err(invalid("form: json or html")),
         };
-        dispatcher.debrief(asking, incident_id(id)?).await
+        Ok((dispatcher.debrief(asking, incident_id(id)?).await?, reader))
     };
     let read = read.await;
     let shown = match &read {
-        Ok(debrief) if is_page => Some(html(debrief)),
+        Ok((debrief, Some(reader))) => Some(html(debrief, reader)),
         _ => None,
     };
+    let read = read.map(|(debrief, _)| debrief);
     let response = answered_plainly(&dispatcher, "read_debrief", read);
     match shown {
         Some(html) => page(html),

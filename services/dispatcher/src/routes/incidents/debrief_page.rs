@@ -2,23 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::super::html::{STYLE, code, or_none, table, text};
+use super::super::html::{ENDING, PageReader, code, opening, or_none, table, text};
 use super::assessed::FamilyStandingDocument;
 use super::debrief::{DebriefDocument, DelayDocument};
 
 /// The page.
-pub(super) fn html(debrief: &DebriefDocument) -> String {
+pub(super) fn html(debrief: &DebriefDocument, reader: &PageReader) -> String {
     let incident = &debrief.incident;
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head><body>\n\
-         <h1>{title}</h1>\n<p class=\"tlp\">TLP:{}</p>\n<p>Incident <code>{}</code>, {}, under {} version {}; as of {}.</p>\n",
+    let mut out = opening(&incident.title, reader);
+    let _ = writeln!(
+        out,
+        "<p class=\"tlp\">TLP:{}</p>\n<p>Incident <code>{}</code>, {}, under {} version {}; as of {}.</p>",
         text(incident.marking.tlp),
         text(&incident.id),
         incident.phase,
         text(&incident.protocol.title),
         incident.protocol.version,
         or_none(debrief.as_of.as_deref()),
-        title = text(&incident.title),
     );
     if !debrief.is_complete {
         out.push_str("<p>Only the first entries of the timeline are in it.</p>\n");
@@ -74,7 +74,8 @@ pub(super) fn html(debrief: &DebriefDocument) -> String {
     for how in &debrief.how {
         let _ = writeln!(out, "<li>{}</li>", text(how));
     }
-    out.push_str("</ul>\n</body></html>\n");
+    out.push_str("</ul>\n");
+    out.push_str(ENDING);
     out
 }
 

@@ -16,6 +16,7 @@ use tocsin_runtime::{Problem, problem};
 use utoipa::{IntoParams, IntoResponses};
 
 use super::access::Access;
+use super::html::PageReader;
 use super::refused::Refused;
 use super::{answered, html};
 use crate::reporting::Made;
@@ -89,7 +90,8 @@ pub(crate) async fn read_report(
     headers: HeaderMap,
 ) -> Response {
     let access = dispatcher.reader(&headers).await;
-    let made = made(&dispatcher, access, parameters, tocsin_report::transparency).await;
+    let asked = (&headers, parameters);
+    let made = made(&dispatcher, access, asked, tocsin_report::transparency).await;
     shown(&dispatcher, "read_report", made)
 }
 
@@ -113,21 +115,26 @@ pub(crate) async fn read_terrorist_content(
     headers: HeaderMap,
 ) -> Response {
     let access = dispatcher.reporting_party(&headers).await;
-    let made = made(&dispatcher, access, parameters, tocsin_report::terrorist_content).await;
+    let asked = (&headers, parameters);
+    let made = made(&dispatcher, access, asked, tocsin_report::terrorist_content).await;
     shown(&dispatcher, "read_terrorist_content", made)
 }
 
-/// The report of a kind, and whether it is wanted as a page.
+/// The report of a kind, and who reads it if it is wanted as a page.
 async fn made(
     dispatcher: &Dispatcher,
     access: Result<Access, Problem>,
-    parameters: Result<Query<ReportParameters>, QueryRejection>,
+    (headers, parameters): (&HeaderMap, Result<Query<ReportParameters>, QueryRejection>),
     of: fn(&Tally) -> Report,
-) -> Result<(Report, bool), Problem> {
+) -> Result<(Report, Option<PageReader>), Problem> {
     let access = access?;
     let asked = Asked::read(parameters, &access)?;
+    let reader = match asked.is_page {
+        true => Some(dispatcher.page_reader(headers).await?),
+        false => None,
+    };
     let tally = dispatcher.tally(access.team, asked.period).await?;
-    Ok((of(&tally), asked.is_page))
+    Ok((of(&tally), reader))
 }
 
 /// What is asked for, as far as the key may.
@@ -166,9 +173,9 @@ pub(super) fn invalid(detail: &str) -> Problem {
     Problem::new(problem::INVALID_PARAMETER).with_detail(detail.to_owned())
 }
 
-fn shown(dispatcher: &Dispatcher, name: &'static str, read: Result<(Report, bool), Problem>) -> Response {
+fn shown(dispatcher: &Dispatcher, name: &'static str, read: Result<(Report, Option<PageReader>), Problem>) -> Response {
     let page = match &read {
-        Ok((report, true)) => Some(page::html(report)),
+        Ok((report, Some(reader))) => Some(page::html(report, reader)),
         _ => None,
     };
     let document = read.map(|(report, _)| ReportDocument::of(report, dispatcher.store.drill()));

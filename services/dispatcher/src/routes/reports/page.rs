@@ -4,18 +4,19 @@ use std::fmt::Write as _;
 
 use tocsin_report::{Amount, Figure, Report, Section};
 
-use super::super::html::{STYLE, table, text};
+use super::super::html::{ENDING, PageReader, opening, table, text};
 
 /// The page.
-pub(super) fn html(report: &Report) -> String {
+pub(super) fn html(report: &Report, reader: &PageReader) -> String {
     let title = match report.report {
         "terrorist_content" => "Report on terrorist content online",
         _ => "Transparency report",
     };
     let state = if report.is_over { "" } else { " (not over yet)" };
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head><body>\n\
-         <h1>{title}</h1>\n<p>Of <b>{}</b>, from {} to {}, both days included, UTC{state}.</p>\n",
+    let mut out = opening(title, reader);
+    let _ = writeln!(
+        out,
+        "<p>Of <b>{}</b>, from {} to {}, both days included, UTC{state}.</p>",
         text(&report.team),
         text(&report.from),
         text(&report.to),
@@ -27,7 +28,8 @@ pub(super) fn html(report: &Report) -> String {
     for how in &report.how {
         let _ = writeln!(out, "<li>{}</li>", text(how));
     }
-    out.push_str("</ul>\n</body></html>\n");
+    out.push_str("</ul>\n");
+    out.push_str(ENDING);
     out
 }
 

@@ -135,7 +135,7 @@ pub(super) const REMOVALS: [Definition; 13] = [
         name: "copies_before_removal",
         counts: "contents of the lower number of `members_removed`, by how many copies of them were posted on the platform before",
         from: FROM_EVENTS,
-        bound: "copies since the content was counted exactly; 0 is what was counted anew since",
+        bound: "copies since the content was counted exactly, or anew; 0 is what was counted anew after a confirmation of before such counts were kept apart",
         unit: "contents on a platform",
     },
     Definition {

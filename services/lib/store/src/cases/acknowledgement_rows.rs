@@ -11,7 +11,7 @@ use crate::alert_json::{hash_from_json, hash_to_json};
 use crate::database::{Row, Transaction, Value};
 
 pub(super) const COLUMNS: &str = "decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, settled_answered, returned, as_of, \
-     recommended_at, labelled, views_low, views_high";
+     recommended_at, labelled, views_low, views_high, confirmed_asked, confirmed_answered";
 
 /// How many members and platforms have something to confirm, and how many of them did not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,12 +116,16 @@ pub(super) async fn write(
         Value::Integer(acknowledgement.labelled.map(i64::from)),
         number_if_any(acknowledgement.views.map(|(low, _)| low)),
         number_if_any(acknowledgement.views.map(|(_, high)| high)),
+        number_if_any(acknowledgement.confirmed.map(|(asked, _)| asked)),
+        number_if_any(acknowledgement.confirmed.map(|(_, answered)| answered)),
     ];
     let sql = "INSERT INTO acknowledgements (decision_id, content, platform_id, hash, asked, answered, confirmed_at, settled_asked, \
-               settled_answered, returned, as_of, labelled, views_low, views_high) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+               settled_answered, returned, as_of, labelled, views_low, views_high, confirmed_asked, confirmed_answered) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                ON CONFLICT (decision_id, content, platform_id) DO UPDATE SET asked = excluded.asked, answered = excluded.answered, \
                confirmed_at = excluded.confirmed_at, settled_asked = excluded.settled_asked, settled_answered = excluded.settled_answered, \
-               returned = excluded.returned, as_of = excluded.as_of, labelled = excluded.labelled, views_low = excluded.views_low, views_high = excluded.views_high";
+               returned = excluded.returned, as_of = excluded.as_of, labelled = excluded.labelled, views_low = excluded.views_low, views_high = excluded.views_high, \
+               confirmed_asked = excluded.confirmed_asked, confirmed_answered = excluded.confirmed_answered";
     let written = transaction.execute(sql, &values).await;
     written
         .map(drop)
@@ -133,10 +137,14 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
     let malformed = |field| StoreError::Malformed { field };
     let number = |column| row.integer(column).map(|number| number as u64);
     let number_if_any = |column| row.integer_if_any(column);
-    let settled_asked = number_if_any("settled_asked").map_err(&failed)?;
-    let settled_answered = number_if_any("settled_answered").map_err(&failed)?;
-    let views_low = number_if_any("views_low").map_err(&failed)?;
-    let views_high = number_if_any("views_high").map_err(&failed)?;
+    let both = |low, high| {
+        let both = (
+            number_if_any(low).map_err(&failed)?,
+            number_if_any(high).map_err(&failed)?,
+        );
+        let both = both.0.zip(both.1);
+        Ok::<_, StoreError>(both.map(|(low, high)| (low as u64, high as u64)))
+    };
     let content = row.text("content").map_err(&failed)?;
     Ok(MemberAcknowledgement {
         content: ContentId::parse(&content).ok_or(malformed("content"))?,
@@ -146,12 +154,11 @@ pub(super) fn member(row: &Row) -> Result<MemberAcknowledgement, StoreError> {
             asked: number("asked").map_err(&failed)?,
             answered: number("answered").map_err(&failed)?,
             confirmed_at: number_if_any("confirmed_at").map_err(&failed)?.map(Timestamp),
-            settled: settled_asked
-                .zip(settled_answered)
-                .map(|(asked, answered)| (asked as u64, answered as u64)),
+            settled: both("settled_asked", "settled_answered")?,
+            confirmed: both("confirmed_asked", "confirmed_answered")?,
             labelled: number_if_any("labelled").map_err(&failed)?.map(|labelled| labelled > 0),
             returned: number("returned").map_err(&failed)?,
-            views: views_low.zip(views_high).map(|(low, high)| (low as u64, high as u64)),
+            views: both("views_low", "views_high")?,
             as_of: Timestamp(row.integer("as_of").map_err(&failed)?),
         },
         recommended_at: number_if_any("recommended_at").map_err(&failed)?.map(Timestamp),

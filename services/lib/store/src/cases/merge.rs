@@ -234,7 +234,7 @@ async fn carry(store: &Store, transaction: &mut Transaction, said: &FamilySaid) 
         write(transaction, case, now).await?;
     }
     carry_clocks(transaction, own.id, remaining.id).await?;
-    carry_streams(transaction, own.id, remaining.id).await?;
+    carry_streams(transaction, (own.id, remaining.id), now).await?;
     tell_joined(transaction, &own, (&remaining, now)).await?;
     let note = note(&effects);
     let (own_id, remaining_id) = (own.id.to_string(), remaining.id.to_string());

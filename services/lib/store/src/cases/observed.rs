@@ -83,7 +83,7 @@ impl Store {
                 update(&mut transaction, &held, now).await.map_err(&failed)?;
             }
         }
-        note_streams(&mut transaction, known.id, &observed.streams).await?;
+        note_streams(&mut transaction, known.id, &observed.streams, now).await?;
         for clock in &observed.clocks {
             note_clock(&mut transaction, known.id, *clock).await.map_err(&failed)?;
         }

@@ -1,7 +1,7 @@
 //! Live streams among the members of a case's family: the copies of a stream that is to be stopped lead back to it.
 
 use tocsin_casework::CaseId;
-use tocsin_model::{ContentId, PlatformId, RecommendedAction, ToldDecision};
+use tocsin_model::{ContentId, PlatformId, RecommendedAction, Timestamp, ToldDecision};
 
 use crate::database::{Row, Transaction, Value};
 use crate::{Store, StoreError};
@@ -26,11 +26,12 @@ impl Store {
     }
 }
 
-/// Keeps streams with a case; those that are known stay.
+/// Keeps streams with a case, of which is told now; those that are known stay.
 pub(super) async fn note_streams(
     transaction: &mut Transaction,
     case: CaseId,
     streams: &[LiveMember],
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let failed = StoreError::database("keep the streams of a case");
     if streams.is_empty() {
@@ -41,12 +42,13 @@ pub(super) async fn note_streams(
         if known.len() >= STREAMS_MAX || known.contains(&(*content, *platform)) {
             continue;
         }
-        let values: [Value; 3] = [
+        let values: [Value; 4] = [
             case.to_string().into(),
             content.to_string().into(),
             i64::from(platform.0).into(),
+            now.into(),
         ];
-        let sql = "INSERT INTO case_streams (case_id, content, platform_id) VALUES ($1, $2, $3) ON CONFLICT (case_id, content, platform_id) DO NOTHING";
+        let sql = "INSERT INTO case_streams (case_id, content, platform_id, told_at) VALUES ($1, $2, $3, $4) ON CONFLICT (case_id, content, platform_id) DO NOTHING";
         transaction.execute(sql, &values).await.map_err(&failed)?;
         known.push((*content, *platform));
     }
@@ -54,9 +56,13 @@ pub(super) async fn note_streams(
 }
 
 /// The streams of one of two cases that became one are streams of both.
-pub(super) async fn carry_streams(transaction: &mut Transaction, from: CaseId, to: CaseId) -> Result<(), StoreError> {
+pub(super) async fn carry_streams(
+    transaction: &mut Transaction,
+    (from, to): (CaseId, CaseId),
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let streams = streams_of(transaction, from).await?;
-    note_streams(transaction, to, &streams).await
+    note_streams(transaction, to, &streams, now).await
 }
 
 /// The streams that members are told of with a decision: where it says that they are to be stopped.

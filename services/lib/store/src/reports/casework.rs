@@ -13,12 +13,13 @@ use crate::decision_json::grounds_from_json;
 use crate::party::number;
 use crate::{StoreError, alert_json};
 
-/// What a case is about: its hash, and how many live streams are known among its members. Of rows of before hashes stood in the case, the alert has it.
+/// What a case is about: its hash, and how many live streams were known among its members before `$3`. Of rows of before hashes stood in the case, the alert has it.
 pub(crate) const ABOUT: &str = "c.hash, CASE WHEN c.hash = '' THEN c.alert ELSE '' END AS hash_in, \
-     (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id) AS streams";
+     (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND (s.told_at IS NULL OR s.told_at < $3)) AS streams";
 
-/// What a member on a platform is (`acknowledgements a`): its hash, and whether a live stream there is one of it.
-pub(super) const MEMBER: &str = "a.hash, (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id) AS streams";
+/// What a member on a platform is (`acknowledgements a`): its hash, and whether a live stream there was known before `$3` that is one of it.
+pub(super) const MEMBER: &str = "a.hash, (SELECT count(*) FROM case_streams s WHERE s.case_id = c.case_id AND s.content = a.content AND s.platform_id = a.platform_id \
+     AND (s.told_at IS NULL OR s.told_at < $3)) AS streams";
 
 /// A case (`cases c`) that did not go into another before `$3`.
 const STANDS: &str = "(c.merged_into IS NULL OR c.merged_at >= $3)";
@@ -140,7 +141,8 @@ impl Reading {
             )
         };
         let sql = format!(
-            "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, a.settled_asked, a.settled_answered, a.returned, \
+            "SELECT w.decision_id, w.awaits, w.out_at, d.verdict, a.content, a.platform_id, a.confirmed_at, COALESCE(a.confirmed_asked, a.settled_asked) AS asked, \
+             COALESCE(a.confirmed_answered, a.settled_answered) AS answered, a.returned, \
              a.recommended_at, a.labelled, a.views_low, a.views_high, {MEMBER}, {} AS orders, {} AS perhaps_orders, {} AS counted, {} AS decided_again \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \
              JOIN cases c ON c.case_id = w.case_id WHERE c.team = $1 AND w.out_at < $3 AND w.out_at >= $4 AND NOT {} \
@@ -264,7 +266,7 @@ fn removal(row: &Row) -> Result<RemovalRow, StoreError> {
     let is_any = |column| Ok::<_, StoreError>(row.integer(column).map_err(&failed)? > 0);
     let out_at = Timestamp(row.integer("out_at").map_err(&failed)?);
     let awaits = row.integer("awaits").map_err(&failed)?;
-    let settled = number_if_any("settled_asked")?.zip(number_if_any("settled_answered")?);
+    let settled = number_if_any("asked")?.zip(number_if_any("answered")?);
     let views = number_if_any("views_low")?.zip(number_if_any("views_high")?);
     Ok(RemovalRow {
         platform: PlatformId(number(row, "platform_id")?),

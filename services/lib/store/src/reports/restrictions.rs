@@ -54,7 +54,7 @@ impl Store {
         let removed_at = "CASE WHEN a.confirmed_at > w.out_at THEN a.confirmed_at ELSE w.out_at END";
         let sql = format!(
             "SELECT w.decision_id, w.out_at, d.verdict, d.grounds, d.decided_at, a.content, a.platform_id, {MEMBER}, a.recommended_at, c.family, \
-             COALESCE(a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS perhaps_orders, {} AS flaggers, {} AS referrals, {report} AS reports, \
+             COALESCE(a.confirmed_answered, a.settled_answered, a.answered) AS removals, {removed_at} AS removed_at, {} AS orders, {} AS perhaps_orders, {} AS flaggers, {} AS referrals, {report} AS reports, \
              CAST(CASE WHEN c.first_alert_at <= d.decided_at THEN 1 ELSE 0 END AS BIGINT) AS rang, \
              (SELECT k.at FROM case_clocks k WHERE k.case_id = c.case_id AND k.platform_id = a.platform_id AND k.clock = 1) AS posted_at \
              FROM awaited_decisions w JOIN acknowledgements a ON a.decision_id = w.decision_id JOIN decisions d ON d.decision_id = w.decision_id \

@@ -1,7 +1,7 @@
 //! Goal: a case that the days cut in the middle counts with what had happened by their end; a team with nothing has a report of nothing; and nothing of another
 //! team shows in any byte.
 
-use tocsin_casework::{By, CaseState, Command, Filter, Ruling, Team};
+use tocsin_casework::{By, CaseId, CaseState, Command, Filter, Ruling, Team};
 use tocsin_model::{AlertLevel, DecisionId, KeyId, Milliseconds, Scope, Verdict};
 use tocsin_report::Amount;
 use tocsin_store::{QueueQuery, Store, StoreError};
@@ -9,7 +9,8 @@ use tocsin_store::{QueueQuery, Store, StoreError};
 use crate::fixture::{COORDINATORS, Commands as _, Fixture, LEASE, alert, on_both};
 use crate::{amount, days, exact};
 
-async fn decide(store: &Store, team: Team, who: KeyId, verdict: Verdict) {
+/// The first case that waits.
+pub async fn waiting(store: &Store, team: Team) -> CaseId {
     let query = QueueQuery {
         team,
         state: CaseState::Open,
@@ -18,7 +19,11 @@ async fn decide(store: &Store, team: Team, who: KeyId, verdict: Verdict) {
         limit: 1,
         after: None,
     };
-    let case = store.queue(&query).await.unwrap().cases[0].id;
+    store.queue(&query).await.unwrap().cases[0].id
+}
+
+async fn decide(store: &Store, team: Team, who: KeyId, verdict: Verdict) {
+    let case = waiting(store, team).await;
     let (held, _) = store.claim(team, case, who, LEASE).await.unwrap();
     let by = By {
         who,

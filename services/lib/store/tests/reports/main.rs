@@ -11,6 +11,7 @@ mod participation;
 mod player;
 mod removed;
 mod statements;
+mod twice;
 mod viewed;
 
 use tocsin_model::Timestamp;

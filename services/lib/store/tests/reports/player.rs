@@ -275,8 +275,6 @@ impl Player {
                 after
                     .confirmations
                     .push((now.max(out_at), after.copies, after.removals));
-            } else if let Some(last) = after.confirmations.last_mut() {
-                (last.1, last.2) = (after.copies, after.removals);
             }
         } else if copies > 0 {
             after.is_confirmed = false;

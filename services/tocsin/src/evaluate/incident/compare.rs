@@ -4,7 +4,7 @@ use serde_json::Value;
 use tocsin_model::{Milliseconds, Name, Timestamp};
 
 use super::check::Check;
-use super::oracle::{Counts, Oracle};
+use super::oracle::{Counts, Oracle, WHATS};
 use super::script::{Party, Script, Span, instant};
 
 /// What platforms tell of is known to so many seconds.
@@ -191,6 +191,7 @@ pub(super) fn report(check: &mut Check, party: Option<&Party>, told: &Value, (sc
     }
     removals(check, party, told, script, &of);
     views(check, party, told, script, &of);
+    labels(check, party, told, &script.oracle, &of);
     notices(check, party, told, script, &of);
     let by = [("party", party.name.as_str())];
     check.equal(&of("invited"), sum("invited", &by), 1.0);
@@ -232,6 +233,28 @@ fn views(check: &mut Check, party: &Party, told: &Value, script: &Script, of: &i
         match viewed.is_empty() {
             true => check.equal(&what, in_all, Vec::new()),
             false => check.holds(&what, in_all.first().copied(), viewed.values().sum::<u64>() as f64),
+        }
+    }
+}
+
+/// What each platform removed, by what it is and by whether the platform labelled it. A label is known of copies that came since the content was counted exactly.
+fn labels(check: &mut Check, party: &Party, told: &Value, oracle: &Oracle, of: &impl Fn(&str) -> String) {
+    for platform in &party.platforms {
+        let posted = oracle.labelled(platform);
+        for what in WHATS {
+            let sum = |label: (&str, &str)| -> f64 {
+                let by = [("platform", platform.as_str()), ("content", what), label];
+                figures(told, "platform_labels", &by).iter().map(|(low, _)| low).sum()
+            };
+            let is_what = posted.values().filter(|posted| posted.what == what);
+            let all = is_what.clone().count() as f64;
+            let certain = is_what.clone().filter(|posted| posted.is_surely_counted).count() as f64;
+            let possible = is_what.filter(|posted| posted.is_labelled).count() as f64;
+            let (labelled, others) = (sum(("label", "tvec")), sum(("labels", "none")));
+            let what = of(&format!("platform labels of {what} on {platform}"));
+            check.equal(&what, labelled + others, all);
+            check.equal(&format!("{what} that are not known"), sum(("labels", "not_known")), 0.0);
+            check.among(&format!("{what} that are tvec"), labelled, (certain, possible), all);
         }
     }
 }
