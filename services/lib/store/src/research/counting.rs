@@ -24,7 +24,7 @@ fn own_clock(clock: ClockKind) -> String {
 
 /// How many copies had been posted of a case's family on its party's platforms when their removal was confirmed: of each member once, whatever decisions were
 /// followed.
-const COPIES: &str = "(SELECT CAST(sum(m.copies) AS BIGINT) FROM (SELECT max(a.settled_asked) AS copies FROM acknowledgements a \
+const COPIES: &str = "(SELECT CAST(sum(m.copies) AS BIGINT) FROM (SELECT max(COALESCE(a.confirmed_asked, a.settled_asked)) AS copies FROM acknowledgements a \
      JOIN awaited_decisions w ON w.decision_id = a.decision_id JOIN platforms q ON q.platform_id = a.platform_id \
      WHERE w.case_id = c.case_id AND w.awaits = 1 AND q.party_id = c.team - 2 AND a.confirmed_at IS NOT NULL GROUP BY a.content, a.platform_id) m)";
 
