@@ -54,7 +54,6 @@ for figures_of, prefix in ((latency, ""), (http, ""), (soak, "soak_")):
 for role in ("intake", "detector"):
     assert overload[f"overload_resident_bytes_max_{role}"] > 1 << 20
     assert soak[f"soak_descriptors_last_{role}"] > 3
-assert soak["soak_ended_by_themselves"] == 0, "nobody starts a process again here, and nothing gives one a reason to end"
 assert soak["soak_latency_events"] > 0.9 * soak["soak_seconds"] * soak["soak_latency_rate_events_per_second"]
 answers = [http[f"http_answer_ms_{name}"] for name in ("p50", "p99", "p999", "max")]
 assert answers == sorted(answers) and answers[0] > 0.5, answers

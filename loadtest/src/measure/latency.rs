@@ -36,8 +36,6 @@ pub(super) struct Latency {
     pub(super) producer_behind_max: Duration,
     /// Events sent, and those that stood there before, less those that intake took. Without a loss 0; otherwise the run fails.
     pub(super) lost: u64,
-    /// Of intake and the detector, how many were gone before anybody asked them to stop: 0, or the run fails, for nobody starts one again here.
-    pub(super) ended_by_themselves: u64,
     /// What intake and the detector held meanwhile.
     pub(super) watched: [Vec<Sample>; 2],
     /// What a consumer that does nothing took beside them, if there was one, and they.
@@ -180,7 +178,6 @@ pub(super) fn measure_through(bootstrap: &str, load: &Load, sink: Option<&mut dy
         alerts: heard.latencies,
         producer_behind_max: sent.behind_max,
         lost: all.saturating_sub(counted),
-        ended_by_themselves: ended.len() as u64,
         beside: did_nothing.map(|do_nothing| AtRate {
             events: sent.arrived,
             intake: used[0],

@@ -19,6 +19,7 @@ mod checkpoint;
 mod collected;
 mod config;
 mod error;
+mod jumps;
 mod partition;
 mod repartition;
 mod restore;

@@ -12,6 +12,7 @@ use crate::cache::{Cache, Found};
 use crate::check::Wait;
 use crate::collected::{Chunks, Collected, Groups, Unusable};
 use crate::error::DetectorError;
+use crate::jumps::{apply_next, check_jumps};
 use crate::partition::{Partition, TopicIds};
 
 /// Restores a partition up to the newest committed header, and tells the time through which its hot changes are on the log: later ones are
@@ -181,7 +182,9 @@ impl Restore {
                     reach(FailPoint::InputReplayed);
                     return applying.finish();
                 }
-                reading.poll(&mut |record| applying.partition.apply(record))?;
+                let mut jumps = Vec::new();
+                reading.poll(&mut |record| jumps.extend(apply_next(&mut applying.partition, record)))?;
+                check_jumps(log, &jumps, |_| self.ids.sightings)?;
                 Stage::Input(reading, applying)
             }
         };
@@ -274,6 +277,7 @@ fn assemble(
         partition.put(tracked);
         reach(FailPoint::GroupDecoded);
     }
+    partition.set_position(header.checkpoint_offset);
     let since_the_checkpoint = header.checkpoint_offset..header.next_offset;
     let reading = ReadThrough::new(log, &sightings, since_the_checkpoint)?;
     let applying = Applying {

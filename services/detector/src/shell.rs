@@ -17,11 +17,12 @@ use crate::check::Wait;
 use crate::checkpoint::{StateUnit, is_checkpointed};
 use crate::config::{DetectorConfig, DetectorSetup};
 use crate::error::DetectorError;
+use crate::jumps::{apply_next, check_jumps};
 use crate::partition::{Partition, Traced};
 use crate::restore::{Outbox, Restored};
 use crate::restorers::Restorers;
 use crate::run::Means;
-use crate::standing::{Standing, apply_next};
+use crate::standing::Standing;
 use crate::telemetry::{AlertCommitted, CommitFailed, Metrics, ShadowCompared, UnitCommitted};
 
 /// Records handed over by one poll at most.
@@ -98,7 +99,9 @@ pub fn run(
             }
         })?;
         // Before anything of them is committed, and so before what was revoked is.
-        shell.standing.check_jumps(log.as_ref(), &shell.partitions, &jumps)?;
+        check_jumps(log.as_ref(), &jumps, |number| {
+            shell.partitions.get(&number).map_or(0, |of| of.topics().sightings)
+        })?;
         match event {
             // Only now: an assignment that was lost is told before, and what was restored of it is nobody's.
             GroupEvent::Polled => shell.take_restored(reader.as_mut())?,

@@ -306,6 +306,9 @@ impl<'a> World<'a> {
                 reason.chars().take(200).collect::<String>()
             );
             *self.figures.entry("ended_by_themselves").or_insert(0.0) += 1.0;
+            // On a machine that gives it no time a detector is put out of its group.
+            let is_put_out = said.contains(ending::GAVE_UP);
+            *self.figures.entry("put_out").or_insert(0.0) += f64::from(u8::from(is_put_out));
             self.restarted.insert(name, Instant::now());
             self.spawn(plan)?;
         }

@@ -106,7 +106,6 @@ impl Figures {
     pub(in super::super) fn add_soak(&mut self, soak: &Latency, lasts: Duration) {
         self.add_latency("soak_", soak);
         self.set("soak_seconds", lasts.as_secs_f64());
-        self.set("soak_ended_by_themselves", soak.ended_by_themselves as f64);
         for (role, samples) in ["intake", "detector"].into_iter().zip(&soak.watched) {
             // What a process reaches for at its start is no slope.
             let samples = &samples[samples.len() / 3..];

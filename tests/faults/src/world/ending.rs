@@ -19,9 +19,9 @@ use crate::wait::{LONG, until_within};
 use crate::watch::Seen;
 
 /// What a detector says at its end where it is not known whether a unit was applied, or others own its partitions.
-const GAVE_UP: &str = "a unit could not be committed";
+pub(super) const GAVE_UP: &str = "a unit could not be committed";
 
-/// So many processes may end by themselves in a round that gives none a reason to. One that does so again and again is started again each time, loses nothing
+/// So many processes may end by themselves in a round that gives none a reason to, but for detectors that their group put out since the machine gave them no time. One that does so again and again is started again each time, loses nothing
 /// and heals, so no invariant tells.
 const ENDED_WITHOUT_REASON_MAX: f64 = 0.0;
 
@@ -70,8 +70,9 @@ impl World<'_> {
             tokio::task::block_in_place(|| check::check(log.as_ref(), &config, &sightings, &exact, Some(&seen)))?;
         tokio::task::block_in_place(|| drop(log));
         wrong.extend(verdict.violations.iter().cloned());
+        let put_out = self.figures.get("put_out").copied().unwrap_or(0.0);
         let ended = self.figures.entry("ended_by_themselves").or_insert(0.0);
-        wrong.extend(ended_without_reason(*ended, may_fence));
+        wrong.extend(ended_without_reason(*ended - put_out, may_fence));
         let mut figures = figures(&seen, &markers, load_ended, &verdict);
         figures.extend(self.figures);
         figures.insert("violations", wrong.len() as f64);
