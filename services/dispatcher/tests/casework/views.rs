@@ -95,7 +95,8 @@ async fn a_report_says_how_often_was_seen_what_was_removed() {
     let later = report(&running, alpha).await;
     let in_all = figure(&later, "views_before_removal_in_all", "alpha-video").unwrap();
     assert_eq!(amount(in_all), (&json!(5_000), &json!(5_000)));
-    assert_eq!(figure(&later, "removals", "alpha-video").unwrap()["low"], 8);
+    // Nor is a removal that comes when it is confirmed.
+    assert_eq!(figure(&later, "removals", "alpha-video").unwrap()["low"], 7);
     let later = report(&running, beta).await;
     for name in ["views_not_told", "views_before_removal", "views_before_removal_in_all"] {
         assert_eq!(figure(&later, name, ""), figure(&betas, name, ""), "{name}");
